@@ -1,0 +1,1 @@
+//! audit-relay: infrastructure state changes in, audit events per region out, exactly once.
