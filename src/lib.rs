@@ -1,1 +1,18 @@
-//! audit-relay: infrastructure state changes in, audit events per region out, exactly once.
+//! audit-relay reads infrastructure state changes from a Kafka topic, keeps the user-initiated actions
+//! of principals with Infrastructure access, and writes one Activity Tracker audit event to the topic
+//! of its region: exactly once, every record accounted for.
+//!
+//! What happens to a record is four calls: `parse`, `classify`, `enrich`, `route`
+//! ([`pipeline::judge`]). Around them lie three rings, and arrows point inward only:
+//!
+//! - [`pipeline`] is pure: bytes in, a fate out.
+//! - [`stream`] is the loop: partitions, offsets, batches, and a small `Broker` trait.
+//! - [`kafka`] is the edge: the only folder that names the Kafka client.
+//!
+//! [`app`] wires them; [`commands`] are what a person types. Read `pipeline/mod.rs`, then
+//! `stream/worker.rs`, then `kafka/session.rs`; `docs/architecture.md` says why.
+
+pub mod config;
+pub mod kafka;
+pub mod pipeline;
+pub mod stream;

@@ -1,0 +1,41 @@
+//! What every client of ours shares: librdkafka's log lines and errors go to our structured log, each
+//! with the facility that librdkafka gave it.
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use tracing::{debug, error, info, warn};
+
+/// A context that does nothing but log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LoggingContext;
+
+impl ClientContext for LoggingContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for LoggingContext {}
+
+/// Writes a line of librdkafka's log to ours.
+pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+    match level {
+        Emerg | Alert | Critical | Error => {
+            error!(target: "librdkafka", facility, "{message}")
+        }
+        Warning => warn!(target: "librdkafka", facility, "{message}"),
+        Notice | Info => info!(target: "librdkafka", facility, "{message}"),
+        Debug => debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+/// Writes an error event of librdkafka to our log. These inform: the client goes on by itself.
+pub fn log_error(error: &KafkaError, reason: &str) {
+    warn!(target: "librdkafka", "{error}: {reason}");
+}

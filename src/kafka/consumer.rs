@@ -1,0 +1,119 @@
+//! The consumer's callbacks: rebalances and statistics are put in a queue, in the order in which they
+//! came, and are handed to the loop by the poll that served them. What they mean is decided there.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::client_context::{log_error, log_line};
+use crate::stream::{GroupStatistics, Partition};
+
+/// What a callback reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Partitions that are now ours as well; may be none.
+    Assigned(Vec<Partition>),
+    /// Partitions taken from us in good order.
+    Revoked(Vec<Partition>),
+    /// Partitions that others may own already.
+    Lost(Vec<Partition>),
+    /// Statistics.
+    Statistics(GroupStatistics),
+}
+
+/// Collects the consumer's callbacks. They run inside the consumer's own polls.
+#[derive(Debug)]
+pub struct CallbackQueue {
+    topic: String,
+    events: Mutex<VecDeque<Event>>,
+}
+
+impl CallbackQueue {
+    /// A queue for a consumer of one topic.
+    pub fn new(topic: &str) -> Self {
+        CallbackQueue {
+            topic: topic.to_string(),
+            events: Mutex::default(),
+        }
+    }
+
+    /// The oldest event that was not taken yet.
+    pub fn take(&self) -> Option<Event> {
+        self.lock().pop_front()
+    }
+
+    fn push(&self, event: Event) {
+        self.lock().push_back(event);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
+        // A queue of values is whole at any time, even if a holder of the lock panicked.
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for CallbackQueue {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.push(Event::Statistics(group_statistics(
+            &statistics,
+            &self.topic,
+        )));
+    }
+}
+
+impl ConsumerContext for CallbackQueue {
+    /// Before the unassignment: only now does the client still know whether the assignment was lost.
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = rebalance {
+            let partitions = partitions(list);
+            self.push(if consumer.assignment_lost() {
+                Event::Lost(partitions)
+            } else {
+                Event::Revoked(partitions)
+            });
+        }
+    }
+
+    /// After the assignment: the group's generation is now that of these partitions.
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => self.push(Event::Assigned(partitions(list))),
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => log_error(error, "rebalance failed"),
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
+    let elements = list.elements();
+    elements
+        .iter()
+        .map(|element| Partition(element.partition()))
+        .collect()
+}
+
+fn group_statistics(statistics: &Statistics, topic: &str) -> GroupStatistics {
+    let group = statistics.cgrp.as_ref();
+    let ends = statistics.topics.get(topic).into_iter().flat_map(|topic| {
+        let known = topic.partitions.values().filter(|p| p.ls_offset >= 0);
+        known.map(|p| (Partition(p.partition), p.ls_offset))
+    });
+    GroupStatistics {
+        steady: group.is_some_and(|group| group.join_state == "steady"),
+        end_offsets: ends.collect(),
+    }
+}

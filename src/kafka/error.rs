@@ -1,0 +1,116 @@
+//! Sorts what the client reports into the failures that the loop tells apart. Everything that is not
+//! known to be harmless makes the producer a broken one: its successor starts from what is committed.
+
+use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
+
+use crate::stream::Failure;
+
+/// The step of a transaction that failed; it matters whether a commit may already be under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// `init_transactions`
+    Init,
+    /// `begin_transaction`
+    Begin,
+    /// Handing records to the producer, and waiting until they are delivered.
+    Produce,
+    /// `send_offsets_to_transaction`
+    SendOffsets,
+    /// `commit_transaction`
+    Commit,
+    /// `abort_transaction`
+    Abort,
+}
+
+impl Step {
+    const fn name(self) -> &'static str {
+        match self {
+            Step::Init => "init_transactions",
+            Step::Begin => "begin_transaction",
+            Step::Produce => "produce",
+            Step::SendOffsets => "send_offsets_to_transaction",
+            Step::Commit => "commit_transaction",
+            Step::Abort => "abort_transaction",
+        }
+    }
+
+    /// Whether nothing can have been committed when this step fails, so that an abort is enough.
+    const fn precedes_commit(self) -> bool {
+        matches!(self, Step::Produce | Step::SendOffsets)
+    }
+}
+
+/// Sorts an error of a transactional step.
+pub fn sort(step: Step, error: &KafkaError) -> Failure {
+    let what = format!("{}: {error}", step.name());
+    match error {
+        KafkaError::Transaction(error) => sort_transactional(step, error, what),
+        // Reported before the commit was sent: rust-rdkafka flushes first.
+        KafkaError::Flush(_) => Failure::Aborted(what),
+        KafkaError::MessageProduction(code) if is_fenced(*code) => Failure::Fenced(what),
+        KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => Failure::Broken(what),
+        KafkaError::MessageProduction(_) if step.precedes_commit() => Failure::Aborted(what),
+        _ => Failure::Broken(what),
+    }
+}
+
+fn sort_transactional(step: Step, error: &RDKafkaError, what: String) -> Failure {
+    let what = format!("{what} ({})", error.string());
+    if is_fenced(error.code()) {
+        Failure::Fenced(what)
+    } else if error.is_fatal() {
+        Failure::Broken(what)
+    } else if error.txn_requires_abort() {
+        Failure::Aborted(what)
+    } else if error.is_retriable() && step.precedes_commit() {
+        // Out of retries, and certainly not committed.
+        Failure::Aborted(what)
+    } else {
+        Failure::Broken(what)
+    }
+}
+
+/// Whether the same call with the same arguments may be made again.
+pub fn is_retriable(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => {
+            error.is_retriable() && !error.is_fatal() && !error.txn_requires_abort()
+        }
+        _ => false,
+    }
+}
+
+fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+    matches!(code, Fenced | ProducerFenced | InvalidProducerEpoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn production_errors_before_the_commit_are_aborts() {
+        use RDKafkaErrorCode::{Fatal, MessageSizeTooLarge, ProducerFenced, QueueFull};
+        let sorted = |step, code| sort(step, &KafkaError::MessageProduction(code));
+        for code in [MessageSizeTooLarge, QueueFull] {
+            assert!(matches!(
+                sorted(Step::Produce, code),
+                Failure::Aborted(what) if what.contains("produce")
+            ));
+        }
+        assert!(matches!(sorted(Step::Produce, Fatal), Failure::Broken(_)));
+        assert!(matches!(
+            sorted(Step::Produce, ProducerFenced),
+            Failure::Fenced(_)
+        ));
+        assert!(matches!(
+            sort(Step::Commit, &KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
+            Failure::Aborted(_)
+        ));
+        assert!(matches!(
+            sort(Step::Init, &KafkaError::ClientCreation("x".into())),
+            Failure::Broken(_)
+        ));
+    }
+}

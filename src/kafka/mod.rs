@@ -1,0 +1,16 @@
+//! The edge: the only folder that names the Kafka client. It turns librdkafka's callbacks, error codes
+//! and timeouts into the few words of [`crate::stream`]. It decides nothing about records.
+
+pub mod client_context;
+pub mod consumer;
+pub mod error;
+pub mod inspect;
+pub mod producer;
+pub mod session;
+pub mod settings;
+pub mod topics;
+
+/// Version of the librdkafka that is linked, e.g. `2.12.1`.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}

@@ -1,0 +1,153 @@
+//! From configuration to librdkafka's properties: defaults that suit the job, then the operator's, then
+//! those that the promises rest on, which nobody can change.
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+
+use super::topics::TopicNames;
+use crate::config::{Client, Config};
+
+/// Everything that a session needs to open, and to open its producer again.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// The topics.
+    pub topics: TopicNames,
+    /// The regions, each at its index, as the `region` header has them.
+    pub regions: Vec<String>,
+    /// Whether audit events carry headers.
+    pub event_headers: bool,
+    /// The consumer's properties.
+    pub consumer: ClientConfig,
+    /// The producer's properties.
+    pub producer: ClientConfig,
+}
+
+/// Defaults that an operator may change.
+const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
+    // Memory must not grow with lag: librdkafka's own default is 64 MiB and 100,000 records.
+    ("queued.max.messages.kbytes", "16384"),
+    ("queued.min.messages", "20000"),
+    ("fetch.max.bytes", "8388608"),
+    // With small queues the default of one second would starve the loop.
+    ("fetch.queue.backoff.ms", "10"),
+    ("session.timeout.ms", "15000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
+    ("linger.ms", "5"),
+    ("compression.type", "lz4"),
+    // A dead predecessor's transaction blocks its partitions for at most so long.
+    ("transaction.timeout.ms", "10000"),
+    // A quarantined record is an input record and a few headers.
+    ("message.max.bytes", "10485760"),
+    ("socket.keepalive.enable", "true"),
+];
+
+/// What exactly-once and accounting rest on.
+const CONSUMER_FIXED: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("isolation.level", "read_committed"),
+    ("auto.offset.reset", "earliest"),
+    ("allow.auto.create.topics", "false"),
+    ("check.crcs", "true"),
+    ("enable.partition.eof", "true"),
+    ("statistics.interval.ms", "1000"),
+];
+
+const PRODUCER_FIXED: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    ("delivery.report.only.error", "true"),
+    ("statistics.interval.ms", "0"),
+];
+
+impl SessionSettings {
+    /// Settings of one worker of this process.
+    pub fn new(config: &Config, topics: TopicNames, regions: Vec<String>, worker: usize) -> Self {
+        SessionSettings {
+            topics,
+            regions,
+            event_headers: config.output.headers,
+            consumer: consumer(config, worker),
+            producer: producer(config, worker),
+        }
+    }
+}
+
+/// A client that looks at the cluster and belongs to no group: for metadata and single records.
+pub fn inspector(config: &Config) -> ClientConfig {
+    let mut client = operators(config, Client::Consumer, CONSUMER_DEFAULTS);
+    apply(&mut client, CONSUMER_FIXED);
+    client.set("statistics.interval.ms", "0");
+    client.set("client.id", format!("{}-inspector", config.instance.name));
+    client
+}
+
+fn consumer(config: &Config, worker: usize) -> ClientConfig {
+    let mut client = operators(config, Client::Consumer, CONSUMER_DEFAULTS);
+    apply(&mut client, CONSUMER_FIXED);
+    client.set("group.id", &config.input.group);
+    client.set("client.id", member(config, worker));
+    if config.instance.configured {
+        client.set("group.instance.id", member(config, worker));
+    }
+    if uses_consumer_protocol(config) {
+        // Then the broker assigns, and owns the session's timeout.
+        client.remove("session.timeout.ms");
+    } else {
+        client.set("partition.assignment.strategy", "cooperative-sticky");
+    }
+    client
+}
+
+fn producer(config: &Config, worker: usize) -> ClientConfig {
+    let mut client = operators(config, Client::Producer, PRODUCER_DEFAULTS);
+    apply(&mut client, PRODUCER_FIXED);
+    client.set("transactional.id", transactional_id(config, worker));
+    client.set("client.id", member(config, worker));
+    client
+}
+
+/// The transactional id of a worker: stable over restarts, so that a restart fences its predecessor.
+pub fn transactional_id(config: &Config, worker: usize) -> String {
+    format!("{}-{}", config.input.group, member(config, worker))
+}
+
+/// The classic protocol unless the operator chose KIP-848.
+pub fn uses_consumer_protocol(config: &Config) -> bool {
+    config.kafka.get(Client::Consumer, "group.protocol") == Some("consumer")
+}
+
+fn member(config: &Config, worker: usize) -> String {
+    format!("{}-{worker}", config.instance.name)
+}
+
+fn operators(config: &Config, client: Client, defaults: &[(&str, &str)]) -> ClientConfig {
+    let mut properties = ClientConfig::new();
+    apply(&mut properties, defaults);
+    for (name, value) in config.kafka.of(client) {
+        properties.set(name, value.reveal());
+    }
+    properties.set_log_level(RDKafkaLogLevel::Info);
+    properties
+}
+
+fn apply(client: &mut ClientConfig, properties: &[(&str, &str)]) {
+    for (name, value) in properties {
+        client.set(*name, *value);
+    }
+}
+
+/// Asks librdkafka whether it knows a property and takes its value, without connecting.
+///
+/// # Errors
+/// librdkafka's complaint.
+pub fn check_property(name: &str, value: &str) -> Result<(), String> {
+    let mut client = ClientConfig::new();
+    client.set(name, value);
+    match client.create_native_config() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}

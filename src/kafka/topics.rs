@@ -1,0 +1,164 @@
+//! The topics that a deployment uses, and how many partitions each has. Read once, when a session
+//! opens: the partition of a device's events must not change under it.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::pipeline::route::RegionIndex;
+use crate::stream::{Content, Output};
+
+/// Longest wait for metadata.
+pub const METADATA_LIMIT: Duration = Duration::from_secs(10);
+
+/// Names of all topics, from configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicNames {
+    /// The input.
+    pub input: String,
+    /// One output for each region, at the region's index.
+    pub regions: Vec<String>,
+    /// The quarantine.
+    pub quarantine: String,
+}
+
+impl TopicNames {
+    /// The topics that are written to.
+    pub fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.regions
+            .iter()
+            .chain([&self.quarantine])
+            .map(String::as_str)
+    }
+}
+
+/// The output topics with their partition counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputTopics {
+    regions: Vec<Topic>,
+    quarantine: Topic,
+}
+
+/// A topic and its partition count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Topic {
+    name: String,
+    partitions: i32,
+}
+
+/// A topic that cannot be used as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TopicProblem {
+    /// It is not there.
+    #[error("topic {0:?} does not exist; create it, or correct its name in the configuration")]
+    Missing(String),
+    /// We may not see it.
+    #[error("no access to topic {0:?}; grant the relay's principal Describe, and Read or Write")]
+    Denied(String),
+    /// The cluster could not be asked, which may pass.
+    #[error("cannot read the metadata of topic {topic:?}: {cause}")]
+    Unknown {
+        /// The topic.
+        topic: String,
+        /// What the client says.
+        cause: String,
+    },
+}
+
+impl TopicProblem {
+    /// Whether waiting may help.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, TopicProblem::Unknown { .. })
+    }
+}
+
+/// How many partitions a topic has.
+///
+/// # Errors
+/// See [`TopicProblem`].
+pub fn partition_count<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    name: &str,
+) -> Result<i32, TopicProblem> {
+    let unknown = |cause: &dyn std::fmt::Display| TopicProblem::Unknown {
+        topic: name.to_string(),
+        cause: cause.to_string(),
+    };
+    let metadata = consumer
+        .fetch_metadata(Some(name), METADATA_LIMIT)
+        .map_err(|error| by_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error)))?;
+    let topic = metadata
+        .topics()
+        .iter()
+        .find(|topic| topic.name() == name)
+        .ok_or_else(|| unknown(&"the answer does not contain it"))?;
+    if let Some(code) = topic.error() {
+        let error = KafkaError::MetadataFetch(code.into());
+        return Err(by_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error)));
+    }
+    match topic.partitions().len() {
+        0 => Err(TopicProblem::Missing(name.to_string())),
+        count => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+    }
+}
+
+fn by_code(name: &str, code: Option<RDKafkaErrorCode>) -> Option<TopicProblem> {
+    use RDKafkaErrorCode::{TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition};
+    match code? {
+        UnknownTopic | UnknownTopicOrPartition => Some(TopicProblem::Missing(name.to_string())),
+        TopicAuthorizationFailed => Some(TopicProblem::Denied(name.to_string())),
+        _ => None,
+    }
+}
+
+impl OutputTopics {
+    /// Looks up all output topics, and that the input is there.
+    ///
+    /// # Errors
+    /// Every topic that cannot be used.
+    pub fn discover<C: ConsumerContext>(
+        consumer: &BaseConsumer<C>,
+        names: &TopicNames,
+    ) -> Result<Self, Vec<TopicProblem>> {
+        let mut problems = Vec::new();
+        let mut look_up = |name: &str| {
+            let found = partition_count(consumer, name);
+            let partitions = found.unwrap_or_else(|problem| {
+                problems.push(problem);
+                0
+            });
+            Topic {
+                name: name.to_string(),
+                partitions,
+            }
+        };
+        look_up(&names.input);
+        let regions = names.regions.iter().map(|name| look_up(name)).collect();
+        let quarantine = look_up(&names.quarantine);
+        if problems.is_empty() {
+            Ok(OutputTopics {
+                regions,
+                quarantine,
+            })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Where an output goes: the topic, and the partition that the input partition maps to. `None` for
+    /// a region without a topic, which the pipeline never names.
+    pub fn destination(&self, output: &Output) -> Option<(&str, i32)> {
+        let topic = match &output.content {
+            Content::Event(event) => {
+                let RegionIndex(index) = event.region;
+                self.regions.get(index)?
+            }
+            Content::Quarantined(_) => &self.quarantine,
+        };
+        Some((
+            &topic.name,
+            output.source_partition.0.rem_euclid(topic.partitions),
+        ))
+    }
+}

@@ -1,0 +1,51 @@
+//! Whether a principal has Infrastructure access for an action: the rules alone. Which version of the
+//! principal to ask is decided by the caller.
+
+use super::catalog::Action;
+use super::directory::Principal;
+use super::policy::AccessRules;
+
+/// Decides by the minimum rule and those that the policy adds.
+///
+/// # Errors
+/// Says which rule was not met.
+pub fn check(
+    rules: AccessRules,
+    principal: &Principal,
+    action: &Action,
+    device: &str,
+) -> Result<(), String> {
+    if !holds_any(principal) {
+        return Err("holds no infrastructure permission".to_string());
+    }
+    if rules.permission {
+        check_permission(principal, action)?;
+    }
+    if rules.device && !covers(principal, device) {
+        return Err(format!("has no access to device {device}"));
+    }
+    Ok(())
+}
+
+/// The minimum rule: the explicit statement decides; without one, any classic permission does.
+fn holds_any(principal: &Principal) -> bool {
+    principal
+        .infrastructure_access
+        .unwrap_or(!principal.permissions.is_empty())
+}
+
+fn check_permission(principal: &Principal, action: &Action) -> Result<(), String> {
+    match &action.permission {
+        Some(needed) if !principal.permissions.contains(needed) => {
+            Err(format!("lacks the permission {needed}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn covers(principal: &Principal, device: &str) -> bool {
+    match &principal.devices {
+        None => true,
+        Some(devices) => devices.iter().any(|known| known == device),
+    }
+}

@@ -1,0 +1,265 @@
+//! What becomes of a record: the closed set of fates and reasons. It decides nothing; it only names,
+//! so that counting, documentation and quarantine headers cannot disagree.
+
+use std::fmt;
+
+use compact_str::CompactString;
+use uuid::Uuid;
+
+use super::route::RegionIndex;
+
+/// The one fate of one input record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// An audit event goes to the topic of its region.
+    Audited(Audited),
+    /// Nothing is written; the reason is counted.
+    Skipped(SkipReason),
+    /// The original record goes to the quarantine topic.
+    Quarantined(Quarantine),
+}
+
+/// An audit event, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audited {
+    /// Which of the configured regions, hence which topic.
+    pub region: RegionIndex,
+    /// Key of the output record: the device, so that order is kept per device.
+    pub device: CompactString,
+    /// The account, for the `account` header.
+    pub account: CompactString,
+    /// The data center, for the `location` header.
+    pub location: CompactString,
+    /// Id of the event, for the `id` header.
+    pub id: Uuid,
+    /// The event as canonical JSON.
+    pub event: Vec<u8>,
+    /// Whether something was left out of the event because a table did not hold it.
+    pub lacks_table_entry: bool,
+}
+
+/// A record that cannot become an audit event and must not be lost either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// The closed reason.
+    pub reason: QuarantineReason,
+    /// What exactly was wrong, for a person; at most [`Quarantine::DETAIL_CHARACTERS`] long.
+    pub detail: String,
+}
+
+impl Quarantine {
+    /// Details are cut here: they travel in a record header.
+    pub const DETAIL_CHARACTERS: usize = 400;
+
+    /// A quarantine with its detail cut to size and freed of line breaks.
+    pub fn new(reason: QuarantineReason, detail: impl fmt::Display) -> Self {
+        let detail = detail
+            .to_string()
+            .chars()
+            .take(Self::DETAIL_CHARACTERS)
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        Quarantine { reason, detail }
+    }
+
+    /// A record that is not a state change as `schemas/state-change.schema.json` has it.
+    pub fn malformed(detail: impl fmt::Display) -> Self {
+        Self::new(QuarantineReason::Malformed, detail)
+    }
+}
+
+/// A fate other than an audit event: what a stage answers when the record goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unaudited {
+    /// See [`Fate::Skipped`].
+    Skipped(SkipReason),
+    /// See [`Fate::Quarantined`].
+    Quarantined(Quarantine),
+}
+
+impl From<Quarantine> for Unaudited {
+    fn from(quarantine: Quarantine) -> Self {
+        Unaudited::Quarantined(quarantine)
+    }
+}
+
+impl From<SkipReason> for Unaudited {
+    fn from(reason: SkipReason) -> Self {
+        Unaudited::Skipped(reason)
+    }
+}
+
+impl From<Unaudited> for Fate {
+    fn from(unaudited: Unaudited) -> Self {
+        match unaudited {
+            Unaudited::Skipped(reason) => Fate::Skipped(reason),
+            Unaudited::Quarantined(quarantine) => Fate::Quarantined(quarantine),
+        }
+    }
+}
+
+/// Declares a closed set of reasons once: the variants, their names and their meaning.
+macro_rules! reasons {
+    ($(#[$outer:meta])* $type:ident { $($variant:ident = $name:literal, $meaning:literal;)+ }) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type { $(#[doc = $meaning] $variant,)+ }
+
+        impl $type {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &'static [$type] = &[$($type::$variant,)+];
+
+            /// The name used in metrics, headers and documentation.
+            pub const fn name(self) -> &'static str {
+                match self { $($type::$variant => $name,)+ }
+            }
+
+            /// One sentence for the documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self { $($type::$variant => $meaning,)+ }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Why a record is rightly not in the audit trail.
+    SkipReason {
+        UnlistedAction = "unlisted_action", "The event is not an enabled action of the catalogue.";
+        NotUserInitiated = "not_user_initiated", "The system or the provider's staff acted, not a user of the account.";
+        NoInfrastructureAccess = "no_infrastructure_access", "The principal had no Infrastructure access at the time of the action.";
+        UnknownPrincipal = "unknown_principal", "The principal is in no table, and the policy says that only those with access are.";
+    }
+}
+
+reasons! {
+    /// Why a record could neither be audited nor skipped.
+    QuarantineReason {
+        Malformed = "malformed", "The record is not a state change, or a field of it cannot be read.";
+        UnsupportedVersion = "unsupported_version", "`schemaVersion` is not 1.";
+        UnknownPrincipal = "unknown_principal", "The principal was in no table at the time of the action.";
+        UnlinkedPrincipal = "unlinked_principal", "The principal is known but not linked to an IAM identity.";
+        NoInfrastructureAccess = "no_infrastructure_access", "The principal had no Infrastructure access, and the policy wants to see such actions.";
+        UnknownDevice = "unknown_device", "The record lacks what only the device table can supply, and the device is not in it.";
+        UnknownLocation = "unknown_location", "The data center is not in the location table at the time of the action.";
+        UnroutedRegion = "unrouted_region", "The region is not one of the configured output regions.";
+        TooLarge = "too_large", "The audit event exceeds the size limit even without its request data.";
+    }
+}
+
+/// A fate reduced to what is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FateKind {
+    /// See [`Fate::Audited`].
+    Audited,
+    /// See [`Fate::Skipped`].
+    Skipped(SkipReason),
+    /// See [`Fate::Quarantined`].
+    Quarantined(QuarantineReason),
+}
+
+impl FateKind {
+    /// How many kinds there are.
+    pub const COUNT: usize = 1 + SkipReason::ALL.len() + QuarantineReason::ALL.len();
+
+    /// Every kind, each at its own [`FateKind::index`].
+    pub fn all() -> impl Iterator<Item = FateKind> {
+        let skipped = SkipReason::ALL.iter().copied().map(FateKind::Skipped);
+        let quarantined = QuarantineReason::ALL.iter().copied();
+        std::iter::once(FateKind::Audited)
+            .chain(skipped)
+            .chain(quarantined.map(FateKind::Quarantined))
+    }
+
+    /// Position of the kind in a table of counters.
+    pub const fn index(self) -> usize {
+        match self {
+            FateKind::Audited => 0,
+            FateKind::Skipped(reason) => 1 + reason as usize,
+            FateKind::Quarantined(reason) => 1 + SkipReason::ALL.len() + reason as usize,
+        }
+    }
+
+    /// `audited`, `skipped` or `quarantined`.
+    pub const fn fate(self) -> &'static str {
+        match self {
+            FateKind::Audited => "audited",
+            FateKind::Skipped(_) => "skipped",
+            FateKind::Quarantined(_) => "quarantined",
+        }
+    }
+
+    /// Name of the reason; empty for an audited record, which needs none.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            FateKind::Audited => "",
+            FateKind::Skipped(reason) => reason.name(),
+            FateKind::Quarantined(reason) => reason.name(),
+        }
+    }
+}
+
+impl Fate {
+    /// What is counted of this fate.
+    pub fn kind(&self) -> FateKind {
+        match self {
+            Fate::Audited(_) => FateKind::Audited,
+            Fate::Skipped(reason) => FateKind::Skipped(*reason),
+            Fate::Quarantined(quarantine) => FateKind::Quarantined(quarantine.reason),
+        }
+    }
+
+    /// Whether a table entry that had not arrived yet could have changed this fate. Such a fate is
+    /// final only once the tables have caught up with their sources.
+    pub fn rests_on_absence(&self) -> bool {
+        match self {
+            Fate::Audited(audited) => audited.lacks_table_entry,
+            Fate::Skipped(SkipReason::NoInfrastructureAccess | SkipReason::UnknownPrincipal) => {
+                true
+            }
+            Fate::Skipped(SkipReason::UnlistedAction | SkipReason::NotUserInitiated) => false,
+            Fate::Quarantined(quarantine) => quarantine.reason.rests_on_absence(),
+        }
+    }
+}
+
+impl QuarantineReason {
+    const fn rests_on_absence(self) -> bool {
+        use QuarantineReason::*;
+        match self {
+            UnknownPrincipal | UnlinkedPrincipal | NoInfrastructureAccess | UnknownDevice
+            | UnknownLocation => true,
+            Malformed | UnsupportedVersion | UnroutedRegion | TooLarge => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_index() {
+        let kinds: Vec<FateKind> = FateKind::all().collect();
+        assert_eq!(kinds.len(), FateKind::COUNT);
+        for (position, kind) in kinds.iter().enumerate() {
+            assert_eq!(kind.index(), position, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn details_fit_a_header() {
+        let quarantine = Quarantine::malformed("a\nb".repeat(1_000));
+        assert_eq!(
+            quarantine.detail.chars().count(),
+            Quarantine::DETAIL_CHARACTERS
+        );
+        assert!(quarantine.detail.starts_with("a b"));
+    }
+}

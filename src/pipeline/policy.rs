@@ -1,0 +1,23 @@
+//! The switches by which an installation decides differently from the defaults. Plain data.
+
+/// What counts as access, and where the doubtful go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Demands beyond the minimum rule.
+    pub access: AccessRules,
+    /// Audit what the system did on behalf of a user (`onBehalfOf.userId`).
+    pub system_on_behalf_of_user: bool,
+    /// Quarantine actions without access instead of skipping them: they are a security signal.
+    pub quarantine_no_infrastructure_access: bool,
+    /// Skip unknown principals instead of quarantining them: for tables that list only those with access.
+    pub skip_unknown_principal: bool,
+}
+
+/// Demands on a principal beyond holding any infrastructure permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccessRules {
+    /// It must hold the permission that the catalogue names for the action.
+    pub permission: bool,
+    /// The device must be one of its devices.
+    pub device: bool,
+}

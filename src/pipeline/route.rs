@@ -1,0 +1,88 @@
+//! Last stage, *route*: to which of the configured regions does the event go, and does it fit? The
+//! table of regions is closed; nothing from a record ever becomes part of a topic's name.
+
+use super::Rules;
+use super::audit_event::AuditEvent;
+use super::enrich::AttributedAction;
+use super::event_id::event_id;
+use super::fate::{Audited, Quarantine, QuarantineReason};
+use super::state_change::Id;
+
+/// Position of a region in the table of output regions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegionIndex(pub usize);
+
+/// The regions that have an output topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routes {
+    regions: Vec<String>,
+}
+
+impl Routes {
+    /// A table of these regions, in this order.
+    pub fn new(regions: impl IntoIterator<Item = String>) -> Self {
+        Routes {
+            regions: regions.into_iter().collect(),
+        }
+    }
+
+    /// Where a region stands in the table, if it is there.
+    pub fn find(&self, region: &str) -> Option<RegionIndex> {
+        let position = self.regions.iter().position(|known| known == region)?;
+        Some(RegionIndex(position))
+    }
+
+    /// The regions, each at its index.
+    pub fn regions(&self) -> &[String] {
+        &self.regions
+    }
+}
+
+/// Routes an action and writes its event.
+///
+/// # Errors
+/// `unrouted_region`, or `too_large` if the event exceeds the limit even without request data.
+pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited, Quarantine> {
+    let region = attributed.place.region;
+    let index = rules.routes.find(region).ok_or_else(|| {
+        Quarantine::new(
+            QuarantineReason::UnroutedRegion,
+            format_args!("region {region} is not among the configured output regions"),
+        )
+    })?;
+    let id = event_id(&attributed.user_action.change, &attributed.account);
+    let mut event = AuditEvent::compose(attributed, id, &rules.crns);
+    let limit = rules.max_event_bytes;
+    let mut bytes = write(&event)?;
+    if bytes.len() > limit {
+        event.truncate();
+        bytes = write(&event)?;
+    }
+    if bytes.len() > limit {
+        return Err(Quarantine::new(
+            QuarantineReason::TooLarge,
+            format_args!(
+                "the audit event has {} bytes without its request data; the limit is {limit}",
+                bytes.len()
+            ),
+        ));
+    }
+    Ok(Audited {
+        region: index,
+        device: attributed.user_action.change.object.clone(),
+        account: attributed.account.clone(),
+        location: Id::from(attributed.place.data_center.as_ref()),
+        id,
+        event: bytes,
+        lacks_table_entry: attributed.lacks_device,
+    })
+}
+
+fn write(event: &AuditEvent<'_>) -> Result<Vec<u8>, Quarantine> {
+    let mut bytes = Vec::with_capacity(1_280);
+    match serde_json::to_writer(&mut bytes, event) {
+        Ok(()) => Ok(bytes),
+        // Text, numbers and maps with text keys always serialise; were it otherwise, nothing is lost.
+        Err(error) => Err(Quarantine::malformed(error)),
+    }
+}

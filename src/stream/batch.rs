@@ -1,0 +1,243 @@
+//! A batch: the judged records of one transaction, and what is to be counted of them. It can forget
+//! partitions that were taken away. It does not know how it is published.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Content, Output, Partition, Position, QuarantinedRecord, SourceRecord};
+use crate::pipeline::fate::{Fate, FateKind, Quarantine};
+
+/// When a batch is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// At this many input records.
+    pub max_records: usize,
+    /// At this many bytes to be written.
+    pub max_bytes: usize,
+    /// This long after its first record arrived.
+    pub max_age: Duration,
+}
+
+/// Records that were judged and wait to be committed together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    outputs: Vec<Output>,
+    partitions: BTreeMap<Partition, PartitionTally>,
+    records: usize,
+    bytes: usize,
+    began: Option<Duration>,
+}
+
+/// What a batch holds of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionTally {
+    /// Records read.
+    pub read: u64,
+    /// Fates, each kind at its [`FateKind::index`]; their sum is `read`.
+    pub fates: [u64; FateKind::COUNT],
+    /// The offset after the last record.
+    pub next_offset: i64,
+    /// Timestamp of the last record, in milliseconds since 1970.
+    pub last_timestamp_ms: Option<i64>,
+}
+
+impl Batch {
+    /// Takes a judged record.
+    pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate, now: Duration) {
+        self.began.get_or_insert(now);
+        self.records += 1;
+        self.tally(record, fate.kind());
+        let content = match fate {
+            Fate::Audited(audited) => {
+                self.bytes += audited.event.len();
+                Content::Event(audited)
+            }
+            Fate::Skipped(_) => return,
+            Fate::Quarantined(quarantine) => {
+                let kept = quarantined(record, quarantine);
+                self.bytes += kept.payload.as_ref().map_or(0, Vec::len);
+                Content::Quarantined(Box::new(kept))
+            }
+        };
+        self.outputs.push(Output {
+            source_partition: record.partition,
+            source_offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            content,
+        });
+    }
+
+    fn tally(&mut self, record: &SourceRecord<'_>, kind: FateKind) {
+        let tally = self
+            .partitions
+            .entry(record.partition)
+            .or_insert(PartitionTally {
+                read: 0,
+                fates: [0; FateKind::COUNT],
+                next_offset: 0,
+                last_timestamp_ms: None,
+            });
+        tally.read += 1;
+        tally.fates[kind.index()] += 1;
+        tally.next_offset = record.offset + 1;
+        tally.last_timestamp_ms = record.timestamp_ms;
+    }
+
+    /// Drops all that came from these partitions: somebody else reads them now, from the committed
+    /// position on.
+    pub fn forget(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
+            if let Some(tally) = self.partitions.remove(partition) {
+                self.records = self.records.saturating_sub(tally.read as usize);
+            }
+        }
+        self.outputs
+            .retain(|output| !partitions.contains(&output.source_partition));
+        if self.records == 0 {
+            self.clear();
+        }
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.outputs.clear();
+        self.partitions.clear();
+        self.records = 0;
+        self.bytes = 0;
+        self.began = None;
+    }
+
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// How many input records there are.
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    /// What is to be written, in the order of the input.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// The tallies by partition.
+    pub fn partitions(&self) -> &BTreeMap<Partition, PartitionTally> {
+        &self.partitions
+    }
+
+    /// The positions to commit.
+    pub fn positions(&self) -> Vec<Position> {
+        let position = |(partition, tally): (&Partition, &PartitionTally)| Position {
+            partition: *partition,
+            next_offset: tally.next_offset,
+            metadata: String::new(),
+        };
+        self.partitions.iter().map(position).collect()
+    }
+
+    /// Time since the first record arrived.
+    pub fn age(&self, now: Duration) -> Duration {
+        self.began.map_or(Duration::ZERO, |began| now.saturating_sub(began))
+    }
+
+    /// How long to wait for more before the batch is due: zero when it is, `None` while it is empty.
+    pub fn time_left(&self, limits: &BatchLimits, now: Duration) -> Option<Duration> {
+        let began = self.began?;
+        if self.records >= limits.max_records || self.bytes >= limits.max_bytes {
+            return Some(Duration::ZERO);
+        }
+        Some((began + limits.max_age).saturating_sub(now))
+    }
+}
+
+fn quarantined(record: &SourceRecord<'_>, quarantine: Quarantine) -> QuarantinedRecord {
+    let owned = |(name, value): &(&str, Option<&[u8]>)| (name.to_string(), value.map(Vec::from));
+    QuarantinedRecord {
+        key: record.key.map(Vec::from),
+        payload: record.payload.map(Vec::from),
+        headers: record.headers.iter().map(owned).collect(),
+        quarantine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::fate::SkipReason;
+
+    fn record(partition: i32, offset: i64) -> SourceRecord<'static> {
+        SourceRecord {
+            partition: Partition(partition),
+            offset,
+            timestamp_ms: Some(1),
+            key: Some(b"key"),
+            payload: Some(b"payload"),
+            headers: vec![("header", None)],
+        }
+    }
+
+    const LIMITS: BatchLimits = BatchLimits {
+        max_records: 3,
+        max_bytes: 10,
+        max_age: Duration::from_millis(100),
+    };
+
+    fn skipped() -> Fate {
+        Fate::Skipped(SkipReason::UnlistedAction)
+    }
+
+    fn malformed() -> Fate {
+        Fate::Quarantined(Quarantine::malformed("x"))
+    }
+
+    #[test]
+    fn is_due_by_records_bytes_or_age() {
+        let at = Duration::from_millis;
+        let mut batch = Batch::default();
+        assert_eq!(batch.time_left(&LIMITS, at(0)), None);
+        batch.add(&record(0, 0), skipped(), at(50));
+        assert_eq!(batch.time_left(&LIMITS, at(90)), Some(at(60)));
+        assert_eq!(batch.time_left(&LIMITS, at(150)), Some(at(0)));
+        batch.add(&record(0, 1), malformed(), at(60));
+        assert_eq!(batch.time_left(&LIMITS, at(90)), Some(at(60)));
+        batch.add(&record(0, 2), skipped(), at(60));
+        assert_eq!(batch.time_left(&LIMITS, at(60)), Some(at(0)), "records");
+        batch.clear();
+        batch.add(&record(0, 0), malformed(), at(0));
+        batch.add(&record(0, 1), malformed(), at(0));
+        assert_eq!(batch.time_left(&LIMITS, at(0)), Some(at(0)), "bytes");
+    }
+
+    #[test]
+    fn forgets_partitions_whole() {
+        let mut batch = Batch::default();
+        batch.add(&record(0, 7), malformed(), Duration::ZERO);
+        batch.add(&record(1, 9), malformed(), Duration::ZERO);
+        batch.forget(&[Partition(0), Partition(5)]);
+        assert_eq!(batch.records(), 1);
+        assert_eq!(batch.outputs().len(), 1);
+        assert_eq!(batch.outputs()[0].source_partition, Partition(1));
+        let positions = batch.positions();
+        assert_eq!(
+            (positions[0].partition, positions[0].next_offset),
+            (Partition(1), 10)
+        );
+        batch.forget(&[Partition(1)]);
+        assert!(batch.is_empty());
+        assert_eq!(batch.time_left(&LIMITS, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn keeps_the_original_of_a_quarantined_record() {
+        let mut batch = Batch::default();
+        batch.add(&record(0, 7), malformed(), Duration::ZERO);
+        let Content::Quarantined(kept) = &batch.outputs()[0].content else {
+            panic!("not quarantined");
+        };
+        assert_eq!(kept.key.as_deref(), Some(b"key".as_slice()));
+        assert_eq!(kept.payload.as_deref(), Some(b"payload".as_slice()));
+        assert_eq!(kept.headers, [("header".to_string(), None)]);
+    }
+}

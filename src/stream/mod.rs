@@ -1,0 +1,175 @@
+//! The loop around the core: it knows partitions, offsets and batches, and asks the small trait
+//! [`Broker`] for everything else, time included. So a whole consumer group runs from a seed in the
+//! tests. It names no Kafka client.
+
+pub mod batch;
+pub mod worker;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::pipeline::fate::{Audited, Quarantine};
+
+/// A partition of the input topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition(pub i32);
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An input record, borrowed from the client's fetch buffer.
+#[derive(Debug, Clone)]
+pub struct SourceRecord<'a> {
+    /// The partition it was read from.
+    pub partition: Partition,
+    /// Its offset in that partition.
+    pub offset: i64,
+    /// Its timestamp, in milliseconds since 1970.
+    pub timestamp_ms: Option<i64>,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value.
+    pub payload: Option<&'a [u8]>,
+    /// Its headers, in order.
+    pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+}
+
+/// What a poll can bring.
+#[derive(Debug)]
+pub enum Arrival<'a> {
+    /// A record.
+    Record(SourceRecord<'a>),
+    /// The end of a partition was reached.
+    CaughtUp(Partition),
+    /// These partitions are now ours as well.
+    Assigned(&'a [Partition]),
+    /// These partitions were taken from us in good order.
+    Revoked(&'a [Partition]),
+    /// These partitions were given to others while we were away: nothing of them may be committed.
+    Lost(&'a [Partition]),
+    /// What the client knows of the group and of the partitions' ends.
+    Statistics(GroupStatistics),
+}
+
+/// A look at the consumer group from the client's side.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupStatistics {
+    /// Whether this member has joined and the group is not rebalancing.
+    pub steady: bool,
+    /// For each partition that is fetched, the offset that the next record would get (last stable offset).
+    pub end_offsets: Vec<(Partition, i64)>,
+}
+
+/// A record to be written, in the transaction of the batch that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The input partition; the output partition follows from it, so that order is kept.
+    pub source_partition: Partition,
+    /// The offset of the input record.
+    pub source_offset: i64,
+    /// The timestamp of the input record, in milliseconds since 1970, taken over.
+    pub timestamp_ms: Option<i64>,
+    /// What is written, and by that, where.
+    pub content: Content,
+}
+
+/// The two kinds of records that the relay writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// An audit event, to the topic of its region.
+    Event(Audited),
+    /// An input record as it was, to the quarantine topic.
+    Quarantined(Box<QuarantinedRecord>),
+}
+
+/// An input record that is kept, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedRecord {
+    /// The original key.
+    pub key: Option<Vec<u8>>,
+    /// The original value.
+    pub payload: Option<Vec<u8>>,
+    /// The original headers.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Why it is here.
+    pub quarantine: Quarantine,
+}
+
+/// How far a partition has been read: what is committed for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The input partition.
+    pub partition: Partition,
+    /// The offset of the next record to read.
+    pub next_offset: i64,
+    /// Text committed with the offset, at most 4,096 characters; empty for none.
+    pub metadata: String,
+}
+
+/// Why a step of the loop did not succeed. The two kinds that can be mended differ in how.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The transaction is certain not to be committed: abort it and go back to the committed position.
+    #[error("transaction aborted: {0}")]
+    Aborted(String),
+    /// The producer is of no use any more, or the result of a commit is not known: throw the producer
+    /// away, build a new one, and go back to the committed position.
+    #[error("producer broken: {0}")]
+    Broken(String),
+    /// As [`Failure::Broken`], because another producer with the same transactional id took over, or
+    /// because the broker gave the transaction up.
+    #[error("producer fenced: {0}")]
+    Fenced(String),
+    /// Nothing in this process can mend it.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Everything the loop asks of the outside. Every call is bounded in time.
+pub trait Broker {
+    /// Waits at most `wait` and hands over what arrived. Rebalances are handed over before the records
+    /// that follow them. No transaction is open while this runs.
+    ///
+    /// # Errors
+    /// [`Failure::Fatal`] if this consumer can never read again.
+    fn poll(
+        &mut self,
+        wait: Duration,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) -> Result<(), Failure>;
+
+    /// Writes the outputs and commits the positions in one transaction.
+    ///
+    /// # Errors
+    /// See [`Failure`]; after any error nothing may be assumed of the outputs until [`Broker::rewind`].
+    fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure>;
+
+    /// Aborts the transaction that failed to be published.
+    ///
+    /// # Errors
+    /// Then the producer has to be rebuilt.
+    fn abort(&mut self) -> Result<(), Failure>;
+
+    /// Replaces the producer by a new one with the same transactional id, which ends whatever the old
+    /// one left open.
+    ///
+    /// # Errors
+    /// May be tried again.
+    fn rebuild(&mut self) -> Result<(), Failure>;
+
+    /// Goes back to the committed position of each of these partitions, or to its beginning if none was
+    /// ever committed.
+    ///
+    /// # Errors
+    /// If even one partition could not be moved.
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure>;
+
+    /// Lets time pass before the next attempt.
+    fn pause(&mut self, time: Duration);
+
+    /// Time since some fixed moment, never going back.
+    fn now(&self) -> Duration;
+}
