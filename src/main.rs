@@ -1,1 +1,23 @@
-fn main(){}
+//! The program: parses the command line and reports errors. Everything else is in the library.
+
+use std::process::ExitCode;
+
+use audit_relay::cli::{Cli, Command};
+use audit_relay::commands;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Demo(arguments) => commands::demo::demo(&arguments),
+        Command::Check(arguments) => commands::check::check(&arguments),
+        Command::Explain(arguments) => commands::explain::explain(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("audit-relay: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

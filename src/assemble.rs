@@ -1,0 +1,203 @@
+//! From configuration to the finished values that the pipeline and the sessions work with: the files
+//! are read here, once, and every problem in any of them is reported together.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::config::{Config, TableSource};
+use crate::kafka::topics::TopicNames;
+use crate::pipeline::Rules;
+use crate::pipeline::catalog::{Catalog, CatalogFile, Switches};
+use crate::pipeline::crn::{CrnTemplate, CrnTemplates};
+use crate::pipeline::directory::{Directory, LineProblem, Table, read_devices, read_principals};
+use crate::pipeline::regions::Locations;
+use crate::pipeline::route::Routes;
+
+/// Most problems of one table file that are listed; a file in the wrong format has one a line.
+const MOST_LISTED: usize = 20;
+
+/// Everything that is wrong with the files that the configuration names.
+#[derive(Debug, Default)]
+pub struct FileProblems(Vec<String>);
+
+impl fmt::Display for FileProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for FileProblems {}
+
+/// What the configuration names, loaded.
+#[derive(Debug)]
+pub struct Assembly {
+    /// The rules of this deployment.
+    pub rules: Rules,
+    /// The reference tables.
+    pub directory: Directory,
+    /// The topics.
+    pub topics: TopicNames,
+}
+
+/// Loads everything.
+///
+/// # Errors
+/// All problems of all files.
+pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
+    let mut problems = FileProblems::default();
+    let catalog = problems.keep(load_catalog(config));
+    let locations = problems.keep(load_locations(config));
+    let crns = problems.keep(parse_crns(config));
+    let directory = problems.keep(load_directory(config));
+    let routes = locations
+        .as_ref()
+        .and_then(|locations| problems.keep(choose_regions(config, locations)));
+    let (Some(catalog), Some(locations), Some(crns), Some(directory), Some(routes)) =
+        (catalog, locations, crns, directory, routes)
+    else {
+        return Err(problems);
+    };
+    let topic = |region: &String| format!("{}{region}", config.output.topic_prefix);
+    let topics = TopicNames {
+        input: config.input.topic.clone(),
+        regions: routes.regions().iter().map(topic).collect(),
+        quarantine: config.output.quarantine_topic.clone(),
+    };
+    let rules = Rules {
+        catalog,
+        locations,
+        routes,
+        policy: config.policy,
+        crns,
+        max_event_bytes: config.output.max_message_bytes,
+    };
+    Ok(Assembly {
+        rules,
+        directory,
+        topics,
+    })
+}
+
+impl FileProblems {
+    fn keep<T>(&mut self, loaded: Result<T, Vec<String>>) -> Option<T> {
+        loaded.map_err(|problems| self.0.extend(problems)).ok()
+    }
+}
+
+fn read(path: &Path, key: &str) -> Result<String, Vec<String>> {
+    std::fs::read_to_string(path)
+        .map_err(|error| vec![format!("cannot read {} ({key}): {error}", path.display())])
+}
+
+fn texts<E: fmt::Display>(problems: Vec<E>) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
+    let switches = Switches {
+        enable: config.catalog.enable.clone(),
+        disable: config.catalog.disable.clone(),
+    };
+    if config.catalog.files.is_empty() {
+        return Catalog::load(&Catalog::embedded_files(), &switches).map_err(texts);
+    }
+    let mut read_files = Vec::new();
+    let mut problems = Vec::new();
+    for path in &config.catalog.files {
+        match read(path, "catalog.files") {
+            Ok(text) => read_files.push((path.display().to_string(), text)),
+            Err(unread) => problems.extend(unread),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let files: Vec<CatalogFile<'_>> = read_files
+        .iter()
+        .map(|(name, text)| CatalogFile { name, text })
+        .collect();
+    Catalog::load(&files, &switches).map_err(texts)
+}
+
+fn load_locations(config: &Config) -> Result<Locations, Vec<String>> {
+    let profile = &config.locations.profile;
+    match &config.locations.file {
+        None => Locations::embedded(profile).map_err(texts),
+        Some(path) => {
+            let text = read(path, "locations.file")?;
+            Locations::load(&path.display().to_string(), &text, profile).map_err(texts)
+        }
+    }
+}
+
+fn parse_crns(config: &Config) -> Result<CrnTemplates, Vec<String>> {
+    let parse = |key: &str, template: &str| {
+        CrnTemplate::parse(template).map_err(|problem| vec![format!("{key}: {problem}")])
+    };
+    Ok(CrnTemplates {
+        target: parse("crn.target", &config.crn.target)?,
+        log_source: parse("crn.log_source", &config.crn.log_source)?,
+    })
+}
+
+fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<String>> {
+    let known: Vec<&str> = locations.regions().collect();
+    if config.output.regions.is_empty() {
+        return Ok(Routes::new(known.iter().map(ToString::to_string)));
+    }
+    let unknown = |region: &&String| !known.contains(&region.as_str());
+    let problems: Vec<String> = config
+        .output
+        .regions
+        .iter()
+        .filter(unknown)
+        .map(|region| {
+            format!(
+                "output.regions: the location table never yields {region:?}; it knows {}",
+                known.join(", ")
+            )
+        })
+        .collect();
+    if problems.is_empty() {
+        Ok(Routes::new(config.output.regions.iter().cloned()))
+    } else {
+        Err(problems)
+    }
+}
+
+fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
+    let principals = load_table(&config.principals, "principals.file", read_principals);
+    let devices = config
+        .devices
+        .as_ref()
+        .map(|source| load_table(source, "devices.file", read_devices))
+        .transpose();
+    match (principals, devices) {
+        (Ok(principals), Ok(devices)) => Ok(Directory {
+            principals,
+            devices,
+        }),
+        (principals, devices) => {
+            let problems = [principals.err(), devices.err()];
+            Err(problems.into_iter().flatten().flatten().collect())
+        }
+    }
+}
+
+fn load_table<K, V>(
+    source: &TableSource,
+    key: &str,
+    parse: impl Fn(&str, &str) -> Result<Table<K, V>, Vec<LineProblem>>,
+) -> Result<Table<K, V>, Vec<String>> {
+    let TableSource::File(path) = source;
+    let text = read(path, key)?;
+    parse(&path.display().to_string(), &text).map_err(|problems| {
+        let more = problems.len().saturating_sub(MOST_LISTED);
+        let mut listed = texts(problems);
+        listed.truncate(MOST_LISTED);
+        if more > 0 {
+            listed.push(format!("{}: {more} more lines like these", path.display()));
+        }
+        listed
+    })
+}

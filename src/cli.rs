@@ -1,0 +1,146 @@
+//! The command line, turned once into finished values. What the commands do is in [`crate::commands`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The name, with the library that decides what Kafka features there are.
+fn version() -> &'static str {
+    static VERSION: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    VERSION.get_or_init(|| {
+        format!(
+            "{} (librdkafka {})",
+            env!("CARGO_PKG_VERSION"),
+            crate::kafka::librdkafka_version()
+        )
+    })
+}
+
+/// Turns infrastructure state changes on Kafka into Activity Tracker audit events: exactly once, every
+/// record accounted for.
+#[derive(Debug, Parser)]
+#[command(name = "audit-relay", version = version(), arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the relay until SIGTERM or SIGINT.
+    Run(ConfigArgs),
+    /// Show the whole thing on a broker inside this process, with sample data.
+    Demo(DemoArgs),
+    /// Check the configuration and, on request, the cluster. Never joins the consumer group.
+    Check(CheckArgs),
+    /// Say why a message was audited, skipped or quarantined.
+    Explain(ExplainArgs),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML). Without it, everything comes from AUDIT_RELAY_… variables.
+    #[arg(short, long, value_name = "FILE", env = "AUDIT_RELAY_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Keep running, and keep producing, until interrupted.
+    #[arg(long)]
+    pub keep: bool,
+    /// How many state changes to produce.
+    #[arg(long, value_name = "N", default_value_t = 300,
+          value_parser = clap::value_parser!(u32).range(60..=1_000_000))]
+    pub records: u32,
+    /// Address of /metrics, /livez and /readyz; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Also ask the cluster: topics, partitions, access, transactions.
+    #[arg(long)]
+    pub connect: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// Where the configuration is: the tables and rules to judge by.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// File with one or more JSON records; `-` is standard input.
+    #[arg(value_name = "FILE", required_unless_present = "from", conflicts_with = "from")]
+    pub file: Option<PathBuf>,
+    /// A record on the cluster instead, e.g. `infrastructure.state-changes/3/1200`.
+    #[arg(long, value_name = "TOPIC/PARTITION/OFFSET")]
+    pub from: Option<RecordAddress>,
+    /// One JSON object for each record instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One record on the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordAddress {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+}
+
+impl std::str::FromStr for RecordAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.rsplitn(3, '/');
+        let offset = parts.next().and_then(|part| part.parse().ok());
+        let partition = parts.next().and_then(|part| part.parse().ok());
+        match (parts.next(), partition, offset) {
+            (Some(topic), Some(partition), Some(offset)) if partition >= 0 && offset >= 0 => {
+                Ok(RecordAddress {
+                    topic: topic.to_string(),
+                    partition,
+                    offset,
+                })
+            }
+            _ => Err("expected TOPIC/PARTITION/OFFSET, e.g. state-changes/3/1200".to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        assert!(version().contains("librdkafka 2."));
+    }
+
+    #[test]
+    fn record_addresses() {
+        let address: RecordAddress = "a.b/3/12".parse().expect("parses");
+        assert_eq!(
+            (address.topic.as_str(), address.partition, address.offset),
+            ("a.b", 3, 12)
+        );
+        for wrong in ["a/b", "a/x/1", "a/-1/2", "1/2", ""] {
+            assert!(wrong.parse::<RecordAddress>().is_err(), "{wrong}");
+        }
+    }
+}

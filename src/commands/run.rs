@@ -1,0 +1,16 @@
+//! `run`: the relay itself, until it is asked to stop.
+
+use crate::app::Relay;
+use crate::cli::ConfigArgs;
+use crate::logging;
+use crate::stream::worker::StopRequest;
+
+/// Runs the relay.
+///
+/// # Errors
+/// Bad configuration, a missing topic, a worker that gave up, or a shutdown that took too long.
+pub fn run(arguments: &ConfigArgs) -> anyhow::Result<()> {
+    let (config, assembly) = super::load(arguments)?;
+    logging::init(config.log.format, &config.log.level);
+    Relay::new(config, assembly)?.run(StopRequest::default(), |_| {})
+}
