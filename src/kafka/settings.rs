@@ -31,6 +31,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "10"),
     ("session.timeout.ms", "15000"),
     ("socket.keepalive.enable", "true"),
+    // The OpenSSL inside looks only where it was built; certificates are where the system has them.
+    ("ssl.ca.location", "probe"),
 ];
 
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
@@ -41,6 +43,8 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     // A quarantined record is an input record and a few headers.
     ("message.max.bytes", "10485760"),
     ("socket.keepalive.enable", "true"),
+    // The OpenSSL inside looks only where it was built; certificates are where the system has them.
+    ("ssl.ca.location", "probe"),
 ];
 
 /// What exactly-once and accounting rest on.
@@ -101,7 +105,8 @@ fn consumer(config: &Config, worker: usize) -> ClientConfig {
     client
 }
 
-fn producer(config: &Config, worker: usize) -> ClientConfig {
+/// The properties of a worker's producer.
+pub fn producer(config: &Config, worker: usize) -> ClientConfig {
     let mut client = operators(config, Client::Producer, PRODUCER_DEFAULTS);
     apply(&mut client, PRODUCER_FIXED);
     client.set("transactional.id", transactional_id(config, worker));

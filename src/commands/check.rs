@@ -1,0 +1,56 @@
+//! `check`: is the configuration good, and on request, does the cluster have what the relay needs?
+
+use anyhow::bail;
+
+use crate::cli::CheckArgs;
+use crate::kafka::inspect::{Finding, check_cluster};
+use crate::logging;
+use crate::pipeline::Rules;
+
+/// Checks and prints what it found.
+///
+/// # Errors
+/// If anything is not as `run` needs it.
+pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
+    let (config, assembly) = super::load(&arguments.config)?;
+    logging::init(config.log.format, &config.log.level);
+    let rules = &assembly.rules;
+    println!("configuration    ok");
+    println!("actions          {} enabled", enabled_actions(rules));
+    println!("regions          {}", rules.routes.regions().join(", "));
+    println!(
+        "principals       {} known",
+        assembly.directory.principals.len()
+    );
+    match &assembly.directory.devices {
+        Some(devices) => println!("devices          {} known", devices.len()),
+        None => println!("devices          no table"),
+    }
+    if !arguments.connect {
+        println!("cluster          not asked (use --connect)");
+        return Ok(());
+    }
+    report(&check_cluster(&config, &assembly.topics))
+}
+
+fn enabled_actions(rules: &Rules) -> usize {
+    let enabled = |action: &&crate::pipeline::catalog::Action| action.enabled;
+    rules.catalog.actions().filter(enabled).count()
+}
+
+fn report(findings: &[Finding]) -> anyhow::Result<()> {
+    let mut wrong = 0;
+    for Finding { subject, result } in findings {
+        match result {
+            Ok(seen) => println!("ok       {subject}: {seen}"),
+            Err(problem) => {
+                wrong += 1;
+                println!("PROBLEM  {subject}: {problem}");
+            }
+        }
+    }
+    if wrong > 0 {
+        bail!("{wrong} of {} checks of the cluster failed", findings.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! `explain`: why was this message audited, skipped or quarantined? It runs the stages one by one, by
+//! the same functions as `run`, and says what each found.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::assemble::Assembly;
+use crate::cli::ExplainArgs;
+use crate::kafka::inspect::read_value;
+use crate::pipeline::classify::{Actor, UserAction, classify};
+use crate::pipeline::directory::{Directory, PrincipalKey};
+use crate::pipeline::enrich::{AttributedAction, enrich};
+use crate::pipeline::fate::{Fate, Unaudited};
+use crate::pipeline::state_change::{StateChange, parse};
+use crate::pipeline::{Reference, judge};
+
+/// What the stages found of one record, and what became of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    source: String,
+    stages: Vec<Finding>,
+    fate: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<Box<RawValue>>,
+    rests_on_absence: bool,
+}
+
+/// What one stage found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    stage: &'static str,
+    found: String,
+}
+
+/// Explains the records that the arguments name.
+///
+/// # Errors
+/// If the configuration, or a record, cannot be read. A record that is skipped or quarantined is an
+/// answer, not an error.
+pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
+    let (config, assembly) = super::load(&arguments.config)?;
+    let records = match (&arguments.from, &arguments.file) {
+        (Some(address), _) => {
+            let source = format!("{}/{}/{}", address.topic, address.partition, address.offset);
+            vec![(source, read_value(&config, address)?)]
+        }
+        (None, Some(path)) => split(&path.display().to_string(), &read_file(path)?),
+        (None, None) => Vec::new(),
+    };
+    for (source, payload) in records {
+        let explanation = explain_record(source, payload.as_deref(), &assembly);
+        if arguments.json {
+            println!("{}", serde_json::to_string(&explanation)?);
+        } else {
+            println!("{}", explanation.text());
+        }
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .context("read standard input")?;
+    } else {
+        bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    }
+    Ok(bytes)
+}
+
+/// One record for each JSON value, however it is laid out; from the first place that is not JSON on,
+/// the rest is one record, so that it can be explained as well.
+fn split(name: &str, bytes: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut records = Vec::new();
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
+    let mut end = 0;
+    while let Some(Ok(value)) = values.next() {
+        records.push(value.get().as_bytes().to_vec());
+        end = values.byte_offset();
+    }
+    let rest = bytes[end..].trim_ascii();
+    if !rest.is_empty() || records.is_empty() {
+        records.push(rest.to_vec());
+    }
+    let numbered = |(number, record)| (format!("{name}#{}", number + 1), Some(record));
+    records.into_iter().enumerate().map(numbered).collect()
+}
+
+/// Explains one record.
+pub fn explain_record(source: String, payload: Option<&[u8]>, assembly: &Assembly) -> Explanation {
+    let Assembly {
+        rules,
+        directory,
+        topics,
+    } = assembly;
+    let fate = judge(payload, Reference { rules, directory });
+    let kind = fate.kind();
+    let mut explanation = Explanation {
+        source,
+        stages: Vec::new(),
+        fate: kind.fate(),
+        reason: kind.reason(),
+        detail: None,
+        topic: None,
+        event: None,
+        rests_on_absence: fate.rests_on_absence(),
+    };
+    let stopped = explanation.walk(payload, assembly).err();
+    match fate {
+        Fate::Audited(audited) => {
+            explanation.topic = topics.regions.get(audited.region.0).cloned();
+            let event = String::from_utf8(audited.event).ok();
+            explanation.event = event.and_then(|event| RawValue::from_string(event).ok());
+        }
+        Fate::Skipped(reason) => explanation.detail = Some(reason.meaning().to_string()),
+        Fate::Quarantined(quarantine) => {
+            explanation.topic = Some(topics.quarantine.clone());
+            explanation.detail = Some(quarantine.detail);
+        }
+    }
+    if let Some(stage) = stopped {
+        explanation.found(stage, format!("stops here: {}", kind.reason()));
+    }
+    explanation
+}
+
+impl Explanation {
+    fn found(&mut self, stage: &'static str, found: String) {
+        self.stages.push(Finding { stage, found });
+    }
+
+    /// Runs the stages as far as the record goes; the error is the stage at which it stops.
+    fn walk(&mut self, payload: Option<&[u8]>, assembly: &Assembly) -> Result<(), &'static str> {
+        let Assembly {
+            rules, directory, ..
+        } = assembly;
+        let change = parse(payload).map_err(|_| "parse")?;
+        self.found("parse", describe_change(&change));
+        let action = classify(change, &rules.catalog, &rules.policy).map_err(|_| "classify")?;
+        self.found("classify", describe_action(&action));
+        let considered = describe_versions(&action, directory);
+        let enriched: Result<AttributedAction<'_>, Unaudited> =
+            enrich(action, directory, &rules.locations, &rules.policy);
+        for version in considered {
+            self.found("enrich", version);
+        }
+        let attributed = enriched.map_err(|_| "enrich")?;
+        self.found("enrich", describe_attribution(&attributed));
+        crate::pipeline::route::route(&attributed, rules).map_err(|_| "route")?;
+        self.found("route", format!("region {}", attributed.place.region));
+        Ok(())
+    }
+
+    /// For a person at a terminal.
+    pub fn text(&self) -> String {
+        let mut lines = vec![self.source.clone()];
+        for Finding { stage, found } in &self.stages {
+            lines.push(format!("  {stage:<10}{found}"));
+        }
+        let reason = match self.reason {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        lines.push(format!("  {:<10}{}{reason}", "fate", self.fate));
+        if let Some(detail) = &self.detail {
+            lines.push(format!("  {:<10}{detail}", "because"));
+        }
+        if self.rests_on_absence {
+            lines.push(format!(
+                "  {:<10}this rests on something not being in the reference tables",
+                "note"
+            ));
+        }
+        if let Some(topic) = &self.topic {
+            lines.push(format!("  {:<10}{topic}", "topic"));
+        }
+        if let Some(event) = &self.event {
+            lines.push(indented(event));
+        }
+        lines.join("\n")
+    }
+}
+
+fn indented(event: &RawValue) -> String {
+    let pretty = serde_json::from_str::<serde_json::Value>(event.get())
+        .and_then(|value| serde_json::to_string_pretty(&value));
+    pretty
+        .unwrap_or_else(|_| event.get().to_string())
+        .lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn describe_change(change: &StateChange<'_>) -> String {
+    let event = change.event_key.as_deref().or(change.event_name.as_deref());
+    format!(
+        "{:?} of {} {} at {}, by {} {} of account {}",
+        event.unwrap_or_default(),
+        change.class,
+        change.object,
+        change.time,
+        change.user_type.as_deref().unwrap_or("nobody named,"),
+        change
+            .user
+            .as_deref()
+            .or(change.iam_id.as_deref())
+            .unwrap_or("(no id)"),
+        change.account.as_deref().unwrap_or("(not given)"),
+    )
+}
+
+fn describe_action(action: &UserAction<'_>) -> String {
+    let by = match action.actor {
+        Actor::User => "a user",
+        Actor::SystemOnBehalfOfUser => "the system on behalf of a user",
+    };
+    format!("{}, by {by}", action.action.name)
+}
+
+/// The versions of the principal that were looked at, and which of them was valid at the time.
+fn describe_versions(action: &UserAction<'_>, directory: &Directory) -> Vec<String> {
+    let change = &action.change;
+    let behalf = change.on_behalf_of.as_ref().map(|behalf| &behalf.user);
+    let id = behalf.or(change.user.as_ref()).map(|id| id.as_str());
+    let (Some(account), Some(id)) = (&change.account, id.or(change.iam_id.as_deref())) else {
+        return Vec::new();
+    };
+    let key = PrincipalKey {
+        account: account.clone(),
+        id: id.into(),
+    };
+    let Some(versions) = directory.principals.versions(&key) else {
+        return vec![format!("principal {key}: not in the table")];
+    };
+    let valid = versions.as_of(change.time);
+    let describe = |version: &crate::pipeline::versions::Version<_>| {
+        let decides = match (&version.value, valid) {
+            (Some(value), Some(valid)) if std::ptr::eq(value, valid) => " (decides)",
+            _ => "",
+        };
+        let state = if version.value.is_some() { "" } else { " removed" };
+        format!("principal {key}{state} from {}{decides}", version.valid_from)
+    };
+    versions.iter().map(describe).collect()
+}
+
+fn describe_attribution(attributed: &AttributedAction<'_>) -> String {
+    format!(
+        "initiator {} of account {}, with access; data center {}",
+        attributed.initiator.iam_id, attributed.account, attributed.place.data_center
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_holds_any_number_of_records() {
+        let records = |text: &str| -> Vec<String> {
+            let split = split("f", text.as_bytes());
+            let text = |record: &Vec<u8>| String::from_utf8_lossy(record).into_owned();
+            split.iter().flat_map(|(_, record)| record).map(text).collect()
+        };
+        assert_eq!(records("{}\n{\"a\":1}\n"), ["{}", "{\"a\":1}"]);
+        assert_eq!(records("{\n \"a\": 1\n}\n"), ["{\n \"a\": 1\n}"]);
+        assert_eq!(records("{} nonsense"), ["{}", "nonsense"]);
+        assert_eq!(records(""), [""]);
+    }
+}
