@@ -1,0 +1,153 @@
+//! The environment's layer: `AUDIT_RELAY_INPUT__GROUP` is `group` of `[input]`.
+//!
+//! `__` stands between section and key. librdkafka's names have dots and no underscores, so below `kafka` a single
+//! `_` is a dot. The environment comes in as a map: nothing here reads the process's own.
+
+use std::collections::BTreeMap;
+
+use super::load::{Node, Tree, Value};
+use super::problem::{Origin, Problem, did_you_mean, nearest};
+use super::properties::canonical_key;
+use super::settings::{LATER, literal_keys};
+
+/// What every variable of ours begins with.
+pub(super) const ENVIRONMENT_PREFIX: &str = "AUDIT_RELAY_";
+
+/// Variables by name; `{ env = ".." }` looks here as well.
+pub(super) type Environment = BTreeMap<String, String>;
+
+/// The third layer: laid over `tree`, where it wins. Returns what is wrong with it.
+pub(super) fn overlay(tree: &mut Tree, environment: &Environment) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (variable, value) in environment {
+        let Some(rest) = variable.strip_prefix(ENVIRONMENT_PREFIX) else {
+            continue;
+        };
+        if is_not_ours(rest, value) {
+            continue;
+        }
+        let set = key_and_value(rest, value).ok_or_else(|| unknown(variable));
+        if let Err(problem) = set.and_then(|(key, value)| insert(tree, key, value, variable)) {
+            problems.push(problem);
+        }
+    }
+    problems
+}
+
+/// The variable of a key: `input.group` is `AUDIT_RELAY_INPUT__GROUP`.
+pub(super) fn variable_of(key: &str) -> String {
+    let name = match (key.strip_prefix("kafka."), key.split_once('.')) {
+        (Some(property), _) => {
+            let scoped = property.replacen("consumer.", "consumer__", 1).replacen(
+                "producer.",
+                "producer__",
+                1,
+            );
+            format!("kafka__{}", scoped.replace('.', "_"))
+        }
+        (None, Some((section, key))) => format!("{section}__{key}"),
+        (None, None) => key.to_owned(),
+    };
+    format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase())
+}
+
+/// Variables with our prefix that are not settings: the command line's, the tests', and those that Kubernetes gives
+/// every pod next to a Service called `audit-relay` or `audit-relay-..` (`AUDIT_RELAY_SERVICE_HOST`,
+/// `AUDIT_RELAY_PORT=tcp://..`, `AUDIT_RELAY_PORT_9464_TCP_ADDR`), which nobody wrote and which no setting looks like.
+fn is_not_ours(rest: &str, value: &str) -> bool {
+    let service = |suffix: &str| rest == suffix || rest.ends_with(&format!("_{suffix}"));
+    rest == "CONFIG"
+        || rest.starts_with("TEST_")
+        || service("SERVICE_HOST")
+        || service("SERVICE_PORT")
+        || rest.starts_with("SERVICE_PORT_")
+        || rest.contains("_SERVICE_PORT_")
+        || (service("PORT") && value.contains("://"))
+        || is_service_port(rest)
+}
+
+/// `PORT_9464_TCP`, also with `_ADDR`, `_PORT`, `_PROTO` behind and the rest of a Service's name before it.
+fn is_service_port(rest: &str) -> bool {
+    let Some((before, after)) = rest
+        .rsplit_once("PORT_")
+        .filter(|(_, after)| !after.is_empty())
+    else {
+        return false;
+    };
+    let (number, protocol) = after.split_once('_').unwrap_or((after, ""));
+    let is_protocol = ["TCP", "UDP", "SCTP"]
+        .iter()
+        .any(|name| protocol.starts_with(name));
+    (before.is_empty() || before.ends_with('_'))
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && is_protocol
+}
+
+fn key_and_value(rest: &str, value: &str) -> Option<(String, Value)> {
+    // One spelling for one key, so that two variables cannot contend for it.
+    if rest.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return None;
+    }
+    let lower = rest.to_lowercase();
+    if let Some(property) = lower.strip_prefix("kafka__") {
+        return property_and_value(property, value);
+    }
+    let key = lower.replacen("__", ".", 1);
+    let known = literal_keys()
+        .chain(LATER.iter().copied())
+        .any(|known| known == key);
+    known.then(|| (key, Value::Untyped(value.to_owned())))
+}
+
+/// Below `kafka`: `SASL_PASSWORD`, `CONSUMER__FETCH_MAX_BYTES`, and `SASL_PASSWORD__FILE` for `{ file = ".." }`.
+fn property_and_value(property: &str, value: &str) -> Option<(String, Value)> {
+    let (name, value) = match property.rsplit_once("__") {
+        Some((name, kind @ ("file" | "env"))) => {
+            let reference = BTreeMap::from([(kind.to_owned(), Value::Text(value.to_owned()))]);
+            (name, Value::Table(reference))
+        }
+        _ => (property, Value::Untyped(value.to_owned())),
+    };
+    let (scope, name) = match name.split_once("__") {
+        Some((scope @ ("consumer" | "producer"), name)) => (format!("{scope}."), name),
+        _ => (String::new(), name),
+    };
+    let is_name = !name.is_empty() && !name.contains("__");
+    is_name.then(|| {
+        (
+            canonical_key(&format!("kafka.{scope}{}", name.replace('_', "."))),
+            value,
+        )
+    })
+}
+
+fn insert(tree: &mut Tree, key: String, value: Value, variable: &str) -> Result<(), Problem> {
+    let origin = Origin::Environment(variable.to_owned());
+    if let Some(Node {
+        origin: Origin::Environment(earlier),
+        ..
+    }) = tree.get(&key)
+    {
+        let complaint = format!("given twice, also by {earlier}; keep one of them");
+        return Err(Problem {
+            key,
+            origin: Some(origin),
+            complaint,
+        });
+    }
+    tree.insert(key, Node { value, origin });
+    Ok(())
+}
+
+fn unknown(variable: &str) -> Problem {
+    let variables: Vec<String> = literal_keys().map(variable_of).collect();
+    let suggestion = nearest(variable, variables.iter().map(String::as_str));
+    Problem {
+        key: variable.to_owned(),
+        origin: None,
+        complaint: format!(
+            "unknown environment variable; remove it{}",
+            did_you_mean(suggestion)
+        ),
+    }
+}

@@ -1,0 +1,296 @@
+//! librdkafka's properties: passed through, except those the promises rest on; secrets read from where they lie.
+//!
+//! Nothing here names a Kafka client. Whether librdkafka knows a name and takes a value is asked by way of a
+//! [`PropertyCheck`], and its complaints join the same list.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::environment::Environment;
+use super::load::{Node, Value};
+use super::problem::{did_you_mean, nearest};
+use super::properties::{Scope, canonical, concerns, is_secret, refusal, settable, split_key};
+use super::read::Reader;
+
+/// Asks librdkafka about one property, name and value, without connecting; its complaint is the error.
+pub type PropertyCheck<'a> = &'a dyn Fn(&str, &str) -> Result<(), String>;
+
+/// A value that is never shown: `Debug` and `Display` give `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself, for the client that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The value of a property, as the text that librdkafka takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PropertyValue {
+    /// May be shown.
+    Plain(String),
+    /// Must not be shown: the property is known as secret, or its value was given by reference.
+    Secret(Secret),
+}
+
+impl PropertyValue {
+    /// The value itself, secret or not, for the client that needs it.
+    pub fn reveal(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.reveal(),
+        }
+    }
+}
+
+/// The two kinds of Kafka client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// Reads the input.
+    Consumer,
+    /// Writes events and offsets, in transactions.
+    Producer,
+}
+
+/// What the operator says to librdkafka. Where a property has two names, this holds the newer one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KafkaProperties {
+    both: BTreeMap<String, PropertyValue>,
+    consumer: BTreeMap<String, PropertyValue>,
+    producer: BTreeMap<String, PropertyValue>,
+}
+
+impl KafkaProperties {
+    /// The properties for one client: those for both that concern it, and its own, which win.
+    pub fn of(&self, client: Client) -> BTreeMap<&str, &PropertyValue> {
+        let (own, others) = match client {
+            Client::Consumer => (&self.consumer, Scope::Producer),
+            Client::Producer => (&self.producer, Scope::Consumer),
+        };
+        let shared = self
+            .both
+            .iter()
+            .filter(|(name, _)| concerns(name) != others);
+        shared
+            .chain(own)
+            .map(|(name, value)| (name.as_str(), value))
+            .collect()
+    }
+
+    /// One property of one client, by either of its names, if the operator gave it.
+    pub fn get(&self, client: Client, name: &str) -> Option<&str> {
+        self.of(client)
+            .get(canonical(name))
+            .map(|value| value.reveal())
+    }
+
+    /// The brokers to begin with, as given.
+    pub fn bootstrap_servers(&self) -> &str {
+        self.both
+            .get("bootstrap.servers")
+            .map_or("", PropertyValue::reveal)
+    }
+
+    fn table(&mut self, scope: Scope) -> &mut BTreeMap<String, PropertyValue> {
+        match scope {
+            Scope::Both => &mut self.both,
+            Scope::Consumer => &mut self.consumer,
+            Scope::Producer => &mut self.producer,
+        }
+    }
+}
+
+/// Reads everything below `kafka`.
+pub(super) fn read(
+    reader: &mut Reader,
+    environment: &Environment,
+    check: PropertyCheck<'_>,
+) -> KafkaProperties {
+    let mut properties = KafkaProperties::default();
+    for (key, node) in reader.take_all("kafka.") {
+        let (scope, name) = split_key(&key);
+        let value = may_be_set(scope, name)
+            .and_then(|()| value_of(name, &node, environment, reader))
+            .and_then(|value| is_legal(name, &value, check).map(|()| value));
+        match value {
+            Ok(value) => drop(properties.table(scope).insert(name.to_owned(), value)),
+            Err(complaint) => reader.problem(&key, complaint),
+        }
+    }
+    need_brokers(reader, &properties);
+    need_one_group_protocol(reader, &properties);
+    properties
+}
+
+fn may_be_set(scope: Scope, name: &str) -> Result<(), String> {
+    if let Some(reason) = refusal(name) {
+        return Err(format!("not for you to set: {reason}; remove it"));
+    }
+    match (scope, concerns(name)) {
+        (Scope::Consumer, Scope::Producer) => {
+            Err("a producer's property; move it to [kafka.producer]".to_owned())
+        }
+        (Scope::Producer, Scope::Consumer) => {
+            Err("a consumer's property; move it to [kafka.consumer]".to_owned())
+        }
+        (Scope::Consumer | Scope::Producer, _) if name == "bootstrap.servers" => {
+            Err("both clients need the cluster of the transaction; move it to [kafka]".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn value_of(
+    name: &str,
+    node: &Node,
+    environment: &Environment,
+    reader: &Reader,
+) -> Result<PropertyValue, String> {
+    let text = match &node.value {
+        Value::Text(text) | Value::Untyped(text) | Value::Float(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+        Value::Table(table) => {
+            return referenced(table, environment, reader)
+                .map(|text| PropertyValue::Secret(Secret(text)));
+        }
+        other => {
+            return Err(format!(
+                "{} will not do; give text, a number, true or false",
+                other.kind()
+            ));
+        }
+    };
+    Ok(if is_secret(name) {
+        PropertyValue::Secret(Secret(text))
+    } else {
+        PropertyValue::Plain(text)
+    })
+}
+
+/// `{ file = ".." }` or `{ env = ".." }`. A file's last line end is cut: editors and `kubectl` add one.
+fn referenced(
+    table: &BTreeMap<String, Value>,
+    environment: &Environment,
+    reader: &Reader,
+) -> Result<String, String> {
+    let entries: Vec<(&str, &Value)> = table
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect();
+    match entries.as_slice() {
+        [("file", Value::Text(path))] => {
+            let path = reader.resolve(path);
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                format!(
+                    "cannot read {}: {error}; make the file readable",
+                    path.display()
+                )
+            })?;
+            let line = text.strip_suffix('\n').unwrap_or(&text);
+            Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+        }
+        [("env", Value::Text(variable))] => environment
+            .get(variable)
+            .cloned()
+            .ok_or_else(|| format!("environment variable {variable} is not set; set it")),
+        _ => Err(
+            "a table will not do; give a value, { file = \"..\" } or { env = \"..\" }".to_owned(),
+        ),
+    }
+}
+
+fn is_legal(name: &str, value: &PropertyValue, check: PropertyCheck<'_>) -> Result<(), String> {
+    let text = value.reveal();
+    if text.is_empty() && (matches!(value, PropertyValue::Secret(_)) || name == "bootstrap.servers")
+    {
+        return Err("empty; give a value".to_owned());
+    }
+    if text.contains('\0') {
+        return Err("holds a NUL character, which librdkafka cannot take; remove it".to_owned());
+    }
+    own_limit(name, text)
+        .and_then(|()| check(name, text).map_err(|complaint| explained(&complaint, name, text)))
+        .map_err(|complaint| match value {
+            PropertyValue::Plain(_) => complaint,
+            // The complaint may quote the value.
+            PropertyValue::Secret(_) => {
+                "name or value is not accepted (value not shown); correct it".to_owned()
+            }
+        })
+}
+
+/// librdkafka's complaint, with what it leaves out: the nearest name, or the value of a property known to be harmless.
+fn explained(complaint: &str, name: &str, text: &str) -> String {
+    let complaint = complaint.trim_end();
+    if !settable().any(|known| known == name) {
+        return format!("{complaint}{}", did_you_mean(nearest(name, settable())));
+    }
+    if complaint.contains(&format!("{text:?}")) || complaint.contains(&format!("value {text} ")) {
+        return format!("{complaint}; correct it");
+    }
+    format!("{complaint}: {text:?}; correct it")
+}
+
+/// Limits that are narrower than librdkafka's own.
+fn own_limit(name: &str, text: &str) -> Result<(), String> {
+    /// A dead predecessor's transaction holds its successor up for as long; below, no broker takes part.
+    const TRANSACTION_TIMEOUT_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;
+    match name {
+        "transaction.timeout.ms"
+            if !text
+                .parse()
+                .is_ok_and(|ms| TRANSACTION_TIMEOUT_MS.contains(&ms)) =>
+        {
+            Err(format!(
+                "{text:?} will not do; give milliseconds from 1000 to 60000"
+            ))
+        }
+        "group.protocol" if !["classic", "consumer"].contains(&text) => {
+            Err(format!("{text:?} will not do; give classic or consumer"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn need_brokers(reader: &mut Reader, properties: &KafkaProperties) {
+    const KEY: &str = "kafka.bootstrap.servers";
+    if !properties.both.contains_key("bootstrap.servers") && !reader.has_problem(KEY) {
+        reader.missing(KEY);
+    }
+}
+
+/// With KIP-848 the broker says these; librdkafka would refuse to start.
+fn need_one_group_protocol(reader: &mut Reader, properties: &KafkaProperties) {
+    if properties.get(Client::Consumer, "group.protocol") != Some("consumer") {
+        return;
+    }
+    for name in ["session.timeout.ms", "heartbeat.interval.ms"] {
+        for (table, prefix) in [
+            (&properties.both, "kafka."),
+            (&properties.consumer, "kafka.consumer."),
+        ] {
+            if table.contains_key(name) {
+                let key = format!("{prefix}{name}");
+                reader.problem(
+                    &key,
+                    "the broker says this when group.protocol is consumer; remove one of the two",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What is wrong with a configuration: which key, where it came from, why, and what to do about it.
+//!
+//! Problems are collected, never thrown one by one: an operator who fixes a file wants the whole list. This file
+//! decides nothing about values; it also never sees one that is secret, because the complaint is made before.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The default in [`SETTINGS`](super::SETTINGS).
+    Default,
+    /// A line of the configuration file, counted from 1.
+    File {
+        /// The file as the user named it.
+        name: Arc<str>,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// An environment variable, by its name.
+    Environment(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => write!(f, "the default"),
+            Self::File { name, line } => write!(f, "{name}, line {line}"),
+            Self::Environment(variable) => write!(f, "environment variable {variable}"),
+        }
+    }
+}
+
+/// One thing that is wrong, with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, such as `batch.max_records`; the file's name when the file as a whole is at fault.
+    pub key: String,
+    /// Where the offending value came from; none when there is no value.
+    pub origin: Option<Origin>,
+    /// What is wrong, and what to do instead. Never holds a secret.
+    pub complaint: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.complaint)?;
+        match &self.origin {
+            Some(origin) => write!(f, " ({origin})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration; never empty when returned as an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => write!(f, "1 problem in the configuration:")?,
+            count => write!(f, "{count} problems in the configuration:")?,
+        }
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The candidate most like `word`, if any is like enough to be what was meant: the nearest by edit distance, or else
+/// the only one whose last part is the same (the right key in the wrong section).
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    /// Below this likeness a suggestion is noise.
+    const LIKE_ENOUGH: f64 = 0.6;
+    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(word, candidate);
+    let near = candidates
+        .clone()
+        .filter(|candidate| likeness(candidate) >= LIKE_ENOUGH)
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    near.or_else(|| {
+        let mut same = candidates.filter(|candidate| last_part(candidate) == last_part(word));
+        same.next().filter(|_| same.next().is_none())
+    })
+}
+
+fn last_part(key: &str) -> Option<&str> {
+    key.rsplit('.').next()
+}
+
+/// `; did you mean x?`, or nothing.
+pub(super) fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion
+        .map(|name| format!("; did you mean {name}?"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,229 @@
+//! What the relay knows about librdkafka's properties by name: aliases, secrets, whom they concern, which are refused.
+//!
+//! Source: CONFIGURATION.md of librdkafka 2.12.1. Whether a name exists and a value is legal is librdkafka's own
+//! business; it is asked by way of a [`PropertyCheck`](super::PropertyCheck).
+
+/// The clients that a property is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Both,
+    Consumer,
+    Producer,
+}
+
+/// Two names for one property: the one that is used here, and the other.
+const ALIASES: &[(&str, &str)] = &[
+    ("bootstrap.servers", "metadata.broker.list"),
+    ("max.in.flight.requests.per.connection", "max.in.flight"),
+    ("sasl.mechanism", "sasl.mechanisms"),
+    (
+        "sasl.oauthbearer.client.id",
+        "sasl.oauthbearer.client.credentials.client.id",
+    ),
+    (
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.client.credentials.client.secret",
+    ),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("linger.ms", "queue.buffering.max.ms"),
+    ("retries", "message.send.max.retries"),
+    ("compression.type", "compression.codec"),
+    ("acks", "request.required.acks"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("enable.auto.commit", "auto.commit.enable"),
+];
+
+/// Known as secret however they are given.
+const SECRETS: &[&str] = &[
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl_key",
+    "ssl.keystore.password",
+    "sasl.oauthbearer.config",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.client.credentials.client.secret",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    // A shell command, which may hold a password.
+    "sasl.kerberos.kinit.cmd",
+];
+
+/// A misspelt or future secret is one as well, and a PEM text may hold a key next to the certificate: a name with such
+/// a part is never printed with its value.
+const SECRET_PARTS: &[&str] = &["passw", "passphrase", "secret", ".pem"];
+
+/// Consumer properties: a producer would only warn of them. A trailing dot stands for the whole family.
+const CONSUMER_ONLY: &[&str] = &[
+    "group.",
+    "session.timeout.ms",
+    "heartbeat.interval.ms",
+    "coordinator.query.interval.ms",
+    "max.poll.interval.ms",
+    "queued.",
+    "fetch.",
+    "max.partition.fetch.bytes",
+    "consume.callback.max.messages",
+];
+
+/// Producer properties: a consumer would only warn of them.
+const PRODUCER_ONLY: &[&str] = &[
+    "transaction.timeout.ms",
+    "queue.buffering.",
+    "linger.ms",
+    "compression.",
+    "batch.",
+    "sticky.partitioning.linger.ms",
+    "request.timeout.ms",
+    "produce.offset.report",
+];
+
+/// Every property that may be set, by its one name. For suggestions only, and for whether a refused value may be
+/// repeated: a name that is not here may be a misspelt secret.
+const SETTABLE: &str = "\
+    api.version.fallback.ms api.version.request api.version.request.timeout.ms \
+    batch.num.messages batch.size bootstrap.servers broker.address.family broker.address.ttl \
+    broker.version.fallback builtin.features client.dns.lookup client.id client.rack \
+    compression.level compression.type connections.max.idle.ms consume.callback.max.messages \
+    coordinator.query.interval.ms debug enable.metrics.push enable.random.seed \
+    enable.sasl.oauthbearer.unsecure.jwt enable.ssl.certificate.verification \
+    fetch.error.backoff.ms fetch.max.bytes fetch.min.bytes fetch.queue.backoff.ms \
+    fetch.wait.max.ms group.protocol heartbeat.interval.ms https.ca.location https.ca.pem \
+    internal.termination.signal linger.ms log.connection.close log.thread.name \
+    max.partition.fetch.bytes max.poll.interval.ms message.copy.max.bytes metadata.max.age.ms \
+    metadata.recovery.rebootstrap.trigger.ms metadata.recovery.strategy produce.offset.report \
+    queue.buffering.max.kbytes queue.buffering.max.messages queued.max.messages.kbytes \
+    queued.min.messages receive.message.max.bytes reconnect.backoff.jitter.ms \
+    reconnect.backoff.max.ms reconnect.backoff.ms request.timeout.ms retry.backoff.max.ms \
+    retry.backoff.ms sasl.kerberos.keytab sasl.kerberos.kinit.cmd \
+    sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name \
+    sasl.mechanism sasl.oauthbearer.assertion.algorithm sasl.oauthbearer.assertion.claim.aud \
+    sasl.oauthbearer.assertion.claim.exp.seconds sasl.oauthbearer.assertion.claim.iss \
+    sasl.oauthbearer.assertion.claim.jti.include sasl.oauthbearer.assertion.claim.nbf.seconds \
+    sasl.oauthbearer.assertion.claim.sub sasl.oauthbearer.assertion.file \
+    sasl.oauthbearer.assertion.jwt.template.file sasl.oauthbearer.assertion.private.key.file \
+    sasl.oauthbearer.assertion.private.key.passphrase sasl.oauthbearer.assertion.private.key.pem \
+    sasl.oauthbearer.client.id sasl.oauthbearer.client.secret sasl.oauthbearer.config sasl.oauthbearer.extensions \
+    sasl.oauthbearer.grant.type sasl.oauthbearer.metadata.authentication.type \
+    sasl.oauthbearer.method sasl.oauthbearer.scope sasl.oauthbearer.token.endpoint.url \
+    sasl.password sasl.username security.protocol session.timeout.ms socket.blocking.max.ms \
+    socket.connection.setup.timeout.ms socket.keepalive.enable socket.max.fails \
+    socket.nagle.disable socket.receive.buffer.bytes socket.send.buffer.bytes socket.timeout.ms \
+    ssl.ca.certificate.stores ssl.ca.location ssl.ca.pem ssl.certificate.location \
+    ssl.certificate.pem ssl.cipher.suites ssl.crl.location ssl.curves.list \
+    ssl.endpoint.identification.algorithm ssl.engine.id ssl.engine.location ssl.key.location \
+    ssl.key.password ssl.key.pem ssl.keystore.location ssl.keystore.password ssl.providers \
+    ssl.sigalgs.list ssl_ca ssl_certificate ssl_key sticky.partitioning.linger.ms \
+    topic.metadata.propagation.max.ms topic.metadata.refresh.fast.cnt \
+    topic.metadata.refresh.fast.interval.ms topic.metadata.refresh.interval.ms \
+    topic.metadata.refresh.sparse transaction.timeout.ms";
+
+const OFFSETS: &str =
+    "offsets are committed only inside the transaction that holds the audit events";
+const ORDER: &str = "exactly once and in order needs librdkafka's idempotent settings";
+const GROUP: &str = "the group's kind of membership is what rebalances without loss rest on";
+const OWN_MEANS: &str = "the relay sets it for its own accounting";
+const CODE: &str = "it takes program code, not a value";
+
+/// Properties that the promises rest on, and why each is not for the operator. Names after aliases are resolved.
+#[rustfmt::skip] // one property a line reads as the table that it is
+pub(super) const REFUSED: &[(&str, &str)] = &[
+    ("enable.auto.commit", OFFSETS),
+    ("auto.commit.interval.ms", OFFSETS),
+    ("enable.auto.offset.store", OFFSETS),
+    ("offset.store.method", OFFSETS),
+    ("offset.store.path", OFFSETS),
+    ("offset.store.sync.interval.ms", OFFSETS),
+    ("isolation.level", "an aborted record must never be read; it is always read_committed"),
+    ("auto.offset.reset", "a group without offsets begins at the earliest record, or records would be lost"),
+    ("group.id", "use `group` of [input]"),
+    ("group.instance.id", "use `instance`; each worker's id is made from it"),
+    ("transactional.id", "use `instance`; each worker's id is made from it"),
+    ("group.protocol.type", GROUP),
+    ("partition.assignment.strategy", GROUP),
+    ("group.remote.assignor", GROUP),
+    ("enable.idempotence", ORDER),
+    ("enable.gapless.guarantee", "an aborted transaction would become a fatal error"),
+    ("acks", ORDER),
+    ("max.in.flight.requests.per.connection", ORDER),
+    ("retries", ORDER),
+    ("queuing.strategy", ORDER),
+    ("queue.buffering.backpressure.threshold", ORDER),
+    ("msg_order_cmp", ORDER),
+    ("partitioner", "the relay names the partition itself, so that a device's events stay in order"),
+    ("delivery.timeout.ms", "a delivery is bounded by its transaction; use `transaction.timeout.ms`"),
+    ("message.max.bytes", "it follows from `max_message_bytes` of [output]"),
+    ("allow.auto.create.topics", "a misspelt topic must be an error, not a new topic"),
+    ("topic.blacklist", "a topic that must be read would be left out silently"),
+    ("check.crcs", "a damaged record must be an error; it is always on"),
+    ("enable.partition.eof", OWN_MEANS),
+    ("delivery.report.only.error", OWN_MEANS),
+    ("statistics.interval.ms", OWN_MEANS),
+    ("enabled_events", OWN_MEANS),
+    ("log.queue", OWN_MEANS),
+    ("log_level", "use `level` of [log]"),
+    ("plugin.library.paths", "foreign code could change what is read or written"),
+    ("interceptors", CODE),
+    ("default_topic_conf", CODE),
+    ("opaque", CODE),
+    ("ssl_engine_callback_data", CODE),
+];
+
+/// Why a property is refused, if it is.
+pub(super) fn refusal(name: &str) -> Option<&'static str> {
+    let name = canonical(name);
+    let listed = REFUSED
+        .iter()
+        .find(|(refused, _)| *refused == name)
+        .map(|(_, reason)| *reason);
+    listed.or_else(|| name.ends_with("_cb").then_some(CODE))
+}
+
+/// The properties that may be set, by their one names.
+pub(super) fn settable() -> impl Iterator<Item = &'static str> + Clone {
+    SETTABLE.split_ascii_whitespace()
+}
+
+/// Whether the value must never be shown.
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name) || SECRET_PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Which clients librdkafka knows the property for.
+pub(super) fn concerns(name: &str) -> Scope {
+    let is_in = |names: &[&str]| {
+        names
+            .iter()
+            .any(|entry| *entry == name || (entry.ends_with('.') && name.starts_with(entry)))
+    };
+    match (is_in(CONSUMER_ONLY), is_in(PRODUCER_ONLY)) {
+        (true, _) => Scope::Consumer,
+        (_, true) => Scope::Producer,
+        _ => Scope::Both,
+    }
+}
+
+/// The one name of a property that may have two.
+pub(super) fn canonical(name: &str) -> &str {
+    ALIASES
+        .iter()
+        .find(|(_, alias)| *alias == name)
+        .map_or(name, |(name, _)| *name)
+}
+
+/// `kafka.consumer.x` with `x` by its one name, so that both names are one key in the tree.
+pub(super) fn canonical_key(key: &str) -> String {
+    let (_, name) = split_key(key);
+    let before = key.strip_suffix(name).unwrap_or_default();
+    format!("{before}{}", canonical(name))
+}
+
+/// `kafka.consumer.x` is `x` for the consumer, `kafka.x` is `x` for both.
+pub(super) fn split_key(key: &str) -> (Scope, &str) {
+    let property = key.strip_prefix("kafka.").unwrap_or(key);
+    match property.split_once('.') {
+        Some(("consumer", name)) => (Scope::Consumer, name),
+        Some(("producer", name)) => (Scope::Producer, name),
+        _ => (Scope::Both, property),
+    }
+}

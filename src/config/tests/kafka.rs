@@ -1,0 +1,304 @@
+//! Pass-through properties: what passes, what is refused, and that no secret is ever shown.
+
+use super::super::kafka::Secret;
+use super::super::properties::{REFUSED, refusal};
+use super::super::{Client, Config};
+use super::{MINIMAL, check_refused, complaints, good, read, variables};
+
+fn at_line_3(complaint: &str) -> String {
+    format!("{complaint} (configuration, line 3)")
+}
+
+#[test]
+fn tunables_pass_in_any_spelling() {
+    let config = good(
+        "[kafka.consumer]\nsession.timeout.ms = 10000\n\"fetch.min.bytes\" = 2\n[kafka.producer]\nlinger.ms = 0.5\n\
+         transaction.timeout.ms = 60000\n",
+        &[
+            ("AUDIT_RELAY_KAFKA__SOCKET_KEEPALIVE_ENABLE", "true"),
+            ("AUDIT_RELAY_KAFKA__QUEUED_MIN_MESSAGES", "7"),
+        ],
+    );
+    let consumer = config.kafka.of(Client::Consumer);
+    let names: Vec<&str> = consumer.keys().copied().collect();
+    let expected = [
+        "bootstrap.servers",
+        "fetch.min.bytes",
+        "queued.min.messages",
+        "session.timeout.ms",
+        "socket.keepalive.enable",
+    ];
+    assert_eq!(names, expected);
+    let producer = config.kafka.of(Client::Producer);
+    let names: Vec<&str> = producer.keys().copied().collect();
+    assert_eq!(
+        names,
+        [
+            "bootstrap.servers",
+            "linger.ms",
+            "socket.keepalive.enable",
+            "transaction.timeout.ms"
+        ]
+    );
+    assert_eq!(
+        config.kafka.get(Client::Producer, "queue.buffering.max.ms"),
+        Some("0.5")
+    );
+}
+
+#[test]
+fn a_clients_own_property_wins() {
+    let config = good(
+        "kafka.client.id = \"both\"\nkafka.producer.client.id = \"producer\"\n",
+        &[],
+    );
+    assert_eq!(
+        config.kafka.get(Client::Consumer, "client.id"),
+        Some("both")
+    );
+    assert_eq!(
+        config.kafka.get(Client::Producer, "client.id"),
+        Some("producer")
+    );
+}
+
+/// The properties that the promises rest on, and their other names; a list of its own, so that none is lost.
+#[test]
+fn what_the_promises_rest_on_is_refused_by_name() {
+    let names = "enable.auto.commit auto.commit.enable auto.commit.interval.ms enable.auto.offset.store isolation.level \
+        auto.offset.reset group.id group.instance.id transactional.id enable.idempotence acks request.required.acks \
+        max.in.flight max.in.flight.requests.per.connection partition.assignment.strategy group.remote.assignor \
+        allow.auto.create.topics check.crcs enable.partition.eof delivery.report.only.error statistics.interval.ms \
+        retries message.send.max.retries enable.gapless.guarantee message.timeout.ms delivery.timeout.ms \
+        queuing.strategy partitioner offset.store.method rebalance_cb dr_msg_cb ssl.certificate.verify_cb";
+    for name in names.split_whitespace() {
+        for table in ["kafka", "kafka.consumer", "kafka.producer"] {
+            let found = complaints(&format!("{table}.\"{name}\" = \"x\""), &[]);
+            assert_eq!(found.len(), 1, "{name}: {found:?}");
+            assert!(
+                found[0].contains(": not for you to set: ") && found[0].contains("; remove it"),
+                "{found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_reachable() {
+    for (name, reason) in REFUSED {
+        assert_eq!(
+            refusal(name),
+            Some(*reason),
+            "{name} is listed under its other name"
+        );
+    }
+}
+
+#[test]
+fn refusals_say_why_and_what_instead() {
+    check_refused(
+        "kafka.enable.auto.commit = true",
+        &at_line_3(
+            "kafka.enable.auto.commit: not for you to set: offsets are committed only inside the transaction that holds the audit events; remove it",
+        ),
+    );
+    check_refused(
+        "kafka.consumer.\"group.id\" = \"g\"",
+        &at_line_3(
+            "kafka.consumer.group.id: not for you to set: use `group` of [input]; remove it",
+        ),
+    );
+    check_refused(
+        "kafka.consumer.linger.ms = 5",
+        &at_line_3("kafka.consumer.linger.ms: a producer's property; move it to [kafka.producer]"),
+    );
+    check_refused(
+        "kafka.producer.fetch.max.bytes = 5",
+        &at_line_3(
+            "kafka.producer.fetch.max.bytes: a consumer's property; move it to [kafka.consumer]",
+        ),
+    );
+    check_refused(
+        "kafka.producer.metadata.broker.list = \"b:1\"",
+        &at_line_3(
+            "kafka.producer.bootstrap.servers: both clients need the cluster of the transaction; move it to [kafka]",
+        ),
+    );
+    for milliseconds in ["999", "60001", "\"soon\""] {
+        let found = complaints(
+            &format!("kafka.transaction.timeout.ms = {milliseconds}"),
+            &[],
+        );
+        assert!(
+            found[0].contains("will not do; give milliseconds from 1000 to 60000"),
+            "{found:?}"
+        );
+    }
+    check_refused(
+        "kafka.group.protocol = \"new\"",
+        &at_line_3("kafka.group.protocol: \"new\" will not do; give classic or consumer"),
+    );
+    check_refused(
+        "kafka.session.timeout.ms = 6000\nkafka.group.protocol = \"consumer\"",
+        &at_line_3(
+            "kafka.session.timeout.ms: the broker says this when group.protocol is consumer; remove one of the two",
+        ),
+    );
+    check_refused(
+        "kafka.client.rack = [1]",
+        &at_line_3("kafka.client.rack: a list will not do; give text, a number, true or false"),
+    );
+    check_refused(
+        "kafka.\"client.rack\" = { path = \"x\" }",
+        &at_line_3(
+            "kafka.client.rack: a table will not do; give a value, { file = \"..\" } or { env = \"..\" }",
+        ),
+    );
+    check_refused(
+        "kafka.client.rack = \"a\\u0000b\"",
+        &at_line_3(
+            "kafka.client.rack: holds a NUL character, which librdkafka cannot take; remove it",
+        ),
+    );
+    check_refused(
+        "kafka.sasl.password = \"\"",
+        &at_line_3("kafka.sasl.password: empty; give a value"),
+    );
+}
+
+/// As librdkafka does: names it does not know, and values that it quotes.
+fn librdkafka(name: &str, value: &str) -> Result<(), String> {
+    match name {
+        "bootstrap.servers" | "client.id" => Ok(()),
+        "linger.ms" | "sasl.password" | "sasl.oauthbearer.config" => Err(format!(
+            "Invalid value \"{value}\" for configuration property \"{name}\""
+        )),
+        "debug" => Err("Invalid value for configuration property \"debug\"\n".to_owned()),
+        _ => Err(format!("No such configuration property: \"{name}\"")),
+    }
+}
+
+fn checked(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.toml");
+    std::fs::write(&path, format!("{MINIMAL}{text}")).unwrap();
+    Config::load_checked(Some(&path), std::iter::empty(), &librdkafka)
+        .map_err(|problems| format!("{problems} {problems:?}"))
+}
+
+#[test]
+fn librdkafkas_complaints_join_the_list() {
+    let text = "kafka.linger.ms = \"x\"\nkafka.debug = \"y\"\nkafka.consumer.fetch.max.byts = 1\nworkers = 0\n";
+    let message = checked(text).unwrap_err();
+    let expected = [
+        "kafka.linger.ms: Invalid value \"x\" for configuration property \"linger.ms\"; correct it (",
+        "kafka.debug: Invalid value for configuration property \"debug\": \"y\"; correct it (",
+        "kafka.consumer.fetch.max.byts: No such configuration property: \"fetch.max.byts\"; did you mean fetch.max.bytes? (",
+        "workers: 0 will not do",
+    ];
+    for complaint in expected {
+        assert!(message.contains(complaint), "{complaint} in {message}");
+    }
+    assert!(checked("kafka.client.id = \"x\"").is_ok());
+}
+
+#[test]
+fn the_value_of_an_unknown_property_is_not_repeated() {
+    let message = checked("kafka.sals.pasword = \"hunter2\"").unwrap_err();
+    assert!(message.contains("did you mean sasl.password?"), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+/// Every way of giving a secret, none of which may lead to its being shown.
+const SECRETIVE: &[&str] = &[
+    "kafka.sasl.password = \"hunter2\"",
+    "kafka.\"sasl.password\" = \"hunter2\"",
+    "kafka.consumer.sasl.password = \"hunter2\"",
+    "kafka.\"ssl.key.pem\" = \"hunter2\"",
+    "kafka.\"ssl.key.password\" = \"hunter2\"",
+    "kafka.\"ssl.keystore.password\" = \"hunter2\"",
+    "kafka.\"sasl.oauthbearer.config\" = \"secret=hunter2\"",
+    "kafka.\"sasl.oauthbearer.client.secret\" = \"hunter2\"",
+    "kafka.\"sasl.oauthbearer.client.credentials.client.secret\" = \"hunter2\"",
+    "kafka.\"sasl.oauthbearer.assertion.private.key.passphrase\" = \"hunter2\"",
+    "kafka.\"sasl.oauthbearer.assertion.private.key.pem\" = \"hunter2\"",
+    "kafka.\"sasl.passwd\" = \"hunter2\"",
+    "kafka.\"client.id\" = { env = \"PASSWORD\" }",
+    "[kafka.\"sasl.password\"]\nenv = \"PASSWORD\"",
+];
+
+#[test]
+fn secrets_are_never_shown() {
+    let environment = [
+        ("PASSWORD", "hunter2"),
+        ("AUDIT_RELAY_KAFKA__SSL_KEY_PASSWORD", "hunter2"),
+    ];
+    for text in SECRETIVE {
+        let text = format!("{MINIMAL}{text}");
+        let config =
+            read(&text, &environment).unwrap_or_else(|problems| panic!("{text}: {problems}"));
+        let shown = format!("{config:?} {config:#?}");
+        assert!(
+            !shown.contains("hunter2") && shown.contains("***"),
+            "{text}: {shown}"
+        );
+        let values: Vec<&str> = config
+            .kafka
+            .of(Client::Consumer)
+            .values()
+            .map(|value| value.reveal())
+            .collect();
+        assert!(
+            values
+                .iter()
+                .filter(|value| value.contains("hunter2"))
+                .count()
+                >= 1,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_in_no_complaint() {
+    let wrong = |name: &str, value: &str| Err(format!("Invalid value \"{value}\" for \"{name}\""));
+    for text in SECRETIVE {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.toml");
+        std::fs::write(&path, format!("workers = 0\n{MINIMAL}{text}")).unwrap();
+        let environment = variables(&[
+            ("PASSWORD", "hunter2"),
+            ("AUDIT_RELAY_SASL_PASSWORD", "hunter2"),
+        ]);
+        let problems = Config::load_checked(Some(&path), environment, &wrong).unwrap_err();
+        let shown = format!("{problems} {problems:?}");
+        assert!(!shown.contains("hunter2"), "{text}: {shown}");
+        assert!(shown.contains("(value not shown)"), "{text}: {shown}");
+    }
+    let misplaced = [
+        "sasl.password = \"hunter2\"",
+        "kafak.sasl = \"hunter2\"",
+        "kafka.\"sasl.password\" = [\"hunter2\"]",
+    ];
+    for text in misplaced {
+        let found = complaints(text, &[]);
+        assert!(
+            found.iter().all(|complaint| !complaint.contains("hunter2")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_shows_stars() {
+    let config = good("kafka.sasl.password = \"hunter2\"", &[]);
+    let value = config.kafka.of(Client::Producer)["sasl.password"].clone();
+    assert_eq!(format!("{value:?}"), "Secret(***)");
+    fn stars(secret: &Secret) -> String {
+        format!("{secret} {secret:?}")
+    }
+    let super::super::PropertyValue::Secret(secret) = value else {
+        panic!("a password is a secret")
+    };
+    assert_eq!(stars(&secret), "*** ***");
+}
