@@ -1,0 +1,3 @@
+pub fn demo(_: &crate::cli::DemoArgs) -> anyhow::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Everything that needs no broker. One binary, so that it is linked once.
+
+mod golden;
+mod schemas;

@@ -1,0 +1,82 @@
+//! The schemas against the examples: what the relay takes is what the schemas say, and what it writes
+//! too.
+
+use std::path::Path;
+
+use audit_relay::pipeline::fate::QuarantineReason;
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::golden::cases;
+
+/// A schema of `schemas/`, compiled.
+pub fn schema(name: &str) -> Validator {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("schemas")
+        .join(format!("{name}.schema.json"));
+    let text = std::fs::read(&path).expect("schema");
+    let schema: Value = serde_json::from_slice(&text).expect("JSON");
+    assert_eq!(
+        schema["$schema"],
+        "https://json-schema.org/draft/2020-12/schema"
+    );
+    jsonschema::validator_for(&schema).expect("a valid schema")
+}
+
+#[track_caller]
+fn assert_valid(validator: &Validator, instance: &Value, what: &str) {
+    let errors: Vec<String> = validator
+        .iter_errors(instance)
+        .map(|error| format!("{} at {}", error, error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{what}: {errors:?}");
+}
+
+#[test]
+fn inputs_and_events_of_the_examples_are_valid() {
+    let state_change = schema("state-change");
+    let audit_event = schema("audit-event");
+    let mut events = 0;
+    for case in cases() {
+        let outcome = case.outcome();
+        if let Some(event) = outcome.get("event") {
+            assert_valid(&audit_event, event, &case.name);
+            let input: Value = serde_json::from_slice(&case.input).expect("JSON");
+            assert_valid(&state_change, &input, &case.name);
+            events += 1;
+        }
+    }
+    assert!(events >= 30, "only {events} events");
+}
+
+#[test]
+fn reference_lines_of_the_examples_are_valid() {
+    for (file, name) in [
+        ("principals.jsonl", "principal"),
+        ("devices.jsonl", "device"),
+    ] {
+        let validator = schema(name);
+        for case in cases() {
+            let text = std::fs::read_to_string(case.reference(file)).expect(file);
+            for line in text.lines() {
+                let entry: Value = serde_json::from_str(line).expect("JSON");
+                assert_valid(&validator, &entry, &case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_quarantine_schema_knows_every_reason_and_no_other() {
+    let validator = schema("quarantine-headers");
+    let headers = |reason: &str| {
+        serde_json::json!({
+            "audit-relay-reason": reason, "audit-relay-detail": "x", "audit-relay-topic": "t",
+            "audit-relay-partition": "0", "audit-relay-offset": "12", "audit-relay-version": "0.1.0",
+        })
+    };
+    for reason in QuarantineReason::ALL {
+        assert_valid(&validator, &headers(reason.name()), reason.name());
+    }
+    assert!(!validator.is_valid(&headers("bored")));
+}
