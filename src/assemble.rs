@@ -58,6 +58,10 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
         return Err(problems);
     };
     let topic = |region: &String| format!("{}{region}", config.output.topic_prefix);
+    if let Err(clash) = config.check_output_topics(routes.regions()) {
+        problems.0.push(clash.to_string());
+        return Err(problems);
+    }
     let topics = TopicNames {
         input: config.input.topic.clone(),
         regions: routes.regions().iter().map(topic).collect(),

@@ -80,7 +80,11 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// File with one or more JSON records; `-` is standard input.
-    #[arg(value_name = "FILE", required_unless_present = "from", conflicts_with = "from")]
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "from",
+        conflicts_with = "from"
+    )]
     pub file: Option<PathBuf>,
     /// A record on the cluster instead, e.g. `infrastructure.state-changes/3/1200`.
     #[arg(long, value_name = "TOPIC/PARTITION/OFFSET")]

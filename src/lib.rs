@@ -12,7 +12,15 @@
 //! [`app`] wires them; [`commands`] are what a person types. Read `pipeline/mod.rs`, then
 //! `stream/worker.rs`, then `kafka/session.rs`; `docs/architecture.md` says why.
 
+pub mod admin;
+pub mod app;
+pub mod assemble;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod health;
 pub mod kafka;
+pub mod logging;
+pub mod metrics;
 pub mod pipeline;
 pub mod stream;

@@ -252,8 +252,15 @@ fn describe_versions(action: &UserAction<'_>, directory: &Directory) -> Vec<Stri
             (Some(value), Some(valid)) if std::ptr::eq(value, valid) => " (decides)",
             _ => "",
         };
-        let state = if version.value.is_some() { "" } else { " removed" };
-        format!("principal {key}{state} from {}{decides}", version.valid_from)
+        let state = if version.value.is_some() {
+            ""
+        } else {
+            " removed"
+        };
+        format!(
+            "principal {key}{state} from {}{decides}",
+            version.valid_from
+        )
     };
     versions.iter().map(describe).collect()
 }
@@ -274,7 +281,11 @@ mod tests {
         let records = |text: &str| -> Vec<String> {
             let split = split("f", text.as_bytes());
             let text = |record: &Vec<u8>| String::from_utf8_lossy(record).into_owned();
-            split.iter().flat_map(|(_, record)| record).map(text).collect()
+            split
+                .iter()
+                .flat_map(|(_, record)| record)
+                .map(text)
+                .collect()
         };
         assert_eq!(records("{}\n{\"a\":1}\n"), ["{}", "{\"a\":1}"]);
         assert_eq!(records("{\n \"a\": 1\n}\n"), ["{\n \"a\": 1\n}"]);

@@ -15,13 +15,17 @@ use crate::kafka::settings::check_property;
 
 /// Reads the configuration and all that it names; every problem is in the error.
 fn load(arguments: &ConfigArgs) -> anyhow::Result<(Config, Assembly)> {
-    let config = Config::load(
-        arguments.config.as_deref(),
-        std::env::vars(),
-        &check_property,
-    )
-    .context("the configuration cannot be used")?;
-    let assembly =
-        assemble(&config).context("a file that the configuration names cannot be used")?;
+    let path = arguments.config.as_deref();
+    let config = Config::load_checked(path, environment(), &check_property)
+        .context("the configuration cannot be used")?;
+    let assembly = assemble(&config).context("what the configuration names cannot be used")?;
     Ok((config, assembly))
+}
+
+/// The variables that are text; others cannot be meant for us, and `std::env::vars` would panic on them.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let text = |os: std::ffi::OsString| os.into_string().ok();
+        Some((text(name)?, text(value)?))
+    })
 }

@@ -21,6 +21,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use crate::pipeline::policy::{AccessRules, Policy};
+pub use crate::stream::batch::BatchLimits;
 pub use kafka::{Client, KafkaProperties, PropertyCheck, PropertyValue, Secret};
 pub use problem::{Origin, Problem, Problems};
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};

@@ -105,7 +105,10 @@ mod tests {
             Failure::Fenced(_)
         ));
         assert!(matches!(
-            sort(Step::Commit, &KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
+            sort(
+                Step::Commit,
+                &KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)
+            ),
             Failure::Aborted(_)
         ));
         assert!(matches!(

@@ -100,8 +100,7 @@ fn check_group(config: &Config, topic: &str) -> Finding {
     let look = || -> Result<String, KafkaError> {
         let mut client = settings::inspector(config);
         client.set("group.id", &config.input.group);
-        let consumer: BaseConsumer<LoggingContext> =
-            client.create_with_context(LoggingContext)?;
+        let consumer: BaseConsumer<LoggingContext> = client.create_with_context(LoggingContext)?;
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, 0);
         let committed = consumer.committed_offsets(list, METADATA_LIMIT)?;

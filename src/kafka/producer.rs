@@ -10,9 +10,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Message, ToBytes};
-use rdkafka::producer::{
-    BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer,
-};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::client_context::{log_error, log_line};
@@ -163,8 +161,13 @@ impl TransactionalProducer {
     /// A fatal error shows first as failed deliveries; then an abort would be in vain.
     fn delivery_failure(&self, what: String) -> Failure {
         match self.producer.client().fatal_error() {
-            Some((code, text)) => sort(Step::Produce, &KafkaError::MessageProduction(code))
-                .with_context(&format!("{what}; {text}")),
+            Some((code, text)) => {
+                let cause = KafkaError::MessageProduction(code);
+                match sort(Step::Produce, &cause) {
+                    Failure::Fenced(_) => Failure::Fenced(format!("{what}; {text}")),
+                    _ => Failure::Broken(format!("{what}; {text}")),
+                }
+            }
             None => Failure::Aborted(what),
         }
     }

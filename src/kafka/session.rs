@@ -15,10 +15,8 @@ use super::consumer::{CallbackQueue, Event};
 use super::producer::TransactionalProducer;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
-use crate::pipeline::fate::Audited;
 use crate::stream::{
-    Arrival, Broker, Content, Failure, Output, Partition, Position, QuarantinedRecord,
-    SourceRecord,
+    Arrival, Broker, Content, Failure, Output, Partition, Position, QuarantinedRecord, SourceRecord,
 };
 
 /// Longest wait for the group's committed offsets; a predecessor's open transaction is waited for.
@@ -102,27 +100,26 @@ impl Session {
                 output.source_partition, output.source_offset
             ))
         })?;
-        let record = BaseRecord::to(topic)
+        let mut record: BaseRecord<'_, [u8], [u8], ()> = BaseRecord::to(topic)
             .partition(partition)
             .timestamp(output.timestamp_ms.unwrap_or(0));
         match &output.content {
             Content::Event(event) => {
-                let record = record.key(event.device.as_bytes()).payload(&event.event);
+                record = record.key(event.device.as_bytes()).payload(&event.event);
                 if self.settings.event_headers {
-                    let region = &self.settings.regions[event.region.0];
-                    producer.send(record.headers(event_headers(event, region)))
-                } else {
-                    producer.send(record)
+                    let mut id = [0; Hyphenated::LENGTH];
+                    let headers = event.headers(self.settings.region(event), &mut id);
+                    record = record.headers(with_headers(OwnedHeaders::new(), &headers));
                 }
             }
             Content::Quarantined(kept) => {
-                let headers = self.quarantine_headers(kept, output);
-                let mut record: BaseRecord<'_, [u8], [u8], ()> = record.headers(headers);
+                // A missing key or value stays missing: an empty one is something else.
                 record.key = kept.key.as_deref();
                 record.payload = kept.payload.as_deref();
-                producer.send(record)
+                record = record.headers(self.quarantine_headers(kept, output));
             }
         }
+        producer.send(record)
     }
 
     /// The original headers, and after them why the record is here and where it came from.
@@ -157,8 +154,7 @@ impl Session {
                     position.partition, position.next_offset
                 )));
             }
-            let mut element =
-                list.add_partition(&self.settings.topics.input, position.partition.0);
+            let mut element = list.add_partition(&self.settings.topics.input, position.partition.0);
             element
                 .set_offset(Offset::Offset(position.next_offset))
                 .map_err(|error| Failure::Fatal(format!("set offset: {error}")))?;
@@ -312,21 +308,6 @@ fn source_record<'a>(message: &'a BorrowedMessage<'_>) -> SourceRecord<'a> {
         payload: message.payload(),
         headers,
     }
-}
-
-fn event_headers(event: &Audited, region: &str) -> OwnedHeaders {
-    let mut id = [0; Hyphenated::LENGTH];
-    let id: &str = event.id.hyphenated().encode_lower(&mut id);
-    with_headers(
-        OwnedHeaders::new_with_capacity(5),
-        &[
-            ("type", "audit"),
-            ("account", &event.account),
-            ("region", region),
-            ("location", &event.location),
-            ("id", id),
-        ],
-    )
 }
 
 fn with_headers(headers: OwnedHeaders, more: &[(&str, &str)]) -> OwnedHeaders {

@@ -2,9 +2,11 @@
 //! those that the promises rest on, which nobody can change.
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
 
 use super::topics::TopicNames;
 use crate::config::{Client, Config};
+use crate::pipeline::fate::Audited;
 
 /// Everything that a session needs to open, and to open its producer again.
 #[derive(Debug, Clone)]
@@ -40,8 +42,6 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("compression.type", "lz4"),
     // A dead predecessor's transaction blocks its partitions for at most so long.
     ("transaction.timeout.ms", "10000"),
-    // A quarantined record is an input record and a few headers.
-    ("message.max.bytes", "10485760"),
     ("socket.keepalive.enable", "true"),
     // The OpenSSL inside looks only where it was built; certificates are where the system has them.
     ("ssl.ca.location", "probe"),
@@ -64,6 +64,9 @@ const PRODUCER_FIXED: &[(&str, &str)] = &[
     ("acks", "all"),
     ("delivery.report.only.error", "true"),
     ("statistics.interval.ms", "0"),
+    // Events are judged by their size before they are produced; a quarantined record is as large as its
+    // topic allows, which the broker judges.
+    ("message.max.bytes", "104857600"),
 ];
 
 impl SessionSettings {
@@ -76,6 +79,11 @@ impl SessionSettings {
             consumer: consumer(config, worker),
             producer: producer(config, worker),
         }
+    }
+
+    /// The name of an event's region.
+    pub fn region(&self, event: &Audited) -> &str {
+        self.regions.get(event.region.0).map_or("", String::as_str)
     }
 }
 
@@ -153,6 +161,8 @@ pub fn check_property(name: &str, value: &str) -> Result<(), String> {
     client.set(name, value);
     match client.create_native_config() {
         Ok(_) => Ok(()),
+        // The description alone: the whole error may hold the value, and that may be a secret.
+        Err(KafkaError::ClientConfig(_, description, _, _)) => Err(description),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -248,8 +248,12 @@ fn initiator<'a>(attributed: &'a AttributedAction<'a>) -> Initiator<'a> {
             .map(|kind| Credential { kind }),
         host: host(change),
         authn_id: authenticated.map(|user| user.iam_id.as_str()),
-        authn_name: authenticated
-            .and_then(|user| user.principal.name.as_deref().or(change.username.as_deref())),
+        authn_name: authenticated.and_then(|user| {
+            user.principal
+                .name
+                .as_deref()
+                .or(change.username.as_deref())
+        }),
     }
 }
 

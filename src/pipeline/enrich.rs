@@ -114,8 +114,8 @@ impl<'a> Lookup<'_, 'a> {
         }
         let iam_id = change.iam_id.as_deref();
         let Some(user) = &change.user else {
-            let iam_id = iam_id
-                .ok_or_else(|| Quarantine::malformed("userId and iamId are both missing"))?;
+            let iam_id =
+                iam_id.ok_or_else(|| Quarantine::malformed("userId and iamId are both missing"))?;
             return Ok((self.identity(account, iam_id, Some(iam_id))?, None));
         };
         let identity = self.identity(account, user, iam_id)?;
@@ -221,9 +221,8 @@ impl<'a> Lookup<'_, 'a> {
         locations: &'a Locations,
     ) -> Result<Place<'a>, Quarantine> {
         let change = &self.action.change;
-        let unknown = |what: &dyn std::fmt::Display| {
-            Quarantine::new(QuarantineReason::UnknownLocation, what)
-        };
+        let unknown =
+            |what: &dyn std::fmt::Display| Quarantine::new(QuarantineReason::UnknownLocation, what);
         let code = match (change.data_center.as_deref(), device) {
             (Some(code), _) => code,
             (None, None) => return Err(self.unknown_device("datacenter")),

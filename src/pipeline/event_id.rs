@@ -13,7 +13,9 @@ pub const NAMESPACE: Uuid = Uuid::from_u128(0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f
 /// The id of the event in an account.
 pub fn event_id(change: &StateChange<'_>, account: &str) -> Uuid {
     let name = match &change.event_id {
-        Some(producers) => length_prefixed(&[b"event-id", account.as_bytes(), producers.as_bytes()]),
+        Some(producers) => {
+            length_prefixed(&[b"event-id", account.as_bytes(), producers.as_bytes()])
+        }
         None => from_fields(change, account),
     };
     Uuid::new_v5(&NAMESPACE, &name)

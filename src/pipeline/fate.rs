@@ -5,6 +5,7 @@ use std::fmt;
 
 use compact_str::CompactString;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::route::RegionIndex;
 
@@ -36,6 +37,24 @@ pub struct Audited {
     pub event: Vec<u8>,
     /// Whether something was left out of the event because a table did not hold it.
     pub lacks_table_entry: bool,
+}
+
+impl Audited {
+    /// The record headers that describe the event: where it was processed (`region`) and where the
+    /// thing is (`location`) are two different values. `id` lends the room for the id's text.
+    pub fn headers<'a>(
+        &'a self,
+        region: &'a str,
+        id: &'a mut [u8; Hyphenated::LENGTH],
+    ) -> [(&'static str, &'a str); 5] {
+        [
+            ("type", "audit"),
+            ("account", &self.account),
+            ("region", region),
+            ("location", &self.location),
+            ("id", self.id.hyphenated().encode_lower(id)),
+        ]
+    }
 }
 
 /// A record that cannot become an audit event and must not be lost either.
@@ -233,7 +252,10 @@ impl QuarantineReason {
     const fn rests_on_absence(self) -> bool {
         use QuarantineReason::*;
         match self {
-            UnknownPrincipal | UnlinkedPrincipal | NoInfrastructureAccess | UnknownDevice
+            UnknownPrincipal
+            | UnlinkedPrincipal
+            | NoInfrastructureAccess
+            | UnknownDevice
             | UnknownLocation => true,
             Malformed | UnsupportedVersion | UnroutedRegion | TooLarge => false,
         }

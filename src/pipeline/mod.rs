@@ -8,6 +8,7 @@ pub mod audit_event;
 pub mod catalog;
 pub mod classify;
 pub mod crn;
+mod data_file;
 pub mod directory;
 pub mod enrich;
 pub mod event_id;

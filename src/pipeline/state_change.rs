@@ -116,16 +116,27 @@ pub fn parse(payload: Option<&[u8]>) -> Result<StateChange<'_>, Quarantine> {
             error.valid_up_to()
         ))
     })?;
+    if text.trim_start().is_empty() {
+        return Err(Quarantine::malformed("the value is empty"));
+    }
     if !text.trim_start().starts_with('{') {
         return Err(Quarantine::malformed("the value is not a JSON object"));
     }
     let raw: RawStateChange<'_> = serde_json::from_str(text).map_err(|error| {
-        unsupported_version(text).unwrap_or_else(|| Quarantine::malformed(error))
+        unsupported_version(text).unwrap_or_else(|| Quarantine::malformed(json_problem(&error)))
     })?;
     if let Some(version) = raw.schema_version {
         check_version(version)?;
     }
     raw.check().map_err(Quarantine::malformed)
+}
+
+fn json_problem(error: &serde_json::Error) -> String {
+    if error.is_data() {
+        error.to_string()
+    } else {
+        format!("the value is not JSON: {error}")
+    }
 }
 
 /// A newer version may have another shape altogether: its number is looked for on its own.
@@ -220,49 +231,57 @@ struct RawOnBehalfOf<'a> {
 impl<'a> RawStateChange<'a> {
     fn check(self) -> Result<StateChange<'a>, String> {
         let reason_code = reason_code(self.reason_code)?;
-        let event_key = filled(self.event_key);
-        let event_name = filled(self.event_name);
+        let event_key = filled("eventKey", self.event_key)?;
+        let event_name = filled("eventName", self.event_name)?;
         if event_key.is_none() && event_name.is_none() {
             return Err("eventName and eventKey are both missing".to_string());
         }
         Ok(StateChange {
             account: id("accountId", self.account_id)?,
-            class: filled(self.object_name).ok_or("objectName is missing")?,
+            class: filled("objectName", self.object_name)?.ok_or("objectName is missing")?,
             object: id("objectId", self.object_id)?.ok_or("objectId is missing")?,
             event_key,
             event_name,
             time: time(self.event_create_date)?,
-            user_type: filled(self.user_type),
+            user_type: filled("userType", self.user_type)?,
             user: id("userId", self.user_id)?,
-            username: filled(self.username),
-            identity_provider_name: filled(self.open_id_connect_user_name),
+            username: filled("username", self.username)?,
+            identity_provider_name: filled(
+                "openIdConnectUserName",
+                self.open_id_connect_user_name,
+            )?,
             iam_id: iam_id(self.iam_id)?,
             on_behalf_of: on_behalf_of(self.on_behalf_of)?,
-            credential_type: filled(self.credential_type),
-            address: filled(self.ip_address),
-            agent: filled(self.user_agent),
-            label: filled(self.label),
-            data_center: filled(self.datacenter),
-            previous_state: filled(self.previous_state),
-            new_state: filled(self.new_state),
+            credential_type: filled("credentialType", self.credential_type)?,
+            address: filled("ipAddress", self.ip_address)?,
+            agent: filled("userAgent", self.user_agent)?,
+            label: filled("label", self.label)?,
+            data_center: filled("datacenter", self.datacenter)?,
+            previous_state: filled("previousState", self.previous_state)?,
+            new_state: filled("newState", self.new_state)?,
             outcome: outcome(self.outcome, reason_code)?,
             reason_code,
-            reason_for_failure: filled(self.reason_for_failure),
-            trace_id: filled(self.trace_id),
-            event_id: filled(self.event_id),
+            reason_for_failure: filled("reasonForFailure", self.reason_for_failure)?,
+            trace_id: filled("traceId", self.trace_id)?,
+            event_id: filled("eventId", self.event_id)?,
             meta_data: MetaData::new(self.meta_data)?,
         })
     }
 }
 
 /// The text of a field that is present and not blank.
-fn filled(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
-    text.map(|text| text.0)
-        .filter(|text| !text.trim().is_empty())
+fn filled<'a>(field: &str, text: Option<Text<'a>>) -> Result<Option<Cow<'a, str>>, String> {
+    match text {
+        None => Ok(None),
+        Some(Text::Written(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+        Some(Text::Other(what)) => Err(format!(
+            "{field} is {what}, expected a string or a whole number"
+        )),
+    }
 }
 
 fn id(field: &str, text: Option<Text<'_>>) -> Result<Option<Id>, String> {
-    let Some(text) = filled(text) else {
+    let Some(text) = filled(field, text)? else {
         return Ok(None);
     };
     let id = text.trim();
@@ -277,7 +296,7 @@ fn id(field: &str, text: Option<Text<'_>>) -> Result<Option<Id>, String> {
 }
 
 fn iam_id(text: Option<Text<'_>>) -> Result<Option<Cow<'_, str>>, String> {
-    let Some(text) = filled(text) else {
+    let Some(text) = filled("iamId", text)? else {
         return Ok(None);
     };
     if is_iam_id(&text) {
@@ -294,7 +313,7 @@ pub fn is_iam_id(text: &str) -> bool {
 }
 
 fn time(text: Option<Text<'_>>) -> Result<Timestamp, String> {
-    let text = filled(text).ok_or("eventCreateDate is missing")?;
+    let text = filled("eventCreateDate", text)?.ok_or("eventCreateDate is missing")?;
     let time: Timestamp = text
         .trim()
         .parse()
@@ -308,14 +327,12 @@ fn time(text: Option<Text<'_>>) -> Result<Timestamp, String> {
 fn on_behalf_of(raw: Option<RawOnBehalfOf<'_>>) -> Result<Option<OnBehalfOf<'_>>, String> {
     let Some(raw) = raw else { return Ok(None) };
     let user = id("onBehalfOf.userId", raw.user_id)?;
-    Ok(user.map(|user| OnBehalfOf {
-        user,
-        username: filled(raw.username),
-    }))
+    let username = filled("onBehalfOf.username", raw.username)?;
+    Ok(user.map(|user| OnBehalfOf { user, username }))
 }
 
 fn reason_code(text: Option<Text<'_>>) -> Result<Option<u16>, String> {
-    let Some(text) = filled(text) else {
+    let Some(text) = filled("reasonCode", text)? else {
         return Ok(None);
     };
     match text.trim().parse() {
@@ -327,7 +344,7 @@ fn reason_code(text: Option<Text<'_>>) -> Result<Option<u16>, String> {
 }
 
 fn outcome(text: Option<Text<'_>>, reason_code: Option<u16>) -> Result<Outcome, String> {
-    let Some(text) = filled(text) else {
+    let Some(text) = filled("outcome", text)? else {
         // A record that says 403 and nothing else did not succeed.
         let failed = reason_code.is_some_and(|code| code >= 400);
         return Ok(if failed {
@@ -342,29 +359,63 @@ fn outcome(text: Option<Text<'_>>, reason_code: Option<u16>) -> Result<Outcome, 
         .ok_or_else(|| format!("outcome is not success, failure or pending: {text:?}"))
 }
 
-/// A JSON string, borrowed if it has no escapes, or a whole number as text.
-struct Text<'a>(Cow<'a, str>);
+/// The value of a field that is text: a JSON string, borrowed if it has no escapes, or a whole number.
+/// Anything else is noted here and refused where the name of the field is known.
+enum Text<'a> {
+    Written(Cow<'a, str>),
+    Other(&'static str),
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a whole number")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(number.to_string())))
-            }
-        }
         deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a whole number")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text::Written(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text::Written(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text<'de>, E> {
+        Ok(Text::Written(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Text<'de>, E> {
+        Ok(Text::Other("a negative number"))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Text<'de>, E> {
+        Ok(Text::Other("a fraction or too large a number"))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text<'de>, E> {
+        Ok(Text::Other("a boolean"))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Text<'de>, A::Error> {
+        while list.next_element::<de::IgnoredAny>()?.is_some() {}
+        Ok(Text::Other("a list"))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Text<'de>, A::Error> {
+        while map
+            .next_entry::<de::IgnoredAny, de::IgnoredAny>()?
+            .is_some()
+        {}
+        Ok(Text::Other("an object"))
     }
 }
 
@@ -413,14 +464,16 @@ mod tests {
     fn refuses_what_it_cannot_read() {
         use QuarantineReason::{Malformed, UnsupportedVersion};
         let fields = [
-            (r#","accountId":1.5"#, "whole number"),
-            (r#","accountId":-1"#, "whole number"),
+            (r#","accountId":1.5"#, "accountId is a fraction"),
+            (r#","accountId":-1"#, "accountId is a negative"),
             (r#","accountId":"-1""#, "accountId"),
-            (r#","accountId":99999999999999999999"#, "whole number"),
+            (r#","accountId":99999999999999999999"#, "too large"),
             (r#","accountId":"1:2""#, "accountId"),
-            (r#","accountId":true"#, "whole number"),
+            (r#","accountId":true"#, "accountId is a boolean"),
             (r#","accountId":1,"accountId":2"#, "duplicate field"),
             (r#","iamId":"a/b""#, "iamId"),
+            (r#","label":{"a":[1,{}]}"#, "label is an object"),
+            (r#","label":[1,[2]]"#, "label is a list"),
             (r#","outcome":"maybe""#, "outcome"),
             (r#","reasonCode":99"#, "reasonCode"),
             (r#","onBehalfOf":{"userId":"a/b"}"#, "onBehalfOf.userId"),
@@ -429,7 +482,8 @@ mod tests {
             refused(record(field).as_bytes(), Malformed, detail);
         }
         refused(b"[1]", Malformed, "not a JSON object");
-        refused(b"", Malformed, "not a JSON object");
+        refused(b"", Malformed, "empty");
+        refused(b"{\"a\":", Malformed, "not JSON");
         refused(b"{\"a\xff", Malformed, "not UTF-8 at byte 3");
         refused(b"{}", Malformed, "eventName");
         refused(

@@ -139,7 +139,8 @@ impl Batch {
 
     /// Time since the first record arrived.
     pub fn age(&self, now: Duration) -> Duration {
-        self.began.map_or(Duration::ZERO, |began| now.saturating_sub(began))
+        self.began
+            .map_or(Duration::ZERO, |began| now.saturating_sub(began))
     }
 
     /// How long to wait for more before the batch is due: zero when it is, `None` while it is empty.

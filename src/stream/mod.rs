@@ -135,11 +135,8 @@ pub trait Broker {
     ///
     /// # Errors
     /// [`Failure::Fatal`] if this consumer can never read again.
-    fn poll(
-        &mut self,
-        wait: Duration,
-        receive: &mut dyn FnMut(Arrival<'_>),
-    ) -> Result<(), Failure>;
+    fn poll(&mut self, wait: Duration, receive: &mut dyn FnMut(Arrival<'_>))
+    -> Result<(), Failure>;
 
     /// Writes the outputs and commits the positions in one transaction.
     ///
