@@ -228,12 +228,13 @@ fn target_name<'a>(attributed: &'a AttributedAction<'a>) -> &'a str {
 fn initiator<'a>(attributed: &'a AttributedAction<'a>) -> Initiator<'a> {
     let change = &attributed.user_action.change;
     let identity = &attributed.initiator;
+    let acting_name = change
+        .identity_provider_name
+        .as_deref()
+        .or(change.username.as_deref());
     let upstream_name = match &change.on_behalf_of {
         Some(behalf) => behalf.username.as_deref(),
-        None => change
-            .identity_provider_name
-            .as_deref()
-            .or(change.username.as_deref()),
+        None => acting_name,
     };
     let known_name = identity.principal.name.as_deref();
     let authenticated = attributed.authenticated.as_ref();
@@ -248,11 +249,10 @@ fn initiator<'a>(attributed: &'a AttributedAction<'a>) -> Initiator<'a> {
             .map(|kind| Credential { kind }),
         host: host(change),
         authn_id: authenticated.map(|user| user.iam_id.as_str()),
-        authn_name: authenticated.and_then(|user| {
-            user.principal
-                .name
-                .as_deref()
-                .or(change.username.as_deref())
+        // Empty if nobody knows it: the two fields come together or not at all.
+        authn_name: authenticated.map(|user| {
+            let known_name = user.principal.name.as_deref();
+            known_name.or(acting_name).unwrap_or_default()
         }),
     }
 }
@@ -287,7 +287,9 @@ fn address(list: &str) -> Option<(Cow<'_, str>, &'static str)> {
     let (network, length) = first.split_once('/')?;
     let network: IpAddr = network.parse().ok()?;
     let longest = if network.is_ipv4() { 32 } else { 128 };
-    let length: u8 = length.parse().ok()?;
+    // Rust would read "+8" and "0000008" as well.
+    let is_plain = length.len() <= 3 && length.bytes().all(|byte| byte.is_ascii_digit());
+    let length: u8 = length.parse().ok().filter(|_| is_plain)?;
     (length <= longest).then_some((Cow::Borrowed(first), "subnet"))
 }
 
@@ -395,6 +397,9 @@ mod tests {
             ("192.0.2.10:51234", Some(("192.0.2.10", "IPv4"))),
             ("192.0.2.0/24", Some(("192.0.2.0/24", "subnet"))),
             ("192.0.2.0/33", None),
+            ("192.0.2.0/+8", None),
+            ("192.0.2.0/0008", None),
+            ("2001:db8::/32", Some(("2001:db8::/32", "subnet"))),
             ("localhost", None),
             ("", None),
         ];
