@@ -57,7 +57,10 @@ impl EmbeddedBroker {
     /// # Errors
     /// If the client cannot be made.
     pub fn sampler(&self, topic: &str) -> anyhow::Result<Sampler> {
-        let producer = self.client().create().context("create the sample producer")?;
+        let producer = self
+            .client()
+            .create()
+            .context("create the sample producer")?;
         Ok(Sampler {
             producer,
             topic: topic.to_string(),
