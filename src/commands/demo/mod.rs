@@ -34,7 +34,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub fn demo(arguments: &DemoArgs) -> anyhow::Result<()> {
     logging::init(LogFormat::Auto, "warn");
     let folder = tempfile::tempdir().context("create a folder for the sample tables")?;
-    std::fs::write(folder.path().join("principals.jsonl"), samples::principals())?;
+    std::fs::write(
+        folder.path().join("principals.jsonl"),
+        samples::principals(),
+    )?;
     std::fs::write(folder.path().join("devices.jsonl"), samples::devices())?;
     // The topics' names follow from the configuration, and the configuration needs the broker's address:
     // the names are the defaults, which the first reading shows.
@@ -132,7 +135,11 @@ impl Show<'_> {
         let mut deadline = None;
         while !self.stop.is_requested() {
             let due = (began.elapsed().as_secs_f64() * f64::from(RATE)) as u64;
-            let due = if self.keep { due } else { due.min(self.records) };
+            let due = if self.keep {
+                due
+            } else {
+                due.min(self.records)
+            };
             self.produce(produced..due)?;
             produced = produced.max(due);
             while self

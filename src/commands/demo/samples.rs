@@ -96,12 +96,28 @@ pub fn state_change(number: u64, now: Timestamp) -> Sample {
     // Of twenty: seven by users, ten by the system, and one each of the cases that need attention.
     match number % 20 {
         0 | 3 | 6 | 9 | 12 | 15 | 18 => user_action(number / 20 * 7 + number % 20 / 3, now),
-        2 => by(number, now, json!({"userType": "EMPLOYEE", "userId": 42, "username": "support"})),
-        4 => by(number, now, json!({"userType": "CUSTOMER", "userId": VISITOR})),
+        2 => by(
+            number,
+            now,
+            json!({"userType": "EMPLOYEE", "userId": 42, "username": "support"}),
+        ),
+        4 => by(
+            number,
+            now,
+            json!({"userType": "CUSTOMER", "userId": VISITOR}),
+        ),
         7 if number % 60 == 7 => malformed(number),
-        7 if number % 60 == 27 => by(number, now, json!({"userType": "CUSTOMER", "userId": 6_999_999})),
+        7 if number % 60 == 27 => by(
+            number,
+            now,
+            json!({"userType": "CUSTOMER", "userId": 6_999_999}),
+        ),
         7 => by(number, now, json!({"datacenter": "xyz99"})),
-        _ => by(number, now, json!({"userType": "SYSTEM", "userId": "", "username": null})),
+        _ => by(
+            number,
+            now,
+            json!({"userType": "SYSTEM", "userId": "", "username": null}),
+        ),
     }
 }
 

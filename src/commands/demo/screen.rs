@@ -39,14 +39,19 @@ impl Screen {
         Screen {
             quarantine: names.quarantine.clone(),
             address,
-            topics: names.outputs().map(|topic| (topic.to_string(), 0)).collect(),
+            topics: names
+                .outputs()
+                .map(|topic| (topic.to_string(), 0))
+                .collect(),
             actions: BTreeSet::new(),
         }
     }
 
     /// Says what is about to happen.
     pub fn opening(&self, records: u32) {
-        println!("audit-relay demo: {records} state changes through the real relay, on an embedded broker");
+        println!(
+            "audit-relay demo: {records} state changes through the real relay, on an embedded broker"
+        );
         println!("metrics         http://{}/metrics", self.address);
         println!("joining the consumer group; audit events appear below as they are committed\n");
     }
@@ -99,9 +104,16 @@ impl Screen {
             totals.audited,
             totals.skipped,
             totals.quarantined,
-            if totals.read == sum { "" } else { "   NOT EQUAL" }
+            if totals.read == sum {
+                ""
+            } else {
+                "   NOT EQUAL"
+            }
         );
-        println!("metrics were at http://{}/metrics (--keep keeps it running)", self.address);
+        println!(
+            "metrics were at http://{}/metrics (--keep keeps it running)",
+            self.address
+        );
     }
 }
 
