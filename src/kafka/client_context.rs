@@ -3,7 +3,7 @@
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, info, warn};
 
 /// A context that does nothing but log.
@@ -35,7 +35,11 @@ pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// Writes an error event of librdkafka to our log. These inform: the client goes on by itself.
+/// Writes an error event of librdkafka to our log. These inform: the client goes on by itself. The end
+/// of a partition comes this way as well, and is none.
 pub fn log_error(error: &KafkaError, reason: &str) {
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return;
+    }
     warn!(target: "librdkafka", "{error}: {reason}");
 }

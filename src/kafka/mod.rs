@@ -3,6 +3,7 @@
 
 pub mod client_context;
 pub mod consumer;
+pub mod embedded;
 pub mod error;
 pub mod inspect;
 pub mod producer;

@@ -121,28 +121,26 @@ impl OutputTopics {
         consumer: &BaseConsumer<C>,
         names: &TopicNames,
     ) -> Result<Self, Vec<TopicProblem>> {
+        let mut looked_up = Vec::new();
         let mut problems = Vec::new();
-        let mut look_up = |name: &str| {
-            let found = partition_count(consumer, name);
-            let partitions = found.unwrap_or_else(|problem| {
-                problems.push(problem);
-                0
-            });
-            Topic {
-                name: name.to_string(),
-                partitions,
+        for name in std::iter::once(names.input.as_str()).chain(names.outputs()) {
+            match partition_count(consumer, name) {
+                Ok(partitions) => looked_up.push(Topic {
+                    name: name.to_string(),
+                    partitions,
+                }),
+                // A cluster that does not answer would not answer for the others either.
+                Err(problem) if problem.may_pass() => return Err(vec![problem]),
+                Err(problem) => problems.push(problem),
             }
-        };
-        look_up(&names.input);
-        let regions = names.regions.iter().map(|name| look_up(name)).collect();
-        let quarantine = look_up(&names.quarantine);
-        if problems.is_empty() {
-            Ok(OutputTopics {
-                regions,
+        }
+        // The input was looked up first, the quarantine last.
+        match looked_up.pop() {
+            Some(quarantine) if problems.is_empty() => Ok(OutputTopics {
+                regions: looked_up.split_off(1),
                 quarantine,
-            })
-        } else {
-            Err(problems)
+            }),
+            _ => Err(problems),
         }
     }
 

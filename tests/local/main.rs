@@ -1,4 +1,5 @@
 //! Everything that needs no broker. One binary, so that it is linked once.
 
 mod golden;
+mod mock;
 mod schemas;

@@ -1,3 +1,0 @@
-pub fn demo(_: &crate::cli::DemoArgs) -> anyhow::Result<()> {
-    Ok(())
-}

@@ -1,0 +1,128 @@
+//! What the demo shows: each audit event in a line, then the summary.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use crate::kafka::topics::TopicNames;
+use crate::metrics::Metrics;
+use crate::pipeline::fate::FateKind;
+
+/// The screen, and what was shown on it.
+pub struct Screen {
+    quarantine: String,
+    address: SocketAddr,
+    topics: BTreeMap<String, u64>,
+    actions: BTreeSet<String>,
+}
+
+/// The part of an audit event that fits a line.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "eventTime")]
+    event_time: String,
+    action: String,
+    outcome: String,
+    initiator: Named,
+    target: Named,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+impl Screen {
+    /// An empty screen.
+    pub fn new(names: &TopicNames, address: SocketAddr) -> Self {
+        Screen {
+            quarantine: names.quarantine.clone(),
+            address,
+            topics: names
+                .outputs()
+                .map(|topic| (topic.to_string(), 0))
+                .collect(),
+            actions: BTreeSet::new(),
+        }
+    }
+
+    /// Says what is about to happen.
+    pub fn opening(&self, records: u32) {
+        println!(
+            "audit-relay demo: {records} state changes through the real relay, on an embedded broker"
+        );
+        println!("metrics         http://{}/metrics", self.address);
+        println!("joining the consumer group; audit events appear below as they are committed\n");
+    }
+
+    /// Shows a record of an output topic.
+    pub fn event(&mut self, topic: &str, value: &[u8]) {
+        *self.topics.entry(topic.to_string()).or_default() += 1;
+        if topic == self.quarantine {
+            println!("{topic:<24}  {}", excerpt(value));
+            return;
+        }
+        match serde_json::from_slice::<Line>(value) {
+            Ok(line) => {
+                let time = line.event_time.get(11..22).unwrap_or_default();
+                println!(
+                    "{topic:<24}  {time}  {:<38} {:<8} {} by {}",
+                    line.action, line.outcome, line.target.name, line.initiator.name
+                );
+                self.actions.insert(line.action);
+            }
+            Err(error) => println!("{topic:<24}  not an audit event: {error}"),
+        }
+    }
+
+    /// How many records were shown.
+    pub fn seen(&self) -> u64 {
+        self.topics.values().sum()
+    }
+
+    /// Sums up.
+    pub fn summary(&self, metrics: &Metrics) {
+        println!("\nwritten to");
+        for (topic, count) in &self.topics {
+            println!("  {topic:<36} {count:>7}");
+        }
+        println!("  {} different actions", self.actions.len());
+        println!("fates");
+        for kind in FateKind::all() {
+            let count = metrics.fate_total(kind);
+            if count > 0 {
+                let name = format!("{} {}", kind.fate(), kind.reason());
+                println!("  {name:<36} {count:>7}");
+            }
+        }
+        let totals = metrics.totals();
+        let sum = totals.audited + totals.skipped + totals.quarantined;
+        println!(
+            "accounted       read {} = audited {} + skipped {} + quarantined {}{}",
+            totals.read,
+            totals.audited,
+            totals.skipped,
+            totals.quarantined,
+            if totals.read == sum {
+                ""
+            } else {
+                "   NOT EQUAL"
+            }
+        );
+        println!(
+            "metrics were at http://{}/metrics (--keep keeps it running)",
+            self.address
+        );
+    }
+}
+
+fn excerpt(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    let short: String = text.chars().take(90).collect();
+    if short.len() < text.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
+}

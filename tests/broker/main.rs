@@ -1,0 +1,7 @@
+//! The tests that need a real Apache Kafka, in one binary, so that they share one broker: what only a broker can show, such as
+//! transactions, fencing, compaction and its own restarts. Everything else is tested without one.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod support_works;

@@ -1,0 +1,197 @@
+//! What tests ask of a broker as an administrator: topics, end offsets, committed offsets, deletion. Every answer is complete when it
+//! returns, and an error fails the test with the reason. Records are written and read in `topics.rs`.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::kafka::KafkaBroker;
+use super::{REQUEST_LIMIT, client_config, settled};
+
+impl KafkaBroker {
+    /// Creates a topic that keeps its records however old they are; it can be written and read when this returns.
+    #[track_caller]
+    pub fn create_topic(&self, name: &str, partitions: i32) {
+        self.create_topic_with(name, partitions, &[]);
+    }
+
+    /// Creates a topic with settings of its own, such as `("cleanup.policy", "compact")`; records are kept for ever unless
+    /// `retention.ms` is one of them. Every partition has a leader when this returns.
+    #[track_caller]
+    pub fn create_topic_with(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {
+        settled(
+            self.try_create_topic(name, partitions, config),
+            format_args!("create topic {name}"),
+        );
+    }
+
+    /// The offset that the next record of each partition gets: the end of the log, uncommitted records and transaction markers included.
+    #[track_caller]
+    pub fn end_offsets(&self, topic: &str) -> BTreeMap<i32, i64> {
+        settled(
+            self.try_end_offsets(topic),
+            format_args!("end offsets of {topic}"),
+        )
+    }
+
+    /// The group's committed offsets, for those partitions that have one. Waits while an open transaction holds back an offset, so
+    /// what is returned cannot be aborted any more.
+    #[track_caller]
+    pub fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
+        settled(
+            self.try_committed(group, topic),
+            format_args!("offsets of {group} in {topic}"),
+        )
+    }
+
+    /// Deletes each partition's records below the given offset, as retention would; returns the new first offsets.
+    #[track_caller]
+    pub fn delete_records(&self, topic: &str, before: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
+        settled(
+            self.try_delete_records(topic, before),
+            format_args!("delete records of {topic}"),
+        )
+    }
+
+    fn try_create_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        config: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        // -1 leaves the replication to the broker's default, which suits a single broker and a given cluster.
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
+        // Records with the times of past years must not be deleted under a test's eyes.
+        let forever = ("retention.ms", "-1");
+        let default = config.iter().all(|(name, _)| *name != forever.0);
+        for (name, value) in config.iter().chain(default.then_some(&forever)) {
+            topic = topic.set(name, value);
+        }
+        let results = block_on(self.admin.create_topics([&topic], &admin_options()))??;
+        for result in results {
+            result.map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))?;
+        }
+        self.await_leaders(name, partitions)
+    }
+
+    fn await_leaders(&self, topic: &str, partitions: i32) -> anyhow::Result<()> {
+        let since = Instant::now();
+        while self.partitions_with_leader(topic) != usize::try_from(partitions)? {
+            ensure!(
+                since.elapsed() < REQUEST_LIMIT,
+                "not every partition got a leader within {REQUEST_LIMIT:?}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    fn partitions_with_leader(&self, topic: &str) -> usize {
+        let Ok(metadata) = self
+            .admin
+            .inner()
+            .fetch_metadata(Some(topic), REQUEST_LIMIT)
+        else {
+            return 0;
+        };
+        let partitions = metadata
+            .topics()
+            .iter()
+            .flat_map(|topic| topic.partitions());
+        partitions
+            .filter(|partition| partition.leader() >= 0)
+            .count()
+    }
+
+    fn try_end_offsets(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let consumer = reader(self.bootstrap(), "support-reader", "read_uncommitted")?;
+        let end = |partition| {
+            let (_, end) = consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT)?;
+            anyhow::Ok((partition, end))
+        };
+        partitions(&consumer, topic)?.into_iter().map(end).collect()
+    }
+
+    fn try_committed(&self, group: &str, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let consumer = reader(self.bootstrap(), group, "read_committed")?;
+        let mut asked = TopicPartitionList::new();
+        for partition in partitions(&consumer, topic)? {
+            asked.add_partition(topic, partition);
+        }
+        let found = consumer.committed_offsets(asked, REQUEST_LIMIT)?;
+        valid_offsets(&found)
+    }
+
+    fn try_delete_records(
+        &self,
+        topic: &str,
+        before: &BTreeMap<i32, i64>,
+    ) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let mut asked = TopicPartitionList::new();
+        for (partition, offset) in before {
+            asked.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+        }
+        let deleted = block_on(self.admin.delete_records(&asked, &admin_options()))??;
+        valid_offsets(&deleted)
+    }
+}
+
+/// A consumer that belongs to no group and commits nothing, whatever group it names.
+pub(super) fn reader(
+    bootstrap: &str,
+    group: &str,
+    isolation: &str,
+) -> anyhow::Result<BaseConsumer> {
+    let mut config = client_config(bootstrap);
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", isolation)
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        .set("check.crcs", "true");
+    config.create().context("create a consumer")
+}
+
+/// The topic's partitions; an error when there is no such topic.
+pub(super) fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
+    let found = metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions());
+    let partitions: Vec<i32> = found.map(|partition| partition.id()).collect();
+    ensure!(!partitions.is_empty(), "there is no topic {topic}");
+    Ok(partitions)
+}
+
+/// The entries that hold an offset; an error when one holds an error.
+fn valid_offsets(list: &TopicPartitionList) -> anyhow::Result<BTreeMap<i32, i64>> {
+    let mut offsets = BTreeMap::new();
+    for entry in list.elements() {
+        entry.error()?;
+        if let Offset::Offset(offset) = entry.offset() {
+            offsets.insert(entry.partition(), offset);
+        }
+    }
+    Ok(offsets)
+}
+
+fn admin_options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(REQUEST_LIMIT))
+        .operation_timeout(Some(REQUEST_LIMIT))
+}
+
+/// The admin client answers through futures; tests are plain threads.
+fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    Ok(runtime.block_on(future))
+}

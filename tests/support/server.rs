@@ -1,0 +1,272 @@
+//! One broker process: its directory, its ports, its configuration, and a guard that ends it when the test process ends, however
+//! that happens. It does not speak Kafka's protocol; whether the broker is ready is for `kafka.rs` to ask.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use tempfile::TempDir;
+
+use super::jars::Kafka;
+use super::{last_lines, run, scratch};
+
+/// Formatting the storage takes two seconds.
+const FORMAT_LIMIT: Duration = Duration::from_secs(120);
+/// How long a broker may take to end: a graceful stop takes two to three seconds.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs the broker (the arguments after the first two) and does with it what its standard input says: a line is the name of a signal to
+/// send, its end means that the test process is gone, so the broker goes too, and its directory with it. The kernel closes that
+/// pipe whatever ends the test process, SIGKILL included.
+const GUARD: &str = r#"
+directory=$1; log=$2; shift 2
+exec 3<&0
+"$@" 3<&- </dev/null >>"$log" 2>&1 &
+broker=$!
+( while read -r signal; do kill -s "$signal" "$broker"; done <&3
+  : >"$directory/abandoned"
+  kill -s KILL "$broker" ) &
+listener=$!
+wait "$broker"; status=$?
+kill "$listener"
+if [ -e "$directory/abandoned" ]; then rm -rf "$directory"; fi
+exit "$status"
+"#;
+
+const LOGGING: &str = "\
+status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{HH:mm:ss.SSS} %p %c{1}: %m%n%throwable
+rootLogger.level = info
+rootLogger.appenderRef.out.ref = out
+# Otherwise every start writes a thousand lines of settings.
+logger.config.name = org.apache.kafka.common.config
+logger.config.level = warn
+";
+
+/// A formatted broker directory, and the process that serves it when it runs.
+pub(super) struct Server {
+    kafka: Kafka,
+    directory: TempDir,
+    port: u16,
+    cluster_id: String,
+    running: Option<Running>,
+}
+
+struct Running {
+    guard: Child,
+    signals: ChildStdin,
+}
+
+impl Server {
+    /// Picks free ports, writes the configuration and formats the storage; nothing runs yet.
+    pub(super) fn format(properties: &[(String, String)]) -> anyhow::Result<Server> {
+        let kafka = Kafka::find()?;
+        let directory = tempfile::Builder::new()
+            .prefix("broker-")
+            .tempdir_in(scratch()?)?;
+        let (port, controller_port) = free_ports()?;
+        let mut server = Server {
+            kafka,
+            directory,
+            port,
+            cluster_id: new_cluster_id(),
+            running: None,
+        };
+        server.write_configuration(controller_port, properties)?;
+        server.format_storage()?;
+        Ok(server)
+    }
+
+    pub(super) fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Tells this broker from another test's, should that have got the same port.
+    pub(super) fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    pub(super) fn log_tail(&self) -> String {
+        last_lines(&self.path("broker.log"))
+    }
+
+    /// Whether the log says that another process holds one of the ports.
+    pub(super) fn port_was_taken(&self) -> bool {
+        let log = fs::read(self.path("broker.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).contains("Address already in use")
+    }
+
+    /// Starts the broker, with an empty log; returns at once.
+    pub(super) fn spawn(&mut self) -> anyhow::Result<()> {
+        let log = self.path("broker.log");
+        fs::write(&log, "")?;
+        let logging = self.logging_flag();
+        let jvm = ["-Xmx512m", "-XX:+UseSerialGC", logging.as_str()];
+        let broker = self.kafka.command_line(&jvm, "kafka.Kafka");
+        let mut guard = Command::new("sh")
+            .args(["-c", GUARD, "guard"])
+            .arg(self.directory.path())
+            .arg(&log)
+            .arg(broker.get_program())
+            .args(broker.get_args())
+            .arg(self.path("server.properties"))
+            // A group of its own: a signal to the tests' group must not take the guard away from its broker.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("start the broker by way of sh")?;
+        let signals = guard.stdin.take().context("the guard's input")?;
+        self.running = Some(Running { guard, signals });
+        Ok(())
+    }
+
+    /// How the broker ended, if it was started and has ended.
+    pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        match &mut self.running {
+            Some(running) => Ok(running.guard.try_wait()?),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends the signal (`TERM`, `KILL`) and waits for the broker's end; its data stay.
+    pub(super) fn end(&mut self, signal: &str) -> anyhow::Result<()> {
+        let Some(mut running) = self.running.take() else {
+            bail!("the broker is stopped already");
+        };
+        writeln!(running.signals, "{signal}").context("pass a signal to the broker's guard")?;
+        let since = Instant::now();
+        while running.guard.try_wait()?.is_none() {
+            if since.elapsed() > END_LIMIT {
+                let log = self.log_tail();
+                self.running = Some(running);
+                bail!("the broker did not end within {END_LIMIT:?} of SIG{signal}:\n{log}");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn logging_flag(&self) -> String {
+        format!(
+            "-Dlog4j2.configurationFile={}",
+            self.path("log4j2.properties").display()
+        )
+    }
+
+    fn write_configuration(
+        &self,
+        controller_port: u16,
+        properties: &[(String, String)],
+    ) -> anyhow::Result<()> {
+        let port = self.port;
+        let data = self.path("data");
+        let mut text = format!(
+            "log.dirs={}
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=CLIENTS://127.0.0.1:{port}
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+{PROPERTIES}",
+            data.display()
+        );
+        for (name, value) in properties {
+            text.push_str(&format!("{name}={value}\n"));
+        }
+        fs::write(self.path("log4j2.properties"), LOGGING)?;
+        fs::write(self.path("server.properties"), text).context("write server.properties")
+    }
+
+    fn format_storage(&mut self) -> anyhow::Result<()> {
+        let logging = self.logging_flag();
+        let jvm = [
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            logging.as_str(),
+        ];
+        let mut format = self.kafka.command_line(&jvm, "kafka.tools.StorageTool");
+        format
+            .args(["format", "-t", &self.cluster_id, "-c"])
+            .arg(self.path("server.properties"));
+        run(&mut format, &self.path("format.log"), FORMAT_LIMIT)
+            .context("format the broker's storage")
+    }
+}
+
+impl Drop for Server {
+    /// The guard ends the broker and removes the directory; waiting for it leaves nothing behind when a test ends.
+    fn drop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            drop(running.signals);
+            // Nothing better can be done with an error here, and the directory's own drop tries again.
+            let _ = running.guard.wait();
+        }
+    }
+}
+
+/// Everything that does not depend on the ports. Properties given by a test come later in the file, and the last one wins.
+const PROPERTIES: &str = "\
+process.roles=broker,controller
+node.id=1
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=CLIENTS
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
+# One broker: nothing can be replicated, and fifty partitions of each internal topic would only slow the start.
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+auto.create.topics.enable=false
+# Tests wait for groups and for the ends of dead transactions; by default these take 3 s and up to 10 s longer.
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+# After a crash the controller, which is the same process, takes the new broker for a second one until the old one's session is over;
+# 9 s by default.
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
+# Compaction and deletion look for work often, so that a test can force them with the topic's settings. The cleaner's buffer
+# of 128 MiB would be a quarter of the heap.
+log.initial.task.delay.ms=500
+log.retention.check.interval.ms=1000
+log.cleaner.backoff.ms=200
+log.cleaner.dedupe.buffer.size=8388608
+";
+
+/// Two ports that were free a moment ago; both are held until both are known, so that they differ.
+fn free_ports() -> anyhow::Result<(u16, u16)> {
+    let clients = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
+    let controller = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
+    Ok((
+        clients.local_addr()?.port(),
+        controller.local_addr()?.port(),
+    ))
+}
+
+/// 22 characters of URL-safe base64 are what Kafka takes for 16 bytes; the last one holds two bits, so it may be an `A`.
+fn new_cluster_id() -> String {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let started = STARTED.fetch_add(1, Ordering::Relaxed) & 0xff;
+    let process = std::process::id() & 0xff_ffff;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = now.unwrap_or_default().as_micros() & 0xf_ffff_ffff_ffff;
+    format!("{micros:013x}{process:06x}{started:02x}A")
+}
