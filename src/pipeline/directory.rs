@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::state_change::{Id, is_iam_id};
+use super::field::{Id, is_iam_id};
 use super::versions::{Version, Versions};
 
 /// The tables that a record is judged against; an immutable snapshot.

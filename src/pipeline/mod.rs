@@ -13,6 +13,7 @@ pub mod directory;
 pub mod enrich;
 pub mod event_id;
 pub mod fate;
+pub mod field;
 pub mod meta_data;
 pub mod policy;
 pub mod regions;
