@@ -14,12 +14,11 @@ use uuid::Uuid;
 use super::catalog::{Action, Severity};
 use super::crn::{CrnTemplates, CrnValues};
 use super::enrich::AttributedAction;
+use super::request_data::{copied, cut, request_data};
 use super::state_change::{Outcome, StateChange};
 
 /// Agents are cut here, in characters.
 const AGENT_CHARACTERS: usize = 350;
-/// Strings copied into request data are cut here, in characters.
-const REQUEST_VALUE_CHARACTERS: usize = 1_024;
 /// The published credential types; any other is left out.
 const CREDENTIAL_TYPES: [&str; 10] = [
     "user",
@@ -317,51 +316,6 @@ fn without_line_breaks(text: &str) -> Cow<'_, str> {
         Cow::Owned(lines.collect::<Vec<_>>().join(" "))
     } else {
         Cow::Borrowed(text)
-    }
-}
-
-fn request_data(attributed: &AttributedAction<'_>) -> Map<String, Value> {
-    let change = &attributed.user_action.change;
-    let attributes = &attributed.user_action.attributes;
-    let action = attributed.user_action.action;
-    let mut data = copied(&action.request_data, attributes);
-    if let Some(update) = &action.update {
-        let value = |key: &str, state: &Option<Cow<'_, str>>| {
-            let attribute = attributes.get(key).and_then(scalar);
-            attribute.or_else(|| scalar(&Value::from(state.as_deref()?)))
-        };
-        if let Some(new) = value(&update.new_key, &change.new_state) {
-            data.insert("updateType".into(), update.update_type.as_str().into());
-            if let Some(initial) = value(&update.initial_key, &change.previous_state) {
-                data.insert("initialValue".into(), initial);
-            }
-            data.insert("newValue".into(), new);
-        }
-    }
-    data
-}
-
-/// The allow-listed attributes, and of these only plain values: a nested one could hold anything.
-fn copied(allowed: &[String], attributes: &Map<String, Value>) -> Map<String, Value> {
-    allowed
-        .iter()
-        .filter_map(|key| Some((key.clone(), scalar(attributes.get(key)?)?)))
-        .collect()
-}
-
-fn scalar(value: &Value) -> Option<Value> {
-    match value {
-        Value::String(text) => Some(Value::from(cut(text, REQUEST_VALUE_CHARACTERS))),
-        Value::Number(_) | Value::Bool(_) => Some(value.clone()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// The first characters of a text.
-fn cut(text: &str, characters: usize) -> &str {
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => &text[..end],
-        None => text,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod field;
 pub mod meta_data;
 pub mod policy;
 pub mod regions;
+mod request_data;
 pub mod route;
 pub mod state_change;
 pub mod versions;
