@@ -4,4 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commands;
+mod exactly_once;
+mod ledger;
 mod support_works;

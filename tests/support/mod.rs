@@ -1,5 +1,5 @@
 //! What every test against a real Apache Kafka shares: a broker that is started for the tests and dies with them, and
-//! readers and writers that either do what they say or fail the test with the reason. It knows nothing of audit-relay.
+//! readers and writers that either do what they say or fail the test with the reason. Of audit-relay it knows how to start one.
 //!
 //! Nothing here is ever skipped: without a broker such a test fails and says what to install.
 
@@ -7,8 +7,10 @@
 #![allow(dead_code)]
 
 mod admin;
+pub mod guarded;
 mod jars;
 pub mod kafka;
+pub mod relay;
 mod server;
 pub mod topics;
 
@@ -38,7 +40,7 @@ pub fn client_config(bootstrap: &str) -> ClientConfig {
 }
 
 /// Cargo's folder for what tests leave behind, or, when the compiled test was carried to another machine, one beside the test itself.
-fn scratch() -> anyhow::Result<PathBuf> {
+pub fn scratch() -> anyhow::Result<PathBuf> {
     let built_with = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     if std::fs::create_dir_all(&built_with).is_ok() {
         return Ok(built_with);
@@ -84,7 +86,7 @@ fn run(command: &mut Command, log: &Path, limit: Duration) -> anyhow::Result<()>
 
 /// The last 20 lines of a log, for an error message, after the last 10 complaints before them: a broker that gives up says why
 /// and then shuts down at length.
-fn last_lines(log: &Path) -> String {
+pub fn last_lines(log: &Path) -> String {
     let bytes = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();

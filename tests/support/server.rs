@@ -2,18 +2,16 @@
 //! that happens. It does not speak Kafka's protocol; whether the broker is ready is for `kafka.rs` to ask.
 
 use std::fs;
-use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
+use super::guarded::Guarded;
 use super::jars::Kafka;
 use super::{last_lines, run, scratch};
 
@@ -21,24 +19,6 @@ use super::{last_lines, run, scratch};
 const FORMAT_LIMIT: Duration = Duration::from_secs(120);
 /// How long a broker may take to end: a graceful stop takes two to three seconds.
 const END_LIMIT: Duration = Duration::from_secs(60);
-
-/// Runs the broker (the arguments after the first two) and does with it what its standard input says: a line is the name of a signal to
-/// send, its end means that the test process is gone, so the broker goes too, and its directory with it. The kernel closes that
-/// pipe whatever ends the test process, SIGKILL included.
-const GUARD: &str = r#"
-directory=$1; log=$2; shift 2
-exec 3<&0
-"$@" 3<&- </dev/null >>"$log" 2>&1 &
-broker=$!
-( while read -r signal; do kill -s "$signal" "$broker"; done <&3
-  : >"$directory/abandoned"
-  kill -s KILL "$broker" ) &
-listener=$!
-wait "$broker"; status=$?
-kill "$listener"
-if [ -e "$directory/abandoned" ]; then rm -rf "$directory"; fi
-exit "$status"
-"#;
 
 const LOGGING: &str = "\
 status = error
@@ -55,16 +35,12 @@ logger.config.level = warn
 
 /// A formatted broker directory, and the process that serves it when it runs.
 pub(super) struct Server {
+    // First, so that the process has ended before its directory is removed.
+    running: Option<Guarded>,
     kafka: Kafka,
     directory: TempDir,
     port: u16,
     cluster_id: String,
-    running: Option<Running>,
-}
-
-struct Running {
-    guard: Child,
-    signals: ChildStdin,
 }
 
 impl Server {
@@ -113,29 +89,18 @@ impl Server {
         let logging = self.logging_flag();
         let jvm = ["-Xmx512m", "-XX:+UseSerialGC", logging.as_str()];
         let broker = self.kafka.command_line(&jvm, "kafka.Kafka");
-        let mut guard = Command::new("sh")
-            .args(["-c", GUARD, "guard"])
-            .arg(self.directory.path())
-            .arg(&log)
-            .arg(broker.get_program())
+        let mut command = Command::new(broker.get_program());
+        command
             .args(broker.get_args())
-            .arg(self.path("server.properties"))
-            // A group of its own: a signal to the tests' group must not take the guard away from its broker.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("start the broker by way of sh")?;
-        let signals = guard.stdin.take().context("the guard's input")?;
-        self.running = Some(Running { guard, signals });
+            .arg(self.path("server.properties"));
+        self.running = Some(Guarded::spawn(&command, self.directory.path(), &log)?);
         Ok(())
     }
 
     /// How the broker ended, if it was started and has ended.
     pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         match &mut self.running {
-            Some(running) => Ok(running.guard.try_wait()?),
+            Some(running) => running.ended(),
             None => Ok(None),
         }
     }
@@ -145,15 +110,10 @@ impl Server {
         let Some(mut running) = self.running.take() else {
             bail!("the broker is stopped already");
         };
-        writeln!(running.signals, "{signal}").context("pass a signal to the broker's guard")?;
-        let since = Instant::now();
-        while running.guard.try_wait()?.is_none() {
-            if since.elapsed() > END_LIMIT {
-                let log = self.log_tail();
-                self.running = Some(running);
-                bail!("the broker did not end within {END_LIMIT:?} of SIG{signal}:\n{log}");
-            }
-            thread::sleep(Duration::from_millis(10));
+        running.signal(signal)?;
+        if let Err(error) = running.wait(END_LIMIT, &self.path("broker.log")) {
+            self.running = Some(running);
+            return Err(error.context(format!("stop the broker with SIG{signal}")));
         }
         Ok(())
     }
@@ -204,17 +164,6 @@ controller.quorum.voters=1@127.0.0.1:{controller_port}
             .arg(self.path("server.properties"));
         run(&mut format, &self.path("format.log"), FORMAT_LIMIT)
             .context("format the broker's storage")
-    }
-}
-
-impl Drop for Server {
-    /// The guard ends the broker and removes the directory; waiting for it leaves nothing behind when a test ends.
-    fn drop(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            drop(running.signals);
-            // Nothing better can be done with an error here, and the directory's own drop tries again.
-            let _ = running.guard.wait();
-        }
     }
 }
 

@@ -1,0 +1,85 @@
+//! The commands against a real cluster, as a person would use them.
+
+use crate::ledger::{PRINCIPALS, change};
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::Deployment;
+use crate::support::topics::produce;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn check_names_what_is_missing_and_joins_nothing() {
+    let broker = KafkaBroker::shared();
+    let deployment = Deployment::create(broker, 3, PRINCIPALS, "");
+    let config = deployment.config("checker");
+    let config = config.to_str().expect("path");
+    let good = deployment.command(&["check", "--connect", "--config", config]);
+    let seen = text(&good.stdout);
+    assert!(good.status.success(), "{seen}\n{}", text(&good.stderr));
+    assert!(seen.contains("12 enabled"), "{seen}");
+    assert!(
+        seen.contains(&format!("input topic {}: 3 partitions", deployment.input)),
+        "{seen}"
+    );
+    assert!(seen.contains("transactions are possible"), "{seen}");
+    assert_eq!(
+        broker.committed(&deployment.group, &deployment.input).len(),
+        0
+    );
+
+    let text_of_config = std::fs::read_to_string(config).expect("config");
+    let wrong = text_of_config.replace(&deployment.quarantine, "no-such-topic");
+    std::fs::write(config, wrong).expect("config");
+    let bad = deployment.command(&["check", "--connect", "--config", config]);
+    assert!(!bad.status.success());
+    assert!(
+        text(&bad.stdout).contains("\"no-such-topic\" does not exist"),
+        "{}",
+        text(&bad.stdout)
+    );
+    let run = deployment.command(&["run", "--config", config]);
+    assert!(!run.status.success(), "a missing topic ends `run`");
+    assert!(
+        text(&run.stderr).contains("\"no-such-topic\" does not exist"),
+        "{}",
+        text(&run.stderr)
+    );
+}
+
+#[test]
+fn explain_reads_a_record_where_it_lies() {
+    let broker = KafkaBroker::shared();
+    let deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    produce(broker.bootstrap(), &deployment.input, (0..10).map(change));
+    let config = deployment.config("explainer");
+    let config = config.to_str().expect("path");
+    let explain = |offset: u64| {
+        let from = format!("{}/0/{offset}", deployment.input);
+        deployment.command(&["explain", "--json", "--config", config, "--from", &from])
+    };
+    for (offset, fate, reason) in [
+        (0, "audited", ""),
+        (4, "skipped", "not_user_initiated"),
+        (8, "skipped", "no_infrastructure_access"),
+        (9, "quarantined", "malformed"),
+    ] {
+        let output = explain(offset);
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+        assert_eq!(answer["fate"], fate, "{answer}");
+        assert_eq!(
+            answer["reason"].as_str().unwrap_or_default(),
+            reason,
+            "{answer}"
+        );
+    }
+    let beyond = explain(10);
+    assert!(!beyond.status.success());
+    assert!(
+        text(&beyond.stderr).contains("holds offsets 0 to 10"),
+        "{}",
+        text(&beyond.stderr)
+    );
+}

@@ -1,0 +1,231 @@
+//! Relays under test: real processes with a configuration of their own, on topics of their own.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tempfile::TempDir;
+
+use super::guarded::Guarded;
+use super::kafka::KafkaBroker;
+use super::{REQUEST_LIMIT, last_lines, scratch, settled};
+
+/// The regions of the default location table.
+pub const REGIONS: [&str; 6] = ["au-syd", "eu-de", "eu-gb", "jp-tok", "us-east", "us-south"];
+
+/// Topics, tables and configuration of one deployment; its relays are started from it.
+pub struct Deployment {
+    pub input: String,
+    pub prefix: String,
+    pub quarantine: String,
+    pub group: String,
+    bootstrap: String,
+    directory: TempDir,
+    more: String,
+}
+
+impl Deployment {
+    /// Creates the topics and writes the tables. `more` is appended to every relay's configuration.
+    #[track_caller]
+    pub fn create(
+        broker: &KafkaBroker,
+        input_partitions: i32,
+        principals: &str,
+        more: &str,
+    ) -> Self {
+        let deployment = Deployment {
+            input: broker.unique("changes"),
+            prefix: format!("{}.", broker.unique("audit")),
+            quarantine: broker.unique("quarantine"),
+            group: broker.unique("group"),
+            bootstrap: broker.bootstrap().to_string(),
+            directory: settled(
+                scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
+                format_args!("create a folder"),
+            ),
+            more: more.to_string(),
+        };
+        broker.create_topic(&deployment.input, input_partitions);
+        for topic in deployment.outputs() {
+            broker.create_topic(&topic, 3);
+        }
+        broker.create_topic_with(
+            &deployment.quarantine,
+            2,
+            &[("max.message.bytes", "2097152")],
+        );
+        settled(
+            fs::write(deployment.path("principals.jsonl"), principals).context("write"),
+            format_args!("principals.jsonl"),
+        );
+        deployment
+    }
+
+    /// The output topics, in the order of [`REGIONS`].
+    pub fn outputs(&self) -> Vec<String> {
+        let topic = |region: &&str| format!("{}{region}", self.prefix);
+        REGIONS.iter().map(topic).collect()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes the configuration of an instance, and returns its path.
+    #[track_caller]
+    pub fn config(&self, instance: &str) -> PathBuf {
+        let text = format!(
+            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n\"reconnect.backoff.max.ms\" = 500\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\nfile = \"principals.jsonl\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            self.bootstrap, self.input, self.group, self.prefix, self.quarantine, self.more
+        );
+        let path = self.path(&format!("{instance}.toml"));
+        settled(
+            fs::write(&path, text).context("write"),
+            format_args!("the configuration"),
+        );
+        path
+    }
+
+    /// Runs a command of the relay to its end.
+    #[track_caller]
+    pub fn command(&self, arguments: &[&str]) -> std::process::Output {
+        let output = program().args(arguments).output();
+        settled(output.context("run"), format_args!("{arguments:?}"))
+    }
+
+    /// Starts a relay and waits until its admin server answers.
+    #[track_caller]
+    pub fn start(&self, instance: &str) -> Relay {
+        let config = self.config(instance);
+        let log = self.path(&format!("{instance}.log"));
+        let mut command = program();
+        command.arg("run").arg("--config").arg(config);
+        let start = || {
+            fs::write(&log, "")?;
+            let process = Guarded::spawn(&command, self.directory.path(), &log)?;
+            let mut relay = Relay {
+                process,
+                log: log.clone(),
+                admin: None,
+            };
+            relay.admin = Some(relay.await_address()?);
+            anyhow::Ok(relay)
+        };
+        settled(start(), format_args!("start relay {instance}"))
+    }
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_audit-relay"))
+}
+
+/// A running relay.
+pub struct Relay {
+    process: Guarded,
+    log: PathBuf,
+    admin: Option<SocketAddr>,
+}
+
+impl Relay {
+    /// The address is in the log's line that says that it starts.
+    fn await_address(&mut self) -> anyhow::Result<SocketAddr> {
+        let since = Instant::now();
+        loop {
+            let log = fs::read_to_string(&self.log)?;
+            let address = log
+                .split("\"admin\":\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next());
+            if let Some(address) = address {
+                return address.parse().context("the admin address in the log");
+            }
+            if let Some(status) = self.process.ended()? {
+                bail!("it ended with {status}:\n{}", last_lines(&self.log));
+            }
+            if since.elapsed() > REQUEST_LIMIT {
+                bail!("no admin address in the log:\n{}", last_lines(&self.log));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Sends a signal.
+    #[track_caller]
+    pub fn signal(&mut self, signal: &str) {
+        settled(self.process.signal(signal), format_args!("SIG{signal}"));
+    }
+
+    /// Waits for the end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        settled(
+            self.process.wait(REQUEST_LIMIT, &self.log),
+            format_args!("wait for the relay"),
+        )
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Status and body of an admin page, or why it did not answer.
+    pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let address = self.admin.context("no admin address")?;
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
+        let status = head.split(' ').nth(1).context("no status")?;
+        Ok((status.parse()?, body.to_string()))
+    }
+
+    /// Waits until the relay says that it is ready.
+    #[track_caller]
+    pub fn await_ready(&self) {
+        self.await_page("/readyz", |status, _| status == 200);
+    }
+
+    /// Waits until a page satisfies a condition, and returns its body.
+    #[track_caller]
+    pub fn await_page(&self, path: &str, done: impl Fn(u16, &str) -> bool) -> String {
+        let since = Instant::now();
+        loop {
+            let answer = self.get(path);
+            match &answer {
+                Ok((status, body)) if done(*status, body) => return body.clone(),
+                _ if since.elapsed() > REQUEST_LIMIT => {
+                    panic!("{path} stays at {answer:?}:\n{}", last_lines(&self.log))
+                }
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// The sum of a metric over its labels, in the series that contain `label`.
+    #[track_caller]
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let (_, body) = settled(self.get("/metrics"), format_args!("/metrics"));
+        sum(&body, name, label)
+    }
+}
+
+/// The sum of a metric over its labels, in the series that contain `label`.
+pub fn sum(metrics: &str, name: &str, label: &str) -> f64 {
+    let series = metrics.lines().filter(|line| {
+        let rest = line.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(label))
+    });
+    series
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
