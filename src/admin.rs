@@ -1,14 +1,228 @@
-use crate::{health::Health, metrics::Metrics};
-use std::{net::SocketAddr, sync::Arc};
-pub struct Admin(SocketAddr);
+//! The admin server: metrics and health over HTTP, for Prometheus, orchestrators and people. It tells
+//! and never changes anything. Connections are few, small and short, so that nobody can hold it up.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use crate::health::Health;
+use crate::metrics::Metrics;
+
+/// Connections served at a time; more wait to be accepted.
+const MOST_CONNECTIONS: usize = 32;
+/// Longest time for one connection, which carries one request.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
+/// Most headers of a request.
+const MOST_HEADERS: usize = 64;
+/// Most bytes of a request's head.
+const HEAD_BYTES: usize = 16 * 1024;
+/// Pause after a connection could not be accepted, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const PATHS: &str = "/metrics\n/livez\n/readyz\n";
+
+/// A server that has its address and does not answer yet.
+#[derive(Debug)]
+pub struct Admin {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+type Shared = State<(Arc<Metrics>, Arc<Health>)>;
+
 impl Admin {
-    pub async fn bind(a: SocketAddr) -> anyhow::Result<Admin> {
-        Ok(Admin(a))
+    /// Takes the address; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// If the address cannot be had; names it and the key `admin.listen`.
+    pub async fn bind(address: SocketAddr) -> anyhow::Result<Admin> {
+        let context = || format!("cannot listen on {address} (admin.listen)");
+        let listener = TcpListener::bind(address).await.with_context(context)?;
+        let address = listener.local_addr().with_context(context)?;
+        Ok(Admin { listener, address })
     }
+
+    /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
-        self.0
+        self.address
     }
-    pub async fn serve(self, _: Arc<Metrics>, _: Arc<Health>, f: impl Future<Output = ()>) {
-        f.await
+
+    /// Answers until `shutdown` is done. Connections that are open then end by themselves.
+    pub async fn serve(
+        self,
+        metrics: Arc<Metrics>,
+        health: Arc<Health>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let router = Router::new()
+            .route("/metrics", get(show_metrics))
+            .route("/livez", get(show_live))
+            .route("/readyz", get(show_ready))
+            .fallback(|| async { (StatusCode::NOT_FOUND, PATHS) })
+            .with_state((metrics, health));
+        tokio::select! {
+            () = accept(self.listener, router) => {}
+            () = shutdown => {}
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router) {
+    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    // The semaphore is never closed.
+    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    answer(stream, router).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "admin: accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves one request. What goes wrong with a connection is the other side's to know.
+async fn answer(stream: TcpStream, router: Router) {
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let _ = tokio::time::timeout(CONNECTION_LIMIT, connection).await;
+}
+
+async fn show_metrics(State((metrics, health)): Shared) -> impl IntoResponse {
+    metrics.set_ready(health.ready().is_ok());
+    ([(CONTENT_TYPE, METRICS_TYPE)], metrics.render())
+}
+
+async fn show_live(State((_, health)): Shared) -> impl IntoResponse {
+    health_answer(health.live().map_err(|reason| vec![reason]))
+}
+
+async fn show_ready(State((_, health)): Shared) -> impl IntoResponse {
+    health_answer(health.ready())
+}
+
+/// `ok`, or one reason a line.
+fn health_answer(health: Result<(), Vec<String>>) -> (StatusCode, String) {
+    match health {
+        Ok(()) => (StatusCode::OK, "ok\n".to_string()),
+        Err(reasons) => {
+            let lines = reasons.join("\n") + "\n";
+            (StatusCode::SERVICE_UNAVAILABLE, lines)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    /// A server on a free port, for as long as the runtime lives.
+    fn start() -> (tokio::runtime::Runtime, SocketAddr, Arc<Health>) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("runtime");
+        let metrics = Metrics::new(&[], "2.12.1").expect("registers");
+        let health = Arc::new(Health::new(1));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let admin = runtime.block_on(Admin::bind(any)).expect("binds");
+        let address = admin.local_addr();
+        runtime.spawn(admin.serve(metrics, Arc::clone(&health), std::future::pending()));
+        (runtime, address, health)
+    }
+
+    fn ask(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).expect("connects");
+        stream.write_all(request.as_bytes()).expect("is sent");
+        let mut answer = String::new();
+        // A refused request may be answered by a reset as well.
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    fn fetch(address: SocketAddr, path: &str) -> String {
+        ask(
+            address,
+            &format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n"),
+        )
+    }
+
+    #[test]
+    fn says_whether_it_lives_and_works() {
+        let (_runtime, address, health) = start();
+        assert!(fetch(address, "/livez").starts_with("HTTP/1.1 200"));
+        let unready = fetch(address, "/readyz");
+        assert!(unready.starts_with("HTTP/1.1 503"), "{unready}");
+        assert!(
+            unready.ends_with("\r\n\r\nworker 0: starting\n"),
+            "{unready}"
+        );
+        assert!(fetch(address, "/metrics").contains("\naudit_relay_ready 0\n"));
+        health.working(0);
+        assert!(fetch(address, "/readyz").ends_with("\r\n\r\nok\n"));
+        let metrics = fetch(address, "/metrics");
+        assert!(metrics.contains("\naudit_relay_ready 1\n"));
+        assert!(metrics.contains("content-type: text/plain; version=0.0.4"));
+        health.stopped(0, Some("fenced".to_string()));
+        let dead = fetch(address, "/livez");
+        assert!(dead.starts_with("HTTP/1.1 503"), "{dead}");
+        assert!(
+            dead.ends_with("\r\n\r\nworker 0: stopped: fenced\n"),
+            "{dead}"
+        );
+    }
+
+    #[test]
+    fn names_its_paths_to_those_who_ask_for_another() {
+        let (_runtime, address, _) = start();
+        let answer = fetch(address, "/");
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        assert!(answer.ends_with("/metrics\n/livez\n/readyz\n"), "{answer}");
+    }
+
+    #[test]
+    fn refuses_heads_that_are_too_large() {
+        let (_runtime, address, _) = start();
+        let padding = "x".repeat(2 * HEAD_BYTES);
+        let request = format!("GET /livez HTTP/1.1\r\nHost: relay\r\nPadding: {padding}\r\n\r\n");
+        assert!(!ask(address, &request).starts_with("HTTP/1.1 200"));
+        assert!(fetch(address, "/livez").starts_with("HTTP/1.1 200"));
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_named() {
+        let (runtime, address, _) = start();
+        let error = runtime.block_on(Admin::bind(address)).expect_err("taken");
+        let text = format!("{error:#}");
+        assert!(text.contains(&address.to_string()), "{text}");
+        assert!(text.contains("admin.listen"), "{text}");
     }
 }

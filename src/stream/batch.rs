@@ -39,6 +39,8 @@ pub struct PartitionTally {
     pub next_offset: i64,
     /// Timestamp of the last record, in milliseconds since 1970.
     pub last_timestamp_ms: Option<i64>,
+    /// Whether the last record was the partition's last when it was read.
+    pub at_end: bool,
 }
 
 impl Batch {
@@ -76,11 +78,20 @@ impl Batch {
                 fates: [0; FateKind::COUNT],
                 next_offset: 0,
                 last_timestamp_ms: None,
+                at_end: false,
             });
         tally.read += 1;
         tally.fates[kind.index()] += 1;
         tally.next_offset = record.offset + 1;
         tally.last_timestamp_ms = record.timestamp_ms;
+        tally.at_end = false;
+    }
+
+    /// Notes that the end of a partition was reached. Whether the batch holds records of it: if so, the
+    /// end is reached only once they are committed.
+    pub fn reached_end(&mut self, partition: Partition) -> bool {
+        let tally = self.partitions.get_mut(&partition);
+        tally.map(|tally| tally.at_end = true).is_some()
     }
 
     /// Drops all that came from these partitions: somebody else reads them now, from the committed
@@ -228,6 +239,17 @@ mod tests {
         batch.forget(&[Partition(1)]);
         assert!(batch.is_empty());
         assert_eq!(batch.time_left(&LIMITS, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn knows_whether_more_came_after_the_end() {
+        let mut batch = Batch::default();
+        assert!(!batch.reached_end(Partition(0)));
+        batch.add(&record(0, 7), skipped(), Duration::ZERO);
+        assert!(batch.reached_end(Partition(0)));
+        assert!(batch.partitions()[&Partition(0)].at_end);
+        batch.add(&record(0, 8), skipped(), Duration::ZERO);
+        assert!(!batch.partitions()[&Partition(0)].at_end);
     }
 
     #[test]

@@ -39,8 +39,11 @@ impl<F: Fn(Option<&[u8]>) -> Fate> Judge for F {
 /// What happened in the loop, for those who count and watch.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    /// A rebalance, the end of a partition or statistics; records are not noticed one by one.
+    /// A rebalance, the end of a partition or statistics; records are not noticed one by one. The end
+    /// of a partition only if nothing of it waits to be committed, else its tally says so.
     Arrived(&'a Arrival<'a>),
+    /// A batch is full and about to be published. If that hangs or fails, these records wait.
+    Publishing(&'a Batch),
     /// A batch was committed; it took this long from its first record.
     Committed(&'a Batch, Duration),
     /// A step failed and is being mended.
@@ -154,7 +157,12 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
                 batch.forget(partitions);
                 observer.notice(Notice::Arrived(&arrival));
             }
-            Arrival::Assigned(_) | Arrival::CaughtUp(_) | Arrival::Statistics(_) => {
+            Arrival::CaughtUp(partition) => {
+                if !batch.reached_end(*partition) {
+                    observer.notice(Notice::Arrived(&arrival));
+                }
+            }
+            Arrival::Assigned(_) | Arrival::Statistics(_) => {
                 observer.notice(Notice::Arrived(&arrival));
             }
         })
@@ -164,6 +172,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         if self.batch.is_empty() {
             return Ok(());
         }
+        self.observer.notice(Notice::Publishing(&self.batch));
         self.broker
             .publish(self.batch.outputs(), &self.batch.positions())?;
         let age = self.batch.age(self.broker.now());

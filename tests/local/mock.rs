@@ -46,7 +46,7 @@ struct Recorder {
 impl Observer for Recorder {
     fn notice(&mut self, notice: Notice<'_>) {
         let seen = match notice {
-            Notice::Arrived(_) => return,
+            Notice::Arrived(_) | Notice::Publishing(_) => return,
             Notice::Recovered => Seen::Recovered,
             Notice::Committed(batch, _) => {
                 let mut committed = self.committed.lock().expect("lock");

@@ -1,0 +1,218 @@
+//! What is counted and measured, for Prometheus. Values change once per batch, never per record; lag
+//! and readiness are looked up at scrape time. Nothing here decides anything.
+//!
+//! A record is counted when its commit is confirmed. What a process read and did not commit will be
+//! read again, so the counters of all processes add up to the input; only a commit whose answer got
+//! lost is counted by none.
+
+mod board;
+mod observer;
+mod scrape;
+mod table;
+
+use std::sync::Arc;
+
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
+
+use crate::pipeline::fate::FateKind;
+use crate::stream::{Failure, Partition};
+
+pub use board::{PartitionBoard, PartitionView};
+pub use observer::WorkerObserver;
+pub use table::{METRICS, Metric, MetricType, metrics_markdown};
+
+/// All metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    board: Arc<PartitionBoard>,
+    records_read: IntCounterVec,
+    records: IntCounterVec,
+    /// One for each output region, at its index.
+    events: Vec<IntCounter>,
+    latency: Histogram,
+    batch_records: Histogram,
+    batch_duration: Histogram,
+    transactions: IntCounterVec,
+    producer_rebuilds: IntCounter,
+    rebalances: IntCounterVec,
+    table_entries: GaugeVec,
+    ready: Gauge,
+}
+
+/// Input records that this process has committed, over all partitions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All of them, counted apart from their fates.
+    pub read: u64,
+    /// Those that became an audit event.
+    pub audited: u64,
+    /// Those that are rightly not in the audit trail.
+    pub skipped: u64,
+    /// Those that were put aside.
+    pub quarantined: u64,
+}
+
+/// The counters of one partition, found once.
+#[derive(Debug)]
+struct PartitionCounters {
+    read: IntCounter,
+    /// Each kind at its [`FateKind::index`].
+    fates: Vec<IntCounter>,
+}
+
+const NO_LABELS: &[&str] = &[];
+const COMMITTED: &str = "committed";
+
+impl Metrics {
+    /// Registers everything. The regions are those of the output, each at its index.
+    ///
+    /// # Errors
+    /// If two metrics have the same name, which a test rules out.
+    pub fn new(
+        regions: &[String],
+        librdkafka_version: &str,
+    ) -> Result<Arc<Metrics>, prometheus::Error> {
+        let registry = Registry::new();
+        let board = Arc::new(PartitionBoard::default());
+        let counter = |metric: Metric| register(&registry, metric.counter()?);
+        let gauge = |metric: Metric| register(&registry, metric.gauge()?);
+        let histogram = |metric: Metric| {
+            register(&registry, metric.histogram()?)?.get_metric_with_label_values(NO_LABELS)
+        };
+        let events = counter(table::EVENTS)?;
+        let build_info = gauge(table::BUILD_INFO)?;
+        let versions = [env!("CARGO_PKG_VERSION"), librdkafka_version];
+        build_info.get_metric_with_label_values(&versions)?.set(1.0);
+        let metrics = Metrics {
+            records_read: counter(table::RECORDS_READ)?,
+            records: counter(table::RECORDS)?,
+            events: regions
+                .iter()
+                .map(|region| events.get_metric_with_label_values(&[region]))
+                .collect::<Result<_, _>>()?,
+            latency: histogram(table::LATENCY)?,
+            batch_records: histogram(table::BATCH_RECORDS)?,
+            batch_duration: histogram(table::BATCH_DURATION)?,
+            transactions: counter(table::TRANSACTIONS)?,
+            producer_rebuilds: counter(table::PRODUCER_REBUILDS)?
+                .get_metric_with_label_values(NO_LABELS)?,
+            rebalances: counter(table::REBALANCES)?,
+            table_entries: gauge(table::TABLE_ENTRIES)?,
+            ready: gauge(table::READY)?.get_metric_with_label_values(NO_LABELS)?,
+            board: Arc::clone(&board),
+            registry: registry.clone(),
+        };
+        registry.register(Box::new(scrape::BoardCollector::new(board)?))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        metrics.begin_at_zero()?;
+        Ok(Arc::new(metrics))
+    }
+
+    /// What can happen is shown before it happens: a counter that appears with its first event shows
+    /// no increase.
+    fn begin_at_zero(&self) -> Result<(), prometheus::Error> {
+        for result in [COMMITTED, "aborted", "broken", "fenced", "fatal"] {
+            self.transactions.get_metric_with_label_values(&[result])?;
+        }
+        for kind in ["assigned", "revoked", "lost"] {
+            self.rebalances.get_metric_with_label_values(&[kind])?;
+        }
+        Ok(())
+    }
+
+    /// Says how many entries a reference table has.
+    pub fn set_table_entries(&self, table: &str, entries: usize) {
+        self.table_entries
+            .with_label_values(&[table])
+            .set(entries as f64);
+    }
+
+    /// Says whether the process is ready; whoever renders asks first.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(if ready { 1.0 } else { 0.0 });
+    }
+
+    /// Everything in Prometheus' text format, version 0.0.4.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let families = self.registry.gather();
+        // Fails only for a family without metrics, which the registry leaves out.
+        if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut text) {
+            tracing::error!(%error, "the metrics cannot be rendered");
+        }
+        text
+    }
+
+    /// Input records with this fate, over all partitions, since the process began.
+    pub fn fate_total(&self, kind: FateKind) -> u64 {
+        sum(
+            &self.records,
+            &[("fate", kind.fate()), ("reason", kind.reason())],
+        )
+    }
+
+    /// Sums over all partitions since the process began.
+    pub fn totals(&self) -> Totals {
+        let of_fate = |fate| sum(&self.records, &[("fate", fate)]);
+        Totals {
+            read: sum(&self.records_read, &[]),
+            audited: of_fate("audited"),
+            skipped: of_fate("skipped"),
+            quarantined: of_fate("quarantined"),
+        }
+    }
+
+    fn partition_counters(&self, partition: Partition) -> PartitionCounters {
+        let partition = partition.to_string();
+        let fate = |kind: FateKind| {
+            let labels = [partition.as_str(), kind.fate(), kind.reason()];
+            self.records.with_label_values(&labels)
+        };
+        PartitionCounters {
+            read: self.records_read.with_label_values(&[&partition]),
+            fates: FateKind::all().map(fate).collect(),
+        }
+    }
+}
+
+fn register<C>(registry: &Registry, collector: C) -> Result<C, prometheus::Error>
+where
+    C: Collector + Clone + 'static,
+{
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// The sum of the counters that have all these labels.
+fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
+    let families = counters.collect();
+    let metrics = families.iter().flat_map(MetricFamily::get_metric);
+    let counted = metrics.filter(|metric| {
+        let has = |(name, value): &(&str, &str)| {
+            let mut pairs = metric.get_label().iter();
+            pairs.any(|pair| pair.name() == *name && pair.value() == *value)
+        };
+        labels.iter().all(has)
+    });
+    // Counts of records stay far below the 2^53 that a double holds exactly.
+    counted
+        .map(|metric| metric.get_counter().get_value() as u64)
+        .sum()
+}
+
+/// What a transaction that failed in this way is counted as.
+fn result_of(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Aborted(_) => "aborted",
+        Failure::Broken(_) => "broken",
+        Failure::Fenced(_) => "fenced",
+        Failure::Fatal(_) => "fatal",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Watches one worker: counts what it committed, keeps the board and the health up to date, and logs
+//! what a person wants to know. It changes nothing about what the worker does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+
+use super::board::seconds;
+use super::scrape::now_ms;
+use super::{COMMITTED, Metrics, PartitionCounters, result_of};
+use crate::health::Health;
+use crate::stream::batch::Batch;
+use crate::stream::worker::{Notice, Observer};
+use crate::stream::{Arrival, Content, Failure, GroupStatistics, Partition};
+
+/// The observer of one worker.
+#[derive(Debug)]
+pub struct WorkerObserver {
+    worker: usize,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    partitions: BTreeMap<Partition, PartitionCounters>,
+    /// Whether a transaction was begun whose result is not counted yet.
+    in_transaction: bool,
+    trouble: Option<Trouble>,
+}
+
+/// Failures in a row, until what failed is committed or somebody else's.
+#[derive(Debug)]
+struct Trouble {
+    since: Instant,
+    attempts: u32,
+    /// Whether the worker is reading again. Whether it can commit again is yet to be seen.
+    mended: bool,
+}
+
+impl WorkerObserver {
+    /// An observer for the worker of this number.
+    pub fn new(worker: usize, metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
+        metrics.board.enrol(worker);
+        WorkerObserver {
+            worker,
+            metrics,
+            health,
+            partitions: BTreeMap::new(),
+            in_transaction: false,
+            trouble: None,
+        }
+    }
+
+    fn arrived(&mut self, arrival: &Arrival<'_>) {
+        let worker = self.worker;
+        match arrival {
+            Arrival::Record(_) => {}
+            Arrival::CaughtUp(partition) => {
+                self.metrics.board.caught_up(worker, *partition, now_ms());
+            }
+            Arrival::Assigned(partitions) => self.assigned(partitions),
+            Arrival::Revoked(partitions) => self.released("revoked", partitions),
+            Arrival::Lost(partitions) => {
+                self.released("lost", partitions);
+                self.health.joining(worker);
+            }
+            Arrival::Statistics(statistics) => self.learn(statistics),
+        }
+    }
+
+    fn assigned(&mut self, partitions: &[Partition]) {
+        let Metrics {
+            rebalances, board, ..
+        } = &*self.metrics;
+        rebalances.with_label_values(&["assigned"]).inc();
+        board.assigned(self.worker, partitions, now_ms());
+        for partition in partitions {
+            counters(&mut self.partitions, &self.metrics, *partition);
+        }
+        self.health.working(self.worker);
+        info!(worker = self.worker, partitions = %list(partitions), "partitions assigned");
+    }
+
+    fn released(&self, kind: &str, partitions: &[Partition]) {
+        let Metrics {
+            rebalances, board, ..
+        } = &*self.metrics;
+        rebalances.with_label_values(&[kind]).inc();
+        board.released(self.worker, partitions);
+        info!(worker = self.worker, partitions = %list(partitions), "partitions {kind}");
+    }
+
+    fn learn(&self, statistics: &GroupStatistics) {
+        let ends = &statistics.end_offsets;
+        self.metrics.board.ends(self.worker, ends, now_ms());
+        if statistics.steady {
+            self.health.working(self.worker);
+        }
+    }
+
+    fn committed(&mut self, batch: &Batch, age: Duration) {
+        let now_ms = now_ms();
+        self.in_transaction = false;
+        let metrics = &self.metrics;
+        metrics.transactions.with_label_values(&[COMMITTED]).inc();
+        metrics.batch_records.observe(batch.records() as f64);
+        metrics.batch_duration.observe(age.as_secs_f64());
+        count_events(metrics, batch, now_ms);
+        for (partition, tally) in batch.partitions() {
+            let counters = counters(&mut self.partitions, metrics, *partition);
+            counters.read.inc_by(tally.read);
+            for (counter, count) in counters.fates.iter().zip(tally.fates) {
+                counter.inc_by(count);
+            }
+        }
+        metrics.board.committed(self.worker, batch, now_ms);
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        let metrics = &self.metrics;
+        // What fails while a failure is being mended is no transaction of its own.
+        if std::mem::take(&mut self.in_transaction) {
+            let result = result_of(failure);
+            metrics.transactions.with_label_values(&[result]).inc();
+        }
+        if matches!(failure, Failure::Broken(_) | Failure::Fenced(_)) {
+            metrics.producer_rebuilds.inc();
+        }
+        let trouble = self.trouble.get_or_insert_with(|| Trouble {
+            since: Instant::now(),
+            attempts: 0,
+            mended: false,
+        });
+        trouble.attempts += 1;
+        trouble.mended = false;
+        self.health.recovering(self.worker, &failure.to_string());
+        // Not too often: the worker's pauses grow from attempt to attempt.
+        warn!(worker = self.worker, attempt = trouble.attempts, cause = %failure, "recovering");
+    }
+
+    /// A worker that can read again has recovered only when what failed to be published is committed,
+    /// or belongs to another member: else one that never can would be ready half of the time.
+    fn settle(&mut self) {
+        let mended = self.trouble.as_ref().is_some_and(|trouble| trouble.mended);
+        if !mended || self.metrics.board.has_unpublished(self.worker) {
+            return;
+        }
+        if let Some(trouble) = self.trouble.take() {
+            let after = trouble.since.elapsed();
+            info!(
+                worker = self.worker,
+                attempts = trouble.attempts,
+                "recovered after {after:.1?}"
+            );
+        }
+        self.health.recovered(self.worker);
+    }
+}
+
+impl Observer for WorkerObserver {
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Arrived(arrival) => self.arrived(arrival),
+            Notice::Publishing(batch) => {
+                self.in_transaction = true;
+                self.metrics.board.publishing(self.worker, batch);
+            }
+            Notice::Committed(batch, age) => self.committed(batch, age),
+            Notice::Failed(failure) => self.failed(failure),
+            Notice::Recovered => {
+                debug!(worker = self.worker, "reading again");
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.mended = true;
+                }
+            }
+        }
+        self.settle();
+    }
+}
+
+impl Drop for WorkerObserver {
+    /// A worker that is gone owns nothing.
+    fn drop(&mut self) {
+        self.metrics.board.dismiss(self.worker);
+    }
+}
+
+fn counters<'a>(
+    partitions: &'a mut BTreeMap<Partition, PartitionCounters>,
+    metrics: &Metrics,
+    partition: Partition,
+) -> &'a PartitionCounters {
+    partitions
+        .entry(partition)
+        .or_insert_with(|| metrics.partition_counters(partition))
+}
+
+/// Adds up first and publishes once: other threads look at these numbers.
+fn count_events(metrics: &Metrics, batch: &Batch, now_ms: i64) {
+    let latency = metrics.latency.local();
+    let mut regions = vec![0; metrics.events.len()];
+    for output in batch.outputs() {
+        let Content::Event(event) = &output.content else {
+            continue;
+        };
+        if let Some(region) = regions.get_mut(event.region.0) {
+            *region += 1;
+        }
+        if let Some(timestamp_ms) = output.timestamp_ms {
+            latency.observe(seconds((now_ms - timestamp_ms).max(0)));
+        }
+    }
+    latency.flush();
+    for (counter, count) in metrics.events.iter().zip(regions) {
+        counter.inc_by(count);
+    }
+}
+
+fn list(partitions: &[Partition]) -> String {
+    let numbers: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+    numbers.join(",")
+}

@@ -1,0 +1,86 @@
+//! What is computed when Prometheus asks: lag, progress and ownership, from the board. Partitions that
+//! are not owned any more are not shown any more.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::GaugeVec;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+
+use super::board::PartitionBoard;
+use super::table;
+
+/// Shows a [`PartitionBoard`].
+pub(super) struct BoardCollector {
+    board: Arc<PartitionBoard>,
+    lag_records: GaugeVec,
+    lag_seconds: GaugeVec,
+    last_progress: GaugeVec,
+    assigned: GaugeVec,
+    /// Two scrapes at a time would clear each other's gauges.
+    turn: Mutex<()>,
+}
+
+impl BoardCollector {
+    pub(super) fn new(board: Arc<PartitionBoard>) -> Result<Self, prometheus::Error> {
+        Ok(BoardCollector {
+            board,
+            lag_records: table::LAG_RECORDS.gauge()?,
+            lag_seconds: table::LAG_SECONDS.gauge()?,
+            last_progress: table::LAST_PROGRESS.gauge()?,
+            assigned: table::ASSIGNED_PARTITIONS.gauge()?,
+            turn: Mutex::default(),
+        })
+    }
+
+    fn gauges(&self) -> [&GaugeVec; 4] {
+        [
+            &self.lag_records,
+            &self.lag_seconds,
+            &self.last_progress,
+            &self.assigned,
+        ]
+    }
+
+    fn fill(&self, now_ms: i64) {
+        for gauge in self.gauges() {
+            gauge.reset();
+        }
+        for view in self.board.view(now_ms) {
+            let label = view.partition.to_string();
+            let set = |gauge: &GaugeVec, value| gauge.with_label_values(&[&label]).set(value);
+            set(&self.lag_records, view.lag_records as f64);
+            set(&self.lag_seconds, view.lag_seconds);
+            set(&self.last_progress, view.last_progress_seconds);
+        }
+        for (worker, partitions) in self.board.owners() {
+            let assigned = self.assigned.with_label_values(&[worker.to_string()]);
+            assigned.set(partitions as f64);
+        }
+    }
+}
+
+impl Collector for BoardCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges()
+            .into_iter()
+            .flat_map(Collector::desc)
+            .collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fill(now_ms());
+        let gauges = self.gauges().into_iter();
+        gauges.flat_map(Collector::collect).collect()
+    }
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}

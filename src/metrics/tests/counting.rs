@@ -1,0 +1,235 @@
+//! What an observer counts, and what it says of the worker's health.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::super::scrape::now_ms;
+use super::super::{METRICS, Totals};
+use super::{audited, batch, malformed, observed, record, skipped, value};
+use crate::pipeline::fate::{FateKind, SkipReason};
+use crate::stream::batch::Batch;
+use crate::stream::worker::{Notice, Observer};
+use crate::stream::{Arrival, Failure, GroupStatistics, Partition};
+
+const P0: Partition = Partition(0);
+
+/// Two partitions, and a fate of each sort.
+fn mixed_batch() -> Batch {
+    let mut batch = Batch::default();
+    let old = now_ms() - 3_000;
+    for (offset, fate) in [audited(0), audited(1), audited(1), skipped(), malformed()]
+        .into_iter()
+        .enumerate()
+    {
+        batch.add(&record(3, offset as i64, Some(old)), fate, Duration::ZERO);
+    }
+    batch.add(&record(4, 70, None), audited(0), Duration::ZERO);
+    batch
+}
+
+#[test]
+fn a_committed_batch_is_counted_once_with_every_fate() {
+    let (metrics, _, mut observer) = observed();
+    observer.notice(Notice::Publishing(&mixed_batch()));
+    assert_eq!(metrics.totals(), Totals::default(), "not committed yet");
+    observer.notice(Notice::Committed(&mixed_batch(), Duration::from_millis(80)));
+    let totals = metrics.totals();
+    assert_eq!((totals.read, totals.audited), (6, 4));
+    assert_eq!((totals.skipped, totals.quarantined), (1, 1));
+    let unlisted = FateKind::Skipped(SkipReason::UnlistedAction);
+    assert_eq!(metrics.fate_total(unlisted), 1);
+    assert_eq!(metrics.fate_total(FateKind::Audited), 4);
+
+    let text = metrics.render();
+    let expected = [
+        (r#"audit_relay_records_read_total{partition="3"}"#, 5.0),
+        (
+            r#"audit_relay_records_total{fate="audited",partition="3",reason=""}"#,
+            3.0,
+        ),
+        (
+            r#"audit_relay_records_total{fate="skipped",partition="3",reason="unlisted_action"}"#,
+            1.0,
+        ),
+        (
+            r#"audit_relay_records_total{fate="quarantined",partition="3",reason="malformed"}"#,
+            1.0,
+        ),
+        (
+            r#"audit_relay_records_total{fate="quarantined",partition="4",reason="too_large"}"#,
+            0.0,
+        ),
+        (r#"audit_relay_events_total{region="eu-de"}"#, 2.0),
+        (r#"audit_relay_events_total{region="us-south"}"#, 2.0),
+        (r#"audit_relay_transactions_total{result="committed"}"#, 1.0),
+        ("audit_relay_batch_records_sum", 6.0),
+        (
+            r#"audit_relay_batch_duration_seconds_bucket{le="0.1"}"#,
+            1.0,
+        ),
+        // The record without a timestamp has no latency.
+        ("audit_relay_end_to_end_latency_seconds_count", 3.0),
+        (
+            r#"audit_relay_end_to_end_latency_seconds_bucket{le="2.5"}"#,
+            0.0,
+        ),
+        (
+            r#"audit_relay_end_to_end_latency_seconds_bucket{le="30"}"#,
+            3.0,
+        ),
+    ];
+    for (series, count) in expected {
+        assert_eq!(value(&text, series), Some(count), "{series}");
+    }
+}
+
+#[test]
+fn fates_add_up_to_what_was_read_in_each_partition() {
+    let (metrics, _, mut observer) = observed();
+    for _ in 0..3 {
+        observer.notice(Notice::Committed(&mixed_batch(), Duration::ZERO));
+    }
+    let text = metrics.render();
+    for partition in ["3", "4"] {
+        let read = format!(r#"audit_relay_records_read_total{{partition="{partition}"}}"#);
+        let fates = FateKind::all().map(|kind| {
+            let (fate, reason) = (kind.fate(), kind.reason());
+            let series = format!(
+                r#"audit_relay_records_total{{fate="{fate}",partition="{partition}",reason="{reason}"}}"#
+            );
+            value(&text, &series).expect("every fate shows")
+        });
+        assert_eq!(value(&text, &read), Some(fates.sum()), "{partition}");
+    }
+}
+
+#[test]
+fn everything_declared_is_rendered_and_nothing_else() {
+    let (metrics, _, mut observer) = observed();
+    metrics.set_table_entries("principals", 7);
+    metrics.set_ready(true);
+    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    let text = metrics.render();
+    let mut types: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .filter(|(name, _)| !name.starts_with("process_"))
+        .collect();
+    types.sort_unstable();
+    let mut declared: Vec<(&str, &str)> = METRICS
+        .iter()
+        .map(|metric| (metric.name, metric.metric_type.name()))
+        .collect();
+    declared.sort_unstable();
+    assert_eq!(types, declared);
+    assert_eq!(value(&text, "audit_relay_ready"), Some(1.0));
+    assert_eq!(
+        value(&text, r#"audit_relay_table_entries{table="principals"}"#),
+        Some(7.0)
+    );
+    assert_eq!(
+        value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#),
+        Some(1.0)
+    );
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    for sample in samples {
+        let number = sample
+            .rsplit_once(' ')
+            .map(|(_, value)| value.parse::<f64>());
+        assert!(matches!(number, Some(Ok(_))), "{sample}");
+    }
+}
+
+/// Prometheus' own linter, where it is installed.
+#[test]
+fn promtool_has_nothing_to_say() {
+    let (metrics, _, mut observer) = observed();
+    metrics.set_table_entries("principals", 7);
+    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    observer.notice(Notice::Committed(&mixed_batch(), Duration::ZERO));
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        eprintln!("promtool is not installed: not checked");
+        return;
+    };
+    let mut input = promtool.stdin.take().expect("piped");
+    input.write_all(metrics.render().as_bytes()).expect("reads");
+    drop(input);
+    let output = promtool.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.trim(), "");
+}
+
+#[test]
+fn rebalances_are_counted_and_lost_partitions_disappear() {
+    let (metrics, health, mut observer) = observed();
+    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0, Partition(1)])));
+    assert!(health.ready().is_ok());
+    observer.notice(Notice::Arrived(&Arrival::Revoked(&[Partition(1)])));
+    assert!(health.ready().is_ok());
+    observer.notice(Notice::Arrived(&Arrival::Lost(&[P0])));
+    assert_eq!(
+        health.ready(),
+        Err(vec!["worker 0: joining the consumer group".to_string()])
+    );
+    let text = metrics.render();
+    for kind in ["assigned", "revoked", "lost"] {
+        let series = format!(r#"audit_relay_rebalances_total{{kind="{kind}"}}"#);
+        assert_eq!(value(&text, &series), Some(1.0), "{kind}");
+    }
+    assert!(!text.contains("audit_relay_partition_lag_records"));
+    assert_eq!(
+        value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#),
+        Some(0.0)
+    );
+    let steady = GroupStatistics {
+        steady: true,
+        end_offsets: Vec::new(),
+    };
+    observer.notice(Notice::Arrived(&Arrival::Statistics(steady)));
+    assert!(
+        health.ready().is_ok(),
+        "a member without partitions works as well"
+    );
+}
+
+#[test]
+fn a_worker_is_ready_again_only_when_what_failed_is_committed() {
+    let (metrics, health, mut observer) = observed();
+    let waits = batch(0..5, 0, true);
+    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    for _ in 0..2 {
+        observer.notice(Notice::Publishing(&waits));
+        observer.notice(Notice::Failed(&Failure::Aborted("no leader".to_string())));
+        observer.notice(Notice::Failed(&Failure::Broken("cannot abort".to_string())));
+        observer.notice(Notice::Recovered);
+        let reason = "worker 0: recovering: producer broken: cannot abort".to_string();
+        assert_eq!(health.ready(), Err(vec![reason]));
+    }
+    observer.notice(Notice::Committed(&waits, Duration::ZERO));
+    assert!(health.ready().is_ok());
+    let text = metrics.render();
+    let transactions = |result: &str| {
+        value(
+            &text,
+            &format!(r#"audit_relay_transactions_total{{result="{result}"}}"#),
+        )
+    };
+    assert_eq!(transactions("aborted"), Some(2.0));
+    assert_eq!(
+        transactions("broken"),
+        Some(0.0),
+        "mending is no transaction"
+    );
+    assert_eq!(
+        value(&text, "audit_relay_producer_rebuilds_total"),
+        Some(2.0)
+    );
+}

@@ -1,0 +1,266 @@
+//! The rules of lag, as sequences of events. Times are seconds; a record's timestamp as well.
+
+use super::super::board::{PartitionBoard, PartitionView};
+use super::batch;
+use crate::stream::Partition;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Assigned,
+    Released,
+    /// Records from this offset up to before that one are about to be published.
+    Publishing(i64, i64),
+    /// The same are committed; the timestamp of the last; whether the end was reached behind it.
+    Committed(i64, i64, i64, bool),
+    CaughtUp,
+    /// Statistics report this end.
+    End(i64),
+}
+use Step::*;
+
+const P0: Partition = Partition(0);
+
+/// Plays steps at their times, and looks at another time.
+fn look(steps: &[(i64, Step)], at: i64) -> Option<PartitionView> {
+    let board = PartitionBoard::default();
+    for (time, step) in steps {
+        let now_ms = time * 1_000;
+        match *step {
+            Assigned => board.assigned(0, &[P0], now_ms),
+            Released => board.released(0, &[P0]),
+            Publishing(from, to) => board.publishing(0, &batch(from..to, 0, false)),
+            Committed(from, to, timestamp, at_end) => {
+                board.committed(0, &batch(from..to, timestamp * 1_000, at_end), now_ms);
+            }
+            CaughtUp => board.caught_up(0, P0, now_ms),
+            End(end) => board.ends(0, &[(P0, end)], now_ms),
+        }
+    }
+    board.view(at * 1_000).pop()
+}
+
+#[test]
+fn lag_follows_from_what_happened() {
+    // What, the steps, when to look, and what lag in records and seconds is expected then.
+    type Case = (&'static str, &'static [(i64, Step)], i64, (i64, f64));
+    let cases: &[Case] = &[
+        (
+            "just assigned, nothing known",
+            &[(10, Assigned)],
+            10,
+            (1, 0.0),
+        ),
+        (
+            "assigned and stuck before the first commit",
+            &[(10, Assigned), (11, End(500))],
+            70,
+            (1, 60.0),
+        ),
+        (
+            "an empty partition",
+            &[(10, Assigned), (10, CaughtUp), (11, End(0))],
+            70,
+            (0, 0.0),
+        ),
+        (
+            "behind",
+            &[
+                (10, Assigned),
+                (11, End(500)),
+                (12, Committed(0, 100, 2, false)),
+            ],
+            13,
+            (400, 11.0),
+        ),
+        (
+            "behind, timestamp in the future",
+            &[
+                (10, Assigned),
+                (11, End(500)),
+                (12, Committed(0, 100, 99, false)),
+            ],
+            13,
+            (400, 0.0),
+        ),
+        (
+            "end reported before what was read since",
+            &[
+                (10, Assigned),
+                (11, End(50)),
+                (12, Committed(0, 100, 2, false)),
+            ],
+            13,
+            (0, 0.0),
+        ),
+        (
+            "a control record behind the last record",
+            &[
+                (10, Assigned),
+                (12, Committed(0, 100, 12, false)),
+                (13, CaughtUp),
+                (14, End(101)),
+            ],
+            90,
+            (0, 0.0),
+        ),
+        (
+            "the same, the end reached before the commit",
+            &[
+                (10, Assigned),
+                (12, Committed(0, 100, 12, true)),
+                (14, End(101)),
+            ],
+            90,
+            (0, 0.0),
+        ),
+        (
+            "more came after the end was reached",
+            &[
+                (10, Assigned),
+                (10, CaughtUp),
+                (11, Committed(0, 50, 10, false)),
+                (12, End(900)),
+            ],
+            13,
+            (850, 3.0),
+        ),
+        (
+            "a batch that hangs after the end was reached",
+            &[(10, Assigned), (10, CaughtUp), (20, Publishing(0, 5))],
+            80,
+            (5, 70.0),
+        ),
+        (
+            "the same, with the end known",
+            &[
+                (10, Assigned),
+                (10, CaughtUp),
+                (20, End(8)),
+                (20, Publishing(0, 5)),
+            ],
+            80,
+            (5, 60.0),
+        ),
+        (
+            "a batch that hangs far behind",
+            &[
+                (10, Assigned),
+                (11, Committed(0, 5, 3, false)),
+                (12, End(100)),
+                (12, Publishing(5, 10)),
+            ],
+            83,
+            (95, 80.0),
+        ),
+        (
+            "published at last",
+            &[
+                (10, Assigned),
+                (20, Publishing(0, 5)),
+                (80, Committed(0, 5, 20, true)),
+            ],
+            81,
+            (0, 0.0),
+        ),
+        (
+            "was committed after all, so nothing is read again",
+            &[(10, Assigned), (20, Publishing(0, 5)), (30, CaughtUp)],
+            81,
+            (0, 0.0),
+        ),
+        (
+            "quiet for long, then a record: it has not waited for long",
+            &[
+                (10, Assigned),
+                (11, Committed(0, 5, 11, true)),
+                (9_000, End(6)),
+                (9_001, Publishing(6, 7)),
+            ],
+            9_002,
+            (1, 2.0),
+        ),
+        (
+            "old timestamps in a quiet partition",
+            &[
+                (10_000, Assigned),
+                (10_000, CaughtUp),
+                (10_001, Committed(0, 5, 3, false)),
+                (10_001, End(9)),
+            ],
+            10_003,
+            (4, 3.0),
+        ),
+        (
+            "a record without a timestamp of its own is like the one before",
+            &[
+                (10, Assigned),
+                (11, End(500)),
+                (12, Committed(0, 100, 2, false)),
+                (12, Publishing(100, 200)),
+            ],
+            13,
+            (400, 11.0),
+        ),
+        (
+            "assigned again: what was known before is forgotten",
+            &[
+                (10, Assigned),
+                (11, Committed(0, 5, 3, true)),
+                (12, Released),
+                (50, Assigned),
+            ],
+            60,
+            (1, 10.0),
+        ),
+    ];
+    for (what, steps, at, expected) in cases {
+        let view = look(steps, *at).expect(what);
+        assert_eq!((view.lag_records, view.lag_seconds), *expected, "{what}");
+    }
+}
+
+#[test]
+fn progress_is_a_commit_or_the_end() {
+    let progress = |steps| look(steps, 1_000).map(|view| view.last_progress_seconds);
+    assert_eq!(progress(&[(10, Assigned)]), Some(10.0));
+    assert_eq!(progress(&[(10, Assigned), (11, End(7))]), Some(10.0));
+    assert_eq!(progress(&[(10, Assigned), (12, CaughtUp)]), Some(12.0));
+    let idle = &[(10, Assigned), (12, CaughtUp), (500, End(1))];
+    assert_eq!(progress(idle), Some(500.0));
+    let hangs = &[
+        (10, Assigned),
+        (12, CaughtUp),
+        (13, Publishing(0, 1)),
+        (500, End(1)),
+    ];
+    assert_eq!(progress(hangs), Some(12.0));
+}
+
+#[test]
+fn only_owned_partitions_show() {
+    assert_eq!(look(&[], 10), None);
+    assert_eq!(look(&[(1, End(7)), (2, CaughtUp)], 10), None);
+    assert_eq!(look(&[(1, Assigned), (2, Released), (3, End(7))], 10), None);
+}
+
+#[test]
+fn a_partition_that_another_worker_took_over_is_left_alone() {
+    let board = PartitionBoard::default();
+    board.enrol(0);
+    board.enrol(1);
+    board.assigned(0, &[P0, Partition(1)], 0);
+    // Worker 0 was thrown out and has not noticed yet.
+    board.assigned(1, &[P0], 5_000);
+    board.caught_up(0, P0, 6_000);
+    board.publishing(0, &batch(0..9, 0, false));
+    assert!(!board.has_unpublished(0));
+    board.released(0, &[P0, Partition(1)]);
+    assert_eq!(
+        board.owners().into_iter().collect::<Vec<_>>(),
+        [(0, 0), (1, 1)]
+    );
+    assert_eq!(board.view(7_000)[0].lag_records, 1);
+    board.dismiss(1);
+    assert_eq!(board.view(7_000), []);
+    assert_eq!(board.owners().len(), 1);
+}

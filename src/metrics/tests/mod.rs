@@ -1,0 +1,80 @@
+//! What is counted, as seen in the rendered text.
+
+mod counting;
+mod lag;
+mod working;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use uuid::Uuid;
+
+use super::{Metrics, WorkerObserver};
+use crate::health::Health;
+use crate::pipeline::fate::{Audited, Fate, Quarantine, SkipReason};
+use crate::pipeline::route::RegionIndex;
+use crate::stream::batch::Batch;
+use crate::stream::{Partition, SourceRecord};
+
+fn metrics() -> Arc<Metrics> {
+    Metrics::new(&["eu-de".to_string(), "us-south".to_string()], "2.12.1").expect("registers")
+}
+
+/// An observer of the only worker, and what it reports to.
+fn observed() -> (Arc<Metrics>, Arc<Health>, WorkerObserver) {
+    let (metrics, health) = (metrics(), Arc::new(Health::new(1)));
+    let observer = WorkerObserver::new(0, Arc::clone(&metrics), Arc::clone(&health));
+    (metrics, health, observer)
+}
+
+/// The value of a series, e.g. `audit_relay_ready` or `audit_relay_events_total{region="eu-de"}`.
+fn value(text: &str, series: &str) -> Option<f64> {
+    let lines = text.lines();
+    let mut found = lines.filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    found.next().and_then(|value| value.parse().ok())
+}
+
+fn record(partition: i32, offset: i64, timestamp_ms: Option<i64>) -> SourceRecord<'static> {
+    SourceRecord {
+        partition: Partition(partition),
+        offset,
+        timestamp_ms,
+        key: None,
+        payload: Some(b"payload"),
+        headers: Vec::new(),
+    }
+}
+
+fn audited(region: usize) -> Fate {
+    Fate::Audited(Audited {
+        region: RegionIndex(region),
+        device: CompactString::new("1"),
+        account: CompactString::new("2"),
+        location: CompactString::new("fra02"),
+        id: Uuid::nil(),
+        event: b"{}".to_vec(),
+        lacks_table_entry: false,
+    })
+}
+
+fn skipped() -> Fate {
+    Fate::Skipped(SkipReason::UnlistedAction)
+}
+
+fn malformed() -> Fate {
+    Fate::Quarantined(Quarantine::malformed("x"))
+}
+
+/// A batch of skipped records of partition 0, from one offset up to before another.
+fn batch(offsets: std::ops::Range<i64>, timestamp_ms: i64, at_end: bool) -> Batch {
+    let mut batch = Batch::default();
+    for offset in offsets {
+        let record = record(0, offset, Some(timestamp_ms));
+        batch.add(&record, skipped(), Duration::ZERO);
+    }
+    if at_end {
+        batch.reached_end(Partition(0));
+    }
+    batch
+}

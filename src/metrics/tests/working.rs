@@ -1,0 +1,93 @@
+//! A real worker on a scripted broker: that its notices come in the order and with the meaning that
+//! lag and health rest on.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{observed, record, skipped, value};
+use crate::stream::batch::BatchLimits;
+use crate::stream::worker::{StopRequest, Worker};
+use crate::stream::{Arrival, Broker, Failure, Output, Partition, Position};
+
+const P0: Partition = Partition(0);
+
+/// Hands out what it was given, poll by poll, and publishes as often as it is allowed to fail.
+struct Script {
+    polls: VecDeque<Vec<Arrival<'static>>>,
+    failures: VecDeque<Failure>,
+    now: Duration,
+}
+
+impl Broker for Script {
+    fn poll(
+        &mut self,
+        wait: Duration,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) -> Result<(), Failure> {
+        self.now += wait;
+        for arrival in self.polls.pop_front().unwrap_or_default() {
+            receive(arrival);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, _: &[Output], _: &[Position]) -> Result<(), Failure> {
+        self.failures.pop_front().map_or(Ok(()), Err)
+    }
+
+    fn abort(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn rebuild(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn rewind(&mut self, _: &[Partition]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    fn now(&self) -> Duration {
+        self.now
+    }
+}
+
+#[test]
+fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
+    let (metrics, health, observer) = observed();
+    let limits = BatchLimits {
+        max_records: 2,
+        max_bytes: 1_000,
+        max_age: Duration::from_millis(100),
+    };
+    let read_again = || Arrival::Record(record(0, 7, Some(0)));
+    let script = Script {
+        polls: VecDeque::from([
+            vec![Arrival::Assigned(&[P0]), Arrival::CaughtUp(P0)],
+            vec![read_again(), Arrival::CaughtUp(P0)],
+            vec![read_again(), Arrival::CaughtUp(P0)],
+        ]),
+        failures: VecDeque::from([Failure::Aborted("no leader".to_string())]),
+        now: Duration::ZERO,
+    };
+    let judge = |_: Option<&[u8]>| skipped();
+    let mut worker = Worker::new(script, judge, observer, limits, StopRequest::default());
+    let lag = || {
+        value(
+            &metrics.render(),
+            r#"audit_relay_partition_lag_records{partition="0"}"#,
+        )
+    };
+
+    worker.turn().expect("goes on");
+    assert_eq!((lag(), health.ready().is_ok()), (Some(0.0), true));
+    worker.turn().expect("goes on");
+    assert_eq!((lag(), health.ready().is_ok()), (Some(1.0), false));
+    worker.turn().expect("goes on");
+    assert_eq!((lag(), health.ready().is_ok()), (Some(0.0), true));
+    assert_eq!(metrics.totals().read, 1);
+}
