@@ -128,7 +128,7 @@ impl<'a> AuditEvent<'a> {
         let name = target_name(attributed);
         let crn = CrnValues {
             service: &action.service,
-            location: &attributed.place.data_center,
+            location: attributed.place.data_center,
             account: &attributed.account,
             resource_type: &action.resource_type,
             id: &change.object,
