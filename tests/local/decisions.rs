@@ -21,13 +21,13 @@ use self::{Known::*, Listed::*, Permissions::*, When::*, Who::*};
 const TABLE: &str = "
 who         principal  access  permissions  devices   rules       when    policy      | fate
 CUSTOMER    linked     -       needed       -         -           valid   -           | audited
-CUSTOMER    linked     true    none         -         -           valid   -           | audited
+CUSTOMER    linked     true    -            -         -           valid   -           | audited
 CUSTOMER    linked     false   needed       -         -           valid   -           | skipped no_infrastructure_access
 CUSTOMER    linked     false   needed       -         -           valid   quarantine  | quarantined no_infrastructure_access
-CUSTOMER    linked     -       none         -         -           valid   -           | skipped no_infrastructure_access
+CUSTOMER    linked     -       -            -         -           valid   -           | skipped no_infrastructure_access
 CUSTOMER    linked     -       other        -         -           valid   -           | audited
 CUSTOMER    linked     -       other        -         permission  valid   -           | skipped no_infrastructure_access
-CUSTOMER    linked     true    none         -         permission  valid   -           | skipped no_infrastructure_access
+CUSTOMER    linked     true    -            -         permission  valid   -           | skipped no_infrastructure_access
 CUSTOMER    linked     -       needed       listed    both        valid   -           | audited
 CUSTOMER    linked     -       needed       unlisted  -           valid   -           | audited
 CUSTOMER    linked     -       needed       unlisted  device      valid   -           | skipped no_infrastructure_access
@@ -41,6 +41,42 @@ SYSTEM      linked     true    needed       -         -           valid   obo   
 SYSTEM-obo  linked     true    needed       -         -           valid   -           | skipped not_user_initiated
 SYSTEM-obo  linked     true    needed       -         -           valid   obo         | audited
 ";
+
+/// The words of the table, which are also all there is to combine.
+const WHO: [(&str, Who); 4] = [
+    ("CUSTOMER", Customer),
+    ("EMPLOYEE", Employee),
+    ("SYSTEM", System),
+    ("SYSTEM-obo", SystemOnBehalf),
+];
+const KNOWN: [(&str, Known); 4] = [
+    ("unknown", Unknown),
+    ("unlinked", Unlinked),
+    ("no-iam-id", LinkedWithoutIamId),
+    ("linked", Linked),
+];
+const ACCESS: [(&str, Option<bool>); 3] =
+    [("-", None), ("true", Some(true)), ("false", Some(false))];
+const PERMISSIONS: [(&str, Permissions); 3] =
+    [("-", Nothing), ("other", Other), ("needed", Needed)];
+const DEVICES: [(&str, Listed); 4] = [
+    ("-", DevicesAbsent),
+    ("all", All),
+    ("listed", ThisOne),
+    ("unlisted", AnotherOne),
+];
+/// Whether the permission and the device are asked for.
+const RULES: [(&str, (bool, bool)); 4] = [
+    ("-", (false, false)),
+    ("permission", (true, false)),
+    ("device", (false, true)),
+    ("both", (true, true)),
+];
+const WHEN: [(&str, When); 3] = [
+    ("before", Before),
+    ("valid", Valid),
+    ("after", AfterRemoval),
+];
 
 /// What `userType` says, and whether `onBehalfOf` names the principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,33 +180,34 @@ const DEVICE: u32 = 1_234_567;
 
 fn holders() -> Vec<Holder> {
     let mut holders = Vec::new();
-    for known in [Unknown, Unlinked, LinkedWithoutIamId, Linked] {
-        for access in [None, Some(true), Some(false)] {
-            for permissions in [Nothing, Other, Needed] {
-                for devices in [DevicesAbsent, All, ThisOne, AnotherOne] {
-                    holders.push(Holder {
-                        known,
-                        access,
-                        permissions,
-                        devices,
-                    });
-                }
+    for (_, known) in KNOWN {
+        for (_, access) in ACCESS {
+            for (_, permissions) in PERMISSIONS {
+                holders.extend(DEVICES.map(|(_, devices)| Holder {
+                    known,
+                    access,
+                    permissions,
+                    devices,
+                }));
             }
         }
     }
     holders
 }
 
+/// All combinations of the three policies and the two rules.
 fn demands() -> Vec<Demands> {
-    let bit = |number: u32, position: u32| number >> position & 1 == 1;
-    let from_bits = |number| Demands {
-        system_on_behalf: bit(number, 0),
-        quarantine_no_access: bit(number, 1),
-        skip_unknown: bit(number, 2),
-        permission: bit(number, 3),
-        device: bit(number, 4),
+    let policies = (0..8).map(|bits| [bits & 1, bits & 2, bits & 4].map(|bit| bit != 0));
+    let demands = |[system_on_behalf, quarantine_no_access, skip_unknown]: [bool; 3]| {
+        RULES.map(|(_, (permission, device))| Demands {
+            system_on_behalf,
+            quarantine_no_access,
+            skip_unknown,
+            permission,
+            device,
+        })
     };
-    (0..32).map(from_bits).collect()
+    policies.flat_map(demands).collect()
 }
 
 /// Every holder as a principal of its own, by user id.
@@ -289,8 +326,8 @@ fn every_combination_is_decided_as_the_rules_say() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (holder, user) in &WORLD.users {
-        for who in [Customer, Employee, System, SystemOnBehalf] {
-            for when in [Before, Valid, AfterRemoval] {
+        for (_, who) in WHO {
+            for (_, when) in WHEN {
                 let payload = record(who, *user, when);
                 for (demands, rules) in &WORLD.rules {
                     let (fate, absence) = judged(rules, &payload);
@@ -355,47 +392,12 @@ fn read(conditions: &str) -> (Who, Holder, When, Demands) {
         panic!("{} columns in {conditions:?}", words.len());
     };
     let holder = Holder {
-        known: one_of(
-            known,
-            &[
-                ("unknown", Unknown),
-                ("unlinked", Unlinked),
-                ("no-iam-id", LinkedWithoutIamId),
-                ("linked", Linked),
-            ],
-        ),
-        access: one_of(
-            access,
-            &[("-", None), ("true", Some(true)), ("false", Some(false))],
-        ),
-        permissions: one_of(
-            permissions,
-            &[
-                ("-", Nothing),
-                ("none", Nothing),
-                ("other", Other),
-                ("needed", Needed),
-            ],
-        ),
-        devices: one_of(
-            devices,
-            &[
-                ("-", DevicesAbsent),
-                ("all", All),
-                ("listed", ThisOne),
-                ("unlisted", AnotherOne),
-            ],
-        ),
+        known: one_of(known, &KNOWN),
+        access: one_of(access, &ACCESS),
+        permissions: one_of(permissions, &PERMISSIONS),
+        devices: one_of(devices, &DEVICES),
     };
-    let (permission, device) = one_of(
-        rules,
-        &[
-            ("-", (false, false)),
-            ("permission", (true, false)),
-            ("device", (false, true)),
-            ("both", (true, true)),
-        ],
-    );
+    let (permission, device) = one_of(rules, &RULES);
     let demands = Demands {
         system_on_behalf: policy == "obo",
         quarantine_no_access: policy == "quarantine",
@@ -403,24 +405,7 @@ fn read(conditions: &str) -> (Who, Holder, When, Demands) {
         permission,
         device,
     };
-    let who = one_of(
-        who,
-        &[
-            ("CUSTOMER", Customer),
-            ("EMPLOYEE", Employee),
-            ("SYSTEM", System),
-            ("SYSTEM-obo", SystemOnBehalf),
-        ],
-    );
-    let when = one_of(
-        when,
-        &[
-            ("before", Before),
-            ("valid", Valid),
-            ("after", AfterRemoval),
-        ],
-    );
-    (who, holder, when, demands)
+    (one_of(who, &WHO), holder, one_of(when, &WHEN), demands)
 }
 
 fn one_of<T: Copy>(word: &str, meanings: &[(&str, T)]) -> T {

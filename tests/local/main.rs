@@ -6,3 +6,5 @@ mod mock;
 mod properties;
 mod records;
 mod schemas;
+mod sources;
+mod tidy;
