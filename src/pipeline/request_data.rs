@@ -1,8 +1,7 @@
 //! What may be copied from a record's metadata into its event: plain values under the keys that the
 //! catalogue's row names, and nothing else, since metadata can hold secrets.
 
-use std::borrow::Cow;
-
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::enrich::AttributedAction;
@@ -17,13 +16,13 @@ pub(super) fn request_data(attributed: &AttributedAction<'_>) -> Map<String, Val
     let action = attributed.user_action.action;
     let mut data = copied(&action.request_data, attributes);
     if let Some(update) = &action.update {
-        let value = |key: &str, state: &Option<Cow<'_, str>>| {
+        let value = |key: &str, state: Option<&RawValue>| {
             let attribute = attributes.get(key).and_then(scalar);
-            attribute.or_else(|| scalar(&Value::from(state.as_deref()?)))
+            attribute.or_else(|| plain_state(state?))
         };
-        if let Some(new) = value(&update.new_key, &change.new_state) {
+        if let Some(new) = value(&update.new_key, change.new_state) {
             data.insert("updateType".into(), update.update_type.as_str().into());
-            if let Some(initial) = value(&update.initial_key, &change.previous_state) {
+            if let Some(initial) = value(&update.initial_key, change.previous_state) {
                 data.insert("initialValue".into(), initial);
             }
             data.insert("newValue".into(), new);
@@ -38,6 +37,13 @@ pub(super) fn copied(allowed: &[String], attributes: &Map<String, Value>) -> Map
         .iter()
         .filter_map(|key| Some((key.clone(), scalar(attributes.get(key)?)?)))
         .collect()
+}
+
+/// A state that is a plain value. Producers also send whole objects: these are not the value that changed.
+fn plain_state(state: &RawValue) -> Option<Value> {
+    let state: Value = serde_json::from_str(state.get()).ok()?;
+    let is_blank = state.as_str().is_some_and(|text| text.trim().is_empty());
+    scalar(&state).filter(|_| !is_blank)
 }
 
 fn scalar(value: &Value) -> Option<Value> {

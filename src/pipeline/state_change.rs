@@ -51,10 +51,10 @@ pub struct StateChange<'a> {
     pub label: Option<Cow<'a, str>>,
     /// `datacenter`.
     pub data_center: Option<Cow<'a, str>>,
-    /// `previousState`.
-    pub previous_state: Option<Cow<'a, str>>,
-    /// `newState`.
-    pub new_state: Option<Cow<'a, str>>,
+    /// `previousState`, of whatever form: only a change of one plain value looks into it.
+    pub previous_state: Option<&'a RawValue>,
+    /// `newState`, likewise.
+    pub new_state: Option<&'a RawValue>,
     /// `outcome`; see [`Outcome`].
     pub outcome: Outcome,
     /// `reasonCode`: an HTTP status, 100 to 599.
@@ -198,9 +198,9 @@ struct RawStateChange<'a> {
     #[serde(borrow)]
     datacenter: Option<Text<'a>>,
     #[serde(borrow)]
-    previous_state: Option<Text<'a>>,
+    previous_state: Option<&'a RawValue>,
     #[serde(borrow)]
-    new_state: Option<Text<'a>>,
+    new_state: Option<&'a RawValue>,
     #[serde(borrow)]
     outcome: Option<Text<'a>>,
     #[serde(borrow)]
@@ -253,8 +253,8 @@ impl<'a> RawStateChange<'a> {
             agent: filled("userAgent", self.user_agent)?,
             label: filled("label", self.label)?,
             data_center: filled("datacenter", self.datacenter)?,
-            previous_state: filled("previousState", self.previous_state)?,
-            new_state: filled("newState", self.new_state)?,
+            previous_state: self.previous_state,
+            new_state: self.new_state,
             outcome: outcome(self.outcome, reason_code)?,
             reason_code,
             reason_for_failure: filled("reasonForFailure", self.reason_for_failure)?,
