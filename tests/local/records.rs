@@ -1,6 +1,7 @@
 //! Generators of input records: any JSON, and the examples with a few fields replaced by what is
 //! plausible, wrong, huge or hostile. They know the names of the fields and nothing of what should happen.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::sync::LazyLock;
 
@@ -154,8 +155,8 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "\"dal10:a/1\"",
         ],
     ),
-    ("previousState", &["\"old\"", "7"]),
-    ("newState", &["\"new\"", "7"]),
+    ("previousState", &["\"old\"", "7", "{\"power\":\"on\"}"]),
+    ("newState", &["\"new\"", "-1", "[0]"]),
     ("outcome", &["\"success\"", "\"FAILURE\"", "\"pending\""]),
     (
         "reasonCode",
@@ -186,7 +187,8 @@ const FIELDS: [(&str, &[&str]); 27] = [
 ];
 
 /// Values (as JSON) that no field expects.
-const HOSTILE: [&str; 22] = [
+const HOSTILE: [&str; 23] = [
+    "\"-1\"",
     "null",
     "true",
     "-1",
@@ -225,6 +227,12 @@ impl Record {
             write!(text, "{comma}{}:{value}", Value::from(key.as_str())).expect("Strings grow");
         }
         text + "}"
+    }
+
+    /// Whether a key stands there twice, which makes a record malformed.
+    pub fn repeats_a_field(&self) -> bool {
+        let mut seen = BTreeSet::new();
+        !self.0.iter().all(|(key, _)| seen.insert(key))
     }
 
     /// The record with a value, given as JSON, in the place of all values of the field.
