@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -103,7 +103,15 @@ fn check_group(config: &Config, topic: &str) -> Finding {
         let consumer: BaseConsumer<LoggingContext> = client.create_with_context(LoggingContext)?;
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, 0);
-        let committed = consumer.committed_offsets(list, METADATA_LIMIT)?;
+        let deadline = Instant::now() + METADATA_LIMIT;
+        let committed = loop {
+            match consumer.committed_offsets(list.clone(), METADATA_LIMIT) {
+                Err(error) if is_moving(&error) && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                result => break result?,
+            }
+        };
         for element in committed.elements() {
             element.error()?;
             if let Offset::Offset(offset) = element.offset() {
@@ -116,6 +124,20 @@ fn check_group(config: &Config, topic: &str) -> Finding {
         format!("consumer group {}", config.input.group),
         look().map_err(|error| format!("cannot read its offsets: {error}")),
     )
+}
+
+/// Whether the group's coordinator is only just being found, as after the start of a cluster.
+fn is_moving(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| {
+        [
+            NotCoordinator,
+            CoordinatorNotAvailable,
+            CoordinatorLoadInProgress,
+        ]
+        .contains(&code)
+    })
 }
 
 /// Takes a transactional id of its own, so that no running relay is fenced, and aborts an empty
