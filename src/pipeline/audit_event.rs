@@ -14,12 +14,11 @@ use uuid::Uuid;
 use super::catalog::{Action, Severity};
 use super::crn::{CrnTemplates, CrnValues};
 use super::enrich::AttributedAction;
+use super::request_data::{copied, cut, request_data};
 use super::state_change::{Outcome, StateChange};
 
 /// Agents are cut here, in characters.
 const AGENT_CHARACTERS: usize = 350;
-/// Strings copied into request data are cut here, in characters.
-const REQUEST_VALUE_CHARACTERS: usize = 1_024;
 /// The published credential types; any other is left out.
 const CREDENTIAL_TYPES: [&str; 10] = [
     "user",
@@ -129,7 +128,7 @@ impl<'a> AuditEvent<'a> {
         let name = target_name(attributed);
         let crn = CrnValues {
             service: &action.service,
-            location: &attributed.place.data_center,
+            location: attributed.place.data_center,
             account: &attributed.account,
             resource_type: &action.resource_type,
             id: &change.object,
@@ -228,12 +227,13 @@ fn target_name<'a>(attributed: &'a AttributedAction<'a>) -> &'a str {
 fn initiator<'a>(attributed: &'a AttributedAction<'a>) -> Initiator<'a> {
     let change = &attributed.user_action.change;
     let identity = &attributed.initiator;
+    let acting_name = change
+        .identity_provider_name
+        .as_deref()
+        .or(change.username.as_deref());
     let upstream_name = match &change.on_behalf_of {
         Some(behalf) => behalf.username.as_deref(),
-        None => change
-            .identity_provider_name
-            .as_deref()
-            .or(change.username.as_deref()),
+        None => acting_name,
     };
     let known_name = identity.principal.name.as_deref();
     let authenticated = attributed.authenticated.as_ref();
@@ -248,11 +248,10 @@ fn initiator<'a>(attributed: &'a AttributedAction<'a>) -> Initiator<'a> {
             .map(|kind| Credential { kind }),
         host: host(change),
         authn_id: authenticated.map(|user| user.iam_id.as_str()),
-        authn_name: authenticated.and_then(|user| {
-            user.principal
-                .name
-                .as_deref()
-                .or(change.username.as_deref())
+        // Empty if nobody knows it: the two fields come together or not at all.
+        authn_name: authenticated.map(|user| {
+            let known_name = user.principal.name.as_deref();
+            known_name.or(acting_name).unwrap_or_default()
         }),
     }
 }
@@ -287,7 +286,9 @@ fn address(list: &str) -> Option<(Cow<'_, str>, &'static str)> {
     let (network, length) = first.split_once('/')?;
     let network: IpAddr = network.parse().ok()?;
     let longest = if network.is_ipv4() { 32 } else { 128 };
-    let length: u8 = length.parse().ok()?;
+    // Rust would read "+8" and "0000008" as well.
+    let is_plain = length.len() <= 3 && length.bytes().all(|byte| byte.is_ascii_digit());
+    let length: u8 = length.parse().ok().filter(|_| is_plain)?;
     (length <= longest).then_some((Cow::Borrowed(first), "subnet"))
 }
 
@@ -315,51 +316,6 @@ fn without_line_breaks(text: &str) -> Cow<'_, str> {
         Cow::Owned(lines.collect::<Vec<_>>().join(" "))
     } else {
         Cow::Borrowed(text)
-    }
-}
-
-fn request_data(attributed: &AttributedAction<'_>) -> Map<String, Value> {
-    let change = &attributed.user_action.change;
-    let attributes = &attributed.user_action.attributes;
-    let action = attributed.user_action.action;
-    let mut data = copied(&action.request_data, attributes);
-    if let Some(update) = &action.update {
-        let value = |key: &str, state: &Option<Cow<'_, str>>| {
-            let attribute = attributes.get(key).and_then(scalar);
-            attribute.or_else(|| scalar(&Value::from(state.as_deref()?)))
-        };
-        if let Some(new) = value(&update.new_key, &change.new_state) {
-            data.insert("updateType".into(), update.update_type.as_str().into());
-            if let Some(initial) = value(&update.initial_key, &change.previous_state) {
-                data.insert("initialValue".into(), initial);
-            }
-            data.insert("newValue".into(), new);
-        }
-    }
-    data
-}
-
-/// The allow-listed attributes, and of these only plain values: a nested one could hold anything.
-fn copied(allowed: &[String], attributes: &Map<String, Value>) -> Map<String, Value> {
-    allowed
-        .iter()
-        .filter_map(|key| Some((key.clone(), scalar(attributes.get(key)?)?)))
-        .collect()
-}
-
-fn scalar(value: &Value) -> Option<Value> {
-    match value {
-        Value::String(text) => Some(Value::from(cut(text, REQUEST_VALUE_CHARACTERS))),
-        Value::Number(_) | Value::Bool(_) => Some(value.clone()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// The first characters of a text.
-fn cut(text: &str, characters: usize) -> &str {
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => &text[..end],
-        None => text,
     }
 }
 
@@ -395,6 +351,9 @@ mod tests {
             ("192.0.2.10:51234", Some(("192.0.2.10", "IPv4"))),
             ("192.0.2.0/24", Some(("192.0.2.0/24", "subnet"))),
             ("192.0.2.0/33", None),
+            ("192.0.2.0/+8", None),
+            ("192.0.2.0/0008", None),
+            ("2001:db8::/32", Some(("2001:db8::/32", "subnet"))),
             ("localhost", None),
             ("", None),
         ];

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::state_change::{Id, is_iam_id};
+use super::field::{Id, is_iam_id, is_id};
 use super::versions::{Version, Versions};
 
 /// The tables that a record is judged against; an immutable snapshot.
@@ -235,13 +235,25 @@ enum IdField {
 }
 
 impl IdField {
-    fn finish(self) -> Option<Id> {
+    /// The id, or nothing where it is blank. Ids of the tables go into CRNs and keys just as those of the
+    /// records do, and so must be as harmless.
+    fn finish(self, field: &str) -> Result<Option<Id>, String> {
         let id = match self {
             IdField::Number(number) => Id::from(number.to_string()),
             IdField::Text(text) => Id::from(text.trim()),
         };
-        (!id.is_empty()).then_some(id)
+        if id.is_empty() || is_id(&id) {
+            Ok(Some(id).filter(|id| !id.is_empty()))
+        } else {
+            Err(format!(
+                "{field} is not an id of 1 to 64 letters, digits, '_' or '-': {id:?}"
+            ))
+        }
     }
+}
+
+fn optional_id(field: &str, id: Option<IdField>) -> Result<Option<Id>, String> {
+    id.map_or(Ok(None), |id| id.finish(field))
 }
 
 #[derive(Deserialize)]
@@ -257,17 +269,30 @@ enum AllDevices {
     All,
 }
 
+impl DeviceList {
+    fn finish(self) -> Result<Option<Vec<Id>>, String> {
+        let DeviceList::Some(ids) = self else {
+            return Ok(None);
+        };
+        let ids = ids
+            .into_iter()
+            .filter_map(|id| id.finish("devices").transpose());
+        ids.collect::<Result<_, _>>().map(Some)
+    }
+}
+
 impl PrincipalEntry {
     fn finish(self) -> Result<(PrincipalKey, Version<Principal>), String> {
-        let account = self.account_id.finish().ok_or("accountId is empty")?;
+        let account = self
+            .account_id
+            .finish("accountId")?
+            .ok_or("accountId is empty")?;
         let iam_id = self.iam_id.filter(|id| !id.trim().is_empty());
         if let Some(id) = iam_id.as_deref().filter(|id| !is_iam_id(id)) {
             return Err(format!("iamId is not an IAM identity: {id:?}"));
         }
         let iam_id = iam_id.map(Id::from);
-        let id = self
-            .user_id
-            .and_then(IdField::finish)
+        let id = optional_id("userId", self.user_id)?
             .or_else(|| iam_id.clone())
             .ok_or("userId and iamId are both missing")?;
         let principal = Principal {
@@ -277,12 +302,7 @@ impl PrincipalEntry {
             kind: self.kind,
             infrastructure_access: self.infrastructure_access,
             permissions: self.permissions,
-            devices: match self.devices {
-                None | Some(DeviceList::All(AllDevices::All)) => None,
-                Some(DeviceList::Some(ids)) => {
-                    Some(ids.into_iter().filter_map(IdField::finish).collect())
-                }
-            },
+            devices: self.devices.map_or(Ok(None), DeviceList::finish)?,
         };
         let version = version(self.valid_from, self.deleted, principal)?;
         Ok((PrincipalKey { account, id }, version))
@@ -291,9 +311,12 @@ impl PrincipalEntry {
 
 impl DeviceEntry {
     fn finish(self) -> Result<(Id, Version<Device>), String> {
-        let id = self.device_id.finish().ok_or("deviceId is empty")?;
+        let id = self
+            .device_id
+            .finish("deviceId")?
+            .ok_or("deviceId is empty")?;
         let device = Device {
-            account: self.account_id.and_then(IdField::finish),
+            account: optional_id("accountId", self.account_id)?,
             name: self.name.filter(|name| !name.trim().is_empty()),
             data_center: self.datacenter.filter(|code| !code.trim().is_empty()),
         };
@@ -346,5 +369,18 @@ mod tests {
         let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [1, 3, 4]);
         assert!(problems[1].to_string().starts_with("p.jsonl:3: validFrom"));
+    }
+
+    #[test]
+    fn ids_cannot_forge_a_crn() {
+        let device = |account: &str| {
+            format!(r#"{{"deviceId":1,"accountId":{account},"validFrom":"2018-01-01T00:00:00Z"}}"#)
+        };
+        for account in ["7", "\" 7 \"", "\"\"", "null"] {
+            assert!(read_devices("d", &device(account)).is_ok(), "{account}");
+        }
+        for account in ["\"7:8\"", "\"a/7\"", "\"7 8\"", "-7"] {
+            assert!(read_devices("d", &device(account)).is_err(), "{account}");
+        }
     }
 }

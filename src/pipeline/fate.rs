@@ -222,6 +222,34 @@ impl FateKind {
             FateKind::Quarantined(reason) => reason.name(),
         }
     }
+
+    /// One sentence for the documentation.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            FateKind::Audited => {
+                "An audit event went to the topic of the region in which the action happened."
+            }
+            FateKind::Skipped(reason) => reason.meaning(),
+            FateKind::Quarantined(reason) => reason.meaning(),
+        }
+    }
+}
+
+/// All fates as the table of the README: fate, reason, meaning.
+pub fn fates_markdown() -> String {
+    let mut table = String::from("| fate | reason | meaning |\n|---|---|---|\n");
+    for kind in FateKind::all() {
+        let reason = match kind.reason() {
+            "" => String::new(),
+            reason => format!("`{reason}`"),
+        };
+        table.push_str(&format!(
+            "| {} | {reason} | {} |\n",
+            kind.fate(),
+            kind.meaning()
+        ));
+    }
+    table
 }
 
 impl Fate {

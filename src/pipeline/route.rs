@@ -71,7 +71,7 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
         region: index,
         device: attributed.user_action.change.object.clone(),
         account: attributed.account.clone(),
-        location: Id::from(&*attributed.place.data_center),
+        location: Id::from(attributed.place.data_center),
         id,
         event: bytes,
         lacks_table_entry: attributed.lacks_device,

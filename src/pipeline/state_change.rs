@@ -4,19 +4,15 @@
 //! It knows nothing of catalogues or principals. Source of the fields: SoftLayer event log.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use super::fate::{Quarantine, QuarantineReason};
+pub use super::field::Id;
+use super::field::{Text, filled, iam_id, id};
 use super::meta_data::MetaData;
-
-/// An id that is safe inside keys and CRNs: 1 to 64 characters of `[A-Za-z0-9_-]`.
-pub type Id = CompactString;
 
 /// An infrastructure state change, checked.
 #[derive(Debug, Clone)]
@@ -55,10 +51,10 @@ pub struct StateChange<'a> {
     pub label: Option<Cow<'a, str>>,
     /// `datacenter`.
     pub data_center: Option<Cow<'a, str>>,
-    /// `previousState`.
-    pub previous_state: Option<Cow<'a, str>>,
-    /// `newState`.
-    pub new_state: Option<Cow<'a, str>>,
+    /// `previousState`, of whatever form: only a change of one plain value looks into it.
+    pub previous_state: Option<&'a RawValue>,
+    /// `newState`, likewise.
+    pub new_state: Option<&'a RawValue>,
     /// `outcome`; see [`Outcome`].
     pub outcome: Outcome,
     /// `reasonCode`: an HTTP status, 100 to 599.
@@ -202,9 +198,9 @@ struct RawStateChange<'a> {
     #[serde(borrow)]
     datacenter: Option<Text<'a>>,
     #[serde(borrow)]
-    previous_state: Option<Text<'a>>,
+    previous_state: Option<&'a RawValue>,
     #[serde(borrow)]
-    new_state: Option<Text<'a>>,
+    new_state: Option<&'a RawValue>,
     #[serde(borrow)]
     outcome: Option<Text<'a>>,
     #[serde(borrow)]
@@ -257,8 +253,8 @@ impl<'a> RawStateChange<'a> {
             agent: filled("userAgent", self.user_agent)?,
             label: filled("label", self.label)?,
             data_center: filled("datacenter", self.datacenter)?,
-            previous_state: filled("previousState", self.previous_state)?,
-            new_state: filled("newState", self.new_state)?,
+            previous_state: self.previous_state,
+            new_state: self.new_state,
             outcome: outcome(self.outcome, reason_code)?,
             reason_code,
             reason_for_failure: filled("reasonForFailure", self.reason_for_failure)?,
@@ -267,49 +263,6 @@ impl<'a> RawStateChange<'a> {
             meta_data: MetaData::new(self.meta_data)?,
         })
     }
-}
-
-/// The text of a field that is present and not blank.
-fn filled<'a>(field: &str, text: Option<Text<'a>>) -> Result<Option<Cow<'a, str>>, String> {
-    match text {
-        None => Ok(None),
-        Some(Text::Written(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
-        Some(Text::Other(what)) => Err(format!(
-            "{field} is {what}, expected a string or a whole number"
-        )),
-    }
-}
-
-fn id(field: &str, text: Option<Text<'_>>) -> Result<Option<Id>, String> {
-    let Some(text) = filled(field, text)? else {
-        return Ok(None);
-    };
-    let id = text.trim();
-    let legal = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-    // A leading minus can only be a negative number: no upstream id is one.
-    if id.len() > 64 || !id.bytes().all(legal) || id.starts_with('-') {
-        return Err(format!(
-            "{field} is not an id of 1 to 64 letters, digits, '_' or '-': {id:?}"
-        ));
-    }
-    Ok(Some(Id::from(id)))
-}
-
-fn iam_id(text: Option<Text<'_>>) -> Result<Option<Cow<'_, str>>, String> {
-    let Some(text) = filled("iamId", text)? else {
-        return Ok(None);
-    };
-    if is_iam_id(&text) {
-        Ok(Some(text))
-    } else {
-        Err(format!("iamId is not an IAM identity: {text:?}"))
-    }
-}
-
-/// Whether a text can be an IAM identity: 1 to 128 characters of `[A-Za-z0-9_.@:-]`.
-pub fn is_iam_id(text: &str) -> bool {
-    let legal = |c: u8| c.is_ascii_alphanumeric() || b"_.@:-".contains(&c);
-    (1..=128).contains(&text.len()) && text.bytes().all(legal)
 }
 
 fn time(text: Option<Text<'_>>) -> Result<Timestamp, String> {
@@ -357,66 +310,6 @@ fn outcome(text: Option<Text<'_>>, reason_code: Option<u16>) -> Result<Outcome, 
         .into_iter()
         .find(|outcome| text.trim().eq_ignore_ascii_case(outcome.name()))
         .ok_or_else(|| format!("outcome is not success, failure or pending: {text:?}"))
-}
-
-/// The value of a field that is text: a JSON string, borrowed if it has no escapes, or a whole number.
-/// Anything else is noted here and refused where the name of the field is known.
-enum Text<'a> {
-    Written(Cow<'a, str>),
-    Other(&'static str),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or a whole number")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text::Written(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text::Written(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text<'de>, E> {
-        Ok(Text::Written(Cow::Owned(number.to_string())))
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Text<'de>, E> {
-        Ok(Text::Other("a negative number"))
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Text<'de>, E> {
-        Ok(Text::Other("a fraction or too large a number"))
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text<'de>, E> {
-        Ok(Text::Other("a boolean"))
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Text<'de>, A::Error> {
-        while list.next_element::<de::IgnoredAny>()?.is_some() {}
-        Ok(Text::Other("a list"))
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Text<'de>, A::Error> {
-        while map
-            .next_entry::<de::IgnoredAny, de::IgnoredAny>()?
-            .is_some()
-        {}
-        Ok(Text::Other("an object"))
-    }
 }
 
 #[cfg(test)]

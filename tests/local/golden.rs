@@ -123,10 +123,11 @@ fn every_example_has_its_outcome() {
     for case in cases() {
         let (described, _) = case.judge();
         // Compared as text: the order of the fields is part of the contract.
-        if described.to_string() != case.outcome.to_string() {
+        let (got, expected) = (described.to_string(), case.outcome.to_string());
+        if got != expected {
             wrong.push(format!(
-                "{}\n  expected {}\n  got      {described}",
-                case.name, case.outcome
+                "{}\n  expected {expected}\n  got      {got}",
+                case.name
             ));
         }
     }

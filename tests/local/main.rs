@@ -1,5 +1,10 @@
 //! Everything that needs no broker. One binary, so that it is linked once.
 
+mod decisions;
 mod golden;
 mod mock;
+mod properties;
+mod records;
 mod schemas;
+mod sources;
+mod tidy;
