@@ -3,3 +3,4 @@
 mod golden;
 mod mock;
 mod schemas;
+mod simulation;
