@@ -60,8 +60,9 @@ fn nothing_is_lost_doubled_or_torn() {
         assert!(run(seed).violations.is_empty());
         return;
     }
+    let seeds = from_environment("SIMULATION_SEEDS").unwrap_or(SEEDS);
     let mut coverage = Coverage::default();
-    for seed in 0..from_environment("SIMULATION_SEEDS").unwrap_or(SEEDS) {
+    for seed in 0..seeds {
         let outcome = run(seed);
         assert!(outcome.violations.is_empty(), "{}", explain(seed));
         coverage.add(&outcome.coverage);
@@ -70,7 +71,8 @@ fn nothing_is_lost_doubled_or_torn() {
         println!("{name:>24} {count}");
     }
     for (name, count) in coverage.counts() {
-        assert!(count > 0, "no run contains {name}");
+        // A few seeds cannot contain everything.
+        assert!(count > 0 || seeds < SEEDS, "no run contains {name}");
     }
 }
 
