@@ -194,7 +194,7 @@ fn fill(session: &mut Session, records: usize) -> Batch {
         let polled = session.poll(Duration::from_millis(100), &mut |arrival| match arrival {
             Arrival::Record(record) => {
                 let fate = Fate::Quarantined(Quarantine::malformed("test"));
-                batch.add(&record, fate, Duration::ZERO);
+                batch.add(&record, fate);
             }
             Arrival::Revoked(partitions) | Arrival::Lost(partitions) => batch.forget(partitions),
             Arrival::Assigned(_) | Arrival::CaughtUp(_) | Arrival::Statistics(_) => {}
