@@ -45,8 +45,7 @@ pub struct PartitionTally {
 
 impl Batch {
     /// Takes a judged record.
-    pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate, now: Duration) {
-        self.began.get_or_insert(now);
+    pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate) {
         self.records += 1;
         self.tally(record, fate.kind());
         let content = match fate {
@@ -148,6 +147,13 @@ impl Batch {
         self.partitions.iter().map(position).collect()
     }
 
+    /// Notes when the first record arrived; later calls change nothing, nor does one before it.
+    pub fn begin(&mut self, now: impl FnOnce() -> Duration) {
+        if self.began.is_none() && !self.is_empty() {
+            self.began = Some(now());
+        }
+    }
+
     /// Time since the first record arrived.
     pub fn age(&self, now: Duration) -> Duration {
         self.began
@@ -209,24 +215,29 @@ mod tests {
         let at = Duration::from_millis;
         let mut batch = Batch::default();
         assert_eq!(batch.time_left(&LIMITS, at(0)), None);
-        batch.add(&record(0, 0), skipped(), at(50));
+        batch.begin(|| at(10));
+        assert_eq!(batch.time_left(&LIMITS, at(20)), None, "still empty");
+        batch.add(&record(0, 0), skipped());
+        batch.begin(|| at(50));
         assert_eq!(batch.time_left(&LIMITS, at(90)), Some(at(60)));
         assert_eq!(batch.time_left(&LIMITS, at(150)), Some(at(0)));
-        batch.add(&record(0, 1), malformed(), at(60));
+        batch.add(&record(0, 1), malformed());
+        batch.begin(|| at(60));
         assert_eq!(batch.time_left(&LIMITS, at(90)), Some(at(60)));
-        batch.add(&record(0, 2), skipped(), at(60));
+        batch.add(&record(0, 2), skipped());
         assert_eq!(batch.time_left(&LIMITS, at(60)), Some(at(0)), "records");
         batch.clear();
-        batch.add(&record(0, 0), malformed(), at(0));
-        batch.add(&record(0, 1), malformed(), at(0));
+        batch.add(&record(0, 0), malformed());
+        batch.add(&record(0, 1), malformed());
+        batch.begin(|| at(0));
         assert_eq!(batch.time_left(&LIMITS, at(0)), Some(at(0)), "bytes");
     }
 
     #[test]
     fn forgets_partitions_whole() {
         let mut batch = Batch::default();
-        batch.add(&record(0, 7), malformed(), Duration::ZERO);
-        batch.add(&record(1, 9), malformed(), Duration::ZERO);
+        batch.add(&record(0, 7), malformed());
+        batch.add(&record(1, 9), malformed());
         batch.forget(&[Partition(0), Partition(5)]);
         assert_eq!(batch.records(), 1);
         assert_eq!(batch.outputs().len(), 1);
@@ -245,17 +256,17 @@ mod tests {
     fn knows_whether_more_came_after_the_end() {
         let mut batch = Batch::default();
         assert!(!batch.reached_end(Partition(0)));
-        batch.add(&record(0, 7), skipped(), Duration::ZERO);
+        batch.add(&record(0, 7), skipped());
         assert!(batch.reached_end(Partition(0)));
         assert!(batch.partitions()[&Partition(0)].at_end);
-        batch.add(&record(0, 8), skipped(), Duration::ZERO);
+        batch.add(&record(0, 8), skipped());
         assert!(!batch.partitions()[&Partition(0)].at_end);
     }
 
     #[test]
     fn keeps_the_original_of_a_quarantined_record() {
         let mut batch = Batch::default();
-        batch.add(&record(0, 7), malformed(), Duration::ZERO);
+        batch.add(&record(0, 7), malformed());
         let Content::Quarantined(kept) = &batch.outputs()[0].content else {
             panic!("not quarantined");
         };

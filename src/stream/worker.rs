@@ -100,17 +100,14 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         }
     }
 
-    /// Works until asked to stop; then commits what it has begun. Returns the broker, to be closed.
+    /// Works until asked to stop. A turn that has begun is ended, so its batch is committed, not dropped.
+    /// Returns the broker, to be closed.
     ///
     /// # Errors
     /// A failure that cannot be mended, or that kept coming back.
     pub fn run(mut self) -> Result<B, Failure> {
         while !self.stop.is_requested() {
             self.turn()?;
-        }
-        if self.publish().is_err() {
-            // Nothing is lost: whoever reads these partitions next begins at the committed position.
-            self.batch.clear();
         }
         Ok(self.broker)
     }
@@ -148,10 +145,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             batch,
             ..
         } = self;
-        let now = broker.now();
         broker.poll(wait, &mut |arrival| match &arrival {
             Arrival::Record(record) => {
-                batch.add(record, judge.judge(record.payload), now);
+                batch.add(record, judge.judge(record.payload));
             }
             Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
                 batch.forget(partitions);
@@ -165,7 +161,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             Arrival::Assigned(_) | Arrival::Statistics(_) => {
                 observer.notice(Notice::Arrived(&arrival));
             }
-        })
+        })?;
+        batch.begin(|| broker.now());
+        Ok(())
     }
 
     fn publish(&mut self) -> Result<(), Failure> {

@@ -6,5 +6,6 @@ mod support;
 
 mod commands;
 mod exactly_once;
+mod lag;
 mod ledger;
 mod support_works;

@@ -6,5 +6,6 @@ mod mock;
 mod properties;
 mod records;
 mod schemas;
+mod simulation;
 mod sources;
 mod tidy;

@@ -9,7 +9,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
@@ -325,7 +324,7 @@ fn every_record_of_a_batch_is_counted_once() {
                 payload: Some(text.as_bytes()),
                 headers: Vec::new(),
             };
-            batch.add(&source, fate, Duration::ZERO);
+            batch.add(&source, fate);
         }
         prop_assert_eq!(batch.records(), records.len());
         prop_assert_eq!(batch.outputs().len(), written);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::kafka::KafkaBroker;
@@ -124,8 +125,18 @@ impl KafkaBroker {
         for partition in partitions(&consumer, topic)? {
             asked.add_partition(topic, partition);
         }
-        let found = consumer.committed_offsets(asked, REQUEST_LIMIT)?;
-        valid_offsets(&found)
+        let since = Instant::now();
+        loop {
+            // The group's coordinator moves when its topic is created, and that is when it is first asked for.
+            match consumer.committed_offsets(asked.clone(), REQUEST_LIMIT) {
+                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotCoordinator))
+                    if since.elapsed() < REQUEST_LIMIT =>
+                {
+                    thread::sleep(Duration::from_millis(100));
+                }
+                found => return valid_offsets(&found?),
+            }
+        }
     }
 
     fn try_delete_records(

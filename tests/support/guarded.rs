@@ -21,7 +21,7 @@ exec 3<&0
 "$@" 3<&- </dev/null >>"$log" 2>&1 &
 child=$!
 ( while read -r signal; do kill -s "$signal" "$child"; done <&3
-  : >"$directory/abandoned"
+  touch "$directory/abandoned"
   kill -s KILL "$child" ) &
 listener=$!
 wait "$child"; status=$?
@@ -33,7 +33,7 @@ exit "$status"
 /// A running child; ends with this value.
 pub struct Guarded {
     guard: Child,
-    signals: Option<ChildStdin>,
+    signals: ChildStdin,
 }
 
 impl Guarded {
@@ -52,7 +52,7 @@ impl Guarded {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("start {:?} by way of sh", command.get_program()))?;
-        let signals = guard.stdin.take();
+        let signals = guard.stdin.take().context("the guard's input")?;
         Ok(Guarded { guard, signals })
     }
 
@@ -63,8 +63,7 @@ impl Guarded {
 
     /// Sends the signal (`TERM`, `KILL`, `STOP`, `CONT`).
     pub fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
-        let signals = self.signals.as_mut().context("the guard is gone")?;
-        writeln!(signals, "{signal}").context("pass a signal to the guard")
+        writeln!(self.signals, "{signal}").context("pass a signal to the guard")
     }
 
     /// Waits for the child's end.
@@ -83,10 +82,11 @@ impl Guarded {
 }
 
 impl Drop for Guarded {
-    /// The guard ends the child; waiting for it leaves nothing behind when a test ends.
+    /// The child is killed, and the guard follows it; waiting for it leaves nothing behind when a test ends. The guard's input stays
+    /// open until then: closed, it would mean that the directory is abandoned, and others may still need it.
     fn drop(&mut self) {
-        drop(self.signals.take());
-        // Nothing better can be done with an error here.
+        // Nothing better can be done with an error here; a child that has ended takes no signal.
+        let _ = self.signal("KILL");
         let _ = self.guard.wait();
     }
 }

@@ -22,9 +22,9 @@ fn mixed_batch() -> Batch {
         .into_iter()
         .enumerate()
     {
-        batch.add(&record(3, offset as i64, Some(old)), fate, Duration::ZERO);
+        batch.add(&record(3, offset as i64, Some(old)), fate);
     }
-    batch.add(&record(4, 70, None), audited(0), Duration::ZERO);
+    batch.add(&record(4, 70, None), audited(0));
     batch
 }
 

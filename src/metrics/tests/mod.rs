@@ -5,7 +5,6 @@ mod lag;
 mod working;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use compact_str::CompactString;
 use uuid::Uuid;
@@ -71,7 +70,7 @@ fn batch(offsets: std::ops::Range<i64>, timestamp_ms: i64, at_end: bool) -> Batc
     let mut batch = Batch::default();
     for offset in offsets {
         let record = record(0, offset, Some(timestamp_ms));
-        batch.add(&record, skipped(), Duration::ZERO);
+        batch.add(&record, skipped());
     }
     if at_end {
         batch.reached_end(Partition(0));

@@ -1,0 +1,66 @@
+//! Lag on a topic that was written in transactions: behind the last record lie markers that the group
+//! never commits, so offsets alone would show lag for ever.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+
+use crate::ledger::{PRINCIPALS, change};
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::{Deployment, sum};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const LAG: &str = "audit_relay_partition_lag_records";
+/// Longer than the relay waits between two looks at the ends of the partitions.
+const WATCHED: Duration = Duration::from_secs(4);
+
+type Transactional = ThreadedProducer<DefaultProducerContext>;
+
+/// Writes one record to partition 0 in a transaction of its own, begun and not ended.
+fn begin(producer: &Transactional, topic: &str, number: u64) {
+    let record = change(number);
+    let value = record.value.expect("a change has a value");
+    producer.begin_transaction().expect("begun");
+    producer
+        .send(
+            BaseRecord::<str, [u8]>::to(topic)
+                .partition(0)
+                .payload(&value),
+        )
+        .map_err(|(error, _)| error)
+        .expect("queued");
+    producer.flush(LIMIT).expect("written");
+}
+
+#[test]
+fn markers_of_transactions_are_no_lag() {
+    let broker = KafkaBroker::shared();
+    let deployment = Deployment::create(broker, 2, PRINCIPALS, "");
+    let producer: Transactional = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("transactional.id", broker.unique("upstream"))
+        .create()
+        .expect("a producer");
+    producer.init_transactions(LIMIT).expect("initialised");
+    let relay = deployment.start("only");
+    relay.await_ready();
+    for number in 0..3 {
+        begin(&producer, &deployment.input, number);
+        producer.commit_transaction(LIMIT).expect("committed");
+        begin(&producer, &deployment.input, number);
+        producer.abort_transaction(LIMIT).expect("aborted");
+    }
+    relay.await_page("/metrics", |_, body| {
+        sum(body, "audit_relay_records_read_total", "") == 3.0 && sum(body, LAG, "") == 0.0
+    });
+    let since = Instant::now();
+    while since.elapsed() < WATCHED {
+        assert_eq!(relay.metric(LAG, ""), 0.0);
+        assert_eq!(relay.metric("audit_relay_partition_lag_seconds", ""), 0.0);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let committed = broker.committed(&deployment.group, &deployment.input);
+    let ends = broker.end_offsets(&deployment.input);
+    assert!(committed[&0] < ends[&0], "{committed:?} {ends:?}");
+}

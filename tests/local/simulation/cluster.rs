@@ -1,0 +1,103 @@
+//! A fake Kafka cluster: an input topic, a log of outputs, committed offsets, virtual time. The
+//! transaction coordinator's part is in `transactions.rs`, the consumer group's in `group.rs`. It never
+//! fails by itself; faults are injected by those who use it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use audit_relay::stream::{Content, Partition, Position};
+
+use super::group::Group;
+use super::oracle::{InputRecord, Ledger, Violation};
+use super::transactions::{Delayed, ProducerState, Transaction};
+
+/// An output in the log, whether its transaction is committed or not.
+#[derive(Debug)]
+pub struct Written {
+    pub partition: Partition,
+    pub offset: i64,
+    pub content: Content,
+    pub transaction: usize,
+}
+
+/// The brokers, all in one.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    pub now: Duration,
+    pub input: Vec<Vec<InputRecord>>,
+    pub group: Group,
+    pub ledger: Ledger,
+    pub(super) written: Vec<Written>,
+    pub(super) committed: BTreeMap<Partition, Position>,
+    pub(super) producers: BTreeMap<String, ProducerState>,
+    pub(super) transactions: Vec<Transaction>,
+    /// Those that are neither committed nor aborted.
+    pub(super) unfinished: BTreeSet<usize>,
+    /// Requests to end a transaction that are still under way.
+    pub(super) delayed: Vec<Delayed>,
+}
+
+impl Cluster {
+    pub fn add_partition(&mut self) {
+        self.input.push(Vec::new());
+        self.group.partition_added(self.input.len(), self.now);
+    }
+
+    pub fn append(&mut self, partition: usize) {
+        let record = InputRecord::after(&self.input[partition], partition);
+        self.input[partition].push(record);
+    }
+
+    pub fn end_offset(&self, partition: Partition) -> i64 {
+        self.input[partition.0 as usize].len() as i64
+    }
+
+    pub fn committed_offset(&self, partition: Partition) -> i64 {
+        let position = self.committed.get(&partition);
+        position.map_or(0, |position| position.next_offset)
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
+        (0..self.input.len() as i32).map(Partition)
+    }
+
+    /// Whether every record is dealt with and no transaction is left hanging.
+    pub fn is_drained(&self) -> bool {
+        self.unfinished.is_empty()
+            && self.delayed.is_empty()
+            && self
+                .partitions()
+                .all(|p| self.committed_offset(p) == self.end_offset(p))
+    }
+
+    /// The verdict, once faults have stopped and all that could be done has been done.
+    pub fn check_end(&mut self) {
+        for partition in self.partitions() {
+            let committed = self.committed_offset(partition);
+            if committed < self.end_offset(partition) {
+                self.ledger
+                    .violated(Violation::Stalled(partition, committed));
+            }
+            let committed_outputs = self.written.iter().filter(|output| {
+                output.partition == partition
+                    && self.transactions[output.transaction].is_committed()
+            });
+            let view: Vec<(i64, &Content)> = committed_outputs
+                .map(|output| (output.offset, &output.content))
+                .collect();
+            let records = &self.input[partition.0 as usize];
+            self.ledger.check_view(partition, records, &view);
+        }
+        let unreported = self
+            .unreported()
+            .flat_map(|transaction| transaction.ranges.clone());
+        let ranges: Vec<_> = unreported.collect();
+        self.ledger.check_counts(&self.input, &ranges);
+    }
+
+    /// Transactions that are committed without the worker ever having been told.
+    pub fn unreported(&self) -> impl Iterator<Item = &Transaction> {
+        let transactions = self.transactions.iter();
+        transactions.filter(|transaction| transaction.is_committed() && !transaction.reported)
+    }
+}

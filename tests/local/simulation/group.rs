@@ -1,0 +1,241 @@
+//! The consumer group: members, generation, and beside them the clients, which know less. Rebalances are cooperative: a partition goes to its new owner only when the
+//! old one has been told and has joined again. A member that was thrown out learns it later, and goes on
+//! reading until then. Static members take their predecessor's place without a rebalance.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use audit_relay::stream::Partition;
+
+use super::client::{Client, ClientId, MemberId, Membership, News};
+use super::random::Random;
+
+/// A process whose heartbeats cease is thrown out after this.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+/// A member that does not join again is thrown out after this.
+const REBALANCE_TIMEOUT: Duration = Duration::from_secs(8);
+
+#[derive(Debug, Default)]
+pub struct Group {
+    clients: Vec<Client>,
+    members: BTreeMap<MemberId, ClientId>,
+    generation: i32,
+    next_member: MemberId,
+    partitions: usize,
+    /// Since when a rebalance is called for.
+    rebalancing_since: Option<Duration>,
+    pub static_replacements: u64,
+}
+
+impl Group {
+    pub fn subscribe(&mut self, instance: &str, is_static: bool) -> ClientId {
+        self.clients.push(Client::new(instance, is_static));
+        self.clients.len() - 1
+    }
+
+    pub fn client(&mut self, client: ClientId) -> &mut Client {
+        &mut self.clients[client]
+    }
+
+    /// What the broker checks of a transactional commit: member and generation, not ownership.
+    pub fn accepts(&self, membership: Membership) -> bool {
+        match membership.member {
+            Some(member) => {
+                self.members.contains_key(&member) && membership.generation == self.generation
+            }
+            None => true,
+        }
+    }
+
+    pub fn partition_added(&mut self, partitions: usize, now: Duration) {
+        self.partitions = partitions;
+        self.call_rebalance(now);
+    }
+
+    pub fn call_rebalance(&mut self, now: Duration) {
+        self.rebalancing_since.get_or_insert(now);
+    }
+
+    /// Throws out a member that did nothing wrong.
+    pub fn expel_any(&mut self, now: Duration, random: &Random) {
+        let members: Vec<MemberId> = self.members.keys().copied().collect();
+        if let Some(member) = random.pick(&members) {
+            self.expel(member, now);
+        }
+    }
+
+    fn expel(&mut self, member: MemberId, now: Duration) {
+        self.members.remove(&member);
+        self.call_rebalance(now);
+    }
+
+    /// The process stands still, its heartbeats too.
+    pub fn freeze(&mut self, client: ClientId, now: Duration) {
+        self.clients[client].silent_since.get_or_insert(now);
+    }
+
+    pub fn thaw(&mut self, client: ClientId) {
+        if !self.clients[client].is_dead {
+            self.clients[client].silent_since = None;
+        }
+    }
+
+    pub fn die(&mut self, client: ClientId, now: Duration) {
+        self.freeze(client, now);
+        self.clients[client].is_dead = true;
+    }
+
+    /// Leaves in good order; a static member says nothing, for it means to come back.
+    pub fn leave(&mut self, client: ClientId, now: Duration) {
+        if let (Some(member), false) = (self.clients[client].member, self.clients[client].is_static)
+        {
+            self.expel(member, now);
+        }
+        self.die(client, now);
+    }
+
+    /// What happens beside the workers: time-outs, heartbeats, joins, rebalances.
+    pub fn advance(&mut self, now: Duration, random: &Random) {
+        self.expel_silent(now);
+        for client in 0..self.clients.len() {
+            if self.clients[client].silent_since.is_none() {
+                self.heartbeat(client);
+                self.join(client, now);
+            }
+        }
+        if let Some(since) = self.rebalancing_since {
+            let waiting: Vec<MemberId> = self.members_not_ready();
+            if waiting.is_empty() {
+                self.complete_rebalance(now, random);
+            } else if now.saturating_sub(since) > REBALANCE_TIMEOUT {
+                waiting.iter().for_each(|member| self.expel(*member, now));
+            }
+        }
+    }
+
+    fn expel_silent(&mut self, now: Duration) {
+        let silent = |client: &Client| {
+            client
+                .silent_since
+                .is_some_and(|since| now.saturating_sub(since) > SESSION_TIMEOUT)
+        };
+        let members = self
+            .members
+            .iter()
+            .filter(|(_, client)| silent(&self.clients[**client]));
+        let expired: Vec<MemberId> = members.map(|(member, _)| *member).collect();
+        expired.iter().for_each(|member| self.expel(*member, now));
+    }
+
+    /// A client that is no longer a member learns it.
+    fn heartbeat(&mut self, client: ClientId) {
+        let own = &self.clients[client];
+        let Some(member) = own
+            .member
+            .filter(|member| !self.members.contains_key(member))
+        else {
+            return;
+        };
+        let mut newer = self.members.iter().filter(|(newer, _)| **newer > member);
+        let is_fenced = newer.any(|(_, other)| self.clients[*other].replaces(own));
+        self.clients[client].lose(is_fenced);
+    }
+
+    fn join(&mut self, client: ClientId, now: Duration) {
+        let own = &self.clients[client];
+        if own.member.is_some() || own.is_fenced || !own.news.is_empty() {
+            return;
+        }
+        let member = self.next_member;
+        self.next_member += 1;
+        let mut members = self.members.iter();
+        let predecessor = members.find(|(_, other)| own.replaces(&self.clients[**other]));
+        let predecessor = predecessor.map(|(member, client)| (*member, *client));
+        self.members.insert(member, client);
+        self.clients[client].member = Some(member);
+        match predecessor {
+            Some((old, predecessor)) => {
+                self.members.remove(&old);
+                self.static_replacements += 1;
+                self.take_place(client, predecessor, now);
+            }
+            None => self.call_rebalance(now),
+        }
+    }
+
+    /// In a settled group a static member gets its predecessor's partitions at once, in the same
+    /// generation.
+    fn take_place(&mut self, client: ClientId, predecessor: ClientId, now: Duration) {
+        if self.rebalancing_since.is_some() {
+            return self.call_rebalance(now);
+        }
+        let assigned = self.clients[predecessor].assigned.clone();
+        let own = &mut self.clients[client];
+        own.generation = self.generation;
+        own.news
+            .push_back(News::Assigned(assigned.iter().copied().collect()));
+        own.assigned = assigned;
+    }
+
+    /// Members that have not joined again: silent ones, and those that must first give up partitions.
+    fn members_not_ready(&self) -> Vec<MemberId> {
+        let members = self.members.iter();
+        let waiting = members.filter(|(_, client)| !self.clients[**client].is_ready());
+        waiting.map(|(member, _)| *member).collect()
+    }
+
+    fn complete_rebalance(&mut self, now: Duration, random: &Random) {
+        self.rebalancing_since = None;
+        self.generation += 1;
+        let members: Vec<ClientId> = self.members.values().copied().collect();
+        let owners = self.owners(&members);
+        let targets = self.targets(&members, &owners, random);
+        for client in members {
+            let own = &mut self.clients[client];
+            own.generation = self.generation;
+            let is_ours = |p: &Partition| targets.get(p) == Some(&client);
+            let held = std::mem::take(&mut own.assigned);
+            let (kept, revoked): (BTreeSet<_>, BTreeSet<_>) = held.into_iter().partition(is_ours);
+            let free = targets.keys().filter(|p| !owners.contains_key(p));
+            let added: Vec<Partition> = free.copied().filter(is_ours).collect();
+            own.assigned = kept;
+            own.assigned.extend(&added);
+            if !revoked.is_empty() {
+                own.news
+                    .push_back(News::Revoked(revoked.into_iter().collect()));
+                self.rebalancing_since = Some(now);
+            }
+            own.news.push_back(News::Assigned(added));
+        }
+    }
+
+    fn owners(&self, members: &[ClientId]) -> BTreeMap<Partition, ClientId> {
+        let held = |client: &ClientId| {
+            let assigned = self.clients[*client].assigned.iter();
+            assigned.map(|p| (*p, *client)).collect::<Vec<_>>()
+        };
+        members.iter().flat_map(held).collect()
+    }
+
+    /// Sticky, except that chance moves a partition now and then.
+    fn targets(
+        &self,
+        members: &[ClientId],
+        owners: &BTreeMap<Partition, ClientId>,
+        random: &Random,
+    ) -> BTreeMap<Partition, ClientId> {
+        let fair = self.partitions.div_ceil(members.len().max(1));
+        let mut load: BTreeMap<ClientId, usize> = members.iter().map(|m| (*m, 0)).collect();
+        let mut targets = BTreeMap::new();
+        for partition in (0..self.partitions as i32).map(Partition) {
+            let room: Vec<ClientId> = members.iter().copied().filter(|m| load[m] < fair).collect();
+            let sticky = owners.get(&partition).filter(|owner| room.contains(owner));
+            let sticky = sticky.copied().filter(|_| !random.happens(200));
+            if let Some(owner) = sticky.or_else(|| random.pick(&room)) {
+                *load.entry(owner).or_default() += 1;
+                targets.insert(partition, owner);
+            }
+        }
+        targets
+    }
+}

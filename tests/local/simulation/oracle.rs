@@ -1,0 +1,230 @@
+//! What ought to come out. The judge is a pure function of the payload; mapped over the input it says
+//! which outputs there must be, and the ledger compares what was committed with that: at every commit,
+//! and once more at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use audit_relay::pipeline::fate::{
+    Audited, Fate, FateKind, Quarantine, QuarantineReason, SkipReason,
+};
+use audit_relay::pipeline::route::RegionIndex;
+use audit_relay::stream::batch::Batch;
+use audit_relay::stream::{Content, Partition, QuarantinedRecord};
+use uuid::Uuid;
+
+/// Violations of one run beyond this many tell nothing new.
+const MOST_VIOLATIONS: usize = 50;
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// The record's output is not there, though its offset is committed.
+    Lost(Partition, i64),
+    /// The record's output is there more than once, or for a record that has none.
+    Doubled(Partition, i64),
+    /// The record's output stands behind that of a later record.
+    Reordered(Partition, i64),
+    /// The record's output is not what the judge made of it.
+    Changed(Partition, i64),
+    /// After a commit the outputs do not reach exactly as far as the committed offset.
+    Torn(Partition, i64),
+    /// The committed offset went back to this one.
+    Regressed(Partition, i64),
+    /// What was counted is not what was committed.
+    Miscounted(Partition),
+    /// No fault is left, and still the partition is not read to its end.
+    Stalled(Partition, i64),
+}
+
+/// An input record, and what is to become of it.
+#[derive(Debug)]
+pub struct InputRecord {
+    pub payload: Vec<u8>,
+    pub kind: FateKind,
+    content: Option<Content>,
+    /// Outputs of the records before it in its partition.
+    outputs_before: usize,
+}
+
+/// Decides by the payload alone, a number. Every fourth run of eight records is skipped whole, so that
+/// batches without outputs occur.
+pub fn judge(payload: Option<&[u8]>) -> Fate {
+    let text = payload.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let Some(number) = text.and_then(|text| text.parse::<u64>().ok()) else {
+        return Fate::Quarantined(Quarantine::malformed("not a number"));
+    };
+    match (number / 8 % 4, number % 7) {
+        (3, _) | (_, 3) => Fate::Skipped(SkipReason::UnlistedAction),
+        (_, 4) => Fate::Skipped(SkipReason::NoInfrastructureAccess),
+        (_, 5) => Fate::Quarantined(Quarantine::new(QuarantineReason::UnknownDevice, number)),
+        (_, remainder) => Fate::Audited(audited(number, RegionIndex(remainder as usize % 3))),
+    }
+}
+
+fn audited(number: u64, region: RegionIndex) -> Audited {
+    Audited {
+        region,
+        device: "device".into(),
+        account: "account".into(),
+        location: "location".into(),
+        id: Uuid::from_u128(u128::from(number)),
+        event: format!("event {number}").into_bytes(),
+        lacks_table_entry: false,
+    }
+}
+
+impl InputRecord {
+    /// The record that comes after these in the partition.
+    pub fn after(records: &[InputRecord], partition: usize) -> Self {
+        let payload = (partition * 1_000 + records.len()).to_string().into_bytes();
+        let fate = judge(Some(&payload));
+        let outputs_before = records.last().map_or(0, |last| {
+            last.outputs_before + usize::from(last.content.is_some())
+        });
+        InputRecord {
+            kind: fate.kind(),
+            content: content(fate, &payload),
+            payload,
+            outputs_before,
+        }
+    }
+}
+
+fn content(fate: Fate, payload: &[u8]) -> Option<Content> {
+    match fate {
+        Fate::Audited(audited) => Some(Content::Event(audited)),
+        Fate::Skipped(_) => None,
+        Fate::Quarantined(quarantine) => Some(Content::Quarantined(Box::new(QuarantinedRecord {
+            key: Some(b"key".to_vec()),
+            payload: Some(payload.to_vec()),
+            headers: Vec::new(),
+            quarantine,
+        }))),
+    }
+}
+
+type Tally = [u64; FateKind::COUNT];
+
+/// What was committed and what was counted, and every promise broken on the way.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub violations: Vec<Violation>,
+    visible: BTreeMap<Partition, BTreeSet<i64>>,
+    counted: BTreeMap<Partition, Tally>,
+}
+
+impl Ledger {
+    pub fn violated(&mut self, violation: Violation) {
+        if self.violations.len() < MOST_VIOLATIONS {
+            self.violations.push(violation);
+        }
+    }
+
+    /// An output became visible.
+    pub fn committed_output(&mut self, partition: Partition, offset: i64) {
+        if !self.visible.entry(partition).or_default().insert(offset) {
+            self.violated(Violation::Doubled(partition, offset));
+        }
+    }
+
+    /// A transaction that touched the partition is committed: what is visible must reach exactly as
+    /// far as what is committed, for the two were to become so together.
+    pub fn committed_all(&mut self, partition: Partition, input: &[InputRecord], committed: i64) {
+        let visible = self.visible.entry(partition).or_default();
+        let beyond = visible.last().is_some_and(|last| *last >= committed);
+        let due = outputs_below(input, committed);
+        if beyond || due.is_none_or(|due| due != visible.len()) {
+            self.violated(Violation::Torn(partition, committed));
+        }
+    }
+
+    /// A worker said that it committed this batch.
+    pub fn noticed(&mut self, batch: &Batch, input: &[Vec<InputRecord>]) {
+        for (partition, tally) in batch.partitions() {
+            let counted = self
+                .counted
+                .entry(*partition)
+                .or_insert([0; FateKind::COUNT]);
+            counted
+                .iter_mut()
+                .zip(tally.fates)
+                .for_each(|(sum, n)| *sum += n);
+            let total: u64 = counted.iter().sum();
+            let whole = tally.read == tally.fates.iter().sum::<u64>();
+            if !whole || total > input[partition.0 as usize].len() as u64 {
+                self.violated(Violation::Miscounted(*partition));
+            }
+        }
+    }
+
+    /// The accounting identity. A worker counts a batch when its commit is confirmed; a commit that was
+    /// done without the worker ever knowing (answer lost, or the process died before it came) is counted
+    /// by nobody, for the next reader starts behind it. So what was counted, plus what the `unreported`
+    /// commits cover, is the input: for each partition and each kind of fate, exactly.
+    pub fn check_counts(
+        &mut self,
+        input: &[Vec<InputRecord>],
+        unreported: &[(Partition, i64, i64)],
+    ) {
+        for (index, records) in input.iter().enumerate() {
+            let partition = Partition(index as i32);
+            let mut sum = self
+                .counted
+                .get(&partition)
+                .copied()
+                .unwrap_or([0; FateKind::COUNT]);
+            let uncounted = unreported.iter().filter(|(of, ..)| *of == partition);
+            for (_, from, to) in uncounted {
+                let covered = records.iter().take(*to as usize).skip(*from as usize);
+                covered.for_each(|record| sum[record.kind.index()] += 1);
+            }
+            let mut due = [0; FateKind::COUNT];
+            records
+                .iter()
+                .for_each(|record| due[record.kind.index()] += 1);
+            if sum != due {
+                self.violated(Violation::Miscounted(partition));
+            }
+        }
+    }
+
+    /// The whole read_committed view of one partition's outputs, in the order of the log.
+    pub fn check_view(
+        &mut self,
+        partition: Partition,
+        input: &[InputRecord],
+        view: &[(i64, &Content)],
+    ) {
+        let mut seen = BTreeSet::new();
+        for (offset, content) in view {
+            if seen.last().is_some_and(|last| last > offset) {
+                self.violated(Violation::Reordered(partition, *offset));
+            }
+            let due = input
+                .get(*offset as usize)
+                .and_then(|record| record.content.as_ref());
+            if !seen.insert(*offset) || due.is_none() {
+                self.violated(Violation::Doubled(partition, *offset));
+            } else if due != Some(*content) {
+                self.violated(Violation::Changed(partition, *offset));
+            }
+        }
+        for (offset, record) in (0..).zip(input) {
+            if record.content.is_some() && !seen.contains(&offset) {
+                self.violated(Violation::Lost(partition, offset));
+            }
+        }
+    }
+}
+
+/// How many outputs the records below this offset have; `None` if there are not that many records.
+fn outputs_below(input: &[InputRecord], offset: i64) -> Option<usize> {
+    let records = usize::try_from(offset).ok()?;
+    match input.get(records) {
+        Some(next) => Some(next.outputs_before),
+        None if records == input.len() => Some(input.last().map_or(0, |last| {
+            last.outputs_before + usize::from(last.content.is_some())
+        })),
+        None => None,
+    }
+}

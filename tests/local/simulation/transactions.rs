@@ -1,0 +1,279 @@
+//! The transaction coordinator, protocol version 1 as librdkafka speaks it: a transactional id has an
+//! epoch, a higher one fences the lower, and a request to end a transaction names the epoch but not the
+//! transaction. So a delayed one can hit the next transaction of the same epoch.
+
+use std::time::Duration;
+
+use audit_relay::stream::{Output, Partition, Position};
+
+use super::client::Membership;
+use super::cluster::{Cluster, Written};
+use super::oracle::Violation;
+
+/// A transaction that lives longer is aborted, and its producer fenced.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the broker refused a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A newer epoch exists.
+    Fenced,
+    /// There is no transaction that could be ended this way.
+    InvalidState,
+    /// Not a member of the group, or not of this generation.
+    NotAMember,
+}
+
+/// A transactional id.
+#[derive(Debug, Default)]
+pub struct ProducerState {
+    epoch: u32,
+    /// The transaction that is open, or was last.
+    last: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Decided, but the markers are not written yet: neither outputs nor offsets can be seen.
+    Decided {
+        commit: bool,
+    },
+    Committed,
+    Aborted,
+}
+
+#[derive(Debug)]
+pub struct Transaction {
+    state: State,
+    began: Duration,
+    id: String,
+    /// Its outputs' places in the log.
+    outputs: Vec<usize>,
+    offsets: Vec<Position>,
+    /// What its commit moved: partition, offset before, offset after.
+    pub ranges: Vec<(Partition, i64, i64)>,
+    /// Whether the worker was told of the commit.
+    pub reported: bool,
+}
+
+impl Transaction {
+    pub fn is_committed(&self) -> bool {
+        self.state == State::Committed
+    }
+}
+
+/// A request to commit that has not arrived yet.
+#[derive(Debug, Clone)]
+pub struct Delayed {
+    pub id: String,
+    pub epoch: u32,
+}
+
+impl Cluster {
+    /// Ends what the id left open and raises its epoch.
+    pub fn init_producer(&mut self, id: &str) -> u32 {
+        let last = self.producers.entry(id.to_string()).or_default().last;
+        if let Some(number) = last {
+            self.settle(number);
+            if self.transactions[number].state == State::Open {
+                self.finish(number, false);
+            }
+        }
+        let producer = self.producers.entry(id.to_string()).or_default();
+        producer.epoch += 1;
+        producer.epoch
+    }
+
+    pub fn produce(&mut self, id: &str, epoch: u32, output: &Output) -> Result<(), Refusal> {
+        let transaction = self.open_transaction(id, epoch)?;
+        let place = self.written.len();
+        self.transactions[transaction].outputs.push(place);
+        self.written.push(Written {
+            partition: output.source_partition,
+            offset: output.source_offset,
+            content: output.content.clone(),
+            transaction,
+        });
+        Ok(())
+    }
+
+    /// As the real broker does, this looks at member and generation, not at who owns the partitions.
+    pub fn send_offsets(
+        &mut self,
+        id: &str,
+        epoch: u32,
+        membership: Membership,
+        positions: &[Position],
+    ) -> Result<(), Refusal> {
+        let transaction = self.open_transaction(id, epoch)?;
+        if !self.group.accepts(membership) {
+            return Err(Refusal::NotAMember);
+        }
+        self.transactions[transaction]
+            .offsets
+            .extend_from_slice(positions);
+        Ok(())
+    }
+
+    /// Ends the open transaction and says which it was. With `late`, its markers are written later.
+    pub fn end(
+        &mut self,
+        id: &str,
+        epoch: u32,
+        commit: bool,
+        late: bool,
+    ) -> Result<usize, Refusal> {
+        let number = self.checked(id, epoch)?.ok_or(Refusal::InvalidState)?;
+        match self.transactions[number].state {
+            State::Open => {
+                self.transactions[number].state = State::Decided { commit };
+                if !late {
+                    self.settle(number);
+                }
+                Ok(number)
+            }
+            // The same request once more is answered as the first was.
+            State::Decided { commit: decided } if decided == commit => Ok(number),
+            State::Committed if commit => Ok(number),
+            State::Aborted if !commit => Ok(number),
+            State::Decided { .. } | State::Committed | State::Aborted => Err(Refusal::InvalidState),
+        }
+    }
+
+    pub fn delay_commit(&mut self, id: &str, epoch: u32) {
+        self.delayed.push(Delayed {
+            id: id.to_string(),
+            epoch,
+        });
+    }
+
+    /// A commit that was under way arrives. Whether it was refused as of an old epoch, if there was one.
+    pub fn deliver_delayed(&mut self, which: usize) -> bool {
+        let Delayed { id, epoch } = self.delayed.swap_remove(which);
+        self.end(&id, epoch, true, false) == Err(Refusal::Fenced)
+    }
+
+    pub fn delayed_commits(&self) -> usize {
+        self.delayed.len()
+    }
+
+    /// The worker was told that this transaction is committed.
+    pub fn reported(&mut self, transaction: usize) {
+        self.transactions[transaction].reported = true;
+    }
+
+    /// Writes the markers that are still to be written.
+    pub fn write_markers(&mut self) {
+        for number in self.unfinished.clone() {
+            self.settle(number);
+        }
+    }
+
+    /// Aborts transactions that took too long; returns how many.
+    pub fn expire_transactions(&mut self) -> usize {
+        let expired = |number: &usize| {
+            let transaction = &self.transactions[*number];
+            transaction.state == State::Open && transaction.began + TRANSACTION_TIMEOUT < self.now
+        };
+        let expired: Vec<usize> = self.unfinished.iter().copied().filter(expired).collect();
+        for number in &expired {
+            let id = self.transactions[*number].id.clone();
+            self.finish(*number, false);
+            self.producers.entry(id).or_default().epoch += 1;
+        }
+        expired.len()
+    }
+
+    /// The committed offset as a reader with `read_committed` gets it: not while a transaction is to
+    /// change it.
+    pub fn stable_offset(&self, partition: Partition) -> Option<i64> {
+        let touches = |number: &usize| {
+            let offsets = &self.transactions[*number].offsets;
+            offsets
+                .iter()
+                .any(|position| position.partition == partition)
+        };
+        let stable = !self.unfinished.iter().any(touches);
+        stable.then(|| self.committed_offset(partition))
+    }
+
+    fn checked(&self, id: &str, epoch: u32) -> Result<Option<usize>, Refusal> {
+        let producer = self.producers.get(id).ok_or(Refusal::InvalidState)?;
+        if epoch == producer.epoch {
+            Ok(producer.last)
+        } else {
+            Err(Refusal::Fenced)
+        }
+    }
+
+    /// The open transaction, begun if there is none. The broker lets no other begin before the markers
+    /// of the last are written; the client waits for that.
+    fn open_transaction(&mut self, id: &str, epoch: u32) -> Result<usize, Refusal> {
+        if let Some(last) = self.checked(id, epoch)? {
+            self.settle(last);
+            if self.transactions[last].state == State::Open {
+                return Ok(last);
+            }
+        }
+        let number = self.transactions.len();
+        self.transactions.push(Transaction {
+            state: State::Open,
+            began: self.now,
+            id: id.to_string(),
+            outputs: Vec::new(),
+            offsets: Vec::new(),
+            ranges: Vec::new(),
+            reported: false,
+        });
+        self.unfinished.insert(number);
+        self.producers.entry(id.to_string()).or_default().last = Some(number);
+        Ok(number)
+    }
+
+    fn settle(&mut self, number: usize) {
+        if let State::Decided { commit } = self.transactions[number].state {
+            self.finish(number, commit);
+        }
+    }
+
+    fn finish(&mut self, number: usize, commit: bool) {
+        self.unfinished.remove(&number);
+        let transaction = &mut self.transactions[number];
+        if !commit {
+            transaction.state = State::Aborted;
+            return;
+        }
+        transaction.state = State::Committed;
+        let positions = std::mem::take(&mut transaction.offsets);
+        let mut touched: Vec<Partition> = positions.iter().map(|p| p.partition).collect();
+        for position in positions {
+            self.commit_position(number, position);
+        }
+        let outputs = std::mem::take(&mut self.transactions[number].outputs);
+        for output in outputs.iter().map(|index| &self.written[*index]) {
+            self.ledger
+                .committed_output(output.partition, output.offset);
+            touched.push(output.partition);
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for partition in touched {
+            let committed = self.committed_offset(partition);
+            let records = &self.input[partition.0 as usize];
+            self.ledger.committed_all(partition, records, committed);
+        }
+    }
+
+    fn commit_position(&mut self, number: usize, position: Position) {
+        let (partition, after) = (position.partition, position.next_offset);
+        let before = self.committed_offset(partition);
+        if after < before {
+            self.ledger.violated(Violation::Regressed(partition, after));
+        }
+        self.transactions[number]
+            .ranges
+            .push((partition, before, after));
+        self.committed.insert(partition, position);
+    }
+}
