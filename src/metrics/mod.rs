@@ -204,13 +204,14 @@ fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
         .sum()
 }
 
-/// What a transaction that failed in this way is counted as.
-fn result_of(failure: &Failure) -> &'static str {
+/// What a transaction that failed in this way is counted as; a batch that was held began none.
+fn result_of(failure: &Failure) -> Option<&'static str> {
     match failure {
-        Failure::Aborted(_) => "aborted",
-        Failure::Broken(_) => "broken",
-        Failure::Fenced(_) => "fenced",
-        Failure::Fatal(_) => "fatal",
+        Failure::Aborted(_) => Some("aborted"),
+        Failure::Broken(_) => Some("broken"),
+        Failure::Fenced(_) => Some("fenced"),
+        Failure::Fatal(_) => Some("fatal"),
+        Failure::Held(_) => None,
     }
 }
 

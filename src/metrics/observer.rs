@@ -118,8 +118,8 @@ impl WorkerObserver {
     fn failed(&mut self, failure: &Failure) {
         let metrics = &self.metrics;
         // What fails while a failure is being mended is no transaction of its own.
-        if std::mem::take(&mut self.in_transaction) {
-            let result = result_of(failure);
+        let was_open = std::mem::take(&mut self.in_transaction);
+        if let Some(result) = result_of(failure).filter(|_| was_open) {
             metrics.transactions.with_label_values(&[result]).inc();
         }
         if matches!(failure, Failure::Broken(_) | Failure::Fenced(_)) {

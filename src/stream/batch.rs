@@ -22,6 +22,7 @@ pub struct BatchLimits {
 #[derive(Debug, Default)]
 pub struct Batch {
     outputs: Vec<Output>,
+    held: Vec<HeldRecord>,
     partitions: BTreeMap<Partition, PartitionTally>,
     records: usize,
     bytes: usize,
@@ -43,11 +44,61 @@ pub struct PartitionTally {
     pub at_end: bool,
 }
 
+/// A record that is kept whole, because its fate is not final.
+#[derive(Debug, Clone)]
+struct HeldRecord {
+    partition: Partition,
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    key: Option<Vec<u8>>,
+    payload: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
 impl Batch {
     /// Takes a judged record.
     pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate) {
+        self.read(record);
+        self.write(record, fate);
+    }
+
+    /// Takes a record whose fate is not final: it is judged when the batch is settled.
+    pub fn hold(&mut self, record: &SourceRecord<'_>) {
+        self.read(record);
+        self.bytes += record.payload.map_or(0, <[u8]>::len);
+        self.held.push(HeldRecord::from(record));
+    }
+
+    /// Whether every fate is final.
+    pub fn is_settled(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Judges the records that were held. Then the outputs are in the order of their offsets within each
+    /// partition, as if the fates had been final at once.
+    pub fn settle(&mut self, judge: impl Fn(Option<&[u8]>) -> Fate) {
+        if self.is_settled() {
+            return;
+        }
+        for held in std::mem::take(&mut self.held) {
+            let record = held.borrow();
+            self.write(&record, judge(record.payload));
+        }
+        self.outputs
+            .sort_by_key(|output| (output.source_partition, output.source_offset));
+    }
+
+    fn read(&mut self, record: &SourceRecord<'_>) {
         self.records += 1;
-        self.tally(record, fate.kind());
+        let tally = self.tally(record.partition);
+        tally.read += 1;
+        tally.next_offset = record.offset + 1;
+        tally.last_timestamp_ms = record.timestamp_ms;
+        tally.at_end = false;
+    }
+
+    fn write(&mut self, record: &SourceRecord<'_>, fate: Fate) {
+        self.tally(record.partition).fates[fate.kind().index()] += 1;
         let content = match fate {
             Fate::Audited(audited) => {
                 self.bytes += audited.event.len();
@@ -68,22 +119,14 @@ impl Batch {
         });
     }
 
-    fn tally(&mut self, record: &SourceRecord<'_>, kind: FateKind) {
-        let tally = self
-            .partitions
-            .entry(record.partition)
-            .or_insert(PartitionTally {
-                read: 0,
-                fates: [0; FateKind::COUNT],
-                next_offset: 0,
-                last_timestamp_ms: None,
-                at_end: false,
-            });
-        tally.read += 1;
-        tally.fates[kind.index()] += 1;
-        tally.next_offset = record.offset + 1;
-        tally.last_timestamp_ms = record.timestamp_ms;
-        tally.at_end = false;
+    fn tally(&mut self, partition: Partition) -> &mut PartitionTally {
+        self.partitions.entry(partition).or_insert(PartitionTally {
+            read: 0,
+            fates: [0; FateKind::COUNT],
+            next_offset: 0,
+            last_timestamp_ms: None,
+            at_end: false,
+        })
     }
 
     /// Notes that the end of a partition was reached. Whether the batch holds records of it: if so, the
@@ -103,6 +146,8 @@ impl Batch {
         }
         self.outputs
             .retain(|output| !partitions.contains(&output.source_partition));
+        self.held
+            .retain(|held| !partitions.contains(&held.partition));
         if self.records == 0 {
             self.clear();
         }
@@ -111,6 +156,7 @@ impl Batch {
     /// Begins anew.
     pub fn clear(&mut self) {
         self.outputs.clear();
+        self.held.clear();
         self.partitions.clear();
         self.records = 0;
         self.bytes = 0;
@@ -170,14 +216,48 @@ impl Batch {
     }
 }
 
+impl From<&SourceRecord<'_>> for HeldRecord {
+    fn from(record: &SourceRecord<'_>) -> Self {
+        HeldRecord {
+            partition: record.partition,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.map(Vec::from),
+            payload: record.payload.map(Vec::from),
+            headers: owned(&record.headers),
+        }
+    }
+}
+
+impl HeldRecord {
+    fn borrow(&self) -> SourceRecord<'_> {
+        SourceRecord {
+            partition: self.partition,
+            offset: self.offset,
+            timestamp_ms: self.timestamp_ms,
+            key: self.key.as_deref(),
+            payload: self.payload.as_deref(),
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_deref()))
+                .collect(),
+        }
+    }
+}
+
 fn quarantined(record: &SourceRecord<'_>, quarantine: Quarantine) -> QuarantinedRecord {
-    let owned = |(name, value): &(&str, Option<&[u8]>)| (name.to_string(), value.map(Vec::from));
     QuarantinedRecord {
         key: record.key.map(Vec::from),
         payload: record.payload.map(Vec::from),
-        headers: record.headers.iter().map(owned).collect(),
+        headers: owned(&record.headers),
         quarantine,
     }
+}
+
+fn owned(headers: &[(&str, Option<&[u8]>)]) -> Vec<(String, Option<Vec<u8>>)> {
+    let owned = |(name, value): &(&str, Option<&[u8]>)| (name.to_string(), value.map(Vec::from));
+    headers.iter().map(owned).collect()
 }
 
 #[cfg(test)]
@@ -250,6 +330,28 @@ mod tests {
         batch.forget(&[Partition(1)]);
         assert!(batch.is_empty());
         assert_eq!(batch.time_left(&LIMITS, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn settles_held_records_in_their_order() {
+        let mut batch = Batch::default();
+        batch.add(&record(0, 1), malformed());
+        batch.hold(&record(0, 2));
+        batch.hold(&record(1, 1));
+        batch.hold(&record(0, 3));
+        batch.add(&record(0, 4), malformed());
+        assert!(!batch.is_settled());
+        batch.forget(&[Partition(1)]);
+        batch.settle(|payload| {
+            assert_eq!(payload, Some(b"payload".as_slice()));
+            malformed()
+        });
+        assert!(batch.is_settled());
+        let offsets: Vec<i64> = batch.outputs().iter().map(|o| o.source_offset).collect();
+        assert_eq!(offsets, [1, 2, 3, 4]);
+        let tally = &batch.partitions()[&Partition(0)];
+        assert_eq!((tally.read, tally.fates.iter().sum()), (4, 4));
+        assert_eq!(batch.records(), 4);
     }
 
     #[test]

@@ -123,6 +123,10 @@ pub enum Failure {
     /// because the broker gave the transaction up.
     #[error("producer fenced: {0}")]
     Fenced(String),
+    /// The reference tables cannot be relied on: nothing was begun. Go back to the committed position, and
+    /// judge again later.
+    #[error("held: {0}")]
+    Held(String),
     /// Nothing in this process can mend it.
     #[error("{0}")]
     Fatal(String),

@@ -24,15 +24,43 @@ const MOST_FENCED: u32 = 5;
 /// Commits after which earlier fencings no longer count.
 const COMMITS_THAT_FORGIVE: u32 = 100;
 
-/// Decides the fate of a record.
+/// Decides the fate of a record, by tables that may still be catching up.
 pub trait Judge {
-    /// The fate of a record with this value.
+    /// The fate of a record with this value, by the tables as they are now.
     fn judge(&self, payload: Option<&[u8]>) -> Fate;
+
+    /// Whether a fate stands whatever the tables may still bring.
+    fn is_final(&self, fate: &Fate) -> bool;
+
+    /// Whether the tables may be relied on at all.
+    ///
+    /// # Errors
+    /// Says which may not, and since when.
+    fn trusted(&self) -> Result<(), String>;
+
+    /// Waits until the tables hold everything that was written to their sources before this call.
+    ///
+    /// # Errors
+    /// Says what was waited for in vain.
+    fn catch_up(&self) -> Result<(), String>;
 }
 
+/// A pure function of the record: nothing can change its mind.
 impl<F: Fn(Option<&[u8]>) -> Fate> Judge for F {
     fn judge(&self, payload: Option<&[u8]>) -> Fate {
         self(payload)
+    }
+
+    fn is_final(&self, _: &Fate) -> bool {
+        true
+    }
+
+    fn trusted(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn catch_up(&self) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -42,7 +70,7 @@ pub enum Notice<'a> {
     /// A rebalance, the end of a partition or statistics; records are not noticed one by one. The end
     /// of a partition only if nothing of it waits to be committed, else its tally says so.
     Arrived(&'a Arrival<'a>),
-    /// A batch is full and about to be published. If that hangs or fails, these records wait.
+    /// A batch is full and about to be settled and published. If that hangs or fails, these records wait.
     Publishing(&'a Batch),
     /// A batch was committed; it took this long from its first record.
     Committed(&'a Batch, Duration),
@@ -147,7 +175,12 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         } = self;
         broker.poll(wait, &mut |arrival| match &arrival {
             Arrival::Record(record) => {
-                batch.add(record, judge.judge(record.payload));
+                let fate = judge.judge(record.payload);
+                if judge.is_final(&fate) {
+                    batch.add(record, fate);
+                } else {
+                    batch.hold(record);
+                }
             }
             Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
                 batch.forget(partitions);
@@ -171,12 +204,25 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             return Ok(());
         }
         self.observer.notice(Notice::Publishing(&self.batch));
+        self.settle()?;
         self.broker
             .publish(self.batch.outputs(), &self.batch.positions())?;
         let age = self.batch.age(self.broker.now());
         self.observer.notice(Notice::Committed(&self.batch, age));
         self.batch.clear();
         self.patience.committed();
+        Ok(())
+    }
+
+    /// The read barrier: a fate that rests on absence is final only when the tables hold all that their
+    /// sources held after the record was read. Then it is judged once more.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let Worker { judge, batch, .. } = self;
+        judge.trusted().map_err(Failure::Held)?;
+        if !batch.is_settled() {
+            judge.catch_up().map_err(Failure::Held)?;
+            batch.settle(|payload| judge.judge(payload));
+        }
         Ok(())
     }
 
@@ -205,6 +251,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         match failure {
             Failure::Aborted(_) => self.broker.abort()?,
             Failure::Broken(_) | Failure::Fenced(_) => self.broker.rebuild()?,
+            Failure::Held(_) => {}
             Failure::Fatal(_) => return Err(failure.clone()),
         }
         self.broker.rewind(partitions)
@@ -235,8 +282,9 @@ impl Patience {
     fn after(&mut self, failure: &Failure) -> Result<Duration, Failure> {
         self.in_a_row += 1;
         match failure {
-            // An output that cannot be written holds the input, for as long as it takes.
-            Failure::Aborted(_) => {}
+            // An output that cannot be written holds the input, for as long as it takes; so does a table
+            // that cannot be read.
+            Failure::Aborted(_) | Failure::Held(_) => {}
             Failure::Broken(_) => self.broken_in_a_row += 1,
             Failure::Fenced(_) => {
                 self.fenced += 1;

@@ -62,7 +62,7 @@ impl Observer for Recorder {
                     Failure::Aborted(_) => Seen::Aborted,
                     Failure::Broken(_) => Seen::Broken,
                     Failure::Fenced(_) => Seen::Fenced,
-                    Failure::Fatal(_) => Seen::Fatal,
+                    Failure::Held(_) | Failure::Fatal(_) => Seen::Fatal,
                 }
             }
         };

@@ -74,6 +74,10 @@ counted! {
         MarkersLate,
         /// A record that was fetched before a rebalance is handed over before the news of it.
         RecordBeforeNews,
+        /// The reference table has not been heard of for too long.
+        TableStale,
+        /// The reference table does not catch up in time.
+        TableStuck,
     }
 }
 
@@ -95,6 +99,7 @@ counted! {
         GaveUp,
         CommitUnreported,
         OnlyPositionsCommitted,
+        TableLagged,
     }
 }
 

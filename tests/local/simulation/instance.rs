@@ -5,17 +5,16 @@ use std::cell::Cell;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use audit_relay::pipeline::fate::Fate;
 use audit_relay::stream::Broker;
 use audit_relay::stream::worker::{Notice, Observer, StopRequest, Worker};
 
 use super::broker::{Scheduler, SimulatedBroker, Stage};
 use super::client::ClientId;
 use super::faults::Sight;
-use super::oracle::judge;
+use super::tables::LaggingJudge;
 use super::world::World;
 
-pub(super) type RelayWorker<B> = Worker<B, fn(Option<&[u8]>) -> Fate, Recorder>;
+pub(super) type RelayWorker<B> = Worker<B, LaggingJudge, Recorder>;
 
 /// One process, or the place where one will be started.
 pub(super) struct Instance<B> {
@@ -104,7 +103,7 @@ impl<B: Broker + 'static> World<B> {
                 instance.stop = StopRequest::default();
                 instance.worker = Some(Worker::new(
                     (self.wrap)(broker),
-                    judge as fn(Option<&[u8]>) -> Fate,
+                    LaggingJudge::new(self.stage.clone(), self.deployment.holds),
                     Recorder(self.stage.clone()),
                     self.deployment.limits,
                     instance.stop.clone(),

@@ -15,6 +15,7 @@ mod oracle;
 mod producing;
 mod random;
 mod sabotage;
+mod tables;
 mod transactions;
 mod world;
 
@@ -113,6 +114,16 @@ fn shows<B: Broker + 'static>(
 #[track_caller]
 fn catches(sabotage: Sabotage, expected: fn(&Violation) -> bool) {
     shows(move |broker| Sabotaged::new(broker, sabotage), expected);
+}
+
+#[test]
+fn catches_a_missing_read_barrier() {
+    let is_lost = |violation: &Violation| matches!(violation, Violation::Lost(..));
+    let shows = |seed: &u64| {
+        let outcome = world::run_without_barrier(*seed);
+        outcome.violations.iter().any(is_lost)
+    };
+    assert!((0..SEEDS_TO_CATCH).any(|seed| shows(&seed)));
 }
 
 #[test]

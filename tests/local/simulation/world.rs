@@ -32,7 +32,15 @@ pub fn run<B: Broker + 'static>(
     logged: bool,
     wrap: impl Fn(SimulatedBroker) -> B + 'static,
 ) -> Outcome {
-    let world = World::new(seed, logged, Box::new(wrap));
+    finish(World::new(seed, logged, true, Box::new(wrap)))
+}
+
+/// Runs a seed with workers that believe a table that lags.
+pub fn run_without_barrier(seed: u64) -> Outcome {
+    finish(World::new(seed, false, false, Box::new(|broker| broker)))
+}
+
+fn finish<B: Broker + 'static>(world: Rc<World<B>>) -> Outcome {
     world.suffer();
     world.drain();
     let faults = &world.stage.faults;
@@ -57,6 +65,8 @@ pub(super) struct Deployment {
     pub(super) is_static: bool,
     /// Whether a restarted instance has a new name, as where host names are not stable.
     pub(super) renames: bool,
+    /// Whether fates that rest on absence are held until the tables have caught up.
+    pub(super) holds: bool,
 }
 
 pub(super) struct World<B: Broker> {
@@ -69,7 +79,12 @@ pub(super) struct World<B: Broker> {
 }
 
 impl<B: Broker + 'static> World<B> {
-    fn new(seed: u64, logged: bool, wrap: Box<dyn Fn(SimulatedBroker) -> B>) -> Rc<Self> {
+    fn new(
+        seed: u64,
+        logged: bool,
+        holds: bool,
+        wrap: Box<dyn Fn(SimulatedBroker) -> B>,
+    ) -> Rc<Self> {
         let random = Random::new(seed);
         let faults = Faults::draw(&random, logged);
         let limits = BatchLimits {
@@ -82,6 +97,7 @@ impl<B: Broker + 'static> World<B> {
             limits,
             is_static,
             renames: !is_static && random.happens(500),
+            holds,
         };
         let mut cluster = Cluster::default();
         for partition in 0..random.within(1, 4) {
