@@ -24,3 +24,4 @@ pub mod logging;
 pub mod metrics;
 pub mod pipeline;
 pub mod stream;
+pub mod tables;
