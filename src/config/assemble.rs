@@ -161,6 +161,7 @@ fn policy(reader: &mut Reader) -> Policy {
         system_on_behalf_of_user: reader.boolean("policy.system_on_behalf_of_user"),
         quarantine_no_infrastructure_access: quarantine(reader, "policy.no_infrastructure_access"),
         skip_unknown_principal: !quarantine(reader, "policy.unknown_principal"),
+        clock_skew_ms: Policy::CLOCK_SKEW_MS,
     }
 }
 

@@ -11,6 +11,14 @@ pub struct Policy {
     pub quarantine_no_infrastructure_access: bool,
     /// Skip unknown principals instead of quarantining them: for tables that list only those with access.
     pub skip_unknown_principal: bool,
+    /// How far the clock of the producer and the times in the tables may disagree, either way, in
+    /// milliseconds. A principal that had access at any time so near to the action had it.
+    pub clock_skew_ms: u32,
+}
+
+impl Policy {
+    /// The clock skew where nothing else is said.
+    pub const CLOCK_SKEW_MS: u32 = 5_000;
 }
 
 /// Demands on a principal beyond holding any infrastructure permission.

@@ -8,8 +8,25 @@ use jiff::Timestamp;
 pub struct Version<T> {
     /// First moment at which this version is valid.
     pub valid_from: Timestamp,
+    /// Whether the entry itself named that moment. Otherwise it is the time at which the entry was written, and
+    /// what it says may have been true before.
+    pub explicit: bool,
     /// The value; `None` where the key was removed.
     pub value: Option<T>,
+}
+
+/// A version that is to be added.
+pub type VersionChange<T> = Version<T>;
+
+impl<T> Version<T> {
+    /// The removal of a key.
+    pub const fn removed(valid_from: Timestamp) -> Self {
+        Version {
+            valid_from,
+            explicit: false,
+            value: None,
+        }
+    }
 }
 
 /// All known versions of one key, oldest first.
@@ -63,6 +80,7 @@ mod tests {
         for (from, value) in [(30, None), (10, Some("first")), (20, Some("second"))] {
             versions.insert(Version {
                 valid_from: second(from),
+                explicit: true,
                 value,
             });
         }
@@ -79,6 +97,7 @@ mod tests {
         }
         versions.insert(Version {
             valid_from: second(20),
+            explicit: true,
             value: Some("corrected"),
         });
         assert_eq!(versions.as_of(second(25)), Some(&"corrected"));

@@ -104,6 +104,7 @@ fn a_file_sets_every_section() {
         system_on_behalf_of_user: true,
         quarantine_no_infrastructure_access: true,
         skip_unknown_principal: true,
+        clock_skew_ms: Policy::CLOCK_SKEW_MS,
     };
     assert_eq!(config.policy, policy);
     assert_eq!(config.catalog.enable, ["audit-log.vsi.*"]);
