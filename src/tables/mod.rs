@@ -275,7 +275,9 @@ impl SharedTables {
 
     /// For the follower: everything before these offsets is in the published snapshot.
     pub fn reached(&self, table: TableName, positions: &Offsets) {
-        self.with(table, |standing| standing.reached(positions, Instant::now()));
+        self.with(table, |standing| {
+            standing.reached(positions, Instant::now())
+        });
     }
 
     /// For the follower: something is wrong that may pass; it shows where the table is waited for.

@@ -68,7 +68,11 @@ fn a_table_is_ready_when_it_has_reached_the_first_ends() {
     tables.reached(PRINCIPALS, &at(3));
     tables.answer(PRINCIPALS, first, Ok(at(10)));
     assert!(tables.ready().is_err() && tables.trusted().is_err());
-    assert!(tables.target(PRINCIPALS).is_some_and(|target| target.urgent));
+    assert!(
+        tables
+            .target(PRINCIPALS)
+            .is_some_and(|target| target.urgent)
+    );
     tables.reached(PRINCIPALS, &at(10));
     assert_eq!((tables.ready(), tables.trusted()), (Ok(()), Ok(())));
     assert!(tables.target(PRINCIPALS).is_none());
@@ -114,7 +118,11 @@ fn a_look_up_that_began_before_the_request_does_not_count() {
     tables.answer(PRINCIPALS, late, Ok(at(11)));
     thread::sleep(SHORT);
     assert!(!second.is_finished(), "the snapshot is behind the end");
-    assert!(tables.target(PRINCIPALS).is_some_and(|target| target.urgent));
+    assert!(
+        tables
+            .target(PRINCIPALS)
+            .is_some_and(|target| target.urgent)
+    );
     tables.reached(PRINCIPALS, &at(11));
     assert_eq!(second.join().expect("no panic"), Ok(()));
 }
@@ -151,7 +159,11 @@ fn a_time_out_says_what_is_waited_for() {
         why,
         "principals: partition 0 is read up to 10, its end was 12 after 50ms"
     );
-    assert!(tables.target(PRINCIPALS).is_some_and(|target| !target.urgent));
+    assert!(
+        tables
+            .target(PRINCIPALS)
+            .is_some_and(|target| !target.urgent)
+    );
 }
 
 #[test]
@@ -224,7 +236,11 @@ fn nobody_passes_before_what_was_written_before() {
     let end = Arc::new(AtomicUsize::new(10));
     let published = Arc::new(AtomicUsize::new(10));
     let follower = {
-        let (tables, end, published) = (Arc::clone(&tables), Arc::clone(&end), Arc::clone(&published));
+        let (tables, end, published) = (
+            Arc::clone(&tables),
+            Arc::clone(&end),
+            Arc::clone(&published),
+        );
         thread::spawn(move || {
             while let Some(look_up) = tables.await_request(PRINCIPALS, NEVER, LONG) {
                 let ends = end.load(Ordering::SeqCst);
@@ -236,8 +252,11 @@ fn nobody_passes_before_what_was_written_before() {
     };
     let workers: Vec<_> = (0..4)
         .map(|_| {
-            let (tables, end, published) =
-                (Arc::clone(&tables), Arc::clone(&end), Arc::clone(&published));
+            let (tables, end, published) = (
+                Arc::clone(&tables),
+                Arc::clone(&end),
+                Arc::clone(&published),
+            );
             thread::spawn(move || {
                 for _ in 0..500 {
                     let written = end.fetch_add(1, Ordering::SeqCst) + 1;
