@@ -9,7 +9,10 @@ use crate::kafka::topics::TopicNames;
 use crate::pipeline::Rules;
 use crate::pipeline::catalog::{Catalog, CatalogFile, Switches};
 use crate::pipeline::crn::{CrnTemplate, CrnTemplates};
-use crate::pipeline::directory::{Directory, LineProblem, Table, read_devices, read_principals};
+use crate::pipeline::directory::{
+    Device, Directory, LineProblem, Principal, PrincipalKey, Table, read_devices, read_principals,
+};
+use crate::pipeline::field::Id;
 use crate::pipeline::regions::Locations;
 use crate::pipeline::route::Routes;
 
@@ -169,13 +172,17 @@ fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<
     }
 }
 
+/// Tables from topics begin empty: their followers fill them.
 fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
-    let principals = load_table(&config.principals, "principals.file", read_principals);
-    let devices = config
-        .devices
-        .as_ref()
-        .map(|source| load_table(source, "devices.file", read_devices))
-        .transpose();
+    let principals = match &config.principals {
+        TableSource::File(path) => load_principals(path),
+        TableSource::Topic(_) => Ok(Table::default()),
+    };
+    let devices = match &config.devices {
+        Some(TableSource::File(path)) => load_devices(path).map(Some),
+        Some(TableSource::Topic(_)) => Ok(Some(Table::default())),
+        None => Ok(None),
+    };
     match (principals, devices) {
         (Ok(principals), Ok(devices)) => Ok(Directory {
             principals,
@@ -188,12 +195,27 @@ fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
     }
 }
 
+/// Reads the principals from a file.
+///
+/// # Errors
+/// That it cannot be read, or its bad lines, of which not all are listed.
+pub fn load_principals(path: &Path) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    load_table(path, "principals.file", read_principals)
+}
+
+/// Reads the devices from a file.
+///
+/// # Errors
+/// As [`load_principals`].
+pub fn load_devices(path: &Path) -> Result<Table<Id, Device>, Vec<String>> {
+    load_table(path, "devices.file", read_devices)
+}
+
 fn load_table<K, V>(
-    source: &TableSource,
+    path: &Path,
     key: &str,
     parse: impl Fn(&str, &str) -> Result<Table<K, V>, Vec<LineProblem>>,
 ) -> Result<Table<K, V>, Vec<String>> {
-    let TableSource::File(path) = source;
     let text = read(path, key)?;
     parse(&path.display().to_string(), &text).map_err(|problems| {
         let more = problems.len().saturating_sub(MOST_LISTED);
