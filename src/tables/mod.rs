@@ -237,6 +237,16 @@ impl SharedTables {
         counted(self.lock().counts.entry(table).or_default());
     }
 
+    /// What was counted of a table.
+    pub fn counts(&self, table: TableName) -> TableCounts {
+        self.lock().counts.get(&table).cloned().unwrap_or_default()
+    }
+
+    /// Whether the process ends.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Ends all waiting, now and in future.
     pub fn close(&self) {
         self.lock().closed = true;

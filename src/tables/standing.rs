@@ -124,7 +124,9 @@ impl Standing {
                 let ends = Arc::new(ends);
                 self.answer = Some(Answer { look_up, ends });
                 self.trouble = None;
-                self.check_completeness(Instant::now());
+                if self.is_ready() {
+                    self.check_completeness(Instant::now());
+                }
             }
             Err(cause) => {
                 self.trouble = Some(cause);
@@ -133,6 +135,7 @@ impl Standing {
         }
     }
 
+    /// The follower has published all that is before these offsets; only so does a table become ready.
     pub(super) fn reached(&mut self, positions: &Offsets, now: Instant) {
         self.positions.clone_from(positions);
         self.check_completeness(now);
@@ -157,7 +160,8 @@ impl Standing {
             ends: Arc::clone(&answer.ends),
             urgent: self.waiting > 0 || !self.is_ready(),
         };
-        (!covers(&self.positions, &answer.ends)).then_some(target)
+        let is_reached = self.is_ready() && covers(&self.positions, &answer.ends);
+        (!is_reached).then_some(target)
     }
 
     #[cfg(test)]

@@ -80,10 +80,12 @@ fn a_table_is_ready_when_it_has_reached_the_first_ends() {
 }
 
 #[test]
-fn an_empty_topic_is_read_at_once() {
+fn an_empty_topic_is_ready_once_its_follower_says_so() {
     let tables = tables(&[PRINCIPALS]);
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(0)));
+    assert!(tables.ready().is_err() && tables.target(PRINCIPALS).is_some());
+    tables.reached(PRINCIPALS, &Offsets::new());
     assert_eq!(tables.ready(), Ok(()));
 }
 
@@ -173,6 +175,7 @@ fn every_table_is_waited_for() {
     let answer = |table, end| {
         let look_up = tables.await_request(table, NEVER, LONG).expect("a request");
         tables.answer(table, look_up, Ok(at(end)));
+        tables.reached(table, &at(end));
     };
     for table in both {
         answer(table, 0);
@@ -190,6 +193,7 @@ fn a_table_is_not_trusted_for_ever() {
     let tables = SharedTables::new(Directory::default(), &[PRINCIPALS], SHORT);
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(0)));
+    tables.reached(PRINCIPALS, &at(0));
     assert_eq!(tables.trusted(), Ok(()));
     thread::sleep(SHORT * 2);
     tables.trouble(PRINCIPALS, "no broker".to_string());
