@@ -15,6 +15,7 @@ use crate::pipeline::directory::{
 use crate::pipeline::field::Id;
 use crate::pipeline::regions::Locations;
 use crate::pipeline::route::Routes;
+use crate::table_files::TableFile;
 
 /// Most problems of one table file that are listed; a file in the wrong format has one a line.
 const MOST_LISTED: usize = 20;
@@ -36,8 +37,10 @@ impl std::error::Error for FileProblems {}
 pub struct Assembly {
     /// The rules of this deployment.
     pub rules: Rules,
-    /// The reference tables.
+    /// The reference tables; those from topics are empty.
     pub directory: Directory,
+    /// The files that they were read from.
+    pub table_files: Vec<TableFile>,
     /// The topics.
     pub topics: TopicNames,
 }
@@ -51,6 +54,8 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     let catalog = problems.keep(load_catalog(config));
     let locations = problems.keep(load_locations(config));
     let crns = problems.keep(parse_crns(config));
+    // Before they are read: a change that comes in between is then seen as one.
+    let table_files = TableFile::all(config);
     let directory = problems.keep(load_directory(config));
     let routes = locations
         .as_ref()
@@ -81,6 +86,7 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     Ok(Assembly {
         rules,
         directory,
+        table_files,
         topics,
     })
 }

@@ -90,19 +90,29 @@ impl TablesCollector {
             }
         } else {
             add(&self.reloads, &[view.table.name(), "ok"], counts.reloads);
-            add(&self.reloads, &[view.table.name(), "failed"], counts.failed_reloads);
+            add(
+                &self.reloads,
+                &[view.table.name(), "failed"],
+                counts.failed_reloads,
+            );
         }
     }
 }
 
 impl Collector for TablesCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.collectors().into_iter().flat_map(|c| c.desc()).collect()
+        self.collectors()
+            .into_iter()
+            .flat_map(|c| c.desc())
+            .collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.fill();
-        self.collectors().into_iter().flat_map(|c| c.collect()).collect()
+        self.collectors()
+            .into_iter()
+            .flat_map(|c| c.collect())
+            .collect()
     }
 }
