@@ -9,7 +9,10 @@ use crate::kafka::topics::TopicNames;
 use crate::pipeline::Rules;
 use crate::pipeline::catalog::{Catalog, CatalogFile, Switches};
 use crate::pipeline::crn::{CrnTemplate, CrnTemplates};
-use crate::pipeline::directory::{Directory, LineProblem, Table, read_devices, read_principals};
+use crate::pipeline::directory::{
+    Device, Directory, LineProblem, Principal, PrincipalKey, Table, read_devices, read_principals,
+};
+use crate::pipeline::field::Id;
 use crate::pipeline::regions::Locations;
 use crate::pipeline::route::Routes;
 
@@ -170,12 +173,8 @@ fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<
 }
 
 fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
-    let principals = load_table(&config.principals, "principals.file", read_principals);
-    let devices = config
-        .devices
-        .as_ref()
-        .map(|source| load_table(source, "devices.file", read_devices))
-        .transpose();
+    let principals = load_principals(config);
+    let devices = load_devices(config).transpose();
     match (principals, devices) {
         (Ok(principals), Ok(devices)) => Ok(Directory {
             principals,
@@ -186,6 +185,23 @@ fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
             Err(problems.into_iter().flatten().flatten().collect())
         }
     }
+}
+
+/// Reads the principals from where the configuration says.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn load_principals(config: &Config) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    load_table(&config.principals, "principals.file", read_principals)
+}
+
+/// Reads the devices, if the configuration names a table of them.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn load_devices(config: &Config) -> Option<Result<Table<Id, Device>, Vec<String>>> {
+    let source = config.devices.as_ref()?;
+    Some(load_table(source, "devices.file", read_devices))
 }
 
 fn load_table<K, V>(
