@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::config::{Config, TableSource};
+use crate::kafka::table::read_topics;
 use crate::kafka::topics::TopicNames;
 use crate::pipeline::Rules;
 use crate::pipeline::catalog::{Catalog, CatalogFile, Switches};
@@ -16,6 +17,7 @@ use crate::pipeline::field::Id;
 use crate::pipeline::regions::Locations;
 use crate::pipeline::route::Routes;
 use crate::table_files::TableFile;
+use crate::tables::TableName;
 
 /// Most problems of one table file that are listed; a file in the wrong format has one a line.
 const MOST_LISTED: usize = 20;
@@ -181,11 +183,11 @@ fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<
 /// Tables from topics begin empty: their followers fill them.
 fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
     let principals = match &config.principals {
-        TableSource::File(path) => load_principals(path),
+        TableSource::File(path) => read_principals_file(path),
         TableSource::Topic(_) => Ok(Table::default()),
     };
     let devices = match &config.devices {
-        Some(TableSource::File(path)) => load_devices(path).map(Some),
+        Some(TableSource::File(path)) => read_devices_file(path).map(Some),
         Some(TableSource::Topic(_)) => Ok(Some(Table::default())),
         None => Ok(None),
     };
@@ -201,23 +203,52 @@ fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
     }
 }
 
+/// Reads the principals, whole, from where the configuration says.
+///
+/// # Errors
+/// What is wrong with the file, or why the topic cannot be read.
+pub fn load_principals(config: &Config) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    match &config.principals {
+        TableSource::File(path) => read_principals_file(path),
+        TableSource::Topic(_) => {
+            let read = read_topics(config, &[TableName::Principals]);
+            let read = read.map_err(|problem| vec![problem])?;
+            Ok(read.principals.clone())
+        }
+    }
+}
+
+/// Reads the devices, whole, if the configuration names a table of them.
+///
+/// # Errors
+/// As [`load_principals`].
+pub fn load_devices(config: &Config) -> Option<Result<Table<Id, Device>, Vec<String>>> {
+    match config.devices.as_ref()? {
+        TableSource::File(path) => Some(read_devices_file(path)),
+        TableSource::Topic(_) => match read_topics(config, &[TableName::Devices]) {
+            Ok(read) => read.devices.clone().map(Ok),
+            Err(problem) => Some(Err(vec![problem])),
+        },
+    }
+}
+
 /// Reads the principals from a file.
 ///
 /// # Errors
 /// That it cannot be read, or its bad lines, of which not all are listed.
-pub fn load_principals(path: &Path) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
-    load_table(path, "principals.file", read_principals)
+pub fn read_principals_file(path: &Path) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    read_file(path, "principals.file", read_principals)
 }
 
 /// Reads the devices from a file.
 ///
 /// # Errors
-/// As [`load_principals`].
-pub fn load_devices(path: &Path) -> Result<Table<Id, Device>, Vec<String>> {
-    load_table(path, "devices.file", read_devices)
+/// As [`read_principals_file`].
+pub fn read_devices_file(path: &Path) -> Result<Table<Id, Device>, Vec<String>> {
+    read_file(path, "devices.file", read_devices)
 }
 
-fn load_table<K, V>(
+fn read_file<K, V>(
     path: &Path,
     key: &str,
     parse: impl Fn(&str, &str) -> Result<Table<K, V>, Vec<LineProblem>>,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
-use crate::assemble::{load_devices, load_principals};
+use crate::assemble::{read_devices_file, read_principals_file};
 use crate::config::{Config, TableSource};
 use crate::pipeline::directory::Directory;
 use crate::tables::{SharedTables, TableName};
@@ -150,13 +150,13 @@ impl TableFile {
     fn publish(&self, tables: &SharedTables) -> Result<usize, Vec<String>> {
         match self.table {
             TableName::Principals => {
-                let loaded = load_principals(&self.path)?;
+                let loaded = read_principals_file(&self.path)?;
                 let entries = loaded.len();
                 tables.publish(|directory: &mut Directory| directory.principals = loaded);
                 Ok(entries)
             }
             TableName::Devices => {
-                let loaded = load_devices(&self.path)?;
+                let loaded = read_devices_file(&self.path)?;
                 let entries = loaded.len();
                 tables.publish(|directory: &mut Directory| directory.devices = Some(loaded));
                 Ok(entries)

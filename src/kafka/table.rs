@@ -20,8 +20,9 @@ use super::ends::EndsFinder;
 use super::positions::Positions;
 use super::settings;
 use crate::config::{Config, TableSource};
+use crate::pipeline::directory::packing::Packed;
 use crate::pipeline::directory::{
-    Device, Directory, Principal, PrincipalKey, RecordProblem, Table, TableChange,
+    Device, Directory, Principal, PrincipalKey, RecordProblem, Table, TableChange, TableKey,
     parse_device_record, parse_principal_record,
 };
 use crate::pipeline::field::Id;
@@ -37,6 +38,8 @@ const URGENT_WAIT: Duration = Duration::from_millis(1);
 const SEEK_LIMIT: Duration = Duration::from_secs(2);
 /// Look-ups are made at least so often, so that partitions that are added are found.
 const LONGEST_HEARTBEAT: Duration = Duration::from_secs(5);
+/// Longest time for reading topics once.
+const READ_LIMIT: Duration = Duration::from_secs(120);
 /// How often progress is logged while a topic is read for the first time.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 /// So many bad records are logged at most in [`COMPLAINT_INTERVAL`]; all are counted.
@@ -45,8 +48,8 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the follower of a table must know of it.
 trait Kind: 'static {
-    type Key: Eq + std::hash::Hash + Clone + Send + Sync;
-    type Value: Clone + Send + Sync;
+    type Key: TableKey;
+    type Value: Packed;
     const NAME: TableName;
 
     fn parse(
@@ -107,16 +110,36 @@ pub fn followed(config: &Config) -> Vec<TableName> {
     principals.into_iter().chain(devices).collect()
 }
 
-/// Starts to follow every table that has a topic; ends when the tables are closed.
+/// Reads the topics of these tables once, to their ends; the other tables are empty.
+///
+/// # Errors
+/// What they wait for when they are not read in time.
+pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory>, String> {
+    let tables = Arc::new(SharedTables::new(
+        Directory::default(),
+        names,
+        config.tables.staleness_limit,
+    ));
+    follow(config, &tables).map_err(|error| format!("{error:#}"))?;
+    let read = tables.await_ready(READ_LIMIT);
+    tables.close();
+    read.map(|()| tables.load())
+}
+
+/// Starts to follow those of the tables that topics feed; ends when the tables are closed.
 ///
 /// # Errors
 /// If a client or a thread cannot be made. A broker that does not answer is waited for.
 pub fn follow(config: &Config, tables: &Arc<SharedTables>) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::new();
-    if let TableSource::Topic(topic) = &config.principals {
+    if let TableSource::Topic(topic) = &config.principals
+        && tables.is_followed(TableName::Principals)
+    {
         threads.extend(start::<Principals>(config, topic, tables)?);
     }
-    if let Some(TableSource::Topic(topic)) = &config.devices {
+    if let Some(TableSource::Topic(topic)) = &config.devices
+        && tables.is_followed(TableName::Devices)
+    {
         threads.extend(start::<Devices>(config, topic, tables)?);
     }
     Ok(threads)

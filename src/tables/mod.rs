@@ -205,6 +205,29 @@ impl SharedTables {
         none_of(unready.collect())
     }
 
+    /// Waits until all tables were read completely.
+    ///
+    /// # Errors
+    /// As [`SharedTables::ready`], after `limit`.
+    pub fn await_ready(&self, limit: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let ready = self.ready();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if ready.is_ok() || left.is_zero() {
+                return ready;
+            }
+            // Whatever came between the two looks is seen at the next.
+            let wait = left.min(Duration::from_millis(10));
+            drop(self.changed.wait_timeout(self.lock(), wait));
+        }
+    }
+
+    /// Whether a topic feeds this table.
+    pub fn is_followed(&self, table: TableName) -> bool {
+        self.lock().followed.contains_key(&table)
+    }
+
     /// Whether the snapshot may be relied upon: all tables are ready, and were complete no longer ago than
     /// the staleness limit.
     ///

@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 use super::super::field::Id;
 use super::super::versions::VersionChange;
 use super::entry::{DeviceEntry, PrincipalEntry, Stated};
-use super::{Device, Principal, PrincipalKey, Table, TableChange};
+use super::packing::Packed;
+use super::{Device, Principal, PrincipalKey, Table, TableChange, TableKey};
 
 /// A line of a reference file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +39,7 @@ pub fn read_devices(file: &str, text: &str) -> Result<Table<Id, Device>, Vec<Lin
     read_lines(file, text, DeviceEntry::finish)
 }
 
-fn read_lines<E: DeserializeOwned, K: Eq + std::hash::Hash, V>(
+fn read_lines<E: DeserializeOwned, K: TableKey, V: Packed>(
     file: &str,
     text: &str,
     finish: impl Fn(E) -> Result<Stated<K, V>, String>,
@@ -103,9 +104,9 @@ mod tests {
         let at = |time: &str| time.parse::<Timestamp>().expect("time");
         let user = table.as_of(&key("2"), at("2018-06-01T00:00:00Z"));
         assert!(user.is_some_and(|user| user.linked && user.devices.is_none()));
-        assert_eq!(table.as_of(&key("2"), at("2019-06-01T00:00:00Z")), None);
+        assert!(table.as_of(&key("2"), at("2019-06-01T00:00:00Z")).is_none());
         let service = table.as_of(&key("iam-ServiceId-7"), at("2018-06-01T00:00:00Z"));
-        let devices = service.and_then(|service| service.devices.clone());
+        let devices = service.and_then(|service| service.to_owned().devices);
         assert_eq!(devices, Some(vec![Id::from("5"), Id::from("6")]));
     }
 

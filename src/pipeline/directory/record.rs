@@ -6,10 +6,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::super::field::{Id, is_iam_id, is_id};
+use super::super::field::Id;
 use super::super::versions::VersionChange;
 use super::entry::{DeviceEntry, PrincipalEntry, Stated};
-use super::{Device, Principal, PrincipalKey, TableChange};
+use super::{Device, Principal, PrincipalKey, TableChange, TableKey};
 
 /// Longest value of a table record, in bytes.
 pub const MOST_VALUE_BYTES: usize = 64 * 1024;
@@ -86,13 +86,7 @@ pub fn parse_principal_record(
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
 ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
-    parse_record(
-        key,
-        value,
-        timestamp_ms,
-        principal_key,
-        PrincipalEntry::finish,
-    )
+    parse_record(key, value, timestamp_ms, PrincipalEntry::finish)
 }
 
 /// Reads a record of the devices topic: key device id. Without a value (a tombstone) the device is removed
@@ -105,19 +99,17 @@ pub fn parse_device_record(
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
 ) -> Result<TableChange<Id, Device>, RecordProblem> {
-    parse_record(key, value, timestamp_ms, device_key, DeviceEntry::finish)
+    parse_record(key, value, timestamp_ms, DeviceEntry::finish)
 }
 
-fn parse_record<E: DeserializeOwned, K: PartialEq + fmt::Display, V>(
+fn parse_record<E: DeserializeOwned, K: TableKey, V>(
     key: &[u8],
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
-    read_key: impl Fn(&str) -> Option<K>,
     finish: impl Fn(E) -> Result<Stated<K, V>, String>,
 ) -> Result<TableChange<K, V>, RecordProblem> {
     let text = std::str::from_utf8(key).map_err(|_| "the key is not UTF-8".to_string())?;
-    let key =
-        read_key(text).ok_or_else(|| format!("the key is not of this table: {text:.200?}"))?;
+    let key = K::of(text).ok_or_else(|| format!("the key is not of this table: {text:.200?}"))?;
     let timestamp = timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let Some(value) = value else {
         let valid_from = timestamp.ok_or_else(|| "a tombstone without a timestamp".to_string())?;
@@ -169,14 +161,73 @@ fn read_value<E: DeserializeOwned, K, V>(
     Ok(stated)
 }
 
-pub(super) fn principal_key(text: &str) -> Option<PrincipalKey> {
-    let (account, id) = text.split_once('/')?;
-    (is_id(account) && (is_id(id) || is_iam_id(id))).then(|| PrincipalKey {
-        account: Id::from(account),
-        id: Id::from(id),
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-pub(super) fn device_key(text: &str) -> Option<Id> {
-    is_id(text).then(|| Id::from(text))
+    const VALUE: &str = r#"{"accountId":1,"userId":2,"iamId":"IBMid-X","permissions":["A"]"#;
+
+    fn principal(
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
+        parse_principal_record(key.as_bytes(), value.map(str::as_bytes), Some(1_500))
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_value_else_of_the_record() {
+        let with = format!(r#"{VALUE},"validFrom":"2018-01-01T00:00:00Z"}}"#);
+        let change = principal("1/2", Some(&with)).expect("reads").change;
+        assert!(change.explicit && change.value.is_some());
+        assert_eq!(change.valid_from.to_string(), "2018-01-01T00:00:00Z");
+        let change = principal("1/2", Some(&format!("{VALUE}}}"))).expect("reads");
+        assert!(!change.change.explicit);
+        assert_eq!(change.change.valid_from.as_millisecond(), 1_500);
+        assert_eq!(change.key.to_string(), "1/2");
+        let removed = principal("1/iam-X@y:z", None).expect("reads");
+        assert_eq!(removed.key.id, "iam-X@y:z");
+        assert_eq!(removed.change.value, None);
+        assert_eq!(removed.change.valid_from.as_millisecond(), 1_500);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_its_reason() {
+        use RecordReason::{KeyMismatch, Malformed, TooLarge};
+        let good = format!("{VALUE}}}");
+        let deleted = format!(r#"{VALUE},"deleted":true}}"#);
+        let large = format!("{good}{}", " ".repeat(MOST_VALUE_BYTES));
+        let cases = [
+            ("1/2", "nonsense", Malformed, "expected"),
+            ("1/2", r#"{"userId":2}"#, Malformed, "accountId"),
+            ("1/2", r#"{"accountId":1}"#, Malformed, "userId and iamId"),
+            ("1/2", "", Malformed, "EOF"),
+            ("1/2", &deleted, Malformed, "deleted"),
+            ("1/2", &large, TooLarge, "too large"),
+            ("1/3", &good, KeyMismatch, "the key is 1/3"),
+            ("1/IBMid-X", &good, KeyMismatch, "that of 1/2"),
+            ("", &good, Malformed, "key"),
+            ("1", &good, Malformed, "key"),
+            ("1/2/3", &good, Malformed, "key"),
+            ("1/a b", &good, Malformed, "key"),
+        ];
+        for (key, value, reason, word) in cases {
+            let problem = principal(key, Some(value)).expect_err("refused");
+            assert_eq!(problem.reason, reason, "{key} {value:.80}");
+            assert!(problem.text.contains(word), "{problem}");
+        }
+        assert!(parse_principal_record(b"1/2", Some(good.as_bytes()), None).is_err());
+        assert!(parse_principal_record(b"1/2", None, None).is_err());
+        assert!(parse_principal_record(b"\xff/2", None, Some(1)).is_err());
+    }
+
+    #[test]
+    fn devices_are_keyed_by_their_id() {
+        let value = br#"{"deviceId":7,"datacenter":"dal10"}"#;
+        let change = parse_device_record(b"7", Some(value), Some(1)).expect("reads");
+        assert_eq!(change.key, "7");
+        let problem = parse_device_record(b"8", Some(value), Some(1)).expect_err("refused");
+        assert_eq!(problem.reason, RecordReason::KeyMismatch);
+        let removed = parse_device_record(b"7", None, Some(1)).expect("reads");
+        assert_eq!(removed.change.value, None);
+    }
 }
