@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
@@ -22,6 +22,8 @@ use crate::metrics::{Metrics, WorkerObserver};
 use crate::pipeline::{Reference, judge};
 use crate::stream::Failure;
 use crate::stream::worker::{StopRequest, Worker};
+use crate::table_files::{ReloadRequest, TableFiles};
+use crate::tables::SharedTables;
 
 /// How often a stop that was requested inside the process is looked for.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
@@ -30,10 +32,16 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between attempts to open a session.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether the tables can be trusted.
+const TRUST_INTERVAL: Duration = Duration::from_millis(250);
+/// What the process holds for when it waits for its tables.
+const TABLES: &str = "tables";
+
 /// A relay, ready to run.
 pub struct Relay {
     config: Config,
     assembly: Arc<Assembly>,
+    tables: Arc<SharedTables>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 }
@@ -43,18 +51,21 @@ impl Relay {
     ///
     /// # Errors
     /// If the metrics cannot be registered.
-    pub fn new(config: Config, assembly: Assembly) -> anyhow::Result<Self> {
+    pub fn new(config: Config, mut assembly: Assembly) -> anyhow::Result<Self> {
         let version = kafka::librdkafka_version();
         let metrics = Metrics::new(assembly.rules.routes.regions(), &version)?;
-        let directory = &assembly.directory;
-        metrics.set_table_entries("principals", directory.principals.len());
-        if let Some(devices) = &directory.devices {
-            metrics.set_table_entries("devices", devices.len());
-        }
+        // The tables change from now on; what was loaded must not be kept beside them.
+        let tables = Arc::new(SharedTables::new(
+            std::mem::take(&mut assembly.directory),
+            &kafka::table::followed(&config),
+            config.tables.staleness_limit,
+        ));
+        metrics.show_tables(Arc::clone(&tables))?;
         let health = Arc::new(Health::new(config.workers.get()));
         Ok(Relay {
             config,
             assembly: Arc::new(assembly),
+            tables,
             metrics,
             health,
         })
@@ -102,8 +113,9 @@ impl Relay {
         ));
         self.log_start(address);
         announce(address);
-        let workers = self.spawn_workers(&stop)?;
-        let result = supervise(workers, &stop, self.config.shutdown.deadline).await;
+        let result = self.work(&stop).await;
+        // Followers, and whoever waits for them, end by themselves.
+        self.tables.close();
         closing.notify_one();
         serving.abort();
         match &result {
@@ -111,6 +123,60 @@ impl Relay {
             Err(error) => error!("stopped: {error:#}"),
         }
         result
+    }
+
+    /// Feeds the tables, and lets the workers begin when they are complete: no record is judged before.
+    async fn work(&self, stop: &StopRequest) -> anyhow::Result<()> {
+        let mut signals = Signals::new()?;
+        self.feed_tables()?;
+        if !self.await_tables(stop, &mut signals).await {
+            return Ok(());
+        }
+        let workers = self.spawn_workers(stop)?;
+        supervise(workers, stop, &mut signals, self.config.shutdown.deadline).await
+    }
+
+    fn feed_tables(&self) -> anyhow::Result<()> {
+        kafka::table::follow(&self.config, &self.tables)?;
+        let reload = ReloadRequest::default();
+        let files = self.assembly.table_files.clone();
+        let files = TableFiles::new(files, Arc::clone(&self.tables), reload.clone());
+        std::thread::Builder::new()
+            .name("table-files".to_string())
+            .spawn(move || files.run())
+            .context("start a thread")?;
+        let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                info!("SIGHUP: reading the files of the tables again");
+                reload.request();
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits until all tables were read to their ends, for as long as that takes; then watches in the
+    /// background whether they can be trusted. Not so if asked to stop.
+    async fn await_tables(&self, stop: &StopRequest, signals: &mut Signals) -> bool {
+        while let Err(why) = self.tables.ready() {
+            self.health.hold(TABLES, &why);
+            signals.wait(stop).await;
+            if stop.is_requested() {
+                return false;
+            }
+        }
+        self.health.release(TABLES);
+        let (tables, health) = (Arc::clone(&self.tables), Arc::clone(&self.health));
+        tokio::spawn(async move {
+            while !tables.is_closed() {
+                match tables.trusted() {
+                    Ok(()) => health.release(TABLES),
+                    Err(why) => health.hold(TABLES, &why),
+                }
+                tokio::time::sleep(TRUST_INTERVAL).await;
+            }
+        });
+        true
     }
 
     fn log_start(&self, address: SocketAddr) {
@@ -122,7 +188,6 @@ impl Relay {
             workers = config.workers.get(),
             input = config.input.topic,
             group = config.input.group,
-            principals = self.assembly.directory.principals.len(),
             admin = %address,
             "starting"
         );
@@ -147,6 +212,7 @@ impl Relay {
                     ),
                     limits: self.config.batch,
                     assembly: Arc::clone(&self.assembly),
+                    tables: Arc::clone(&self.tables),
                     metrics: Arc::clone(&self.metrics),
                     health: Arc::clone(&self.health),
                     stop: stop.clone(),
@@ -172,6 +238,7 @@ struct WorkerTask {
     settings: SessionSettings,
     limits: crate::stream::batch::BatchLimits,
     assembly: Arc<Assembly>,
+    tables: Arc<SharedTables>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     stop: StopRequest,
@@ -194,11 +261,12 @@ impl WorkerTask {
             return Ok(());
         };
         self.health.joining(self.number);
-        let assembly = Arc::clone(&self.assembly);
+        let (assembly, tables) = (Arc::clone(&self.assembly), Arc::clone(&self.tables));
         let judge = move |payload: Option<&[u8]>| {
+            let directory = tables.borrow();
             let reference = Reference {
                 rules: &assembly.rules,
-                directory: &assembly.directory,
+                directory: &directory,
             };
             judge(payload, reference)
         };
@@ -232,24 +300,43 @@ impl WorkerTask {
     }
 }
 
+/// The signals that ask to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
+        })
+    }
+
+    /// Waits a moment, and passes a signal on as a request to stop.
+    async fn wait(&mut self, stop: &StopRequest) {
+        tokio::select! {
+            _ = self.terminate.recv() => { info!("SIGTERM: finishing the batch"); stop.request(); }
+            _ = self.interrupt.recv() => { info!("SIGINT: finishing the batch"); stop.request(); }
+            () = tokio::time::sleep(STOP_INTERVAL) => {}
+        }
+    }
+}
+
 /// Waits for the end: of all workers after a stop, or of one that failed, which stops the others.
 async fn supervise(
     workers: Vec<WorkerThread>,
     stop: &StopRequest,
+    signals: &mut Signals,
     deadline: Duration,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     loop {
         let finished = workers.iter().any(|worker| worker.thread.is_finished());
         if stop.is_requested() || finished {
             break;
         }
-        tokio::select! {
-            _ = terminate.recv() => { info!("SIGTERM: finishing the batch"); stop.request(); }
-            _ = interrupt.recv() => { info!("SIGINT: finishing the batch"); stop.request(); }
-            () = tokio::time::sleep(STOP_INTERVAL) => {}
-        }
+        signals.wait(stop).await;
     }
     stop.request();
     tokio::select! {
@@ -257,8 +344,8 @@ async fn supervise(
         () = tokio::time::sleep(deadline) => Err(anyhow!(
             "a worker did not finish within {deadline:?} (shutdown.deadline_ms); what it had not committed will be read again"
         )),
-        _ = terminate.recv() => bail!("a second SIGTERM: stopped without waiting"),
-        _ = interrupt.recv() => bail!("a second SIGINT: stopped without waiting"),
+        _ = signals.terminate.recv() => bail!("a second SIGTERM: stopped without waiting"),
+        _ = signals.interrupt.recv() => bail!("a second SIGINT: stopped without waiting"),
     }
 }
 

@@ -5,13 +5,19 @@ use std::fmt;
 use std::path::Path;
 
 use crate::config::{Config, TableSource};
+use crate::kafka::table::read_topics;
 use crate::kafka::topics::TopicNames;
 use crate::pipeline::Rules;
 use crate::pipeline::catalog::{Catalog, CatalogFile, Switches};
 use crate::pipeline::crn::{CrnTemplate, CrnTemplates};
-use crate::pipeline::directory::{Directory, LineProblem, Table, read_devices, read_principals};
+use crate::pipeline::directory::{
+    Device, Directory, LineProblem, Principal, PrincipalKey, Table, read_devices, read_principals,
+};
+use crate::pipeline::field::Id;
 use crate::pipeline::regions::Locations;
 use crate::pipeline::route::Routes;
+use crate::table_files::TableFile;
+use crate::tables::TableName;
 
 /// Most problems of one table file that are listed; a file in the wrong format has one a line.
 const MOST_LISTED: usize = 20;
@@ -33,8 +39,10 @@ impl std::error::Error for FileProblems {}
 pub struct Assembly {
     /// The rules of this deployment.
     pub rules: Rules,
-    /// The reference tables.
+    /// The reference tables; those from topics are empty.
     pub directory: Directory,
+    /// The files that they were read from.
+    pub table_files: Vec<TableFile>,
     /// The topics.
     pub topics: TopicNames,
 }
@@ -48,6 +56,8 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     let catalog = problems.keep(load_catalog(config));
     let locations = problems.keep(load_locations(config));
     let crns = problems.keep(parse_crns(config));
+    // Before they are read: a change that comes in between is then seen as one.
+    let table_files = TableFile::all(config);
     let directory = problems.keep(load_directory(config));
     let routes = locations
         .as_ref()
@@ -78,6 +88,7 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     Ok(Assembly {
         rules,
         directory,
+        table_files,
         topics,
     })
 }
@@ -169,13 +180,17 @@ fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<
     }
 }
 
+/// Tables from topics begin empty: their followers fill them.
 fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
-    let principals = load_table(&config.principals, "principals.file", read_principals);
-    let devices = config
-        .devices
-        .as_ref()
-        .map(|source| load_table(source, "devices.file", read_devices))
-        .transpose();
+    let principals = match &config.principals {
+        TableSource::File(path) => read_principals_file(path),
+        TableSource::Topic(_) => Ok(Table::default()),
+    };
+    let devices = match &config.devices {
+        Some(TableSource::File(path)) => read_devices_file(path).map(Some),
+        Some(TableSource::Topic(_)) => Ok(Some(Table::default())),
+        None => Ok(None),
+    };
     match (principals, devices) {
         (Ok(principals), Ok(devices)) => Ok(Directory {
             principals,
@@ -188,12 +203,56 @@ fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
     }
 }
 
-fn load_table<K, V>(
-    source: &TableSource,
+/// Reads the principals, whole, from where the configuration says.
+///
+/// # Errors
+/// What is wrong with the file, or why the topic cannot be read.
+pub fn load_principals(config: &Config) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    match &config.principals {
+        TableSource::File(path) => read_principals_file(path),
+        TableSource::Topic(_) => {
+            let read = read_topics(config, &[TableName::Principals]);
+            let read = read.map_err(|problem| vec![problem])?;
+            Ok(read.principals.clone())
+        }
+    }
+}
+
+/// Reads the devices, whole, if the configuration names a table of them.
+///
+/// # Errors
+/// As [`load_principals`].
+pub fn load_devices(config: &Config) -> Option<Result<Table<Id, Device>, Vec<String>>> {
+    match config.devices.as_ref()? {
+        TableSource::File(path) => Some(read_devices_file(path)),
+        TableSource::Topic(_) => match read_topics(config, &[TableName::Devices]) {
+            Ok(read) => read.devices.clone().map(Ok),
+            Err(problem) => Some(Err(vec![problem])),
+        },
+    }
+}
+
+/// Reads the principals from a file.
+///
+/// # Errors
+/// That it cannot be read, or its bad lines, of which not all are listed.
+pub fn read_principals_file(path: &Path) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    read_file(path, "principals.file", read_principals)
+}
+
+/// Reads the devices from a file.
+///
+/// # Errors
+/// As [`read_principals_file`].
+pub fn read_devices_file(path: &Path) -> Result<Table<Id, Device>, Vec<String>> {
+    read_file(path, "devices.file", read_devices)
+}
+
+fn read_file<K, V>(
+    path: &Path,
     key: &str,
     parse: impl Fn(&str, &str) -> Result<Table<K, V>, Vec<LineProblem>>,
 ) -> Result<Table<K, V>, Vec<String>> {
-    let TableSource::File(path) = source;
     let text = read(path, key)?;
     parse(&path.display().to_string(), &text).map_err(|problems| {
         let more = problems.len().saturating_sub(MOST_LISTED);

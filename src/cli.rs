@@ -37,13 +37,21 @@ pub enum Command {
     Check(CheckArgs),
     /// Say why a message was audited, skipped or quarantined.
     Explain(ExplainArgs),
+    /// Look into a reference table; a running relay is not needed.
+    Table(TableArgs),
 }
 
 /// Where the configuration is.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
     /// Configuration file (TOML). Without it, everything comes from AUDIT_RELAY_… variables.
-    #[arg(short, long, value_name = "FILE", env = "AUDIT_RELAY_CONFIG")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "AUDIT_RELAY_CONFIG",
+        global = true
+    )]
     pub config: Option<PathBuf>,
 }
 
@@ -89,9 +97,52 @@ pub struct ExplainArgs {
     /// A record on the cluster instead, e.g. `infrastructure.state-changes/3/1200`.
     #[arg(long, value_name = "TOPIC/PARTITION/OFFSET")]
     pub from: Option<RecordAddress>,
+    /// As if the action had happened at this time, e.g. `2024-05-01T12:00:00Z`.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
     /// One JSON object for each record instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `table`.
+#[derive(Debug, Clone, Args)]
+pub struct TableArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub show: TableShow,
+    /// Where the configuration is: it names the tables.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Which table.
+    #[arg(long, value_enum, default_value_t = TableName::Principals, global = true)]
+    pub table: TableName,
+    /// JSON, one object a line, instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What `table` shows.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TableShow {
+    /// All keys, in order, with the newest version of each.
+    List,
+    /// All versions of one key, newest first.
+    Get {
+        /// `accountId/userId`, `accountId/iamId`, or the id of a device.
+        key: String,
+    },
+    /// How many keys and versions there are, of which times, and what they take.
+    Stats,
+}
+
+/// The reference tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TableName {
+    /// Who may act.
+    Principals,
+    /// What is acted upon.
+    Devices,
 }
 
 /// One record on the cluster.

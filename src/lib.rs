@@ -24,3 +24,5 @@ pub mod logging;
 pub mod metrics;
 pub mod pipeline;
 pub mod stream;
+pub mod table_files;
+pub mod tables;

@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => commands::demo::demo(&arguments),
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Explain(arguments) => commands::explain::explain(&arguments),
+        Command::Table(arguments) => commands::table::table(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -12,11 +13,14 @@ use crate::assemble::Assembly;
 use crate::cli::ExplainArgs;
 use crate::kafka::inspect::read_value;
 use crate::pipeline::classify::{Actor, UserAction, classify};
-use crate::pipeline::directory::{Directory, PrincipalKey};
 use crate::pipeline::enrich::{AttributedAction, enrich};
 use crate::pipeline::fate::{Fate, Unaudited};
 use crate::pipeline::state_change::{StateChange, parse};
-use crate::pipeline::{Reference, judge};
+use crate::pipeline::{Reference, judge, judge_change};
+
+mod asked;
+
+use self::asked::Asked;
 
 /// What the stages found of one record, and what became of it.
 #[derive(Debug, Serialize)]
@@ -59,7 +63,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
         (None, None) => Vec::new(),
     };
     for (source, payload) in records {
-        let explanation = explain_record(source, payload.as_deref(), &assembly);
+        let explanation = explain_record(source, payload.as_deref(), arguments.at, &assembly);
         if arguments.json {
             println!("{}", serde_json::to_string(&explanation)?);
         } else {
@@ -99,14 +103,25 @@ fn split(name: &str, bytes: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
     records.into_iter().enumerate().map(numbered).collect()
 }
 
-/// Explains one record.
-pub fn explain_record(source: String, payload: Option<&[u8]>, assembly: &Assembly) -> Explanation {
+/// Explains one record, as if it had happened at another time if one is given.
+pub fn explain_record(
+    source: String,
+    payload: Option<&[u8]>,
+    at: Option<Timestamp>,
+    assembly: &Assembly,
+) -> Explanation {
     let Assembly {
         rules,
         directory,
         topics,
+        ..
     } = assembly;
-    let fate = judge(payload, Reference { rules, directory });
+    let reference = Reference { rules, directory };
+    let change = parse(payload).map(|change| moved(change, at));
+    let fate = match &change {
+        Ok(change) => judge_change(change.clone(), reference),
+        Err(_) => judge(payload, reference),
+    };
     let kind = fate.kind();
     let mut explanation = Explanation {
         source,
@@ -118,7 +133,10 @@ pub fn explain_record(source: String, payload: Option<&[u8]>, assembly: &Assembl
         event: None,
         rests_on_absence: fate.rests_on_absence(),
     };
-    let stopped = explanation.walk(payload, assembly).err();
+    let stopped = match change {
+        Ok(change) => explanation.walk(change, at, assembly).err(),
+        Err(_) => Some("parse"),
+    };
     match fate {
         Fate::Audited(audited) => {
             explanation.topic = topics.regions.get(audited.region.0).cloned();
@@ -137,24 +155,38 @@ pub fn explain_record(source: String, payload: Option<&[u8]>, assembly: &Assembl
     explanation
 }
 
+fn moved(change: StateChange<'_>, at: Option<Timestamp>) -> StateChange<'_> {
+    StateChange {
+        time: at.unwrap_or(change.time),
+        ..change
+    }
+}
+
 impl Explanation {
     fn found(&mut self, stage: &'static str, found: String) {
         self.stages.push(Finding { stage, found });
     }
 
     /// Runs the stages as far as the record goes; the error is the stage at which it stops.
-    fn walk(&mut self, payload: Option<&[u8]>, assembly: &Assembly) -> Result<(), &'static str> {
+    fn walk(
+        &mut self,
+        change: StateChange<'_>,
+        at: Option<Timestamp>,
+        assembly: &Assembly,
+    ) -> Result<(), &'static str> {
         let Assembly {
             rules, directory, ..
         } = assembly;
-        let change = parse(payload).map_err(|_| "parse")?;
         self.found("parse", describe_change(&change));
+        if let Some(at) = at {
+            self.found("parse", format!("judged as if it had happened at {at}"));
+        }
         let action = classify(change, &rules.catalog, &rules.policy).map_err(|_| "classify")?;
         self.found("classify", describe_action(&action));
-        let considered = describe_versions(&action, directory);
+        let asked = Asked::of(&action, directory, &rules.policy);
         let enriched: Result<AttributedAction<'_>, Unaudited> =
             enrich(action, directory, &rules.locations, &rules.policy);
-        for version in considered {
+        for version in asked.describe(enriched.as_ref().ok()) {
             self.found("enrich", version);
         }
         let attributed = enriched.map_err(|_| "enrich")?;
@@ -229,40 +261,6 @@ fn describe_action(action: &UserAction<'_>) -> String {
         Actor::SystemOnBehalfOfUser => "the system on behalf of a user",
     };
     format!("{}, by {by}", action.action.name)
-}
-
-/// The versions of the principal that were looked at, and which of them was valid at the time.
-fn describe_versions(action: &UserAction<'_>, directory: &Directory) -> Vec<String> {
-    let change = &action.change;
-    let behalf = change.on_behalf_of.as_ref().map(|behalf| &behalf.user);
-    let id = behalf.or(change.user.as_ref()).map(|id| id.as_str());
-    let (Some(account), Some(id)) = (&change.account, id.or(change.iam_id.as_deref())) else {
-        return Vec::new();
-    };
-    let key = PrincipalKey {
-        account: account.clone(),
-        id: id.into(),
-    };
-    let Some(versions) = directory.principals.versions(&key) else {
-        return vec![format!("principal {key}: not in the table")];
-    };
-    let valid = versions.as_of(change.time);
-    let describe = |version: &crate::pipeline::versions::Version<_>| {
-        let decides = match (&version.value, valid) {
-            (Some(value), Some(valid)) if std::ptr::eq(value, valid) => " (decides)",
-            _ => "",
-        };
-        let state = if version.value.is_some() {
-            ""
-        } else {
-            " removed"
-        };
-        format!(
-            "principal {key}{state} from {}{decides}",
-            version.valid_from
-        )
-    };
-    versions.iter().map(describe).collect()
 }
 
 fn describe_attribution(attributed: &AttributedAction<'_>) -> String {

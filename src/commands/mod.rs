@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod run;
+pub mod table;
 
 use anyhow::Context;
 
@@ -15,11 +16,16 @@ use crate::kafka::settings::check_property;
 
 /// Reads the configuration and all that it names; every problem is in the error.
 fn load(arguments: &ConfigArgs) -> anyhow::Result<(Config, Assembly)> {
-    let path = arguments.config.as_deref();
-    let config = Config::load_checked(path, environment(), &check_property)
-        .context("the configuration cannot be used")?;
+    let config = load_config(arguments)?;
     let assembly = assemble(&config).context("what the configuration names cannot be used")?;
     Ok((config, assembly))
+}
+
+/// Reads the configuration alone.
+fn load_config(arguments: &ConfigArgs) -> anyhow::Result<Config> {
+    let path = arguments.config.as_deref();
+    Config::load_checked(path, environment(), &check_property)
+        .context("the configuration cannot be used")
 }
 
 /// The variables that are text; others cannot be meant for us, and `std::env::vars` would panic on them.

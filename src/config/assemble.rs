@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::environment::{Environment, overlay};
 use super::kafka;
@@ -11,10 +11,10 @@ use super::names::{
     MAX_NAME, MAX_STEM, check_crn_template, is_action, is_name, is_topic, output_topic_complaints,
 };
 use super::read::Reader;
+use super::tables;
 use super::{
     AccessRules, Admin, BatchLimits, CatalogSettings, Config, CrnTemplates, Input, Instance,
     LocationSettings, LogFormat, LogSettings, Output, Policy, Problems, PropertyCheck, Shutdown,
-    TableSource,
 };
 
 /// More threads than this share one process's memory and metrics to nobody's good; start another process.
@@ -44,6 +44,9 @@ fn assemble(reader: &mut Reader, environment: &Environment, check: PropertyCheck
     let kafka = kafka::read(reader, environment, check);
     let (input, batch) = (input(reader), batch(reader));
     let output = output(reader, &input);
+    let principals = tables::principals(reader);
+    let devices = tables::source(reader, "devices");
+    tables::keep_topics_apart(reader, &input, &output, &principals, devices.as_ref());
     Config {
         instance,
         workers,
@@ -58,8 +61,9 @@ fn assemble(reader: &mut Reader, environment: &Environment, check: PropertyCheck
             target: crn(reader, "crn.target"),
             log_source: crn(reader, "crn.log_source"),
         },
-        principals: principals(reader),
-        devices: table_source(reader, "devices"),
+        principals,
+        devices,
+        tables: tables::tables(reader),
         admin: Admin {
             listen: listen(reader),
         },
@@ -161,6 +165,8 @@ fn policy(reader: &mut Reader) -> Policy {
         system_on_behalf_of_user: reader.boolean("policy.system_on_behalf_of_user"),
         quarantine_no_infrastructure_access: quarantine(reader, "policy.no_infrastructure_access"),
         skip_unknown_principal: !quarantine(reader, "policy.unknown_principal"),
+        clock_skew_ms: u32::try_from(reader.number("policy.clock_skew_ms", 0..=3_600_000))
+            .unwrap_or(Policy::CLOCK_SKEW_MS),
     }
 }
 
@@ -240,31 +246,6 @@ fn crn(reader: &mut Reader, key: &str) -> String {
         reader.problem(key, complaint);
     }
     template
-}
-
-fn principals(reader: &mut Reader) -> TableSource {
-    let source = table_source(reader, "principals");
-    if source.is_none()
-        && !reader.has_problem("principals.file")
-        && !reader.has_problem("principals.topic")
-    {
-        reader.missing("principals.file");
-    }
-    source.unwrap_or(TableSource::File(PathBuf::new()))
-}
-
-/// The place to read `topic` when a table can come from one.
-fn table_source(reader: &mut Reader, section: &str) -> Option<TableSource> {
-    let topic = format!("{section}.topic");
-    if reader.take(&topic).is_some() {
-        reader.problem(
-            &topic,
-            format!("only `file` is supported in this version; give {section}.file instead"),
-        );
-    }
-    reader
-        .path(&format!("{section}.file"))
-        .map(TableSource::File)
 }
 
 fn listen(reader: &mut Reader) -> SocketAddr {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::load::{Node, Tree, Value};
 use super::problem::{Origin, Problem, did_you_mean, nearest};
 use super::properties::canonical_key;
-use super::settings::{LATER, literal_keys};
+use super::settings::literal_keys;
 
 /// What every variable of ours begins with.
 pub(super) const ENVIRONMENT_PREFIX: &str = "AUDIT_RELAY_";
@@ -93,9 +93,7 @@ fn key_and_value(rest: &str, value: &str) -> Option<(String, Value)> {
         return property_and_value(property, value);
     }
     let key = lower.replacen("__", ".", 1);
-    let known = literal_keys()
-        .chain(LATER.iter().copied())
-        .any(|known| known == key);
+    let known = literal_keys().any(|known| known == key);
     known.then(|| (key, Value::Untyped(value.to_owned())))
 }
 

@@ -13,6 +13,7 @@ mod problem;
 mod properties;
 mod read;
 mod settings;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub principals: TableSource,
     /// Which device is where; none when every message says so itself.
     pub devices: Option<TableSource>,
+    /// How tables are followed and trusted.
+    pub tables: Tables,
     /// Metrics and health.
     pub admin: Admin,
     /// How long stopping may take.
@@ -137,6 +140,21 @@ pub struct CrnTemplates {
 pub enum TableSource {
     /// One JSON object a line.
     File(PathBuf),
+    /// A compacted topic, one record a version of a key.
+    Topic(String),
+}
+
+/// How the reference tables are followed and trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tables {
+    /// For how long superseded versions are kept.
+    pub history: Duration,
+    /// For how long a follower may be out of touch with its topic before the relay holds.
+    pub staleness_limit: Duration,
+    /// Longest wait of a batch until the tables have caught up.
+    pub barrier_limit: Duration,
+    /// Between two snapshots at least, unless a batch waits.
+    pub publish_interval: Duration,
 }
 
 /// The admin server.

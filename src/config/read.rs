@@ -42,6 +42,11 @@ impl Reader {
         });
     }
 
+    /// Whether a key was given and not taken yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.tree.contains_key(key)
+    }
+
     /// Takes a node out of the tree, so that it is known.
     pub(super) fn take(&mut self, key: &str) -> Option<Node> {
         let node = self.tree.remove(key)?;

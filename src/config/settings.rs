@@ -60,6 +60,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("policy.system_on_behalf_of_user", Value("false"), "whether system actions on behalf of a user are user-initiated"),
     setting("policy.no_infrastructure_access", Value("\"skip\""), "fate of an action without Infrastructure access: \"skip\" or \"quarantine\""),
     setting("policy.unknown_principal", Value("\"quarantine\""), "fate of an action of an unknown principal: \"quarantine\" or \"skip\""),
+    setting("policy.clock_skew_ms", Value("5000"), "milliseconds by which the clocks of actions and tables may disagree, either way; 0 to 3600000"),
     setting("catalog.files", Value("[]"), "action catalogue files; empty: the built-in catalogue"),
     setting("catalog.enable", Value("[]"), "actions to enable: names, or a prefix ending in .*"),
     setting("catalog.disable", Value("[]"), "actions to disable: names, or a prefix ending in .*"),
@@ -67,16 +68,19 @@ pub const SETTINGS: &[Setting] = &[
     setting("locations.profile", Value("\"six\""), "how data centers map to regions: \"six\" or \"all\""),
     setting("crn.target", Value("\"crn:v1:bluemix:public:{service}:{location}:a/{account}::{resource_type}:{id}\""), "template of target.id"),
     setting("crn.log_source", Value("\"crn:v1:bluemix:public:{service}:{location}:a/{account}:::\""), "template of logSourceCRN"),
-    setting("principals.file", Required, "file with the principals, one JSON object a line"),
+    setting("principals.file", Computed("none"), "file with the principals, one JSON object a line; this or `principals.topic` must be given"),
+    setting("principals.topic", Computed("none"), "compacted topic with the principals, keyed `accountId/userId` or `accountId/iamId`"),
     setting("devices.file", Computed("none"), "file with the devices, one JSON object a line; may be left out"),
+    setting("devices.topic", Computed("none"), "compacted topic with the devices, keyed by device id, instead of a file"),
+    setting("tables.history_hours", Value("168"), "hours for which superseded versions of tables from topics are kept; 1 to 87600"),
+    setting("tables.staleness_limit_ms", Value("60000"), "milliseconds without contact to a table's topic until the relay holds; 1000 to 3600000"),
+    setting("tables.barrier_limit_ms", Value("10000"), "milliseconds that a batch waits for the tables to catch up, before it is held and tried again; 10 to 600000"),
+    setting("tables.publish_interval_ms", Value("20"), "milliseconds between two snapshots of a table at least, unless a batch waits for it; 1 to 60000"),
     setting("admin.listen", Value("\"127.0.0.1:9464\""), "address of metrics and health: IP address and port"),
     setting("shutdown.deadline_ms", Value("20000"), "milliseconds to finish after a signal; 1000 to 600000"),
     setting("log.format", Value("\"auto\""), "\"text\", \"json\", or \"auto\": text on a terminal, else json"),
     setting("log.level", Value("\"info\""), "error, warn, info, debug or trace"),
 ];
-
-/// Keys that a later version will know: they deserve a better answer than "unknown".
-pub(super) const LATER: &[&str] = &["principals.topic", "devices.topic"];
 
 /// The keys that can be written literally: all of [`SETTINGS`] but the `*` rows.
 pub(super) fn literal_keys() -> impl Iterator<Item = &'static str> + Clone {

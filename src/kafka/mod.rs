@@ -4,11 +4,14 @@
 pub mod client_context;
 pub mod consumer;
 pub mod embedded;
+mod ends;
 pub mod error;
 pub mod inspect;
+mod positions;
 pub mod producer;
 pub mod session;
 pub mod settings;
+pub mod table;
 pub mod topics;
 
 /// Version of the librdkafka that is linked, e.g. `2.12.1`.

@@ -96,6 +96,17 @@ pub fn inspector(config: &Config) -> ClientConfig {
     client
 }
 
+/// A client that follows a table's topic and belongs to no group.
+pub fn follower(config: &Config, role: &str) -> ClientConfig {
+    let mut client = inspector(config);
+    // A group must be named to read; this one the relay may use. Nothing is committed, nobody joins.
+    client.set("group.id", &config.input.group);
+    client.set("client.id", format!("{}-{role}", config.instance.name));
+    // No group, no protocol; the new one does not go with the defaults of the old.
+    client.remove("group.protocol");
+    client
+}
+
 fn consumer(config: &Config, worker: usize) -> ClientConfig {
     let mut client = operators(config, Client::Consumer, CONSUMER_DEFAULTS);
     apply(&mut client, CONSUMER_FIXED);

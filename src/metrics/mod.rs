@@ -9,16 +9,19 @@ mod board;
 mod observer;
 mod scrape;
 mod table;
+mod tables;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use crate::pipeline::fate::FateKind;
 use crate::stream::{Failure, Partition};
+use crate::tables::SharedTables;
 
 pub use board::{PartitionBoard, PartitionView};
 pub use observer::WorkerObserver;
@@ -39,7 +42,8 @@ pub struct Metrics {
     transactions: IntCounterVec,
     producer_rebuilds: IntCounter,
     rebalances: IntCounterVec,
-    table_entries: GaugeVec,
+    barriers: IntCounterVec,
+    barrier_duration: Histogram,
     ready: Gauge,
 }
 
@@ -66,6 +70,8 @@ struct PartitionCounters {
 
 const NO_LABELS: &[&str] = &[];
 const COMMITTED: &str = "committed";
+const MET: &str = "met";
+const FAILED: &str = "failed";
 
 impl Metrics {
     /// Registers everything. The regions are those of the output, each at its index.
@@ -101,7 +107,8 @@ impl Metrics {
             producer_rebuilds: counter(table::PRODUCER_REBUILDS)?
                 .get_metric_with_label_values(NO_LABELS)?,
             rebalances: counter(table::REBALANCES)?,
-            table_entries: gauge(table::TABLE_ENTRIES)?,
+            barriers: counter(table::TABLE_BARRIERS)?,
+            barrier_duration: histogram(table::TABLE_BARRIER)?,
             ready: gauge(table::READY)?.get_metric_with_label_values(NO_LABELS)?,
             board: Arc::clone(&board),
             registry: registry.clone(),
@@ -118,17 +125,29 @@ impl Metrics {
         for result in [COMMITTED, "aborted", "broken", "fenced", "fatal"] {
             self.transactions.get_metric_with_label_values(&[result])?;
         }
+        for result in [MET, FAILED] {
+            self.barriers.get_metric_with_label_values(&[result])?;
+        }
         for kind in ["assigned", "revoked", "lost"] {
             self.rebalances.get_metric_with_label_values(&[kind])?;
         }
         Ok(())
     }
 
-    /// Says how many entries a reference table has.
-    pub fn set_table_entries(&self, table: &str, entries: usize) {
-        self.table_entries
-            .with_label_values(&[table])
-            .set(entries as f64);
+    /// Shows these reference tables.
+    ///
+    /// # Errors
+    /// If tables are shown already.
+    pub fn show_tables(&self, tables: Arc<SharedTables>) -> Result<(), prometheus::Error> {
+        let collector = tables::TablesCollector::new(tables)?;
+        self.registry.register(Box::new(collector))
+    }
+
+    /// Counts a batch that waited for the tables to catch up, and whether they did.
+    pub fn count_barrier(&self, met: bool, took: Duration) {
+        let result = if met { MET } else { FAILED };
+        self.barriers.with_label_values(&[result]).inc();
+        self.barrier_duration.observe(took.as_secs_f64());
     }
 
     /// Says whether the process is ready; whoever renders asks first.

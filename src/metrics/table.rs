@@ -99,7 +99,25 @@ metrics! {
     LAST_PROGRESS = "audit_relay_last_progress_timestamp_seconds", Gauge, ["partition"],
         "When an owned partition was last assigned, committed, or known to be at its end, in seconds since 1970.";
     TABLE_ENTRIES = "audit_relay_table_entries", Gauge, ["table"],
-        "Entries of a reference table (principals, devices).";
+        "Keys of a reference table (principals, devices), removed ones that are still remembered among them.";
+    TABLE_READY = "audit_relay_table_ready", Gauge, ["table"],
+        "1 if a reference table was read completely, else 0.";
+    TABLE_LOAD = "audit_relay_table_load_seconds", Gauge, ["table"],
+        "How long it took to read a table's topic to its end; 0 for files and until it is read.";
+    TABLE_STALENESS = "audit_relay_table_staleness_seconds", Gauge, ["table"],
+        "Age of the moment up to which a table is known to hold all that its topic holds; 0 for files.";
+    TABLE_RECORDS = "audit_relay_table_records_total", Counter, ["table"],
+        "Records read from a table's topic, bad ones included.";
+    TABLE_BYTES = "audit_relay_table_bytes_total", Counter, ["table"],
+        "Bytes of the keys and values of these records.";
+    TABLE_REJECTED = "audit_relay_table_rejected_total", Counter, ["table", "reason"],
+        "Records of a table's topic that could not be used (malformed, key_mismatch, too_large); the version before them stays.";
+    TABLE_RELOADS = "audit_relay_table_reloads_total", Counter, ["table", "result"],
+        "Times that a table's file was read again (ok, failed); after a failure the old table stays.";
+    TABLE_BARRIERS = "audit_relay_table_barriers_total", Counter, ["result"],
+        "Times that a batch waited for the tables to catch up with their topics (met, failed).";
+    TABLE_BARRIER = "audit_relay_table_barrier_seconds", Histogram(DURATION_BUCKETS), [],
+        "How long a batch waited for the tables to catch up.";
     READY = "audit_relay_ready", Gauge, [],
         "1 if every worker works, else 0; /readyz says why.";
     BUILD_INFO = "audit_relay_build_info", Gauge, ["version", "librdkafka"],

@@ -2,7 +2,7 @@
 //! principal to ask is decided by the caller.
 
 use super::catalog::Action;
-use super::directory::Principal;
+use super::directory::PrincipalView;
 use super::policy::AccessRules;
 
 /// Decides by the minimum rule and those that the policy adds.
@@ -11,7 +11,7 @@ use super::policy::AccessRules;
 /// Says which rule was not met.
 pub fn check(
     rules: AccessRules,
-    principal: &Principal,
+    principal: PrincipalView<'_>,
     action: &Action,
     device: &str,
 ) -> Result<(), String> {
@@ -28,13 +28,13 @@ pub fn check(
 }
 
 /// The minimum rule: the explicit statement decides; without one, any classic permission does.
-fn holds_any(principal: &Principal) -> bool {
+fn holds_any(principal: PrincipalView<'_>) -> bool {
     principal
         .infrastructure_access
         .unwrap_or(!principal.permissions.is_empty())
 }
 
-fn check_permission(principal: &Principal, action: &Action) -> Result<(), String> {
+fn check_permission(principal: PrincipalView<'_>, action: &Action) -> Result<(), String> {
     match &action.permission {
         Some(needed) if !principal.permissions.contains(needed) => {
             Err(format!("lacks the permission {needed}"))
@@ -43,9 +43,9 @@ fn check_permission(principal: &Principal, action: &Action) -> Result<(), String
     }
 }
 
-fn covers(principal: &Principal, device: &str) -> bool {
+fn covers(principal: PrincipalView<'_>, device: &str) -> bool {
     match &principal.devices {
         None => true,
-        Some(devices) => devices.iter().any(|known| known == device),
+        Some(devices) => devices.contains(device),
     }
 }

@@ -220,7 +220,7 @@ fn message(action: &Action, name: &str, outcome: Outcome) -> String {
 fn target_name<'a>(attributed: &'a AttributedAction<'a>) -> &'a str {
     let label = attributed.user_action.change.label.as_deref();
     label
-        .or_else(|| attributed.device?.name.as_deref())
+        .or_else(|| attributed.device?.name)
         .unwrap_or_default()
 }
 
@@ -235,7 +235,7 @@ fn initiator<'a>(attributed: &'a AttributedAction<'a>) -> Initiator<'a> {
         Some(behalf) => behalf.username.as_deref(),
         None => acting_name,
     };
-    let known_name = identity.principal.name.as_deref();
+    let known_name = identity.principal.name;
     let authenticated = attributed.authenticated.as_ref();
     Initiator {
         id: &identity.iam_id,
@@ -250,7 +250,7 @@ fn initiator<'a>(attributed: &'a AttributedAction<'a>) -> Initiator<'a> {
         authn_id: authenticated.map(|user| user.iam_id.as_str()),
         // Empty if nobody knows it: the two fields come together or not at all.
         authn_name: authenticated.map(|user| {
-            let known_name = user.principal.name.as_deref();
+            let known_name = user.principal.name;
             known_name.or(acting_name).unwrap_or_default()
         }),
     }

@@ -29,6 +29,7 @@ use fate::{Audited, Fate, Unaudited};
 use policy::Policy;
 use regions::Locations;
 use route::Routes;
+use state_change::StateChange;
 
 /// What a deployment decides: fixed for the life of the process.
 #[derive(Debug)]
@@ -65,9 +66,21 @@ pub fn judge(payload: Option<&[u8]>, reference: Reference<'_>) -> Fate {
     }
 }
 
+/// Judges a record that has been read. [`judge`] is this after `parse`; people who ask what would have become
+/// of a record at another time change its time in between.
+pub fn judge_change(change: StateChange<'_>, reference: Reference<'_>) -> Fate {
+    match audit_change(change, reference) {
+        Ok(audited) => Fate::Audited(audited),
+        Err(unaudited) => unaudited.into(),
+    }
+}
+
 fn audit(payload: Option<&[u8]>, reference: Reference<'_>) -> Result<Audited, Unaudited> {
+    audit_change(state_change::parse(payload)?, reference)
+}
+
+fn audit_change(change: StateChange<'_>, reference: Reference<'_>) -> Result<Audited, Unaudited> {
     let Reference { rules, directory } = reference;
-    let change = state_change::parse(payload)?;
     let action = classify::classify(change, &rules.catalog, &rules.policy)?;
     let attributed = enrich::enrich(action, directory, &rules.locations, &rules.policy)?;
     Ok(route::route(&attributed, rules)?)

@@ -1,87 +1,264 @@
-//! A value that changes over time: the versions of one key, and which was valid when. It knows no
+//! A value that changes over time: the versions of one key, packed, and which was valid when. It knows no
 //! clock; the caller names the moment.
 
-use jiff::Timestamp;
+use std::marker::PhantomData;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::directory::packing::{Packed, Reader, is_fine, put_number, put_time};
+
+/// Most versions of one key; beyond them the oldest are forgotten, so that one busy key cannot grow without
+/// limit.
+pub const MOST_VERSIONS: usize = 1_000;
+
+const EXPLICIT: u8 = 1;
+const REMOVED: u8 = 2;
+const FINE: u8 = 4;
 
 /// What was true of a key from one moment on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version<T> {
     /// First moment at which this version is valid.
     pub valid_from: Timestamp,
+    /// Whether the entry itself named that moment. Otherwise it is the time at which the entry was written, and
+    /// what it says may have been true before.
+    pub explicit: bool,
     /// The value; `None` where the key was removed.
     pub value: Option<T>,
 }
 
-/// All known versions of one key, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Versions<T> {
-    versions: Vec<Version<T>>,
+/// A version that is to be added.
+pub type VersionChange<T> = Version<T>;
+
+impl<T> Version<T> {
+    /// The removal of a key.
+    pub const fn removed(valid_from: Timestamp) -> Self {
+        Version {
+            valid_from,
+            explicit: false,
+            value: None,
+        }
+    }
 }
 
-impl<T> Default for Versions<T> {
-    fn default() -> Self {
+/// All known versions of one key, read where they lie.
+#[derive(Debug)]
+pub struct Versions<'a, V> {
+    /// Newest first: the newest are asked for most, and the oldest are cut off.
+    packed: Reader<'a>,
+    values: PhantomData<fn() -> V>,
+}
+
+impl<V> Clone for Versions<'_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Versions<'_, V> {}
+
+impl<'a, V: Packed> Versions<'a, V> {
+    /// The versions that [`append_changed`] wrote.
+    pub(super) const fn read(packed: &'a [u8]) -> Self {
         Versions {
-            versions: Vec::new(),
+            packed: Reader(packed),
+            values: PhantomData,
+        }
+    }
+
+    /// The version valid at a moment. The earliest one counts before its time as well, unless it is explicit:
+    /// compaction forgets older versions.
+    pub fn as_of(self, moment: Timestamp) -> Option<Version<V::View<'a>>> {
+        self.raw_as_of(moment).map(view::<V>)
+    }
+
+    /// The other versions that are valid at some time in `[moment - tolerance, moment + tolerance]`, newest
+    /// first.
+    pub fn others_near(
+        self,
+        moment: Timestamp,
+        tolerance: SignedDuration,
+    ) -> impl Iterator<Item = Version<V::View<'a>>> {
+        let at_moment = self.raw_as_of(moment).map(|version| version.valid_from);
+        let others = self.spans_near(moment, tolerance);
+        others
+            .filter(move |span| Some(span.version.valid_from) != at_moment)
+            .map(|span| view::<V>(span.version))
+    }
+
+    /// The version valid at a moment if the key existed then, else the nearest within a tolerance by which it
+    /// did; of two that are equally near, the newer.
+    pub fn nearest(
+        self,
+        moment: Timestamp,
+        tolerance: SignedDuration,
+    ) -> Option<Version<V::View<'a>>> {
+        let at_moment = self.raw_as_of(moment);
+        let existed = at_moment.filter(|version| version.value.is_some());
+        let nearest = || {
+            self.spans_near(moment, tolerance)
+                .filter(|span| span.version.value.is_some())
+                .min_by_key(|span| span.distance(moment))
+                .map(|span| span.version)
+        };
+        existed.or_else(nearest).map(view::<V>)
+    }
+
+    /// All versions, newest first.
+    pub fn iter(self) -> impl Iterator<Item = Version<V::View<'a>>> {
+        self.raw().map(view::<V>)
+    }
+
+    fn raw(self) -> Raw<'a> {
+        Raw(self.packed)
+    }
+
+    fn raw_as_of(self, moment: Timestamp) -> Option<Version<&'a [u8]>> {
+        let mut earliest = None;
+        for version in self.raw() {
+            if version.valid_from <= moment {
+                return Some(version);
+            }
+            earliest = Some(version);
+        }
+        earliest.filter(|version| !version.explicit)
+    }
+
+    fn spans_near(
+        self,
+        moment: Timestamp,
+        tolerance: SignedDuration,
+    ) -> impl Iterator<Item = Span<'a>> {
+        let earliest = shifted(moment, -tolerance);
+        let latest = shifted(moment, tolerance);
+        self.spans().filter(move |span| {
+            span.begins <= latest && span.ends.is_none_or(|ends| ends > earliest)
+        })
+    }
+
+    fn spans(self) -> impl Iterator<Item = Span<'a>> {
+        let mut raw = self.raw();
+        let mut ends = None;
+        std::iter::from_fn(move || {
+            let version = raw.next()?;
+            let is_earliest = raw.0.0.is_empty();
+            let begins = if is_earliest && !version.explicit {
+                Timestamp::MIN
+            } else {
+                version.valid_from
+            };
+            let span = Span {
+                version,
+                begins,
+                ends,
+            };
+            ends = Some(version.valid_from);
+            Some(span)
+        })
+    }
+}
+
+/// A version with the time for which it is valid.
+struct Span<'a> {
+    version: Version<&'a [u8]>,
+    /// The first moment at which it is.
+    begins: Timestamp,
+    /// The first moment at which it no longer is.
+    ends: Option<Timestamp>,
+}
+
+impl Span<'_> {
+    fn distance(&self, moment: Timestamp) -> SignedDuration {
+        match self.ends {
+            _ if self.begins > moment => self.begins.duration_since(moment),
+            Some(ends) if ends <= moment => moment.duration_since(ends),
+            _ => SignedDuration::ZERO,
         }
     }
 }
 
-impl<T> Versions<T> {
-    /// Adds a version. One with the same start replaces the one that is there.
-    pub fn insert(&mut self, version: Version<T>) {
-        match self
-            .versions
-            .binary_search_by_key(&version.valid_from, |known| known.valid_from)
-        {
-            Ok(position) => self.versions[position] = version,
-            Err(position) => self.versions.insert(position, version),
+fn shifted(moment: Timestamp, by: SignedDuration) -> Timestamp {
+    moment.saturating_add(by).unwrap_or(moment)
+}
+
+fn view<'a, V: Packed>(raw: Version<&'a [u8]>) -> Version<V::View<'a>> {
+    Version {
+        valid_from: raw.valid_from,
+        explicit: raw.explicit,
+        value: raw.value.map(V::view),
+    }
+}
+
+/// Versions with their values still packed, newest first.
+#[derive(Clone, Copy)]
+struct Raw<'a>(Reader<'a>);
+
+impl<'a> Iterator for Raw<'a> {
+    type Item = Version<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Version<&'a [u8]>> {
+        if self.0.0.is_empty() {
+            return None;
+        }
+        let flags = self.0.byte();
+        let valid_from = self.0.time(flags & FINE != 0);
+        Some(Version {
+            valid_from,
+            explicit: flags & EXPLICIT != 0,
+            value: (flags & REMOVED == 0).then(|| self.0.part()),
+        })
+    }
+}
+
+/// Appends the versions of a key with one more; one with the same start is replaced. Kept are all that begin
+/// after `horizon`, and the newest that does not.
+pub(super) fn append_changed<V: Packed>(
+    known: Option<&[u8]>,
+    change: &VersionChange<V>,
+    horizon: Option<Timestamp>,
+    out: &mut Vec<u8>,
+) {
+    let mut packed = Vec::new();
+    if let Some(value) = &change.value {
+        value.pack(&mut packed);
+    }
+    let mut pending = Some(Version {
+        valid_from: change.valid_from,
+        explicit: change.explicit,
+        value: change.value.is_some().then_some(packed.as_slice()),
+    });
+    let mut known = Raw(Reader(known.unwrap_or_default())).peekable();
+    for _ in 0..MOST_VERSIONS {
+        let is_next = |known: &Version<&[u8]>| known.valid_from <= change.valid_from;
+        let next = match known.peek() {
+            Some(version) if pending.is_some() && is_next(version) => {
+                known.next_if(|version| version.valid_from == change.valid_from);
+                pending.take()
+            }
+            None => pending.take(),
+            Some(_) => known.next(),
+        };
+        let Some(version) = next else { break };
+        append(version, out);
+        if horizon.is_some_and(|horizon| version.valid_from <= horizon) {
+            break;
         }
     }
+}
 
-    /// The version valid at a moment, if the key existed then.
-    pub fn as_of(&self, moment: Timestamp) -> Option<&T> {
-        let after = self
-            .versions
-            .partition_point(|version| version.valid_from <= moment);
-        self.versions.get(after.checked_sub(1)?)?.value.as_ref()
-    }
-
-    /// All versions, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Version<T>> {
-        self.versions.iter()
+fn append(version: Version<&[u8]>, out: &mut Vec<u8>) {
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    out.push(
+        flag(version.explicit, EXPLICIT)
+            | flag(version.value.is_none(), REMOVED)
+            | flag(is_fine(version.valid_from), FINE),
+    );
+    put_time(out, version.valid_from);
+    if let Some(value) = version.value {
+        put_number(out, value.len() as u64);
+        out.extend_from_slice(value);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newest_version_that_had_begun_counts() {
-        let second = |s| Timestamp::from_second(s).expect("in range");
-        let mut versions = Versions::default();
-        for (from, value) in [(30, None), (10, Some("first")), (20, Some("second"))] {
-            versions.insert(Version {
-                valid_from: second(from),
-                value,
-            });
-        }
-        let cases = [
-            (9, None),
-            (10, Some("first")),
-            (19, Some("first")),
-            (20, Some("second")),
-            (30, None),
-            (99, None),
-        ];
-        for (at, expected) in cases {
-            assert_eq!(versions.as_of(second(at)).copied(), expected, "at {at}");
-        }
-        versions.insert(Version {
-            valid_from: second(20),
-            value: Some("corrected"),
-        });
-        assert_eq!(versions.as_of(second(25)), Some(&"corrected"));
-        assert_eq!(versions.iter().count(), 3);
-    }
-}
+mod tests;

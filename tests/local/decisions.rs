@@ -284,6 +284,7 @@ fn rules(demands: Demands) -> Rules {
             system_on_behalf_of_user: demands.system_on_behalf,
             quarantine_no_infrastructure_access: demands.quarantine_no_access,
             skip_unknown_principal: demands.skip_unknown,
+            clock_skew_ms: 0,
         },
         crns: CrnTemplates {
             target: template(":{resource_type}:{id}"),

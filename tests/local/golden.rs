@@ -79,6 +79,7 @@ impl Case {
             rules,
             directory,
             topics,
+            ..
         } = &assembly;
         let fate = judge(Some(&self.input), Reference { rules, directory });
         let described = match &fate {

@@ -24,7 +24,11 @@ fn the_least_that_works_has_good_defaults() {
     assert_eq!(config.output.quarantine_topic, "audit.quarantine");
     assert!(config.output.regions.is_empty() && config.output.headers);
     assert_eq!(config.output.max_message_bytes, 1_000_000);
-    assert_eq!(config.policy, Policy::default());
+    let policy = Policy {
+        clock_skew_ms: Policy::CLOCK_SKEW_MS,
+        ..Policy::default()
+    };
+    assert_eq!(config.policy, policy);
     assert!(config.catalog.files.is_empty());
     assert_eq!(
         (config.locations.file, config.locations.profile.as_str()),
@@ -39,6 +43,9 @@ fn the_least_that_works_has_good_defaults() {
         TableSource::File(PathBuf::from("principals.jsonl"))
     );
     assert_eq!(config.devices, None);
+    assert_eq!(config.tables.history, Duration::from_secs(7 * 24 * 3_600));
+    assert_eq!(config.tables.staleness_limit, Duration::from_secs(60));
+    assert_eq!(config.tables.barrier_limit, Duration::from_secs(10));
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9464");
     assert_eq!(config.shutdown.deadline, Duration::from_secs(20));
     assert_eq!(
@@ -104,6 +111,7 @@ fn a_file_sets_every_section() {
         system_on_behalf_of_user: true,
         quarantine_no_infrastructure_access: true,
         skip_unknown_principal: true,
+        clock_skew_ms: Policy::CLOCK_SKEW_MS,
     };
     assert_eq!(config.policy, policy);
     assert_eq!(config.catalog.enable, ["audit-log.vsi.*"]);
@@ -193,4 +201,13 @@ fn output_topics_are_checked_when_the_profile_is_known() {
             .contains("region \"eu-de\" is the input topic as well"),
         "{problems}"
     );
+}
+
+#[test]
+fn tables_come_from_files_or_topics() {
+    let text = "kafka.bootstrap.servers = \"b:1\"\n[principals]\ntopic = \"p\"\n[devices]\ntopic = \"d\"\n[policy]\nclock_skew_ms = 0\n";
+    let config = read(text, &[]).unwrap();
+    assert_eq!(config.principals, TableSource::Topic("p".to_owned()));
+    assert_eq!(config.devices, Some(TableSource::Topic("d".to_owned())));
+    assert_eq!(config.policy.clock_skew_ms, 0);
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::super::scrape::now_ms;
 use super::super::{METRICS, Totals};
-use super::{audited, batch, malformed, observed, record, skipped, value};
+use super::{audited, batch, malformed, observed, record, show_tables, skipped, value};
 use crate::pipeline::fate::{FateKind, SkipReason};
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
 use crate::stream::{Arrival, Failure, GroupStatistics, Partition};
+use crate::tables::TableName;
 
 const P0: Partition = Partition(0);
 
@@ -107,7 +108,7 @@ fn fates_add_up_to_what_was_read_in_each_partition() {
 #[test]
 fn everything_declared_is_rendered_and_nothing_else() {
     let (metrics, _, mut observer) = observed();
-    metrics.set_table_entries("principals", 7);
+    show_tables(&metrics);
     metrics.set_ready(true);
     observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
     let text = metrics.render();
@@ -126,7 +127,7 @@ fn everything_declared_is_rendered_and_nothing_else() {
     assert_eq!(value(&text, "audit_relay_ready"), Some(1.0));
     assert_eq!(
         value(&text, r#"audit_relay_table_entries{table="principals"}"#),
-        Some(7.0)
+        Some(1.0)
     );
     assert_eq!(
         value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#),
@@ -145,7 +146,7 @@ fn everything_declared_is_rendered_and_nothing_else() {
 #[test]
 fn promtool_has_nothing_to_say() {
     let (metrics, _, mut observer) = observed();
-    metrics.set_table_entries("principals", 7);
+    show_tables(&metrics);
     observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
     observer.notice(Notice::Committed(&mixed_batch(), Duration::ZERO));
     let promtool = Command::new("promtool")
@@ -232,4 +233,42 @@ fn a_worker_is_ready_again_only_when_what_failed_is_committed() {
         value(&text, "audit_relay_producer_rebuilds_total"),
         Some(2.0)
     );
+}
+
+#[test]
+fn tables_show_what_was_counted_of_them() {
+    let (metrics, _, _) = observed();
+    let tables = show_tables(&metrics);
+    tables.count(TableName::Principals, |counts| {
+        counts.records = 3;
+        *counts.rejected.entry("malformed").or_default() += 1;
+    });
+    tables.count(TableName::Devices, |counts| counts.failed_reloads += 1);
+    metrics.count_barrier(true, Duration::from_millis(2));
+    for _ in 0..2 {
+        let text = metrics.render();
+        let is =
+            |series: &str, expected| assert_eq!(value(&text, series), Some(expected), "{series}");
+        is(
+            r#"audit_relay_table_records_total{table="principals"}"#,
+            3.0,
+        );
+        is(
+            r#"audit_relay_table_rejected_total{reason="malformed",table="principals"}"#,
+            1.0,
+        );
+        is(
+            r#"audit_relay_table_rejected_total{reason="too_large",table="principals"}"#,
+            0.0,
+        );
+        is(
+            r#"audit_relay_table_reloads_total{result="failed",table="devices"}"#,
+            1.0,
+        );
+        is(r#"audit_relay_table_ready{table="principals"}"#, 0.0);
+        is(r#"audit_relay_table_ready{table="devices"}"#, 1.0);
+        is(r#"audit_relay_table_barriers_total{result="met"}"#, 1.0);
+        is(r#"audit_relay_table_barriers_total{result="failed"}"#, 0.0);
+        is("audit_relay_table_barrier_seconds_count", 1.0);
+    }
 }

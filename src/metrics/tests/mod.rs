@@ -5,16 +5,19 @@ mod lag;
 mod working;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use compact_str::CompactString;
 use uuid::Uuid;
 
 use super::{Metrics, WorkerObserver};
 use crate::health::Health;
+use crate::pipeline::directory::{Directory, Table, read_principals};
 use crate::pipeline::fate::{Audited, Fate, Quarantine, SkipReason};
 use crate::pipeline::route::RegionIndex;
 use crate::stream::batch::Batch;
 use crate::stream::{Partition, SourceRecord};
+use crate::tables::{SharedTables, TableName};
 
 fn metrics() -> Arc<Metrics> {
     Metrics::new(&["eu-de".to_string(), "us-south".to_string()], "2.12.1").expect("registers")
@@ -32,6 +35,21 @@ fn value(text: &str, series: &str) -> Option<f64> {
     let lines = text.lines();
     let mut found = lines.filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     found.next().and_then(|value| value.parse().ok())
+}
+
+/// Shows a table of one principal that is followed, and devices from a file.
+fn show_tables(metrics: &Metrics) -> Arc<SharedTables> {
+    let line = r#"{"accountId":1,"userId":2,"validFrom":"2018-01-01T00:00:00Z"}"#;
+    let directory = Directory {
+        principals: read_principals("p", line).expect("reads"),
+        devices: Some(Table::default()),
+    };
+    let limit = Duration::from_secs(60);
+    let tables = SharedTables::new(directory, &[TableName::Principals], limit);
+    let tables = Arc::new(tables);
+    let shown = metrics.show_tables(Arc::clone(&tables));
+    shown.expect("registers");
+    tables
 }
 
 fn record(partition: i32, offset: i64, timestamp_ms: Option<i64>) -> SourceRecord<'static> {

@@ -1,0 +1,120 @@
+//! Which entries of the reference tables a record was judged by: all versions of each key that was asked for,
+//! which of them counted, and which decided.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::pipeline::classify::UserAction;
+use crate::pipeline::directory::packing::Packed;
+use crate::pipeline::directory::{Directory, PrincipalKey, Table, TableKey};
+use crate::pipeline::enrich::{AttributedAction, principals_asked};
+use crate::pipeline::field::Id;
+use crate::pipeline::policy::Policy;
+
+/// What was asked of the tables.
+pub struct Asked<'a> {
+    directory: &'a Directory,
+    principals: Vec<PrincipalKey>,
+    device: Id,
+    moment: Timestamp,
+    tolerance: SignedDuration,
+}
+
+impl<'a> Asked<'a> {
+    /// What an action asks.
+    pub fn of(action: &UserAction<'_>, directory: &'a Directory, policy: &Policy) -> Self {
+        let change = &action.change;
+        let tolerance = SignedDuration::from_millis(policy.clock_skew_ms.into());
+        let account = change.account.clone().or_else(|| {
+            let device = directory.devices.as_ref()?.versions(&change.object)?;
+            let device = device.nearest(change.time, tolerance)?.value?;
+            device.account.map(Id::from)
+        });
+        Asked {
+            directory,
+            principals: account
+                .map(|account| principals_asked(action, &account))
+                .unwrap_or_default(),
+            device: change.object.clone(),
+            moment: change.time,
+            tolerance,
+        }
+    }
+
+    /// One line for each version.
+    pub fn describe(&self, attributed: Option<&AttributedAction<'_>>) -> Vec<String> {
+        let mut lines = Vec::new();
+        for key in &self.principals {
+            let used = attributed.and_then(|attributed| {
+                let identities = std::iter::once(&attributed.initiator);
+                let mut identities = identities.chain(&attributed.authenticated);
+                identities.find(|identity| identity.key == *key)
+            });
+            let decided = used.map(|identity| identity.valid_from);
+            self.versions(
+                "principal",
+                key,
+                &self.directory.principals,
+                decided,
+                &mut lines,
+            );
+        }
+        if let Some(devices) = &self.directory.devices {
+            let versions = devices.versions(&self.device);
+            let decided =
+                versions.and_then(|versions| versions.nearest(self.moment, self.tolerance));
+            let decided = decided.map(|version| version.valid_from);
+            self.versions("device", &self.device, devices, decided, &mut lines);
+        }
+        lines
+    }
+
+    /// Without a version that led to an audit event, the one valid at the time decided.
+    fn versions<K: TableKey, V: Packed>(
+        &self,
+        what: &str,
+        key: &K,
+        table: &Table<K, V>,
+        decided: Option<Timestamp>,
+        lines: &mut Vec<String>,
+    ) {
+        let Some(versions) = table.versions(key) else {
+            lines.push(format!("{what} {key}: not in the table"));
+            return;
+        };
+        let at_moment = versions.as_of(self.moment);
+        let at_moment = at_moment.map(|version| version.valid_from);
+        let near: Vec<Timestamp> = versions
+            .others_near(self.moment, self.tolerance)
+            .map(|version| version.valid_from)
+            .collect();
+        if at_moment.is_none() {
+            lines.push(format!("{what} {key}: not known at {}", self.moment));
+        }
+        for version in versions.iter() {
+            let from = Some(version.valid_from);
+            let role = if decided.or(at_moment) == from {
+                " (decides)"
+            } else if at_moment == from {
+                " (valid at the time)"
+            } else if near.contains(&version.valid_from) {
+                " (considered: within the clock skew)"
+            } else {
+                ""
+            };
+            let removed = if version.value.is_some() {
+                ""
+            } else {
+                " removed"
+            };
+            let origin = if version.explicit {
+                ""
+            } else {
+                ", by the record's timestamp"
+            };
+            lines.push(format!(
+                "{what} {key}{removed} from {}{origin}{role}",
+                version.valid_from
+            ));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `table`: what the reference tables hold, read from their source, so that no running relay is needed.
+
+use std::io::Write;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::assemble::{load_devices, load_principals};
+use crate::cli::{TableArgs, TableName, TableShow};
+use crate::pipeline::directory::packing::Packed;
+use crate::pipeline::directory::{Device, DeviceView, Principal, PrincipalView, Table, TableKey};
+use crate::pipeline::versions::{Version, Versions};
+
+/// A value that can be shown.
+trait Shown: Packed {
+    /// In the form of its schema.
+    fn shown(view: Self::View<'_>) -> Value;
+}
+
+impl Shown for Principal {
+    fn shown(principal: PrincipalView<'_>) -> Value {
+        let devices: Option<Vec<&str>> = principal.devices.map(|devices| devices.iter().collect());
+        json!({
+            "iamId": principal.iam_id,
+            "name": principal.name,
+            "kind": principal.kind,
+            "linked": principal.linked,
+            "infrastructureAccess": principal.infrastructure_access,
+            "permissions": principal.permissions.iter().collect::<Vec<_>>(),
+            "devices": devices.map_or(json!("all"), |devices| json!(devices)),
+        })
+    }
+}
+
+impl Shown for Device {
+    fn shown(device: DeviceView<'_>) -> Value {
+        json!({"accountId": device.account, "name": device.name, "datacenter": device.data_center})
+    }
+}
+
+/// Shows what the arguments ask for.
+///
+/// # Errors
+/// If the configuration or the table cannot be read, or the key is not in the table.
+pub fn table(arguments: &TableArgs) -> anyhow::Result<()> {
+    let config = super::load_config(&arguments.config)?;
+    let out = &mut std::io::stdout().lock();
+    // The tables come whole, from whatever source the configuration names.
+    match arguments.table {
+        TableName::Principals => show(&read(load_principals(&config))?, arguments, out),
+        TableName::Devices => {
+            let devices = load_devices(&config).context("no device table is configured")?;
+            show(&read(devices)?, arguments, out)
+        }
+    }
+}
+
+fn read<T>(loaded: Result<T, Vec<String>>) -> anyhow::Result<T> {
+    loaded.map_err(|problems| anyhow::anyhow!("{}", problems.join("\n")))
+}
+
+/// Shows a table, wherever it was read from.
+fn show<K: TableKey, V: Shown>(
+    table: &Table<K, V>,
+    arguments: &TableArgs,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let shown = match &arguments.show {
+        TableShow::List => list(table, arguments.json, out),
+        TableShow::Get { key } => {
+            let known = K::of(key).and_then(|key| Some((table.versions(&key)?, key)));
+            let Some((versions, key)) = known else {
+                bail!("{key} is not in the table");
+            };
+            get(&key, versions, arguments.json, out)
+        }
+        TableShow::Stats => stats(table, arguments.json, out),
+    };
+    match shown {
+        // The reader has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        shown => shown.context("write the table"),
+    }
+}
+
+fn list<K: TableKey, V: Shown>(
+    table: &Table<K, V>,
+    as_json: bool,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let mut entries: Vec<_> = table.iter().map(|(key, all)| (key.text(), all)).collect();
+    entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    for (key, versions) in entries {
+        let Some(newest) = versions.iter().next() else {
+            continue;
+        };
+        if as_json {
+            writeln!(out, "{}", as_value::<V>(&key, newest))?;
+        } else {
+            writeln!(out, "{key}  {}", as_text::<V>(newest))?;
+        }
+    }
+    Ok(())
+}
+
+fn get<K: TableKey, V: Shown>(
+    key: &K,
+    versions: Versions<'_, V>,
+    as_json: bool,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    for version in versions.iter() {
+        if as_json {
+            writeln!(out, "{}", as_value::<V>(&key.text(), version))?;
+        } else {
+            writeln!(out, "{}", as_text::<V>(version))?;
+        }
+    }
+    Ok(())
+}
+
+fn as_value<V: Shown>(key: &str, version: Version<V::View<'_>>) -> Value {
+    json!({
+        "key": key,
+        "validFrom": version.valid_from.to_string(),
+        "explicit": version.explicit,
+        "value": version.value.map(V::shown),
+    })
+}
+
+fn as_text<V: Shown>(version: Version<V::View<'_>>) -> String {
+    let origin = if version.explicit {
+        ""
+    } else {
+        " (record's timestamp)"
+    };
+    let value = match version.value {
+        Some(value) => V::shown(value).to_string(),
+        None => "removed".to_string(),
+    };
+    format!("from {}{origin}  {value}", version.valid_from)
+}
+
+fn stats<K: TableKey, V: Shown>(
+    table: &Table<K, V>,
+    as_json: bool,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let (mut versions, mut removed) = (0, 0);
+    let mut times: Option<(Timestamp, Timestamp)> = None;
+    for (_, all) in table.iter() {
+        removed += usize::from(
+            all.iter()
+                .next()
+                .is_some_and(|newest| newest.value.is_none()),
+        );
+        for version in all.iter() {
+            versions += 1;
+            let (oldest, newest) = times.get_or_insert((version.valid_from, version.valid_from));
+            *oldest = version.valid_from.min(*oldest);
+            *newest = version.valid_from.max(*newest);
+        }
+    }
+    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let counted = json!({
+        "keys": table.len(),
+        "removedKeys": removed,
+        "versions": versions,
+        "oldestValidFrom": time(times.map(|(oldest, _)| oldest)),
+        "newestValidFrom": time(times.map(|(_, newest)| newest)),
+        "bytes": table.bytes(),
+        "bytesPerKey": table.bytes().checked_div(table.len()),
+    });
+    if as_json {
+        return writeln!(out, "{counted}");
+    }
+    for (name, value) in counted.as_object().into_iter().flatten() {
+        let text = value.as_str().map_or(value.to_string(), str::to_string);
+        writeln!(out, "{name:<16} {text}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What is shown of the reference tables when Prometheus asks, from the tables themselves. It measures
+//! nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, IntCounterVec};
+
+use super::table;
+use crate::pipeline::directory::RecordReason;
+use crate::tables::{SharedTables, TableName, TableView};
+
+/// Shows [`SharedTables`].
+pub(super) struct TablesCollector {
+    tables: Arc<SharedTables>,
+    entries: GaugeVec,
+    ready: GaugeVec,
+    load: GaugeVec,
+    staleness: GaugeVec,
+    records: IntCounterVec,
+    bytes: IntCounterVec,
+    rejected: IntCounterVec,
+    reloads: IntCounterVec,
+    /// Two scrapes at a time would clear each other's values.
+    turn: Mutex<()>,
+}
+
+impl TablesCollector {
+    pub(super) fn new(tables: Arc<SharedTables>) -> Result<Self, prometheus::Error> {
+        Ok(TablesCollector {
+            tables,
+            entries: table::TABLE_ENTRIES.gauge()?,
+            ready: table::TABLE_READY.gauge()?,
+            load: table::TABLE_LOAD.gauge()?,
+            staleness: table::TABLE_STALENESS.gauge()?,
+            records: table::TABLE_RECORDS.counter()?,
+            bytes: table::TABLE_BYTES.counter()?,
+            rejected: table::TABLE_REJECTED.counter()?,
+            reloads: table::TABLE_RELOADS.counter()?,
+            turn: Mutex::default(),
+        })
+    }
+
+    fn collectors(&self) -> [&dyn Collector; 8] {
+        [
+            &self.entries,
+            &self.ready,
+            &self.load,
+            &self.staleness,
+            &self.records,
+            &self.bytes,
+            &self.rejected,
+            &self.reloads,
+        ]
+    }
+
+    fn fill(&self) {
+        for counter in [&self.records, &self.bytes, &self.rejected, &self.reloads] {
+            counter.reset();
+        }
+        let directory = self.tables.load();
+        for view in self.tables.views() {
+            let entries = match view.table {
+                TableName::Principals => directory.principals.len(),
+                TableName::Devices => directory.devices.as_ref().map_or(0, |table| table.len()),
+            };
+            let name = [view.table.name()];
+            self.entries.with_label_values(&name).set(entries as f64);
+            self.show(&view);
+        }
+    }
+
+    fn show(&self, view: &TableView) {
+        let name = [view.table.name()];
+        let set = |gauge: &GaugeVec, value| gauge.with_label_values(&name).set(value);
+        set(&self.ready, f64::from(u8::from(view.ready)));
+        set(&self.load, view.load.unwrap_or_default().as_secs_f64());
+        set(&self.staleness, view.staleness.as_secs_f64());
+        let add = |counter: &IntCounterVec, labels: &[&str], count| {
+            counter.with_label_values(labels).inc_by(count);
+        };
+        let counts = &view.counts;
+        if view.followed {
+            add(&self.records, &name, counts.records);
+            add(&self.bytes, &name, counts.bytes);
+            for reason in RecordReason::ALL.map(RecordReason::name) {
+                let count = counts.rejected.get(reason).copied().unwrap_or_default();
+                add(&self.rejected, &[view.table.name(), reason], count);
+            }
+        } else {
+            add(&self.reloads, &[view.table.name(), "ok"], counts.reloads);
+            add(
+                &self.reloads,
+                &[view.table.name(), "failed"],
+                counts.failed_reloads,
+            );
+        }
+    }
+}
+
+impl Collector for TablesCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.collectors()
+            .into_iter()
+            .flat_map(|c| c.desc())
+            .collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fill();
+        self.collectors()
+            .into_iter()
+            .flat_map(|c| c.collect())
+            .collect()
+    }
+}

@@ -1,0 +1,134 @@
+//! Files of reference tables: one JSON object a line.
+
+use serde::de::DeserializeOwned;
+
+use super::super::field::Id;
+use super::super::versions::VersionChange;
+use super::entry::{DeviceEntry, PrincipalEntry, Stated};
+use super::packing::Packed;
+use super::{Device, Principal, PrincipalKey, Table, TableChange, TableKey};
+
+/// A line of a reference file that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {problem}")]
+pub struct LineProblem {
+    /// Name of the file, as the caller gave it.
+    pub file: String,
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Reads principals, one JSON object a line.
+///
+/// # Errors
+/// Every line that cannot be read.
+pub fn read_principals(
+    file: &str,
+    text: &str,
+) -> Result<Table<PrincipalKey, Principal>, Vec<LineProblem>> {
+    read_lines(file, text, PrincipalEntry::finish)
+}
+
+/// Reads devices, one JSON object a line.
+///
+/// # Errors
+/// Every line that cannot be read.
+pub fn read_devices(file: &str, text: &str) -> Result<Table<Id, Device>, Vec<LineProblem>> {
+    read_lines(file, text, DeviceEntry::finish)
+}
+
+fn read_lines<E: DeserializeOwned, K: TableKey, V: Packed>(
+    file: &str,
+    text: &str,
+    finish: impl Fn(E) -> Result<Stated<K, V>, String>,
+) -> Result<Table<K, V>, Vec<LineProblem>> {
+    let mut table = Table::default();
+    let mut problems = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let entry = serde_json::from_str(line).map_err(|error| error.to_string());
+        match entry.and_then(&finish).and_then(change) {
+            Ok(TableChange { key, change }) => table.apply(key, change),
+            Err(problem) => problems.push(LineProblem {
+                file: file.to_string(),
+                line: number + 1,
+                problem,
+            }),
+        }
+    }
+    if problems.is_empty() {
+        Ok(table)
+    } else {
+        Err(problems)
+    }
+}
+
+/// A file has no timestamps, so that every line must say from when on it is true.
+fn change<K, V>(stated: Stated<K, V>) -> Result<TableChange<K, V>, String> {
+    let valid_from = stated
+        .valid_from
+        .ok_or("validFrom is missing: a file has no other time for the entry")?;
+    Ok(TableChange {
+        key: stated.key,
+        change: VersionChange {
+            valid_from,
+            explicit: true,
+            value: (!stated.deleted).then_some(stated.value),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn principals_are_keyed_by_user_id_else_by_iam_id() {
+        let text = r#"
+{"accountId":1,"userId":2,"iamId":"IBMid-X","validFrom":"2018-01-01T00:00:00Z"}
+{"accountId":"1","iamId":"iam-ServiceId-7","kind":"serviceId","devices":[5,"6"],"validFrom":"2018-01-01T00:00:00Z"}
+{"accountId":"1","userId":"2","deleted":true,"validFrom":"2019-01-01T00:00:00Z"}
+"#;
+        let table = read_principals("p", text).expect("reads");
+        assert_eq!(table.len(), 2);
+        let key = |id: &str| PrincipalKey {
+            account: Id::from("1"),
+            id: Id::from(id),
+        };
+        let at = |time: &str| time.parse::<Timestamp>().expect("time");
+        let user = table.as_of(&key("2"), at("2018-06-01T00:00:00Z"));
+        assert!(user.is_some_and(|user| user.linked && user.devices.is_none()));
+        assert!(table.as_of(&key("2"), at("2019-06-01T00:00:00Z")).is_none());
+        let service = table.as_of(&key("iam-ServiceId-7"), at("2018-06-01T00:00:00Z"));
+        let devices = service.and_then(|service| service.to_owned().devices);
+        assert_eq!(devices, Some(vec![Id::from("5"), Id::from("6")]));
+    }
+
+    #[test]
+    fn every_bad_line_is_named() {
+        let text = "{\"accountId\":1}\n\n{\"accountId\":1,\"userId\":2}\nnonsense\n";
+        let problems = read_principals("p.jsonl", text).expect_err("refused");
+        let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
+        assert_eq!(lines, [1, 3, 4]);
+        assert!(problems[1].to_string().starts_with("p.jsonl:3: validFrom"));
+    }
+
+    #[test]
+    fn ids_cannot_forge_a_crn() {
+        let device = |account: &str| {
+            format!(r#"{{"deviceId":1,"accountId":{account},"validFrom":"2018-01-01T00:00:00Z"}}"#)
+        };
+        for account in ["7", "\" 7 \"", "\"\"", "null"] {
+            assert!(read_devices("d", &device(account)).is_ok(), "{account}");
+        }
+        for account in ["\"7:8\"", "\"a/7\"", "\"7 8\"", "-7"] {
+            assert!(read_devices("d", &device(account)).is_err(), "{account}");
+        }
+    }
+}

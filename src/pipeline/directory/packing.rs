@@ -1,0 +1,135 @@
+//! How values of tables are held: packed into bytes, since millions of them are, and read in place. Numbers
+//! take as many bytes as they need (seven bits each), texts and parts carry their length.
+
+use jiff::Timestamp;
+
+/// A value that a table can hold.
+pub trait Packed {
+    /// What a look-up gives: the value, read where it lies.
+    type View<'a>;
+
+    /// Appends the value.
+    fn pack(&self, out: &mut Vec<u8>);
+
+    /// Reads a value that [`Packed::pack`] wrote.
+    fn view(packed: &[u8]) -> Self::View<'_>;
+}
+
+/// Appends a number.
+pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Appends bytes, with their length before them.
+pub fn put_part(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Whether [`put_time`] needs to say more than milliseconds; the reader has to be told.
+pub fn is_fine(time: Timestamp) -> bool {
+    time.subsec_nanosecond() % 1_000_000 != 0
+}
+
+/// Appends a time: its milliseconds, or, if it is fine, seconds and nanoseconds.
+pub fn put_time(out: &mut Vec<u8>, time: Timestamp) {
+    let zigzag = |signed: i64| ((signed << 1) ^ (signed >> 63)) as u64;
+    if is_fine(time) {
+        put_number(out, zigzag(time.as_second()));
+        put_number(out, zigzag(i64::from(time.subsec_nanosecond())));
+    } else {
+        put_number(out, zigzag(time.as_millisecond()));
+    }
+}
+
+/// Reads what was packed, from the front. Beyond the end there is nothing: zeroes and empty parts.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// The next byte.
+    pub fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+
+    /// The next number.
+    pub fn number(&mut self) -> u64 {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte();
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        number
+    }
+
+    /// The next part.
+    pub fn part(&mut self) -> &'a [u8] {
+        let length = (self.number() as usize).min(self.0.len());
+        let (part, rest) = self.0.split_at(length);
+        self.0 = rest;
+        part
+    }
+
+    /// The next part, which is a text.
+    pub fn text(&mut self) -> &'a str {
+        std::str::from_utf8(self.part()).unwrap_or_default()
+    }
+
+    /// The next time, of which is known whether it is fine.
+    pub fn time(&mut self, fine: bool) -> Timestamp {
+        let first = self.signed();
+        let time = if fine {
+            Timestamp::new(first, i32::try_from(self.signed()).unwrap_or_default())
+        } else {
+            Timestamp::from_millisecond(first)
+        };
+        time.unwrap_or_default()
+    }
+
+    fn signed(&mut self) -> i64 {
+        let zigzag = self.number();
+        (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_read_back() {
+        let times = [
+            Timestamp::MIN,
+            Timestamp::MAX,
+            Timestamp::UNIX_EPOCH,
+            Timestamp::new(-5, -7).expect("in range"),
+            Timestamp::from_millisecond(1_700_000_000_123).expect("in range"),
+        ];
+        for time in times {
+            let mut packed = Vec::new();
+            put_time(&mut packed, time);
+            assert_eq!(Reader(&packed).time(is_fine(time)), time);
+        }
+        for number in [0, 127, 128, u64::MAX] {
+            let mut packed = Vec::new();
+            put_number(&mut packed, number);
+            put_part(&mut packed, b"text");
+            let mut reader = Reader(&packed);
+            assert_eq!((reader.number(), reader.text()), (number, "text"));
+            assert_eq!((reader.number(), reader.text()), (0, ""));
+        }
+    }
+}

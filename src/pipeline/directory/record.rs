@@ -1,0 +1,233 @@
+//! One record of a table topic: key and value as they come, the change they make. A record that cannot be
+//! used is refused with its reason; what then happens to it is the caller's business.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use super::super::field::Id;
+use super::super::versions::VersionChange;
+use super::entry::{DeviceEntry, PrincipalEntry, Stated};
+use super::{Device, Principal, PrincipalKey, TableChange, TableKey};
+
+/// Longest value of a table record, in bytes.
+pub const MOST_VALUE_BYTES: usize = 64 * 1024;
+
+/// Why a table record cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecordReason {
+    /// Key or value have not the form they must have, or there is no time for the version.
+    Malformed,
+    /// The value belongs to another key.
+    KeyMismatch,
+    /// The value is longer than [`MOST_VALUE_BYTES`].
+    TooLarge,
+}
+
+impl RecordReason {
+    /// All reasons.
+    pub const ALL: [RecordReason; 3] = [
+        RecordReason::Malformed,
+        RecordReason::KeyMismatch,
+        RecordReason::TooLarge,
+    ];
+
+    /// As metrics and logs say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RecordReason::Malformed => "malformed",
+            RecordReason::KeyMismatch => "key_mismatch",
+            RecordReason::TooLarge => "too_large",
+        }
+    }
+}
+
+/// A table record that cannot be used: why, and a short text that names the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordProblem {
+    /// What is counted.
+    pub reason: RecordReason,
+    /// What is logged.
+    pub text: String,
+}
+
+impl fmt::Display for RecordProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for RecordProblem {}
+
+impl From<RecordProblem> for String {
+    fn from(problem: RecordProblem) -> Self {
+        problem.text
+    }
+}
+
+/// Texts that come from looking at fields: the form is wrong.
+impl From<String> for RecordProblem {
+    fn from(text: String) -> Self {
+        RecordProblem {
+            reason: RecordReason::Malformed,
+            text,
+        }
+    }
+}
+
+/// Reads a record of the principals topic: key `accountId/userId`, or `accountId/iamId` for a principal without
+/// a classic user id. Without a value (a tombstone) the principal is removed from the record's timestamp on.
+///
+/// # Errors
+/// Says what cannot be used; the version that was there before then stays.
+pub fn parse_principal_record(
+    key: &[u8],
+    value: Option<&[u8]>,
+    timestamp_ms: Option<i64>,
+) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
+    parse_record(key, value, timestamp_ms, PrincipalEntry::finish)
+}
+
+/// Reads a record of the devices topic: key device id. Without a value (a tombstone) the device is removed
+/// from the record's timestamp on.
+///
+/// # Errors
+/// Says what cannot be used; the version that was there before then stays.
+pub fn parse_device_record(
+    key: &[u8],
+    value: Option<&[u8]>,
+    timestamp_ms: Option<i64>,
+) -> Result<TableChange<Id, Device>, RecordProblem> {
+    parse_record(key, value, timestamp_ms, DeviceEntry::finish)
+}
+
+fn parse_record<E: DeserializeOwned, K: TableKey, V>(
+    key: &[u8],
+    value: Option<&[u8]>,
+    timestamp_ms: Option<i64>,
+    finish: impl Fn(E) -> Result<Stated<K, V>, String>,
+) -> Result<TableChange<K, V>, RecordProblem> {
+    let text = std::str::from_utf8(key).map_err(|_| "the key is not UTF-8".to_string())?;
+    let key = K::of(text).ok_or_else(|| format!("the key is not of this table: {text:.200?}"))?;
+    let timestamp = timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let Some(value) = value else {
+        let valid_from = timestamp.ok_or_else(|| "a tombstone without a timestamp".to_string())?;
+        return Ok(TableChange {
+            key,
+            change: VersionChange::removed(valid_from),
+        });
+    };
+    let stated = read_value(value, finish)?;
+    if stated.key != key {
+        return Err(RecordProblem {
+            reason: RecordReason::KeyMismatch,
+            text: format!("the key is {key}, but the value is that of {}", stated.key),
+        });
+    }
+    let valid_from = stated
+        .valid_from
+        .or(timestamp)
+        .ok_or_else(|| "validFrom is missing, and the record has no timestamp".to_string())?;
+    Ok(TableChange {
+        key,
+        change: VersionChange {
+            valid_from,
+            explicit: stated.valid_from.is_some(),
+            value: Some(stated.value),
+        },
+    })
+}
+
+fn read_value<E: DeserializeOwned, K, V>(
+    value: &[u8],
+    finish: impl Fn(E) -> Result<Stated<K, V>, String>,
+) -> Result<Stated<K, V>, RecordProblem> {
+    if value.len() > MOST_VALUE_BYTES {
+        return Err(RecordProblem {
+            reason: RecordReason::TooLarge,
+            text: format!(
+                "the value is too large: {} bytes, the limit is {MOST_VALUE_BYTES}",
+                value.len()
+            ),
+        });
+    }
+    let entry = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+    let stated = finish(entry)?;
+    if stated.deleted {
+        let text = "deleted is not for topics: remove the key by a record without a value";
+        return Err(text.to_string().into());
+    }
+    Ok(stated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUE: &str = r#"{"accountId":1,"userId":2,"iamId":"IBMid-X","permissions":["A"]"#;
+
+    fn principal(
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
+        parse_principal_record(key.as_bytes(), value.map(str::as_bytes), Some(1_500))
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_value_else_of_the_record() {
+        let with = format!(r#"{VALUE},"validFrom":"2018-01-01T00:00:00Z"}}"#);
+        let change = principal("1/2", Some(&with)).expect("reads").change;
+        assert!(change.explicit && change.value.is_some());
+        assert_eq!(change.valid_from.to_string(), "2018-01-01T00:00:00Z");
+        let change = principal("1/2", Some(&format!("{VALUE}}}"))).expect("reads");
+        assert!(!change.change.explicit);
+        assert_eq!(change.change.valid_from.as_millisecond(), 1_500);
+        assert_eq!(change.key.to_string(), "1/2");
+        let removed = principal("1/iam-X@y:z", None).expect("reads");
+        assert_eq!(removed.key.id, "iam-X@y:z");
+        assert_eq!(removed.change.value, None);
+        assert_eq!(removed.change.valid_from.as_millisecond(), 1_500);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_its_reason() {
+        use RecordReason::{KeyMismatch, Malformed, TooLarge};
+        let good = format!("{VALUE}}}");
+        let deleted = format!(r#"{VALUE},"deleted":true}}"#);
+        let large = format!("{good}{}", " ".repeat(MOST_VALUE_BYTES));
+        let cases = [
+            ("1/2", "nonsense", Malformed, "expected"),
+            ("1/2", r#"{"userId":2}"#, Malformed, "accountId"),
+            ("1/2", r#"{"accountId":1}"#, Malformed, "userId and iamId"),
+            ("1/2", "", Malformed, "EOF"),
+            ("1/2", &deleted, Malformed, "deleted"),
+            ("1/2", &large, TooLarge, "too large"),
+            ("1/3", &good, KeyMismatch, "the key is 1/3"),
+            ("1/IBMid-X", &good, KeyMismatch, "that of 1/2"),
+            ("", &good, Malformed, "key"),
+            ("1", &good, Malformed, "key"),
+            ("1/2/3", &good, Malformed, "key"),
+            ("1/a b", &good, Malformed, "key"),
+        ];
+        for (key, value, reason, word) in cases {
+            let problem = principal(key, Some(value)).expect_err("refused");
+            assert_eq!(problem.reason, reason, "{key} {value:.80}");
+            assert!(problem.text.contains(word), "{problem}");
+        }
+        assert!(parse_principal_record(b"1/2", Some(good.as_bytes()), None).is_err());
+        assert!(parse_principal_record(b"1/2", None, None).is_err());
+        assert!(parse_principal_record(b"\xff/2", None, Some(1)).is_err());
+    }
+
+    #[test]
+    fn devices_are_keyed_by_their_id() {
+        let value = br#"{"deviceId":7,"datacenter":"dal10"}"#;
+        let change = parse_device_record(b"7", Some(value), Some(1)).expect("reads");
+        assert_eq!(change.key, "7");
+        let problem = parse_device_record(b"8", Some(value), Some(1)).expect_err("refused");
+        assert_eq!(problem.reason, RecordReason::KeyMismatch);
+        let removed = parse_device_record(b"7", None, Some(1)).expect("reads");
+        assert_eq!(removed.change.value, None);
+    }
+}

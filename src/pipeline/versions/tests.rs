@@ -1,0 +1,172 @@
+//! The versions of a key against the same rules said naively.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::pipeline::directory::{Device, PrincipalKey, Table};
+use crate::pipeline::field::Id;
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+fn device(name: u8) -> Device {
+    Device {
+        account: None,
+        name: Some(name.to_string()),
+        data_center: None,
+    }
+}
+
+/// One change: when, whether it says so itself, and what (nothing: removed).
+type Change = (i64, bool, Option<u8>);
+
+fn change((from, explicit, value): Change) -> VersionChange<Device> {
+    Version {
+        valid_from: second(from),
+        explicit,
+        value: value.map(device),
+    }
+}
+
+fn table(history: Option<i64>, changes: &[Change]) -> Table<Id, Device> {
+    let mut table = match history {
+        Some(seconds) => Table::with_history(SignedDuration::from_secs(seconds)),
+        None => Table::default(),
+    };
+    for it in changes {
+        table.apply(Id::from("1"), change(*it));
+    }
+    table
+}
+
+/// The last change for each start, oldest first.
+fn sorted(changes: &[Change]) -> Vec<Change> {
+    let mut by_start = std::collections::BTreeMap::new();
+    for it in changes {
+        by_start.insert(it.0, *it);
+    }
+    by_start.into_values().collect()
+}
+
+/// Every second at which a version is valid is looked at.
+fn valid(sorted: &[Change], at: i64) -> Option<Change> {
+    let begun = sorted.iter().rev().find(|(from, ..)| *from <= at);
+    let first = sorted.first().filter(|(_, explicit, _)| !explicit);
+    begun.or(first).copied()
+}
+
+fn said(version: Version<crate::pipeline::directory::DeviceView<'_>>) -> Change {
+    let name = |device: crate::pipeline::directory::DeviceView<'_>| {
+        device.name.and_then(|name| name.parse().ok())
+    };
+    let value = version.value.and_then(name);
+    (version.valid_from.as_second(), version.explicit, value)
+}
+
+#[test]
+fn the_newest_version_that_had_begun_counts() {
+    let changes = [(30, true, None), (10, true, Some(1)), (20, true, Some(2))];
+    let mut table = table(None, &changes);
+    let key = Id::from("1");
+    let cases = [
+        (9, None),
+        (10, Some("1")),
+        (19, Some("1")),
+        (20, Some("2")),
+        (30, None),
+        (99, None),
+    ];
+    for (at, expected) in cases {
+        let found = table.as_of(&key, second(at)).and_then(|device| device.name);
+        assert_eq!(found, expected, "at {at}");
+    }
+    table.apply(key.clone(), change((20, true, Some(3))));
+    let corrected = table.as_of(&key, second(25)).and_then(|device| device.name);
+    assert_eq!(corrected, Some("3"));
+    assert_eq!(table.versions(&key).map(|all| all.iter().count()), Some(3));
+}
+
+#[test]
+fn a_busy_key_does_not_grow_without_limit() {
+    let changes: Vec<Change> = (0..1_500).map(|at| (at, false, Some(7))).collect();
+    let table = table(Some(1_000_000), &changes);
+    let versions = table.versions(&Id::from("1")).expect("known");
+    assert_eq!(versions.iter().count(), MOST_VERSIONS);
+    let newest = versions.iter().next().map(|version| version.valid_from);
+    assert_eq!(newest, Some(second(1_499)));
+}
+
+#[test]
+fn keys_of_other_kinds_are_found_again() {
+    let mut table: Table<PrincipalKey, Device> = Table::default();
+    let key = PrincipalKey {
+        account: Id::from("1"),
+        id: Id::from("iam-ServiceId-7"),
+    };
+    table.apply(key.clone(), change((1, true, Some(1))));
+    let keys: Vec<PrincipalKey> = table.iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, [key]);
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    prop::collection::vec((0i64..60, any::<bool>(), any::<Option<u8>>()), 1..25)
+}
+
+proptest! {
+    #[test]
+    fn as_of_is_what_the_naive_model_says(changes in changes(), history in prop::option::of(0i64..40)) {
+        let table = table(history, &changes);
+        let sorted = sorted(&changes);
+        let newest = sorted.last().expect("at least one").0;
+        let versions = table.versions(&Id::from("1")).expect("known");
+        // Before the horizon, and before the newest version that is not after it, versions may be forgotten.
+        let horizon = history.map_or(-1, |history| newest - history);
+        for at in horizon.max(-1)..65 {
+            let expected = valid(&sorted, at);
+            let found = versions.as_of(second(at)).map(said);
+            if expected.is_some() || history.is_none() {
+                prop_assert_eq!(found, expected, "at {}", at);
+            }
+        }
+        let kept: Vec<i64> = versions.iter().map(|version| version.valid_from.as_second()).collect();
+        let after = sorted.iter().filter(|(from, ..)| *from > horizon).count();
+        let at_least = after + usize::from(sorted.iter().any(|(from, ..)| *from <= horizon));
+        prop_assert!(kept.len() >= at_least, "{:?} of {:?}", kept, sorted);
+        prop_assert!(kept.is_sorted_by(|newer, older| newer > older), "{:?}", kept);
+    }
+
+    #[test]
+    fn candidates_are_all_that_are_valid_within_the_tolerance(
+        changes in changes(), at in 0i64..60, tolerance in 0i64..20,
+    ) {
+        let table = table(None, &changes);
+        let sorted = sorted(&changes);
+        let versions = table.versions(&Id::from("1")).expect("known");
+        let tolerance_time = SignedDuration::from_secs(tolerance);
+        let others = versions.others_near(second(at), tolerance_time);
+        let found: Vec<Change> = versions.as_of(second(at)).into_iter().chain(others).map(said).collect();
+        let mut expected: Vec<Change> = valid(&sorted, at).into_iter().collect();
+        for moment in (at - tolerance..=at + tolerance).rev() {
+            if let Some(version) = valid(&sorted, moment).filter(|it| !expected.contains(it)) {
+                expected.push(version);
+            }
+        }
+        prop_assert_eq!(found, expected);
+        let distances = (0..=tolerance).flat_map(|distance| [at + distance, at - distance]);
+        let existing = |moment: i64| valid(&sorted, moment).filter(|(_, _, value)| value.is_some());
+        let nearest = versions.nearest(second(at), tolerance_time).map(said);
+        // What ends at a moment is one second nearer than the last second at which it is valid.
+        let ended = |version: &Change| {
+            let newer = sorted.iter().find(|(from, ..)| *from > version.0);
+            newer.map_or(0, |(from, ..)| (at - from).max(0))
+        };
+        let expected = distances.filter_map(existing).next();
+        match (nearest, expected) {
+            (Some(nearest), Some(expected)) if nearest != expected => {
+                prop_assert!(nearest.0 <= at && ended(&nearest) <= expected.0 - at);
+            }
+            (nearest, expected) => prop_assert_eq!(nearest, expected),
+        }
+    }
+}

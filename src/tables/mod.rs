@@ -1,0 +1,361 @@
+//! The reference tables as the threads share them: the snapshot that records are judged against, and how
+//! far it is behind the topics that feed it. It reads nothing by itself; followers and files feed it, and
+//! it names no Kafka client.
+//!
+//! The read barrier is [`SharedTables::catch_up`]. Who calls it asks every topic-fed table for the ends of
+//! its topic as of now, and returns when a snapshot that holds everything up to these ends is published.
+//! Requests that come before the look-up of the ends begins share it; a look-up that has begun already
+//! answers for none of them, since it may have missed what was written before the request.
+
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::pipeline::directory::Directory;
+use standing::{Standing, Wait};
+
+pub use standing::{LookUp, Target};
+
+/// For each partition of a table's topic the offset of the next record: of the first that was not read
+/// yet, or of the first that was not written yet.
+pub type Offsets = BTreeMap<i32, i64>;
+
+/// A reference table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TableName {
+    /// Who may act.
+    Principals,
+    /// What is acted upon.
+    Devices,
+}
+
+impl TableName {
+    /// As configuration, metrics and logs say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TableName::Principals => "principals",
+            TableName::Devices => "devices",
+        }
+    }
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What was counted of a table since the process began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableCounts {
+    /// Records that were read from its topic.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Records that could not be used, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Times that its file was read again: with success.
+    pub reloads: u64,
+    /// And without.
+    pub failed_reloads: u64,
+}
+
+/// How a table stands, for metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableView {
+    /// The table.
+    pub table: TableName,
+    /// Whether it is fed by a topic.
+    pub followed: bool,
+    /// Whether it was read completely.
+    pub ready: bool,
+    /// How long that took; for tables from topics, once they are ready.
+    pub load: Option<Duration>,
+    /// Age of the moment up to which it is known to be complete; zero for tables from files.
+    pub staleness: Duration,
+    /// What was counted.
+    pub counts: TableCounts,
+}
+
+/// The tables of a process.
+#[derive(Debug)]
+pub struct SharedTables {
+    snapshot: ArcSwap<Directory>,
+    /// Whoever publishes changes one table and keeps the others, one publisher at a time.
+    publishing: Mutex<()>,
+    state: Mutex<State>,
+    changed: Condvar,
+    staleness_limit: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The tables that are fed by topics.
+    followed: BTreeMap<TableName, Standing>,
+    counts: BTreeMap<TableName, TableCounts>,
+    closed: bool,
+}
+
+impl SharedTables {
+    /// Tables that begin as this snapshot. Those that are `followed` are not ready until their followers
+    /// say so; a snapshot older than `staleness_limit` is not to be trusted.
+    pub fn new(directory: Directory, followed: &[TableName], staleness_limit: Duration) -> Self {
+        let mut counts = BTreeMap::from([(TableName::Principals, TableCounts::default())]);
+        if directory.devices.is_some() {
+            counts.insert(TableName::Devices, TableCounts::default());
+        }
+        let now = Instant::now();
+        let standing = |table: &TableName| (*table, Standing::new(now));
+        SharedTables {
+            snapshot: ArcSwap::from_pointee(directory),
+            publishing: Mutex::default(),
+            state: Mutex::new(State {
+                followed: followed.iter().map(standing).collect(),
+                counts,
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            staleness_limit,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change leaves the state whole, even if its holder panics afterwards.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest snapshot. It never changes; whoever holds it keeps it.
+    pub fn load(&self) -> Arc<Directory> {
+        self.snapshot.load_full()
+    }
+
+    /// The newest snapshot for a moment, as for one record: cheaper than [`SharedTables::load`] where many
+    /// threads do it.
+    pub fn borrow(&self) -> Guard<Arc<Directory>> {
+        self.snapshot.load()
+    }
+
+    /// Publishes a changed snapshot. `change` replaces a table of the newest one, so that those who feed
+    /// different tables do not undo each other's work. Readers wait for nobody.
+    pub fn publish(&self, change: impl FnOnce(&mut Directory)) {
+        let turn = self.publishing.lock();
+        let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+        let mut directory = Directory::clone(&self.snapshot.load());
+        change(&mut directory);
+        self.snapshot.store(Arc::new(directory));
+    }
+
+    /// The read barrier: returns when the snapshot holds everything that the topics held when this was
+    /// called. Tables that are fed by no topic always do.
+    ///
+    /// # Errors
+    /// Which table is behind after `limit`, and what it waits for; or that the process ends.
+    pub fn catch_up(&self, limit: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + limit;
+        let mut state = self.lock();
+        let mut waits: Vec<(TableName, Wait)> = state
+            .followed
+            .iter_mut()
+            .map(|(table, standing)| (*table, standing.request()))
+            .collect();
+        if waits.is_empty() {
+            return Ok(());
+        }
+        self.changed.notify_all();
+        let asked: Vec<TableName> = waits.iter().map(|(table, _)| *table).collect();
+        let result = loop {
+            waits.retain_mut(|(table, wait)| !state.is_met(*table, wait));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if waits.is_empty() {
+                break Ok(());
+            }
+            if state.closed {
+                break Err("the process is ending".to_string());
+            }
+            if left.is_zero() {
+                break Err(state.describe(&waits, limit));
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        };
+        for table in asked {
+            if let Some(standing) = state.followed.get_mut(&table) {
+                standing.withdraw();
+            }
+        }
+        result
+    }
+
+    /// Whether all tables were read completely.
+    ///
+    /// # Errors
+    /// Which were not, and how far they are.
+    pub fn ready(&self) -> Result<(), String> {
+        let state = self.lock();
+        let unready = state.followed.iter().filter_map(|(table, standing)| {
+            let why = standing.why_not_ready()?;
+            Some(format!("{table}: {why}"))
+        });
+        none_of(unready.collect())
+    }
+
+    /// Waits until all tables were read completely.
+    ///
+    /// # Errors
+    /// As [`SharedTables::ready`], after `limit`.
+    pub fn await_ready(&self, limit: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let ready = self.ready();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if ready.is_ok() || left.is_zero() {
+                return ready;
+            }
+            // Whatever came between the two looks is seen at the next.
+            let wait = left.min(Duration::from_millis(10));
+            drop(self.changed.wait_timeout(self.lock(), wait));
+        }
+    }
+
+    /// Whether a topic feeds this table.
+    pub fn is_followed(&self, table: TableName) -> bool {
+        self.lock().followed.contains_key(&table)
+    }
+
+    /// Whether the snapshot may be relied upon: all tables are ready, and were complete no longer ago than
+    /// the staleness limit.
+    ///
+    /// # Errors
+    /// Which table may not, and why.
+    pub fn trusted(&self) -> Result<(), String> {
+        let now = Instant::now();
+        let state = self.lock();
+        let untrusted = state.followed.iter().filter_map(|(table, standing)| {
+            let why = standing.why_not_trusted(now, self.staleness_limit)?;
+            Some(format!("{table}: {why}"))
+        });
+        none_of(untrusted.collect())
+    }
+
+    /// How all tables stand.
+    pub fn views(&self) -> Vec<TableView> {
+        let now = Instant::now();
+        let state = self.lock();
+        let view = |(table, counts): (&TableName, &TableCounts)| {
+            let standing = state.followed.get(table);
+            TableView {
+                table: *table,
+                followed: standing.is_some(),
+                ready: standing.is_none_or(Standing::is_ready),
+                load: standing.and_then(Standing::load_time),
+                staleness: standing.map_or(Duration::ZERO, |standing| standing.staleness(now)),
+                counts: counts.clone(),
+            }
+        };
+        state.counts.iter().map(view).collect()
+    }
+
+    /// Counts something of a table.
+    pub fn count(&self, table: TableName, counted: impl FnOnce(&mut TableCounts)) {
+        counted(self.lock().counts.entry(table).or_default());
+    }
+
+    /// What was counted of a table.
+    pub fn counts(&self, table: TableName) -> TableCounts {
+        self.lock().counts.get(&table).cloned().unwrap_or_default()
+    }
+
+    /// Whether the process ends.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Ends all waiting, now and in future.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// For the follower: waits at most `wait` until somebody asks for the ends of a table's topic, or the
+    /// last look-up was so long ago as `heartbeat`. The look-up then begins with the return of this call.
+    pub fn await_request(
+        &self,
+        table: TableName,
+        heartbeat: Duration,
+        wait: Duration,
+    ) -> Option<LookUp> {
+        let deadline = Instant::now() + wait;
+        let mut state = self.lock();
+        loop {
+            let now = Instant::now();
+            if state.closed {
+                return None;
+            }
+            let begun = state.followed.get_mut(&table)?.begin(now, heartbeat);
+            let left = deadline.saturating_duration_since(now);
+            if begun.is_some() || left.is_zero() {
+                return begun;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// For the follower: what a look-up found.
+    pub fn answer(&self, table: TableName, look_up: LookUp, found: Result<Offsets, String>) {
+        self.with(table, |standing| standing.answer(look_up, found));
+    }
+
+    /// For the follower: everything before these offsets is in the published snapshot.
+    pub fn reached(&self, table: TableName, positions: &Offsets) {
+        self.with(table, |standing| {
+            standing.reached(positions, Instant::now())
+        });
+    }
+
+    /// For the follower: something is wrong that may pass; it shows where the table is waited for.
+    pub fn trouble(&self, table: TableName, cause: String) {
+        self.with(table, |standing| standing.trouble(cause));
+    }
+
+    /// For the follower: the ends that were looked up last, if the snapshot has not reached them.
+    pub fn target(&self, table: TableName) -> Option<Target> {
+        self.lock().followed.get(&table)?.target()
+    }
+
+    fn with(&self, table: TableName, change: impl FnOnce(&mut Standing)) {
+        if let Some(standing) = self.lock().followed.get_mut(&table) {
+            change(standing);
+        }
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn is_met(&mut self, table: TableName, wait: &mut Wait) -> bool {
+        let standing = self.followed.get_mut(&table);
+        standing.is_none_or(|standing| standing.is_met(wait))
+    }
+
+    fn describe(&self, waits: &[(TableName, Wait)], limit: Duration) -> String {
+        let behind = waits.iter().filter_map(|(table, wait)| {
+            let why = self.followed.get(table)?.why_behind(wait);
+            Some(format!("{table}: {why} after {limit:?}"))
+        });
+        behind.collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn none_of(complaints: Vec<String>) -> Result<(), String> {
+    if complaints.is_empty() {
+        Ok(())
+    } else {
+        Err(complaints.join("; "))
+    }
+}

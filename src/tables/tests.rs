@@ -1,0 +1,278 @@
+//! The barrier with threads in place of followers: what shares a look-up, what does not, and what time-outs
+//! say.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+const SHORT: Duration = Duration::from_millis(50);
+const LONG: Duration = Duration::from_secs(20);
+const NEVER: Duration = Duration::from_secs(3_600);
+const PRINCIPALS: TableName = TableName::Principals;
+
+fn tables(followed: &[TableName]) -> Arc<SharedTables> {
+    Arc::new(SharedTables::new(Directory::default(), followed, LONG))
+}
+
+fn at(offset: i64) -> Offsets {
+    Offsets::from([(0, offset)])
+}
+
+/// Waits for a request and begins its look-up.
+fn begin(tables: &SharedTables) -> LookUp {
+    let request = tables.await_request(PRINCIPALS, NEVER, LONG);
+    request.expect("a request")
+}
+
+/// Tables whose one topic was read up to its end, 10.
+fn loaded() -> Arc<SharedTables> {
+    let tables = tables(&[PRINCIPALS]);
+    let first = begin(&tables);
+    tables.answer(PRINCIPALS, first, Ok(at(10)));
+    tables.reached(PRINCIPALS, &at(10));
+    assert_eq!(tables.ready(), Ok(()));
+    tables
+}
+
+fn catch_up(tables: &Arc<SharedTables>, limit: Duration) -> thread::JoinHandle<Result<(), String>> {
+    let tables = Arc::clone(tables);
+    thread::spawn(move || tables.catch_up(limit))
+}
+
+/// Waits until so many wait.
+fn await_waiting(tables: &SharedTables, count: usize) {
+    let since = Instant::now();
+    while !tables.lock().followed[&PRINCIPALS].has_waiting(count) {
+        assert!(since.elapsed() < LONG, "nobody waits");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn tables_from_files_are_always_caught_up() {
+    let tables = tables(&[]);
+    assert_eq!(tables.catch_up(Duration::ZERO), Ok(()));
+    assert_eq!(tables.trusted(), Ok(()));
+    assert_eq!(tables.ready(), Ok(()));
+}
+
+#[test]
+fn a_table_is_ready_when_it_has_reached_the_first_ends() {
+    let tables = tables(&[PRINCIPALS]);
+    let why = tables.ready().expect_err("nothing was read");
+    assert_eq!(why, "principals: its topic is being read");
+    let first = begin(&tables);
+    tables.reached(PRINCIPALS, &at(3));
+    tables.answer(PRINCIPALS, first, Ok(at(10)));
+    assert!(tables.ready().is_err() && tables.trusted().is_err());
+    assert!(
+        tables
+            .target(PRINCIPALS)
+            .is_some_and(|target| target.urgent)
+    );
+    tables.reached(PRINCIPALS, &at(10));
+    assert_eq!((tables.ready(), tables.trusted()), (Ok(()), Ok(())));
+    assert!(tables.target(PRINCIPALS).is_none());
+    assert!(tables.views()[0].load.is_some());
+}
+
+#[test]
+fn an_empty_topic_is_ready_once_its_follower_says_so() {
+    let tables = tables(&[PRINCIPALS]);
+    let first = begin(&tables);
+    tables.answer(PRINCIPALS, first, Ok(at(0)));
+    assert!(tables.ready().is_err() && tables.target(PRINCIPALS).is_some());
+    tables.reached(PRINCIPALS, &Offsets::new());
+    assert_eq!(tables.ready(), Ok(()));
+}
+
+#[test]
+fn requests_before_the_look_up_begins_share_it() {
+    let tables = loaded();
+    let waiting: Vec<_> = (0..8).map(|_| catch_up(&tables, LONG)).collect();
+    await_waiting(&tables, 8);
+    let look_up = begin(&tables);
+    tables.answer(PRINCIPALS, look_up, Ok(at(12)));
+    tables.reached(PRINCIPALS, &at(12));
+    for waiting in waiting {
+        assert_eq!(waiting.join().expect("no panic"), Ok(()));
+    }
+    assert_eq!(tables.await_request(PRINCIPALS, NEVER, SHORT), None);
+}
+
+#[test]
+fn a_look_up_that_began_before_the_request_does_not_count() {
+    let tables = loaded();
+    let first = catch_up(&tables, LONG);
+    await_waiting(&tables, 1);
+    let early = begin(&tables);
+    // Asks while the look-up is under way, which may have read the end already.
+    let second = catch_up(&tables, LONG);
+    await_waiting(&tables, 2);
+    tables.answer(PRINCIPALS, early, Ok(at(10)));
+    assert_eq!(first.join().expect("no panic"), Ok(()));
+    thread::sleep(SHORT);
+    assert!(!second.is_finished());
+    let late = begin(&tables);
+    tables.answer(PRINCIPALS, late, Ok(at(11)));
+    thread::sleep(SHORT);
+    assert!(!second.is_finished(), "the snapshot is behind the end");
+    assert!(
+        tables
+            .target(PRINCIPALS)
+            .is_some_and(|target| target.urgent)
+    );
+    tables.reached(PRINCIPALS, &at(11));
+    assert_eq!(second.join().expect("no panic"), Ok(()));
+}
+
+#[test]
+fn a_look_up_that_fails_is_made_again() {
+    let tables = loaded();
+    let waiting = catch_up(&tables, LONG);
+    await_waiting(&tables, 1);
+    let look_up = begin(&tables);
+    tables.answer(PRINCIPALS, look_up, Err("no broker".to_string()));
+    let again = begin(&tables);
+    tables.answer(PRINCIPALS, again, Ok(at(10)));
+    assert_eq!(waiting.join().expect("no panic"), Ok(()));
+}
+
+#[test]
+fn a_time_out_says_what_is_waited_for() {
+    let tables = loaded();
+    let waiting = catch_up(&tables, SHORT);
+    let look_up = begin(&tables);
+    tables.answer(PRINCIPALS, look_up, Err("no broker".to_string()));
+    let why = waiting.join().expect("no panic").expect_err("no answer");
+    assert_eq!(
+        why,
+        "principals: the ends of its topic are not known (no broker) after 50ms"
+    );
+    let waiting = catch_up(&tables, SHORT);
+    await_waiting(&tables, 1);
+    let look_up = begin(&tables);
+    tables.answer(PRINCIPALS, look_up, Ok(at(12)));
+    let why = waiting.join().expect("no panic").expect_err("behind");
+    assert_eq!(
+        why,
+        "principals: partition 0 is read up to 10, its end was 12 after 50ms"
+    );
+    assert!(
+        tables
+            .target(PRINCIPALS)
+            .is_some_and(|target| !target.urgent)
+    );
+}
+
+#[test]
+fn every_table_is_waited_for() {
+    let both = [TableName::Principals, TableName::Devices];
+    let tables = tables(&both);
+    let answer = |table, end| {
+        let look_up = tables.await_request(table, NEVER, LONG).expect("a request");
+        tables.answer(table, look_up, Ok(at(end)));
+        tables.reached(table, &at(end));
+    };
+    for table in both {
+        answer(table, 0);
+    }
+    let waiting = catch_up(&tables, LONG);
+    answer(TableName::Principals, 0);
+    thread::sleep(SHORT);
+    assert!(!waiting.is_finished());
+    answer(TableName::Devices, 0);
+    assert_eq!(waiting.join().expect("no panic"), Ok(()));
+}
+
+#[test]
+fn a_table_is_not_trusted_for_ever() {
+    let tables = SharedTables::new(Directory::default(), &[PRINCIPALS], SHORT);
+    let first = begin(&tables);
+    tables.answer(PRINCIPALS, first, Ok(at(0)));
+    tables.reached(PRINCIPALS, &at(0));
+    assert_eq!(tables.trusted(), Ok(()));
+    thread::sleep(SHORT * 2);
+    tables.trouble(PRINCIPALS, "no broker".to_string());
+    let why = tables.trusted().expect_err("stale");
+    assert!(why.starts_with("principals: not known to be complete for 0 s"));
+    assert!(why.ends_with("no broker"), "{why}");
+    // The heartbeat is due, and mends it.
+    let heartbeat = tables.await_request(PRINCIPALS, SHORT, Duration::ZERO);
+    tables.answer(PRINCIPALS, heartbeat.expect("due"), Ok(at(0)));
+    assert_eq!(tables.trusted(), Ok(()));
+}
+
+#[test]
+fn the_end_of_the_process_ends_all_waiting() {
+    let tables = loaded();
+    let waiting = catch_up(&tables, LONG);
+    await_waiting(&tables, 1);
+    tables.close();
+    assert!(waiting.join().expect("no panic").is_err());
+    assert_eq!(tables.await_request(PRINCIPALS, NEVER, LONG), None);
+}
+
+#[test]
+fn publishers_keep_each_others_tables() {
+    let tables = Arc::new(SharedTables::new(Directory::default(), &[], LONG));
+    let publish = |change: fn(&mut Directory)| {
+        let tables = Arc::clone(&tables);
+        thread::spawn(move || (0..1_000).for_each(|_| tables.publish(change)))
+    };
+    let held = tables.load();
+    let one = publish(|directory| directory.devices = Some(Default::default()));
+    let other = publish(|directory| directory.principals = Default::default());
+    one.join().expect("no panic");
+    other.join().expect("no panic");
+    assert!(tables.load().devices.is_some());
+    assert!(held.devices.is_none(), "a snapshot never changes");
+}
+
+/// Writers append to a topic that is only a number; whoever passes the barrier must see what was appended
+/// before, whatever the threads do.
+#[test]
+fn nobody_passes_before_what_was_written_before() {
+    let tables = loaded();
+    let end = Arc::new(AtomicUsize::new(10));
+    let published = Arc::new(AtomicUsize::new(10));
+    let follower = {
+        let (tables, end, published) = (
+            Arc::clone(&tables),
+            Arc::clone(&end),
+            Arc::clone(&published),
+        );
+        thread::spawn(move || {
+            while let Some(look_up) = tables.await_request(PRINCIPALS, NEVER, LONG) {
+                let ends = end.load(Ordering::SeqCst);
+                tables.answer(PRINCIPALS, look_up, Ok(at(ends as i64)));
+                published.store(ends, Ordering::SeqCst);
+                tables.reached(PRINCIPALS, &at(ends as i64));
+            }
+        })
+    };
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let (tables, end, published) = (
+                Arc::clone(&tables),
+                Arc::clone(&end),
+                Arc::clone(&published),
+            );
+            thread::spawn(move || {
+                for _ in 0..500 {
+                    let written = end.fetch_add(1, Ordering::SeqCst) + 1;
+                    tables.catch_up(LONG).expect("met");
+                    assert!(published.load(Ordering::SeqCst) >= written);
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().expect("no panic");
+    }
+    tables.close();
+    follower.join().expect("no panic");
+}
