@@ -19,10 +19,10 @@ use crate::kafka;
 use crate::kafka::session::{OpenError, Session};
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
 use crate::metrics::{Metrics, WorkerObserver};
-use crate::pipeline::{Reference, judge};
 use crate::stream::Failure;
 use crate::stream::worker::{StopRequest, Worker};
 use crate::table_files::{ReloadRequest, TableFiles};
+use crate::table_judge::TableJudge;
 use crate::tables::SharedTables;
 
 /// How often a stop that was requested inside the process is looked for.
@@ -213,6 +213,7 @@ impl Relay {
                     limits: self.config.batch,
                     assembly: Arc::clone(&self.assembly),
                     tables: Arc::clone(&self.tables),
+                    barrier_limit: self.config.tables.barrier_limit,
                     metrics: Arc::clone(&self.metrics),
                     health: Arc::clone(&self.health),
                     stop: stop.clone(),
@@ -239,6 +240,7 @@ struct WorkerTask {
     limits: crate::stream::batch::BatchLimits,
     assembly: Arc<Assembly>,
     tables: Arc<SharedTables>,
+    barrier_limit: Duration,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     stop: StopRequest,
@@ -261,15 +263,7 @@ impl WorkerTask {
             return Ok(());
         };
         self.health.joining(self.number);
-        let (assembly, tables) = (Arc::clone(&self.assembly), Arc::clone(&self.tables));
-        let judge = move |payload: Option<&[u8]>| {
-            let directory = tables.borrow();
-            let reference = Reference {
-                rules: &assembly.rules,
-                directory: &directory,
-            };
-            judge(payload, reference)
-        };
+        let judge = TableJudge::new(self.assembly, self.tables, self.barrier_limit);
         let observer = WorkerObserver::new(self.number, self.metrics, self.health);
         let worker = Worker::new(session, judge, observer, self.limits, self.stop);
         let session = worker.run().map_err(|failure: Failure| anyhow!(failure))?;

@@ -25,4 +25,5 @@ pub mod metrics;
 pub mod pipeline;
 pub mod stream;
 pub mod table_files;
+pub mod table_judge;
 pub mod tables;

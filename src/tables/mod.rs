@@ -228,6 +228,11 @@ impl SharedTables {
         self.lock().followed.contains_key(&table)
     }
 
+    /// Whether a topic feeds any table.
+    pub fn follows_any(&self) -> bool {
+        !self.lock().followed.is_empty()
+    }
+
     /// Whether the snapshot may be relied upon: all tables are ready, and were complete no longer ago than
     /// the staleness limit.
     ///

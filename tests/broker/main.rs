@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod barrier;
 mod commands;
 mod exactly_once;
 mod lag;

@@ -1,0 +1,60 @@
+//! The judge that the workers use: the pipeline, the rules, and the tables as the process shares them.
+//! Whether a fate must wait for the tables is said here; how waiting works is in `tables`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::assemble::Assembly;
+use crate::pipeline::fate::Fate;
+use crate::pipeline::{Reference, judge};
+use crate::stream::worker::Judge;
+use crate::tables::SharedTables;
+
+/// Judges by tables that may be followed from topics.
+#[derive(Debug)]
+pub struct TableJudge {
+    assembly: Arc<Assembly>,
+    tables: Arc<SharedTables>,
+    barrier_limit: Duration,
+    /// Tables from files hold all they will ever hold: nothing rests on what may still come.
+    waits: bool,
+}
+
+impl TableJudge {
+    /// A judge that waits at most `barrier_limit` for the tables to catch up.
+    pub fn new(
+        assembly: Arc<Assembly>,
+        tables: Arc<SharedTables>,
+        barrier_limit: Duration,
+    ) -> Self {
+        let waits = tables.follows_any();
+        TableJudge {
+            assembly,
+            tables,
+            barrier_limit,
+            waits,
+        }
+    }
+}
+
+impl Judge for TableJudge {
+    fn judge(&self, payload: Option<&[u8]>) -> Fate {
+        let reference = Reference {
+            rules: &self.assembly.rules,
+            directory: &self.tables.borrow(),
+        };
+        judge(payload, reference)
+    }
+
+    fn is_final(&self, fate: &Fate) -> bool {
+        !self.waits || !fate.rests_on_absence()
+    }
+
+    fn trusted(&self) -> Result<(), String> {
+        self.tables.trusted()
+    }
+
+    fn catch_up(&self) -> Result<(), String> {
+        self.tables.catch_up(self.barrier_limit)
+    }
+}

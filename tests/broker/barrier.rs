@@ -1,0 +1,217 @@
+//! The read barrier on a real Apache Kafka: principals that are granted access in the very instant before
+//! they act, followed by a table that is slow on purpose. With the barrier none is left out; without it
+//! some are, which shows that the test can fail.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit_relay::assemble::{Assembly, assemble};
+use audit_relay::config::Config;
+use audit_relay::kafka;
+use audit_relay::kafka::session::Session;
+use audit_relay::kafka::settings::SessionSettings;
+use audit_relay::pipeline::fate::Fate;
+use audit_relay::stream::Content;
+use audit_relay::stream::worker::{Judge, Notice, Observer, StopRequest, Worker};
+use audit_relay::table_judge::TableJudge;
+use audit_relay::tables::SharedTables;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::Deployment;
+use crate::support::topics::{TestRecord, produce};
+
+/// Grants, each followed at once by an action.
+const GRANTS: u64 = 3_000;
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Counts fates, and stops the worker when all records are committed.
+struct Counter {
+    read: u64,
+    audited: u64,
+    held: u64,
+    stop: StopRequest,
+}
+
+impl Observer for &mut Counter {
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Committed(batch, _) => {
+                self.read += batch.records() as u64;
+                let events = batch.outputs().iter();
+                self.audited += events
+                    .filter(|output| matches!(output.content, Content::Event(_)))
+                    .count() as u64;
+                if self.read >= GRANTS {
+                    self.stop.request();
+                }
+            }
+            Notice::Failed(_) => self.held += 1,
+            Notice::Arrived(_) | Notice::Publishing(_) | Notice::Recovered => {}
+        }
+    }
+}
+
+/// The same judge, believing whatever the table says now.
+struct WithoutBarrier(TableJudge);
+
+impl Judge for WithoutBarrier {
+    fn judge(&self, payload: Option<&[u8]>) -> Fate {
+        self.0.judge(payload)
+    }
+
+    fn is_final(&self, _: &Fate) -> bool {
+        true
+    }
+
+    fn trusted(&self) -> Result<(), String> {
+        self.0.trusted()
+    }
+
+    fn catch_up(&self) -> Result<(), String> {
+        self.0.catch_up()
+    }
+}
+
+struct World {
+    broker: &'static KafkaBroker,
+    deployment: Deployment,
+    table: String,
+    config: Config,
+    assembly: Arc<Assembly>,
+    tables: Arc<SharedTables>,
+}
+
+impl World {
+    fn start() -> World {
+        let broker = KafkaBroker::shared();
+        let deployment =
+            Deployment::create(broker, 4, "", "[tables]\npublish_interval_ms = 2000\n");
+        let table = broker.unique("principals");
+        broker.create_topic_with(&table, 2, &[("cleanup.policy", "compact")]);
+        let text = std::fs::read_to_string(deployment.config("barrier")).expect("configuration");
+        let source = format!("topic = \"{table}\"");
+        let text = text.replace("file = \"principals.jsonl\"", &source);
+        let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
+        let assembly = Arc::new(assemble(&config).expect("assembles"));
+        let followed = kafka::table::followed(&config);
+        let limit = config.tables.staleness_limit;
+        let tables = Arc::new(SharedTables::new(
+            assembly.directory.clone(),
+            &followed,
+            limit,
+        ));
+        kafka::table::follow(&config, &tables).expect("follows");
+        tables.await_ready(LIMIT).expect("ready");
+        World {
+            broker,
+            deployment,
+            table,
+            config,
+            assembly,
+            tables,
+        }
+    }
+
+    /// Grants, and the action right after, a thousand of each at a time so that the input is never dry.
+    fn grant_and_act(&self) {
+        for thousand in 0..GRANTS / 1_000 {
+            let numbers = thousand * 1_000..(thousand + 1) * 1_000;
+            let now = Timestamp::now();
+            produce(
+                self.broker.bootstrap(),
+                &self.table,
+                numbers.clone().map(|n| grant(n, now)),
+            );
+            produce(
+                self.broker.bootstrap(),
+                &self.deployment.input,
+                numbers.map(|n| action(n, now)),
+            );
+        }
+    }
+
+    /// Runs a worker beside the grants until everything is committed.
+    fn run<J: Judge>(&self, judge: J) -> Counter {
+        let regions = self.assembly.rules.routes.regions().to_vec();
+        let settings = SessionSettings::new(&self.config, self.assembly.topics.clone(), regions, 0);
+        let session = Session::open(settings).expect("session");
+        let stop = StopRequest::default();
+        let mut counter = Counter {
+            read: 0,
+            audited: 0,
+            held: 0,
+            stop: stop.clone(),
+        };
+        let since = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.grant_and_act());
+            let mut worker = Worker::new(
+                session,
+                judge,
+                &mut counter,
+                self.config.batch,
+                stop.clone(),
+            );
+            while !stop.is_requested() {
+                assert!(since.elapsed() < LIMIT, "stalled");
+                worker.turn().expect("turn");
+            }
+        });
+        self.tables.close();
+        counter
+    }
+
+    fn judge(&self) -> TableJudge {
+        let limit = self.config.tables.barrier_limit;
+        TableJudge::new(Arc::clone(&self.assembly), Arc::clone(&self.tables), limit)
+    }
+}
+
+fn grant(number: u64, now: Timestamp) -> TestRecord {
+    let value = json!({
+        "accountId": 1, "userId": number, "iamId": format!("IBMid-{number}"), "linked": true,
+        "infrastructureAccess": true, "validFrom": now.to_string(),
+    });
+    TestRecord {
+        key: Some(format!("1/{number}").into_bytes()),
+        value: Some(value.to_string().into_bytes()),
+        ..TestRecord::default()
+    }
+}
+
+fn action(number: u64, now: Timestamp) -> TestRecord {
+    let value = json!({
+        "accountId": 1, "eventCreateDate": now.to_string(), "eventName": "Power Off", "objectName": "Server",
+        "objectId": 77, "datacenter": "dal10", "label": "web", "userId": number, "userType": "CUSTOMER",
+    });
+    TestRecord {
+        partition: Some((number % 4) as i32),
+        value: Some(value.to_string().into_bytes()),
+        ..TestRecord::default()
+    }
+}
+
+#[test]
+fn with_the_barrier_no_grant_comes_too_late() {
+    let world = World::start();
+    let counter = world.run(world.judge());
+    assert_eq!(
+        (counter.read, counter.audited),
+        (GRANTS, GRANTS),
+        "held {}",
+        counter.held
+    );
+}
+
+#[test]
+fn without_the_barrier_grants_come_too_late() {
+    let world = World::start();
+    let counter = world.run(WithoutBarrier(world.judge()));
+    assert_eq!(counter.read, GRANTS);
+    assert!(
+        counter.audited < GRANTS,
+        "the table was never behind: this test shows nothing"
+    );
+}
