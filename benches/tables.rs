@@ -1,0 +1,162 @@
+//! What the reference tables cost: resident memory for each key, time of a look-up, of a change and of a
+//! snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench tables`, or with
+//! another number of keys: `cargo bench --bench tables -- 100000`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use audit_relay::pipeline::directory::{
+    Table, TableKey, packing::Packed, parse_device_record, parse_principal_record,
+};
+use audit_relay::pipeline::directory::{RecordProblem, TableChange};
+use jiff::{SignedDuration, Timestamp};
+
+const GOAL_BYTES: f64 = 200.0;
+const GOAL_LOOK_UP_NANOSECONDS: f64 = 200.0;
+const HISTORY: SignedDuration = SignedDuration::from_hours(168);
+/// When the tables begin, and how far apart the changes are: a million span some hours of the history.
+const START_MS: i64 = 1_700_000_000_000;
+const STEP_MS: i64 = 10;
+/// Of every so many keys one has changed twice more within the history.
+const CHANGED_ONE_IN: u64 = 10;
+
+type Parsed<K, V> = Result<TableChange<K, V>, RecordProblem>;
+
+fn main() {
+    let keys = std::env::args().skip(1).find_map(|word| word.parse().ok());
+    let keys: u64 = keys.unwrap_or(1_000_000);
+    println!("{keys} keys each, one in {CHANGED_ONE_IN} with three versions, the others with one");
+    measure("principals", keys, |number, round| {
+        let (key, value) = principal(number, round);
+        parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
+    });
+    measure("devices", keys, |number, round| {
+        let (key, value) = device(number, round);
+        parse_device_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
+    });
+}
+
+fn time(number: u64, round: u64) -> Option<i64> {
+    Some(START_MS + (number + round) as i64 * STEP_MS)
+}
+
+fn principal(number: u64, round: u64) -> (String, String) {
+    let (account, user) = (300_000 + number / 40, 6_000_000 + number);
+    let permissions = r#"["HARDWARE_VIEW","REMOTE_MANAGEMENT","SERVER_RELOAD","PORT_CONTROL"]"#;
+    let value = format!(
+        r#"{{"accountId":{account},"userId":{user},"iamId":"IBMid-{number:010}","name":"firstname.lastname{number}@example.com","kind":"user","linked":true,"infrastructureAccess":{},"permissions":{permissions}}}"#,
+        round % 2 == 0
+    );
+    (format!("{account}/{user}"), value)
+}
+
+fn device(number: u64, round: u64) -> (String, String) {
+    let (account, id) = (300_000 + number / 40, 1_000_000 + number);
+    let value = format!(
+        r#"{{"deviceId":{id},"accountId":{account},"name":"web{number}-{round}.customer.example.com","datacenter":"dal{:02}"}}"#,
+        number % 14
+    );
+    (id.to_string(), value)
+}
+
+fn measure<K: TableKey, V: Packed>(
+    name: &str,
+    keys: u64,
+    parse: impl Fn(u64, u64) -> Parsed<K, V>,
+) {
+    let before = resident_bytes();
+    let begun = Instant::now();
+    let mut table: Table<K, V> = Table::with_history(HISTORY);
+    let mut records = 0;
+    for number in 0..keys {
+        let rounds = if number % CHANGED_ONE_IN == 0 { 3 } else { 1 };
+        for round in 0..rounds {
+            let change = parse(number, round).expect("a good record");
+            table.apply(change.key, change.change);
+            records += 1;
+        }
+    }
+    let loading = begun.elapsed();
+    let resident = resident_bytes().saturating_sub(before) as f64 / keys as f64;
+    println!("{name}");
+    println!("  resident bytes a key      {resident:8.1}   goal {GOAL_BYTES}");
+    println!(
+        "  of these, counted         {:8.1}",
+        table.bytes() as f64 / table.len() as f64
+    );
+    println!(
+        "  ready, {records} records  {:8.2} s, made, parsed and applied",
+        loading.as_secs_f64()
+    );
+    look_up(&table, keys, &parse);
+    change(&mut table, keys, &parse);
+}
+
+/// In an order that no cache foresees.
+fn scattered(keys: u64) -> impl Iterator<Item = u64> {
+    let mut state = 88_172_645_463_325_252_u64;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % keys
+    })
+}
+
+fn look_up<K: TableKey, V: Packed>(
+    table: &Table<K, V>,
+    keys: u64,
+    parse: &impl Fn(u64, u64) -> Parsed<K, V>,
+) {
+    let wanted: Vec<K> = scattered(keys)
+        .take(200_000)
+        .map(|number| parse(number, 0).expect("a good record").key)
+        .collect();
+    let moment = Timestamp::from_millisecond(START_MS + keys as i64 * STEP_MS).expect("in range");
+    let begun = Instant::now();
+    for key in &wanted {
+        assert!(black_box(table.as_of(key, moment)).is_some());
+    }
+    let each = begun.elapsed().as_nanos() as f64 / wanted.len() as f64;
+    println!("  look-up, any key          {each:8.1} ns goal {GOAL_LOOK_UP_NANOSECONDS}");
+    let few = &wanted[..1_000];
+    let begun = Instant::now();
+    for _ in 0..200 {
+        for key in few {
+            assert!(black_box(table.as_of(key, moment)).is_some());
+        }
+    }
+    let each = begun.elapsed().as_nanos() as f64 / (200 * few.len()) as f64;
+    println!("  look-up, of 1,000 keys    {each:8.1} ns");
+}
+
+/// As a follower does: 200 changes, then a snapshot.
+fn change<K: TableKey, V: Packed>(
+    table: &mut Table<K, V>,
+    keys: u64,
+    parse: &impl Fn(u64, u64) -> Parsed<K, V>,
+) {
+    let changes: Vec<_> = scattered(keys)
+        .take(50_000)
+        .map(|number| parse(number, 5).expect("a good record"))
+        .collect();
+    let total = changes.len() as f64;
+    let mut snapshot = table.clone();
+    let begun = Instant::now();
+    for (number, change) in changes.into_iter().enumerate() {
+        table.apply(change.key, change.change);
+        if number % 200 == 0 {
+            snapshot = table.clone();
+        }
+    }
+    let each = begun.elapsed().as_nanos() as f64 / total / 1_000.0;
+    drop(snapshot);
+    println!("  change, a snapshot each 200 {each:6.2} us");
+}
+
+/// Resident memory of this process.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = statm.split_whitespace().nth(1).expect("resident pages");
+    pages.parse::<u64>().expect("a number") * 4096
+}
