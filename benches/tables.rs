@@ -2,6 +2,7 @@
 //! snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench tables`, or with
 //! another number of keys: `cargo bench --bench tables -- 100000`.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -35,6 +36,19 @@ fn main() {
         let (key, value) = device(number, round);
         parse_device_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
     });
+    yardstick(keys);
+}
+
+/// What a look-up costs without any table of ours: most of it is waiting for memory.
+fn yardstick(keys: u64) {
+    let key = |number: u64| format!("{}/{}", 300_000 + number / 40, 6_000_000 + number);
+    let map: HashMap<String, Box<[u8]>> = (0..keys)
+        .map(|number| (key(number), vec![1; 80].into_boxed_slice()))
+        .collect();
+    let wanted: Vec<String> = scattered(keys).take(200_000).map(key).collect();
+    let each = best_nanoseconds(&wanted, |key| map.get(key).is_some_and(|it| it[40] == 1));
+    println!("a plain HashMap of as many keys");
+    println!("  look-up, any key          {each:8.1} ns");
 }
 
 fn time(number: u64, round: u64) -> Option<i64> {
@@ -46,7 +60,7 @@ fn principal(number: u64, round: u64) -> (String, String) {
     let permissions = r#"["HARDWARE_VIEW","REMOTE_MANAGEMENT","SERVER_RELOAD","PORT_CONTROL"]"#;
     let value = format!(
         r#"{{"accountId":{account},"userId":{user},"iamId":"IBMid-{number:010}","name":"firstname.lastname{number}@example.com","kind":"user","linked":true,"infrastructureAccess":{},"permissions":{permissions}}}"#,
-        round % 2 == 0
+        round.is_multiple_of(2)
     );
     (format!("{account}/{user}"), value)
 }
@@ -70,7 +84,11 @@ fn measure<K: TableKey, V: Packed>(
     let mut table: Table<K, V> = Table::with_history(HISTORY);
     let mut records = 0;
     for number in 0..keys {
-        let rounds = if number % CHANGED_ONE_IN == 0 { 3 } else { 1 };
+        let rounds = if number.is_multiple_of(CHANGED_ONE_IN) {
+            3
+        } else {
+            1
+        };
         for round in 0..rounds {
             let change = parse(number, round).expect("a good record");
             table.apply(change.key, change.change);
@@ -153,7 +171,7 @@ fn change<K: TableKey, V: Packed>(
     let begun = Instant::now();
     for (number, change) in changes.into_iter().enumerate() {
         table.apply(change.key, change.change);
-        if number % 200 == 0 {
+        if number.is_multiple_of(200) {
             snapshot = table.clone();
         }
     }
