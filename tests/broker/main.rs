@@ -9,3 +9,4 @@ mod exactly_once;
 mod lag;
 mod ledger;
 mod support_works;
+mod tables;
