@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::SignedDuration;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -151,22 +152,21 @@ fn start<K: Kind>(
     tables: &Arc<SharedTables>,
 ) -> anyhow::Result<[JoinHandle<()>; 2]> {
     let name = K::NAME.name();
-    let client = |role: &str| {
-        let client = settings::follower(config, &format!("{name}{role}"));
+    let create = |client: ClientConfig| {
         let made = client.create_with_context(LoggingContext);
-        made.with_context(|| format!("create the client that follows {topic:?}"))
+        made.with_context(|| format!("create a client for {topic:?}"))
     };
     let partitions = Arc::new(AtomicI32::new(0));
     let finder = EndsFinder {
         table: K::NAME,
         topic: topic.to_string(),
-        consumer: client("-ends")?,
+        consumer: create(settings::ends_finder(config, &format!("{name}-ends")))?,
         tables: Arc::clone(tables),
         partitions: Arc::clone(&partitions),
         heartbeat: (config.tables.staleness_limit / 3).min(LONGEST_HEARTBEAT),
     };
     let history = SignedDuration::try_from(config.tables.history);
-    let consumer: BaseConsumer<LoggingContext> = client("")?;
+    let consumer: BaseConsumer<LoggingContext> = create(settings::follower(config, name))?;
     let follower = Follower::<K> {
         consumer,
         partitions,

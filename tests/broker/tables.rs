@@ -205,14 +205,28 @@ fn the_barrier_brings_what_was_written_the_instant_before() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 2);
     let following = Following::ready(broker, &topic, "[tables]\npublish_interval_ms = 60000\n");
-    let mut seen_without = 0;
-    for user in 0..200 {
-        write(broker, &topic, vec![principal(user, true)]);
-        seen_without += usize::from(following.has_access(user));
+    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("linger.ms", "0")
+        .create()
+        .expect("a producer");
+    let mut waits = Vec::new();
+    for user in 0..1_000 {
+        let record = principal(user, true);
+        let (key, value) = (record.key.expect("a key"), record.value.expect("a value"));
+        let sent = producer.send(BaseRecord::to(&topic).key(&key).payload(&value));
+        sent.map_err(|(error, _)| error).expect("queued");
+        while producer.in_flight_count() > 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        assert!(!following.has_access(user), "the follower is not slow");
+        let since = Instant::now();
         following.catch_up();
+        waits.push(since.elapsed());
         assert!(following.has_access(user), "user {user}");
     }
-    assert_eq!(seen_without, 0, "the follower is not slow");
+    waits.sort_unstable();
+    println!("barrier: median {:?}, p99 {:?}", waits[500], waits[990]);
     write(broker, &topic, vec![record(7, None)]);
     following.catch_up();
     assert!(!following.has_access(7) && following.has_access(8));
@@ -283,9 +297,11 @@ fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
     let mut slowest = Duration::ZERO;
     for user in 0..30 {
         begin(&producer, &topic, user);
-        let since = Instant::now();
-        following.catch_up();
-        assert!(!following.has_access(user), "not committed yet");
+        if user % 10 == 0 {
+            let why = following.tables.catch_up(Duration::from_millis(300));
+            let why = why.expect_err("it may be committed already, for all that one can see");
+            assert!(why.contains("partition 0 is read up to"), "{why}");
+        }
         if user % 3 == 0 {
             producer.abort_transaction(LIMIT).expect("aborted");
         } else {
@@ -295,9 +311,7 @@ fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
         following.catch_up();
         slowest = slowest.max(ended.elapsed());
         assert_eq!(following.has_access(user), user % 3 != 0, "user {user}");
-        assert!(since.elapsed() < LIMIT);
     }
-    println!("slowest barrier after the end of a transaction: {slowest:?}");
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
 }
 
@@ -305,24 +319,11 @@ fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
 #[test]
 fn a_partition_that_was_emptied_is_read_to_its_end() {
     let broker = KafkaBroker::shared();
-    let topic = compacted_topic(broker, 2);
-    write(
-        broker,
-        &topic,
-        (0..50).map(|user| principal(user, true)).collect(),
-    );
-    let alter = [("cleanup.policy", "compact,delete")];
-    let topic = {
-        // Records may be deleted only where the policy is to delete.
-        let emptied = broker.unique("principals");
-        broker.create_topic_with(&emptied, 2, &alter);
-        write(
-            broker,
-            &emptied,
-            (0..50).map(|user| principal(user, true)).collect(),
-        );
-        emptied
-    };
+    let topic = broker.unique("principals");
+    // Records may be deleted only where the policy is to delete.
+    broker.create_topic_with(&topic, 2, &[("cleanup.policy", "compact,delete")]);
+    let principals = (0..50).map(|user| principal(user, true));
+    write(broker, &topic, principals.collect());
     let ends = broker.end_offsets(&topic);
     broker.delete_records(&topic, &ends);
     let following = Following::ready(broker, &topic, "");
