@@ -24,5 +24,6 @@ pub mod logging;
 pub mod metrics;
 pub mod pipeline;
 pub mod stream;
+pub mod table_feed;
 pub mod table_files;
 pub mod tables;
