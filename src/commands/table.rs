@@ -89,7 +89,10 @@ fn list<K: TableKey, V: Shown>(
     as_json: bool,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
-    let mut entries: Vec<_> = table.iter().map(|(key, all)| (key.text(), all)).collect();
+    let mut entries: Vec<_> = table
+        .iter()
+        .map(|(key, all)| (key.to_string(), all))
+        .collect();
     entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     for (key, versions) in entries {
         let Some(newest) = versions.iter().next() else {
@@ -112,7 +115,7 @@ fn get<K: TableKey, V: Shown>(
 ) -> std::io::Result<()> {
     for version in versions.iter() {
         if as_json {
-            writeln!(out, "{}", as_value::<V>(&key.text(), version))?;
+            writeln!(out, "{}", as_value::<V>(&key.to_string(), version))?;
         } else {
             writeln!(out, "{}", as_text::<V>(version))?;
         }
@@ -180,4 +183,65 @@ fn stats<K: TableKey, V: Shown>(
         writeln!(out, "{name:<16} {text}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ConfigArgs;
+    use crate::pipeline::directory::read_principals;
+
+    const LINES: &str = r#"
+{"accountId":1,"userId":3,"iamId":"IBMid-3","devices":[7],"validFrom":"2020-01-01T00:00:00Z"}
+{"accountId":1,"userId":2,"iamId":"IBMid-2","permissions":["PORT_CONTROL"],"validFrom":"2018-01-01T00:00:00Z"}
+{"accountId":1,"userId":2,"deleted":true,"validFrom":"2019-01-01T00:00:00Z"}
+"#;
+
+    fn shown(show: TableShow, json: bool) -> anyhow::Result<Vec<String>> {
+        let arguments = TableArgs {
+            show,
+            config: ConfigArgs { config: None },
+            table: TableName::Principals,
+            json,
+        };
+        let table = read_principals("p", LINES).expect("reads");
+        let mut out = Vec::new();
+        super::show(&table, &arguments, &mut out)?;
+        let text = String::from_utf8(out).expect("UTF-8");
+        Ok(text.lines().map(str::to_string).collect())
+    }
+
+    #[test]
+    fn keys_are_listed_in_order() {
+        let lines = shown(TableShow::List, false).expect("shown");
+        assert_eq!(lines[0], "1/2  from 2019-01-01T00:00:00Z  removed");
+        assert!(lines[1].starts_with("1/3  from 2020-01-01T00:00:00Z  {\"iamId\":\"IBMid-3\""));
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn all_versions_of_a_key_are_got() {
+        let get = |key: &str| TableShow::Get {
+            key: key.to_string(),
+        };
+        let lines = shown(get("1/2"), true).expect("shown");
+        let versions: Vec<Value> = lines
+            .iter()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(versions.len(), 2);
+        assert_eq!(versions[0]["value"], Value::Null);
+        assert_eq!(versions[1]["value"]["permissions"], json!(["PORT_CONTROL"]));
+        let error = shown(get("1/9"), false).expect_err("not there");
+        assert!(error.to_string().contains("1/9"));
+    }
+
+    #[test]
+    fn keys_and_versions_are_counted() {
+        let lines = shown(TableShow::Stats, true).expect("shown");
+        let stats: Value = serde_json::from_str(&lines[0]).expect("JSON");
+        assert_eq!((&stats["keys"], &stats["versions"]), (&json!(2), &json!(3)));
+        assert_eq!(stats["removedKeys"], 1);
+        assert_eq!(stats["oldestValidFrom"], "2018-01-01T00:00:00Z");
+    }
 }

@@ -14,7 +14,8 @@ use crate::pipeline::policy::Policy;
 pub struct Asked<'a> {
     directory: &'a Directory,
     principals: Vec<PrincipalKey>,
-    device: Id,
+    /// Only if the record lacks something that the device's entry could supply.
+    device: Option<Id>,
     moment: Timestamp,
     tolerance: SignedDuration,
 }
@@ -29,12 +30,14 @@ impl<'a> Asked<'a> {
             let device = device.nearest(change.time, tolerance)?.value?;
             device.account.map(Id::from)
         });
+        let complete =
+            change.account.is_some() && change.data_center.is_some() && change.label.is_some();
         Asked {
             directory,
             principals: account
                 .map(|account| principals_asked(action, &account))
                 .unwrap_or_default(),
-            device: change.object.clone(),
+            device: (!complete).then(|| change.object.clone()),
             moment: change.time,
             tolerance,
         }
@@ -58,12 +61,12 @@ impl<'a> Asked<'a> {
                 &mut lines,
             );
         }
-        if let Some(devices) = &self.directory.devices {
-            let versions = devices.versions(&self.device);
+        if let (Some(device), Some(devices)) = (&self.device, &self.directory.devices) {
+            let versions = devices.versions(device);
             let decided =
                 versions.and_then(|versions| versions.nearest(self.moment, self.tolerance));
             let decided = decided.map(|version| version.valid_from);
-            self.versions("device", &self.device, devices, decided, &mut lines);
+            self.versions("device", device, devices, decided, &mut lines);
         }
         lines
     }

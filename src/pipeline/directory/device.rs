@@ -2,12 +2,12 @@
 
 use super::super::field::{Id, is_id};
 use super::packing::{Packed, Reader, put_part};
-use super::table::TableKey;
+use super::table::{KeyRoom, TableKey};
 
 /// Devices are known by their id alone.
 impl TableKey for Id {
-    fn text(&self) -> Id {
-        self.clone()
+    fn text<'a>(&'a self, _: &'a mut KeyRoom) -> &'a [u8] {
+        self.as_bytes()
     }
 
     fn of(text: &str) -> Option<Self> {

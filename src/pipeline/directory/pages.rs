@@ -24,7 +24,7 @@ const END_BYTES: usize = 4;
 const KEY_BYTES: usize = u8::MAX as usize;
 
 /// The map.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Pages {
     root: Node,
     keys: usize,
@@ -40,16 +40,6 @@ enum Node {
 impl Default for Node {
     fn default() -> Self {
         Node::Page(Arc::default())
-    }
-}
-
-impl Default for Pages {
-    fn default() -> Self {
-        Pages {
-            root: Node::default(),
-            keys: 0,
-            bytes: 0,
-        }
     }
 }
 

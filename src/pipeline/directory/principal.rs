@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::field::{Id, is_iam_id, is_id};
 use super::packing::{Packed, Reader, put_part};
-use super::table::TableKey;
+use super::table::{KeyRoom, TableKey};
 
 /// Key of a principal: the account, and the classic user id or, where there is none, the IAM id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,11 +24,17 @@ impl fmt::Display for PrincipalKey {
 }
 
 impl TableKey for PrincipalKey {
-    fn text(&self) -> Id {
-        let mut text = Id::with_capacity(self.account.len() + 1 + self.id.len());
-        text.push_str(&self.account);
-        text.push('/');
-        text.push_str(&self.id);
+    fn text<'a>(&'a self, room: &'a mut KeyRoom) -> &'a [u8] {
+        let (account, id) = (self.account.as_bytes(), self.id.as_bytes());
+        let length = account.len() + 1 + id.len();
+        // Longer than any id can be: a key that no table has.
+        let Some(text) = room.get_mut(..length) else {
+            return &[];
+        };
+        let (before, after) = text.split_at_mut(account.len());
+        before.copy_from_slice(account);
+        after[0] = b'/';
+        after[1..].copy_from_slice(id);
         text
     }
 

@@ -6,15 +6,17 @@ use std::marker::PhantomData;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::field::Id;
 use super::super::versions::{self, VersionChange, Versions};
 use super::packing::Packed;
 use super::pages::Pages;
 
+/// Room for the text of a key: an account, a divider and an IAM identity.
+pub type KeyRoom = [u8; 255];
+
 /// A key of a table: it is its text, which is also the key of its records.
 pub trait TableKey: Sized + PartialEq + fmt::Display {
-    /// The text.
-    fn text(&self) -> Id;
+    /// The text, made in `room` if it does not stand anywhere yet.
+    fn text<'a>(&'a self, room: &'a mut KeyRoom) -> &'a [u8];
 
     /// The key of a text, if it is one.
     fn of(text: &str) -> Option<Self>;
@@ -77,7 +79,7 @@ impl<K: TableKey, V: Packed> Table<K, V> {
     /// All versions of a key.
     pub fn versions(&self, key: &K) -> Option<Versions<'_, V>> {
         self.pages
-            .get(key.text().as_bytes())
+            .get(key.text(&mut [0; _]))
             .map(|packed| Versions::read(packed))
     }
 
@@ -87,7 +89,7 @@ impl<K: TableKey, V: Packed> Table<K, V> {
         let horizon = self
             .history
             .and_then(|history| self.newest.saturating_sub(history).ok());
-        self.pages.change(key.text().as_bytes(), |known, out| {
+        self.pages.change(key.text(&mut [0; _]), |known, out| {
             versions::append_changed(known, &change, horizon, out);
         });
     }

@@ -1,0 +1,188 @@
+//! What the reference tables cost: resident memory for each key, time of a look-up, of a change and of a
+//! snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench tables`, or with
+//! another number of keys: `cargo bench --bench tables -- 100000`.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use audit_relay::pipeline::directory::{RecordProblem, TableChange};
+use audit_relay::pipeline::directory::{
+    Table, TableKey, packing::Packed, parse_device_record, parse_principal_record,
+};
+use jiff::{SignedDuration, Timestamp};
+
+const GOAL_BYTES: f64 = 200.0;
+const GOAL_LOOK_UP_NANOSECONDS: f64 = 200.0;
+const HISTORY: SignedDuration = SignedDuration::from_hours(168);
+/// When the tables begin, and how far apart the changes are: a million span some hours of the history.
+const START_MS: i64 = 1_700_000_000_000;
+const STEP_MS: i64 = 10;
+/// Of every so many keys one has changed twice more within the history.
+const CHANGED_ONE_IN: u64 = 10;
+
+type Parsed<K, V> = Result<TableChange<K, V>, RecordProblem>;
+
+fn main() {
+    let keys = std::env::args().skip(1).find_map(|word| word.parse().ok());
+    let keys: u64 = keys.unwrap_or(1_000_000);
+    println!("{keys} keys each, one in {CHANGED_ONE_IN} with three versions, the others with one");
+    // Both stay, so that neither takes the memory that the other has left.
+    let _principals = measure("principals", keys, |number, round| {
+        let (key, value) = principal(number, round);
+        parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
+    });
+    let _devices = measure("devices", keys, |number, round| {
+        let (key, value) = device(number, round);
+        parse_device_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
+    });
+    yardstick(keys);
+}
+
+/// What a look-up costs without any table of ours: most of it is waiting for memory.
+fn yardstick(keys: u64) {
+    let key = |number: u64| format!("{}/{}", 300_000 + number / 40, 6_000_000 + number);
+    let map: HashMap<String, Box<[u8]>> = (0..keys)
+        .map(|number| (key(number), vec![1; 80].into_boxed_slice()))
+        .collect();
+    let wanted: Vec<String> = scattered(keys).take(200_000).map(key).collect();
+    let each = best_nanoseconds(&wanted, |key| map.get(key).is_some_and(|it| it[40] == 1));
+    println!("a plain HashMap of as many keys");
+    println!("  look-up, any key          {each:8.1} ns");
+}
+
+fn time(number: u64, round: u64) -> Option<i64> {
+    Some(START_MS + (number + round) as i64 * STEP_MS)
+}
+
+fn principal(number: u64, round: u64) -> (String, String) {
+    let (account, user) = (300_000 + number / 40, 6_000_000 + number);
+    let permissions = r#"["HARDWARE_VIEW","REMOTE_MANAGEMENT","SERVER_RELOAD","PORT_CONTROL"]"#;
+    let value = format!(
+        r#"{{"accountId":{account},"userId":{user},"iamId":"IBMid-{number:010}","name":"firstname.lastname{number}@example.com","kind":"user","linked":true,"infrastructureAccess":{},"permissions":{permissions}}}"#,
+        round.is_multiple_of(2)
+    );
+    (format!("{account}/{user}"), value)
+}
+
+fn device(number: u64, round: u64) -> (String, String) {
+    let (account, id) = (300_000 + number / 40, 1_000_000 + number);
+    let value = format!(
+        r#"{{"deviceId":{id},"accountId":{account},"name":"web{number}-{round}.customer.example.com","datacenter":"dal{:02}"}}"#,
+        number % 14
+    );
+    (id.to_string(), value)
+}
+
+fn measure<K: TableKey, V: Packed>(
+    name: &str,
+    keys: u64,
+    parse: impl Fn(u64, u64) -> Parsed<K, V>,
+) -> Table<K, V> {
+    let before = resident_bytes();
+    let begun = Instant::now();
+    let mut table: Table<K, V> = Table::with_history(HISTORY);
+    let mut records = 0;
+    for number in 0..keys {
+        let rounds = if number.is_multiple_of(CHANGED_ONE_IN) {
+            3
+        } else {
+            1
+        };
+        for round in 0..rounds {
+            let change = parse(number, round).expect("a good record");
+            table.apply(change.key, change.change);
+            records += 1;
+        }
+    }
+    let loading = begun.elapsed();
+    let resident = resident_bytes().saturating_sub(before) as f64 / keys as f64;
+    println!("{name}");
+    println!("  resident bytes a key      {resident:8.1}   goal {GOAL_BYTES}");
+    println!(
+        "  of these, counted         {:8.1}",
+        table.bytes() as f64 / table.len() as f64
+    );
+    println!(
+        "  ready, {records} records  {:8.2} s, made, parsed and applied",
+        loading.as_secs_f64()
+    );
+    look_up(&table, keys, &parse);
+    change(&mut table, keys, &parse);
+    table
+}
+
+/// In an order that no cache foresees.
+fn scattered(keys: u64) -> impl Iterator<Item = u64> {
+    let mut state = 88_172_645_463_325_252_u64;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % keys
+    })
+}
+
+fn look_up<K: TableKey, V: Packed>(
+    table: &Table<K, V>,
+    keys: u64,
+    parse: &impl Fn(u64, u64) -> Parsed<K, V>,
+) {
+    let wanted: Vec<K> = scattered(keys)
+        .take(200_000)
+        .map(|number| parse(number, 0).expect("a good record").key)
+        .collect();
+    let moment = Timestamp::from_millisecond(START_MS + keys as i64 * STEP_MS).expect("in range");
+    let any = best_nanoseconds(&wanted, |key| table.as_of(key, moment).is_some());
+    println!("  look-up, any key          {any:8.1} ns goal {GOAL_LOOK_UP_NANOSECONDS}");
+    let few = wanted[..1_000].iter().cycle().take(wanted.len());
+    let few: Vec<&K> = few.collect();
+    let hot = best_nanoseconds(&few, |key| table.as_of(key, moment).is_some());
+    println!("  look-up, of 1,000 keys    {hot:8.1} ns");
+}
+
+/// Time of a look-up in the best quarter of many short rounds: what others do on the machine is not ours. No round
+/// repeats the keys of another, unless there are few.
+fn best_nanoseconds<K>(keys: &[K], found: impl Fn(&K) -> bool) -> f64 {
+    let round = |keys: &[K]| {
+        let begun = Instant::now();
+        for key in keys {
+            assert!(black_box(found(key)));
+        }
+        begun.elapsed().as_nanos() as f64 / keys.len() as f64
+    };
+    let mut rounds: Vec<f64> = keys.chunks(1_000).map(round).collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 4]
+}
+
+/// As a follower does: 200 changes, then a snapshot.
+fn change<K: TableKey, V: Packed>(
+    table: &mut Table<K, V>,
+    keys: u64,
+    parse: &impl Fn(u64, u64) -> Parsed<K, V>,
+) {
+    let changes: Vec<_> = scattered(keys)
+        .take(50_000)
+        .map(|number| parse(number, 5).expect("a good record"))
+        .collect();
+    let total = changes.len() as f64;
+    let mut snapshot = table.clone();
+    let begun = Instant::now();
+    for (number, change) in changes.into_iter().enumerate() {
+        table.apply(change.key, change.change);
+        if number.is_multiple_of(200) {
+            snapshot = table.clone();
+        }
+    }
+    let each = begun.elapsed().as_nanos() as f64 / total / 1_000.0;
+    drop(snapshot);
+    println!("  change, a snapshot each 200 {each:6.2} us");
+}
+
+/// Resident memory of this process.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = statm.split_whitespace().nth(1).expect("resident pages");
+    pages.parse::<u64>().expect("a number") * 4096
+}
