@@ -8,5 +8,6 @@ mod commands;
 mod exactly_once;
 mod lag;
 mod ledger;
+mod relay_tables;
 mod support_works;
 mod tables;
