@@ -71,6 +71,11 @@ impl Relay {
         Arc::clone(&self.metrics)
     }
 
+    /// Whether it works, and why not; stays readable while the relay runs.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
     /// Runs until a signal or `stop`. `announce` is told where the admin server listens.
     ///
     /// # Errors

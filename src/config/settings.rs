@@ -49,7 +49,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("input.topic", Value("\"infrastructure.state-changes\""), "topic with the state changes"),
     setting("input.group", Value("\"audit-relay\""), "consumer group; holds the committed offsets"),
     setting("batch.max_records", Value("50000"), "input records in one transaction at most; 1 to 100000"),
-    setting("batch.max_bytes", Value("16777216"), "input bytes in one transaction at most; 65536 to 268435456"),
+    setting("batch.max_bytes", Value("16777216"), "bytes to be written in one transaction at most; 65536 to 268435456"),
     setting("batch.max_age_ms", Value("100"), "milliseconds from a batch's first record to its commit at most; 1 to 10000"),
     setting("output.topic_prefix", Value("\"audit.events.\""), "output topics are this and the region"),
     setting("output.quarantine_topic", Value("\"audit.quarantine\""), "topic for records that could not be judged"),

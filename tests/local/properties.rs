@@ -250,6 +250,35 @@ fn records_near_the_valid_shape_keep_every_promise() {
 }
 
 #[test]
+fn ids_cannot_forge_a_crn() {
+    let (plain, forged) = (RefCell::new(0), RefCell::new(0));
+    let ids = "[0-9A-Za-z]{1,3}([:/@._ -]?[0-9A-Za-z]{1,20}){0,4}";
+    let fields = (
+        ids,
+        prop_oneof![
+            Just("dal10".to_string()),
+            ids.prop_map(|id| format!("dal10{id}"))
+        ],
+    );
+    hold(1_000, fields, |(id, data_center)| {
+        let text = serde_json::json!({
+            "accountId": 307608, "objectId": id, "objectName": "Server", "label": "web01",
+            "datacenter": data_center, "eventName": "Power On", "userType": "CUSTOMER",
+            "userId": 6100101, "eventCreateDate": "2021-07-14T09:12:44Z",
+        });
+        let kinds = keeps_its_promises(text.to_string().as_bytes())?;
+        let seen = if kinds.contains(&FateKind::Audited) {
+            &plain
+        } else {
+            &forged
+        };
+        *seen.borrow_mut() += 1;
+        Ok(())
+    });
+    assert!(plain.into_inner() > 100 && forged.into_inner() > 100);
+}
+
+#[test]
 fn what_the_schema_takes_is_parsed() {
     let state_change = schema("state-change");
     let taken = RefCell::new(0);

@@ -5,7 +5,7 @@ mod samples;
 mod screen;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
@@ -15,6 +15,7 @@ use crate::app::Relay;
 use crate::assemble::assemble;
 use crate::cli::DemoArgs;
 use crate::config::{Config, LogFormat};
+use crate::health::Health;
 use crate::kafka::embedded::{EmbeddedBroker, Sampler, Watcher};
 use crate::kafka::topics::TopicNames;
 use crate::logging;
@@ -85,6 +86,7 @@ struct Stage {
 impl Stage {
     fn play(self) -> anyhow::Result<()> {
         let metrics = self.relay.metrics();
+        let health = self.relay.health();
         let (announce, announced) = mpsc::channel();
         let stop = self.stop.clone();
         let relay = self.relay;
@@ -105,6 +107,7 @@ impl Stage {
             sampler: &self.sampler,
             watcher: &self.watcher,
             metrics: &metrics,
+            health: &health,
             stop: &self.stop,
             records: u64::from(self.records),
             keep: self.keep,
@@ -122,7 +125,8 @@ impl Stage {
 struct Show<'a> {
     sampler: &'a Sampler,
     watcher: &'a Watcher,
-    metrics: &'a Arc<Metrics>,
+    metrics: &'a Metrics,
+    health: &'a Health,
     stop: &'a StopRequest,
     records: u64,
     keep: bool,
@@ -130,6 +134,7 @@ struct Show<'a> {
 
 impl Show<'_> {
     fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        self.await_group()?;
         let began = Instant::now();
         let mut produced = 0;
         let mut deadline = None;
@@ -164,6 +169,21 @@ impl Show<'_> {
                     screen.seen()
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// The samples begin when somebody reads them, so that events appear one by one.
+    fn await_group(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while let Err(reasons) = self.health.ready() {
+            if self.stop.is_requested() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                bail!("not ready after {LIMIT:?}: {}", reasons.join("; "));
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }

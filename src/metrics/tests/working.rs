@@ -68,8 +68,11 @@ fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
     let script = Script {
         polls: VecDeque::from([
             vec![Arrival::Assigned(&[P0]), Arrival::CaughtUp(P0)],
+            // The poll without records is the time until the batch is due.
             vec![read_again(), Arrival::CaughtUp(P0)],
+            vec![],
             vec![read_again(), Arrival::CaughtUp(P0)],
+            vec![],
         ]),
         failures: VecDeque::from([Failure::Aborted("no leader".to_string())]),
         now: Duration::ZERO,
