@@ -21,7 +21,7 @@ use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
 use crate::metrics::{Metrics, WorkerObserver};
 use crate::stream::Failure;
 use crate::stream::worker::{StopRequest, Worker};
-use crate::table_files::{ReloadRequest, TableFiles};
+use crate::table_feed;
 use crate::table_judge::TableJudge;
 use crate::tables::SharedTables;
 
@@ -31,11 +31,6 @@ const STOP_INTERVAL: Duration = Duration::from_millis(50);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between attempts to open a session.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// How often it is looked whether the tables can be trusted.
-const TRUST_INTERVAL: Duration = Duration::from_millis(250);
-/// What the process holds for when it waits for its tables.
-const TABLES: &str = "tables";
 
 /// A relay, ready to run.
 pub struct Relay {
@@ -128,55 +123,18 @@ impl Relay {
     /// Feeds the tables, and lets the workers begin when they are complete: no record is judged before.
     async fn work(&self, stop: &StopRequest) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
-        self.feed_tables()?;
-        if !self.await_tables(stop, &mut signals).await {
-            return Ok(());
-        }
-        let workers = self.spawn_workers(stop)?;
-        supervise(workers, stop, &mut signals, self.config.shutdown.deadline).await
-    }
-
-    fn feed_tables(&self) -> anyhow::Result<()> {
-        kafka::table::follow(&self.config, &self.tables)?;
-        let reload = ReloadRequest::default();
-        let files = self.assembly.table_files.clone();
-        let files = TableFiles::new(files, Arc::clone(&self.tables), reload.clone());
-        std::thread::Builder::new()
-            .name("table-files".to_string())
-            .spawn(move || files.run())
-            .context("start a thread")?;
-        let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                info!("SIGHUP: reading the files of the tables again");
-                reload.request();
-            }
-        });
-        Ok(())
-    }
-
-    /// Waits until all tables were read to their ends, for as long as that takes; then watches in the
-    /// background whether they can be trusted. Not so if asked to stop.
-    async fn await_tables(&self, stop: &StopRequest, signals: &mut Signals) -> bool {
+        table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
+        // For as long as it takes: the log and /readyz say what is awaited.
         while let Err(why) = self.tables.ready() {
-            self.health.hold(TABLES, &why);
+            self.health.hold(table_feed::TABLES, &why);
             signals.wait(stop).await;
             if stop.is_requested() {
-                return false;
+                return Ok(());
             }
         }
-        self.health.release(TABLES);
-        let (tables, health) = (Arc::clone(&self.tables), Arc::clone(&self.health));
-        tokio::spawn(async move {
-            while !tables.is_closed() {
-                match tables.trusted() {
-                    Ok(()) => health.release(TABLES),
-                    Err(why) => health.hold(TABLES, &why),
-                }
-                tokio::time::sleep(TRUST_INTERVAL).await;
-            }
-        });
-        true
+        table_feed::watch(&self.tables, &self.health);
+        let workers = self.spawn_workers(stop)?;
+        supervise(workers, stop, &mut signals, self.config.shutdown.deadline).await
     }
 
     fn log_start(&self, address: SocketAddr) {

@@ -24,6 +24,7 @@ pub mod logging;
 pub mod metrics;
 pub mod pipeline;
 pub mod stream;
+pub mod table_feed;
 pub mod table_files;
 pub mod table_judge;
 pub mod tables;

@@ -1,6 +1,10 @@
 //! Looks up the ends of a table's topic whenever somebody asks, on a connection of its own: on that of the
 //! follower the broker would let the question wait behind the fetch that waits for the next record. It
 //! reads no records.
+//!
+//! An end is that of all records, those of open transactions too. The follower gets past them when the
+//! transaction ends. Had we asked for the last stable offset, a grant whose transaction is committed, but
+//! not yet marked so on the partition, would be missed, and one that hangs would hide all that follows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -67,7 +71,6 @@ impl EndsFinder {
         }
         let complain =
             |error: KafkaError| format!("cannot look up the ends of {:?}: {error}", self.topic);
-        // The last stable offsets, since the client reads committed records only.
         list.set_all_offsets(Offset::End).map_err(complain)?;
         let found = self.consumer.offsets_for_times(list, LOOK_UP_LIMIT);
         let found = found.map_err(complain)?;

@@ -107,6 +107,14 @@ pub fn follower(config: &Config, role: &str) -> ClientConfig {
     client
 }
 
+/// A client that looks up the ends of a table's topic: of all records, those of open transactions too. A
+/// transaction that its producer has committed may still be open on the partition for a moment.
+pub fn ends_finder(config: &Config, role: &str) -> ClientConfig {
+    let mut client = follower(config, role);
+    client.set("isolation.level", "read_uncommitted");
+    client
+}
+
 fn consumer(config: &Config, worker: usize) -> ClientConfig {
     let mut client = operators(config, Client::Consumer, CONSUMER_DEFAULTS);
     apply(&mut client, CONSUMER_FIXED);

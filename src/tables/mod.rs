@@ -10,6 +10,7 @@
 mod standing;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,67 +22,11 @@ use crate::pipeline::directory::Directory;
 use standing::{Standing, Wait};
 
 pub use standing::{LookUp, Target};
+pub use view::{TableCounts, TableName, TableView};
 
 /// For each partition of a table's topic the offset of the next record: of the first that was not read
 /// yet, or of the first that was not written yet.
 pub type Offsets = BTreeMap<i32, i64>;
-
-/// A reference table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TableName {
-    /// Who may act.
-    Principals,
-    /// What is acted upon.
-    Devices,
-}
-
-impl TableName {
-    /// As configuration, metrics and logs say it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            TableName::Principals => "principals",
-            TableName::Devices => "devices",
-        }
-    }
-}
-
-impl std::fmt::Display for TableName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What was counted of a table since the process began.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TableCounts {
-    /// Records that were read from its topic.
-    pub records: u64,
-    /// Bytes of their keys and values.
-    pub bytes: u64,
-    /// Records that could not be used, by reason.
-    pub rejected: BTreeMap<&'static str, u64>,
-    /// Times that its file was read again: with success.
-    pub reloads: u64,
-    /// And without.
-    pub failed_reloads: u64,
-}
-
-/// How a table stands, for metrics.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TableView {
-    /// The table.
-    pub table: TableName,
-    /// Whether it is fed by a topic.
-    pub followed: bool,
-    /// Whether it was read completely.
-    pub ready: bool,
-    /// How long that took; for tables from topics, once they are ready.
-    pub load: Option<Duration>,
-    /// Age of the moment up to which it is known to be complete; zero for tables from files.
-    pub staleness: Duration,
-    /// What was counted.
-    pub counts: TableCounts,
-}
 
 /// The tables of a process.
 #[derive(Debug)]

@@ -9,4 +9,6 @@ mod commands;
 mod exactly_once;
 mod lag;
 mod ledger;
+mod relay_tables;
 mod support_works;
+mod tables;

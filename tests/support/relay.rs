@@ -23,6 +23,8 @@ pub struct Deployment {
     pub prefix: String,
     pub quarantine: String,
     pub group: String,
+    /// Where the principals come from, as the configuration says it.
+    pub principals: String,
     bootstrap: String,
     directory: TempDir,
     more: String,
@@ -42,6 +44,7 @@ impl Deployment {
             prefix: format!("{}.", broker.unique("audit")),
             quarantine: broker.unique("quarantine"),
             group: broker.unique("group"),
+            principals: "file = \"principals.jsonl\"".to_string(),
             bootstrap: broker.bootstrap().to_string(),
             directory: settled(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
@@ -58,11 +61,17 @@ impl Deployment {
             2,
             &[("max.message.bytes", "2097152")],
         );
+        deployment.write_principals(principals);
+        deployment
+    }
+
+    /// Writes the file of the principals anew.
+    #[track_caller]
+    pub fn write_principals(&self, principals: &str) {
         settled(
-            fs::write(deployment.path("principals.jsonl"), principals).context("write"),
+            fs::write(self.path("principals.jsonl"), principals).context("write"),
             format_args!("principals.jsonl"),
         );
-        deployment
     }
 
     /// The output topics, in the order of [`REGIONS`].
@@ -79,8 +88,14 @@ impl Deployment {
     #[track_caller]
     pub fn config(&self, instance: &str) -> PathBuf {
         let text = format!(
-            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n\"reconnect.backoff.max.ms\" = 500\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\nfile = \"principals.jsonl\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
-            self.bootstrap, self.input, self.group, self.prefix, self.quarantine, self.more
+            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n\"reconnect.backoff.max.ms\" = 500\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            self.bootstrap,
+            self.input,
+            self.group,
+            self.prefix,
+            self.quarantine,
+            self.principals,
+            self.more
         );
         let path = self.path(&format!("{instance}.toml"));
         settled(

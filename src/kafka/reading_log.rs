@@ -1,0 +1,105 @@
+//! What is said in the log while a table's topic is read: how far it is, and what was bad. It decides
+//! nothing.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::message::{BorrowedMessage, Message};
+use tracing::{info, warn};
+
+use crate::pipeline::directory::RecordProblem;
+use crate::tables::{Offsets, TableCounts, TableName, Target};
+
+/// How often progress is logged while a topic is read for the first time.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
+/// So many bad records are logged at most in [`COMPLAINT_INTERVAL`]; all are counted.
+const MOST_COMPLAINTS: u32 = 10;
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Says how far the first reading is.
+pub(super) struct Progress {
+    table: TableName,
+    began: Instant,
+    logged: Instant,
+}
+
+impl Progress {
+    pub fn begin(table: TableName, topic: &str) -> Self {
+        info!(table = table.name(), topic, "reading the table");
+        let now = Instant::now();
+        Progress {
+            table,
+            began: now,
+            logged: now,
+        }
+    }
+
+    pub fn log(&mut self, counts: &TableCounts, positions: &Offsets, target: Option<&Target>) {
+        if self.logged.elapsed() < PROGRESS_INTERVAL {
+            return;
+        }
+        self.logged = Instant::now();
+        let read: i64 = positions.values().sum();
+        let all: i64 = target.map_or(0, |target| target.ends.values().sum());
+        // Offsets that were compacted away count as read when the next record is.
+        let percent = (read * 100)
+            .checked_div(all)
+            .map(|percent| percent.min(100));
+        info!(
+            table = self.table.name(),
+            records = counts.records,
+            bytes = counts.bytes,
+            percent,
+            "reading the table"
+        );
+    }
+
+    pub fn log_end(&self, counts: &TableCounts, entries: usize) {
+        info!(
+            table = self.table.name(),
+            records = counts.records,
+            bytes = counts.bytes,
+            entries,
+            seconds = self.began.elapsed().as_secs_f64(),
+            "the table is ready"
+        );
+    }
+}
+
+/// Logs bad records, but not all of a flood.
+pub(super) struct Complaints {
+    since: Instant,
+    count: u32,
+}
+
+impl Complaints {
+    pub fn new() -> Self {
+        Complaints {
+            since: Instant::now(),
+            count: 0,
+        }
+    }
+
+    pub fn log(
+        &mut self,
+        table: TableName,
+        message: &BorrowedMessage<'_>,
+        problem: &RecordProblem,
+    ) {
+        if self.since.elapsed() >= COMPLAINT_INTERVAL {
+            *self = Complaints::new();
+        }
+        self.count += 1;
+        if self.count > MOST_COMPLAINTS {
+            return;
+        }
+        warn!(
+            table = table.name(),
+            topic = message.topic(),
+            partition = message.partition(),
+            offset = message.offset(),
+            reason = problem.reason.name(),
+            last_of_these = self.count == MOST_COMPLAINTS,
+            "bad table record, the version before it stays: {problem}"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Relays whose tables come from topics or change as files: what is awaited, and what is read again.
+
+use crate::ledger::{Ledger, PRINCIPALS, change};
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::topics::{TestRecord, produce};
+use crate::tables::{COMPACTED, compacted_topic, write};
+
+/// The principals of the ledger as records of a topic.
+fn ledger_principals() -> Vec<TestRecord> {
+    let record = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let key = format!("{}/{}", value["accountId"], value["userId"]);
+        TestRecord {
+            key: Some(key.into_bytes()),
+            value: Some(line.as_bytes().to_vec()),
+            ..TestRecord::default()
+        }
+    };
+    PRINCIPALS.lines().map(record).collect()
+}
+
+fn await_read(relay: &Relay, count: usize) {
+    relay.await_page("/metrics", |_, body| {
+        sum(body, "audit_relay_records_read_total", "") == count as f64
+    });
+}
+
+#[test]
+fn a_relay_reads_its_tables_before_the_first_record() {
+    const RECORDS: u64 = 200;
+    let broker = KafkaBroker::shared();
+    let principals = compacted_topic(broker, 2);
+    write(broker, &principals, ledger_principals());
+    let devices = broker.unique("devices");
+    let more = format!("[devices]\ntopic = \"{devices}\"\n");
+    let mut deployment = Deployment::create(broker, 2, "", &more);
+    deployment.principals = format!("topic = \"{principals}\"");
+    let changes = (0..RECORDS).map(change);
+    produce(broker.bootstrap(), &deployment.input, changes);
+    let relay = deployment.start("only");
+    let why = relay.await_page("/readyz", |status, body| {
+        status == 503 && body.contains("does not exist") && !body.contains("principals")
+    });
+    let expected = format!("tables: devices: not read yet: topic {devices:?}");
+    assert!(why.contains(&expected), "{why}");
+    assert_eq!(relay.metric("audit_relay_table_ready", "principals"), 1.0);
+    assert_eq!(relay.metric("audit_relay_table_ready", "devices"), 0.0);
+    assert_eq!(relay.metric("audit_relay_records_read_total", ""), 0.0);
+    broker.create_topic_with(&devices, 2, &COMPACTED);
+    await_read(&relay, RECORDS as usize);
+    relay.await_ready();
+    assert_eq!(relay.metric("audit_relay_table_ready", "principals"), 1.0);
+    assert_eq!(
+        relay.metric("audit_relay_table_records_total", "principals"),
+        2.0
+    );
+    assert!(relay.log().contains("the table is ready"));
+    let ledger = Ledger::of(broker.bootstrap(), &deployment, RECORDS);
+    assert!(
+        ledger.lost.is_empty() && ledger.unexpected.is_empty(),
+        "{ledger}"
+    );
+}
+
+#[test]
+fn a_file_is_read_again_when_it_changes_or_on_sighup() {
+    const RELOADS: &str = "audit_relay_table_reloads_total";
+    let broker = KafkaBroker::shared();
+    let deployment = Deployment::create(broker, 1, "", "");
+    let mut relay = deployment.start("only");
+    relay.await_ready();
+    assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 0.0);
+    deployment.write_principals(PRINCIPALS);
+    relay.await_page("/metrics", |_, body| sum(body, RELOADS, "\"ok\"") >= 1.0);
+    assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
+    deployment.write_principals("nonsense");
+    relay.signal("HUP");
+    relay.await_page("/metrics", |_, body| {
+        sum(body, RELOADS, "\"failed\"") >= 1.0
+    });
+    assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
+    assert!(
+        relay.log().contains("principals.jsonl:1:"),
+        "{}",
+        relay.log()
+    );
+    relay.await_ready();
+    relay.signal("TERM");
+    assert!(relay.wait().success());
+}

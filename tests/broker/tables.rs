@@ -1,0 +1,385 @@
+//! Reference tables that are fed by topics: read whole after compaction, followed, and caught up with by the
+//! read barrier, whatever lies at the ends of the topics.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use audit_relay::config::Config;
+use audit_relay::kafka::table::{follow, followed, read_topics};
+use audit_relay::pipeline::directory::{Directory, PrincipalKey, Table};
+use audit_relay::tables::{SharedTables, TableCounts, TableName};
+use jiff::Timestamp;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+
+use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
+use crate::support::topics::{TestRecord, produce, read_committed};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const PRINCIPALS: TableName = TableName::Principals;
+/// Segments are closed with every record that comes, and what is closed is compacted at once.
+pub const COMPACTED: [(&str, &str); 5] = [
+    ("cleanup.policy", "compact"),
+    ("segment.ms", "50"),
+    ("min.cleanable.dirty.ratio", "0.001"),
+    ("delete.retention.ms", "50"),
+    ("max.compaction.lag.ms", "100"),
+];
+
+/// Tables that are followed in this process.
+struct Following {
+    tables: Arc<SharedTables>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Following {
+    /// Follows topics; `more` goes into the configuration.
+    fn start(broker: &KafkaBroker, principals: &str, more: &str) -> Self {
+        let config = config(broker, principals, more);
+        let directory = Directory {
+            devices: config.devices.as_ref().map(|_| Table::default()),
+            ..Directory::default()
+        };
+        let limit = config.tables.staleness_limit;
+        let tables = SharedTables::new(directory, &followed(&config), limit);
+        let tables = Arc::new(tables);
+        let threads = follow(&config, &tables).expect("followers");
+        Following { tables, threads }
+    }
+
+    fn ready(broker: &KafkaBroker, principals: &str, more: &str) -> Self {
+        let following = Following::start(broker, principals, more);
+        assert_eq!(following.tables.await_ready(LIMIT), Ok(()));
+        following
+    }
+
+    fn has_access(&self, user: usize) -> bool {
+        has_access(&self.tables.load(), user)
+    }
+
+    fn catch_up(&self) {
+        assert_eq!(self.tables.catch_up(LIMIT), Ok(()));
+    }
+
+    fn counts(&self) -> TableCounts {
+        self.tables.counts(PRINCIPALS)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.tables.close();
+        for thread in self.threads.drain(..) {
+            let ended = thread.join();
+            assert!(
+                ended.is_ok() || std::thread::panicking(),
+                "a follower panicked"
+            );
+        }
+    }
+}
+
+fn config(broker: &KafkaBroker, principals: &str, more: &str) -> Config {
+    let bootstrap = broker.bootstrap();
+    let text = format!(
+        "instance = \"t\"\n[kafka]\n\"bootstrap.servers\" = \"{bootstrap}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n[principals]\ntopic = \"{principals}\"\n{more}"
+    );
+    Config::from_toml(&text, std::iter::empty()).expect("a good configuration")
+}
+
+fn has_access(directory: &Directory, user: usize) -> bool {
+    let key = PrincipalKey {
+        account: "1".into(),
+        id: user.to_string().into(),
+    };
+    let principal = directory.principals.as_of(&key, Timestamp::now());
+    principal.is_some_and(|principal| principal.infrastructure_access == Some(true))
+}
+
+fn key(user: usize) -> Vec<u8> {
+    format!("1/{user}").into_bytes()
+}
+
+/// A version of a principal.
+fn principal(user: usize, access: bool) -> TestRecord {
+    let value = format!(
+        r#"{{"accountId":1,"userId":{user},"iamId":"IBMid-{user}","infrastructureAccess":{access}}}"#
+    );
+    record(user, Some(value.into_bytes()))
+}
+
+fn record(user: usize, value: Option<Vec<u8>>) -> TestRecord {
+    TestRecord {
+        key: Some(key(user)),
+        value,
+        ..TestRecord::default()
+    }
+}
+
+pub fn write(broker: &KafkaBroker, topic: &str, records: Vec<TestRecord>) {
+    produce(broker.bootstrap(), topic, records.into_iter());
+}
+
+pub fn compacted_topic(broker: &KafkaBroker, partitions: i32) -> String {
+    let topic = broker.unique("principals");
+    broker.create_topic_with(&topic, partitions, &COMPACTED);
+    topic
+}
+
+/// Writes until the broker has thrown away what was superseded, so that of each user below `users` at most
+/// one record is left.
+fn await_compaction(broker: &KafkaBroker, topic: &str, partitions: i32, users: usize) {
+    let since = Instant::now();
+    loop {
+        let filler = |partition| TestRecord {
+            partition: Some(partition),
+            ..principal(999_999, false)
+        };
+        write(broker, topic, (0..partitions).map(filler).collect());
+        let mut left = BTreeMap::new();
+        for seen in read_committed(broker.bootstrap(), topic) {
+            *left.entry(seen.key.expect("a key")).or_insert(0) += 1;
+        }
+        let superseded = (0..users).any(|user| left.get(&key(user)).is_some_and(|n| *n > 1));
+        if !superseded {
+            return;
+        }
+        assert!(since.elapsed() < LIMIT, "not compacted after {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+#[test]
+fn a_compacted_topic_is_read_whole() {
+    const USERS: usize = 300;
+    let broker = KafkaBroker::shared();
+    let topic = compacted_topic(broker, 3);
+    for version in 0..4 {
+        let versions = (0..USERS).map(|user| principal(user, version == 3 && user % 2 == 0));
+        write(broker, &topic, versions.collect());
+    }
+    let removed = (0..USERS).step_by(10);
+    write(
+        broker,
+        &topic,
+        removed.map(|user| record(user, None)).collect(),
+    );
+    let mismatch = principal(USERS + 1, true).value;
+    let bad = vec![
+        record(USERS + 2, Some(b"nonsense".to_vec())),
+        record(USERS + 3, mismatch),
+        record(USERS + 4, Some(vec![b' '; 70_000])),
+    ];
+    write(broker, &topic, bad);
+    await_compaction(broker, &topic, 3, USERS);
+    // Twice: what a restart reads is what the first start did.
+    for _ in 0..2 {
+        let following = Following::ready(broker, &topic, "");
+        for user in 0..USERS {
+            let expected = user % 2 == 0 && user % 10 != 0;
+            assert_eq!(following.has_access(user), expected, "user {user}");
+        }
+        let counts = following.counts();
+        assert_eq!(
+            counts.rejected,
+            BTreeMap::from([("key_mismatch", 1), ("malformed", 1), ("too_large", 1)])
+        );
+        assert!(
+            counts.records < 2 * USERS as u64,
+            "not compacted: {counts:?}"
+        );
+        assert!(counts.bytes > 70_000);
+    }
+    let config = config(broker, &topic, "");
+    let once = read_topics(&config, &[PRINCIPALS]).expect("reads");
+    assert!(has_access(&once, 2) && !has_access(&once, 10));
+}
+
+/// The snapshot is old by intention: only who passes the barrier sees what was just written.
+#[test]
+fn the_barrier_brings_what_was_written_the_instant_before() {
+    let broker = KafkaBroker::shared();
+    let topic = compacted_topic(broker, 2);
+    let following = Following::ready(broker, &topic, "[tables]\npublish_interval_ms = 60000\n");
+    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("linger.ms", "0")
+        .create()
+        .expect("a producer");
+    let mut waits = Vec::new();
+    for user in 0..1_000 {
+        let record = principal(user, true);
+        let (key, value) = (record.key.expect("a key"), record.value.expect("a value"));
+        let sent = producer.send(BaseRecord::to(&topic).key(&key).payload(&value));
+        sent.map_err(|(error, _)| error).expect("queued");
+        while producer.in_flight_count() > 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        assert!(!following.has_access(user), "the follower is not slow");
+        let since = Instant::now();
+        following.catch_up();
+        waits.push(since.elapsed());
+        assert!(following.has_access(user), "user {user}");
+    }
+    waits.sort_unstable();
+    println!("barrier: median {:?}, p99 {:?}", waits[500], waits[990]);
+    write(broker, &topic, vec![record(7, None)]);
+    following.catch_up();
+    assert!(!following.has_access(7) && following.has_access(8));
+}
+
+#[test]
+fn without_a_barrier_the_snapshot_follows_soon() {
+    let broker = KafkaBroker::shared();
+    let topic = compacted_topic(broker, 2);
+    let following = Following::ready(broker, &topic, "");
+    write(broker, &topic, vec![principal(1, true)]);
+    await_that(|| following.has_access(1));
+}
+
+#[test]
+fn a_bad_record_leaves_the_version_before_it() {
+    let broker = KafkaBroker::shared();
+    let topic = compacted_topic(broker, 1);
+    let following = Following::ready(broker, &topic, "");
+    write(broker, &topic, vec![principal(1, true), principal(2, true)]);
+    write(broker, &topic, vec![record(1, Some(b"{".to_vec()))]);
+    write(broker, &topic, vec![principal(3, true)]);
+    following.catch_up();
+    assert!((1..=3).all(|user| following.has_access(user)));
+    assert_eq!(
+        following.counts().rejected,
+        BTreeMap::from([("malformed", 1)])
+    );
+    assert_eq!(following.tables.trusted(), Ok(()));
+}
+
+fn await_that(condition: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !condition() {
+        assert!(since.elapsed() < LIMIT, "not so after {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+type Transactional = ThreadedProducer<DefaultProducerContext>;
+
+/// Writes a grant in a transaction that stays open.
+fn begin(producer: &Transactional, topic: &str, user: usize) {
+    let record = principal(user, true);
+    let (key, value) = (record.key.expect("a key"), record.value.expect("a value"));
+    producer.begin_transaction().expect("begun");
+    let record = BaseRecord::to(topic).key(&key).payload(&value);
+    let sent = producer.send(record);
+    sent.map_err(|(error, _)| error).expect("queued");
+    producer.flush(LIMIT).expect("written");
+}
+
+/// What lies at the end of such a topic are markers, and the records of aborted and of open transactions.
+#[test]
+fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
+    let broker = KafkaBroker::shared();
+    let topic = compacted_topic(broker, 1);
+    let producer: Transactional = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("transactional.id", broker.unique("directory"))
+        .create()
+        .expect("a producer");
+    producer.init_transactions(LIMIT).expect("initialised");
+    begin(&producer, &topic, 1_000);
+    producer.commit_transaction(LIMIT).expect("committed");
+    let following = Following::ready(broker, &topic, "");
+    assert!(following.has_access(1_000));
+    let mut slowest = Duration::ZERO;
+    for user in 0..30 {
+        begin(&producer, &topic, user);
+        if user % 10 == 0 {
+            let why = following.tables.catch_up(Duration::from_millis(300));
+            let why = why.expect_err("it may be committed already, for all that one can see");
+            assert!(why.contains("partition 0 is read up to"), "{why}");
+        }
+        if user % 3 == 0 {
+            producer.abort_transaction(LIMIT).expect("aborted");
+        } else {
+            producer.commit_transaction(LIMIT).expect("committed");
+        }
+        let ended = Instant::now();
+        following.catch_up();
+        slowest = slowest.max(ended.elapsed());
+        assert_eq!(following.has_access(user), user % 3 != 0, "user {user}");
+    }
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+}
+
+/// Offsets without any record, not even a control record, lie before the end.
+#[test]
+fn a_partition_that_was_emptied_is_read_to_its_end() {
+    let broker = KafkaBroker::shared();
+    let topic = broker.unique("principals");
+    // Records may be deleted only where the policy is to delete.
+    broker.create_topic_with(&topic, 2, &[("cleanup.policy", "compact,delete")]);
+    let principals = (0..50).map(|user| principal(user, true));
+    write(broker, &topic, principals.collect());
+    let ends = broker.end_offsets(&topic);
+    broker.delete_records(&topic, &ends);
+    let following = Following::ready(broker, &topic, "");
+    assert!(following.tables.load().principals.is_empty());
+    following.catch_up();
+    write(broker, &topic, vec![principal(1, true)]);
+    following.catch_up();
+    assert!(following.has_access(1));
+    // And while it is followed, with the end moved by nothing that is left.
+    write(broker, &topic, vec![principal(2, true)]);
+    broker.delete_records(&topic, &broker.end_offsets(&topic));
+    following.catch_up();
+}
+
+#[test]
+fn partitions_that_are_added_are_read() {
+    let broker = KafkaBroker::shared();
+    let topic = compacted_topic(broker, 1);
+    let following = Following::ready(broker, &topic, "");
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .create()
+        .expect("an admin client");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let more = [NewPartitions::new(&topic, 3)];
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+    let made = runtime
+        .expect("a runtime")
+        .block_on(admin.create_partitions(&more, &options));
+    made.expect("asked")[0].as_ref().expect("made");
+    await_that(|| broker.end_offsets(&topic).len() == 3);
+    let in_new = TestRecord {
+        partition: Some(2),
+        ..principal(1, true)
+    };
+    write(broker, &topic, vec![in_new]);
+    await_that(|| following.has_access(1));
+}
+
+#[test]
+fn a_lost_broker_makes_the_tables_untrusted_until_it_is_back() {
+    let mut broker = KafkaBroker::start(BrokerOptions::default()).expect("a private broker");
+    let topic = compacted_topic(&broker, 2);
+    write(&broker, &topic, vec![principal(1, true)]);
+    let following = Following::ready(&broker, &topic, "[tables]\nstaleness_limit_ms = 2000\n");
+    following.catch_up();
+    assert_eq!(following.tables.trusted(), Ok(()));
+    broker.stop(Stop::Kill);
+    let why = following.tables.catch_up(Duration::from_secs(1));
+    let why = why.expect_err("no broker");
+    assert!(why.starts_with("principals: "), "{why}");
+    await_that(|| following.tables.trusted().is_err());
+    assert!(following.has_access(1), "what is known stays known");
+    broker.restart();
+    await_that(|| following.tables.trusted().is_ok());
+    write(&broker, &topic, vec![principal(2, true)]);
+    following.catch_up();
+    assert!(following.has_access(2));
+}
