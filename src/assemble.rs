@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::config::{Config, TableSource};
-use crate::kafka::table::read_topics;
+use crate::kafka::table::{followed, read_topics};
 use crate::kafka::topics::TopicNames;
 use crate::pipeline::Rules;
 use crate::pipeline::catalog::{Catalog, CatalogFile, Switches};
@@ -230,6 +230,25 @@ pub fn load_devices(config: &Config) -> Option<Result<Table<Id, Device>, Vec<Str
             Err(problem) => Some(Err(vec![problem])),
         },
     }
+}
+
+/// Reads those tables that topics feed, once and whole, for commands that judge a record.
+///
+/// # Errors
+/// Why a topic cannot be read.
+pub fn fill_from_topics(config: &Config, assembly: &mut Assembly) -> anyhow::Result<()> {
+    let names = followed(config);
+    if names.is_empty() {
+        return Ok(());
+    }
+    let read = read_topics(config, &names).map_err(anyhow::Error::msg)?;
+    for name in names {
+        match name {
+            TableName::Principals => assembly.directory.principals = read.principals.clone(),
+            TableName::Devices => assembly.directory.devices.clone_from(&read.devices),
+        }
+    }
+    Ok(())
 }
 
 /// Reads the principals from a file.

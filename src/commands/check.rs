@@ -3,6 +3,7 @@
 use anyhow::bail;
 
 use crate::cli::CheckArgs;
+use crate::config::TableSource;
 use crate::kafka::inspect::{Finding, check_cluster};
 use crate::logging;
 use crate::pipeline::Rules;
@@ -18,19 +19,27 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
     println!("configuration    ok");
     println!("actions          {} enabled", enabled_actions(rules));
     println!("regions          {}", rules.routes.regions().join(", "));
-    println!(
-        "principals       {} known",
-        assembly.directory.principals.len()
-    );
-    match &assembly.directory.devices {
-        Some(devices) => println!("devices          {} known", devices.len()),
-        None => println!("devices          no table"),
+    let directory = &assembly.directory;
+    let known = directory.principals.len();
+    println!("principals       {}", described(&config.principals, known));
+    match (&config.devices, &directory.devices) {
+        (Some(source), Some(devices)) => {
+            println!("devices          {}", described(source, devices.len()));
+        }
+        _ => println!("devices          no table"),
     }
     if !arguments.connect {
         println!("cluster          not asked (use --connect)");
         return Ok(());
     }
     report(&check_cluster(&config, &assembly.topics))
+}
+
+fn described(source: &TableSource, known: usize) -> String {
+    match source {
+        TableSource::File(_) => format!("{known} known"),
+        TableSource::Topic(topic) => format!("from topic {topic}"),
+    }
 }
 
 fn enabled_actions(rules: &Rules) -> usize {

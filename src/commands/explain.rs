@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::assemble::Assembly;
+use crate::assemble::{Assembly, fill_from_topics};
 use crate::cli::ExplainArgs;
 use crate::kafka::inspect::read_value;
 use crate::pipeline::classify::{Actor, UserAction, classify};
@@ -53,7 +53,9 @@ struct Finding {
 /// If the configuration, or a record, cannot be read. A record that is skipped or quarantined is an
 /// answer, not an error.
 pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
-    let (config, assembly) = super::load(&arguments.config)?;
+    let (config, mut assembly) = super::load(&arguments.config)?;
+    // Tables from topics as they are now; without them every principal would be unknown.
+    fill_from_topics(&config, &mut assembly).context("read the tables' topics")?;
     let records = match (&arguments.from, &arguments.file) {
         (Some(address), _) => {
             let source = format!("{}/{}/{}", address.topic, address.partition, address.offset);

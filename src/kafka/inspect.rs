@@ -14,7 +14,7 @@ use super::producer::TransactionalProducer;
 use super::settings;
 use super::topics::{METADATA_LIMIT, TopicNames, partition_count};
 use crate::cli::RecordAddress;
-use crate::config::Config;
+use crate::config::{Config, TableSource};
 
 /// Longest wait for a single record.
 const RECORD_LIMIT: Duration = Duration::from_secs(15);
@@ -52,7 +52,15 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Vec<Finding> {
         format!("brokers {}", config.kafka.bootstrap_servers()),
         Ok("reached".to_string()),
     )];
-    findings.push(check_input(&consumer, &topics.input));
+    findings.push(check_readable(&consumer, "input", &topics.input));
+    for (table, source) in [
+        ("principals", Some(&config.principals)),
+        ("devices", config.devices.as_ref()),
+    ] {
+        if let Some(TableSource::Topic(topic)) = source {
+            findings.push(check_readable(&consumer, table, topic));
+        }
+    }
     findings.extend(topics.outputs().map(|topic| check_output(&consumer, topic)));
     findings.push(check_group(config, &topics.input));
     findings.push(check_transactions(config));
@@ -81,7 +89,7 @@ fn check_output(consumer: &BaseConsumer<LoggingContext>, topic: &str) -> Finding
 }
 
 /// Beyond metadata, reads the end of a partition: that needs the right to read.
-fn check_input(consumer: &BaseConsumer<LoggingContext>, topic: &str) -> Finding {
+fn check_readable(consumer: &BaseConsumer<LoggingContext>, what: &str, topic: &str) -> Finding {
     let looked = partition_count(consumer, topic)
         .map_err(|problem| problem.to_string())
         .and_then(|count| {
@@ -92,7 +100,7 @@ fn check_input(consumer: &BaseConsumer<LoggingContext>, topic: &str) -> Finding 
                 "{count} partitions; partition 0 holds offsets {low} to {high}"
             ))
         });
-    Finding::new(format!("input topic {topic}"), looked)
+    Finding::new(format!("{what} topic {topic}"), looked)
 }
 
 /// Reads a committed offset of the group, which needs the right to the group but no membership.
