@@ -221,7 +221,12 @@ impl WorkerTask {
             return Ok(());
         };
         self.health.joining(self.number);
-        let judge = TableJudge::new(self.assembly, self.tables, self.barrier_limit);
+        let judge = TableJudge::new(
+            self.assembly,
+            self.tables,
+            self.barrier_limit,
+            Arc::clone(&self.metrics),
+        );
         let observer = WorkerObserver::new(self.number, self.metrics, self.health);
         let worker = Worker::new(session, judge, observer, self.limits, self.stop);
         let session = worker.run().map_err(|failure: Failure| anyhow!(failure))?;

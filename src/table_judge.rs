@@ -2,9 +2,10 @@
 //! Whether a fate must wait for the tables is said here; how waiting works is in `tables`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::assemble::Assembly;
+use crate::metrics::Metrics;
 use crate::pipeline::fate::Fate;
 use crate::pipeline::{Reference, judge};
 use crate::stream::worker::Judge;
@@ -16,6 +17,7 @@ pub struct TableJudge {
     assembly: Arc<Assembly>,
     tables: Arc<SharedTables>,
     barrier_limit: Duration,
+    metrics: Arc<Metrics>,
     /// Tables from files hold all they will ever hold: nothing rests on what may still come.
     waits: bool,
 }
@@ -26,12 +28,14 @@ impl TableJudge {
         assembly: Arc<Assembly>,
         tables: Arc<SharedTables>,
         barrier_limit: Duration,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let waits = tables.follows_any();
         TableJudge {
             assembly,
             tables,
             barrier_limit,
+            metrics,
             waits,
         }
     }
@@ -55,6 +59,9 @@ impl Judge for TableJudge {
     }
 
     fn catch_up(&self) -> Result<(), String> {
-        self.tables.catch_up(self.barrier_limit)
+        let began = Instant::now();
+        let result = self.tables.catch_up(self.barrier_limit);
+        self.metrics.count_barrier(result.is_ok(), began.elapsed());
+        result
     }
 }

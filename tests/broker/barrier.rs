@@ -10,6 +10,7 @@ use audit_relay::config::Config;
 use audit_relay::kafka;
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
+use audit_relay::metrics::Metrics;
 use audit_relay::pipeline::fate::Fate;
 use audit_relay::stream::Content;
 use audit_relay::stream::worker::{Judge, Notice, Observer, StopRequest, Worker};
@@ -165,7 +166,14 @@ impl World {
 
     fn judge(&self) -> TableJudge {
         let limit = self.config.tables.barrier_limit;
-        TableJudge::new(Arc::clone(&self.assembly), Arc::clone(&self.tables), limit)
+        let regions = self.assembly.rules.routes.regions();
+        let metrics = Metrics::new(regions, "none").expect("metrics");
+        TableJudge::new(
+            Arc::clone(&self.assembly),
+            Arc::clone(&self.tables),
+            limit,
+            metrics,
+        )
     }
 }
 

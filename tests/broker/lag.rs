@@ -12,8 +12,8 @@ use crate::support::relay::{Deployment, sum};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const LAG: &str = "audit_relay_partition_lag_records";
-/// Longer than the relay waits between two looks at the ends of the partitions.
-const WATCHED: Duration = Duration::from_secs(4);
+/// So many looks in a row, 200 ms apart, must see no lag: statistics come once a second.
+const LOOKS: u32 = 15;
 
 type Transactional = ThreadedProducer<DefaultProducerContext>;
 
@@ -54,10 +54,14 @@ fn markers_of_transactions_are_no_lag() {
     relay.await_page("/metrics", |_, body| {
         sum(body, "audit_relay_records_read_total", "") == 3.0 && sum(body, LAG, "") == 0.0
     });
+    // The client may learn of the new end before it has read up to there; then the lag is real, and passes.
+    // Looks that are far enough apart to have statistics between them must all see none in the end.
     let since = Instant::now();
-    while since.elapsed() < WATCHED {
-        assert_eq!(relay.metric(LAG, ""), 0.0);
-        assert_eq!(relay.metric("audit_relay_partition_lag_seconds", ""), 0.0);
+    let mut without_lag = 0;
+    while without_lag < LOOKS {
+        let lag = relay.metric(LAG, "") + relay.metric("audit_relay_partition_lag_seconds", "");
+        without_lag = if lag == 0.0 { without_lag + 1 } else { 0 };
+        assert!(since.elapsed() < LIMIT, "the lag stays at {lag}");
         std::thread::sleep(Duration::from_millis(200));
     }
     let committed = broker.committed(&deployment.group, &deployment.input);
