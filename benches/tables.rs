@@ -4,14 +4,22 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use audit_relay::pipeline::directory::{RecordProblem, TableChange};
+use audit_relay::assemble::{Assembly, assemble};
+use audit_relay::config::Config;
 use audit_relay::pipeline::directory::{
-    Table, TableKey, packing::Packed, parse_device_record, parse_principal_record,
+    Directory, Principal, PrincipalKey, RecordProblem, Table, TableChange, TableKey,
+    packing::Packed, parse_device_record, parse_principal_record,
 };
+use audit_relay::pipeline::{Reference, judge};
+use audit_relay::tables::SharedTables;
 use jiff::{SignedDuration, Timestamp};
 
+/// The rate at which changes must not slow judging, and the interval between snapshots by default.
+const CHANGES_A_SECOND: u64 = 10_000;
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
 const GOAL_BYTES: f64 = 200.0;
 const GOAL_LOOK_UP_NANOSECONDS: f64 = 200.0;
 const HISTORY: SignedDuration = SignedDuration::from_hours(168);
@@ -28,7 +36,7 @@ fn main() {
     let keys: u64 = keys.unwrap_or(1_000_000);
     println!("{keys} keys each, one in {CHANGED_ONE_IN} with three versions, the others with one");
     // Both stay, so that neither takes the memory that the other has left.
-    let _principals = measure("principals", keys, |number, round| {
+    let principals = measure("principals", keys, |number, round| {
         let (key, value) = principal(number, round);
         parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
     });
@@ -36,6 +44,7 @@ fn main() {
         let (key, value) = device(number, round);
         parse_device_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
     });
+    judging(principals, keys);
     yardstick(keys);
 }
 
@@ -178,6 +187,100 @@ fn change<K: TableKey, V: Packed>(
     let each = begun.elapsed().as_nanos() as f64 / total / 1_000.0;
     drop(snapshot);
     println!("  change, a snapshot each 200 {each:6.2} us");
+}
+
+/// Judging while the table is left alone, and while it is changed and published at the goal's rate: rounds
+/// in turn, so that what others do on the machine meets both.
+fn judging(principals: Table<PrincipalKey, Principal>, keys: u64) {
+    let assembly = assembly();
+    let directory = Directory {
+        principals: principals.clone(),
+        devices: None,
+    };
+    let tables = SharedTables::new(directory, &[], Duration::from_secs(60));
+    let records: Vec<String> = scattered(keys).take(20_000).map(record).collect();
+    let changing = AtomicBool::new(false);
+    let over = AtomicBool::new(false);
+    let (mut alone, mut changed) = (Vec::new(), Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| follow(principals, keys, &tables, &changing, &over));
+        for turn in 0..60 {
+            let is_changing = turn % 2 == 1;
+            changing.store(is_changing, Ordering::Release);
+            let each = judge_all(&assembly, &tables, &records);
+            if is_changing {
+                &mut changed
+            } else {
+                &mut alone
+            }
+            .push(each);
+        }
+        over.store(true, Ordering::Release);
+    });
+    let median = |rounds: &mut Vec<f64>| {
+        rounds.sort_by(f64::total_cmp);
+        rounds[rounds.len() / 2]
+    };
+    let (alone, changed) = (median(&mut alone), median(&mut changed));
+    println!("judging an audited record, its principal any key");
+    println!("  table left alone          {alone:8.1} ns");
+    println!("  {CHANGES_A_SECOND} changes a second    {changed:8.1} ns");
+    println!(
+        "  ratio                     {:8.3}    goal 1.05",
+        changed / alone
+    );
+}
+
+fn assembly() -> Assembly {
+    let text = "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n[principals]\ntopic = \"none\"\n";
+    let config = Config::from_toml(text, std::iter::empty()).expect("configuration");
+    assemble(&config).expect("assembles")
+}
+
+fn record(number: u64) -> String {
+    let (account, user) = (300_000 + number / 40, 6_000_000 + number);
+    format!(
+        r#"{{"accountId":{account},"eventCreateDate":"2026-01-01T00:00:00.123456-06:00","eventName":"Power On","ipAddress":"192.0.2.10","label":"web01.example.com","metaData":"","objectId":1234567,"objectName":"Server","resource":{{}},"traceId":"59e767e9c2184","userId":{user},"userType":"CUSTOMER","username":"user","datacenter":"dal10"}}"#
+    )
+}
+
+fn judge_all(assembly: &Assembly, tables: &SharedTables, records: &[String]) -> f64 {
+    let begun = Instant::now();
+    for record in records {
+        let reference = Reference {
+            rules: &assembly.rules,
+            directory: &tables.borrow(),
+        };
+        black_box(judge(Some(record.as_bytes()), reference));
+    }
+    begun.elapsed().as_nanos() as f64 / records.len() as f64
+}
+
+/// A follower without a topic: while it is told to, it changes keys at the goal's rate and publishes as often
+/// as a follower does.
+fn follow(
+    mut table: Table<PrincipalKey, Principal>,
+    keys: u64,
+    tables: &SharedTables,
+    changing: &AtomicBool,
+    over: &AtomicBool,
+) {
+    let mut numbers = scattered(keys);
+    while !over.load(Ordering::Acquire) {
+        let next = Instant::now() + PUBLISH_INTERVAL;
+        if changing.load(Ordering::Acquire) {
+            let changes = CHANGES_A_SECOND * PUBLISH_INTERVAL.as_millis() as u64 / 1_000;
+            for number in numbers.by_ref().take(changes as usize) {
+                let (key, value) = principal(number, 6);
+                let time = time(keys + number, 0);
+                let change = parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time);
+                let TableChange { key, change } = change.expect("a good record");
+                table.apply(key, change);
+            }
+            tables.publish(|directory| directory.principals = table.clone());
+        }
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
 }
 
 /// Resident memory of this process.
