@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 
+use super::print;
 use crate::cli::CheckArgs;
 use crate::config::TableSource;
 use crate::kafka::inspect::{Finding, check_cluster};
@@ -16,20 +17,32 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
     let (config, assembly) = super::load(&arguments.config)?;
     logging::init(config.log.format, &config.log.level);
     let rules = &assembly.rules;
-    println!("configuration    ok");
-    println!("actions          {} enabled", enabled_actions(rules));
-    println!("regions          {}", rules.routes.regions().join(", "));
+    print("configuration    ok")?;
+    print(format_args!(
+        "actions          {} enabled",
+        enabled_actions(rules)
+    ))?;
+    print(format_args!(
+        "regions          {}",
+        rules.routes.regions().join(", ")
+    ))?;
     let directory = &assembly.directory;
     let known = directory.principals.len();
-    println!("principals       {}", described(&config.principals, known));
+    print(format_args!(
+        "principals       {}",
+        described(&config.principals, known)
+    ))?;
     match (&config.devices, &directory.devices) {
         (Some(source), Some(devices)) => {
-            println!("devices          {}", described(source, devices.len()));
+            print(format_args!(
+                "devices          {}",
+                described(source, devices.len())
+            ))?;
         }
-        _ => println!("devices          no table"),
+        _ => print("devices          no table")?,
     }
     if !arguments.connect {
-        println!("cluster          not asked (use --connect)");
+        print("cluster          not asked (use --connect)")?;
         return Ok(());
     }
     report(&check_cluster(&config, &assembly.topics))
@@ -51,10 +64,10 @@ fn report(findings: &[Finding]) -> anyhow::Result<()> {
     let mut wrong = 0;
     for Finding { subject, result } in findings {
         match result {
-            Ok(seen) => println!("ok       {subject}: {seen}"),
+            Ok(seen) => print(format_args!("ok       {subject}: {seen}"))?,
             Err(problem) => {
                 wrong += 1;
-                println!("PROBLEM  {subject}: {problem}");
+                print(format_args!("PROBLEM  {subject}: {problem}"))?;
             }
         }
     }

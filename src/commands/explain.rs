@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::print;
 use crate::assemble::{Assembly, fill_from_topics};
 use crate::cli::ExplainArgs;
 use crate::kafka::inspect::read_value;
@@ -67,9 +68,9 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
     for (source, payload) in records {
         let explanation = explain_record(source, payload.as_deref(), arguments.at, &assembly);
         if arguments.json {
-            println!("{}", serde_json::to_string(&explanation)?);
+            print(serde_json::to_string(&explanation)?)?;
         } else {
-            println!("{}", explanation.text());
+            print(explanation.text())?;
         }
     }
     Ok(())

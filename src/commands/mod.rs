@@ -7,12 +7,20 @@ pub mod explain;
 pub mod run;
 pub mod table;
 
+use std::fmt::Display;
+use std::io::Write;
+
 use anyhow::Context;
 
 use crate::assemble::{Assembly, assemble};
 use crate::cli::ConfigArgs;
 use crate::config::Config;
 use crate::kafka::settings::check_property;
+
+/// Writes a line to standard output; unlike `println!` it does not panic when nobody reads any more.
+fn print(line: impl Display) -> std::io::Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}")
+}
 
 /// Reads the configuration and all that it names; every problem is in the error.
 fn load(arguments: &ConfigArgs) -> anyhow::Result<(Config, Assembly)> {

@@ -77,11 +77,7 @@ fn show<K: TableKey, V: Shown>(
         }
         TableShow::Stats => stats(table, arguments.json, out),
     };
-    match shown {
-        // The reader has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        shown => shown.context("write the table"),
-    }
+    shown.context("write the table")
 }
 
 fn list<K: TableKey, V: Shown>(

@@ -1,10 +1,17 @@
 //! Relays whose tables come from topics or change as files: what is awaited, and what is read again.
 
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseRecord, Producer};
+
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::{Deployment, Relay, sum};
 use crate::support::topics::{TestRecord, produce};
-use crate::tables::{COMPACTED, compacted_topic, write};
+use crate::tables::{COMPACTED, Transactional, begin, compacted_topic, write};
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The principals of the ledger as records of a topic.
 fn ledger_principals() -> Vec<TestRecord> {
@@ -61,6 +68,44 @@ fn a_relay_reads_its_tables_before_the_first_record() {
         ledger.lost.is_empty() && ledger.unexpected.is_empty(),
         "{ledger}"
     );
+}
+
+/// An open transaction on the table's topic may hide anything: nothing can be said to be absent.
+#[test]
+fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
+    let broker = KafkaBroker::shared();
+    let principals = compacted_topic(broker, 1);
+    let more = "[tables]\nbarrier_limit_ms = 300\n";
+    let mut deployment = Deployment::create(broker, 1, "", more);
+    deployment.principals = format!("topic = \"{principals}\"");
+    let relay = deployment.start("only");
+    relay.await_ready();
+    let producer: Transactional = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("transactional.id", broker.unique("directory"))
+        .create()
+        .expect("a producer");
+    producer.init_transactions(LIMIT).expect("initialised");
+    begin(&producer, &principals, 1);
+    for record in ledger_principals() {
+        let (key, value) = (record.key.expect("key"), record.value.expect("value"));
+        let record = BaseRecord::to(&principals).key(&key).payload(&value);
+        producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .expect("queued");
+    }
+    // One record whose fate rests on absence holds all that are read with it.
+    produce(broker.bootstrap(), &deployment.input, (0..20).map(change));
+    relay.await_page("/readyz", |status, body| {
+        status == 503 && body.contains("held")
+    });
+    assert_eq!(relay.metric("audit_relay_records_read_total", ""), 0.0);
+    assert!(relay.metric("audit_relay_table_barriers_total", "\"failed\"") >= 1.0);
+    producer.commit_transaction(LIMIT).expect("committed");
+    await_read(&relay, 20);
+    relay.await_ready();
+    Ledger::of(broker.bootstrap(), &deployment, 20).assert_clean();
 }
 
 #[test]

@@ -266,10 +266,10 @@ fn await_that(condition: impl Fn() -> bool) {
     }
 }
 
-type Transactional = ThreadedProducer<DefaultProducerContext>;
+pub type Transactional = ThreadedProducer<DefaultProducerContext>;
 
 /// Writes a grant in a transaction that stays open.
-fn begin(producer: &Transactional, topic: &str, user: usize) {
+pub fn begin(producer: &Transactional, topic: &str, user: usize) {
     let record = principal(user, true);
     let (key, value) = (record.key.expect("a key"), record.value.expect("a value"));
     producer.begin_transaction().expect("begun");

@@ -5,9 +5,17 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
+use crate::commands::print;
 use crate::kafka::topics::TopicNames;
 use crate::metrics::Metrics;
 use crate::pipeline::fate::FateKind;
+
+/// A line on standard output. Whoever reads may leave before the end: the demo ends by itself.
+macro_rules! line {
+    ($($text:tt)*) => {
+        let _ = print(format_args!($($text)*));
+    };
+}
 
 /// The screen, and what was shown on it.
 pub struct Screen {
@@ -49,30 +57,35 @@ impl Screen {
 
     /// Says what is about to happen.
     pub fn opening(&self, records: u32) {
-        println!(
+        line!(
             "audit-relay demo: {records} state changes through the real relay, on an embedded broker"
         );
-        println!("metrics         http://{}/metrics", self.address);
-        println!("joining the consumer group; audit events appear below as they are committed\n");
+        line!("metrics         http://{}/metrics", self.address);
+        line!("joining the consumer group; audit events appear below as they are committed\n");
     }
 
     /// Shows a record of an output topic.
     pub fn event(&mut self, topic: &str, value: &[u8]) {
         *self.topics.entry(topic.to_string()).or_default() += 1;
         if topic == self.quarantine {
-            println!("{topic:<24}  {}", excerpt(value));
+            line!("{topic:<24}  {}", excerpt(value));
             return;
         }
         match serde_json::from_slice::<Line>(value) {
             Ok(line) => {
                 let time = line.event_time.get(11..22).unwrap_or_default();
-                println!(
+                line!(
                     "{topic:<24}  {time}  {:<38} {:<8} {} by {}",
-                    line.action, line.outcome, line.target.name, line.initiator.name
+                    line.action,
+                    line.outcome,
+                    line.target.name,
+                    line.initiator.name
                 );
                 self.actions.insert(line.action);
             }
-            Err(error) => println!("{topic:<24}  not an audit event: {error}"),
+            Err(error) => {
+                line!("{topic:<24}  not an audit event: {error}");
+            }
         }
     }
 
@@ -83,22 +96,22 @@ impl Screen {
 
     /// Sums up.
     pub fn summary(&self, metrics: &Metrics) {
-        println!("\nwritten to");
+        line!("\nwritten to");
         for (topic, count) in &self.topics {
-            println!("  {topic:<36} {count:>7}");
+            line!("  {topic:<36} {count:>7}");
         }
-        println!("  {} different actions", self.actions.len());
-        println!("fates");
+        line!("  {} different actions", self.actions.len());
+        line!("fates");
         for kind in FateKind::all() {
             let count = metrics.fate_total(kind);
             if count > 0 {
                 let name = format!("{} {}", kind.fate(), kind.reason());
-                println!("  {name:<36} {count:>7}");
+                line!("  {name:<36} {count:>7}");
             }
         }
         let totals = metrics.totals();
         let sum = totals.audited + totals.skipped + totals.quarantined;
-        println!(
+        line!(
             "accounted       read {} = audited {} + skipped {} + quarantined {}{}",
             totals.read,
             totals.audited,
@@ -110,7 +123,7 @@ impl Screen {
                 "   NOT EQUAL"
             }
         );
-        println!(
+        line!(
             "metrics were at http://{}/metrics (--keep keeps it running)",
             self.address
         );
