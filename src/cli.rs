@@ -79,6 +79,10 @@ pub struct CheckArgs {
     /// Also ask the cluster: topics, partitions, access, transactions.
     #[arg(long)]
     pub connect: bool,
+    /// Also write a record to each output topic, in a transaction that is aborted: this proves the right to
+    /// write. Readers with isolation.level=read_committed never see it; others do.
+    #[arg(long, requires = "connect")]
+    pub write: bool,
 }
 
 /// Arguments of `explain`.

@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::print;
 use crate::cli::CheckArgs;
 use crate::config::TableSource;
-use crate::kafka::inspect::{Finding, check_cluster};
+use crate::kafka::inspect::{Finding, check_cluster, check_writing};
 use crate::logging;
 use crate::pipeline::Rules;
 
@@ -45,7 +45,11 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
         print("cluster          not asked (use --connect)")?;
         return Ok(());
     }
-    report(&check_cluster(&config, &assembly.topics))
+    let mut findings = check_cluster(&config, &assembly.topics);
+    if arguments.write {
+        findings.extend(check_writing(&config, &assembly.topics));
+    }
+    report(&findings)
 }
 
 fn described(source: &TableSource, known: usize) -> String {

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
+use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::LoggingContext;
@@ -15,6 +16,7 @@ use super::settings;
 use super::topics::{METADATA_LIMIT, TopicNames, partition_count};
 use crate::cli::RecordAddress;
 use crate::config::{Config, TableSource};
+use crate::stream::Failure;
 
 /// Longest wait for a single record.
 const RECORD_LIMIT: Duration = Duration::from_secs(15);
@@ -151,19 +153,46 @@ fn is_moving(error: &KafkaError) -> bool {
 /// Takes a transactional id of its own, so that no running relay is fenced, and aborts an empty
 /// transaction.
 fn check_transactions(config: &Config) -> Finding {
-    let id = format!("{}-check", settings::transactional_id(config, 0));
-    let mut client = settings::producer(config, 0);
-    client.set("transactional.id", &id);
-    let tried = TransactionalProducer::open(&client).and_then(|producer| {
+    let tried = checking_producer(config).and_then(|producer| {
         producer.begin()?;
         producer.abort()
     });
     Finding::new(
-        format!("transactional id {id}"),
+        format!("transactional id {}", checking_id(config)),
         tried
             .map(|()| "transactions are possible".to_string())
             .map_err(|failure| failure.to_string()),
     )
+}
+
+/// Writes a record to each output topic, in a transaction that is aborted.
+pub fn check_writing(config: &Config, topics: &TopicNames) -> Vec<Finding> {
+    let check = |topic: &str| {
+        let tried = checking_producer(config).and_then(|producer| {
+            producer.begin()?;
+            producer.send(BaseRecord::to(topic).partition(0).key("check").payload(""))?;
+            let delivered = producer.drain();
+            producer.abort()?;
+            delivered
+        });
+        Finding::new(
+            format!("writing to {topic}"),
+            tried
+                .map(|()| "allowed".to_string())
+                .map_err(|failure| failure.to_string()),
+        )
+    };
+    topics.outputs().map(check).collect()
+}
+
+fn checking_id(config: &Config) -> String {
+    format!("{}-check", settings::transactional_id(config, 0))
+}
+
+fn checking_producer(config: &Config) -> Result<TransactionalProducer, Failure> {
+    let mut client = settings::producer(config, 0);
+    client.set("transactional.id", checking_id(config));
+    TransactionalProducer::open(&client)
 }
 
 /// The value of one record; `None` is a record without one.

@@ -3,7 +3,7 @@
 use crate::ledger::{PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::Deployment;
-use crate::support::topics::produce;
+use crate::support::topics::{produce, read_committed};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -28,6 +28,19 @@ fn check_names_what_is_missing_and_joins_nothing() {
         broker.committed(&deployment.group, &deployment.input).len(),
         0
     );
+
+    let written = deployment.command(&["check", "--connect", "--write", "--config", config]);
+    let seen = text(&written.stdout);
+    assert!(written.status.success(), "{seen}");
+    assert_eq!(seen.matches("writing to").count(), 7, "{seen}");
+    for topic in deployment.outputs().iter().chain([&deployment.quarantine]) {
+        assert_eq!(
+            broker.end_offsets(topic)[&0],
+            2,
+            "a record and a marker: {topic}"
+        );
+        assert_eq!(read_committed(broker.bootstrap(), topic), [], "{topic}");
+    }
 
     let text_of_config = std::fs::read_to_string(config).expect("config");
     let wrong = text_of_config.replace(&deployment.quarantine, "no-such-topic");
