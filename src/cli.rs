@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::kafka::inspect::RecordAddress;
+
 /// The name, with the library that decides what Kafka features there are.
 fn version() -> &'static str {
     static VERSION: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -149,37 +151,6 @@ pub enum TableName {
     Devices,
 }
 
-/// One record on the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordAddress {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-    /// The offset.
-    pub offset: i64,
-}
-
-impl std::str::FromStr for RecordAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut parts = text.rsplitn(3, '/');
-        let offset = parts.next().and_then(|part| part.parse().ok());
-        let partition = parts.next().and_then(|part| part.parse().ok());
-        match (parts.next(), partition, offset) {
-            (Some(topic), Some(partition), Some(offset)) if partition >= 0 && offset >= 0 => {
-                Ok(RecordAddress {
-                    topic: topic.to_string(),
-                    partition,
-                    offset,
-                })
-            }
-            _ => Err("expected TOPIC/PARTITION/OFFSET, e.g. state-changes/3/1200".to_string()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,17 +160,5 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
         assert!(version().contains("librdkafka 2."));
-    }
-
-    #[test]
-    fn record_addresses() {
-        let address: RecordAddress = "a.b/3/12".parse().expect("parses");
-        assert_eq!(
-            (address.topic.as_str(), address.partition, address.offset),
-            ("a.b", 3, 12)
-        );
-        for wrong in ["a/b", "a/x/1", "a/-1/2", "1/2", ""] {
-            assert!(wrong.parse::<RecordAddress>().is_err(), "{wrong}");
-        }
     }
 }

@@ -14,7 +14,6 @@ use super::client_context::LoggingContext;
 use super::producer::TransactionalProducer;
 use super::settings;
 use super::topics::{METADATA_LIMIT, TopicNames, partition_count};
-use crate::cli::RecordAddress;
 use crate::config::{Config, TableSource};
 use crate::stream::Failure;
 
@@ -195,6 +194,37 @@ fn checking_producer(config: &Config) -> Result<TransactionalProducer, Failure> 
     TransactionalProducer::open(&client)
 }
 
+/// One record on the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordAddress {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+}
+
+impl std::str::FromStr for RecordAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.rsplitn(3, '/');
+        let offset = parts.next().and_then(|part| part.parse().ok());
+        let partition = parts.next().and_then(|part| part.parse().ok());
+        match (parts.next(), partition, offset) {
+            (Some(topic), Some(partition), Some(offset)) if partition >= 0 && offset >= 0 => {
+                Ok(RecordAddress {
+                    topic: topic.to_string(),
+                    partition,
+                    offset,
+                })
+            }
+            _ => Err("expected TOPIC/PARTITION/OFFSET, e.g. state-changes/3/1200".to_string()),
+        }
+    }
+}
+
 /// The value of one record; `None` is a record without one.
 ///
 /// # Errors
@@ -236,4 +266,21 @@ pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Op
         }
     }
     bail!("{topic}/{partition}/{offset} was not read within {RECORD_LIMIT:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_addresses() {
+        let address: RecordAddress = "a.b/3/12".parse().expect("parses");
+        assert_eq!(
+            (address.topic.as_str(), address.partition, address.offset),
+            ("a.b", 3, 12)
+        );
+        for wrong in ["a/b", "a/x/1", "a/-1/2", "1/2", ""] {
+            assert!(wrong.parse::<RecordAddress>().is_err(), "{wrong}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::pipeline::route::RegionIndex;
+use crate::pipeline::fate::RegionIndex;
 use crate::stream::{Content, Output};
 
 /// Longest wait for metadata.

@@ -7,8 +7,6 @@ use compact_str::CompactString;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::route::RegionIndex;
-
 /// The one fate of one input record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
@@ -19,6 +17,10 @@ pub enum Fate {
     /// The original record goes to the quarantine topic.
     Quarantined(Quarantine),
 }
+
+/// Position of a region in the table of output regions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegionIndex(pub usize);
 
 /// An audit event, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

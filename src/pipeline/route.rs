@@ -5,12 +5,8 @@ use super::Rules;
 use super::audit_event::AuditEvent;
 use super::enrich::AttributedAction;
 use super::event_id::event_id;
-use super::fate::{Audited, Quarantine, QuarantineReason};
+use super::fate::{Audited, Quarantine, QuarantineReason, RegionIndex};
 use super::state_change::Id;
-
-/// Position of a region in the table of output regions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RegionIndex(pub usize);
 
 /// The regions that have an output topic.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use audit_relay::pipeline::fate::RegionIndex;
 use audit_relay::pipeline::fate::{
     Audited, Fate, FateKind, Quarantine, QuarantineReason, SkipReason,
 };
-use audit_relay::pipeline::route::RegionIndex;
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::{Content, Partition, QuarantinedRecord};
 use uuid::Uuid;
