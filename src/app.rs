@@ -20,6 +20,7 @@ use crate::kafka::session::{OpenError, Session};
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
 use crate::metrics::{Metrics, WorkerObserver};
 use crate::stream::Failure;
+use crate::stream::batch::BatchLimits;
 use crate::stream::worker::{StopRequest, Worker};
 use crate::table_feed;
 use crate::table_judge::TableJudge;
@@ -195,7 +196,7 @@ struct WorkerThread {
 struct WorkerTask {
     number: usize,
     settings: SessionSettings,
-    limits: crate::stream::batch::BatchLimits,
+    limits: BatchLimits,
     assembly: Arc<Assembly>,
     tables: Arc<SharedTables>,
     barrier_limit: Duration,

@@ -30,11 +30,13 @@ pub fn start(
 ) -> anyhow::Result<()> {
     kafka::table::follow(config, tables)?;
     let reload = ReloadRequest::default();
-    let files = TableFiles::new(files.to_vec(), Arc::clone(tables), reload.clone());
-    std::thread::Builder::new()
-        .name("table-files".to_string())
-        .spawn(move || files.run())
-        .context("start a thread")?;
+    if !files.is_empty() {
+        let files = TableFiles::new(files.to_vec(), Arc::clone(tables), reload.clone());
+        std::thread::Builder::new()
+            .name("table-files".to_string())
+            .spawn(move || files.run())
+            .context("start a thread")?;
+    }
     // Listened to even without files: by default it would end the process.
     let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     tokio::spawn(async move {

@@ -1,8 +1,8 @@
 //! The transactional producer, with every call bounded and every error sorted. One transaction at a
 //! time; what goes into it is the session's business.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::cell::Cell;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -28,6 +28,8 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 pub struct TransactionalProducer {
     producer: ThreadedProducer<DeliveryContext>,
     failed_delivery: FailedDelivery,
+    /// Whether a transaction was begun and not ended.
+    in_transaction: Cell<bool>,
 }
 
 /// The first delivery that failed in the current transaction. Its text says more than the error that
@@ -96,6 +98,7 @@ impl TransactionalProducer {
         let opened = TransactionalProducer {
             producer,
             failed_delivery,
+            in_transaction: Cell::new(false),
         };
         opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
             producer.init_transactions(limit)
@@ -111,7 +114,9 @@ impl TransactionalProducer {
         self.failed_delivery.take();
         self.producer
             .begin_transaction()
-            .map_err(|error| sort(Step::Begin, &error))
+            .map_err(|error| sort(Step::Begin, &error))?;
+        self.in_transaction.set(true);
+        Ok(())
     }
 
     /// Puts a record into the transaction. Waits while the producer's queue is full.
@@ -193,21 +198,29 @@ impl TransactionalProducer {
     pub fn commit(&self) -> Result<(), Failure> {
         self.step(Step::Commit, STEP_LIMIT, |producer, limit| {
             producer.commit_transaction(limit)
-        })
+        })?;
+        self.in_transaction.set(false);
+        Ok(())
     }
 
-    /// Aborts.
+    /// Aborts the transaction that is open. Without one nothing is done: the client's own abort would be an
+    /// error, and cost a healthy producer.
     ///
     /// # Errors
     /// Then only a new producer can go on.
     pub fn abort(&self) -> Result<(), Failure> {
+        if !self.in_transaction.get() {
+            return Ok(());
+        }
         self.step(Step::Abort, STEP_LIMIT, |producer, limit| {
             producer.abort_transaction(limit)
         })
         .map_err(|failure| match failure {
             Failure::Aborted(what) => Failure::Broken(what),
             other => other,
-        })
+        })?;
+        self.in_transaction.set(false);
+        Ok(())
     }
 
     /// Makes a call, again while its error says that the same call may be made again.

@@ -32,8 +32,6 @@ pub struct Session {
     topics: OutputTopics,
     /// For whom a commit speaks: the member and generation that own the partitions of the batch.
     membership: Option<ConsumerGroupMetadata>,
-    /// Whether a transaction was begun and not ended.
-    in_transaction: bool,
     clock: Instant,
 }
 
@@ -85,7 +83,6 @@ impl Session {
             producer: Some(producer),
             topics,
             membership: None,
-            in_transaction: false,
             clock: Instant::now(),
         })
     }
@@ -202,24 +199,16 @@ impl Broker for Session {
             Failure::Aborted("this member has left the consumer group".to_string())
         })?;
         producer.begin()?;
-        self.in_transaction = true;
-        let producer = self.producer()?;
         for output in outputs {
             self.send(producer, output)?;
         }
         producer.drain()?;
         producer.send_offsets(&offsets, membership)?;
-        producer.commit()?;
-        self.in_transaction = false;
-        Ok(())
+        producer.commit()
     }
 
     fn abort(&mut self) -> Result<(), Failure> {
-        // An abort without a transaction would be an error, and cost a healthy producer.
-        if self.in_transaction {
-            self.producer()?.abort()?;
-            self.in_transaction = false;
-        }
+        self.producer()?.abort()?;
         self.membership = current_membership(&self.consumer);
         Ok(())
     }
@@ -227,7 +216,6 @@ impl Broker for Session {
     fn rebuild(&mut self) -> Result<(), Failure> {
         // First the old one goes: two producers with one transactional id would fence each other.
         self.producer = None;
-        self.in_transaction = false;
         self.producer = Some(TransactionalProducer::open(&self.settings.producer)?);
         self.membership = current_membership(&self.consumer);
         Ok(())

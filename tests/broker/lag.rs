@@ -3,19 +3,18 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer};
 
 use crate::ledger::{PRINCIPALS, change};
+use crate::support::REQUEST_LIMIT;
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::{Deployment, sum};
+use crate::support::topics::{Transactional, transactional};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const LAG: &str = "audit_relay_partition_lag_records";
 /// So many looks in a row, 200 ms apart, must see no lag: statistics come once a second.
 const LOOKS: u32 = 15;
-
-type Transactional = ThreadedProducer<DefaultProducerContext>;
 
 /// Writes one record to partition 0 in a transaction of its own, begun and not ended.
 fn begin(producer: &Transactional, topic: &str, number: u64) {
@@ -37,12 +36,11 @@ fn begin(producer: &Transactional, topic: &str, number: u64) {
 fn markers_of_transactions_are_no_lag() {
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 2, PRINCIPALS, "");
-    let producer: Transactional = ClientConfig::new()
-        .set("bootstrap.servers", broker.bootstrap())
-        .set("transactional.id", broker.unique("upstream"))
-        .create()
-        .expect("a producer");
-    producer.init_transactions(LIMIT).expect("initialised");
+    let producer = transactional(
+        broker.bootstrap(),
+        &broker.unique("upstream"),
+        REQUEST_LIMIT,
+    );
     let relay = deployment.start("only");
     relay.await_ready();
     for number in 0..3 {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, Producer};
 
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::{Deployment, Relay, sum};
-use crate::support::topics::{TestRecord, produce};
-use crate::tables::{COMPACTED, Transactional, begin, compacted_topic, write};
+use crate::support::topics::{TestRecord, produce, transactional};
+use crate::tables::{COMPACTED, begin, compacted_topic, write};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -80,12 +79,7 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
     deployment.principals = format!("topic = \"{principals}\"");
     let relay = deployment.start("only");
     relay.await_ready();
-    let producer: Transactional = ClientConfig::new()
-        .set("bootstrap.servers", broker.bootstrap())
-        .set("transactional.id", broker.unique("directory"))
-        .create()
-        .expect("a producer");
-    producer.init_transactions(LIMIT).expect("initialised");
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), LIMIT);
     begin(&producer, &principals, 1);
     for record in ledger_principals() {
         let (key, value) = (record.key.expect("key"), record.value.expect("value"));

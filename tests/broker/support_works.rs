@@ -6,27 +6,19 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::{Message, TopicPartitionList};
 use rdkafka::{Offset, consumer::BaseConsumer};
 
 use crate::support::client_config;
 use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
-use crate::support::topics::{Seen, TestRecord, produce, read_committed, read_until};
+use crate::support::topics::{
+    Seen, TestRecord, Transactional, produce, read_committed, read_until, transactional,
+};
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-type Transactional = ThreadedProducer<DefaultProducerContext>;
-
-fn transactional(bootstrap: &str, id: &str) -> Transactional {
-    let mut config = client_config(bootstrap);
-    config
-        .set("transactional.id", id)
-        .set("transaction.timeout.ms", "10000");
-    let producer: Transactional = config.create().expect("a producer");
-    producer.init_transactions(LIMIT).expect("initialised");
-    producer
-}
+/// How long a transaction may stay open: a zombie's is waited for.
+const TRANSACTION: Duration = Duration::from_secs(10);
 
 fn send(producer: &Transactional, topic: &str, value: &str) {
     let record = BaseRecord::<str, str>::to(topic).key("key").payload(value);
@@ -145,7 +137,11 @@ fn aborted_records_are_hidden_and_their_offsets_not_committed() {
     let kafka = KafkaBroker::shared();
     let (topic, group) = (kafka.unique("transactions"), kafka.unique("group"));
     kafka.create_topic(&topic, 1);
-    let producer = transactional(kafka.bootstrap(), &kafka.unique("transactional"));
+    let producer = transactional(
+        kafka.bootstrap(),
+        &kafka.unique("transactional"),
+        TRANSACTION,
+    );
     let member = member_of(kafka.bootstrap(), &group, &topic);
     let metadata = member.group_metadata().expect("a member's metadata");
 
@@ -212,12 +208,12 @@ fn a_zombie_is_fenced_by_its_successor() {
     let kafka = KafkaBroker::shared();
     let (topic, id) = (kafka.unique("fencing"), kafka.unique("transactional"));
     kafka.create_topic(&topic, 1);
-    let zombie = transactional(kafka.bootstrap(), &id);
+    let zombie = transactional(kafka.bootstrap(), &id, TRANSACTION);
     zombie.begin_transaction().expect("begun");
     send(&zombie, &topic, "the zombie's");
     zombie.flush(LIMIT).expect("written");
 
-    let successor = transactional(kafka.bootstrap(), &id);
+    let successor = transactional(kafka.bootstrap(), &id, TRANSACTION);
     successor.begin_transaction().expect("begun");
     send(&successor, &topic, "the successor's");
     successor.commit_transaction(LIMIT).expect("committed");

@@ -16,8 +16,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
+use crate::support::REQUEST_LIMIT;
 use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
-use crate::support::topics::{TestRecord, produce, read_committed};
+use crate::support::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const PRINCIPALS: TableName = TableName::Principals;
@@ -266,8 +267,6 @@ fn await_that(condition: impl Fn() -> bool) {
     }
 }
 
-pub type Transactional = ThreadedProducer<DefaultProducerContext>;
-
 /// Writes a grant in a transaction that stays open.
 pub fn begin(producer: &Transactional, topic: &str, user: usize) {
     let record = principal(user, true);
@@ -284,12 +283,11 @@ pub fn begin(producer: &Transactional, topic: &str, user: usize) {
 fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 1);
-    let producer: Transactional = ClientConfig::new()
-        .set("bootstrap.servers", broker.bootstrap())
-        .set("transactional.id", broker.unique("directory"))
-        .create()
-        .expect("a producer");
-    producer.init_transactions(LIMIT).expect("initialised");
+    let producer = transactional(
+        broker.bootstrap(),
+        &broker.unique("directory"),
+        REQUEST_LIMIT,
+    );
     begin(&producer, &topic, 1_000);
     producer.commit_transaction(LIMIT).expect("committed");
     let following = Following::ready(broker, &topic, "");

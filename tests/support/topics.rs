@@ -10,11 +10,31 @@ use anyhow::{Context, anyhow, bail, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::producer::{
+    BaseProducer, BaseRecord, DefaultProducerContext, DeliveryResult, Producer, ProducerContext,
+    ThreadedProducer,
+};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::admin::{partitions, reader};
 use super::{REQUEST_LIMIT, client_config, settled};
+
+/// A producer that writes in transactions; what it writes, and whether it commits, is the test's business.
+pub type Transactional = ThreadedProducer<DefaultProducerContext>;
+
+/// A transactional producer that has fenced every other one with its id. The broker aborts its transactions after `timeout`.
+#[track_caller]
+pub fn transactional(bootstrap: &str, id: &str, timeout: Duration) -> Transactional {
+    let mut config = client_config(bootstrap);
+    config
+        .set("transactional.id", id)
+        .set("transaction.timeout.ms", timeout.as_millis().to_string());
+    let producer: Transactional = config.create().expect("a producer");
+    producer
+        .init_transactions(REQUEST_LIMIT)
+        .expect("initialised");
+    producer
+}
 
 /// A record's headers, in order; names may repeat.
 pub type HeaderList = Vec<(String, Option<Vec<u8>>)>;
