@@ -93,6 +93,17 @@ impl Session {
             .ok_or_else(|| Failure::Broken("the last producer could not be replaced".to_string()))
     }
 
+    /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
+    /// not throw its successor's producer out by building one of its own.
+    fn check_consumer(&self) -> Result<(), Failure> {
+        match self.consumer.client().fatal_error() {
+            Some((code, text)) => Err(Failure::Fatal(format!(
+                "the consumer can read no more: {code}: {text}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn send(&self, producer: &TransactionalProducer, output: &Output) -> Result<(), Failure> {
         let (topic, partition) = self.topics.destination(output).ok_or_else(|| {
             Failure::Fatal(format!(
@@ -214,6 +225,7 @@ impl Broker for Session {
     }
 
     fn rebuild(&mut self) -> Result<(), Failure> {
+        self.check_consumer()?;
         // First the old one goes: two producers with one transactional id would fence each other.
         self.producer = None;
         self.producer = Some(TransactionalProducer::open(&self.settings.producer)?);
@@ -225,6 +237,7 @@ impl Broker for Session {
         if partitions.is_empty() {
             return Ok(());
         }
+        self.check_consumer()?;
         let broken = |what: &str, error: &dyn std::fmt::Display| {
             Failure::Broken(format!("{what} while going back: {error}"))
         };
