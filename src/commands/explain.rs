@@ -16,8 +16,8 @@ use crate::kafka::inspect::read_value;
 use crate::pipeline::classify::{Actor, UserAction, classify};
 use crate::pipeline::enrich::{AttributedAction, enrich};
 use crate::pipeline::fate::{Fate, Unaudited};
-use crate::pipeline::state_change::{StateChange, parse};
-use crate::pipeline::{Reference, judge, judge_change};
+use crate::pipeline::record::{Record, parse};
+use crate::pipeline::{Reference, judge, judge_action};
 
 mod asked;
 
@@ -120,10 +120,14 @@ pub fn explain_record(
         ..
     } = assembly;
     let reference = Reference { rules, directory };
-    let change = parse(payload).map(|change| moved(change, at));
-    let fate = match &change {
-        Ok(change) => judge_change(change.clone(), reference),
-        Err(_) => judge(payload, reference),
+    let read = parse(payload);
+    let action = read.clone().ok().and_then(|record| {
+        let action = classify(record, &rules.catalog, &rules.policy).ok()?;
+        Some(moved(action, at))
+    });
+    let fate = match &action {
+        Some(action) => judge_action(action.clone(), reference),
+        None => judge(payload, reference),
     };
     let kind = fate.kind();
     let mut explanation = Explanation {
@@ -136,8 +140,8 @@ pub fn explain_record(
         event: None,
         rests_on_absence: fate.rests_on_absence(),
     };
-    let stopped = match change {
-        Ok(change) => explanation.walk(change, at, assembly).err(),
+    let stopped = match read {
+        Ok(record) => explanation.walk(&record, action, at, assembly).err(),
         Err(_) => Some("parse"),
     };
     match fate {
@@ -158,11 +162,10 @@ pub fn explain_record(
     explanation
 }
 
-fn moved(change: StateChange<'_>, at: Option<Timestamp>) -> StateChange<'_> {
-    StateChange {
-        time: at.unwrap_or(change.time),
-        ..change
-    }
+fn moved(action: UserAction<'_>, at: Option<Timestamp>) -> UserAction<'_> {
+    let mut action = action;
+    action.change.time = at.unwrap_or(action.change.time);
+    action
 }
 
 impl Explanation {
@@ -173,19 +176,20 @@ impl Explanation {
     /// Runs the stages as far as the record goes; the error is the stage at which it stops.
     fn walk(
         &mut self,
-        change: StateChange<'_>,
+        record: &Record<'_>,
+        action: Option<UserAction<'_>>,
         at: Option<Timestamp>,
         assembly: &Assembly,
     ) -> Result<(), &'static str> {
         let Assembly {
             rules, directory, ..
         } = assembly;
-        self.found("parse", describe_change(&change));
-        if let Some(at) = at {
-            self.found("parse", format!("judged as if it had happened at {at}"));
-        }
-        let action = classify(change, &rules.catalog, &rules.policy).map_err(|_| "classify")?;
+        self.found("parse", record.to_string());
+        let action = action.ok_or("classify")?;
         self.found("classify", describe_action(&action));
+        if let Some(at) = at {
+            self.found("classify", format!("judged as if it had happened at {at}"));
+        }
         let asked = Asked::of(&action, directory, &rules.policy);
         let enriched: Result<AttributedAction<'_>, Unaudited> =
             enrich(action, directory, &rules.locations, &rules.policy);
@@ -238,24 +242,6 @@ fn indented(event: &RawValue) -> String {
         .map(|line| format!("  {line}"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn describe_change(change: &StateChange<'_>) -> String {
-    let event = change.event_key.as_deref().or(change.event_name.as_deref());
-    format!(
-        "{:?} of {} {} at {}, by {} {} of account {}",
-        event.unwrap_or_default(),
-        change.class,
-        change.object,
-        change.time,
-        change.user_type.as_deref().unwrap_or("nobody named,"),
-        change
-            .user
-            .as_deref()
-            .or(change.iam_id.as_deref())
-            .unwrap_or("(no id)"),
-        change.account.as_deref().unwrap_or("(not given)"),
-    )
 }
 
 fn describe_action(action: &UserAction<'_>) -> String {

@@ -1,12 +1,18 @@
 //! Second stage, *classify*: is this one of the catalogue's actions, and did a user initiate it? The
-//! cheap questions come first, since most records are the system's own. Who the user is comes later.
+//! cheap questions come first, since most records are the system's own. A record that is skipped here is skipped on
+//! what it says of its event and of who acted; its other fields are checked only if it goes on. Who the user is
+//! comes later.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::catalog::{Action, Catalog};
+use super::catalog::{Action, Catalog, Listing};
 use super::fate::{Quarantine, SkipReason, Unaudited};
+use super::field::{Text, filled};
 use super::policy::Policy;
-use super::state_change::StateChange;
+use super::record::Record;
+use super::state_change::{StateChange, on_behalf_of};
 
 /// A state change that is a listed action of a user.
 #[derive(Debug, Clone)]
@@ -30,24 +36,41 @@ pub enum Actor {
     SystemOnBehalfOfUser,
 }
 
-/// Classifies a state change.
+/// What `userType` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UserType {
+    Customer,
+    Employee,
+    System,
+}
+
+impl UserType {
+    /// Reads it as producers write it, in any case and with spaces around it.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let is = |name: &str| text.trim().eq_ignore_ascii_case(name);
+        if is("SYSTEM") {
+            Some(UserType::System)
+        } else if is("CUSTOMER") {
+            Some(UserType::Customer)
+        } else {
+            is("EMPLOYEE").then_some(UserType::Employee)
+        }
+    }
+}
+
+/// Classifies a record.
 ///
 /// # Errors
-/// `unlisted_action`, `not_user_initiated`, or `malformed` where a listed event does not say who
-/// acted or has metadata that cannot be read.
+/// `unlisted_action`, `not_user_initiated`, or `malformed` where the record does not say what happened, where
+/// a listed event does not say who acted, and where any field of a user's listed action cannot be read.
 pub fn classify<'a>(
-    change: StateChange<'a>,
+    record: Record<'a>,
     catalog: &'a Catalog,
     policy: &Policy,
 ) -> Result<UserAction<'a>, Unaudited> {
-    let listing = catalog
-        .listed(
-            &change.class,
-            change.event_key.as_deref(),
-            change.event_name.as_deref(),
-        )
-        .ok_or(SkipReason::UnlistedAction)?;
-    let actor = actor(&change, policy)?;
+    let listing = listing(&record, catalog)?.ok_or(SkipReason::UnlistedAction)?;
+    let actor = actor(&record, policy)?;
+    let change = StateChange::check(record).map_err(Quarantine::malformed)?;
     let attributes = change
         .meta_data
         .attributes()
@@ -63,22 +86,46 @@ pub fn classify<'a>(
     })
 }
 
-fn actor(change: &StateChange<'_>, policy: &Policy) -> Result<Actor, Unaudited> {
-    let Some(user_type) = change.user_type.as_deref() else {
+fn listing<'c>(
+    record: &Record<'_>,
+    catalog: &'c Catalog,
+) -> Result<Option<&'c Listing>, Quarantine> {
+    let class = written("objectName", &record.object_name)?;
+    let event_key = written("eventKey", &record.event_key)?;
+    let event_name = written("eventName", &record.event_name)?;
+    if event_key.is_none() && event_name.is_none() {
+        return Err(Quarantine::malformed(
+            "eventName and eventKey are both missing",
+        ));
+    }
+    let class = class.ok_or_else(|| Quarantine::malformed("objectName is missing"))?;
+    Ok(catalog.listed(&class, event_key.as_deref(), event_name.as_deref()))
+}
+
+fn written<'t>(
+    field: &str,
+    text: &'t Option<Text<'_>>,
+) -> Result<Option<Cow<'t, str>>, Quarantine> {
+    filled(field, text.as_ref().map(Text::borrowed)).map_err(Quarantine::malformed)
+}
+
+fn actor(record: &Record<'_>, policy: &Policy) -> Result<Actor, Unaudited> {
+    let Some(user_type) = written("userType", &record.user_type)? else {
         return Err(Quarantine::malformed("userType is missing").into());
     };
-    let is = |name: &str| user_type.trim().eq_ignore_ascii_case(name);
-    if is("CUSTOMER") {
-        Ok(Actor::User)
-    } else if is("SYSTEM") && policy.system_on_behalf_of_user && change.on_behalf_of.is_some() {
-        Ok(Actor::SystemOnBehalfOfUser)
-    } else if is("SYSTEM") || is("EMPLOYEE") {
-        Err(SkipReason::NotUserInitiated.into())
-    } else {
+    match UserType::of(&user_type) {
+        Some(UserType::Customer) => Ok(Actor::User),
+        Some(UserType::System) if policy.system_on_behalf_of_user => {
+            let behalf = on_behalf_of(record.on_behalf_of.clone());
+            let behalf = behalf.map_err(Quarantine::malformed)?;
+            let behalf = behalf.map(|_| Actor::SystemOnBehalfOfUser);
+            Ok(behalf.ok_or(SkipReason::NotUserInitiated)?)
+        }
+        Some(UserType::System | UserType::Employee) => Err(SkipReason::NotUserInitiated.into()),
         // Whether a user acted is unknown: leaving the record out could be the worst fault.
-        Err(Quarantine::malformed(format_args!(
+        None => Err(Quarantine::malformed(format_args!(
             "userType is not CUSTOMER, EMPLOYEE or SYSTEM: {user_type:?}"
         ))
-        .into())
+        .into()),
     }
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use compact_str::CompactString;
+use compact_str::{CompactString, ToCompactString};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
@@ -13,9 +13,12 @@ pub type Id = CompactString;
 
 /// The value of a field that is text: a JSON string, borrowed if it has no escapes, or a whole number.
 /// Anything else is noted here and refused where the name of the field is known.
+#[derive(Debug, Clone)]
 pub(super) enum Text<'a> {
-    /// What is written there.
+    /// A string.
     Written(Cow<'a, str>),
+    /// A number, written only where its digits are asked for: ids of numbers need no memory of their own.
+    Number(u64),
     /// What is there instead.
     Other(&'static str),
 }
@@ -44,7 +47,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text<'de>, E> {
-        Ok(Text::Written(Cow::Owned(number.to_string())))
+        Ok(Text::Number(number))
     }
 
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Text<'de>, E> {
@@ -73,6 +76,28 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
+impl<'a> Text<'a> {
+    /// The same text, borrowed.
+    pub(super) fn borrowed(&self) -> Text<'_> {
+        match self {
+            Text::Written(text) => Text::Written(Cow::Borrowed(text)),
+            Text::Number(number) => Text::Number(*number),
+            Text::Other(what) => Text::Other(what),
+        }
+    }
+}
+
+/// For people.
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Text::Written(text) => f.write_str(text.trim()),
+            Text::Number(number) => number.fmt(f),
+            Text::Other(what) => write!(f, "({what})"),
+        }
+    }
+}
+
 /// The text of a field that is present and not blank.
 pub(super) fn filled<'a>(
     field: &str,
@@ -81,6 +106,7 @@ pub(super) fn filled<'a>(
     match text {
         None => Ok(None),
         Some(Text::Written(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+        Some(Text::Number(number)) => Ok(Some(Cow::Owned(number.to_string()))),
         Some(Text::Other(what)) => Err(format!(
             "{field} is {what}, expected a string or a whole number"
         )),
@@ -89,6 +115,9 @@ pub(super) fn filled<'a>(
 
 /// A field that is an id, or absent.
 pub(super) fn id(field: &str, text: Option<Text<'_>>) -> Result<Option<Id>, String> {
+    if let Some(Text::Number(number)) = text {
+        return Ok(Some(number.to_compact_string()));
+    }
     let Some(text) = filled(field, text)? else {
         return Ok(None);
     };

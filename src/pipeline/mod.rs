@@ -1,7 +1,7 @@
 //! The pure core: the bytes of a record in, its fate out. Nothing in this folder reads a clock, a file
 //! or the network, logs, counts, panics or knows Kafka; a test keeps it so.
 //!
-//! Reading order: [`fate`], [`state_change`], [`classify`], [`enrich`], [`route`], [`audit_event`].
+//! Reading order: [`fate`], [`record`], [`classify`], [`enrich`], [`route`], [`audit_event`].
 
 pub mod access;
 pub mod audit_event;
@@ -14,8 +14,11 @@ pub mod enrich;
 pub mod event_id;
 pub mod fate;
 pub mod field;
+mod glance;
 pub mod meta_data;
+mod plain_json;
 pub mod policy;
+pub mod record;
 pub mod regions;
 mod request_data;
 pub mod route;
@@ -23,13 +26,14 @@ pub mod state_change;
 pub mod versions;
 
 use catalog::Catalog;
+use classify::UserAction;
 use crn::CrnTemplates;
 use directory::Directory;
 use fate::{Audited, Fate, Unaudited};
+use glance::glance;
 use policy::Policy;
 use regions::Locations;
 use route::Routes;
-use state_change::StateChange;
 
 /// What a deployment decides: fixed for the life of the process.
 #[derive(Debug)]
@@ -60,28 +64,35 @@ pub struct Reference<'a> {
 /// Judges the value of one input record. Total and deterministic: every record has exactly one fate,
 /// and the same record against the same reference has the same one, to the byte.
 pub fn judge(payload: Option<&[u8]>, reference: Reference<'_>) -> Fate {
-    match audit(payload, reference) {
-        Ok(audited) => Fate::Audited(audited),
-        Err(unaudited) => unaudited.into(),
+    let Rules {
+        catalog, policy, ..
+    } = reference.rules;
+    // Most records are the system's own, and need no more than this.
+    if let Some(reason) = payload.and_then(|payload| glance(payload, catalog, policy)) {
+        return Fate::Skipped(reason);
     }
+    fate(|| {
+        let record = record::parse(payload)?;
+        let action = classify::classify(record, catalog, policy)?;
+        audit(action, reference)
+    })
 }
 
-/// Judges a record that has been read. [`judge`] is this after `parse`; people who ask what would have become
-/// of a record at another time change its time in between.
-pub fn judge_change(change: StateChange<'_>, reference: Reference<'_>) -> Fate {
-    match audit_change(change, reference) {
-        Ok(audited) => Fate::Audited(audited),
-        Err(unaudited) => unaudited.into(),
-    }
+/// Judges a record that was found to be a user's action. [`judge`] is this after `parse` and `classify`; people who
+/// ask what would have become of an action at another time change its time in between.
+pub fn judge_action(action: UserAction<'_>, reference: Reference<'_>) -> Fate {
+    fate(|| audit(action, reference))
 }
 
-fn audit(payload: Option<&[u8]>, reference: Reference<'_>) -> Result<Audited, Unaudited> {
-    audit_change(state_change::parse(payload)?, reference)
-}
-
-fn audit_change(change: StateChange<'_>, reference: Reference<'_>) -> Result<Audited, Unaudited> {
+fn audit(action: UserAction<'_>, reference: Reference<'_>) -> Result<Audited, Unaudited> {
     let Reference { rules, directory } = reference;
-    let action = classify::classify(change, &rules.catalog, &rules.policy)?;
     let attributed = enrich::enrich(action, directory, &rules.locations, &rules.policy)?;
     Ok(route::route(&attributed, rules)?)
+}
+
+fn fate(audit: impl FnOnce() -> Result<Audited, Unaudited>) -> Fate {
+    match audit() {
+        Ok(audited) => Fate::Audited(audited),
+        Err(unaudited) => unaudited.into(),
+    }
 }

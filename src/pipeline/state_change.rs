@@ -1,18 +1,16 @@
-//! First stage, *parse*: the payload of an input record becomes a [`StateChange`] whose fields are
-//! checked once and borrowed from the payload where they can be. Tolerant where producers differ
-//! (ids as numbers or strings, `metaData` as object or text), strict about what identifies the event.
-//! It knows nothing of catalogues or principals. Source of the fields: SoftLayer event log.
+//! The fields of a record that matter to an audited action, checked once and borrowed from the payload where they
+//! can be. Tolerant where producers differ (ids as numbers or strings, `metaData` as object or text), strict about
+//! what identifies the event. Source of the fields: SoftLayer event log.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::fate::{Quarantine, QuarantineReason};
 pub use super::field::Id;
 use super::field::{Text, filled, iam_id, id};
 use super::meta_data::MetaData;
+use super::record::{Behalf, Record};
 
 /// An infrastructure state change, checked.
 #[derive(Debug, Clone)]
@@ -100,167 +98,42 @@ impl Outcome {
     }
 }
 
-/// Parses a payload.
-///
-/// # Errors
-/// `malformed` naming the field, or `unsupported_version`.
-pub fn parse(payload: Option<&[u8]>) -> Result<StateChange<'_>, Quarantine> {
-    let payload = payload.ok_or_else(|| Quarantine::malformed("the record has no value"))?;
-    let text = std::str::from_utf8(payload).map_err(|error| {
-        Quarantine::malformed(format_args!(
-            "the value is not UTF-8 at byte {}",
-            error.valid_up_to()
-        ))
-    })?;
-    if text.trim_start().is_empty() {
-        return Err(Quarantine::malformed("the value is empty"));
-    }
-    if !text.trim_start().starts_with('{') {
-        return Err(Quarantine::malformed("the value is not a JSON object"));
-    }
-    let raw: RawStateChange<'_> = serde_json::from_str(text).map_err(|error| {
-        unsupported_version(text).unwrap_or_else(|| Quarantine::malformed(json_problem(&error)))
-    })?;
-    if let Some(version) = raw.schema_version {
-        check_version(version)?;
-    }
-    raw.check().map_err(Quarantine::malformed)
-}
-
-fn json_problem(error: &serde_json::Error) -> String {
-    if error.is_data() {
-        error.to_string()
-    } else {
-        format!("the value is not JSON: {error}")
-    }
-}
-
-/// A newer version may have another shape altogether: its number is looked for on its own.
-fn unsupported_version(text: &str) -> Option<Quarantine> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Versioned<'a> {
-        #[serde(borrow)]
-        schema_version: Option<&'a RawValue>,
-    }
-    let versioned: Versioned<'_> = serde_json::from_str(text).ok()?;
-    check_version(versioned.schema_version?).err()
-}
-
-fn check_version(version: &RawValue) -> Result<(), Quarantine> {
-    match version.get() {
-        "1" | "\"1\"" | "null" => Ok(()),
-        other => Err(Quarantine::new(
-            QuarantineReason::UnsupportedVersion,
-            format_args!("schemaVersion is {other}; this relay reads version 1"),
-        )),
-    }
-}
-
-/// The record as it stands in JSON; absent and `null` are the same.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawStateChange<'a> {
-    #[serde(borrow)]
-    schema_version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    account_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    object_name: Option<Text<'a>>,
-    #[serde(borrow)]
-    object_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    event_key: Option<Text<'a>>,
-    #[serde(borrow)]
-    event_name: Option<Text<'a>>,
-    #[serde(borrow)]
-    event_create_date: Option<Text<'a>>,
-    #[serde(borrow)]
-    user_type: Option<Text<'a>>,
-    #[serde(borrow)]
-    user_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    username: Option<Text<'a>>,
-    #[serde(borrow)]
-    open_id_connect_user_name: Option<Text<'a>>,
-    #[serde(borrow)]
-    iam_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    on_behalf_of: Option<RawOnBehalfOf<'a>>,
-    #[serde(borrow)]
-    credential_type: Option<Text<'a>>,
-    #[serde(borrow)]
-    ip_address: Option<Text<'a>>,
-    #[serde(borrow)]
-    user_agent: Option<Text<'a>>,
-    #[serde(borrow)]
-    label: Option<Text<'a>>,
-    #[serde(borrow)]
-    datacenter: Option<Text<'a>>,
-    #[serde(borrow)]
-    previous_state: Option<&'a RawValue>,
-    #[serde(borrow)]
-    new_state: Option<&'a RawValue>,
-    #[serde(borrow)]
-    outcome: Option<Text<'a>>,
-    #[serde(borrow)]
-    reason_code: Option<Text<'a>>,
-    #[serde(borrow)]
-    reason_for_failure: Option<Text<'a>>,
-    #[serde(borrow)]
-    trace_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    event_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    meta_data: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawOnBehalfOf<'a> {
-    #[serde(borrow)]
-    user_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    username: Option<Text<'a>>,
-}
-
-impl<'a> RawStateChange<'a> {
-    fn check(self) -> Result<StateChange<'a>, String> {
-        let reason_code = reason_code(self.reason_code)?;
-        let event_key = filled("eventKey", self.event_key)?;
-        let event_name = filled("eventName", self.event_name)?;
-        if event_key.is_none() && event_name.is_none() {
-            return Err("eventName and eventKey are both missing".to_string());
-        }
+impl<'a> StateChange<'a> {
+    /// Checks the fields of a record.
+    ///
+    /// # Errors
+    /// Names the field that cannot be read.
+    pub fn check(record: Record<'a>) -> Result<Self, String> {
+        let reason_code = reason_code(record.reason_code)?;
         Ok(StateChange {
-            account: id("accountId", self.account_id)?,
-            class: filled("objectName", self.object_name)?.ok_or("objectName is missing")?,
-            object: id("objectId", self.object_id)?.ok_or("objectId is missing")?,
-            event_key,
-            event_name,
-            time: time(self.event_create_date)?,
-            user_type: filled("userType", self.user_type)?,
-            user: id("userId", self.user_id)?,
-            username: filled("username", self.username)?,
+            account: id("accountId", record.account_id)?,
+            class: filled("objectName", record.object_name)?.ok_or("objectName is missing")?,
+            object: id("objectId", record.object_id)?.ok_or("objectId is missing")?,
+            event_key: filled("eventKey", record.event_key)?,
+            event_name: filled("eventName", record.event_name)?,
+            time: time(record.event_create_date)?,
+            user_type: filled("userType", record.user_type)?,
+            user: id("userId", record.user_id)?,
+            username: filled("username", record.username)?,
             identity_provider_name: filled(
                 "openIdConnectUserName",
-                self.open_id_connect_user_name,
+                record.open_id_connect_user_name,
             )?,
-            iam_id: iam_id(self.iam_id)?,
-            on_behalf_of: on_behalf_of(self.on_behalf_of)?,
-            credential_type: filled("credentialType", self.credential_type)?,
-            address: filled("ipAddress", self.ip_address)?,
-            agent: filled("userAgent", self.user_agent)?,
-            label: filled("label", self.label)?,
-            data_center: filled("datacenter", self.datacenter)?,
-            previous_state: self.previous_state,
-            new_state: self.new_state,
-            outcome: outcome(self.outcome, reason_code)?,
+            iam_id: iam_id(record.iam_id)?,
+            on_behalf_of: on_behalf_of(record.on_behalf_of)?,
+            credential_type: filled("credentialType", record.credential_type)?,
+            address: filled("ipAddress", record.ip_address)?,
+            agent: filled("userAgent", record.user_agent)?,
+            label: filled("label", record.label)?,
+            data_center: filled("datacenter", record.datacenter)?,
+            previous_state: record.previous_state,
+            new_state: record.new_state,
+            outcome: outcome(record.outcome, reason_code)?,
             reason_code,
-            reason_for_failure: filled("reasonForFailure", self.reason_for_failure)?,
-            trace_id: filled("traceId", self.trace_id)?,
-            event_id: filled("eventId", self.event_id)?,
-            meta_data: MetaData::new(self.meta_data)?,
+            reason_for_failure: filled("reasonForFailure", record.reason_for_failure)?,
+            trace_id: filled("traceId", record.trace_id)?,
+            event_id: filled("eventId", record.event_id)?,
+            meta_data: MetaData::new(record.meta_data)?,
         })
     }
 }
@@ -277,7 +150,7 @@ fn time(text: Option<Text<'_>>) -> Result<Timestamp, String> {
     Ok(time)
 }
 
-fn on_behalf_of(raw: Option<RawOnBehalfOf<'_>>) -> Result<Option<OnBehalfOf<'_>>, String> {
+pub(super) fn on_behalf_of(raw: Option<Behalf<'_>>) -> Result<Option<OnBehalfOf<'_>>, String> {
     let Some(raw) = raw else { return Ok(None) };
     let user = id("onBehalfOf.userId", raw.user_id)?;
     let username = filled("onBehalfOf.username", raw.username)?;
@@ -314,6 +187,7 @@ fn outcome(text: Option<Text<'_>>, reason_code: Option<u16>) -> Result<Outcome, 
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::parse;
     use super::*;
 
     const LEAST: &str = r#""eventCreateDate":"2018-11-06T08:22:36.221541-06:00","objectName":"Server","objectId":1234567,"eventName":"Power Off""#;
@@ -322,17 +196,14 @@ mod tests {
         format!("{{{LEAST}{more}}}")
     }
 
-    #[track_caller]
-    fn refused(payload: &[u8], reason: QuarantineReason, detail: &str) {
-        let quarantine = parse(Some(payload)).expect_err("must be refused");
-        assert_eq!(quarantine.reason, reason, "{}", quarantine.detail);
-        assert!(quarantine.detail.contains(detail), "{}", quarantine.detail);
+    fn checked(text: &str) -> Result<StateChange<'_>, String> {
+        StateChange::check(parse(Some(text.as_bytes())).expect("has the form of a record"))
     }
 
     #[test]
     fn reads_the_least_record() {
         let text = record("");
-        let change = parse(Some(text.as_bytes())).expect("parses");
+        let change = checked(&text).expect("is good");
         assert_eq!(change.object, "1234567");
         assert_eq!(change.time.to_string(), "2018-11-06T14:22:36.221541Z");
         assert_eq!(change.outcome, Outcome::Success);
@@ -343,19 +214,18 @@ mod tests {
     fn ids_are_numbers_or_strings() {
         for id in ["307608", "\"307608\"", "\" 307608 \""] {
             let text = record(&format!(",\"accountId\":{id}"));
-            let change = parse(Some(text.as_bytes())).expect("parses");
+            let change = checked(&text).expect("is good");
             assert_eq!(change.account.as_deref(), Some("307608"), "{id}");
         }
         for absent in ["\"\"", "\"  \"", "null"] {
             let text = record(&format!(",\"userId\":{absent}"));
-            let change = parse(Some(text.as_bytes())).expect("parses");
+            let change = checked(&text).expect("is good");
             assert_eq!(change.user, None, "{absent}");
         }
     }
 
     #[test]
     fn refuses_what_it_cannot_read() {
-        use QuarantineReason::{Malformed, UnsupportedVersion};
         let fields = [
             (r#","accountId":1.5"#, "accountId is a fraction"),
             (r#","accountId":-1"#, "accountId is a negative"),
@@ -363,7 +233,6 @@ mod tests {
             (r#","accountId":99999999999999999999"#, "too large"),
             (r#","accountId":"1:2""#, "accountId"),
             (r#","accountId":true"#, "accountId is a boolean"),
-            (r#","accountId":1,"accountId":2"#, "duplicate field"),
             (r#","iamId":"a/b""#, "iamId"),
             (r#","label":{"a":[1,{}]}"#, "label is an object"),
             (r#","label":[1,[2]]"#, "label is a list"),
@@ -372,30 +241,16 @@ mod tests {
             (r#","onBehalfOf":{"userId":"a/b"}"#, "onBehalfOf.userId"),
         ];
         for (field, detail) in fields {
-            refused(record(field).as_bytes(), Malformed, detail);
+            let text = record(field);
+            let problem = checked(&text).expect_err("must be refused");
+            assert!(problem.contains(detail), "{problem}");
         }
-        refused(b"[1]", Malformed, "not a JSON object");
-        refused(b"", Malformed, "empty");
-        refused(b"{\"a\":", Malformed, "not JSON");
-        refused(b"{\"a\xff", Malformed, "not UTF-8 at byte 3");
-        refused(b"{}", Malformed, "eventName");
-        refused(
-            br#"{"schemaVersion":2,"accountId":{}}"#,
-            UnsupportedVersion,
-            "2",
-        );
-        refused(
-            record(r#","schemaVersion":"1.1""#).as_bytes(),
-            UnsupportedVersion,
-            "1.1",
-        );
-        assert!(parse(None).is_err());
     }
 
     #[test]
     fn a_failing_status_without_outcome_is_a_failure() {
         let text = record(r#","reasonCode":"403""#);
-        let change = parse(Some(text.as_bytes())).expect("parses");
+        let change = checked(&text).expect("is good");
         assert_eq!(change.outcome, Outcome::Failure);
     }
 }
