@@ -5,15 +5,17 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
+use http::StatusCode;
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use serde::Serialize;
-use serde_json::{Map, Value};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::catalog::{Action, Severity};
+use super::classify::UserAction;
 use super::crn::{CrnTemplates, CrnValues};
 use super::enrich::AttributedAction;
+use super::json::Json;
 use super::request_data::{copied, cut, request_data};
 use super::state_change::{Outcome, StateChange};
 
@@ -33,158 +35,181 @@ const CREDENTIAL_TYPES: [&str; 10] = [
     "s2s-authorization",
 ];
 
-/// An Activity Tracker audit event, in canonical field order; `schemas/audit-event.schema.json`.
-#[derive(Debug, Clone, Serialize)]
+/// An Activity Tracker audit event: `schemas/audit-event.schema.json`.
+#[derive(Debug, Clone, Copy)]
 pub struct AuditEvent<'a> {
-    #[serde(rename = "typeURI")]
-    type_uri: &'static str,
-    #[serde(rename = "eventType")]
-    event_type: &'static str,
-    id: Uuid,
-    #[serde(rename = "eventTime")]
-    event_time: String,
-    action: &'a str,
-    outcome: &'static str,
-    severity: &'static str,
-    message: String,
-    initiator: Initiator<'a>,
-    target: Target<'a>,
-    observer: Observer,
-    reason: Reason<'a>,
-    #[serde(rename = "requestData")]
-    request_data: Map<String, Value>,
-    #[serde(rename = "responseData", skip_serializing_if = "Map::is_empty")]
-    response_data: Map<String, Value>,
-    #[serde(rename = "correlationId")]
-    correlation_id: Cow<'a, str>,
-    #[serde(rename = "dataEvent")]
-    data_event: bool,
-    #[serde(rename = "logSourceCRN")]
-    log_source_crn: String,
-    #[serde(rename = "saveServiceCopy")]
-    save_service_copy: bool,
+    /// The action and all that was found out about it.
+    pub attributed: &'a AttributedAction<'a>,
+    /// The id of the event.
+    pub id: Uuid,
+    /// How its resources are named.
+    pub crns: &'a CrnTemplates,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct Initiator<'a> {
-    id: &'a str,
-    name: &'a str,
-    #[serde(rename = "typeURI")]
-    type_uri: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<Credential<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<Host<'a>>,
-    #[serde(rename = "authnId", skip_serializing_if = "Option::is_none")]
-    authn_id: Option<&'a str>,
-    #[serde(rename = "authnName", skip_serializing_if = "Option::is_none")]
-    authn_name: Option<&'a str>,
+/// Whether request and response data are written, or given up because the event would be too large: it is cut, and
+/// says so, but never omitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    Whole,
+    /// Without request and response data.
+    Truncated,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct Credential<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-}
+impl AuditEvent<'_> {
+    /// Writes the event as JSON, every field in its canonical place and without white space.
+    pub fn write(&self, extent: Extent, json: &mut Json) {
+        let change = self.change();
+        let action = self.attributed.user_action.action;
+        let mut id = [0; Hyphenated::LENGTH];
+        let id: &str = self.id.hyphenated().encode_lower(&mut id);
+        json.raw(r#"{"typeURI":"http://schemas.dmtf.org/cloud/audit/1.0/event","eventType":"activity","id":""#);
+        json.raw(id);
+        json.raw(r#"","eventTime":""#);
+        event_time(change.time, json);
+        json.raw(r#"","action":"#);
+        json.text(&action.name);
+        json.raw(r#","outcome":""#);
+        json.raw(change.outcome.name());
+        json.raw(r#"","severity":""#);
+        json.raw(severity(action, change).as_str());
+        json.raw(r#"","message":""#);
+        self.message(json);
+        json.raw(r#"","initiator":"#);
+        self.initiator(json);
+        json.raw(r#","target":{"id":""#);
+        let crn = self.crn_values();
+        self.crns.target.fill(&crn, json);
+        json.raw(r#"","name":"#);
+        json.text(self.target_name());
+        json.raw(r#","typeURI":"#);
+        json.text(&action.target_type);
+        json.raw(r#"},"observer":{"name":"ActivityTracker"},"reason":"#);
+        reason(change, json);
+        self.data(extent, json);
+        json.raw(r#","correlationId":"#);
+        // An attempt and its result must be pairable: the field is never left out.
+        json.text(change.trace_id.as_deref().unwrap_or(id));
+        json.raw(r#","dataEvent":false,"logSourceCRN":""#);
+        self.crns.log_source.fill(&crn, json);
+        json.raw(r#"","saveServiceCopy":true}"#);
+    }
 
-#[derive(Debug, Clone, Serialize)]
-struct Host<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<Cow<'a, str>>,
-    #[serde(rename = "addressType", skip_serializing_if = "Option::is_none")]
-    address_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<&'a str>,
-}
+    fn change(&self) -> &StateChange<'_> {
+        &self.attributed.user_action.change
+    }
 
-#[derive(Debug, Clone, Serialize)]
-struct Target<'a> {
-    id: String,
-    name: &'a str,
-    #[serde(rename = "typeURI")]
-    type_uri: &'a str,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Observer {
-    name: &'static str,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Reason<'a> {
-    #[serde(rename = "reasonCode", skip_serializing_if = "Option::is_none")]
-    code: Option<u16>,
-    #[serde(rename = "reasonType", skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    #[serde(rename = "reasonForFailure", skip_serializing_if = "Option::is_none")]
-    for_failure: Option<Cow<'a, str>>,
-}
-
-impl<'a> AuditEvent<'a> {
-    /// Composes the event of an action.
-    pub fn compose(attributed: &'a AttributedAction<'a>, id: Uuid, crns: &CrnTemplates) -> Self {
-        let change = &attributed.user_action.change;
-        let action = attributed.user_action.action;
-        let name = target_name(attributed);
-        let crn = CrnValues {
+    fn crn_values(&self) -> CrnValues<'_> {
+        let action = self.attributed.user_action.action;
+        CrnValues {
             service: &action.service,
-            location: attributed.place.data_center,
-            account: &attributed.account,
+            location: self.attributed.place.data_center,
+            account: &self.attributed.account,
             resource_type: &action.resource_type,
-            id: &change.object,
-        };
-        AuditEvent {
-            type_uri: "http://schemas.dmtf.org/cloud/audit/1.0/event",
-            event_type: "activity",
-            id,
-            event_time: event_time(change.time),
-            action: &action.name,
-            outcome: change.outcome.name(),
-            severity: severity(action, change).as_str(),
-            message: message(action, name, change.outcome),
-            initiator: initiator(attributed),
-            target: Target {
-                id: crns.target.fill(&crn),
-                name,
-                type_uri: &action.target_type,
-            },
-            observer: Observer {
-                name: "ActivityTracker",
-            },
-            reason: reason(change),
-            request_data: request_data(attributed),
-            response_data: copied(&action.response_data, &attributed.user_action.attributes),
-            correlation_id: match change.trace_id.as_deref() {
-                Some(trace) => Cow::Borrowed(trace),
-                // An attempt and its result must be pairable: the field is never left out.
-                None => Cow::Owned(id.to_string()),
-            },
-            data_event: false,
-            log_source_crn: crns.log_source.fill(&crn),
-            save_service_copy: true,
+            id: &self.change().object,
         }
     }
 
-    /// Gives up request and response data, and says so: an over-large event is cut, never omitted.
-    pub fn truncate(&mut self) {
-        self.request_data = Map::from_iter([("truncated".to_string(), Value::Bool(true))]);
-        self.response_data = Map::new();
+    fn target_name(&self) -> &str {
+        let label = self.change().label.as_deref();
+        label
+            .or_else(|| self.attributed.device?.name)
+            .unwrap_or_default()
+    }
+
+    fn message(&self, json: &mut Json) {
+        let action = self.attributed.user_action.action;
+        json.escaped(&action.display_name);
+        json.raw(": ");
+        json.escaped(&action.verb);
+        json.raw(" ");
+        json.escaped(&action.object);
+        let name = self.target_name();
+        if !name.is_empty() {
+            json.raw(" ");
+            json.escaped(name);
+        }
+        json.raw(match self.change().outcome {
+            Outcome::Success => "",
+            Outcome::Failure => " -failure",
+            Outcome::Pending => " -pending",
+        });
+    }
+
+    fn initiator(&self, json: &mut Json) {
+        let change = self.change();
+        let identity = &self.attributed.initiator;
+        let acting_name = change
+            .identity_provider_name
+            .as_deref()
+            .or(change.username.as_deref());
+        let upstream_name = match &change.on_behalf_of {
+            Some(behalf) => behalf.username.as_deref(),
+            None => acting_name,
+        };
+        let name = identity.principal.name.or(upstream_name);
+        json.raw(r#"{"id":"#);
+        json.text(&identity.iam_id);
+        json.raw(r#","name":"#);
+        json.text(name.unwrap_or_default());
+        json.raw(r#","typeURI":""#);
+        json.raw(identity.principal.kind.type_uri());
+        json.raw("\"");
+        let credential = change.credential_type.as_deref();
+        if let Some(kind) = credential.filter(|kind| CREDENTIAL_TYPES.contains(kind)) {
+            json.raw(r#","credential":{"type":"#);
+            json.text(kind);
+            json.raw("}");
+        }
+        host(change, json);
+        if let Some(user) = &self.attributed.authenticated {
+            json.raw(r#","authnId":"#);
+            json.text(&user.iam_id);
+            // Empty if nobody knows it: the two fields come together or not at all.
+            json.raw(r#","authnName":"#);
+            json.text(user.principal.name.or(acting_name).unwrap_or_default());
+        }
+        json.raw("}");
+    }
+
+    fn data(&self, extent: Extent, json: &mut Json) {
+        json.raw(r#","requestData":"#);
+        if extent == Extent::Truncated {
+            json.raw(r#"{"truncated":true}"#);
+            return;
+        }
+        json.object(&request_data(self.attributed));
+        let UserAction {
+            action, attributes, ..
+        } = &self.attributed.user_action;
+        let response = copied(&action.response_data, attributes);
+        if !response.is_empty() {
+            json.raw(r#","responseData":"#);
+            json.object(&response);
+        }
     }
 }
 
 /// `YYYY-MM-DDTHH:mm:ss.SS+0000`, hundredths truncated.
-fn event_time(time: Timestamp) -> String {
+fn event_time(time: Timestamp, json: &mut Json) {
     let utc = Offset::UTC.to_datetime(time);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:02}+0000",
-        utc.year(),
-        utc.month(),
-        utc.day(),
-        utc.hour(),
-        utc.minute(),
-        utc.second(),
-        utc.subsec_nanosecond() / 10_000_000
-    )
+    // No event is older than 1970, so nothing of this is negative.
+    json.two_digits(utc.year() / 100);
+    json.two_digits(utc.year() % 100);
+    let parts = [
+        ("-", utc.month()),
+        ("-", utc.day()),
+        ("T", utc.hour()),
+        (":", utc.minute()),
+        (":", utc.second()),
+    ];
+    for (before, part) in parts {
+        json.raw(before);
+        json.two_digits(part.into());
+    }
+    json.raw(".");
+    json.two_digits((utc.subsec_nanosecond() / 10_000_000) as i16);
+    json.raw("+0000");
 }
 
 /// The action's own severity, raised by failure and by what the reason code says.
@@ -201,76 +226,26 @@ fn severity(action: &Action, change: &StateChange<'_>) -> Severity {
     action.severity.max(by_outcome).max(by_code)
 }
 
-fn message(action: &Action, name: &str, outcome: Outcome) -> String {
-    let Action {
-        display_name,
-        verb,
-        object,
-        ..
-    } = action;
-    let space = if name.is_empty() { "" } else { " " };
-    let suffix = match outcome {
-        Outcome::Success => "",
-        Outcome::Failure => " -failure",
-        Outcome::Pending => " -pending",
-    };
-    format!("{display_name}: {verb} {object}{space}{name}{suffix}")
-}
-
-fn target_name<'a>(attributed: &'a AttributedAction<'a>) -> &'a str {
-    let label = attributed.user_action.change.label.as_deref();
-    label
-        .or_else(|| attributed.device?.name)
-        .unwrap_or_default()
-}
-
-fn initiator<'a>(attributed: &'a AttributedAction<'a>) -> Initiator<'a> {
-    let change = &attributed.user_action.change;
-    let identity = &attributed.initiator;
-    let acting_name = change
-        .identity_provider_name
-        .as_deref()
-        .or(change.username.as_deref());
-    let upstream_name = match &change.on_behalf_of {
-        Some(behalf) => behalf.username.as_deref(),
-        None => acting_name,
-    };
-    let known_name = identity.principal.name;
-    let authenticated = attributed.authenticated.as_ref();
-    Initiator {
-        id: &identity.iam_id,
-        name: known_name.or(upstream_name).unwrap_or_default(),
-        type_uri: identity.principal.kind.type_uri(),
-        credential: change
-            .credential_type
-            .as_deref()
-            .filter(|kind| CREDENTIAL_TYPES.contains(kind))
-            .map(|kind| Credential { kind }),
-        host: host(change),
-        authn_id: authenticated.map(|user| user.iam_id.as_str()),
-        // Empty if nobody knows it: the two fields come together or not at all.
-        authn_name: authenticated.map(|user| {
-            let known_name = user.principal.name;
-            known_name.or(acting_name).unwrap_or_default()
-        }),
+fn host(change: &StateChange<'_>, json: &mut Json) {
+    let address = change.address.as_deref().and_then(address);
+    let agent = change.agent.as_deref();
+    if address.is_none() && agent.is_none() {
+        return;
     }
-}
-
-fn host<'a>(change: &'a StateChange<'_>) -> Option<Host<'a>> {
-    let (address, address_type) = change
-        .address
-        .as_deref()
-        .and_then(address)
-        .map_or((None, None), |(address, kind)| (Some(address), Some(kind)));
-    let agent = change
-        .agent
-        .as_deref()
-        .map(|agent| cut(agent, AGENT_CHARACTERS));
-    (address.is_some() || agent.is_some()).then_some(Host {
-        address,
-        address_type,
-        agent,
-    })
+    json.raw(r#","host":{"#);
+    if let Some((address, kind)) = &address {
+        json.raw(r#""address":"#);
+        json.text(address);
+        json.raw(r#","addressType":""#);
+        json.raw(kind);
+        json.raw("\"");
+    }
+    if let Some(agent) = agent {
+        json.raw(if address.is_some() { "," } else { "" });
+        json.raw(r#""agent":"#);
+        json.text(cut(agent, AGENT_CHARACTERS));
+    }
+    json.raw("}");
 }
 
 /// The first address of a list, with its type; none if it is not an address at all.
@@ -292,22 +267,32 @@ fn address(list: &str) -> Option<(Cow<'_, str>, &'static str)> {
     (length <= longest).then_some((Cow::Borrowed(first), "subnet"))
 }
 
-fn reason<'a>(change: &'a StateChange<'_>) -> Reason<'a> {
+fn reason(change: &StateChange<'_>, json: &mut Json) {
     let code = change.reason_code.or(match change.outcome {
         Outcome::Success => Some(200),
         Outcome::Pending => Some(202),
         // Which failure it was only the producer knows.
         Outcome::Failure => None,
     });
-    let status = code.and_then(|code| http::StatusCode::from_u16(code).ok());
-    let for_failure = change.reason_for_failure.as_deref();
-    Reason {
-        code,
-        kind: status.and_then(|status| status.canonical_reason()),
-        for_failure: for_failure
-            .filter(|_| change.outcome == Outcome::Failure)
-            .map(without_line_breaks),
+    let status = code.and_then(|code| StatusCode::from_u16(code).ok());
+    let mut divider = "";
+    json.raw("{");
+    if let Some(status) = status {
+        json.raw(r#""reasonCode":"#);
+        json.raw(status.as_str());
+        divider = ",";
     }
+    if let Some(kind) = status.and_then(|status| status.canonical_reason()) {
+        json.raw(r#","reasonType":"#);
+        json.text(kind);
+    }
+    let is_failure = change.outcome == Outcome::Failure;
+    if let Some(cause) = change.reason_for_failure.as_deref().filter(|_| is_failure) {
+        json.raw(divider);
+        json.raw(r#""reasonForFailure":"#);
+        json.text(&without_line_breaks(cause));
+    }
+    json.raw("}");
 }
 
 fn without_line_breaks(text: &str) -> Cow<'_, str> {
@@ -338,7 +323,9 @@ mod tests {
             ("1970-01-01T00:00:00.009Z", "1970-01-01T00:00:00.00+0000"),
         ];
         for (input, expected) in cases {
-            assert_eq!(event_time(input.parse().expect(input)), expected, "{input}");
+            let mut json = Json::default();
+            event_time(input.parse().expect(input), &mut json);
+            assert_eq!(json.into_bytes(), expected.as_bytes(), "{input}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Cloud resource names from configurable templates. A template is parsed once; filling it in cannot
 //! fail and cannot be injected into, since every value is an id or a code that was checked before.
 
-use std::fmt::Write;
+use super::json::Json;
 
 /// The two CRNs of an audit event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,12 +77,10 @@ impl CrnTemplate {
         Ok(CrnTemplate { pieces })
     }
 
-    /// Fills the template in.
-    pub fn fill(&self, values: &CrnValues<'_>) -> String {
-        let mut crn = String::with_capacity(96);
+    /// Writes the template, filled in, as part of a JSON string.
+    pub fn fill(&self, values: &CrnValues<'_>, json: &mut Json) {
         for piece in &self.pieces {
-            // Writing to a String cannot fail.
-            let _ = crn.write_str(match piece {
+            json.escaped(match piece {
                 Piece::Literal(text) => text,
                 Piece::Service => values.service,
                 Piece::Location => values.location,
@@ -91,7 +89,6 @@ impl CrnTemplate {
                 Piece::Id => values.id,
             });
         }
-        crn
     }
 }
 
@@ -118,16 +115,18 @@ mod tests {
             "crn:v1:bluemix:public:{service}:{location}:a/{account}::{resource_type}:{id}",
         )
         .expect("parses");
-        let crn = template.fill(&CrnValues {
+        let values = CrnValues {
             service: "audit-log",
             location: "dal10",
             account: "307608",
             resource_type: "bare-metal",
             id: "1234567",
-        });
+        };
+        let mut crn = Json::default();
+        template.fill(&values, &mut crn);
         assert_eq!(
-            crn,
-            "crn:v1:bluemix:public:audit-log:dal10:a/307608::bare-metal:1234567"
+            crn.into_bytes(),
+            b"crn:v1:bluemix:public:audit-log:dal10:a/307608::bare-metal:1234567"
         );
     }
 

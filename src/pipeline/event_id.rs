@@ -1,8 +1,10 @@
 //! The id of an audit event: a UUIDv5 of what makes the event unique, so that reading the input again
 //! gives the same id. The exact layout is a contract, documented in `schemas/README.md`.
 
+use compact_str::ToCompactString;
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use super::catalog::normalise;
 use super::state_change::StateChange;
@@ -12,41 +14,56 @@ pub const NAMESPACE: Uuid = Uuid::from_u128(0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f
 
 /// The id of the event in an account.
 pub fn event_id(change: &StateChange<'_>, account: &str) -> Uuid {
-    let name = match &change.event_id {
+    let mut name = Name::default();
+    match &change.event_id {
         Some(producers) => {
-            length_prefixed(&[b"event-id", account.as_bytes(), producers.as_bytes()])
+            name.add(b"event-id");
+            name.add(account.as_bytes());
+            name.add(producers.as_bytes());
         }
-        None => from_fields(change, account),
-    };
-    Uuid::new_v5(&NAMESPACE, &name)
-}
-
-/// Two events that differ only in their metadata are two events: the public and the private port
-/// switched by one request.
-fn from_fields(change: &StateChange<'_>, account: &str) -> Vec<u8> {
-    let event = change.event_key.as_deref().or(change.event_name.as_deref());
-    let actor = change.user.as_deref().or(change.iam_id.as_deref());
-    let meta_data = Sha256::digest(change.meta_data.text().as_bytes());
-    length_prefixed(&[
-        b"fields",
-        account.as_bytes(),
-        change.class.as_bytes(),
-        change.object.as_bytes(),
-        normalise(event.unwrap_or_default()).as_bytes(),
-        change.time.as_microsecond().to_string().as_bytes(),
-        change.trace_id.as_deref().unwrap_or_default().as_bytes(),
-        actor.unwrap_or_default().as_bytes(),
-        &meta_data,
-    ])
-}
-
-/// Joins parts so that no two lists of parts give the same bytes.
-fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
-    let mut name = Vec::with_capacity(192);
-    for part in parts {
-        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        name.extend_from_slice(&length.to_be_bytes());
-        name.extend_from_slice(part);
+        None => name.add_fields(change, account),
     }
-    name
+    name.finish()
+}
+
+/// The name that is hashed: parts with their lengths before them, so that no two lists of parts give the same bytes.
+struct Name(Sha1);
+
+impl Default for Name {
+    fn default() -> Self {
+        Name(Sha1::new_with_prefix(NAMESPACE.as_bytes()))
+    }
+}
+
+impl Name {
+    fn add(&mut self, part: &[u8]) {
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        self.0.update(length.to_be_bytes());
+        self.0.update(part);
+    }
+
+    /// Two events that differ only in their metadata are two events: the public and the private port switched by
+    /// one request.
+    fn add_fields(&mut self, change: &StateChange<'_>, account: &str) {
+        let event = change.event_key.as_deref().or(change.event_name.as_deref());
+        let actor = change.user.as_deref().or(change.iam_id.as_deref());
+        let trace_id = change.trace_id.as_deref();
+        let time = change.time.as_microsecond().to_compact_string();
+        self.add(b"fields");
+        self.add(account.as_bytes());
+        self.add(change.class.as_bytes());
+        self.add(change.object.as_bytes());
+        self.add(normalise(event.unwrap_or_default()).as_bytes());
+        self.add(time.as_bytes());
+        self.add(trace_id.unwrap_or_default().as_bytes());
+        self.add(actor.unwrap_or_default().as_bytes());
+        self.add(&Sha256::digest(change.meta_data.text().as_bytes()));
+    }
+
+    /// A UUIDv5 is the beginning of the SHA-1 of namespace and name.
+    fn finish(self) -> Uuid {
+        let hash: [u8; 20] = self.0.finalize().into();
+        let [digest @ .., _, _, _, _] = hash;
+        Builder::from_sha1_bytes(digest).into_uuid()
+    }
 }

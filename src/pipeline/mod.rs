@@ -15,6 +15,7 @@ pub mod event_id;
 pub mod fate;
 pub mod field;
 mod glance;
+mod json;
 pub mod meta_data;
 mod plain_json;
 pub mod policy;

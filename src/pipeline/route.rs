@@ -2,10 +2,11 @@
 //! table of regions is closed; nothing from a record ever becomes part of a topic's name.
 
 use super::Rules;
-use super::audit_event::AuditEvent;
+use super::audit_event::{AuditEvent, Extent};
 use super::enrich::AttributedAction;
 use super::event_id::event_id;
 use super::fate::{Audited, Quarantine, QuarantineReason, RegionIndex};
+use super::json::Json;
 use super::state_change::Id;
 
 /// The regions that have an output topic.
@@ -47,19 +48,24 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
         )
     })?;
     let id = event_id(&attributed.user_action.change, &attributed.account);
-    let mut event = AuditEvent::compose(attributed, id, &rules.crns);
+    let event = AuditEvent {
+        attributed,
+        id,
+        crns: &rules.crns,
+    };
     let limit = rules.max_event_bytes;
-    let mut bytes = write(&event)?;
-    if bytes.len() > limit {
-        event.truncate();
-        bytes = write(&event)?;
+    let mut json = Json::default();
+    event.write(Extent::Whole, &mut json);
+    if json.len() > limit {
+        json.clear();
+        event.write(Extent::Truncated, &mut json);
     }
-    if bytes.len() > limit {
+    if json.len() > limit {
         return Err(Quarantine::new(
             QuarantineReason::TooLarge,
             format_args!(
                 "the audit event has {} bytes without its request data; the limit is {limit}",
-                bytes.len()
+                json.len()
             ),
         ));
     }
@@ -69,16 +75,7 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
         account: attributed.account.clone(),
         location: Id::from(attributed.place.data_center),
         id,
-        event: bytes,
+        event: json.into_bytes(),
         lacks_table_entry: attributed.lacks_device,
     })
-}
-
-fn write(event: &AuditEvent<'_>) -> Result<Vec<u8>, Quarantine> {
-    let mut bytes = Vec::with_capacity(1_280);
-    match serde_json::to_writer(&mut bytes, event) {
-        Ok(()) => Ok(bytes),
-        // Text, numbers and maps with text keys always serialise; were it otherwise, nothing is lost.
-        Err(error) => Err(Quarantine::malformed(error)),
-    }
 }
