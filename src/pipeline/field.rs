@@ -7,13 +7,14 @@ use std::fmt;
 use compact_str::{CompactString, ToCompactString};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde_json::value::RawValue;
 
 /// An id that is safe inside keys and CRNs: 1 to 64 characters of `[A-Za-z0-9_-]`.
 pub type Id = CompactString;
 
 /// The value of a field that is text: a JSON string, borrowed if it has no escapes, or a whole number.
 /// Anything else is noted here and refused where the name of the field is known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Text<'a> {
     /// A string.
     Written(Cow<'a, str>),
@@ -21,6 +22,16 @@ pub(super) enum Text<'a> {
     Number(u64),
     /// What is there instead.
     Other(&'static str),
+}
+
+/// The JSON of a field, as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raw<'a>(pub &'a str);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Raw(raw.get()))
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -105,12 +116,21 @@ pub(super) fn filled<'a>(
 ) -> Result<Option<Cow<'a, str>>, String> {
     match text {
         None => Ok(None),
-        Some(Text::Written(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+        Some(Text::Written(text)) => Ok(Some(text).filter(|text| !is_blank(text))),
         Some(Text::Number(number)) => Ok(Some(Cow::Owned(number.to_string()))),
         Some(Text::Other(what)) => Err(format!(
             "{field} is {what}, expected a string or a whole number"
         )),
     }
+}
+
+/// Whether there is nothing but white space. Most texts begin with something else.
+fn is_blank(text: &str) -> bool {
+    let begins = text
+        .bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_graphic());
+    !begins && text.trim_start().is_empty()
 }
 
 /// A field that is an id, or absent.

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use super::field::Raw;
 
 /// `metaData`, unparsed.
 #[derive(Debug, Clone)]
@@ -18,8 +19,8 @@ impl<'a> MetaData<'a> {
     ///
     /// # Errors
     /// A string that cannot be decoded (a lone surrogate).
-    pub fn new(raw: Option<&'a RawValue>) -> Result<Self, String> {
-        let raw = raw.map_or("", RawValue::get);
+    pub fn new(raw: Option<Raw<'a>>) -> Result<Self, String> {
+        let raw = raw.map_or("", |Raw(json)| json);
         let text = match raw.strip_prefix('"') {
             None => Cow::Borrowed(raw),
             Some(rest) => match rest.strip_suffix('"') {
@@ -85,8 +86,7 @@ mod tests {
     use super::*;
 
     fn attributes(json: &str) -> Result<String, String> {
-        let raw: &RawValue = serde_json::from_str(json).expect("test input is JSON");
-        let attributes = MetaData::new(Some(raw))?.attributes()?;
+        let attributes = MetaData::new(Some(Raw(json)))?.attributes()?;
         Ok(Value::Object(attributes).to_string())
     }
 

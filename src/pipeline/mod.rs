@@ -14,10 +14,10 @@ pub mod enrich;
 pub mod event_id;
 pub mod fate;
 pub mod field;
-mod glance;
 mod json;
 pub mod meta_data;
 mod plain_json;
+mod plain_record;
 pub mod policy;
 pub mod record;
 pub mod regions;
@@ -31,7 +31,6 @@ use classify::UserAction;
 use crn::CrnTemplates;
 use directory::Directory;
 use fate::{Audited, Fate, Unaudited};
-use glance::glance;
 use policy::Policy;
 use regions::Locations;
 use route::Routes;
@@ -65,16 +64,10 @@ pub struct Reference<'a> {
 /// Judges the value of one input record. Total and deterministic: every record has exactly one fate,
 /// and the same record against the same reference has the same one, to the byte.
 pub fn judge(payload: Option<&[u8]>, reference: Reference<'_>) -> Fate {
-    let Rules {
-        catalog, policy, ..
-    } = reference.rules;
-    // Most records are the system's own, and need no more than this.
-    if let Some(reason) = payload.and_then(|payload| glance(payload, catalog, policy)) {
-        return Fate::Skipped(reason);
-    }
+    let rules = reference.rules;
     fate(|| {
         let record = record::parse(payload)?;
-        let action = classify::classify(record, catalog, policy)?;
+        let action = classify::classify(record, &rules.catalog, &rules.policy)?;
         audit(action, reference)
     })
 }

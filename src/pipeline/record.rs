@@ -5,17 +5,17 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::fate::{Quarantine, QuarantineReason};
-use super::field::Text;
+use super::field::{Raw, Text};
+use super::plain_record;
 
 /// A record whose form is right: its fields as they stand in JSON; absent and `null` are the same.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record<'a> {
     #[serde(borrow)]
-    pub(super) schema_version: Option<&'a RawValue>,
+    pub(super) schema_version: Option<Raw<'a>>,
     #[serde(borrow)]
     pub(super) account_id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -39,8 +39,6 @@ pub struct Record<'a> {
     #[serde(borrow)]
     pub(super) iam_id: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) on_behalf_of: Option<Behalf<'a>>,
-    #[serde(borrow)]
     pub(super) credential_type: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) ip_address: Option<Text<'a>>,
@@ -50,10 +48,6 @@ pub struct Record<'a> {
     pub(super) label: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) datacenter: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) previous_state: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) new_state: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) outcome: Option<Text<'a>>,
     #[serde(borrow)]
@@ -65,11 +59,17 @@ pub struct Record<'a> {
     #[serde(borrow)]
     pub(super) event_id: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) meta_data: Option<&'a RawValue>,
+    pub(super) previous_state: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) new_state: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) meta_data: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) on_behalf_of: Option<Behalf<'a>>,
 }
 
 /// `onBehalfOf` as it stands.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Behalf<'a> {
     #[serde(borrow)]
@@ -114,6 +114,9 @@ pub fn parse(payload: Option<&[u8]>) -> Result<Record<'_>, Quarantine> {
             error.valid_up_to()
         ))
     })?;
+    if let Some(record) = plain_record::read(text) {
+        return record.version_checked();
+    }
     if text.trim_start().is_empty() {
         return Err(Quarantine::malformed("the value is empty"));
     }
@@ -123,10 +126,7 @@ pub fn parse(payload: Option<&[u8]>) -> Result<Record<'_>, Quarantine> {
     let record: Record<'_> = serde_json::from_str(text).map_err(|error| {
         unsupported_version(text).unwrap_or_else(|| Quarantine::malformed(json_problem(&error)))
     })?;
-    if let Some(version) = record.schema_version {
-        check_version(version)?;
-    }
-    Ok(record)
+    record.version_checked()
 }
 
 fn json_problem(error: &serde_json::Error) -> String {
@@ -143,14 +143,21 @@ fn unsupported_version(text: &str) -> Option<Quarantine> {
     #[serde(rename_all = "camelCase")]
     struct Versioned<'a> {
         #[serde(borrow)]
-        schema_version: Option<&'a RawValue>,
+        schema_version: Option<Raw<'a>>,
     }
     let versioned: Versioned<'_> = serde_json::from_str(text).ok()?;
     check_version(versioned.schema_version?).err()
 }
 
-fn check_version(version: &RawValue) -> Result<(), Quarantine> {
-    match version.get() {
+impl<'a> Record<'a> {
+    fn version_checked(self) -> Result<Self, Quarantine> {
+        self.schema_version.map_or(Ok(()), check_version)?;
+        Ok(self)
+    }
+}
+
+fn check_version(Raw(version): Raw<'_>) -> Result<(), Quarantine> {
+    match version {
         "1" | "\"1\"" | "null" => Ok(()),
         other => Err(Quarantine::new(
             QuarantineReason::UnsupportedVersion,

@@ -1,10 +1,10 @@
 //! What may be copied from a record's metadata into its event: plain values under the keys that the
 //! catalogue's row names, and nothing else, since metadata can hold secrets.
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::enrich::AttributedAction;
+use super::field::Raw;
 
 /// Strings copied into request data are cut here, in characters.
 const REQUEST_VALUE_CHARACTERS: usize = 1_024;
@@ -16,7 +16,7 @@ pub(super) fn request_data(attributed: &AttributedAction<'_>) -> Map<String, Val
     let action = attributed.user_action.action;
     let mut data = copied(&action.request_data, attributes);
     if let Some(update) = &action.update {
-        let value = |key: &str, state: Option<&RawValue>| {
+        let value = |key: &str, state: Option<Raw<'_>>| {
             let attribute = attributes.get(key).and_then(scalar);
             attribute.or_else(|| plain_state(state?))
         };
@@ -40,8 +40,8 @@ pub(super) fn copied(allowed: &[String], attributes: &Map<String, Value>) -> Map
 }
 
 /// A state that is a plain value. Producers also send whole objects: these are not the value that changed.
-fn plain_state(state: &RawValue) -> Option<Value> {
-    let state: Value = serde_json::from_str(state.get()).ok()?;
+fn plain_state(Raw(state): Raw<'_>) -> Option<Value> {
+    let state: Value = serde_json::from_str(state).ok()?;
     let is_blank = state.as_str().is_some_and(|text| text.trim().is_empty());
     scalar(&state).filter(|_| !is_blank)
 }
@@ -56,6 +56,9 @@ fn scalar(value: &Value) -> Option<Value> {
 
 /// The first characters of a text.
 pub(super) fn cut(text: &str, characters: usize) -> &str {
+    if text.len() <= characters {
+        return text;
+    }
     match text.char_indices().nth(characters) {
         Some((end, _)) => &text[..end],
         None => text,

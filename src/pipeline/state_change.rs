@@ -5,10 +5,9 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 
 pub use super::field::Id;
-use super::field::{Text, filled, iam_id, id};
+use super::field::{Raw, Text, filled, iam_id, id};
 use super::meta_data::MetaData;
 use super::record::{Behalf, Record};
 
@@ -50,9 +49,9 @@ pub struct StateChange<'a> {
     /// `datacenter`.
     pub data_center: Option<Cow<'a, str>>,
     /// `previousState`, of whatever form: only a change of one plain value looks into it.
-    pub previous_state: Option<&'a RawValue>,
+    pub previous_state: Option<Raw<'a>>,
     /// `newState`, likewise.
-    pub new_state: Option<&'a RawValue>,
+    pub new_state: Option<Raw<'a>>,
     /// `outcome`; see [`Outcome`].
     pub outcome: Outcome,
     /// `reasonCode`: an HTTP status, 100 to 599.
