@@ -3,16 +3,13 @@
 //! what it says of its event and of who acted; its other fields are checked only if it goes on. Who the user is
 //! comes later.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 
 use super::catalog::{Action, Catalog, Listing};
 use super::fate::{Quarantine, SkipReason, Unaudited};
-use super::field::{Text, filled};
 use super::policy::Policy;
-use super::record::Record;
-use super::state_change::{StateChange, on_behalf_of};
+use super::record::{Field, Record};
+use super::state_change::{OnBehalfOf, StateChange};
 
 /// A state change that is a listed action of a user.
 #[derive(Debug, Clone)]
@@ -38,7 +35,7 @@ pub enum Actor {
 
 /// What `userType` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UserType {
+enum UserType {
     Customer,
     Employee,
     System,
@@ -46,7 +43,7 @@ pub(super) enum UserType {
 
 impl UserType {
     /// Reads it as producers write it, in any case and with spaces around it.
-    pub(super) fn of(text: &str) -> Option<Self> {
+    fn of(text: &str) -> Option<Self> {
         let is = |name: &str| text.trim().eq_ignore_ascii_case(name);
         if is("SYSTEM") {
             Some(UserType::System)
@@ -70,7 +67,7 @@ pub fn classify<'a>(
 ) -> Result<UserAction<'a>, Unaudited> {
     let listing = listing(&record, catalog)?.ok_or(SkipReason::UnlistedAction)?;
     let actor = actor(&record, policy)?;
-    let change = StateChange::check(record).map_err(Quarantine::malformed)?;
+    let change = StateChange::check(&record).map_err(Quarantine::malformed)?;
     let attributes = change
         .meta_data
         .attributes()
@@ -90,9 +87,10 @@ fn listing<'c>(
     record: &Record<'_>,
     catalog: &'c Catalog,
 ) -> Result<Option<&'c Listing>, Quarantine> {
-    let class = written("objectName", &record.object_name)?;
-    let event_key = written("eventKey", &record.event_key)?;
-    let event_name = written("eventName", &record.event_name)?;
+    let text = |field| record.text(field).map_err(Quarantine::malformed);
+    let class = text(Field::ObjectName)?;
+    let event_key = text(Field::EventKey)?;
+    let event_name = text(Field::EventName)?;
     if event_key.is_none() && event_name.is_none() {
         return Err(Quarantine::malformed(
             "eventName and eventKey are both missing",
@@ -102,22 +100,17 @@ fn listing<'c>(
     Ok(catalog.listed(&class, event_key.as_deref(), event_name.as_deref()))
 }
 
-fn written<'t>(
-    field: &str,
-    text: &'t Option<Text<'_>>,
-) -> Result<Option<Cow<'t, str>>, Quarantine> {
-    filled(field, text.as_ref().map(Text::borrowed)).map_err(Quarantine::malformed)
-}
-
 fn actor(record: &Record<'_>, policy: &Policy) -> Result<Actor, Unaudited> {
-    let Some(user_type) = written("userType", &record.user_type)? else {
+    let user_type = record
+        .text(Field::UserType)
+        .map_err(Quarantine::malformed)?;
+    let Some(user_type) = user_type else {
         return Err(Quarantine::malformed("userType is missing").into());
     };
     match UserType::of(&user_type) {
         Some(UserType::Customer) => Ok(Actor::User),
         Some(UserType::System) if policy.system_on_behalf_of_user => {
-            let behalf = on_behalf_of(record.on_behalf_of.clone());
-            let behalf = behalf.map_err(Quarantine::malformed)?;
+            let behalf = OnBehalfOf::check(record).map_err(Quarantine::malformed)?;
             let behalf = behalf.map(|_| Actor::SystemOnBehalfOfUser);
             Ok(behalf.ok_or(SkipReason::NotUserInitiated)?)
         }

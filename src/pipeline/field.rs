@@ -4,107 +4,46 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use compact_str::{CompactString, ToCompactString};
-use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
-use serde_json::value::RawValue;
+use compact_str::CompactString;
 
 /// An id that is safe inside keys and CRNs: 1 to 64 characters of `[A-Za-z0-9_-]`.
 pub type Id = CompactString;
 
-/// The value of a field that is text: a JSON string, borrowed if it has no escapes, or a whole number.
-/// Anything else is noted here and refused where the name of the field is known.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Text<'a> {
-    /// A string.
-    Written(Cow<'a, str>),
-    /// A number, written only where its digits are asked for: ids of numbers need no memory of their own.
-    Number(u64),
-    /// What is there instead.
-    Other(&'static str),
-}
-
-/// The JSON of a field, as it is written.
+/// The JSON of a field that is there and not `null`, as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raw<'a>(pub &'a str);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|raw| Raw(raw.get()))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or a whole number")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text::Written(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text::Written(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text<'de>, E> {
-        Ok(Text::Number(number))
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Text<'de>, E> {
-        Ok(Text::Other("a negative number"))
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Text<'de>, E> {
-        Ok(Text::Other("a fraction or too large a number"))
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text<'de>, E> {
-        Ok(Text::Other("a boolean"))
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Text<'de>, A::Error> {
-        while list.next_element::<de::IgnoredAny>()?.is_some() {}
-        Ok(Text::Other("a list"))
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Text<'de>, A::Error> {
-        while map
-            .next_entry::<de::IgnoredAny, de::IgnoredAny>()?
-            .is_some()
-        {}
-        Ok(Text::Other("an object"))
-    }
-}
-
-impl<'a> Text<'a> {
-    /// The same text, borrowed.
-    pub(super) fn borrowed(&self) -> Text<'_> {
-        match self {
-            Text::Written(text) => Text::Written(Cow::Borrowed(text)),
-            Text::Number(number) => Text::Number(*number),
-            Text::Other(what) => Text::Other(what),
-        }
+impl<'a> Raw<'a> {
+    /// The value of a field that is text: a string, borrowed if it has no escapes, or a whole number.
+    ///
+    /// # Errors
+    /// What is there instead.
+    fn text(self) -> Result<Cow<'a, str>, Cow<'static, str>> {
+        let Raw(json) = self;
+        Err(Cow::Borrowed(match json.as_bytes() {
+            [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => {
+                return Ok(Cow::Borrowed(&json[1..json.len() - 1]));
+            }
+            [b'"', ..] => {
+                let decoded = serde_json::from_str(json).map(Cow::Owned);
+                return decoded.map_err(|error| Cow::Owned(format!("no text: {error}")));
+            }
+            [b't' | b'f', ..] => "a boolean",
+            [b'[', ..] => "a list",
+            [b'{', ..] => "an object",
+            _ if json.parse::<u64>().is_ok() => return Ok(Cow::Borrowed(json)),
+            _ if json.parse::<i64>().is_ok_and(i64::is_negative) => "a negative number",
+            _ => "a fraction or too large a number",
+        }))
     }
 }
 
 /// For people.
-impl fmt::Display for Text<'_> {
+impl fmt::Display for Raw<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Text::Written(text) => f.write_str(text.trim()),
-            Text::Number(number) => number.fmt(f),
-            Text::Other(what) => write!(f, "({what})"),
+        match self.text() {
+            Ok(text) => f.write_str(text.trim()),
+            Err(what) => write!(f, "({what})"),
         }
     }
 }
@@ -112,13 +51,12 @@ impl fmt::Display for Text<'_> {
 /// The text of a field that is present and not blank.
 pub(super) fn filled<'a>(
     field: &str,
-    text: Option<Text<'a>>,
+    raw: Option<Raw<'a>>,
 ) -> Result<Option<Cow<'a, str>>, String> {
-    match text {
+    match raw.map(Raw::text) {
         None => Ok(None),
-        Some(Text::Written(text)) => Ok(Some(text).filter(|text| !is_blank(text))),
-        Some(Text::Number(number)) => Ok(Some(Cow::Owned(number.to_string()))),
-        Some(Text::Other(what)) => Err(format!(
+        Some(Ok(text)) => Ok(Some(text).filter(|text| !is_blank(text))),
+        Some(Err(what)) => Err(format!(
             "{field} is {what}, expected a string or a whole number"
         )),
     }
@@ -126,19 +64,13 @@ pub(super) fn filled<'a>(
 
 /// Whether there is nothing but white space. Most texts begin with something else.
 fn is_blank(text: &str) -> bool {
-    let begins = text
-        .bytes()
-        .next()
-        .is_some_and(|first| first.is_ascii_graphic());
-    !begins && text.trim_start().is_empty()
+    let first = text.bytes().next();
+    !first.is_some_and(|first| first.is_ascii_graphic()) && text.trim_start().is_empty()
 }
 
 /// A field that is an id, or absent.
-pub(super) fn id(field: &str, text: Option<Text<'_>>) -> Result<Option<Id>, String> {
-    if let Some(Text::Number(number)) = text {
-        return Ok(Some(number.to_compact_string()));
-    }
-    let Some(text) = filled(field, text)? else {
+pub(super) fn id(field: &str, raw: Option<Raw<'_>>) -> Result<Option<Id>, String> {
+    let Some(text) = filled(field, raw)? else {
         return Ok(None);
     };
     let id = text.trim();
@@ -151,8 +83,8 @@ pub(super) fn id(field: &str, text: Option<Text<'_>>) -> Result<Option<Id>, Stri
 }
 
 /// `iamId`, or nothing.
-pub(super) fn iam_id(text: Option<Text<'_>>) -> Result<Option<Cow<'_, str>>, String> {
-    let Some(text) = filled("iamId", text)? else {
+pub(super) fn iam_id(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, String> {
+    let Some(text) = filled("iamId", raw)? else {
         return Ok(None);
     };
     if is_iam_id(&text) {

@@ -17,7 +17,6 @@ pub mod field;
 mod json;
 pub mod meta_data;
 mod plain_json;
-mod plain_record;
 pub mod policy;
 pub mod record;
 pub mod regions;

@@ -5,11 +5,13 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 pub use super::field::Id;
-use super::field::{Raw, Text, filled, iam_id, id};
+use super::field::{Raw, filled, iam_id, id};
 use super::meta_data::MetaData;
-use super::record::{Behalf, Record};
+use super::record::{Field, Record};
 
 /// An infrastructure state change, checked.
 #[derive(Debug, Clone)]
@@ -102,43 +104,67 @@ impl<'a> StateChange<'a> {
     ///
     /// # Errors
     /// Names the field that cannot be read.
-    pub fn check(record: Record<'a>) -> Result<Self, String> {
-        let reason_code = reason_code(record.reason_code)?;
+    pub fn check(record: &Record<'a>) -> Result<Self, String> {
+        let text = |field| record.text(field);
+        let reason_code = reason_code(text(Field::ReasonCode)?)?;
         Ok(StateChange {
-            account: id("accountId", record.account_id)?,
-            class: filled("objectName", record.object_name)?.ok_or("objectName is missing")?,
-            object: id("objectId", record.object_id)?.ok_or("objectId is missing")?,
-            event_key: filled("eventKey", record.event_key)?,
-            event_name: filled("eventName", record.event_name)?,
-            time: time(record.event_create_date)?,
-            user_type: filled("userType", record.user_type)?,
-            user: id("userId", record.user_id)?,
-            username: filled("username", record.username)?,
-            identity_provider_name: filled(
-                "openIdConnectUserName",
-                record.open_id_connect_user_name,
-            )?,
-            iam_id: iam_id(record.iam_id)?,
-            on_behalf_of: on_behalf_of(record.on_behalf_of)?,
-            credential_type: filled("credentialType", record.credential_type)?,
-            address: filled("ipAddress", record.ip_address)?,
-            agent: filled("userAgent", record.user_agent)?,
-            label: filled("label", record.label)?,
-            data_center: filled("datacenter", record.datacenter)?,
-            previous_state: record.previous_state,
-            new_state: record.new_state,
-            outcome: outcome(record.outcome, reason_code)?,
+            account: record.id(Field::AccountId)?,
+            class: text(Field::ObjectName)?.ok_or("objectName is missing")?,
+            object: record.id(Field::ObjectId)?.ok_or("objectId is missing")?,
+            event_key: text(Field::EventKey)?,
+            event_name: text(Field::EventName)?,
+            time: time(text(Field::EventCreateDate)?)?,
+            user_type: text(Field::UserType)?,
+            user: record.id(Field::UserId)?,
+            username: text(Field::Username)?,
+            identity_provider_name: text(Field::OpenIdConnectUserName)?,
+            iam_id: iam_id(record.raw(Field::IamId))?,
+            on_behalf_of: OnBehalfOf::check(record)?,
+            credential_type: text(Field::CredentialType)?,
+            address: text(Field::IpAddress)?,
+            agent: text(Field::UserAgent)?,
+            label: text(Field::Label)?,
+            data_center: text(Field::Datacenter)?,
+            previous_state: record.raw(Field::PreviousState),
+            new_state: record.raw(Field::NewState),
+            outcome: outcome(text(Field::Outcome)?, reason_code)?,
             reason_code,
-            reason_for_failure: filled("reasonForFailure", record.reason_for_failure)?,
-            trace_id: filled("traceId", record.trace_id)?,
-            event_id: filled("eventId", record.event_id)?,
-            meta_data: MetaData::new(record.meta_data)?,
+            reason_for_failure: text(Field::ReasonForFailure)?,
+            trace_id: text(Field::TraceId)?,
+            event_id: text(Field::EventId)?,
+            meta_data: MetaData::new(record.raw(Field::MetaData))?,
         })
     }
 }
 
-fn time(text: Option<Text<'_>>) -> Result<Timestamp, String> {
-    let text = filled("eventCreateDate", text)?.ok_or("eventCreateDate is missing")?;
+impl<'a> OnBehalfOf<'a> {
+    /// The user that the record names, if it names one.
+    ///
+    /// # Errors
+    /// Says what cannot be read.
+    pub fn check(record: &Record<'a>) -> Result<Option<Self>, String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Behalf<'b> {
+            #[serde(borrow)]
+            user_id: Option<&'b RawValue>,
+            #[serde(borrow)]
+            username: Option<&'b RawValue>,
+        }
+        let Some(Raw(json)) = record.raw(Field::OnBehalfOf) else {
+            return Ok(None);
+        };
+        let behalf: Behalf<'a> =
+            serde_json::from_str(json).map_err(|error| format!("onBehalfOf: {error}"))?;
+        let raw = |value: Option<&'a RawValue>| value.map(|value| Raw(value.get()));
+        let user = id("onBehalfOf.userId", raw(behalf.user_id))?;
+        let username = filled("onBehalfOf.username", raw(behalf.username))?;
+        Ok(user.map(|user| OnBehalfOf { user, username }))
+    }
+}
+
+fn time(text: Option<Cow<'_, str>>) -> Result<Timestamp, String> {
+    let text = text.ok_or("eventCreateDate is missing")?;
     let time: Timestamp = text
         .trim()
         .parse()
@@ -149,15 +175,8 @@ fn time(text: Option<Text<'_>>) -> Result<Timestamp, String> {
     Ok(time)
 }
 
-pub(super) fn on_behalf_of(raw: Option<Behalf<'_>>) -> Result<Option<OnBehalfOf<'_>>, String> {
-    let Some(raw) = raw else { return Ok(None) };
-    let user = id("onBehalfOf.userId", raw.user_id)?;
-    let username = filled("onBehalfOf.username", raw.username)?;
-    Ok(user.map(|user| OnBehalfOf { user, username }))
-}
-
-fn reason_code(text: Option<Text<'_>>) -> Result<Option<u16>, String> {
-    let Some(text) = filled("reasonCode", text)? else {
+fn reason_code(text: Option<Cow<'_, str>>) -> Result<Option<u16>, String> {
+    let Some(text) = text else {
         return Ok(None);
     };
     match text.trim().parse() {
@@ -168,8 +187,8 @@ fn reason_code(text: Option<Text<'_>>) -> Result<Option<u16>, String> {
     }
 }
 
-fn outcome(text: Option<Text<'_>>, reason_code: Option<u16>) -> Result<Outcome, String> {
-    let Some(text) = filled("outcome", text)? else {
+fn outcome(text: Option<Cow<'_, str>>, reason_code: Option<u16>) -> Result<Outcome, String> {
+    let Some(text) = text else {
         // A record that says 403 and nothing else did not succeed.
         let failed = reason_code.is_some_and(|code| code >= 400);
         return Ok(if failed {
@@ -196,7 +215,7 @@ mod tests {
     }
 
     fn checked(text: &str) -> Result<StateChange<'_>, String> {
-        StateChange::check(parse(Some(text.as_bytes())).expect("has the form of a record"))
+        StateChange::check(&parse(Some(text.as_bytes())).expect("has the form of a record"))
     }
 
     #[test]

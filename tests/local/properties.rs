@@ -307,7 +307,7 @@ fn what_the_schema_takes_is_parsed() {
         *taken.borrow_mut() += 1;
         let record = parse(Some(text.as_bytes()));
         let record = record.map_err(|refused| TestCaseError::fail(refused.detail))?;
-        match StateChange::check(record) {
+        match StateChange::check(&record) {
             // To a JSON Schema 1.0 and -0 are whole numbers; no producer writes ids so.
             Err(refused) if refused.contains("is a fraction") => Ok(()),
             Err(refused) => Err(TestCaseError::fail(refused)),
