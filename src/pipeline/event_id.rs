@@ -57,7 +57,7 @@ impl Name {
         self.add(time.as_bytes());
         self.add(trace_id.unwrap_or_default().as_bytes());
         self.add(actor.unwrap_or_default().as_bytes());
-        self.add(&Sha256::digest(change.meta_data.text().as_bytes()));
+        self.add(&meta_data_hash(change.meta_data.text()));
     }
 
     /// A UUIDv5 is the beginning of the SHA-1 of namespace and name.
@@ -65,5 +65,29 @@ impl Name {
         let hash: [u8; 20] = self.0.finalize().into();
         let [digest @ .., _, _, _, _] = hash;
         Builder::from_sha1_bytes(digest).into_uuid()
+    }
+}
+
+/// Most records have no metadata.
+fn meta_data_hash(text: &str) -> [u8; 32] {
+    match text {
+        "" => SHA_256_OF_NOTHING,
+        text => Sha256::digest(text.as_bytes()).into(),
+    }
+}
+
+const SHA_256_OF_NOTHING: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_has_its_hash() {
+        let hash: [u8; 32] = Sha256::digest(b"").into();
+        assert_eq!(meta_data_hash(""), hash);
     }
 }

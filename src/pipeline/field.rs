@@ -6,6 +6,8 @@ use std::fmt;
 
 use compact_str::CompactString;
 
+use super::json::has_escapes;
+
 /// An id that is safe inside keys and CRNs: 1 to 64 characters of `[A-Za-z0-9_-]`.
 pub type Id = CompactString;
 
@@ -21,7 +23,7 @@ impl<'a> Raw<'a> {
     fn text(self) -> Result<Cow<'a, str>, Cow<'static, str>> {
         let Raw(json) = self;
         Err(Cow::Borrowed(match json.as_bytes() {
-            [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => {
+            [b'"', inside @ .., b'"'] if !has_escapes(inside) => {
                 return Ok(Cow::Borrowed(&json[1..json.len() - 1]));
             }
             [b'"', ..] => {
