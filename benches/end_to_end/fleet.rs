@@ -63,13 +63,14 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts the processes with a group that nobody has used.
+    /// Starts the processes with a group that nobody has used, on empty outputs.
     pub fn start(
         lab: &Lab,
         contestant: &Contestant,
         tuning: Tuning<'_>,
         data: &DataSet,
     ) -> anyhow::Result<Fleet> {
+        lab.truncate_outputs();
         let group = lab.broker().unique("group");
         let mut commands = Vec::new();
         for number in 0..contestant.instances {
@@ -171,8 +172,6 @@ impl Watch {
 pub struct Outcome {
     /// From the start of the processes to the first commit seen.
     pub first_commit: Duration,
-    /// Records committed by then.
-    pub first_records: usize,
     /// From the start to the last commit.
     pub all: Duration,
     /// CPU time from the start to the last commit.
@@ -200,18 +199,15 @@ pub fn run(
         let committed = watch.committed();
         let now = fleet.started.elapsed();
         if committed == data.records {
-            let (first_commit, first_records) = first.unwrap_or((now, committed));
             let (cpu, peak) = (fleet.cpu()?, fleet.peak()?);
             fleet.stop()?;
-            lab.truncate_outputs();
             let held = if contestant.program == Program::RawCopy {
                 data.plan.bytes
             } else {
                 0
             };
             return Ok(Outcome {
-                first_commit,
-                first_records,
+                first_commit: first.unwrap_or(now),
                 all: now,
                 cpu,
                 peak: peak.saturating_sub(held),
@@ -219,7 +215,7 @@ pub fn run(
         }
         ensure!(committed < data.records, "more was committed than there is");
         if committed > 0 {
-            first.get_or_insert((now, committed));
+            first.get_or_insert(now);
         }
         if committed != moved.0 {
             moved = (committed, Instant::now());

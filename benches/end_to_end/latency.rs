@@ -41,7 +41,7 @@ pub struct Times {
     pub p50: Spread,
     pub p99: Spread,
     pub p999: Spread,
-    /// Microseconds of CPU time a record, at this rate.
+    /// Microseconds of CPU time a record, at this rate, starting not counted.
     pub cpu_us: Spread,
     /// p99 round by round.
     pub rounds_p99: Vec<f64>,
@@ -126,24 +126,23 @@ impl LatencyRace {
         let mut fleet = Fleet::start(lab, contestant, tuning, &data)?;
         let began = Instant::now();
         let counted_from = now_ms() + WARM_UP.as_millis() as f64;
-        let mut sorted = thread::scope(|scope| {
+        let (mut sorted, warm) = thread::scope(|scope| {
             let writer = scope.spawn(|| self.write(lab, &data.topic, records, began));
-            let times = reader.read(records.len(), counted_from);
+            let times = reader.read(records.len(), counted_from, &|| fleet.cpu());
             fleet.must_run()?;
             writer
                 .join()
                 .map_err(|_| anyhow!("the writer panicked"))??;
             times
         })?;
-        let cpu = fleet.cpu()?;
+        let cpu = fleet.cpu()?.saturating_sub(warm);
         fleet.stop()?;
-        lab.truncate_outputs();
         sorted.sort_by(f64::total_cmp);
         Ok(Percentiles {
             p50: percentile(&sorted, 0.5),
             p99: percentile(&sorted, 0.99),
             p999: percentile(&sorted, 0.999),
-            cpu_us: cpu.as_secs_f64() * 1e6 / records.len() as f64,
+            cpu_us: cpu.as_secs_f64() * 1e6 / sorted.len() as f64,
         })
     }
 
@@ -188,9 +187,15 @@ impl Reader {
         Ok(Reader(consumer))
     }
 
-    /// Milliseconds that each record took whose timestamp is not before `counted_from`.
-    fn read(&self, records: usize, counted_from: f64) -> anyhow::Result<Vec<f64>> {
+    /// Milliseconds that each record took whose timestamp is not before `counted_from`, and what `cpu` said at the first.
+    fn read(
+        &self,
+        records: usize,
+        counted_from: f64,
+        cpu: &dyn Fn() -> anyhow::Result<Duration>,
+    ) -> anyhow::Result<(Vec<f64>, Duration)> {
         let mut times = Vec::with_capacity(records);
+        let mut warm = Duration::ZERO;
         let (mut seen, mut last) = (0, Instant::now());
         while seen < records {
             let Some(message) = self.0.poll(Duration::from_millis(100)) else {
@@ -204,12 +209,15 @@ impl Reader {
             let message = message?;
             let sent = message.timestamp().to_millis().unwrap_or(0) as f64;
             if sent >= counted_from {
+                if times.is_empty() {
+                    warm = cpu()?;
+                }
                 times.push(now - sent);
             }
             seen += 1;
             last = Instant::now();
         }
-        Ok(times)
+        Ok((times, warm))
     }
 }
 

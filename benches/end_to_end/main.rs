@@ -3,6 +3,7 @@
 //! mean. Not a test: it prints the figures beside their goals.
 
 mod fleet;
+mod honesty;
 mod lab;
 mod latency;
 mod options;
@@ -56,6 +57,8 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         ..Report::default()
     };
     report.load_average.push(load_average());
+    let [relay, raw_copy] = scenarios::checked(options);
+    honesty::check(&mut lab, &relay, &raw_copy)?;
     for scenario in chosen {
         eprintln!("{}: {}", scenario.name, scenario.what);
         report.entries.push(Entry {

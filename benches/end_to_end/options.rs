@@ -17,17 +17,17 @@ pub struct Options {
     /// List the scenarios and end.
     #[arg(long)]
     pub list: bool,
-    /// Input records of 0.5 KiB of a run; of larger ones so many fewer.
-    #[arg(long, default_value_t = 1_000_000)]
+    /// Input records of a run; of those of 4 KiB a quarter.
+    #[arg(long, default_value_t = 500_000)]
     pub records: usize,
     /// Rounds; in each, both sides run once.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     pub rounds: usize,
     /// Records a second in the scenarios of end-to-end time.
     #[arg(long, default_value_t = 2_000)]
     pub rate: usize,
     /// Seconds that are measured in these.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 15)]
     pub seconds: usize,
     /// Input records of the memory scenario.
     #[arg(long, default_value_t = 10_000_000)]

@@ -30,11 +30,11 @@ pub struct Race {
 #[derive(Debug, Clone, Serialize)]
 pub struct Side {
     pub contestant: Contestant,
-    /// CPU time of starting, in microseconds, which is not among the following.
-    pub start_cpu_us: f64,
+    /// CPU time of starting, in milliseconds, which is not in the following.
+    pub start_cpu_ms: f64,
     /// Microseconds of CPU time a record.
     pub cpu_us: Spread,
-    /// Records a second, from the first commit to the last.
+    /// Records a second, without the time of starting and joining.
     pub records_a_second: Spread,
     /// Peak resident memory of the largest process, in MiB.
     pub peak_mib: Spread,
@@ -50,6 +50,13 @@ pub struct RaceResult {
     pub right: Side,
     /// CPU time of left to right, from rounds side by side.
     pub ratio: Spread,
+}
+
+/// What is not a record's cost.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    cpu: Duration,
+    time: Duration,
 }
 
 impl Race {
@@ -107,34 +114,39 @@ impl Race {
         })
     }
 
-    /// CPU time of starting.
-    fn start(&self, lab: &Lab, contestant: &Contestant, few: &DataSet) -> anyhow::Result<Duration> {
-        let mut starts = Vec::new();
-        for _ in 0..STARTS {
-            starts.push(self.once(lab, contestant, few)?.cpu);
-        }
-        starts.sort();
-        Ok(starts[STARTS / 2])
+    /// What starting costs, with next to no records.
+    fn start(&self, lab: &Lab, contestant: &Contestant, few: &DataSet) -> anyhow::Result<Start> {
+        let starts: anyhow::Result<Vec<Outcome>> = (0..STARTS)
+            .map(|_| self.once(lab, contestant, few))
+            .collect();
+        let starts = starts?;
+        let median = |value: fn(&Outcome) -> Duration| {
+            let mut values: Vec<Duration> = starts.iter().map(value).collect();
+            values.sort();
+            values[STARTS / 2]
+        };
+        Ok(Start {
+            cpu: median(|start| start.cpu),
+            time: median(|start| start.all),
+        })
     }
 }
 
-fn per_record(outcome: &Outcome, start: Duration, records: usize) -> f64 {
-    outcome.cpu.saturating_sub(start).as_secs_f64() * 1e6 / records as f64
+fn per_record(outcome: &Outcome, start: Start, records: usize) -> f64 {
+    outcome.cpu.saturating_sub(start.cpu).as_secs_f64() * 1e6 / records as f64
 }
 
-fn side(contestant: &Contestant, start: Duration, outcomes: &[Outcome], records: usize) -> Side {
+fn side(contestant: &Contestant, start: Start, outcomes: &[Outcome], records: usize) -> Side {
     let rounds: Vec<f64> = outcomes
         .iter()
         .map(|outcome| per_record(outcome, start, records))
         .collect();
-    let speed = |outcome: &Outcome| {
-        let time = outcome.all.saturating_sub(outcome.first_commit);
-        (records - outcome.first_records) as f64 / time.as_secs_f64()
-    };
+    let speed =
+        |outcome: &Outcome| records as f64 / outcome.all.saturating_sub(start.time).as_secs_f64();
     let peak = |outcome: &Outcome| outcome.peak as f64 / f64::from(1 << 20);
     Side {
         contestant: contestant.clone(),
-        start_cpu_us: start.as_secs_f64() * 1e6,
+        start_cpu_ms: start.cpu.as_secs_f64() * 1e3,
         cpu_us: Spread::of(rounds.iter().copied()),
         records_a_second: Spread::of(outcomes.iter().map(speed)),
         peak_mib: Spread::of(outcomes.iter().map(peak)),

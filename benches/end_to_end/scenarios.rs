@@ -38,13 +38,15 @@ struct Maker<'a> {
     relay: PathBuf,
 }
 
+/// The relay and the raw copy that must write the same.
+pub fn checked(options: &Options) -> [Contestant; 2] {
+    let relay = Maker::new(options).relay();
+    [relay, contestant("raw copy", Program::RawCopy)]
+}
+
 /// All of them, in the order in which they run.
 pub fn all(options: &Options) -> Vec<Scenario> {
-    let built = PathBuf::from(env!("CARGO_BIN_EXE_audit-relay"));
-    let maker = Maker {
-        options,
-        relay: options.relay.clone().unwrap_or(built),
-    };
+    let maker = Maker::new(options);
     let mut scenarios = maker.main_races();
     scenarios.extend(maker.times());
     scenarios.extend(maker.more_races());
@@ -60,7 +62,15 @@ const fn audited(audited: u64) -> Mix {
     }
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    fn new(options: &'a Options) -> Self {
+        let built = PathBuf::from(env!("CARGO_BIN_EXE_audit-relay"));
+        Maker {
+            options,
+            relay: options.relay.clone().unwrap_or(built),
+        }
+    }
+
     fn relay(&self) -> Contestant {
         contestant("relay", Program::Relay(self.relay.clone()))
     }
@@ -124,7 +134,7 @@ impl Maker<'_> {
         let quarter = self.race(audited(250));
         let larger = |bytes: usize| Race {
             bytes,
-            records: self.options.records * SMALL / bytes,
+            records: self.options.records * 1_024 / bytes,
             ..quarter.clone()
         };
         let partitions = Race {
