@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
@@ -180,55 +180,72 @@ pub struct Outcome {
     pub peak: u64,
 }
 
-/// Runs until every record is committed. `interval` is how often the offsets are asked for; `look` sees the processes as
-/// often.
-pub fn run(
-    lab: &Lab,
-    contestant: &Contestant,
-    tuning: Tuning<'_>,
-    data: &DataSet,
-    interval: Duration,
-    look: &mut dyn FnMut(&Fleet, usize) -> anyhow::Result<()>,
-) -> anyhow::Result<Outcome> {
-    let watch_group = |group: &str| Watch::new(lab, group, &data.topic);
-    let mut fleet = Fleet::start(lab, contestant, tuning, data)?;
-    let watch = watch_group(&fleet.group)?;
-    let mut first = None;
-    let mut moved = (0, Instant::now());
-    loop {
-        let committed = watch.committed();
-        let now = fleet.started.elapsed();
-        if committed == data.records {
-            let (cpu, peak) = (fleet.cpu()?, fleet.peak()?);
-            fleet.stop()?;
-            let held = if contestant.program == Program::RawCopy {
-                data.plan.bytes
-            } else {
-                0
-            };
-            return Ok(Outcome {
-                first_commit: first.unwrap_or(now),
-                all: now,
-                cpu,
-                peak: peak.saturating_sub(held),
-            });
-        }
-        ensure!(committed < data.records, "more was committed than there is");
-        if committed > 0 {
-            first.get_or_insert(now);
-        }
-        if committed != moved.0 {
-            moved = (committed, Instant::now());
-        }
-        fleet.must_run().with_context(|| contestant.name.clone())?;
-        if moved.1.elapsed() > STALL_LIMIT {
-            bail!(
-                "{}: only {committed} of {} were committed",
-                contestant.name,
-                data.records
+/// What is to be run.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    pub contestant: &'a Contestant,
+    pub tuning: Tuning<'a>,
+    pub data: &'a DataSet,
+    /// How often the committed offsets are asked for.
+    pub interval: Duration,
+}
+
+impl Run<'_> {
+    /// Runs until every record is committed.
+    pub fn to_the_end(self, lab: &Lab) -> anyhow::Result<Outcome> {
+        self.watched(lab, &mut |_, _| Ok(()))
+    }
+
+    /// Runs until every record is committed; `look` sees the processes whenever the offsets were asked for.
+    pub fn watched(
+        self,
+        lab: &Lab,
+        look: &mut dyn FnMut(&Fleet, usize) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Outcome> {
+        let Run {
+            contestant,
+            tuning,
+            data,
+            ..
+        } = self;
+        let mut fleet = Fleet::start(lab, contestant, tuning, data)?;
+        let watch = Watch::new(lab, &fleet.group, &data.topic)?;
+        let mut first = None;
+        let (mut before, mut moved) = (0, Instant::now());
+        loop {
+            let committed = watch.committed();
+            if committed > 0 {
+                first.get_or_insert(fleet.started.elapsed());
+            }
+            if committed == data.records {
+                return self.outcome(fleet, first.unwrap_or_default());
+            }
+            if committed != before {
+                (before, moved) = (committed, Instant::now());
+            }
+            let (name, records) = (&contestant.name, data.records);
+            fleet.must_run().with_context(|| name.clone())?;
+            ensure!(committed < records, "{name}: {committed} of {records}");
+            ensure!(
+                moved.elapsed() < STALL_LIMIT,
+                "{name}: only {committed} of {records} were committed"
             );
+            look(&fleet, committed)?;
+            thread::sleep(self.interval);
         }
-        look(&fleet, committed)?;
-        thread::sleep(interval);
+    }
+
+    fn outcome(self, fleet: Fleet, first_commit: Duration) -> anyhow::Result<Outcome> {
+        let all = fleet.started.elapsed();
+        let (cpu, peak) = (fleet.cpu()?, fleet.peak()?);
+        fleet.stop()?;
+        let is_raw_copy = self.contestant.program == Program::RawCopy;
+        let plan = if is_raw_copy { self.data.plan.bytes } else { 0 };
+        Ok(Outcome {
+            first_commit,
+            all,
+            cpu,
+            peak: peak.saturating_sub(plan),
+        })
     }
 }

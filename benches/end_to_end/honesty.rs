@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use super::fleet::{Contestant, Tuning, run};
+use super::fleet::{Contestant, Run, Tuning};
 use super::lab::{DataKey, Lab};
 use super::records::Mix;
 use super::support::topics::{Seen, read_committed};
@@ -59,8 +59,13 @@ pub fn check(lab: &mut Lab, relay: &Contestant, raw_copy: &Contestant) -> anyhow
     })?;
     let mut written = Vec::new();
     for contestant in [relay, raw_copy] {
-        let tuning = Tuning::default();
-        run(lab, contestant, tuning, &data, INTERVAL, &mut |_, _| Ok(()))?;
+        let run = Run {
+            contestant,
+            tuning: Tuning::default(),
+            data: &data,
+            interval: INTERVAL,
+        };
+        run.to_the_end(lab)?;
         written.push(shapes(lab));
     }
     let copied = written.pop().context("two sides")?;

@@ -8,10 +8,8 @@ mod lab;
 mod latency;
 mod options;
 mod plan;
-mod poll_only;
 mod process;
 mod race;
-mod raw_copy;
 mod records;
 mod report;
 mod scenarios;
@@ -19,6 +17,7 @@ mod single;
 mod statistics;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod yardstick;
 
 use anyhow::bail;
 use clap::Parser;
@@ -29,6 +28,7 @@ use records::Mix;
 use report::{Entry, Outcome, Report};
 use scenarios::{Kind, Scenario, partitions};
 use support::relay::REGIONS;
+use yardstick::{poll_only, raw_copy};
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();

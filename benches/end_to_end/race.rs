@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::fleet::{Contestant, Outcome, Program, Tuning, run};
+use super::fleet::{Contestant, Outcome, Program, Run, Tuning};
 use super::lab::{DataKey, DataSet, Lab};
 use super::records::Mix;
 use super::statistics::Spread;
@@ -109,9 +109,13 @@ impl Race {
     }
 
     fn once(&self, lab: &Lab, contestant: &Contestant, data: &DataSet) -> anyhow::Result<Outcome> {
-        run(lab, contestant, self.tuning, data, INTERVAL, &mut |_, _| {
-            Ok(())
-        })
+        let run = Run {
+            contestant,
+            tuning: self.tuning,
+            data,
+            interval: INTERVAL,
+        };
+        run.to_the_end(lab)
     }
 
     /// What starting costs, with next to no records.

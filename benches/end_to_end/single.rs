@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::fleet::{Contestant, Tuning, run};
+use super::fleet::{Contestant, Run, Tuning};
 use super::lab::{DataKey, Lab};
 use super::records::Mix;
 use super::statistics::Spread;
@@ -43,25 +43,24 @@ pub fn memory(
         planned: false,
     })?;
     let mut parts = vec![Vec::new(); PARTS];
-    let outcome = run(
-        lab,
+    let run = Run {
         contestant,
-        Tuning::default(),
-        &data,
-        LOOK_INTERVAL,
-        &mut |fleet, committed| {
-            let part = (committed * PARTS / records).min(PARTS - 1);
-            for process in &fleet.processes {
-                parts[part].push(process.resident()? as f64 / f64::from(1 << 20));
-            }
-            Ok(())
-        },
-    )?;
+        tuning: Tuning::default(),
+        data: &data,
+        interval: LOOK_INTERVAL,
+    };
+    let outcome = run.watched(lab, &mut |fleet, committed| {
+        let part = (committed * PARTS / records).min(PARTS - 1);
+        for process in &fleet.processes {
+            parts[part].push(mib(process.resident()?));
+        }
+        Ok(())
+    })?;
     let tenths = parts.into_iter().map(|part| Spread::of(part).median);
     Ok(MemoryResult {
         contestant: contestant.clone(),
         records,
-        peak_mib: outcome.peak as f64 / f64::from(1 << 20),
+        peak_mib: mib(outcome.peak),
         tenths_mib: tenths.collect(),
         records_a_second: records as f64 / outcome.all.as_secs_f64(),
     })
@@ -94,16 +93,15 @@ pub fn start(
         principals: "nobody.jsonl",
         ..Tuning::default()
     };
+    let run = Run {
+        contestant,
+        tuning,
+        data: &data,
+        interval: SHORT_INTERVAL,
+    };
     let mut outcomes = Vec::new();
     for round in 0..rounds {
-        let outcome = run(
-            lab,
-            contestant,
-            tuning,
-            &data,
-            SHORT_INTERVAL,
-            &mut |_, _| Ok(()),
-        )?;
+        let outcome = run.to_the_end(lab)?;
         let milliseconds = outcome.first_commit.as_secs_f64() * 1e3;
         eprintln!("  round {round}: {milliseconds:.0} ms, {}", contestant.name);
         outcomes.push(outcome);
@@ -114,4 +112,8 @@ pub fn start(
         milliseconds: Spread::of(outcomes.iter().map(|it| ms(it.first_commit))),
         cpu_ms: Spread::of(outcomes.iter().map(|it| ms(it.cpu))),
     })
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

@@ -1,5 +1,5 @@
-//! The yardstick for input of which next to nothing is audited: a consumer with the relay's settings that polls, and commits
-//! its offsets as often as the relay would. No transactions, no output. It stays as it is.
+//! Poll only, for input of which next to nothing is audited: a consumer with the relay's settings that polls, and commits its
+//! offsets as often as the relay would. No transactions, no output.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,11 +12,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::raw_copy::{Revocations, settings};
-
-const LONGEST_POLL: Duration = Duration::from_millis(100);
-/// While records are waiting, the clock is looked at once for so many.
-const RECORDS_A_LOOK: usize = 64;
+use super::clients::{Revocations, settings};
+use super::{LONGEST_POLL, RECORDS_A_LOOK};
 
 /// Polls until the process is ended.
 pub fn run(config: &Path, regions: &[&str]) -> anyhow::Result<()> {

@@ -1,33 +1,28 @@
-//! THE YARDSTICK, which stays as it is: figures of different months are compared by it. A raw copy writes what the relay
-//! would write (as many bytes, with the same keys and headers, to the same topics and partitions, in the same transactions
-//! with the same offsets) and does nothing else: a look-up in the plan instead of judging, no metrics, no recovery. Its
-//! clients have the relay's own settings, made by the library; it calls them plainly: poll, send, wait until nothing is in
-//! flight, send offsets, commit.
+//! The raw copy: polls, looks up in the plan what each record becomes, and writes that, in the relay's transactions.
 
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use audit_relay::config::{BatchLimits, Config};
 use audit_relay::kafka::settings::{SessionSettings, check_property};
 use audit_relay::kafka::topics::TopicNames;
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
+use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::plan::{Copying, Plan};
+use super::super::plan::{Copying, Plan};
+use super::batch::{Batch, Pending};
+use super::clients::{Revocations, settings};
+use super::{LONGEST_POLL, RECORDS_A_LOOK};
 
+/// Of each request.
 const LIMIT: Duration = Duration::from_secs(30);
-const LONGEST_POLL: Duration = Duration::from_millis(100);
+/// How often it is asked whether everything is delivered.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
-/// While records are waiting, the clock is looked at once for so many.
-const RECORDS_A_LOOK: usize = 64;
 const HEADERS: [&str; 5] = ["type", "account", "region", "location", "id"];
 
 /// Copies until the process is ended.
@@ -46,149 +41,6 @@ pub fn run(config: &Path, plan: &Path, regions: &[&str]) -> anyhow::Result<()> {
         }
         Ok(())
     })
-}
-
-/// The settings of one thread's clients: those of the relay's worker with this number.
-pub fn settings(config: &Config, regions: &[&str], worker: usize) -> SessionSettings {
-    let topics = TopicNames {
-        input: config.input.topic.clone(),
-        regions: regions
-            .iter()
-            .map(|region| config.output.topic(region))
-            .collect(),
-        quarantine: config.output.quarantine_topic.clone(),
-    };
-    let regions = regions.iter().map(|region| (*region).to_string()).collect();
-    SessionSettings::new(config, topics, regions, worker)
-}
-
-/// Remembers what was taken away.
-#[derive(Default)]
-pub struct Revocations {
-    any: AtomicBool,
-    partitions: Mutex<Vec<i32>>,
-}
-
-impl ClientContext for Revocations {
-    fn stats_raw(&self, _: &[u8]) {}
-}
-
-impl ConsumerContext for Revocations {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(list) = rebalance {
-            let taken = list.elements().into_iter().map(|it| it.partition());
-            self.lock().extend(taken);
-            self.any.store(true, Ordering::Release);
-        }
-    }
-}
-
-impl Revocations {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<i32>> {
-        self.partitions.lock().expect("nobody panics with it")
-    }
-
-    /// What was taken away since the last call.
-    pub fn take(&self) -> Option<Vec<i32>> {
-        let any = self.any.load(Ordering::Acquire);
-        any.then(|| {
-            self.any.store(false, Ordering::Release);
-            std::mem::take(&mut *self.lock())
-        })
-    }
-}
-
-/// An output that waits for its transaction.
-struct Pending {
-    source_partition: i32,
-    source_offset: i64,
-    timestamp: i64,
-    key: std::ops::Range<usize>,
-    /// The quarantined record itself.
-    original: std::ops::Range<usize>,
-    copying: Copying,
-}
-
-#[derive(Default)]
-struct Batch {
-    pending: Vec<Pending>,
-    /// Keys and originals, end to end.
-    kept: Vec<u8>,
-    next_offsets: Vec<Option<i64>>,
-    records: usize,
-    bytes: usize,
-    began: Option<Instant>,
-}
-
-impl Batch {
-    fn keep(&mut self, bytes: &[u8]) -> std::ops::Range<usize> {
-        let begin = self.kept.len();
-        self.kept.extend_from_slice(bytes);
-        begin..self.kept.len()
-    }
-
-    fn add(&mut self, message: &BorrowedMessage<'_>, copying: Copying) {
-        self.records += 1;
-        if self.began.is_none() {
-            self.began = Some(Instant::now());
-        }
-        let partition = message.partition() as usize;
-        if self.next_offsets.len() <= partition {
-            self.next_offsets.resize(partition + 1, None);
-        }
-        self.next_offsets[partition] = Some(message.offset() + 1);
-        let value = message.payload().unwrap_or_default();
-        let original = match copying {
-            Copying::Nothing => return,
-            Copying::Event { length, .. } => {
-                self.bytes += length;
-                0..0
-            }
-            Copying::Quarantined { .. } => {
-                self.bytes += value.len();
-                self.keep(value)
-            }
-        };
-        let key = self.keep(message.key().unwrap_or_default());
-        self.pending.push(Pending {
-            source_partition: message.partition(),
-            source_offset: message.offset(),
-            timestamp: message.timestamp().to_millis().unwrap_or(0),
-            key,
-            original,
-            copying,
-        });
-    }
-
-    fn forget(&mut self, partitions: &[i32]) {
-        self.pending
-            .retain(|it| !partitions.contains(&it.source_partition));
-        for partition in partitions {
-            if let Some(offset) = self.next_offsets.get_mut(*partition as usize) {
-                *offset = None;
-            }
-        }
-    }
-
-    fn clear(&mut self) {
-        self.pending.clear();
-        self.kept.clear();
-        self.next_offsets.fill(None);
-        self.records = 0;
-        self.bytes = 0;
-        self.began = None;
-    }
-
-    /// Without looking at the clock.
-    fn is_full(&self, limits: &BatchLimits) -> bool {
-        self.records >= limits.max_records || self.bytes >= limits.max_bytes
-    }
-
-    fn time_left(&self, limits: &BatchLimits) -> Duration {
-        self.began.map_or(LONGEST_POLL, |began| {
-            limits.max_age.saturating_sub(began.elapsed())
-        })
-    }
 }
 
 struct Copier<'a> {
