@@ -50,6 +50,9 @@ pub struct RaceResult {
     pub right: Side,
     /// CPU time of left to right, from rounds side by side.
     pub ratio: Spread,
+    /// Left's least to right's least. What others do on the machine only ever adds to a figure, so that this is nearer to the
+    /// truth when they do much.
+    pub ratio_of_least: f64,
 }
 
 /// What is not a record's cost.
@@ -103,6 +106,7 @@ impl Race {
         Ok(RaceResult {
             records: data.records,
             ratio: Spread::of_ratios(&left.rounds, &right.rounds),
+            ratio_of_least: left.cpu_us.min / right.cpu_us.min,
             left,
             right,
         })

@@ -64,12 +64,13 @@ impl Report {
             };
             let (left, right) = (&result.left, &result.right);
             lines.push(format!(
-                "| `{name}`: {what} | {} {} | {} {} | {} | {goal} | {:.0} / {:.0} | {:.0} / {:.0} |",
+                "| `{name}`: {what} | {} {} | {} {} | {} | {:.2} | {goal} | {:.0} / {:.0} | {:.0} / {:.0} |",
                 left.contestant.name,
                 left.cpu_us.text(2),
                 right.contestant.name,
                 right.cpu_us.text(2),
                 result.ratio.text(2),
+                result.ratio_of_least,
                 left.records_a_second.median / 1e3,
                 right.records_a_second.median / 1e3,
                 left.peak_mib.max,
@@ -77,7 +78,7 @@ impl Report {
             ));
         }
         table(
-            "| scenario | us of CPU a record | us of CPU a record | ratio | goal | thousand records a second | peak MiB |",
+            "| scenario | us of CPU a record | us of CPU a record | ratio | of the least | goal | thousand records a second | peak MiB |",
             &lines,
         );
     }
