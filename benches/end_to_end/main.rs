@@ -40,6 +40,11 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure(options: &Options) -> anyhow::Result<()> {
+    if !options.bench {
+        // `cargo test --all-targets` runs benchmarks too, to see that they start.
+        println!("nothing measured: run it by `cargo bench --bench end_to_end`, or give --bench");
+        return Ok(());
+    }
     let all = scenarios::all(options);
     if options.list {
         for Scenario {
