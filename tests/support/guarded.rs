@@ -1,7 +1,7 @@
 //! A child process that cannot outlive the tests: a guard stands between, passes signals on, and ends the child when the test
 //! process is gone, however it went. It does not know what the child is.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -14,12 +14,13 @@ use super::last_lines;
 
 /// Runs a program (the arguments after the first two) and does with it what its standard input says: a line is the name of a signal
 /// to send, its end means that the test process is gone, so the program goes too, and its directory with it. The kernel closes that
-/// pipe whatever ends the test process, SIGKILL included.
+/// pipe whatever ends the test process, SIGKILL included. It says the program's process id on its standard output.
 const GUARD: &str = r#"
 directory=$1; log=$2; shift 2
 exec 3<&0
 "$@" 3<&- </dev/null >>"$log" 2>&1 &
 child=$!
+echo "$child"
 ( while read -r signal; do kill -s "$signal" "$child"; done <&3
   touch "$directory/abandoned"
   kill -s KILL "$child" ) &
@@ -34,6 +35,7 @@ exit "$status"
 pub struct Guarded {
     guard: Child,
     signals: ChildStdin,
+    pid: u32,
 }
 
 impl Guarded {
@@ -48,12 +50,24 @@ impl Guarded {
             // A group of its own: a signal to the tests' group must not take the guard away from its child.
             .process_group(0)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("start {:?} by way of sh", command.get_program()))?;
         let signals = guard.stdin.take().context("the guard's input")?;
-        Ok(Guarded { guard, signals })
+        let mut pid = String::new();
+        BufReader::new(guard.stdout.take().context("the guard's output")?).read_line(&mut pid)?;
+        let pid = pid.trim().parse().context("the child's process id")?;
+        Ok(Guarded {
+            guard,
+            signals,
+            pid,
+        })
+    }
+
+    /// The child's own process id, not the guard's.
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// How the child ended, if it has ended.

@@ -1,0 +1,251 @@
+//! A run: some processes of one kind read a topic with a fresh group until everything is committed, and are watched from
+//! outside. What is made of the figures is decided elsewhere.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde::Serialize;
+
+use super::lab::{DataSet, Lab, Wanted};
+use super::process::Process;
+use super::support::client_config;
+
+/// Longest time without a commit.
+const STALL_LIMIT: Duration = Duration::from_secs(90);
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Program {
+    /// audit-relay, this build or another.
+    Relay(PathBuf),
+    RawCopy,
+    PollOnly,
+}
+
+/// One side of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Contestant {
+    pub name: String,
+    pub program: Program,
+    pub workers: usize,
+    pub instances: usize,
+}
+
+/// How it is configured.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning<'a> {
+    pub headers: bool,
+    pub max_age_ms: u64,
+    pub principals: &'a str,
+}
+
+impl Default for Tuning<'_> {
+    fn default() -> Self {
+        Tuning {
+            headers: true,
+            max_age_ms: 100,
+            principals: "principals.jsonl",
+        }
+    }
+}
+
+/// The processes of a run.
+pub struct Fleet {
+    pub group: String,
+    pub processes: Vec<Process>,
+    pub started: Instant,
+}
+
+impl Fleet {
+    /// Starts the processes with a group that nobody has used, on empty outputs.
+    pub fn start(
+        lab: &Lab,
+        contestant: &Contestant,
+        tuning: Tuning<'_>,
+        data: &DataSet,
+    ) -> anyhow::Result<Fleet> {
+        lab.truncate_outputs();
+        let group = lab.broker().unique("group");
+        let mut commands = Vec::new();
+        for number in 0..contestant.instances {
+            let instance = format!("{group}-{number}");
+            let config = lab.config(&Wanted {
+                topic: &data.topic,
+                group: &group,
+                instance: instance.clone(),
+                workers: contestant.workers,
+                headers: tuning.headers,
+                max_age_ms: tuning.max_age_ms,
+                principals: tuning.principals,
+            })?;
+            let command = command(&contestant.program, &config, &data.plan.path)?;
+            commands.push((command, lab.path(&format!("{instance}.log"))));
+        }
+        let started = Instant::now();
+        let processes: anyhow::Result<Vec<Process>> = commands
+            .into_iter()
+            .map(|(command, log)| Process::spawn(&command, lab.directory(), log))
+            .collect();
+        Ok(Fleet {
+            group,
+            processes: processes?,
+            started,
+        })
+    }
+
+    /// CPU time of all.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        self.processes.iter().map(Process::cpu).sum()
+    }
+
+    /// Peak memory of the largest.
+    pub fn peak(&self) -> anyhow::Result<u64> {
+        let peaks: anyhow::Result<Vec<u64>> = self.processes.iter().map(Process::peak).collect();
+        Ok(peaks?.into_iter().max().unwrap_or(0))
+    }
+
+    pub fn must_run(&mut self) -> anyhow::Result<()> {
+        self.processes.iter_mut().try_for_each(Process::must_run)
+    }
+
+    pub fn stop(self) -> anyhow::Result<()> {
+        self.processes.into_iter().try_for_each(Process::stop)
+    }
+}
+
+fn command(program: &Program, config: &Path, plan: &Path) -> anyhow::Result<Command> {
+    let mut command = match program {
+        Program::Relay(path) => Command::new(path),
+        Program::RawCopy | Program::PollOnly => Command::new(std::env::current_exe()?),
+    };
+    match program {
+        Program::Relay(_) => command.args(["run", "--config"]).arg(config),
+        Program::RawCopy => command.arg("raw-copy").arg(config).arg(plan),
+        Program::PollOnly => command.arg("poll-only").arg(config),
+    };
+    Ok(command)
+}
+
+/// Asks for a group's committed offsets.
+pub struct Watch {
+    consumer: BaseConsumer,
+    asked: TopicPartitionList,
+}
+
+impl Watch {
+    pub fn new(lab: &Lab, group: &str, topic: &str) -> anyhow::Result<Watch> {
+        // An answer that waits for open transactions would come late when one follows the other.
+        let consumer: BaseConsumer = client_config(lab.broker().bootstrap())
+            .set("group.id", group)
+            .set("isolation.level", "read_uncommitted")
+            .create()?;
+        let mut asked = TopicPartitionList::new();
+        for partition in lab.broker().end_offsets(topic).keys() {
+            asked.add_partition(topic, *partition);
+        }
+        Ok(Watch { consumer, asked })
+    }
+
+    /// Records whose offsets are committed.
+    pub fn committed(&self) -> usize {
+        // The coordinator of a group is not always known at once; whoever waits has a limit.
+        let limit = Duration::from_secs(5);
+        let Ok(list) = self.consumer.committed_offsets(self.asked.clone(), limit) else {
+            return 0;
+        };
+        let offsets = list.elements().into_iter().map(|it| match it.offset() {
+            Offset::Offset(offset) => usize::try_from(offset).unwrap_or(0),
+            _ => 0,
+        });
+        offsets.sum()
+    }
+}
+
+/// What a run to the end has cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// From the start of the processes to the first commit seen.
+    pub first_commit: Duration,
+    /// From the start to the last commit.
+    pub all: Duration,
+    /// CPU time from the start to the last commit.
+    pub cpu: Duration,
+    /// Peak memory of the largest process, in bytes.
+    pub peak: u64,
+}
+
+/// What is to be run.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    pub contestant: &'a Contestant,
+    pub tuning: Tuning<'a>,
+    pub data: &'a DataSet,
+    /// How often the committed offsets are asked for.
+    pub interval: Duration,
+}
+
+impl Run<'_> {
+    /// Runs until every record is committed.
+    pub fn to_the_end(self, lab: &Lab) -> anyhow::Result<Outcome> {
+        self.watched(lab, &mut |_, _| Ok(()))
+    }
+
+    /// Runs until every record is committed; `look` sees the processes whenever the offsets were asked for.
+    pub fn watched(
+        self,
+        lab: &Lab,
+        look: &mut dyn FnMut(&Fleet, usize) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Outcome> {
+        let Run {
+            contestant,
+            tuning,
+            data,
+            ..
+        } = self;
+        let mut fleet = Fleet::start(lab, contestant, tuning, data)?;
+        let watch = Watch::new(lab, &fleet.group, &data.topic)?;
+        let mut first = None;
+        let (mut before, mut moved) = (0, Instant::now());
+        loop {
+            let committed = watch.committed();
+            if committed > 0 {
+                first.get_or_insert(fleet.started.elapsed());
+            }
+            if committed == data.records {
+                return self.outcome(fleet, first.unwrap_or_default());
+            }
+            if committed != before {
+                (before, moved) = (committed, Instant::now());
+            }
+            let (name, records) = (&contestant.name, data.records);
+            fleet.must_run().with_context(|| name.clone())?;
+            ensure!(committed < records, "{name}: {committed} of {records}");
+            ensure!(
+                moved.elapsed() < STALL_LIMIT,
+                "{name}: only {committed} of {records} were committed"
+            );
+            look(&fleet, committed)?;
+            thread::sleep(self.interval);
+        }
+    }
+
+    fn outcome(self, fleet: Fleet, first_commit: Duration) -> anyhow::Result<Outcome> {
+        let all = fleet.started.elapsed();
+        let (cpu, peak) = (fleet.cpu()?, fleet.peak()?);
+        fleet.stop()?;
+        let is_raw_copy = self.contestant.program == Program::RawCopy;
+        let plan = if is_raw_copy { self.data.plan.bytes } else { 0 };
+        Ok(Outcome {
+            first_commit,
+            all,
+            cpu,
+            peak: peak.saturating_sub(plan),
+        })
+    }
+}

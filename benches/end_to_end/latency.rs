@@ -1,0 +1,240 @@
+//! End-to-end time at a fixed rate: from a record's timestamp, set by its producer, to the moment at which a reader of
+//! committed records has the output in hand. Producer, reader and clock are those of the benchmark, for both sides.
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{anyhow, ensure};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::producer::Producer;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde::Serialize;
+
+use super::fleet::{Contestant, Fleet, Tuning};
+use super::lab::{DataSet, Lab, Plans, partition_of, send};
+use super::records::{Mix, Record, Records};
+use super::statistics::{Spread, percentile};
+use super::support::{REQUEST_LIMIT, client_config};
+
+/// Records of these first seconds are written and read, and not counted: the process starts and joins meanwhile.
+const WARM_UP: Duration = Duration::from_secs(5);
+/// Longest wait for an output once none comes any more.
+const READ_LIMIT: Duration = Duration::from_secs(30);
+
+/// Two sides, each on its own, in turn.
+#[derive(Debug, Clone)]
+pub struct LatencyRace {
+    pub partitions: i32,
+    pub bytes: usize,
+    pub rate: usize,
+    pub seconds: usize,
+    pub max_age_ms: u64,
+    pub left: Contestant,
+    pub right: Contestant,
+}
+
+/// Milliseconds, over the rounds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Times {
+    pub contestant: Contestant,
+    pub p50: Spread,
+    pub p99: Spread,
+    pub p999: Spread,
+    /// Microseconds of CPU time a record, at this rate, starting not counted.
+    pub cpu_us: Spread,
+    /// p99 round by round.
+    pub rounds_p99: Vec<f64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct LatencyResult {
+    pub rate: usize,
+    pub seconds: usize,
+    pub left: Times,
+    pub right: Times,
+    /// p99 of left to right, from rounds side by side.
+    pub ratio_p99: Spread,
+}
+
+/// One run.
+#[derive(Debug, Clone, Copy)]
+struct Percentiles {
+    p50: f64,
+    p99: f64,
+    p999: f64,
+    cpu_us: f64,
+}
+
+impl LatencyRace {
+    pub fn run(&self, lab: &Lab, rounds: usize) -> anyhow::Result<LatencyResult> {
+        let all = Mix {
+            audited: 1_000,
+            malformed: 0,
+        };
+        let count = self.rate * (self.seconds + WARM_UP.as_secs() as usize);
+        let records: Vec<Record> = Records::new(all, self.bytes).take(count).collect();
+        let mut plan = lab.new_plan(self.partitions);
+        for record in &records {
+            let partition = partition_of(record, self.partitions);
+            plan.add(partition as usize, record, lab.assembly())?;
+        }
+        let plan = lab.keep_plan(&mut plan, &format!("latency-{}", self.max_age_ms))?;
+        let contestants = [&self.left, &self.right];
+        let mut runs = [Vec::new(), Vec::new()];
+        for round in 0..rounds {
+            for turn in 0..2 {
+                let side = (round + turn) % 2;
+                let contestant = contestants[side];
+                let times = self.once(lab, contestant, &records, &plan)?;
+                eprintln!(
+                    "  round {round}: p50 {:.1}, p99 {:.1}, p99.9 {:.1} ms, {}",
+                    times.p50, times.p99, times.p999, contestant.name
+                );
+                runs[side].push(times);
+            }
+        }
+        let [left, right] = runs;
+        let left = times(&self.left, &left);
+        let right = times(&self.right, &right);
+        Ok(LatencyResult {
+            rate: self.rate,
+            seconds: self.seconds,
+            ratio_p99: Spread::of_ratios(&left.rounds_p99, &right.rounds_p99),
+            left,
+            right,
+        })
+    }
+
+    fn once(
+        &self,
+        lab: &Lab,
+        contestant: &Contestant,
+        records: &[Record],
+        plan: &Plans,
+    ) -> anyhow::Result<Percentiles> {
+        let data = DataSet {
+            topic: lab.new_topic(self.partitions),
+            records: records.len(),
+            plan: plan.clone(),
+        };
+        let tuning = Tuning {
+            max_age_ms: self.max_age_ms,
+            ..Tuning::default()
+        };
+        let reader = Reader::open(lab)?;
+        let mut fleet = Fleet::start(lab, contestant, tuning, &data)?;
+        let began = Instant::now();
+        let counted_from = now_ms() + WARM_UP.as_millis() as f64;
+        let (mut sorted, warm) = thread::scope(|scope| {
+            let writer = scope.spawn(|| self.write(lab, &data.topic, records, began));
+            let times = reader.read(records.len(), counted_from, &|| fleet.cpu());
+            fleet.must_run()?;
+            writer
+                .join()
+                .map_err(|_| anyhow!("the writer panicked"))??;
+            times
+        })?;
+        let cpu = fleet.cpu()?.saturating_sub(warm);
+        fleet.stop()?;
+        sorted.sort_by(f64::total_cmp);
+        Ok(Percentiles {
+            p50: percentile(&sorted, 0.5),
+            p99: percentile(&sorted, 0.99),
+            p999: percentile(&sorted, 0.999),
+            cpu_us: cpu.as_secs_f64() * 1e6 / sorted.len() as f64,
+        })
+    }
+
+    /// Writes each record when it is due.
+    fn write(
+        &self,
+        lab: &Lab,
+        topic: &str,
+        records: &[Record],
+        began: Instant,
+    ) -> anyhow::Result<()> {
+        let producer = lab.producer("0")?;
+        for (number, record) in records.iter().enumerate() {
+            let due = Duration::from_secs_f64(number as f64 / self.rate as f64);
+            thread::sleep(due.saturating_sub(began.elapsed()));
+            let partition = partition_of(record, self.partitions);
+            send(&producer, topic, partition, now_ms() as i64, record)?;
+        }
+        producer.flush(REQUEST_LIMIT)?;
+        Ok(())
+    }
+}
+
+/// Reads the outputs as a consumer of audit events does.
+struct Reader(BaseConsumer);
+
+impl Reader {
+    /// From the present ends of the topics on.
+    fn open(lab: &Lab) -> anyhow::Result<Reader> {
+        let consumer: BaseConsumer = client_config(lab.broker().bootstrap())
+            .set("group.id", "end-to-end-reader")
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed")
+            .create()?;
+        let mut assignment = TopicPartitionList::new();
+        for topic in lab.outputs() {
+            for (partition, end) in lab.broker().end_offsets(&topic) {
+                assignment.add_partition_offset(&topic, partition, Offset::Offset(end))?;
+            }
+        }
+        consumer.assign(&assignment)?;
+        Ok(Reader(consumer))
+    }
+
+    /// Milliseconds that each record took whose timestamp is not before `counted_from`, and what `cpu` said at the first.
+    fn read(
+        &self,
+        records: usize,
+        counted_from: f64,
+        cpu: &dyn Fn() -> anyhow::Result<Duration>,
+    ) -> anyhow::Result<(Vec<f64>, Duration)> {
+        let mut times = Vec::with_capacity(records);
+        let mut warm = Duration::ZERO;
+        let (mut seen, mut last) = (0, Instant::now());
+        while seen < records {
+            let Some(message) = self.0.poll(Duration::from_millis(100)) else {
+                ensure!(
+                    last.elapsed() < READ_LIMIT,
+                    "only {seen} of {records} came out"
+                );
+                continue;
+            };
+            let now = now_ms();
+            let message = message?;
+            let sent = message.timestamp().to_millis().unwrap_or(0) as f64;
+            if sent >= counted_from {
+                if times.is_empty() {
+                    warm = cpu()?;
+                }
+                times.push(now - sent);
+            }
+            seen += 1;
+            last = Instant::now();
+        }
+        Ok((times, warm))
+    }
+}
+
+fn times(contestant: &Contestant, runs: &[Percentiles]) -> Times {
+    let spread = |value: fn(&Percentiles) -> f64| Spread::of(runs.iter().map(value));
+    Times {
+        contestant: contestant.clone(),
+        p50: spread(|run| run.p50),
+        p99: spread(|run| run.p99),
+        p999: spread(|run| run.p999),
+        cpu_us: spread(|run| run.cpu_us),
+        rounds_p99: runs.iter().map(|run| run.p99).collect(),
+    }
+}
+
+/// The wall clock, in milliseconds since 1970 and fractions of one.
+fn now_ms() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_micros() as f64 / 1e3
+}

@@ -1,0 +1,138 @@
+//! The end-to-end benchmark: the relay as a process of its own on a real Apache Kafka, in turn with a raw copy that writes the
+//! same records and does nothing else. `cargo bench --bench end_to_end -- --help`; docs/performance.md says what the figures
+//! mean. Not a test: it prints the figures beside their goals.
+
+mod fleet;
+mod honesty;
+mod lab;
+mod latency;
+mod options;
+mod plan;
+mod process;
+mod race;
+mod records;
+mod report;
+mod scenarios;
+mod single;
+mod statistics;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod yardstick;
+
+use anyhow::bail;
+use clap::Parser;
+
+use lab::Lab;
+use options::{Options, Yardstick};
+use records::Mix;
+use report::{Entry, Outcome, Report};
+use scenarios::{Kind, Scenario, partitions};
+use support::relay::REGIONS;
+use yardstick::{poll_only, raw_copy};
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    match &options.yardstick {
+        Some(Yardstick::RawCopy { config, plan }) => raw_copy::run(config, plan, &REGIONS),
+        Some(Yardstick::PollOnly { config }) => poll_only::run(config, &REGIONS),
+        None => measure(&options),
+    }
+}
+
+fn measure(options: &Options) -> anyhow::Result<()> {
+    if !options.bench {
+        // `cargo test --all-targets` runs benchmarks too, to see that they start.
+        println!("nothing measured: run it by `cargo bench --bench end_to_end`, or give --bench");
+        return Ok(());
+    }
+    let all = scenarios::all(options);
+    if options.list {
+        for Scenario {
+            name, main, what, ..
+        } in &all
+        {
+            println!("{name:16} {} {what}", if *main { "main" } else { "    " });
+        }
+        return Ok(());
+    }
+    let chosen = chosen(all, options)?;
+    let mut lab = Lab::open()?;
+    let mut report = Report {
+        rounds: options.rounds,
+        ..Report::default()
+    };
+    report.load_average.push(load_average());
+    let [relay, raw_copy] = scenarios::checked(options);
+    honesty::check(&mut lab, &relay, &raw_copy)?;
+    for scenario in chosen {
+        eprintln!("{}: {}", scenario.name, scenario.what);
+        report.entries.push(Entry {
+            name: scenario.name,
+            what: scenario.what,
+            goal: scenario.goal,
+            outcome: run(&scenario.kind, &mut lab, options)?,
+        });
+        // A long run that fails late has still brought something.
+        if let Some(path) = &options.json {
+            report.write(path)?;
+        }
+    }
+    report.load_average.push(load_average());
+    if let Some(path) = &options.json {
+        report.write(path)?;
+    }
+    println!(
+        "{} rounds; load average before and after: {:?}",
+        report.rounds, report.load_average
+    );
+    println!("figures: median (least to most)");
+    report.print();
+    Ok(())
+}
+
+fn chosen(all: Vec<Scenario>, options: &Options) -> anyhow::Result<Vec<Scenario>> {
+    let known: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
+    for name in &options.scenarios {
+        if !known.contains(&name.as_str()) {
+            bail!(
+                "there is no scenario {name}; there are {}",
+                known.join(", ")
+            );
+        }
+    }
+    let is_chosen = |scenario: &Scenario| match options.scenarios.as_slice() {
+        [] => scenario.main || options.all,
+        names => options.all || names.iter().any(|name| name == scenario.name),
+    };
+    Ok(all.into_iter().filter(is_chosen).collect())
+}
+
+fn run(kind: &Kind, lab: &mut Lab, options: &Options) -> anyhow::Result<Outcome> {
+    Ok(match kind {
+        Kind::Race(race) => Outcome::Race(race.run(lab, options.rounds)?),
+        Kind::Latency(race) => Outcome::Latency(race.run(lab, options.rounds)?),
+        Kind::Memory(contestant, mix) => Outcome::Memory(single::memory(
+            lab,
+            contestant,
+            *mix,
+            partitions(),
+            options.behind,
+        )?),
+        Kind::Start(contestants) => {
+            // Nobody is a principal, so that nothing can be audited.
+            let mix = Mix {
+                audited: 0,
+                malformed: 0,
+            };
+            let starts = contestants
+                .iter()
+                .map(|it| single::start(lab, it, mix, partitions(), options.rounds));
+            Outcome::Start(starts.collect::<anyhow::Result<_>>()?)
+        }
+    })
+}
+
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_string()
+}

@@ -1,0 +1,194 @@
+//! What a raw copy must know to write what the relay would write: for each input record, in the order of the offsets, one
+//! number that says where its output goes and how long it is; and real events and headers to take the bytes from. Made
+//! beforehand by the library's `judge`, written to a file, loaded before a raw copy connects.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use audit_relay::assemble::Assembly;
+use audit_relay::pipeline::fate::{Audited, Fate};
+use audit_relay::pipeline::{Reference, judge};
+use serde::{Deserialize, Serialize};
+
+use super::records::{Expected, Record};
+
+/// Real events, end to end: bodies are cut out of these, so that they compress as events do. Larger than the window of any
+/// compression, and small enough to stay in the processor's cache, where a relay's own bytes are as well.
+const BODY_BYTES: usize = 1 << 20;
+/// Sets of headers that are kept for each topic, to be used in turn.
+const HEADER_SETS: usize = 64;
+/// A number holds the topic in its upper bits and the length in its lower ones.
+const LENGTH_BITS: u32 = 24;
+
+/// What becomes of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copying {
+    /// Nothing is written.
+    Nothing,
+    /// So many bytes go to the topic with this index.
+    Event { topic: usize, length: usize },
+    /// The record itself goes to the quarantine topic, with a detail of so many bytes.
+    Quarantined { detail: usize },
+}
+
+/// Values of the five headers.
+pub type HeaderSet = [String; 5];
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Head {
+    /// For each region's topic, headers of real events.
+    headers: Vec<Vec<HeaderSet>>,
+    body_bytes: usize,
+    /// Records of each input partition.
+    records: Vec<usize>,
+}
+
+/// A plan, complete.
+#[derive(Debug)]
+pub struct Plan {
+    head: Head,
+    bodies: Vec<u8>,
+    /// Four bytes for each record, by partition.
+    numbers: Vec<Vec<u8>>,
+}
+
+impl Plan {
+    /// An empty plan for so many partitions and regions.
+    pub fn new(partitions: usize, regions: usize) -> Self {
+        Plan {
+            head: Head {
+                headers: vec![Vec::new(); regions],
+                body_bytes: 0,
+                records: vec![0; partitions],
+            },
+            bodies: Vec::new(),
+            numbers: vec![Vec::new(); partitions],
+        }
+    }
+
+    /// Judges the next record of a partition.
+    pub fn add(
+        &mut self,
+        partition: usize,
+        record: &Record,
+        assembly: &Assembly,
+    ) -> anyhow::Result<()> {
+        let reference = Reference {
+            rules: &assembly.rules,
+            directory: &assembly.directory,
+        };
+        let fate = judge(Some(record.value.as_bytes()), reference);
+        let number = match (&fate, record.expected) {
+            (Fate::Skipped(_), Expected::Skipped) => 0,
+            (Fate::Audited(audited), Expected::Audited) => self.event(audited, assembly),
+            (Fate::Quarantined(quarantine), Expected::Malformed) => {
+                number(self.head.headers.len(), quarantine.detail.len())
+            }
+            (fate, expected) => bail!("{expected:?} was wanted, but {fate:?}: {}", record.value),
+        };
+        self.numbers[partition].extend(number.to_le_bytes());
+        self.head.records[partition] += 1;
+        Ok(())
+    }
+
+    fn event(&mut self, audited: &Audited, assembly: &Assembly) -> u32 {
+        let region = audited.region.0;
+        let sets = &mut self.head.headers[region];
+        if sets.len() < HEADER_SETS {
+            let name = &assembly.rules.routes.regions()[region];
+            let mut id = [0; 36];
+            sets.push(
+                audited
+                    .headers(name, &mut id)
+                    .map(|(_, value)| value.to_string()),
+            );
+        }
+        if self.bodies.len() < BODY_BYTES {
+            self.bodies.extend(&audited.event);
+        }
+        number(region, audited.event.len())
+    }
+
+    /// What becomes of a record.
+    pub fn copying(&self, partition: i32, offset: i64) -> Option<Copying> {
+        let numbers = self.numbers.get(usize::try_from(partition).ok()?)?;
+        let begin = usize::try_from(offset).ok()? * 4;
+        let bytes = numbers.get(begin..begin + 4)?;
+        let number = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        if number == 0 {
+            return Some(Copying::Nothing);
+        }
+        let topic = (number >> LENGTH_BITS) as usize - 1;
+        let length = (number & ((1 << LENGTH_BITS) - 1)) as usize;
+        Some(if topic == self.head.headers.len() {
+            Copying::Quarantined { detail: length }
+        } else {
+            Copying::Event { topic, length }
+        })
+    }
+
+    /// Headers of real events of a topic; empty where none was audited.
+    pub fn headers(&self, topic: usize) -> &[HeaderSet] {
+        &self.head.headers[topic]
+    }
+
+    /// How many topics of regions there are.
+    pub fn topics(&self) -> usize {
+        self.head.headers.len()
+    }
+
+    /// Real events, end to end.
+    pub fn bodies(&self) -> &[u8] {
+        &self.bodies
+    }
+
+    /// Writes the plan; returns the file's size, which is what a raw copy needs of memory to hold it.
+    pub fn write(&mut self, path: &Path) -> anyhow::Result<u64> {
+        while !self.bodies.is_empty() && self.bodies.len() < BODY_BYTES {
+            self.bodies.extend_from_within(..);
+        }
+        self.head.body_bytes = self.bodies.len();
+        let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
+        let mut file = BufWriter::new(file);
+        let head = serde_json::to_vec(&self.head)?;
+        file.write_all(&(head.len() as u64).to_le_bytes())?;
+        file.write_all(&head)?;
+        file.write_all(&self.bodies)?;
+        for numbers in &self.numbers {
+            file.write_all(numbers)?;
+        }
+        file.flush()?;
+        Ok(path.metadata()?.len())
+    }
+
+    /// Reads a plan, without ever holding it twice: a raw copy's peak memory is reported.
+    pub fn read(path: &Path) -> anyhow::Result<Plan> {
+        let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+        let mut file = BufReader::new(file);
+        let mut length = [0; 8];
+        file.read_exact(&mut length)?;
+        let mut head = vec![0; usize::try_from(u64::from_le_bytes(length))?];
+        file.read_exact(&mut head)?;
+        let head: Head = serde_json::from_slice(&head).context("the plan's head")?;
+        let mut bodies = vec![0; head.body_bytes];
+        file.read_exact(&mut bodies)?;
+        let mut numbers = Vec::with_capacity(head.records.len());
+        for records in &head.records {
+            let mut of_partition = vec![0; records * 4];
+            file.read_exact(&mut of_partition)?;
+            numbers.push(of_partition);
+        }
+        ensure!(file.read(&mut [0])? == 0, "the plan is too long");
+        Ok(Plan {
+            head,
+            bodies,
+            numbers,
+        })
+    }
+}
+
+fn number(topic: usize, length: usize) -> u32 {
+    (topic as u32 + 1) << LENGTH_BITS | (length as u32 & ((1 << LENGTH_BITS) - 1))
+}

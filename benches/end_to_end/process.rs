@@ -1,0 +1,82 @@
+//! A process under test, seen from outside: what the operating system says of its CPU time and memory. It does not know what
+//! the process does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::support::guarded::Guarded;
+use super::support::{REQUEST_LIMIT, last_lines};
+
+/// A running process; it ends with this value, or with the benchmark.
+pub struct Process {
+    guarded: Guarded,
+    pid: u32,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a program; `directory` is removed if the benchmark is killed.
+    pub fn spawn(command: &Command, directory: &Path, log: PathBuf) -> anyhow::Result<Process> {
+        fs::write(&log, "")?;
+        let guarded = Guarded::spawn(command, directory, &log)?;
+        let pid = guarded.pid();
+        Ok(Process { guarded, pid, log })
+    }
+
+    /// User and system time of all threads so far, to the nanosecond: `stat` counts in hundredths of a second.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let mut nanoseconds = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let path = thread?.path().join("schedstat");
+            // A thread may end between the two looks.
+            let Ok(text) = fs::read_to_string(&path) else {
+                continue;
+            };
+            let first = text.split_whitespace().next();
+            nanoseconds += first
+                .and_then(|number| number.parse::<u64>().ok())
+                .with_context(|| format!("{}: {text:?}", path.display()))?;
+        }
+        if nanoseconds == 0 {
+            bail!("no /proc/*/task/*/schedstat: a Linux kernel with CONFIG_SCHED_INFO is needed");
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// Resident memory now, in bytes.
+    pub fn resident(&self) -> anyhow::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most that was ever resident, in bytes.
+    pub fn peak(&self) -> anyhow::Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
+        let kib: u64 = kib.with_context(|| format!("no {name}"))?.trim().parse()?;
+        Ok(kib * 1_024)
+    }
+
+    /// An error if the process has ended, with the end of its log.
+    pub fn must_run(&mut self) -> anyhow::Result<()> {
+        match self.guarded.ended()? {
+            None => Ok(()),
+            Some(status) => bail!("it ended with {status}:\n{}", last_lines(&self.log)),
+        }
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.guarded.signal("TERM")?;
+        self.guarded.wait(REQUEST_LIMIT, &self.log)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,279 @@
+//! Every scenario with its name, its sides and its goal. Where nothing else is said: 12 partitions, one worker, records of
+//! 0.5 KiB, commits every 100 ms, headers, everything else as the relay's defaults have it.
+
+use std::path::PathBuf;
+
+use super::fleet::{Contestant, Program, Tuning};
+use super::latency::LatencyRace;
+use super::options::Options;
+use super::race::Race;
+use super::records::Mix;
+
+const PARTITIONS: i32 = 12;
+const SMALL: usize = 512;
+
+/// A scenario, ready to run.
+#[derive(Debug)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// Whether it runs when nobody asks for it by name.
+    pub main: bool,
+    pub what: &'static str,
+    /// The goal, in words.
+    pub goal: &'static str,
+    pub kind: Kind,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    Race(Box<Race>),
+    Latency(Box<LatencyRace>),
+    Memory(Contestant, Mix),
+    Start(Vec<Contestant>),
+}
+
+/// Makes scenarios for what the options say.
+struct Maker<'a> {
+    options: &'a Options,
+    relay: PathBuf,
+}
+
+/// The relay and the raw copy that must write the same.
+pub fn checked(options: &Options) -> [Contestant; 2] {
+    let relay = Maker::new(options).relay();
+    [relay, contestant("raw copy", Program::RawCopy)]
+}
+
+/// All of them, in the order in which they run.
+pub fn all(options: &Options) -> Vec<Scenario> {
+    let maker = Maker::new(options);
+    let mut scenarios = maker.main_races();
+    scenarios.extend(maker.times());
+    scenarios.extend(maker.more_races());
+    scenarios.extend(maker.instances());
+    scenarios.extend(maker.alone());
+    scenarios
+}
+
+const fn audited(audited: u64) -> Mix {
+    Mix {
+        audited,
+        malformed: 0,
+    }
+}
+
+impl<'a> Maker<'a> {
+    fn new(options: &'a Options) -> Self {
+        let built = PathBuf::from(env!("CARGO_BIN_EXE_audit-relay"));
+        Maker {
+            options,
+            relay: options.relay.clone().unwrap_or(built),
+        }
+    }
+
+    fn relay(&self) -> Contestant {
+        contestant("relay", Program::Relay(self.relay.clone()))
+    }
+
+    /// What the relay is compared with: a yardstick, or another relay.
+    fn other(&self, yardstick: Program) -> Contestant {
+        match (&self.options.against, yardstick) {
+            (Some(relay), _) => contestant("other relay", Program::Relay(relay.clone())),
+            (None, Program::PollOnly) => contestant("poll only", Program::PollOnly),
+            (None, yardstick) => contestant("raw copy", yardstick),
+        }
+    }
+
+    fn race(&self, mix: Mix) -> Race {
+        Race {
+            mix,
+            bytes: SMALL,
+            partitions: PARTITIONS,
+            records: self.options.records,
+            tuning: Tuning::default(),
+            left: self.relay(),
+            right: self.other(Program::RawCopy),
+        }
+    }
+
+    fn main_races(&self) -> Vec<Scenario> {
+        let all = self.race(audited(1_000));
+        let quarter = self.race(audited(250));
+        let twentieth = self.race(audited(50));
+        let malformed = self.race(Mix {
+            audited: 250,
+            malformed: 10,
+        });
+        let polled = Race {
+            right: self.other(Program::PollOnly),
+            ..self.race(audited(10))
+        };
+        let main = |name, what, goal, race| scenario(name, true, what, goal, race);
+        vec![
+            main("all", "all audited", "at most 1.5", all.clone()),
+            main("quarter", "25 % audited", "", quarter),
+            main(
+                "twentieth",
+                "5 % audited",
+                "at most 1.15",
+                twentieth.clone(),
+            ),
+            main("hundredth", "1 % audited", "at most 1.3", polled),
+            main("malformed", "25 % audited, 1 % malformed", "", malformed),
+            main("all-bare", "all audited, no headers", "", bare(all)),
+            main(
+                "twentieth-bare",
+                "5 % audited, no headers",
+                "",
+                bare(twentieth),
+            ),
+        ]
+    }
+
+    fn more_races(&self) -> Vec<Scenario> {
+        let quarter = self.race(audited(250));
+        let larger = |bytes: usize| Race {
+            bytes,
+            records: self.options.records * 1_024 / bytes,
+            ..quarter.clone()
+        };
+        let partitions = Race {
+            partitions: 96,
+            ..quarter.clone()
+        };
+        let mut workers = quarter.clone();
+        workers.left.workers = 2;
+        workers.right.workers = 2;
+        let mut commits = self.race(audited(1_000));
+        commits.tuning.max_age_ms = 10;
+        let more = |name, what, race| scenario(name, false, what, "", race);
+        vec![
+            more("partitions-96", "25 % audited, 96 partitions", partitions),
+            more("workers-2", "25 % audited, 2 workers", workers),
+            more("kib-1", "25 % audited, 1 KiB", larger(1_024)),
+            more("kib-4", "25 % audited, 4 KiB", larger(4_096)),
+            more("commits-10", "all audited, commits every 10 ms", commits),
+        ]
+    }
+
+    /// Four processes against one.
+    fn instances(&self) -> Vec<Scenario> {
+        let against_itself = |one: Contestant| {
+            let four = Contestant {
+                name: format!("4 x {}", one.name),
+                instances: 4,
+                ..one.clone()
+            };
+            Race {
+                left: four,
+                right: one,
+                ..self.race(audited(250))
+            }
+        };
+        let relay = against_itself(self.relay());
+        let raw_copy = against_itself(contestant("raw copy", Program::RawCopy));
+        vec![
+            scenario(
+                "instances",
+                false,
+                "25 % audited, 4 instances",
+                "at most 1.1",
+                relay,
+            ),
+            scenario(
+                "instances-raw",
+                false,
+                "25 % audited, 4 raw copies",
+                "",
+                raw_copy,
+            ),
+        ]
+    }
+
+    fn times(&self) -> Vec<Scenario> {
+        let race = |max_age_ms| LatencyRace {
+            partitions: PARTITIONS,
+            bytes: SMALL,
+            rate: self.options.rate,
+            seconds: self.options.seconds,
+            max_age_ms,
+            left: self.relay(),
+            right: self.other(Program::RawCopy),
+        };
+        let time = |name, what, goal, max_age_ms| Scenario {
+            name,
+            main: true,
+            what,
+            goal,
+            kind: Kind::Latency(Box::new(race(max_age_ms))),
+        };
+        vec![
+            time(
+                "time-100",
+                "commits every 100 ms",
+                "p99 at most 130 ms and 1.1 times the raw copy's",
+                100,
+            ),
+            time(
+                "time-10",
+                "commits every 10 ms",
+                "p99 at most 45 ms, p50 at most 20 ms",
+                10,
+            ),
+        ]
+    }
+
+    fn alone(&self) -> Vec<Scenario> {
+        vec![
+            Scenario {
+                name: "start",
+                main: true,
+                what: "start to first commit, empty tables, fresh group",
+                goal: "at most 1 s and the rebalance delay, which is 0 here",
+                kind: Kind::Start(vec![self.relay(), self.other(Program::RawCopy)]),
+            },
+            Scenario {
+                name: "memory",
+                main: false,
+                what: "25 % audited, far behind",
+                goal: "at most 128 MiB, flat",
+                kind: Kind::Memory(self.relay(), audited(250)),
+            },
+        ]
+    }
+}
+
+fn contestant(name: &str, program: Program) -> Contestant {
+    Contestant {
+        name: name.to_string(),
+        program,
+        workers: 1,
+        instances: 1,
+    }
+}
+
+fn bare(mut race: Race) -> Race {
+    race.tuning.headers = false;
+    race
+}
+
+fn scenario(
+    name: &'static str,
+    main: bool,
+    what: &'static str,
+    goal: &'static str,
+    race: Race,
+) -> Scenario {
+    Scenario {
+        name,
+        main,
+        what,
+        goal,
+        kind: Kind::Race(Box::new(race)),
+    }
+}
+
+/// The partitions of the scenarios that have no own.
+pub const fn partitions() -> i32 {
+    PARTITIONS
+}

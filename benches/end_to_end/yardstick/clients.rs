@@ -1,0 +1,61 @@
+//! What both yardsticks share: the relay's own client settings, and a note of the partitions that were taken away.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use audit_relay::config::Config;
+use audit_relay::kafka::settings::SessionSettings;
+use audit_relay::kafka::topics::TopicNames;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+
+/// The settings of one thread's clients: those of the relay's worker with this number.
+pub fn settings(config: &Config, regions: &[&str], worker: usize) -> SessionSettings {
+    let topics = TopicNames {
+        input: config.input.topic.clone(),
+        regions: regions
+            .iter()
+            .map(|region| config.output.topic(region))
+            .collect(),
+        quarantine: config.output.quarantine_topic.clone(),
+    };
+    let regions = regions.iter().map(|region| (*region).to_string()).collect();
+    SessionSettings::new(config, topics, regions, worker)
+}
+
+/// Remembers what was taken away.
+#[derive(Default)]
+pub struct Revocations {
+    any: AtomicBool,
+    partitions: Mutex<Vec<i32>>,
+}
+
+impl ClientContext for Revocations {
+    /// Nobody reads them.
+    fn stats_raw(&self, _: &[u8]) {}
+}
+
+impl ConsumerContext for Revocations {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = rebalance {
+            let taken = list.elements().into_iter().map(|it| it.partition());
+            self.lock().extend(taken);
+            self.any.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Revocations {
+    fn lock(&self) -> MutexGuard<'_, Vec<i32>> {
+        self.partitions.lock().expect("nobody panics with it")
+    }
+
+    /// What was taken away since the last call.
+    pub fn take(&self) -> Option<Vec<i32>> {
+        let any = self.any.load(Ordering::Acquire);
+        any.then(|| {
+            self.any.store(false, Ordering::Release);
+            std::mem::take(&mut *self.lock())
+        })
+    }
+}

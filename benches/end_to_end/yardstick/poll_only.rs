@@ -1,0 +1,89 @@
+//! Poll only, for input of which next to nothing is audited: a consumer with the relay's settings that polls, and commits its
+//! offsets as often as the relay would. No transactions, no output.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use audit_relay::config::Config;
+use audit_relay::kafka::settings::check_property;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::clients::{Revocations, settings};
+use super::{LONGEST_POLL, RECORDS_A_LOOK};
+
+/// Polls until the process is ended.
+pub fn run(config: &Path, regions: &[&str]) -> anyhow::Result<()> {
+    let config = Config::load_checked(Some(config), std::iter::empty(), &check_property)?;
+    let settings = settings(&config, regions, 0);
+    let consumer: BaseConsumer<Revocations> = settings
+        .consumer
+        .create_with_context(Revocations::default())?;
+    consumer.subscribe(&[&config.input.topic])?;
+    let mut polling = Polling {
+        consumer,
+        next_offsets: Vec::new(),
+    };
+    loop {
+        let began = Instant::now();
+        let mut records = 0;
+        while records < config.batch.max_records && began.elapsed() < config.batch.max_age {
+            records += polling.some()?;
+        }
+        polling.commit(&config.input.topic)?;
+    }
+}
+
+struct Polling {
+    consumer: BaseConsumer<Revocations>,
+    next_offsets: Vec<Option<i64>>,
+}
+
+impl Polling {
+    /// Polls some records without a look at the clock, and waits for one when none is there.
+    fn some(&mut self) -> anyhow::Result<usize> {
+        for number in 0..RECORDS_A_LOOK {
+            if !self.poll(Duration::ZERO)? {
+                return Ok(number + usize::from(self.poll(LONGEST_POLL)?));
+            }
+        }
+        Ok(RECORDS_A_LOOK)
+    }
+
+    fn poll(&mut self, wait: Duration) -> anyhow::Result<bool> {
+        let polled = self.consumer.poll(wait);
+        for partition in self.consumer.context().take().unwrap_or_default() {
+            if let Some(offset) = self.next_offsets.get_mut(partition as usize) {
+                *offset = None;
+            }
+        }
+        match polled {
+            None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(false),
+            Some(Err(error)) => bail!("poll: {error}"),
+            Some(Ok(message)) => {
+                let partition = message.partition() as usize;
+                if self.next_offsets.len() <= partition {
+                    self.next_offsets.resize(partition + 1, None);
+                }
+                self.next_offsets[partition] = Some(message.offset() + 1);
+                Ok(true)
+            }
+        }
+    }
+
+    fn commit(&mut self, topic: &str) -> anyhow::Result<()> {
+        let mut offsets = TopicPartitionList::new();
+        for (partition, offset) in self.next_offsets.iter_mut().enumerate() {
+            if let Some(offset) = offset.take() {
+                offsets.add_partition_offset(topic, partition as i32, Offset::Offset(offset))?;
+            }
+        }
+        if offsets.count() > 0 {
+            self.consumer.commit(&offsets, CommitMode::Sync)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! The raw copy: polls, looks up in the plan what each record becomes, and writes that, in the relay's transactions.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use audit_relay::config::{BatchLimits, Config};
+use audit_relay::kafka::settings::{SessionSettings, check_property};
+use audit_relay::kafka::topics::TopicNames;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::super::plan::{Copying, Plan};
+use super::batch::{Batch, Pending};
+use super::clients::{Revocations, settings};
+use super::{LONGEST_POLL, RECORDS_A_LOOK};
+
+/// Of each request.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How often it is asked whether everything is delivered.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
+const HEADERS: [&str; 5] = ["type", "account", "region", "location", "id"];
+
+/// Copies until the process is ended.
+pub fn run(config: &Path, plan: &Path, regions: &[&str]) -> anyhow::Result<()> {
+    let plan = Plan::read(plan)?;
+    let config = Config::load_checked(Some(config), std::iter::empty(), &check_property)?;
+    thread::scope(|scope| {
+        let copiers: Vec<_> = (0..config.workers.get())
+            .map(|worker| {
+                let (config, plan) = (&config, &plan);
+                scope.spawn(move || Copier::open(config, regions, worker, plan)?.run())
+            })
+            .collect();
+        for copier in copiers {
+            copier.join().expect("a copier does not panic")?;
+        }
+        Ok(())
+    })
+}
+
+struct Copier<'a> {
+    plan: &'a Plan,
+    settings: SessionSettings,
+    limits: BatchLimits,
+    consumer: BaseConsumer<Revocations>,
+    producer: ThreadedProducer<DefaultProducerContext>,
+    /// Partitions of each region's topic, and of the quarantine last.
+    partitions: Vec<i32>,
+    batch: Batch,
+    taking: Taking<'a>,
+}
+
+/// Takes bodies and headers out of the plan, for each output partition in turn.
+struct Taking<'a> {
+    plan: &'a Plan,
+    /// By topic and partition.
+    bodies: Vec<Vec<usize>>,
+    headers: usize,
+}
+
+impl<'a> Taking<'a> {
+    fn body(&mut self, topic: usize, partition: i32, length: usize) -> &'a [u8] {
+        let bodies = self.plan.bodies();
+        let begin = &mut self.bodies[topic][partition as usize];
+        if *begin + length > bodies.len() {
+            *begin = 0;
+        }
+        let body = &bodies[*begin..*begin + length];
+        *begin += length;
+        body
+    }
+
+    fn headers(&mut self, topic: usize) -> OwnedHeaders {
+        let sets = self.plan.headers(topic);
+        self.headers += 1;
+        let values = &sets[self.headers % sets.len()];
+        let headers = HEADERS
+            .iter()
+            .zip(values)
+            .map(|(name, value)| (*name, value.as_str()));
+        with_headers(5, headers)
+    }
+}
+
+impl<'a> Copier<'a> {
+    fn open(
+        config: &Config,
+        regions: &[&str],
+        worker: usize,
+        plan: &'a Plan,
+    ) -> anyhow::Result<Copier<'a>> {
+        let settings = settings(config, regions, worker);
+        let consumer: BaseConsumer<Revocations> = settings
+            .consumer
+            .create_with_context(Revocations::default())?;
+        let mut partitions = Vec::new();
+        for topic in settings.topics.outputs() {
+            let metadata = consumer.fetch_metadata(Some(topic), LIMIT)?;
+            let found = metadata.topics().first().context("no metadata")?;
+            partitions.push(i32::try_from(found.partitions().len())?);
+        }
+        let producer: ThreadedProducer<DefaultProducerContext> = settings.producer.create()?;
+        producer.init_transactions(LIMIT)?;
+        consumer.subscribe(&[&settings.topics.input])?;
+        let begin = |count: &i32| vec![0; *count as usize];
+        Ok(Copier {
+            plan,
+            limits: config.batch,
+            consumer,
+            producer,
+            batch: Batch::default(),
+            taking: Taking {
+                plan,
+                bodies: partitions.iter().map(begin).collect(),
+                headers: 0,
+            },
+            partitions,
+            settings,
+        })
+    }
+
+    fn run(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.fill()?;
+            if self.batch.records > 0 {
+                self.publish()?;
+            }
+            self.batch.clear();
+        }
+    }
+
+    /// Polls until the batch is due.
+    fn fill(&mut self) -> anyhow::Result<()> {
+        loop {
+            for _ in 0..RECORDS_A_LOOK {
+                if self.batch.is_full(&self.limits) {
+                    return Ok(());
+                }
+                if !self.poll(Duration::ZERO)? {
+                    break;
+                }
+            }
+            let left = self.batch.time_left(&self.limits);
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.poll(left.min(LONGEST_POLL))?;
+        }
+    }
+
+    /// Whether a record was there.
+    fn poll(&mut self, wait: Duration) -> anyhow::Result<bool> {
+        let polled = self.consumer.poll(wait);
+        if let Some(taken) = self.consumer.context().take() {
+            self.batch.forget(&taken);
+        }
+        match polled {
+            None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(false),
+            Some(Err(error)) => bail!("poll: {error}"),
+            Some(Ok(message)) => {
+                let copying = self.plan.copying(message.partition(), message.offset());
+                self.batch
+                    .add(&message, copying.context("not in the plan")?);
+                Ok(true)
+            }
+        }
+    }
+
+    fn publish(&mut self) -> anyhow::Result<()> {
+        let offsets = self.offsets()?;
+        let membership = self.consumer.group_metadata().context("not in a group")?;
+        self.producer.begin_transaction()?;
+        for position in 0..self.batch.pending.len() {
+            self.send(position)?;
+        }
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(DRAIN_INTERVAL);
+        }
+        self.producer
+            .send_offsets_to_transaction(&offsets, &membership, LIMIT)?;
+        self.producer.commit_transaction(LIMIT)?;
+        Ok(())
+    }
+
+    fn offsets(&self) -> anyhow::Result<TopicPartitionList> {
+        let mut offsets = TopicPartitionList::new();
+        for (partition, offset) in self.batch.next_offsets.iter().enumerate() {
+            if let Some(offset) = offset {
+                let input = &self.settings.topics.input;
+                offsets.add_partition_offset(input, partition as i32, Offset::Offset(*offset))?;
+            }
+        }
+        Ok(offsets)
+    }
+
+    fn send(&mut self, position: usize) -> anyhow::Result<()> {
+        let pending = &self.batch.pending[position];
+        let topics = &self.settings.topics;
+        let quarantine = self.plan.topics();
+        let (index, topic) = match pending.copying {
+            Copying::Nothing => return Ok(()),
+            Copying::Event { topic, .. } => (topic, &topics.regions[topic]),
+            Copying::Quarantined { .. } => (quarantine, &topics.quarantine),
+        };
+        let partition = pending.source_partition.rem_euclid(self.partitions[index]);
+        let mut record: BaseRecord<'_, [u8], [u8], ()> = BaseRecord::to(topic)
+            .partition(partition)
+            .timestamp(pending.timestamp)
+            .key(&self.batch.kept[pending.key.clone()]);
+        match pending.copying {
+            Copying::Nothing => {}
+            Copying::Event { length, .. } => {
+                record = record.payload(self.taking.body(index, partition, length));
+                if self.settings.event_headers {
+                    record = record.headers(self.taking.headers(index));
+                }
+            }
+            Copying::Quarantined { detail } => {
+                record = record.payload(&self.batch.kept[pending.original.clone()]);
+                let detail = &self.plan.bodies()[..detail];
+                record = record.headers(quarantine_headers(pending, detail, topics)?);
+            }
+        }
+        self.produce(record)
+    }
+
+    fn produce(&self, mut record: BaseRecord<'_, [u8], [u8], ()>) -> anyhow::Result<()> {
+        loop {
+            let Err((error, refused)) = self.producer.send(record) else {
+                return Ok(());
+            };
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                bail!("send: {error}");
+            }
+            self.producer.poll(DRAIN_INTERVAL);
+            record = refused;
+        }
+    }
+}
+
+fn quarantine_headers(
+    pending: &Pending,
+    detail: &[u8],
+    topics: &TopicNames,
+) -> anyhow::Result<OwnedHeaders> {
+    let partition = pending.source_partition.to_string();
+    let offset = pending.source_offset.to_string();
+    let headers = [
+        ("audit-relay-reason", "malformed"),
+        ("audit-relay-detail", std::str::from_utf8(detail)?),
+        ("audit-relay-topic", &topics.input),
+        ("audit-relay-partition", &partition),
+        ("audit-relay-offset", &offset),
+        ("audit-relay-version", env!("CARGO_PKG_VERSION")),
+    ];
+    Ok(with_headers(6, headers.into_iter()))
+}
+
+fn with_headers<'a>(
+    count: usize,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+) -> OwnedHeaders {
+    headers.fold(
+        OwnedHeaders::new_with_capacity(count),
+        |all, (key, value)| {
+            let value = Some(value);
+            all.insert(Header { key, value })
+        },
+    )
+}
