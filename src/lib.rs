@@ -12,6 +12,8 @@
 //! [`app`] wires them; [`commands`] are what a person types. Read `pipeline/mod.rs`, then
 //! `stream/worker.rs`, then `kafka/session.rs`; `docs/architecture.md` says why.
 
+#![deny(unsafe_code)]
+
 pub mod admin;
 pub mod app;
 pub mod assemble;

@@ -43,6 +43,11 @@ impl CallbackQueue {
         }
     }
 
+    /// The topic that the consumer reads.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// The oldest event that was not taken yet.
     pub fn take(&self) -> Option<Event> {
         self.lock().pop_front()

@@ -7,11 +7,10 @@ use anyhow::{Context, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::LoggingContext;
-use super::producer::TransactionalProducer;
+use super::producer::{OutgoingRecord, TransactionalProducer};
 use super::settings;
 use super::topics::{METADATA_LIMIT, TopicNames, partition_count};
 use crate::config::{Config, TableSource};
@@ -152,7 +151,7 @@ fn is_moving(error: &KafkaError) -> bool {
 /// Takes a transactional id of its own, so that no running relay is fenced, and aborts an empty
 /// transaction.
 fn check_transactions(config: &Config) -> Finding {
-    let tried = checking_producer(config).and_then(|producer| {
+    let tried = checking_producer(config, None).and_then(|producer| {
         producer.begin()?;
         producer.abort()
     });
@@ -167,9 +166,16 @@ fn check_transactions(config: &Config) -> Finding {
 /// Writes a record to each output topic, in a transaction that is aborted.
 pub fn check_writing(config: &Config, topics: &TopicNames) -> Vec<Finding> {
     let check = |topic: &str| {
-        let tried = checking_producer(config).and_then(|producer| {
+        let tried = checking_producer(config, Some(topic)).and_then(|producer| {
             producer.begin()?;
-            producer.send(BaseRecord::to(topic).partition(0).key("check").payload(""))?;
+            producer.send(OutgoingRecord {
+                topic: 0,
+                partition: 0,
+                timestamp_ms: 0,
+                key: Some(b"check"),
+                payload: Some(b""),
+                headers: None,
+            })?;
             let delivered = producer.drain();
             producer.abort()?;
             delivered
@@ -188,10 +194,13 @@ fn checking_id(config: &Config) -> String {
     format!("{}-check", settings::transactional_id(config, 0))
 }
 
-fn checking_producer(config: &Config) -> Result<TransactionalProducer, Failure> {
+fn checking_producer(
+    config: &Config,
+    topic: Option<&str>,
+) -> Result<TransactionalProducer, Failure> {
     let mut client = settings::producer(config, 0);
     client.set("transactional.id", checking_id(config));
-    TransactionalProducer::open(&client)
+    TransactionalProducer::open(&client, topic)
 }
 
 /// One record on the cluster.

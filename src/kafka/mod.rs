@@ -8,6 +8,7 @@ mod ends;
 pub mod error;
 mod follower;
 pub mod inspect;
+mod native;
 mod positions;
 pub mod producer;
 mod reading_log;

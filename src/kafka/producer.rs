@@ -9,12 +9,13 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{Message, ToBytes};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::client_context::{log_error, log_line};
 use super::error::{Step, is_retriable, sort};
+use super::native::{Headers, TopicWriter, flush};
 use crate::stream::Failure;
 
 /// Longest wait for the coordinator to end a predecessor's transaction and give us an epoch.
@@ -26,10 +27,24 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A producer that has been through `init_transactions`.
 pub struct TransactionalProducer {
+    /// Before the producer, so that they are dropped before it.
+    topics: Vec<TopicWriter>,
     producer: ThreadedProducer<DeliveryContext>,
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
+}
+
+/// A record on its way into a transaction.
+pub(super) struct OutgoingRecord<'a> {
+    /// Index of its topic among those that the producer was opened with.
+    pub topic: usize,
+    pub partition: i32,
+    /// Milliseconds since 1970; 0 for now.
+    pub timestamp_ms: i64,
+    pub key: Option<&'a [u8]>,
+    pub payload: Option<&'a [u8]>,
+    pub headers: Option<Headers>,
 }
 
 /// The first delivery that failed in the current transaction. Its text says more than the error that
@@ -83,11 +98,15 @@ impl ProducerContext for DeliveryContext {
 }
 
 impl TransactionalProducer {
-    /// Connects, fences every other producer with the same transactional id, and ends what it left open.
+    /// Connects, fences every other producer with the same transactional id, and ends what it left open. It
+    /// writes to these topics, each known by its index.
     ///
     /// # Errors
     /// [`Failure::Broken`]; may be tried again.
-    pub fn open(config: &ClientConfig) -> Result<Self, Failure> {
+    pub fn open<'t>(
+        config: &ClientConfig,
+        topics: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Self, Failure> {
         let failed_delivery = FailedDelivery::default();
         let context = DeliveryContext {
             failed: failed_delivery.clone(),
@@ -95,7 +114,12 @@ impl TransactionalProducer {
         let producer: ThreadedProducer<DeliveryContext> = config
             .create_with_context(context)
             .map_err(|error| sort(Step::Init, &error))?;
+        let writer = |topic: &'t str| {
+            TopicWriter::new(producer.client(), topic)
+                .ok_or_else(|| Failure::Fatal(format!("{topic:?} is no name of a topic")))
+        };
         let opened = TransactionalProducer {
+            topics: topics.into_iter().map(writer).collect::<Result<_, _>>()?,
             producer,
             failed_delivery,
             in_transaction: Cell::new(false),
@@ -123,34 +147,43 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub fn send<K, P>(&self, mut record: BaseRecord<'_, K, P, ()>) -> Result<(), Failure>
-    where
-        K: ToBytes + ?Sized,
-        P: ToBytes + ?Sized,
-    {
+    pub(super) fn send(&self, record: OutgoingRecord<'_>) -> Result<(), Failure> {
+        let topic = self
+            .topics
+            .get(record.topic)
+            .ok_or_else(|| Failure::Fatal(format!("there is no output topic {}", record.topic)))?;
         let deadline = Instant::now() + STEP_LIMIT;
+        let mut headers = record.headers;
         loop {
-            let Err((error, refused)) = self.producer.send(record) else {
+            let sent = topic.send(
+                record.partition,
+                record.timestamp_ms,
+                record.key,
+                record.payload,
+                headers,
+            );
+            let Err((code, refused)) = sent else {
                 return Ok(());
             };
-            let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-            if !full || Instant::now() >= deadline {
-                return Err(sort(Step::Produce, &error));
+            if code != RDKafkaErrorCode::QueueFull || Instant::now() >= deadline {
+                return Err(sort(Step::Produce, &KafkaError::MessageProduction(code)));
             }
             self.producer.poll(DRAIN_INTERVAL);
-            record = refused;
+            headers = refused;
         }
     }
 
-    /// Waits until everything sent has been delivered or has failed. Faster than the client's own
-    /// flush, which looks only every 100 ms.
+    /// Sends what lingers, and waits until everything has been delivered or has failed. The safe client's own
+    /// flush looks only every 100 ms.
     ///
     /// # Errors
     /// [`Failure::Aborted`] if a record was not accepted, or not in time.
     pub fn drain(&self) -> Result<(), Failure> {
         let deadline = Instant::now() + STEP_LIMIT;
+        let flushed = flush(self.producer.client(), STEP_LIMIT);
+        // What failed is still to be told to us.
         while self.producer.in_flight_count() > 0 {
-            if Instant::now() >= deadline {
+            if flushed.is_err() || Instant::now() >= deadline {
                 return Err(Failure::Aborted(format!(
                     "{} records were not delivered in {STEP_LIMIT:?}",
                     self.producer.in_flight_count()

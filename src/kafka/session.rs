@@ -2,19 +2,21 @@
 //! on top. It holds the rules that make exactly-once true on this client: which group membership a
 //! commit speaks for, what is sent before the commit, and from where reading resumes.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::BaseRecord;
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use uuid::fmt::Hyphenated;
 
 use super::consumer::{CallbackQueue, Event};
-use super::producer::TransactionalProducer;
+use super::native::{Headers, NativeRecord, RecordQueue, Taken};
+use super::producer::{OutgoingRecord, TransactionalProducer};
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
+use crate::pipeline::fate::Audited;
 use crate::stream::{
     Arrival, Broker, Content, Failure, Output, Partition, Position, QuarantinedRecord, SourceRecord,
 };
@@ -27,11 +29,14 @@ const SEEK_LIMIT: Duration = Duration::from_secs(10);
 /// A consumer and a producer that work together.
 pub struct Session {
     settings: SessionSettings,
+    /// Before the consumer, so that it is dropped before it.
+    queue: RecordQueue,
     consumer: BaseConsumer<CallbackQueue>,
     producer: Option<TransactionalProducer>,
     topics: OutputTopics,
     /// For whom a commit speaks: the member and generation that own the partitions of the batch.
     membership: Option<ConsumerGroupMetadata>,
+    owned: BTreeSet<Partition>,
     clock: Instant,
 }
 
@@ -71,18 +76,22 @@ impl Session {
     /// See [`OpenError`].
     pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
         let context = CallbackQueue::new(&settings.topics.input);
-        let consumer: BaseConsumer<CallbackQueue> =
+        let mut consumer: BaseConsumer<CallbackQueue> =
             settings.consumer.create_with_context(context)?;
+        let queue = RecordQueue::new(&mut consumer)
+            .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
         let topics = OutputTopics::discover(&consumer, &settings.topics)
             .map_err(|problems| OpenError::Topics { problems })?;
-        let producer = TransactionalProducer::open(&settings.producer)?;
+        let producer = TransactionalProducer::open(&settings.producer, settings.topics.outputs())?;
         consumer.subscribe(&[&settings.topics.input])?;
         Ok(Session {
             settings,
+            queue,
             consumer,
             producer: Some(producer),
             topics,
             membership: None,
+            owned: BTreeSet::new(),
             clock: Instant::now(),
         })
     }
@@ -111,37 +120,44 @@ impl Session {
                 output.source_partition, output.source_offset
             ))
         })?;
-        let mut record: BaseRecord<'_, [u8], [u8], ()> = BaseRecord::to(topic)
-            .partition(partition)
-            .timestamp(output.timestamp_ms.unwrap_or(0));
-        match &output.content {
-            Content::Event(event) => {
-                record = record.key(event.device.as_bytes()).payload(&event.event);
-                if self.settings.event_headers {
-                    let mut id = [0; Hyphenated::LENGTH];
-                    let headers = event.headers(self.settings.region(event), &mut id);
-                    record = record.headers(with_headers(OwnedHeaders::new(), &headers));
-                }
-            }
-            Content::Quarantined(kept) => {
-                // A missing key or value stays missing: an empty one is something else.
-                record.key = kept.key.as_deref();
-                record.payload = kept.payload.as_deref();
-                record = record.headers(self.quarantine_headers(kept, output));
-            }
+        let (key, payload, headers) = match &output.content {
+            Content::Event(event) => (
+                Some(event.device.as_bytes()),
+                Some(event.event.as_slice()),
+                self.event_headers(event),
+            ),
+            // A missing key or value stays missing: an empty one is something else.
+            Content::Quarantined(kept) => (
+                kept.key.as_deref(),
+                kept.payload.as_deref(),
+                self.quarantine_headers(kept, output),
+            ),
+        };
+        producer.send(OutgoingRecord {
+            topic,
+            partition,
+            timestamp_ms: output.timestamp_ms.unwrap_or(0),
+            key,
+            payload,
+            headers,
+        })
+    }
+
+    fn event_headers(&self, event: &Audited) -> Option<Headers> {
+        if !self.settings.event_headers {
+            return None;
         }
-        producer.send(record)
+        let mut id = [0; Hyphenated::LENGTH];
+        let event_headers = event.headers(self.settings.region(event), &mut id);
+        let mut headers = Headers::with_capacity(event_headers.len())?;
+        for (name, value) in event_headers {
+            headers.add(name.as_bytes(), Some(value.as_bytes()));
+        }
+        Some(headers)
     }
 
     /// The original headers, and after them why the record is here and where it came from.
-    fn quarantine_headers(&self, kept: &QuarantinedRecord, output: &Output) -> OwnedHeaders {
-        let mut headers = OwnedHeaders::new_with_capacity(kept.headers.len() + 6);
-        for (name, value) in &kept.headers {
-            headers = headers.insert(Header {
-                key: name,
-                value: value.as_deref(),
-            });
-        }
+    fn quarantine_headers(&self, kept: &QuarantinedRecord, output: &Output) -> Option<Headers> {
         let partition = output.source_partition.to_string();
         let offset = output.source_offset.to_string();
         let ours = [
@@ -152,7 +168,14 @@ impl Session {
             ("audit-relay-offset", &offset),
             ("audit-relay-version", env!("CARGO_PKG_VERSION")),
         ];
-        with_headers(headers, &ours)
+        let mut headers = Headers::with_capacity(kept.headers.len() + ours.len())?;
+        for (name, value) in &kept.headers {
+            headers.add(name, value.as_deref());
+        }
+        for (name, value) in ours {
+            headers.add(name.as_bytes(), Some(value.as_bytes()));
+        }
+        Some(headers)
     }
 
     fn offsets(&self, positions: &[Position]) -> Result<TopicPartitionList, Failure> {
@@ -177,29 +200,66 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Serves the consumer's main queue: rebalances, statistics, errors, and records that came before their
+    /// partition was led to our own queue. Whether there was anything.
+    fn serve(&mut self, receive: &mut dyn FnMut(Arrival<'_>)) -> Result<bool, Failure> {
+        let mut any = false;
+        loop {
+            let polled = self.consumer.poll(Duration::ZERO);
+            // The callbacks ran before the record was returned: they come first.
+            any |= deliver_events(
+                &self.consumer,
+                &self.queue,
+                &mut self.membership,
+                &mut self.owned,
+                receive,
+            );
+            match polled {
+                None => return Ok(any),
+                Some(Ok(message)) => {
+                    receive(Arrival::Record(source_record(&message)));
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    receive(Arrival::CaughtUp(Partition(partition)));
+                }
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    return Err(Failure::Fatal(format!(
+                        "the consumer can read no more: {code}"
+                    )));
+                }
+                // The client goes on by itself.
+                Some(Err(error)) => tracing::warn!(%error, "poll"),
+            }
+            any = true;
+        }
+    }
+}
+
 impl Broker for Session {
     fn poll(
         &mut self,
         wait: Duration,
+        most: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
-        let polled = self.consumer.poll(wait);
-        // The callbacks ran before the record was returned: they come first.
-        deliver_events(&self.consumer, &mut self.membership, receive);
-        match polled {
-            None => {}
-            Some(Ok(message)) => receive(Arrival::Record(source_record(&message))),
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                receive(Arrival::CaughtUp(Partition(partition)));
+        // Whoever waits for records is woken when something arrives on the main queue.
+        let wait = match self.serve(receive)? {
+            true => Duration::ZERO,
+            false => wait,
+        };
+        let owned = &self.owned;
+        self.queue.take(wait, most, |taken| match taken {
+            Taken::Record(record) => {
+                // What is no longer ours belongs to somebody who reads it from the committed position.
+                if owned.contains(&Partition(record.partition())) {
+                    receive(Arrival::Record(native_record(&record)));
+                }
             }
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                return Err(Failure::Fatal(format!(
-                    "the consumer can read no more: {code}"
-                )));
-            }
+            Taken::End(partition) => receive(Arrival::CaughtUp(Partition(partition))),
             // The client goes on by itself.
-            Some(Err(error)) => tracing::warn!(%error, "poll"),
-        }
+            Taken::Error(error) => tracing::warn!(%error, "poll"),
+        });
         Ok(())
     }
 
@@ -228,7 +288,10 @@ impl Broker for Session {
         self.check_consumer()?;
         // First the old one goes: two producers with one transactional id would fence each other.
         self.producer = None;
-        self.producer = Some(TransactionalProducer::open(&self.settings.producer)?);
+        self.producer = Some(TransactionalProducer::open(
+            &self.settings.producer,
+            self.settings.topics.outputs(),
+        )?);
         self.membership = current_membership(&self.consumer);
         Ok(())
     }
@@ -278,26 +341,39 @@ impl Broker for Session {
     }
 }
 
-/// Hands over what the callbacks of the last poll reported.
+/// Hands over what the callbacks of the last poll reported. Whether there was anything.
 fn deliver_events(
     consumer: &BaseConsumer<CallbackQueue>,
+    queue: &RecordQueue,
     membership: &mut Option<ConsumerGroupMetadata>,
+    owned: &mut BTreeSet<Partition>,
     receive: &mut dyn FnMut(Arrival<'_>),
-) {
+) -> bool {
+    let mut any = false;
     while let Some(event) = consumer.context().take() {
+        any = true;
         match event {
             Event::Assigned(partitions) => {
                 *membership = current_membership(consumer);
+                for partition in &partitions {
+                    queue.lead_here(consumer.context().topic(), partition.0);
+                }
+                owned.extend(&partitions);
                 receive(Arrival::Assigned(&partitions));
             }
-            Event::Revoked(partitions) => receive(Arrival::Revoked(&partitions)),
+            Event::Revoked(partitions) => {
+                owned.retain(|partition| !partitions.contains(partition));
+                receive(Arrival::Revoked(&partitions));
+            }
             Event::Lost(partitions) => {
                 *membership = None;
+                owned.retain(|partition| !partitions.contains(partition));
                 receive(Arrival::Lost(&partitions));
             }
             Event::Statistics(statistics) => receive(Arrival::Statistics(statistics)),
         }
     }
+    any
 }
 
 /// The membership, unless the client knows that it has been lost. A client that was thrown out has
@@ -310,7 +386,7 @@ fn current_membership(consumer: &BaseConsumer<CallbackQueue>) -> Option<Consumer
 
 fn source_record<'a>(message: &'a BorrowedMessage<'_>) -> SourceRecord<'a> {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
-        let header = |header: Header<'a, &'a [u8]>| (header.key, header.value);
+        let header = |header: Header<'a, &'a [u8]>| (header.key.as_bytes(), header.value);
         headers.iter().map(header).collect()
     });
     SourceRecord {
@@ -323,11 +399,13 @@ fn source_record<'a>(message: &'a BorrowedMessage<'_>) -> SourceRecord<'a> {
     }
 }
 
-fn with_headers(headers: OwnedHeaders, more: &[(&str, &str)]) -> OwnedHeaders {
-    more.iter().fold(headers, |headers, (key, value)| {
-        headers.insert(Header {
-            key,
-            value: Some(*value),
-        })
-    })
+fn native_record<'a>(record: &NativeRecord<'a>) -> SourceRecord<'a> {
+    SourceRecord {
+        partition: Partition(record.partition()),
+        offset: record.offset(),
+        timestamp_ms: record.timestamp_ms(),
+        key: record.key(),
+        payload: record.payload(),
+        headers: record.headers(),
+    }
 }

@@ -144,19 +144,18 @@ impl OutputTopics {
         }
     }
 
-    /// Where an output goes: the topic, and the partition that the input partition maps to. `None` for
-    /// a region without a topic, which the pipeline never names.
-    pub fn destination(&self, output: &Output) -> Option<(&str, i32)> {
-        let topic = match &output.content {
+    /// Where an output goes: the topic, as an index of [`TopicNames::outputs`], and the partition that the input
+    /// partition maps to. `None` for a region without a topic, which the pipeline never names.
+    pub fn destination(&self, output: &Output) -> Option<(usize, i32)> {
+        let index = match &output.content {
             Content::Event(event) => {
                 let RegionIndex(index) = event.region;
-                self.regions.get(index)?
+                index
             }
-            Content::Quarantined(_) => &self.quarantine,
+            Content::Quarantined(_) => self.regions.len(),
         };
-        Some((
-            &topic.name,
-            output.source_partition.0.rem_euclid(topic.partitions),
-        ))
+        let topic = self.regions.iter().chain([&self.quarantine]).nth(index)?;
+        let partition = output.source_partition.0.rem_euclid(topic.partitions);
+        Some((index, partition))
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Content, Output, Partition, Position, QuarantinedRecord, SourceRecord};
+use super::{Content, Output, OwnedHeaders, Partition, Position, QuarantinedRecord, SourceRecord};
 use crate::pipeline::fate::{Fate, FateKind, Quarantine};
 
 /// When a batch is cut.
@@ -30,7 +30,7 @@ pub struct Batch {
 }
 
 /// What a batch holds of one partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PartitionTally {
     /// Records read.
     pub read: u64,
@@ -52,13 +52,14 @@ struct HeldRecord {
     timestamp_ms: Option<i64>,
     key: Option<Vec<u8>>,
     payload: Option<Vec<u8>>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: OwnedHeaders,
 }
 
 impl Batch {
     /// Takes a judged record.
     pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate) {
-        self.read(record);
+        let tally = self.read(record);
+        tally.fates[fate.kind().index()] += 1;
         self.write(record, fate);
     }
 
@@ -82,23 +83,28 @@ impl Batch {
         }
         for held in std::mem::take(&mut self.held) {
             let record = held.borrow();
-            self.write(&record, judge(record.payload));
+            let fate = judge(record.payload);
+            if let Some(tally) = self.partitions.get_mut(&record.partition) {
+                tally.fates[fate.kind().index()] += 1;
+            }
+            self.write(&record, fate);
         }
         self.outputs
             .sort_by_key(|output| (output.source_partition, output.source_offset));
     }
 
-    fn read(&mut self, record: &SourceRecord<'_>) {
+    fn read(&mut self, record: &SourceRecord<'_>) -> &mut PartitionTally {
         self.records += 1;
-        let tally = self.tally(record.partition);
+        let tally = self.partitions.entry(record.partition);
+        let tally = tally.or_insert_with(PartitionTally::default);
         tally.read += 1;
         tally.next_offset = record.offset + 1;
         tally.last_timestamp_ms = record.timestamp_ms;
         tally.at_end = false;
+        tally
     }
 
     fn write(&mut self, record: &SourceRecord<'_>, fate: Fate) {
-        self.tally(record.partition).fates[fate.kind().index()] += 1;
         let content = match fate {
             Fate::Audited(audited) => {
                 self.bytes += audited.event.len();
@@ -117,16 +123,6 @@ impl Batch {
             timestamp_ms: record.timestamp_ms,
             content,
         });
-    }
-
-    fn tally(&mut self, partition: Partition) -> &mut PartitionTally {
-        self.partitions.entry(partition).or_insert(PartitionTally {
-            read: 0,
-            fates: [0; FateKind::COUNT],
-            next_offset: 0,
-            last_timestamp_ms: None,
-            at_end: false,
-        })
     }
 
     /// Notes that the end of a partition was reached. Whether the batch holds records of it: if so, the
@@ -206,6 +202,11 @@ impl Batch {
             .map_or(Duration::ZERO, |began| now.saturating_sub(began))
     }
 
+    /// How many more records there is room for.
+    pub fn room(&self, limits: &BatchLimits) -> usize {
+        limits.max_records.saturating_sub(self.records).max(1)
+    }
+
     /// How long to wait for more before the batch is due: zero when it is, `None` while it is empty.
     pub fn time_left(&self, limits: &BatchLimits, now: Duration) -> Option<Duration> {
         let began = self.began?;
@@ -240,7 +241,7 @@ impl HeldRecord {
             headers: self
                 .headers
                 .iter()
-                .map(|(name, value)| (name.as_str(), value.as_deref()))
+                .map(|(name, value)| (name.as_slice(), value.as_deref()))
                 .collect(),
         }
     }
@@ -255,8 +256,8 @@ fn quarantined(record: &SourceRecord<'_>, quarantine: Quarantine) -> Quarantined
     }
 }
 
-fn owned(headers: &[(&str, Option<&[u8]>)]) -> Vec<(String, Option<Vec<u8>>)> {
-    let owned = |(name, value): &(&str, Option<&[u8]>)| (name.to_string(), value.map(Vec::from));
+fn owned(headers: &[(&[u8], Option<&[u8]>)]) -> OwnedHeaders {
+    let owned = |(name, value): &(&[u8], Option<&[u8]>)| (name.to_vec(), value.map(Vec::from));
     headers.iter().map(owned).collect()
 }
 
@@ -272,7 +273,7 @@ mod tests {
             timestamp_ms: Some(1),
             key: Some(b"key"),
             payload: Some(b"payload"),
-            headers: vec![("header", None)],
+            headers: vec![(b"header", None)],
         }
     }
 
@@ -374,6 +375,6 @@ mod tests {
         };
         assert_eq!(kept.key.as_deref(), Some(b"key".as_slice()));
         assert_eq!(kept.payload.as_deref(), Some(b"payload".as_slice()));
-        assert_eq!(kept.headers, [("header".to_string(), None)]);
+        assert_eq!(kept.headers, [(b"header".to_vec(), None)]);
     }
 }

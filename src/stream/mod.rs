@@ -33,8 +33,8 @@ pub struct SourceRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value.
     pub payload: Option<&'a [u8]>,
-    /// Its headers, in order.
-    pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+    /// Its headers, in order; the names as bytes, since nobody has checked that they are text.
+    pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
 }
 
 /// What a poll can bring.
@@ -85,6 +85,9 @@ pub enum Content {
     Quarantined(Box<QuarantinedRecord>),
 }
 
+/// Names and values of headers, in order.
+pub type OwnedHeaders = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
 /// An input record that is kept, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantinedRecord {
@@ -93,7 +96,7 @@ pub struct QuarantinedRecord {
     /// The original value.
     pub payload: Option<Vec<u8>>,
     /// The original headers.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub headers: OwnedHeaders,
     /// Why it is here.
     pub quarantine: Quarantine,
 }
@@ -134,13 +137,17 @@ pub enum Failure {
 
 /// Everything the loop asks of the outside. Every call is bounded in time.
 pub trait Broker {
-    /// Waits at most `wait` and hands over what arrived. Rebalances are handed over before the records
-    /// that follow them. No transaction is open while this runs.
+    /// Waits at most `wait` and hands over what arrived, at most `most` records. Rebalances are handed over
+    /// before the records that follow them. No transaction is open while this runs.
     ///
     /// # Errors
     /// [`Failure::Fatal`] if this consumer can never read again.
-    fn poll(&mut self, wait: Duration, receive: &mut dyn FnMut(Arrival<'_>))
-    -> Result<(), Failure>;
+    fn poll(
+        &mut self,
+        wait: Duration,
+        most: usize,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) -> Result<(), Failure>;
 
     /// Writes the outputs and commits the positions in one transaction.
     ///

@@ -171,9 +171,11 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             judge,
             observer,
             batch,
+            limits,
             ..
         } = self;
-        broker.poll(wait, &mut |arrival| match &arrival {
+        let room = batch.room(limits);
+        broker.poll(wait, room, &mut |arrival| match &arrival {
             Arrival::Record(record) => {
                 let fate = judge.judge(record.payload);
                 if judge.is_final(&fate) {

@@ -191,14 +191,20 @@ fn fill(session: &mut Session, records: usize) -> Batch {
     let mut batch = Batch::default();
     let since = Instant::now();
     while batch.records() < records {
-        let polled = session.poll(Duration::from_millis(100), &mut |arrival| match arrival {
-            Arrival::Record(record) => {
-                let fate = Fate::Quarantined(Quarantine::malformed("test"));
-                batch.add(&record, fate);
-            }
-            Arrival::Revoked(partitions) | Arrival::Lost(partitions) => batch.forget(partitions),
-            Arrival::Assigned(_) | Arrival::CaughtUp(_) | Arrival::Statistics(_) => {}
-        });
+        let polled = session.poll(
+            Duration::from_millis(100),
+            1,
+            &mut |arrival| match arrival {
+                Arrival::Record(record) => {
+                    let fate = Fate::Quarantined(Quarantine::malformed("test"));
+                    batch.add(&record, fate);
+                }
+                Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
+                    batch.forget(partitions)
+                }
+                Arrival::Assigned(_) | Arrival::CaughtUp(_) | Arrival::Statistics(_) => {}
+            },
+        );
         polled.expect("poll");
         assert!(
             since.elapsed() < LIMIT,

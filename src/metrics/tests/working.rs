@@ -22,6 +22,7 @@ impl Broker for Script {
     fn poll(
         &mut self,
         wait: Duration,
+        _: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
         self.now += wait;

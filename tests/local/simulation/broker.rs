@@ -150,6 +150,7 @@ impl Broker for SimulatedBroker {
     fn poll(
         &mut self,
         wait: Duration,
+        _: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
         self.breathe()?;

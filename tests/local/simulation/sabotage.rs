@@ -63,11 +63,12 @@ impl<B: Broker> Broker for Sabotaged<B> {
     fn poll(
         &mut self,
         wait: Duration,
+        most: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
         let sabotage = self.sabotage;
         self.broker
-            .poll(wait, &mut |arrival| match (sabotage, &arrival) {
+            .poll(wait, most, &mut |arrival| match (sabotage, &arrival) {
                 (Sabotage::RevokedUnheard, Arrival::Revoked(_))
                 | (Sabotage::LostUnheard, Arrival::Lost(_)) => {}
                 _ => receive(arrival),
