@@ -1,6 +1,6 @@
-//! Reads JSON objects that are plain: strings, whole numbers, `true`, `false`, `null` and empty containers, without
-//! control characters or `\\u`. What is not plain is given up on, be it JSON or not; reading it is serde's work. For
-//! what is plain this takes a fraction of the time, since all quotes of 64 bytes are found at once.
+//! Reads JSON objects that are plain: without control characters, `\u`, fractions, exponents, negative numbers and deep
+//! nesting. What is not plain is given up on, be it JSON or not; reading it is serde's work. For what is plain this takes
+//! a fraction of the time, since all quotes of 64 bytes are found at once.
 
 use std::ops::Range;
 
@@ -37,7 +37,8 @@ impl<'a> PlainObject<'a> {
             return None;
         }
         let key = self.text.as_bytes().get(key.start + 1..key.end - 1)?;
-        Some((key, self.value()?))
+        let first = self.next()?;
+        Some((key, self.value(first, 0)?))
     }
 
     /// A value as it is written.
@@ -81,18 +82,47 @@ impl<'a> PlainObject<'a> {
         Some(open..close + 1)
     }
 
-    fn value(&mut self) -> Option<Span> {
-        match self.next()? {
+    /// A value, whose first byte was just read, inside so many containers.
+    fn value(&mut self, first: u8, depth: usize) -> Option<Span> {
+        match first {
             b'"' => self.string(),
             b'0' => self.number(0),
             b'1'..=b'9' => self.number(MOST_DIGITS - 1),
-            b'{' => self.rest(b"}"),
-            b'[' => self.rest(b"]"),
+            b'{' => self.container(b'}', depth + 1),
+            b'[' => self.container(b']', depth + 1),
             b't' => self.rest(b"rue"),
             b'f' => self.rest(b"alse"),
             b'n' => self.rest(b"ull"),
             _ => None,
         }
+    }
+
+    /// An object or a list, whose opening bracket was just read.
+    fn container(&mut self, close: u8, depth: usize) -> Option<Span> {
+        let begin = self.at - 1;
+        let mut first = self.next()?;
+        if depth > MOST_DEPTH {
+            return None;
+        }
+        while first != close {
+            if close == b'}' {
+                if first != b'"' {
+                    return None;
+                }
+                self.string()?;
+                if self.next()? != b':' {
+                    return None;
+                }
+                first = self.next()?;
+            }
+            self.value(first, depth)?;
+            match self.next()? {
+                b',' => first = self.next().filter(|next| *next != close)?,
+                last if last == close => break,
+                _ => return None,
+            }
+        }
+        Some(begin..self.at)
     }
 
     /// A number, whose first digit was just read, with so many more at most.
@@ -113,6 +143,8 @@ impl<'a> PlainObject<'a> {
     }
 }
 
+/// Containers in containers are read so deep.
+const MOST_DEPTH: usize = 8;
 /// So many digits fit a number of 64 bits whatever they are.
 const MOST_DIGITS: usize = 19;
 
@@ -268,6 +300,9 @@ mod tests {
             "null",
             "{}",
             "[]",
+            "{ }",
+            r#"{"a":1,"b":[true,{"c":"}"}],"d":{}}"#,
+            r#"[ 1 , "a" , [] , [ [ null ] ] ]"#,
         ];
         for value in values {
             let long = "long enough to fill more than a block, which has sixty-four bytes";
@@ -290,9 +325,16 @@ mod tests {
             "nul",
             "nulll",
             "tru",
-            "{ }",
-            r#"{"a":1}"#,
-            "[1]",
+            "[[[[[[[[[]]]]]]]]]",
+            r#"{"a":1"#,
+            r#"{"a":1,}"#,
+            r#"{"a"}"#,
+            r#"{"a":1]"#,
+            r#"{1:1}"#,
+            "[1,]",
+            "[1 2]",
+            "[1.5]",
+            "[,]",
             r#""\u0041""#,
             r#""\x""#,
             r#""\""#,
