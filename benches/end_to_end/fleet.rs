@@ -172,6 +172,8 @@ impl Watch {
 pub struct Outcome {
     /// From the start of the processes to the first commit seen.
     pub first_commit: Duration,
+    /// Records committed by then.
+    pub first_records: usize,
     /// From the start to the last commit.
     pub all: Duration,
     /// CPU time from the start to the last commit.
@@ -215,7 +217,7 @@ impl Run<'_> {
         loop {
             let committed = watch.committed();
             if committed > 0 {
-                first.get_or_insert(fleet.started.elapsed());
+                first.get_or_insert((fleet.started.elapsed(), committed));
             }
             if committed == data.records {
                 return self.outcome(fleet, first.unwrap_or_default());
@@ -235,14 +237,15 @@ impl Run<'_> {
         }
     }
 
-    fn outcome(self, fleet: Fleet, first_commit: Duration) -> anyhow::Result<Outcome> {
+    fn outcome(self, fleet: Fleet, first: (Duration, usize)) -> anyhow::Result<Outcome> {
         let all = fleet.started.elapsed();
         let (cpu, peak) = (fleet.cpu()?, fleet.peak()?);
         fleet.stop()?;
         let is_raw_copy = self.contestant.program == Program::RawCopy;
         let plan = if is_raw_copy { self.data.plan.bytes } else { 0 };
         Ok(Outcome {
-            first_commit,
+            first_commit: first.0,
+            first_records: first.1,
             all,
             cpu,
             peak: peak.saturating_sub(plan),

@@ -34,7 +34,7 @@ pub struct Side {
     pub start_cpu_ms: f64,
     /// Microseconds of CPU time a record.
     pub cpu_us: Spread,
-    /// Records a second, without the time of starting and joining.
+    /// Records a second, from the first commit to the last.
     pub records_a_second: Spread,
     /// Peak resident memory of the largest process, in MiB.
     pub peak_mib: Spread,
@@ -53,13 +53,6 @@ pub struct RaceResult {
     /// Left's least to right's least. What others do on the machine only ever adds to a figure, so that this is nearer to the
     /// truth when they do much.
     pub ratio_of_least: f64,
-}
-
-/// What is not a record's cost.
-#[derive(Debug, Clone, Copy)]
-struct Start {
-    cpu: Duration,
-    time: Duration,
 }
 
 impl Race {
@@ -122,39 +115,35 @@ impl Race {
         run.to_the_end(lab)
     }
 
-    /// What starting costs, with next to no records.
-    fn start(&self, lab: &Lab, contestant: &Contestant, few: &DataSet) -> anyhow::Result<Start> {
+    /// CPU time of starting, with next to no records.
+    fn start(&self, lab: &Lab, contestant: &Contestant, few: &DataSet) -> anyhow::Result<Duration> {
         let starts: anyhow::Result<Vec<Outcome>> = (0..STARTS)
             .map(|_| self.once(lab, contestant, few))
             .collect();
-        let starts = starts?;
-        let median = |value: fn(&Outcome) -> Duration| {
-            let mut values: Vec<Duration> = starts.iter().map(value).collect();
-            values.sort();
-            values[STARTS / 2]
-        };
-        Ok(Start {
-            cpu: median(|start| start.cpu),
-            time: median(|start| start.all),
-        })
+        let mut starts: Vec<Duration> = starts?.iter().map(|start| start.cpu).collect();
+        starts.sort();
+        Ok(starts[STARTS / 2])
     }
 }
 
-fn per_record(outcome: &Outcome, start: Start, records: usize) -> f64 {
-    outcome.cpu.saturating_sub(start.cpu).as_secs_f64() * 1e6 / records as f64
+fn per_record(outcome: &Outcome, start: Duration, records: usize) -> f64 {
+    outcome.cpu.saturating_sub(start).as_secs_f64() * 1e6 / records as f64
 }
 
-fn side(contestant: &Contestant, start: Start, outcomes: &[Outcome], records: usize) -> Side {
+fn side(contestant: &Contestant, start: Duration, outcomes: &[Outcome], records: usize) -> Side {
     let rounds: Vec<f64> = outcomes
         .iter()
         .map(|outcome| per_record(outcome, start, records))
         .collect();
-    let speed =
-        |outcome: &Outcome| records as f64 / outcome.all.saturating_sub(start.time).as_secs_f64();
+    // Of a run that was over at the first look only the whole is known.
+    let speed = |outcome: &Outcome| match records - outcome.first_records {
+        0 => records as f64 / outcome.all.as_secs_f64(),
+        rest => rest as f64 / (outcome.all - outcome.first_commit).as_secs_f64(),
+    };
     let peak = |outcome: &Outcome| outcome.peak as f64 / f64::from(1 << 20);
     Side {
         contestant: contestant.clone(),
-        start_cpu_ms: start.cpu.as_secs_f64() * 1e3,
+        start_cpu_ms: start.as_secs_f64() * 1e3,
         cpu_us: Spread::of(rounds.iter().copied()),
         records_a_second: Spread::of(outcomes.iter().map(speed)),
         peak_mib: Spread::of(outcomes.iter().map(peak)),

@@ -112,9 +112,17 @@ impl KafkaBroker {
 
     fn try_end_offsets(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
         let consumer = reader(self.bootstrap(), "support-reader", "read_uncommitted")?;
-        let end = |partition| {
-            let (_, end) = consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT)?;
-            anyhow::Ok((partition, end))
+        let since = Instant::now();
+        let end = |partition| loop {
+            match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {
+                // A client that has just been made may ask about the partition before it has taken in that there is one.
+                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition))
+                    if since.elapsed() < REQUEST_LIMIT =>
+                {
+                    thread::sleep(Duration::from_millis(100));
+                }
+                found => return anyhow::Ok((partition, found?.1)),
+            }
         };
         partitions(&consumer, topic)?.into_iter().map(end).collect()
     }

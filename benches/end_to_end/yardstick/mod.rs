@@ -14,5 +14,11 @@ use std::time::Duration;
 
 /// Longest wait of one poll, as the relay's.
 const LONGEST_POLL: Duration = Duration::from_millis(100);
-/// While records are waiting, the clock is looked at once for so many: on some machines a look costs as much as a poll.
+/// While records are waiting, the clock is looked at once for so many.
 const RECORDS_A_LOOK: usize = 64;
+
+/// The next whole number of milliseconds, and at most [`LONGEST_POLL`]: the client spins through the rest of a broken one.
+fn whole_milliseconds(wait: Duration) -> Duration {
+    let up = wait + Duration::from_micros(999);
+    Duration::from_millis(up.as_millis() as u64).min(LONGEST_POLL)
+}

@@ -17,7 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::super::plan::{Copying, Plan};
 use super::batch::{Batch, Pending};
 use super::clients::{Revocations, settings};
-use super::{LONGEST_POLL, RECORDS_A_LOOK};
+use super::{RECORDS_A_LOOK, whole_milliseconds};
 
 /// Of each request.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -149,7 +149,7 @@ impl<'a> Copier<'a> {
             if left.is_zero() {
                 return Ok(());
             }
-            self.poll(left.min(LONGEST_POLL))?;
+            self.poll(whole_milliseconds(left))?;
         }
     }
 
@@ -178,8 +178,10 @@ impl<'a> Copier<'a> {
         for position in 0..self.batch.pending.len() {
             self.send(position)?;
         }
+        // The producer's own thread takes the reports. A poll of a millisecond would not wait but spin: the client counts what is
+        // left of it in whole milliseconds.
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(DRAIN_INTERVAL);
+            thread::sleep(DRAIN_INTERVAL);
         }
         self.producer
             .send_offsets_to_transaction(&offsets, &membership, LIMIT)?;
@@ -237,7 +239,7 @@ impl<'a> Copier<'a> {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 bail!("send: {error}");
             }
-            self.producer.poll(DRAIN_INTERVAL);
+            thread::sleep(DRAIN_INTERVAL);
             record = refused;
         }
     }
