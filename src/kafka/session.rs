@@ -2,24 +2,18 @@
 //! on top. It holds the rules that make exactly-once true on this client: which group membership a
 //! commit speaks for, what is sent before the commit, and from where reading resumes.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use uuid::fmt::Hyphenated;
 
-use super::consumer::{CallbackQueue, Event};
-use super::native::{Headers, NativeRecord, RecordQueue, Taken};
-use super::producer::{OutgoingRecord, TransactionalProducer};
+use super::incoming::Incoming;
+use super::outgoing::outgoing;
+use super::producer::TransactionalProducer;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
-use crate::pipeline::fate::Audited;
-use crate::stream::{
-    Arrival, Broker, Content, Failure, Output, Partition, Position, QuarantinedRecord, SourceRecord,
-};
+use crate::stream::{Arrival, Broker, Failure, Output, Partition, Position};
 
 /// Longest wait for the group's committed offsets; a predecessor's open transaction is waited for.
 const COMMITTED_LIMIT: Duration = Duration::from_secs(20);
@@ -29,14 +23,9 @@ const SEEK_LIMIT: Duration = Duration::from_secs(10);
 /// A consumer and a producer that work together.
 pub struct Session {
     settings: SessionSettings,
-    /// Before the consumer, so that it is dropped before it.
-    queue: RecordQueue,
-    consumer: BaseConsumer<CallbackQueue>,
+    incoming: Incoming,
     producer: Option<TransactionalProducer>,
     topics: OutputTopics,
-    /// For whom a commit speaks: the member and generation that own the partitions of the batch.
-    membership: Option<ConsumerGroupMetadata>,
-    owned: BTreeSet<Partition>,
     clock: Instant,
 }
 
@@ -75,23 +64,16 @@ impl Session {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
-        let context = CallbackQueue::new(&settings.topics.input);
-        let mut consumer: BaseConsumer<CallbackQueue> =
-            settings.consumer.create_with_context(context)?;
-        let queue = RecordQueue::new(&mut consumer)
-            .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
-        let topics = OutputTopics::discover(&consumer, &settings.topics)
+        let incoming = Incoming::open(&settings)?;
+        let topics = OutputTopics::discover(&incoming.consumer, &settings.topics)
             .map_err(|problems| OpenError::Topics { problems })?;
         let producer = TransactionalProducer::open(&settings.producer, settings.topics.outputs())?;
-        consumer.subscribe(&[&settings.topics.input])?;
+        incoming.consumer.subscribe(&[&settings.topics.input])?;
         Ok(Session {
             settings,
-            queue,
-            consumer,
+            incoming,
             producer: Some(producer),
             topics,
-            membership: None,
-            owned: BTreeSet::new(),
             clock: Instant::now(),
         })
     }
@@ -100,82 +82,6 @@ impl Session {
         self.producer
             .as_ref()
             .ok_or_else(|| Failure::Broken("the last producer could not be replaced".to_string()))
-    }
-
-    /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
-    /// not throw its successor's producer out by building one of its own.
-    fn check_consumer(&self) -> Result<(), Failure> {
-        match self.consumer.client().fatal_error() {
-            Some((code, text)) => Err(Failure::Fatal(format!(
-                "the consumer can read no more: {code}: {text}"
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    fn send(&self, producer: &TransactionalProducer, output: &Output) -> Result<(), Failure> {
-        let (topic, partition) = self.topics.destination(output).ok_or_else(|| {
-            Failure::Fatal(format!(
-                "no topic for the region of partition {} offset {}",
-                output.source_partition, output.source_offset
-            ))
-        })?;
-        let (key, payload, headers) = match &output.content {
-            Content::Event(event) => (
-                Some(event.device.as_bytes()),
-                Some(event.event.as_slice()),
-                self.event_headers(event),
-            ),
-            // A missing key or value stays missing: an empty one is something else.
-            Content::Quarantined(kept) => (
-                kept.key.as_deref(),
-                kept.payload.as_deref(),
-                self.quarantine_headers(kept, output),
-            ),
-        };
-        producer.send(OutgoingRecord {
-            topic,
-            partition,
-            timestamp_ms: output.timestamp_ms.unwrap_or(0),
-            key,
-            payload,
-            headers,
-        })
-    }
-
-    fn event_headers(&self, event: &Audited) -> Option<Headers> {
-        if !self.settings.event_headers {
-            return None;
-        }
-        let mut id = [0; Hyphenated::LENGTH];
-        let event_headers = event.headers(self.settings.region(event), &mut id);
-        let mut headers = Headers::with_capacity(event_headers.len())?;
-        for (name, value) in event_headers {
-            headers.add(name.as_bytes(), Some(value.as_bytes()));
-        }
-        Some(headers)
-    }
-
-    /// The original headers, and after them why the record is here and where it came from.
-    fn quarantine_headers(&self, kept: &QuarantinedRecord, output: &Output) -> Option<Headers> {
-        let partition = output.source_partition.to_string();
-        let offset = output.source_offset.to_string();
-        let ours = [
-            ("audit-relay-reason", kept.quarantine.reason.name()),
-            ("audit-relay-detail", &kept.quarantine.detail),
-            ("audit-relay-topic", &self.settings.topics.input),
-            ("audit-relay-partition", &partition),
-            ("audit-relay-offset", &offset),
-            ("audit-relay-version", env!("CARGO_PKG_VERSION")),
-        ];
-        let mut headers = Headers::with_capacity(kept.headers.len() + ours.len())?;
-        for (name, value) in &kept.headers {
-            headers.add(name, value.as_deref());
-        }
-        for (name, value) in ours {
-            headers.add(name.as_bytes(), Some(value.as_bytes()));
-        }
-        Some(headers)
     }
 
     fn offsets(&self, positions: &[Position]) -> Result<TopicPartitionList, Failure> {
@@ -200,42 +106,6 @@ impl Session {
     }
 }
 
-impl Session {
-    /// Serves the consumer's main queue: rebalances, statistics, errors, and records that came before their
-    /// partition was led to our own queue. Whether there was anything.
-    fn serve(&mut self, receive: &mut dyn FnMut(Arrival<'_>)) -> Result<bool, Failure> {
-        let mut any = false;
-        loop {
-            let polled = self.consumer.poll(Duration::ZERO);
-            // The callbacks ran before the record was returned: they come first.
-            any |= deliver_events(
-                &self.consumer,
-                &self.queue,
-                &mut self.membership,
-                &mut self.owned,
-                receive,
-            );
-            match polled {
-                None => return Ok(any),
-                Some(Ok(message)) => {
-                    receive(Arrival::Record(source_record(&message)));
-                }
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    receive(Arrival::CaughtUp(Partition(partition)));
-                }
-                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                    return Err(Failure::Fatal(format!(
-                        "the consumer can read no more: {code}"
-                    )));
-                }
-                // The client goes on by itself.
-                Some(Err(error)) => tracing::warn!(%error, "poll"),
-            }
-            any = true;
-        }
-    }
-}
-
 impl Broker for Session {
     fn poll(
         &mut self,
@@ -243,35 +113,18 @@ impl Broker for Session {
         most: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
-        // Whoever waits for records is woken when something arrives on the main queue.
-        let wait = match self.serve(receive)? {
-            true => Duration::ZERO,
-            false => wait,
-        };
-        let owned = &self.owned;
-        self.queue.take(wait, most, |taken| match taken {
-            Taken::Record(record) => {
-                // What is no longer ours belongs to somebody who reads it from the committed position.
-                if owned.contains(&Partition(record.partition())) {
-                    receive(Arrival::Record(native_record(&record)));
-                }
-            }
-            Taken::End(partition) => receive(Arrival::CaughtUp(Partition(partition))),
-            // The client goes on by itself.
-            Taken::Error(error) => tracing::warn!(%error, "poll"),
-        });
-        Ok(())
+        self.incoming.poll(wait, most, receive)
     }
 
     fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
         let producer = self.producer()?;
         let offsets = self.offsets(positions)?;
-        let membership = self.membership.as_ref().ok_or_else(|| {
+        let membership = self.incoming.membership().ok_or_else(|| {
             Failure::Aborted("this member has left the consumer group".to_string())
         })?;
         producer.begin()?;
         for output in outputs {
-            self.send(producer, output)?;
+            producer.send(outgoing(output, &self.topics, &self.settings)?)?;
         }
         producer.drain()?;
         producer.send_offsets(&offsets, membership)?;
@@ -280,19 +133,19 @@ impl Broker for Session {
 
     fn abort(&mut self) -> Result<(), Failure> {
         self.producer()?.abort()?;
-        self.membership = current_membership(&self.consumer);
+        self.incoming.renew_membership();
         Ok(())
     }
 
     fn rebuild(&mut self) -> Result<(), Failure> {
-        self.check_consumer()?;
+        self.incoming.check()?;
         // First the old one goes: two producers with one transactional id would fence each other.
         self.producer = None;
         self.producer = Some(TransactionalProducer::open(
             &self.settings.producer,
             self.settings.topics.outputs(),
         )?);
-        self.membership = current_membership(&self.consumer);
+        self.incoming.renew_membership();
         Ok(())
     }
 
@@ -300,7 +153,7 @@ impl Broker for Session {
         if partitions.is_empty() {
             return Ok(());
         }
-        self.check_consumer()?;
+        self.incoming.check()?;
         let broken = |what: &str, error: &dyn std::fmt::Display| {
             Failure::Broken(format!("{what} while going back: {error}"))
         };
@@ -309,6 +162,7 @@ impl Broker for Session {
             list.add_partition(&self.settings.topics.input, partition.0);
         }
         let mut list = self
+            .incoming
             .consumer
             .committed_offsets(list, COMMITTED_LIMIT)
             .map_err(|error| broken("committed offsets", &error))?;
@@ -321,6 +175,7 @@ impl Broker for Session {
             }
         }
         list = self
+            .incoming
             .consumer
             .seek_partitions(list, SEEK_LIMIT)
             .map_err(|error| broken("seek", &error))?;
@@ -338,74 +193,5 @@ impl Broker for Session {
 
     fn now(&self) -> Duration {
         self.clock.elapsed()
-    }
-}
-
-/// Hands over what the callbacks of the last poll reported. Whether there was anything.
-fn deliver_events(
-    consumer: &BaseConsumer<CallbackQueue>,
-    queue: &RecordQueue,
-    membership: &mut Option<ConsumerGroupMetadata>,
-    owned: &mut BTreeSet<Partition>,
-    receive: &mut dyn FnMut(Arrival<'_>),
-) -> bool {
-    let mut any = false;
-    while let Some(event) = consumer.context().take() {
-        any = true;
-        match event {
-            Event::Assigned(partitions) => {
-                *membership = current_membership(consumer);
-                for partition in &partitions {
-                    queue.lead_here(consumer.context().topic(), partition.0);
-                }
-                owned.extend(&partitions);
-                receive(Arrival::Assigned(&partitions));
-            }
-            Event::Revoked(partitions) => {
-                owned.retain(|partition| !partitions.contains(partition));
-                receive(Arrival::Revoked(&partitions));
-            }
-            Event::Lost(partitions) => {
-                *membership = None;
-                owned.retain(|partition| !partitions.contains(partition));
-                receive(Arrival::Lost(&partitions));
-            }
-            Event::Statistics(statistics) => receive(Arrival::Statistics(statistics)),
-        }
-    }
-    any
-}
-
-/// The membership, unless the client knows that it has been lost. A client that was thrown out has
-/// forgotten its member id, and the broker would take its commit for one of a group without members.
-/// Looked at in this order: the client marks the loss before it can hand out the empty member id.
-fn current_membership(consumer: &BaseConsumer<CallbackQueue>) -> Option<ConsumerGroupMetadata> {
-    let membership = consumer.group_metadata();
-    membership.filter(|_| !consumer.assignment_lost())
-}
-
-fn source_record<'a>(message: &'a BorrowedMessage<'_>) -> SourceRecord<'a> {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        let header = |header: Header<'a, &'a [u8]>| (header.key.as_bytes(), header.value);
-        headers.iter().map(header).collect()
-    });
-    SourceRecord {
-        partition: Partition(message.partition()),
-        offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis(),
-        key: message.key(),
-        payload: message.payload(),
-        headers,
-    }
-}
-
-fn native_record<'a>(record: &NativeRecord<'a>) -> SourceRecord<'a> {
-    SourceRecord {
-        partition: Partition(record.partition()),
-        offset: record.offset(),
-        timestamp_ms: record.timestamp_ms(),
-        key: record.key(),
-        payload: record.payload(),
-        headers: record.headers(),
     }
 }

@@ -1,0 +1,88 @@
+//! What is written, in the form in which the client takes it: topic, partition, key and headers of each output. It
+//! sends nothing itself.
+
+use uuid::fmt::Hyphenated;
+
+use super::native::Headers;
+use super::producer::OutgoingRecord;
+use super::settings::SessionSettings;
+use super::topics::OutputTopics;
+use crate::pipeline::fate::Audited;
+use crate::stream::{Content, Failure, Output, QuarantinedRecord};
+
+/// The record to be sent for an output.
+///
+/// # Errors
+/// [`Failure::Fatal`] for a region without a topic, which the pipeline never names.
+pub(super) fn outgoing<'a>(
+    output: &'a Output,
+    topics: &OutputTopics,
+    settings: &SessionSettings,
+) -> Result<OutgoingRecord<'a>, Failure> {
+    let (topic, partition) = topics.destination(output).ok_or_else(|| {
+        Failure::Fatal(format!(
+            "no topic for the region of partition {} offset {}",
+            output.source_partition, output.source_offset
+        ))
+    })?;
+    let (key, payload, headers) = match &output.content {
+        Content::Event(event) => (
+            Some(event.device.as_bytes()),
+            Some(event.event.as_slice()),
+            event_headers(event, settings),
+        ),
+        // A missing key or value stays missing: an empty one is something else.
+        Content::Quarantined(kept) => (
+            kept.key.as_deref(),
+            kept.payload.as_deref(),
+            quarantine_headers(kept, output, settings),
+        ),
+    };
+    Ok(OutgoingRecord {
+        topic,
+        partition,
+        timestamp_ms: output.timestamp_ms.unwrap_or(0),
+        key,
+        payload,
+        headers,
+    })
+}
+
+fn event_headers(event: &Audited, settings: &SessionSettings) -> Option<Headers> {
+    if !settings.event_headers {
+        return None;
+    }
+    let mut id = [0; Hyphenated::LENGTH];
+    let event_headers = event.headers(settings.region(event), &mut id);
+    let mut headers = Headers::with_capacity(event_headers.len())?;
+    for (name, value) in event_headers {
+        headers.add(name.as_bytes(), Some(value.as_bytes()));
+    }
+    Some(headers)
+}
+
+/// The original headers, and after them why the record is here and where it came from.
+fn quarantine_headers(
+    kept: &QuarantinedRecord,
+    output: &Output,
+    settings: &SessionSettings,
+) -> Option<Headers> {
+    let partition = output.source_partition.to_string();
+    let offset = output.source_offset.to_string();
+    let ours = [
+        ("audit-relay-reason", kept.quarantine.reason.name()),
+        ("audit-relay-detail", &kept.quarantine.detail),
+        ("audit-relay-topic", &settings.topics.input),
+        ("audit-relay-partition", &partition),
+        ("audit-relay-offset", &offset),
+        ("audit-relay-version", env!("CARGO_PKG_VERSION")),
+    ];
+    let mut headers = Headers::with_capacity(kept.headers.len() + ours.len())?;
+    for (name, value) in &kept.headers {
+        headers.add(name, value.as_deref());
+    }
+    for (name, value) in ours {
+        headers.add(name.as_bytes(), Some(value.as_bytes()));
+    }
+    Some(headers)
+}
