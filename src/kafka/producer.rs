@@ -21,6 +21,10 @@ use crate::stream::Failure;
 const INIT_LIMIT: Duration = Duration::from_secs(30);
 /// Longest time for each later step; longer than the broker lets a transaction live by default.
 const STEP_LIMIT: Duration = Duration::from_secs(20);
+/// How long the client waits before it sends an EndTxn again, unless configured.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// How long it waits before it sends offsets again, whatever is configured.
+const OFFSETS_BACKOFF: Duration = Duration::from_millis(500);
 /// How often the outcome of deliveries is looked at.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -30,6 +34,9 @@ pub struct TransactionalProducer {
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
+    /// A commit or abort that took no longer than this has sent its request once.
+    ends_again_after: Duration,
+    may_have_resent: Cell<bool>,
 }
 
 /// The first delivery that failed in the current transaction. Its text says more than the error that
@@ -99,11 +106,20 @@ impl TransactionalProducer {
             producer,
             failed_delivery,
             in_transaction: Cell::new(false),
+            ends_again_after: shortest_backoff(config.get("retry.backoff.ms")),
+            may_have_resent: Cell::new(false),
         };
         opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
             producer.init_transactions(limit)
         })?;
         Ok(opened)
+    }
+
+    /// Whether the client may have sent a request twice by itself, as it does when a connection breaks. The
+    /// first copy may arrive in any later transaction of this epoch and be taken for a part of it: a commit
+    /// would tear it, older offsets would be committed. So this producer should begin no other.
+    pub fn may_have_resent(&self) -> bool {
+        self.may_have_resent.get()
     }
 
     /// Begins a transaction.
@@ -232,15 +248,51 @@ impl TransactionalProducer {
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + limit;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let began = Instant::now();
+            let left = deadline.saturating_duration_since(began);
             match call(&self.producer, left) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.note_duration(step, began.elapsed());
+                    return Ok(());
+                }
                 Err(error) if is_retriable(&error) && Instant::now() < deadline => {
                     tracing::debug!(?step, %error, "again");
+                    self.may_have_resent.set(step != Step::Init);
                     std::thread::sleep(DRAIN_INTERVAL.min(left));
                 }
                 Err(error) => return Err(sort(step, &error)),
             }
         }
+    }
+
+    /// The client does not say that it sent a request again, but waits before it does.
+    fn note_duration(&self, step: Step, took: Duration) {
+        let sends_again_after = match step {
+            Step::SendOffsets => OFFSETS_BACKOFF,
+            Step::Commit | Step::Abort => self.ends_again_after,
+            Step::Init | Step::Begin | Step::Produce => return,
+        };
+        if took >= sends_again_after {
+            tracing::debug!(?step, ?took, "a request may have been sent twice");
+            self.may_have_resent.set(true);
+        }
+    }
+}
+
+/// The client varies its pause before it sends a request again by a fifth.
+fn shortest_backoff(configured_ms: Option<&str>) -> Duration {
+    let configured = configured_ms.and_then(|text| text.parse().ok());
+    configured.map_or(RETRY_BACKOFF, Duration::from_millis) * 4 / 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_sent_again_no_sooner_than_the_backoff_says() {
+        assert_eq!(shortest_backoff(None), Duration::from_millis(80));
+        assert_eq!(shortest_backoff(Some("500")), Duration::from_millis(400));
+        assert_eq!(shortest_backoff(Some("soon")), Duration::from_millis(80));
     }
 }

@@ -93,6 +93,17 @@ impl Session {
             .ok_or_else(|| Failure::Broken("the last producer could not be replaced".to_string()))
     }
 
+    /// A producer whose client may have sent a request twice gets no further transaction. The membership
+    /// stays: it is that of the batch.
+    fn renew_producer(&mut self) -> Result<(), Failure> {
+        if self.producer()?.may_have_resent() {
+            self.check_consumer()?;
+            self.producer = None;
+            self.producer = Some(TransactionalProducer::open(&self.settings.producer)?);
+        }
+        Ok(())
+    }
+
     /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
     /// not throw its successor's producer out by building one of its own.
     fn check_consumer(&self) -> Result<(), Failure> {
@@ -204,6 +215,7 @@ impl Broker for Session {
     }
 
     fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
+        self.renew_producer()?;
         let producer = self.producer()?;
         let offsets = self.offsets(positions)?;
         let membership = self.membership.as_ref().ok_or_else(|| {
