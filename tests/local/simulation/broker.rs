@@ -10,11 +10,15 @@ use std::time::Duration;
 
 use super::client::{ClientId, Membership};
 use super::faults::{Fault, Moment, Sight};
+use super::oracle::Violation;
 use super::producing::{Producer, Step};
 use super::sabotage::Sabotage;
 use super::seam::{Failure, Partition, Position};
 use super::stage::{Scheduler, Stage};
 use super::transactions::Draft;
+
+/// A worker that paused so often without publishing anything repairs without end.
+const MOST_PAUSES: usize = 500;
 
 pub struct SimulatedBroker {
     pub(super) stage: Rc<Stage>,
@@ -30,6 +34,8 @@ pub struct SimulatedBroker {
     /// Polls that still hand over records which were fetched before the news that wait.
     pub(super) polls_before_news: usize,
     pub(super) rewind_failed: bool,
+    /// Pauses since the last publication was begun.
+    pauses: usize,
     pub(super) crashed: Rc<Cell<bool>>,
 }
 
@@ -54,6 +60,7 @@ impl SimulatedBroker {
             handed_over: BTreeSet::new(),
             polls_before_news: 0,
             rewind_failed: false,
+            pauses: 0,
             crashed,
         };
         let opened = broker.open_producer();
@@ -141,6 +148,7 @@ impl SimulatedBroker {
 
     pub fn publish(&mut self, drafts: &[Draft], positions: &[Position]) -> Result<(), Failure> {
         self.handed_over.clear();
+        self.pauses = 0;
         let result = self.transact(drafts, positions);
         self.stage.log(self.client, || {
             let moves = positions.iter();
@@ -189,6 +197,12 @@ impl SimulatedBroker {
     }
 
     pub fn pause(&mut self, time: Duration) {
+        self.pauses += 1;
+        if self.pauses > MOST_PAUSES {
+            let mut cluster = self.stage.cluster.borrow_mut();
+            cluster.ledger.violated(Violation::Endless(self.client));
+            self.crashed.set(true);
+        }
         self.stage.pass(time);
         if let Some(scheduler) = self.scheduler.upgrade() {
             for _ in 0..4 {

@@ -29,6 +29,8 @@ pub enum Violation {
     Miscounted(Partition),
     /// No fault is left, and still the partition is not read to its end.
     Stalled(Partition, i64),
+    /// A process repairs without end.
+    Endless(ClientId),
     /// A process committed by tables that had not been heard of for too long.
     Guessed(ClientId),
     /// A process that knew its place to be taken took the transactional id from its successor.

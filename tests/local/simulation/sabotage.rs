@@ -13,6 +13,8 @@ pub enum Sabotage {
     RewindFailureOverlooked,
     /// Committed offsets are taken although an open transaction is about to change them.
     UnstableOffsetsTaken,
+    /// Going back fails in a way that is borne for ever.
+    RewindNeverDone,
     /// Positions are this much too high.
     OffsetOff(i64),
     /// Outputs are written in another order.
@@ -70,6 +72,9 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::NoRewind, lost),
     (Sabotage::RewindFailureOverlooked, lost),
     (Sabotage::UnstableOffsetsTaken, doubled),
+    (Sabotage::RewindNeverDone, |v| {
+        matches!(v, Violation::Endless(_))
+    }),
     (Sabotage::OffsetOff(1), lost),
     (Sabotage::OffsetOff(-1), doubled),
     (Sabotage::OutputsReversed, |v| {

@@ -21,6 +21,7 @@ pub use audit_relay::stream::{Failure, Partition, Position};
 use super::broker::SimulatedBroker;
 use super::client::News;
 use super::consuming::Fetched;
+use super::faults::Moment;
 use super::oracle::{self, Content, Tally, Verdict};
 use super::random::Random;
 use super::sabotage::Sabotage;
@@ -191,6 +192,10 @@ impl Broker for Link {
     fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
         match self.stage.planted {
             Some(Sabotage::NoRewind) => Ok(()),
+            Some(Sabotage::RewindNeverDone) => {
+                self.broker.breathe(Moment::Rewinding)?;
+                Err(Failure::Held("not yet".to_string()))
+            }
             _ => self.broker.rewind(partitions),
         }
     }
