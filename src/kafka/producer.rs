@@ -2,6 +2,7 @@
 //! time; what goes into it is the session's business.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,10 @@ use crate::stream::Failure;
 const INIT_LIMIT: Duration = Duration::from_secs(30);
 /// Longest time for each later step; longer than the broker lets a transaction live by default.
 const STEP_LIMIT: Duration = Duration::from_secs(20);
+/// How long the client waits before it sends an EndTxn again, unless configured.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// How long it waits before it sends offsets again, whatever is configured.
+const OFFSETS_BACKOFF: Duration = Duration::from_millis(500);
 /// How often the outcome of deliveries is looked at.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -33,6 +38,11 @@ pub struct TransactionalProducer {
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
+    /// Whether a connection was lost since the transaction began.
+    disconnected: Arc<AtomicBool>,
+    /// A commit or abort that took no longer than this has sent its request once.
+    ends_again_after: Duration,
+    took_long: Cell<bool>,
 }
 
 /// A record on its way into a transaction.
@@ -66,6 +76,7 @@ impl FailedDelivery {
 
 struct DeliveryContext {
     failed: FailedDelivery,
+    disconnected: Arc<AtomicBool>,
 }
 
 impl ClientContext for DeliveryContext {
@@ -73,7 +84,9 @@ impl ClientContext for DeliveryContext {
         log_line(level, facility, message);
     }
 
+    /// The client reports here when it loses a connection, or gives a request up.
     fn error(&self, error: KafkaError, reason: &str) {
+        self.disconnected.store(true, Ordering::Release);
         log_error(&error, reason);
     }
 }
@@ -108,8 +121,10 @@ impl TransactionalProducer {
         topics: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, Failure> {
         let failed_delivery = FailedDelivery::default();
+        let disconnected = Arc::new(AtomicBool::new(false));
         let context = DeliveryContext {
             failed: failed_delivery.clone(),
+            disconnected: Arc::clone(&disconnected),
         };
         let producer: ThreadedProducer<DeliveryContext> = config
             .create_with_context(context)
@@ -123,11 +138,21 @@ impl TransactionalProducer {
             producer,
             failed_delivery,
             in_transaction: Cell::new(false),
+            disconnected,
+            ends_again_after: shortest_backoff(config.get("retry.backoff.ms")),
+            took_long: Cell::new(false),
         };
         opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
             producer.init_transactions(limit)
         })?;
         Ok(opened)
+    }
+
+    /// Whether the client may have sent a request twice by itself, as it does when a connection breaks: it takes
+    /// its time then. The first copy may arrive in any later transaction of this epoch and be taken for a part of it: a commit
+    /// would tear it, older offsets would be committed. So this producer should begin no other.
+    pub fn may_have_resent(&self) -> bool {
+        self.took_long.get() && self.disconnected.load(Ordering::Acquire)
     }
 
     /// Begins a transaction.
@@ -136,6 +161,8 @@ impl TransactionalProducer {
     /// See [`Failure`].
     pub fn begin(&self) -> Result<(), Failure> {
         self.failed_delivery.take();
+        self.disconnected.store(false, Ordering::Release);
+        self.took_long.set(false);
         self.producer
             .begin_transaction()
             .map_err(|error| sort(Step::Begin, &error))?;
@@ -265,15 +292,51 @@ impl TransactionalProducer {
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + limit;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let began = Instant::now();
+            let left = deadline.saturating_duration_since(began);
             match call(&self.producer, left) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.note_duration(step, began.elapsed());
+                    return Ok(());
+                }
                 Err(error) if is_retriable(&error) && Instant::now() < deadline => {
                     tracing::debug!(?step, %error, "again");
+                    self.took_long.set(step != Step::Init);
                     std::thread::sleep(DRAIN_INTERVAL.min(left));
                 }
                 Err(error) => return Err(sort(step, &error)),
             }
         }
+    }
+
+    /// The client does not say that it sent a request again, but waits before it does.
+    fn note_duration(&self, step: Step, took: Duration) {
+        let sends_again_after = match step {
+            Step::SendOffsets => OFFSETS_BACKOFF,
+            Step::Commit | Step::Abort => self.ends_again_after,
+            Step::Init | Step::Begin | Step::Produce => return,
+        };
+        if took >= sends_again_after {
+            tracing::debug!(?step, ?took, "a request may have been sent twice");
+            self.took_long.set(true);
+        }
+    }
+}
+
+/// The client varies its pause before it sends a request again by a fifth.
+fn shortest_backoff(configured_ms: Option<&str>) -> Duration {
+    let configured = configured_ms.and_then(|text| text.parse().ok());
+    configured.map_or(RETRY_BACKOFF, Duration::from_millis) * 4 / 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_sent_again_no_sooner_than_the_backoff_says() {
+        assert_eq!(shortest_backoff(None), Duration::from_millis(80));
+        assert_eq!(shortest_backoff(Some("500")), Duration::from_millis(400));
+        assert_eq!(shortest_backoff(Some("soon")), Duration::from_millis(80));
     }
 }

@@ -84,6 +84,27 @@ impl Session {
             .ok_or_else(|| Failure::Broken("the last producer could not be replaced".to_string()))
     }
 
+    /// A producer whose client may have sent a request twice gets no further transaction. The membership
+    /// stays: it is that of the batch.
+    fn renew_producer(&mut self) -> Result<(), Failure> {
+        if self.producer()?.may_have_resent() {
+            self.incoming.check()?;
+            self.open_producer()?;
+        }
+        Ok(())
+    }
+
+    /// First the old one goes: two producers with one transactional id would fence each other.
+    fn open_producer(&mut self) -> Result<(), Failure> {
+        self.producer = None;
+        let topics = self.settings.topics.outputs();
+        self.producer = Some(TransactionalProducer::open(
+            &self.settings.producer,
+            topics,
+        )?);
+        Ok(())
+    }
+
     fn offsets(&self, positions: &[Position]) -> Result<TopicPartitionList, Failure> {
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for position in positions {
@@ -117,6 +138,7 @@ impl Broker for Session {
     }
 
     fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
+        self.renew_producer()?;
         let producer = self.producer()?;
         let offsets = self.offsets(positions)?;
         let membership = self.incoming.membership().ok_or_else(|| {
@@ -139,12 +161,7 @@ impl Broker for Session {
 
     fn rebuild(&mut self) -> Result<(), Failure> {
         self.incoming.check()?;
-        // First the old one goes: two producers with one transactional id would fence each other.
-        self.producer = None;
-        self.producer = Some(TransactionalProducer::open(
-            &self.settings.producer,
-            self.settings.topics.outputs(),
-        )?);
+        self.open_producer()?;
         self.incoming.renew_membership();
         Ok(())
     }

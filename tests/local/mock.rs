@@ -114,13 +114,21 @@ impl Cluster {
 
     /// Runs a worker until every record is committed, or it gives up.
     fn run(&self) -> (Vec<Seen>, Vec<String>, Result<(), Failure>) {
+        let session = Session::open(self.settings()).expect("session");
+        self.work(session, 1_000)
+    }
+
+    fn work(
+        &self,
+        session: Session,
+        max_records: usize,
+    ) -> (Vec<Seen>, Vec<String>, Result<(), Failure>) {
         let recorder = Recorder::default();
         let limits = BatchLimits {
-            max_records: 1_000,
+            max_records,
             max_bytes: 1_000_000,
             max_age: Duration::from_millis(200),
         };
-        let session = Session::open(self.settings()).expect("session");
         let judge = |_: Option<&[u8]>| Fate::Quarantined(Quarantine::malformed("mock"));
         let stop = recorder.stop.clone();
         let mut worker = Worker::new(session, judge, recorder.clone(), limits, stop);
@@ -265,6 +273,25 @@ fn fenced_again_and_again_it_gives_up_and_names_the_setting() {
         "{failure}"
     );
     assert!(!seen.contains(&Seen::Committed), "{seen:?}");
+}
+
+#[test]
+fn a_producer_that_sent_a_commit_twice_begins_no_other_transaction() {
+    let cluster = Cluster::start();
+    let session = Session::open(cluster.settings()).expect("session");
+    cluster
+        .mock
+        .request_errors(Api::EndTxn, &[Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR]);
+    // Only a new producer asks for an id: the error shows that there is one.
+    let refused = [Code::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED];
+    cluster.mock.request_errors(Api::InitProducerId, &refused);
+    let (seen, causes, result) = cluster.work(session, RECORDS as usize / 2);
+    let renewed = [Seen::Committed, Seen::Broken, Seen::Recovered];
+    assert!(seen.starts_with(&renewed), "{seen:?} {causes:?}");
+    assert!(
+        result.is_ok() && seen.ends_with(&[Seen::Committed]),
+        "{seen:?}"
+    );
 }
 
 #[test]

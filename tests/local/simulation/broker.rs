@@ -1,36 +1,24 @@
 //! One worker's connection to the simulated cluster. It does, call by call, what `src/kafka/session.rs`
 //! does with the real client, and keeps in memory what that keeps. Before every step it lets the rest of
-//! the world move on, and asks whether a fault strikes.
+//! the world move on, and asks whether a fault strikes. Reading is in `consuming.rs`, writing in
+//! `producing.rs`; the trait that the loop asks for is in `seam.rs`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use audit_relay::stream::{Arrival, Broker, Failure, Output, Partition, Position};
-
 use super::client::{ClientId, Membership};
-use super::cluster::Cluster;
-use super::consuming::source_record;
-use super::faults::{Fault, Faults, Sight};
+use super::faults::{Fault, Moment, Sight};
+use super::oracle::Violation;
 use super::producing::{Producer, Step};
-use super::random::Random;
+use super::sabotage::Sabotage;
+use super::seam::{Failure, Partition, Position};
+use super::stage::{Scheduler, Stage};
+use super::transactions::Draft;
 
-/// What all parts of a run share.
-#[derive(Debug)]
-pub struct Stage {
-    pub random: Random,
-    pub faults: Faults,
-    pub cluster: RefCell<Cluster>,
-}
-
-/// Lets others act in the middle of a worker's turn.
-pub trait Scheduler {
-    fn interleave(&self);
-
-    /// Others act for longer than any time-out while this client stands still.
-    fn stand_still(&self, client: ClientId);
-}
+/// A worker that paused so often without publishing anything repairs without end.
+const MOST_PAUSES: usize = 500;
 
 pub struct SimulatedBroker {
     pub(super) stage: Rc<Stage>,
@@ -38,13 +26,17 @@ pub struct SimulatedBroker {
     pub(super) id: String,
     pub(super) client: ClientId,
     pub(super) producer: Option<Producer>,
+    /// For whom a commit speaks: taken when the partitions were assigned.
     pub(super) membership: Option<Membership>,
     /// Partitions of the records that were handed over since the last publication: only to see whether
     /// news ever comes while a batch is being filled.
     pub(super) handed_over: BTreeSet<Partition>,
+    /// Polls that still hand over records which were fetched before the news that wait.
+    pub(super) polls_before_news: usize,
+    pub(super) rewind_failed: bool,
+    /// Pauses since the last publication was begun.
+    pauses: usize,
     pub(super) crashed: Rc<Cell<bool>>,
-    /// A planted fault: the membership is taken from a client that knows that it has lost it.
-    pub(super) trusts_lost_membership: bool,
 }
 
 impl SimulatedBroker {
@@ -56,29 +48,30 @@ impl SimulatedBroker {
         is_static: bool,
         crashed: Rc<Cell<bool>>,
     ) -> Result<Self, Failure> {
+        let client = stage.cluster.borrow_mut().group.create(instance, is_static);
+        stage.faults.begins(client);
         let mut broker = SimulatedBroker {
             stage,
             scheduler,
             id: instance.to_string(),
-            client: 0,
+            client,
             producer: None,
             membership: None,
             handed_over: BTreeSet::new(),
+            polls_before_news: 0,
+            rewind_failed: false,
+            pauses: 0,
             crashed,
-            trusts_lost_membership: false,
         };
-        broker.open_producer()?;
+        let opened = broker.open_producer();
+        if let Err(failure) = opened {
+            broker.stage.faults.ends(client);
+            return Err(failure);
+        }
         let mut cluster = broker.stage.cluster.borrow_mut();
-        broker.client = cluster.group.subscribe(instance, is_static);
+        cluster.group.client(client).is_subscribed = true;
         drop(cluster);
         Ok(broker)
-    }
-
-    /// A planted fault of the edge, which no wrapper could plant: the broker takes a commit without a
-    /// member id for one from outside any group.
-    pub fn trusting_lost_membership(mut self) -> Self {
-        self.trusts_lost_membership = true;
-        self
     }
 
     pub fn client(&self) -> ClientId {
@@ -86,179 +79,136 @@ impl SimulatedBroker {
     }
 
     pub(super) fn strikes(&self, fault: Fault) -> bool {
-        let struck = self.stage.faults.strikes(fault, &self.stage.random);
-        if struck {
-            self.log(|| format!("{fault:?}"));
-        }
-        struck
+        self.stage.strikes(fault, self.client)
     }
 
-    /// As [`Self::strikes`], at a place that is passed very often.
-    pub(super) fn strikes_rarely(&self, fault: Fault) -> bool {
-        let struck = self
-            .stage
-            .faults
-            .strikes_one_in(20, fault, &self.stage.random);
-        if struck {
-            self.log(|| format!("{fault:?}"));
-        }
-        struck
-    }
-
-    pub(super) fn log(&self, what: impl FnOnce() -> String) {
-        let line = || {
-            let now = self.stage.cluster.borrow().now;
-            format!(
-                "{:>6} {}#{} {}",
-                now.as_millis(),
-                self.id,
-                self.client,
-                what()
-            )
-        };
-        self.stage.faults.log(line);
+    pub(super) fn saw(&self, sight: Sight) {
+        self.stage.faults.saw(sight);
     }
 
     /// The moment between two calls: others act, the process may stand still, or die.
-    pub(super) fn breathe(&mut self) -> Result<(), Failure> {
-        if self.crashed.get() || self.strikes_rarely(Fault::Crash) {
+    pub(super) fn breathe(&mut self, moment: Moment) -> Result<(), Failure> {
+        if self.crashed.get() || self.stage.strikes_one_in(20, Fault::Crash, self.client) {
             self.crashed.set(true);
             return Err(Failure::Fatal("crashed".to_string()));
         }
         if let Some(scheduler) = self.scheduler.upgrade() {
-            if self.strikes_rarely(Fault::StandstillInTurn) {
-                scheduler.stand_still(self.client);
-            }
-            scheduler.interleave();
+            self.stage.moment(self.client, moment, &*scheduler);
+        }
+        if moment != Moment::Polling {
+            self.may_poll_too_seldom();
+        }
+        let in_transaction = matches!(self.producer, Some(p) if p.step == Step::InTransaction);
+        if in_transaction && self.knows_of_loss() {
+            self.saw(Sight::LostInTransaction);
         }
         Ok(())
     }
 
-    pub(super) fn pass(&self, time: Duration) {
-        self.stage.cluster.borrow_mut().now += time;
+    fn may_poll_too_seldom(&self) {
+        if self
+            .stage
+            .strikes_one_in(10, Fault::PollsTooSeldom, self.client)
+        {
+            let mut cluster = self.stage.cluster.borrow_mut();
+            let now = cluster.now;
+            cluster.group.polls_too_seldom(self.client, now);
+        }
+    }
+
+    fn knows_of_loss(&self) -> bool {
+        let mut cluster = self.stage.cluster.borrow_mut();
+        cluster.group.client(self.client).lost
     }
 
     pub(super) fn current_membership(&self) -> Option<Membership> {
+        let lost = self.knows_of_loss();
+        if lost {
+            self.saw(Sight::LossKnownToClientOnly);
+        }
         let mut cluster = self.stage.cluster.borrow_mut();
-        let client = cluster.group.client(self.client);
-        let lost = client.lost && !self.trusts_lost_membership;
-        (!lost).then(|| client.membership())
+        let membership = cluster.group.client(self.client).membership();
+        (!lost || self.stage.planted(Sabotage::NobodysMembership)).then_some(membership)
     }
-}
 
-impl Broker for SimulatedBroker {
-    fn poll(
-        &mut self,
-        wait: Duration,
-        _: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
-    ) -> Result<(), Failure> {
-        self.breathe()?;
-        self.pass(Duration::from_millis(1));
-        if self
-            .stage
-            .cluster
-            .borrow_mut()
-            .group
-            .client(self.client)
-            .is_fenced
-        {
-            self.stage.faults.saw(Sight::ConsumerFenced);
-            return Err(Failure::Fatal(
-                "another process has this group instance id".to_string(),
-            ));
-        }
-        let mut news = Vec::new();
-        if !self.strikes(Fault::RecordBeforeNews) {
-            news = self.serve_news();
-        }
-        self.resolve_positions();
-        let record = self.next_record();
-        self.breathe()?;
-        self.deliver(news, receive);
-        match record {
-            Some((partition, offset, payload)) => {
-                self.handed_over.insert(partition);
-                receive(Arrival::Record(source_record(partition, offset, &payload)));
-            }
-            None => self.deliver_none(wait, receive),
+    /// Whether the client itself knows that another process has its place in the group.
+    pub(super) fn is_fenced(&self) -> bool {
+        let mut cluster = self.stage.cluster.borrow_mut();
+        cluster.group.client(self.client).is_fenced
+    }
+
+    /// A consumer that can never read again must not throw its successor's producer out.
+    pub(super) fn check_consumer(&self) -> Result<(), Failure> {
+        if self.is_fenced() && !self.stage.planted(Sabotage::ConsumerUnchecked) {
+            self.saw(Sight::ConsumerFencedUntold);
+            return Err(Failure::Fatal("the consumer can read no more".to_string()));
         }
         Ok(())
     }
 
-    fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
+    pub fn publish(&mut self, drafts: &[Draft], positions: &[Position]) -> Result<(), Failure> {
         self.handed_over.clear();
-        let result = self.transact(outputs, positions);
-        self.log(|| {
-            let moves = positions
-                .iter()
-                .map(|p| format!("{}->{}", p.partition, p.next_offset));
-            let moves: Vec<String> = moves.collect();
-            format!(
-                "publish {} outputs, {}: {result:?}",
-                outputs.len(),
-                moves.join(" ")
-            )
+        self.pauses = 0;
+        let result = self.transact(drafts, positions);
+        self.stage.log(self.client, || {
+            let moves = positions.iter();
+            let moves: Vec<String> = moves
+                .map(|p| format!("{}->{}", p.partition, p.next_offset))
+                .collect();
+            let (drafts, moves) = (drafts.len(), moves.join(" "));
+            format!("publish {drafts} outputs, {moves}: {result:?}")
         });
         self.stage.cluster.borrow_mut().reported(result?);
-        if outputs.is_empty() {
-            self.stage.faults.saw(Sight::OnlyPositionsCommitted);
+        let resent = self.producer.is_some_and(|producer| producer.resent);
+        self.stage.faults.heals(self.client, resent);
+        if drafts.is_empty() {
+            self.saw(Sight::OnlyPositionsCommitted);
         }
         Ok(())
     }
 
-    fn abort(&mut self) -> Result<(), Failure> {
-        self.breathe()?;
-        let done = !self.stage.random.happens(500);
-        let fails = self.strikes(Fault::AbortFails);
-        if fails && !done {
-            return Err(self.broken("abort timed out"));
-        }
-        let producer = self
-            .producer
-            .filter(|p| matches!(p.step, Step::InTransaction | Step::InDoubt));
-        let Some(producer) = producer else {
-            return Err(self.broken("no transaction to abort"));
-        };
-        self.end(producer.epoch, false)?;
-        if fails {
-            return Err(self.broken("abort got no answer"));
-        }
-        self.step(Step::Ready);
+    pub fn abort(&mut self) -> Result<(), Failure> {
+        self.breathe(Moment::Aborting)?;
+        self.abort_transaction()?;
+        self.breathe(Moment::Aborting)?;
         self.membership = self.current_membership();
         Ok(())
     }
 
-    fn rebuild(&mut self) -> Result<(), Failure> {
-        self.breathe()?;
-        self.producer = None;
+    pub fn rebuild(&mut self) -> Result<(), Failure> {
+        self.breathe(Moment::Rebuilding)?;
+        self.check_consumer()?;
         self.open_producer()?;
         self.membership = self.current_membership();
         Ok(())
     }
 
-    fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        if self.strikes(Fault::RewindFails) {
-            return Err(Failure::Broken("committed offsets timed out".to_string()));
+    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        if partitions.is_empty() {
+            return Ok(());
         }
-        let offsets = self.committed_offsets(partitions)?;
-        for (partition, offset) in partitions.iter().zip(offsets) {
-            self.seek(*partition, offset)?;
-            if self.strikes(Fault::RewindHalfFails) {
-                return Err(Failure::Broken("seek of a partition failed".to_string()));
+        self.check_consumer()?;
+        let result = self.go_back(partitions);
+        if self.rewind_failed && result.is_ok() {
+            self.saw(Sight::RewindSucceededLater);
+        }
+        self.rewind_failed = result.is_err();
+        result
+    }
+
+    pub fn pause(&mut self, time: Duration) {
+        self.pauses += 1;
+        if self.pauses > MOST_PAUSES {
+            let mut cluster = self.stage.cluster.borrow_mut();
+            cluster.ledger.violated(Violation::Endless(self.client));
+            self.crashed.set(true);
+        }
+        self.stage.pass(time);
+        if let Some(scheduler) = self.scheduler.upgrade() {
+            for _ in 0..4 {
+                self.stage.moment(self.client, Moment::Pausing, &*scheduler);
+                self.may_poll_too_seldom();
             }
         }
-        Ok(())
-    }
-
-    fn pause(&mut self, time: Duration) {
-        self.pass(time);
-        if let Some(scheduler) = self.scheduler.upgrade() {
-            (0..4).for_each(|_| scheduler.interleave());
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.stage.cluster.borrow().now
     }
 }

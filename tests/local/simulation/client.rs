@@ -4,16 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use audit_relay::stream::Partition;
+use super::seam::Partition;
 
 pub type ClientId = usize;
 pub type MemberId = u64;
 
-/// For whom a commit speaks. Without a member id the broker takes it for one from outside any group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// For whom a commit speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     pub member: Option<MemberId>,
     pub generation: i32,
+    /// Whether it names a group instance id as well.
+    pub is_static: bool,
 }
 
 /// News of the group, waiting in the client for the next poll.
@@ -29,6 +31,8 @@ pub enum News {
 pub struct Client {
     pub(super) instance: String,
     pub(super) is_static: bool,
+    /// From here on it joins the group by itself.
+    pub(super) is_subscribed: bool,
     pub(super) member: Option<MemberId>,
     pub(super) generation: i32,
     /// What it holds once all its news are served.
@@ -50,6 +54,7 @@ impl Client {
         Client {
             instance: instance.to_string(),
             is_static,
+            is_subscribed: false,
             member: None,
             generation: -1,
             assigned: BTreeSet::new(),
@@ -88,6 +93,7 @@ impl Client {
         Membership {
             member: self.member,
             generation: self.generation,
+            is_static: self.is_static,
         }
     }
 

@@ -5,18 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use audit_relay::stream::{Content, Partition, Position};
-
 use super::group::Group;
-use super::oracle::{InputRecord, Ledger, Violation};
-use super::transactions::{Delayed, ProducerState, Transaction};
+use super::oracle::{Content, InputRecord, Ledger, Violation};
+use super::seam::{Partition, Position};
+use super::transactions::{Delayed, Draft, ProducerState, Transaction};
 
 /// An output in the log, whether its transaction is committed or not.
 #[derive(Debug)]
 pub struct Written {
-    pub partition: Partition,
-    pub offset: i64,
-    pub content: Content,
+    pub draft: Draft,
     pub transaction: usize,
 }
 
@@ -33,7 +30,9 @@ pub struct Cluster {
     pub(super) transactions: Vec<Transaction>,
     /// Those that are neither committed nor aborted.
     pub(super) unfinished: BTreeSet<usize>,
-    /// Requests to end a transaction that are still under way.
+    /// How often a process took an id back from the one that had taken it.
+    pub alternations: u64,
+    /// Requests that are still under way.
     pub(super) delayed: Vec<Delayed>,
 }
 
@@ -79,11 +78,11 @@ impl Cluster {
                     .violated(Violation::Stalled(partition, committed));
             }
             let committed_outputs = self.written.iter().filter(|output| {
-                output.partition == partition
+                output.draft.partition == partition
                     && self.transactions[output.transaction].is_committed()
             });
             let view: Vec<(i64, &Content)> = committed_outputs
-                .map(|output| (output.offset, &output.content))
+                .map(|output| (output.draft.offset, &output.draft.content))
                 .collect();
             let records = &self.input[partition.0 as usize];
             self.ledger.check_view(partition, records, &view);

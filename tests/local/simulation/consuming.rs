@@ -3,20 +3,77 @@
 
 use std::time::Duration;
 
-use audit_relay::stream::{Arrival, Failure, GroupStatistics, Partition, SourceRecord};
-
 use super::broker::SimulatedBroker;
 use super::client::News;
-use super::faults::Sight;
+use super::faults::{Fault, Moment, Sight};
+use super::sabotage::Sabotage;
+use super::seam::{Failure, Partition};
 
 /// How long the client looks for committed offsets before it gives up.
 const COMMITTED_LIMIT: Duration = Duration::from_secs(20);
 /// How often it asks meanwhile.
 const COMMITTED_INTERVAL: Duration = Duration::from_millis(500);
+/// Most records that one poll hands over.
+const MOST_AT_ONCE: usize = 3;
+
+/// So many polls may hand over what was fetched before a rebalance.
+const MOST_POLLS_BEFORE_NEWS: usize = 8;
+
+/// What a poll brought; the news are older than the records.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    pub news: Vec<News>,
+    pub records: Vec<(Partition, i64, Vec<u8>)>,
+    /// Whether things are told that the loop only passes on.
+    pub chatter: bool,
+}
 
 impl SimulatedBroker {
+    pub fn fetch(&mut self, wait: Duration) -> Result<Fetched, Failure> {
+        self.breathe(Moment::Polling)?;
+        self.stage.pass(Duration::from_millis(1));
+        if self.is_fenced() {
+            self.saw(Sight::ConsumerFenced);
+            return Err(Failure::Fatal(
+                "this group instance id is taken".to_string(),
+            ));
+        }
+        let mut fetched = Fetched::default();
+        if self.news_wait() {
+            fetched.records = self.next_records();
+        }
+        if fetched.records.is_empty() {
+            fetched.news = self.serve_news();
+            self.resolve_positions();
+            fetched.records = self.next_records();
+        }
+        self.breathe(Moment::Polling)?;
+        fetched.news.iter().for_each(|news| self.heed(news));
+        let partitions = fetched.records.iter().map(|(partition, ..)| *partition);
+        self.handed_over.extend(partitions);
+        match fetched.records.len() {
+            0 => {
+                self.stage.pass(wait);
+                fetched.chatter = self.stage.random.happens(50);
+            }
+            1 => {}
+            _ => self.saw(Sight::SeveralRecordsAtOnce),
+        }
+        Ok(fetched)
+    }
+
+    /// Whether what was fetched earlier comes first, for a few polls.
+    fn news_wait(&mut self) -> bool {
+        if self.polls_before_news == 0 && self.strikes(Fault::RecordBeforeNews) {
+            self.polls_before_news = self.stage.random.within(1, MOST_POLLS_BEFORE_NEWS);
+        }
+        let wait = self.polls_before_news > 0;
+        self.polls_before_news = self.polls_before_news.saturating_sub(1);
+        wait
+    }
+
     /// Runs the rebalance callbacks and returns what they reported.
-    pub(super) fn serve_news(&mut self) -> Vec<News> {
+    fn serve_news(&mut self) -> Vec<News> {
         let mut cluster = self.stage.cluster.borrow_mut();
         let client = cluster.group.client(self.client);
         let news: Vec<News> = client.news.drain(..).collect();
@@ -24,133 +81,124 @@ impl SimulatedBroker {
         news
     }
 
-    pub(super) fn deliver(&mut self, news: Vec<News>, receive: &mut dyn FnMut(Arrival<'_>)) {
-        for news in news {
-            self.log(|| format!("{news:?}"));
-            match news {
-                News::Assigned(partitions) => {
-                    self.membership = self.current_membership();
-                    receive(Arrival::Assigned(&partitions));
-                }
-                News::Revoked(partitions) => {
-                    self.taken_away(&partitions, Sight::PartitionsRevoked);
-                    receive(Arrival::Revoked(&partitions));
-                }
-                News::Lost(partitions) => {
-                    self.taken_away(&partitions, Sight::PartitionsLost);
-                    self.membership = None;
-                    receive(Arrival::Lost(&partitions));
-                }
+    /// What the session itself draws from the news.
+    fn heed(&mut self, news: &News) {
+        self.stage.log(self.client, || format!("{news:?}"));
+        match news {
+            News::Assigned(_) => self.membership = self.current_membership(),
+            News::Revoked(partitions) => self.taken_away(partitions, Sight::PartitionsRevoked),
+            News::Lost(partitions) => {
+                self.taken_away(partitions, Sight::PartitionsLost);
+                self.membership = None;
             }
         }
     }
 
-    pub(super) fn taken_away(&mut self, partitions: &[Partition], how: Sight) {
-        self.stage.faults.saw(how);
-        if partitions
-            .iter()
-            .any(|partition| self.handed_over.remove(partition))
-        {
-            self.stage.faults.saw(Sight::BatchForgotten);
+    fn taken_away(&mut self, partitions: &[Partition], how: Sight) {
+        self.saw(how);
+        let forgotten = partitions.iter().filter(|p| self.handed_over.remove(p));
+        if forgotten.count() > 0 {
+            self.saw(Sight::BatchForgotten);
         }
     }
 
     /// Asks for the committed offsets of newly assigned partitions; those that a transaction is about to
     /// change are asked for again later.
-    pub(super) fn resolve_positions(&mut self) {
+    fn resolve_positions(&mut self) {
         let mut cluster = self.stage.cluster.borrow_mut();
-        let client = cluster.group.client(self.client);
-        let unknown = client
-            .positions
-            .iter()
-            .filter(|(_, position)| position.is_none());
+        let positions = &cluster.group.client(self.client).positions;
+        let unknown = positions.iter().filter(|(_, at)| at.is_none());
         let unknown: Vec<Partition> = unknown.map(|(partition, _)| *partition).collect();
         for partition in unknown {
-            let offset = cluster.stable_offset(partition);
+            let mut offset = cluster.stable_offset(partition);
             if offset.is_none() {
                 self.stage.faults.saw(Sight::OffsetsUnstable);
+                if self.stage.planted(Sabotage::UnstableOffsetsTaken) {
+                    offset = Some(cluster.committed_offset(partition));
+                }
             }
-            cluster
-                .group
-                .client(self.client)
-                .positions
-                .insert(partition, offset);
+            let client = cluster.group.client(self.client);
+            client.positions.insert(partition, offset);
         }
     }
 
-    pub(super) fn next_record(&mut self) -> Option<(Partition, i64, Vec<u8>)> {
+    fn next_records(&mut self) -> Vec<(Partition, i64, Vec<u8>)> {
+        let several = self.stage.random.happens(200);
+        let most = if several { MOST_AT_ONCE } else { 1 };
+        (0..most).map_while(|_| self.next_record()).collect()
+    }
+
+    fn next_record(&mut self) -> Option<(Partition, i64, Vec<u8>)> {
         let mut cluster = self.stage.cluster.borrow_mut();
-        let positions = &cluster.group.client(self.client).positions;
-        let known = positions
-            .iter()
-            .filter_map(|(p, position)| Some((*p, (*position)?)));
-        let known: Vec<(Partition, i64)> = known.collect();
-        let ready = known
-            .into_iter()
-            .filter(|(p, at)| *at < cluster.end_offset(*p));
+        let positions = cluster.group.client(self.client).positions.clone();
+        let known = positions.iter().filter_map(|(p, at)| Some((*p, (*at)?)));
+        let ready = known.filter(|(p, at)| *at < cluster.end_offset(*p));
         let ready: Vec<(Partition, i64)> = ready.collect();
         let (partition, at) = self.stage.random.pick(&ready)?;
-        let positions = &mut cluster.group.client(self.client).positions;
-        positions.insert(partition, Some(at + 1));
+        let client = cluster.group.client(self.client);
+        client.positions.insert(partition, Some(at + 1));
         let record = &cluster.input[partition.0 as usize][at as usize];
         Some((partition, at, record.payload.clone()))
     }
 
-    pub(super) fn deliver_none(&mut self, wait: Duration, receive: &mut dyn FnMut(Arrival<'_>)) {
-        self.pass(wait);
-        if self.stage.random.happens(50) {
-            receive(Arrival::Statistics(GroupStatistics::default()));
-            receive(Arrival::CaughtUp(Partition(0)));
+    pub(super) fn go_back(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        if self.strikes(Fault::RewindFails) {
+            return Err(Failure::Broken("committed offsets timed out".to_string()));
         }
+        let offsets = self.committed_offsets(partitions)?;
+        let fails = self.strikes(Fault::RewindHalfFails);
+        let unmoved = fails.then(|| self.stage.random.below(partitions.len()));
+        for (index, (partition, offset)) in partitions.iter().zip(offsets).enumerate() {
+            if unmoved != Some(index) {
+                self.seek(*partition, offset)?;
+            }
+        }
+        if fails && !self.stage.planted(Sabotage::RewindFailureOverlooked) {
+            return Err(Failure::Broken("seek of a partition failed".to_string()));
+        }
+        Ok(())
     }
 
     /// Asks for committed offsets until they are stable.
-    pub(super) fn committed_offsets(
-        &mut self,
-        partitions: &[Partition],
-    ) -> Result<Vec<i64>, Failure> {
+    fn committed_offsets(&mut self, partitions: &[Partition]) -> Result<Vec<i64>, Failure> {
         let mut waited = Duration::ZERO;
         loop {
-            self.breathe()?;
+            self.breathe(Moment::Rewinding)?;
+            if self.is_fenced() {
+                return Err(Failure::Broken("the consumer asks no more".to_string()));
+            }
             let cluster = self.stage.cluster.borrow();
             let offsets = partitions.iter().map(|p| cluster.stable_offset(*p));
-            let offsets: Option<Vec<i64>> = offsets.collect();
+            let mut offsets: Option<Vec<i64>> = offsets.collect();
+            if self.stage.planted(Sabotage::UnstableOffsetsTaken) {
+                let unstable = partitions.iter().map(|p| cluster.committed_offset(*p));
+                offsets.get_or_insert_with(|| unstable.collect());
+            }
             drop(cluster);
             if let Some(offsets) = offsets {
+                if waited > Duration::ZERO {
+                    self.saw(Sight::RewindWaited);
+                }
                 return Ok(offsets);
             }
-            self.stage.faults.saw(Sight::OffsetsUnstable);
+            self.saw(Sight::OffsetsUnstable);
             if waited >= COMMITTED_LIMIT {
                 return Err(Failure::Broken(
                     "committed offsets are unstable".to_string(),
                 ));
             }
-            self.pass(COMMITTED_INTERVAL);
+            self.stage.pass(COMMITTED_INTERVAL);
             waited += COMMITTED_INTERVAL;
         }
     }
 
-    pub(super) fn seek(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
+    fn seek(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
         let mut cluster = self.stage.cluster.borrow_mut();
-        let position = cluster
-            .group
-            .client(self.client)
-            .positions
-            .get_mut(&partition);
+        let client = cluster.group.client(self.client);
+        let position = client.positions.get_mut(&partition);
         let position = position
             .ok_or_else(|| Failure::Broken(format!("seek of {partition}, which is not ours")))?;
         *position = Some(offset);
         Ok(())
-    }
-}
-
-pub(super) fn source_record(partition: Partition, offset: i64, payload: &[u8]) -> SourceRecord<'_> {
-    SourceRecord {
-        partition,
-        offset,
-        timestamp_ms: Some(offset),
-        key: Some(b"key"),
-        payload: Some(payload),
-        headers: Vec::new(),
     }
 }

@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use audit_relay::stream::Broker;
-
-use super::broker::Scheduler;
 use super::client::ClientId;
-use super::faults::{Fault, Sight};
+use super::faults::{Fault, Whom};
+use super::stage::Scheduler;
 use super::world::World;
 
 /// Most turns inside turns.
@@ -18,19 +16,7 @@ const MOST_PARTITIONS: usize = 5;
 /// Most records of a partition: their payloads number them within a thousand.
 const MOST_RECORDS: usize = 120;
 
-/// Faults that strike the world as a whole.
-const WORLDLY: &[Fault] = &[
-    Fault::Expelled,
-    Fault::StandstillBetweenTurns,
-    Fault::AskedToStop,
-    Fault::Joined,
-    Fault::StartedTwice,
-    Fault::IdTaken,
-    Fault::Rebalanced,
-    Fault::PartitionAdded,
-];
-
-impl<B: Broker + 'static> Scheduler for World<B> {
+impl Scheduler for World {
     fn interleave(&self) {
         match self.random().below(100) {
             0..5 => self.act(),
@@ -51,7 +37,7 @@ impl<B: Broker + 'static> Scheduler for World<B> {
     }
 }
 
-impl<B: Broker + 'static> World<B> {
+impl World {
     /// A step inside somebody's turn, unless turns are nested too deep already.
     fn act(&self) {
         if self.depth.get() <= DEEPEST {
@@ -70,16 +56,16 @@ impl<B: Broker + 'static> World<B> {
     pub(super) fn disturb(&self) {
         match self.random().below(10) {
             0..2 => self.records_arrive(),
-            2..4 => self.delayed_commit_arrives(),
+            2..4 => self.delayed_request_arrives(),
             4 => self.time_passes(),
             _ => {
-                let fault = self.random().pick(WORLDLY).filter(|fault| self.may(*fault));
-                let strikes = |fault: &Fault| self.stage.faults.strikes(*fault, self.random());
-                if let Some(fault) = fault.filter(strikes) {
-                    self.stage
-                        .faults
-                        .log(|| format!("{:>6} {fault:?}", self.now().as_millis()));
-                    self.strike(fault);
+                let fault = self.random().pick(Fault::WORLDLY);
+                if let Some(fault) = fault.filter(|fault| self.is_due(*fault)) {
+                    let line = || format!("{:>6} {fault:?}", self.now().as_millis());
+                    self.stage.faults.log(line);
+                    if let Some(whom) = self.strike(fault) {
+                        self.stage.faults.struck(fault, whom);
+                    }
                 }
             }
         }
@@ -95,71 +81,106 @@ impl<B: Broker + 'static> World<B> {
         }
     }
 
-    fn delayed_commit_arrives(&self) {
+    fn delayed_request_arrives(&self) {
         let mut cluster = self.stage.cluster.borrow_mut();
-        let delayed = cluster.delayed_commits();
-        if delayed > 0 && cluster.deliver_delayed(self.random().below(delayed)) {
-            self.stage.faults.saw(Sight::StaleEndRefused);
+        let delayed = cluster.delayed_requests();
+        if delayed > 0 {
+            let seen = cluster.deliver_delayed(self.random().below(delayed));
+            seen.into_iter()
+                .for_each(|sight| self.stage.faults.saw(sight));
         }
     }
 
-    /// Whether there is room for it.
-    fn may(&self, fault: Fault) -> bool {
-        match fault {
+    /// Whether there is room for the fault and it is to strike.
+    fn is_due(&self, fault: Fault) -> bool {
+        let has_room = match fault {
             Fault::Joined | Fault::StartedTwice => self.instances.borrow().len() < MOST_INSTANCES,
             Fault::PartitionAdded => self.stage.cluster.borrow().input.len() < MOST_PARTITIONS,
             _ => true,
-        }
+        };
+        let faults = &self.stage.faults;
+        has_room && faults.strikes_one_in(1, fault, self.random())
     }
 
-    fn strike(&self, fault: Fault) {
-        let some = self.random().below(self.instances.borrow().len());
+    /// Returns whom it struck, if anybody.
+    fn strike(&self, fault: Fault) -> Option<Whom> {
+        let some = self.some_instance(fault)?;
         match fault {
             Fault::StandstillBetweenTurns => self.freeze(some),
-            Fault::AskedToStop => self.instances.borrow()[some].stop.request(),
-            Fault::Joined => self.add_instance(None),
+            Fault::AskedToStop => self.ask_to_stop(some),
+            Fault::Joined => {
+                self.add_instance(None);
+                Some(Whom::Everybody)
+            }
             Fault::StartedTwice => self.start_again(some),
             _ => self.strike_cluster(fault, some),
         }
     }
 
-    fn strike_cluster(&self, fault: Fault, some: usize) {
-        let id = self.instances.borrow()[some].name.clone();
+    /// The one that is struck: one that runs, and for a standstill one that is not in its turn.
+    fn some_instance(&self, fault: Fault) -> Option<usize> {
+        let instances = self.instances.borrow();
+        let fits = |index: &usize| match fault {
+            Fault::StandstillBetweenTurns => instances[*index].relay.is_some(),
+            Fault::AskedToStop | Fault::StartedTwice => instances[*index].is_up,
+            _ => true,
+        };
+        let fitting: Vec<usize> = (0..instances.len()).filter(fits).collect();
+        self.random().pick(&fitting)
+    }
+
+    fn strike_cluster(&self, fault: Fault, some: usize) -> Option<Whom> {
+        let (id, client) = {
+            let instance = &self.instances.borrow()[some];
+            (instance.name.clone(), instance.client)
+        };
         let mut cluster = self.stage.cluster.borrow_mut();
         let now = cluster.now;
         match fault {
-            Fault::Expelled => cluster.group.expel_any(now, self.random()),
-            Fault::IdTaken => drop(cluster.init_producer(&id)),
+            Fault::Expelled => {
+                let expelled = cluster.group.expel_any(now, self.random());
+                return expelled.map(Whom::Client);
+            }
+            Fault::IdTaken => {
+                cluster.init_producer(&id, None);
+                return Some(Whom::Client(client));
+            }
             Fault::Rebalanced => cluster.group.call_rebalance(now),
             Fault::PartitionAdded => cluster.add_partition(),
             other => unreachable!("{other:?} strikes in the broker"),
         }
+        Some(Whom::Everybody)
     }
 
-    fn freeze(&self, index: usize) {
+    fn ask_to_stop(&self, index: usize) -> Option<Whom> {
+        let instance = &self.instances.borrow()[index];
+        instance.stop.request();
+        instance.is_up.then_some(Whom::Client(instance.client))
+    }
+
+    fn freeze(&self, index: usize) -> Option<Whom> {
         let now = self.now();
         let instance = &mut self.instances.borrow_mut()[index];
-        if instance.worker.is_some() {
-            let time = self.random().within(1_000, 15_000) as u64;
-            instance.not_before = now + Duration::from_millis(time);
-            instance.stands_still = true;
-            self.stage
-                .cluster
-                .borrow_mut()
-                .group
-                .freeze(instance.client, now);
-        }
+        instance.relay.as_ref()?;
+        let time = self.random().within(1_000, 15_000) as u64;
+        instance.not_before = now + Duration::from_millis(time);
+        instance.stands_still = true;
+        let mut cluster = self.stage.cluster.borrow_mut();
+        cluster.group.freeze(instance.client, now);
+        Some(Whom::Client(instance.client))
     }
 
     /// The same name once more, beside the one that still runs.
-    fn start_again(&self, index: usize) {
+    fn start_again(&self, index: usize) -> Option<Whom> {
         let mut instances = self.instances.borrow_mut();
         let instance = &mut instances[index];
-        if instance.is_up && !instance.is_ghost {
-            instance.is_ghost = true;
-            let name = instance.name.clone();
-            drop(instances);
-            self.add_instance(Some(name));
+        if !instance.is_up || instance.is_ghost {
+            return None;
         }
+        instance.is_ghost = true;
+        let (name, client) = (instance.name.clone(), instance.client);
+        drop(instances);
+        self.add_instance(Some(name));
+        Some(Whom::Client(client))
     }
 }

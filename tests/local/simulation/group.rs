@@ -1,14 +1,14 @@
-//! The consumer group: members, generation, and beside them the clients, which know less. Rebalances are cooperative: a partition goes to its new owner only when the
-//! old one has been told and has joined again. A member that was thrown out learns it later, and goes on
+//! The consumer group: members, generation, and beside them the clients, which know less. Rebalances are
+//! cooperative: a partition goes to its new owner only when the old one has been told and has joined
+//! again. A member that was thrown out learns it later, and goes on
 //! reading until then. Static members take their predecessor's place without a rebalance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use audit_relay::stream::Partition;
-
 use super::client::{Client, ClientId, MemberId, Membership, News};
 use super::random::Random;
+use super::seam::Partition;
 
 /// A process whose heartbeats cease is thrown out after this.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
@@ -28,7 +28,8 @@ pub struct Group {
 }
 
 impl Group {
-    pub fn subscribe(&mut self, instance: &str, is_static: bool) -> ClientId {
+    /// A client that does not ask for anything yet.
+    pub fn create(&mut self, instance: &str, is_static: bool) -> ClientId {
         self.clients.push(Client::new(instance, is_static));
         self.clients.len() - 1
     }
@@ -37,13 +38,18 @@ impl Group {
         &mut self.clients[client]
     }
 
-    /// What the broker checks of a transactional commit: member and generation, not ownership.
-    pub fn accepts(&self, membership: Membership) -> bool {
+    /// What the broker checks of a transactional commit: member and generation, not ownership. A commit
+    /// without either is taken for one from outside any group: into a group without members always, into
+    /// one with members unless it names a group instance id.
+    pub fn accepts(&self, membership: &Membership) -> bool {
+        if membership.generation < 0 && self.members.is_empty() {
+            return true;
+        }
         match membership.member {
             Some(member) => {
                 self.members.contains_key(&member) && membership.generation == self.generation
             }
-            None => true,
+            None => membership.generation < 0 && !membership.is_static,
         }
     }
 
@@ -57,10 +63,24 @@ impl Group {
     }
 
     /// Throws out a member that did nothing wrong.
-    pub fn expel_any(&mut self, now: Duration, random: &Random) {
-        let members: Vec<MemberId> = self.members.keys().copied().collect();
-        if let Some(member) = random.pick(&members) {
-            self.expel(member, now);
+    pub fn expel_any(&mut self, now: Duration, random: &Random) -> Option<ClientId> {
+        let members = self.members.iter();
+        let members: Vec<(MemberId, ClientId)> = members.map(|(m, c)| (*m, *c)).collect();
+        let (member, client) = random.pick(&members)?;
+        self.expel(member, now);
+        Some(client)
+    }
+
+    /// The client sees that its process polls too seldom, and leaves the group while the process is busy.
+    /// A static member says nothing of it.
+    pub fn polls_too_seldom(&mut self, client: ClientId, now: Duration) {
+        let own = &self.clients[client];
+        let (member, is_static) = (own.member, own.is_static);
+        if let Some(member) = member {
+            if !is_static {
+                self.expel(member, now);
+            }
+            self.clients[client].lose(false);
         }
     }
 
@@ -143,7 +163,7 @@ impl Group {
 
     fn join(&mut self, client: ClientId, now: Duration) {
         let own = &self.clients[client];
-        if own.member.is_some() || own.is_fenced || !own.news.is_empty() {
+        if !own.is_subscribed || own.member.is_some() || own.is_fenced || !own.news.is_empty() {
             return;
         }
         let member = self.next_member;
@@ -154,6 +174,11 @@ impl Group {
         self.members.insert(member, client);
         self.clients[client].member = Some(member);
         match predecessor {
+            // It had left without a word: what it held is given out anew.
+            Some((old, predecessor)) if self.clients[predecessor].member != Some(old) => {
+                self.members.remove(&old);
+                self.call_rebalance(now);
+            }
             Some((old, predecessor)) => {
                 self.members.remove(&old);
                 self.static_replacements += 1;

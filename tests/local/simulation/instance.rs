@@ -5,22 +5,19 @@ use std::cell::Cell;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use audit_relay::stream::Broker;
-use audit_relay::stream::worker::{Notice, Observer, StopRequest, Worker};
-
-use super::broker::{Scheduler, SimulatedBroker, Stage};
+use super::broker::SimulatedBroker;
 use super::client::ClientId;
 use super::faults::Sight;
-use super::tables::LaggingJudge;
+use super::seam::{Relay, StopRequest};
+use super::stage::Scheduler;
+use super::tables::Tables;
 use super::world::World;
 
-pub(super) type RelayWorker<B> = Worker<B, LaggingJudge, Recorder>;
-
 /// One process, or the place where one will be started.
-pub(super) struct Instance<B> {
+pub(super) struct Instance {
     pub(super) name: String,
     /// Absent while it takes its turn, and while it is down.
-    pub(super) worker: Option<RelayWorker<B>>,
+    pub(super) relay: Option<Relay>,
     pub(super) client: ClientId,
     pub(super) crashed: Rc<Cell<bool>>,
     pub(super) stop: StopRequest,
@@ -33,13 +30,13 @@ pub(super) struct Instance<B> {
     pub(super) starts: u32,
 }
 
-impl<B: Broker + 'static> World<B> {
+impl World {
     pub(super) fn add_instance(&self, name: Option<String>) {
         let mut instances = self.instances.borrow_mut();
         let name = name.unwrap_or_else(|| format!("relay-{}", instances.len()));
         instances.push(Instance {
             name,
-            worker: None,
+            relay: None,
             client: 0,
             crashed: Rc::default(),
             stop: StopRequest::default(),
@@ -53,8 +50,8 @@ impl<B: Broker + 'static> World<B> {
 
     pub(super) fn turn_of_one(&self) {
         let now = self.now();
-        let able = |instance: &Instance<B>| {
-            let free = !instance.is_up || instance.worker.is_some();
+        let able = |instance: &Instance| {
+            let free = !instance.is_up || instance.relay.is_some();
             free && instance.not_before <= now && (instance.is_up || !instance.is_ghost)
         };
         let instances = self.instances.borrow();
@@ -87,7 +84,7 @@ impl<B: Broker + 'static> World<B> {
         let scheduler: Weak<dyn Scheduler> = self.me.clone();
         let opened = SimulatedBroker::open(
             self.stage.clone(),
-            scheduler,
+            scheduler.clone(),
             &name,
             self.deployment.is_static,
             crashed.clone(),
@@ -101,13 +98,9 @@ impl<B: Broker + 'static> World<B> {
                 instance.crashed = crashed;
                 instance.client = broker.client();
                 instance.stop = StopRequest::default();
-                instance.worker = Some(Worker::new(
-                    (self.wrap)(broker),
-                    LaggingJudge::new(self.stage.clone(), self.deployment.holds),
-                    Recorder(self.stage.clone()),
-                    self.deployment.limits,
-                    instance.stop.clone(),
-                ));
+                let tables = Tables::new(self.stage.clone(), scheduler, broker.client());
+                let (limits, stop) = (self.deployment.limits, instance.stop.clone());
+                instance.relay = Some(Relay::new(&self.stage, broker, tables, limits, stop));
             }
             Err(_) => instance.not_before = retry_at,
         }
@@ -116,7 +109,7 @@ impl<B: Broker + 'static> World<B> {
     fn turn(&self, index: usize) {
         let mut instances = self.instances.borrow_mut();
         let instance = &mut instances[index];
-        let Some(mut worker) = instance.worker.take() else {
+        let Some(mut relay) = instance.relay.take() else {
             return;
         };
         if std::mem::take(&mut instance.stands_still) {
@@ -128,11 +121,11 @@ impl<B: Broker + 'static> World<B> {
         drop(instances);
         self.depth.set(self.depth.get() + 1);
         let ended = if stop {
-            Some(worker.run().map(drop))
+            Some(relay.finish())
         } else {
-            let failed = worker.turn().err().map(Err);
+            let failed = relay.turn().err().map(Err);
             if failed.is_none() {
-                self.instances.borrow_mut()[index].worker = Some(worker);
+                self.instances.borrow_mut()[index].relay = Some(relay);
             }
             failed
         };
@@ -154,6 +147,9 @@ impl<B: Broker + 'static> World<B> {
             cluster.group.leave(client, now);
         } else if !crashed {
             self.stage.faults.saw(Sight::GaveUp);
+            if self.has_twin(index) {
+                self.stage.faults.saw(Sight::TwinGaveUp);
+            }
         }
         drop(cluster);
         let how = (in_order, crashed);
@@ -166,6 +162,13 @@ impl<B: Broker + 'static> World<B> {
         );
     }
 
+    /// Whether another process of the same name runs.
+    fn has_twin(&self, index: usize) -> bool {
+        let instances = self.instances.borrow();
+        let mut others = instances.iter().enumerate();
+        others.any(|(i, other)| i != index && other.is_up && other.name == instances[index].name)
+    }
+
     /// The process is gone; it is started again then.
     pub(super) fn end(&self, index: usize, again: Duration) {
         let mut instances = self.instances.borrow_mut();
@@ -174,8 +177,9 @@ impl<B: Broker + 'static> World<B> {
             let mut cluster = self.stage.cluster.borrow_mut();
             let now = cluster.now;
             cluster.group.die(instance.client, now);
+            self.stage.faults.ends(instance.client);
         }
-        instance.worker = None;
+        instance.relay = None;
         instance.is_up = false;
         instance.not_before = again;
     }
@@ -186,18 +190,6 @@ impl<B: Broker + 'static> World<B> {
         instance.stands_still = false;
         if instance.is_up {
             self.stage.cluster.borrow_mut().group.thaw(instance.client);
-        }
-    }
-}
-
-/// Writes down what a worker says that it committed.
-pub struct Recorder(Rc<Stage>);
-
-impl Observer for Recorder {
-    fn notice(&mut self, notice: Notice<'_>) {
-        if let Notice::Committed(batch, _) = notice {
-            let cluster = &mut *self.0.cluster.borrow_mut();
-            cluster.ledger.noticed(batch, &cluster.input);
         }
     }
 }

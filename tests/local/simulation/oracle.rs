@@ -4,13 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use audit_relay::pipeline::fate::RegionIndex;
-use audit_relay::pipeline::fate::{
-    Audited, Fate, FateKind, Quarantine, QuarantineReason, SkipReason,
-};
-use audit_relay::stream::batch::Batch;
-use audit_relay::stream::{Content, Partition, QuarantinedRecord};
-use uuid::Uuid;
+use super::client::ClientId;
+use super::seam::{KINDS, Partition, kind_index};
 
 /// Violations of one run beyond this many tell nothing new.
 const MOST_VIOLATIONS: usize = 50;
@@ -34,83 +29,131 @@ pub enum Violation {
     Miscounted(Partition),
     /// No fault is left, and still the partition is not read to its end.
     Stalled(Partition, i64),
+    /// A process repairs without end.
+    Endless(ClientId),
+    /// A process committed by tables that had not been heard of for too long.
+    Guessed(ClientId),
+    /// A process that knew its place to be taken took the transactional id from its successor.
+    Usurped(ClientId),
 }
+
+/// What is to become of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Unlisted,
+    NoAccess,
+    UnknownDevice,
+    Audited { region: usize },
+}
+
+/// What is written for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    Event {
+        region: usize,
+        event: Vec<u8>,
+    },
+    Original {
+        key: Option<Vec<u8>>,
+        payload: Option<Vec<u8>>,
+        reason: &'static str,
+    },
+}
+
+/// The key of every input record.
+pub const KEY: &[u8] = b"key";
+/// Numbers of the records of one partition.
+const NUMBERS: usize = 1_000;
 
 /// An input record, and what is to become of it.
 #[derive(Debug)]
 pub struct InputRecord {
     pub payload: Vec<u8>,
-    pub kind: FateKind,
+    /// Where it is counted.
+    pub kind: usize,
     content: Option<Content>,
     /// Outputs of the records before it in its partition.
     outputs_before: usize,
 }
 
-/// Decides by the payload alone, a number. Every fourth run of eight records is skipped whole, so that
-/// batches without outputs occur.
-pub fn judge(payload: Option<&[u8]>) -> Fate {
+/// The number that is a record's payload.
+pub fn number(payload: Option<&[u8]>) -> u64 {
     let text = payload.and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let Some(number) = text.and_then(|text| text.parse::<u64>().ok()) else {
-        return Fate::Quarantined(Quarantine::malformed("not a number"));
-    };
+    let number = text.and_then(|text| text.parse().ok());
+    number.expect("the loop hands over payloads as they are")
+}
+
+/// Partition and offset of the record with this number.
+pub fn place(number: u64) -> (usize, usize) {
+    let number = number as usize;
+    (number / NUMBERS, number % NUMBERS)
+}
+
+/// Decides by the number alone. Every fourth run of eight records is skipped whole, so that batches
+/// without outputs occur.
+pub fn judge(number: u64) -> Verdict {
     match (number / 8 % 4, number % 7) {
-        (3, _) | (_, 3) => Fate::Skipped(SkipReason::UnlistedAction),
-        (_, 4) => Fate::Skipped(SkipReason::NoInfrastructureAccess),
-        (_, 5) => Fate::Quarantined(Quarantine::new(QuarantineReason::UnknownDevice, number)),
-        (_, remainder) => Fate::Audited(audited(number, RegionIndex(remainder as usize % 3))),
+        (3, _) | (_, 3) => Verdict::Unlisted,
+        (_, 4) => Verdict::NoAccess,
+        (_, 5) => Verdict::UnknownDevice,
+        (_, remainder) => Verdict::Audited {
+            region: remainder as usize % 3,
+        },
     }
 }
 
-fn audited(number: u64, region: RegionIndex) -> Audited {
-    Audited {
-        region,
-        device: "device".into(),
-        account: "account".into(),
-        location: "location".into(),
-        id: Uuid::from_u128(u128::from(number)),
-        event: format!("event {number}").into_bytes(),
-        lacks_table_entry: false,
-    }
+pub fn event(number: u64) -> Vec<u8> {
+    format!("event {number}").into_bytes()
 }
 
 impl InputRecord {
     /// The record that comes after these in the partition.
     pub fn after(records: &[InputRecord], partition: usize) -> Self {
-        let payload = (partition * 1_000 + records.len()).to_string().into_bytes();
-        let fate = judge(Some(&payload));
-        let outputs_before = records.last().map_or(0, |last| {
-            last.outputs_before + usize::from(last.content.is_some())
-        });
+        let number = (partition * NUMBERS + records.len()) as u64;
+        let payload = number.to_string().into_bytes();
+        let verdict = judge(number);
         InputRecord {
-            kind: fate.kind(),
-            content: content(fate, &payload),
+            kind: kind_index(verdict),
+            content: content(number, verdict, &payload),
             payload,
-            outputs_before,
+            outputs_before: records.last().map_or(0, InputRecord::outputs),
         }
     }
-}
 
-fn content(fate: Fate, payload: &[u8]) -> Option<Content> {
-    match fate {
-        Fate::Audited(audited) => Some(Content::Event(audited)),
-        Fate::Skipped(_) => None,
-        Fate::Quarantined(quarantine) => Some(Content::Quarantined(Box::new(QuarantinedRecord {
-            key: Some(b"key".to_vec()),
-            payload: Some(payload.to_vec()),
-            headers: Vec::new(),
-            quarantine,
-        }))),
+    /// Outputs of this record and of those before it.
+    fn outputs(&self) -> usize {
+        self.outputs_before + usize::from(self.content.is_some())
     }
 }
 
-type Tally = [u64; FateKind::COUNT];
+fn content(number: u64, verdict: Verdict, payload: &[u8]) -> Option<Content> {
+    match verdict {
+        Verdict::Unlisted | Verdict::NoAccess => None,
+        Verdict::UnknownDevice => Some(Content::Original {
+            key: Some(KEY.to_vec()),
+            payload: Some(payload.to_vec()),
+            reason: "unknown_device",
+        }),
+        Verdict::Audited { region } => Some(Content::Event {
+            region,
+            event: event(number),
+        }),
+    }
+}
+
+/// What a worker says of a partition in a batch that it committed.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    pub read: u64,
+    pub kinds: [u64; KINDS],
+}
 
 /// What was committed and what was counted, and every promise broken on the way.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub violations: Vec<Violation>,
     visible: BTreeMap<Partition, BTreeSet<i64>>,
-    counted: BTreeMap<Partition, Tally>,
+    counted: BTreeMap<Partition, [u64; KINDS]>,
 }
 
 impl Ledger {
@@ -138,19 +181,14 @@ impl Ledger {
         }
     }
 
-    /// A worker said that it committed this batch.
-    pub fn noticed(&mut self, batch: &Batch, input: &[Vec<InputRecord>]) {
-        for (partition, tally) in batch.partitions() {
-            let counted = self
-                .counted
-                .entry(*partition)
-                .or_insert([0; FateKind::COUNT]);
-            counted
-                .iter_mut()
-                .zip(tally.fates)
-                .for_each(|(sum, n)| *sum += n);
+    /// A worker said that it committed a batch with these tallies.
+    pub fn noticed(&mut self, tallies: &[(Partition, Tally)], input: &[Vec<InputRecord>]) {
+        for (partition, tally) in tallies {
+            let counted = self.counted.entry(*partition).or_insert([0; KINDS]);
+            let sums = counted.iter_mut().zip(tally.kinds);
+            sums.for_each(|(sum, n)| *sum += n);
             let total: u64 = counted.iter().sum();
-            let whole = tally.read == tally.fates.iter().sum::<u64>();
+            let whole = tally.read == tally.kinds.iter().sum::<u64>();
             if !whole || total > input[partition.0 as usize].len() as u64 {
                 self.violated(Violation::Miscounted(*partition));
             }
@@ -168,20 +206,15 @@ impl Ledger {
     ) {
         for (index, records) in input.iter().enumerate() {
             let partition = Partition(index as i32);
-            let mut sum = self
-                .counted
-                .get(&partition)
-                .copied()
-                .unwrap_or([0; FateKind::COUNT]);
+            let counted = self.counted.get(&partition).copied();
+            let mut sum = counted.unwrap_or([0; KINDS]);
             let uncounted = unreported.iter().filter(|(of, ..)| *of == partition);
             for (_, from, to) in uncounted {
                 let covered = records.iter().take(*to as usize).skip(*from as usize);
-                covered.for_each(|record| sum[record.kind.index()] += 1);
+                covered.for_each(|record| sum[record.kind] += 1);
             }
-            let mut due = [0; FateKind::COUNT];
-            records
-                .iter()
-                .for_each(|record| due[record.kind.index()] += 1);
+            let mut due = [0; KINDS];
+            records.iter().for_each(|record| due[record.kind] += 1);
             if sum != due {
                 self.violated(Violation::Miscounted(partition));
             }
@@ -222,9 +255,7 @@ fn outputs_below(input: &[InputRecord], offset: i64) -> Option<usize> {
     let records = usize::try_from(offset).ok()?;
     match input.get(records) {
         Some(next) => Some(next.outputs_before),
-        None if records == input.len() => Some(input.last().map_or(0, |last| {
-            last.outputs_before + usize::from(last.content.is_some())
-        })),
+        None if records == input.len() => Some(input.last().map_or(0, InputRecord::outputs)),
         None => None,
     }
 }

@@ -2,12 +2,12 @@
 //! `src/kafka/session.rs`, and every way in which the client can fail at each of them. What the broker
 //! answers is decided in `transactions.rs`.
 
-use audit_relay::stream::{Failure, Output, Position};
-
 use super::broker::SimulatedBroker;
 use super::client::Membership;
-use super::faults::{Fault, Sight};
-use super::transactions::Refusal;
+use super::faults::{Fault, Moment, Sight};
+use super::sabotage::Sabotage;
+use super::seam::{Failure, Position};
+use super::transactions::{Draft, Late, Refusal};
 
 /// Where the client's producer is in a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +24,15 @@ pub(super) enum Step {
 pub(super) struct Producer {
     pub(super) epoch: u32,
     pub(super) step: Step,
+    /// The client may have sent a request twice by itself. The first copy may arrive in any later
+    /// transaction of the same epoch, and be taken for one of it.
+    pub(super) resent: bool,
 }
 
 impl SimulatedBroker {
-    pub(super) fn begin(&mut self) -> Result<u32, Failure> {
-        let producer = self.producer.ok_or_else(|| {
-            Failure::Broken("the last producer could not be replaced".to_string())
-        })?;
+    fn begin(&mut self) -> Result<u32, Failure> {
+        self.renew()?;
+        let producer = self.producer.ok_or_else(Self::no_producer)?;
         match producer.step {
             Step::Ready => {}
             // Only a worker that did not rebuild comes here: its client sends the commit once more.
@@ -41,46 +43,57 @@ impl SimulatedBroker {
         Ok(producer.epoch)
     }
 
+    /// An epoch in which a request may have been sent twice gets no further transaction.
+    fn renew(&mut self) -> Result<(), Failure> {
+        let resent = self.producer.is_some_and(|producer| producer.resent);
+        if resent && !self.stage.planted(Sabotage::ResendingUnheeded) {
+            self.check_consumer()?;
+            self.open_producer()?;
+            self.saw(Sight::EpochRenewed);
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the transaction that was committed.
     pub(super) fn transact(
         &mut self,
-        outputs: &[Output],
+        drafts: &[Draft],
         positions: &[Position],
     ) -> Result<usize, Failure> {
-        let Some(membership) = self.membership else {
-            self.stage.faults.saw(Sight::NoMembership);
+        let Some(membership) = self.membership.clone() else {
+            self.saw(Sight::NoMembership);
             return Err(Self::aborted("this member has left the consumer group"));
         };
         let epoch = self.begin()?;
-        for output in outputs {
-            self.produce(epoch, output)?;
+        for draft in drafts {
+            self.produce(epoch, draft)?;
         }
-        self.breathe()?;
+        self.breathe(Moment::SendingPositions)?;
         if !positions.is_empty() {
             self.send_offsets(epoch, membership, positions)?;
         }
-        self.breathe()?;
+        self.breathe(Moment::Committing)?;
         let transaction = self.commit(epoch)?;
-        self.breathe()?;
+        self.breathe(Moment::Committed)?;
         Ok(transaction)
     }
 
-    pub(super) fn produce(&mut self, epoch: u32, output: &Output) -> Result<(), Failure> {
-        self.breathe()?;
-        if self.strikes_rarely(Fault::ProduceAborts) {
+    fn produce(&mut self, epoch: u32, draft: &Draft) -> Result<(), Failure> {
+        self.breathe(Moment::Producing)?;
+        let strikes = |fault| self.stage.strikes_one_in(5, fault, self.client);
+        if strikes(Fault::ProduceAborts) {
             return Err(Self::aborted("a record was not accepted"));
         }
-        if self.strikes_rarely(Fault::ProduceBreaks) {
+        if strikes(Fault::ProduceBreaks) {
             return Err(self.broken("fatal error while producing"));
         }
-        let answer = self
-            .stage
-            .cluster
-            .borrow_mut()
-            .produce(&self.id, epoch, output);
+        let mut cluster = self.stage.cluster.borrow_mut();
+        let answer = cluster.produce(&self.id, epoch, draft);
+        drop(cluster);
         self.answer(answer)
     }
 
-    pub(super) fn send_offsets(
+    fn send_offsets(
         &mut self,
         epoch: u32,
         membership: Membership,
@@ -92,95 +105,155 @@ impl SimulatedBroker {
         if self.strikes(Fault::OffsetsBreak) {
             return Err(self.broken("fatal error while sending positions"));
         }
+        if self.strikes(Fault::OffsetsSentTwice) {
+            let positions = positions.to_vec();
+            self.send_later(epoch, Late::Positions(positions, membership.clone()));
+            self.resent();
+        }
         let mut cluster = self.stage.cluster.borrow_mut();
-        let answer = cluster.send_offsets(&self.id, epoch, membership, positions);
+        let answer = cluster.send_offsets(&self.id, epoch, &membership, positions);
         drop(cluster);
         self.answer(answer)
     }
 
-    pub(super) fn commit(&mut self, epoch: u32) -> Result<usize, Failure> {
+    fn commit(&mut self, epoch: u32) -> Result<usize, Failure> {
         if self.strikes(Fault::CommitAborts) {
             return Err(Self::aborted("flush timed out"));
         }
-        let in_doubt = |broker: &mut Self, what: &str| {
-            broker.step(Step::InDoubt);
-            Err(Failure::Broken(what.to_string()))
-        };
         if self.strikes(Fault::CommitLost) {
-            return in_doubt(self, "commit timed out");
+            return Err(self.in_doubt("commit timed out"));
         }
         if self.strikes(Fault::CommitDelayed) {
-            self.stage
-                .cluster
-                .borrow_mut()
-                .delay_commit(&self.id, epoch);
-            return in_doubt(self, "commit timed out");
+            self.send_later(epoch, Late::End { commit: true });
+            return Err(self.in_doubt("commit timed out"));
         }
         let transaction = self.end(epoch, true)?;
         if self.strikes(Fault::CommitAnswerLost) {
-            return in_doubt(self, "commit got no answer");
+            return Err(self.in_doubt("commit got no answer"));
         }
         if self.strikes(Fault::CommitRepeated) {
-            self.stage
-                .cluster
-                .borrow_mut()
-                .delay_commit(&self.id, epoch);
-            return in_doubt(self, "commit got no answer");
+            self.send_later(epoch, Late::End { commit: true });
+            return Err(self.in_doubt("commit got no answer"));
+        }
+        if self.strikes(Fault::CommitSentTwice) {
+            self.send_later(epoch, Late::End { commit: true });
+            self.resent();
         }
         self.step(Step::Ready);
         Ok(transaction)
     }
 
-    pub(super) fn end(&mut self, epoch: u32, commit: bool) -> Result<usize, Failure> {
-        let late = self.strikes(Fault::MarkersLate);
-        let answer = self
-            .stage
-            .cluster
-            .borrow_mut()
-            .end(&self.id, epoch, commit, late);
-        self.answer(answer)
-    }
-
-    pub(super) fn open_producer(&mut self) -> Result<(), Failure> {
-        if self.strikes(Fault::RebuildFails) {
-            return Err(Failure::Broken("init_transactions timed out".to_string()));
+    /// Without a transaction there is nothing to do.
+    pub(super) fn abort_transaction(&mut self) -> Result<(), Failure> {
+        let producer = self.producer.ok_or_else(Self::no_producer)?;
+        match producer.step {
+            Step::Ready => return Ok(()),
+            Step::InTransaction | Step::InDoubt => {}
+            Step::Failed => return Err(self.broken("the producer is broken")),
         }
-        let epoch = self.stage.cluster.borrow_mut().init_producer(&self.id);
-        if self.strikes(Fault::RebuildAnswerLost) {
-            return Err(Failure::Broken(
-                "init_transactions lost its answer".to_string(),
-            ));
+        let late = Late::End { commit: false };
+        if self.strikes(Fault::AbortDelayed) {
+            self.send_later(producer.epoch, late);
+            return Err(self.broken("abort timed out"));
         }
-        let step = Step::Ready;
-        self.producer = Some(Producer { epoch, step });
+        let done = !self.stage.random.happens(500);
+        let fails = self.strikes(Fault::AbortFails);
+        if !fails || done {
+            self.end(producer.epoch, false)?;
+        }
+        if fails {
+            return Err(self.broken("abort got no answer"));
+        }
+        if self.strikes(Fault::AbortSentTwice) {
+            self.send_later(producer.epoch, late);
+            self.resent();
+        }
+        self.step(Step::Ready);
         Ok(())
     }
 
-    pub(super) fn aborted(what: &str) -> Failure {
+    fn end(&mut self, epoch: u32, commit: bool) -> Result<usize, Failure> {
+        let late = self.strikes(Fault::MarkersLate);
+        let mut cluster = self.stage.cluster.borrow_mut();
+        let answer = cluster.end(&self.id, epoch, commit, late);
+        drop(cluster);
+        self.answer(answer)
+    }
+
+    fn send_later(&mut self, epoch: u32, what: Late) {
+        let mut cluster = self.stage.cluster.borrow_mut();
+        cluster.delay(&self.id, epoch, what);
+    }
+
+    /// Throws away the producer, if there is one, and makes another with the next epoch.
+    pub(super) fn open_producer(&mut self) -> Result<(), Failure> {
+        let was_in_doubt = matches!(self.producer, Some(p) if p.step == Step::InDoubt);
+        self.producer = None;
+        if self.strikes(Fault::RebuildFails) {
+            return Err(Failure::Broken("init_transactions timed out".to_string()));
+        }
+        let mut cluster = self.stage.cluster.borrow_mut();
+        let ended_open = cluster.has_open(&self.id);
+        let epoch = cluster.init_producer(&self.id, Some(self.client));
+        drop(cluster);
+        if was_in_doubt {
+            self.saw(match ended_open {
+                true => Sight::DoubtAborted,
+                false => Sight::DoubtCommitted,
+            });
+        }
+        if self.strikes(Fault::RebuildAnswerLost) {
+            let what = "init_transactions lost its answer";
+            return Err(Failure::Broken(what.to_string()));
+        }
+        self.producer = Some(Producer {
+            epoch,
+            step: Step::Ready,
+            resent: false,
+        });
+        Ok(())
+    }
+
+    fn no_producer() -> Failure {
+        Failure::Broken("the last producer could not be replaced".to_string())
+    }
+
+    fn aborted(what: &str) -> Failure {
         Failure::Aborted(what.to_string())
     }
 
     /// A fatal error of the producer.
-    pub(super) fn broken(&mut self, what: &str) -> Failure {
+    fn broken(&mut self, what: &str) -> Failure {
         self.step(Step::Failed);
         Failure::Broken(what.to_string())
     }
 
-    pub(super) fn step(&mut self, step: Step) {
+    fn in_doubt(&mut self, what: &str) -> Failure {
+        self.step(Step::InDoubt);
+        Failure::Broken(what.to_string())
+    }
+
+    fn step(&mut self, step: Step) {
         if let Some(producer) = &mut self.producer {
             producer.step = step;
         }
     }
 
-    pub(super) fn answer<T>(&mut self, answer: Result<T, Refusal>) -> Result<T, Failure> {
+    fn resent(&mut self) {
+        if let Some(producer) = &mut self.producer {
+            producer.resent = true;
+        }
+    }
+
+    fn answer<T>(&mut self, answer: Result<T, Refusal>) -> Result<T, Failure> {
         answer.map_err(|refusal| match refusal {
             Refusal::Fenced => {
-                self.stage.faults.saw(Sight::ProducerFenced);
+                self.saw(Sight::ProducerFenced);
                 self.step(Step::Failed);
                 Failure::Fenced("a newer epoch exists".to_string())
             }
             Refusal::NotAMember => {
-                self.stage.faults.saw(Sight::MembershipRefused);
+                self.saw(Sight::MembershipRefused);
                 Self::aborted("not a member of this generation")
             }
             Refusal::InvalidState => self.broken("invalid transaction state"),

@@ -1,18 +1,30 @@
-//! Planted faults, one for each rule that the loop and its edge must keep. Each sits at the seam, in a
-//! wrapper around the broker, so that production code has no hooks. The simulation must catch them all:
-//! that is the proof that its silence means something.
+//! Planted faults, one for each rule that the loop and its edge must keep, each with the violation that
+//! gives it away. Production code has no hooks for them: they sit at the seam (`seam.rs`) or in what
+//! plays the edge. The simulation must catch them all: that is the proof that its silence means something.
 
-use std::time::Duration;
-
-use audit_relay::stream::{Arrival, Broker, Failure, Output, Partition, Position};
+use super::oracle::Violation;
 
 /// The rule that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// After a failure, reading goes on where it was.
     NoRewind,
+    /// A partition that could not be moved is overlooked.
+    RewindFailureOverlooked,
+    /// Committed offsets are taken although an open transaction is about to change them.
+    UnstableOffsetsTaken,
+    /// Going back fails in a way that is borne for ever.
+    RewindNeverDone,
     /// Positions are this much too high.
     OffsetOff(i64),
+    /// Outputs are written in another order.
+    OutputsReversed,
+    /// Outputs go to the wrong region.
+    RegionsMistaken,
+    /// A batch without outputs is not committed.
+    QuietBatchesKept,
+    /// A batch is counted before it is committed.
+    CountedTooEarly,
     /// The worker is not told of revoked partitions.
     RevokedUnheard,
     /// The worker is not told of lost partitions.
@@ -27,100 +39,75 @@ pub enum Sabotage {
     PositionsApart,
     /// A commit whose result is not known is taken for done.
     DoubtTakenForSuccess,
+    /// A client that was thrown out commits without a member id, and is taken for one outside any group.
+    NobodysMembership,
+    /// A process whose place in the group was taken goes on throwing its successor's producer out.
+    ConsumerUnchecked,
+    /// The producer goes on in the same epoch although the client had sent a request twice.
+    ResendingUnheeded,
+    /// A fate that rests on absence is final at once.
+    NoBarrier,
+    /// The barrier says yes without having asked how far the tables' topics are.
+    BarrierUnasked,
+    /// Tables that were not heard of for too long are relied on.
+    StaleTablesTrusted,
 }
 
-/// A broker with a planted fault.
-pub struct Sabotaged<B> {
-    broker: B,
-    sabotage: Sabotage,
-    uncleared: Vec<Output>,
+/// A planted fault, and what it must show as.
+pub type Planted = (Sabotage, fn(&Violation) -> bool);
+
+fn lost(violation: &Violation) -> bool {
+    matches!(violation, Violation::Lost(..))
 }
 
-impl<B> Sabotaged<B> {
-    pub fn new(broker: B, sabotage: Sabotage) -> Self {
-        Sabotaged {
-            broker,
-            sabotage,
-            uncleared: Vec::new(),
-        }
-    }
+fn doubled(violation: &Violation) -> bool {
+    matches!(violation, Violation::Doubled(..))
 }
 
-impl<B: Broker> Sabotaged<B> {
-    fn publish_uncleared(
-        &mut self,
-        outputs: &[Output],
-        positions: &[Position],
-    ) -> Result<(), Failure> {
-        self.uncleared.extend_from_slice(outputs);
-        self.broker.publish(&self.uncleared, positions)?;
-        self.uncleared.clear();
-        Ok(())
-    }
+fn torn(violation: &Violation) -> bool {
+    matches!(violation, Violation::Torn(..))
 }
 
-impl<B: Broker> Broker for Sabotaged<B> {
-    fn poll(
-        &mut self,
-        wait: Duration,
-        most: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
-    ) -> Result<(), Failure> {
-        let sabotage = self.sabotage;
-        self.broker
-            .poll(wait, most, &mut |arrival| match (sabotage, &arrival) {
-                (Sabotage::RevokedUnheard, Arrival::Revoked(_))
-                | (Sabotage::LostUnheard, Arrival::Lost(_)) => {}
-                _ => receive(arrival),
-            })
-    }
-
-    fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
-        match self.sabotage {
-            Sabotage::OffsetOff(by) => {
-                let mut positions = positions.to_vec();
-                positions
-                    .iter_mut()
-                    .for_each(|position| position.next_offset += by);
-                self.broker.publish(outputs, &positions)
-            }
-            Sabotage::BatchNotCleared => self.publish_uncleared(outputs, positions),
-            Sabotage::PositionsApart => {
-                self.broker.publish(outputs, &[])?;
-                self.broker.publish(&[], positions)
-            }
-            Sabotage::DoubtTakenForSuccess => match self.broker.publish(outputs, positions) {
-                Err(Failure::Broken(_)) => Ok(()),
-                result => result,
-            },
-            _ => self.broker.publish(outputs, positions),
-        }
-    }
-
-    fn abort(&mut self) -> Result<(), Failure> {
-        self.broker.abort()
-    }
-
-    fn rebuild(&mut self) -> Result<(), Failure> {
-        match self.sabotage {
-            Sabotage::NoRebuild => Ok(()),
-            Sabotage::AbortInsteadOfRebuild => self.broker.abort(),
-            _ => self.broker.rebuild(),
-        }
-    }
-
-    fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        match self.sabotage {
-            Sabotage::NoRewind => Ok(()),
-            _ => self.broker.rewind(partitions),
-        }
-    }
-
-    fn pause(&mut self, time: Duration) {
-        self.broker.pause(time);
-    }
-
-    fn now(&self) -> Duration {
-        self.broker.now()
-    }
-}
+pub const PLANTED: &[Planted] = &[
+    (Sabotage::NoRewind, lost),
+    (Sabotage::RewindFailureOverlooked, lost),
+    (Sabotage::UnstableOffsetsTaken, doubled),
+    (Sabotage::RewindNeverDone, |v| {
+        matches!(v, Violation::Endless(_))
+    }),
+    (Sabotage::OffsetOff(1), lost),
+    (Sabotage::OffsetOff(-1), doubled),
+    (Sabotage::OutputsReversed, |v| {
+        matches!(v, Violation::Reordered(..))
+    }),
+    (Sabotage::RegionsMistaken, |v| {
+        matches!(v, Violation::Changed(..))
+    }),
+    (Sabotage::QuietBatchesKept, |v| {
+        matches!(v, Violation::Stalled(..))
+    }),
+    (Sabotage::CountedTooEarly, |v| {
+        matches!(v, Violation::Miscounted(_))
+    }),
+    (Sabotage::RevokedUnheard, doubled),
+    (Sabotage::LostUnheard, doubled),
+    (Sabotage::BatchNotCleared, doubled),
+    (Sabotage::NoRebuild, torn),
+    (Sabotage::AbortInsteadOfRebuild, torn),
+    (Sabotage::PositionsApart, doubled),
+    (Sabotage::DoubtTakenForSuccess, lost),
+    (Sabotage::NobodysMembership, doubled),
+    (Sabotage::ConsumerUnchecked, |v| {
+        matches!(v, Violation::Usurped(_))
+    }),
+    (Sabotage::ResendingUnheeded, doubled),
+    (Sabotage::ResendingUnheeded, lost),
+    (Sabotage::ResendingUnheeded, |v| {
+        matches!(v, Violation::Regressed(..))
+    }),
+    (Sabotage::NoBarrier, lost),
+    (Sabotage::BarrierUnasked, lost),
+    (Sabotage::StaleTablesTrusted, |v| {
+        matches!(v, Violation::Guessed(_))
+    }),
+];

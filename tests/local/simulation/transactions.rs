@@ -1,14 +1,14 @@
 //! The transaction coordinator, protocol version 1 as librdkafka speaks it: a transactional id has an
-//! epoch, a higher one fences the lower, and a request to end a transaction names the epoch but not the
-//! transaction. So a delayed one can hit the next transaction of the same epoch.
+//! epoch, a higher one fences the lower, and a request names the epoch but not the transaction. So a
+//! delayed one can hit a later transaction of the same epoch.
 
 use std::time::Duration;
 
-use audit_relay::stream::{Output, Partition, Position};
-
-use super::client::Membership;
+use super::client::{ClientId, Membership};
 use super::cluster::{Cluster, Written};
-use super::oracle::Violation;
+use super::faults::Sight;
+use super::oracle::{Content, Violation};
+use super::seam::{Partition, Position};
 
 /// A transaction that lives longer is aborted, and its producer fenced.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +30,17 @@ pub struct ProducerState {
     epoch: u32,
     /// The transaction that is open, or was last.
     last: Option<usize>,
+    /// Who took the id last, and who had it before.
+    owner: Option<ClientId>,
+    previous_owner: Option<ClientId>,
+}
+
+/// A record that is to be written.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub partition: Partition,
+    pub offset: i64,
+    pub content: Content,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,16 +74,33 @@ impl Transaction {
     }
 }
 
-/// A request to commit that has not arrived yet.
+/// A request that has not arrived yet.
 #[derive(Debug, Clone)]
 pub struct Delayed {
-    pub id: String,
-    pub epoch: u32,
+    id: String,
+    epoch: u32,
+    what: Late,
+}
+
+/// What is asked for late.
+#[derive(Debug, Clone)]
+pub enum Late {
+    End { commit: bool },
+    Positions(Vec<Position>, Membership),
 }
 
 impl Cluster {
+    /// Whether a transaction of the id waits for somebody to end it.
+    pub fn has_open(&self, id: &str) -> bool {
+        let last = self.producers.get(id).and_then(|producer| producer.last);
+        last.is_some_and(|number| self.transactions[number].state == State::Open)
+    }
+
     /// Ends what the id left open and raises its epoch.
-    pub fn init_producer(&mut self, id: &str) -> u32 {
+    pub fn init_producer(&mut self, id: &str, client: Option<ClientId>) -> u32 {
+        if let Some(client) = client {
+            self.takes_id(id, client);
+        }
         let last = self.producers.entry(id.to_string()).or_default().last;
         if let Some(number) = last {
             self.settle(number);
@@ -85,14 +113,24 @@ impl Cluster {
         producer.epoch
     }
 
-    pub fn produce(&mut self, id: &str, epoch: u32, output: &Output) -> Result<(), Refusal> {
+    fn takes_id(&mut self, id: &str, client: ClientId) {
+        if self.group.client(client).is_fenced {
+            self.ledger.violated(Violation::Usurped(client));
+        }
+        let producer = self.producers.entry(id.to_string()).or_default();
+        if producer.owner != Some(client) {
+            let is_back = producer.previous_owner == Some(client);
+            self.alternations += u64::from(is_back);
+            producer.previous_owner = producer.owner.replace(client);
+        }
+    }
+
+    pub fn produce(&mut self, id: &str, epoch: u32, draft: &Draft) -> Result<(), Refusal> {
         let transaction = self.open_transaction(id, epoch)?;
         let place = self.written.len();
         self.transactions[transaction].outputs.push(place);
         self.written.push(Written {
-            partition: output.source_partition,
-            offset: output.source_offset,
-            content: output.content.clone(),
+            draft: draft.clone(),
             transaction,
         });
         Ok(())
@@ -103,7 +141,7 @@ impl Cluster {
         &mut self,
         id: &str,
         epoch: u32,
-        membership: Membership,
+        membership: &Membership,
         positions: &[Position],
     ) -> Result<(), Refusal> {
         let transaction = self.open_transaction(id, epoch)?;
@@ -141,20 +179,39 @@ impl Cluster {
         }
     }
 
-    pub fn delay_commit(&mut self, id: &str, epoch: u32) {
-        self.delayed.push(Delayed {
-            id: id.to_string(),
-            epoch,
-        });
+    pub fn delay(&mut self, id: &str, epoch: u32, what: Late) {
+        let id = id.to_string();
+        self.delayed.push(Delayed { id, epoch, what });
     }
 
-    /// A commit that was under way arrives. Whether it was refused as of an old epoch, if there was one.
-    pub fn deliver_delayed(&mut self, which: usize) -> bool {
-        let Delayed { id, epoch } = self.delayed.swap_remove(which);
-        self.end(&id, epoch, true, false) == Err(Refusal::Fenced)
+    /// A request that was under way arrives. It says what there was to be seen, if anything.
+    pub fn deliver_delayed(&mut self, which: usize) -> Option<Sight> {
+        let Delayed { id, epoch, what } = self.delayed.swap_remove(which);
+        if self.checked(&id, epoch).is_err() {
+            return Some(Sight::StaleRequestRefused);
+        }
+        let was_open = self.has_open(&id);
+        match what {
+            Late::End { commit } => {
+                let done = self.end(&id, epoch, commit, false).is_ok() && was_open;
+                done.then_some(match commit {
+                    true => Sight::LateCommitDone,
+                    false => Sight::LateAbortDone,
+                })
+            }
+            Late::Positions(positions, membership) => {
+                // The broker looks whether the group's offsets are part of an open transaction.
+                let last = self.producers.get(&id).and_then(|producer| producer.last);
+                let expected = last.is_some_and(|n| !self.transactions[n].offsets.is_empty());
+                if was_open && expected {
+                    let _ = self.send_offsets(&id, epoch, &membership, &positions);
+                }
+                None
+            }
+        }
     }
 
-    pub fn delayed_commits(&self) -> usize {
+    pub fn delayed_requests(&self) -> usize {
         self.delayed.len()
     }
 
@@ -252,9 +309,11 @@ impl Cluster {
         }
         let outputs = std::mem::take(&mut self.transactions[number].outputs);
         for output in outputs.iter().map(|index| &self.written[*index]) {
-            self.ledger
-                .committed_output(output.partition, output.offset);
-            touched.push(output.partition);
+            let Draft {
+                partition, offset, ..
+            } = output.draft;
+            self.ledger.committed_output(partition, offset);
+            touched.push(partition);
         }
         touched.sort_unstable();
         touched.dedup();

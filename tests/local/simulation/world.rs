@@ -6,18 +6,20 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use audit_relay::stream::Broker;
-use audit_relay::stream::batch::BatchLimits;
-
-use super::broker::{SimulatedBroker, Stage};
 use super::cluster::Cluster;
-use super::faults::{Coverage, Faults, Sight};
+use super::coverage::Coverage;
+use super::faults::{Faults, Sight};
 use super::instance::Instance;
 use super::oracle::Violation;
+use super::plan::Plan;
 use super::random::Random;
+use super::sabotage::Sabotage;
+use super::seam::{BatchLimits, draw_limits};
+use super::stage::Stage;
 
 /// Steps in which everything must have been drained once faults have stopped.
 const MOST_STEPS_TO_DRAIN: usize = 6_000;
+
 /// What came of a run.
 #[derive(Debug)]
 pub struct Outcome {
@@ -26,31 +28,18 @@ pub struct Outcome {
     pub log: Vec<String>,
 }
 
-/// Runs a seed, each worker's broker in a wrapper.
-pub fn run<B: Broker + 'static>(
-    seed: u64,
-    logged: bool,
-    wrap: impl Fn(SimulatedBroker) -> B + 'static,
-) -> Outcome {
-    finish(World::new(seed, logged, true, Box::new(wrap)))
-}
-
-/// Runs a seed with workers that believe a table that lags.
-pub fn run_without_barrier(seed: u64) -> Outcome {
-    finish(World::new(seed, false, false, Box::new(|broker| broker)))
-}
-
-fn finish<B: Broker + 'static>(world: Rc<World<B>>) -> Outcome {
+/// Runs a seed, with a fault planted in the relay if one is named.
+pub fn run(seed: u64, planted: Option<Sabotage>, logged: bool) -> Outcome {
+    let world = World::new(seed, planted, logged);
     world.suffer();
     world.drain();
     let faults = &world.stage.faults;
     let mut cluster = world.stage.cluster.borrow_mut();
     cluster.check_end();
     faults.saw_so_often(Sight::CommitUnreported, cluster.unreported().count() as u64);
-    faults.saw_so_often(
-        Sight::StaticMemberReplaced,
-        cluster.group.static_replacements,
-    );
+    let replaced = cluster.group.static_replacements;
+    faults.saw_so_often(Sight::StaticMemberReplaced, replaced);
+    faults.saw_so_often(Sight::IdAlternated, cluster.alternations);
     Outcome {
         violations: std::mem::take(&mut cluster.ledger.violations),
         coverage: faults.coverage(),
@@ -65,39 +54,31 @@ pub(super) struct Deployment {
     pub(super) is_static: bool,
     /// Whether a restarted instance has a new name, as where host names are not stable.
     pub(super) renames: bool,
-    /// Whether fates that rest on absence are held until the tables have caught up.
-    pub(super) holds: bool,
+    /// Whether two processes of one name are left to settle between them which one gives up.
+    twins_stay: bool,
 }
 
-pub(super) struct World<B: Broker> {
+pub(super) struct World {
     pub(super) stage: Rc<Stage>,
-    pub(super) instances: RefCell<Vec<Instance<B>>>,
+    pub(super) instances: RefCell<Vec<Instance>>,
     pub(super) deployment: Deployment,
-    pub(super) wrap: Box<dyn Fn(SimulatedBroker) -> B>,
     pub(super) depth: Cell<u32>,
-    pub(super) me: Weak<World<B>>,
+    pub(super) me: Weak<World>,
 }
 
-impl<B: Broker + 'static> World<B> {
-    fn new(
-        seed: u64,
-        logged: bool,
-        holds: bool,
-        wrap: Box<dyn Fn(SimulatedBroker) -> B>,
-    ) -> Rc<Self> {
+impl World {
+    fn new(seed: u64, planted: Option<Sabotage>, logged: bool) -> Rc<Self> {
         let random = Random::new(seed);
-        let faults = Faults::draw(&random, logged);
-        let limits = BatchLimits {
-            max_records: random.within(1, 12),
-            max_bytes: random.within(10, 300),
-            max_age: Duration::from_millis(random.pick(&[5, 50, 150, 3_000]).unwrap_or(50)),
-        };
+        let plan = Plan::draw(seed, &random);
+        let title = format!("seed {seed}: {plan}");
+        let faults = Faults::new(plan, logged);
+        faults.log(|| title);
         let is_static = random.happens(400);
         let deployment = Deployment {
-            limits,
+            limits: draw_limits(&random),
             is_static,
             renames: !is_static && random.happens(500),
-            holds,
+            twins_stay: random.happens(500),
         };
         let mut cluster = Cluster::default();
         for partition in 0..random.within(1, 4) {
@@ -109,12 +90,12 @@ impl<B: Broker + 'static> World<B> {
             random,
             faults,
             cluster: RefCell::new(cluster),
+            planted,
         });
         let world = Rc::new_cyclic(|me| World {
             stage,
             instances: RefCell::default(),
             deployment,
-            wrap,
             depth: Cell::new(0),
             me: me.clone(),
         });
@@ -137,7 +118,8 @@ impl<B: Broker + 'static> World<B> {
         }
     }
 
-    /// No fault from here on; predecessors that still run are ended, and everything must be drained.
+    /// No fault from here on, and everything must be drained. Predecessors that still run are ended,
+    /// unless they are to settle that with their successors.
     fn drain(&self) {
         self.stage.faults.stop();
         self.stage.faults.log(|| "faults stop".to_string());
@@ -145,7 +127,7 @@ impl<B: Broker + 'static> World<B> {
         for index in 0..instances {
             self.go_on(index);
             let is_ghost = self.instances.borrow()[index].is_ghost;
-            if is_ghost {
+            if is_ghost && !self.deployment.twins_stay {
                 self.end(index, Duration::MAX);
             }
         }
@@ -159,7 +141,7 @@ impl<B: Broker + 'static> World<B> {
 
     pub(super) fn step(&self) {
         self.pass();
-        if self.random().happens(800) {
+        if self.random().happens(700) {
             self.turn_of_one();
         } else {
             self.disturb();

@@ -1,0 +1,329 @@
+//! Where the simulation meets the loop: the only file here that implements the traits of `src/stream`,
+//! builds what they pass and takes it apart. The rest of the simulation has its own, plainer types, so a
+//! change of the seam is a change of this file. It also holds the planted faults that sit at the seam;
+//! those that belong to the edge are in the files that play it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use audit_relay::pipeline::fate::{
+    Audited, Fate, FateKind, Quarantine, QuarantineReason, RegionIndex, SkipReason,
+};
+use audit_relay::stream::batch::Batch;
+use audit_relay::stream::worker::{Judge, Notice, Observer, Worker};
+use audit_relay::stream::{Arrival, Broker, GroupStatistics, Output, SourceRecord};
+use uuid::Uuid;
+
+pub use audit_relay::stream::batch::BatchLimits;
+pub use audit_relay::stream::worker::StopRequest;
+pub use audit_relay::stream::{Failure, Partition, Position};
+
+use super::broker::SimulatedBroker;
+use super::client::News;
+use super::consuming::Fetched;
+use super::faults::Moment;
+use super::oracle::{self, Content, Tally, Verdict};
+use super::random::Random;
+use super::sabotage::Sabotage;
+use super::stage::Stage;
+use super::tables::Tables;
+use super::transactions::Draft;
+
+/// How many kinds of fates are counted.
+pub const KINDS: usize = FateKind::COUNT;
+
+/// The loop under test, in the hands of the scheduler.
+pub struct Relay(Worker<Link, TableJudge, Recorder>);
+
+/// When a relay of this run cuts its batches.
+pub fn draw_limits(random: &Random) -> BatchLimits {
+    BatchLimits {
+        max_records: random.within(1, 12),
+        max_bytes: random.within(10, 300),
+        max_age: Duration::from_millis(random.pick(&[5, 50, 150, 3_000]).unwrap_or(50)),
+    }
+}
+
+impl Relay {
+    pub fn new(
+        stage: &Rc<Stage>,
+        broker: SimulatedBroker,
+        tables: Tables,
+        limits: BatchLimits,
+        stop: StopRequest,
+    ) -> Self {
+        let tables = Rc::new(tables);
+        let recorder = Recorder {
+            stage: stage.clone(),
+            tables: tables.clone(),
+        };
+        let link = Link {
+            stage: stage.clone(),
+            tables: tables.clone(),
+            broker,
+            uncleared: Vec::new(),
+        };
+        let judge = TableJudge {
+            stage: stage.clone(),
+            tables,
+        };
+        Relay(Worker::new(link, judge, recorder, limits, stop))
+    }
+
+    pub fn turn(&mut self) -> Result<(), Failure> {
+        self.0.turn()
+    }
+
+    /// Once it was asked to stop: what it still does.
+    pub fn finish(self) -> Result<(), Failure> {
+        self.0.run().map(drop)
+    }
+}
+
+/// A broker as the loop wants it, with the faults that are planted between the two.
+struct Link {
+    stage: Rc<Stage>,
+    tables: Rc<Tables>,
+    broker: SimulatedBroker,
+    /// Outputs of failed publications, for the fault that writes them once more.
+    uncleared: Vec<Draft>,
+}
+
+impl Link {
+    fn deliver(&self, fetched: &Fetched, receive: &mut dyn FnMut(Arrival<'_>)) {
+        for news in &fetched.news {
+            if !matches!(news, News::Assigned(_)) {
+                self.tables.taken_away();
+            }
+            match news {
+                News::Assigned(partitions) => receive(Arrival::Assigned(partitions)),
+                News::Revoked(_) if self.stage.planted(Sabotage::RevokedUnheard) => {}
+                News::Revoked(partitions) => receive(Arrival::Revoked(partitions)),
+                News::Lost(_) if self.stage.planted(Sabotage::LostUnheard) => {}
+                News::Lost(partitions) => receive(Arrival::Lost(partitions)),
+            }
+        }
+        for (partition, offset, payload) in &fetched.records {
+            receive(Arrival::Record(SourceRecord {
+                partition: *partition,
+                offset: *offset,
+                timestamp_ms: Some(*offset),
+                key: Some(oracle::KEY),
+                payload: Some(payload),
+                headers: Vec::new(),
+            }));
+        }
+        if fetched.chatter {
+            receive(Arrival::Statistics(GroupStatistics::default()));
+            receive(Arrival::CaughtUp(Partition(0)));
+        }
+    }
+
+    fn publish_drafts(
+        &mut self,
+        mut drafts: Vec<Draft>,
+        positions: &[Position],
+    ) -> Result<(), Failure> {
+        match self.stage.planted {
+            Some(Sabotage::OffsetOff(by)) => {
+                let mut positions = positions.to_vec();
+                positions.iter_mut().for_each(|p| p.next_offset += by);
+                self.broker.publish(&drafts, &positions)
+            }
+            Some(Sabotage::OutputsReversed) => {
+                drafts.reverse();
+                self.broker.publish(&drafts, positions)
+            }
+            Some(Sabotage::RegionsMistaken) => {
+                for draft in &mut drafts {
+                    if let Content::Event { region, .. } = &mut draft.content {
+                        *region += 1;
+                    }
+                }
+                self.broker.publish(&drafts, positions)
+            }
+            Some(Sabotage::QuietBatchesKept) if drafts.is_empty() => Ok(()),
+            Some(Sabotage::BatchNotCleared) => {
+                self.uncleared.extend(drafts);
+                self.broker.publish(&self.uncleared, positions)?;
+                self.uncleared.clear();
+                Ok(())
+            }
+            Some(Sabotage::PositionsApart) => {
+                self.broker.publish(&drafts, &[])?;
+                self.broker.publish(&[], positions)
+            }
+            Some(Sabotage::DoubtTakenForSuccess) => match self.broker.publish(&drafts, positions) {
+                Err(Failure::Broken(_)) => Ok(()),
+                result => result,
+            },
+            _ => self.broker.publish(&drafts, positions),
+        }
+    }
+}
+
+impl Broker for Link {
+    fn poll(
+        &mut self,
+        wait: Duration,
+        _: usize,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) -> Result<(), Failure> {
+        let fetched = self.broker.fetch(wait)?;
+        self.deliver(&fetched, receive);
+        Ok(())
+    }
+
+    fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
+        self.publish_drafts(outputs.iter().map(draft).collect(), positions)
+    }
+
+    fn abort(&mut self) -> Result<(), Failure> {
+        self.broker.abort()
+    }
+
+    fn rebuild(&mut self) -> Result<(), Failure> {
+        match self.stage.planted {
+            Some(Sabotage::NoRebuild) => Ok(()),
+            Some(Sabotage::AbortInsteadOfRebuild) => self.broker.abort(),
+            _ => self.broker.rebuild(),
+        }
+    }
+
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        match self.stage.planted {
+            Some(Sabotage::NoRewind) => Ok(()),
+            Some(Sabotage::RewindNeverDone) => {
+                self.broker.breathe(Moment::Rewinding)?;
+                Err(Failure::Held("not yet".to_string()))
+            }
+            _ => self.broker.rewind(partitions),
+        }
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.broker.pause(time);
+    }
+
+    fn now(&self) -> Duration {
+        self.stage.now()
+    }
+}
+
+/// Decides as the oracle does, as far as its tables know.
+struct TableJudge {
+    stage: Rc<Stage>,
+    tables: Rc<Tables>,
+}
+
+impl Judge for TableJudge {
+    fn judge(&self, payload: Option<&[u8]>) -> Fate {
+        let number = oracle::number(payload);
+        fate(number, self.tables.decide(number))
+    }
+
+    fn is_final(&self, fate: &Fate) -> bool {
+        self.stage.planted(Sabotage::NoBarrier) || !fate.rests_on_absence()
+    }
+
+    fn trusted(&self) -> Result<(), String> {
+        if self.stage.planted(Sabotage::StaleTablesTrusted) {
+            return Ok(());
+        }
+        self.tables.trusted()
+    }
+
+    fn catch_up(&self) -> Result<(), String> {
+        if self.stage.planted(Sabotage::BarrierUnasked) {
+            return Ok(());
+        }
+        self.tables.catch_up()
+    }
+}
+
+/// Writes down what a worker says that it committed.
+struct Recorder {
+    stage: Rc<Stage>,
+    tables: Rc<Tables>,
+}
+
+impl Recorder {
+    fn count(&self, batch: &Batch) {
+        let cluster = &mut *self.stage.cluster.borrow_mut();
+        cluster.ledger.noticed(&tallies(batch), &cluster.input);
+    }
+}
+
+impl Observer for Recorder {
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Publishing(batch) => {
+                self.tables.publishing();
+                if self.stage.planted(Sabotage::CountedTooEarly) {
+                    self.count(batch);
+                }
+            }
+            Notice::Committed(batch, _) => {
+                self.tables.committed();
+                if !self.stage.planted(Sabotage::CountedTooEarly) {
+                    self.count(batch);
+                }
+            }
+            Notice::Arrived(_) | Notice::Failed(_) | Notice::Recovered => {}
+        }
+    }
+}
+
+fn tallies(batch: &Batch) -> Vec<(Partition, Tally)> {
+    let partitions = batch.partitions().iter();
+    let tallies = partitions.map(|(partition, tally)| {
+        let read = tally.read;
+        let kinds = tally.fates;
+        (*partition, Tally { read, kinds })
+    });
+    tallies.collect()
+}
+
+fn fate(number: u64, verdict: Verdict) -> Fate {
+    match verdict {
+        Verdict::Unlisted => Fate::Skipped(SkipReason::UnlistedAction),
+        Verdict::NoAccess => Fate::Skipped(SkipReason::NoInfrastructureAccess),
+        Verdict::UnknownDevice => {
+            Fate::Quarantined(Quarantine::new(QuarantineReason::UnknownDevice, number))
+        }
+        Verdict::Audited { region } => Fate::Audited(Audited {
+            region: RegionIndex(region),
+            device: "device".into(),
+            account: "account".into(),
+            location: "location".into(),
+            id: Uuid::from_u128(u128::from(number)),
+            event: oracle::event(number),
+            lacks_table_entry: false,
+        }),
+    }
+}
+
+/// Where a verdict is counted.
+pub fn kind_index(verdict: Verdict) -> usize {
+    fate(0, verdict).kind().index()
+}
+
+fn draft(output: &Output) -> Draft {
+    use audit_relay::stream::Content as Written;
+    let content = match &output.content {
+        Written::Event(audited) => Content::Event {
+            region: audited.region.0,
+            event: audited.event.clone(),
+        },
+        Written::Quarantined(kept) => Content::Original {
+            key: kept.key.clone(),
+            payload: kept.payload.clone(),
+            reason: kept.quarantine.reason.name(),
+        },
+    };
+    Draft {
+        partition: output.source_partition,
+        offset: output.source_offset,
+        content,
+    }
+}
