@@ -129,6 +129,33 @@ fn only_the_edge_names_the_kafka_client() {
     complaints.must_be_none("only src/kafka may name the Kafka client");
 }
 
+#[test]
+fn unsafe_code_is_in_one_folder_and_says_why_it_is_sound() {
+    let mut complaints = Complaints::default();
+    for source in sources("src") {
+        if !source.path.starts_with("src/kafka/native/") {
+            complaints.words(&source, &["unsafe "]);
+            continue;
+        }
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let is_used = line.contains("unsafe {") || line.contains("unsafe impl");
+            let explained = lines[..number]
+                .iter()
+                .rev()
+                .take(6)
+                .any(|before| before.contains("SAFETY:"));
+            if is_used && !explained {
+                let path = &source.path;
+                complaints
+                    .0
+                    .push(format!("{path}:{}: lacks // SAFETY:", number + 1));
+            }
+        }
+    }
+    complaints.must_be_none("unsafe code");
+}
+
 /// Paths begin with one of these modules of the crate; neither `crate::` nor a chain of `super` leads out.
 fn stays_within(complaints: &mut Complaints, source: &Source, modules: &[&str]) {
     let inside = source.path.split('/').skip(2).collect::<Vec<_>>();
