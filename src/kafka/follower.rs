@@ -14,7 +14,9 @@ use super::client_context::LoggingContext;
 use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
 use crate::pipeline::directory::packing::Packed;
-use crate::pipeline::directory::{Directory, RecordProblem, Table, TableChange, TableKey};
+use crate::pipeline::directory::{
+    Directory, RecordProblem, Table, TableChange, TableKey, TableWriter,
+};
 use crate::tables::{SharedTables, TableCounts, TableName, Target};
 
 /// Records that are taken between two looks at who waits.
@@ -63,7 +65,7 @@ pub(super) struct Follower<K: Kind> {
 struct Reader<K: Kind> {
     topic: String,
     tables: Arc<SharedTables>,
-    table: Table<K::Key, K::Value>,
+    table: TableWriter<K::Key, K::Value>,
     positions: Positions,
     counts: TableCounts,
     complaints: Complaints,
@@ -75,7 +77,7 @@ impl<K: Kind> Follower<K> {
         consumer: BaseConsumer<LoggingContext>,
         topic: String,
         tables: Arc<SharedTables>,
-        table: Table<K::Key, K::Value>,
+        table: TableWriter<K::Key, K::Value>,
         partitions: Arc<AtomicI32>,
         publish_interval: Duration,
     ) -> Self {
@@ -204,7 +206,7 @@ impl<K: Kind> Follower<K> {
 
     fn publish(&mut self) {
         let Reader { tables, table, .. } = &self.reader;
-        tables.publish(|directory| K::put(directory, table.clone()));
+        tables.publish(|directory| K::put(directory, table.snapshot()));
         tables.reached(K::NAME, self.reader.positions.all());
         if self.published.is_none() {
             let counts = tables.counts(K::NAME);
@@ -222,7 +224,7 @@ impl<K: Kind> Reader<K> {
         self.counts.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
         self.positions.read(message.partition(), message.offset());
         match K::parse(key, value, message.timestamp().to_millis()) {
-            Ok(TableChange { key, change }) => self.table.apply(key, change),
+            Ok(change) => drop(self.table.apply(change)),
             Err(problem) => {
                 *self
                     .counts

@@ -3,19 +3,21 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pipeline::directory::{Device, PrincipalKey, Table};
+use crate::pipeline::directory::{
+    Device, DeviceView, PrincipalKey, Table, TableChange, TableWriter,
+};
 use crate::pipeline::field::Id;
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
 }
 
-fn device(name: u8) -> Device {
-    Device {
+fn device(name: u8) -> PackedValue<Device> {
+    PackedValue::of(&DeviceView {
         account: None,
-        name: Some(name.to_string()),
+        name: Some(&name.to_string()),
         data_center: None,
-    }
+    })
 }
 
 /// One change: when, whether it says so itself, and what (nothing: removed).
@@ -29,15 +31,25 @@ fn change((from, explicit, value): Change) -> VersionChange<Device> {
     }
 }
 
-fn table(history: Option<i64>, changes: &[Change]) -> Table<Id, Device> {
-    let mut table = match history {
-        Some(seconds) => Table::with_history(SignedDuration::from_secs(seconds)),
-        None => Table::default(),
-    };
-    for it in changes {
-        table.apply(Id::from("1"), change(*it));
+fn writer(history: Option<i64>) -> TableWriter<Id, Device> {
+    match history {
+        Some(seconds) => TableWriter::with_history(SignedDuration::from_secs(seconds)),
+        None => TableWriter::default(),
     }
-    table
+}
+
+fn apply(table: &mut TableWriter<Id, Device>, key: &str, changed: Change) {
+    let key = Id::from(key);
+    let change = change(changed);
+    table.apply(TableChange { key, change }).expect("room");
+}
+
+fn table(history: Option<i64>, changes: &[Change]) -> Table<Id, Device> {
+    let mut table = writer(history);
+    for changed in changes {
+        apply(&mut table, "1", *changed);
+    }
+    table.snapshot()
 }
 
 /// The last change for each start, oldest first.
@@ -56,10 +68,8 @@ fn valid(sorted: &[Change], at: i64) -> Option<Change> {
     begun.or(first).copied()
 }
 
-fn said(version: Version<crate::pipeline::directory::DeviceView<'_>>) -> Change {
-    let name = |device: crate::pipeline::directory::DeviceView<'_>| {
-        device.name.and_then(|name| name.parse().ok())
-    };
+fn said(version: Version<DeviceView<'_>>) -> Change {
+    let name = |device: DeviceView<'_>| device.name.and_then(|name| name.parse().ok());
     let value = version.value.and_then(name);
     (version.valid_from.as_second(), version.explicit, value)
 }
@@ -67,7 +77,11 @@ fn said(version: Version<crate::pipeline::directory::DeviceView<'_>>) -> Change 
 #[test]
 fn the_newest_version_that_had_begun_counts() {
     let changes = [(30, true, None), (10, true, Some(1)), (20, true, Some(2))];
-    let mut table = table(None, &changes);
+    let mut writer = writer(None);
+    for changed in changes {
+        apply(&mut writer, "1", changed);
+    }
+    let table = writer.snapshot();
     let key = Id::from("1");
     let cases = [
         (9, None),
@@ -81,7 +95,8 @@ fn the_newest_version_that_had_begun_counts() {
         let found = table.as_of(&key, second(at)).and_then(|device| device.name);
         assert_eq!(found, expected, "at {at}");
     }
-    table.apply(key.clone(), change((20, true, Some(3))));
+    apply(&mut writer, "1", (20, true, Some(3)));
+    let table = writer.snapshot();
     let corrected = table.as_of(&key, second(25)).and_then(|device| device.name);
     assert_eq!(corrected, Some("3"));
     assert_eq!(table.versions(&key).map(|all| all.iter().count()), Some(3));
@@ -99,13 +114,17 @@ fn a_busy_key_does_not_grow_without_limit() {
 
 #[test]
 fn keys_of_other_kinds_are_found_again() {
-    let mut table: Table<PrincipalKey, Device> = Table::default();
+    let mut table: TableWriter<PrincipalKey, Device> = TableWriter::default();
     let key = PrincipalKey {
         account: Id::from("1"),
         id: Id::from("iam-ServiceId-7"),
     };
-    table.apply(key.clone(), change((1, true, Some(1))));
-    let keys: Vec<PrincipalKey> = table.iter().map(|(key, _)| key).collect();
+    let added = TableChange {
+        key: key.clone(),
+        change: change((1, true, Some(1))),
+    };
+    table.apply(added).expect("room");
+    let keys: Vec<PrincipalKey> = table.snapshot().iter().map(|(key, _)| key).collect();
     assert_eq!(keys, [key]);
 }
 
