@@ -53,9 +53,9 @@ impl Store {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        let is_it = |place| self.log.entry(place).is_some_and(|entry| entry.key == key);
-        let (_, place) = self.slots.find(hash(key), is_it)?;
-        Some(self.log.entry(place)?.value)
+        let look = |place| self.log.entry(place).filter(|entry| entry.key == key);
+        let (_, entry) = self.slots.find(hash(key), look)?;
+        Some(entry.value)
     }
 
     /// All keys and values, in no order.
@@ -148,11 +148,12 @@ impl StoreWriter {
         }
     }
 
-    fn find(&self, hash: u64, is_it: impl Fn(Entry<'_>) -> bool) -> Option<Known<'_>> {
-        let log = self.log.log();
-        let is_it = |place| log.entry(place).is_some_and(&is_it);
-        let (slot, place) = self.index.slots().find(hash, is_it)?;
-        let entry = log.entry(place)?;
+    fn find(&self, hash: u64, is_it: impl Fn(&Entry<'_>) -> bool) -> Option<Known<'_>> {
+        let look = |place| {
+            let entry = self.log.log().entry(place).filter(&is_it)?;
+            Some((place, entry))
+        };
+        let (slot, (place, entry)) = self.index.slots().find(hash, look)?;
         Some(Known { slot, place, entry })
     }
 
@@ -183,7 +184,10 @@ impl StoreWriter {
     /// Moves an entry, if it is still needed; nothing if there is no room.
     fn relocate(&mut self, place: Place, entry: Entry<'_>, keep: &impl Keep) -> Option<()> {
         let hash = hash(entry.key);
-        let found = self.index.slots().find(hash, |known| known == place);
+        let found = self
+            .index
+            .slots()
+            .find(hash, |known| (known == place).then_some(()));
         let Some((slot, _)) = found else {
             return Some(());
         };

@@ -61,6 +61,24 @@ fn sorted(changes: &[Change]) -> Vec<Change> {
     by_start.into_values().collect()
 }
 
+/// The same, where a key that was removed before the history is forgotten: what comes then begins anew.
+fn remembered(history: Option<i64>, changes: &[Change]) -> Vec<Change> {
+    let mut known = Vec::new();
+    let mut newest = i64::MIN;
+    for changed in changes {
+        newest = newest.max(changed.0);
+        known.push(*changed);
+        known = sorted(&known);
+        let is_removed = |(from, _, value): &Change| {
+            value.is_none() && history.is_some_and(|history| *from <= newest - history)
+        };
+        if known.last().is_some_and(is_removed) {
+            known.clear();
+        }
+    }
+    known
+}
+
 /// Every second at which a version is valid is looked at.
 fn valid(sorted: &[Change], at: i64) -> Option<Change> {
     let begun = sorted.iter().rev().find(|(from, ..)| *from <= at);
@@ -128,6 +146,45 @@ fn keys_of_other_kinds_are_found_again() {
     assert_eq!(keys, [key]);
 }
 
+/// Day by day, another key moves the history on.
+fn pass_days(table: &mut TableWriter<Id, Device>, days: std::ops::RangeInclusive<i64>) {
+    for day in days {
+        apply(table, "clock", (day, false, Some(0)));
+    }
+}
+
+#[test]
+fn a_key_that_was_removed_before_the_history_is_forgotten() {
+    let mut table = writer(Some(7));
+    apply(&mut table, "1", (0, false, Some(1)));
+    apply(&mut table, "2", (0, false, Some(1)));
+    apply(&mut table, "1", (3, false, None));
+    pass_days(&mut table, 4..=9);
+    let within = table.snapshot();
+    let versions = |table: &Table<Id, Device>, key: &str| {
+        let versions = table.versions(&Id::from(key));
+        versions.map(|versions| versions.iter().map(said).collect::<Vec<_>>())
+    };
+    let both = vec![(3, false, None), (0, false, Some(1))];
+    assert_eq!(versions(&within, "1"), Some(both));
+    pass_days(&mut table, 10..=11);
+    let after = table.snapshot();
+    assert_eq!(versions(&after, "1"), None);
+    assert_eq!(versions(&after, "2"), Some(vec![(0, false, Some(1))]));
+    assert_eq!((within.len(), after.len()), (3, 2));
+}
+
+#[test]
+fn a_key_that_came_back_is_not_forgotten() {
+    let mut table = writer(Some(7));
+    apply(&mut table, "1", (1, false, None));
+    apply(&mut table, "1", (2, false, Some(5)));
+    pass_days(&mut table, 3..=40);
+    let table = table.snapshot();
+    let found = table.as_of(&Id::from("1"), second(40));
+    assert_eq!(found.and_then(|device| device.name), Some("5"));
+}
+
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec((0i64..60, any::<bool>(), any::<Option<u8>>()), 1..25)
 }
@@ -136,9 +193,12 @@ proptest! {
     #[test]
     fn as_of_is_what_the_naive_model_says(changes in changes(), history in prop::option::of(0i64..40)) {
         let table = table(history, &changes);
-        let sorted = sorted(&changes);
-        let newest = sorted.last().expect("at least one").0;
-        let versions = table.versions(&Id::from("1")).expect("known");
+        let newest = changes.iter().map(|(from, ..)| *from).max().expect("at least one");
+        let sorted = remembered(history, &changes);
+        let Some(versions) = table.versions(&Id::from("1")) else {
+            prop_assert_eq!(sorted, vec![]);
+            return Ok(());
+        };
         // Before the horizon, and before the newest version that is not after it, versions may be forgotten.
         let horizon = history.map_or(-1, |history| newest - history);
         for at in horizon.max(-1)..65 {

@@ -7,17 +7,32 @@ use super::log::Place;
 /// Bits of a slot that hold the place; the others hold the upper bits of the hash.
 const PLACE_BITS: u32 = 34;
 const HASH_BITS: u32 = u64::BITS - PLACE_BITS;
-/// The slots of the smallest index that is not empty.
-const FEWEST: usize = 16;
-/// More would not be told apart by the bits of the hash.
+/// So many slots, a line of the processor's cache, are looked at together: one after the other, each would be a guess of
+/// where the search ends, and a wrong one throws away the look-ups that were begun after it.
+const GROUP: usize = 8;
+/// The groups of the smallest index that is not empty.
+const FEWEST: usize = 2;
+/// With more, the bits of the hash would not lead to all of them.
 const MOST: usize = 1 << HASH_BITS;
 /// No place is zero.
 const EMPTY: u64 = 0;
 
+#[derive(Debug, Clone, Default)]
+#[repr(align(64))]
+struct Group([u64; GROUP]);
+
+impl Group {
+    /// A bit for each slot for which this is so.
+    fn those(&self, is_one: impl Fn(u64) -> bool) -> u32 {
+        let bits = self.0.iter().zip(0..);
+        bits.fold(0, |set, (word, bit)| set | u32::from(is_one(*word)) << bit)
+    }
+}
+
 /// The index.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slots {
-    words: Vec<u64>,
+    groups: Vec<Group>,
     used: usize,
 }
 
@@ -29,53 +44,61 @@ impl Slots {
 
     /// How many slots there are.
     pub const fn count(&self) -> usize {
-        self.words.len()
+        self.groups.len() * GROUP
     }
 
     /// The bytes that the index takes.
     pub const fn bytes(&self) -> usize {
-        self.words.len() * size_of::<u64>()
+        self.count() * size_of::<u64>()
     }
 
-    /// The slot and the place of the key with this hash that `is_it` knows by its place.
-    pub fn find(&self, hash: u64, is_it: impl Fn(Place) -> bool) -> Option<(usize, Place)> {
-        let mut slot = self.home(hash);
+    /// The slot of the key with this hash, and what `look` finds at its place; at a wrong place it finds nothing.
+    pub fn find<T>(&self, hash: u64, look: impl Fn(Place) -> Option<T>) -> Option<(usize, T)> {
+        let mut first = self.home(hash);
         loop {
-            let word = *self.words.get(slot)?;
-            if word == EMPTY {
+            let group = self.groups.get(first / GROUP)?;
+            let mut alike = group.those(|word| (word ^ hash) >> PLACE_BITS == 0);
+            while alike != 0 {
+                let slot = alike.trailing_zeros() as usize % GROUP;
+                if let Some(found) = look(place(group.0[slot])) {
+                    return Some((first + slot, found));
+                }
+                alike &= alike - 1;
+            }
+            if group.those(|word| word == EMPTY) != 0 {
                 return None;
             }
-            if (word ^ hash) >> PLACE_BITS == 0 && is_it(place(word)) {
-                return Some((slot, place(word)));
-            }
-            slot = self.after(slot);
+            first = self.after(first + GROUP - 1);
         }
     }
 
     /// All places, in no order.
     pub fn places(&self) -> impl Iterator<Item = Place> {
-        let used = self.words.iter().filter(|word| **word != EMPTY);
-        used.map(|word| place(*word))
+        self.words().map(place)
     }
 
-    /// Whether one more key needs a larger index: a run of used slots is on average short up to three quarters.
+    fn words(&self) -> impl Iterator<Item = u64> {
+        let words = self.groups.iter().flat_map(|group| group.0);
+        words.filter(|word| *word != EMPTY)
+    }
+
+    /// Whether one more key needs a larger index: up to three quarters, few keys do not fit into their group.
     pub const fn is_full(&self) -> bool {
-        self.used >= self.words.len() / 4 * 3
+        self.used >= self.count() / 4 * 3
     }
 
     /// The same index, half as large again; nothing if it cannot grow.
     pub fn grown(&self) -> Option<Slots> {
-        let slots = (self.words.len() + self.words.len() / 2).max(FEWEST);
-        if slots > MOST {
+        let groups = (self.groups.len() + self.groups.len() / 2).max(FEWEST);
+        if groups > MOST {
             return None;
         }
         let mut grown = Slots {
-            words: vec![EMPTY; slots],
-            used: self.used,
+            groups: vec![Group::default(); groups],
+            used: 0,
         };
-        for word in self.words.iter().filter(|word| **word != EMPTY) {
-            let free = grown.free(*word);
-            grown.words[free] = *word;
+        for word in self.words() {
+            grown.write(grown.free(word), word);
         }
         Some(grown)
     }
@@ -83,7 +106,7 @@ impl Slots {
     /// The slot that a new key with this hash takes.
     pub fn free(&self, hash: u64) -> usize {
         let mut slot = self.home(hash);
-        while self.words.get(slot).is_some_and(|word| *word != EMPTY) {
+        while self.count() > 0 && self.word(slot) != EMPTY {
             slot = self.after(slot);
         }
         slot
@@ -91,17 +114,18 @@ impl Slots {
 
     /// The word of a slot.
     pub fn word(&self, slot: usize) -> u64 {
-        self.words.get(slot).copied().unwrap_or(EMPTY)
+        let group = self.groups.get(slot / GROUP);
+        group.map_or(EMPTY, |group| group.0[slot % GROUP])
     }
 
     /// Writes a slot.
     pub fn write(&mut self, slot: usize, word: u64) {
-        let Some(old) = self.words.get_mut(slot) else {
+        let Some(group) = self.groups.get_mut(slot / GROUP) else {
             return;
         };
+        let old = std::mem::replace(&mut group.0[slot % GROUP], word);
         self.used += usize::from(word != EMPTY);
-        self.used -= usize::from(*old != EMPTY);
-        *old = word;
+        self.used -= usize::from(old != EMPTY);
     }
 
     /// What must be written, and where, to empty a slot: whatever was pushed away from it moves back.
@@ -121,24 +145,21 @@ impl Slots {
         writes
     }
 
-    /// Where the search for a hash begins: the order of the slots is that of the hashes.
+    /// Where the search for a hash begins, the first slot of a group. The order of the groups is that of the hashes. A
+    /// key is in the first slot from there on that was free.
     const fn home(&self, hash: u64) -> usize {
-        (((hash >> PLACE_BITS) * self.words.len() as u64) >> HASH_BITS) as usize
+        (((hash >> PLACE_BITS) * self.groups.len() as u64) >> HASH_BITS) as usize * GROUP
     }
 
     const fn after(&self, slot: usize) -> usize {
-        if slot + 1 < self.words.len() {
-            slot + 1
-        } else {
-            0
-        }
+        if slot + 1 < self.count() { slot + 1 } else { 0 }
     }
 
     const fn distance(&self, from: usize, to: usize) -> usize {
         if to >= from {
             to - from
         } else {
-            to + self.words.len() - from
+            to + self.count() - from
         }
     }
 }

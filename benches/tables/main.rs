@@ -1,6 +1,11 @@
 //! What the reference tables cost: resident memory for each key, time of a look-up, of a change and of a
 //! snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench tables`, or with
-//! another number of keys: `cargo bench --bench tables -- 100000`.
+//! another number of keys: `cargo bench --bench tables -- 100000`. How long both tables take to be ready from a real
+//! Kafka: `cargo bench --bench tables -- topics`.
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod topics;
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -10,7 +15,7 @@ use std::time::{Duration, Instant};
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
 use audit_relay::pipeline::directory::{
-    Directory, Principal, PrincipalKey, RecordProblem, Table, TableChange, TableKey,
+    Directory, Principal, PrincipalKey, RecordProblem, Table, TableChange, TableKey, TableWriter,
     packing::Packed, parse_device_record, parse_principal_record,
 };
 use audit_relay::pipeline::{Reference, judge};
@@ -20,6 +25,9 @@ use jiff::{SignedDuration, Timestamp};
 /// The rate at which changes must not slow judging, and the interval between snapshots by default.
 const CHANGES_A_SECOND: u64 = 10_000;
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
+const CHANGES: usize = 500_000;
+const CHANGES_AT_ONCE: usize = 200;
+const LOOK_UPS: usize = 200_000;
 const GOAL_BYTES: f64 = 200.0;
 const GOAL_LOOK_UP_NANOSECONDS: f64 = 200.0;
 const HISTORY: SignedDuration = SignedDuration::from_hours(168);
@@ -34,6 +42,9 @@ type Parsed<K, V> = Result<TableChange<K, V>, RecordProblem>;
 fn main() {
     let keys = std::env::args().skip(1).find_map(|word| word.parse().ok());
     let keys: u64 = keys.unwrap_or(1_000_000);
+    if std::env::args().any(|word| word == "topics") {
+        return topics::measure(keys);
+    }
     println!("{keys} keys each, one in {CHANGED_ONE_IN} with three versions, the others with one");
     // Both stay, so that neither takes the memory that the other has left.
     let principals = measure("principals", keys, |number, round| {
@@ -48,16 +59,24 @@ fn main() {
     yardstick(keys);
 }
 
-/// What a look-up costs without any table of ours: most of it is waiting for memory.
+/// What a look-up costs without any table of ours, and what waiting for memory once does.
 fn yardstick(keys: u64) {
     let key = |number: u64| format!("{}/{}", 300_000 + number / 40, 6_000_000 + number);
     let map: HashMap<String, Box<[u8]>> = (0..keys)
         .map(|number| (key(number), vec![1; 80].into_boxed_slice()))
         .collect();
-    let wanted: Vec<String> = scattered(keys).take(200_000).map(key).collect();
-    let each = best_nanoseconds(&wanted, |key| map.get(key).is_some_and(|it| it[40] == 1));
+    let wanted: Vec<String> = scattered(keys).take(LOOK_UPS).map(key).collect();
     println!("a plain HashMap of as many keys");
-    println!("  look-up, any key          {each:8.1} ns");
+    print_look_ups(&wanted, None, |key| {
+        map.get(key).map_or(0, |it| usize::from(it[40]))
+    });
+    let memory = vec![1_u8; keys as usize * 110];
+    let wanted: Vec<usize> = scattered(memory.len() as u64)
+        .take(LOOK_UPS)
+        .map(|place| place as usize)
+        .collect();
+    println!("one byte in as much memory as the principals take");
+    print_look_ups(&wanted, None, |place| usize::from(memory[*place]));
 }
 
 fn time(number: u64, round: u64) -> Option<i64> {
@@ -87,38 +106,46 @@ fn measure<K: TableKey, V: Packed>(
     name: &str,
     keys: u64,
     parse: impl Fn(u64, u64) -> Parsed<K, V>,
-) -> Table<K, V> {
+) -> TableWriter<K, V> {
     let before = resident_bytes();
     let begun = Instant::now();
-    let mut table: Table<K, V> = Table::with_history(HISTORY);
+    let mut table: TableWriter<K, V> = TableWriter::with_history(HISTORY);
     let mut records = 0;
     for number in 0..keys {
-        let rounds = if number.is_multiple_of(CHANGED_ONE_IN) {
-            3
-        } else {
-            1
-        };
-        for round in 0..rounds {
+        for round in 0..rounds(number) {
             let change = parse(number, round).expect("a good record");
-            table.apply(change.key, change.change);
+            table.apply(change).expect("room");
             records += 1;
         }
     }
-    let loading = begun.elapsed();
-    let resident = resident_bytes().saturating_sub(before) as f64 / keys as f64;
+    let loading = begun.elapsed().as_secs_f64();
     println!("{name}");
-    println!("  resident bytes a key      {resident:8.1}   goal {GOAL_BYTES}");
+    println!("  {records} records      {loading:8.2} s  made, parsed and applied");
+    let snapshot = table.snapshot();
+    let counted = snapshot.bytes() as f64 / snapshot.len() as f64;
+    let resident = || resident_bytes().saturating_sub(before) as f64 / keys as f64;
+    println!("  counted bytes a key       {counted:8.1}");
     println!(
-        "  of these, counted         {:8.1}",
-        table.bytes() as f64 / table.len() as f64
+        "  resident bytes a key      {:8.1}    goal {GOAL_BYTES}",
+        resident()
     );
-    println!(
-        "  ready, {records} records  {:8.2} s, made, parsed and applied",
-        loading.as_secs_f64()
-    );
-    look_up(&table, keys, &parse);
+    look_up(&snapshot, keys, &parse);
+    drop(snapshot);
     change(&mut table, keys, &parse);
+    println!(
+        "  resident bytes a key then {:8.1}    goal {GOAL_BYTES}",
+        resident()
+    );
     table
+}
+
+/// How many versions a key has.
+fn rounds(number: u64) -> u64 {
+    if number.is_multiple_of(CHANGED_ONE_IN) {
+        3
+    } else {
+        1
+    }
 }
 
 /// In an order that no cache foresees.
@@ -138,63 +165,80 @@ fn look_up<K: TableKey, V: Packed>(
     parse: &impl Fn(u64, u64) -> Parsed<K, V>,
 ) {
     let wanted: Vec<K> = scattered(keys)
-        .take(200_000)
+        .take(LOOK_UPS)
         .map(|number| parse(number, 0).expect("a good record").key)
         .collect();
     let moment = Timestamp::from_millisecond(START_MS + keys as i64 * STEP_MS).expect("in range");
-    let any = best_nanoseconds(&wanted, |key| table.as_of(key, moment).is_some());
-    println!("  look-up, any key          {any:8.1} ns goal {GOAL_LOOK_UP_NANOSECONDS}");
+    let found = |key: &K| usize::from(table.as_of(key, moment).is_some());
+    print_look_ups(&wanted, Some(GOAL_LOOK_UP_NANOSECONDS), found);
     let few = wanted[..1_000].iter().cycle().take(wanted.len());
     let few: Vec<&K> = few.collect();
-    let hot = best_nanoseconds(&few, |key| table.as_of(key, moment).is_some());
+    let hot = best_nanoseconds(&few, |key, _| found(key));
     println!("  look-up, of 1,000 keys    {hot:8.1} ns");
 }
 
+/// Look-ups of any key: one after the other, so that the machine begins the next while the last still waits for
+/// memory; and each only when the last is done, as where a record is judged in between.
+fn print_look_ups<K>(wanted: &[K], goal: Option<f64>, found: impl Fn(&K) -> usize) {
+    let goal = goal.map_or(String::new(), |goal| format!(" goal {goal}"));
+    let any = best_nanoseconds(wanted, |key, _| found(key));
+    println!("  look-up, any key          {any:8.1} ns{goal}");
+    let one = best_nanoseconds(wanted, |_, next| found(&wanted[next]));
+    println!("  look-up, any key, alone   {one:8.1} ns");
+}
+
 /// Time of a look-up in the best quarter of many short rounds: what others do on the machine is not ours. No round
-/// repeats the keys of another, unless there are few.
-fn best_nanoseconds<K>(keys: &[K], found: impl Fn(&K) -> bool) -> f64 {
-    let round = |keys: &[K]| {
+/// repeats the keys of another, unless there are few. Each look-up is told the next position, which depends on
+/// what the one before it found.
+fn best_nanoseconds<K>(keys: &[K], found: impl Fn(&K, usize) -> usize) -> f64 {
+    const ROUND: usize = 1_000;
+    let round = |(number, keys): (usize, &[K])| {
+        let mut next = number * ROUND;
         let begun = Instant::now();
         for key in keys {
-            assert!(black_box(found(key)));
+            next += black_box(found(key, next));
         }
-        begun.elapsed().as_nanos() as f64 / keys.len() as f64
+        let elapsed = begun.elapsed();
+        assert_eq!(next, number * ROUND + keys.len(), "all are found");
+        elapsed.as_nanos() as f64 / keys.len() as f64
     };
-    let mut rounds: Vec<f64> = keys.chunks(1_000).map(round).collect();
+    let mut rounds: Vec<f64> = keys.chunks(ROUND).enumerate().map(round).collect();
     rounds.sort_by(f64::total_cmp);
     rounds[rounds.len() / 4]
 }
 
 /// As a follower does: 200 changes, then a snapshot.
 fn change<K: TableKey, V: Packed>(
-    table: &mut Table<K, V>,
+    table: &mut TableWriter<K, V>,
     keys: u64,
     parse: &impl Fn(u64, u64) -> Parsed<K, V>,
 ) {
-    let changes: Vec<_> = scattered(keys)
-        .take(50_000)
-        .map(|number| parse(number, 5).expect("a good record"))
-        .collect();
-    let total = changes.len() as f64;
-    let mut snapshot = table.clone();
-    let begun = Instant::now();
-    for (number, change) in changes.into_iter().enumerate() {
-        table.apply(change.key, change.change);
-        if number.is_multiple_of(200) {
-            snapshot = table.clone();
+    let mut numbers = scattered(keys);
+    let mut spent = Duration::ZERO;
+    let mut snapshot = table.snapshot();
+    for _ in 0..CHANGES / CHANGES_AT_ONCE {
+        let numbers = numbers.by_ref().take(CHANGES_AT_ONCE);
+        let changes: Vec<_> = numbers
+            .map(|number| parse(number, 5).expect("a good record"))
+            .collect();
+        let begun = Instant::now();
+        for change in changes {
+            table.apply(change).expect("room");
         }
+        snapshot = table.snapshot();
+        spent += begun.elapsed();
     }
-    let each = begun.elapsed().as_nanos() as f64 / total / 1_000.0;
+    let each = spent.as_nanos() as f64 / CHANGES as f64 / 1_000.0;
     drop(snapshot);
     println!("  change, a snapshot each 200 {each:6.2} us");
 }
 
 /// Judging while the table is left alone, and while it is changed and published at the goal's rate: rounds
 /// in turn, so that what others do on the machine meets both.
-fn judging(principals: Table<PrincipalKey, Principal>, keys: u64) {
+fn judging(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
     let assembly = assembly();
     let directory = Directory {
-        principals: principals.clone(),
+        principals: principals.snapshot(),
         devices: None,
     };
     let tables = SharedTables::new(directory, &[], Duration::from_secs(60));
@@ -259,7 +303,7 @@ fn judge_all(assembly: &Assembly, tables: &SharedTables, records: &[String]) -> 
 /// A follower without a topic: while it is told to, it changes keys at the goal's rate and publishes as often
 /// as a follower does.
 fn follow(
-    mut table: Table<PrincipalKey, Principal>,
+    mut table: TableWriter<PrincipalKey, Principal>,
     keys: u64,
     tables: &SharedTables,
     changing: &AtomicBool,
@@ -274,10 +318,9 @@ fn follow(
                 let (key, value) = principal(number, 6);
                 let time = time(keys + number, 0);
                 let change = parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time);
-                let TableChange { key, change } = change.expect("a good record");
-                table.apply(key, change);
+                table.apply(change.expect("a good record")).expect("room");
             }
-            tables.publish(|directory| directory.principals = table.clone());
+            tables.publish(|directory| directory.principals = table.snapshot());
         }
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
