@@ -35,11 +35,6 @@ impl<V: Packed> PackedValue<V> {
         }
     }
 
-    /// The value.
-    pub fn view(&self) -> V::View<'_> {
-        V::view(&self.bytes)
-    }
-
     /// As it is in a table.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
