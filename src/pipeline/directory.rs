@@ -21,7 +21,7 @@ pub use principal::{
 pub use record::{
     MOST_VALUE_BYTES, RecordProblem, RecordReason, parse_device_record, parse_principal_record,
 };
-pub use store::TableFull;
+pub use store::{StoreKey, TableFull};
 pub use table::{Table, TableChange, TableKey, TableWriter};
 
 /// The tables that a record is judged against: an immutable snapshot; clones share it.

@@ -2,12 +2,17 @@
 
 use super::super::field::{Id, is_id};
 use super::packing::{Packed, Reader, put_part};
+use super::store::StoreKey;
 use super::table::{KeyRoom, TableKey};
 
 /// Devices are known by their id alone.
 impl TableKey for Id {
     fn text<'a>(&'a self, _: &'a mut KeyRoom) -> &'a [u8] {
         self.as_bytes()
+    }
+
+    fn parts(&self) -> StoreKey<'_> {
+        StoreKey::whole(self.as_bytes())
     }
 
     fn of(text: &str) -> Option<Self> {

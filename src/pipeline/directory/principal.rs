@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::field::{Id, is_iam_id, is_id};
 use super::packing::{Packed, Reader, put_part};
+use super::store::StoreKey;
 use super::table::{KeyRoom, TableKey};
 
 /// Key of a principal: the account, and the classic user id or, where there is none, the IAM id.
@@ -36,6 +37,10 @@ impl TableKey for PrincipalKey {
         after[0] = b'/';
         after[1..].copy_from_slice(id);
         text
+    }
+
+    fn parts(&self) -> StoreKey<'_> {
+        StoreKey::pair(self.account.as_bytes(), self.id.as_bytes())
     }
 
     fn of(text: &str) -> Option<Self> {

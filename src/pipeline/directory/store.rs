@@ -52,9 +52,9 @@ impl Store {
     }
 
     /// The value of a key.
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        let look = |place| self.log.entry(place).filter(|entry| entry.key == key);
-        let (_, entry) = self.slots.find(hash(key), look)?;
+    pub fn get(&self, key: StoreKey<'_>) -> Option<&[u8]> {
+        let look = |place| self.log.entry(place).filter(|entry| key.is(entry.key));
+        let (_, entry) = self.slots.find(key.hash(), look)?;
         Some(entry.value)
     }
 
@@ -68,13 +68,61 @@ impl Store {
     }
 }
 
-/// Hashes are the same in every run. Whoever could choose many keys of a table could make its look-ups slow, but
-/// keys are ids that the operator's own systems give out; others choose at most what is looked up, and a
-/// key that is not there costs a short run of slots, whichever it is.
-pub(super) fn hash(key: &[u8]) -> u64 {
-    let mut hasher = FixedState::with_seed(0).build_hasher();
-    hasher.write(key);
-    hasher.finish()
+/// What stands between the parts of a key.
+const DIVIDER: u8 = b'/';
+
+/// A key that is looked up, in the parts in which it is at hand: to put them together would take writing what is read
+/// at once, for which the processor waits until all it does has come so far.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreKey<'a> {
+    first: &'a [u8],
+    second: Option<&'a [u8]>,
+}
+
+impl<'a> StoreKey<'a> {
+    /// A key without a divider.
+    pub const fn whole(key: &'a [u8]) -> Self {
+        StoreKey {
+            first: key,
+            second: None,
+        }
+    }
+
+    /// A key with a divider; none is in the first part.
+    pub const fn pair(first: &'a [u8], second: &'a [u8]) -> Self {
+        StoreKey {
+            first,
+            second: Some(second),
+        }
+    }
+
+    /// The key of a text.
+    pub fn of(text: &'a [u8]) -> Self {
+        match text.iter().position(|byte| *byte == DIVIDER) {
+            Some(at) => StoreKey::pair(&text[..at], &text[at + 1..]),
+            None => StoreKey::whole(text),
+        }
+    }
+
+    /// Hashes are the same in every run. Whoever could choose many keys of a table could make its look-ups slow, but
+    /// keys are ids that the operator's own systems give out; others choose at most what is looked up, and a
+    /// key that is not there costs a short run of slots, whichever it is.
+    pub(super) fn hash(self) -> u64 {
+        let mut hasher = FixedState::with_seed(0).build_hasher();
+        hasher.write(self.first);
+        if let Some(second) = self.second {
+            hasher.write(second);
+        }
+        hasher.finish()
+    }
+
+    fn is(self, text: &[u8]) -> bool {
+        let Some(second) = self.second else {
+            return text == self.first;
+        };
+        let rest = text.strip_prefix(self.first);
+        rest.and_then(|rest| rest.strip_prefix(&[DIVIDER])) == Some(second)
+    }
 }
 
 /// There is no place left for another entry: the log has 64 GiB.
@@ -122,7 +170,7 @@ impl StoreWriter {
         write: impl FnOnce(Option<&[u8]>, &mut Vec<u8>),
         keep: impl Keep,
     ) -> Result<(), TableFull> {
-        let hash = hash(key);
+        let hash = StoreKey::of(key).hash();
         let mut value = std::mem::take(&mut self.value);
         value.clear();
         let known = self.find(hash, |entry| entry.key == key);
@@ -183,7 +231,7 @@ impl StoreWriter {
 
     /// Moves an entry, if it is still needed; nothing if there is no room.
     fn relocate(&mut self, place: Place, entry: Entry<'_>, keep: &impl Keep) -> Option<()> {
-        let hash = hash(entry.key);
+        let hash = StoreKey::of(entry.key).hash();
         let found = self
             .index
             .slots()

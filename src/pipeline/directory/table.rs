@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::versions::{self, VersionChange, Versions};
 use super::packing::Packed;
-use super::store::{Store, StoreWriter, TableFull, hash};
+use super::store::{Store, StoreKey, StoreWriter, TableFull};
 
 /// So many keys that were removed long ago are forgotten at most with each change: more than a change can add.
 const FORGOTTEN_AT_ONCE: usize = 2;
@@ -22,6 +22,9 @@ pub type KeyRoom = [u8; 255];
 pub trait TableKey: Sized + PartialEq + fmt::Display {
     /// The text, made in `room` if it does not stand anywhere yet.
     fn text<'a>(&'a self, room: &'a mut KeyRoom) -> &'a [u8];
+
+    /// The same, to be looked up.
+    fn parts(&self) -> StoreKey<'_>;
 
     /// The key of a text, if it is one.
     fn of(text: &str) -> Option<Self>;
@@ -72,7 +75,7 @@ impl<K: TableKey, V: Packed> Table<K, V> {
 
     /// All versions of a key.
     pub fn versions(&self, key: &K) -> Option<Versions<'_, V>> {
-        self.store.get(key.text(&mut [0; _])).map(Versions::read)
+        self.store.get(key.parts()).map(Versions::read)
     }
 
     /// All keys and their versions, in no order.
@@ -160,7 +163,7 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
         let keep = |packed: &[u8]| versions::kept(packed, horizon);
         self.store.change(text, write, keep)?;
         if change.value.is_none() && self.history.is_some() {
-            let removal = (change.valid_from, hash(text));
+            let removal = (change.valid_from, StoreKey::of(text).hash());
             self.removals.push(Reverse(removal));
         }
         self.forget(horizon);
