@@ -14,7 +14,9 @@ use super::client_context::LoggingContext;
 use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
 use crate::pipeline::directory::packing::Packed;
-use crate::pipeline::directory::{Directory, RecordProblem, Table, TableChange, TableKey};
+use crate::pipeline::directory::{
+    Directory, RecordProblem, Table, TableChange, TableKey, TableWriter,
+};
 use crate::tables::{SharedTables, TableCounts, TableName, Target};
 
 /// Records that are taken between two looks at who waits.
@@ -63,10 +65,13 @@ pub(super) struct Follower<K: Kind> {
 struct Reader<K: Kind> {
     topic: String,
     tables: Arc<SharedTables>,
-    table: Table<K::Key, K::Value>,
+    table: TableWriter<K::Key, K::Value>,
     positions: Positions,
     counts: TableCounts,
     complaints: Complaints,
+    /// The table could not take a record. Nothing is read any more: the table would never be complete, and so it
+    /// is not to look complete.
+    is_full: bool,
 }
 
 impl<K: Kind> Follower<K> {
@@ -75,7 +80,7 @@ impl<K: Kind> Follower<K> {
         consumer: BaseConsumer<LoggingContext>,
         topic: String,
         tables: Arc<SharedTables>,
-        table: Table<K::Key, K::Value>,
+        table: TableWriter<K::Key, K::Value>,
         partitions: Arc<AtomicI32>,
         publish_interval: Duration,
     ) -> Self {
@@ -91,6 +96,7 @@ impl<K: Kind> Follower<K> {
                 positions: Positions::default(),
                 counts: TableCounts::default(),
                 complaints: Complaints::new(),
+                is_full: false,
             },
             changed: false,
             target: None,
@@ -102,7 +108,7 @@ impl<K: Kind> Follower<K> {
 
     /// Works until the tables are closed.
     pub fn run(mut self) {
-        while !self.reader.tables.is_closed() {
+        while !self.reader.tables.is_closed() && !self.reader.is_full {
             if let Err(error) = self.assign() {
                 self.reader.trouble(&error);
             }
@@ -150,6 +156,9 @@ impl<K: Kind> Follower<K> {
     fn drain(&mut self, mut wait: Duration) {
         let mut idle = false;
         for _ in 0..MOST_AT_ONCE {
+            if self.reader.is_full {
+                return;
+            }
             match self.consumer.poll(wait) {
                 None => {
                     idle = true;
@@ -204,7 +213,7 @@ impl<K: Kind> Follower<K> {
 
     fn publish(&mut self) {
         let Reader { tables, table, .. } = &self.reader;
-        tables.publish(|directory| K::put(directory, table.clone()));
+        tables.publish(|directory| K::put(directory, table.snapshot()));
         tables.reached(K::NAME, self.reader.positions.all());
         if self.published.is_none() {
             let counts = tables.counts(K::NAME);
@@ -220,18 +229,23 @@ impl<K: Kind> Reader<K> {
         let (key, value) = (message.key().unwrap_or_default(), message.payload());
         self.counts.records += 1;
         self.counts.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
-        self.positions.read(message.partition(), message.offset());
         match K::parse(key, value, message.timestamp().to_millis()) {
-            Ok(TableChange { key, change }) => self.table.apply(key, change),
+            Ok(change) => {
+                if let Err(full) = self.table.apply(change) {
+                    self.is_full = true;
+                    let topic = &self.topic;
+                    let trouble = format!("cannot follow {topic:?} any more: {full}");
+                    self.tables.trouble(K::NAME, trouble);
+                    return;
+                }
+            }
             Err(problem) => {
-                *self
-                    .counts
-                    .rejected
-                    .entry(problem.reason.name())
-                    .or_default() += 1;
+                let count = self.counts.rejected.entry(problem.reason.name());
+                *count.or_default() += 1;
                 self.complaints.log(K::NAME, message, &problem);
             }
         }
+        self.positions.read(message.partition(), message.offset());
     }
 
     fn report_counts(&mut self) {

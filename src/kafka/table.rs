@@ -18,7 +18,7 @@ use super::follower::{Follower, Kind};
 use super::settings;
 use crate::config::{Config, TableSource};
 use crate::pipeline::directory::{
-    Device, Directory, Principal, PrincipalKey, RecordProblem, Table, TableChange,
+    Device, Directory, Principal, PrincipalKey, RecordProblem, Table, TableChange, TableWriter,
     parse_device_record, parse_principal_record,
 };
 use crate::pipeline::field::Id;
@@ -138,7 +138,7 @@ fn start<K: Kind>(
         consumer,
         topic.to_string(),
         Arc::clone(tables),
-        Table::with_history(history.unwrap_or(SignedDuration::MAX)),
+        TableWriter::with_history(history.unwrap_or(SignedDuration::MAX)),
         partitions,
         config.tables.publish_interval,
     );

@@ -6,9 +6,9 @@ mod device;
 mod entry;
 mod file;
 pub mod packing;
-mod pages;
 mod principal;
 mod record;
+mod store;
 mod table;
 
 use super::field::Id;
@@ -21,9 +21,10 @@ pub use principal::{
 pub use record::{
     MOST_VALUE_BYTES, RecordProblem, RecordReason, parse_device_record, parse_principal_record,
 };
-pub use table::{Table, TableChange, TableKey};
+pub use store::{StoreKey, TableFull};
+pub use table::{Table, TableChange, TableKey, TableWriter};
 
-/// The tables that a record is judged against: an immutable snapshot, cloned in O(1).
+/// The tables that a record is judged against: an immutable snapshot; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     /// Who may act.

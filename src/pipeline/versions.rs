@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::directory::packing::{Packed, Reader, is_fine, put_number, put_time};
+use super::directory::packing::{Packed, PackedValue, Reader, is_fine, put_part, put_time};
 
 /// Most versions of one key; beyond them the oldest are forgotten, so that one busy key cannot grow without
 /// limit.
@@ -27,8 +27,8 @@ pub struct Version<T> {
     pub value: Option<T>,
 }
 
-/// A version that is to be added.
-pub type VersionChange<T> = Version<T>;
+/// A version that is to be added to those of a key.
+pub type VersionChange<V> = Version<PackedValue<V>>;
 
 impl<T> Version<T> {
     /// The removal of a key.
@@ -218,14 +218,10 @@ pub(super) fn append_changed<V: Packed>(
     horizon: Option<Timestamp>,
     out: &mut Vec<u8>,
 ) {
-    let mut packed = Vec::new();
-    if let Some(value) = &change.value {
-        value.pack(&mut packed);
-    }
     let mut pending = Some(Version {
         valid_from: change.valid_from,
         explicit: change.explicit,
-        value: change.value.is_some().then_some(packed.as_slice()),
+        value: change.value.as_ref().map(PackedValue::bytes),
     });
     let mut known = Raw(Reader(known.unwrap_or_default())).peekable();
     for _ in 0..MOST_VERSIONS {
@@ -255,9 +251,28 @@ fn append(version: Version<&[u8]>, out: &mut Vec<u8>) {
     );
     put_time(out, version.valid_from);
     if let Some(value) = version.value {
-        put_number(out, value.len() as u64);
-        out.extend_from_slice(value);
+        put_part(out, value);
     }
+}
+
+/// How many bytes of the versions of a key, counted from the newest, are to be kept: those of all that begin after
+/// `horizon`, and of the newest that does not. If that one is the only one and a removal, nothing is: a key that was
+/// always unknown, as far as is known, and one that is not there are the same to whoever asks.
+pub(super) fn kept(packed: &[u8], horizon: Option<Timestamp>) -> usize {
+    let mut rest = Raw(Reader(packed));
+    let mut kept = 0;
+    while let Some(version) = rest.next() {
+        let is_newest = kept == 0;
+        kept = packed.len() - rest.0.0.len();
+        if horizon.is_some_and(|horizon| version.valid_from <= horizon) {
+            return if is_newest && version.value.is_none() {
+                0
+            } else {
+                kept
+            };
+        }
+    }
+    kept
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::{Deployment, Relay, sum};
-use crate::support::topics::{TestRecord, produce, transactional};
+use crate::support::topics::{TestRecord, produce, read_committed, transactional};
 use crate::tables::{COMPACTED, begin, compacted_topic, write};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -127,4 +127,89 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     relay.await_ready();
     relay.signal("TERM");
     assert!(relay.wait().success());
+}
+
+/// A version of a device from an hour of one day on, or its removal.
+fn device(hour: i64, value: Option<serde_json::Value>) -> TestRecord {
+    TestRecord {
+        partition: Some(0),
+        key: Some(b"77".to_vec()),
+        value: value.map(|value| value.to_string().into_bytes()),
+        timestamp: Some(DAY_MS + hour * 3_600_000),
+        ..TestRecord::default()
+    }
+}
+
+/// 2021-07-14.
+const DAY_MS: i64 = 1_626_220_800_000;
+
+/// An action that says nothing of its device but the id.
+fn bare_action(hour: u8) -> TestRecord {
+    let value = serde_json::json!({
+        "eventCreateDate": format!("2021-07-14T{hour:02}:30:00Z"), "eventName": "Power Off",
+        "objectName": "Server", "objectId": 77, "userId": 6_100_101, "userType": "CUSTOMER", "metaData": "",
+    });
+    TestRecord {
+        partition: Some(0),
+        value: Some(value.to_string().into_bytes()),
+        ..TestRecord::default()
+    }
+}
+
+#[test]
+fn what_a_record_does_not_say_comes_from_the_device_as_of_its_time() {
+    let broker = KafkaBroker::shared();
+    let devices = broker.unique("devices");
+    // What is superseded must stay: the last segment is not compacted.
+    broker.create_topic_with(&devices, 1, &[("cleanup.policy", "compact")]);
+    let described = |name: &str, data_center: &str| {
+        Some(serde_json::json!({
+            "deviceId": 77, "accountId": 307_608, "name": name, "datacenter": data_center,
+        }))
+    };
+    let versions = vec![
+        device(2, described("web-old", "dal10")),
+        device(6, described("web-new", "fra02")),
+        device(12, None),
+        device(18, described("web-back", "lon02")),
+    ];
+    write(broker, &devices, versions);
+    let more = format!("[devices]\ntopic = \"{devices}\"\n");
+    let deployment = Deployment::create(broker, 1, PRINCIPALS, &more);
+    // Before the first version, at each, after the removal, and after the return.
+    let hours = [1, 3, 7, 13, 19];
+    produce(
+        broker.bootstrap(),
+        &deployment.input,
+        hours.into_iter().map(bare_action),
+    );
+    let relay = deployment.start("only");
+    await_read(&relay, hours.len());
+    let names = |region: &str| {
+        let topic = format!("{}{region}", deployment.prefix);
+        let events = read_committed(broker.bootstrap(), &topic).into_iter();
+        let name = |value: &[u8]| {
+            let event: serde_json::Value = serde_json::from_slice(value).expect("JSON");
+            let target = &event["target"];
+            format!("{} {}", target["name"], target["id"])
+        };
+        events
+            .map(|event| name(&event.value.expect("an event")))
+            .collect::<Vec<_>>()
+    };
+    let told = |name: &str, data_center: &str| {
+        format!(
+            "\"{name}\" \"crn:v1:bluemix:public:audit-log:{data_center}:a/307608::bare-metal:77\""
+        )
+    };
+    let old = told("web-old", "dal10");
+    assert_eq!(names("us-south"), [old.clone(), old]);
+    assert_eq!(names("eu-de"), [told("web-new", "fra02")]);
+    assert_eq!(names("eu-gb"), [told("web-back", "lon02")]);
+    let records = |label| relay.metric("audit_relay_records_total", label);
+    assert_eq!(records("unknown_device"), 1.0);
+    assert_eq!(
+        read_committed(broker.bootstrap(), &deployment.quarantine).len(),
+        1
+    );
 }

@@ -69,10 +69,13 @@ impl RecordQueue {
         // SAFETY: the client lives, since the consumer is borrowed.
         let queue = NonNull::new(unsafe { rd_kafka_queue_new(client.as_ptr()) })?;
         let queue = Arc::new(Queue(queue));
-        let waiting = Arc::clone(&queue);
+        // Weak: the consumer keeps the closure to its very end, which never comes while records are queued.
+        let waiting = Arc::downgrade(&queue);
         consumer.set_nonempty_callback(move || {
-            // SAFETY: the queue lives as long as this closure does.
-            unsafe { rd_kafka_queue_yield(waiting.0.as_ptr()) }
+            if let Some(queue) = waiting.upgrade() {
+                // SAFETY: the queue lives, since it is held here.
+                unsafe { rd_kafka_queue_yield(queue.0.as_ptr()) }
+            }
         });
         Some(RecordQueue {
             client,

@@ -2,6 +2,7 @@
 
 use super::super::field::{Id, is_id};
 use super::packing::{Packed, Reader, put_part};
+use super::store::StoreKey;
 use super::table::{KeyRoom, TableKey};
 
 /// Devices are known by their id alone.
@@ -10,23 +11,20 @@ impl TableKey for Id {
         self.as_bytes()
     }
 
+    fn parts(&self) -> StoreKey<'_> {
+        StoreKey::whole(self.as_bytes())
+    }
+
     fn of(text: &str) -> Option<Self> {
         is_id(text).then(|| Id::from(text))
     }
 }
 
-/// A device of the classic infrastructure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
-    /// The account that owns it.
-    pub account: Option<Id>,
-    /// Its name.
-    pub name: Option<String>,
-    /// The data center it stands in.
-    pub data_center: Option<String>,
-}
+/// Devices of the classic infrastructure, as a kind of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {}
 
-/// A [`Device`] in a table.
+/// A device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceView<'a> {
     /// The account that owns it.
@@ -41,11 +39,10 @@ impl Packed for Device {
     type View<'a> = DeviceView<'a>;
 
     /// None of the fields is ever empty.
-    fn pack(&self, out: &mut Vec<u8>) {
-        put_part(out, self.account.as_deref().unwrap_or_default().as_bytes());
-        put_part(out, self.name.as_deref().unwrap_or_default().as_bytes());
-        let data_center = self.data_center.as_deref().unwrap_or_default();
-        put_part(out, data_center.as_bytes());
+    fn pack(device: &DeviceView<'_>, out: &mut Vec<u8>) {
+        for text in [device.account, device.name, device.data_center] {
+            put_part(out, text.unwrap_or_default().as_bytes());
+        }
     }
 
     fn view(packed: &[u8]) -> DeviceView<'_> {

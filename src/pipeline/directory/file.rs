@@ -1,12 +1,10 @@
 //! Files of reference tables: one JSON object a line.
 
-use serde::de::DeserializeOwned;
-
 use super::super::field::Id;
 use super::super::versions::VersionChange;
-use super::entry::{DeviceEntry, PrincipalEntry, Stated};
+use super::entry::{Stated, read_device, read_principal};
 use super::packing::Packed;
-use super::{Device, Principal, PrincipalKey, Table, TableChange, TableKey};
+use super::{Device, Principal, PrincipalKey, Table, TableChange, TableKey, TableWriter};
 
 /// A line of a reference file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +26,7 @@ pub fn read_principals(
     file: &str,
     text: &str,
 ) -> Result<Table<PrincipalKey, Principal>, Vec<LineProblem>> {
-    read_lines(file, text, PrincipalEntry::finish)
+    read_lines(file, text, read_principal)
 }
 
 /// Reads devices, one JSON object a line.
@@ -36,32 +34,32 @@ pub fn read_principals(
 /// # Errors
 /// Every line that cannot be read.
 pub fn read_devices(file: &str, text: &str) -> Result<Table<Id, Device>, Vec<LineProblem>> {
-    read_lines(file, text, DeviceEntry::finish)
+    read_lines(file, text, read_device)
 }
 
-fn read_lines<E: DeserializeOwned, K: TableKey, V: Packed>(
+fn read_lines<K: TableKey, V: Packed>(
     file: &str,
     text: &str,
-    finish: impl Fn(E) -> Result<Stated<K, V>, String>,
+    read: impl Fn(&[u8]) -> Result<Stated<K, V>, String>,
 ) -> Result<Table<K, V>, Vec<LineProblem>> {
-    let mut table = Table::default();
+    let mut table = TableWriter::default();
     let mut problems = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
-        let entry = serde_json::from_str(line).map_err(|error| error.to_string());
-        match entry.and_then(&finish).and_then(change) {
-            Ok(TableChange { key, change }) => table.apply(key, change),
-            Err(problem) => problems.push(LineProblem {
+        let apply = |change| table.apply(change).map_err(|full| full.to_string());
+        let applied = read(line.as_bytes()).and_then(change).and_then(apply);
+        if let Err(problem) = applied {
+            problems.push(LineProblem {
                 file: file.to_string(),
                 line: number + 1,
                 problem,
-            }),
+            });
         }
     }
     if problems.is_empty() {
-        Ok(table)
+        Ok(table.snapshot())
     } else {
         Err(problems)
     }
@@ -106,8 +104,9 @@ mod tests {
         assert!(user.is_some_and(|user| user.linked && user.devices.is_none()));
         assert!(table.as_of(&key("2"), at("2019-06-01T00:00:00Z")).is_none());
         let service = table.as_of(&key("iam-ServiceId-7"), at("2018-06-01T00:00:00Z"));
-        let devices = service.and_then(|service| service.to_owned().devices);
-        assert_eq!(devices, Some(vec![Id::from("5"), Id::from("6")]));
+        let devices = service.and_then(|service| service.devices);
+        let devices = devices.map(|devices| devices.iter().collect::<Vec<_>>());
+        assert_eq!(devices, Some(vec!["5", "6"]));
     }
 
     #[test]

@@ -1,18 +1,44 @@
 //! How values of tables are held: packed into bytes, since millions of them are, and read in place. Numbers
 //! take as many bytes as they need (seven bits each), texts and parts carry their length.
 
+use std::marker::PhantomData;
+
 use jiff::Timestamp;
 
-/// A value that a table can hold.
+/// A kind of values that a table can hold.
 pub trait Packed {
-    /// What a look-up gives: the value, read where it lies.
+    /// A value, read where it lies.
     type View<'a>;
 
-    /// Appends the value.
-    fn pack(&self, out: &mut Vec<u8>);
+    /// Appends a value.
+    fn pack(view: &Self::View<'_>, out: &mut Vec<u8>);
 
     /// Reads a value that [`Packed::pack`] wrote.
     fn view(packed: &[u8]) -> Self::View<'_>;
+}
+
+/// A value of a kind that is not in a table yet, packed already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedValue<V> {
+    bytes: Vec<u8>,
+    kind: PhantomData<fn() -> V>,
+}
+
+impl<V: Packed> PackedValue<V> {
+    /// Packs a value.
+    pub fn of(view: &V::View<'_>) -> Self {
+        let mut bytes = Vec::with_capacity(128);
+        V::pack(view, &mut bytes);
+        PackedValue {
+            bytes,
+            kind: PhantomData,
+        }
+    }
+
+    /// As it is in a table.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Appends a number.

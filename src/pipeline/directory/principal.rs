@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::field::{Id, is_iam_id, is_id};
 use super::packing::{Packed, Reader, put_part};
+use super::store::StoreKey;
 use super::table::{KeyRoom, TableKey};
 
 /// Key of a principal: the account, and the classic user id or, where there is none, the IAM id.
@@ -38,6 +39,10 @@ impl TableKey for PrincipalKey {
         text
     }
 
+    fn parts(&self) -> StoreKey<'_> {
+        StoreKey::pair(self.account.as_bytes(), self.id.as_bytes())
+    }
+
     fn of(text: &str) -> Option<Self> {
         let (account, id) = text.split_once('/')?;
         (is_id(account) && (is_id(id) || is_iam_id(id))).then(|| PrincipalKey {
@@ -47,26 +52,11 @@ impl TableKey for PrincipalKey {
     }
 }
 
-/// Someone or something that can act in an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// The IAM identity that an audit event names as initiator.
-    pub iam_id: Option<Id>,
-    /// User name, often an e-mail address.
-    pub name: Option<String>,
-    /// What kind of identity this is.
-    pub kind: PrincipalKind,
-    /// Whether the classic account is linked to the cloud account for this principal.
-    pub linked: bool,
-    /// The explicit statement, which wins over the permissions.
-    pub infrastructure_access: Option<bool>,
-    /// Classic permission names.
-    pub permissions: Vec<String>,
-    /// The devices that the principal may touch; `None` means all.
-    pub devices: Option<Vec<Id>>,
-}
+/// Principals, as a kind of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Principal {}
 
-/// A [`Principal`] in a table.
+/// Someone or something that can act in an account.
 #[derive(Debug, Clone, Copy)]
 pub struct PrincipalView<'a> {
     /// The IAM identity that an audit event names as initiator.
@@ -83,23 +73,6 @@ pub struct PrincipalView<'a> {
     pub permissions: Permissions<'a>,
     /// The devices that the principal may touch; `None` means all.
     pub devices: Option<DeviceIds<'a>>,
-}
-
-impl PrincipalView<'_> {
-    /// The principal, apart from the table.
-    pub fn to_owned(self) -> Principal {
-        Principal {
-            iam_id: self.iam_id.map(Id::from),
-            name: self.name.map(str::to_string),
-            kind: self.kind,
-            linked: self.linked,
-            infrastructure_access: self.infrastructure_access,
-            permissions: self.permissions.iter().map(str::to_string).collect(),
-            devices: self
-                .devices
-                .map(|devices| devices.iter().map(Id::from).collect()),
-        }
-    }
 }
 
 /// Kinds of identities.
@@ -186,18 +159,20 @@ impl<'a> Permissions<'a> {
         })
     }
 
-    fn pack(names: &[String], out: &mut Vec<u8>) {
-        let mut packed = Vec::with_capacity(names.len());
-        for name in names {
-            match KNOWN_PERMISSIONS.iter().position(|known| known == name) {
-                Some(known) => packed.push(known as u8),
-                None => {
-                    packed.push(OTHER_PERMISSION);
-                    put_part(&mut packed, name.as_bytes());
-                }
+    /// The names that [`Permissions::put`] packed.
+    pub(super) const fn packed(names: &'a [u8]) -> Self {
+        Permissions(names)
+    }
+
+    /// Packs one more name.
+    pub(super) fn put(name: &str, out: &mut Vec<u8>) {
+        match KNOWN_PERMISSIONS.iter().position(|known| *known == name) {
+            Some(known) => out.push(known as u8),
+            None => {
+                out.push(OTHER_PERMISSION);
+                put_part(out, name.as_bytes());
             }
         }
-        put_part(out, &packed);
     }
 }
 
@@ -216,6 +191,16 @@ impl<'a> DeviceIds<'a> {
         let mut rest = Reader(self.0);
         std::iter::from_fn(move || (!rest.0.is_empty()).then(|| rest.text()))
     }
+
+    /// The ids that [`DeviceIds::put`] packed.
+    pub(super) const fn packed(ids: &'a [u8]) -> Self {
+        DeviceIds(ids)
+    }
+
+    /// Packs one more id.
+    pub(super) fn put(id: &str, out: &mut Vec<u8>) {
+        put_part(out, id.as_bytes());
+    }
 }
 
 /// The first byte of a packed principal: what there is of it.
@@ -229,24 +214,24 @@ const NAME: u8 = 1 << 7;
 impl Packed for Principal {
     type View<'a> = PrincipalView<'a>;
 
-    fn pack(&self, out: &mut Vec<u8>) {
+    fn pack(principal: &PrincipalView<'_>, out: &mut Vec<u8>) {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         out.push(
-            self.kind as u8
-                | flag(self.linked, LINKED)
-                | flag(self.infrastructure_access.is_some(), ACCESS_STATED)
-                | flag(self.infrastructure_access == Some(true), ACCESS)
-                | flag(self.devices.is_some(), DEVICES)
-                | flag(self.name.is_some(), NAME),
+            principal.kind as u8
+                | flag(principal.linked, LINKED)
+                | flag(principal.infrastructure_access.is_some(), ACCESS_STATED)
+                | flag(principal.infrastructure_access == Some(true), ACCESS)
+                | flag(principal.devices.is_some(), DEVICES)
+                | flag(principal.name.is_some(), NAME),
         );
         // An IAM identity is never empty.
-        put_part(out, self.iam_id.as_deref().unwrap_or_default().as_bytes());
-        if let Some(name) = &self.name {
+        put_part(out, principal.iam_id.unwrap_or_default().as_bytes());
+        if let Some(name) = principal.name {
             put_part(out, name.as_bytes());
         }
-        Permissions::pack(&self.permissions, out);
-        for device in self.devices.iter().flatten() {
-            put_part(out, device.as_bytes());
+        put_part(out, principal.permissions.0);
+        if let Some(devices) = principal.devices {
+            out.extend_from_slice(devices.0);
         }
     }
 
@@ -272,40 +257,41 @@ mod tests {
 
     use super::*;
 
-    fn principals() -> impl Strategy<Value = Principal> {
-        let kind = (0u8..5).prop_map(PrincipalKind::unpacked);
-        let permission = prop_oneof!["[A-Z_]{0,12}", Just("PORT_CONTROL".to_string())];
-        let ids = prop::collection::vec("[a-z0-9]{1,64}".prop_map(Id::from), 0..4);
-        (
-            prop::option::of("[a-z]{1,40}".prop_map(Id::from)),
-            prop::option::of(".{0,40}"),
-            kind,
-            any::<bool>(),
-            any::<Option<bool>>(),
-            prop::collection::vec(permission, 0..5),
-            prop::option::of(ids),
-        )
-            .prop_map(
-                |(iam_id, name, kind, linked, infrastructure_access, permissions, devices)| {
-                    Principal {
-                        iam_id,
-                        name,
-                        kind,
-                        linked,
-                        infrastructure_access,
-                        permissions,
-                        devices,
-                    }
-                },
-            )
-    }
-
     proptest! {
         #[test]
-        fn a_principal_is_read_as_it_was_packed(principal in principals()) {
-            let mut packed = Vec::new();
-            principal.pack(&mut packed);
-            prop_assert_eq!(Principal::view(&packed).to_owned(), principal);
+        fn a_principal_is_read_as_it_was_packed(
+            iam_id in prop::option::of("[a-z]{1,40}"),
+            name in prop::option::of(".{0,40}"),
+            kind in (0u8..5).prop_map(PrincipalKind::unpacked),
+            linked in any::<bool>(),
+            infrastructure_access in any::<Option<bool>>(),
+            permissions in prop::collection::vec(prop_oneof!["[A-Z_]{0,12}", Just("PORT_CONTROL".to_string())], 0..5),
+            devices in prop::option::of(prop::collection::vec("[a-z0-9]{1,64}", 0..4)),
+        ) {
+            let (mut names, mut ids, mut packed) = (Vec::new(), Vec::new(), Vec::new());
+            for permission in &permissions {
+                Permissions::put(permission, &mut names);
+            }
+            for id in devices.iter().flatten() {
+                DeviceIds::put(id, &mut ids);
+            }
+            let written = PrincipalView {
+                iam_id: iam_id.as_deref(),
+                name: name.as_deref(),
+                kind,
+                linked,
+                infrastructure_access,
+                permissions: Permissions(&names),
+                devices: devices.as_ref().map(|_| DeviceIds(&ids)),
+            };
+            Principal::pack(&written, &mut packed);
+            let read = Principal::view(&packed);
+            prop_assert_eq!((read.iam_id, read.name), (iam_id.as_deref(), name.as_deref()));
+            prop_assert_eq!((read.kind, read.linked), (kind, linked));
+            prop_assert_eq!(read.infrastructure_access, infrastructure_access);
+            prop_assert_eq!(read.permissions.iter().collect::<Vec<_>>(), permissions);
+            let read = read.devices.map(|ids| ids.iter().map(str::to_string).collect::<Vec<_>>());
+            prop_assert_eq!(read, devices);
         }
     }
 }

@@ -4,11 +4,10 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 
 use super::super::field::Id;
 use super::super::versions::VersionChange;
-use super::entry::{DeviceEntry, PrincipalEntry, Stated};
+use super::entry::{Stated, read_device, read_principal};
 use super::{Device, Principal, PrincipalKey, TableChange, TableKey};
 
 /// Longest value of a table record, in bytes.
@@ -86,7 +85,7 @@ pub fn parse_principal_record(
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
 ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
-    parse_record(key, value, timestamp_ms, PrincipalEntry::finish)
+    parse_record(key, value, timestamp_ms, read_principal)
 }
 
 /// Reads a record of the devices topic: key device id. Without a value (a tombstone) the device is removed
@@ -99,14 +98,14 @@ pub fn parse_device_record(
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
 ) -> Result<TableChange<Id, Device>, RecordProblem> {
-    parse_record(key, value, timestamp_ms, DeviceEntry::finish)
+    parse_record(key, value, timestamp_ms, read_device)
 }
 
-fn parse_record<E: DeserializeOwned, K: TableKey, V>(
+fn parse_record<K: TableKey, V>(
     key: &[u8],
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
-    finish: impl Fn(E) -> Result<Stated<K, V>, String>,
+    read: impl Fn(&[u8]) -> Result<Stated<K, V>, String>,
 ) -> Result<TableChange<K, V>, RecordProblem> {
     let text = std::str::from_utf8(key).map_err(|_| "the key is not UTF-8".to_string())?;
     let key = K::of(text).ok_or_else(|| format!("the key is not of this table: {text:.200?}"))?;
@@ -118,7 +117,7 @@ fn parse_record<E: DeserializeOwned, K: TableKey, V>(
             change: VersionChange::removed(valid_from),
         });
     };
-    let stated = read_value(value, finish)?;
+    let stated = read_value(value, read)?;
     if stated.key != key {
         return Err(RecordProblem {
             reason: RecordReason::KeyMismatch,
@@ -139,9 +138,9 @@ fn parse_record<E: DeserializeOwned, K: TableKey, V>(
     })
 }
 
-fn read_value<E: DeserializeOwned, K, V>(
+fn read_value<K, V>(
     value: &[u8],
-    finish: impl Fn(E) -> Result<Stated<K, V>, String>,
+    read: impl Fn(&[u8]) -> Result<Stated<K, V>, String>,
 ) -> Result<Stated<K, V>, RecordProblem> {
     if value.len() > MOST_VALUE_BYTES {
         return Err(RecordProblem {
@@ -152,8 +151,7 @@ fn read_value<E: DeserializeOwned, K, V>(
             ),
         });
     }
-    let entry = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-    let stated = finish(entry)?;
+    let stated = read(value)?;
     if stated.deleted {
         let text = "deleted is not for topics: remove the key by a record without a value";
         return Err(text.to_string().into());

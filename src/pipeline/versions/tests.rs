@@ -3,19 +3,21 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pipeline::directory::{Device, PrincipalKey, Table};
+use crate::pipeline::directory::{
+    Device, DeviceView, PrincipalKey, Table, TableChange, TableWriter,
+};
 use crate::pipeline::field::Id;
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
 }
 
-fn device(name: u8) -> Device {
-    Device {
+fn device(name: u8) -> PackedValue<Device> {
+    PackedValue::of(&DeviceView {
         account: None,
-        name: Some(name.to_string()),
+        name: Some(&name.to_string()),
         data_center: None,
-    }
+    })
 }
 
 /// One change: when, whether it says so itself, and what (nothing: removed).
@@ -29,15 +31,25 @@ fn change((from, explicit, value): Change) -> VersionChange<Device> {
     }
 }
 
-fn table(history: Option<i64>, changes: &[Change]) -> Table<Id, Device> {
-    let mut table = match history {
-        Some(seconds) => Table::with_history(SignedDuration::from_secs(seconds)),
-        None => Table::default(),
-    };
-    for it in changes {
-        table.apply(Id::from("1"), change(*it));
+fn writer(history: Option<i64>) -> TableWriter<Id, Device> {
+    match history {
+        Some(seconds) => TableWriter::with_history(SignedDuration::from_secs(seconds)),
+        None => TableWriter::default(),
     }
-    table
+}
+
+fn apply(table: &mut TableWriter<Id, Device>, key: &str, changed: Change) {
+    let key = Id::from(key);
+    let change = change(changed);
+    table.apply(TableChange { key, change }).expect("room");
+}
+
+fn table(history: Option<i64>, changes: &[Change]) -> Table<Id, Device> {
+    let mut table = writer(history);
+    for changed in changes {
+        apply(&mut table, "1", *changed);
+    }
+    table.snapshot()
 }
 
 /// The last change for each start, oldest first.
@@ -49,6 +61,24 @@ fn sorted(changes: &[Change]) -> Vec<Change> {
     by_start.into_values().collect()
 }
 
+/// The same, where a key that was removed before the history is forgotten: what comes then begins anew.
+fn remembered(history: Option<i64>, changes: &[Change]) -> Vec<Change> {
+    let mut known = Vec::new();
+    let mut newest = i64::MIN;
+    for changed in changes {
+        newest = newest.max(changed.0);
+        known.push(*changed);
+        known = sorted(&known);
+        let is_removed = |(from, _, value): &Change| {
+            value.is_none() && history.is_some_and(|history| *from <= newest - history)
+        };
+        if known.last().is_some_and(is_removed) {
+            known.clear();
+        }
+    }
+    known
+}
+
 /// Every second at which a version is valid is looked at.
 fn valid(sorted: &[Change], at: i64) -> Option<Change> {
     let begun = sorted.iter().rev().find(|(from, ..)| *from <= at);
@@ -56,10 +86,8 @@ fn valid(sorted: &[Change], at: i64) -> Option<Change> {
     begun.or(first).copied()
 }
 
-fn said(version: Version<crate::pipeline::directory::DeviceView<'_>>) -> Change {
-    let name = |device: crate::pipeline::directory::DeviceView<'_>| {
-        device.name.and_then(|name| name.parse().ok())
-    };
+fn said(version: Version<DeviceView<'_>>) -> Change {
+    let name = |device: DeviceView<'_>| device.name.and_then(|name| name.parse().ok());
     let value = version.value.and_then(name);
     (version.valid_from.as_second(), version.explicit, value)
 }
@@ -67,7 +95,11 @@ fn said(version: Version<crate::pipeline::directory::DeviceView<'_>>) -> Change 
 #[test]
 fn the_newest_version_that_had_begun_counts() {
     let changes = [(30, true, None), (10, true, Some(1)), (20, true, Some(2))];
-    let mut table = table(None, &changes);
+    let mut writer = writer(None);
+    for changed in changes {
+        apply(&mut writer, "1", changed);
+    }
+    let table = writer.snapshot();
     let key = Id::from("1");
     let cases = [
         (9, None),
@@ -81,7 +113,8 @@ fn the_newest_version_that_had_begun_counts() {
         let found = table.as_of(&key, second(at)).and_then(|device| device.name);
         assert_eq!(found, expected, "at {at}");
     }
-    table.apply(key.clone(), change((20, true, Some(3))));
+    apply(&mut writer, "1", (20, true, Some(3)));
+    let table = writer.snapshot();
     let corrected = table.as_of(&key, second(25)).and_then(|device| device.name);
     assert_eq!(corrected, Some("3"));
     assert_eq!(table.versions(&key).map(|all| all.iter().count()), Some(3));
@@ -99,14 +132,57 @@ fn a_busy_key_does_not_grow_without_limit() {
 
 #[test]
 fn keys_of_other_kinds_are_found_again() {
-    let mut table: Table<PrincipalKey, Device> = Table::default();
+    let mut table: TableWriter<PrincipalKey, Device> = TableWriter::default();
     let key = PrincipalKey {
         account: Id::from("1"),
         id: Id::from("iam-ServiceId-7"),
     };
-    table.apply(key.clone(), change((1, true, Some(1))));
-    let keys: Vec<PrincipalKey> = table.iter().map(|(key, _)| key).collect();
+    let added = TableChange {
+        key: key.clone(),
+        change: change((1, true, Some(1))),
+    };
+    table.apply(added).expect("room");
+    let keys: Vec<PrincipalKey> = table.snapshot().iter().map(|(key, _)| key).collect();
     assert_eq!(keys, [key]);
+}
+
+/// Day by day, another key moves the history on.
+fn pass_days(table: &mut TableWriter<Id, Device>, days: std::ops::RangeInclusive<i64>) {
+    for day in days {
+        apply(table, "clock", (day, false, Some(0)));
+    }
+}
+
+#[test]
+fn a_key_that_was_removed_before_the_history_is_forgotten() {
+    let mut table = writer(Some(7));
+    apply(&mut table, "1", (0, false, Some(1)));
+    apply(&mut table, "2", (0, false, Some(1)));
+    apply(&mut table, "1", (3, false, None));
+    pass_days(&mut table, 4..=9);
+    let within = table.snapshot();
+    let versions = |table: &Table<Id, Device>, key: &str| {
+        let versions = table.versions(&Id::from(key));
+        versions.map(|versions| versions.iter().map(said).collect::<Vec<_>>())
+    };
+    let both = vec![(3, false, None), (0, false, Some(1))];
+    assert_eq!(versions(&within, "1"), Some(both));
+    pass_days(&mut table, 10..=11);
+    let after = table.snapshot();
+    assert_eq!(versions(&after, "1"), None);
+    assert_eq!(versions(&after, "2"), Some(vec![(0, false, Some(1))]));
+    assert_eq!((within.len(), after.len()), (3, 2));
+}
+
+#[test]
+fn a_key_that_came_back_is_not_forgotten() {
+    let mut table = writer(Some(7));
+    apply(&mut table, "1", (1, false, None));
+    apply(&mut table, "1", (2, false, Some(5)));
+    pass_days(&mut table, 3..=40);
+    let table = table.snapshot();
+    let found = table.as_of(&Id::from("1"), second(40));
+    assert_eq!(found.and_then(|device| device.name), Some("5"));
 }
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
@@ -117,9 +193,12 @@ proptest! {
     #[test]
     fn as_of_is_what_the_naive_model_says(changes in changes(), history in prop::option::of(0i64..40)) {
         let table = table(history, &changes);
-        let sorted = sorted(&changes);
-        let newest = sorted.last().expect("at least one").0;
-        let versions = table.versions(&Id::from("1")).expect("known");
+        let newest = changes.iter().map(|(from, ..)| *from).max().expect("at least one");
+        let sorted = remembered(history, &changes);
+        let Some(versions) = table.versions(&Id::from("1")) else {
+            prop_assert_eq!(sorted, vec![]);
+            return Ok(());
+        };
         // Before the horizon, and before the newest version that is not after it, versions may be forgotten.
         let horizon = history.map_or(-1, |history| newest - history);
         for at in horizon.max(-1)..65 {

@@ -1,0 +1,79 @@
+//! The index for the one who writes. It is held twice once there are snapshots: what the newest snapshot reads
+//! is left alone, what the one before it read is brought up to date and written to.
+
+use std::sync::Arc;
+
+use super::log::Place;
+use super::slots::{Slots, word};
+
+/// When more than one in so many slots has changed, catching up with them costs as much as a copy of all.
+const WORTH_CATCHING_UP: usize = 16;
+
+#[derive(Debug, Default)]
+pub(super) struct IndexWriter {
+    slots: Arc<Slots>,
+    /// The index as it was before the last snapshot.
+    spare: Option<Arc<Slots>>,
+    /// The slots that were written since.
+    missed: Vec<usize>,
+}
+
+impl IndexWriter {
+    /// What others may read now.
+    pub const fn slots(&self) -> &Arc<Slots> {
+        &self.slots
+    }
+
+    /// Puts in a new key; nothing if there is no room for it.
+    pub fn insert(&mut self, hash: u64, place: Place) -> Option<()> {
+        if self.slots.is_full() {
+            self.slots = Arc::new(self.slots.grown()?);
+            self.drop_spare();
+        }
+        let slot = self.slots.free(hash);
+        self.write(slot, word(hash, place));
+        Some(())
+    }
+
+    /// Removes the key in a slot.
+    pub fn remove(&mut self, slot: usize) {
+        for (slot, word) in self.slots.emptied(slot) {
+            self.write(slot, word);
+        }
+    }
+
+    /// Writes a slot.
+    pub fn write(&mut self, slot: usize, word: u64) {
+        self.writable().write(slot, word);
+        if self.spare.is_some() {
+            self.missed.push(slot);
+            if self.missed.len() > self.slots.count() / WORTH_CATCHING_UP {
+                self.drop_spare();
+            }
+        }
+    }
+
+    fn writable(&mut self) -> &mut Slots {
+        if Arc::get_mut(&mut self.slots).is_none() {
+            let mut own = self.spare.take().unwrap_or_default();
+            match Arc::get_mut(&mut own) {
+                Some(slots) if slots.count() == self.slots.count() => {
+                    for slot in self.missed.drain(..) {
+                        slots.write(slot, self.slots.word(slot));
+                    }
+                }
+                // There is none, or somebody still reads it.
+                _ => own = Arc::new(Slots::clone(&self.slots)),
+            }
+            self.missed.clear();
+            self.spare = Some(std::mem::replace(&mut self.slots, own));
+        }
+        // Nobody else has it now, so that nothing is copied.
+        Arc::make_mut(&mut self.slots)
+    }
+
+    fn drop_spare(&mut self) {
+        self.spare = None;
+        self.missed = Vec::new();
+    }
+}

@@ -1,0 +1,177 @@
+//! The index of a store: where the entry of a key lies, by the key's hash. Open addressing in one allocation, each slot a
+//! word: a part of the hash, so that hardly ever a wrong entry is looked at and that growing reads no key, and
+//! the place. It knows neither keys nor entries.
+
+use super::log::Place;
+
+/// Bits of a slot that hold the place; the others hold the upper bits of the hash.
+const PLACE_BITS: u32 = 34;
+const HASH_BITS: u32 = u64::BITS - PLACE_BITS;
+/// So many slots, a line of the processor's cache, are looked at together: one after the other, each would be a guess of
+/// where the search ends, and a wrong one throws away the look-ups that were begun after it.
+const GROUP: usize = 8;
+/// The groups of the smallest index that is not empty.
+const FEWEST: usize = 2;
+/// With more, the bits of the hash would not lead to all of them.
+const MOST: usize = 1 << HASH_BITS;
+/// No place is zero.
+const EMPTY: u64 = 0;
+
+#[derive(Debug, Clone, Default)]
+#[repr(align(64))]
+struct Group([u64; GROUP]);
+
+impl Group {
+    /// A bit for each slot for which this is so.
+    fn those(&self, is_one: impl Fn(u64) -> bool) -> u32 {
+        let bits = self.0.iter().zip(0..);
+        bits.fold(0, |set, (word, bit)| set | u32::from(is_one(*word)) << bit)
+    }
+}
+
+/// The index.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Slots {
+    groups: Vec<Group>,
+    used: usize,
+}
+
+impl Slots {
+    /// How many keys there are.
+    pub const fn len(&self) -> usize {
+        self.used
+    }
+
+    /// How many slots there are.
+    pub const fn count(&self) -> usize {
+        self.groups.len() * GROUP
+    }
+
+    /// The bytes that the index takes.
+    pub const fn bytes(&self) -> usize {
+        self.count() * size_of::<u64>()
+    }
+
+    /// The slot of the key with this hash, and what `look` finds at its place; at a wrong place it finds nothing.
+    pub fn find<T>(&self, hash: u64, look: impl Fn(Place) -> Option<T>) -> Option<(usize, T)> {
+        let mut first = self.home(hash);
+        loop {
+            let group = self.groups.get(first / GROUP)?;
+            let mut alike = group.those(|word| (word ^ hash) >> PLACE_BITS == 0);
+            while alike != 0 {
+                let slot = alike.trailing_zeros() as usize % GROUP;
+                if let Some(found) = look(place(group.0[slot])) {
+                    return Some((first + slot, found));
+                }
+                alike &= alike - 1;
+            }
+            if group.those(|word| word == EMPTY) != 0 {
+                return None;
+            }
+            first = self.after(first + GROUP - 1);
+        }
+    }
+
+    /// All places, in no order.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.words().map(place)
+    }
+
+    fn words(&self) -> impl Iterator<Item = u64> {
+        let words = self.groups.iter().flat_map(|group| group.0);
+        words.filter(|word| *word != EMPTY)
+    }
+
+    /// Whether one more key needs a larger index: up to three quarters, few keys do not fit into their group.
+    pub const fn is_full(&self) -> bool {
+        self.used >= self.count() / 4 * 3
+    }
+
+    /// The same index, half as large again; nothing if it cannot grow.
+    pub fn grown(&self) -> Option<Slots> {
+        let groups = (self.groups.len() + self.groups.len() / 2).max(FEWEST);
+        if groups > MOST {
+            return None;
+        }
+        let mut grown = Slots {
+            groups: vec![Group::default(); groups],
+            used: 0,
+        };
+        for word in self.words() {
+            grown.write(grown.free(word), word);
+        }
+        Some(grown)
+    }
+
+    /// The slot that a new key with this hash takes.
+    pub fn free(&self, hash: u64) -> usize {
+        let mut slot = self.home(hash);
+        while self.count() > 0 && self.word(slot) != EMPTY {
+            slot = self.after(slot);
+        }
+        slot
+    }
+
+    /// The word of a slot.
+    pub fn word(&self, slot: usize) -> u64 {
+        let group = self.groups.get(slot / GROUP);
+        group.map_or(EMPTY, |group| group.0[slot % GROUP])
+    }
+
+    /// Writes a slot.
+    pub fn write(&mut self, slot: usize, word: u64) {
+        let Some(group) = self.groups.get_mut(slot / GROUP) else {
+            return;
+        };
+        let old = std::mem::replace(&mut group.0[slot % GROUP], word);
+        self.used += usize::from(word != EMPTY);
+        self.used -= usize::from(old != EMPTY);
+    }
+
+    /// What must be written, and where, to empty a slot: whatever was pushed away from it moves back.
+    pub fn emptied(&self, slot: usize) -> Vec<(usize, u64)> {
+        let mut writes = Vec::new();
+        let (mut hole, mut next) = (slot, self.after(slot));
+        while self.word(next) != EMPTY {
+            let word = self.word(next);
+            let pushed = self.distance(self.home(word), next);
+            if pushed >= self.distance(hole, next) {
+                writes.push((hole, word));
+                hole = next;
+            }
+            next = self.after(next);
+        }
+        writes.push((hole, EMPTY));
+        writes
+    }
+
+    /// Where the search for a hash begins, the first slot of a group. The order of the groups is that of the hashes. A
+    /// key is in the first slot from there on that was free.
+    const fn home(&self, hash: u64) -> usize {
+        (((hash >> PLACE_BITS) * self.groups.len() as u64) >> HASH_BITS) as usize * GROUP
+    }
+
+    const fn after(&self, slot: usize) -> usize {
+        if slot + 1 < self.count() { slot + 1 } else { 0 }
+    }
+
+    const fn distance(&self, from: usize, to: usize) -> usize {
+        if to >= from {
+            to - from
+        } else {
+            to + self.count() - from
+        }
+    }
+}
+
+const fn place(word: u64) -> Place {
+    Place::of(word & ((1 << PLACE_BITS) - 1))
+}
+
+/// The word for a key: the upper bits of its hash, and its place.
+pub(super) const fn word(hash: u64, place: Place) -> u64 {
+    (hash >> PLACE_BITS << PLACE_BITS) | place.bits()
+}
+
+/// Places are numbers of so many bits.
+pub(super) const MOST_PLACES: u64 = 1 << PLACE_BITS;

@@ -1,0 +1,191 @@
+//! The store against a plain map: snapshots stay as they were while it is written to, cleaned and grown. Segments
+//! are small here, so that some hundred entries fill many.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::log::SEGMENT_BYTES;
+use super::*;
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What is done to a key. A value that begins with zero is to be forgotten when its entry is moved, or on
+/// demand.
+#[derive(Debug, Clone)]
+enum Step {
+    Change {
+        key: u16,
+        fill: u8,
+        bytes: usize,
+    },
+    Forget {
+        key: u16,
+    },
+    Snapshot,
+    /// Drops the snapshots before the last ones.
+    Drop {
+        kept: usize,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let bytes = prop_oneof![9 => 1usize..90, 1 => 1usize..3 * SEGMENT_BYTES];
+    let step = prop_oneof![
+        20 => (0u16..80, 1u8.., bytes).prop_map(|(key, fill, bytes)| Step::Change { key, fill, bytes }),
+        8 => (0u16..900, 1u8.., 1usize..60).prop_map(|(key, fill, bytes)| Step::Change { key, fill, bytes }),
+        3 => (0u16..80).prop_map(|key| Step::Forget { key }),
+        2 => Just(Step::Snapshot),
+        1 => (0usize..4).prop_map(|kept| Step::Drop { kept }),
+    ];
+    prop::collection::vec(step, 0..1_500)
+}
+
+fn key(number: u16) -> Vec<u8> {
+    match number % 2 {
+        0 => number.to_string().into_bytes(),
+        _ => format!("{}/{}", number % 7, number / 7).into_bytes(),
+    }
+}
+
+fn keep(value: &[u8]) -> usize {
+    if value.first() == Some(&0) {
+        0
+    } else {
+        value.len()
+    }
+}
+
+fn entries(store: &Store) -> Model {
+    let owned = |(key, value): (&[u8], &[u8])| (key.to_vec(), value.to_vec());
+    store.iter().map(owned).collect()
+}
+
+fn assert_same(store: &Store, model: &Model) {
+    assert_eq!(store.len(), model.len());
+    assert_eq!(&entries(store), model);
+    for number in 0..1_000 {
+        let key = key(number);
+        assert_eq!(
+            store.get(StoreKey::of(&key)),
+            model.get(&key).map(Vec::as_slice)
+        );
+    }
+}
+
+/// A store and its model, to which the same is done.
+#[derive(Default)]
+struct Pair {
+    writer: StoreWriter,
+    model: Model,
+}
+
+impl Pair {
+    fn change(&mut self, number: u16, value: Vec<u8>) {
+        let key = key(number);
+        let before = self.model.insert(key.clone(), value.clone());
+        let write = |old: Option<&[u8]>, out: &mut Vec<u8>| {
+            assert_eq!(old, before.as_deref());
+            out.extend_from_slice(&value);
+        };
+        self.writer.change(&key, write, keep).expect("room");
+    }
+
+    fn forget(&mut self, number: u16) {
+        self.change(number, vec![0]);
+        let key = key(number);
+        self.writer.forget(StoreKey::of(&key).hash(), keep);
+        self.model.remove(&key);
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_is_a_map_and_snapshots_stay_as_they_were(steps in steps()) {
+        let mut pair = Pair::default();
+        let mut snapshots: Vec<(Store, Model)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Change { key, fill, bytes } => pair.change(key, vec![fill; bytes]),
+                Step::Forget { key } => pair.forget(key),
+                Step::Snapshot => snapshots.push((pair.writer.snapshot(), pair.model.clone())),
+                Step::Drop { kept } => {
+                    let dropped = snapshots.len().saturating_sub(kept);
+                    for (store, model) in snapshots.drain(..dropped) {
+                        assert_same(&store, &model);
+                    }
+                }
+            }
+        }
+        snapshots.push((pair.writer.snapshot(), pair.model));
+        for (store, model) in &snapshots {
+            assert_same(store, model);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_needed_is_given_back() {
+    let mut pair = Pair::default();
+    for round in 1..=200u8 {
+        for number in 0..300 {
+            pair.change(number, vec![round; 20 + usize::from(number % 7)]);
+        }
+        let store = pair.writer.snapshot();
+        let needed: usize = pair.model.iter().map(|(k, v)| k.len() + v.len() + 2).sum();
+        let log = store.bytes() - pair.writer.index.slots().bytes();
+        assert!(
+            log < needed * 3 / 2 + 3 * SEGMENT_BYTES,
+            "{log} for {needed}"
+        );
+    }
+    assert_same(&pair.writer.snapshot(), &pair.model);
+}
+
+#[test]
+fn an_entry_that_is_to_be_forgotten_is_not_moved() {
+    let mut pair = Pair::default();
+    let is_forgettable = |number: u16| number.is_multiple_of(4);
+    for number in 0..400 {
+        let value = if is_forgettable(number) { 0 } else { 1 };
+        pair.change(number, vec![value; 30]);
+    }
+    for round in 2..50 {
+        for number in (0..400).filter(|number| !is_forgettable(*number)) {
+            pair.change(number, vec![round; 30]);
+        }
+    }
+    let store = pair.writer.snapshot();
+    assert!(store.len() < 400, "{store:?}");
+    pair.model.retain(|_, value| value[0] != 0);
+    let kept: Model = entries(&store)
+        .into_iter()
+        .filter(|(_, value)| value[0] != 0)
+        .collect();
+    assert_eq!(kept, pair.model);
+}
+
+#[test]
+fn runs_of_slots_that_wrap_around_are_mended_when_a_key_goes() {
+    let place = |number: usize| Place::at(1, number * 4);
+    let mut index = IndexWriter::default();
+    // All hashes are among the largest, so that the runs begin in the last slots and end in the first ones.
+    let hash = |number: usize| u64::MAX - ((number as u64 % 3) << 34);
+    for number in 0..9 {
+        index.insert(hash(number), place(number)).expect("room");
+    }
+    for gone in 0..9 {
+        let found = index
+            .slots()
+            .find(hash(gone), |known| (known == place(gone)).then_some(()));
+        let (slot, _) = found.expect("there");
+        index.remove(slot);
+        assert_eq!(index.slots().len(), 8 - gone);
+        for number in 0..9 {
+            let found = index
+                .slots()
+                .find(hash(number), |known| (known == place(number)).then_some(()));
+            assert_eq!(found.is_some(), number > gone, "{number} after {gone} went");
+        }
+    }
+}
