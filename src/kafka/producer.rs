@@ -2,7 +2,6 @@
 //! time; what goes into it is the session's business.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -38,8 +37,6 @@ pub struct TransactionalProducer {
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
-    /// Whether a connection was lost since the transaction began.
-    disconnected: Arc<AtomicBool>,
     /// A commit or abort that took no longer than this has sent its request once.
     ends_again_after: Duration,
     took_long: Cell<bool>,
@@ -76,7 +73,6 @@ impl FailedDelivery {
 
 struct DeliveryContext {
     failed: FailedDelivery,
-    disconnected: Arc<AtomicBool>,
 }
 
 impl ClientContext for DeliveryContext {
@@ -84,9 +80,7 @@ impl ClientContext for DeliveryContext {
         log_line(level, facility, message);
     }
 
-    /// The client reports here when it loses a connection, or gives a request up.
     fn error(&self, error: KafkaError, reason: &str) {
-        self.disconnected.store(true, Ordering::Release);
         log_error(&error, reason);
     }
 }
@@ -121,10 +115,8 @@ impl TransactionalProducer {
         topics: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, Failure> {
         let failed_delivery = FailedDelivery::default();
-        let disconnected = Arc::new(AtomicBool::new(false));
         let context = DeliveryContext {
             failed: failed_delivery.clone(),
-            disconnected: Arc::clone(&disconnected),
         };
         let producer: ThreadedProducer<DeliveryContext> = config
             .create_with_context(context)
@@ -138,7 +130,6 @@ impl TransactionalProducer {
             producer,
             failed_delivery,
             in_transaction: Cell::new(false),
-            disconnected,
             ends_again_after: shortest_backoff(config.get("retry.backoff.ms")),
             took_long: Cell::new(false),
         };
@@ -149,10 +140,10 @@ impl TransactionalProducer {
     }
 
     /// Whether the client may have sent a request twice by itself, as it does when a connection breaks: it takes
-    /// its time then. The first copy may arrive in any later transaction of this epoch and be taken for a part of it: a commit
+    /// its time then, which is all that can be seen of it. The first copy may arrive in any later transaction of this epoch and be taken for a part of it: a commit
     /// would tear it, older offsets would be committed. So this producer should begin no other.
     pub fn may_have_resent(&self) -> bool {
-        self.took_long.get() && self.disconnected.load(Ordering::Acquire)
+        self.took_long.get()
     }
 
     /// Begins a transaction.
@@ -161,8 +152,6 @@ impl TransactionalProducer {
     /// See [`Failure`].
     pub fn begin(&self) -> Result<(), Failure> {
         self.failed_delivery.take();
-        self.disconnected.store(false, Ordering::Release);
-        self.took_long.set(false);
         self.producer
             .begin_transaction()
             .map_err(|error| sort(Step::Begin, &error))?;
