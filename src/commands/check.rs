@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::print;
 use crate::cli::CheckArgs;
 use crate::config::TableSource;
-use crate::kafka::inspect::{Finding, check_cluster, check_writing};
+use crate::kafka::check::{Finding, check_cluster, check_transactions, check_writing};
 use crate::logging;
 use crate::pipeline::Rules;
 
@@ -46,6 +46,7 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut findings = check_cluster(&config, &assembly.topics);
+    findings.push(check_transactions(&config));
     if arguments.write {
         findings.extend(check_writing(&config, &assembly.topics));
     }
@@ -65,18 +66,12 @@ fn enabled_actions(rules: &Rules) -> usize {
 }
 
 fn report(findings: &[Finding]) -> anyhow::Result<()> {
-    let mut wrong = 0;
-    for Finding { subject, result } in findings {
-        match result {
-            Ok(seen) => print(format_args!("ok       {subject}: {seen}"))?,
-            Err(problem) => {
-                wrong += 1;
-                print(format_args!("PROBLEM  {subject}: {problem}"))?;
-            }
-        }
+    for finding in findings {
+        print(format_args!("{:<8} {finding}", finding.verdict.word()))?;
     }
-    if wrong > 0 {
-        bail!("{wrong} of {} checks of the cluster failed", findings.len());
+    let is_problem = |finding: &&Finding| finding.verdict.is_problem();
+    match findings.iter().filter(is_problem).count() {
+        0 => Ok(()),
+        wrong => bail!("{wrong} of {} checks of the cluster failed", findings.len()),
     }
-    Ok(())
 }

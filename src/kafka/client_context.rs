@@ -1,6 +1,8 @@
 //! What every client of ours shares: librdkafka's log lines and errors go to our structured log, each
 //! with the facility that librdkafka gave it.
 
+use std::sync::Mutex;
+
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -21,6 +23,55 @@ impl ClientContext for LoggingContext {
 }
 
 impl rdkafka::consumer::ConsumerContext for LoggingContext {}
+
+/// A context that logs, and keeps the last error, which says why a call got no answer.
+#[derive(Debug, Default)]
+pub struct NotingContext(Mutex<Option<Noted>>);
+
+/// An error that the client reported beside its calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    code: Option<RDKafkaErrorCode>,
+    /// What the client says.
+    pub text: String,
+}
+
+impl Noted {
+    /// Whether the broker turned the client away, which waiting does not change.
+    pub fn is_refusal(&self) -> bool {
+        self.code == Some(RDKafkaErrorCode::Authentication)
+    }
+}
+
+impl NotingContext {
+    /// The last error, if there was one.
+    pub fn noted(&self) -> Option<Noted> {
+        self.0.lock().ok()?.clone()
+    }
+}
+
+impl ClientContext for NotingContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+        let code = error.rdkafka_error_code();
+        // That all brokers are down is said after what ails each of them, and says less.
+        if code == Some(RDKafkaErrorCode::AllBrokersDown) {
+            return;
+        }
+        if let Ok(mut noted) = self.0.lock() {
+            *noted = Some(Noted {
+                code,
+                text: reason.to_string(),
+            });
+        }
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for NotingContext {}
 
 /// Writes a line of librdkafka's log to ours.
 pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {

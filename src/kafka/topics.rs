@@ -73,6 +73,15 @@ impl TopicProblem {
     }
 }
 
+/// How a topic is spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// The fewest replicas of any of them.
+    pub replicas: usize,
+}
+
 /// How many partitions a topic has.
 ///
 /// # Errors
@@ -81,6 +90,17 @@ pub fn partition_count<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     name: &str,
 ) -> Result<i32, TopicProblem> {
+    shape(consumer, name).map(|shape| shape.partitions)
+}
+
+/// How many partitions and replicas a topic has.
+///
+/// # Errors
+/// See [`TopicProblem`].
+pub fn shape<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    name: &str,
+) -> Result<Shape, TopicProblem> {
     let unknown = |cause: &dyn std::fmt::Display| TopicProblem::Unknown {
         topic: name.to_string(),
         cause: cause.to_string(),
@@ -97,9 +117,13 @@ pub fn partition_count<C: ConsumerContext>(
         let error = KafkaError::MetadataFetch(code.into());
         return Err(by_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error)));
     }
-    match topic.partitions().len() {
-        0 => Err(TopicProblem::Missing(name.to_string())),
-        count => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+    let replicas = topic.partitions().iter().map(|one| one.replicas().len());
+    match (topic.partitions().len(), replicas.min()) {
+        (count, Some(replicas)) => Ok(Shape {
+            partitions: i32::try_from(count).unwrap_or(i32::MAX),
+            replicas,
+        }),
+        (_, None) => Err(TopicProblem::Missing(name.to_string())),
     }
 }
 

@@ -1,0 +1,115 @@
+//! What can only be found out by trying: the group, the transactional id, and writing.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::BaseRecord;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::{Finding, Verdict, in_group};
+use crate::config::Config;
+use crate::kafka::producer::TransactionalProducer;
+use crate::kafka::settings;
+use crate::kafka::topics::{METADATA_LIMIT, TopicNames};
+use crate::stream::Failure;
+
+/// Reads a committed offset of the group, which needs a right to the group but no membership.
+pub(super) fn check_group(config: &Config, topic: &str) -> Finding {
+    let verdict = match committed(config, topic) {
+        Ok(Some(offset)) => Verdict::Met(format!("partition 0 is committed up to offset {offset}")),
+        Ok(None) => Verdict::Met("nothing is committed for partition 0 yet".to_string()),
+        Err(error) if is_denied(&error) => Verdict::Unmet(
+            "the relay's principal may not use it; grant it Read on this group".to_string(),
+        ),
+        Err(error) => Verdict::Unclear(format!("cannot read its offsets: {error}")),
+    };
+    Finding::new(format!("consumer group {}", config.input.group), verdict)
+}
+
+fn committed(config: &Config, topic: &str) -> Result<Option<i64>, KafkaError> {
+    let consumer = in_group(config)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, 0);
+    let deadline = Instant::now() + METADATA_LIMIT;
+    let committed = loop {
+        match consumer.committed_offsets(list.clone(), METADATA_LIMIT) {
+            Err(error) if is_moving(&error) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            result => break result?,
+        }
+    };
+    for element in committed.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            return Ok(Some(offset));
+        }
+    }
+    Ok(None)
+}
+
+fn is_denied(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed)
+}
+
+/// Whether the group's coordinator is only just being found, as after the start of a cluster.
+fn is_moving(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| {
+        [
+            NotCoordinator,
+            CoordinatorNotAvailable,
+            CoordinatorLoadInProgress,
+        ]
+        .contains(&code)
+    })
+}
+
+/// Takes a transactional id of its own, so that no running relay is fenced, and aborts an empty
+/// transaction.
+pub fn check_transactions(config: &Config) -> Finding {
+    let tried = checking_producer(config).and_then(|producer| {
+        producer.begin()?;
+        producer.abort()
+    });
+    Finding::new(
+        format!("transactional id {}", checking_id(config)),
+        tried.map_or_else(
+            |failure| Verdict::Unmet(failure.to_string()),
+            |()| Verdict::Met("transactions are possible".to_string()),
+        ),
+    )
+}
+
+/// Writes a record to each output topic, in a transaction that is aborted.
+pub fn check_writing(config: &Config, topics: &TopicNames) -> Vec<Finding> {
+    let check = |topic: &str| {
+        let tried = checking_producer(config).and_then(|producer| {
+            producer.begin()?;
+            producer.send(BaseRecord::to(topic).partition(0).key("check").payload(""))?;
+            let delivered = producer.drain();
+            producer.abort()?;
+            delivered
+        });
+        Finding::new(
+            format!("writing to {topic}"),
+            tried.map_or_else(
+                |failure| Verdict::Unmet(failure.to_string()),
+                |()| Verdict::Met("allowed".to_string()),
+            ),
+        )
+    };
+    topics.outputs().map(check).collect()
+}
+
+fn checking_id(config: &Config) -> String {
+    format!("{}-check", settings::transactional_id(config, 0))
+}
+
+fn checking_producer(config: &Config) -> Result<TransactionalProducer, Failure> {
+    let mut client = settings::producer(config, 0);
+    client.set("transactional.id", checking_id(config));
+    TransactionalProducer::open(&client)
+}
