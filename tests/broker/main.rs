@@ -6,6 +6,7 @@ mod support;
 
 mod barrier;
 mod commands;
+mod demands;
 mod exactly_once;
 mod lag;
 mod ledger;
