@@ -71,14 +71,17 @@ impl ProducerContext for DeliveryContext {
             return;
         };
         // Purged by an abort: expected.
-        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue};
-        if !matches!(error.rdkafka_error_code(), Some(PurgeQueue | PurgeInflight)) {
-            self.failed.set(format!(
-                "a record for {} partition {} was not accepted: {error}",
-                message.topic(),
-                message.partition()
-            ));
-        }
+        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, TopicAuthorizationFailed};
+        let remedy = match error.rdkafka_error_code() {
+            Some(PurgeQueue | PurgeInflight) => return,
+            Some(TopicAuthorizationFailed) => "; grant the relay's principal Write on this topic",
+            _ => "",
+        };
+        self.failed.set(format!(
+            "a record for {} partition {} was not accepted: {error}{remedy}",
+            message.topic(),
+            message.partition()
+        ));
     }
 }
 
@@ -100,8 +103,15 @@ impl TransactionalProducer {
             failed_delivery,
             in_transaction: Cell::new(false),
         };
-        opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
+        let initialized = opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
             producer.init_transactions(limit)
+        });
+        initialized.map_err(|failure| match failure {
+            Failure::Fatal(what) => Failure::Fatal(format!(
+                "{what}; grant the relay's principal Write on the transactional id {:?}",
+                config.get("transactional.id").unwrap_or_default()
+            )),
+            other => other,
         })?;
         Ok(opened)
     }

@@ -12,6 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use uuid::fmt::Hyphenated;
 
 use super::consumer::{CallbackQueue, Event};
+use super::error::remedy;
 use super::producer::TransactionalProducer;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
@@ -101,6 +102,19 @@ impl Session {
                 "the consumer can read no more: {code}: {text}"
             ))),
             None => Ok(()),
+        }
+    }
+
+    /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.
+    fn complain(&self, error: &KafkaError) -> Result<(), Failure> {
+        let group = self.settings.consumer.get("group.id").unwrap_or_default();
+        let code = error.rdkafka_error_code();
+        match remedy(code, &self.settings.topics.input, group) {
+            Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
+            None => {
+                tracing::warn!(%error, "poll");
+                Ok(())
+            }
         }
     }
 
@@ -197,8 +211,7 @@ impl Broker for Session {
                     "the consumer can read no more: {code}"
                 )));
             }
-            // The client goes on by itself.
-            Some(Err(error)) => tracing::warn!(%error, "poll"),
+            Some(Err(error)) => self.complain(&error)?,
         }
         Ok(())
     }
