@@ -83,7 +83,9 @@ fn run(
     let mut pause = FIRST_PAUSE;
     while !stop.is_requested() {
         let findings = check_cluster(config, topics);
-        let Some(unclear) = findings.iter().find(|finding| is_unclear(finding)) else {
+        let unclear = findings.iter().find(|finding| is_unclear(finding));
+        // What is certainly unmet is not kept back for what may yet become clear.
+        let Some(unclear) = unclear.filter(|_| !findings.iter().any(is_unmet)) else {
             health.release(CLUSTER);
             return report(findings);
         };
@@ -97,6 +99,10 @@ fn run(
 
 fn is_unclear(finding: &Finding) -> bool {
     matches!(finding.verdict, Verdict::Unclear(_))
+}
+
+fn is_unmet(finding: &Finding) -> bool {
+    matches!(finding.verdict, Verdict::Unmet(_))
 }
 
 fn report(findings: Vec<Finding>) -> Result<(), Unmet> {

@@ -46,8 +46,12 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut findings = check_cluster(&config, &assembly.topics);
-    findings.push(check_transactions(&config));
-    if arguments.write {
+    // Where no broker answers there is nothing more to try.
+    let is_reached = findings.len() > 1;
+    if is_reached {
+        findings.push(check_transactions(&config));
+    }
+    if is_reached && arguments.write {
         findings.extend(check_writing(&config, &assembly.topics));
     }
     report(&findings)

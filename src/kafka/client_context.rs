@@ -2,11 +2,16 @@
 //! with the facility that librdkafka gave it.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, info, warn};
+
+/// How long a client's complaints are listened to.
+const SERVING: Duration = Duration::from_millis(50);
 
 /// A context that does nothing but log.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,7 +36,8 @@ pub struct NotingContext(Mutex<Option<Noted>>);
 /// An error that the client reported beside its calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {
-    code: Option<RDKafkaErrorCode>,
+    /// What it is about, if the client has a code for it.
+    pub code: Option<RDKafkaErrorCode>,
     /// What the client says.
     pub text: String,
 }
@@ -72,6 +78,14 @@ impl ClientContext for NotingContext {
 }
 
 impl rdkafka::consumer::ConsumerContext for NotingContext {}
+
+/// Lets a client say what it complains of, for a moment. It must not be subscribed to anything: records are dropped.
+pub fn serve(consumer: &BaseConsumer<NotingContext>) {
+    let since = Instant::now();
+    while let Some(left) = SERVING.checked_sub(since.elapsed()) {
+        consumer.poll(left);
+    }
+}
 
 /// Writes a line of librdkafka's log to ours.
 pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -221,11 +221,14 @@ mod tests {
         verdicts.iter().map(text).collect()
     }
 
+    /// A role, the topic's settings, and how the verdict begins.
+    type Case = (Role, &'static [(&'static str, &'static str)], &'static str);
+
     #[test]
     fn settings_that_the_promises_rest_on() {
         use Role::{Input, Output, Quarantine, Table};
         let good = "ok 4 partitions, 3 replicas";
-        let cases: &[(Role, &[(&str, &str)], &str)] = &[
+        let cases: &[Case] = &[
             (Input, &[("cleanup.policy", "delete")], good),
             (
                 Input,

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::demands::TopicFacts;
 use super::rights::rights_on;
 use super::{Finding, Used, Verdict};
 use crate::config::{Client, Config};
-use crate::kafka::client_context::{LoggingContext, NotingContext};
+use crate::kafka::client_context::{LoggingContext, NotingContext, serve};
 use crate::kafka::settings;
 use crate::kafka::topics::{METADATA_LIMIT, TopicProblem, shape};
 
@@ -148,9 +147,11 @@ impl Asking {
         let options = AdminOptions::new().request_timeout(Some(ANSWER_LIMIT));
         let asked = self.admin.describe_configs([resource], &options);
         async move {
-            let answers = asked.await.map_err(|error| anyhow!(explained(&error)))?;
-            let answer = answers.into_iter().next().context("an empty answer")?;
-            answer.map(entries).map_err(|code| anyhow!(denied(code)))
+            let answers = asked.await.map_err(|error| anyhow!("{error}"))?;
+            let settings = answers.into_iter().find_map(Result::ok).map(entries);
+            // The client keeps a refusal to itself: then it tells no setting at all.
+            let told = settings.filter(|settings| !settings.is_empty());
+            told.context("the broker tells none; grant the relay's principal DescribeConfigs")
         }
     }
 }
@@ -168,8 +169,7 @@ fn reach(consumer: &BaseConsumer<NotingContext>) -> anyhow::Result<Vec<i32>> {
             }
             Err(error) => error,
         };
-        // Serves the client's complaints; nothing is subscribed to, so there are no records.
-        consumer.poll(Duration::ZERO);
+        serve(consumer);
         let noted = consumer.context().noted();
         let is_refused = noted.as_ref().is_some_and(|noted| noted.is_refusal());
         if is_refused || Instant::now() >= deadline {
@@ -186,23 +186,6 @@ fn entries(resource: ConfigResource) -> BTreeMap<String, String> {
     entries
         .filter_map(|entry| Some((entry.name, entry.value?)))
         .collect()
-}
-
-fn explained(error: &KafkaError) -> String {
-    error.rdkafka_error_code().map_or(error.to_string(), denied)
-}
-
-fn denied(code: RDKafkaErrorCode) -> String {
-    use RDKafkaErrorCode::{ClusterAuthorizationFailed, TopicAuthorizationFailed};
-    match code {
-        TopicAuthorizationFailed => {
-            "the relay's principal may not DescribeConfigs of topics; grant it that right to have them checked".to_string()
-        }
-        ClusterAuthorizationFailed => {
-            "the relay's principal may not DescribeConfigs of the cluster".to_string()
-        }
-        other => other.to_string(),
-    }
 }
 
 /// The admin client answers through futures; whoever checks is a plain thread.

@@ -9,13 +9,8 @@ mod trying;
 
 use std::fmt;
 
-use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::KafkaError;
-
 use self::demands::{Needs, Role, TopicFacts, judge};
 use self::facts::Asking;
-use super::client_context::LoggingContext;
-use super::settings;
 use super::topics::{TopicNames, TopicProblem};
 use crate::config::{Client, Config, TableSource};
 
@@ -195,11 +190,4 @@ fn needs(config: &Config, seen: &[(&Used<'_>, TopicFacts)], brokers: usize) -> N
         brokers,
         history: config.tables.history,
     }
-}
-
-/// A client for a question that needs a group's name but no membership.
-fn in_group(config: &Config) -> Result<BaseConsumer<LoggingContext>, KafkaError> {
-    let mut client = settings::inspector(config);
-    client.set("group.id", &config.input.group);
-    client.create_with_context(LoggingContext)
 }
