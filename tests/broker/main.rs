@@ -11,5 +11,6 @@ mod exactly_once;
 mod lag;
 mod ledger;
 mod relay_tables;
+mod security;
 mod support_works;
 mod tables;
