@@ -2,6 +2,7 @@
 
 mod decisions;
 mod golden;
+mod hostile;
 mod mock;
 mod properties;
 mod records;
