@@ -8,6 +8,7 @@ mod barrier;
 mod commands;
 mod demands;
 mod exactly_once;
+mod hostile;
 mod lag;
 mod ledger;
 mod relay_tables;
