@@ -133,6 +133,7 @@ pub(super) fn read(
     }
     need_brokers(reader, &properties);
     need_one_group_protocol(reader, &properties);
+    need_token_endpoint(reader, &properties);
     properties
 }
 
@@ -260,6 +261,24 @@ fn own_limit(name: &str, text: &str) -> Result<(), String> {
                 "{text:?} will not do; give milliseconds from 1000 to 60000"
             ))
         }
+        _ if name.starts_with("sasl.oauthbearer.assertion.")
+            || [
+                "sasl.oauthbearer.extensions",
+                "sasl.oauthbearer.metadata.authentication.type",
+            ]
+            .contains(&name) =>
+        {
+            Err("not supported here; use client id and secret".to_owned())
+        }
+        "sasl.oauthbearer.grant.type" if text != "client_credentials" => {
+            Err(format!("{text:?} will not do; give client_credentials"))
+        }
+        "sasl.oauthbearer.method" if text != "oidc" => {
+            Err(format!("{text:?} will not do; give oidc"))
+        }
+        "sasl.oauthbearer.token.endpoint.url" if !is_safe_endpoint(text) => Err(format!(
+            "{text:?} will not do: the secret would travel in the clear; give an https URL"
+        )),
         "group.protocol" if !["classic", "consumer"].contains(&text) => {
             Err(format!("{text:?} will not do; give classic or consumer"))
         }
@@ -292,5 +311,39 @@ fn need_one_group_protocol(reader: &mut Reader, properties: &KafkaProperties) {
                 );
             }
         }
+    }
+}
+
+/// Plain HTTP is for this machine only.
+fn is_safe_endpoint(url: &str) -> bool {
+    let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
+    let is_local = |host: &&str| {
+        let rest = url.strip_prefix(*host);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    };
+    url.starts_with("https://") || local.iter().any(is_local)
+}
+
+/// OAUTHBEARER needs somewhere to get its tokens from.
+fn need_token_endpoint(reader: &mut Reader, properties: &KafkaProperties) {
+    let get = |name| properties.get(Client::Consumer, name);
+    if get("sasl.mechanism") != Some("OAUTHBEARER") {
+        return;
+    }
+    let missing: Vec<&str> = [
+        "sasl.oauthbearer.method",
+        "sasl.oauthbearer.token.endpoint.url",
+        "sasl.oauthbearer.client.id",
+        "sasl.oauthbearer.client.secret",
+    ]
+    .into_iter()
+    .filter(|name| get(name).is_none() && !reader.has_problem(&format!("kafka.{name}")))
+    .collect();
+    if !missing.is_empty() {
+        let complaint = format!(
+            "OAUTHBEARER needs {} as well; give them",
+            missing.join(", ")
+        );
+        reader.problem("kafka.sasl.mechanism", complaint);
     }
 }

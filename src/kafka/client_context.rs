@@ -1,15 +1,20 @@
 //! What every client of ours shares: librdkafka's log lines and errors go to our structured log, each
 //! with the facility that librdkafka gave it.
 
+use std::error::Error;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, info, warn};
 
+use super::tokens;
+
+/// How long a client's first events are served.
+const BEGINNING: Duration = Duration::from_millis(5);
 /// How long a client's complaints are listened to.
 const SERVING: Duration = Duration::from_millis(50);
 
@@ -18,6 +23,12 @@ const SERVING: Duration = Duration::from_millis(50);
 pub struct LoggingContext;
 
 impl ClientContext for LoggingContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        tokens::generate(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
     }
@@ -27,7 +38,7 @@ impl ClientContext for LoggingContext {
     }
 }
 
-impl rdkafka::consumer::ConsumerContext for LoggingContext {}
+impl ConsumerContext for LoggingContext {}
 
 /// A context that logs, and keeps the last error, which says why a call got no answer.
 #[derive(Debug, Default)]
@@ -57,6 +68,12 @@ impl NotingContext {
 }
 
 impl ClientContext for NotingContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        tokens::generate(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
     }
@@ -77,7 +94,13 @@ impl ClientContext for NotingContext {
     }
 }
 
-impl rdkafka::consumer::ConsumerContext for NotingContext {}
+impl ConsumerContext for NotingContext {}
+
+/// Lets a client begin, for a moment: it asks for its token in a poll, and does not connect without. It must not be
+/// subscribed to anything yet.
+pub fn begin<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
+    consumer.poll(BEGINNING);
+}
 
 /// Lets a client say what it complains of, for a moment. It must not be subscribed to anything: records are dropped.
 pub fn serve(consumer: &BaseConsumer<NotingContext>) {

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client_context::LoggingContext;
+use super::client_context::{LoggingContext, begin};
 use super::settings;
 use super::topics::METADATA_LIMIT;
 use crate::config::Config;
@@ -61,6 +61,7 @@ pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Op
     // A group must be named to read; nothing is ever committed for it, and it is not joined.
     client.set("group.id", format!("{}-explain", config.input.group));
     let consumer: BaseConsumer<LoggingContext> = client.create_with_context(LoggingContext)?;
+    begin(&consumer);
     let (low, high) = consumer
         .fetch_watermarks(topic, *partition, METADATA_LIMIT)
         .with_context(|| format!("look up the offsets of {topic}/{partition}"))?;

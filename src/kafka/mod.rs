@@ -15,6 +15,7 @@ mod reading_log;
 pub mod session;
 pub mod settings;
 pub mod table;
+mod tokens;
 pub mod topics;
 
 /// Version of the librdkafka that is linked, e.g. `2.12.1`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::client_context::begin;
 use crate::pipeline::fate::RegionIndex;
 use crate::stream::{Content, Output};
 
@@ -145,6 +146,7 @@ impl OutputTopics {
         consumer: &BaseConsumer<C>,
         names: &TopicNames,
     ) -> Result<Self, Vec<TopicProblem>> {
+        begin(consumer);
         let mut looked_up = Vec::new();
         let mut problems = Vec::new();
         for name in std::iter::once(names.input.as_str()).chain(names.outputs()) {

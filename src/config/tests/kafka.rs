@@ -47,6 +47,39 @@ fn tunables_pass_in_any_spelling() {
 }
 
 #[test]
+fn oauthbearer_needs_a_token_endpoint_that_keeps_a_secret() {
+    let mechanism = "kafka.sasl.mechanism = \"OAUTHBEARER\"\n";
+    let rest = "kafka.sasl.oauthbearer.method = \"oidc\"\nkafka.sasl.oauthbearer.client.id = \"relay\"\n\
+        kafka.sasl.oauthbearer.client.secret = \"hunter2\"\n";
+    let found = complaints(&format!("{mechanism}{rest}"), &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("needs sasl.oauthbearer.token.endpoint.url as well"),
+        "{found:?}"
+    );
+    for (url, is_safe) in [
+        ("https://id.example.com/token", true),
+        ("http://127.0.0.1:8080/token", true),
+        ("http://localhost/token", true),
+        ("http://localhost.example.com/token", false),
+        ("http://id.example.com/token", false),
+        ("id.example.com", false),
+    ] {
+        let text =
+            format!("{mechanism}{rest}kafka.sasl.oauthbearer.token.endpoint.url = \"{url}\"\n");
+        assert_eq!(complaints(&text, &[]).is_empty(), is_safe, "{url}");
+    }
+    for refused in [
+        "kafka.sasl.oauthbearer.method = \"default\"",
+        "kafka.sasl.oauthbearer.grant.type = \"urn:ietf:params:oauth:grant-type:jwt-bearer\"",
+        "kafka.sasl.oauthbearer.extensions = \"a=b\"",
+        "kafka.\"sasl.oauthbearer.assertion.algorithm\" = \"RS256\"",
+    ] {
+        assert_eq!(complaints(refused, &[]).len(), 1, "{refused}");
+    }
+}
+
+#[test]
 fn a_clients_own_property_wins() {
     let config = good(
         "kafka.client.id = \"both\"\nkafka.producer.client.id = \"producer\"\n",

@@ -13,8 +13,9 @@ use super::demands::TopicFacts;
 use super::rights::rights_on;
 use super::{Finding, Used, Verdict};
 use crate::config::{Client, Config};
-use crate::kafka::client_context::{LoggingContext, NotingContext, serve};
+use crate::kafka::client_context::{LoggingContext, NotingContext, begin, serve};
 use crate::kafka::settings;
+use crate::kafka::tokens;
 use crate::kafka::topics::{METADATA_LIMIT, TopicProblem, shape};
 
 /// Longest wait for settings and rights, which the relay can do without.
@@ -37,10 +38,12 @@ impl Asking {
         let consumer: BaseConsumer<NotingContext> = client
             .create_with_context(NotingContext::default())
             .context("create a client")?;
+        begin(&consumer);
         let brokers = reach(&consumer)?;
-        let admin = client
+        let admin: AdminClient<LoggingContext> = client
             .create_with_context(LoggingContext)
             .context("create a client")?;
+        tokens::give(admin.inner(), &client)?;
         let broker = brokers.first().copied().unwrap_or_default();
         let asking = Asking {
             consumer,

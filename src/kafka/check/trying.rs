@@ -9,7 +9,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{Finding, Verdict};
 use crate::config::Config;
-use crate::kafka::client_context::{NotingContext, serve};
+use crate::kafka::client_context::{NotingContext, begin, serve};
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::settings;
 use crate::kafka::topics::{METADATA_LIMIT, TopicNames};
@@ -39,6 +39,7 @@ fn committed(config: &Config, topic: &str) -> Result<Option<i64>, KafkaError> {
     client.set("group.id", &config.input.group);
     let consumer: BaseConsumer<NotingContext> =
         client.create_with_context(NotingContext::default())?;
+    begin(&consumer);
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, 0);
     let deadline = Instant::now() + METADATA_LIMIT;
