@@ -64,7 +64,7 @@ fn every_mechanism_carries_a_relay() {
     }
 }
 
-fn carries(world: &World, deployment: &Deployment, name: &str) {
+pub(super) fn carries(world: &World, deployment: &Deployment, name: &str) {
     let changes = (0..RECORDS).map(change);
     produce(world.broker.bootstrap(), &deployment.input, changes);
     let config = deployment.config(name);

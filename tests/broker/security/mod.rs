@@ -3,6 +3,7 @@
 
 mod mechanisms;
 mod rights;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -128,6 +129,7 @@ fn write_certificates(folder: &Path) -> anyhow::Result<()> {
             "broker.pem",
             format!("{}{}", broker.key, broker.certificate),
         ),
+        ("broker.crt", broker.certificate),
         ("relay.key", relay.key),
         ("relay.pem", relay.certificate),
     ];
