@@ -309,7 +309,8 @@ mod tests {
 
     const LIMITS: BatchLimits = BatchLimits {
         max_records: 3,
-        max_bytes: 10,
+        // One record that is kept whole, and not two.
+        max_bytes: 100,
         max_age: Duration::from_millis(100),
     };
 
