@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use audit_relay::config::Config;
+use audit_relay::config::{Client, Config};
 use audit_relay::pipeline::catalog::{Catalog, CatalogFile, Switches};
 use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
 use audit_relay::pipeline::directory::{
@@ -118,6 +118,7 @@ pub fn configuration(data: &[u8]) {
     if text.contains("file") || text.contains("\\") {
         return;
     }
+    let whole = text;
     let (text, variables) = text.split_once('\0').unwrap_or((text, ""));
     let variables = variables.split('\0').filter_map(|variable| {
         let (name, value) = variable.split_once('=')?;
@@ -126,7 +127,14 @@ pub fn configuration(data: &[u8]) {
     match Config::from_toml(text, variables) {
         Ok(config) => {
             let shown = format!("{config:?}");
-            assert!(!shown.contains("hunter2"), "a secret is shown: {shown}");
+            let secret = config.kafka.get(Client::Consumer, "sasl.password");
+            // One that stands elsewhere as well is no secret.
+            let secret =
+                secret.filter(|secret| secret.len() > 5 && whole.matches(secret).count() == 1);
+            assert!(
+                !secret.is_some_and(|secret| shown.contains(secret)),
+                "a secret is shown: {shown}"
+            );
         }
         Err(problems) => says_why(&problems.0),
     }

@@ -11,6 +11,7 @@ use super::load::{Node, Value};
 use super::problem::{did_you_mean, nearest};
 use super::properties::{Scope, canonical, concerns, is_secret, refusal, settable, split_key};
 use super::read::Reader;
+use super::tokens;
 
 /// Asks librdkafka about one property, name and value, without connecting; its complaint is the error.
 pub type PropertyCheck<'a> = &'a dyn Fn(&str, &str) -> Result<(), String>;
@@ -127,13 +128,16 @@ pub(super) fn read(
             .and_then(|()| value_of(name, &node, environment, reader))
             .and_then(|value| is_legal(name, &value, check).map(|()| value));
         match value {
-            Ok(value) => drop(properties.table(scope).insert(name.to_owned(), value)),
+            Ok(value) => {
+                let value = hidden_if_unknown(name, value);
+                properties.table(scope).insert(name.to_owned(), value);
+            }
             Err(complaint) => reader.problem(&key, complaint),
         }
     }
     need_brokers(reader, &properties);
     need_one_group_protocol(reader, &properties);
-    need_token_endpoint(reader, &properties);
+    tokens::need_endpoint(reader, &properties);
     properties
 }
 
@@ -183,6 +187,16 @@ fn value_of(
     })
 }
 
+/// A name that nobody here knows may be a secret of a newer librdkafka, or a misspelt one where librdkafka is not asked.
+fn hidden_if_unknown(name: &str, value: PropertyValue) -> PropertyValue {
+    match value {
+        PropertyValue::Plain(text) if !settable().any(|known| known == name) => {
+            PropertyValue::Secret(Secret(text))
+        }
+        value => value,
+    }
+}
+
 /// `{ file = ".." }` or `{ env = ".." }`. A file's last line end is cut: editors and `kubectl` add one.
 fn referenced(
     table: &BTreeMap<String, Value>,
@@ -225,6 +239,7 @@ fn is_legal(name: &str, value: &PropertyValue, check: PropertyCheck<'_>) -> Resu
         return Err("holds a NUL character, which librdkafka cannot take; remove it".to_owned());
     }
     own_limit(name, text)
+        .and_then(|()| tokens::limit(name, text))
         .and_then(|()| check(name, text).map_err(|complaint| explained(&complaint, name, text)))
         .map_err(|complaint| match value {
             PropertyValue::Plain(_) => complaint,
@@ -261,24 +276,6 @@ fn own_limit(name: &str, text: &str) -> Result<(), String> {
                 "{text:?} will not do; give milliseconds from 1000 to 60000"
             ))
         }
-        _ if name.starts_with("sasl.oauthbearer.assertion.")
-            || [
-                "sasl.oauthbearer.extensions",
-                "sasl.oauthbearer.metadata.authentication.type",
-            ]
-            .contains(&name) =>
-        {
-            Err("not supported here; use client id and secret".to_owned())
-        }
-        "sasl.oauthbearer.grant.type" if text != "client_credentials" => {
-            Err(format!("{text:?} will not do; give client_credentials"))
-        }
-        "sasl.oauthbearer.method" if text != "oidc" => {
-            Err(format!("{text:?} will not do; give oidc"))
-        }
-        "sasl.oauthbearer.token.endpoint.url" if !is_safe_endpoint(text) => Err(format!(
-            "{text:?} will not do: the secret would travel in the clear; give an https URL"
-        )),
         "group.protocol" if !["classic", "consumer"].contains(&text) => {
             Err(format!("{text:?} will not do; give classic or consumer"))
         }
@@ -311,39 +308,5 @@ fn need_one_group_protocol(reader: &mut Reader, properties: &KafkaProperties) {
                 );
             }
         }
-    }
-}
-
-/// Plain HTTP is for this machine only.
-fn is_safe_endpoint(url: &str) -> bool {
-    let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
-    let is_local = |host: &&str| {
-        let rest = url.strip_prefix(*host);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-    };
-    url.starts_with("https://") || local.iter().any(is_local)
-}
-
-/// OAUTHBEARER needs somewhere to get its tokens from.
-fn need_token_endpoint(reader: &mut Reader, properties: &KafkaProperties) {
-    let get = |name| properties.get(Client::Consumer, name);
-    if get("sasl.mechanism") != Some("OAUTHBEARER") {
-        return;
-    }
-    let missing: Vec<&str> = [
-        "sasl.oauthbearer.method",
-        "sasl.oauthbearer.token.endpoint.url",
-        "sasl.oauthbearer.client.id",
-        "sasl.oauthbearer.client.secret",
-    ]
-    .into_iter()
-    .filter(|name| get(name).is_none() && !reader.has_problem(&format!("kafka.{name}")))
-    .collect();
-    if !missing.is_empty() {
-        let complaint = format!(
-            "OAUTHBEARER needs {} as well; give them",
-            missing.join(", ")
-        );
-        reader.problem("kafka.sasl.mechanism", complaint);
     }
 }
