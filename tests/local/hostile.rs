@@ -394,7 +394,7 @@ fn keeps_its_shape(name: &str, event: &Audited, assembly: &Assembly) {
 fn bad_table_records_are_told_of_in_one_line() {
     use audit_relay::pipeline::directory::{parse_device_record, parse_principal_record};
     let deep = nested("[", "]", MEGABYTE).into_bytes();
-    let value = json!({"accountId": INJECTIONS[0], "iamId": INJECTIONS[1], "name": INJECTIONS[2]})
+    let value = json!({"accountId": INJECTIONS[0], "iamId": INJECTIONS[1], "name": INJECTIONS[2], "kind": format!("{}{}", INJECTIONS[1], "x".repeat(10_000))})
         .to_string();
     for key in INJECTIONS
         .iter()

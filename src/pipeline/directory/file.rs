@@ -6,6 +6,7 @@ use super::super::field::Id;
 use super::super::versions::VersionChange;
 use super::entry::{DeviceEntry, PrincipalEntry, Stated};
 use super::packing::Packed;
+use super::record::one_line;
 use super::{Device, Principal, PrincipalKey, Table, TableChange, TableKey};
 
 /// A line of a reference file that cannot be read.
@@ -56,7 +57,7 @@ fn read_lines<E: DeserializeOwned, K: TableKey, V: Packed>(
             Err(problem) => problems.push(LineProblem {
                 file: file.to_string(),
                 line: number + 1,
-                problem,
+                problem: one_line(&problem),
             }),
         }
     }
