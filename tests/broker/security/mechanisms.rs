@@ -71,7 +71,6 @@ pub(super) fn carries(world: &World, deployment: &Deployment, name: &str) {
     let check = [
         "check",
         "--connect",
-        "--write",
         "--config",
         config.to_str().expect("path"),
     ];
