@@ -73,7 +73,7 @@ impl Asking {
 
     fn add_rights(&self, seen: &mut [(&Used<'_>, TopicFacts)]) -> Option<Finding> {
         let names: Vec<&str> = seen.iter().map(|(topic, _)| topic.name).collect();
-        match rights_on(self.consumer.client(), &names, ANSWER_LIMIT) {
+        match rights_on(self.consumer.client(), self.broker, &names, ANSWER_LIMIT) {
             Ok(mut told) => {
                 for (topic, facts) in seen {
                     facts.rights = told.remove(topic.name);
@@ -147,7 +147,10 @@ impl Asking {
         &self,
         resource: &'a ResourceSpecifier<'a>,
     ) -> impl Future<Output = anyhow::Result<BTreeMap<String, String>>> + use<'a> {
-        let options = AdminOptions::new().request_timeout(Some(ANSWER_LIMIT));
+        // Any broker can answer; by default the client would look for the controller first.
+        let options = AdminOptions::new()
+            .request_timeout(Some(ANSWER_LIMIT))
+            .broker_id(self.broker);
         let asked = self.admin.describe_configs([resource], &options);
         async move {
             let answers = asked.await.map_err(|error| anyhow!("{error}"))?;

@@ -28,12 +28,13 @@ impl Right {
     }
 }
 
-/// The rights on each topic that the broker told them for. Brokers before 2.3 tell none.
+/// The rights on each topic that the broker, by its id, told them for. Brokers before 2.3 tell none.
 ///
 /// # Errors
 /// Why the broker could not be asked.
 pub fn rights_on<C: ClientContext>(
     client: &Client<C>,
+    broker: i32,
     topics: &[&str],
     limit: Duration,
 ) -> Result<BTreeMap<String, Vec<Right>>, String> {
@@ -42,7 +43,7 @@ pub fn rights_on<C: ClientContext>(
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let request = Request::new(client, limit)?;
+    let request = Request::new(client, broker, limit)?;
     // SAFETY: the pointers are to strings that live until the end of this function, and the call copies them;
     // the client outlives the request, whose options and queue were made for it.
     unsafe {
@@ -66,7 +67,11 @@ struct Request {
 }
 
 impl Request {
-    fn new<C: ClientContext>(client: &Client<C>, limit: Duration) -> Result<Self, String> {
+    fn new<C: ClientContext>(
+        client: &Client<C>,
+        broker: i32,
+        limit: Duration,
+    ) -> Result<Self, String> {
         let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
         let mut complaint = [0; 256];
         // SAFETY: the client is alive; both objects are its, and are destroyed with this value, before it.
@@ -81,6 +86,13 @@ impl Request {
             native::rd_kafka_AdminOptions_set_request_timeout(
                 request.options,
                 limit_ms,
+                complaint.as_mut_ptr(),
+                complaint.len(),
+            );
+            // Any broker can answer; by default the client would look for the controller first.
+            native::rd_kafka_AdminOptions_set_broker(
+                request.options,
+                broker,
                 complaint.as_mut_ptr(),
                 complaint.len(),
             );
