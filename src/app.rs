@@ -19,6 +19,7 @@ use crate::kafka;
 use crate::kafka::session::{OpenError, Session};
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
 use crate::metrics::{Metrics, WorkerObserver};
+use crate::start_check::StartCheck;
 use crate::stream::Failure;
 use crate::stream::batch::BatchLimits;
 use crate::stream::worker::{StopRequest, Worker};
@@ -124,6 +125,14 @@ impl Relay {
     /// Feeds the tables, and lets the workers begin when they are complete: no record is judged before.
     async fn work(&self, stop: &StopRequest) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
+        let check = StartCheck::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
+        while !check.is_finished() {
+            signals.wait(stop).await;
+            if stop.is_requested() {
+                return Ok(());
+            }
+        }
+        check.result()?;
         table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
         // For as long as it takes: the log and /readyz say what is awaited.
         while let Err(why) = self.tables.ready() {

@@ -25,6 +25,7 @@ pub mod kafka;
 pub mod logging;
 pub mod metrics;
 pub mod pipeline;
+pub mod start_check;
 pub mod stream;
 pub mod table_feed;
 pub mod table_files;

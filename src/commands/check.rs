@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::print;
 use crate::cli::CheckArgs;
 use crate::config::TableSource;
-use crate::kafka::inspect::{Finding, check_cluster, check_writing};
+use crate::kafka::check::{Finding, check_cluster, check_transactions, check_writing};
 use crate::logging;
 use crate::pipeline::Rules;
 
@@ -46,7 +46,12 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut findings = check_cluster(&config, &assembly.topics);
-    if arguments.write {
+    // Where no broker answers there is nothing more to try.
+    let is_reached = findings.len() > 1;
+    if is_reached {
+        findings.push(check_transactions(&config));
+    }
+    if is_reached && arguments.write {
         findings.extend(check_writing(&config, &assembly.topics));
     }
     report(&findings)
@@ -65,18 +70,12 @@ fn enabled_actions(rules: &Rules) -> usize {
 }
 
 fn report(findings: &[Finding]) -> anyhow::Result<()> {
-    let mut wrong = 0;
-    for Finding { subject, result } in findings {
-        match result {
-            Ok(seen) => print(format_args!("ok       {subject}: {seen}"))?,
-            Err(problem) => {
-                wrong += 1;
-                print(format_args!("PROBLEM  {subject}: {problem}"))?;
-            }
-        }
+    for finding in findings {
+        print(format_args!("{:<8} {finding}", finding.verdict.word()))?;
     }
-    if wrong > 0 {
-        bail!("{wrong} of {} checks of the cluster failed", findings.len());
+    let is_problem = |finding: &&Finding| finding.verdict.is_problem();
+    match findings.iter().filter(is_problem).count() {
+        0 => Ok(()),
+        wrong => bail!("{wrong} of {} checks of the cluster failed", findings.len()),
     }
-    Ok(())
 }

@@ -11,6 +11,7 @@ use super::load::{Node, Value};
 use super::problem::{did_you_mean, nearest};
 use super::properties::{Scope, canonical, concerns, is_secret, refusal, settable, split_key};
 use super::read::Reader;
+use super::tokens;
 
 /// Asks librdkafka about one property, name and value, without connecting; its complaint is the error.
 pub type PropertyCheck<'a> = &'a dyn Fn(&str, &str) -> Result<(), String>;
@@ -127,12 +128,16 @@ pub(super) fn read(
             .and_then(|()| value_of(name, &node, environment, reader))
             .and_then(|value| is_legal(name, &value, check).map(|()| value));
         match value {
-            Ok(value) => drop(properties.table(scope).insert(name.to_owned(), value)),
+            Ok(value) => {
+                let value = hidden_if_unknown(name, value);
+                properties.table(scope).insert(name.to_owned(), value);
+            }
             Err(complaint) => reader.problem(&key, complaint),
         }
     }
     need_brokers(reader, &properties);
     need_one_group_protocol(reader, &properties);
+    tokens::need_endpoint(reader, &properties);
     properties
 }
 
@@ -182,6 +187,16 @@ fn value_of(
     })
 }
 
+/// A name that nobody here knows may be a secret of a newer librdkafka, or a misspelt one where librdkafka is not asked.
+fn hidden_if_unknown(name: &str, value: PropertyValue) -> PropertyValue {
+    match value {
+        PropertyValue::Plain(text) if !settable().any(|known| known == name) => {
+            PropertyValue::Secret(Secret(text))
+        }
+        value => value,
+    }
+}
+
 /// `{ file = ".." }` or `{ env = ".." }`. A file's last line end is cut: editors and `kubectl` add one.
 fn referenced(
     table: &BTreeMap<String, Value>,
@@ -224,6 +239,7 @@ fn is_legal(name: &str, value: &PropertyValue, check: PropertyCheck<'_>) -> Resu
         return Err("holds a NUL character, which librdkafka cannot take; remove it".to_owned());
     }
     own_limit(name, text)
+        .and_then(|()| tokens::limit(name, text))
         .and_then(|()| check(name, text).map_err(|complaint| explained(&complaint, name, text)))
         .map_err(|complaint| match value {
             PropertyValue::Plain(_) => complaint,

@@ -16,6 +16,7 @@ mod settings;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

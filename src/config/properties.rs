@@ -43,8 +43,6 @@ const SECRETS: &[&str] = &[
     "sasl.oauthbearer.config",
     "sasl.oauthbearer.client.secret",
     "sasl.oauthbearer.client.credentials.client.secret",
-    "sasl.oauthbearer.assertion.private.key.passphrase",
-    "sasl.oauthbearer.assertion.private.key.pem",
     // A shell command, which may hold a password.
     "sasl.kerberos.kinit.cmd",
 ];
@@ -97,23 +95,16 @@ const SETTABLE: &str = "\
     reconnect.backoff.max.ms reconnect.backoff.ms request.timeout.ms retry.backoff.max.ms \
     retry.backoff.ms sasl.kerberos.keytab sasl.kerberos.kinit.cmd \
     sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name \
-    sasl.mechanism sasl.oauthbearer.assertion.algorithm sasl.oauthbearer.assertion.claim.aud \
-    sasl.oauthbearer.assertion.claim.exp.seconds sasl.oauthbearer.assertion.claim.iss \
-    sasl.oauthbearer.assertion.claim.jti.include sasl.oauthbearer.assertion.claim.nbf.seconds \
-    sasl.oauthbearer.assertion.claim.sub sasl.oauthbearer.assertion.file \
-    sasl.oauthbearer.assertion.jwt.template.file sasl.oauthbearer.assertion.private.key.file \
-    sasl.oauthbearer.assertion.private.key.passphrase sasl.oauthbearer.assertion.private.key.pem \
-    sasl.oauthbearer.client.id sasl.oauthbearer.client.secret sasl.oauthbearer.config sasl.oauthbearer.extensions \
-    sasl.oauthbearer.grant.type sasl.oauthbearer.metadata.authentication.type \
-    sasl.oauthbearer.method sasl.oauthbearer.scope sasl.oauthbearer.token.endpoint.url \
-    sasl.password sasl.username security.protocol session.timeout.ms socket.blocking.max.ms \
-    socket.connection.setup.timeout.ms socket.keepalive.enable socket.max.fails \
-    socket.nagle.disable socket.receive.buffer.bytes socket.send.buffer.bytes socket.timeout.ms \
-    ssl.ca.certificate.stores ssl.ca.location ssl.ca.pem ssl.certificate.location \
-    ssl.certificate.pem ssl.cipher.suites ssl.crl.location ssl.curves.list \
-    ssl.endpoint.identification.algorithm ssl.engine.id ssl.engine.location ssl.key.location \
-    ssl.key.password ssl.key.pem ssl.keystore.location ssl.keystore.password ssl.providers \
-    ssl.sigalgs.list ssl_ca ssl_certificate ssl_key sticky.partitioning.linger.ms \
+    sasl.mechanism sasl.oauthbearer.client.id sasl.oauthbearer.client.secret \
+    sasl.oauthbearer.grant.type sasl.oauthbearer.method sasl.oauthbearer.scope \
+    sasl.oauthbearer.token.endpoint.url sasl.password sasl.username security.protocol \
+    session.timeout.ms socket.blocking.max.ms socket.connection.setup.timeout.ms \
+    socket.keepalive.enable socket.max.fails socket.nagle.disable socket.receive.buffer.bytes \
+    socket.send.buffer.bytes socket.timeout.ms ssl.ca.certificate.stores ssl.ca.location \
+    ssl.ca.pem ssl.certificate.location ssl.certificate.pem ssl.cipher.suites ssl.crl.location \
+    ssl.curves.list ssl.endpoint.identification.algorithm ssl.engine.id ssl.engine.location \
+    ssl.key.location ssl.key.password ssl.key.pem ssl.keystore.location ssl.keystore.password \
+    ssl.providers ssl.sigalgs.list ssl_ca ssl_certificate ssl_key sticky.partitioning.linger.ms \
     topic.metadata.propagation.max.ms topic.metadata.refresh.fast.cnt \
     topic.metadata.refresh.fast.interval.ms topic.metadata.refresh.interval.ms \
     topic.metadata.refresh.sparse transaction.timeout.ms";
@@ -123,6 +114,7 @@ const OFFSETS: &str =
 const ORDER: &str = "exactly once and in order needs librdkafka's idempotent settings";
 const GROUP: &str = "the group's kind of membership is what rebalances without loss rest on";
 const OWN_MEANS: &str = "the relay sets it for its own accounting";
+const TOKENS: &str = "the relay gets tokens by client id and secret, and in no other way";
 const CODE: &str = "it takes program code, not a value";
 
 /// Properties that the promises rest on, and why each is not for the operator. Names after aliases are resolved.
@@ -163,6 +155,9 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("log.queue", OWN_MEANS),
     ("log_level", "use `level` of [log]"),
     ("plugin.library.paths", "foreign code could change what is read or written"),
+    ("sasl.oauthbearer.config", TOKENS),
+    ("sasl.oauthbearer.extensions", TOKENS),
+    ("sasl.oauthbearer.metadata.authentication.type", TOKENS),
     ("interceptors", CODE),
     ("default_topic_conf", CODE),
     ("opaque", CODE),
@@ -176,7 +171,12 @@ pub(super) fn refusal(name: &str) -> Option<&'static str> {
         .iter()
         .find(|(refused, _)| *refused == name)
         .map(|(_, reason)| *reason);
-    listed.or_else(|| name.ends_with("_cb").then_some(CODE))
+    let family = || match name {
+        _ if name.ends_with("_cb") => Some(CODE),
+        _ if name.starts_with("sasl.oauthbearer.assertion.") => Some(TOKENS),
+        _ => None,
+    };
+    listed.or_else(family)
 }
 
 /// The properties that may be set, by their one names.

@@ -1,16 +1,34 @@
 //! What every client of ours shares: librdkafka's log lines and errors go to our structured log, each
 //! with the facility that librdkafka gave it.
 
-use rdkafka::client::ClientContext;
+use std::error::Error;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, info, warn};
+
+use super::tokens;
+
+/// How long a client's first events are served.
+const BEGINNING: Duration = Duration::from_millis(5);
+/// How long a client's complaints are listened to.
+const SERVING: Duration = Duration::from_millis(50);
 
 /// A context that does nothing but log.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LoggingContext;
 
 impl ClientContext for LoggingContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        tokens::generate(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
     }
@@ -20,7 +38,77 @@ impl ClientContext for LoggingContext {
     }
 }
 
-impl rdkafka::consumer::ConsumerContext for LoggingContext {}
+impl ConsumerContext for LoggingContext {}
+
+/// A context that logs, and keeps the last error, which says why a call got no answer.
+#[derive(Debug, Default)]
+pub struct NotingContext(Mutex<Option<Noted>>);
+
+/// An error that the client reported beside its calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// What it is about, if the client has a code for it.
+    pub code: Option<RDKafkaErrorCode>,
+    /// What the client says.
+    pub text: String,
+}
+
+impl Noted {
+    /// Whether the broker turned the client away, which waiting does not change.
+    pub fn is_refusal(&self) -> bool {
+        self.code == Some(RDKafkaErrorCode::Authentication)
+    }
+}
+
+impl NotingContext {
+    /// The last error, if there was one.
+    pub fn noted(&self) -> Option<Noted> {
+        self.0.lock().ok()?.clone()
+    }
+}
+
+impl ClientContext for NotingContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        tokens::generate(config)
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+        let code = error.rdkafka_error_code();
+        // That all brokers are down is said after what ails each of them, and says less.
+        if code == Some(RDKafkaErrorCode::AllBrokersDown) {
+            return;
+        }
+        if let Ok(mut noted) = self.0.lock() {
+            *noted = Some(Noted {
+                code,
+                text: reason.to_string(),
+            });
+        }
+    }
+}
+
+impl ConsumerContext for NotingContext {}
+
+/// Lets a client begin, for a moment: it asks for its token in a poll, and does not connect without. It must not be
+/// subscribed to anything yet.
+pub fn begin<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
+    consumer.poll(BEGINNING);
+}
+
+/// Lets a client say what it complains of, for a moment. It must not be subscribed to anything: records are dropped.
+pub fn serve(consumer: &BaseConsumer<NotingContext>) {
+    let since = Instant::now();
+    while let Some(left) = SERVING.checked_sub(since.elapsed()) {
+        consumer.poll(left);
+    }
+}
 
 /// Writes a line of librdkafka's log to ours.
 pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -2,9 +2,10 @@
 //! came, and are handed to the loop by the poll that served them. What they mean is decided there.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
@@ -12,6 +13,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::client_context::{log_error, log_line};
+use super::tokens;
 use crate::stream::{GroupStatistics, Partition};
 
 /// What a callback reported.
@@ -64,6 +66,12 @@ impl CallbackQueue {
 }
 
 impl ClientContext for CallbackQueue {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        tokens::generate(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
     }

@@ -14,7 +14,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client_context::LoggingContext;
+use super::client_context::{LoggingContext, begin};
 use super::topics::partition_count;
 use crate::tables::{Offsets, SharedTables, TableName};
 
@@ -42,6 +42,7 @@ pub(super) struct EndsFinder {
 impl EndsFinder {
     /// Works until the tables are closed.
     pub fn run(self) {
+        begin(&self.consumer);
         let mut counted = None;
         while !self.tables.is_closed() {
             let request = self.tables.await_request(self.table, self.heartbeat, WAIT);

@@ -56,7 +56,10 @@ pub fn sort(step: Step, error: &KafkaError) -> Failure {
 
 fn sort_transactional(step: Step, error: &RDKafkaError, what: String) -> Failure {
     let what = format!("{what} ({})", error.string());
-    if is_fenced(error.code()) {
+    if step == Step::Init && error.code() == RDKafkaErrorCode::TransactionalIdAuthorizationFailed {
+        // Waiting grants no rights.
+        Failure::Fatal(what)
+    } else if is_fenced(error.code()) {
         Failure::Fenced(what)
     } else if error.is_fatal() {
         Failure::Broken(what)
@@ -77,6 +80,20 @@ pub fn is_retriable(error: &KafkaError) -> bool {
             error.is_retriable() && !error.is_fatal() && !error.txn_requires_abort()
         }
         _ => false,
+    }
+}
+
+/// What an operator must grant, if the client was denied what it asked for.
+pub fn remedy(code: Option<RDKafkaErrorCode>, topic: &str, group: &str) -> Option<String> {
+    use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
+    match code? {
+        GroupAuthorizationFailed => Some(format!(
+            "grant the relay's principal Read on the group {group:?}"
+        )),
+        TopicAuthorizationFailed => Some(format!(
+            "grant the relay's principal Read on the topic {topic:?}"
+        )),
+        _ => None,
     }
 }
 

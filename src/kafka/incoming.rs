@@ -9,6 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message};
 
 use super::consumer::{CallbackQueue, Event};
+use super::error::remedy;
 use super::native::{NativeRecord, RecordQueue, Taken};
 use super::settings::SessionSettings;
 use crate::stream::{Arrival, Failure, Partition, SourceRecord};
@@ -18,6 +19,8 @@ pub(super) struct Incoming {
     /// Before the consumer, so that it is dropped before it.
     queue: RecordQueue,
     pub consumer: BaseConsumer<CallbackQueue>,
+    /// Name of the group.
+    group: String,
     standing: GroupStanding,
 }
 
@@ -40,6 +43,11 @@ impl Incoming {
         Ok(Incoming {
             queue,
             consumer,
+            group: settings
+                .consumer
+                .get("group.id")
+                .unwrap_or_default()
+                .to_string(),
             standing: GroupStanding::default(),
         })
     }
@@ -78,6 +86,7 @@ impl Incoming {
             false => wait,
         };
         let owned = &self.standing.owned;
+        let mut failed = None;
         self.queue.take(wait, most, |taken| match taken {
             Taken::Record(record) => {
                 // What is no longer ours belongs to somebody who reads it from the committed position.
@@ -86,10 +95,21 @@ impl Incoming {
                 }
             }
             Taken::End(partition) => receive(Arrival::CaughtUp(Partition(partition))),
-            // The client goes on by itself.
-            Taken::Error(error) => tracing::warn!(%error, "poll"),
+            Taken::Error(code) => failed = Some(KafkaError::MessageConsumption(code)),
         });
-        Ok(())
+        failed.map_or(Ok(()), |error| self.complain(&error))
+    }
+
+    /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.
+    fn complain(&self, error: &KafkaError) -> Result<(), Failure> {
+        let code = error.rdkafka_error_code();
+        match remedy(code, self.consumer.context().topic(), &self.group) {
+            Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
+            None => {
+                tracing::warn!(%error, "poll");
+                Ok(())
+            }
+        }
     }
 
     /// Serves the consumer's main queue: rebalances, statistics, errors, and records that came before their
@@ -101,6 +121,8 @@ impl Incoming {
             // The callbacks ran before the record was returned: they come first.
             any |= self.standing.follow(&self.consumer, &self.queue, receive);
             match polled {
+                // Records here came before those of our own queue: none may be left behind.
+                None if self.queue.main_has_more() => {}
                 None => return Ok(any),
                 Some(Ok(message)) => {
                     receive(Arrival::Record(source_record(&message)));
@@ -113,8 +135,7 @@ impl Incoming {
                         "the consumer can read no more: {code}"
                     )));
                 }
-                // The client goes on by itself.
-                Some(Err(error)) => tracing::warn!(%error, "poll"),
+                Some(Err(error)) => self.complain(&error)?,
             }
             any = true;
         }

@@ -1,6 +1,7 @@
 //! The edge: the only folder that names the Kafka client. It turns librdkafka's callbacks, error codes
 //! and timeouts into the few words of [`crate::stream`]. It decides nothing about records.
 
+pub mod check;
 pub mod client_context;
 pub mod consumer;
 pub mod embedded;
@@ -17,6 +18,7 @@ mod reading_log;
 pub mod session;
 pub mod settings;
 pub mod table;
+mod tokens;
 pub mod topics;
 
 /// Version of the librdkafka that is linked, e.g. `2.12.1`.

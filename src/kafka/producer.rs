@@ -2,10 +2,11 @@
 //! time; what goes into it is the session's business.
 
 use std::cell::Cell;
+use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -16,6 +17,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use super::client_context::{log_error, log_line};
 use super::error::{Step, is_retriable, sort};
 use super::native::{Headers, TopicWriter, flush};
+use super::tokens;
 use crate::stream::Failure;
 
 /// Longest wait for the coordinator to end a predecessor's transaction and give us an epoch.
@@ -76,6 +78,12 @@ struct DeliveryContext {
 }
 
 impl ClientContext for DeliveryContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        tokens::generate(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
     }
@@ -93,14 +101,17 @@ impl ProducerContext for DeliveryContext {
             return;
         };
         // Purged by an abort: expected.
-        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue};
-        if !matches!(error.rdkafka_error_code(), Some(PurgeQueue | PurgeInflight)) {
-            self.failed.set(format!(
-                "a record for {} partition {} was not accepted: {error}",
-                message.topic(),
-                message.partition()
-            ));
-        }
+        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, TopicAuthorizationFailed};
+        let remedy = match error.rdkafka_error_code() {
+            Some(PurgeQueue | PurgeInflight) => return,
+            Some(TopicAuthorizationFailed) => "; grant the relay's principal Write on this topic",
+            _ => "",
+        };
+        self.failed.set(format!(
+            "a record for {} partition {} was not accepted: {error}{remedy}",
+            message.topic(),
+            message.partition()
+        ));
     }
 }
 
@@ -133,8 +144,15 @@ impl TransactionalProducer {
             ends_again_after: shortest_backoff(config.get("retry.backoff.ms")),
             took_long: Cell::new(false),
         };
-        opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
+        let initialized = opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
             producer.init_transactions(limit)
+        });
+        initialized.map_err(|failure| match failure {
+            Failure::Fatal(what) => Failure::Fatal(format!(
+                "{what}; grant the relay's principal Write on the transactional id {:?}",
+                config.get("transactional.id").unwrap_or_default()
+            )),
+            other => other,
         })?;
         Ok(opened)
     }

@@ -4,6 +4,7 @@
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
+use super::tokens;
 use super::topics::TopicNames;
 use crate::config::{Client, Config};
 use crate::pipeline::fate::Audited;
@@ -161,6 +162,7 @@ fn operators(config: &Config, client: Client, defaults: &[(&str, &str)]) -> Clie
     for (name, value) in config.kafka.of(client) {
         properties.set(name, value.reveal());
     }
+    tokens::adopt(&mut properties);
     properties.set_log_level(RDKafkaLogLevel::Info);
     properties
 }
@@ -176,6 +178,9 @@ fn apply(client: &mut ClientConfig, properties: &[(&str, &str)]) {
 /// # Errors
 /// librdkafka's complaint.
 pub fn check_property(name: &str, value: &str) -> Result<(), String> {
+    if tokens::is_ours(name) {
+        return Ok(());
+    }
     let mut client = ClientConfig::new();
     client.set(name, value);
     match client.create_native_config() {

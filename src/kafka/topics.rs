@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::client_context::begin;
 use crate::pipeline::fate::RegionIndex;
 use crate::stream::{Content, Output};
 
@@ -73,6 +74,15 @@ impl TopicProblem {
     }
 }
 
+/// How a topic is spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// The fewest replicas of any of them.
+    pub replicas: usize,
+}
+
 /// How many partitions a topic has.
 ///
 /// # Errors
@@ -81,6 +91,17 @@ pub fn partition_count<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     name: &str,
 ) -> Result<i32, TopicProblem> {
+    shape(consumer, name).map(|shape| shape.partitions)
+}
+
+/// How many partitions and replicas a topic has.
+///
+/// # Errors
+/// See [`TopicProblem`].
+pub fn shape<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    name: &str,
+) -> Result<Shape, TopicProblem> {
     let unknown = |cause: &dyn std::fmt::Display| TopicProblem::Unknown {
         topic: name.to_string(),
         cause: cause.to_string(),
@@ -97,9 +118,13 @@ pub fn partition_count<C: ConsumerContext>(
         let error = KafkaError::MetadataFetch(code.into());
         return Err(by_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error)));
     }
-    match topic.partitions().len() {
-        0 => Err(TopicProblem::Missing(name.to_string())),
-        count => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+    let replicas = topic.partitions().iter().map(|one| one.replicas().len());
+    match (topic.partitions().len(), replicas.min()) {
+        (count, Some(replicas)) => Ok(Shape {
+            partitions: i32::try_from(count).unwrap_or(i32::MAX),
+            replicas,
+        }),
+        (_, None) => Err(TopicProblem::Missing(name.to_string())),
     }
 }
 
@@ -121,6 +146,7 @@ impl OutputTopics {
         consumer: &BaseConsumer<C>,
         names: &TopicNames,
     ) -> Result<Self, Vec<TopicProblem>> {
+        begin(consumer);
         let mut looked_up = Vec::new();
         let mut problems = Vec::new();
         for name in std::iter::once(names.input.as_str()).chain(names.outputs()) {

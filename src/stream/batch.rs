@@ -66,7 +66,7 @@ impl Batch {
     /// Takes a record whose fate is not final: it is judged when the batch is settled.
     pub fn hold(&mut self, record: &SourceRecord<'_>) {
         self.read(record);
-        self.bytes += record.payload.map_or(0, <[u8]>::len);
+        self.bytes += size(record);
         self.held.push(HeldRecord::from(record));
     }
 
@@ -113,7 +113,7 @@ impl Batch {
             Fate::Skipped(_) => return,
             Fate::Quarantined(quarantine) => {
                 let kept = quarantined(record, quarantine);
-                self.bytes += kept.payload.as_ref().map_or(0, Vec::len);
+                self.bytes += size(record);
                 Content::Quarantined(Box::new(kept))
             }
         };
@@ -247,6 +247,18 @@ impl HeldRecord {
     }
 }
 
+/// What a record that is kept whole takes. Headers count, each for its place as well: a flood of them would else
+/// pass the limit of a batch.
+fn size(record: &SourceRecord<'_>) -> usize {
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let place = size_of::<(Vec<u8>, Option<Vec<u8>>)>();
+    let headers = record.headers.iter();
+    let headers: usize = headers
+        .map(|(name, value)| place + name.len() + length(*value))
+        .sum();
+    length(record.key) + length(record.payload) + headers
+}
+
 fn quarantined(record: &SourceRecord<'_>, quarantine: Quarantine) -> QuarantinedRecord {
     QuarantinedRecord {
         key: record.key.map(Vec::from),
@@ -266,6 +278,25 @@ mod tests {
     use super::*;
     use crate::pipeline::fate::SkipReason;
 
+    #[test]
+    fn a_flood_of_headers_makes_a_batch_due() {
+        let mut batch = Batch::default();
+        let flooded = SourceRecord {
+            headers: vec![(b"h".as_slice(), None); 10],
+            ..record(0, 0)
+        };
+        batch.add(&flooded, Fate::Quarantined(Quarantine::malformed("x")));
+        batch.begin(|| Duration::ZERO);
+        let limits = BatchLimits {
+            max_bytes: 10 * size_of::<(Vec<u8>, Option<Vec<u8>>)>(),
+            ..LIMITS
+        };
+        assert_eq!(
+            batch.time_left(&limits, Duration::ZERO),
+            Some(Duration::ZERO)
+        );
+    }
+
     fn record(partition: i32, offset: i64) -> SourceRecord<'static> {
         SourceRecord {
             partition: Partition(partition),
@@ -279,7 +310,8 @@ mod tests {
 
     const LIMITS: BatchLimits = BatchLimits {
         max_records: 3,
-        max_bytes: 10,
+        // One record that is kept whole, and not two.
+        max_bytes: 100,
         max_age: Duration::from_millis(100),
     };
 

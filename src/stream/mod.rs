@@ -126,8 +126,8 @@ pub enum Failure {
     /// because the broker gave the transaction up.
     #[error("producer fenced: {0}")]
     Fenced(String),
-    /// The reference tables cannot be relied on: nothing was begun. Go back to the committed position, and
-    /// judge again later.
+    /// The reference tables cannot be relied on, or a right to read was taken away: nothing was begun. Go
+    /// back to the committed position, and try again later.
     #[error("held: {0}")]
     Held(String),
     /// Nothing in this process can mend it.
@@ -141,7 +141,7 @@ pub trait Broker {
     /// before the records that follow them. No transaction is open while this runs.
     ///
     /// # Errors
-    /// [`Failure::Fatal`] if this consumer can never read again.
+    /// [`Failure::Fatal`] if this consumer can never read again, [`Failure::Held`] if it must not.
     fn poll(
         &mut self,
         wait: Duration,

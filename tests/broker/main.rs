@@ -6,9 +6,12 @@ mod support;
 
 mod barrier;
 mod commands;
+mod demands;
 mod exactly_once;
+mod hostile;
 mod lag;
 mod ledger;
 mod relay_tables;
+mod security;
 mod support_works;
 mod tables;

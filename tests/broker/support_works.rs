@@ -235,7 +235,11 @@ fn a_zombie_is_fenced_by_its_successor() {
 #[test]
 fn a_broker_that_is_stopped_or_killed_comes_back_with_its_data() {
     let properties = vec![("offsets.topic.num.partitions".into(), "1".into())];
-    let mut kafka = KafkaBroker::start(BrokerOptions { properties }).expect("a private broker");
+    let mut kafka = KafkaBroker::start(BrokerOptions {
+        properties,
+        ..BrokerOptions::default()
+    })
+    .expect("a private broker");
     let (topic, group) = (kafka.unique("restarts"), kafka.unique("group"));
     kafka.create_topic_with(&topic, 3, &[("cleanup.policy", "compact")]);
     let bootstrap = kafka.bootstrap().to_owned();

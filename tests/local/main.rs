@@ -1,7 +1,9 @@
 //! Everything that needs no broker. One binary, so that it is linked once.
 
+mod corpus;
 mod decisions;
 mod golden;
+mod hostile;
 mod mock;
 mod properties;
 mod records;

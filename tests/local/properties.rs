@@ -50,7 +50,8 @@ static LOADED: LazyLock<Vec<[Assembly; 2]>> = LazyLock::new(|| {
 });
 static AUDIT_EVENT: LazyLock<Validator> = LazyLock::new(|| schema("audit-event"));
 
-fn load(settings: &str) -> Assembly {
+/// A deployment with the tables of the examples.
+pub fn load(settings: &str) -> Assembly {
     let case = cases()
         .into_iter()
         .find(|case| case.name == "power-on")
@@ -64,7 +65,8 @@ fn load(settings: &str) -> Assembly {
     assemble(&config).expect("good files")
 }
 
-fn judged(assembly: &Assembly, payload: &[u8]) -> Fate {
+/// What becomes of a record.
+pub fn judged(assembly: &Assembly, payload: &[u8]) -> Fate {
     let Assembly {
         rules, directory, ..
     } = assembly;

@@ -27,6 +27,10 @@ const START_ATTEMPTS: u32 = 5;
 pub struct BrokerOptions {
     /// Lines added to `server.properties`; they win over this support's own.
     pub properties: Vec<(String, String)>,
+    /// Further listeners: name and protocol, such as `TLS` and `SSL`. Clients find them at [`KafkaBroker::address`].
+    pub listeners: Vec<(String, String)>,
+    /// SCRAM credentials to begin with, as Kafka's storage tool takes them.
+    pub scram: Vec<String>,
 }
 
 /// The two ways in which a broker can be stopped.
@@ -70,19 +74,29 @@ impl KafkaBroker {
     /// Java, or Kafka's jars, are missing; or the broker does not answer in time: then the end of its log is in the error.
     pub fn start(options: BrokerOptions) -> anyhow::Result<KafkaBroker> {
         for _ in 1..START_ATTEMPTS {
-            let mut broker = KafkaBroker::of(Server::format(&options.properties)?)?;
+            let mut broker = KafkaBroker::of(Server::format(&options)?)?;
             match broker.launch() {
                 Err(_) if broker.lost_its_port() => continue,
                 result => return result.map(|()| broker),
             }
         }
-        let mut broker = KafkaBroker::of(Server::format(&options.properties)?)?;
+        let mut broker = KafkaBroker::of(Server::format(&options)?)?;
         broker.launch().map(|()| broker)
     }
 
     /// `host:port` for `bootstrap.servers`.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// `host:port` of a further listener of a private broker.
+    #[track_caller]
+    pub fn address(&self, listener: &str) -> String {
+        let address = self
+            .server
+            .as_ref()
+            .and_then(|server| server.address(listener));
+        address.unwrap_or_else(|| panic!("no listener {listener}"))
     }
 
     /// Stops a private broker and returns when it has ended; data and ports are kept for `restart`.

@@ -7,6 +7,8 @@
 #![allow(dead_code)]
 
 mod admin;
+pub mod certificates;
+pub mod grants;
 pub mod guarded;
 mod jars;
 pub mod kafka;

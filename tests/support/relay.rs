@@ -1,10 +1,10 @@
 //! Relays under test: real processes with a configuration of their own, on topics of their own.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -25,7 +25,10 @@ pub struct Deployment {
     pub group: String,
     /// Where the principals come from, as the configuration says it.
     pub principals: String,
-    bootstrap: String,
+    /// Where the relays find the cluster.
+    pub bootstrap: String,
+    /// More lines of `[kafka]`.
+    pub kafka: String,
     directory: TempDir,
     more: String,
 }
@@ -46,6 +49,7 @@ impl Deployment {
             group: broker.unique("group"),
             principals: "file = \"principals.jsonl\"".to_string(),
             bootstrap: broker.bootstrap().to_string(),
+            kafka: String::new(),
             directory: settled(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
                 format_args!("create a folder"),
@@ -88,8 +92,9 @@ impl Deployment {
     #[track_caller]
     pub fn config(&self, instance: &str) -> PathBuf {
         let text = format!(
-            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n\"reconnect.backoff.max.ms\" = 500\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n\"reconnect.backoff.max.ms\" = 500\n{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
             self.bootstrap,
+            self.kafka,
             self.input,
             self.group,
             self.prefix,
@@ -105,11 +110,37 @@ impl Deployment {
         path
     }
 
-    /// Runs a command of the relay to its end.
+    /// Runs a command of the relay to its end, which must come within the limit.
     #[track_caller]
-    pub fn command(&self, arguments: &[&str]) -> std::process::Output {
-        let output = program().args(arguments).output();
-        settled(output.context("run"), format_args!("{arguments:?}"))
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        settled(self.try_command(arguments), format_args!("{arguments:?}"))
+    }
+
+    fn try_command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let (out, log) = (self.path("command.out"), self.path("command.log"));
+        let mut child = program()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(File::create(&out)?)
+            .stderr(File::create(&log)?)
+            .spawn()?;
+        let since = Instant::now();
+        let status = loop {
+            match child.try_wait()? {
+                Some(status) => break status,
+                None if since.elapsed() > REQUEST_LIMIT => {
+                    child.kill()?;
+                    child.wait()?;
+                    bail!("it took over {REQUEST_LIMIT:?}:\n{}", last_lines(&log));
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        Ok(Output {
+            status,
+            stdout: fs::read(out)?,
+            stderr: fs::read(log)?,
+        })
     }
 
     /// Starts a relay and waits until its admin server answers.

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::guarded::Guarded;
 use super::jars::Kafka;
+use super::kafka::BrokerOptions;
 use super::{last_lines, run, scratch};
 
 /// Formatting the storage takes two seconds.
@@ -40,31 +41,45 @@ pub(super) struct Server {
     kafka: Kafka,
     directory: TempDir,
     port: u16,
+    /// The further listeners' names, protocols and ports.
+    listeners: Vec<(String, String, u16)>,
     cluster_id: String,
 }
 
 impl Server {
     /// Picks free ports, writes the configuration and formats the storage; nothing runs yet.
-    pub(super) fn format(properties: &[(String, String)]) -> anyhow::Result<Server> {
+    pub(super) fn format(options: &BrokerOptions) -> anyhow::Result<Server> {
         let kafka = Kafka::find()?;
         let directory = tempfile::Builder::new()
             .prefix("broker-")
             .tempdir_in(scratch()?)?;
-        let (port, controller_port) = free_ports()?;
+        let mut ports = free_ports(2 + options.listeners.len())?.into_iter();
+        let mut port = || ports.next().context("a port");
+        let (clients, controller) = (port()?, port()?);
+        let further = options.listeners.iter();
+        let further = further.map(|(name, protocol)| Ok((name.clone(), protocol.clone(), port()?)));
         let mut server = Server {
             kafka,
             directory,
-            port,
+            port: clients,
+            listeners: further.collect::<anyhow::Result<_>>()?,
             cluster_id: new_cluster_id(),
             running: None,
         };
-        server.write_configuration(controller_port, properties)?;
-        server.format_storage()?;
+        server.write_configuration(controller, &options.properties)?;
+        server.format_storage(&options.scram)?;
         Ok(server)
     }
 
     pub(super) fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The address of a further listener; by name, since certificates are for names.
+    pub(super) fn address(&self, listener: &str) -> Option<String> {
+        let mut listeners = self.listeners.iter();
+        let (_, _, port) = listeners.find(|(name, _, _)| name == listener)?;
+        Some(format!("localhost:{port}"))
     }
 
     /// Tells this broker from another test's, should that have got the same port.
@@ -136,10 +151,20 @@ impl Server {
     ) -> anyhow::Result<()> {
         let port = self.port;
         let data = self.path("data");
+        let further = |text: &dyn Fn(&str, &str, u16) -> String| -> String {
+            let listeners = self.listeners.iter();
+            listeners
+                .map(|(name, protocol, port)| text(name, protocol, *port))
+                .collect()
+        };
+        let listen = further(&|name, _, port| format!(",{name}://127.0.0.1:{port}"));
+        let advertise = further(&|name, _, port| format!(",{name}://localhost:{port}"));
+        let protocols = further(&|name, protocol, _| format!(",{name}:{protocol}"));
         let mut text = format!(
             "log.dirs={}
-listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=CLIENTS://127.0.0.1:{port}
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{listen}
+advertised.listeners=CLIENTS://127.0.0.1:{port}{advertise}
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 {PROPERTIES}",
             data.display()
@@ -151,7 +176,7 @@ controller.quorum.voters=1@127.0.0.1:{controller_port}
         fs::write(self.path("server.properties"), text).context("write server.properties")
     }
 
-    fn format_storage(&mut self) -> anyhow::Result<()> {
+    fn format_storage(&mut self, scram: &[String]) -> anyhow::Result<()> {
         let logging = self.logging_flag();
         let jvm = [
             "-XX:TieredStopAtLevel=1",
@@ -162,6 +187,9 @@ controller.quorum.voters=1@127.0.0.1:{controller_port}
         format
             .args(["format", "-t", &self.cluster_id, "-c"])
             .arg(self.path("server.properties"));
+        for credentials in scram {
+            format.args(["--add-scram", credentials]);
+        }
         run(&mut format, &self.path("format.log"), FORMAT_LIMIT)
             .context("format the broker's storage")
     }
@@ -173,7 +201,6 @@ process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENTS
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
 # One broker: nothing can be replicated, and fifty partitions of each internal topic would only slow the start.
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
@@ -200,14 +227,12 @@ log.cleaner.backoff.ms=200
 log.cleaner.dedupe.buffer.size=8388608
 ";
 
-/// Two ports that were free a moment ago; both are held until both are known, so that they differ.
-fn free_ports() -> anyhow::Result<(u16, u16)> {
-    let clients = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-    let controller = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-    Ok((
-        clients.local_addr()?.port(),
-        controller.local_addr()?.port(),
-    ))
+/// Ports that were free a moment ago; all are held until all are known, so that they differ.
+fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
+    let bind = |_| TcpListener::bind("127.0.0.1:0").context("find a free port");
+    let held: Vec<TcpListener> = (0..count).map(bind).collect::<anyhow::Result<_>>()?;
+    let port = |listener: &TcpListener| Ok(listener.local_addr()?.port());
+    held.iter().map(port).collect()
 }
 
 /// 22 characters of URL-safe base64 are what Kafka takes for 16 bytes; the last one holds two bits, so it may be an `A`.

@@ -247,6 +247,8 @@ fn try_produce(
         .set("enable.idempotence", "true")
         .set("partitioner", "murmur2_random")
         .set("linger.ms", "5")
+        // The topic decides what is too large, not this client.
+        .set("message.max.bytes", "104857600")
         .set("message.timeout.ms", REQUEST_LIMIT.as_millis().to_string());
     let producer: BaseProducer<Reports> = config.create_with_context(Reports::default())?;
     let mut sent = 0;

@@ -8,6 +8,13 @@ use super::super::{AccessRules, Client, LogFormat, Policy, TableSource};
 use super::{good, read};
 
 #[test]
+fn the_admin_port_is_for_this_machine_unless_told_otherwise() {
+    assert!(good("", &[]).admin.listen.ip().is_loopback());
+    let told = [("AUDIT_RELAY_ADMIN__LISTEN", "0.0.0.0:9464")];
+    assert!(good("", &told).admin.listen.ip().is_unspecified());
+}
+
+#[test]
 fn the_least_that_works_has_good_defaults() {
     let config = good("", &[]);
     assert!(!config.instance.configured && !config.instance.name.is_empty());

@@ -10,9 +10,9 @@ use std::time::Duration;
 use rdkafka::bindings::{
     rd_kafka_consume_batch_queue, rd_kafka_header_get_all, rd_kafka_message_destroy,
     rd_kafka_message_headers, rd_kafka_message_t, rd_kafka_message_timestamp,
-    rd_kafka_queue_destroy, rd_kafka_queue_forward, rd_kafka_queue_get_partition,
-    rd_kafka_queue_new, rd_kafka_queue_t, rd_kafka_queue_yield, rd_kafka_t,
-    rd_kafka_timestamp_type_t,
+    rd_kafka_queue_destroy, rd_kafka_queue_forward, rd_kafka_queue_get_consumer,
+    rd_kafka_queue_get_partition, rd_kafka_queue_length, rd_kafka_queue_new, rd_kafka_queue_t,
+    rd_kafka_queue_yield, rd_kafka_t, rd_kafka_timestamp_type_t,
 };
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -41,6 +41,8 @@ impl Drop for Queue {
 pub struct RecordQueue {
     client: NonNull<rd_kafka_t>,
     queue: Arc<Queue>,
+    /// The consumer's main queue.
+    main: Queue,
     /// Room for what one call takes.
     taken: Vec<*mut rd_kafka_message_t>,
 }
@@ -69,6 +71,8 @@ impl RecordQueue {
         // SAFETY: the client lives, since the consumer is borrowed.
         let queue = NonNull::new(unsafe { rd_kafka_queue_new(client.as_ptr()) })?;
         let queue = Arc::new(Queue(queue));
+        // SAFETY: as above.
+        let main = NonNull::new(unsafe { rd_kafka_queue_get_consumer(client.as_ptr()) })?;
         // Weak: the consumer keeps the closure to its very end, which never comes while records are queued.
         let waiting = Arc::downgrade(&queue);
         consumer.set_nonempty_callback(move || {
@@ -80,6 +84,7 @@ impl RecordQueue {
         Some(RecordQueue {
             client,
             queue,
+            main: Queue(main),
             taken: vec![ptr::null_mut(); MOST_AT_ONCE],
         })
     }
@@ -98,6 +103,13 @@ impl RecordQueue {
                 rd_kafka_queue_destroy(source);
             }
         }
+    }
+
+    /// Whether something waits on the consumer's main queue. A poll of the safe client that brings nothing does not
+    /// say so: it ends with every event that it serves.
+    pub fn main_has_more(&self) -> bool {
+        // SAFETY: the queue lives as long as `self` by its contract.
+        unsafe { rd_kafka_queue_length(self.main.0.as_ptr()) > 0 }
     }
 
     /// Takes at most `most` records, waiting for the first one.

@@ -4,6 +4,7 @@ use super::super::field::Id;
 use super::super::versions::VersionChange;
 use super::entry::{Stated, read_device, read_principal};
 use super::packing::Packed;
+use super::record::one_line;
 use super::{Device, Principal, PrincipalKey, Table, TableChange, TableKey, TableWriter};
 
 /// A line of a reference file that cannot be read.
@@ -54,7 +55,7 @@ fn read_lines<K: TableKey, V: Packed>(
             problems.push(LineProblem {
                 file: file.to_string(),
                 line: number + 1,
-                problem,
+                problem: one_line(&problem),
             });
         }
     }

@@ -70,9 +70,16 @@ impl From<String> for RecordProblem {
     fn from(text: String) -> Self {
         RecordProblem {
             reason: RecordReason::Malformed,
-            text,
+            text: one_line(&text),
         }
     }
+}
+
+/// What is told of bad data may quote it: it must neither break a line of the log nor fill it.
+pub(super) fn one_line(text: &str) -> String {
+    const MOST_CHARACTERS: usize = 400;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(MOST_CHARACTERS).map(plain).collect()
 }
 
 /// Reads a record of the principals topic: key `accountId/userId`, or `accountId/iamId` for a principal without

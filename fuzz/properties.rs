@@ -1,0 +1,185 @@
+//! What must hold of any bytes that are read as a record, a catalogue, a configuration, a record of a table, or
+//! locations. The fuzz targets look for bytes of which it does not hold; `tests/local/corpus.rs` runs the known ones.
+
+use std::sync::LazyLock;
+
+use audit_relay::config::{Client, Config};
+use audit_relay::pipeline::catalog::{Catalog, CatalogFile, Switches};
+use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
+use audit_relay::pipeline::directory::{
+    Directory, MOST_VALUE_BYTES, TableWriter, parse_device_record, parse_principal_record,
+    read_devices, read_principals,
+};
+use audit_relay::pipeline::fate::{Fate, Quarantine};
+use audit_relay::pipeline::policy::Policy;
+use audit_relay::pipeline::regions::Locations;
+use audit_relay::pipeline::route::Routes;
+use audit_relay::pipeline::{Reference, Rules, judge};
+
+const PRINCIPALS: &str = include_str!("../schemas/examples/_reference/principals.jsonl");
+const DEVICES: &str = include_str!("../schemas/examples/_reference/devices.jsonl");
+
+/// As shipped, but with every action enabled.
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    let switches = Switches {
+        enable: vec![
+            "audit-log.vsi.*".to_string(),
+            "audit-log.user.login".to_string(),
+        ],
+        disable: Vec::new(),
+    };
+    let locations = Locations::embedded("six").expect("the shipped locations are good");
+    let template = |text| CrnTemplate::parse(text).expect("a good template");
+    Rules {
+        catalog: Catalog::load(&Catalog::embedded_files(), &switches).expect("a good catalogue"),
+        routes: Routes::new(locations.regions().map(str::to_string)),
+        locations,
+        policy: Policy::default(),
+        crns: CrnTemplates {
+            target: template(
+                "crn:v1:bluemix:public:{service}:{location}:a/{account}::{resource_type}:{id}",
+            ),
+            log_source: template("crn:v1:bluemix:public:{service}:{location}:a/{account}:::"),
+        },
+        max_event_bytes: 4_000,
+    }
+});
+
+static DIRECTORY: LazyLock<Directory> = LazyLock::new(|| Directory {
+    principals: read_principals("principals", PRINCIPALS).expect("good principals"),
+    devices: Some(read_devices("devices", DEVICES).expect("good devices")),
+});
+
+/// Any record has a fate, the same each time; an event is JSON on one line and within its limit, and what is said
+/// of a bad record fits a header.
+pub fn record(data: &[u8]) {
+    let reference = Reference {
+        rules: &RULES,
+        directory: &DIRECTORY,
+    };
+    let fate = judge(Some(data), reference);
+    assert_eq!(
+        fate,
+        judge(Some(data), reference),
+        "the same record, the same fate"
+    );
+    match fate {
+        Fate::Audited(audited) => {
+            assert!(audited.event.len() <= RULES.max_event_bytes);
+            assert!(audited.region.0 < RULES.routes.regions().len());
+            assert!(!audited.event.iter().any(|byte| *byte < b' '), "one line");
+            let event: serde_json::Value =
+                serde_json::from_slice(&audited.event).expect("an event is JSON");
+            assert!(event.is_object());
+        }
+        Fate::Quarantined(quarantine) => {
+            let detail = quarantine.detail;
+            assert!(detail.chars().count() <= Quarantine::DETAIL_CHARACTERS);
+            assert!(!detail.chars().any(char::is_control));
+        }
+        Fate::Skipped(_) => {}
+    }
+}
+
+/// A catalogue is either taken or refused with reasons.
+pub fn catalogue(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let file = CatalogFile {
+        name: "fuzz.toml",
+        text,
+    };
+    match Catalog::load(&[file], &Switches::default()) {
+        Ok(catalog) => assert!(catalog.actions().all(|action| !action.name.is_empty())),
+        Err(problems) => says_why(&problems),
+    }
+}
+
+/// Locations are either taken or refused with reasons.
+pub fn locations(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for profile in ["six", "all"] {
+        match Locations::load("fuzz.toml", text, profile) {
+            Ok(locations) => assert!(locations.regions().all(|region| !region.is_empty())),
+            Err(problems) => says_why(&problems),
+        }
+    }
+}
+
+/// A configuration is either taken or refused with reasons; what follows a NUL is a variable of the environment.
+pub fn configuration(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    // No file that a secret may name is to be read.
+    if text.contains("file") || text.contains("\\") {
+        return;
+    }
+    let whole = text;
+    let (text, variables) = text.split_once('\0').unwrap_or((text, ""));
+    let variables = variables.split('\0').filter_map(|variable| {
+        let (name, value) = variable.split_once('=')?;
+        Some((name.to_string(), value.to_string()))
+    });
+    match Config::from_toml(text, variables) {
+        Ok(config) => {
+            let shown = format!("{config:?}");
+            let secret = config.kafka.get(Client::Consumer, "sasl.password");
+            // One that stands elsewhere as well is no secret.
+            let secret =
+                secret.filter(|secret| secret.len() > 5 && whole.matches(secret).count() == 1);
+            assert!(
+                !secret.is_some_and(|secret| shown.contains(secret)),
+                "a secret is shown: {shown}"
+            );
+        }
+        Err(problems) => says_why(&problems.0),
+    }
+}
+
+/// A record of a table is either taken, and then found under its key, or refused with a reason on one line. The
+/// key ends at the first line break; without a value it is a tombstone.
+pub fn table_record(data: &[u8]) {
+    let at = data.iter().position(|byte| *byte == b'\n');
+    let (key, value) = match at {
+        Some(at) => (&data[..at], Some(&data[at + 1..])),
+        None => (data, None),
+    };
+    if value.is_some_and(|value| value.len() > 2 * MOST_VALUE_BYTES) {
+        return;
+    }
+    let told = |problem: String| assert!(!problem.chars().any(char::is_control), "{problem:?}");
+    match parse_principal_record(key, value, Some(1_600_000_000_000)) {
+        Ok(change) => {
+            let key = change.key.clone();
+            let mut table = TableWriter::default();
+            table.apply(change).expect("there is room");
+            let table = table.snapshot();
+            assert!(table.versions(&key).is_some());
+            assert_eq!(table.iter().count(), table.len());
+        }
+        Err(problem) => told(problem.to_string()),
+    }
+    match parse_device_record(key, value, Some(1_600_000_000_000)) {
+        Ok(change) => {
+            let key = change.key.clone();
+            let mut table = TableWriter::default();
+            table.apply(change).expect("there is room");
+            let table = table.snapshot();
+            assert!(table.versions(&key).is_some());
+        }
+        Err(problem) => told(problem.to_string()),
+    }
+}
+
+fn says_why<P: ToString>(problems: &[P]) {
+    assert!(!problems.is_empty(), "refused without a reason");
+    assert!(
+        problems
+            .iter()
+            .all(|problem| !problem.to_string().trim().is_empty())
+    );
+}

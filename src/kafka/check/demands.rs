@@ -1,0 +1,390 @@
+//! What a topic must be like for the promises to hold, and what is only worth a warning. Pure: what the
+//! cluster says goes in, verdicts with remedies come out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Verdict;
+use crate::kafka::native::Right;
+
+/// What a record batch adds to the largest audit event in it: framing, key and headers.
+const EVENT_OVERHEAD_BYTES: u64 = 1_024;
+/// What the headers that say why add to a quarantined record; the detail alone may have 1,600 bytes.
+const QUARANTINE_OVERHEAD_BYTES: u64 = 4_096;
+
+/// What the relay does with a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Reads state changes.
+    Input,
+    /// Writes the audit events of a region.
+    Output,
+    /// Writes what could not be judged.
+    Quarantine,
+    /// Reads a reference table.
+    Table,
+}
+
+impl Role {
+    /// The right that it takes; Describe comes with either.
+    pub const fn right(self) -> Right {
+        match self {
+            Role::Input | Role::Table => Right::Read,
+            Role::Output | Role::Quarantine => Right::Write,
+        }
+    }
+}
+
+/// What the cluster says of a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicFacts {
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// The fewest replicas of any of them.
+    pub replicas: usize,
+    /// Its settings; none if they cannot be asked.
+    pub settings: Option<BTreeMap<String, String>>,
+    /// What we may do; none if the broker does not say.
+    pub rights: Option<Vec<Right>>,
+}
+
+impl TopicFacts {
+    fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// A setting that is a number, if it is known.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.setting(name)?.parse().ok()
+    }
+}
+
+/// What of the configuration and the other topics the demands follow from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Largest audit event.
+    pub event_bytes: u64,
+    /// Largest batch that the producer makes of several records.
+    pub batch_bytes: u64,
+    /// Largest record of the input, if it is known.
+    pub input_bytes: Option<u64>,
+    /// Brokers of the cluster.
+    pub brokers: usize,
+    /// For how long superseded versions in tables may be asked for.
+    pub history: Duration,
+}
+
+/// Everything that there is to say of a topic: what is unmet or doubtful, or else that it is as it must be.
+pub fn judge(role: Role, facts: &TopicFacts, needs: &Needs) -> Vec<Verdict> {
+    let found = [
+        right(role, facts),
+        clean_up(role, facts),
+        copies(role, facts, needs),
+        size(role, facts, needs),
+        history(role, facts, needs),
+    ];
+    let mut verdicts: Vec<Verdict> = found.into_iter().flatten().collect();
+    if verdicts.is_empty() {
+        verdicts.push(Verdict::Met(format!(
+            "{} partitions, {} replicas",
+            facts.partitions, facts.replicas
+        )));
+    }
+    verdicts
+}
+
+fn right(role: Role, facts: &TopicFacts) -> Option<Verdict> {
+    let needed = role.right();
+    let held = facts.rights.as_ref()?;
+    (!held.contains(&needed)).then(|| {
+        let name = needed.name();
+        Verdict::Unmet(format!(
+            "the relay's principal has no right to {}; grant it {name} on this topic",
+            name.to_lowercase()
+        ))
+    })
+}
+
+fn clean_up(role: Role, facts: &TopicFacts) -> Option<Verdict> {
+    let policy = facts.setting("cleanup.policy")?;
+    let has = |wanted: &str| policy.split(',').any(|part| part.trim() == wanted);
+    if role != Role::Table {
+        return has("compact").then(|| {
+            Verdict::Unmet(format!(
+                "cleanup.policy is {policy:?}, so that a record goes when another with its key comes; set it to \"delete\""
+            ))
+        });
+    }
+    let limit = |name| facts.number(name).is_some_and(|limit| limit >= 0);
+    let forgets = has("delete") && (limit("retention.ms") || limit("retention.bytes"));
+    forgets.then(|| {
+        Verdict::Unmet(format!(
+            "cleanup.policy is {policy:?} and its retention is limited, so that keys that did not change for long are forgotten; set cleanup.policy to \"compact\""
+        ))
+    })
+}
+
+/// What is acknowledged must survive the loss of a broker, where there are several.
+fn copies(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
+    if !matches!(role, Role::Output | Role::Quarantine) {
+        return None;
+    }
+    let replicas = facts.replicas;
+    let least = facts.number("min.insync.replicas");
+    let least = least.map(|least| usize::try_from(least).unwrap_or(0));
+    let doubt = match (least, replicas) {
+        (Some(least), _) if least > replicas => format!(
+            "min.insync.replicas is {least}, but there are {replicas} replicas: older brokers take no record then, newer ones only while all replicas are there; lower the one or raise the other"
+        ),
+        (_, 1) if needs.brokers > 1 => {
+            "it has one replica: with that broker goes what was written; give it three".to_string()
+        }
+        (_, 0 | 1) | (None, _) => return None,
+        (Some(least), _) if least <= 1 => format!(
+            "min.insync.replicas is {least}: an event may be acknowledged that only one broker holds; set it to {}",
+            (replicas - 1).max(2)
+        ),
+        (Some(least), _) if least == replicas => format!(
+            "min.insync.replicas is {least}, as many as there are replicas: the relay holds while any broker is away; lower it to {}",
+            replicas - 1
+        ),
+        _ => return None,
+    };
+    Some(Verdict::Doubtful(doubt))
+}
+
+/// A record that its topic does not take would hold its input partition for ever.
+fn size(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
+    let taken = u64::try_from(facts.number("max.message.bytes")?).ok()?;
+    let (largest, why) = match role {
+        Role::Input | Role::Table => return None,
+        Role::Quarantine => (
+            needs.input_bytes? + QUARANTINE_OVERHEAD_BYTES,
+            "a record of the input as large as that topic allows, with the headers that say why, would not fit",
+        ),
+        Role::Output if needs.batch_bytes > needs.event_bytes + EVENT_OVERHEAD_BYTES => (
+            needs.batch_bytes,
+            "a batch as large as the producer makes them (batch.size) would not fit",
+        ),
+        Role::Output => (
+            needs.event_bytes + EVENT_OVERHEAD_BYTES,
+            "an audit event as large as output.max_message_bytes allows would not fit",
+        ),
+    };
+    (taken < largest).then(|| {
+        Verdict::Unmet(format!(
+            "max.message.bytes is {taken}: {why}; set it to {largest} or more"
+        ))
+    })
+}
+
+/// After a restart a table knows no more versions than its topic still holds.
+fn history(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
+    if role != Role::Table || !facts.setting("cleanup.policy")?.contains("compact") {
+        return None;
+    }
+    let kept = facts.number("min.compaction.lag.ms")?;
+    let wanted = i64::try_from(needs.history.as_millis()).unwrap_or(i64::MAX);
+    (kept < wanted).then(|| {
+        Verdict::Doubtful(format!(
+            "min.compaction.lag.ms is {kept}: superseded versions may be gone before tables.history_hours is over, and after a restart an action from their time is not judged by them; set it to {wanted}"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDS: Needs = Needs {
+        event_bytes: 1_000_000,
+        batch_bytes: 1_000_000,
+        input_bytes: Some(1_048_588),
+        brokers: 3,
+        history: Duration::from_secs(3_600),
+    };
+
+    fn facts(settings: &[(&str, &str)]) -> TopicFacts {
+        let text = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        TopicFacts {
+            partitions: 4,
+            replicas: 3,
+            settings: Some(settings.iter().map(text).collect()),
+            rights: Some(vec![Right::Read, Right::Write]),
+        }
+    }
+
+    /// One word for each verdict, and what it says.
+    fn said(role: Role, facts: &TopicFacts) -> Vec<String> {
+        let verdicts = judge(role, facts, &NEEDS);
+        let text = |verdict: &Verdict| format!("{} {}", verdict.word(), verdict.text());
+        verdicts.iter().map(text).collect()
+    }
+
+    /// A role, the topic's settings, and how the verdict begins.
+    type Case = (Role, &'static [(&'static str, &'static str)], &'static str);
+
+    #[test]
+    fn settings_that_the_promises_rest_on() {
+        use Role::{Input, Output, Quarantine, Table};
+        let good = "ok 4 partitions, 3 replicas";
+        let cases: &[Case] = &[
+            (Input, &[("cleanup.policy", "delete")], good),
+            (
+                Input,
+                &[("cleanup.policy", "compact")],
+                "PROBLEM cleanup.policy is \"compact\"",
+            ),
+            (
+                Output,
+                &[("cleanup.policy", "compact,delete")],
+                "PROBLEM cleanup.policy",
+            ),
+            (
+                Quarantine,
+                &[("cleanup.policy", "delete, compact")],
+                "PROBLEM cleanup.policy",
+            ),
+            (
+                Table,
+                &[("cleanup.policy", "compact"), ("retention.ms", "1000")],
+                good,
+            ),
+            (
+                Table,
+                &[
+                    ("cleanup.policy", "delete"),
+                    ("retention.ms", "-1"),
+                    ("retention.bytes", "-1"),
+                ],
+                good,
+            ),
+            (
+                Table,
+                &[("cleanup.policy", "delete"), ("retention.ms", "1000")],
+                "PROBLEM cleanup.policy",
+            ),
+            (
+                Table,
+                &[
+                    ("cleanup.policy", "compact,delete"),
+                    ("retention.bytes", "9"),
+                ],
+                "PROBLEM cleanup.policy",
+            ),
+            (
+                Table,
+                &[
+                    ("cleanup.policy", "compact"),
+                    ("min.compaction.lag.ms", "3600000"),
+                ],
+                good,
+            ),
+            (
+                Table,
+                &[
+                    ("cleanup.policy", "compact"),
+                    ("min.compaction.lag.ms", "0"),
+                ],
+                "WARNING min.compaction.lag.ms is 0",
+            ),
+            (Output, &[("min.insync.replicas", "2")], good),
+            (
+                Output,
+                &[("min.insync.replicas", "1")],
+                "WARNING min.insync.replicas is 1: an event",
+            ),
+            (
+                Quarantine,
+                &[("min.insync.replicas", "3")],
+                "WARNING min.insync.replicas is 3, as many",
+            ),
+            (
+                Quarantine,
+                &[("min.insync.replicas", "4")],
+                "WARNING min.insync.replicas is 4, but",
+            ),
+            (Input, &[("min.insync.replicas", "1")], good),
+            (Output, &[("max.message.bytes", "1001024")], good),
+            (
+                Output,
+                &[("max.message.bytes", "1001023")],
+                "PROBLEM max.message.bytes is 1001023: an audit event",
+            ),
+            (Quarantine, &[("max.message.bytes", "1052684")], good),
+            (
+                Quarantine,
+                &[("max.message.bytes", "1048588")],
+                "PROBLEM max.message.bytes is 1048588: a record of the input",
+            ),
+            (Input, &[("max.message.bytes", "10")], good),
+        ];
+        for (role, settings, expected) in cases {
+            let said = said(*role, &facts(settings));
+            assert_eq!(said.len(), 1, "{role:?} {settings:?}: {said:?}");
+            assert!(
+                said[0].starts_with(expected),
+                "{role:?} {settings:?}: {said:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_unmet_demands_are_named() {
+        let mut bad = facts(&[("cleanup.policy", "compact"), ("max.message.bytes", "1")]);
+        bad.rights = Some(vec![Right::Read]);
+        bad.replicas = 1;
+        let said = said(Role::Output, &bad);
+        assert_eq!(said.len(), 4, "{said:?}");
+        assert!(
+            said[0].contains("no right to write; grant it Write"),
+            "{said:?}"
+        );
+        assert!(
+            said[2].starts_with("WARNING it has one replica"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_judged() {
+        let unknown = TopicFacts {
+            settings: None,
+            rights: None,
+            ..facts(&[])
+        };
+        for role in [Role::Input, Role::Output, Role::Quarantine, Role::Table] {
+            assert_eq!(said(role, &unknown), ["ok 4 partitions, 3 replicas"]);
+        }
+    }
+
+    #[test]
+    fn one_broker_can_hold_one_replica_only() {
+        let needs = Needs {
+            brokers: 1,
+            ..NEEDS
+        };
+        let alone = TopicFacts {
+            replicas: 1,
+            ..facts(&[("min.insync.replicas", "1")])
+        };
+        assert!(matches!(
+            judge(Role::Output, &alone, &needs)[..],
+            [Verdict::Met(_)]
+        ));
+    }
+
+    #[test]
+    fn batches_count_where_they_are_larger_than_events() {
+        let needs = Needs {
+            event_bytes: 1_000,
+            ..NEEDS
+        };
+        let verdicts = judge(
+            Role::Output,
+            &facts(&[("max.message.bytes", "900000")]),
+            &needs,
+        );
+        assert!(verdicts[0].text().contains("batch.size"), "{verdicts:?}");
+    }
+}

@@ -1,0 +1,192 @@
+//! Asks the cluster for everything that the relay needs, before it needs it: for the start of `run` and for
+//! `check --connect`. It never joins the group, and writes a record only on request. What a topic must be
+//! like is in `demands`; this asks, and puts the answers together.
+
+pub mod demands;
+mod facts;
+mod trying;
+
+use std::fmt;
+
+use self::demands::{Needs, Role, TopicFacts, judge};
+use self::facts::Asking;
+use super::topics::{TopicNames, TopicProblem};
+use crate::config::{Client, Config, TableSource};
+
+pub use trying::{check_transactions, check_writing};
+
+/// librdkafka's own, where the operator says nothing.
+const BATCH_SIZE: u64 = 1_000_000;
+
+/// What came of looking at one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it must be; what was seen.
+    Met(String),
+    /// It will do, but somebody should know.
+    Doubtful(String),
+    /// We are not allowed to know, or the broker cannot say.
+    Unasked(String),
+    /// The cluster did not say, which may pass.
+    Unclear(String),
+    /// Not as it must be, with the remedy.
+    Unmet(String),
+}
+
+impl Verdict {
+    /// The word before it in a list.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Verdict::Met(_) => "ok",
+            Verdict::Doubtful(_) => "WARNING",
+            Verdict::Unasked(_) => "unknown",
+            Verdict::Unclear(_) | Verdict::Unmet(_) => "PROBLEM",
+        }
+    }
+
+    /// What it says.
+    pub fn text(&self) -> &str {
+        match self {
+            Verdict::Met(text)
+            | Verdict::Doubtful(text)
+            | Verdict::Unasked(text)
+            | Verdict::Unclear(text)
+            | Verdict::Unmet(text) => text,
+        }
+    }
+
+    /// Whether the relay cannot work as things are.
+    pub const fn is_problem(&self) -> bool {
+        matches!(self, Verdict::Unclear(_) | Verdict::Unmet(_))
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: String,
+    /// What was seen, or what is wrong.
+    pub verdict: Verdict,
+}
+
+impl Finding {
+    fn new(subject: impl Into<String>, verdict: Verdict) -> Self {
+        Finding {
+            subject: subject.into(),
+            verdict,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.verdict.text())
+    }
+}
+
+/// A topic, and what the relay does with it.
+struct Used<'a> {
+    role: Role,
+    /// As a person would call it.
+    kind: &'static str,
+    name: &'a str,
+}
+
+impl Used<'_> {
+    fn subject(&self) -> String {
+        format!("{} topic {}", self.kind, self.name)
+    }
+}
+
+/// Asks for all that `run` needs except the transactional ids, which asking would take from a running relay.
+/// Stops early only if no broker answers.
+pub fn check_cluster(config: &Config, topics: &TopicNames) -> Vec<Finding> {
+    let brokers = format!("brokers {}", config.kafka.bootstrap_servers());
+    let (asking, count) = match Asking::connect(config) {
+        Ok(connected) => connected,
+        Err(error) => {
+            return vec![Finding::new(
+                brokers,
+                Verdict::Unclear(format!("{error:#}")),
+            )];
+        }
+    };
+    let mut findings = vec![Finding::new(brokers, Verdict::Met("reached".to_string()))];
+    let used = used(config, topics);
+    findings.extend(check_topics(config, &asking, &used, count));
+    findings.push(trying::check_group(config, &topics.input));
+    findings
+}
+
+fn used<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<Used<'a>> {
+    let of = |role, kind, name| Used { role, kind, name };
+    let mut used = vec![of(Role::Input, "input", topics.input.as_str())];
+    for (kind, source) in [
+        ("principals", Some(&config.principals)),
+        ("devices", config.devices.as_ref()),
+    ] {
+        if let Some(TableSource::Topic(topic)) = source {
+            used.push(of(Role::Table, kind, topic));
+        }
+    }
+    let regions = topics.regions.iter();
+    used.extend(regions.map(|topic| of(Role::Output, "output", topic)));
+    used.push(of(Role::Quarantine, "quarantine", &topics.quarantine));
+    used
+}
+
+fn check_topics(
+    config: &Config,
+    asking: &Asking,
+    used: &[Used<'_>],
+    brokers: usize,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut seen = Vec::new();
+    for topic in used {
+        match asking.shape(topic.name) {
+            Ok(facts) => seen.push((topic, facts)),
+            Err(problem) => {
+                findings.push(Finding::new(topic.subject(), unusable(topic, &problem)));
+            }
+        }
+    }
+    let unknown = asking.complete(&mut seen);
+    let needs = needs(config, &seen, brokers);
+    for (topic, facts) in &seen {
+        let verdicts = judge(topic.role, facts, &needs).into_iter();
+        findings.extend(verdicts.map(|verdict| Finding::new(topic.subject(), verdict)));
+    }
+    findings.extend(unknown);
+    findings.extend(asking.transaction_timeout(config));
+    findings
+}
+
+fn unusable(topic: &Used<'_>, problem: &TopicProblem) -> Verdict {
+    match problem {
+        TopicProblem::Denied(_) => {
+            let right = topic.role.right().name();
+            Verdict::Unmet(format!(
+                "the relay's principal may not see it; grant it {right} on this topic (Describe comes with it)"
+            ))
+        }
+        TopicProblem::Missing(_) => Verdict::Unmet(problem.to_string()),
+        TopicProblem::Unknown { .. } => Verdict::Unclear(problem.to_string()),
+    }
+}
+
+fn needs(config: &Config, seen: &[(&Used<'_>, TopicFacts)], brokers: usize) -> Needs {
+    let input = seen.iter().find(|(topic, _)| topic.role == Role::Input);
+    let input_bytes = input.and_then(|(_, facts)| facts.number("max.message.bytes"));
+    let batch = config.kafka.get(Client::Producer, "batch.size");
+    Needs {
+        event_bytes: config.output.max_message_bytes as u64,
+        batch_bytes: batch
+            .and_then(|bytes| bytes.parse().ok())
+            .unwrap_or(BATCH_SIZE),
+        input_bytes: input_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        brokers,
+        history: config.tables.history,
+    }
+}

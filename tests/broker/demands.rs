@@ -1,0 +1,119 @@
+//! What the relay demands of a cluster before it begins: everything that is not met is named at once, by
+//! `check --connect` and by `run`, and what is only doubtful stops nothing.
+
+use crate::ledger::PRINCIPALS;
+use crate::support::kafka::{BrokerOptions, KafkaBroker};
+use crate::support::relay::Deployment;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A deployment whose topics are there and no good.
+fn unsuitable(broker: &KafkaBroker) -> Deployment {
+    let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let topic = |name: &str, settings: &[(&str, &str)]| {
+        let name = broker.unique(name);
+        broker.create_topic_with(&name, 1, settings);
+        name
+    };
+    deployment.input = topic("compacted", &[("cleanup.policy", "compact")]);
+    deployment.quarantine = topic("small", &[("cleanup.policy", "compact,delete")]);
+    let principals = topic("forgetful", &[("retention.ms", "3600000")]);
+    deployment.principals = format!("topic = \"{principals}\"");
+    deployment.prefix = format!("{}.", broker.unique("narrow"));
+    for (number, output) in deployment.outputs().into_iter().enumerate() {
+        // The first one is missing.
+        if number > 0 {
+            broker.create_topic_with(&output, 1, &[("max.message.bytes", "900000")]);
+        }
+    }
+    deployment
+}
+
+/// What must be said, and of which topic.
+fn demands(deployment: &Deployment) -> Vec<String> {
+    let Deployment {
+        input, quarantine, ..
+    } = deployment;
+    let outputs = deployment.outputs();
+    let principals = deployment.principals.split('"').nth(1).expect("a topic");
+    let mut demands = vec![
+        format!("input topic {input}: cleanup.policy is \"compact\""),
+        format!(
+            "principals topic {principals}: cleanup.policy is \"delete\" and its retention is limited"
+        ),
+        format!("output topic {0}: topic {0:?} does not exist", outputs[0]),
+        format!("quarantine topic {quarantine}: cleanup.policy is \"compact,delete\""),
+        format!(
+            "quarantine topic {quarantine}: max.message.bytes is 1048588: a record of the input"
+        ),
+    ];
+    let narrow = outputs[1..].iter();
+    demands.extend(narrow.map(|output| {
+        format!("output topic {output}: max.message.bytes is 900000: an audit event")
+    }));
+    demands
+}
+
+#[test]
+fn all_unmet_demands_are_named_at_once() {
+    let deployment = unsuitable(KafkaBroker::shared());
+    let config = deployment.config("demanding");
+    let config = config.to_str().expect("path");
+    let check = deployment.command(&["check", "--connect", "--config", config]);
+    let run = deployment.command(&["run", "--config", config]);
+    let (checked, ran) = (text(&check.stdout), text(&run.stderr));
+    assert!(!check.status.success() && !run.status.success());
+    for demand in demands(&deployment) {
+        assert!(
+            checked.contains(&format!("PROBLEM  {demand}")),
+            "{demand}\n{checked}"
+        );
+        assert!(ran.contains(&demand), "{demand}\n{ran}");
+    }
+    assert_eq!(
+        checked.matches("PROBLEM").count(),
+        demands(&deployment).len(),
+        "{checked}"
+    );
+    assert!(
+        ran.contains("set it to 1052684 or more"),
+        "the remedy: {ran}"
+    );
+}
+
+#[test]
+fn doubts_stop_nothing() {
+    let broker = KafkaBroker::shared();
+    let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let principals = broker.unique("principals");
+    broker.create_topic_with(&principals, 1, &[("cleanup.policy", "compact")]);
+    deployment.principals = format!("topic = \"{principals}\"");
+    let relay = deployment.start("doubtful");
+    relay.await_ready();
+    let doubt = format!("principals topic {principals}: min.compaction.lag.ms is 0");
+    assert!(relay.log().contains(&doubt), "{}", relay.log());
+}
+
+#[test]
+fn a_transaction_time_out_that_the_broker_refuses_is_named() {
+    let options = BrokerOptions {
+        properties: vec![("transaction.max.timeout.ms".into(), "5000".into())],
+        ..BrokerOptions::default()
+    };
+    let broker = KafkaBroker::start(options).expect("a broker");
+    let deployment = Deployment::create(&broker, 1, PRINCIPALS, "");
+    let config = deployment.config("patient");
+    let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
+    let ran = text(&run.stderr);
+    assert!(!run.status.success());
+    assert!(
+        ran.contains("transaction.max.timeout.ms: 5000, less than our 10000"),
+        "{ran}"
+    );
+    assert!(
+        ran.contains("set transaction.timeout.ms under [kafka]"),
+        "{ran}"
+    );
+}

@@ -1,0 +1,190 @@
+//! Security on a real broker: one with a listener for every mechanism, an authorizer, and certificates of its
+//! own. What is shown with it is in the files below.
+
+mod mechanisms;
+mod rights;
+mod tokens;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tempfile::TempDir;
+
+use crate::ledger::PRINCIPALS;
+use crate::support::certificates::Authority;
+use crate::support::grants::{Grant, Operation, Resource};
+use crate::support::kafka::{BrokerOptions, KafkaBroker};
+use crate::support::relay::Deployment;
+use crate::support::scratch;
+
+/// The principal that has every right that a relay needs, whatever it shows itself with.
+const RELAY: &str = "relay";
+/// Users of the PLAIN mechanism for the table of missing rights.
+const CASES: usize = 16;
+
+/// Every secret begins so, to be looked for in whatever a relay writes.
+const MARK: &str = "s3cr3t";
+
+fn password(user: &str) -> String {
+    format!("{MARK}-of-{user}")
+}
+
+/// The broker, and where its certificates are.
+struct World {
+    broker: KafkaBroker,
+    folder: TempDir,
+}
+
+/// The tests that run at the same time share one broker; it ends with the last of them.
+fn world() -> Arc<World> {
+    static SHARED: Mutex<Weak<World>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let world = Arc::new(World::start().expect("a broker with security"));
+        *shared = Arc::downgrade(&world);
+        world
+    })
+}
+
+impl World {
+    fn start() -> anyhow::Result<World> {
+        let folder = TempDir::with_prefix_in("security-", scratch()?)?;
+        write_certificates(folder.path())?;
+        let listener = |name: &str, protocol: &str| (name.to_string(), protocol.to_string());
+        let credentials = password(RELAY);
+        let broker = KafkaBroker::start(BrokerOptions {
+            properties: properties(folder.path()),
+            listeners: vec![
+                listener("TLS", "SSL"),
+                listener("MUTUAL", "SSL"),
+                listener("SASL", "SASL_SSL"),
+            ],
+            scram: vec![format!(
+                "SCRAM-SHA-512=[name={RELAY},password={credentials}]"
+            )],
+        })?;
+        Ok(World { broker, folder })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Topics of its own, and all the rights on them for [`RELAY`].
+    fn deployment(&self, more: &str) -> Deployment {
+        let deployment = Deployment::create(&self.broker, 1, PRINCIPALS, more);
+        self.broker.grant(&needed(&deployment, RELAY));
+        deployment
+    }
+
+    /// `[kafka]` for the SASL listener.
+    fn sasl(&self, mechanism: &str, more: &str) -> String {
+        format!(
+            "\"security.protocol\" = \"SASL_SSL\"\n\"sasl.mechanism\" = \"{mechanism}\"\n{}{more}",
+            self.trust()
+        )
+    }
+
+    fn trust(&self) -> String {
+        format!("\"ssl.ca.location\" = {:?}\n", self.path("authority.pem"))
+    }
+}
+
+/// Exactly what the README says that a relay needs.
+fn needed(deployment: &Deployment, principal: &str) -> Vec<Grant> {
+    let grant = |operation, resource, name: &str, prefix| Grant {
+        principal: principal.to_string(),
+        operation,
+        resource,
+        name: name.to_string(),
+        prefix,
+    };
+    vec![
+        grant(Operation::Read, Resource::Topic, &deployment.input, false),
+        grant(Operation::Write, Resource::Topic, &deployment.prefix, true),
+        grant(
+            Operation::Write,
+            Resource::Topic,
+            &deployment.quarantine,
+            false,
+        ),
+        grant(Operation::Read, Resource::Group, &deployment.group, false),
+        grant(
+            Operation::Write,
+            Resource::TransactionalId,
+            &deployment.group,
+            true,
+        ),
+    ]
+}
+
+fn write_certificates(folder: &Path) -> anyhow::Result<()> {
+    let authority = Authority::new()?;
+    let (broker, relay) = (authority.issue("broker")?, authority.issue(RELAY)?);
+    let stranger = Authority::new()?;
+    let files = [
+        ("authority.pem", authority.certificate()?),
+        ("stranger.pem", stranger.certificate()?),
+        (
+            "broker.pem",
+            format!("{}{}", broker.key, broker.certificate),
+        ),
+        ("broker.crt", broker.certificate),
+        ("relay.key", relay.key),
+        ("relay.pem", relay.certificate),
+    ];
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text)?;
+    }
+    Ok(())
+}
+
+fn properties(folder: &Path) -> Vec<(String, String)> {
+    const MODULE: &str = "org.apache.kafka.common.security";
+    let users = (0..CASES)
+        .map(|number| format!("case{number}"))
+        .chain([RELAY.to_string()]);
+    let users: String = users
+        .map(|user| format!(" user_{user}=\"{}\"", password(&user)))
+        .collect();
+    let file = |name: &str| folder.join(name).display().to_string();
+    let properties = [
+        // The listener without security, which the test's own clients and the broker itself use, may do everything.
+        (
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_string(),
+        ),
+        ("super.users", "User:ANONYMOUS".to_string()),
+        ("ssl.keystore.type", "PEM".to_string()),
+        ("ssl.keystore.location", file("broker.pem")),
+        ("ssl.truststore.type", "PEM".to_string()),
+        ("ssl.truststore.location", file("authority.pem")),
+        (
+            "listener.name.mutual.ssl.client.auth",
+            "required".to_string(),
+        ),
+        (
+            "listener.name.mutual.ssl.principal.mapping.rules",
+            "RULE:^CN=(.*)$/$1/".to_string(),
+        ),
+        (
+            "sasl.enabled.mechanisms",
+            "PLAIN,SCRAM-SHA-512,OAUTHBEARER".to_string(),
+        ),
+        (
+            "listener.name.sasl.plain.sasl.jaas.config",
+            format!("{MODULE}.plain.PlainLoginModule required{users};"),
+        ),
+        (
+            "listener.name.sasl.scram-sha-512.sasl.jaas.config",
+            format!("{MODULE}.scram.ScramLoginModule required;"),
+        ),
+        (
+            "listener.name.sasl.oauthbearer.sasl.jaas.config",
+            format!("{MODULE}.oauthbearer.OAuthBearerLoginModule required;"),
+        ),
+    ];
+    properties
+        .map(|(name, value)| (name.to_string(), value))
+        .into()
+}

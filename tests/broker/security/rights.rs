@@ -1,0 +1,225 @@
+//! The rights that the README names are enough, and each is needed: with one less the relay does not begin,
+//! or holds, and says which right on what is missing.
+
+use crate::support::grants::{Grant, Operation, Resource};
+use crate::support::relay::Deployment;
+
+use super::mechanisms::{said, tells_no_secret};
+use super::{World, needed, password, world};
+
+/// A right that is taken away (an index into [`needed`]), or only replaced by the right to see the thing; and what must be said.
+struct Case {
+    missing: usize,
+    described: bool,
+    said: fn(&Deployment) -> Vec<String>,
+}
+
+const CASES: [Case; 9] = [
+    Case {
+        missing: 0,
+        described: false,
+        said: |d| {
+            vec![format!(
+                "input topic {}: the relay's principal may not see it; grant it Read on this topic",
+                d.input
+            )]
+        },
+    },
+    Case {
+        missing: 0,
+        described: true,
+        said: |d| {
+            vec![format!(
+                "input topic {}: the relay's principal has no right to read; grant it Read",
+                d.input
+            )]
+        },
+    },
+    Case {
+        missing: 1,
+        described: false,
+        said: |d| {
+            d.outputs()
+                .iter()
+                .map(|topic| {
+                    format!(
+                        "output topic {topic}: the relay's principal may not see it; grant it Write"
+                    )
+                })
+                .collect()
+        },
+    },
+    Case {
+        missing: 1,
+        described: true,
+        said: |d| {
+            d.outputs().iter().map(|topic| format!("output topic {topic}: the relay's principal has no right to write; grant it Write")).collect()
+        },
+    },
+    Case {
+        missing: 2,
+        described: false,
+        said: |d| {
+            vec![format!(
+                "quarantine topic {}: the relay's principal may not see it; grant it Write",
+                d.quarantine
+            )]
+        },
+    },
+    Case {
+        missing: 2,
+        described: true,
+        said: |d| {
+            vec![format!(
+                "quarantine topic {}: the relay's principal has no right to write; grant it Write",
+                d.quarantine
+            )]
+        },
+    },
+    Case {
+        missing: 3,
+        described: false,
+        said: |d| {
+            vec![format!(
+                "consumer group {}: the relay's principal may not use it; grant it Read on this group",
+                d.group
+            )]
+        },
+    },
+    Case {
+        missing: 4,
+        described: false,
+        said: |d| {
+            vec![format!(
+                "grant the relay's principal Write on the transactional id \"{}-case",
+                d.group
+            )]
+        },
+    },
+    Case {
+        missing: 4,
+        described: true,
+        said: |d| {
+            vec![format!(
+                "grant the relay's principal Write on the transactional id \"{}-case",
+                d.group
+            )]
+        },
+    },
+];
+
+fn user(number: usize) -> String {
+    format!("case{number}")
+}
+
+/// What the principal of a case may do.
+fn grants(deployment: &Deployment, number: usize, case: &Case) -> Vec<Grant> {
+    let mut grants = needed(deployment, &user(number));
+    if case.described {
+        grants[case.missing].operation = Operation::Describe;
+    } else {
+        grants.remove(case.missing);
+    }
+    grants
+}
+
+fn become_user(world: &World, deployment: &mut Deployment, user: &str) {
+    let credentials = format!(
+        "\"sasl.username\" = \"{user}\"\n\"sasl.password\" = \"{}\"\n",
+        password(user)
+    );
+    deployment.kafka = world.sasl("PLAIN", &credentials);
+}
+
+#[test]
+fn with_one_right_less_a_relay_says_which() {
+    let world = world();
+    let mut deployment = world.deployment("");
+    deployment.bootstrap = world.broker.address("SASL");
+    for (number, case) in CASES.iter().enumerate() {
+        world.broker.grant(&grants(&deployment, number, case));
+    }
+    for (number, case) in CASES.iter().enumerate() {
+        let user = user(number);
+        become_user(&world, &mut deployment, &user);
+        let config = deployment.config(&user);
+        let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
+        let written = said(&run);
+        assert!(!run.status.success(), "{user}: {written}");
+        for expected in (case.said)(&deployment) {
+            assert!(written.contains(&expected), "{user}: {expected}\n{written}");
+        }
+        tells_no_secret(&world, &user, &written);
+    }
+}
+
+/// Seeing a group is not using it, but that shows only when it is joined.
+#[test]
+fn a_group_that_cannot_be_joined_is_named_while_the_relay_holds() {
+    let world = world();
+    let mut deployment = world.deployment("");
+    deployment.bootstrap = world.broker.address("SASL");
+    let case = Case {
+        missing: 3,
+        described: true,
+        said: |_| Vec::new(),
+    };
+    world.broker.grant(&grants(&deployment, 14, &case));
+    become_user(&world, &mut deployment, "case14");
+    let relay = deployment.start("case14");
+    let expected = format!(
+        "grant the relay's principal Read on the group {:?}",
+        deployment.group
+    );
+    relay.await_page("/readyz", |status, body| {
+        status == 503 && body.contains(&expected)
+    });
+}
+
+/// Without the right to look at settings they are not checked, which is said; with it they are.
+#[test]
+fn what_must_not_be_asked_is_said() {
+    let world = world();
+    let mut deployment = world.deployment("");
+    deployment.bootstrap = world.broker.address("SASL");
+    become_user(&world, &mut deployment, "case15");
+    let mut grants = needed(&deployment, "case15");
+    world.broker.grant(&grants);
+    let config = deployment.config("case15");
+    let check = [
+        "check",
+        "--connect",
+        "--config",
+        config.to_str().expect("path"),
+    ];
+    let written = said(&deployment.command(&check));
+    let settings = format!("unknown  settings of {}", deployment.input);
+    assert!(written.contains(&settings), "{written}");
+    assert!(
+        written.contains("grant the relay's principal DescribeConfigs"),
+        "{written}"
+    );
+    assert!(
+        written.contains("transaction.max.timeout.ms: not checked"),
+        "{written}"
+    );
+    assert!(!written.contains("PROBLEM"), "{written}");
+    for grant in &mut grants {
+        grant.operation = Operation::DescribeConfigs;
+    }
+    grants.retain(|grant| grant.resource == Resource::Topic);
+    let cluster = Grant {
+        resource: Resource::Cluster,
+        name: "kafka-cluster".into(),
+        prefix: false,
+        ..grants[0].clone()
+    };
+    grants.push(cluster);
+    world.broker.grant(&grants);
+    let written = said(&deployment.command(&check));
+    assert!(!written.contains("unknown "), "{written}");
+    assert!(
+        written.contains("transaction.max.timeout.ms: 900000, ours is 10000"),
+        "{written}"
+    );
+}
