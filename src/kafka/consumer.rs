@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -34,6 +35,8 @@ pub enum Event {
 pub struct CallbackQueue {
     topic: String,
     events: Mutex<VecDeque<Event>>,
+    /// Whether there are any, so that most polls need not lock.
+    any: AtomicBool,
 }
 
 impl CallbackQueue {
@@ -42,6 +45,7 @@ impl CallbackQueue {
         CallbackQueue {
             topic: topic.to_string(),
             events: Mutex::default(),
+            any: AtomicBool::new(false),
         }
     }
 
@@ -50,13 +54,23 @@ impl CallbackQueue {
         &self.topic
     }
 
+    /// Whether there is an event that was not taken yet.
+    pub fn has_events(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
     /// The oldest event that was not taken yet.
     pub fn take(&self) -> Option<Event> {
-        self.lock().pop_front()
+        let mut events = self.lock();
+        let event = events.pop_front();
+        self.any.store(!events.is_empty(), Ordering::Release);
+        event
     }
 
     fn push(&self, event: Event) {
-        self.lock().push_back(event);
+        let mut events = self.lock();
+        events.push_back(event);
+        self.any.store(true, Ordering::Release);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
