@@ -7,12 +7,15 @@
 #![allow(dead_code)]
 
 mod admin;
+pub mod cluster;
 pub mod guarded;
 mod jars;
 pub mod kafka;
+pub mod proxy;
 pub mod relay;
 mod server;
 pub mod topics;
+pub mod wire;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,10 @@ pub struct Deployment {
     pub group: String,
     /// Where the principals come from, as the configuration says it.
     pub principals: String,
-    bootstrap: String,
+    /// Where the relays find the brokers.
+    pub bootstrap: String,
+    /// More lines for the section on the client.
+    pub client: String,
     directory: TempDir,
     more: String,
 }
@@ -46,6 +49,7 @@ impl Deployment {
             group: broker.unique("group"),
             principals: "file = \"principals.jsonl\"".to_string(),
             bootstrap: broker.bootstrap().to_string(),
+            client: String::new(),
             directory: settled(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
                 format_args!("create a folder"),
@@ -80,7 +84,8 @@ impl Deployment {
         REGIONS.iter().map(topic).collect()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// The path of a file of this deployment.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -88,8 +93,9 @@ impl Deployment {
     #[track_caller]
     pub fn config(&self, instance: &str) -> PathBuf {
         let text = format!(
-            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n\"reconnect.backoff.max.ms\" = 500\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n\"reconnect.backoff.max.ms\" = 500\n{}[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
             self.bootstrap,
+            self.client,
             self.input,
             self.group,
             self.prefix,
@@ -115,22 +121,26 @@ impl Deployment {
     /// Starts a relay and waits until its admin server answers.
     #[track_caller]
     pub fn start(&self, instance: &str) -> Relay {
-        let config = self.config(instance);
         let log = self.path(&format!("{instance}.log"));
+        let started = self.spawn(instance, log).and_then(|mut relay| {
+            relay.admin = Some(relay.await_address()?);
+            Ok(relay)
+        });
+        settled(started, format_args!("start relay {instance}"))
+    }
+
+    /// Starts a relay that logs to a new file, and waits for nothing.
+    pub fn spawn(&self, instance: &str, log: PathBuf) -> anyhow::Result<Relay> {
+        let config = self.config(instance);
         let mut command = program();
         command.arg("run").arg("--config").arg(config);
-        let start = || {
-            fs::write(&log, "")?;
-            let process = Guarded::spawn(&command, self.directory.path(), &log)?;
-            let mut relay = Relay {
-                process,
-                log: log.clone(),
-                admin: None,
-            };
-            relay.admin = Some(relay.await_address()?);
-            anyhow::Ok(relay)
-        };
-        settled(start(), format_args!("start relay {instance}"))
+        fs::write(&log, "")?;
+        let process = Guarded::spawn(&command, self.directory.path(), &log)?;
+        Ok(Relay {
+            process,
+            log,
+            admin: None,
+        })
     }
 }
 
@@ -146,17 +156,11 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// The address is in the log's line that says that it starts.
     fn await_address(&mut self) -> anyhow::Result<SocketAddr> {
         let since = Instant::now();
         loop {
-            let log = fs::read_to_string(&self.log)?;
-            let address = log
-                .split("\"admin\":\"")
-                .nth(1)
-                .and_then(|rest| rest.split('"').next());
-            if let Some(address) = address {
-                return address.parse().context("the admin address in the log");
+            if let Some(address) = self.find_address()? {
+                return Ok(address);
             }
             if let Some(status) = self.process.ended()? {
                 bail!("it ended with {status}:\n{}", last_lines(&self.log));
@@ -166,6 +170,38 @@ impl Relay {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The address is in the log's line that says that it starts.
+    fn find_address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let log = fs::read_to_string(&self.log)?;
+        let after = log.split("\"admin\":\"").nth(1);
+        let address = after.and_then(|rest| rest.split('"').next());
+        let parse = |address: &str| address.parse().context("the admin address in the log");
+        address.map(parse).transpose()
+    }
+
+    /// Looks for the admin server of a relay that was not waited for; whether it is known now.
+    pub fn find_admin(&mut self) -> bool {
+        if self.admin.is_none() {
+            self.admin = self.find_address().ok().flatten();
+        }
+        self.admin.is_some()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.process.ended()
+    }
+
+    /// Where it logs to.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// Sends a signal, if it still runs.
+    pub fn try_signal(&mut self, signal: &str) -> anyhow::Result<()> {
+        self.process.signal(signal)
     }
 
     /// Sends a signal.

@@ -1,5 +1,5 @@
 //! One broker process: its directory, its ports, its configuration, and a guard that ends it when the test process ends, however
-//! that happens. It does not speak Kafka's protocol; whether the broker is ready is for `kafka.rs` to ask.
+//! that happens. It does not speak Kafka's protocol; whether the broker is ready is for `kafka.rs` or `cluster.rs` to ask.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 use super::guarded::Guarded;
@@ -33,43 +33,114 @@ logger.config.name = org.apache.kafka.common.config
 logger.config.level = warn
 ";
 
+/// A broker's place in its cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Its number, from 1.
+    pub id: usize,
+    /// Where clients, and the other brokers, find it.
+    pub port: u16,
+    /// Where its controller listens.
+    pub controller_port: u16,
+    /// A listener of its own for those who come by way of a proxy.
+    pub proxied: Option<Proxied>,
+    /// The most memory that its heap may take, as the JVM's flag says it.
+    pub heap: &'static str,
+}
+
+/// A listener behind a proxy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proxied {
+    /// Where the broker listens.
+    pub port: u16,
+    /// Where the proxy does; clients are told this one.
+    pub advertised: u16,
+}
+
+impl Node {
+    fn alone() -> anyhow::Result<Node> {
+        let [port, controller_port] = free_ports()?;
+        Ok(Node {
+            id: 1,
+            port,
+            controller_port,
+            proxied: None,
+            heap: "-Xmx512m",
+        })
+    }
+
+    /// The three lines that say where it listens.
+    fn listeners(&self) -> String {
+        let mut listeners = format!(
+            "CLIENTS://127.0.0.1:{},CONTROLLER://127.0.0.1:{}",
+            self.port, self.controller_port
+        );
+        let mut advertised = format!("CLIENTS://127.0.0.1:{}", self.port);
+        let mut protocols = "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT".to_string();
+        if let Some(proxied) = self.proxied {
+            listeners.push_str(&format!(",RELAYS://127.0.0.1:{}", proxied.port));
+            advertised.push_str(&format!(",RELAYS://127.0.0.1:{}", proxied.advertised));
+            protocols.push_str(",RELAYS:SASL_PLAINTEXT");
+        }
+        format!(
+            "listeners={listeners}\nadvertised.listeners={advertised}\nlistener.security.protocol.map={protocols}\n"
+        )
+    }
+}
+
 /// A formatted broker directory, and the process that serves it when it runs.
 pub(super) struct Server {
     // First, so that the process has ended before its directory is removed.
     running: Option<Guarded>,
     kafka: Kafka,
     directory: TempDir,
-    port: u16,
+    node: Node,
     cluster_id: String,
 }
 
 impl Server {
     /// Picks free ports, writes the configuration and formats the storage; nothing runs yet.
     pub(super) fn format(properties: &[(String, String)]) -> anyhow::Result<Server> {
+        let node = Node::alone()?;
+        let voters = voters(std::slice::from_ref(&node));
+        Server::format_node(node, new_cluster_id(), &voters, properties)
+    }
+
+    /// The same for one node of a cluster, whose controllers are `voters`.
+    pub(super) fn format_node(
+        node: Node,
+        cluster_id: String,
+        voters: &str,
+        properties: &[(String, String)],
+    ) -> anyhow::Result<Server> {
         let kafka = Kafka::find()?;
         let directory = tempfile::Builder::new()
             .prefix("broker-")
             .tempdir_in(scratch()?)?;
-        let (port, controller_port) = free_ports()?;
         let mut server = Server {
             kafka,
             directory,
-            port,
-            cluster_id: new_cluster_id(),
+            node,
+            cluster_id,
             running: None,
         };
-        server.write_configuration(controller_port, properties)?;
+        server.write_configuration(voters, properties)?;
         server.format_storage()?;
         Ok(server)
     }
 
     pub(super) fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.node.port)
     }
 
     /// Tells this broker from another test's, should that have got the same port.
     pub(super) fn cluster_id(&self) -> &str {
         &self.cluster_id
+    }
+
+    /// Where its log is.
+    pub(super) fn log(&self) -> PathBuf {
+        self.path("broker.log")
     }
 
     pub(super) fn log_tail(&self) -> String {
@@ -84,10 +155,15 @@ impl Server {
 
     /// Starts the broker, with an empty log; returns at once.
     pub(super) fn spawn(&mut self) -> anyhow::Result<()> {
-        let log = self.path("broker.log");
-        fs::write(&log, "")?;
+        fs::write(self.log(), "")?;
+        self.spawn_again()
+    }
+
+    /// Starts the broker and lets the log go on; returns at once.
+    pub(super) fn spawn_again(&mut self) -> anyhow::Result<()> {
+        let log = self.log();
         let logging = self.logging_flag();
-        let jvm = ["-Xmx512m", "-XX:+UseSerialGC", logging.as_str()];
+        let jvm = [self.node.heap, "-XX:+UseSerialGC", logging.as_str()];
         let broker = self.kafka.command_line(&jvm, "kafka.Kafka");
         let mut command = Command::new(broker.get_program());
         command
@@ -131,18 +207,14 @@ impl Server {
 
     fn write_configuration(
         &self,
-        controller_port: u16,
+        voters: &str,
         properties: &[(String, String)],
     ) -> anyhow::Result<()> {
-        let port = self.port;
-        let data = self.path("data");
         let mut text = format!(
-            "log.dirs={}
-listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=CLIENTS://127.0.0.1:{port}
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-{PROPERTIES}",
-            data.display()
+            "log.dirs={}\nnode.id={}\n{}controller.quorum.voters={voters}\n{PROPERTIES}",
+            self.path("data").display(),
+            self.node.id,
+            self.node.listeners(),
         );
         for (name, value) in properties {
             text.push_str(&format!("{name}={value}\n"));
@@ -170,10 +242,8 @@ controller.quorum.voters=1@127.0.0.1:{controller_port}
 /// Everything that does not depend on the ports. Properties given by a test come later in the file, and the last one wins.
 const PROPERTIES: &str = "\
 process.roles=broker,controller
-node.id=1
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENTS
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
 # One broker: nothing can be replicated, and fifty partitions of each internal topic would only slow the start.
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
@@ -200,18 +270,42 @@ log.cleaner.backoff.ms=200
 log.cleaner.dedupe.buffer.size=8388608
 ";
 
-/// Two ports that were free a moment ago; both are held until both are known, so that they differ.
-fn free_ports() -> anyhow::Result<(u16, u16)> {
-    let clients = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-    let controller = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-    Ok((
-        clients.local_addr()?.port(),
-        controller.local_addr()?.port(),
-    ))
+/// The controllers of a cluster, as every one of its nodes must know them.
+pub(super) fn voters(nodes: &[Node]) -> String {
+    let voter = |node: &Node| format!("{}@127.0.0.1:{}", node.id, node.controller_port);
+    nodes.iter().map(voter).collect::<Vec<_>>().join(",")
+}
+
+/// Ports that were free a moment ago; all are held until all are known, so that they differ. They are below those that the system
+/// gives to connections that go out: one of these could have taken the port of a broker that is down for a moment.
+pub(super) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
+    const LOWEST: u32 = 15_000;
+    const HIGHEST: u32 = 32_000;
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let mut held = Vec::new();
+    let range = HIGHEST - LOWEST;
+    for _ in 0..range {
+        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+        let start = std::process::id().wrapping_mul(37);
+        let candidate = LOWEST + start.wrapping_add(asked) % range;
+        let Ok(listener) = TcpListener::bind(("127.0.0.1", u16::try_from(candidate)?)) else {
+            continue;
+        };
+        held.push(listener);
+        if held.len() == COUNT {
+            break;
+        }
+    }
+    let mut ports = [0; COUNT];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    ensure!(held.len() == COUNT, "no free ports");
+    Ok(ports)
 }
 
 /// 22 characters of URL-safe base64 are what Kafka takes for 16 bytes; the last one holds two bits, so it may be an `A`.
-fn new_cluster_id() -> String {
+pub(super) fn new_cluster_id() -> String {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let started = STARTED.fetch_add(1, Ordering::Relaxed) & 0xff;
     let process = std::process::id() & 0xff_ffff;
