@@ -7,6 +7,7 @@ pub mod embedded;
 mod ends;
 pub mod error;
 mod follower;
+pub mod input_ends;
 pub mod inspect;
 mod positions;
 pub mod producer;
