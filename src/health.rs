@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::watchdog::{Doing, Pulse};
 
+/// What the process is not ready for when the watchdog has found something that stands still.
+pub const WATCHDOG: &str = "watchdog";
+
 /// The health of a process.
 #[derive(Debug)]
 pub struct Health {
@@ -132,7 +135,7 @@ impl Health {
         let inner = self.lock();
         let health = inner.workers.get(worker);
         let works = health.is_some_and(|health| health.why_not_ready().is_none());
-        works && inner.holds.is_empty()
+        works && inner.holds.keys().all(|what| *what == WATCHDOG)
     }
 
     /// Whether the process can go on without a restart.

@@ -12,15 +12,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
 use crate::config::Config;
-use crate::health::Health;
+use crate::health::{Health, WATCHDOG};
 use crate::kafka::input_ends::InputEnds;
 use crate::metrics::{Metrics, PartitionView};
 use crate::stream::Partition;
 use crate::stream::worker::StopRequest;
-use crate::watchdog::{SILENCE_INTERVAL, STALL_INTERVAL, SilenceWatch, StallWatch};
+use crate::watchdog::{SILENCE_INTERVAL, STALL_INTERVAL, SilenceWatch, StallWatch, Standstill};
 
 /// How often a stop that was requested inside the process is looked for.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What stands still for so long makes the process unready, long before it ends it.
+const UNREADY_AFTER: Duration = Duration::from_secs(30);
 
 /// A worker's thread.
 pub struct WorkerThread {
@@ -64,9 +67,9 @@ pub struct Watch {
     metrics: Arc<Metrics>,
     silence: SilenceWatch,
     looked: Instant,
-    /// For how long a partition has been standing, and at last that it does so for too long.
-    stalls: Receiver<Result<Duration, String>>,
-    stalled: Duration,
+    /// What is found of the partitions.
+    stalls: Receiver<Standstill>,
+    stalled: Standstill,
 }
 
 impl Watch {
@@ -81,17 +84,21 @@ impl Watch {
     ) -> anyhow::Result<Watch> {
         let ends = InputEnds::new(config).context("create a client for the watchdog")?;
         let (found, stalls) = channel();
+        let barrier_limit = config.tables.barrier_limit;
         let (of_workers, of_partitions) = (Arc::clone(health), Arc::clone(metrics));
         // A thread: the look-up blocks. It ends when nobody wants to know any more.
         std::thread::Builder::new()
             .name("watchdog".to_string())
             .spawn(move || {
-                let mut watch = StallWatch::default();
+                let mut watch = StallWatch::new(barrier_limit);
                 loop {
                     std::thread::sleep(STALL_INTERVAL);
                     let views = must_move(&of_partitions, &of_workers);
                     let ends = look_up(&ends, &views);
-                    if found.send(watch.look(&views, &ends)).is_err() {
+                    if found
+                        .send(watch.look(&views, &ends, |worker| of_workers.pulse(worker).doing()))
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -100,10 +107,10 @@ impl Watch {
         Ok(Watch {
             health: Arc::clone(health),
             metrics: Arc::clone(metrics),
-            silence: SilenceWatch::new(config.workers.get(), config.tables.barrier_limit),
+            silence: SilenceWatch::new(config.workers.get(), barrier_limit),
             looked: Instant::now(),
             stalls,
-            stalled: Duration::ZERO,
+            stalled: Standstill::default(),
         })
     }
 
@@ -113,7 +120,7 @@ impl Watch {
     /// What has been standing still for too long.
     fn look(&mut self) -> anyhow::Result<()> {
         match self.stalls.try_recv() {
-            Ok(found) => self.stalled = found.map_err(anyhow::Error::msg)?,
+            Ok(found) => self.stalled = found,
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => bail!("the watchdog has ended: please report this"),
         }
@@ -122,8 +129,19 @@ impl Watch {
         }
         self.looked = Instant::now();
         let silent = self.silence.look(self.health.pulses());
-        let silent = silent.map_err(anyhow::Error::msg)?;
-        self.metrics.set_standstill(silent.max(self.stalled));
+        let standstill = match silent.time > self.stalled.time {
+            true => &silent,
+            false => &self.stalled,
+        };
+        self.metrics.set_standstill(standstill.time);
+        if standstill.is_over {
+            bail!("{standstill}");
+        }
+        if standstill.time >= UNREADY_AFTER {
+            self.health.hold(WATCHDOG, &standstill.to_string());
+        } else {
+            self.health.release(WATCHDOG);
+        }
         Ok(())
     }
 }

@@ -19,8 +19,25 @@ pub const SILENCE_INTERVAL: Duration = Duration::from_secs(1);
 const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 /// How often partitions are looked at.
 pub const STALL_INTERVAL: Duration = Duration::from_secs(10);
-/// So many looks without progress in a row end the process: two minutes, in which a client gives up any connection that is dead.
-const MOST_LOOKS: u32 = 12;
+/// Longest time without progress beside the wait for the tables: a client gives up any connection that is dead by then.
+const STALL_LIMIT: Duration = Duration::from_secs(120);
+
+/// The longest of what stands still.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standstill {
+    /// For how long it has been standing.
+    pub time: Duration,
+    /// Whether that is too long.
+    pub is_over: bool,
+    /// What stands, in words; empty for nothing.
+    pub what: String,
+}
+
+impl fmt::Display for Standstill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for {:?}", self.what, self.time)
+    }
+}
 
 /// What a worker does between two signs of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +104,8 @@ impl Pulse {
         self.beats.fetch_add(1, Ordering::Release);
     }
 
-    fn doing(&self) -> Doing {
+    /// What the worker said last that it does.
+    pub fn doing(&self) -> Doing {
         let doing = self.doing.load(Ordering::Relaxed);
         let found = Doing::ALL.into_iter().find(|known| *known as u8 == doing);
         found.unwrap_or(Doing::Ended)
@@ -112,15 +130,9 @@ impl SilenceWatch {
         }
     }
 
-    /// Looks once; to be called every [`SILENCE_INTERVAL`]. Says for how long the most silent worker has been so.
-    ///
-    /// # Errors
-    /// Which worker has been silent for too long, and what it was doing.
-    pub fn look<'a>(
-        &mut self,
-        pulses: impl Iterator<Item = &'a Pulse>,
-    ) -> Result<Duration, String> {
-        let mut longest = 0;
+    /// Looks once; to be called every [`SILENCE_INTERVAL`]. Tells of the most silent worker.
+    pub fn look<'a>(&mut self, pulses: impl Iterator<Item = &'a Pulse>) -> Standstill {
+        let mut longest = Standstill::default();
         for (worker, (pulse, (beats, looks))) in pulses.zip(&mut self.seen).enumerate() {
             let now = pulse.beats.load(Ordering::Acquire);
             let doing = pulse.doing();
@@ -130,20 +142,25 @@ impl SilenceWatch {
                 0
             };
             *beats = now;
-            if *looks > self.most_looks {
-                return Err(format!(
-                    "worker {worker} has given no sign of life for {looks} s while {doing}: a call of the Kafka client does not return"
-                ));
+            let time = SILENCE_INTERVAL * *looks;
+            if time > longest.time {
+                longest = Standstill {
+                    time,
+                    is_over: *looks > self.most_looks,
+                    what: format!("worker {worker} has given no sign of life while {doing}"),
+                };
             }
-            longest = longest.max(*looks);
         }
-        Ok(SILENCE_INTERVAL * longest)
+        longest
     }
 }
 
 /// Looks for partitions that stand still.
-#[derive(Debug, Default)]
-pub struct StallWatch(BTreeMap<Partition, Look>);
+#[derive(Debug)]
+pub struct StallWatch {
+    seen: BTreeMap<Partition, Look>,
+    most_looks: u32,
+}
 
 /// A partition when it was looked at last.
 #[derive(Debug, Clone, Copy)]
@@ -156,38 +173,49 @@ struct Look {
 }
 
 impl StallWatch {
+    /// A watch over workers which may wait for their tables for as long as `barrier_limit`.
+    pub fn new(barrier_limit: Duration) -> Self {
+        let limit = STALL_LIMIT + barrier_limit;
+        let most_looks = limit.as_secs() / STALL_INTERVAL.as_secs();
+        StallWatch {
+            seen: BTreeMap::new(),
+            most_looks: u32::try_from(most_looks).unwrap_or(u32::MAX),
+        }
+    }
+
     /// Looks once; to be called every [`STALL_INTERVAL`] with the owned partitions whose workers know of no trouble, and with the ends
-    /// of those that the brokers were just asked for. Says for how long the one that stands longest has done so.
+    /// of those that the brokers were just asked for. Tells of the one that stands longest.
     ///
-    /// A partition that is in either list only begins anew: its worker holds or mends, which may take as long as it takes, or its
+    /// A partition that is in one of the two only begins anew: its worker holds or mends, which may take as long as it takes, or its
     /// broker does not answer, which is waited for.
-    ///
-    /// # Errors
-    /// Which partition has stood still for too long.
     pub fn look(
         &mut self,
         views: &[PartitionView],
         ends: &BTreeMap<Partition, i64>,
-    ) -> Result<Duration, String> {
-        let before = std::mem::take(&mut self.0);
-        let mut longest = 0;
+        doing: impl Fn(usize) -> Doing,
+    ) -> Standstill {
+        let before = std::mem::take(&mut self.seen);
+        let mut longest = Standstill::default();
         for view in views {
-            let Some(end) = ends.get(&view.partition).copied() else {
+            let partition = view.partition;
+            let Some(end) = ends.get(&partition).copied() else {
                 continue;
             };
-            let look = Look::after(before.get(&view.partition), view, end);
-            if look.looks > MOST_LOOKS {
-                let partition = view.partition;
-                let time = STALL_INTERVAL * look.looks;
-                return Err(format!(
-                    "partition {partition} of worker {} has data before offset {end} and has made no progress for {time:?}, although its broker answers",
-                    view.worker
-                ));
+            let look = Look::after(before.get(&partition), view, end);
+            let time = STALL_INTERVAL * look.looks;
+            if time > longest.time {
+                let (worker, doing) = (view.worker, doing(view.worker));
+                longest = Standstill {
+                    time,
+                    is_over: look.looks > self.most_looks,
+                    what: format!(
+                        "partition {partition} has data before offset {end}, its broker answers, and worker {worker} makes no progress while {doing}"
+                    ),
+                };
             }
-            longest = longest.max(look.looks);
-            self.0.insert(view.partition, look);
+            self.seen.insert(partition, look);
         }
-        Ok(STALL_INTERVAL * longest)
+        longest
     }
 }
 
@@ -210,42 +238,38 @@ impl Look {
 mod tests {
     use super::*;
 
-    fn watch(pulse: &Pulse, watch: &mut SilenceWatch, looks: u32) -> Result<Duration, String> {
-        let mut last = Ok(Duration::ZERO);
-        for _ in 0..looks {
-            last = watch.look(std::iter::once(pulse));
-            last.clone()?;
-        }
-        last
+    fn seconds(standstill: &Standstill) -> (u64, bool) {
+        (standstill.time.as_secs(), standstill.is_over)
+    }
+
+    /// Looks so often at a worker that gives no sign of life meanwhile.
+    fn listen(watch: &mut SilenceWatch, pulse: &Pulse, looks: u32) -> Standstill {
+        let look = |_| watch.look(std::iter::once(pulse));
+        (0..looks).map(look).last().unwrap_or_default()
     }
 
     #[test]
     fn a_silent_worker_is_named_with_what_it_does() {
         let pulse = Pulse::default();
-        let mut silence = SilenceWatch::new(1, Duration::from_secs(10));
-        pulse.beat(Doing::Publishing);
+        let mut watch = SilenceWatch::new(1, Duration::from_secs(10));
+        for _ in 0..2 {
+            pulse.beat(Doing::Publishing);
+            assert_eq!(seconds(&listen(&mut watch, &pulse, 161)), (160, false));
+        }
+        let found = listen(&mut watch, &pulse, 1);
+        assert_eq!(seconds(&found), (161, true));
         assert_eq!(
-            watch(&pulse, &mut silence, 161),
-            Ok(Duration::from_secs(160))
-        );
-        pulse.beat(Doing::Publishing);
-        assert_eq!(
-            watch(&pulse, &mut silence, 161),
-            Ok(Duration::from_secs(160))
-        );
-        let found = watch(&pulse, &mut silence, 1).expect_err("too long");
-        assert!(
-            found.contains("worker 0") && found.contains("publishing a batch"),
-            "{found}"
+            found.to_string(),
+            "worker 0 has given no sign of life while publishing a batch for 161s"
         );
     }
 
     #[test]
     fn a_worker_that_has_ended_may_be_silent() {
         let pulse = Pulse::default();
-        let mut silence = SilenceWatch::new(1, Duration::ZERO);
+        let mut watch = SilenceWatch::new(1, Duration::ZERO);
         pulse.beat(Doing::Ended);
-        assert_eq!(watch(&pulse, &mut silence, 1_000), Ok(Duration::ZERO));
+        assert_eq!(listen(&mut watch, &pulse, 1_000), Standstill::default());
     }
 
     fn view(moves: u64, lag_records: i64) -> PartitionView {
@@ -260,62 +284,53 @@ mod tests {
     }
 
     /// Looks so often at a partition that stands like this, while its log ends there.
-    fn look(
-        stall: &mut StallWatch,
-        view: &PartitionView,
-        end: i64,
-        times: u32,
-    ) -> Result<Duration, String> {
+    fn look(watch: &mut StallWatch, view: &PartitionView, end: i64, looks: u32) -> (u64, bool) {
         let ends = BTreeMap::from([(view.partition, end)]);
-        let mut last = Ok(Duration::ZERO);
-        for _ in 0..times {
-            last = stall.look(std::slice::from_ref(view), &ends);
-            last.clone()?;
-        }
-        last
+        let look = |_| watch.look(std::slice::from_ref(view), &ends, |_| Doing::Reading);
+        seconds(&(0..looks).map(look).last().unwrap_or_default())
     }
 
     #[test]
     fn a_partition_with_data_and_no_progress_is_named() {
-        let mut stall = StallWatch::default();
-        assert_eq!(
-            look(&mut stall, &view(7, 5), 100, 13),
-            Ok(Duration::from_secs(120))
+        let mut watch = StallWatch::new(Duration::ZERO);
+        assert_eq!(look(&mut watch, &view(7, 5), 100, 13), (120, false));
+        assert_eq!(look(&mut watch, &view(8, 5), 100, 13), (120, false));
+        let ends = BTreeMap::from([(Partition(3), 100)]);
+        let found = watch.look(&[view(8, 5)], &ends, |_| Doing::Publishing);
+        assert_eq!(seconds(&found), (130, true));
+        assert!(
+            found.what.contains("partition 3 ")
+                && found
+                    .what
+                    .contains("worker 1 makes no progress while publishing"),
+            "{found}"
         );
-        assert_eq!(
-            look(&mut stall, &view(8, 5), 100, 13),
-            Ok(Duration::from_secs(120))
-        );
-        let found = look(&mut stall, &view(8, 5), 100, 1).expect_err("too long");
-        assert!(found.contains("partition 3 of worker 1"), "{found}");
     }
 
     #[test]
     fn a_log_that_grows_where_the_client_sees_nothing_is_a_stall() {
-        let mut stall = StallWatch::default();
+        let mut watch = StallWatch::new(Duration::ZERO);
         // A marker of a transaction behind the last record, say.
-        assert_eq!(look(&mut stall, &view(7, 0), 100, 50), Ok(Duration::ZERO));
-        assert_eq!(
-            look(&mut stall, &view(7, 0), 101, 12),
-            Ok(Duration::from_secs(120))
-        );
-        assert!(look(&mut stall, &view(7, 0), 101, 1).is_err());
+        assert_eq!(look(&mut watch, &view(7, 0), 100, 50), (0, false));
+        assert_eq!(look(&mut watch, &view(7, 0), 101, 12), (120, false));
+        assert_eq!(look(&mut watch, &view(7, 0), 101, 1), (130, true));
     }
 
     #[test]
     fn what_holds_or_cannot_be_reached_begins_anew() {
-        let mut stall = StallWatch::default();
-        let stands = view(7, 5);
-        assert!(look(&mut stall, &stands, 100, 13).is_ok());
+        let mut watch = StallWatch::new(Duration::ZERO);
+        let (stands, nothing) = (view(7, 5), Standstill::default());
+        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
+        let ends = BTreeMap::from([(Partition(3), 100)]);
+        assert_eq!(watch.look(&[], &ends, |_| Doing::Reading), nothing);
+        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
+        let unanswered = BTreeMap::new();
         assert_eq!(
-            stall.look(&[], &BTreeMap::from([(Partition(3), 100)])),
-            Ok(Duration::ZERO)
+            watch.look(std::slice::from_ref(&stands), &unanswered, |_| {
+                Doing::Reading
+            }),
+            nothing
         );
-        assert!(look(&mut stall, &stands, 100, 13).is_ok());
-        assert_eq!(
-            stall.look(std::slice::from_ref(&stands), &BTreeMap::new()),
-            Ok(Duration::ZERO)
-        );
-        assert!(look(&mut stall, &stands, 100, 13).is_ok());
+        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
     }
 }
