@@ -44,7 +44,7 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("transaction.timeout.ms", "10000"),
     // When the group's coordinator moves, librdkafka can wait for it for ever inside send_offsets_to_transaction, whatever the limit of
     // the call: only a connection that is opened or closed makes it look again. So idle ones are closed.
-    ("connections.max.idle.ms", "10000"),
+    ("connections.max.idle.ms", "5000"),
     ("socket.keepalive.enable", "true"),
     // The OpenSSL inside looks only where it was built; certificates are where the system has them.
     ("ssl.ca.location", "probe"),

@@ -1,6 +1,7 @@
 //! The records of the load: a pure function of what is expected of them, so that the ledger can make each one again and compare.
 
 use crate::demand::{ACCOUNT, ACTIONS, Device, Expected, instant};
+use crate::random::Random;
 
 /// What a record is like, where its demand does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,10 @@ pub fn value(number: u32, expected: &Expected, device: &Device) -> Vec<u8> {
         Variant::Truncated => text.truncate(text.len() - 2),
         Variant::Oversized => {
             text.truncate(text.len() - 2);
-            text.extend(std::iter::repeat_n('x', OVERSIZED_BYTES));
+            // Nothing that a producer could compress to a size that is taken.
+            let mut random = Random::new(u64::from(number));
+            let letter = |_| char::from(b'0' + random.below(64) as u8);
+            text.extend((0..OVERSIZED_BYTES).map(letter));
         }
         _ => {}
     }

@@ -15,6 +15,7 @@ mod ledger;
 mod load;
 mod people;
 mod plan;
+mod planted;
 mod producer;
 mod random;
 mod readers;
@@ -72,7 +73,12 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|first| first == "run") {
         return long(&Options::parse_from(std::env::args_os().skip(1)));
     }
-    let tests = vec![Trial::test("a_short_campaign_finds_nothing_wrong", short)];
+    let tests = vec![
+        Trial::test("the_ledger_finds_what_is_planted", || {
+            planted::the_ledger_finds_what_is_planted().map_err(Failed::from)
+        }),
+        Trial::test("a_short_campaign_finds_nothing_wrong", short),
+    ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
