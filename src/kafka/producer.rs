@@ -30,6 +30,10 @@ pub struct TransactionalProducer {
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
+    /// What ends a transaction is sent again no sooner than this after it was sent.
+    resent_after: Duration,
+    /// Whether the end of a transaction may have been sent twice.
+    was_resent: Cell<bool>,
 }
 
 /// The first delivery that failed in the current transaction. Its text says more than the error that
@@ -82,6 +86,14 @@ impl ProducerContext for DeliveryContext {
     }
 }
 
+/// The client waits before it sends a request again: as long as it is told, a fifth more or less, and no longer than a limit.
+fn resent_after(config: &ClientConfig) -> Duration {
+    let millis = |name| config.get(name).and_then(|value| value.parse().ok());
+    let wait: u64 = millis("retry.backoff.ms").unwrap_or(100);
+    let longest = millis("retry.backoff.max.ms").unwrap_or(1_000);
+    Duration::from_millis((wait * 4 / 5).min(longest))
+}
+
 impl TransactionalProducer {
     /// Connects, fences every other producer with the same transactional id, and ends what it left open.
     ///
@@ -99,6 +111,8 @@ impl TransactionalProducer {
             producer,
             failed_delivery,
             in_transaction: Cell::new(false),
+            resent_after: resent_after(config),
+            was_resent: Cell::new(false),
         };
         opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
             producer.init_transactions(limit)
@@ -196,11 +210,9 @@ impl TransactionalProducer {
     /// # Errors
     /// See [`Failure`]; a result that is not known is [`Failure::Broken`], so that the epoch moves on.
     pub fn commit(&self) -> Result<(), Failure> {
-        self.step(Step::Commit, STEP_LIMIT, |producer, limit| {
+        self.end(Step::Commit, |producer, limit| {
             producer.commit_transaction(limit)
-        })?;
-        self.in_transaction.set(false);
-        Ok(())
+        })
     }
 
     /// Aborts the transaction that is open. Without one nothing is done: the client's own abort would be an
@@ -212,15 +224,33 @@ impl TransactionalProducer {
         if !self.in_transaction.get() {
             return Ok(());
         }
-        self.step(Step::Abort, STEP_LIMIT, |producer, limit| {
+        self.end(Step::Abort, |producer, limit| {
             producer.abort_transaction(limit)
         })
         .map_err(|failure| match failure {
             Failure::Aborted(what) => Failure::Broken(what),
             other => other,
-        })?;
+        })
+    }
+
+    /// Ends the transaction that is open.
+    fn end(
+        &self,
+        step: Step,
+        call: impl Fn(&ThreadedProducer<DeliveryContext>, Duration) -> KafkaResult<()>,
+    ) -> Result<(), Failure> {
+        let began = Instant::now();
+        self.step(step, STEP_LIMIT, call)?;
         self.in_transaction.set(false);
+        self.was_resent.set(began.elapsed() >= self.resent_after);
         Ok(())
+    }
+
+    /// Whether this producer must not begin another transaction. When a connection breaks, the client sends the request that ends
+    /// a transaction again and says nothing of it; should the first one reach the broker later, it would end the next transaction
+    /// somewhere in its midst. Only a new producer, with another epoch, is safe from it.
+    pub fn is_used_up(&self) -> bool {
+        self.was_resent.get()
     }
 
     /// Makes a call, again while its error says that the same call may be made again.

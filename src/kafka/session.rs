@@ -93,6 +93,13 @@ impl Session {
             .ok_or_else(|| Failure::Broken("the last producer could not be replaced".to_string()))
     }
 
+    /// First the old one goes: two producers with one transactional id would fence each other.
+    fn replace_producer(&mut self) -> Result<(), Failure> {
+        self.producer = None;
+        self.producer = Some(TransactionalProducer::open(&self.settings.producer)?);
+        Ok(())
+    }
+
     /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
     /// not throw its successor's producer out by building one of its own.
     fn check_consumer(&self) -> Result<(), Failure> {
@@ -204,6 +211,10 @@ impl Broker for Session {
     }
 
     fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
+        if self.producer()?.is_used_up() {
+            tracing::info!("the last transaction took long to end: continuing with a new producer");
+            self.replace_producer()?;
+        }
         let producer = self.producer()?;
         let offsets = self.offsets(positions)?;
         let membership = self.membership.as_ref().ok_or_else(|| {
@@ -226,9 +237,7 @@ impl Broker for Session {
 
     fn rebuild(&mut self) -> Result<(), Failure> {
         self.check_consumer()?;
-        // First the old one goes: two producers with one transactional id would fence each other.
-        self.producer = None;
-        self.producer = Some(TransactionalProducer::open(&self.settings.producer)?);
+        self.replace_producer()?;
         self.membership = current_membership(&self.consumer);
         Ok(())
     }
