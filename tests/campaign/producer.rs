@@ -50,6 +50,7 @@ impl Sender {
         config
             .set("enable.idempotence", "true")
             .set("linger.ms", "5")
+            .set("topic.metadata.refresh.interval.ms", "1000")
             .set("message.max.bytes", "8388608")
             .set("message.timeout.ms", DELIVERY_LIMIT.as_millis().to_string());
         let reports = Reports {
@@ -70,8 +71,10 @@ impl Sender {
     pub fn send(&self, mut record: BaseRecord<'_, [u8], [u8], usize>) -> anyhow::Result<()> {
         let since = Instant::now();
         while let Err((error, refused)) = self.producer.send(record) {
-            let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
-            if error != full || since.elapsed() > DELIVERY_LIMIT {
+            use RDKafkaErrorCode::{QueueFull, UnknownPartition};
+            // The queue is full, or the client has not heard of partitions that were just added.
+            let passes = [QueueFull, UnknownPartition].map(KafkaError::MessageProduction);
+            if !passes.contains(&error) || since.elapsed() > DELIVERY_LIMIT {
                 return Err(error).context("send a record of the load");
             }
             std::thread::sleep(Duration::from_millis(5));
