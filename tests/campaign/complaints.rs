@@ -23,7 +23,7 @@ pub enum Wrong {
     /// Output without the offset behind it, or the reverse.
     Torn,
     /// Audited, skipped or quarantined where something else was right.
-    WrongDecision,
+    Decision,
     /// The event says something else than the record, or the original was not kept whole.
     Changed,
     /// A relay's counters do not add up.
@@ -44,7 +44,7 @@ impl Wrong {
         Wrong::Reordered,
         Wrong::Misrouted,
         Wrong::Torn,
-        Wrong::WrongDecision,
+        Wrong::Decision,
         Wrong::Changed,
         Wrong::Unaccounted,
         Wrong::Stalled,
@@ -59,7 +59,7 @@ impl Wrong {
             Wrong::Reordered => "reordered per device",
             Wrong::Misrouted => "misrouted",
             Wrong::Torn => "torn",
-            Wrong::WrongDecision => "wrong decision",
+            Wrong::Decision => "wrong decision",
             Wrong::Changed => "changed",
             Wrong::Unaccounted => "unaccounted",
             Wrong::Stalled => "stalled",

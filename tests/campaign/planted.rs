@@ -130,7 +130,7 @@ pub fn the_ledger_finds_what_is_planted() -> Result<(), String> {
     let found = [
         (Wrong::Doubled, 1),
         (Wrong::Reordered, 1),
-        (Wrong::WrongDecision, 1),
+        (Wrong::Decision, 1),
     ];
     planted.must_find("twice, late, and for the wrong reason", &found)?;
 
@@ -139,7 +139,7 @@ pub fn the_ledger_finds_what_is_planted() -> Result<(), String> {
     planted.see_quarantined("malformed", true);
     planted.see(0, &json!({ "correlationId": "17" }));
     let found = [
-        (Wrong::WrongDecision, 1),
+        (Wrong::Decision, 1),
         (Wrong::Changed, 1),
         (Wrong::Unexpected, 1),
     ];

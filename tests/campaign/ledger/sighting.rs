@@ -61,7 +61,7 @@ impl Ledger {
         match expected.demand {
             Demand::Audited => {}
             Demand::AuditedOrSkipped => book.tally.before_revocation += 1,
-            _ => book.complain(Wrong::WrongDecision, number, &format!("audited, {place}")),
+            _ => book.complain(Wrong::Decision, number, &format!("audited, {place}")),
         }
         if region != device.region || sighting.key != device.id.to_string().as_bytes() {
             book.complain(Wrong::Misrouted, number, &place);
@@ -97,7 +97,7 @@ impl Ledger {
         book.tally.quarantined += 1;
         if expected.demand.reason().map(Reason::name) != Some(sighting.reason) {
             let what = format!("quarantined as {}, {place}", sighting.reason);
-            book.complain(Wrong::WrongDecision, number, &what);
+            book.complain(Wrong::Decision, number, &what);
         }
         // The offset is not known while the broker's answer is on its way to the load.
         let offset = book.offsets[number as usize];
