@@ -1,13 +1,11 @@
 //! Wires everything: one thread for each worker, a small runtime for signals and the admin server, and
-//! an orderly end. It knows all parts and does none of their work.
+//! what watches over them. It knows all parts and does none of their work.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use anyhow::{Context, anyhow};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
@@ -23,12 +21,12 @@ use crate::start_check::StartCheck;
 use crate::stream::Failure;
 use crate::stream::batch::BatchLimits;
 use crate::stream::worker::{StopRequest, Worker};
+use crate::supervise::{Signals, Watch, WorkerThread, supervise};
 use crate::table_feed;
 use crate::table_judge::TableJudge;
 use crate::tables::SharedTables;
+use crate::watchdog::Doing;
 
-/// How often a stop that was requested inside the process is looked for.
-const STOP_INTERVAL: Duration = Duration::from_millis(50);
 /// Pause between attempts to open a session; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between attempts to open a session.
@@ -143,8 +141,16 @@ impl Relay {
             }
         }
         table_feed::watch(&self.tables, &self.health);
+        let watch = Watch::start(&self.config, &self.metrics, &self.health)?;
         let workers = self.spawn_workers(stop)?;
-        supervise(workers, stop, &mut signals, self.config.shutdown.deadline).await
+        supervise(
+            workers,
+            stop,
+            &mut signals,
+            watch,
+            self.config.shutdown.deadline,
+        )
+        .await
     }
 
     fn log_start(&self, address: SocketAddr) {
@@ -196,11 +202,6 @@ impl Relay {
     }
 }
 
-struct WorkerThread {
-    number: usize,
-    thread: JoinHandle<anyhow::Result<()>>,
-}
-
 /// Everything that one worker's thread owns.
 struct WorkerTask {
     number: usize,
@@ -231,6 +232,7 @@ impl WorkerTask {
             return Ok(());
         };
         self.health.joining(self.number);
+        let pulse = self.health.pulse(self.number);
         let judge = TableJudge::new(
             self.assembly,
             self.tables,
@@ -240,6 +242,7 @@ impl WorkerTask {
         let observer = WorkerObserver::new(self.number, self.metrics, self.health);
         let worker = Worker::new(session, judge, observer, self.limits, self.stop);
         let session = worker.run().map_err(|failure: Failure| anyhow!(failure))?;
+        pulse.beat(Doing::Closing);
         // Leaves the group, unless the membership is static.
         drop(session);
         Ok(())
@@ -250,6 +253,7 @@ impl WorkerTask {
     fn open(&self) -> anyhow::Result<Option<Session>> {
         let mut pause = FIRST_PAUSE;
         while !self.stop.is_requested() {
+            self.health.pulse(self.number).beat(Doing::Opening);
             match Session::open(self.settings.clone()) {
                 Ok(session) => return Ok(Some(session)),
                 Err(error) if error.may_pass() => self.wait(&error, pause),
@@ -264,73 +268,5 @@ impl WorkerTask {
         warn!(worker = self.number, %error, "cannot connect yet; trying again");
         self.health.connecting(self.number, &error.to_string());
         std::thread::sleep(pause);
-    }
-}
-
-/// The signals that ask to stop.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
-        })
-    }
-
-    /// Waits a moment, and passes a signal on as a request to stop.
-    async fn wait(&mut self, stop: &StopRequest) {
-        tokio::select! {
-            _ = self.terminate.recv() => { info!("SIGTERM: finishing the batch"); stop.request(); }
-            _ = self.interrupt.recv() => { info!("SIGINT: finishing the batch"); stop.request(); }
-            () = tokio::time::sleep(STOP_INTERVAL) => {}
-        }
-    }
-}
-
-/// Waits for the end: of all workers after a stop, or of one that failed, which stops the others.
-async fn supervise(
-    workers: Vec<WorkerThread>,
-    stop: &StopRequest,
-    signals: &mut Signals,
-    deadline: Duration,
-) -> anyhow::Result<()> {
-    loop {
-        let finished = workers.iter().any(|worker| worker.thread.is_finished());
-        if stop.is_requested() || finished {
-            break;
-        }
-        signals.wait(stop).await;
-    }
-    stop.request();
-    tokio::select! {
-        result = join(workers) => result,
-        () = tokio::time::sleep(deadline) => Err(anyhow!(
-            "a worker did not finish within {deadline:?} (shutdown.deadline_ms); what it had not committed will be read again"
-        )),
-        _ = signals.terminate.recv() => bail!("a second SIGTERM: stopped without waiting"),
-        _ = signals.interrupt.recv() => bail!("a second SIGINT: stopped without waiting"),
-    }
-}
-
-async fn join(workers: Vec<WorkerThread>) -> anyhow::Result<()> {
-    let mut failures = Vec::new();
-    for WorkerThread { number, thread } in workers {
-        while !thread.is_finished() {
-            tokio::time::sleep(STOP_INTERVAL).await;
-        }
-        match thread.join() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => failures.push(format!("worker {number}: {error:#}")),
-            Err(_) => failures.push(format!("worker {number} panicked: please report this")),
-        }
-    }
-    if failures.is_empty() {
-        Ok(())
-    } else {
-        Err(anyhow!(failures.join("\n")))
     }
 }

@@ -5,11 +5,20 @@
 //! process holds; nothing is lost then, the input waits.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::watchdog::{Doing, Pulse};
+
+/// What the process is not ready for when the watchdog has found something that stands still.
+pub const WATCHDOG: &str = "watchdog";
 
 /// The health of a process.
 #[derive(Debug)]
-pub struct Health(Mutex<Inner>);
+pub struct Health {
+    inner: Mutex<Inner>,
+    /// One for each worker.
+    pulses: Vec<Arc<Pulse>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -42,15 +51,28 @@ impl Health {
             stage: Stage::Starting,
             recovering: None,
         };
-        Health(Mutex::new(Inner {
-            workers: (0..workers).map(|_| starting()).collect(),
-            holds: BTreeMap::new(),
-        }))
+        Health {
+            inner: Mutex::new(Inner {
+                workers: (0..workers).map(|_| starting()).collect(),
+                holds: BTreeMap::new(),
+            }),
+            pulses: (0..workers).map(|_| Arc::default()).collect(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Each change is one assignment: the value is whole even if its writer panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The signs of life of a worker; of none, if there is no such worker.
+    pub fn pulse(&self, worker: usize) -> Arc<Pulse> {
+        self.pulses.get(worker).cloned().unwrap_or_default()
+    }
+
+    /// Those of all workers, in their order.
+    pub fn pulses(&self) -> impl Iterator<Item = &Pulse> {
+        self.pulses.iter().map(|pulse| &**pulse)
     }
 
     /// A worker that has stopped stays so.
@@ -66,6 +88,7 @@ impl Health {
     /// A worker cannot reach the cluster yet, for this cause.
     pub fn connecting(&self, worker: usize, cause: &str) {
         let stage = Stage::Connecting(one_line(cause));
+        self.pulse(worker).beat(Doing::Opening);
         self.change(worker, |health| health.stage = stage);
     }
 
@@ -93,6 +116,7 @@ impl Health {
     /// A worker has ended: for good reason, or for this cause.
     pub fn stopped(&self, worker: usize, cause: Option<String>) {
         let stage = Stage::Stopped(cause.as_deref().map(one_line));
+        self.pulse(worker).beat(Doing::Ended);
         self.change(worker, |health| health.stage = stage);
     }
 
@@ -104,6 +128,14 @@ impl Health {
     /// `what` is no reason to hold any more.
     pub fn release(&self, what: &'static str) {
         self.lock().holds.remove(what);
+    }
+
+    /// Whether a worker is a member of the group, mends nothing, and nothing makes the process hold: then it must make progress.
+    pub fn is_working(&self, worker: usize) -> bool {
+        let inner = self.lock();
+        let health = inner.workers.get(worker);
+        let works = health.is_some_and(|health| health.why_not_ready().is_none());
+        works && inner.holds.keys().all(|what| *what == WATCHDOG)
     }
 
     /// Whether the process can go on without a restart.
@@ -233,7 +265,9 @@ mod tests {
         health.working(0);
         health.hold("principals", "behind their topic");
         assert_eq!(reasons(&health), ["principals: behind their topic"]);
+        assert!(!health.is_working(0));
         health.release("principals");
+        assert!(health.is_working(0) && !health.is_working(1));
         assert_eq!(health.ready(), Ok(()));
     }
 

@@ -9,6 +9,7 @@ mod ends;
 pub mod error;
 mod follower;
 mod incoming;
+pub mod input_ends;
 pub mod inspect;
 mod native;
 mod outgoing;

@@ -263,11 +263,9 @@ impl TransactionalProducer {
     /// # Errors
     /// See [`Failure`]; a result that is not known is [`Failure::Broken`], so that the epoch moves on.
     pub fn commit(&self) -> Result<(), Failure> {
-        self.step(Step::Commit, STEP_LIMIT, |producer, limit| {
+        self.end(Step::Commit, |producer, limit| {
             producer.commit_transaction(limit)
-        })?;
-        self.in_transaction.set(false);
-        Ok(())
+        })
     }
 
     /// Aborts the transaction that is open. Without one nothing is done: the client's own abort would be an
@@ -279,13 +277,22 @@ impl TransactionalProducer {
         if !self.in_transaction.get() {
             return Ok(());
         }
-        self.step(Step::Abort, STEP_LIMIT, |producer, limit| {
+        self.end(Step::Abort, |producer, limit| {
             producer.abort_transaction(limit)
         })
         .map_err(|failure| match failure {
             Failure::Aborted(what) => Failure::Broken(what),
             other => other,
-        })?;
+        })
+    }
+
+    /// Ends the transaction that is open.
+    fn end(
+        &self,
+        step: Step,
+        call: impl Fn(&ThreadedProducer<DeliveryContext>, Duration) -> KafkaResult<()>,
+    ) -> Result<(), Failure> {
+        self.step(step, STEP_LIMIT, call)?;
         self.in_transaction.set(false);
         Ok(())
     }

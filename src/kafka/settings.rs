@@ -43,6 +43,11 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("compression.type", "lz4"),
     // A dead predecessor's transaction blocks its partitions for at most so long.
     ("transaction.timeout.ms", "10000"),
+    // A commit that takes this long may have been sent twice, and costs the producer: more than a healthy cluster needs for one.
+    ("retry.backoff.ms", "500"),
+    // When the group's coordinator moves, librdkafka can wait for it for ever inside send_offsets_to_transaction, whatever the limit of
+    // the call: only a connection that is opened or closed makes it look again. So idle ones are closed.
+    ("connections.max.idle.ms", "5000"),
     ("socket.keepalive.enable", "true"),
     // The OpenSSL inside looks only where it was built; certificates are where the system has them.
     ("ssl.ca.location", "probe"),

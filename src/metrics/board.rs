@@ -27,6 +27,8 @@ struct Standing {
     worker: usize,
     assigned_ms: i64,
     progress_ms: i64,
+    /// How often it was committed or reported to be at its end.
+    moves: u64,
     /// When nothing was waiting for the last time, if that is known.
     clear_ms: Option<i64>,
     /// Timestamp of the last record that was committed since the assignment.
@@ -45,6 +47,10 @@ struct Standing {
 pub struct PartitionView {
     /// The partition.
     pub partition: Partition,
+    /// The worker that owns it.
+    pub worker: usize,
+    /// How often it was committed or found to be at its end since it was assigned.
+    pub moves: u64,
     /// Records that are not committed yet, as far as is known.
     pub lag_records: i64,
     /// For how long the oldest of them may have been waiting.
@@ -109,7 +115,10 @@ impl PartitionBoard {
 
     /// The end of a partition was reached, and nothing of it waits to be committed.
     pub fn caught_up(&self, worker: usize, partition: Partition, now_ms: i64) {
-        self.with(worker, partition, |standing| standing.clear(now_ms));
+        self.with(worker, partition, |standing| {
+            standing.moves += 1;
+            standing.clear(now_ms);
+        });
     }
 
     /// These are the ends of the partitions.
@@ -177,6 +186,7 @@ impl Standing {
             worker,
             assigned_ms: now_ms,
             progress_ms: now_ms,
+            moves: 0,
             clear_ms: None,
             committed_timestamp_ms: None,
             next_offset: None,
@@ -190,6 +200,7 @@ impl Standing {
         self.next_offset = Some(tally.next_offset);
         self.committed_timestamp_ms = tally.last_timestamp_ms.or(self.committed_timestamp_ms);
         self.progress_ms = now_ms;
+        self.moves += 1;
         self.unpublished = 0;
         self.at_end = false;
         if tally.at_end {
@@ -231,6 +242,8 @@ impl Standing {
         let waiting_ms = (now_ms - self.waiting_since_ms()).max(0);
         PartitionView {
             partition,
+            worker: self.worker,
+            moves: self.moves,
             lag_records,
             lag_seconds: if lag_records > 0 {
                 seconds(waiting_ms)

@@ -45,6 +45,7 @@ pub struct Metrics {
     barriers: IntCounterVec,
     barrier_duration: Histogram,
     ready: Gauge,
+    standstill: Gauge,
 }
 
 /// Input records that this process has committed, over all partitions.
@@ -110,6 +111,7 @@ impl Metrics {
             barriers: counter(table::TABLE_BARRIERS)?,
             barrier_duration: histogram(table::TABLE_BARRIER)?,
             ready: gauge(table::READY)?.get_metric_with_label_values(NO_LABELS)?,
+            standstill: gauge(table::STANDSTILL)?.get_metric_with_label_values(NO_LABELS)?,
             board: Arc::clone(&board),
             registry: registry.clone(),
         };
@@ -153,6 +155,16 @@ impl Metrics {
     /// Says whether the process is ready; whoever renders asks first.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(if ready { 1.0 } else { 0.0 });
+    }
+
+    /// Says for how long the watchdog has seen something stand still.
+    pub fn set_standstill(&self, time: Duration) {
+        self.standstill.set(time.as_secs_f64());
+    }
+
+    /// The partitions that the workers own, as they stand at this time, in milliseconds since 1970.
+    pub fn partitions(&self) -> Vec<PartitionView> {
+        self.board.view(scrape::now_ms())
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.

@@ -14,6 +14,7 @@ use crate::health::Health;
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
 use crate::stream::{Arrival, Content, Failure, GroupStatistics, Partition};
+use crate::watchdog::{Doing, Pulse};
 
 /// The observer of one worker.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct WorkerObserver {
     worker: usize,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    pulse: Arc<Pulse>,
     partitions: BTreeMap<Partition, PartitionCounters>,
     /// Whether a transaction was begun whose result is not counted yet.
     in_transaction: bool,
@@ -43,6 +45,7 @@ impl WorkerObserver {
         WorkerObserver {
             worker,
             metrics,
+            pulse: health.pulse(worker),
             health,
             partitions: BTreeMap::new(),
             in_transaction: false,
@@ -158,6 +161,7 @@ impl WorkerObserver {
 
 impl Observer for WorkerObserver {
     fn notice(&mut self, notice: Notice<'_>) {
+        self.pulse.beat(doing_after(&notice));
         match notice {
             Notice::Arrived(arrival) => self.arrived(arrival),
             Notice::Publishing(batch) => {
@@ -181,6 +185,15 @@ impl Drop for WorkerObserver {
     /// A worker that is gone owns nothing.
     fn drop(&mut self) {
         self.metrics.board.dismiss(self.worker);
+    }
+}
+
+/// What a worker does when it has said so.
+fn doing_after(notice: &Notice<'_>) -> Doing {
+    match notice {
+        Notice::Arrived(_) | Notice::Committed(..) | Notice::Recovered => Doing::Reading,
+        Notice::Publishing(_) => Doing::Publishing,
+        Notice::Failed(_) => Doing::Mending,
     }
 }
 

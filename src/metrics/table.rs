@@ -118,6 +118,8 @@ metrics! {
         "Times that a batch waited for the tables to catch up with their topics (met, failed).";
     TABLE_BARRIER = "audit_relay_table_barrier_seconds", Histogram(DURATION_BUCKETS), [],
         "How long a batch waited for the tables to catch up.";
+    STANDSTILL = "audit_relay_standstill_seconds", Gauge, [],
+        "For how long the watchdog has seen a worker give no sign of life, or a partition with data make no progress; the process ends itself at the limit. Near 0 otherwise.";
     READY = "audit_relay_ready", Gauge, [],
         "1 if every worker works, else 0; /readyz says why.";
     BUILD_INFO = "audit_relay_build_info", Gauge, ["version", "librdkafka"],

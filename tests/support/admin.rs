@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
@@ -60,7 +62,8 @@ impl KafkaBroker {
         )
     }
 
-    fn try_create_topic(
+    /// As [`KafkaBroker::create_topic_with`], for a cluster that may be in trouble.
+    pub fn try_create_topic(
         &self,
         name: &str,
         partitions: i32,
@@ -79,6 +82,43 @@ impl KafkaBroker {
             result.map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))?;
         }
         self.await_leaders(name, partitions)
+    }
+
+    /// Deletes a topic, and returns when no broker that is asked knows it any more.
+    pub fn try_delete_topic(&self, name: &str) -> anyhow::Result<()> {
+        let results = block_on(self.admin.delete_topics(&[name], &admin_options()))??;
+        for result in results {
+            result.map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))?;
+        }
+        let since = Instant::now();
+        while self.partitions_with_leader(name) > 0 {
+            ensure!(since.elapsed() < REQUEST_LIMIT, "{name} is still there");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Gives a topic more partitions; they can be written when this returns.
+    pub fn try_add_partitions(&self, name: &str, count: i32) -> anyhow::Result<()> {
+        let more = NewPartitions::new(name, usize::try_from(count)?);
+        let results = block_on(self.admin.create_partitions([&more], &admin_options()))??;
+        for result in results {
+            result.map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))?;
+        }
+        self.await_leaders(name, count)
+    }
+
+    /// Sets a topic's settings to these, and all others to their defaults.
+    pub fn try_alter_topic(&self, name: &str, config: &[(&str, &str)]) -> anyhow::Result<()> {
+        let mut altered = AlterConfig::new(ResourceSpecifier::Topic(name));
+        for (key, value) in config {
+            altered = altered.set(key, value);
+        }
+        let results = block_on(self.admin.alter_configs([&altered], &admin_options()))??;
+        for result in results {
+            result.map_err(|(resource, code)| anyhow::anyhow!("{resource:?}: {code}"))?;
+        }
+        Ok(())
     }
 
     fn await_leaders(&self, topic: &str, partitions: i32) -> anyhow::Result<()> {
@@ -110,7 +150,8 @@ impl KafkaBroker {
             .count()
     }
 
-    fn try_end_offsets(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
+    /// As [`KafkaBroker::end_offsets`], for a cluster that may be in trouble.
+    pub fn try_end_offsets(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
         let consumer = reader(self.bootstrap(), "support-reader", "read_uncommitted")?;
         let since = Instant::now();
         let end = |partition| loop {

@@ -141,15 +141,22 @@ impl KafkaBroker {
         })
     }
 
-    fn running(bootstrap: String) -> anyhow::Result<KafkaBroker> {
-        let admin: AdminClient<_> = client_config(&bootstrap).create()?;
-        let answer = admin.inner().fetch_metadata(None, REQUEST_LIMIT);
-        answer.with_context(|| format!("{BOOTSTRAP} is {bootstrap}; ask it for its metadata"))?;
+    /// Brokers that somebody else starts and stops; they need not run yet.
+    pub(super) fn named(bootstrap: String) -> anyhow::Result<KafkaBroker> {
+        let admin = client_config(&bootstrap).create()?;
         Ok(KafkaBroker {
             bootstrap,
             admin,
             server: None,
         })
+    }
+
+    fn running(bootstrap: String) -> anyhow::Result<KafkaBroker> {
+        let broker = KafkaBroker::named(bootstrap)?;
+        let answer = broker.admin.inner().fetch_metadata(None, REQUEST_LIMIT);
+        let bootstrap = broker.bootstrap();
+        answer.with_context(|| format!("{BOOTSTRAP} is {bootstrap}; ask it for its metadata"))?;
+        Ok(broker)
     }
 
     fn server(&mut self) -> anyhow::Result<&mut Server> {

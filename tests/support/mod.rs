@@ -8,13 +8,16 @@
 
 mod admin;
 pub mod certificates;
+pub mod cluster;
 pub mod grants;
 pub mod guarded;
 mod jars;
 pub mod kafka;
+pub mod proxy;
 pub mod relay;
 mod server;
 pub mod topics;
+pub mod wire;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,8 @@ impl Deployment {
         REGIONS.iter().map(topic).collect()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// The path of a file of this deployment.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -146,22 +147,26 @@ impl Deployment {
     /// Starts a relay and waits until its admin server answers.
     #[track_caller]
     pub fn start(&self, instance: &str) -> Relay {
-        let config = self.config(instance);
         let log = self.path(&format!("{instance}.log"));
+        let started = self.spawn(instance, log).and_then(|mut relay| {
+            relay.admin = Some(relay.await_address()?);
+            Ok(relay)
+        });
+        settled(started, format_args!("start relay {instance}"))
+    }
+
+    /// Starts a relay that logs to a new file, and waits for nothing.
+    pub fn spawn(&self, instance: &str, log: PathBuf) -> anyhow::Result<Relay> {
+        let config = self.config(instance);
         let mut command = program();
         command.arg("run").arg("--config").arg(config);
-        let start = || {
-            fs::write(&log, "")?;
-            let process = Guarded::spawn(&command, self.directory.path(), &log)?;
-            let mut relay = Relay {
-                process,
-                log: log.clone(),
-                admin: None,
-            };
-            relay.admin = Some(relay.await_address()?);
-            anyhow::Ok(relay)
-        };
-        settled(start(), format_args!("start relay {instance}"))
+        fs::write(&log, "")?;
+        let process = Guarded::spawn(&command, self.directory.path(), &log)?;
+        Ok(Relay {
+            process,
+            log,
+            admin: None,
+        })
     }
 }
 
@@ -177,17 +182,11 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// The address is in the log's line that says that it starts.
     fn await_address(&mut self) -> anyhow::Result<SocketAddr> {
         let since = Instant::now();
         loop {
-            let log = fs::read_to_string(&self.log)?;
-            let address = log
-                .split("\"admin\":\"")
-                .nth(1)
-                .and_then(|rest| rest.split('"').next());
-            if let Some(address) = address {
-                return address.parse().context("the admin address in the log");
+            if let Some(address) = self.find_address()? {
+                return Ok(address);
             }
             if let Some(status) = self.process.ended()? {
                 bail!("it ended with {status}:\n{}", last_lines(&self.log));
@@ -197,6 +196,38 @@ impl Relay {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The address is in the log's line that says that it starts.
+    fn find_address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let log = fs::read_to_string(&self.log)?;
+        let after = log.split("\"admin\":\"").nth(1);
+        let address = after.and_then(|rest| rest.split('"').next());
+        let parse = |address: &str| address.parse().context("the admin address in the log");
+        address.map(parse).transpose()
+    }
+
+    /// Looks for the admin server of a relay that was not waited for; whether it is known now.
+    pub fn find_admin(&mut self) -> bool {
+        if self.admin.is_none() {
+            self.admin = self.find_address().ok().flatten();
+        }
+        self.admin.is_some()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.process.ended()
+    }
+
+    /// Where it logs to.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// Sends a signal, if it still runs.
+    pub fn try_signal(&mut self, signal: &str) -> anyhow::Result<()> {
+        self.process.signal(signal)
     }
 
     /// Sends a signal.

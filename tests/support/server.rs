@@ -1,5 +1,5 @@
 //! One broker process: its directory, its ports, its configuration, and a guard that ends it when the test process ends, however
-//! that happens. It does not speak Kafka's protocol; whether the broker is ready is for `kafka.rs` to ask.
+//! that happens. It does not speak Kafka's protocol; whether the broker is ready is for `kafka.rs` or `cluster.rs` to ask.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 use super::guarded::Guarded;
@@ -34,50 +34,129 @@ logger.config.name = org.apache.kafka.common.config
 logger.config.level = warn
 ";
 
+/// A broker's place in its cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Its number, from 1.
+    pub id: usize,
+    /// Where clients, and the other brokers, find it.
+    pub port: u16,
+    /// Where its controller listens.
+    pub controller_port: u16,
+    /// A listener of its own for those who come by way of a proxy.
+    pub proxied: Option<Proxied>,
+    /// More listeners: names, protocols and ports. By name, since certificates are for names.
+    pub further: Vec<(String, String, u16)>,
+    /// The most memory that its heap may take, as the JVM's flag says it.
+    pub heap: &'static str,
+}
+
+/// A listener behind a proxy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proxied {
+    /// Where the broker listens.
+    pub port: u16,
+    /// Where the proxy does; clients are told this one.
+    pub advertised: u16,
+}
+
+impl Node {
+    fn alone(listeners: &[(String, String)]) -> anyhow::Result<Node> {
+        let [port, controller_port] = free_ports()?;
+        let mut further = Vec::new();
+        for (name, protocol) in listeners {
+            let [port] = free_ports()?;
+            further.push((name.clone(), protocol.clone(), port));
+        }
+        Ok(Node {
+            id: 1,
+            port,
+            controller_port,
+            proxied: None,
+            further,
+            heap: "-Xmx512m",
+        })
+    }
+
+    /// The three lines that say where it listens.
+    fn listeners(&self) -> String {
+        let mut listeners = format!(
+            "CLIENTS://127.0.0.1:{},CONTROLLER://127.0.0.1:{}",
+            self.port, self.controller_port
+        );
+        let mut advertised = format!("CLIENTS://127.0.0.1:{}", self.port);
+        let mut protocols = "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT".to_string();
+        if let Some(proxied) = self.proxied {
+            listeners.push_str(&format!(",RELAYS://127.0.0.1:{}", proxied.port));
+            advertised.push_str(&format!(",RELAYS://127.0.0.1:{}", proxied.advertised));
+            protocols.push_str(",RELAYS:SASL_PLAINTEXT");
+        }
+        for (name, protocol, port) in &self.further {
+            listeners.push_str(&format!(",{name}://127.0.0.1:{port}"));
+            advertised.push_str(&format!(",{name}://localhost:{port}"));
+            protocols.push_str(&format!(",{name}:{protocol}"));
+        }
+        format!(
+            "listeners={listeners}\nadvertised.listeners={advertised}\nlistener.security.protocol.map={protocols}\n"
+        )
+    }
+}
+
 /// A formatted broker directory, and the process that serves it when it runs.
 pub(super) struct Server {
     // First, so that the process has ended before its directory is removed.
     running: Option<Guarded>,
     kafka: Kafka,
     directory: TempDir,
-    port: u16,
-    /// The further listeners' names, protocols and ports.
-    listeners: Vec<(String, String, u16)>,
+    node: Node,
     cluster_id: String,
 }
 
 impl Server {
     /// Picks free ports, writes the configuration and formats the storage; nothing runs yet.
     pub(super) fn format(options: &BrokerOptions) -> anyhow::Result<Server> {
-        let kafka = Kafka::find()?;
-        let directory = tempfile::Builder::new()
-            .prefix("broker-")
-            .tempdir_in(scratch()?)?;
-        let mut ports = free_ports(2 + options.listeners.len())?.into_iter();
-        let mut port = || ports.next().context("a port");
-        let (clients, controller) = (port()?, port()?);
-        let further = options.listeners.iter();
-        let further = further.map(|(name, protocol)| Ok((name.clone(), protocol.clone(), port()?)));
-        let mut server = Server {
-            kafka,
-            directory,
-            port: clients,
-            listeners: further.collect::<anyhow::Result<_>>()?,
-            cluster_id: new_cluster_id(),
-            running: None,
-        };
-        server.write_configuration(controller, &options.properties)?;
+        let node = Node::alone(&options.listeners)?;
+        let voters = voters(std::slice::from_ref(&node));
+        let mut server = Server::unformatted(node, new_cluster_id())?;
+        server.write_configuration(&voters, &options.properties)?;
         server.format_storage(&options.scram)?;
         Ok(server)
     }
 
+    /// The same for one node of a cluster, whose controllers are `voters`.
+    pub(super) fn format_node(
+        node: Node,
+        cluster_id: String,
+        voters: &str,
+        properties: &[(String, String)],
+    ) -> anyhow::Result<Server> {
+        let mut server = Server::unformatted(node, cluster_id)?;
+        server.write_configuration(voters, properties)?;
+        server.format_storage(&[])?;
+        Ok(server)
+    }
+
+    fn unformatted(node: Node, cluster_id: String) -> anyhow::Result<Server> {
+        let kafka = Kafka::find()?;
+        let directory = tempfile::Builder::new()
+            .prefix("broker-")
+            .tempdir_in(scratch()?)?;
+        Ok(Server {
+            running: None,
+            kafka,
+            directory,
+            node,
+            cluster_id,
+        })
+    }
+
     pub(super) fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.node.port)
     }
 
     /// The address of a further listener; by name, since certificates are for names.
     pub(super) fn address(&self, listener: &str) -> Option<String> {
-        let mut listeners = self.listeners.iter();
+        let mut listeners = self.node.further.iter();
         let (_, _, port) = listeners.find(|(name, _, _)| name == listener)?;
         Some(format!("localhost:{port}"))
     }
@@ -85,6 +164,11 @@ impl Server {
     /// Tells this broker from another test's, should that have got the same port.
     pub(super) fn cluster_id(&self) -> &str {
         &self.cluster_id
+    }
+
+    /// Where its log is.
+    pub(super) fn log(&self) -> PathBuf {
+        self.path("broker.log")
     }
 
     pub(super) fn log_tail(&self) -> String {
@@ -99,10 +183,15 @@ impl Server {
 
     /// Starts the broker, with an empty log; returns at once.
     pub(super) fn spawn(&mut self) -> anyhow::Result<()> {
-        let log = self.path("broker.log");
-        fs::write(&log, "")?;
+        fs::write(self.log(), "")?;
+        self.spawn_again()
+    }
+
+    /// Starts the broker and lets the log go on; returns at once.
+    pub(super) fn spawn_again(&mut self) -> anyhow::Result<()> {
+        let log = self.log();
         let logging = self.logging_flag();
-        let jvm = ["-Xmx512m", "-XX:+UseSerialGC", logging.as_str()];
+        let jvm = [self.node.heap, "-XX:+UseSerialGC", logging.as_str()];
         let broker = self.kafka.command_line(&jvm, "kafka.Kafka");
         let mut command = Command::new(broker.get_program());
         command
@@ -146,28 +235,14 @@ impl Server {
 
     fn write_configuration(
         &self,
-        controller_port: u16,
+        voters: &str,
         properties: &[(String, String)],
     ) -> anyhow::Result<()> {
-        let port = self.port;
-        let data = self.path("data");
-        let further = |text: &dyn Fn(&str, &str, u16) -> String| -> String {
-            let listeners = self.listeners.iter();
-            listeners
-                .map(|(name, protocol, port)| text(name, protocol, *port))
-                .collect()
-        };
-        let listen = further(&|name, _, port| format!(",{name}://127.0.0.1:{port}"));
-        let advertise = further(&|name, _, port| format!(",{name}://localhost:{port}"));
-        let protocols = further(&|name, protocol, _| format!(",{name}:{protocol}"));
         let mut text = format!(
-            "log.dirs={}
-listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{listen}
-advertised.listeners=CLIENTS://127.0.0.1:{port}{advertise}
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-{PROPERTIES}",
-            data.display()
+            "log.dirs={}\nnode.id={}\n{}controller.quorum.voters={voters}\n{PROPERTIES}",
+            self.path("data").display(),
+            self.node.id,
+            self.node.listeners(),
         );
         for (name, value) in properties {
             text.push_str(&format!("{name}={value}\n"));
@@ -198,7 +273,6 @@ controller.quorum.voters=1@127.0.0.1:{controller_port}
 /// Everything that does not depend on the ports. Properties given by a test come later in the file, and the last one wins.
 const PROPERTIES: &str = "\
 process.roles=broker,controller
-node.id=1
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENTS
 # One broker: nothing can be replicated, and fifty partitions of each internal topic would only slow the start.
@@ -227,16 +301,42 @@ log.cleaner.backoff.ms=200
 log.cleaner.dedupe.buffer.size=8388608
 ";
 
-/// Ports that were free a moment ago; all are held until all are known, so that they differ.
-fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
-    let bind = |_| TcpListener::bind("127.0.0.1:0").context("find a free port");
-    let held: Vec<TcpListener> = (0..count).map(bind).collect::<anyhow::Result<_>>()?;
-    let port = |listener: &TcpListener| Ok(listener.local_addr()?.port());
-    held.iter().map(port).collect()
+/// The controllers of a cluster, as every one of its nodes must know them.
+pub(super) fn voters(nodes: &[Node]) -> String {
+    let voter = |node: &Node| format!("{}@127.0.0.1:{}", node.id, node.controller_port);
+    nodes.iter().map(voter).collect::<Vec<_>>().join(",")
+}
+
+/// Ports that were free a moment ago; all are held until all are known, so that they differ. They are below those that the system
+/// gives to connections that go out: one of these could have taken the port of a broker that is down for a moment.
+pub(super) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
+    const LOWEST: u32 = 15_000;
+    const HIGHEST: u32 = 32_000;
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let mut held = Vec::new();
+    let range = HIGHEST - LOWEST;
+    for _ in 0..range {
+        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+        let start = std::process::id().wrapping_mul(37);
+        let candidate = LOWEST + start.wrapping_add(asked) % range;
+        let Ok(listener) = TcpListener::bind(("127.0.0.1", u16::try_from(candidate)?)) else {
+            continue;
+        };
+        held.push(listener);
+        if held.len() == COUNT {
+            break;
+        }
+    }
+    let mut ports = [0; COUNT];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    ensure!(held.len() == COUNT, "no free ports");
+    Ok(ports)
 }
 
 /// 22 characters of URL-safe base64 are what Kafka takes for 16 bytes; the last one holds two bits, so it may be an `A`.
-fn new_cluster_id() -> String {
+pub(super) fn new_cluster_id() -> String {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let started = STARTED.fetch_add(1, Ordering::Relaxed) & 0xff;
     let process = std::process::id() & 0xff_ffff;

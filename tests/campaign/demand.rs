@@ -1,0 +1,112 @@
+//! What must become of each record, said once, when it is made. This is the second statement of the rules: it shares no code with
+//! the relay.
+
+use std::fmt;
+
+use crate::change::Variant;
+
+/// All records are of this account.
+pub const ACCOUNT: u64 = 307_608;
+/// A data center in each of the regions, in their order.
+pub const DATA_CENTERS: [&str; 6] = ["syd04", "fra02", "lon06", "tok02", "wdc04", "dal10"];
+
+/// Some actions: what the record calls it, and what the event must.
+pub const ACTIONS: [(&str, &str); 4] = [
+    ("Power Off", "audit-log.bare-metal.power-off"),
+    ("Power On", "audit-log.bare-metal.power-on"),
+    ("OS Reload", "audit-log.bare-metal.reload"),
+    ("Soft Reboot", "audit-log.bare-metal.soft-reboot"),
+];
+
+/// Why a record must be in the quarantine topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Malformed,
+    UnknownPrincipal,
+    UnknownDevice,
+    UnknownLocation,
+}
+
+impl Reason {
+    /// As the header says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::Malformed => "malformed",
+            Reason::UnknownPrincipal => "unknown_principal",
+            Reason::UnknownDevice => "unknown_device",
+            Reason::UnknownLocation => "unknown_location",
+        }
+    }
+}
+
+/// What must become of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    Audited,
+    Skipped,
+    Quarantined(Reason),
+    /// A revocation was written so short a time before that a relay need not have heard of it.
+    AuditedOrSkipped,
+}
+
+/// A record as the ledger knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    pub demand: Demand,
+    pub variant: Variant,
+    /// Index of the device.
+    pub device: u32,
+    /// Index of the action.
+    pub action: u8,
+    /// The user who acted.
+    pub user: u64,
+    /// When it happened, in milliseconds since 1970.
+    pub time_ms: i64,
+}
+
+/// A device: it has one place, and one partition of the input.
+#[derive(Clone, Copy, Debug)]
+pub struct Device {
+    pub id: u64,
+    pub partition: i32,
+    /// Index of its region, and of its data center.
+    pub region: usize,
+    /// Whether its changes leave it to the table where it is.
+    pub in_table: bool,
+}
+
+impl Device {
+    /// The device of an index, in a partition.
+    pub fn new(index: u32, partition: i32) -> Device {
+        Device {
+            id: 1_000_000 + u64::from(index),
+            partition,
+            region: (index as usize / 2) % DATA_CENTERS.len(),
+            in_table: index % 2 == 1,
+        }
+    }
+
+    pub fn data_center(&self) -> &'static str {
+        DATA_CENTERS[self.region]
+    }
+}
+
+/// The identity of a user, by which the events must name them.
+pub fn iam_id(user: u64) -> String {
+    format!("IBMid-{user:010}")
+}
+
+/// A time as records have it.
+pub fn instant(time_ms: i64) -> impl fmt::Display {
+    jiff::Timestamp::from_millisecond(time_ms).unwrap_or_default()
+}
+
+/// A time as events must have it: hundredths, and no colon.
+pub fn event_time(time_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or_default();
+    let hundredths = time_ms.rem_euclid(1_000) / 10;
+    format!(
+        "{}.{hundredths:02}+0000",
+        time.strftime("%Y-%m-%dT%H:%M:%S")
+    )
+}

@@ -1,0 +1,175 @@
+//! What a run says in the end: as JSON for machines, as a table for people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::complaints::Wrong;
+use crate::fleet::{Counted, Exit};
+use crate::ledger::Ledger;
+use crate::run::Settings;
+
+/// The report of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub seed: u64,
+    pub minutes: f64,
+    pub faults: usize,
+    pub faults_by_kind: BTreeMap<String, usize>,
+    pub commits_ambushed: u64,
+    pub records: Records,
+    pub recovery_ms: Recovery,
+    pub relays: Counted,
+    pub exits: Vec<Exit>,
+    pub complaints: BTreeMap<&'static str, u64>,
+    pub told: Vec<String>,
+    pub logs: PathBuf,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Records {
+    pub input: usize,
+    pub audited: u64,
+    pub quarantined: u64,
+    pub skipped: u64,
+    /// Audited, while the revocation was only just on its way; skipped would have been as good.
+    pub audited_before_revocation: u64,
+    /// Lost with the topic that a fault deleted.
+    pub gone_with_their_topic: usize,
+}
+
+/// From the end of a fault until everything that had been written by then was delivered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recovery {
+    pub measured: usize,
+    pub p50: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+impl Recovery {
+    fn of(mut times: Vec<Duration>) -> Recovery {
+        times.sort_unstable();
+        let at = |per_cent: usize| {
+            let rank = (times.len() * per_cent).div_ceil(100).saturating_sub(1);
+            times.get(rank).map_or(0, |time| time.as_millis() as u64)
+        };
+        Recovery {
+            measured: times.len(),
+            p50: at(50),
+            p99: at(99),
+            max: at(100),
+        }
+    }
+}
+
+impl Report {
+    #[allow(clippy::too_many_arguments)] // one of each thing that is reported
+    pub fn new(
+        settings: &Settings,
+        took: Duration,
+        faults_by_kind: BTreeMap<String, usize>,
+        recoveries: Vec<Duration>,
+        ledger: &Ledger,
+        relays: Counted,
+        commits_ambushed: u64,
+        exits: Vec<Exit>,
+    ) -> Report {
+        let (complaints, tally, (input, _)) =
+            (ledger.complaints(), ledger.tally(), ledger.records());
+        let gone = ledger.count_gone();
+        let counted = |wrong: &Wrong| (wrong.name(), complaints.count(*wrong));
+        Report {
+            seed: settings.seed,
+            minutes: (took.as_secs_f64() / 6.0).round() / 10.0,
+            faults: faults_by_kind.values().sum(),
+            faults_by_kind,
+            commits_ambushed,
+            records: Records {
+                input,
+                audited: tally.audited,
+                quarantined: tally.quarantined,
+                skipped: (input as u64)
+                    .saturating_sub(tally.audited + tally.quarantined + gone as u64),
+                audited_before_revocation: tally.before_revocation,
+                gone_with_their_topic: gone,
+            },
+            recovery_ms: Recovery::of(recoveries),
+            relays,
+            exits,
+            complaints: Wrong::ALL.iter().map(counted).collect(),
+            told: complaints.told(),
+            logs: settings.folder.clone(),
+        }
+    }
+
+    /// Whether the ledger has nothing to complain of.
+    pub fn is_clean(&self) -> bool {
+        self.complaints.values().all(|count| *count == 0)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Records {
+            input,
+            audited,
+            quarantined,
+            skipped,
+            ..
+        } = self.records;
+        let Recovery {
+            measured,
+            p50,
+            p99,
+            max,
+        } = self.recovery_ms;
+        let relays = &self.relays;
+        writeln!(
+            f,
+            "seed {}, {} faults in {:.1} minutes",
+            self.seed, self.faults, self.minutes
+        )?;
+        writeln!(
+            f,
+            "records: {input}, of which audited {audited}, skipped {skipped}, quarantined {quarantined}"
+        )?;
+        writeln!(
+            f,
+            "         audited while their revocation was on its way {}, gone with a deleted topic {}",
+            self.records.audited_before_revocation, self.records.gone_with_their_topic
+        )?;
+        writeln!(
+            f,
+            "recovery: p50 {p50} ms, p99 {p99} ms, max {max} ms, measured {measured} times"
+        )?;
+        writeln!(
+            f,
+            "relays: {} processes; transactions committed {}, aborted {}, broken {}, fenced {}; producers rebuilt {}; barriers {}; peak {:.0} MiB; ended by themselves {}",
+            relays.processes,
+            relays.committed,
+            relays.aborted,
+            relays.broken,
+            relays.fenced,
+            relays.rebuilds,
+            relays.barriers,
+            relays.peak_resident_bytes / 1_048_576.0,
+            self.exits.len()
+        )?;
+        writeln!(f, "faults (commits ambushed: {}):", self.commits_ambushed)?;
+        for (kind, count) in &self.faults_by_kind {
+            writeln!(f, "  {count:>4} {kind}")?;
+        }
+        writeln!(f, "ledger:")?;
+        for (kind, count) in &self.complaints {
+            writeln!(f, "  {count:>4} {kind}")?;
+        }
+        for told in &self.told {
+            writeln!(f, "  {told}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,292 @@
+//! Everything that a run is made of: brokers, proxies, relays, the load and its readers. It knows when the world has recovered; what
+//! happens to it is for others to say.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::complaints::Wrong;
+use crate::fleet::Fleet;
+use crate::ledger::{Ledger, Offsets, Place};
+use crate::load::{Controls, Load};
+use crate::people::{People, STALENESS_LIMIT};
+use crate::plan::RELAYS;
+use crate::producer::Sender;
+use crate::readers::Readers;
+use crate::support::client_config;
+use crate::support::cluster::Cluster;
+use crate::support::relay::{Deployment, REGIONS};
+
+/// Partitions of the input, at first.
+const INPUT_PARTITIONS: i32 = 6;
+/// Of each output topic, and of the quarantine topic: as [`Deployment::create`] makes them.
+pub const OUTPUT_PARTITIONS: i32 = 3;
+const QUARANTINE_PARTITIONS: i32 = 2;
+/// By then everything must be delivered when nothing is broken any more.
+pub const RECOVERY_LIMIT: Duration = Duration::from_secs(180);
+const OFFSETS_LIMIT: Duration = Duration::from_secs(10);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A world to break.
+pub struct World {
+    // The relays go first, then the brokers.
+    pub fleet: Fleet,
+    pub readers: Readers,
+    pub cluster: Cluster,
+    pub ledger: Arc<Ledger>,
+    pub controls: Arc<Controls>,
+    pub deployment: Arc<Deployment>,
+    pub partitions: i32,
+    group: BaseConsumer,
+    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl World {
+    /// Builds it, with so many changes a second; logs go to a folder.
+    pub fn build(seed: u64, per_second: u64, logs: &Path) -> anyhow::Result<World> {
+        let cluster = Cluster::start()?;
+        let ledger = Arc::new(Ledger::default());
+        let (deployment, tables) = deploy(&cluster)?;
+        let deployment = Arc::new(deployment);
+        let mut readers = Readers::new(cluster.kafka().bootstrap(), &ledger);
+        for (region, topic) in deployment.outputs().iter().enumerate() {
+            readers.start(Place::Region(region), topic, OUTPUT_PARTITIONS)?;
+        }
+        readers.start(
+            Place::Quarantine,
+            &deployment.quarantine,
+            QUARANTINE_PARTITIONS,
+        )?;
+        let fleet = Fleet::new(
+            Arc::clone(&deployment),
+            Arc::clone(&ledger),
+            PathBuf::from(logs),
+        );
+        let group = group_client(&cluster, &deployment.group)?;
+        let mut world = World {
+            fleet,
+            readers,
+            cluster,
+            ledger,
+            controls: Arc::default(),
+            deployment,
+            partitions: INPUT_PARTITIONS,
+            group,
+            threads: Vec::new(),
+        };
+        world.populate(seed, per_second, &tables)?;
+        for relay in RELAYS {
+            world.fleet.start(relay, relay)?;
+        }
+        Ok(world)
+    }
+
+    /// Starts the load and those whose access changes.
+    fn populate(&mut self, seed: u64, per_second: u64, tables: &[String; 2]) -> anyhow::Result<()> {
+        let bootstrap = self.cluster.kafka().bootstrap();
+        let [principals, devices] = tables;
+        let unheard = || Sender::connect(bootstrap, Box::new(|_, _, _| {}));
+        let granting = unheard()?;
+        let people = Arc::new(People::settle(principals, &granting)?);
+        let told = Arc::clone(&self.ledger);
+        let delivered = move |number: usize, partition, offset| {
+            told.delivered(number as u32, partition, offset);
+        };
+        let sender = Sender::connect(bootstrap, Box::new(delivered))?;
+        let mut load = Load::new(
+            Arc::clone(&self.ledger),
+            Arc::clone(&people),
+            Arc::clone(&self.controls),
+            [&self.deployment.input, devices],
+            [sender, unheard()?],
+            per_second,
+            seed,
+        );
+        load.settle(0..INPUT_PARTITIONS)?;
+        let controls = Arc::clone(&self.controls);
+        self.threads.push(std::thread::spawn(move || load.run()));
+        self.threads.push(std::thread::spawn(move || {
+            people.change(&granting, seed, &controls.stop)
+        }));
+        Ok(())
+    }
+
+    /// Looks after the relays; fails if the load itself has failed.
+    pub fn tend(&mut self) -> anyhow::Result<()> {
+        self.fleet.tend()?;
+        if self.controls.stop.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match self.threads.iter().position(JoinHandle::is_finished) {
+            Some(ended) => join(self.threads.remove(ended)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, time: Duration) -> anyhow::Result<()> {
+        let since = Instant::now();
+        while since.elapsed() < time {
+            self.tend()?;
+            std::thread::sleep(LOOK_INTERVAL.min(time.saturating_sub(since.elapsed())));
+        }
+        Ok(())
+    }
+
+    /// Ends the load; the brokers have all of it then.
+    pub fn end_load(&mut self) -> anyhow::Result<()> {
+        self.controls.stop.store(true, Ordering::Release);
+        std::mem::take(&mut self.threads)
+            .into_iter()
+            .try_for_each(join)
+    }
+
+    /// What the group has committed; no open transaction can undo it.
+    pub fn committed(&self) -> anyhow::Result<Offsets> {
+        let mut asked = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            asked.add_partition(&self.deployment.input, partition);
+        }
+        let found = self.group.committed_offsets(asked, OFFSETS_LIMIT)?;
+        let mut committed = Offsets::new();
+        for element in found.elements() {
+            element.error()?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => offset,
+                _ => 0,
+            };
+            committed.insert(element.partition(), offset);
+        }
+        Ok(committed)
+    }
+
+    /// Waits until everything that the brokers have now is delivered, and tells how long that took. None, and a complaint, if it
+    /// takes too long.
+    pub fn await_recovery(&mut self) -> anyhow::Result<Option<Duration>> {
+        let since = Instant::now();
+        let target = self.ledger.ends();
+        let mut committed = Offsets::new();
+        while since.elapsed() < RECOVERY_LIMIT {
+            self.tend()?;
+            // A coordinator that is just moving is asked again.
+            if let Ok(found) = self.committed() {
+                committed = found;
+            }
+            if covers(&committed, &target) && covers(&self.ledger.settled(), &target) {
+                let took = since.elapsed();
+                self.check_for_torn_output();
+                return Ok(Some(took));
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        self.complain_of_stall(&committed, &target);
+        Ok(None)
+    }
+
+    fn complain_of_stall(&self, committed: &Offsets, target: &Offsets) {
+        // What is committed and not there is more than late.
+        self.ledger.complain_of_missing(committed, Wrong::Torn);
+        if !covers(committed, target) {
+            let health = self.fleet.health();
+            let what = format!("committed {committed:?} of {target:?}; {health:?}");
+            self.ledger.complain(Wrong::Stalled, what);
+        }
+    }
+
+    /// Output that readers see, and behind which no offset is committed.
+    fn check_for_torn_output(&self) {
+        let seen = self.ledger.seen_up_to();
+        // Asked for after the look: what was seen then is committed by now. A cluster in trouble is asked at the next occasion.
+        let Ok(committed) = self.committed() else {
+            return;
+        };
+        for (partition, seen) in seen {
+            let committed = committed.get(&partition).copied().unwrap_or(0);
+            if seen > committed {
+                let what = format!("output up to input {partition}/{seen}, committed {committed}");
+                self.ledger.complain(Wrong::Torn, what);
+            }
+        }
+    }
+
+    /// The topic of a region, or the quarantine topic behind the last of them.
+    pub fn output(&self, region: usize) -> String {
+        let outputs = self.deployment.outputs();
+        outputs
+            .get(region)
+            .unwrap_or(&self.deployment.quarantine)
+            .clone()
+    }
+
+    /// After the last relay has ended: waits until the readers have seen all that is there.
+    pub fn read_to_the_end(&self) -> anyhow::Result<()> {
+        for region in 0..=REGIONS.len() {
+            let place = match region {
+                region if region < REGIONS.len() => Place::Region(region),
+                _ => Place::Quarantine,
+            };
+            let ends = self.cluster.kafka().try_end_offsets(&self.output(region))?;
+            self.readers.await_ends(place, &ends, RECOVERY_LIMIT)?;
+        }
+        Ok(())
+    }
+}
+
+/// The topics, and what the relays are told.
+fn deploy(cluster: &Cluster) -> anyhow::Result<(Deployment, [String; 2])> {
+    let kafka = cluster.kafka();
+    let tables = [kafka.unique("principals"), kafka.unique("devices")];
+    for table in &tables {
+        // Old versions are what decides of old changes.
+        let config = [
+            ("cleanup.policy", "compact"),
+            ("min.compaction.lag.ms", "604800000"),
+        ];
+        kafka
+            .try_create_topic(table, 2, &config)
+            .context("create a table's topic")?;
+    }
+    let more = format!(
+        "[devices]\ntopic = \"{}\"\n[batch]\nmax_age_ms = 50\n[policy]\nclock_skew_ms = 0\n[tables]\nstaleness_limit_ms = {}\n",
+        tables[1],
+        STALENESS_LIMIT.as_millis()
+    );
+    let mut deployment = Deployment::create(kafka, INPUT_PARTITIONS, "", &more);
+    deployment.principals = format!("topic = \"{}\"", tables[0]);
+    deployment.bootstrap = cluster.relay_bootstrap().to_string();
+    // A topic that is gone is given up after 5 s instead of 30, so that a run has time for more faults.
+    deployment.kafka = format!(
+        "{}\"topic.metadata.propagation.max.ms\" = 5000\n",
+        Cluster::relay_settings()
+    );
+    Ok((deployment, tables))
+}
+
+fn group_client(cluster: &Cluster, group: &str) -> anyhow::Result<BaseConsumer> {
+    let mut config = client_config(cluster.kafka().bootstrap());
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed");
+    config
+        .create()
+        .context("create a client for the group's offsets")
+}
+
+fn covers(positions: &Offsets, target: &Offsets) -> bool {
+    let mut target = target.iter();
+    target.all(|(partition, end)| positions.get(partition).copied().unwrap_or(0) >= *end)
+}
+
+fn join(thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+    let result = thread.join();
+    result
+        .map_err(|_| anyhow!("a thread of the load panicked"))?
+        .context("the load")
+}

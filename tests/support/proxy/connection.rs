@@ -1,0 +1,169 @@
+//! One connection through a proxy: two threads that pass whole frames on, one for each way, and do what the rules say.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::rules::{Ambush, Direction, Rules};
+
+/// The number of the request that ends a transaction.
+const END_TXN: u16 = 26;
+/// A frame that says that it is larger is no frame.
+const LARGEST_FRAME: u32 = 256 << 20;
+/// For an answer that nobody waits for any more: until then the broker must not see that the client is gone.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
+
+/// What both ways share.
+struct Connection {
+    number: u64,
+    rules: Arc<Rules>,
+    /// The answer that the client must not get, by its correlation id.
+    unanswered: Mutex<Option<u32>>,
+}
+
+/// Passes on what comes, both ways, until either end is closed.
+pub(super) fn start(
+    client: TcpStream,
+    broker_stream: TcpStream,
+    broker: usize,
+    rules: &Arc<Rules>,
+) -> std::io::Result<()> {
+    client.set_nodelay(true)?;
+    broker_stream.set_nodelay(true)?;
+    let streams = [client.try_clone()?, broker_stream.try_clone()?];
+    let connection = Arc::new(Connection {
+        number: rules.add(broker, streams),
+        rules: Arc::clone(rules),
+        unanswered: Mutex::default(),
+    });
+    let (from, to) = (client.try_clone()?, broker_stream.try_clone()?);
+    let back = Arc::clone(&connection);
+    spawn("proxy-up", move || {
+        connection.pass_requests(&from, &to);
+        close(&from, &to);
+        connection.rules.remove(connection.number);
+    })?;
+    spawn("proxy-down", move || {
+        back.pass_answers(&broker_stream, &client);
+        close(&client, &broker_stream);
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let thread = std::thread::Builder::new().name(name.to_string());
+    thread.stack_size(256 << 10).spawn(work).map(drop)
+}
+
+fn close(client: &TcpStream, broker: &TcpStream) {
+    for stream in [client, broker] {
+        // Closed already, perhaps.
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl Connection {
+    fn pass_requests(&self, client: &TcpStream, broker: &TcpStream) {
+        let mut named = String::new();
+        while let Some(frame) = read_frame(client) {
+            let request = Request::of(&frame);
+            if request.client != named {
+                request.client.clone_into(&mut named);
+                self.rules.name(self.number, &named);
+            }
+            let ambush = (request.kind == END_TXN).then(|| self.rules.spring(self.number));
+            match ambush.flatten() {
+                Some(Ambush::DeliverLate(delay)) => {
+                    // The answer is for nobody; the other thread ends when it cannot be delivered.
+                    let _ = client.shutdown(Shutdown::Both);
+                    std::thread::sleep(delay);
+                    let _ = write_frame(broker, &frame);
+                    std::thread::sleep(LAST_ANSWER);
+                    return;
+                }
+                Some(Ambush::SwallowAnswer) => self.leave_unanswered(request.correlation),
+                None => {}
+            }
+            if !self.pass(broker, &frame, Direction::ToBroker) {
+                return;
+            }
+        }
+    }
+
+    fn pass_answers(&self, broker: &TcpStream, client: &TcpStream) {
+        while let Some(frame) = read_frame(broker) {
+            let correlation = number(&frame, 4);
+            if self.is_unanswered(correlation) || !self.pass(client, &frame, Direction::ToClient) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the connection can go on.
+    fn pass(&self, to: &TcpStream, frame: &[u8], direction: Direction) -> bool {
+        let verdict = self.rules.judge(self.number, direction);
+        if !verdict.delay.is_zero() {
+            std::thread::sleep(verdict.delay);
+        }
+        verdict.swallow || write_frame(to, frame).is_ok()
+    }
+
+    fn leave_unanswered(&self, correlation: u32) {
+        *self.unanswered() = Some(correlation);
+    }
+
+    fn is_unanswered(&self, correlation: u32) -> bool {
+        *self.unanswered() == Some(correlation)
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, Option<u32>> {
+        let unanswered = self.unanswered.lock();
+        unanswered.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is to be known of a request.
+struct Request<'a> {
+    kind: u16,
+    correlation: u32,
+    client: &'a str,
+}
+
+impl Request<'_> {
+    /// A frame is its length, the request's kind, its version, the correlation id and the client's id.
+    fn of(frame: &[u8]) -> Request<'_> {
+        let short = |at: usize| number(frame, at) >> 16;
+        let name = frame.get(14..14 + short(12) as usize);
+        Request {
+            kind: short(4) as u16,
+            correlation: number(frame, 8),
+            client: name
+                .and_then(|name| std::str::from_utf8(name).ok())
+                .unwrap_or(""),
+        }
+    }
+}
+
+/// Four bytes of a frame as a number; what is not there counts as 0.
+fn number(frame: &[u8], at: usize) -> u32 {
+    let byte = |at: usize| u32::from(frame.get(at).copied().unwrap_or(0));
+    (byte(at) << 24) | (byte(at + 1) << 16) | (byte(at + 2) << 8) | byte(at + 3)
+}
+
+/// A frame with its length; none when the stream has ended.
+fn read_frame(mut stream: &TcpStream) -> Option<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).ok()?;
+    let size = u32::from_be_bytes(length);
+    if size > LARGEST_FRAME {
+        return None;
+    }
+    let mut frame = vec![0; 4 + size as usize];
+    frame[..4].copy_from_slice(&length);
+    stream.read_exact(&mut frame[4..]).ok()?;
+    Some(frame)
+}
+
+fn write_frame(mut stream: &TcpStream, frame: &[u8]) -> std::io::Result<()> {
+    stream.write_all(frame)
+}

@@ -1,0 +1,131 @@
+//! The few requests to a broker for which the client has no call: rights, elections of leaders, and who coordinates what. Written by
+//! hand, in old versions of the protocol that every broker of today still speaks. Only for the tests' own listener, without security.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const ANY: i8 = 1;
+const TOPIC: i8 = 2;
+const LITERAL: i8 = 3;
+const WRITE: i8 = 4;
+const DENY: i8 = 2;
+
+/// What a coordinator looks after.
+#[derive(Clone, Copy, Debug)]
+pub enum Coordinated<'a> {
+    Group(&'a str),
+    TransactionalId(&'a str),
+}
+
+/// Takes the right to write to a topic from a user.
+pub fn deny_write(broker: SocketAddr, user: &str, topic: &str) -> anyhow::Result<()> {
+    let mut body = Body::default();
+    body.int(1).byte(TOPIC).text(topic).byte(LITERAL);
+    body.text(&format!("User:{user}")).text("*");
+    body.byte(WRITE).byte(DENY);
+    let answer = ask(broker, 30, 1, &body)?;
+    // Throttle time, number of results, error.
+    no_error(&answer, 8)
+}
+
+/// Gives back what was taken of a topic, whoever it was taken from.
+pub fn allow_again(broker: SocketAddr, topic: &str) -> anyhow::Result<()> {
+    let mut body = Body::default();
+    body.int(1).byte(TOPIC).text(topic).byte(LITERAL);
+    // Any user, from any host.
+    body.short(-1).short(-1);
+    body.byte(ANY).byte(DENY);
+    let answer = ask(broker, 31, 1, &body)?;
+    no_error(&answer, 8)
+}
+
+/// Lets every partition be led by the broker that is named first for it. That some are led by it already is no error.
+pub fn elect_preferred_leaders(broker: SocketAddr) -> anyhow::Result<()> {
+    let mut body = Body::default();
+    let millis = i32::try_from(LIMIT.as_millis())?;
+    body.byte(0).int(-1).int(millis);
+    let answer = ask(broker, 43, 1, &body)?;
+    no_error(&answer, 4)
+}
+
+/// The number of the broker that coordinates something.
+pub fn coordinator(broker: SocketAddr, of: Coordinated<'_>) -> anyhow::Result<i32> {
+    let (key, kind) = match of {
+        Coordinated::Group(group) => (group, 0),
+        Coordinated::TransactionalId(id) => (id, 1),
+    };
+    let mut body = Body::default();
+    body.text(key).byte(kind);
+    let answer = ask(broker, 10, 2, &body)?;
+    no_error(&answer, 4)?;
+    // After the error comes its text.
+    let text = short(&answer, 6)?.max(0);
+    int(&answer, 8 + usize::try_from(text)?)
+}
+
+/// The bytes of a request after its header.
+#[derive(Default)]
+struct Body(Vec<u8>);
+
+impl Body {
+    fn byte(&mut self, value: i8) -> &mut Body {
+        self.0.extend(value.to_be_bytes());
+        self
+    }
+
+    fn short(&mut self, value: i16) -> &mut Body {
+        self.0.extend(value.to_be_bytes());
+        self
+    }
+
+    fn int(&mut self, value: i32) -> &mut Body {
+        self.0.extend(value.to_be_bytes());
+        self
+    }
+
+    fn text(&mut self, value: &str) -> &mut Body {
+        self.0.extend((value.len() as u16).to_be_bytes());
+        self.0.extend(value.as_bytes());
+        self
+    }
+}
+
+/// Sends a request on a connection of its own and returns the answer after its header.
+fn ask(broker: SocketAddr, kind: i16, version: i16, body: &Body) -> anyhow::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&broker, LIMIT).context("connect")?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    let mut request = Body::default();
+    request.short(kind).short(version).int(1).text("support");
+    request.0.extend(&body.0);
+    stream.write_all(&u32::try_from(request.0.len())?.to_be_bytes())?;
+    stream.write_all(&request.0)?;
+    let mut length = [0; 4];
+    stream
+        .read_exact(&mut length)
+        .context("wait for the answer")?;
+    let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut answer)?;
+    ensure!(answer.len() >= 4, "an answer without a header");
+    Ok(answer.split_off(4))
+}
+
+fn no_error(answer: &[u8], at: usize) -> anyhow::Result<()> {
+    match short(answer, at)? {
+        0 => Ok(()),
+        code => bail!("the broker answers with error {code}"),
+    }
+}
+
+fn short(answer: &[u8], at: usize) -> anyhow::Result<i16> {
+    let bytes = answer.get(at..at + 2).context("the answer is too short")?;
+    Ok(i16::from_be_bytes(bytes.try_into()?))
+}
+
+fn int(answer: &[u8], at: usize) -> anyhow::Result<i32> {
+    let bytes = answer.get(at..at + 4).context("the answer is too short")?;
+    Ok(i32::from_be_bytes(bytes.try_into()?))
+}
