@@ -192,7 +192,7 @@ impl<'a> Quotes<'a> {
     fn are_in_good_text(&mut self) -> bool {
         while self.look_at_block().is_some() {}
         let has_controls = || self.bytes.iter().any(|byte| *byte < b' ');
-        !self.is_broken && !self.escaped && !(self.is_suspect && has_controls())
+        !(self.is_broken || self.escaped || self.is_suspect && has_controls())
     }
 
     /// Seldom compared with the quotes, so it is kept out of their way.

@@ -96,7 +96,7 @@ impl Batch {
     fn read(&mut self, record: &SourceRecord<'_>) -> &mut PartitionTally {
         self.records += 1;
         let tally = self.partitions.entry(record.partition);
-        let tally = tally.or_insert_with(PartitionTally::default);
+        let tally = tally.or_default();
         tally.read += 1;
         tally.next_offset = record.offset + 1;
         tally.last_timestamp_ms = record.timestamp_ms;
