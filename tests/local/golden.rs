@@ -70,11 +70,15 @@ impl Case {
             .unwrap_or_else(|problems| panic!("{}: {problems}", self.name))
     }
 
+    /// The rules and tables of the case.
+    pub fn assembly(&self) -> Assembly {
+        assemble(&self.config()).unwrap_or_else(|problems| panic!("{}: {problems}", self.name))
+    }
+
     /// Judges the input and describes what happened in the words of `outcome.json`.
     fn judge(&self) -> (Value, Fate) {
         let config = self.config();
-        let assembly =
-            assemble(&config).unwrap_or_else(|problems| panic!("{}: {problems}", self.name));
+        let assembly = self.assembly();
         let Assembly {
             rules,
             directory,

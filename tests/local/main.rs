@@ -1,5 +1,6 @@
 //! Everything that needs no broker. One binary, so that it is linked once.
 
+mod allocations;
 mod corpus;
 mod decisions;
 mod golden;
