@@ -22,7 +22,7 @@ pub enum Variant {
     Nowhere,
 }
 
-/// More than the 2 MiB that the quarantine topic takes at first.
+/// More than the 2 MiB that the quarantine topic takes while it is told to refuse.
 pub const OVERSIZED_BYTES: usize = 3 << 20;
 
 /// The value of the record with this number.

@@ -11,7 +11,7 @@ use crate::support::cluster::RELAY_USER;
 use crate::support::kafka::Stop;
 use crate::support::proxy::{Aim, Ambush, Direction, Effect};
 use crate::support::wire::{self, Coordinated};
-use crate::world::{OUTPUT_PARTITIONS, World};
+use crate::world::{OUTPUT_PARTITIONS, ROOMY_BYTES, World};
 
 /// Longest wait for the cluster to be whole before another of its brokers is ended.
 const WHOLE_LIMIT: Duration = Duration::from_secs(180);
@@ -199,7 +199,7 @@ impl World {
                 let address = self.cluster.any_address()?;
                 patiently(|| wire::allow_again(address, &topic))
             }
-            Undo::RaiseLimit => self.limit_quarantine("8388608"),
+            Undo::RaiseLimit => self.limit_quarantine(ROOMY_BYTES),
             Undo::SetClockRight => {
                 self.step_clock(0);
                 Ok(())

@@ -25,6 +25,8 @@ use crate::support::relay::{Deployment, REGIONS};
 
 /// Partitions of the input, at first.
 const INPUT_PARTITIONS: i32 = 6;
+/// What the quarantine topic takes: the largest record of the input, and 4,096 bytes of headers.
+pub const ROOMY_BYTES: &str = "8392704";
 /// Of each output topic, and of the quarantine topic: as [`Deployment::create`] makes them.
 pub const OUTPUT_PARTITIONS: i32 = 3;
 const QUARANTINE_PARTITIONS: i32 = 2;
@@ -258,6 +260,11 @@ fn deploy(cluster: &Cluster) -> anyhow::Result<(Deployment, [String; 2])> {
         STALENESS_LIMIT.as_millis()
     );
     let mut deployment = Deployment::create(kafka, INPUT_PARTITIONS, "", &more);
+    // The relays do not start unless every record of the input fits, with some headers more.
+    let roomy = [("retention.ms", "-1"), ("max.message.bytes", ROOMY_BYTES)];
+    kafka
+        .try_alter_topic(&deployment.quarantine, &roomy)
+        .context("make room in the quarantine topic")?;
     deployment.principals = format!("topic = \"{}\"", tables[0]);
     deployment.bootstrap = cluster.relay_bootstrap().to_string();
     // A topic that is gone is given up after 5 s instead of 30, so that a run has time for more faults.
