@@ -9,8 +9,8 @@ use crate::golden::cases;
 
 /// Of a skipped record: none.
 const SKIPPED: u64 = 0;
-/// Of an audit event without metadata: its bytes, and the name of its event in comparable form, for its id.
-const AUDITED: u64 = 2;
+/// Of an audit event at most: its bytes, the name of its event in comparable form, for its id, and what its metadata holds.
+const AUDITED: u64 = 4;
 
 #[test]
 fn what_is_skipped_asks_for_no_memory() {

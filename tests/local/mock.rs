@@ -283,7 +283,7 @@ fn a_producer_that_sent_a_commit_twice_begins_no_other_transaction() {
         .mock
         .request_errors(Api::EndTxn, &[Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR]);
     // Only a new producer asks for an id: the error shows that there is one.
-    let refused = [Code::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED];
+    let refused = [Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED];
     cluster.mock.request_errors(Api::InitProducerId, &refused);
     let (seen, causes, result) = cluster.work(session, RECORDS as usize / 2);
     let renewed = [Seen::Committed, Seen::Broken, Seen::Recovered];
