@@ -101,6 +101,8 @@ impl Lab {
             let small = [
                 ("segment.bytes", "67108864"),
                 ("file.delete.delay.ms", "1000"),
+                // The quarantine must take the largest record of the input, with some headers more.
+                ("max.message.bytes", "2097152"),
             ];
             lab.broker
                 .create_topic_with(&topic, OUTPUT_PARTITIONS, &small);
