@@ -73,7 +73,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// Polls once. Whether there was a record, which more may follow.
+    /// Polls once. Whether there was anything but a rebalance, so that more may be waiting.
     fn poll_one(
         &mut self,
         wait: Duration,

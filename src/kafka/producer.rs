@@ -158,8 +158,9 @@ impl TransactionalProducer {
     }
 
     /// Whether the client may have sent a request twice by itself, as it does when a connection breaks: it takes
-    /// its time then, which is all that can be seen of it. The first copy may arrive in any later transaction of this epoch and be taken for a part of it: a commit
-    /// would tear it, older offsets would be committed. So this producer should begin no other.
+    /// its time then, which is all that can be seen of it. The first copy may arrive in any later transaction of
+    /// this epoch and be taken for a part of it: a commit would tear it, older offsets would be committed. So this
+    /// producer should begin no other.
     pub fn may_have_resent(&self) -> bool {
         self.took_long.get()
     }
@@ -186,7 +187,8 @@ impl TransactionalProducer {
             .topics
             .get(record.topic)
             .ok_or_else(|| Failure::Fatal(format!("there is no output topic {}", record.topic)))?;
-        let deadline = Instant::now() + STEP_LIMIT;
+        // Made when it is needed: for most records nobody looks at the clock.
+        let mut deadline = None;
         let mut headers = record.headers;
         loop {
             let sent = topic.send(
@@ -199,7 +201,9 @@ impl TransactionalProducer {
             let Err((code, refused)) = sent else {
                 return Ok(());
             };
-            if code != RDKafkaErrorCode::QueueFull || Instant::now() >= deadline {
+            let is_full = code == RDKafkaErrorCode::QueueFull;
+            let now = Instant::now();
+            if !is_full || now >= *deadline.get_or_insert(now + STEP_LIMIT) {
                 return Err(sort(Step::Produce, &KafkaError::MessageProduction(code)));
             }
             self.producer.poll(DRAIN_INTERVAL);
