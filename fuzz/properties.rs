@@ -66,7 +66,7 @@ pub fn record(data: &[u8]) {
     match fate {
         Fate::Audited(audited) => {
             assert!(audited.event.len() <= RULES.max_event_bytes);
-            assert!(audited.region.0 < RULES.routes.regions().len());
+            assert!(audited.envelope.region.0 < RULES.routes.regions().len());
             assert!(!audited.event.iter().any(|byte| *byte < b' '), "one line");
             let event: serde_json::Value =
                 serde_json::from_slice(&audited.event).expect("an event is JSON");

@@ -94,13 +94,14 @@ impl Plan {
     }
 
     fn event(&mut self, audited: &Audited, assembly: &Assembly) -> u32 {
-        let region = audited.region.0;
+        let region = audited.envelope.region.0;
         let sets = &mut self.head.headers[region];
         if sets.len() < HEADER_SETS {
             let name = &assembly.rules.routes.regions()[region];
             let mut id = [0; 36];
             sets.push(
                 audited
+                    .envelope
                     .headers(name, &mut id)
                     .map(|(_, value)| value.to_string()),
             );

@@ -146,7 +146,7 @@ pub fn explain_record(
     };
     match fate {
         Fate::Audited(audited) => {
-            explanation.topic = topics.regions.get(audited.region.0).cloned();
+            explanation.topic = topics.regions.get(audited.envelope.region.0).cloned();
             let event = String::from_utf8(audited.event).ok();
             explanation.event = event.and_then(|event| RawValue::from_string(event).ok());
         }

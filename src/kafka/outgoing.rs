@@ -7,7 +7,7 @@ use super::native::Headers;
 use super::producer::OutgoingRecord;
 use super::settings::SessionSettings;
 use super::topics::OutputTopics;
-use crate::pipeline::fate::Audited;
+use crate::pipeline::fate::Envelope;
 use crate::stream::{Content, Failure, Output, QuarantinedRecord};
 
 /// The record to be sent for an output.
@@ -15,7 +15,7 @@ use crate::stream::{Content, Failure, Output, QuarantinedRecord};
 /// # Errors
 /// [`Failure::Fatal`] for a region without a topic, which the pipeline never names.
 pub(super) fn outgoing<'a>(
-    output: &'a Output,
+    output: &Output<'a>,
     topics: &OutputTopics,
     settings: &SessionSettings,
 ) -> Result<OutgoingRecord<'a>, Failure> {
@@ -25,11 +25,11 @@ pub(super) fn outgoing<'a>(
             output.source_partition, output.source_offset
         ))
     })?;
-    let (key, payload, headers) = match &output.content {
-        Content::Event(event) => (
-            Some(event.device.as_bytes()),
-            Some(event.event.as_slice()),
-            event_headers(event, settings),
+    let (key, payload, headers) = match output.content {
+        Content::Event { envelope, event } => (
+            Some(envelope.device.as_bytes()),
+            Some(event),
+            event_headers(envelope, settings),
         ),
         // A missing key or value stays missing: an empty one is something else.
         Content::Quarantined(kept) => (
@@ -48,12 +48,12 @@ pub(super) fn outgoing<'a>(
     })
 }
 
-fn event_headers(event: &Audited, settings: &SessionSettings) -> Option<Headers> {
+fn event_headers(envelope: &Envelope, settings: &SessionSettings) -> Option<Headers> {
     if !settings.event_headers {
         return None;
     }
     let mut id = [0; Hyphenated::LENGTH];
-    let event_headers = event.headers(settings.region(event), &mut id);
+    let event_headers = envelope.headers(settings.region(envelope), &mut id);
     let mut headers = Headers::with_capacity(event_headers.len())?;
     for (name, value) in event_headers {
         headers.add(name.as_bytes(), Some(value.as_bytes()));
@@ -64,7 +64,7 @@ fn event_headers(event: &Audited, settings: &SessionSettings) -> Option<Headers>
 /// The original headers, and after them why the record is here and where it came from.
 fn quarantine_headers(
     kept: &QuarantinedRecord,
-    output: &Output,
+    output: &Output<'_>,
     settings: &SessionSettings,
 ) -> Option<Headers> {
     let partition = output.source_partition.to_string();

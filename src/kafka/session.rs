@@ -13,7 +13,8 @@ use super::outgoing::outgoing;
 use super::producer::TransactionalProducer;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
-use crate::stream::{Arrival, Broker, Failure, Output, Partition, Position};
+use crate::stream::outputs::Outputs;
+use crate::stream::{Arrival, Broker, Failure, Partition, Position};
 
 /// Longest wait for the group's committed offsets; a predecessor's open transaction is waited for.
 const COMMITTED_LIMIT: Duration = Duration::from_secs(20);
@@ -137,7 +138,7 @@ impl Broker for Session {
         self.incoming.poll(wait, most, receive)
     }
 
-    fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
+    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
         self.renew_producer()?;
         let producer = self.producer()?;
         let offsets = self.offsets(positions)?;
@@ -145,8 +146,8 @@ impl Broker for Session {
             Failure::Aborted("this member has left the consumer group".to_string())
         })?;
         producer.begin()?;
-        for output in outputs {
-            producer.send(outgoing(output, &self.topics, &self.settings)?)?;
+        for output in outputs.iter() {
+            producer.send(outgoing(&output, &self.topics, &self.settings)?)?;
         }
         producer.drain()?;
         producer.send_offsets(&offsets, membership)?;

@@ -7,7 +7,7 @@ use rdkafka::error::KafkaError;
 use super::tokens;
 use super::topics::TopicNames;
 use crate::config::{Client, Config};
-use crate::pipeline::fate::Audited;
+use crate::pipeline::fate::Envelope;
 
 /// Everything that a session needs to open, and to open its producer again.
 #[derive(Debug, Clone)]
@@ -88,8 +88,9 @@ impl SessionSettings {
     }
 
     /// The name of an event's region.
-    pub fn region(&self, event: &Audited) -> &str {
-        self.regions.get(event.region.0).map_or("", String::as_str)
+    pub fn region(&self, envelope: &Envelope) -> &str {
+        let region = self.regions.get(envelope.region.0);
+        region.map_or("", String::as_str)
     }
 }
 

@@ -172,10 +172,10 @@ impl OutputTopics {
 
     /// Where an output goes: the topic, as an index of [`TopicNames::outputs`], and the partition that the input
     /// partition maps to. `None` for a region without a topic, which the pipeline never names.
-    pub fn destination(&self, output: &Output) -> Option<(usize, i32)> {
+    pub fn destination(&self, output: &Output<'_>) -> Option<(usize, i32)> {
         let index = match &output.content {
-            Content::Event(event) => {
-                let RegionIndex(index) = event.region;
+            Content::Event { envelope, .. } => {
+                let RegionIndex(index) = envelope.region;
                 index
             }
             Content::Quarantined(_) => self.regions.len(),

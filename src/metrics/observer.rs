@@ -211,11 +211,11 @@ fn counters<'a>(
 fn count_events(metrics: &Metrics, batch: &Batch, now_ms: i64) {
     let latency = metrics.latency.local();
     let mut regions = vec![0; metrics.events.len()];
-    for output in batch.outputs() {
-        let Content::Event(event) = &output.content else {
+    for output in batch.outputs().iter() {
+        let Content::Event { envelope, .. } = output.content else {
             continue;
         };
-        if let Some(region) = regions.get_mut(event.region.0) {
+        if let Some(region) = regions.get_mut(envelope.region.0) {
             *region += 1;
         }
         if let Some(timestamp_ms) = output.timestamp_ms {

@@ -25,6 +25,17 @@ pub struct RegionIndex(pub usize);
 /// An audit event, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audited {
+    /// Where it goes, and what is said beside it.
+    pub envelope: Envelope,
+    /// The event as canonical JSON.
+    pub event: Vec<u8>,
+    /// Whether something was left out of the event because a table did not hold it.
+    pub lacks_table_entry: bool,
+}
+
+/// What the record of an event says outside the event itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
     /// Which of the configured regions, hence which topic.
     pub region: RegionIndex,
     /// Key of the output record: the device, so that order is kept per device.
@@ -35,13 +46,9 @@ pub struct Audited {
     pub location: CompactString,
     /// Id of the event, for the `id` header.
     pub id: Uuid,
-    /// The event as canonical JSON.
-    pub event: Vec<u8>,
-    /// Whether something was left out of the event because a table did not hold it.
-    pub lacks_table_entry: bool,
 }
 
-impl Audited {
+impl Envelope {
     /// The record headers that describe the event: where it was processed (`region`) and where the
     /// thing is (`location`) are two different values. `id` lends the room for the id's text.
     pub fn headers<'a>(

@@ -5,7 +5,7 @@ use super::Rules;
 use super::audit_event::{AuditEvent, Extent};
 use super::enrich::AttributedAction;
 use super::event_id::event_id;
-use super::fate::{Audited, Quarantine, QuarantineReason, RegionIndex};
+use super::fate::{Audited, Envelope, Quarantine, QuarantineReason, RegionIndex};
 use super::json::Json;
 use super::state_change::Id;
 
@@ -69,12 +69,15 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
             ),
         ));
     }
-    Ok(Audited {
+    let envelope = Envelope {
         region: index,
         device: attributed.user_action.change.object.clone(),
         account: attributed.account.clone(),
         location: Id::from(attributed.place.data_center),
         id,
+    };
+    Ok(Audited {
+        envelope,
         event: json.into_bytes(),
         lacks_table_entry: attributed.lacks_device,
     })

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Content, Output, OwnedHeaders, Partition, Position, QuarantinedRecord, SourceRecord};
+use super::outputs::Outputs;
+use super::{OwnedHeaders, Partition, Position, QuarantinedRecord, SourceRecord};
 use crate::pipeline::fate::{Fate, FateKind, Quarantine};
 
 /// When a batch is cut.
@@ -21,7 +22,7 @@ pub struct BatchLimits {
 /// Records that were judged and wait to be committed together.
 #[derive(Debug, Default)]
 pub struct Batch {
-    outputs: Vec<Output>,
+    outputs: Outputs,
     held: Vec<HeldRecord>,
     partitions: BTreeMap<Partition, PartitionTally>,
     records: usize,
@@ -89,8 +90,7 @@ impl Batch {
             }
             self.write(&record, fate);
         }
-        self.outputs
-            .sort_by_key(|output| (output.source_partition, output.source_offset));
+        self.outputs.sort();
     }
 
     fn read(&mut self, record: &SourceRecord<'_>) -> &mut PartitionTally {
@@ -105,24 +105,18 @@ impl Batch {
     }
 
     fn write(&mut self, record: &SourceRecord<'_>, fate: Fate) {
-        let content = match fate {
+        match fate {
             Fate::Audited(audited) => {
                 self.bytes += audited.event.len();
-                Content::Event(audited)
+                self.outputs.push_event(record, audited);
             }
-            Fate::Skipped(_) => return,
+            Fate::Skipped(_) => {}
             Fate::Quarantined(quarantine) => {
-                let kept = quarantined(record, quarantine);
                 self.bytes += size(record);
-                Content::Quarantined(Box::new(kept))
+                let kept = quarantined(record, quarantine);
+                self.outputs.push_quarantined(record, kept);
             }
-        };
-        self.outputs.push(Output {
-            source_partition: record.partition,
-            source_offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            content,
-        });
+        }
     }
 
     /// Notes that the end of a partition was reached. Whether the batch holds records of it: if so, the
@@ -140,8 +134,7 @@ impl Batch {
                 self.records = self.records.saturating_sub(tally.read as usize);
             }
         }
-        self.outputs
-            .retain(|output| !partitions.contains(&output.source_partition));
+        self.outputs.forget(partitions);
         self.held
             .retain(|held| !partitions.contains(&held.partition));
         if self.records == 0 {
@@ -170,7 +163,7 @@ impl Batch {
     }
 
     /// What is to be written, in the order of the input.
-    pub fn outputs(&self) -> &[Output] {
+    pub fn outputs(&self) -> &Outputs {
         &self.outputs
     }
 
@@ -277,6 +270,7 @@ fn owned(headers: &[(&[u8], Option<&[u8]>)]) -> OwnedHeaders {
 mod tests {
     use super::*;
     use crate::pipeline::fate::SkipReason;
+    use crate::stream::{Content, Output};
 
     #[test]
     fn a_flood_of_headers_makes_a_batch_due() {
@@ -306,6 +300,13 @@ mod tests {
             payload: Some(b"payload"),
             headers: vec![(b"header", None)],
         }
+    }
+
+    fn only(batch: &Batch) -> Output<'_> {
+        let mut outputs = batch.outputs().iter();
+        let only = outputs.next().expect("one output");
+        assert!(outputs.next().is_none(), "more than one output");
+        only
     }
 
     const LIMITS: BatchLimits = BatchLimits {
@@ -354,7 +355,7 @@ mod tests {
         batch.forget(&[Partition(0), Partition(5)]);
         assert_eq!(batch.records(), 1);
         assert_eq!(batch.outputs().len(), 1);
-        assert_eq!(batch.outputs()[0].source_partition, Partition(1));
+        assert_eq!(only(&batch).source_partition, Partition(1));
         let positions = batch.positions();
         assert_eq!(
             (positions[0].partition, positions[0].next_offset),
@@ -402,7 +403,7 @@ mod tests {
     fn keeps_the_original_of_a_quarantined_record() {
         let mut batch = Batch::default();
         batch.add(&record(0, 7), malformed());
-        let Content::Quarantined(kept) = &batch.outputs()[0].content else {
+        let Content::Quarantined(kept) = only(&batch).content else {
             panic!("not quarantined");
         };
         assert_eq!(kept.key.as_deref(), Some(b"key".as_slice()));

@@ -3,12 +3,14 @@
 //! tests. It names no Kafka client.
 
 pub mod batch;
+pub mod outputs;
 pub mod worker;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::pipeline::fate::{Audited, Quarantine};
+use self::outputs::Outputs;
+use crate::pipeline::fate::{Envelope, Quarantine};
 
 /// A partition of the input topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,8 +66,8 @@ pub struct GroupStatistics {
 }
 
 /// A record to be written, in the transaction of the batch that it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output<'a> {
     /// The input partition; the output partition follows from it, so that order is kept.
     pub source_partition: Partition,
     /// The offset of the input record.
@@ -73,16 +75,21 @@ pub struct Output {
     /// The timestamp of the input record, in milliseconds since 1970, taken over.
     pub timestamp_ms: Option<i64>,
     /// What is written, and by that, where.
-    pub content: Content,
+    pub content: Content<'a>,
 }
 
 /// The two kinds of records that the relay writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content<'a> {
     /// An audit event, to the topic of its region.
-    Event(Audited),
+    Event {
+        /// Where it goes, and what is said beside it.
+        envelope: &'a Envelope,
+        /// The event as canonical JSON.
+        event: &'a [u8],
+    },
     /// An input record as it was, to the quarantine topic.
-    Quarantined(Box<QuarantinedRecord>),
+    Quarantined(&'a QuarantinedRecord),
 }
 
 /// Names and values of headers, in order.
@@ -153,7 +160,7 @@ pub trait Broker {
     ///
     /// # Errors
     /// See [`Failure`]; after any error nothing may be assumed of the outputs until [`Broker::rewind`].
-    fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure>;
+    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure>;
 
     /// Aborts the transaction that failed to be published.
     ///

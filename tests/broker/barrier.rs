@@ -42,7 +42,7 @@ impl Observer for &mut Counter {
                 self.read += batch.records() as u64;
                 let events = batch.outputs().iter();
                 self.audited += events
-                    .filter(|output| matches!(output.content, Content::Event(_)))
+                    .filter(|output| matches!(output.content, Content::Event { .. }))
                     .count() as u64;
                 if self.read >= GRANTS {
                     self.stop.request();

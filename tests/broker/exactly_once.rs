@@ -244,8 +244,8 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
     first.rewind(&partitions).expect("rewind");
     let again = fill(&mut first, 10);
     assert_eq!(
-        again.outputs(),
-        batch.outputs(),
+        again.outputs().iter().collect::<Vec<_>>(),
+        batch.outputs().iter().collect::<Vec<_>>(),
         "read again from the committed position"
     );
     first

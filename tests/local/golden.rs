@@ -88,9 +88,10 @@ impl Case {
         let fate = judge(Some(&self.input), Reference { rules, directory });
         let described = match &fate {
             Fate::Audited(audited) => {
-                let region = &rules.routes.regions()[audited.region.0];
+                let region = &rules.routes.regions()[audited.envelope.region.0];
                 let mut id = [0; 36];
                 let headers = audited
+                    .envelope
                     .headers(region, &mut id)
                     .map(|(name, value)| (name.to_string(), json!(value)));
                 let headers: serde_json::Map<String, Value> = headers
@@ -99,8 +100,8 @@ impl Case {
                     .collect();
                 let event: Value = serde_json::from_slice(&audited.event).expect("JSON");
                 json!({
-                    "fate": "audited", "region": region, "topic": topics.regions[audited.region.0],
-                    "key": audited.device, "headers": headers, "event": event,
+                    "fate": "audited", "region": region, "topic": topics.regions[audited.envelope.region.0],
+                    "key": audited.envelope.device, "headers": headers, "event": event,
                 })
             }
             Fate::Skipped(reason) => json!({"fate": "skipped", "reason": reason.name()}),

@@ -288,7 +288,7 @@ fn is_bounded(name: &str, fate: &Fate, assembly: &Assembly) {
                 audited.event.len() <= assembly.rules.max_event_bytes,
                 "{name}"
             );
-            assert!(audited.device.len() <= 64, "{name}");
+            assert!(audited.envelope.device.len() <= 64, "{name}");
         }
         Fate::Quarantined(quarantine) => {
             let detail = &quarantine.detail;
@@ -382,9 +382,9 @@ fn keeps_its_shape(name: &str, event: &Audited, assembly: &Assembly) {
         Some(10),
         "{name}"
     );
-    assert_eq!(event.device, "1234567", "{name}");
+    assert_eq!(event.envelope.device, "1234567", "{name}");
     assert!(
-        event.region.0 < assembly.rules.routes.regions().len(),
+        event.envelope.region.0 < assembly.rules.routes.regions().len(),
         "{name}"
     );
 }

@@ -130,7 +130,7 @@ fn keeps_its_promises(payload: &[u8]) -> Result<Vec<FateKind>, TestCaseError> {
 fn may_be_written(audited: &Audited, assembly: &Assembly) -> Result<(), TestCaseError> {
     let rules = &assembly.rules;
     prop_assert!(audited.event.len() <= rules.max_event_bytes);
-    prop_assert!(audited.region.0 < rules.routes.regions().len());
+    prop_assert!(audited.envelope.region.0 < rules.routes.regions().len());
     let event: Value = serde_json::from_slice(&audited.event)
         .map_err(|error| TestCaseError::fail(format!("the event is not JSON: {error}")))?;
     let errors: Vec<String> = AUDIT_EVENT
@@ -138,7 +138,7 @@ fn may_be_written(audited: &Audited, assembly: &Assembly) -> Result<(), TestCase
         .map(|error| format!("{error} at {}", error.instance_path()))
         .collect();
     prop_assert!(errors.is_empty(), "{errors:?} in {event}");
-    prop_assert_eq!(&event["id"], &audited.id.to_string());
+    prop_assert_eq!(&event["id"], &audited.envelope.id.to_string());
     names_one_thing(audited, &event)?;
     holds_only_what_is_allowed(assembly, &event)
 }
@@ -147,14 +147,14 @@ fn may_be_written(audited: &Audited, assembly: &Assembly) -> Result<(), TestCase
 fn names_one_thing(audited: &Audited, event: &Value) -> Result<(), TestCaseError> {
     let action = event["action"].as_str().unwrap_or_default();
     let service = action.split('.').next().unwrap_or_default();
-    let scope = format!("a/{}", audited.account);
+    let scope = format!("a/{}", audited.envelope.account);
     let beginning = [
         "crn",
         "v1",
         "bluemix",
         "public",
         service,
-        &audited.location,
+        &audited.envelope.location,
         &scope,
         "",
     ];
@@ -165,12 +165,16 @@ fn names_one_thing(audited: &Audited, event: &Value) -> Result<(), TestCaseError
     let target = segments(&event["target"]["id"]);
     prop_assert_eq!(target.len(), 10, "{:?}", target);
     prop_assert_eq!(&target[..8], &beginning);
-    prop_assert_eq!(&target[9], audited.device.as_str());
+    prop_assert_eq!(&target[9], audited.envelope.device.as_str());
     let log_source = segments(&event["logSourceCRN"]);
     prop_assert_eq!(log_source.len(), 10, "{:?}", log_source);
     prop_assert_eq!(&log_source[..8], &beginning);
     prop_assert_eq!(&log_source[8..], &["", ""]);
-    for id in [&audited.account, &audited.device, &audited.location] {
+    for id in [
+        &audited.envelope.account,
+        &audited.envelope.device,
+        &audited.envelope.location,
+    ] {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         prop_assert!(!id.is_empty() && id.chars().all(plain), "{:?}", id);
     }
@@ -368,10 +372,10 @@ fn quarantine_keeps_the_bytes(
     batch: &Batch,
     records: &[(i32, String)],
 ) -> Result<(), TestCaseError> {
-    for output in batch.outputs() {
+    for output in batch.outputs().iter() {
         let (partition, text) = &records[usize::try_from(output.source_offset).expect("small")];
         prop_assert_eq!(output.source_partition.0, *partition);
-        if let Content::Quarantined(kept) = &output.content {
+        if let Content::Quarantined(kept) = output.content {
             prop_assert_eq!(kept.payload.as_deref(), Some(text.as_bytes()));
         }
     }
@@ -381,7 +385,7 @@ fn quarantine_keeps_the_bytes(
 /// The id of the event of a record, if it becomes one.
 fn id(record: &Record) -> Option<String> {
     match judged(&LOADED[0][0], record.text().as_bytes()) {
-        Fate::Audited(audited) => Some(audited.id.to_string()),
+        Fate::Audited(audited) => Some(audited.envelope.id.to_string()),
         Fate::Skipped(_) | Fate::Quarantined(_) => None,
     }
 }

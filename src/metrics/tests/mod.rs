@@ -14,7 +14,7 @@ use super::{Metrics, WorkerObserver};
 use crate::health::Health;
 use crate::pipeline::directory::{Directory, Table, read_principals};
 use crate::pipeline::fate::RegionIndex;
-use crate::pipeline::fate::{Audited, Fate, Quarantine, SkipReason};
+use crate::pipeline::fate::{Audited, Envelope, Fate, Quarantine, SkipReason};
 use crate::stream::batch::Batch;
 use crate::stream::{Partition, SourceRecord};
 use crate::tables::{SharedTables, TableName};
@@ -65,11 +65,13 @@ fn record(partition: i32, offset: i64, timestamp_ms: Option<i64>) -> SourceRecor
 
 fn audited(region: usize) -> Fate {
     Fate::Audited(Audited {
-        region: RegionIndex(region),
-        device: CompactString::new("1"),
-        account: CompactString::new("2"),
-        location: CompactString::new("fra02"),
-        id: Uuid::nil(),
+        envelope: Envelope {
+            region: RegionIndex(region),
+            device: CompactString::new("1"),
+            account: CompactString::new("2"),
+            location: CompactString::new("fra02"),
+            id: Uuid::nil(),
+        },
         event: b"{}".to_vec(),
         lacks_table_entry: false,
     })

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{observed, record, skipped, value};
 use crate::stream::batch::BatchLimits;
+use crate::stream::outputs::Outputs;
 use crate::stream::worker::{StopRequest, Worker};
-use crate::stream::{Arrival, Broker, Failure, Output, Partition, Position};
+use crate::stream::{Arrival, Broker, Failure, Partition, Position};
 
 const P0: Partition = Partition(0);
 
@@ -32,7 +33,7 @@ impl Broker for Script {
         Ok(())
     }
 
-    fn publish(&mut self, _: &[Output], _: &[Position]) -> Result<(), Failure> {
+    fn publish(&mut self, _: &Outputs, _: &[Position]) -> Result<(), Failure> {
         self.failures.pop_front().map_or(Ok(()), Err)
     }
 

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audit_relay::pipeline::fate::{
-    Audited, Fate, FateKind, Quarantine, QuarantineReason, RegionIndex, SkipReason,
+    Audited, Envelope, Fate, FateKind, Quarantine, QuarantineReason, RegionIndex, SkipReason,
 };
 use audit_relay::stream::batch::Batch;
+use audit_relay::stream::outputs::Outputs;
 use audit_relay::stream::worker::{Judge, Notice, Observer, Worker};
 use audit_relay::stream::{Arrival, Broker, GroupStatistics, Output, SourceRecord};
 use uuid::Uuid;
@@ -174,7 +175,7 @@ impl Broker for Link {
         Ok(())
     }
 
-    fn publish(&mut self, outputs: &[Output], positions: &[Position]) -> Result<(), Failure> {
+    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
         self.publish_drafts(outputs.iter().map(draft).collect(), positions)
     }
 
@@ -292,11 +293,13 @@ fn fate(number: u64, verdict: Verdict) -> Fate {
             Fate::Quarantined(Quarantine::new(QuarantineReason::UnknownDevice, number))
         }
         Verdict::Audited { region } => Fate::Audited(Audited {
-            region: RegionIndex(region),
-            device: "device".into(),
-            account: "account".into(),
-            location: "location".into(),
-            id: Uuid::from_u128(u128::from(number)),
+            envelope: Envelope {
+                region: RegionIndex(region),
+                device: "device".into(),
+                account: "account".into(),
+                location: "location".into(),
+                id: Uuid::from_u128(u128::from(number)),
+            },
             event: oracle::event(number),
             lacks_table_entry: false,
         }),
@@ -308,12 +311,12 @@ pub fn kind_index(verdict: Verdict) -> usize {
     fate(0, verdict).kind().index()
 }
 
-fn draft(output: &Output) -> Draft {
+fn draft(output: Output<'_>) -> Draft {
     use audit_relay::stream::Content as Written;
-    let content = match &output.content {
-        Written::Event(audited) => Content::Event {
-            region: audited.region.0,
-            event: audited.event.clone(),
+    let content = match output.content {
+        Written::Event { envelope, event } => Content::Event {
+            region: envelope.region.0,
+            event: event.to_vec(),
         },
         Written::Quarantined(kept) => Content::Original {
             key: kept.key.clone(),

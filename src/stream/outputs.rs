@@ -1,0 +1,97 @@
+//! What a batch is going to write. The events of all its records lie in one buffer, which is kept from batch to batch:
+//! in the steady state nothing is asked of the allocator, and the memory is touched already. It decides nothing.
+
+use std::ops::Range;
+
+use super::{Content, Output, Partition, QuarantinedRecord, SourceRecord};
+use crate::pipeline::fate::{Audited, Envelope};
+
+/// Records to be written, in the order of the input within each partition.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    entries: Vec<Entry>,
+    events: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    source_partition: Partition,
+    source_offset: i64,
+    timestamp_ms: Option<i64>,
+    written: Written,
+}
+
+#[derive(Debug)]
+enum Written {
+    /// An event, and where it lies.
+    Event(Envelope, Range<usize>),
+    Quarantined(Box<QuarantinedRecord>),
+}
+
+impl Outputs {
+    /// How many records there are to write.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The records, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Output<'_>> {
+        self.entries.iter().map(|entry| Output {
+            source_partition: entry.source_partition,
+            source_offset: entry.source_offset,
+            timestamp_ms: entry.timestamp_ms,
+            content: match &entry.written {
+                Written::Event(envelope, place) => Content::Event {
+                    envelope,
+                    event: self.events.get(place.clone()).unwrap_or_default(),
+                },
+                Written::Quarantined(kept) => Content::Quarantined(kept),
+            },
+        })
+    }
+
+    /// Adds the event of a record.
+    pub(super) fn push_event(&mut self, record: &SourceRecord<'_>, audited: Audited) {
+        let start = self.events.len();
+        self.events.extend_from_slice(&audited.event);
+        let place = start..self.events.len();
+        self.push(record, Written::Event(audited.envelope, place));
+    }
+
+    /// Adds a record that is kept as it is.
+    pub(super) fn push_quarantined(&mut self, record: &SourceRecord<'_>, kept: QuarantinedRecord) {
+        self.push(record, Written::Quarantined(Box::new(kept)));
+    }
+
+    fn push(&mut self, record: &SourceRecord<'_>, written: Written) {
+        self.entries.push(Entry {
+            source_partition: record.partition,
+            source_offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            written,
+        });
+    }
+
+    /// Restores the order of the input within each partition.
+    pub(super) fn sort(&mut self) {
+        self.entries
+            .sort_by_key(|entry| (entry.source_partition, entry.source_offset));
+    }
+
+    /// Drops what came from these partitions. Its events stay in the buffer until it is cleared.
+    pub(super) fn forget(&mut self, partitions: &[Partition]) {
+        self.entries
+            .retain(|entry| !partitions.contains(&entry.source_partition));
+    }
+
+    /// Begins anew, in the same memory.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.events.clear();
+    }
+}
