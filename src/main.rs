@@ -6,6 +6,10 @@ use audit_relay::cli::{Cli, Command};
 use audit_relay::commands;
 use clap::Parser;
 
+// librdkafka uses it as well: see Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(arguments) => commands::run::run(&arguments),

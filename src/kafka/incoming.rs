@@ -9,7 +9,7 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, Message};
 use super::consumer::{CallbackQueue, Event};
 use super::error::remedy;
 use super::settings::SessionSettings;
-use crate::stream::{Arrival, Failure, Partition, SourceRecord};
+use crate::stream::{Arrival, Failure, OwnedHeaders, Partition, SourceHeaders, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
@@ -86,7 +86,10 @@ impl Incoming {
         }
         match polled {
             None => return Ok(false),
-            Some(Ok(message)) => receive(Arrival::Record(source_record(&message))),
+            Some(Ok(message)) => {
+                let headers = MessageHeaders(&message);
+                receive(Arrival::Record(source_record(&message, &headers)));
+            }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 receive(Arrival::CaughtUp(Partition(partition)));
             }
@@ -143,11 +146,10 @@ fn current_membership(consumer: &BaseConsumer<CallbackQueue>) -> Option<Consumer
     membership.filter(|_| !consumer.assignment_lost())
 }
 
-fn source_record<'a>(message: &'a BorrowedMessage<'_>) -> SourceRecord<'a> {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        let header = |header: Header<'a, &'a [u8]>| (header.key.as_bytes(), header.value);
-        headers.iter().map(header).collect()
-    });
+fn source_record<'a>(
+    message: &'a BorrowedMessage<'_>,
+    headers: &'a MessageHeaders<'_>,
+) -> SourceRecord<'a> {
     SourceRecord {
         partition: Partition(message.partition()),
         offset: message.offset(),
@@ -155,5 +157,20 @@ fn source_record<'a>(message: &'a BorrowedMessage<'_>) -> SourceRecord<'a> {
         key: message.key(),
         payload: message.payload(),
         headers,
+    }
+}
+
+/// The client reads headers when they are asked for.
+#[derive(Debug)]
+struct MessageHeaders<'a>(&'a BorrowedMessage<'a>);
+
+impl SourceHeaders for MessageHeaders<'_> {
+    fn read(&self) -> OwnedHeaders {
+        let owned = |header: Header<'_, &[u8]>| {
+            let value = header.value.map(Vec::from);
+            (header.key.as_bytes().to_vec(), value)
+        };
+        let headers = self.0.headers();
+        headers.map_or_else(Vec::new, |headers| headers.iter().map(owned).collect())
     }
 }

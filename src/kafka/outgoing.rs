@@ -33,8 +33,8 @@ pub(super) fn outgoing<'a>(
         ),
         // A missing key or value stays missing: an empty one is something else.
         Content::Quarantined(kept) => (
-            kept.key.as_deref(),
-            kept.payload.as_deref(),
+            kept.original.key.as_deref(),
+            kept.original.payload.as_deref(),
             quarantine_headers(kept, output, settings),
         ),
     };
@@ -77,8 +77,8 @@ fn quarantine_headers(
         ("audit-relay-offset", &offset),
         ("audit-relay-version", env!("CARGO_PKG_VERSION")),
     ];
-    let mut headers = Headers::with_capacity(kept.headers.len() + ours.len())?;
-    for (name, value) in &kept.headers {
+    let mut headers = Headers::with_capacity(kept.original.headers.len() + ours.len())?;
+    for (name, value) in &kept.original.headers {
         headers.add(name, value.as_deref());
     }
     for (name, value) in ours {

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::outputs::Outputs;
-use super::{OwnedHeaders, Partition, Position, QuarantinedRecord, SourceRecord};
-use crate::pipeline::fate::{Fate, FateKind, Quarantine};
+use super::outputs::{Origin, Outputs};
+use super::{KeptRecord, Partition, Position, QuarantinedRecord, SourceRecord};
+use crate::pipeline::fate::{Fate, FateKind};
 
 /// When a batch is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +46,10 @@ pub struct PartitionTally {
 }
 
 /// A record that is kept whole, because its fate is not final.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct HeldRecord {
-    partition: Partition,
-    offset: i64,
-    timestamp_ms: Option<i64>,
-    key: Option<Vec<u8>>,
-    payload: Option<Vec<u8>>,
-    headers: OwnedHeaders,
+    origin: Origin,
+    original: KeptRecord,
 }
 
 impl Batch {
@@ -61,14 +57,16 @@ impl Batch {
     pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate) {
         let tally = self.read(record);
         tally.fates[fate.kind().index()] += 1;
-        self.write(record, fate);
+        self.write(record.into(), fate, || KeptRecord::from(record));
     }
 
     /// Takes a record whose fate is not final: it is judged when the batch is settled.
     pub fn hold(&mut self, record: &SourceRecord<'_>) {
         self.read(record);
-        self.bytes += size(record);
-        self.held.push(HeldRecord::from(record));
+        let original = KeptRecord::from(record);
+        self.bytes += original.bytes();
+        let origin = Origin::from(record);
+        self.held.push(HeldRecord { origin, original });
     }
 
     /// Whether every fate is final.
@@ -82,13 +80,12 @@ impl Batch {
         if self.is_settled() {
             return;
         }
-        for held in std::mem::take(&mut self.held) {
-            let record = held.borrow();
-            let fate = judge(record.payload);
-            if let Some(tally) = self.partitions.get_mut(&record.partition) {
+        for HeldRecord { origin, original } in std::mem::take(&mut self.held) {
+            let fate = judge(original.payload.as_deref());
+            if let Some(tally) = self.partitions.get_mut(&origin.partition) {
                 tally.fates[fate.kind().index()] += 1;
             }
-            self.write(&record, fate);
+            self.write(origin, fate, || original);
         }
         self.outputs.sort();
     }
@@ -104,17 +101,21 @@ impl Batch {
         tally
     }
 
-    fn write(&mut self, record: &SourceRecord<'_>, fate: Fate) {
+    fn write(&mut self, origin: Origin, fate: Fate, original: impl FnOnce() -> KeptRecord) {
         match fate {
             Fate::Audited(audited) => {
                 self.bytes += audited.event.len();
-                self.outputs.push_event(record, audited);
+                self.outputs.push_event(origin, audited);
             }
             Fate::Skipped(_) => {}
             Fate::Quarantined(quarantine) => {
-                self.bytes += size(record);
-                let kept = quarantined(record, quarantine);
-                self.outputs.push_quarantined(record, kept);
+                let original = original();
+                self.bytes += original.bytes();
+                let kept = QuarantinedRecord {
+                    original,
+                    quarantine,
+                };
+                self.outputs.push_quarantined(origin, kept);
             }
         }
     }
@@ -136,7 +137,7 @@ impl Batch {
         }
         self.outputs.forget(partitions);
         self.held
-            .retain(|held| !partitions.contains(&held.partition));
+            .retain(|held| !partitions.contains(&held.origin.partition));
         if self.records == 0 {
             self.clear();
         }
@@ -210,73 +211,17 @@ impl Batch {
     }
 }
 
-impl From<&SourceRecord<'_>> for HeldRecord {
-    fn from(record: &SourceRecord<'_>) -> Self {
-        HeldRecord {
-            partition: record.partition,
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            key: record.key.map(Vec::from),
-            payload: record.payload.map(Vec::from),
-            headers: owned(&record.headers),
-        }
-    }
-}
-
-impl HeldRecord {
-    fn borrow(&self) -> SourceRecord<'_> {
-        SourceRecord {
-            partition: self.partition,
-            offset: self.offset,
-            timestamp_ms: self.timestamp_ms,
-            key: self.key.as_deref(),
-            payload: self.payload.as_deref(),
-            headers: self
-                .headers
-                .iter()
-                .map(|(name, value)| (name.as_slice(), value.as_deref()))
-                .collect(),
-        }
-    }
-}
-
-/// What a record that is kept whole takes. Headers count, each for its place as well: a flood of them would else
-/// pass the limit of a batch.
-fn size(record: &SourceRecord<'_>) -> usize {
-    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let place = size_of::<(Vec<u8>, Option<Vec<u8>>)>();
-    let headers = record.headers.iter();
-    let headers: usize = headers
-        .map(|(name, value)| place + name.len() + length(*value))
-        .sum();
-    length(record.key) + length(record.payload) + headers
-}
-
-fn quarantined(record: &SourceRecord<'_>, quarantine: Quarantine) -> QuarantinedRecord {
-    QuarantinedRecord {
-        key: record.key.map(Vec::from),
-        payload: record.payload.map(Vec::from),
-        headers: owned(&record.headers),
-        quarantine,
-    }
-}
-
-fn owned(headers: &[(&[u8], Option<&[u8]>)]) -> OwnedHeaders {
-    let owned = |(name, value): &(&[u8], Option<&[u8]>)| (name.to_vec(), value.map(Vec::from));
-    headers.iter().map(owned).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::fate::SkipReason;
-    use crate::stream::{Content, Output};
+    use crate::pipeline::fate::{Quarantine, SkipReason};
+    use crate::stream::{Content, Output, OwnedHeaders, SourceHeaders};
 
     #[test]
     fn a_flood_of_headers_makes_a_batch_due() {
         let mut batch = Batch::default();
         let flooded = SourceRecord {
-            headers: vec![(b"h".as_slice(), None); 10],
+            headers: &vec![(b"h".to_vec(), None); 10],
             ..record(0, 0)
         };
         batch.add(&flooded, Fate::Quarantined(Quarantine::malformed("x")));
@@ -291,6 +236,15 @@ mod tests {
         );
     }
 
+    #[derive(Debug)]
+    struct OneHeader;
+
+    impl SourceHeaders for OneHeader {
+        fn read(&self) -> OwnedHeaders {
+            vec![(b"header".to_vec(), None)]
+        }
+    }
+
     fn record(partition: i32, offset: i64) -> SourceRecord<'static> {
         SourceRecord {
             partition: Partition(partition),
@@ -298,7 +252,7 @@ mod tests {
             timestamp_ms: Some(1),
             key: Some(b"key"),
             payload: Some(b"payload"),
-            headers: vec![(b"header", None)],
+            headers: &OneHeader,
         }
     }
 
@@ -406,6 +360,7 @@ mod tests {
         let Content::Quarantined(kept) = only(&batch).content else {
             panic!("not quarantined");
         };
+        let kept = &kept.original;
         assert_eq!(kept.key.as_deref(), Some(b"key".as_slice()));
         assert_eq!(kept.payload.as_deref(), Some(b"payload".as_slice()));
         assert_eq!(kept.headers, [(b"header".to_vec(), None)]);

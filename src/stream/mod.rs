@@ -35,8 +35,20 @@ pub struct SourceRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value.
     pub payload: Option<&'a [u8]>,
-    /// Its headers, in order; the names as bytes, since nobody has checked that they are text.
-    pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
+    /// Its headers.
+    pub headers: &'a dyn SourceHeaders,
+}
+
+/// The headers of an input record. The client has to read them first, and for most records nobody asks.
+pub trait SourceHeaders: fmt::Debug {
+    /// The headers, in order; the names as bytes, since nobody has checked that they are text.
+    fn read(&self) -> OwnedHeaders;
+}
+
+impl SourceHeaders for OwnedHeaders {
+    fn read(&self) -> OwnedHeaders {
+        self.clone()
+    }
 }
 
 /// What a poll can bring.
@@ -95,15 +107,46 @@ pub enum Content<'a> {
 /// Names and values of headers, in order.
 pub type OwnedHeaders = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// An input record that is kept, with the reason.
+/// An input record that is kept whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuarantinedRecord {
+pub struct KeptRecord {
     /// The original key.
     pub key: Option<Vec<u8>>,
     /// The original value.
     pub payload: Option<Vec<u8>>,
     /// The original headers.
     pub headers: OwnedHeaders,
+}
+
+impl From<&SourceRecord<'_>> for KeptRecord {
+    fn from(record: &SourceRecord<'_>) -> Self {
+        KeptRecord {
+            key: record.key.map(Vec::from),
+            payload: record.payload.map(Vec::from),
+            headers: record.headers.read(),
+        }
+    }
+}
+
+impl KeptRecord {
+    /// What it takes, in bytes. Headers count, each for its place as well: a flood of them would else pass the limit of
+    /// a batch.
+    pub fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let place = size_of::<(Vec<u8>, Option<Vec<u8>>)>();
+        let headers = self.headers.iter();
+        let headers: usize = headers
+            .map(|(name, value)| place + name.len() + length(value))
+            .sum();
+        length(&self.key) + length(&self.payload) + headers
+    }
+}
+
+/// An input record that could neither be audited nor skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedRecord {
+    /// The record.
+    pub original: KeptRecord,
     /// Why it is here.
     pub quarantine: Quarantine,
 }

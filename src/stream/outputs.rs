@@ -13,11 +13,27 @@ pub struct Outputs {
     events: Vec<u8>,
 }
 
+/// Where a record to be written comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub partition: Partition,
+    pub offset: i64,
+    pub timestamp_ms: Option<i64>,
+}
+
+impl From<&SourceRecord<'_>> for Origin {
+    fn from(record: &SourceRecord<'_>) -> Self {
+        Origin {
+            partition: record.partition,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
-    source_partition: Partition,
-    source_offset: i64,
-    timestamp_ms: Option<i64>,
+    origin: Origin,
     written: Written,
 }
 
@@ -42,9 +58,9 @@ impl Outputs {
     /// The records, in their order.
     pub fn iter(&self) -> impl Iterator<Item = Output<'_>> {
         self.entries.iter().map(|entry| Output {
-            source_partition: entry.source_partition,
-            source_offset: entry.source_offset,
-            timestamp_ms: entry.timestamp_ms,
+            source_partition: entry.origin.partition,
+            source_offset: entry.origin.offset,
+            timestamp_ms: entry.origin.timestamp_ms,
             content: match &entry.written {
                 Written::Event(envelope, place) => Content::Event {
                     envelope,
@@ -56,37 +72,30 @@ impl Outputs {
     }
 
     /// Adds the event of a record.
-    pub(super) fn push_event(&mut self, record: &SourceRecord<'_>, audited: Audited) {
+    pub(super) fn push_event(&mut self, origin: Origin, audited: Audited) {
         let start = self.events.len();
         self.events.extend_from_slice(&audited.event);
         let place = start..self.events.len();
-        self.push(record, Written::Event(audited.envelope, place));
+        let written = Written::Event(audited.envelope, place);
+        self.entries.push(Entry { origin, written });
     }
 
     /// Adds a record that is kept as it is.
-    pub(super) fn push_quarantined(&mut self, record: &SourceRecord<'_>, kept: QuarantinedRecord) {
-        self.push(record, Written::Quarantined(Box::new(kept)));
-    }
-
-    fn push(&mut self, record: &SourceRecord<'_>, written: Written) {
-        self.entries.push(Entry {
-            source_partition: record.partition,
-            source_offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            written,
-        });
+    pub(super) fn push_quarantined(&mut self, origin: Origin, kept: QuarantinedRecord) {
+        let written = Written::Quarantined(Box::new(kept));
+        self.entries.push(Entry { origin, written });
     }
 
     /// Restores the order of the input within each partition.
     pub(super) fn sort(&mut self) {
         self.entries
-            .sort_by_key(|entry| (entry.source_partition, entry.source_offset));
+            .sort_by_key(|entry| (entry.origin.partition, entry.origin.offset));
     }
 
     /// Drops what came from these partitions. Its events stay in the buffer until it is cleared.
     pub(super) fn forget(&mut self, partitions: &[Partition]) {
         self.entries
-            .retain(|entry| !partitions.contains(&entry.source_partition));
+            .retain(|entry| !partitions.contains(&entry.origin.partition));
     }
 
     /// Begins anew, in the same memory.

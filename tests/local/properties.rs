@@ -346,7 +346,7 @@ fn every_record_of_a_batch_is_counted_once() {
                 timestamp_ms: Some(offset),
                 key: None,
                 payload: Some(text.as_bytes()),
-                headers: Vec::new(),
+                headers: &Vec::new(),
             };
             batch.add(&source, fate);
         }
@@ -376,7 +376,7 @@ fn quarantine_keeps_the_bytes(
         let (partition, text) = &records[usize::try_from(output.source_offset).expect("small")];
         prop_assert_eq!(output.source_partition.0, *partition);
         if let Content::Quarantined(kept) = output.content {
-            prop_assert_eq!(kept.payload.as_deref(), Some(text.as_bytes()));
+            prop_assert_eq!(kept.original.payload.as_deref(), Some(text.as_bytes()));
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::pipeline::directory::{Directory, Table, read_principals};
 use crate::pipeline::fate::RegionIndex;
 use crate::pipeline::fate::{Audited, Envelope, Fate, Quarantine, SkipReason};
 use crate::stream::batch::Batch;
-use crate::stream::{Partition, SourceRecord};
+use crate::stream::{OwnedHeaders, Partition, SourceRecord};
 use crate::tables::{SharedTables, TableName};
 
 fn metrics() -> Arc<Metrics> {
@@ -52,6 +52,8 @@ fn show_tables(metrics: &Metrics) -> Arc<SharedTables> {
     tables
 }
 
+const NO_HEADERS: &OwnedHeaders = &Vec::new();
+
 fn record(partition: i32, offset: i64, timestamp_ms: Option<i64>) -> SourceRecord<'static> {
     SourceRecord {
         partition: Partition(partition),
@@ -59,7 +61,7 @@ fn record(partition: i32, offset: i64, timestamp_ms: Option<i64>) -> SourceRecor
         timestamp_ms,
         key: None,
         payload: Some(b"payload"),
-        headers: Vec::new(),
+        headers: NO_HEADERS,
     }
 }
 

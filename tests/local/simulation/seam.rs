@@ -111,7 +111,7 @@ impl Link {
                 timestamp_ms: Some(*offset),
                 key: Some(oracle::KEY),
                 payload: Some(payload),
-                headers: Vec::new(),
+                headers: &Vec::new(),
             }));
         }
         if fetched.chatter {
@@ -319,8 +319,8 @@ fn draft(output: Output<'_>) -> Draft {
             event: event.to_vec(),
         },
         Written::Quarantined(kept) => Content::Original {
-            key: kept.key.clone(),
-            payload: kept.payload.clone(),
+            key: kept.original.key.clone(),
+            payload: kept.original.payload.clone(),
             reason: kept.quarantine.reason.name(),
         },
     };
