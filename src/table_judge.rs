@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::assemble::Assembly;
 use crate::metrics::Metrics;
 use crate::pipeline::fate::Fate;
-use crate::pipeline::{Reference, judge};
+use crate::pipeline::{Reference, judge_action, user_action};
 use crate::stream::worker::Judge;
 use crate::tables::SharedTables;
 
@@ -43,11 +43,14 @@ impl TableJudge {
 
 impl Judge for TableJudge {
     fn judge(&self, payload: Option<&[u8]>) -> Fate {
-        let reference = Reference {
-            rules: &self.assembly.rules,
-            directory: &self.tables.borrow(),
+        let rules = &self.assembly.rules;
+        let action = match user_action(payload, rules) {
+            // Most records are skipped here, and no table was asked.
+            Err(unaudited) => return unaudited.into(),
+            Ok(action) => action,
         };
-        judge(payload, reference)
+        let directory = &self.tables.borrow();
+        judge_action(action, Reference { rules, directory })
     }
 
     fn is_final(&self, fate: &Fate) -> bool {

@@ -91,7 +91,7 @@ fn stages(assembly: &Assembly) {
     // Leaked once, so that what the stages borrow from them may be kept for timing.
     let records: Vec<&'static str> = records.into_iter().map(|record| &*record.leak()).collect();
     let classified =
-        |record| classify(read(record), &rules.catalog, &rules.policy).expect("a user's action");
+        |record| classify(&read(record), &rules.catalog, &rules.policy).expect("a user's action");
     println!("stages of an audited record, each with those before it");
     let line = |name: &str, each: f64| println!("  {name:<22}{each:8.0}");
     line(

@@ -13,11 +13,11 @@ use super::print;
 use crate::assemble::{Assembly, fill_from_topics};
 use crate::cli::ExplainArgs;
 use crate::kafka::inspect::read_value;
-use crate::pipeline::classify::{Actor, UserAction, classify};
+use crate::pipeline::classify::{Actor, UserAction};
 use crate::pipeline::enrich::{AttributedAction, enrich};
 use crate::pipeline::fate::{Fate, Unaudited};
 use crate::pipeline::record::{Record, parse};
-use crate::pipeline::{Reference, judge, judge_action};
+use crate::pipeline::{Reference, judge_action, user_action};
 
 mod asked;
 
@@ -121,14 +121,12 @@ pub fn explain_record(
     } = assembly;
     let reference = Reference { rules, directory };
     let read = parse(payload);
-    let action = read.clone().ok().and_then(|record| {
-        let action = classify(record, &rules.catalog, &rules.policy).ok()?;
-        Some(moved(action, at))
-    });
-    let fate = match &action {
-        Some(action) => judge_action(action.clone(), reference),
-        None => judge(payload, reference),
+    let action = user_action(payload, rules).map(|action| moved(action, at));
+    let fate = match action.clone() {
+        Ok(action) => judge_action(action, reference),
+        Err(unaudited) => unaudited.into(),
     };
+    let action = action.ok();
     let kind = fate.kind();
     let mut explanation = Explanation {
         source,

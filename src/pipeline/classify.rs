@@ -61,13 +61,13 @@ impl UserType {
 /// `unlisted_action`, `not_user_initiated`, or `malformed` where the record does not say what happened, where
 /// a listed event does not say who acted, and where any field of a user's listed action cannot be read.
 pub fn classify<'a>(
-    record: Record<'a>,
+    record: &Record<'a>,
     catalog: &'a Catalog,
     policy: &Policy,
 ) -> Result<UserAction<'a>, Unaudited> {
-    let listing = listing(&record, catalog)?.ok_or(SkipReason::UnlistedAction)?;
-    let actor = actor(&record, policy)?;
-    let change = StateChange::check(&record).map_err(Quarantine::malformed)?;
+    let listing = listing(record, catalog)?.ok_or(SkipReason::UnlistedAction)?;
+    let actor = actor(record, policy)?;
+    let change = StateChange::check(record).map_err(Quarantine::malformed)?;
     let attributes = change
         .meta_data
         .attributes()

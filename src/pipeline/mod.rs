@@ -63,16 +63,22 @@ pub struct Reference<'a> {
 /// Judges the value of one input record. Total and deterministic: every record has exactly one fate,
 /// and the same record against the same reference has the same one, to the byte.
 pub fn judge(payload: Option<&[u8]>, reference: Reference<'_>) -> Fate {
-    let rules = reference.rules;
-    fate(|| {
-        let record = record::parse(payload)?;
-        let action = classify::classify(record, &rules.catalog, &rules.policy)?;
-        audit(action, reference)
-    })
+    fate(|| audit(user_action(payload, reference.rules)?, reference))
 }
 
-/// Judges a record that was found to be a user's action. [`judge`] is this after `parse` and `classify`; people who
-/// ask what would have become of an action at another time change its time in between.
+/// The first half of [`judge`], which asks no table: what a user did, if this record says so.
+///
+/// # Errors
+/// The fate of any other record.
+pub fn user_action<'a>(
+    payload: Option<&'a [u8]>,
+    rules: &'a Rules,
+) -> Result<UserAction<'a>, Unaudited> {
+    let record = record::parse(payload)?;
+    classify::classify(&record, &rules.catalog, &rules.policy)
+}
+
+/// The second half. People who ask what would have become of an action at another time change its time in between.
 pub fn judge_action(action: UserAction<'_>, reference: Reference<'_>) -> Fate {
     fate(|| audit(action, reference))
 }

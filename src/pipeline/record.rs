@@ -113,12 +113,6 @@ impl<'a> Record<'a> {
             }
         }
     }
-
-    fn version_checked(self) -> Result<Self, Quarantine> {
-        self.raw(Field::SchemaVersion)
-            .map_or(Ok(()), check_version)?;
-        Ok(self)
-    }
 }
 
 /// A record that is being read.
@@ -238,18 +232,24 @@ pub fn parse(payload: Option<&[u8]>) -> Result<Record<'_>, Quarantine> {
             error.valid_up_to()
         ))
     })?;
-    if let Some(record) = Record::read_plain(text) {
-        return record.version_checked();
-    }
+    let record = match Record::read_plain(text) {
+        Some(record) => record,
+        None => read(text)?,
+    };
+    let version = record.raw(Field::SchemaVersion);
+    version.map_or(Ok(()), check_version)?;
+    Ok(record)
+}
+
+/// Reads a record that is not plain.
+fn read(text: &str) -> Result<Record<'_>, Quarantine> {
     if text.trim_start().is_empty() {
         return Err(Quarantine::malformed("the value is empty"));
     }
     if !text.trim_start().starts_with('{') {
         return Err(Quarantine::malformed("the value is not a JSON object"));
     }
-    let record = serde_json::from_str::<Record<'_>>(text);
-    let record = record.map_err(|error| Quarantine::malformed(json_problem(&error)))?;
-    record.version_checked()
+    serde_json::from_str(text).map_err(|error| Quarantine::malformed(json_problem(&error)))
 }
 
 fn json_problem(error: &serde_json::Error) -> String {
