@@ -9,6 +9,7 @@ use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
 use tracing::{debug, error, info, warn};
 
 use super::tokens;
@@ -18,11 +19,21 @@ const BEGINNING: Duration = Duration::from_millis(5);
 /// How long a client's complaints are listened to.
 const SERVING: Duration = Duration::from_millis(50);
 
-/// A context that does nothing but log.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LoggingContext;
+/// The context of every client of ours: it logs, and has tokens made. What else is made of what the client reports, its
+/// listener knows.
+#[derive(Debug, Default)]
+pub struct Logged<L>(pub L);
 
-impl ClientContext for LoggingContext {
+/// Hears what a client reports beside the answers to its calls.
+pub trait Listener: Send + Sync {
+    /// An error, which the client goes on after.
+    fn error(&self, _error: &KafkaError, _reason: &str) {}
+
+    /// Statistics, if they were asked for.
+    fn statistics(&self, _statistics: &Statistics) {}
+}
+
+impl<L: Listener> ClientContext for Logged<L> {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
@@ -35,14 +46,31 @@ impl ClientContext for LoggingContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         log_error(&error, reason);
+        self.0.error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.0.statistics(&statistics);
     }
 }
 
+/// Needs to know nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nobody;
+
+/// A context that does nothing but log.
+pub type LoggingContext = Logged<Nobody>;
+
+impl Listener for Nobody {}
+
 impl ConsumerContext for LoggingContext {}
 
-/// A context that logs, and keeps the last error, which says why a call got no answer.
+/// Keeps the last error, which says why a call got no answer.
 #[derive(Debug, Default)]
-pub struct NotingContext(Mutex<Option<Noted>>);
+pub struct LastError(Mutex<Option<Noted>>);
+
+/// A context that logs, and keeps the last error.
+pub type NotingContext = Logged<LastError>;
 
 /// An error that the client reported beside its calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,26 +88,15 @@ impl Noted {
     }
 }
 
-impl NotingContext {
+impl LastError {
     /// The last error, if there was one.
     pub fn noted(&self) -> Option<Noted> {
         self.0.lock().ok()?.clone()
     }
 }
 
-impl ClientContext for NotingContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        tokens::generate(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
+impl Listener for LastError {
+    fn error(&self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
         // That all brokers are down is said after what ails each of them, and says less.
         if code == Some(RDKafkaErrorCode::AllBrokersDown) {
@@ -111,7 +128,7 @@ pub fn serve(consumer: &BaseConsumer<NotingContext>) {
 }
 
 /// Writes a line of librdkafka's log to ours.
-pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {
         Emerg | Alert | Critical | Error => {

@@ -2,19 +2,14 @@
 //! came, and are handed to the loop by the poll that served them. What they mean is decided there.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::client_context::{log_error, log_line};
-use super::tokens;
+use super::client_context::{Listener, Logged, log_error};
 use crate::stream::{GroupStatistics, Partition};
 
 /// What a callback reported.
@@ -79,35 +74,18 @@ impl CallbackQueue {
     }
 }
 
-impl ClientContext for CallbackQueue {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        tokens::generate(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        self.push(Event::Statistics(group_statistics(
-            &statistics,
-            &self.topic,
-        )));
+impl Listener for CallbackQueue {
+    fn statistics(&self, statistics: &Statistics) {
+        self.push(Event::Statistics(group_statistics(statistics, &self.topic)));
     }
 }
 
-impl ConsumerContext for CallbackQueue {
+impl ConsumerContext for Logged<CallbackQueue> {
     /// Before the unassignment: only now does the client still know whether the assignment was lost.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
             let partitions = partitions(list);
-            self.push(if consumer.assignment_lost() {
+            self.0.push(if consumer.assignment_lost() {
                 Event::Lost(partitions)
             } else {
                 Event::Revoked(partitions)
@@ -118,7 +96,7 @@ impl ConsumerContext for CallbackQueue {
     /// After the assignment: the group's generation is now that of these partitions.
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(list) => self.push(Event::Assigned(partitions(list))),
+            Rebalance::Assign(list) => self.0.push(Event::Assigned(partitions(list))),
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => log_error(error, "rebalance failed"),
         }

@@ -77,7 +77,7 @@ impl EmbeddedBroker {
             .set("group.id", "demo-watcher")
             .set("enable.auto.commit", "false")
             .set("fetch.wait.max.ms", "50")
-            .create_with_context(LoggingContext)
+            .create_with_context(LoggingContext::default())
             .context("create the watcher")?;
         let mut list = TopicPartitionList::new();
         for topic in topics.outputs() {

@@ -6,6 +6,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message};
 
+use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
 use super::error::remedy;
 use super::settings::SessionSettings;
@@ -16,7 +17,7 @@ const MOST_AT_ONCE: usize = 256;
 
 /// A consumer of the input topic.
 pub(super) struct Incoming {
-    pub consumer: BaseConsumer<CallbackQueue>,
+    pub consumer: BaseConsumer<Logged<CallbackQueue>>,
     /// Name of the group.
     group: String,
     /// For whom a commit speaks: the member and generation that own the partitions of the batch.
@@ -26,7 +27,7 @@ pub(super) struct Incoming {
 impl Incoming {
     /// A consumer that has not joined its group yet.
     pub fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
-        let context = CallbackQueue::new(&settings.topics.input);
+        let context = Logged(CallbackQueue::new(&settings.topics.input));
         let group = settings.consumer.get("group.id").unwrap_or_default();
         Ok(Incoming {
             consumer: settings.consumer.create_with_context(context)?,
@@ -81,7 +82,7 @@ impl Incoming {
     ) -> Result<bool, Failure> {
         let polled = self.consumer.poll(wait);
         // The callbacks ran before the record was returned: they come first.
-        if self.consumer.context().has_events() {
+        if self.consumer.context().0.has_events() {
             follow(&self.consumer, &mut self.membership, receive);
         }
         match polled {
@@ -106,7 +107,7 @@ impl Incoming {
     /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.
     fn complain(&self, error: &KafkaError) -> Result<(), Failure> {
         let code = error.rdkafka_error_code();
-        match remedy(code, self.consumer.context().topic(), &self.group) {
+        match remedy(code, self.consumer.context().0.topic(), &self.group) {
             Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
             None => {
                 tracing::warn!(%error, "poll");
@@ -118,11 +119,11 @@ impl Incoming {
 
 /// Hands over what the callbacks of the last poll reported.
 fn follow(
-    consumer: &BaseConsumer<CallbackQueue>,
+    consumer: &BaseConsumer<Logged<CallbackQueue>>,
     membership: &mut Option<ConsumerGroupMetadata>,
     receive: &mut dyn FnMut(Arrival<'_>),
 ) {
-    while let Some(event) = consumer.context().take() {
+    while let Some(event) = consumer.context().0.take() {
         match event {
             Event::Assigned(partitions) => {
                 *membership = current_membership(consumer);
@@ -141,7 +142,9 @@ fn follow(
 /// The membership, unless the client knows that it has been lost. A client that was thrown out has
 /// forgotten its member id, and the broker would take its commit for one of a group without members.
 /// Looked at in this order: the client marks the loss before it can hand out the empty member id.
-fn current_membership(consumer: &BaseConsumer<CallbackQueue>) -> Option<ConsumerGroupMetadata> {
+fn current_membership(
+    consumer: &BaseConsumer<Logged<CallbackQueue>>,
+) -> Option<ConsumerGroupMetadata> {
     let membership = consumer.group_metadata();
     membership.filter(|_| !consumer.assignment_lost())
 }

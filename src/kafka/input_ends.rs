@@ -30,7 +30,7 @@ impl InputEnds {
     pub fn new(config: &Config) -> Result<Self, KafkaError> {
         let client = settings::follower(config, "watchdog");
         Ok(InputEnds {
-            consumer: client.create_with_context(LoggingContext)?,
+            consumer: client.create_with_context(LoggingContext::default())?,
             topic: config.input.topic.clone(),
         })
     }

@@ -60,7 +60,8 @@ pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Op
     let mut client = settings::inspector(config);
     // A group must be named to read; nothing is ever committed for it, and it is not joined.
     client.set("group.id", format!("{}-explain", config.input.group));
-    let consumer: BaseConsumer<LoggingContext> = client.create_with_context(LoggingContext)?;
+    let consumer: BaseConsumer<LoggingContext> =
+        client.create_with_context(LoggingContext::default())?;
     begin(&consumer);
     let (low, high) = consumer
         .fetch_watermarks(topic, *partition, METADATA_LIMIT)

@@ -2,22 +2,19 @@
 //! time; what goes into it is the session's business.
 
 use std::cell::Cell;
-use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::client_context::{log_error, log_line};
+use super::client_context::{Listener, Logged};
 use super::error::{Step, is_retriable, sort};
 use super::native::{Headers, TopicWriter, flush};
-use super::tokens;
 use crate::stream::Failure;
 
 /// Longest wait for the coordinator to end a predecessor's transaction and give us an epoch.
@@ -35,7 +32,7 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 pub struct TransactionalProducer {
     /// Before the producer, so that they are dropped before it.
     topics: Vec<TopicWriter>,
-    producer: ThreadedProducer<DeliveryContext>,
+    producer: ThreadedProducer<Logged<FailedDelivery>>,
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
@@ -73,27 +70,9 @@ impl FailedDelivery {
     }
 }
 
-struct DeliveryContext {
-    failed: FailedDelivery,
-}
+impl Listener for FailedDelivery {}
 
-impl ClientContext for DeliveryContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        tokens::generate(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
-    }
-}
-
-impl ProducerContext for DeliveryContext {
+impl ProducerContext for Logged<FailedDelivery> {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
@@ -107,7 +86,7 @@ impl ProducerContext for DeliveryContext {
             Some(TopicAuthorizationFailed) => "; grant the relay's principal Write on this topic",
             _ => "",
         };
-        self.failed.set(format!(
+        self.0.set(format!(
             "a record for {} partition {} was not accepted: {error}{remedy}",
             message.topic(),
             message.partition()
@@ -126,10 +105,8 @@ impl TransactionalProducer {
         topics: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, Failure> {
         let failed_delivery = FailedDelivery::default();
-        let context = DeliveryContext {
-            failed: failed_delivery.clone(),
-        };
-        let producer: ThreadedProducer<DeliveryContext> = config
+        let context = Logged(failed_delivery.clone());
+        let producer: ThreadedProducer<Logged<FailedDelivery>> = config
             .create_with_context(context)
             .map_err(|error| sort(Step::Init, &error))?;
         let writer = |topic: &'t str| {
@@ -294,7 +271,7 @@ impl TransactionalProducer {
     fn end(
         &self,
         step: Step,
-        call: impl Fn(&ThreadedProducer<DeliveryContext>, Duration) -> KafkaResult<()>,
+        call: impl Fn(&ThreadedProducer<Logged<FailedDelivery>>, Duration) -> KafkaResult<()>,
     ) -> Result<(), Failure> {
         self.step(step, STEP_LIMIT, call)?;
         self.in_transaction.set(false);
@@ -306,7 +283,7 @@ impl TransactionalProducer {
         &self,
         step: Step,
         limit: Duration,
-        call: impl Fn(&ThreadedProducer<DeliveryContext>, Duration) -> KafkaResult<()>,
+        call: impl Fn(&ThreadedProducer<Logged<FailedDelivery>>, Duration) -> KafkaResult<()>,
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + limit;
         loop {

@@ -120,7 +120,7 @@ fn start<K: Kind>(
 ) -> anyhow::Result<[JoinHandle<()>; 2]> {
     let name = K::NAME.name();
     let create = |client: ClientConfig| {
-        let made = client.create_with_context(LoggingContext);
+        let made = client.create_with_context(LoggingContext::default());
         made.with_context(|| format!("create a client for {topic:?}"))
     };
     let partitions = Arc::new(AtomicI32::new(0));

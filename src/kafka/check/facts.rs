@@ -41,7 +41,7 @@ impl Asking {
         begin(&consumer);
         let brokers = reach(&consumer)?;
         let admin: AdminClient<LoggingContext> = client
-            .create_with_context(LoggingContext)
+            .create_with_context(LoggingContext::default())
             .context("create a client")?;
         tokens::give(admin.inner(), &client)?;
         let broker = brokers.first().copied().unwrap_or_default();
@@ -176,7 +176,7 @@ fn reach(consumer: &BaseConsumer<NotingContext>) -> anyhow::Result<Vec<i32>> {
             Err(error) => error,
         };
         serve(consumer);
-        let noted = consumer.context().noted();
+        let noted = consumer.context().0.noted();
         let is_refused = noted.as_ref().is_some_and(|noted| noted.is_refusal());
         if is_refused || Instant::now() >= deadline {
             let cause = noted.map_or(error.to_string(), |noted| noted.text);

@@ -49,7 +49,7 @@ fn committed(config: &Config, topic: &str) -> Result<Option<i64>, KafkaError> {
         };
         // That we may not use the group is said aside; the call only takes too long.
         serve(&consumer);
-        let noted = consumer.context().noted().and_then(|noted| noted.code);
+        let noted = consumer.context().0.noted().and_then(|noted| noted.code);
         if noted == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
             return Err(KafkaError::OffsetFetch(
                 RDKafkaErrorCode::GroupAuthorizationFailed,
