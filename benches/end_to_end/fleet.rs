@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
-use super::lab::{DataSet, Lab, Wanted};
+use super::lab::{DataSet, Lab, Principals, Wanted};
 use super::process::Process;
 use super::support::client_config;
 
@@ -39,18 +39,18 @@ pub struct Contestant {
 
 /// How it is configured.
 #[derive(Debug, Clone, Copy)]
-pub struct Tuning<'a> {
+pub struct Tuning {
     pub headers: bool,
     pub max_age_ms: u64,
-    pub principals: &'a str,
+    pub principals: Principals,
 }
 
-impl Default for Tuning<'_> {
+impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             headers: true,
             max_age_ms: 100,
-            principals: "principals.jsonl",
+            principals: Principals::File,
         }
     }
 }
@@ -67,7 +67,7 @@ impl Fleet {
     pub fn start(
         lab: &Lab,
         contestant: &Contestant,
-        tuning: Tuning<'_>,
+        tuning: Tuning,
         data: &DataSet,
     ) -> anyhow::Result<Fleet> {
         lab.truncate_outputs();
@@ -186,7 +186,7 @@ pub struct Outcome {
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
     pub contestant: &'a Contestant,
-    pub tuning: Tuning<'a>,
+    pub tuning: Tuning,
     pub data: &'a DataSet,
     /// How often the committed offsets are asked for.
     pub interval: Duration,

@@ -51,6 +51,7 @@ pub fn check(lab: &mut Lab, relay: &Contestant, raw_copy: &Contestant) -> anyhow
         mix: Mix {
             audited: 250,
             malformed: 10,
+            strangers: 0,
         },
         bytes: 512,
         partitions: 12,

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -53,6 +54,17 @@ pub struct Plans {
     pub bytes: u64,
 }
 
+/// Where the table of principals comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Principals {
+    /// A file with all of them.
+    File,
+    /// A compacted topic with all of them.
+    Topic,
+    /// There are none.
+    Nobody,
+}
+
 /// What a configuration says beyond the defaults.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
@@ -62,7 +74,7 @@ pub struct Wanted<'a> {
     pub workers: usize,
     pub headers: bool,
     pub max_age_ms: u64,
-    pub principals: &'a str,
+    pub principals: Principals,
 }
 
 pub struct Lab {
@@ -71,13 +83,16 @@ pub struct Lab {
     directory: TempDir,
     assembly: Assembly,
     data: HashMap<DataKey, DataSet>,
+    /// The topic of the table of principals, once it was asked for.
+    principals: OnceLock<String>,
 }
 
 impl Lab {
     /// Starts a broker and creates the output topics.
     pub fn open() -> anyhow::Result<Lab> {
         let directory = TempDir::with_prefix_in("end-to-end-", scratch()?)?;
-        fs::write(directory.path().join("principals.jsonl"), principals())?;
+        let lines: String = principals().map(|(_, line)| line + "\n").collect();
+        fs::write(directory.path().join("principals.jsonl"), lines)?;
         fs::write(directory.path().join("nobody.jsonl"), "")?;
         let broker = KafkaBroker::start(BrokerOptions::default())?;
         let text = format!(
@@ -96,6 +111,7 @@ impl Lab {
             directory,
             assembly,
             data: HashMap::new(),
+            principals: OnceLock::new(),
         };
         for topic in lab.outputs() {
             let small = [
@@ -108,6 +124,23 @@ impl Lab {
                 .create_topic_with(&topic, OUTPUT_PARTITIONS, &small);
         }
         Ok(lab)
+    }
+
+    /// The topic with the table of principals, which is written when it is first asked for.
+    fn principals_topic(&self) -> anyhow::Result<&str> {
+        if let Some(topic) = self.principals.get() {
+            return Ok(topic);
+        }
+        let topic = self.broker.unique("principals");
+        self.broker
+            .create_topic_with(&topic, 1, &[("cleanup.policy", "compact")]);
+        let producer = self.producer("20")?;
+        for (key, principal) in principals() {
+            let record = BaseRecord::to(&topic).key(&key).payload(&principal);
+            enqueue(&producer, record)?;
+        }
+        producer.flush(REQUEST_LIMIT)?;
+        Ok(self.principals.get_or_init(|| topic))
     }
 
     pub fn broker(&self) -> &KafkaBroker {
@@ -205,8 +238,13 @@ impl Lab {
 
     /// Writes a configuration and returns its path.
     pub fn config(&self, wanted: &Wanted<'_>) -> anyhow::Result<PathBuf> {
+        let principals = match wanted.principals {
+            Principals::File => String::from("file = \"principals.jsonl\""),
+            Principals::Topic => format!("topic = \"{}\"", self.principals_topic()?),
+            Principals::Nobody => String::from("file = \"nobody.jsonl\""),
+        };
         let text = format!(
-            "instance = \"{}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[batch]\nmax_age_ms = {}\n[output]\ntopic_prefix = \"{PREFIX}\"\nquarantine_topic = \"{QUARANTINE}\"\nheaders = {}\n[principals]\nfile = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n",
+            "instance = \"{}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[batch]\nmax_age_ms = {}\n[output]\ntopic_prefix = \"{PREFIX}\"\nquarantine_topic = \"{QUARANTINE}\"\nheaders = {}\n[principals]\n{principals}\n[admin]\nlisten = \"127.0.0.1:0\"\n",
             wanted.instance,
             wanted.workers,
             self.broker.bootstrap(),
@@ -214,7 +252,6 @@ impl Lab {
             wanted.group,
             wanted.max_age_ms,
             wanted.headers,
-            wanted.principals,
         );
         let path = self.path(&format!("{}.toml", wanted.instance));
         fs::write(&path, text)?;
@@ -240,11 +277,19 @@ pub fn send(
     record: &Record,
 ) -> anyhow::Result<()> {
     let key = record.key();
-    let mut unsent = BaseRecord::to(topic)
+    let unsent = BaseRecord::to(topic)
         .partition(partition)
         .timestamp(timestamp_ms)
         .key(&key)
         .payload(&record.value);
+    enqueue(producer, unsent)
+}
+
+fn enqueue(
+    producer: &ThreadedProducer<DefaultProducerContext>,
+    record: BaseRecord<'_, String, String>,
+) -> anyhow::Result<()> {
+    let mut unsent = record;
     loop {
         unsent = match producer.send(unsent) {
             Ok(()) => return Ok(()),

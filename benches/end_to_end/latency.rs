@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
 use super::fleet::{Contestant, Fleet, Tuning};
-use super::lab::{DataSet, Lab, Plans, partition_of, send};
+use super::lab::{DataSet, Lab, Plans, Principals, partition_of, send};
 use super::records::{Mix, Record, Records};
 use super::statistics::{Spread, percentile};
 use super::support::{REQUEST_LIMIT, client_config};
@@ -30,8 +30,22 @@ pub struct LatencyRace {
     pub rate: usize,
     pub seconds: usize,
     pub max_age_ms: u64,
-    pub left: Contestant,
-    pub right: Contestant,
+    pub left: Side,
+    pub right: Side,
+}
+
+/// A contestant, and what it is given.
+#[derive(Debug, Clone)]
+pub struct Side {
+    pub contestant: Contestant,
+    pub mix: Mix,
+    pub principals: Principals,
+}
+
+/// Records to be sent, and the plan for copying them.
+struct Load {
+    records: Vec<Record>,
+    plan: Plans,
 }
 
 /// Milliseconds, over the rounds.
@@ -68,35 +82,23 @@ struct Percentiles {
 
 impl LatencyRace {
     pub fn run(&self, lab: &Lab, rounds: usize) -> anyhow::Result<LatencyResult> {
-        let all = Mix {
-            audited: 1_000,
-            malformed: 0,
-        };
-        let count = self.rate * (self.seconds + WARM_UP.as_secs() as usize);
-        let records: Vec<Record> = Records::new(all, self.bytes).take(count).collect();
-        let mut plan = lab.new_plan(self.partitions);
-        for record in &records {
-            let partition = partition_of(record, self.partitions);
-            plan.add(partition as usize, record, lab.assembly())?;
-        }
-        let plan = lab.keep_plan(&mut plan, &format!("latency-{}", self.max_age_ms))?;
-        let contestants = [&self.left, &self.right];
+        let sides = [&self.left, &self.right];
+        let loads = [self.load(lab, &self.left)?, self.load(lab, &self.right)?];
         let mut runs = [Vec::new(), Vec::new()];
         for round in 0..rounds {
             for turn in 0..2 {
                 let side = (round + turn) % 2;
-                let contestant = contestants[side];
-                let times = self.once(lab, contestant, &records, &plan)?;
+                let times = self.once(lab, sides[side], &loads[side])?;
                 eprintln!(
                     "  round {round}: p50 {:.1}, p99 {:.1}, p99.9 {:.1} ms, {}",
-                    times.p50, times.p99, times.p999, contestant.name
+                    times.p50, times.p99, times.p999, sides[side].contestant.name
                 );
                 runs[side].push(times);
             }
         }
         let [left, right] = runs;
-        let left = times(&self.left, &left);
-        let right = times(&self.right, &right);
+        let left = times(&self.left.contestant, &left);
+        let right = times(&self.right.contestant, &right);
         Ok(LatencyResult {
             rate: self.rate,
             seconds: self.seconds,
@@ -106,13 +108,20 @@ impl LatencyRace {
         })
     }
 
-    fn once(
-        &self,
-        lab: &Lab,
-        contestant: &Contestant,
-        records: &[Record],
-        plan: &Plans,
-    ) -> anyhow::Result<Percentiles> {
+    fn load(&self, lab: &Lab, side: &Side) -> anyhow::Result<Load> {
+        let count = self.rate * (self.seconds + WARM_UP.as_secs() as usize);
+        let records: Vec<Record> = Records::new(side.mix, self.bytes).take(count).collect();
+        let mut plan = lab.new_plan(self.partitions);
+        for record in &records {
+            let partition = partition_of(record, self.partitions);
+            plan.add(partition as usize, record, lab.assembly())?;
+        }
+        let plan = lab.keep_plan(&mut plan, &lab.broker().unique("latency"))?;
+        Ok(Load { records, plan })
+    }
+
+    fn once(&self, lab: &Lab, side: &Side, load: &Load) -> anyhow::Result<Percentiles> {
+        let Load { records, plan } = load;
         let data = DataSet {
             topic: lab.new_topic(self.partitions),
             records: records.len(),
@@ -120,10 +129,11 @@ impl LatencyRace {
         };
         let tuning = Tuning {
             max_age_ms: self.max_age_ms,
+            principals: side.principals,
             ..Tuning::default()
         };
         let reader = Reader::open(lab)?;
-        let mut fleet = Fleet::start(lab, contestant, tuning, &data)?;
+        let mut fleet = Fleet::start(lab, &side.contestant, tuning, &data)?;
         let began = Instant::now();
         let counted_from = now_ms() + WARM_UP.as_millis() as f64;
         let (mut sorted, warm) = thread::scope(|scope| {

@@ -120,10 +120,7 @@ fn run(kind: &Kind, lab: &mut Lab, options: &Options) -> anyhow::Result<Outcome>
         )?),
         Kind::Start(contestants) => {
             // Nobody is a principal, so that nothing can be audited.
-            let mix = Mix {
-                audited: 0,
-                malformed: 0,
-            };
+            let mix = Mix::default();
             let starts = contestants
                 .iter()
                 .map(|it| single::start(lab, it, mix, partitions(), options.rounds));

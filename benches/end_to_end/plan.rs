@@ -83,7 +83,7 @@ impl Plan {
         let number = match (&fate, record.expected) {
             (Fate::Skipped(_), Expected::Skipped) => 0,
             (Fate::Audited(audited), Expected::Audited) => self.event(audited, assembly),
-            (Fate::Quarantined(quarantine), Expected::Malformed) => {
+            (Fate::Quarantined(quarantine), Expected::Malformed | Expected::Stranger) => {
                 number(self.head.headers.len(), quarantine.detail.len())
             }
             (fate, expected) => bail!("{expected:?} was wanted, but {fate:?}: {}", record.value),

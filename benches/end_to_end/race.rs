@@ -21,7 +21,7 @@ pub struct Race {
     pub bytes: usize,
     pub partitions: i32,
     pub records: usize,
-    pub tuning: Tuning<'static>,
+    pub tuning: Tuning,
     pub left: Contestant,
     pub right: Contestant,
 }

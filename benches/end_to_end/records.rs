@@ -11,10 +11,12 @@ const ACCOUNTS: u64 = 200;
 const USERS_OF_AN_ACCOUNT: u64 = 20;
 
 /// How many records of a thousand become what; the rest is skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Default)]
 pub struct Mix {
     pub audited: u64,
     pub malformed: u64,
+    /// Acts of principals that no table holds, which are quarantined for that.
+    pub strangers: u64,
 }
 
 /// What must become of a record.
@@ -23,6 +25,7 @@ pub enum Expected {
     Audited,
     Skipped,
     Malformed,
+    Stranger,
 }
 
 /// A record to be written.
@@ -44,22 +47,18 @@ fn device_id(device: u64) -> u64 {
     1_000_000 + device
 }
 
-/// The principals of the records: users of some hundred accounts, all linked and with access.
-pub fn principals() -> String {
-    let mut lines = String::new();
-    for account in 0..ACCOUNTS {
-        for user in 0..USERS_OF_AN_ACCOUNT {
-            let (account_id, user_id) = (account_id(account), user_id(account, user));
-            let iam_id = account * USERS_OF_AN_ACCOUNT + user;
-            let permissions =
-                r#"["HARDWARE_VIEW","REMOTE_MANAGEMENT","SERVER_RELOAD","PORT_CONTROL"]"#;
-            let _ = writeln!(
-                lines,
-                r#"{{"accountId":{account_id},"userId":{user_id},"iamId":"IBMid-{iam_id:010}","name":"operator{user}@customer{account}.example.com","kind":"user","linked":true,"infrastructureAccess":true,"permissions":{permissions},"validFrom":"2018-01-01T00:00:00Z"}}"#
-            );
-        }
-    }
-    lines
+/// The principals of the records, each with its key: users of some hundred accounts, all linked and with access.
+pub fn principals() -> impl Iterator<Item = (String, String)> {
+    let users = |account| (0..USERS_OF_AN_ACCOUNT).map(move |user| (account, user));
+    (0..ACCOUNTS).flat_map(users).map(|(account, user)| {
+        let (account_id, user_id) = (account_id(account), user_id(account, user));
+        let iam_id = account * USERS_OF_AN_ACCOUNT + user;
+        let permissions = r#"["HARDWARE_VIEW","REMOTE_MANAGEMENT","SERVER_RELOAD","PORT_CONTROL"]"#;
+        let principal = format!(
+            r#"{{"accountId":{account_id},"userId":{user_id},"iamId":"IBMid-{iam_id:010}","name":"operator{user}@customer{account}.example.com","kind":"user","linked":true,"infrastructureAccess":true,"permissions":{permissions},"validFrom":"2018-01-01T00:00:00Z"}}"#
+        );
+        (format!("{account_id}/{user_id}"), principal)
+    })
 }
 
 fn account_id(account: u64) -> u64 {
@@ -128,6 +127,7 @@ const WORDS: [&str; 16] = [
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Customers,
+    Strangers,
     CustomersUnlisted,
     Employees,
     System,
@@ -155,8 +155,10 @@ impl Records {
     }
 
     fn kind(&mut self, expected: Expected) -> Kind {
-        if expected != Expected::Skipped {
-            return Kind::Customers;
+        match expected {
+            Expected::Skipped => {}
+            Expected::Audited | Expected::Malformed => return Kind::Customers,
+            Expected::Stranger => return Kind::Strangers,
         }
         match self.random.below(100) {
             0..40 => Kind::System,
@@ -167,17 +169,25 @@ impl Records {
     }
 
     fn expected(&mut self) -> Expected {
-        let Mix { audited, malformed } = self.mix;
+        let Mix {
+            audited,
+            malformed,
+            strangers,
+        } = self.mix;
         match self.random.below(1_000) {
             draw if draw < audited => Expected::Audited,
             draw if draw < audited + malformed => Expected::Malformed,
+            draw if draw < audited + malformed + strangers => Expected::Stranger,
             _ => Expected::Skipped,
         }
     }
 
     /// The fields in the order of the upstream, which is that of the alphabet.
     fn value(&mut self, device: u64, kind: Kind) -> String {
-        let listed = matches!(kind, Kind::Customers | Kind::Employees | Kind::System);
+        let listed = matches!(
+            kind,
+            Kind::Customers | Kind::Strangers | Kind::Employees | Kind::System
+        );
         let (class, name, meta_data) = if listed {
             let (name, meta_data) = *self.random.of(&ACTIONS);
             ("Server", name, meta_data)
@@ -282,14 +292,17 @@ impl Iterator for Records {
 
 fn actor(kind: Kind, account: u64, user: u64) -> String {
     let (user_type, names_user) = match kind {
-        Kind::Customers | Kind::CustomersUnlisted => ("CUSTOMER", true),
+        Kind::Customers | Kind::Strangers | Kind::CustomersUnlisted => ("CUSTOMER", true),
         Kind::Employees => ("EMPLOYEE", true),
         Kind::System | Kind::SystemUnlisted => ("SYSTEM", false),
     };
     if !names_user {
         return format!(r#""userId":"","userType":"{user_type}"}}"#);
     }
-    let id = user_id(account, user);
+    let id = match kind {
+        Kind::Strangers => user_id(ACCOUNTS + account, user),
+        _ => user_id(account, user),
+    };
     format!(
         r#""userId":{id},"userType":"{user_type}","username":"{}_operator{user}"}}"#,
         account_id(account)

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use super::fleet::{Contestant, Program, Tuning};
-use super::latency::LatencyRace;
+use super::lab::Principals;
+use super::latency::{LatencyRace, Side};
 use super::options::Options;
 use super::race::Race;
 use super::records::Mix;
@@ -59,6 +60,7 @@ const fn audited(audited: u64) -> Mix {
     Mix {
         audited,
         malformed: 0,
+        strangers: 0,
     }
 }
 
@@ -101,8 +103,8 @@ impl<'a> Maker<'a> {
         let quarter = self.race(audited(250));
         let twentieth = self.race(audited(50));
         let malformed = self.race(Mix {
-            audited: 250,
             malformed: 10,
+            ..audited(250)
         });
         let polled = Race {
             right: self.other(Program::PollOnly),
@@ -197,8 +199,29 @@ impl<'a> Maker<'a> {
             rate: self.options.rate,
             seconds: self.options.seconds,
             max_age_ms,
-            left: self.relay(),
-            right: self.other(Program::RawCopy),
+            left: side(self.relay(), audited(1_000), Principals::File),
+            right: side(
+                self.other(Program::RawCopy),
+                audited(1_000),
+                Principals::File,
+            ),
+        };
+        let absences = Mix {
+            strangers: 50,
+            ..audited(950)
+        };
+        let barrier = LatencyRace {
+            left: side(
+                named("5 % absences", self.relay()),
+                absences,
+                Principals::Topic,
+            ),
+            right: side(
+                named("none", self.relay()),
+                audited(1_000),
+                Principals::Topic,
+            ),
+            ..race(100)
         };
         let time = |name, what, goal, max_age_ms| Scenario {
             name,
@@ -220,6 +243,13 @@ impl<'a> Maker<'a> {
                 "p99 at most 45 ms, p50 at most 20 ms",
                 10,
             ),
+            Scenario {
+                name: "barrier",
+                main: false,
+                what: "commits every 100 ms, principals from a topic",
+                goal: "one round trip",
+                kind: Kind::Latency(Box::new(barrier)),
+            },
         ]
     }
 
@@ -249,6 +279,19 @@ fn contestant(name: &str, program: Program) -> Contestant {
         program,
         workers: 1,
         instances: 1,
+    }
+}
+
+fn named(name: &str, contestant: Contestant) -> Contestant {
+    let name = format!("{}, {name}", contestant.name);
+    Contestant { name, ..contestant }
+}
+
+fn side(contestant: Contestant, mix: Mix, principals: Principals) -> Side {
+    Side {
+        contestant,
+        mix,
+        principals,
     }
 }
 

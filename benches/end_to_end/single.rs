@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::fleet::{Contestant, Run, Tuning};
-use super::lab::{DataKey, Lab};
+use super::lab::{DataKey, Lab, Principals};
 use super::records::Mix;
 use super::statistics::Spread;
 
@@ -90,7 +90,7 @@ pub fn start(
         planned: true,
     })?;
     let tuning = Tuning {
-        principals: "nobody.jsonl",
+        principals: Principals::Nobody,
         ..Tuning::default()
     };
     let run = Run {
