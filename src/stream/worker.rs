@@ -111,6 +111,7 @@ pub struct Worker<B, J, O> {
     limits: BatchLimits,
     stop: StopRequest,
     batch: Batch,
+    pace: Pace,
     patience: Patience,
 }
 
@@ -124,6 +125,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             limits,
             stop,
             batch: Batch::default(),
+            pace: Pace::default(),
             patience: Patience::default(),
         }
     }
@@ -153,8 +155,12 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
 
     /// Polls until the batch is due. An empty batch is never due: then one poll is a turn.
     fn fill(&mut self) -> Result<(), Failure> {
+        let limits = BatchLimits {
+            max_age: self.pace.time_to_fill(self.limits.max_age),
+            ..self.limits
+        };
         loop {
-            let left = self.batch.time_left(&self.limits, self.broker.now());
+            let left = self.batch.time_left(&limits, self.broker.now());
             if left.is_some_and(|left| left.is_zero()) || self.stop.is_requested() {
                 return Ok(());
             }
@@ -206,10 +212,13 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             return Ok(());
         }
         self.observer.notice(Notice::Publishing(&self.batch));
+        let began = self.broker.now();
         self.settle()?;
         self.broker
             .publish(self.batch.outputs(), &self.batch.positions())?;
-        let age = self.batch.age(self.broker.now());
+        let now = self.broker.now();
+        self.pace.published(now.saturating_sub(began));
+        let age = self.batch.age(now);
         self.observer.notice(Notice::Committed(&self.batch, age));
         self.batch.clear();
         self.patience.committed();
@@ -260,6 +269,24 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     }
 }
 
+/// How long publishing takes these days: a batch is to be committed when it reaches its age, not only then to be cut.
+#[derive(Debug, Default)]
+struct Pace {
+    publishing: Duration,
+}
+
+impl Pace {
+    /// One batch that takes long counts for an eighth.
+    fn published(&mut self, took: Duration) {
+        self.publishing = (self.publishing * 7 + took) / 8;
+    }
+
+    /// How long a batch is filled that is to be committed at this age; at least half of it, however slow the broker is.
+    fn time_to_fill(&self, max_age: Duration) -> Duration {
+        max_age.saturating_sub(self.publishing).max(max_age / 2)
+    }
+}
+
 /// How often failures are borne, counted without a clock.
 #[derive(Debug, Default)]
 struct Patience {
@@ -306,5 +333,26 @@ impl Patience {
         }
         let doubled = FIRST_PAUSE.saturating_mul(1 << (self.in_a_row - 1).min(16));
         Ok(doubled.min(LONGEST_PAUSE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_cut_in_time_to_be_committed_at_its_age() {
+        let ms = Duration::from_millis;
+        let mut pace = Pace::default();
+        assert_eq!(pace.time_to_fill(ms(100)), ms(100), "nothing is known yet");
+        for _ in 0..100 {
+            pace.published(ms(20));
+        }
+        let fill = pace.time_to_fill(ms(100));
+        assert!((ms(80)..ms(81)).contains(&fill), "{fill:?}");
+        for _ in 0..100 {
+            pace.published(ms(5_000));
+        }
+        assert_eq!(pace.time_to_fill(ms(100)), ms(50), "however slow");
     }
 }
