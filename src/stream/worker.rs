@@ -337,22 +337,4 @@ impl Patience {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_is_cut_in_time_to_be_committed_at_its_age() {
-        let ms = Duration::from_millis;
-        let mut pace = Pace::default();
-        assert_eq!(pace.time_to_fill(ms(100)), ms(100), "nothing is known yet");
-        for _ in 0..100 {
-            pace.published(ms(20));
-        }
-        let fill = pace.time_to_fill(ms(100));
-        assert!((ms(80)..ms(81)).contains(&fill), "{fill:?}");
-        for _ in 0..100 {
-            pace.published(ms(5_000));
-        }
-        assert_eq!(pace.time_to_fill(ms(100)), ms(50), "however slow");
-    }
-}
+mod tests;

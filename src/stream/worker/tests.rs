@@ -1,0 +1,282 @@
+//! The limits of the loop, against a broker that fails as its script says: when a worker gives up, when it stops, and
+//! how large and how old a batch gets. Scripts end, so that a limit that is not kept shows as a wrong answer and not as a hang.
+
+use std::collections::VecDeque;
+use std::iter::repeat_n;
+
+use super::*;
+use crate::pipeline::fate::SkipReason;
+use crate::stream::outputs::Outputs;
+use crate::stream::{OwnedHeaders, Position, SourceRecord};
+
+const INPUT: Partition = Partition(0);
+const ONE_BY_ONE: BatchLimits = limits(1);
+const NO_HEADERS: &OwnedHeaders = &Vec::new();
+
+const fn limits(max_records: usize) -> BatchLimits {
+    BatchLimits {
+        max_records,
+        max_bytes: 1 << 20,
+        max_age: Duration::from_secs(1),
+    }
+}
+
+type Answer = Result<(), Failure>;
+
+fn aborted() -> Answer {
+    Err(Failure::Aborted("as planned".to_string()))
+}
+
+fn broken() -> Answer {
+    Err(Failure::Broken("as planned".to_string()))
+}
+
+fn fenced() -> Answer {
+    Err(Failure::Fenced("as planned".to_string()))
+}
+
+fn times(count: u32, answer: Answer) -> impl Iterator<Item = Answer> {
+    repeat_n(answer, count as usize)
+}
+
+/// A broker with one partition. Time passes only while a poll waits in vain.
+#[derive(Debug, Default)]
+struct Scripted {
+    /// The answers to `publish`, then to `abort` and `rebuild`; after the last one all goes well.
+    publishing: VecDeque<Answer>,
+    mending: VecDeque<Answer>,
+    /// How many records a poll brings at most, and how many there are.
+    fetched: usize,
+    records: i64,
+    read: i64,
+    now: Duration,
+    /// Asks for the end in the pause with this number, counted from one.
+    stop_in_pause: Option<(usize, StopRequest)>,
+    published: Vec<i64>,
+    mended: usize,
+    pauses: Vec<Duration>,
+}
+
+impl Scripted {
+    /// Has records for more turns than are made.
+    fn publishing(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Scripted {
+            publishing: answers.into_iter().collect(),
+            fetched: 1,
+            records: 1_000,
+            ..Scripted::default()
+        }
+    }
+
+    fn mend(&mut self) -> Answer {
+        self.mended += 1;
+        self.mending.pop_front().unwrap_or(Ok(()))
+    }
+}
+
+impl Broker for Scripted {
+    fn poll(
+        &mut self,
+        wait: Duration,
+        most: usize,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) -> Result<(), Failure> {
+        let from = self.read;
+        let brought = i64::try_from(most.min(self.fetched)).unwrap_or(i64::MAX);
+        self.read = self.records.min(from.saturating_add(brought));
+        for offset in from..self.read {
+            receive(Arrival::Record(record(offset)));
+        }
+        if self.read == from {
+            self.now += wait;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, _: &Outputs, positions: &[Position]) -> Result<(), Failure> {
+        self.publishing.pop_front().unwrap_or(Ok(()))?;
+        let ends = positions.iter().map(|position| position.next_offset);
+        self.published.extend(ends);
+        Ok(())
+    }
+
+    fn abort(&mut self) -> Result<(), Failure> {
+        self.mend()
+    }
+
+    fn rebuild(&mut self) -> Result<(), Failure> {
+        self.mend()
+    }
+
+    fn rewind(&mut self, _: &[Partition]) -> Result<(), Failure> {
+        self.read = self.published.last().copied().unwrap_or(0);
+        Ok(())
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.pauses.push(time);
+        if let Some((number, stop)) = &self.stop_in_pause
+            && *number == self.pauses.len()
+        {
+            stop.request();
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.now
+    }
+}
+
+/// How often it was told of a failure, and of its end.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told {
+    failed: usize,
+    recovered: usize,
+}
+
+impl Observer for Told {
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Failed(_) => self.failed += 1,
+            Notice::Recovered => self.recovered += 1,
+            Notice::Arrived(_) | Notice::Publishing(_) | Notice::Committed(..) => {}
+        }
+    }
+}
+
+fn record(offset: i64) -> SourceRecord<'static> {
+    SourceRecord {
+        partition: INPUT,
+        offset,
+        timestamp_ms: None,
+        key: None,
+        payload: None,
+        headers: NO_HEADERS,
+    }
+}
+
+fn skip(_: Option<&[u8]>) -> Fate {
+    Fate::Skipped(SkipReason::UnlistedAction)
+}
+
+type Tested = Worker<Scripted, fn(Option<&[u8]>) -> Fate, Told>;
+
+fn worker(broker: Scripted, limits: BatchLimits) -> Tested {
+    let stop = StopRequest::default();
+    Worker::new(broker, skip, Told::default(), limits, stop)
+}
+
+#[track_caller]
+fn bears(worker: &mut Tested, turns: u32) {
+    for turn in 1..=turns {
+        assert_eq!(worker.turn(), Ok(()), "turn {turn} of {turns}");
+    }
+}
+
+#[track_caller]
+fn gives_up(worker: &mut Tested, because: &str) {
+    match worker.turn() {
+        Err(Failure::Fatal(why)) => assert!(why.contains(because), "{why}"),
+        other => panic!("{other:?}, and not a failure for good: {because}"),
+    }
+}
+
+#[test]
+fn one_fencing_too_many_ends_the_worker() {
+    let mut worker = worker(
+        Scripted::publishing(times(MOST_FENCED + 1, fenced())),
+        ONE_BY_ONE,
+    );
+    bears(&mut worker, MOST_FENCED);
+    gives_up(&mut worker, "another process");
+}
+
+#[test]
+fn only_enough_commits_forgive_fencings() {
+    let too_few = COMMITS_THAT_FORGIVE - 1;
+    let answers = times(MOST_FENCED, fenced())
+        .chain(times(COMMITS_THAT_FORGIVE, Ok(())))
+        .chain(times(MOST_FENCED, fenced()))
+        .chain(times(too_few, Ok(())))
+        .chain([fenced()]);
+    let mut worker = worker(Scripted::publishing(answers), ONE_BY_ONE);
+    bears(
+        &mut worker,
+        2 * MOST_FENCED + COMMITS_THAT_FORGIVE + too_few,
+    );
+    gives_up(&mut worker, "another process");
+}
+
+#[test]
+fn a_producer_that_breaks_too_often_in_a_row_ends_the_worker() {
+    let answers = times(MOST_BROKEN_IN_A_ROW, broken())
+        .chain([Ok(())])
+        .chain(times(MOST_BROKEN_IN_A_ROW + 1, broken()));
+    let mut worker = worker(Scripted::publishing(answers), ONE_BY_ONE);
+    bears(&mut worker, 2 * MOST_BROKEN_IN_A_ROW + 1);
+    gives_up(&mut worker, "rebuild the producer");
+}
+
+#[test]
+fn a_producer_that_cannot_be_rebuilt_ends_the_worker() {
+    let broker = Scripted {
+        mending: times(2 * MOST_BROKEN_IN_A_ROW, broken()).collect(),
+        ..Scripted::publishing([broken()])
+    };
+    let mut worker = worker(broker, ONE_BY_ONE);
+    gives_up(&mut worker, "rebuild the producer");
+    let Scripted { mended, pauses, .. } = &worker.broker;
+    assert_eq!(*mended, MOST_BROKEN_IN_A_ROW as usize);
+    let millis = Duration::from_millis;
+    let first = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000].map(millis);
+    assert_eq!(pauses[..first.len()], first);
+    assert!(pauses[first.len()..].iter().all(|it| *it == LONGEST_PAUSE));
+}
+
+#[test]
+fn a_worker_that_mends_in_vain_stops_when_asked() {
+    const ASKED_IN: usize = 3;
+    let broker = Scripted {
+        mending: times(50, aborted()).collect(),
+        ..Scripted::publishing([aborted()])
+    };
+    let mut worker = worker(broker, ONE_BY_ONE);
+    worker.broker.stop_in_pause = Some((ASKED_IN, worker.stop.clone()));
+    bears(&mut worker, 1);
+    let told = Told {
+        failed: ASKED_IN + 1,
+        recovered: 0,
+    };
+    assert_eq!(worker.observer, told);
+    assert_eq!(worker.broker.mended, ASKED_IN);
+    let broker = worker.run().expect("nothing is left to do");
+    assert!(broker.published.is_empty());
+}
+
+#[test]
+fn no_batch_has_more_records_than_it_may() {
+    let broker = Scripted {
+        fetched: 4,
+        records: 20,
+        ..Scripted::default()
+    };
+    let mut worker = worker(broker, limits(6));
+    bears(&mut worker, 4);
+    assert_eq!(worker.broker.published, [6, 12, 18, 20]);
+}
+
+#[test]
+fn a_batch_is_cut_in_time_to_be_committed_at_its_age() {
+    let ms = Duration::from_millis;
+    let mut pace = Pace::default();
+    assert_eq!(pace.time_to_fill(ms(100)), ms(100), "nothing is known yet");
+    for _ in 0..100 {
+        pace.published(ms(20));
+    }
+    let fill = pace.time_to_fill(ms(100));
+    assert!((ms(80)..ms(81)).contains(&fill), "{fill:?}");
+    for _ in 0..100 {
+        pace.published(ms(5_000));
+    }
+    assert_eq!(pace.time_to_fill(ms(100)), ms(50), "however slow");
+}
