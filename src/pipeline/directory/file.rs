@@ -66,7 +66,7 @@ fn read_lines<K: TableKey, V: Packed>(
     }
 }
 
-/// A file has no timestamps, so that every line must say from when on it is true.
+/// A file has no timestamps, so that every line must say from when on it is true. Nothing of a file is forgotten.
 fn change<K, V>(stated: Stated<K, V>) -> Result<TableChange<K, V>, String> {
     let valid_from = stated
         .valid_from
@@ -78,6 +78,7 @@ fn change<K, V>(stated: Stated<K, V>) -> Result<TableChange<K, V>, String> {
             explicit: true,
             value: (!stated.deleted).then_some(stated.value),
         },
+        written: None,
     })
 }
 

@@ -122,6 +122,7 @@ fn parse_record<K: TableKey, V>(
         return Ok(TableChange {
             key,
             change: VersionChange::removed(valid_from),
+            written: timestamp,
         });
     };
     let stated = read_value(value, read)?;
@@ -142,6 +143,7 @@ fn parse_record<K: TableKey, V>(
             explicit: stated.valid_from.is_some(),
             value: Some(stated.value),
         },
+        written: timestamp,
     })
 }
 
@@ -182,9 +184,12 @@ mod tests {
     #[test]
     fn the_time_is_that_of_the_value_else_of_the_record() {
         let with = format!(r#"{VALUE},"validFrom":"2018-01-01T00:00:00Z"}}"#);
-        let change = principal("1/2", Some(&with)).expect("reads").change;
+        let TableChange {
+            change, written, ..
+        } = principal("1/2", Some(&with)).expect("reads");
         assert!(change.explicit && change.value.is_some());
         assert_eq!(change.valid_from.to_string(), "2018-01-01T00:00:00Z");
+        assert_eq!(written.map(Timestamp::as_millisecond), Some(1_500));
         let change = principal("1/2", Some(&format!("{VALUE}}}"))).expect("reads");
         assert!(!change.change.explicit);
         assert_eq!(change.change.valid_from.as_millisecond(), 1_500);

@@ -44,6 +44,9 @@ pub struct TableChange<K, V> {
     pub key: K,
     /// Its new version.
     pub change: VersionChange<V>,
+    /// When that was written, as far as is known: by this alone a table knows how late it is. A version may begin at any
+    /// time, and one with a wrong year is not to make the table forget what it still needs.
+    pub written: Option<Timestamp>,
 }
 
 impl<K, V> From<Store> for Table<K, V> {
@@ -109,7 +112,7 @@ impl<K, V> Table<K, V> {
 pub struct TableWriter<K, V> {
     store: StoreWriter,
     history: Option<SignedDuration>,
-    newest: Timestamp,
+    last_written: Timestamp,
     /// When keys were removed, the first of them first, and the hashes of the keys.
     removals: BinaryHeap<Reverse<(Timestamp, u64)>>,
     entries: PhantomData<fn() -> (K, V)>,
@@ -120,7 +123,7 @@ impl<K, V> Default for TableWriter<K, V> {
         TableWriter {
             store: StoreWriter::default(),
             history: None,
-            newest: Timestamp::MIN,
+            last_written: Timestamp::MIN,
             removals: BinaryHeap::new(),
             entries: PhantomData,
         }
@@ -128,8 +131,8 @@ impl<K, V> Default for TableWriter<K, V> {
 }
 
 impl<K: TableKey, V: Packed> TableWriter<K, V> {
-    /// An empty table that forgets versions once they are older than `history`, measured against the newest
-    /// validity in the table; of each key at least the newest older one stays, unless the key is removed.
+    /// An empty table that forgets versions once they are older than `history`, measured against the time of the last
+    /// writing; of each key at least the newest older one stays, unless the key is removed.
     /// [`TableWriter::default`] forgets nothing.
     pub fn with_history(history: SignedDuration) -> Self {
         TableWriter {
@@ -149,12 +152,16 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
     /// If the table can grow no more; it then is as it was.
     pub fn apply(
         &mut self,
-        TableChange { key, change }: TableChange<K, V>,
+        TableChange {
+            key,
+            change,
+            written,
+        }: TableChange<K, V>,
     ) -> Result<(), TableFull> {
-        self.newest = self.newest.max(change.valid_from);
+        self.last_written = self.last_written.max(written.unwrap_or(Timestamp::MIN));
         let horizon = self
             .history
-            .and_then(|history| self.newest.saturating_sub(history).ok());
+            .and_then(|history| self.last_written.saturating_sub(history).ok());
         let room = &mut [0; _];
         let text = key.text(room);
         let write = |known: Option<&[u8]>, out: &mut Vec<u8>| {

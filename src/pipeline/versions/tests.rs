@@ -38,10 +38,23 @@ fn writer(history: Option<i64>) -> TableWriter<Id, Device> {
     }
 }
 
+/// A change that is written when it becomes valid.
 fn apply(table: &mut TableWriter<Id, Device>, key: &str, changed: Change) {
-    let key = Id::from(key);
-    let change = change(changed);
-    table.apply(TableChange { key, change }).expect("room");
+    apply_written(table, key, changed, Some(changed.0));
+}
+
+fn apply_written(
+    table: &mut TableWriter<Id, Device>,
+    key: &str,
+    changed: Change,
+    written: Option<i64>,
+) {
+    let change = TableChange {
+        key: Id::from(key),
+        change: change(changed),
+        written: written.map(second),
+    };
+    table.apply(change).expect("room");
 }
 
 fn table(history: Option<i64>, changes: &[Change]) -> Table<Id, Device> {
@@ -140,10 +153,17 @@ fn keys_of_other_kinds_are_found_again() {
     let added = TableChange {
         key: key.clone(),
         change: change((1, true, Some(1))),
+        written: None,
     };
     table.apply(added).expect("room");
     let keys: Vec<PrincipalKey> = table.snapshot().iter().map(|(key, _)| key).collect();
     assert_eq!(keys, [key]);
+}
+
+/// All that is known of a key, newest first.
+fn versions(table: &Table<Id, Device>, key: &str) -> Option<Vec<Change>> {
+    let versions = table.versions(&Id::from(key))?;
+    Some(versions.iter().map(said).collect())
 }
 
 /// Day by day, another key moves the history on.
@@ -161,10 +181,6 @@ fn a_key_that_was_removed_before_the_history_is_forgotten() {
     apply(&mut table, "1", (3, false, None));
     pass_days(&mut table, 4..=9);
     let within = table.snapshot();
-    let versions = |table: &Table<Id, Device>, key: &str| {
-        let versions = table.versions(&Id::from(key));
-        versions.map(|versions| versions.iter().map(said).collect::<Vec<_>>())
-    };
     let both = vec![(3, false, None), (0, false, Some(1))];
     assert_eq!(versions(&within, "1"), Some(both));
     pass_days(&mut table, 10..=11);
@@ -183,6 +199,26 @@ fn a_key_that_came_back_is_not_forgotten() {
     let table = table.snapshot();
     let found = table.as_of(&Id::from("1"), second(40));
     assert_eq!(found.and_then(|device| device.name), Some("5"));
+}
+
+#[test]
+fn what_is_valid_far_ahead_makes_nothing_be_forgotten() {
+    const FAR: Change = (1_000_000, true, Some(9));
+    for written in [Some(4), None] {
+        let mut table = writer(Some(7));
+        let [first, second, last] = [0, 3, 5].map(|at| (at, false, Some(1)));
+        let removed = (2, false, None);
+        apply(&mut table, "1", first);
+        apply(&mut table, "1", second);
+        apply(&mut table, "2", removed);
+        apply_written(&mut table, "3", FAR, written);
+        apply_written(&mut table, "1", FAR, written);
+        apply(&mut table, "1", last);
+        let table = table.snapshot();
+        let all = vec![FAR, last, second, first];
+        assert_eq!(versions(&table, "1"), Some(all), "{written:?}");
+        assert_eq!(versions(&table, "2"), Some(vec![removed]), "{written:?}");
+    }
 }
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
