@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::complaints::Wrong;
 use crate::ledger::Ledger;
+use crate::restarts::Restarts;
 use crate::support::relay::{Deployment, Relay, sum};
 
 /// How often metrics are fetched.
@@ -58,6 +59,7 @@ pub struct Fleet {
     started: usize,
     counted: Counted,
     exits: Vec<Exit>,
+    pub restarts: Restarts,
     scraped: Instant,
 }
 
@@ -68,6 +70,7 @@ struct Member {
     /// The instance by which it goes; two members of one instance are twins.
     instance: String,
     last: Counted,
+    started: Instant,
     /// Since when it is to be started again.
     ended: Option<Instant>,
 }
@@ -82,6 +85,7 @@ impl Fleet {
             started: 0,
             counted: Counted::default(),
             exits: Vec::new(),
+            restarts: Restarts::default(),
             scraped: Instant::now(),
         }
     }
@@ -96,6 +100,7 @@ impl Fleet {
             frozen: false,
             instance: instance.to_string(),
             last: Counted::default(),
+            started: Instant::now(),
             ended: None,
         };
         self.members.insert(name.to_string(), member);
@@ -135,6 +140,7 @@ impl Fleet {
         self.counted.add(&member.last);
         let log = member.relay.log_path().to_path_buf();
         let said = last_words(&member.relay.log());
+        self.restarts.ended(name, member.started.elapsed(), &log);
         // The guard passes a signal's number on as a shell does. A clean end has a status of its own, and says why.
         let code = status.code().unwrap_or(128);
         if code == 101 || code >= 128 || status.signal().is_some() || said.is_empty() {

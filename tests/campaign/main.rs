@@ -20,6 +20,7 @@ mod producer;
 mod random;
 mod readers;
 mod report;
+mod restarts;
 mod run;
 mod strike;
 mod world;
@@ -76,6 +77,9 @@ fn main() -> ExitCode {
     let tests = vec![
         Trial::test("the_ledger_finds_what_is_planted", || {
             planted::the_ledger_finds_what_is_planted().map_err(Failed::from)
+        }),
+        Trial::test("a_relay_that_only_restarts_is_found", || {
+            planted::a_relay_that_only_restarts_is_found().map_err(Failed::from)
         }),
         Trial::test("a_short_campaign_finds_nothing_wrong", short),
     ];

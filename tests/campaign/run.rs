@@ -40,7 +40,7 @@ struct Run {
     recoveries: Vec<Duration>,
 }
 
-/// Runs; an error means that the world could not be built or broken as planned, which is no finding.
+/// Runs; an error means that the world could not be built or broken as planned, or that the relays cannot run in it.
 pub fn run(settings: &Settings, steps: impl Iterator<Item = Step>) -> anyhow::Result<Report> {
     std::fs::create_dir_all(&settings.folder).context("create the folder for logs")?;
     let journal = Journal::create(&settings.folder.join("faults.jsonl"), settings.aloud)?;

@@ -169,13 +169,15 @@ impl World {
     }
 
     /// Waits until everything that the brokers have now is delivered, and tells how long that took. None, and a complaint, if it
-    /// takes too long.
+    /// takes too long. Nothing is broken meanwhile, so that it fails as soon as a relay is seen to do nothing but start and end.
     pub fn await_recovery(&mut self) -> anyhow::Result<Option<Duration>> {
         let since = Instant::now();
         let target = self.ledger.ends();
         let mut committed = Offsets::new();
+        self.fleet.restarts.excuse();
         while since.elapsed() < RECOVERY_LIMIT {
             self.tend()?;
+            self.fleet.restarts.check()?;
             // A coordinator that is just moving is asked again.
             if let Ok(found) = self.committed() {
                 committed = found;
