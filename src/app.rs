@@ -123,14 +123,16 @@ impl Relay {
     /// Feeds the tables, and lets the workers begin when they are complete: no record is judged before.
     async fn work(&self, stop: &StopRequest) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
-        let check = StartCheck::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
-        while !check.is_finished() {
-            signals.wait(stop).await;
+        let mut check = StartCheck::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
+        loop {
+            tokio::select! {
+                checked = check.result() => break checked?,
+                () = signals.wait(stop) => {}
+            }
             if stop.is_requested() {
                 return Ok(());
             }
         }
-        check.result()?;
         table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
         // For as long as it takes: the log and /readyz say what is awaited.
         while let Err(why) = self.tables.ready() {

@@ -3,10 +3,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use tokio::sync::oneshot::{self, Receiver};
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -36,7 +36,7 @@ impl fmt::Display for Unmet {
 }
 
 /// The check, on a thread of its own, since the client's calls block.
-pub struct StartCheck(JoinHandle<Result<(), Unmet>>);
+pub struct StartCheck(Receiver<Result<(), Unmet>>);
 
 impl StartCheck {
     /// Begins; `health` is told what is waited for, and `stop` ends the wait.
@@ -52,24 +52,20 @@ impl StartCheck {
         let (config, topics) = (config.clone(), topics.clone());
         let (health, stop) = (Arc::clone(health), stop.clone());
         let thread = std::thread::Builder::new().name("start-check".to_string());
-        let check = move || run(&config, &topics, &health, &stop);
-        Ok(StartCheck(thread.spawn(check).context("start a thread")?))
+        let (sender, receiver) = oneshot::channel();
+        // Nobody waits any more if the relay was asked to stop.
+        let check = move || _ = sender.send(run(&config, &topics, &health, &stop));
+        thread.spawn(check).context("start a thread")?;
+        Ok(StartCheck(receiver))
     }
 
-    /// Whether the result is there.
-    pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
-    }
-
-    /// The result, waited for.
+    /// The result, waited for; may be dropped and waited for again.
     ///
     /// # Errors
     /// Every demand that the cluster does not meet.
-    pub fn result(self) -> anyhow::Result<()> {
-        match self.0.join() {
-            Ok(checked) => Ok(checked?),
-            Err(_) => bail!("the check of the cluster panicked: please report this"),
-        }
+    pub async fn result(&mut self) -> anyhow::Result<()> {
+        let checked = (&mut self.0).await;
+        Ok(checked.context("the check of the cluster panicked: please report this")??)
     }
 }
 

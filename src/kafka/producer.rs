@@ -31,7 +31,7 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 /// A producer that has been through `init_transactions`.
 pub struct TransactionalProducer {
     /// Before the producer, so that they are dropped before it.
-    topics: Vec<TopicWriter>,
+    topics: Vec<WrittenTopic>,
     producer: ThreadedProducer<Logged<FailedDelivery>>,
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
@@ -39,6 +39,14 @@ pub struct TransactionalProducer {
     /// A commit or abort that took no longer than this has sent its request once.
     ends_again_after: Duration,
     took_long: Cell<bool>,
+}
+
+/// A topic that may be written to.
+struct WrittenTopic {
+    name: String,
+    writer: TopicWriter,
+    /// Whether the current transaction has records for it.
+    is_part: Cell<bool>,
 }
 
 /// A record on its way into a transaction.
@@ -110,8 +118,14 @@ impl TransactionalProducer {
             .create_with_context(context)
             .map_err(|error| sort(Step::Init, &error))?;
         let writer = |topic: &'t str| {
-            TopicWriter::new(producer.client(), topic)
-                .ok_or_else(|| Failure::Fatal(format!("{topic:?} is no name of a topic")))
+            let writer = TopicWriter::new(producer.client(), topic);
+            let writer =
+                writer.ok_or_else(|| Failure::Fatal(format!("{topic:?} is no name of a topic")))?;
+            Ok(WrittenTopic {
+                name: topic.to_string(),
+                writer,
+                is_part: Cell::new(false),
+            })
         };
         let opened = TransactionalProducer {
             topics: topics.into_iter().map(writer).collect::<Result<_, _>>()?,
@@ -148,6 +162,9 @@ impl TransactionalProducer {
     /// See [`Failure`].
     pub fn begin(&self) -> Result<(), Failure> {
         self.failed_delivery.take();
+        for topic in &self.topics {
+            topic.is_part.set(false);
+        }
         self.producer
             .begin_transaction()
             .map_err(|error| sort(Step::Begin, &error))?;
@@ -164,11 +181,12 @@ impl TransactionalProducer {
             .topics
             .get(record.topic)
             .ok_or_else(|| Failure::Fatal(format!("there is no output topic {}", record.topic)))?;
+        topic.is_part.set(true);
         // Made when it is needed: for most records nobody looks at the clock.
         let mut deadline = None;
         let mut headers = record.headers;
         loop {
-            let sent = topic.send(
+            let sent = topic.writer.send(
                 record.partition,
                 record.timestamp_ms,
                 record.key,
@@ -299,9 +317,22 @@ impl TransactionalProducer {
                     self.took_long.set(step != Step::Init);
                     std::thread::sleep(DRAIN_INTERVAL.min(left));
                 }
-                Err(error) => return Err(sort(step, &error)),
+                Err(error) => return Err(self.with_remedy(sort(step, &error), &error)),
             }
         }
+    }
+
+    /// The broker does not say which of a transaction's topics may not be written to.
+    fn with_remedy(&self, failure: Failure, error: &KafkaError) -> Failure {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::TopicAuthorizationFailed) {
+            return failure;
+        }
+        let parts = self.topics.iter().filter(|topic| topic.is_part.get());
+        let names: Vec<&str> = parts.map(|topic| topic.name.as_str()).collect();
+        failure.with(&format!(
+            "; grant the relay's principal Write on each of the topics {}",
+            names.join(", ")
+        ))
     }
 
     /// The client does not say that it sent a request again, but waits before it does.

@@ -185,6 +185,20 @@ pub enum Failure {
     Fatal(String),
 }
 
+impl Failure {
+    /// The same, with more to say.
+    #[must_use]
+    pub fn with(self, more: &str) -> Self {
+        match self {
+            Failure::Aborted(what) => Failure::Aborted(what + more),
+            Failure::Broken(what) => Failure::Broken(what + more),
+            Failure::Fenced(what) => Failure::Fenced(what + more),
+            Failure::Held(what) => Failure::Held(what + more),
+            Failure::Fatal(what) => Failure::Fatal(what + more),
+        }
+    }
+}
+
 /// Everything the loop asks of the outside. Every call is bounded in time.
 pub trait Broker {
     /// Waits at most `wait` and hands over what arrived, at most `most` records. Rebalances are handed over

@@ -1,8 +1,12 @@
 //! The rights that the README names are enough, and each is needed: with one less the relay does not begin,
 //! or holds, and says which right on what is missing.
 
+use std::net::SocketAddr;
+
 use crate::support::grants::{Grant, Operation, Resource};
-use crate::support::relay::Deployment;
+use crate::support::relay::{Deployment, sum};
+use crate::support::topics::{TestRecord, produce, read_committed};
+use crate::support::wire;
 
 use super::mechanisms::{said, tells_no_secret};
 use super::{World, needed, password, world};
@@ -174,6 +178,73 @@ fn a_group_that_cannot_be_joined_is_named_while_the_relay_holds() {
     relay.await_page("/readyz", |status, body| {
         status == 503 && body.contains(&expected)
     });
+}
+
+/// A table's topic is none of the topics that the relay always needs.
+#[test]
+fn a_table_topic_needs_a_right_of_its_own() {
+    let world = world();
+    let mut deployment = world.deployment("");
+    deployment.bootstrap = world.broker.address("SASL");
+    let table = world.broker.unique("principals");
+    world
+        .broker
+        .create_topic_with(&table, 1, &[("cleanup.policy", "compact")]);
+    deployment.principals = format!("topic = {table:?}");
+    let described = Grant {
+        operation: Operation::Describe,
+        name: table.clone(),
+        ..needed(&deployment, "case11")[0].clone()
+    };
+    world.broker.grant(&needed(&deployment, "case10"));
+    world.broker.grant(&needed(&deployment, "case11"));
+    world.broker.grant(&[described]);
+    for (user, expected) in [
+        ("case10", "may not see it; grant it Read on this topic"),
+        ("case11", "has no right to read; grant it Read"),
+    ] {
+        become_user(&world, &mut deployment, user);
+        let config = deployment.config(user);
+        let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
+        let written = said(&run);
+        assert!(!run.status.success(), "{user}: {written}");
+        let expected = format!("principals topic {table}: the relay's principal {expected}");
+        assert!(written.contains(&expected), "{user}: {expected}\n{written}");
+    }
+}
+
+/// The record that cannot be written holds the input, and is written once that is allowed again.
+#[test]
+fn a_right_that_is_withdrawn_holds_a_running_relay() {
+    let world = world();
+    let mut deployment = world.deployment("");
+    let plain = deployment.bootstrap.clone();
+    deployment.bootstrap = world.broker.address("SASL");
+    become_user(&world, &mut deployment, "case12");
+    world.broker.grant(&needed(&deployment, "case12"));
+    let relay = deployment.start("case12");
+    relay.await_ready();
+    let broker: SocketAddr = plain.parse().expect("an address");
+    wire::deny_write(broker, "case12", &deployment.quarantine).expect("withdrawn");
+    let malformed = TestRecord {
+        value: Some("no state change".into()),
+        ..TestRecord::default()
+    };
+    produce(&plain, &deployment.input, [malformed].into_iter());
+    let expected = format!(
+        "grant the relay's principal Write on each of the topics {}",
+        deployment.quarantine
+    );
+    relay.await_page("/readyz", |status, body| {
+        status == 503 && body.contains(&expected)
+    });
+    assert_eq!(read_committed(&plain, &deployment.quarantine), []);
+    wire::allow_again(broker, &deployment.quarantine).expect("given back");
+    relay.await_ready();
+    relay.await_page("/metrics", |_, metrics| {
+        sum(metrics, "audit_relay_records_total", "malformed") == 1.0
+    });
+    assert_eq!(read_committed(&plain, &deployment.quarantine).len(), 1);
 }
 
 /// Without the right to look at settings they are not checked, which is said; with it they are.
