@@ -7,8 +7,8 @@ use audit_relay::config::{Client, Config};
 use audit_relay::pipeline::catalog::{Catalog, CatalogFile, Switches};
 use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
 use audit_relay::pipeline::directory::{
-    Directory, MOST_VALUE_BYTES, TableWriter, parse_device_record, parse_principal_record,
-    read_devices, read_principals,
+    Directory, MOST_VALUE_BYTES, TableChange, TableKey, TableWriter, packing::Packed,
+    parse_device_record, parse_principal_record, read_devices, read_principals,
 };
 use audit_relay::pipeline::fate::{Fate, Quarantine};
 use audit_relay::pipeline::policy::Policy;
@@ -151,8 +151,15 @@ pub fn table_record(data: &[u8]) {
     if value.is_some_and(|value| value.len() > 2 * MOST_VALUE_BYTES) {
         return;
     }
-    let told = |problem: String| assert!(!problem.chars().any(char::is_control), "{problem:?}");
-    match parse_principal_record(key, value, Some(1_600_000_000_000)) {
+    let written_ms = Some(1_600_000_000_000);
+    is_taken_or_refused(parse_principal_record(key, value, written_ms));
+    is_taken_or_refused(parse_device_record(key, value, written_ms));
+}
+
+fn is_taken_or_refused<K: TableKey + Clone, V: Packed, P: ToString>(
+    parsed: Result<TableChange<K, V>, P>,
+) {
+    match parsed {
         Ok(change) => {
             let key = change.key.clone();
             let mut table = TableWriter::default();
@@ -161,17 +168,10 @@ pub fn table_record(data: &[u8]) {
             assert!(table.versions(&key).is_some());
             assert_eq!(table.iter().count(), table.len());
         }
-        Err(problem) => told(problem.to_string()),
-    }
-    match parse_device_record(key, value, Some(1_600_000_000_000)) {
-        Ok(change) => {
-            let key = change.key.clone();
-            let mut table = TableWriter::default();
-            table.apply(change).expect("there is room");
-            let table = table.snapshot();
-            assert!(table.versions(&key).is_some());
+        Err(problem) => {
+            let problem = problem.to_string();
+            assert!(!problem.chars().any(char::is_control), "{problem:?}");
         }
-        Err(problem) => told(problem.to_string()),
     }
 }
 

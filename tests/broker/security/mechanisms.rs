@@ -1,6 +1,8 @@
 //! Every mechanism carries a relay, and a wrong password or a stranger's certificate is said in plain words.
 //! Throughout, no secret is in anything that a process writes.
 
+use std::process::Output;
+
 use crate::ledger::{Ledger, change};
 use crate::support::relay::Deployment;
 use crate::support::topics::produce;
@@ -67,14 +69,7 @@ fn every_mechanism_carries_a_relay() {
 pub(super) fn carries(world: &World, deployment: &Deployment, name: &str) {
     let changes = (0..RECORDS).map(change);
     produce(world.broker.bootstrap(), &deployment.input, changes);
-    let config = deployment.config(name);
-    let check = [
-        "check",
-        "--connect",
-        "--config",
-        config.to_str().expect("path"),
-    ];
-    let check = deployment.command(&check);
+    let check = checked(deployment, name);
     let mut written = said(&check);
     assert!(check.status.success(), "{name}: {written}");
     let mut relay = deployment.start(name);
@@ -106,7 +101,28 @@ pub(super) fn tells_no_secret(world: &World, name: &str, written: &str) {
     }
 }
 
-pub(super) fn said(output: &std::process::Output) -> String {
+/// What `check --connect` finds with the configuration of an instance.
+pub(super) fn checked(deployment: &Deployment, instance: &str) -> Output {
+    let config = deployment.config(instance);
+    let config = config.to_str().expect("a path of text");
+    deployment.command(&["check", "--connect", "--config", config])
+}
+
+/// The check fails, names a problem that says all of this, and tells no secret.
+#[track_caller]
+pub(super) fn is_turned_away(world: &World, deployment: &Deployment, name: &str, why: &[&str]) {
+    let check = checked(deployment, name);
+    let written = said(&check);
+    let problem = written.lines().find(|line| line.starts_with("PROBLEM"));
+    let problem = problem.unwrap_or_else(|| panic!("{name}: {written}"));
+    for said in why {
+        assert!(problem.contains(said), "{name}: {said}: {problem}");
+    }
+    assert!(!check.status.success(), "{name}");
+    tells_no_secret(world, name, &written);
+}
+
+pub(super) fn said(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     text(&output.stdout) + &text(&output.stderr)
 }
@@ -151,20 +167,7 @@ fn whoever_is_turned_away_is_told_why() {
     for (name, listener, kafka, why) in refused(&world) {
         deployment.bootstrap = world.broker.address(listener);
         deployment.kafka = format!("{kafka}debug = \"security,conf\"\n");
-        let config = deployment.config(name);
-        let check = [
-            "check",
-            "--connect",
-            "--config",
-            config.to_str().expect("path"),
-        ];
-        let check = deployment.command(&check);
-        let written = said(&check);
-        let problem = written.lines().find(|line| line.starts_with("PROBLEM"));
-        let problem = problem.unwrap_or_else(|| panic!("{name}: {written}"));
-        assert!(problem.contains(why), "{name}: {problem}");
-        assert!(!check.status.success(), "{name}");
-        tells_no_secret(&world, name, &written);
+        is_turned_away(&world, &deployment, name, &[why]);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::support::relay::{Deployment, sum};
 use crate::support::topics::{TestRecord, produce, read_committed};
 use crate::support::wire;
 
-use super::mechanisms::{said, tells_no_secret};
+use super::mechanisms::{checked, said, tells_no_secret};
 use super::{World, needed, password, world};
 
 /// A right that is taken away (an index into [`needed`]), or only replaced by the right to see the thing; and what must be said.
@@ -256,14 +256,7 @@ fn what_must_not_be_asked_is_said() {
     become_user(&world, &mut deployment, "case15");
     let mut grants = needed(&deployment, "case15");
     world.broker.grant(&grants);
-    let config = deployment.config("case15");
-    let check = [
-        "check",
-        "--connect",
-        "--config",
-        config.to_str().expect("path"),
-    ];
-    let written = said(&deployment.command(&check));
+    let written = said(&checked(&deployment, "case15"));
     let settings = format!("unknown  settings of {}", deployment.input);
     assert!(written.contains(&settings), "{written}");
     assert!(
@@ -287,7 +280,7 @@ fn what_must_not_be_asked_is_said() {
     };
     grants.push(cluster);
     world.broker.grant(&grants);
-    let written = said(&deployment.command(&check));
+    let written = said(&checked(&deployment, "case15"));
     assert!(!written.contains("unknown "), "{written}");
     assert!(
         written.contains("transaction.max.timeout.ms: 900000, ours is 10000"),

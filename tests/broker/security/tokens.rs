@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use openssl::base64::encode_block;
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 
-use super::mechanisms::{carries, said, tells_no_secret};
+use super::mechanisms::{carries, is_turned_away, tells_no_secret};
 use super::{MARK, RELAY, World, password, world};
 
 /// How long tokens last: a client asks for the next one when four fifths of it are over.
@@ -176,22 +176,6 @@ fn an_endpoint_that_refuses_is_named() {
         ("untrusted", untrusted, "certificate verify failed"),
     ] {
         deployment.kafka = format!("{kafka}debug = \"security,conf\"\n");
-        let config = deployment.config(name);
-        let check = [
-            "check",
-            "--connect",
-            "--config",
-            config.to_str().expect("path"),
-        ];
-        let check = deployment.command(&check);
-        let written = said(&check);
-        let problem = written.lines().find(|line| line.starts_with("PROBLEM"));
-        let problem = problem.unwrap_or_else(|| panic!("{name}: {written}"));
-        assert!(
-            problem.contains(&url) && problem.contains(why),
-            "{name}: {problem}"
-        );
-        assert!(!check.status.success(), "{name}");
-        tells_no_secret(&world, name, &written);
+        is_turned_away(&world, &deployment, name, &[&url, why]);
     }
 }
