@@ -4,6 +4,7 @@
 pub mod check;
 pub mod client_context;
 pub mod consumer;
+mod delivery;
 pub mod embedded;
 mod ends;
 pub mod error;

@@ -2,17 +2,16 @@
 //! time; what goes into it is the session's business.
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::Message;
-use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::client_context::{Listener, Logged};
+use super::client_context::Logged;
+use super::delivery::FailedDelivery;
 use super::error::{Step, is_retriable, sort};
 use super::native::{Headers, TopicWriter, flush};
 use crate::stream::Failure;
@@ -59,47 +58,6 @@ pub(super) struct OutgoingRecord<'a> {
     pub key: Option<&'a [u8]>,
     pub payload: Option<&'a [u8]>,
     pub headers: Option<Headers>,
-}
-
-/// The first delivery that failed in the current transaction. Its text says more than the error that
-/// the commit then reports.
-#[derive(Debug, Clone, Default)]
-struct FailedDelivery(Arc<Mutex<Option<String>>>);
-
-impl FailedDelivery {
-    fn set(&self, what: String) {
-        if let Ok(mut slot) = self.0.lock() {
-            slot.get_or_insert(what);
-        }
-    }
-
-    fn take(&self) -> Option<String> {
-        self.0.lock().ok()?.take()
-    }
-}
-
-impl Listener for FailedDelivery {}
-
-impl ProducerContext for Logged<FailedDelivery> {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, message)) = result else {
-            return;
-        };
-        // Purged by an abort: expected.
-        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, TopicAuthorizationFailed};
-        let remedy = match error.rdkafka_error_code() {
-            Some(PurgeQueue | PurgeInflight) => return,
-            Some(TopicAuthorizationFailed) => "; grant the relay's principal Write on this topic",
-            _ => "",
-        };
-        self.0.set(format!(
-            "a record for {} partition {} was not accepted: {error}{remedy}",
-            message.topic(),
-            message.partition()
-        ));
-    }
 }
 
 impl TransactionalProducer {
