@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::classify::UserAction;
 use super::directory::{DeviceView, Directory, PrincipalKey, PrincipalView};
 use super::fate::{Quarantine, QuarantineReason, Unaudited};
+use super::field::Id;
 use super::policy::Policy;
 use super::regions::{Locations, Place};
-use super::state_change::Id;
 
 use identities::Identities;
 pub use identities::principals_asked;

@@ -10,9 +10,8 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fate::{Quarantine, QuarantineReason};
-use super::field::{Raw, filled, id};
+use super::field::{Id, Raw, filled, id};
 use super::plain_json::PlainObject;
-use super::state_change::Id;
 
 /// Declares the fields that are known, each with its name in JSON.
 macro_rules! fields {

@@ -6,8 +6,8 @@ use super::audit_event::{AuditEvent, Extent};
 use super::enrich::AttributedAction;
 use super::event_id::event_id;
 use super::fate::{Audited, Envelope, Quarantine, QuarantineReason, RegionIndex};
+use super::field::Id;
 use super::json::Json;
-use super::state_change::Id;
 
 /// The regions that have an output topic.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use super::field::Id;
-use super::field::{Raw, filled, iam_id, id};
+use super::field::{Id, Raw, filled, iam_id, id};
 use super::meta_data::MetaData;
 use super::record::{Field, Record};
 

@@ -5,7 +5,7 @@ use super::super::access;
 use super::super::classify::{Actor, UserAction};
 use super::super::directory::{PrincipalKey, PrincipalView};
 use super::super::fate::{Quarantine, QuarantineReason, SkipReason, Unaudited};
-use super::super::state_change::Id;
+use super::super::field::Id;
 use super::super::versions::Version;
 use super::{Identity, Lookup};
 

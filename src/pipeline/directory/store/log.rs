@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::super::packing::{Reader, put_number};
-use super::slots::MOST_PLACES;
 
 /// A segment is full when the next entry does not fit; an entry that is larger has one for itself. In unit
 /// tests they are small, so that some hundred entries need many.
@@ -12,7 +11,9 @@ pub(super) const SEGMENT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 2 << 20
 /// Entries begin at multiples of so many bytes.
 const UNIT: usize = 4;
 const UNITS: u64 = (SEGMENT_BYTES / UNIT) as u64;
-const MOST_SEGMENTS: usize = (MOST_PLACES / UNITS) as usize;
+/// Places are numbers of so many bits, so that the index has room for more than a place in a word.
+pub(super) const PLACE_BITS: u32 = 34;
+const MOST_SEGMENTS: usize = ((1 << PLACE_BITS) / UNITS) as usize;
 /// No entry is in this segment, so that no place is zero.
 const NO_SEGMENT: usize = 0;
 

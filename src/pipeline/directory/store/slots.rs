@@ -2,10 +2,9 @@
 //! word: a part of the hash, so that hardly ever a wrong entry is looked at and that growing reads no key, and
 //! the place. It knows neither keys nor entries.
 
-use super::log::Place;
+use super::log::{PLACE_BITS, Place};
 
-/// Bits of a slot that hold the place; the others hold the upper bits of the hash.
-const PLACE_BITS: u32 = 34;
+/// Bits of a slot that hold the upper bits of the hash; the others hold the place.
 const HASH_BITS: u32 = u64::BITS - PLACE_BITS;
 /// So many slots, a line of the processor's cache, are looked at together: one after the other, each would be a guess of
 /// where the search ends, and a wrong one throws away the look-ups that were begun after it.
@@ -172,6 +171,3 @@ const fn place(word: u64) -> Place {
 pub(super) const fn word(hash: u64, place: Place) -> u64 {
     (hash >> PLACE_BITS << PLACE_BITS) | place.bits()
 }
-
-/// Places are numbers of so many bits.
-pub(super) const MOST_PLACES: u64 = 1 << PLACE_BITS;
