@@ -8,8 +8,8 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::client_context::{Listener, Logged};
 
-/// The first delivery that failed in the current transaction. Its text says more than the error that
-/// the commit then reports.
+/// The first delivery, or partition, that failed in the current transaction. Its text says more than the error that the
+/// calls then report.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FailedDelivery(Arc<Mutex<Option<String>>>);
 
@@ -26,7 +26,15 @@ impl FailedDelivery {
     }
 }
 
-impl Listener for FailedDelivery {}
+impl Listener for FailedDelivery {
+    /// That a partition may not become a part of the transaction is said only here.
+    fn log(&self, facility: &str, message: &str) {
+        if facility == "ADDPARTS" {
+            let is_denied = message.contains("Topic authorization failed");
+            self.set(format!("{message}{}", remedy(is_denied)));
+        }
+    }
+}
 
 impl ProducerContext for Logged<FailedDelivery> {
     type DeliveryOpaque = ();
@@ -37,15 +45,23 @@ impl ProducerContext for Logged<FailedDelivery> {
         };
         // Purged by an abort: expected.
         use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, TopicAuthorizationFailed};
-        let remedy = match error.rdkafka_error_code() {
-            Some(PurgeQueue | PurgeInflight) => return,
-            Some(TopicAuthorizationFailed) => "; grant the relay's principal Write on this topic",
-            _ => "",
-        };
+        let code = error.rdkafka_error_code();
+        if matches!(code, Some(PurgeQueue | PurgeInflight)) {
+            return;
+        }
         self.0.set(format!(
-            "a record for {} partition {} was not accepted: {error}{remedy}",
+            "a record for {} partition {} was not accepted: {error}{}",
             message.topic(),
-            message.partition()
+            message.partition(),
+            remedy(code == Some(TopicAuthorizationFailed))
         ));
+    }
+}
+
+const fn remedy(is_denied: bool) -> &'static str {
+    if is_denied {
+        "; grant the relay's principal Write on this topic"
+    } else {
+        ""
     }
 }

@@ -44,8 +44,6 @@ pub struct TransactionalProducer {
 struct WrittenTopic {
     name: String,
     writer: TopicWriter,
-    /// Whether the current transaction has records for it.
-    is_part: Cell<bool>,
 }
 
 /// A record on its way into a transaction.
@@ -82,7 +80,6 @@ impl TransactionalProducer {
             Ok(WrittenTopic {
                 name: topic.to_string(),
                 writer,
-                is_part: Cell::new(false),
             })
         };
         let opened = TransactionalProducer {
@@ -120,9 +117,6 @@ impl TransactionalProducer {
     /// See [`Failure`].
     pub fn begin(&self) -> Result<(), Failure> {
         self.failed_delivery.take();
-        for topic in &self.topics {
-            topic.is_part.set(false);
-        }
         self.producer
             .begin_transaction()
             .map_err(|error| sort(Step::Begin, &error))?;
@@ -139,7 +133,6 @@ impl TransactionalProducer {
             .topics
             .get(record.topic)
             .ok_or_else(|| Failure::Fatal(format!("there is no output topic {}", record.topic)))?;
-        topic.is_part.set(true);
         // Made when it is needed: for most records nobody looks at the clock.
         let mut deadline = None;
         let mut headers = record.headers;
@@ -157,7 +150,7 @@ impl TransactionalProducer {
             let is_full = code == RDKafkaErrorCode::QueueFull;
             let now = Instant::now();
             if !is_full || now >= *deadline.get_or_insert(now + STEP_LIMIT) {
-                return Err(sort(Step::Produce, &KafkaError::MessageProduction(code)));
+                return Err(self.explained(refused_at_once(&topic.name, code)));
             }
             self.producer.poll(DRAIN_INTERVAL);
             headers = refused;
@@ -275,22 +268,18 @@ impl TransactionalProducer {
                     self.took_long.set(step != Step::Init);
                     std::thread::sleep(DRAIN_INTERVAL.min(left));
                 }
-                Err(error) => return Err(self.with_remedy(sort(step, &error), &error)),
+                Err(error) => return Err(self.explained(sort(step, &error))),
             }
         }
     }
 
-    /// The broker does not say which of a transaction's topics may not be written to.
-    fn with_remedy(&self, failure: Failure, error: &KafkaError) -> Failure {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::TopicAuthorizationFailed) {
-            return failure;
+    /// What a transaction failed of, the client writes to its log; the calls that fail after that say little.
+    fn explained(&self, failure: Failure) -> Failure {
+        self.producer.poll(DRAIN_INTERVAL);
+        match self.failed_delivery.take() {
+            Some(cause) => failure.with(&format!("; {cause}")),
+            None => failure,
         }
-        let parts = self.topics.iter().filter(|topic| topic.is_part.get());
-        let names: Vec<&str> = parts.map(|topic| topic.name.as_str()).collect();
-        failure.with(&format!(
-            "; grant the relay's principal Write on each of the topics {}",
-            names.join(", ")
-        ))
     }
 
     /// The client does not say that it sent a request again, but waits before it does.
@@ -305,6 +294,16 @@ impl TransactionalProducer {
             self.took_long.set(true);
         }
     }
+}
+
+/// The client knows already that it will not be able to send the record.
+fn refused_at_once(topic: &str, code: RDKafkaErrorCode) -> Failure {
+    let remedy = match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed => "; grant the relay's principal Write on it",
+        _ => "",
+    };
+    let failure = sort(Step::Produce, &KafkaError::MessageProduction(code));
+    failure.with(&format!(", for topic {topic}{remedy}"))
 }
 
 /// The client varies its pause before it sends a request again by a fifth.

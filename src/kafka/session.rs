@@ -155,7 +155,16 @@ impl Broker for Session {
     }
 
     fn abort(&mut self) -> Result<(), Failure> {
-        self.producer()?.abort()?;
+        match self.producer()?.abort() {
+            Ok(()) => {}
+            // The broker knows of no transaction if it let no partition become part of it; the client takes that for its
+            // own end. A new producer ends whatever there is.
+            Err(Failure::Broken(what)) => {
+                tracing::warn!("the producer is replaced instead of aborting: {what}");
+                return self.rebuild();
+            }
+            Err(failure) => return Err(failure),
+        }
         self.incoming.renew_membership();
         Ok(())
     }

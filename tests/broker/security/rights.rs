@@ -213,7 +213,11 @@ fn a_table_topic_needs_a_right_of_its_own() {
     }
 }
 
-/// The record that cannot be written holds the input, and is written once that is allowed again.
+/// Records that wait while none can be written: several batches.
+const MANY: u64 = 120_000;
+
+/// What cannot be written holds the input, in the same memory however much waits, and is written once that is allowed
+/// again.
 #[test]
 fn a_right_that_is_withdrawn_holds_a_running_relay() {
     let world = world();
@@ -226,25 +230,30 @@ fn a_right_that_is_withdrawn_holds_a_running_relay() {
     relay.await_ready();
     let broker: SocketAddr = plain.parse().expect("an address");
     wire::deny_write(broker, "case12", &deployment.quarantine).expect("withdrawn");
-    let malformed = TestRecord {
-        value: Some("no state change".into()),
+    let malformed = |number: u64| TestRecord {
+        value: Some(format!("no state change {number}").into()),
         ..TestRecord::default()
     };
-    produce(&plain, &deployment.input, [malformed].into_iter());
-    let expected = format!(
-        "grant the relay's principal Write on each of the topics {}",
-        deployment.quarantine
-    );
-    relay.await_page("/readyz", |status, body| {
-        status == 503 && body.contains(&expected)
+    produce(&plain, &deployment.input, (0..MANY).map(malformed));
+    let (topic, remedy) = (&deployment.quarantine, "grant the relay's principal Write");
+    // First the broker refuses the transaction, then the client the record: each says it in its own words.
+    let is_named =
+        |status, body: &str| status == 503 && body.contains(topic) && body.contains(remedy);
+    relay.await_page("/readyz", is_named);
+    relay.await_page("/metrics", |_, metrics| {
+        sum(metrics, "audit_relay_transactions_total", "aborted") >= 5.0
     });
+    relay.await_page("/readyz", is_named);
+    let resident = relay.metric("process_resident_memory_bytes", "");
+    assert!(resident < 160e6, "{resident} bytes while the input is held");
     assert_eq!(read_committed(&plain, &deployment.quarantine), []);
     wire::allow_again(broker, &deployment.quarantine).expect("given back");
     relay.await_ready();
     relay.await_page("/metrics", |_, metrics| {
-        sum(metrics, "audit_relay_records_total", "malformed") == 1.0
+        sum(metrics, "audit_relay_records_total", "malformed") == MANY as f64
     });
-    assert_eq!(read_committed(&plain, &deployment.quarantine).len(), 1);
+    let written = read_committed(&plain, &deployment.quarantine).len();
+    assert_eq!(written as u64, MANY);
 }
 
 /// Without the right to look at settings they are not checked, which is said; with it they are.
