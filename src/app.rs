@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use crate::assemble::Assembly;
 use crate::config::Config;
 use crate::health::Health;
 use crate::kafka;
-use crate::kafka::session::{OpenError, Session};
+use crate::kafka::session::{Beginning, OpenError, Session};
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
 use crate::metrics::{Metrics, WorkerObserver};
 use crate::start_check::StartCheck;
@@ -31,6 +31,9 @@ use crate::watchdog::Doing;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between attempts to open a session.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A consumer that nobody asked anything for so long has only old complaints to tell: a new one is made.
+const LONGEST_BEGINNING: Duration = Duration::from_secs(10);
 
 /// A relay, ready to run.
 pub struct Relay {
@@ -123,6 +126,7 @@ impl Relay {
     /// Feeds the tables, and lets the workers begin when they are complete: no record is judged before.
     async fn work(&self, stop: &StopRequest) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
+        let tasks = self.worker_tasks(stop)?;
         let mut check = StartCheck::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
         loop {
             tokio::select! {
@@ -144,7 +148,8 @@ impl Relay {
         }
         table_feed::watch(&self.tables, &self.health);
         let watch = Watch::start(&self.config, &self.metrics, &self.health)?;
-        let workers = self.spawn_workers(stop)?;
+        let workers = tasks.into_iter().map(WorkerTask::spawn);
+        let workers = workers.collect::<anyhow::Result<_>>()?;
         supervise(
             workers,
             stop,
@@ -175,17 +180,20 @@ impl Relay {
         }
     }
 
-    fn spawn_workers(&self, stop: &StopRequest) -> anyhow::Result<Vec<WorkerThread>> {
+    fn worker_tasks(&self, stop: &StopRequest) -> anyhow::Result<Vec<WorkerTask>> {
         (0..self.config.workers.get())
             .map(|number| {
-                let task = WorkerTask {
+                let settings = SessionSettings::new(
+                    &self.config,
+                    self.assembly.topics.clone(),
+                    self.assembly.rules.routes.regions().to_vec(),
                     number,
-                    settings: SessionSettings::new(
-                        &self.config,
-                        self.assembly.topics.clone(),
-                        self.assembly.rules.routes.regions().to_vec(),
-                        number,
-                    ),
+                );
+                Ok(WorkerTask {
+                    number,
+                    beginning: Some(Beginning::new(settings.clone())?),
+                    begun: Instant::now(),
+                    settings,
                     limits: self.config.batch,
                     assembly: Arc::clone(&self.assembly),
                     tables: Arc::clone(&self.tables),
@@ -193,12 +201,7 @@ impl Relay {
                     metrics: Arc::clone(&self.metrics),
                     health: Arc::clone(&self.health),
                     stop: stop.clone(),
-                };
-                let thread = std::thread::Builder::new()
-                    .name(format!("worker-{number}"))
-                    .spawn(move || task.work())
-                    .context("start a worker thread")?;
-                Ok(WorkerThread { number, thread })
+                })
             })
             .collect()
     }
@@ -208,6 +211,9 @@ impl Relay {
 struct WorkerTask {
     number: usize,
     settings: SessionSettings,
+    /// Made early, so that it finds its group while the cluster is checked and the tables are read.
+    beginning: Option<Beginning>,
+    begun: Instant,
     limits: BatchLimits,
     assembly: Arc<Assembly>,
     tables: Arc<SharedTables>,
@@ -218,6 +224,15 @@ struct WorkerTask {
 }
 
 impl WorkerTask {
+    fn spawn(self) -> anyhow::Result<WorkerThread> {
+        let number = self.number;
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || self.work())
+            .context("start a worker thread")?;
+        Ok(WorkerThread { number, thread })
+    }
+
     fn work(self) -> anyhow::Result<()> {
         let number = self.number;
         let health = Arc::clone(&self.health);
@@ -229,7 +244,7 @@ impl WorkerTask {
         result
     }
 
-    fn open_and_run(self) -> anyhow::Result<()> {
+    fn open_and_run(mut self) -> anyhow::Result<()> {
         let Some(session) = self.open()? else {
             return Ok(());
         };
@@ -252,11 +267,17 @@ impl WorkerTask {
 
     /// Opens a session, waiting as long as it takes for a cluster that cannot be reached. `None` if the
     /// relay is asked to stop meanwhile.
-    fn open(&self) -> anyhow::Result<Option<Session>> {
+    fn open(&mut self) -> anyhow::Result<Option<Session>> {
         let mut pause = FIRST_PAUSE;
+        let mut beginning = self.beginning.take();
+        beginning = beginning.filter(|_| self.begun.elapsed() < LONGEST_BEGINNING);
         while !self.stop.is_requested() {
             self.health.pulse(self.number).beat(Doing::Opening);
-            match Session::open(self.settings.clone()) {
+            let opened = match beginning.take() {
+                Some(beginning) => beginning.open(),
+                None => Session::open(self.settings.clone()),
+            };
+            match opened {
                 Ok(session) => return Ok(Some(session)),
                 Err(error) if error.may_pass() => self.wait(&error, pause),
                 Err(error) => return Err(error.into()),
