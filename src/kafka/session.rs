@@ -183,8 +183,8 @@ impl Broker for Session {
     fn abort(&mut self) -> Result<(), Failure> {
         match self.producer()?.abort() {
             Ok(()) => {}
-            // The broker knows of no transaction if it let no partition become part of it; the client takes that for its
-            // own end. A new producer ends whatever there is.
+            // A new producer ends whatever the old one cannot. Among the reasons: the broker knows of no transaction, since
+            // it let no partition become part of it, and the client takes that answer for a fatal one.
             Err(Failure::Broken(what)) => {
                 tracing::warn!("the producer is replaced instead of aborting: {what}");
                 return self.rebuild();

@@ -7,6 +7,7 @@ mod facts;
 mod trying;
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::thread;
 
 use self::demands::{Needs, Role, TopicFacts, judge};
@@ -116,12 +117,11 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Vec<Finding> {
     let mut findings = vec![Finding::new(brokers, Verdict::Met("reached".to_string()))];
     let used = used(config, topics);
     // Finding the group's coordinator takes the client half a second, in which it can be asked for the rest.
-    let (of_topics, of_group) = thread::scope(|scope| {
+    thread::scope(|scope| {
         let group = scope.spawn(|| trying::check_group(config, &topics.input));
-        (check_topics(config, &asking, &used, count), group.join())
+        findings.extend(check_topics(config, &asking, &used, count));
+        findings.push(group.join().unwrap_or_else(|panic| resume_unwind(panic)));
     });
-    findings.extend(of_topics);
-    findings.extend(of_group);
     findings
 }
 
