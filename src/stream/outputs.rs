@@ -6,6 +6,9 @@ use std::ops::Range;
 use super::{Content, Output, Partition, QuarantinedRecord, SourceRecord};
 use crate::pipeline::fate::{Audited, Envelope};
 
+/// So many bytes of the buffer are kept: a batch of the default size, and room for the growth of the buffer by doubling.
+const MOST_KEPT: usize = 32 << 20;
+
 /// Records to be written, in the order of the input within each partition.
 #[derive(Debug, Default)]
 pub struct Outputs {
@@ -98,9 +101,10 @@ impl Outputs {
             .retain(|entry| !partitions.contains(&entry.origin.partition));
     }
 
-    /// Begins anew, in the same memory.
+    /// Begins anew, in the same memory, unless it has become unusually much.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.events.clear();
+        self.events.shrink_to(MOST_KEPT);
     }
 }
