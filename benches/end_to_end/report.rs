@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::latency::LatencyResult;
+use super::latency::{LatencyResult, Times};
 use super::race::RaceResult;
 use super::single::{MemoryResult, StartResult};
 
@@ -51,113 +51,93 @@ impl Report {
     }
 
     fn races(&self) {
-        let mut lines = Vec::new();
-        for Entry {
-            name,
-            what,
-            goal,
-            outcome,
-        } in &self.entries
-        {
-            let Outcome::Race(result) = outcome else {
-                continue;
-            };
-            let (left, right) = (&result.left, &result.right);
-            lines.push(format!(
-                "| `{name}`: {what} | {} {} | {} {} | {} | {:.2} | {goal} | {:.0} / {:.0} | {:.0} / {:.0} |",
-                left.contestant.name,
-                left.cpu_us.text(2),
-                right.contestant.name,
-                right.cpu_us.text(2),
-                result.ratio.text(2),
-                result.ratio_of_least,
-                left.records_a_second.median / 1e3,
-                right.records_a_second.median / 1e3,
-                left.peak_mib.max,
-                right.peak_mib.max,
-            ));
-        }
-        table(
+        self.table(
             "| scenario | us of CPU a record | us of CPU a record | ratio | of the least | goal | thousand records a second | peak MiB |",
-            &lines,
+            |Entry { name, what, goal, outcome }| {
+                let Outcome::Race(result) = outcome else {
+                    return Vec::new();
+                };
+                let (left, right) = (&result.left, &result.right);
+                vec![format!(
+                    "| `{name}`: {what} | {} {} | {} {} | {} | {:.2} | {goal} | {:.0} / {:.0} | {:.0} / {:.0} |",
+                    left.contestant.name,
+                    left.cpu_us.text(2),
+                    right.contestant.name,
+                    right.cpu_us.text(2),
+                    result.ratio.text(2),
+                    result.ratio_of_least,
+                    left.records_a_second.median / 1e3,
+                    right.records_a_second.median / 1e3,
+                    left.peak_mib.max,
+                    right.peak_mib.max,
+                )]
+            },
         );
     }
 
     fn times(&self) {
-        let mut lines = Vec::new();
-        for Entry {
-            name,
-            what,
-            goal,
-            outcome,
-        } in &self.entries
-        {
-            let Outcome::Latency(result) = outcome else {
-                continue;
-            };
-            for side in [&result.left, &result.right] {
-                lines.push(format!(
-                    "| `{name}`: {what} | {} | {} | {} | {} | {} | {} | {goal} |",
-                    side.contestant.name,
-                    side.p50.text(0),
-                    side.p99.text(0),
-                    side.p999.text(0),
-                    side.cpu_us.text(1),
-                    result.ratio_p99.text(2),
-                ));
-            }
-        }
-        table(
+        self.table(
             "| scenario | | p50 ms | p99 ms | p99.9 ms | us of CPU a record | ratio of p99 | goal |",
-            &lines,
+            |Entry { name, what, goal, outcome }| {
+                let Outcome::Latency(result) = outcome else {
+                    return Vec::new();
+                };
+                let row = |side: &Times| {
+                    format!(
+                        "| `{name}`: {what} | {} | {} | {} | {} | {} | {} | {goal} |",
+                        side.contestant.name,
+                        side.p50.text(0),
+                        side.p99.text(0),
+                        side.p999.text(0),
+                        side.cpu_us.text(1),
+                        result.ratio_p99.text(2),
+                    )
+                };
+                vec![row(&result.left), row(&result.right)]
+            },
         );
     }
 
     fn alone(&self) {
-        let mut lines = Vec::new();
-        for Entry {
-            name,
-            what,
-            goal,
-            outcome,
-        } in &self.entries
-        {
-            match outcome {
+        self.table(
+            "| scenario | | seen | goal |",
+            |Entry { name, what, goal, outcome }| match outcome {
                 Outcome::Memory(result) => {
-                    let tenths: Vec<String> = result
-                        .tenths_mib
-                        .iter()
-                        .map(|mib| format!("{mib:.0}"))
-                        .collect();
-                    lines.push(format!(
+                    let tenths = result.tenths_mib.iter().map(|mib| format!("{mib:.0}"));
+                    let tenths: Vec<String> = tenths.collect();
+                    vec![format!(
                         "| `{name}`: {what}, {} records | {} | peak {:.0} MiB; resident in each tenth of the records: {} | {goal} |",
                         result.records,
                         result.contestant.name,
                         result.peak_mib,
                         tenths.join(", "),
-                    ));
+                    )]
                 }
-                Outcome::Start(results) => lines.extend(results.iter().map(|result| {
-                    format!(
-                        "| `{name}`: {what} | {} | {} ms | {goal} |",
-                        result.contestant.name,
-                        result.milliseconds.text(0),
-                    )
-                })),
-                Outcome::Race(_) | Outcome::Latency(_) => {}
-            }
-        }
-        table("| scenario | | seen | goal |", &lines);
+                Outcome::Start(results) => {
+                    let row = |result: &StartResult| {
+                        format!(
+                            "| `{name}`: {what} | {} | {} ms | {goal} |",
+                            result.contestant.name,
+                            result.milliseconds.text(0),
+                        )
+                    };
+                    results.iter().map(row).collect()
+                }
+                Outcome::Race(_) | Outcome::Latency(_) => Vec::new(),
+            },
+        );
     }
-}
 
-fn table(head: &str, lines: &[String]) {
-    if lines.is_empty() {
-        return;
-    }
-    let columns = head.matches('|').count() - 1;
-    println!("\n{head}\n|{}", "---|".repeat(columns));
-    for line in lines {
-        println!("{line}");
+    /// Prints a table with the rows of those entries that have some in it.
+    fn table(&self, head: &str, rows: impl Fn(&Entry) -> Vec<String>) {
+        let rows: Vec<String> = self.entries.iter().flat_map(rows).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let columns = head.matches('|').count() - 1;
+        println!("\n{head}\n|{}", "---|".repeat(columns));
+        for row in rows {
+            println!("{row}");
+        }
     }
 }
