@@ -147,8 +147,10 @@ fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
 /// Writes an error event of librdkafka to our log. These inform: the client goes on by itself. The end
 /// of a partition comes this way as well, and is none.
 pub fn log_error(error: &KafkaError, reason: &str) {
-    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
-        return;
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::PartitionEOF) => {}
+        // Said dozens of times a second, each after what ails a broker, which is a warning.
+        Some(RDKafkaErrorCode::AllBrokersDown) => debug!(target: "librdkafka", "{error}: {reason}"),
+        _ => warn!(target: "librdkafka", "{error}: {reason}"),
     }
-    warn!(target: "librdkafka", "{error}: {reason}");
 }
