@@ -30,7 +30,7 @@ pub trait Listener: Send + Sync {
     fn error(&self, _error: &KafkaError, _reason: &str) {}
 
     /// A line of the client's log.
-    fn log(&self, _facility: &str, _message: &str) {}
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
 
     /// Statistics, if they were asked for.
     fn statistics(&self, _statistics: &Statistics) {}
@@ -45,7 +45,7 @@ impl<L: Listener> ClientContext for Logged<L> {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
-        self.0.log(facility, message);
+        self.0.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -2,36 +2,62 @@
 
 use std::sync::{Arc, Mutex};
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::client_context::{Listener, Logged};
 
-/// The first delivery, or partition, that failed in the current transaction. Its text says more than the error that the
-/// calls then report.
+/// The first delivery that failed in the current transaction, and the first partition that could not become part of it.
+/// Their texts say more than the errors that calls then report.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FailedDelivery(Arc<Mutex<Option<String>>>);
+pub(super) struct FailedDelivery {
+    delivery: Slot,
+    partition: Slot,
+}
 
-impl FailedDelivery {
+/// The first of several texts.
+#[derive(Debug, Clone, Default)]
+struct Slot(Arc<Mutex<Option<String>>>);
+
+impl Slot {
     fn set(&self, what: String) {
         if let Ok(mut slot) = self.0.lock() {
             slot.get_or_insert(what);
         }
     }
 
-    /// The first failure since the last call.
-    pub fn take(&self) -> Option<String> {
+    fn take(&self) -> Option<String> {
         self.0.lock().ok()?.take()
     }
 }
 
+impl FailedDelivery {
+    /// Forgets what failed before.
+    pub fn clear(&self) {
+        self.take();
+        self.partition.take();
+    }
+
+    /// The delivery that failed, once.
+    pub fn take(&self) -> Option<String> {
+        self.delivery.take()
+    }
+
+    /// What explains that a call failed, once. By itself it is no failure: the client may have tried again.
+    pub fn explanation(&self) -> Option<String> {
+        self.partition.take().or_else(|| self.take())
+    }
+}
+
 impl Listener for FailedDelivery {
-    /// That a partition may not become a part of the transaction is said only here.
-    fn log(&self, facility: &str, message: &str) {
-        if facility == "ADDPARTS" {
+    /// Which partition could not become part of the transaction is said only here.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "ADDPARTS" && (level as i32) <= RDKafkaLogLevel::Error as i32 {
             let is_denied = message.contains("Topic authorization failed");
-            self.set(format!("{message}{}", remedy(is_denied)));
+            self.partition
+                .set(format!("{message}{}", remedy(is_denied)));
         }
     }
 }
@@ -49,7 +75,7 @@ impl ProducerContext for Logged<FailedDelivery> {
         if matches!(code, Some(PurgeQueue | PurgeInflight)) {
             return;
         }
-        self.0.set(format!(
+        self.0.delivery.set(format!(
             "a record for {} partition {} was not accepted: {error}{}",
             message.topic(),
             message.partition(),

@@ -116,7 +116,7 @@ impl TransactionalProducer {
     /// # Errors
     /// See [`Failure`].
     pub fn begin(&self) -> Result<(), Failure> {
-        self.failed_delivery.take();
+        self.failed_delivery.clear();
         self.producer
             .begin_transaction()
             .map_err(|error| sort(Step::Begin, &error))?;
@@ -276,7 +276,7 @@ impl TransactionalProducer {
     /// What a transaction failed of, the client writes to its log; the calls that fail after that say little.
     fn explained(&self, failure: Failure) -> Failure {
         self.producer.poll(DRAIN_INTERVAL);
-        match self.failed_delivery.take() {
+        match self.failed_delivery.explanation() {
             Some(cause) => failure.with(&format!("; {cause}")),
             None => failure,
         }

@@ -171,7 +171,11 @@ fn operators(config: &Config, client: Client, defaults: &[(&str, &str)]) -> Clie
         properties.set(name, value.reveal());
     }
     tokens::adopt(&mut properties);
-    properties.set_log_level(RDKafkaLogLevel::Info);
+    // The safe client would else cut off what was asked for as soon as the client is made. Our own log has the last word.
+    properties.set_log_level(match properties.get("debug") {
+        Some(_) => RDKafkaLogLevel::Debug,
+        None => RDKafkaLogLevel::Info,
+    });
     properties
 }
 

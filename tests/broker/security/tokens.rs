@@ -143,7 +143,7 @@ fn tokens_carry_a_relay_and_are_renewed() {
     let mut deployment = world.deployment("[log]\nlevel = \"debug\"\n");
     deployment.bootstrap = world.broker.address("SASL");
     let kafka = endpoint.kafka(&world, &password(RELAY));
-    deployment.kafka = format!("{kafka}debug = \"security,conf\"\n");
+    deployment.kafka = format!("{kafka}debug = \"security,conf,eos\"\n");
     carries(&world, &deployment, "oauthbearer");
     let relay = deployment.start("renewing");
     relay.await_ready();
