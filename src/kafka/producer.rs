@@ -18,6 +18,8 @@ use crate::stream::Failure;
 
 /// Longest wait for the coordinator to end a predecessor's transaction and give us an epoch.
 const INIT_LIMIT: Duration = Duration::from_secs(30);
+/// Longest wait for a first connection before that.
+const FIRST_CONNECTION: Duration = Duration::from_millis(500);
 /// Longest time for each later step; longer than the broker lets a transaction live by default.
 const STEP_LIMIT: Duration = Duration::from_secs(20);
 /// How long the client waits before it sends an EndTxn again, unless configured.
@@ -90,6 +92,7 @@ impl TransactionalProducer {
             ends_again_after: shortest_backoff(config.get("retry.backoff.ms")),
             took_long: Cell::new(false),
         };
+        opened.await_broker();
         let initialized = opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
             producer.init_transactions(limit)
         });
@@ -101,6 +104,16 @@ impl TransactionalProducer {
             other => other,
         })?;
         Ok(opened)
+    }
+
+    /// Waits a moment for a first connection. The client looks for its coordinator as soon as it is told to; without one it
+    /// looks again only half a second later.
+    fn await_broker(&self) {
+        if let Some(topic) = self.topics.first() {
+            let client = self.producer.client();
+            // Whatever comes of it, the next step says it better.
+            _ = client.fetch_metadata(Some(&topic.name), FIRST_CONNECTION);
+        }
     }
 
     /// Whether the client may have sent a request twice by itself, as it does when a connection breaks: it takes
