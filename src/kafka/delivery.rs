@@ -84,7 +84,8 @@ impl ProducerContext for Logged<FailedDelivery> {
     }
 }
 
-const fn remedy(is_denied: bool) -> &'static str {
+/// What to do if the broker denied it.
+pub(super) const fn remedy(is_denied: bool) -> &'static str {
     if is_denied {
         "; grant the relay's principal Write on this topic"
     } else {

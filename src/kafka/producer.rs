@@ -11,7 +11,7 @@ use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::client_context::Logged;
-use super::delivery::FailedDelivery;
+use super::delivery::{FailedDelivery, remedy};
 use super::error::{Step, is_retriable, sort};
 use super::native::{Headers, TopicWriter, flush};
 use crate::stream::Failure;
@@ -311,10 +311,7 @@ impl TransactionalProducer {
 
 /// The client knows already that it will not be able to send the record.
 fn refused_at_once(topic: &str, code: RDKafkaErrorCode) -> Failure {
-    let remedy = match code {
-        RDKafkaErrorCode::TopicAuthorizationFailed => "; grant the relay's principal Write on it",
-        _ => "",
-    };
+    let remedy = remedy(code == RDKafkaErrorCode::TopicAuthorizationFailed);
     let failure = sort(Step::Produce, &KafkaError::MessageProduction(code));
     failure.with(&format!(", for topic {topic}{remedy}"))
 }

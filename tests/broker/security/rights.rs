@@ -135,6 +135,16 @@ fn become_user(world: &World, deployment: &mut Deployment, user: &str) {
     deployment.kafka = world.sasl("PLAIN", &credentials);
 }
 
+/// What a relay says that ends as soon as it has looked at the cluster.
+#[track_caller]
+fn does_not_begin(deployment: &Deployment, user: &str) -> String {
+    let config = deployment.config(user);
+    let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
+    let written = said(&run);
+    assert!(!run.status.success(), "{user}: {written}");
+    written
+}
+
 #[test]
 fn with_one_right_less_a_relay_says_which() {
     let world = world();
@@ -146,10 +156,7 @@ fn with_one_right_less_a_relay_says_which() {
     for (number, case) in CASES.iter().enumerate() {
         let user = user(number);
         become_user(&world, &mut deployment, &user);
-        let config = deployment.config(&user);
-        let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
-        let written = said(&run);
-        assert!(!run.status.success(), "{user}: {written}");
+        let written = does_not_begin(&deployment, &user);
         for expected in (case.said)(&deployment) {
             assert!(written.contains(&expected), "{user}: {expected}\n{written}");
         }
@@ -204,10 +211,7 @@ fn a_table_topic_needs_a_right_of_its_own() {
         ("case11", "has no right to read; grant it Read"),
     ] {
         become_user(&world, &mut deployment, user);
-        let config = deployment.config(user);
-        let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
-        let written = said(&run);
-        assert!(!run.status.success(), "{user}: {written}");
+        let written = does_not_begin(&deployment, user);
         let expected = format!("principals topic {table}: the relay's principal {expected}");
         assert!(written.contains(&expected), "{user}: {expected}\n{written}");
     }
