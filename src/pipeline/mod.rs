@@ -31,6 +31,7 @@ use crn::CrnTemplates;
 use directory::Directory;
 use fate::{Audited, Fate, Unaudited};
 use policy::Policy;
+use record::Record;
 use regions::Locations;
 use route::Routes;
 
@@ -74,7 +75,8 @@ pub fn user_action<'a>(
     payload: Option<&'a [u8]>,
     rules: &'a Rules,
 ) -> Result<UserAction<'a>, Unaudited> {
-    let record = record::parse(payload)?;
+    let mut record = Record::default();
+    record::parse_into(payload, &mut record)?;
     classify::classify(&record, &rules.catalog, &rules.policy)
 }
 
