@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::client_context::{Listener, Logged, log_error};
+use super::native::RecordQueue;
 use crate::stream::{GroupStatistics, Partition};
 
 /// What a callback reported.
@@ -26,9 +27,10 @@ pub enum Event {
 }
 
 /// Collects the consumer's callbacks. They run inside the consumer's own polls.
-#[derive(Debug)]
 pub struct CallbackQueue {
     topic: String,
+    /// Where the records of our partitions are led; weak, since it must go before the consumer, which holds this.
+    records: OnceLock<Weak<RecordQueue>>,
     events: Mutex<VecDeque<Event>>,
     /// Whether there are any, so that most polls need not lock.
     any: AtomicBool,
@@ -39,6 +41,7 @@ impl CallbackQueue {
     pub fn new(topic: &str) -> Self {
         CallbackQueue {
             topic: topic.to_string(),
+            records: OnceLock::new(),
             events: Mutex::default(),
             any: AtomicBool::new(false),
         }
@@ -47,6 +50,12 @@ impl CallbackQueue {
     /// The topic that the consumer reads.
     pub fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// Says where the records of all partitions that will be assigned are to be led.
+    pub fn lead_to(&self, records: &Arc<RecordQueue>) {
+        // Said once, by whoever made the consumer.
+        let _ = self.records.set(Arc::downgrade(records));
     }
 
     /// Whether there is an event that was not taken yet.
@@ -81,15 +90,26 @@ impl Listener for CallbackQueue {
 }
 
 impl ConsumerContext for Logged<CallbackQueue> {
-    /// Before the unassignment: only now does the client still know whether the assignment was lost.
+    /// Before the assignment: from its first record on a partition is led to our queue. Before the unassignment: only
+    /// now does the client still know whether the assignment was lost.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(list) = rebalance {
-            let partitions = partitions(list);
-            self.0.push(if consumer.assignment_lost() {
-                Event::Lost(partitions)
-            } else {
-                Event::Revoked(partitions)
-            });
+        match rebalance {
+            Rebalance::Assign(list) => {
+                if let Some(records) = self.0.records.get().and_then(Weak::upgrade) {
+                    for partition in partitions(list) {
+                        records.lead_here(consumer.client(), &self.0.topic, partition.0);
+                    }
+                }
+            }
+            Rebalance::Revoke(list) => {
+                let partitions = partitions(list);
+                self.0.push(if consumer.assignment_lost() {
+                    Event::Lost(partitions)
+                } else {
+                    Event::Revoked(partitions)
+                });
+            }
+            Rebalance::Error(_) => {}
         }
     }
 

@@ -1,27 +1,40 @@
-//! What is read: the consumer and its membership of the group. A rebalance is served before any record that follows it.
+//! What is read: the consumer, its membership of the group, and the queue that its records are led to. A rebalance is
+//! served before any record that follows it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message};
+use rdkafka::message::Message;
 
 use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
 use super::error::remedy;
+use super::native::{NativeRecord, News, RecordQueue};
 use super::settings::SessionSettings;
-use crate::stream::{Arrival, Failure, OwnedHeaders, Partition, SourceHeaders, SourceRecord};
+use crate::stream::{Arrival, Failure, Partition, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
 
 /// A consumer of the input topic.
 pub(super) struct Incoming {
+    /// Before the consumer, so that it is dropped before it.
+    records: Arc<RecordQueue>,
     pub consumer: BaseConsumer<Logged<CallbackQueue>>,
     /// Name of the group.
     group: String,
+    standing: Standing,
+}
+
+/// How this consumer stands in its group.
+#[derive(Default)]
+struct Standing {
     /// For whom a commit speaks: the member and generation that own the partitions of the batch.
     membership: Option<ConsumerGroupMetadata>,
+    owned: BTreeSet<Partition>,
 }
 
 impl Incoming {
@@ -29,21 +42,27 @@ impl Incoming {
     pub fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
         let context = Logged(CallbackQueue::new(&settings.topics.input));
         let group = settings.consumer.get("group.id").unwrap_or_default();
+        let consumer: BaseConsumer<_> = settings.consumer.create_with_context(context)?;
+        let records = RecordQueue::new(consumer.client())
+            .map(Arc::new)
+            .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
+        consumer.context().0.lead_to(&records);
         Ok(Incoming {
-            consumer: settings.consumer.create_with_context(context)?,
+            records,
+            consumer,
             group: group.to_string(),
-            membership: None,
+            standing: Standing::default(),
         })
     }
 
     /// For whom a commit speaks now; nobody after a loss.
     pub fn membership(&self) -> Option<&ConsumerGroupMetadata> {
-        self.membership.as_ref()
+        self.standing.membership.as_ref()
     }
 
     /// Asks the client anew for whom a commit speaks.
     pub fn renew_membership(&mut self) {
-        self.membership = current_membership(&self.consumer);
+        self.standing.membership = current_membership(&self.consumer);
     }
 
     /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
@@ -64,9 +83,15 @@ impl Incoming {
         most: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
+        // Without partitions there are no records to wait for.
+        let is_idle = self.standing.owned.is_empty();
+        self.serve(if is_idle { wait } else { Duration::ZERO }, receive)?;
+        if is_idle {
+            return Ok(());
+        }
         let mut wait = wait;
         for _ in 0..most.min(MOST_AT_ONCE) {
-            if !self.poll_one(wait, receive)? {
+            if !self.take(wait, receive)? {
                 break;
             }
             wait = Duration::ZERO;
@@ -74,32 +99,40 @@ impl Incoming {
         Ok(())
     }
 
-    /// Polls once. Whether there was anything but a rebalance, so that more may be waiting.
-    fn poll_one(
+    /// Serves the consumer's main queue: rebalances, statistics and errors.
+    fn serve(
         &mut self,
         wait: Duration,
         receive: &mut dyn FnMut(Arrival<'_>),
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let polled = self.consumer.poll(wait);
-        // The callbacks ran before the record was returned: they come first.
         if self.consumer.context().0.has_events() {
-            follow(&self.consumer, &mut self.membership, receive);
+            self.standing.follow(&self.consumer, receive);
         }
         match polled {
-            None => return Ok(false),
-            Some(Ok(message)) => {
-                let headers = MessageHeaders(&message);
-                receive(Arrival::Record(source_record(&message, &headers)));
-            }
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                receive(Arrival::CaughtUp(Partition(partition)));
-            }
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                return Err(Failure::Fatal(format!(
-                    "the consumer can read no more: {code}"
-                )));
-            }
-            Some(Err(error)) => self.complain(&error)?,
+            None => Ok(()),
+            // None come this way: their partitions were led elsewhere before they were assigned.
+            Some(Ok(message)) => Err(Failure::Fatal(format!(
+                "the client handed out record {} of partition {} by the wrong queue",
+                message.offset(),
+                message.partition()
+            ))),
+            Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(Failure::Fatal(format!(
+                "the consumer can read no more: {code}"
+            ))),
+            Some(Err(error)) => self.complain(&error),
+        }
+    }
+
+    /// Takes a record, or the end of a partition. Whether there was anything.
+    fn take(&self, wait: Duration, receive: &mut dyn FnMut(Arrival<'_>)) -> Result<bool, Failure> {
+        let Some(taken) = self.records.take(wait) else {
+            return Ok(false);
+        };
+        match taken.news() {
+            News::Record(record) => receive(Arrival::Record(source_record(&record))),
+            News::End(partition) => receive(Arrival::CaughtUp(Partition(partition))),
+            News::Error(code) => self.complain(&KafkaError::MessageConsumption(code))?,
         }
         Ok(true)
     }
@@ -117,25 +150,37 @@ impl Incoming {
     }
 }
 
-/// Hands over what the callbacks of the last poll reported.
-fn follow(
-    consumer: &BaseConsumer<Logged<CallbackQueue>>,
-    membership: &mut Option<ConsumerGroupMetadata>,
-    receive: &mut dyn FnMut(Arrival<'_>),
-) {
-    while let Some(event) = consumer.context().0.take() {
-        match event {
-            Event::Assigned(partitions) => {
-                *membership = current_membership(consumer);
-                receive(Arrival::Assigned(&partitions));
+impl Standing {
+    /// Hands over what the callbacks of the last poll reported.
+    fn follow(
+        &mut self,
+        consumer: &BaseConsumer<Logged<CallbackQueue>>,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) {
+        while let Some(event) = consumer.context().0.take() {
+            match event {
+                Event::Assigned(partitions) => {
+                    self.membership = current_membership(consumer);
+                    self.owned.extend(&partitions);
+                    receive(Arrival::Assigned(&partitions));
+                }
+                Event::Revoked(partitions) => {
+                    self.give_up(&partitions);
+                    receive(Arrival::Revoked(&partitions));
+                }
+                Event::Lost(partitions) => {
+                    self.membership = None;
+                    self.give_up(&partitions);
+                    receive(Arrival::Lost(&partitions));
+                }
+                Event::Statistics(statistics) => receive(Arrival::Statistics(statistics)),
             }
-            Event::Revoked(partitions) => receive(Arrival::Revoked(&partitions)),
-            Event::Lost(partitions) => {
-                *membership = None;
-                receive(Arrival::Lost(&partitions));
-            }
-            Event::Statistics(statistics) => receive(Arrival::Statistics(statistics)),
         }
+    }
+
+    fn give_up(&mut self, partitions: &[Partition]) {
+        self.owned
+            .retain(|partition| !partitions.contains(partition));
     }
 }
 
@@ -149,31 +194,13 @@ fn current_membership(
     membership.filter(|_| !consumer.assignment_lost())
 }
 
-fn source_record<'a>(
-    message: &'a BorrowedMessage<'_>,
-    headers: &'a MessageHeaders<'_>,
-) -> SourceRecord<'a> {
+fn source_record<'a>(record: &'a NativeRecord<'_>) -> SourceRecord<'a> {
     SourceRecord {
-        partition: Partition(message.partition()),
-        offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis(),
-        key: message.key(),
-        payload: message.payload(),
-        headers,
-    }
-}
-
-/// The client reads headers when they are asked for.
-#[derive(Debug)]
-struct MessageHeaders<'a>(&'a BorrowedMessage<'a>);
-
-impl SourceHeaders for MessageHeaders<'_> {
-    fn read(&self) -> OwnedHeaders {
-        let owned = |header: Header<'_, &[u8]>| {
-            let value = header.value.map(Vec::from);
-            (header.key.as_bytes().to_vec(), value)
-        };
-        let headers = self.0.headers();
-        headers.map_or_else(Vec::new, |headers| headers.iter().map(owned).collect())
+        partition: Partition(record.partition()),
+        offset: record.offset(),
+        timestamp_ms: record.timestamp_ms(),
+        key: record.key(),
+        payload: record.payload(),
+        headers: record,
     }
 }
