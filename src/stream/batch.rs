@@ -201,10 +201,15 @@ impl Batch {
         limits.max_records.saturating_sub(self.records).max(1)
     }
 
+    /// Whether it is as large as it may be.
+    pub fn is_full(&self, limits: &BatchLimits) -> bool {
+        self.records >= limits.max_records || self.bytes >= limits.max_bytes
+    }
+
     /// How long to wait for more before the batch is due: zero when it is, `None` while it is empty.
     pub fn time_left(&self, limits: &BatchLimits, now: Duration) -> Option<Duration> {
         let began = self.began?;
-        if self.records >= limits.max_records || self.bytes >= limits.max_bytes {
+        if self.is_full(limits) {
             return Some(Duration::ZERO);
         }
         Some((began + limits.max_age).saturating_sub(now))

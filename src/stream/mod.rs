@@ -4,6 +4,9 @@
 
 pub mod batch;
 pub mod outputs;
+mod pace;
+mod patience;
+mod progress;
 pub mod worker;
 
 use std::fmt;
@@ -176,8 +179,8 @@ pub enum Failure {
     /// because the broker gave the transaction up.
     #[error("producer fenced: {0}")]
     Fenced(String),
-    /// The reference tables cannot be relied on, or a right to read was taken away: nothing was begun. Go
-    /// back to the committed position, and try again later.
+    /// The reference tables cannot be relied on, a right to read was taken away, or records came twice: nothing was
+    /// begun. Go back to the committed position, and try again later.
     #[error("held: {0}")]
     Held(String),
     /// Nothing in this process can mend it.

@@ -7,23 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::batch::{Batch, BatchLimits};
+use super::pace::Pace;
+use super::patience::Patience;
+use super::progress::Progress;
 use super::{Arrival, Broker, Failure, Partition};
 use crate::pipeline::fate::Fate;
 
 /// Longest wait of one poll: how soon a request to stop is seen.
 const LONGEST_POLL: Duration = Duration::from_millis(100);
-/// Pause after the first failure in a row; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// Longest pause between attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// So many failures of the producer in a row, without a commit between them, end the worker.
-const MOST_BROKEN_IN_A_ROW: u32 = 20;
-/// So many fencings with fewer than [`COMMITS_THAT_FORGIVE`] commits between them end the worker: two
-/// processes with the same transactional id would otherwise throw each other out for ever.
-const MOST_FENCED: u32 = 5;
-/// Commits after which earlier fencings no longer count.
-const COMMITS_THAT_FORGIVE: u32 = 100;
-
 /// Decides the fate of a record, by tables that may still be catching up.
 pub trait Judge {
     /// The fate of a record with this value, by the tables as they are now.
@@ -111,6 +102,7 @@ pub struct Worker<B, J, O> {
     limits: BatchLimits,
     stop: StopRequest,
     batch: Batch,
+    progress: Progress,
     pace: Pace,
     patience: Patience,
 }
@@ -125,6 +117,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             limits,
             stop,
             batch: Batch::default(),
+            progress: Progress::default(),
             pace: Pace::default(),
             patience: Patience::default(),
         }
@@ -159,13 +152,20 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             max_age: self.pace.time_to_fill(self.limits.max_age),
             ..self.limits
         };
+        let since = self.broker.now();
         loop {
-            let left = self.batch.time_left(&limits, self.broker.now());
-            if left.is_some_and(|left| left.is_zero()) || self.stop.is_requested() {
+            let now = self.broker.now();
+            let left = self.batch.time_left(&limits, now);
+            let is_due = left.is_some_and(|left| left.is_zero());
+            // Records that have waited make a batch due at once. What else has come meanwhile goes with them.
+            let may_take_more = now.saturating_sub(since) < self.limits.max_age / 2;
+            if is_due && (!may_take_more || self.batch.is_full(&limits)) || self.stop.is_requested()
+            {
                 return Ok(());
             }
+            let before = self.batch.records();
             self.poll(left.unwrap_or(LONGEST_POLL).min(LONGEST_POLL))?;
-            if self.batch.is_empty() {
+            if self.batch.is_empty() || is_due && self.batch.records() == before {
                 return Ok(());
             }
         }
@@ -177,12 +177,17 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             judge,
             observer,
             batch,
+            progress,
+            pace,
             limits,
             ..
         } = self;
         let room = batch.room(limits);
         broker.poll(wait, room, &mut |arrival| match &arrival {
             Arrival::Record(record) => {
+                if !progress.admits(record.partition, record.offset) {
+                    return;
+                }
                 let fate = judge.judge(record.payload);
                 if judge.is_final(&fate) {
                     batch.add(record, fate);
@@ -192,19 +197,33 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             }
             Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
                 batch.forget(partitions);
+                progress.forget(partitions);
                 observer.notice(Notice::Arrived(&arrival));
             }
             Arrival::CaughtUp(partition) => {
+                pace.caught_up();
                 if !batch.reached_end(*partition) {
                     observer.notice(Notice::Arrived(&arrival));
                 }
             }
-            Arrival::Assigned(_) | Arrival::Statistics(_) => {
+            Arrival::Assigned(partitions) => {
+                progress.begin(partitions);
                 observer.notice(Notice::Arrived(&arrival));
             }
+            Arrival::Statistics(_) => observer.notice(Notice::Arrived(&arrival)),
         })?;
-        batch.begin(|| broker.now());
-        Ok(())
+        batch.begin(|| pace.waiting_since(broker.now()));
+        if batch.is_empty() {
+            pace.looked();
+        }
+        match progress.astray() {
+            [] => Ok(()),
+            astray => Err(Failure::Held(format!(
+                "the client reads again what was read, in {} partitions, {} among them",
+                astray.len(),
+                astray[0]
+            ))),
+        }
     }
 
     fn publish(&mut self) -> Result<(), Failure> {
@@ -213,6 +232,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         }
         self.observer.notice(Notice::Publishing(&self.batch));
         let began = self.broker.now();
+        self.pace.looks_away(began);
         self.settle()?;
         self.broker
             .publish(self.batch.outputs(), &self.batch.positions())?;
@@ -239,8 +259,12 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
 
     /// Mends a failure, however many attempts that takes, as long as there is patience.
     fn recover(&mut self, mut failure: Failure) -> Result<(), Failure> {
-        let partitions: Vec<Partition> = self.batch.partitions().keys().copied().collect();
+        let mut partitions: Vec<Partition> = self.batch.partitions().keys().copied().collect();
+        partitions.extend(self.progress.astray());
+        partitions.sort_unstable();
+        partitions.dedup();
         self.batch.clear();
+        self.pace.looked();
         loop {
             self.observer.notice(Notice::Failed(&failure));
             if self.stop.is_requested() {
@@ -265,74 +289,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             Failure::Held(_) => {}
             Failure::Fatal(_) => return Err(failure.clone()),
         }
-        self.broker.rewind(partitions)
-    }
-}
-
-/// How long publishing takes these days: a batch is to be committed when it reaches its age, not only then to be cut.
-#[derive(Debug, Default)]
-struct Pace {
-    publishing: Duration,
-}
-
-impl Pace {
-    /// One batch that takes long counts for an eighth.
-    fn published(&mut self, took: Duration) {
-        self.publishing = (self.publishing * 7 + took) / 8;
-    }
-
-    /// How long a batch is filled that is to be committed at this age; at least half of it, however slow the broker is.
-    fn time_to_fill(&self, max_age: Duration) -> Duration {
-        max_age.saturating_sub(self.publishing).max(max_age / 2)
-    }
-}
-
-/// How often failures are borne, counted without a clock.
-#[derive(Debug, Default)]
-struct Patience {
-    in_a_row: u32,
-    broken_in_a_row: u32,
-    fenced: u32,
-    commits: u32,
-}
-
-impl Patience {
-    fn committed(&mut self) {
-        self.in_a_row = 0;
-        self.broken_in_a_row = 0;
-        self.commits += 1;
-        if self.commits >= COMMITS_THAT_FORGIVE {
-            self.commits = 0;
-            self.fenced = 0;
-        }
-    }
-
-    /// The pause before the next attempt.
-    fn after(&mut self, failure: &Failure) -> Result<Duration, Failure> {
-        self.in_a_row += 1;
-        match failure {
-            // An output that cannot be written holds the input, for as long as it takes; so does a table
-            // that cannot be read.
-            Failure::Aborted(_) | Failure::Held(_) => {}
-            Failure::Broken(_) => self.broken_in_a_row += 1,
-            Failure::Fenced(_) => {
-                self.fenced += 1;
-                self.commits = 0;
-            }
-            Failure::Fatal(_) => return Err(failure.clone()),
-        }
-        if self.broken_in_a_row > MOST_BROKEN_IN_A_ROW {
-            return Err(Failure::Fatal(format!(
-                "gave up after {MOST_BROKEN_IN_A_ROW} attempts to rebuild the producer: {failure}"
-            )));
-        }
-        if self.fenced > MOST_FENCED {
-            return Err(Failure::Fatal(format!(
-                "fenced {MOST_FENCED} times; is another process running with the same `instance`? {failure}"
-            )));
-        }
-        let doubled = FIRST_PAUSE.saturating_mul(1 << (self.in_a_row - 1).min(16));
-        Ok(doubled.min(LONGEST_PAUSE))
+        self.broker.rewind(partitions)?;
+        self.progress.begin(partitions);
+        Ok(())
     }
 }
 

@@ -7,6 +7,9 @@ use std::iter::repeat_n;
 use super::*;
 use crate::pipeline::fate::SkipReason;
 use crate::stream::outputs::Outputs;
+use crate::stream::patience::{
+    COMMITS_THAT_FORGIVE, LONGEST_PAUSE, MOST_BROKEN_IN_A_ROW, MOST_FENCED,
+};
 use crate::stream::{OwnedHeaders, Position, SourceRecord};
 
 const INPUT: Partition = Partition(0);
@@ -50,9 +53,14 @@ struct Scripted {
     records: i64,
     read: i64,
     now: Duration,
+    /// How long publishing takes.
+    takes: Duration,
+    /// A record comes so often, from the beginning; otherwise all are there at once.
+    every: Option<Duration>,
     /// Asks for the end in the pause with this number, counted from one.
     stop_in_pause: Option<(usize, StopRequest)>,
     published: Vec<i64>,
+    published_at: Vec<Duration>,
     mended: usize,
     pauses: Vec<Duration>,
 }
@@ -66,6 +74,15 @@ impl Scripted {
             records: 1_000,
             ..Scripted::default()
         }
+    }
+
+    /// How many records have come by now.
+    fn there(&self) -> i64 {
+        let come = |every: Duration| self.now.as_nanos() / every.as_nanos();
+        let come = self.every.map(come).map(i64::try_from);
+        come.map_or(self.records, |come| {
+            self.records.min(come.unwrap_or(i64::MAX))
+        })
     }
 
     fn mend(&mut self) -> Answer {
@@ -82,13 +99,18 @@ impl Broker for Scripted {
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
         let from = self.read;
+        if self.there() == from {
+            // No longer than to the next record.
+            let comes = self.every.map(|every| every * (from as u32 + 1));
+            self.now += comes.map_or(wait, |comes| wait.min(comes - self.now));
+        }
         let brought = i64::try_from(most.min(self.fetched)).unwrap_or(i64::MAX);
-        self.read = self.records.min(from.saturating_add(brought));
+        self.read = self.there().min(from.saturating_add(brought));
         for offset in from..self.read {
             receive(Arrival::Record(record(offset)));
         }
-        if self.read == from {
-            self.now += wait;
+        if from < self.read && self.read == self.there() {
+            receive(Arrival::CaughtUp(INPUT));
         }
         Ok(())
     }
@@ -97,6 +119,8 @@ impl Broker for Scripted {
         self.publishing.pop_front().unwrap_or(Ok(()))?;
         let ends = positions.iter().map(|position| position.next_offset);
         self.published.extend(ends);
+        self.now += self.takes;
+        self.published_at.push(self.now);
         Ok(())
     }
 
@@ -265,18 +289,46 @@ fn no_batch_has_more_records_than_it_may() {
     assert_eq!(worker.broker.published, [6, 12, 18, 20]);
 }
 
+/// The longest that a record waits to be committed, once the first batches have shown how long publishing takes.
+fn longest_wait(max_age: Duration, takes: Duration) -> Duration {
+    let every = Duration::from_millis(1);
+    let broker = Scripted {
+        fetched: 10,
+        records: i64::MAX,
+        every: Some(every),
+        takes,
+        ..Scripted::default()
+    };
+    let limits = BatchLimits {
+        max_age,
+        ..limits(1_000)
+    };
+    let mut worker = worker(broker, limits);
+    bears(&mut worker, 300);
+    let Scripted {
+        published,
+        published_at,
+        ..
+    } = &worker.broker;
+    let commits = published.iter().zip(published_at);
+    let first_offsets = published
+        .iter()
+        .map(|end| u32::try_from(*end).expect("few"));
+    let waits = first_offsets.zip(commits.skip(1)).skip(100);
+    waits
+        .map(|(first, (_, committed))| *committed - every * (first + 1))
+        .max()
+        .expect("commits")
+}
+
 #[test]
-fn a_batch_is_cut_in_time_to_be_committed_at_its_age() {
+fn a_record_that_came_while_a_batch_was_published_is_not_kept_waiting_longer() {
     let ms = Duration::from_millis;
-    let mut pace = Pace::default();
-    assert_eq!(pace.time_to_fill(ms(100)), ms(100), "nothing is known yet");
-    for _ in 0..100 {
-        pace.published(ms(20));
-    }
-    let fill = pace.time_to_fill(ms(100));
-    assert!((ms(80)..ms(81)).contains(&fill), "{fill:?}");
-    for _ in 0..100 {
-        pace.published(ms(5_000));
-    }
-    assert_eq!(pace.time_to_fill(ms(100)), ms(50), "however slow");
+    assert!(longest_wait(ms(100), ms(20)) <= ms(101));
+    assert!(longest_wait(ms(100), ms(40)) <= ms(101));
+    let slow = longest_wait(ms(10), ms(20));
+    assert!(
+        slow <= ms(2 * 20 + 1),
+        "as often as publishing allows: {slow:?}"
+    );
 }

@@ -129,14 +129,18 @@ impl SimulatedBroker {
     }
 
     fn next_record(&mut self) -> Option<(Partition, i64, Vec<u8>)> {
+        let is_repeated = self
+            .stage
+            .strikes_one_in(5, Fault::RecordTwice, self.client);
         let mut cluster = self.stage.cluster.borrow_mut();
         let positions = cluster.group.client(self.client).positions.clone();
         let known = positions.iter().filter_map(|(p, at)| Some((*p, (*at)?)));
         let ready = known.filter(|(p, at)| *at < cluster.end_offset(*p));
         let ready: Vec<(Partition, i64)> = ready.collect();
         let (partition, at) = self.stage.random.pick(&ready)?;
+        let next = if is_repeated { at } else { at + 1 };
         let client = cluster.group.client(self.client);
-        client.positions.insert(partition, Some(at + 1));
+        client.positions.insert(partition, Some(next));
         let record = &cluster.input[partition.0 as usize][at as usize];
         Some((partition, at, record.payload.clone()))
     }

@@ -71,6 +71,8 @@ counted! {
         MarkersLate,
         /// Records that were fetched before a rebalance are handed over before the news of it.
         RecordBeforeNews,
+        /// A record is handed over a second time, with what follows it.
+        RecordTwice,
         /// A reference table hears nothing from its topic for a while.
         TableSilent,
         /// A reference table does not catch up in time, for a while.

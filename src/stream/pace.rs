@@ -1,0 +1,83 @@
+//! When a batch is cut. Time comes from the caller.
+
+use std::time::Duration;
+
+/// The pace of one worker. A batch is to be committed when the first of its records has waited for its age, the time in which
+/// nobody looked included. A worker that lags knows that its records have waited longer anyway: it fills its batches for the
+/// whole age, since large ones are cheaper.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// How long publishing takes these days.
+    publishing: Duration,
+    /// Whether a partition was read to its end since the last batch was published.
+    keeps_up: bool,
+    /// When publishing began, if the records that are read first have come since then.
+    away_since: Option<Duration>,
+}
+
+impl Pace {
+    /// One batch that takes long counts for an eighth.
+    pub fn published(&mut self, took: Duration) {
+        self.publishing = (self.publishing * 7 + took) / 8;
+    }
+
+    /// How long a batch is filled that is to be committed at this age; at least half of it, however slow the broker is.
+    pub fn time_to_fill(&self, max_age: Duration) -> Duration {
+        max_age.saturating_sub(self.publishing).max(max_age / 2)
+    }
+
+    /// The end of a partition was reached.
+    pub fn caught_up(&mut self) {
+        self.keeps_up = true;
+    }
+
+    /// From now on nothing is read for a while.
+    pub fn looks_away(&mut self, now: Duration) {
+        self.away_since = std::mem::take(&mut self.keeps_up).then_some(now);
+    }
+
+    /// What comes from now on has not waited.
+    pub fn looked(&mut self) {
+        self.away_since = None;
+    }
+
+    /// Since when a record may have waited that is read now, as the first of its batch.
+    pub fn waiting_since(&mut self, now: Duration) -> Duration {
+        self.away_since.take().unwrap_or(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_cut_in_time_to_be_committed_at_its_age() {
+        let ms = Duration::from_millis;
+        let mut pace = Pace::default();
+        assert_eq!(pace.time_to_fill(ms(100)), ms(100), "nothing is known yet");
+        for _ in 0..100 {
+            pace.published(ms(20));
+        }
+        let fill = pace.time_to_fill(ms(100));
+        assert!((ms(80)..ms(81)).contains(&fill), "{fill:?}");
+        for _ in 0..100 {
+            pace.published(ms(5_000));
+        }
+        assert_eq!(pace.time_to_fill(ms(100)), ms(50), "however slow");
+    }
+
+    #[test]
+    fn who_lags_fills_batches_for_as_long_as_before() {
+        let pace = |lags: bool| {
+            let mut pace = Pace::default();
+            if !lags {
+                pace.caught_up();
+            }
+            pace.looks_away(Duration::from_secs(1));
+            pace.waiting_since(Duration::from_secs(2))
+        };
+        assert_eq!(pace(true), Duration::from_secs(2));
+        assert_eq!(pace(false), Duration::from_secs(1));
+    }
+}
