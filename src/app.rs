@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use crate::assemble::Assembly;
 use crate::config::Config;
 use crate::health::Health;
 use crate::kafka;
-use crate::kafka::session::{Beginning, OpenError, Session};
+use crate::kafka::session::{OpenError, Session};
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
 use crate::metrics::{Metrics, WorkerObserver};
 use crate::start_check::StartCheck;
@@ -31,9 +31,6 @@ use crate::watchdog::Doing;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between attempts to open a session.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// A consumer that nobody asked anything for so long has only old complaints to tell: a new one is made.
-const LONGEST_BEGINNING: Duration = Duration::from_secs(10);
 
 /// A relay, ready to run.
 pub struct Relay {
@@ -191,8 +188,6 @@ impl Relay {
                 );
                 Ok(WorkerTask {
                     number,
-                    beginning: Some(Beginning::new(settings.clone())?),
-                    begun: Instant::now(),
                     settings,
                     limits: self.config.batch,
                     assembly: Arc::clone(&self.assembly),
@@ -211,9 +206,6 @@ impl Relay {
 struct WorkerTask {
     number: usize,
     settings: SessionSettings,
-    /// Made early, so that it finds its group while the cluster is checked and the tables are read.
-    beginning: Option<Beginning>,
-    begun: Instant,
     limits: BatchLimits,
     assembly: Arc<Assembly>,
     tables: Arc<SharedTables>,
@@ -269,15 +261,9 @@ impl WorkerTask {
     /// relay is asked to stop meanwhile.
     fn open(&mut self) -> anyhow::Result<Option<Session>> {
         let mut pause = FIRST_PAUSE;
-        let mut beginning = self.beginning.take();
-        beginning = beginning.filter(|_| self.begun.elapsed() < LONGEST_BEGINNING);
         while !self.stop.is_requested() {
             self.health.pulse(self.number).beat(Doing::Opening);
-            let opened = match beginning.take() {
-                Some(beginning) => beginning.open(),
-                None => Session::open(self.settings.clone()),
-            };
-            match opened {
+            match Session::open(self.settings.clone()) {
                 Ok(session) => return Ok(Some(session)),
                 Err(error) if error.may_pass() => self.wait(&error, pause),
                 Err(error) => return Err(error.into()),

@@ -30,13 +30,6 @@ pub struct Session {
     clock: Instant,
 }
 
-/// A consumer that looks for its group already, and has joined nothing: librdkafka takes up to half a second for that,
-/// in which other things can be done.
-pub struct Beginning {
-    settings: SessionSettings,
-    incoming: Incoming,
-}
-
 /// Why a session could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -65,23 +58,14 @@ impl OpenError {
     }
 }
 
-impl Beginning {
-    /// Makes the consumer, which connects by itself.
-    ///
-    /// # Errors
-    /// [`OpenError::Client`] for settings that the client does not take.
-    pub fn new(settings: SessionSettings) -> Result<Self, OpenError> {
-        let incoming = Incoming::open(&settings)?;
-        Ok(Beginning { settings, incoming })
-    }
-
-    /// Looks the topics up, takes over the transactional id, and joins the group, in this order: a predecessor's
-    /// transaction is ended before anything is read.
+impl Session {
+    /// Makes the consumer, looks the topics up, takes over the transactional id, and joins the group, in this order: a
+    /// predecessor's transaction is ended before anything is read.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(self) -> Result<Session, OpenError> {
-        let Beginning { settings, incoming } = self;
+    pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
+        let incoming = Incoming::open(&settings)?;
         let topics = OutputTopics::discover(&incoming.consumer, &settings.topics)
             .map_err(|problems| OpenError::Topics { problems })?;
         let producer = TransactionalProducer::open(&settings.producer, settings.topics.outputs())?;
@@ -93,16 +77,6 @@ impl Beginning {
             topics,
             clock: Instant::now(),
         })
-    }
-}
-
-impl Session {
-    /// Begins and opens at once.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
-        Beginning::new(settings)?.open()
     }
 
     fn producer(&self) -> Result<&TransactionalProducer, Failure> {

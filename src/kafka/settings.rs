@@ -32,6 +32,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.max.bytes", "8388608"),
     // With small queues the default of one second would starve the loop.
     ("fetch.queue.backoff.ms", "10"),
+    // So long, at most, a fetch of partitions that have nothing new holds up those that are assigned after it was sent.
+    ("fetch.wait.max.ms", "100"),
     // So soon, at the latest, partitions that are added to the input are read; librdkafka's own default is five minutes.
     ("topic.metadata.refresh.interval.ms", "30000"),
     ("session.timeout.ms", "15000"),
