@@ -104,6 +104,8 @@ pub fn inspector(config: &Config) -> ClientConfig {
     apply(&mut client, CONSUMER_FIXED);
     client.set("statistics.interval.ms", "0");
     client.set("client.id", format!("{}-inspector", config.instance.name));
+    // No group, no protocol; the new one does not go with the defaults of the old.
+    client.remove("group.protocol");
     client
 }
 
@@ -113,8 +115,6 @@ pub fn follower(config: &Config, role: &str) -> ClientConfig {
     // A group must be named to read; this one the relay may use. Nothing is committed, nobody joins.
     client.set("group.id", &config.input.group);
     client.set("client.id", format!("{}-{role}", config.instance.name));
-    // No group, no protocol; the new one does not go with the defaults of the old.
-    client.remove("group.protocol");
     client
 }
 
@@ -202,5 +202,37 @@ pub fn check_property(name: &str, value: &str) -> Result<(), String> {
         // The description alone: the whole error may hold the value, and that may be a secret.
         Err(KafkaError::ClientConfig(_, description, _, _)) => Err(description),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::BaseConsumer;
+    use rdkafka::producer::BaseProducer;
+
+    use super::*;
+
+    /// librdkafka refuses some properties only together, and only when a client is made.
+    #[test]
+    fn every_client_can_be_made_by_either_group_protocol() {
+        for protocol in ["classic", "consumer"] {
+            let text = format!(
+                "instance = \"a\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"group.protocol\" = \"{protocol}\"\n\
+                 [principals]\ntopic = \"principals\"\n"
+            );
+            let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
+            let consumers = [
+                inspector(&config),
+                follower(&config, "table"),
+                ends_finder(&config, "ends"),
+                consumer(&config, 0),
+            ];
+            for client in consumers {
+                let made: Result<BaseConsumer, _> = client.create();
+                made.unwrap_or_else(|error| panic!("{protocol}: {error}: {client:?}"));
+            }
+            let made: Result<BaseProducer, _> = producer(&config, 0).create();
+            made.unwrap_or_else(|error| panic!("{protocol}: {error}"));
+        }
     }
 }

@@ -2,7 +2,6 @@
 //! restarts, graceful leaves and zombies.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use audit_relay::config::Config;
@@ -15,7 +14,7 @@ use audit_relay::stream::{Arrival, Broker, Failure};
 
 use crate::ledger::{Ledger, PRINCIPALS, assert_accounted, change};
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, REGIONS};
+use crate::support::relay::{Deployment, REGIONS, Relay};
 use crate::support::topics::{TestRecord, produce, read_committed};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -43,20 +42,28 @@ fn await_committed(broker: &KafkaBroker, deployment: &Deployment, least: i64) {
     }
 }
 
+/// A graceful leave.
+#[track_caller]
+fn end(relay: &mut Relay) {
+    relay.signal("TERM");
+    assert!(relay.wait().success(), "{}", relay.log());
+}
+
+/// Writes so many records, in such portions that members come and go meanwhile.
+fn load(broker: &KafkaBroker, deployment: &Deployment, records: u64) {
+    for chunk in 0..records / 2_000 {
+        let numbers = chunk * 2_000..(chunk + 1) * 2_000;
+        produce(broker.bootstrap(), &deployment.input, numbers.map(change));
+    }
+}
+
 #[test]
 fn three_instances_through_kills_and_a_graceful_leave() {
     const RECORDS: u64 = 60_000;
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 12, PRINCIPALS, SMALL_BATCHES);
-    let loaded = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for chunk in 0..RECORDS / 2_000 {
-                let numbers = chunk * 2_000..(chunk + 1) * 2_000;
-                produce(broker.bootstrap(), &deployment.input, numbers.map(change));
-            }
-            loaded.store(true, Ordering::Release);
-        });
+        scope.spawn(|| load(broker, &deployment, RECORDS));
         let mut a = deployment.start("a");
         let mut b = deployment.start("b");
         let mut c = deployment.start("c");
@@ -67,24 +74,45 @@ fn three_instances_through_kills_and_a_graceful_leave() {
             b = deployment.start("b");
         }
         await_committed(broker, &deployment, 30_000);
-        c.signal("TERM");
-        assert!(
-            c.wait().success(),
-            "a graceful leave ends well:\n{}",
-            c.log()
-        );
+        end(&mut c);
         await_committed(broker, &deployment, RECORDS as i64);
-        assert!(loaded.load(Ordering::Acquire));
         for relay in [&a, &b] {
             let (_, metrics) = relay.get("/metrics").expect("metrics");
             assert_accounted(&metrics);
         }
         for relay in [&mut a, &mut b] {
-            relay.signal("TERM");
-            assert!(relay.wait().success(), "{}", relay.log());
+            end(relay);
         }
     });
     let ledger = Ledger::of(broker.bootstrap(), &deployment, RECORDS);
+    println!("{ledger}");
+    ledger.assert_clean();
+}
+
+/// Members come and go under load by the group protocol of KIP-848. No kills: the broker's session time-out is 45 s.
+#[test]
+fn instances_come_and_go_by_the_new_group_protocol() {
+    const RECORDS: u64 = 40_000;
+    let broker = KafkaBroker::shared();
+    let mut deployment = Deployment::create(broker, 12, PRINCIPALS, SMALL_BATCHES);
+    deployment.membership = "\"group.protocol\" = \"consumer\"\n".to_string();
+    let deployment = &deployment;
+    std::thread::scope(|scope| {
+        scope.spawn(|| load(broker, deployment, RECORDS));
+        let mut a = deployment.start("a");
+        let mut b = deployment.start("b");
+        for progress in [4_000, 12_000, 20_000] {
+            await_committed(broker, deployment, progress);
+            end(&mut b);
+            b = deployment.start("b");
+        }
+        let mut c = deployment.start("c");
+        await_committed(broker, deployment, RECORDS as i64);
+        for relay in [&mut a, &mut b, &mut c] {
+            end(relay);
+        }
+    });
+    let ledger = Ledger::of(broker.bootstrap(), deployment, RECORDS);
     println!("{ledger}");
     ledger.assert_clean();
 }

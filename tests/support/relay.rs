@@ -27,6 +27,8 @@ pub struct Deployment {
     pub principals: String,
     /// Where the relays find the cluster.
     pub bootstrap: String,
+    /// Lines of `[kafka]` about the membership of the group.
+    pub membership: String,
     /// More lines of `[kafka]`.
     pub kafka: String,
     directory: TempDir,
@@ -49,6 +51,8 @@ impl Deployment {
             group: broker.unique("group"),
             principals: "file = \"principals.jsonl\"".to_string(),
             bootstrap: broker.bootstrap().to_string(),
+            membership: "\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n"
+                .to_string(),
             kafka: String::new(),
             directory: settled(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
@@ -93,8 +97,9 @@ impl Deployment {
     #[track_caller]
     pub fn config(&self, instance: &str) -> PathBuf {
         let text = format!(
-            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n\"reconnect.backoff.max.ms\" = 500\n{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
             self.bootstrap,
+            self.membership,
             self.kafka,
             self.input,
             self.group,

@@ -10,6 +10,8 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::thread;
 
+use rdkafka::error::KafkaError;
+
 use self::demands::{Needs, Role, TopicFacts, judge};
 use self::facts::Asking;
 use super::topics::{TopicNames, TopicProblem};
@@ -108,10 +110,15 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Vec<Finding> {
     let (asking, count) = match Asking::connect(config) {
         Ok(connected) => connected,
         Err(error) => {
-            return vec![Finding::new(
-                brokers,
-                Verdict::Unclear(format!("{error:#}")),
-            )];
+            let what = format!("{error:#}");
+            let verdict = match error.downcast_ref() {
+                // It is made of the settings alone, and never will be.
+                Some(KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..)) => {
+                    Verdict::Unmet(what)
+                }
+                _ => Verdict::Unclear(what),
+            };
+            return vec![Finding::new(brokers, verdict)];
         }
     };
     let mut findings = vec![Finding::new(brokers, Verdict::Met("reached".to_string()))];
@@ -194,5 +201,33 @@ fn needs(config: &Config, seen: &[(&Used<'_>, TopicFacts)], brokers: usize) -> N
         input_bytes: input_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
         brokers,
         history: config.tables.history,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_client_can_be_made_of_is_not_waited_for() {
+        // Each is right by itself; together librdkafka refuses them, when the client is made.
+        let text = "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"max.poll.interval.ms\" = 10000\n[principals]\ntopic = \"p\"\n";
+        let config = Config::from_toml(text, std::iter::empty()).expect("configuration");
+        let topics = TopicNames {
+            input: "i".to_string(),
+            regions: Vec::new(),
+            quarantine: "q".to_string(),
+        };
+        match check_cluster(&config, &topics).as_slice() {
+            [
+                Finding {
+                    verdict: Verdict::Unmet(what),
+                    ..
+                },
+            ] => {
+                assert!(what.contains("max.poll.interval.ms"), "{what}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
