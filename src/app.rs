@@ -236,7 +236,7 @@ impl WorkerTask {
         result
     }
 
-    fn open_and_run(mut self) -> anyhow::Result<()> {
+    fn open_and_run(self) -> anyhow::Result<()> {
         let Some(session) = self.open()? else {
             return Ok(());
         };
@@ -259,7 +259,7 @@ impl WorkerTask {
 
     /// Opens a session, waiting as long as it takes for a cluster that cannot be reached. `None` if the
     /// relay is asked to stop meanwhile.
-    fn open(&mut self) -> anyhow::Result<Option<Session>> {
+    fn open(&self) -> anyhow::Result<Option<Session>> {
         let mut pause = FIRST_PAUSE;
         while !self.stop.is_requested() {
             self.health.pulse(self.number).beat(Doing::Opening);

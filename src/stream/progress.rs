@@ -1,7 +1,7 @@
 //! How far each partition was read. A client hands a partition's records out in order, each once, and none of a partition
 //! that was taken away; the loop holds it to that, since a record that passes twice is an event that is written twice.
 
-use super::Partition;
+use super::{Failure, Partition};
 
 /// The partitions that were read, over all batches.
 #[derive(Debug, Default)]
@@ -45,6 +45,20 @@ impl Progress {
     /// The partitions that are read again from an earlier offset, though nobody asked for it.
     pub fn astray(&self) -> &[Partition] {
         &self.astray
+    }
+
+    /// Whether no partition is astray.
+    ///
+    /// # Errors
+    /// [`Failure::Held`]: reading must go back to the committed position.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self.astray.as_slice() {
+            [] => Ok(()),
+            all @ [first, ..] => Err(Failure::Held(format!(
+                "the client reads again what was read, in {} partitions, {first} among them",
+                all.len()
+            ))),
+        }
     }
 
     /// These are read anew, from wherever it is.

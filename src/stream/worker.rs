@@ -216,14 +216,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         if batch.is_empty() {
             pace.looked();
         }
-        match progress.astray() {
-            [] => Ok(()),
-            astray => Err(Failure::Held(format!(
-                "the client reads again what was read, in {} partitions, {} among them",
-                astray.len(),
-                astray[0]
-            ))),
-        }
+        progress.check()
     }
 
     fn publish(&mut self) -> Result<(), Failure> {
