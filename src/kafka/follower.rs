@@ -1,16 +1,18 @@
 //! Reads the topic of a reference table, first to its end and then for ever, and publishes what comes of
 //! it: now and then by itself, and at once when somebody waits.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::LoggingContext;
+use super::native::{NativeRecord, News, RecordQueue};
 use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
 use crate::pipeline::directory::packing::Packed;
@@ -25,8 +27,6 @@ const MOST_AT_ONCE: usize = 1_000;
 const IDLE_WAIT: Duration = Duration::from_millis(20);
 /// The same while somebody waits for the table.
 const URGENT_WAIT: Duration = Duration::from_millis(1);
-/// Longest wait for a partition to be read again from where it is.
-const SEEK_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the follower of a table must know of it.
 pub(super) trait Kind: 'static {
@@ -45,6 +45,8 @@ pub(super) trait Kind: 'static {
 
 /// Reads one topic.
 pub(super) struct Follower<K: Kind> {
+    /// Before the consumer, so that it is dropped before it.
+    records: RecordQueue,
     consumer: BaseConsumer<LoggingContext>,
     /// How many partitions the topic has, as far as is known.
     partitions: Arc<AtomicI32>,
@@ -69,13 +71,16 @@ struct Reader<K: Kind> {
     positions: Positions,
     counts: TableCounts,
     complaints: Complaints,
-    /// The table could not take a record. Nothing is read any more: the table would never be complete, and so it
-    /// is not to look complete.
-    is_full: bool,
+    /// A record is missing in the table. Nothing is read any more: the table would never be complete, and so it is not to
+    /// look complete.
+    is_broken: bool,
 }
 
 impl<K: Kind> Follower<K> {
     /// Reads `topic` into `table`, which is empty.
+    ///
+    /// # Errors
+    /// If the client has no queue for records.
     pub fn new(
         consumer: BaseConsumer<LoggingContext>,
         topic: String,
@@ -83,9 +88,11 @@ impl<K: Kind> Follower<K> {
         table: TableWriter<K::Key, K::Value>,
         partitions: Arc<AtomicI32>,
         publish_interval: Duration,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
+        let records = RecordQueue::new(consumer.client()).context("no queue for records")?;
         let progress = Progress::begin(K::NAME, &topic);
-        Follower {
+        Ok(Follower {
+            records,
             consumer,
             partitions,
             assigned: 0,
@@ -96,26 +103,26 @@ impl<K: Kind> Follower<K> {
                 positions: Positions::default(),
                 counts: TableCounts::default(),
                 complaints: Complaints::new(),
-                is_full: false,
+                is_broken: false,
             },
             changed: false,
             target: None,
             published: None,
             publish_interval,
             progress,
-        }
+        })
     }
 
     /// Works until the tables are closed.
     pub fn run(mut self) {
-        while !self.reader.tables.is_closed() && !self.reader.is_full {
+        while !self.reader.tables.is_closed() && !self.reader.is_broken {
             if let Err(error) = self.assign() {
                 self.reader.trouble(&error);
             }
+            self.serve();
             self.drain(self.wait());
             // Looked at after the wait, in which somebody may have asked.
             self.target = self.reader.tables.target(K::NAME);
-            self.prove();
             if self.is_due() {
                 self.publish();
             }
@@ -136,6 +143,8 @@ impl<K: Kind> Follower<K> {
         let mut list = TopicPartitionList::new();
         for partition in self.assigned..count {
             list.add_partition_offset(&self.reader.topic, partition, Offset::Beginning)?;
+            self.records
+                .lead_here(self.consumer.client(), &self.reader.topic, partition);
         }
         self.consumer.incremental_assign(&list)?;
         self.assigned = count;
@@ -152,27 +161,35 @@ impl<K: Kind> Follower<K> {
         }
     }
 
+    /// Serves the client's main queue, on which nothing but its own events arrives: records were led elsewhere.
+    fn serve(&mut self) {
+        match self.consumer.poll(Duration::ZERO) {
+            None => {}
+            Some(Ok(_)) => self.reader.fail("a record came by the wrong queue"),
+            Some(Err(error)) => self.reader.trouble(&error),
+        }
+    }
+
     /// Takes what is there, waiting for the first record only.
     fn drain(&mut self, mut wait: Duration) {
         let mut idle = false;
         for _ in 0..MOST_AT_ONCE {
-            if self.reader.is_full {
+            if self.reader.is_broken {
                 return;
             }
-            match self.consumer.poll(wait) {
-                None => {
-                    idle = true;
-                    break;
-                }
-                Some(Ok(message)) => self.reader.take(&message),
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    self.reader.positions.met_end(partition, Instant::now());
-                }
-                Some(Err(error)) => self.reader.trouble(&error),
+            let Some(taken) = self.records.take(wait) else {
+                idle = true;
+                break;
+            };
+            match taken.news() {
+                News::Record(record) => self.reader.take(&record),
+                // The partition's end as this reader sees it, before the first open transaction.
+                News::End(partition, next) => self.reader.positions.advance(partition, next),
+                News::Error(code) => self.reader.trouble(&KafkaError::MessageConsumption(code)),
             }
             wait = Duration::ZERO;
         }
-        // The client's positions count control records as well, which are not handed out.
+        // The client passes control records without a word, and says that it is at the end only after another fetch.
         if idle && let Ok(list) = self.consumer.position() {
             for element in list.elements() {
                 if let Offset::Offset(next) = element.offset() {
@@ -182,26 +199,6 @@ impl<K: Kind> Follower<K> {
         }
         self.changed |= self.reader.positions.take_changed();
         self.reader.report_counts();
-    }
-
-    /// Offsets before an end can be empty, without even a control record. That nothing is left there is
-    /// known once the partition, read again from where it is, reports its end anew.
-    fn prove(&mut self) {
-        let Some(target) = &self.target else {
-            return;
-        };
-        let doubtful = self.reader.positions.doubtful(&target.ends, Instant::now());
-        for (partition, end) in doubtful {
-            let from = match self.reader.positions.of(partition) {
-                Some(next) => Offset::Offset(next),
-                None => Offset::Beginning,
-            };
-            let topic = &self.reader.topic;
-            match self.consumer.seek(topic, partition, from, SEEK_LIMIT) {
-                Ok(()) => self.reader.positions.reads_again(partition, end),
-                Err(error) => self.reader.trouble(&error),
-            }
-        }
     }
 
     fn is_due(&self) -> bool {
@@ -225,27 +222,24 @@ impl<K: Kind> Follower<K> {
 }
 
 impl<K: Kind> Reader<K> {
-    fn take(&mut self, message: &BorrowedMessage<'_>) {
-        let (key, value) = (message.key().unwrap_or_default(), message.payload());
+    fn take(&mut self, record: &NativeRecord<'_>) {
+        let (key, value) = (record.key().unwrap_or_default(), record.payload());
         self.counts.records += 1;
         self.counts.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
-        match K::parse(key, value, message.timestamp().to_millis()) {
+        match K::parse(key, value, record.timestamp_ms()) {
             Ok(change) => {
                 if let Err(full) = self.table.apply(change) {
-                    self.is_full = true;
-                    let topic = &self.topic;
-                    let trouble = format!("cannot follow {topic:?} any more: {full}");
-                    self.tables.trouble(K::NAME, trouble);
+                    self.fail(full);
                     return;
                 }
             }
             Err(problem) => {
                 let count = self.counts.rejected.entry(problem.reason.name());
                 *count.or_default() += 1;
-                self.complaints.log(K::NAME, message, &problem);
+                self.complaints.log(K::NAME, &self.topic, record, &problem);
             }
         }
-        self.positions.read(message.partition(), message.offset());
+        self.positions.read(record.partition(), record.offset());
     }
 
     fn report_counts(&mut self) {
@@ -260,6 +254,13 @@ impl<K: Kind> Reader<K> {
                 *total.rejected.entry(reason).or_default() += count;
             }
         });
+    }
+
+    fn fail(&mut self, cause: impl fmt::Display) {
+        self.is_broken = true;
+        let topic = &self.topic;
+        let cause = format!("cannot follow {topic:?} any more: {cause}");
+        self.tables.ended(K::NAME, cause);
     }
 
     fn trouble(&self, error: &KafkaError) {

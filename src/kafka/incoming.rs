@@ -131,7 +131,7 @@ impl Incoming {
         };
         match taken.news() {
             News::Record(record) => receive(Arrival::Record(source_record(&record))),
-            News::End(partition) => receive(Arrival::CaughtUp(Partition(partition))),
+            News::End(partition, _) => receive(Arrival::CaughtUp(Partition(partition))),
             News::Error(code) => self.complain(&KafkaError::MessageConsumption(code))?,
         }
         Ok(true)

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::message::{BorrowedMessage, Message};
 use tracing::{info, warn};
 
+use super::native::NativeRecord;
 use crate::pipeline::directory::RecordProblem;
 use crate::tables::{Offsets, TableCounts, TableName, Target};
 
@@ -82,7 +82,8 @@ impl Complaints {
     pub fn log(
         &mut self,
         table: TableName,
-        message: &BorrowedMessage<'_>,
+        topic: &str,
+        record: &NativeRecord<'_>,
         problem: &RecordProblem,
     ) {
         if self.since.elapsed() >= COMPLAINT_INTERVAL {
@@ -94,9 +95,9 @@ impl Complaints {
         }
         warn!(
             table = table.name(),
-            topic = message.topic(),
-            partition = message.partition(),
-            offset = message.offset(),
+            topic,
+            partition = record.partition(),
+            offset = record.offset(),
             reason = problem.reason.name(),
             last_of_these = self.count == MOST_COMPLAINTS,
             "bad table record, the version before it stays: {problem}"

@@ -32,6 +32,9 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.max.bytes", "8388608"),
     // With small queues the default of one second would starve the loop.
     ("fetch.queue.backoff.ms", "10"),
+    // So long, at most, a fetch of partitions that have nothing new holds up those that are assigned after it was sent, and the
+    // report that one is at its end.
+    ("fetch.wait.max.ms", "100"),
     // So soon, at the latest, partitions that are added to the input are read; librdkafka's own default is five minutes.
     ("topic.metadata.refresh.interval.ms", "30000"),
     ("session.timeout.ms", "15000"),
@@ -129,15 +132,6 @@ fn consumer(config: &Config, worker: usize) -> ClientConfig {
     apply(&mut client, CONSUMER_FIXED);
     client.set("group.id", &config.input.group);
     client.set("client.id", member(config, worker));
-    // So long, at most, a fetch of partitions that have nothing new holds up those that are assigned after it was sent. Not for
-    // the followers of tables: the read barrier was proved with librdkafka's own half second.
-    if config
-        .kafka
-        .get(Client::Consumer, "fetch.wait.max.ms")
-        .is_none()
-    {
-        client.set("fetch.wait.max.ms", "100");
-    }
     if config.instance.configured {
         client.set("group.instance.id", member(config, worker));
     }

@@ -141,7 +141,7 @@ fn start<K: Kind>(
         TableWriter::with_history(history.unwrap_or(SignedDuration::MAX)),
         partitions,
         config.tables.publish_interval,
-    );
+    )?;
     let spawn = |role: &str, work: Box<dyn FnOnce() + Send>| {
         let thread = std::thread::Builder::new().name(format!("{name}{role}"));
         thread.spawn(work).context("start a thread")

@@ -274,6 +274,11 @@ impl SharedTables {
         self.with(table, |standing| standing.trouble(cause));
     }
 
+    /// For the follower: it reads no more, and why; that is shown from now on.
+    pub fn ended(&self, table: TableName, cause: String) {
+        self.with(table, |standing| standing.ended(cause));
+    }
+
     /// For the follower: the ends that were looked up last, if the snapshot has not reached them.
     pub fn target(&self, table: TableName) -> Option<Target> {
         self.lock().followed.get(&table)?.target()

@@ -52,7 +52,10 @@ pub(super) struct Standing {
     loaded: Option<Duration>,
     /// The snapshot holds everything that the topic held at this moment.
     complete: Option<Instant>,
+    /// What may pass, until the next look-up succeeds.
     trouble: Option<String>,
+    /// What does not pass: the topic is not followed any more.
+    ended: Option<String>,
 }
 
 impl Standing {
@@ -69,6 +72,7 @@ impl Standing {
             loaded: None,
             complete: None,
             trouble: None,
+            ended: None,
         }
     }
 
@@ -145,6 +149,14 @@ impl Standing {
         self.trouble = Some(cause);
     }
 
+    pub(super) fn ended(&mut self, cause: String) {
+        self.ended = Some(cause);
+    }
+
+    fn cause(&self) -> Option<&str> {
+        self.ended.as_deref().or(self.trouble.as_deref())
+    }
+
     fn check_completeness(&mut self, now: Instant) {
         let answer = self.answer.as_ref();
         if let Some(answer) = answer.filter(|answer| covers(&self.positions, &answer.ends)) {
@@ -185,7 +197,7 @@ impl Standing {
         if self.is_ready() {
             return None;
         }
-        Some(match &self.trouble {
+        Some(match self.cause() {
             Some(cause) => format!("not read yet: {cause}"),
             None => "its topic is being read".to_string(),
         })
@@ -198,14 +210,14 @@ impl Standing {
         }
         (staleness > limit).then(|| {
             let seconds = staleness.as_secs();
-            let cause = self.trouble.as_deref().unwrap_or("it is behind its topic");
+            let cause = self.cause().unwrap_or("it is behind its topic");
             format!("not known to be complete for {seconds} s, the limit is {limit:?}: {cause}")
         })
     }
 
     /// What keeps someone waiting.
     pub(super) fn why_behind(&self, wait: &Wait) -> String {
-        let cause = match &self.trouble {
+        let cause = match self.cause() {
             Some(cause) => format!(" ({cause})"),
             None => String::new(),
         };

@@ -207,6 +207,17 @@ fn a_table_is_not_trusted_for_ever() {
 }
 
 #[test]
+fn what_ended_a_follower_is_shown_in_spite_of_good_look_ups() {
+    let tables = loaded();
+    tables.ended(PRINCIPALS, "the table is full".to_string());
+    let waiting = catch_up(&tables, SHORT);
+    let look_up = begin(&tables);
+    tables.answer(PRINCIPALS, look_up, Ok(at(1_000_000)));
+    let why = waiting.join().expect("no panic").expect_err("not reached");
+    assert!(why.contains("the table is full"), "{why}");
+}
+
+#[test]
 fn the_end_of_the_process_ends_all_waiting() {
     let tables = loaded();
     let waiting = catch_up(&tables, LONG);

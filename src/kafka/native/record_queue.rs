@@ -1,4 +1,4 @@
-//! Takes records from a consumer. The queues of its partitions are led into one of our own, where nothing but records
+//! Takes records from a consumer, and learns how far a partition has nothing more, which the safe client does not tell. The queues of its partitions are led into one of our own, where nothing but records
 //! arrives, and errors of partitions; what is left on the consumer's main queue, such as rebalances, the safe client serves as
 //! ever. Records are taken one by one: the call that takes many at once goes wrong (decision 9).
 
@@ -40,8 +40,8 @@ impl Drop for RecordQueue {
 pub enum News<'a> {
     /// A record.
     Record(NativeRecord<'a>),
-    /// The end of this partition was reached.
-    End(i32),
+    /// This partition has nothing more to read before this offset. With `read_committed` that is its last stable offset.
+    End(i32, i64),
     /// A partition cannot be read at the moment; the client goes on by itself.
     Error(RDKafkaErrorCode),
 }
@@ -98,7 +98,9 @@ impl Taken {
                 message: self.0,
                 lives: PhantomData,
             }),
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF => News::End(message.partition),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                News::End(message.partition, message.offset)
+            }
             error => News::Error(error.into()),
         }
     }
