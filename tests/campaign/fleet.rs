@@ -46,7 +46,8 @@ pub struct Counted {
     pub rebuilds: f64,
     pub rebalances: f64,
     pub barriers: f64,
-    pub watchdog: f64,
+    /// Offsets that a relay took for deleted; nobody deletes any.
+    pub deleted: f64,
     pub peak_resident_bytes: f64,
 }
 
@@ -339,7 +340,7 @@ impl Counted {
             rebuilds: sum(page, "audit_relay_producer_rebuilds_total", ""),
             rebalances: sum(page, "audit_relay_rebalances_total", ""),
             barriers: sum(page, "audit_relay_table_barriers_total", ""),
-            watchdog: sum(page, "audit_relay_watchdog_total", ""),
+            deleted: sum(page, "audit_relay_deleted_offsets_total", ""),
             peak_resident_bytes: sum(page, "process_resident_memory_bytes", ""),
         }
     }
@@ -355,7 +356,7 @@ impl Counted {
         self.rebuilds += other.rebuilds;
         self.rebalances += other.rebalances;
         self.barriers += other.barriers;
-        self.watchdog += other.watchdog;
+        self.deleted += other.deleted;
         self.peak_resident_bytes = self.peak_resident_bytes.max(other.peak_resident_bytes);
     }
 }

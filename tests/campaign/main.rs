@@ -13,6 +13,7 @@ mod fleet;
 mod journal;
 mod ledger;
 mod load;
+mod naming;
 mod people;
 mod plan;
 mod planted;

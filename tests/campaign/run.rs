@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::complaints::Wrong;
 use crate::fleet::Counted;
 use crate::journal::Journal;
+use crate::naming::NAMED_LIMIT;
 use crate::plan::Step;
 use crate::report::Report;
 use crate::strike::Struck;
@@ -93,13 +94,31 @@ impl Run {
         }
         self.journal.write("strike", serde_json::to_value(step)?)?;
         *self.by_kind.entry(step.fault.name()).or_default() += 1;
-        let struck = self.world.strike(step.number, &step.fault)?;
+        let mut struck = self.world.strike(step.number, &step.fault)?;
+        self.await_named(&mut struck)?;
         self.active.push(struck);
         if step.overlaps {
             return Ok(());
         }
         self.lift_all()?;
         self.recover(&format!("fault {}", step.number), true)
+    }
+
+    /// Meanwhile the other faults end as planned: a relay that reaches nobody does not know what it cannot write.
+    fn await_named(&mut self, struck: &mut Struck) -> anyhow::Result<()> {
+        let Some(unwritable) = struck.unwritable.take() else {
+            return Ok(());
+        };
+        let since = Instant::now();
+        while !self.world.is_named(&unwritable) {
+            if since.elapsed() > NAMED_LIMIT {
+                self.world.complain_of_silence(&unwritable);
+                break;
+            }
+            self.pass(Duration::from_millis(200))?;
+        }
+        struck.begin();
+        Ok(())
     }
 
     /// Two of a kind at once would undo each other's undoing; and only one broker may be away.
@@ -164,6 +183,10 @@ impl Run {
         // A commit whose answer was lost is counted by nobody, but nothing is counted twice.
         if counted.read > records as f64 || counted.audited > tally.audited as f64 + gone {
             let what = format!("{counted:?}, but {records} records and {tally:?}");
+            ledger.complain(Wrong::Unaccounted, what);
+        }
+        if counted.deleted > 0.0 {
+            let what = format!("{} offsets are said to be deleted", counted.deleted);
             ledger.complain(Wrong::Unaccounted, what);
         }
         let log_ends = world

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::complaints::Wrong;
 use crate::ledger::{Gone, Offsets, Place};
+use crate::naming::Unwritable;
 use crate::plan::{Fault, RELAYS};
 use crate::support::cluster::RELAY_USER;
 use crate::support::kafka::Stop;
@@ -15,8 +15,6 @@ use crate::world::{OUTPUT_PARTITIONS, ROOMY_BYTES, World};
 
 /// Longest wait for the cluster to be whole before another of its brokers is ended.
 const WHOLE_LIMIT: Duration = Duration::from_secs(180);
-/// By then a relay must say which topic it cannot write.
-const NAMED_LIMIT: Duration = Duration::from_secs(90);
 /// No transaction is older: the broker ends it after 10 s, and looks once a second.
 const OLDEST_TRANSACTION: Duration = Duration::from_secs(12);
 /// How long an ambush waits for a commit.
@@ -29,7 +27,17 @@ pub struct Struck {
     pub number: usize,
     pub fault: Fault,
     pub until: Instant,
+    /// What the relays must name, before the time of the fault begins.
+    pub unwritable: Option<Unwritable>,
+    hold: Duration,
     undo: Undo,
+}
+
+impl Struck {
+    /// From now on the fault is in force for as long as it is planned to be.
+    pub fn begin(&mut self) {
+        self.until = Instant::now() + self.hold;
+    }
 }
 
 enum Undo {
@@ -49,6 +57,7 @@ enum Undo {
 impl World {
     /// Makes a fault.
     pub fn strike(&mut self, number: usize, fault: &Fault) -> anyhow::Result<Struck> {
+        let unwritable = self.unwritable(fault);
         let struck = self
             .make(fault)
             .with_context(|| format!("fault {number}, {fault:?}"))?;
@@ -57,6 +66,8 @@ impl World {
             number,
             fault: fault.clone(),
             until: Instant::now() + hold,
+            unwritable,
+            hold,
             undo,
         })
     }
@@ -267,7 +278,6 @@ impl World {
         let from = self.ledger.settled();
         self.cluster.kafka().try_delete_topic(&topic)?;
         self.readers.stop(Place::Region(region))?;
-        self.await_named(&topic)?;
         let hold = Duration::from_millis(hold_ms).max(OLDEST_TRANSACTION);
         Ok((Undo::Recreate { region, from }, hold))
     }
@@ -291,14 +301,12 @@ impl World {
         let topic = self.output(region);
         let address = self.cluster.any_address()?;
         patiently(|| wire::deny_write(address, RELAY_USER, &topic))?;
-        self.await_named(&topic)?;
         Ok((Undo::Allow { topic }, Duration::from_millis(hold_ms)))
     }
 
     fn refuse_record(&mut self, hold_ms: u64) -> anyhow::Result<(Undo, Duration)> {
         self.limit_quarantine("2097152")?;
         self.controls.send_oversized();
-        self.await_named(&self.deployment.quarantine.clone())?;
         Ok((Undo::RaiseLimit, Duration::from_millis(hold_ms)))
     }
 
@@ -311,34 +319,6 @@ impl World {
     fn step_clock(&self, by_s: i64) {
         use std::sync::atomic::Ordering;
         self.controls.clock_shift_s.store(by_s, Ordering::Relaxed);
-    }
-
-    /// Waits until a relay names the topic that it cannot write: as not ready, or as the reason of its end.
-    fn await_named(&mut self, topic: &str) -> anyhow::Result<()> {
-        let since = Instant::now();
-        let exits = self.fleet.exits().len();
-        while since.elapsed() < NAMED_LIMIT {
-            self.wait(Duration::from_millis(200))?;
-            let said = self
-                .fleet
-                .exits()
-                .iter()
-                .skip(exits)
-                .map(|exit| exit.said.clone());
-            let health = self.fleet.health().into_iter();
-            let unready = health
-                .map(|(_, answer)| answer)
-                .filter(|answer| answer.starts_with("503"));
-            if said.chain(unready).any(|text| text.contains(topic)) {
-                return Ok(());
-            }
-        }
-        let what = format!(
-            "no relay names {topic}, which it cannot write: {:?}",
-            self.fleet.health()
-        );
-        self.ledger.complain(Wrong::Stalled, what);
-        Ok(())
     }
 }
 
