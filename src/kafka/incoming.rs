@@ -8,16 +8,20 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
 use super::error::remedy;
-use super::native::{NativeRecord, News, RecordQueue};
+use super::native::{NativeRecord, News, RecordQueue, log_start};
+use super::reach::{Reach, deleted};
 use super::settings::SessionSettings;
 use crate::stream::{Arrival, Failure, Partition, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
+/// Longest wait for the group's committed offset of a partition, which the client has just read from there.
+const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
 
 /// A consumer of the input topic.
 pub(super) struct Incoming {
@@ -35,6 +39,7 @@ struct Standing {
     /// For whom a commit speaks: the member and generation that own the partitions of the batch.
     membership: Option<ConsumerGroupMetadata>,
     owned: BTreeSet<Partition>,
+    reach: Reach,
 }
 
 impl Incoming {
@@ -125,16 +130,81 @@ impl Incoming {
     }
 
     /// Takes a record, or the end of a partition. Whether there was anything.
-    fn take(&self, wait: Duration, receive: &mut dyn FnMut(Arrival<'_>)) -> Result<bool, Failure> {
+    fn take(
+        &mut self,
+        wait: Duration,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) -> Result<bool, Failure> {
         let Some(taken) = self.records.take(wait) else {
             return Ok(false);
         };
         match taken.news() {
-            News::Record(record) => receive(Arrival::Record(source_record(&record))),
-            News::End(partition, _) => receive(Arrival::CaughtUp(Partition(partition))),
+            News::Record(record) => {
+                let record = source_record(&record);
+                self.reach_to(record.partition, record.offset, receive);
+                self.standing
+                    .reach
+                    .set(record.partition, record.offset.saturating_add(1));
+                receive(Arrival::Record(record));
+            }
+            News::End(partition, next) => {
+                let partition = Partition(partition);
+                self.reach_to(partition, next, receive);
+                self.standing.reach.set(partition, next);
+                receive(Arrival::CaughtUp(partition));
+            }
             News::Error(code) => self.complain(&KafkaError::MessageConsumption(code))?,
         }
         Ok(true)
+    }
+
+    /// A partition goes on at this offset. If that is not the next, it is asked whether anything was deleted between the two.
+    fn reach_to(&self, partition: Partition, offset: i64, receive: &mut dyn FnMut(Arrival<'_>)) {
+        let next = self.standing.reach.of(partition);
+        if next == Some(offset) {
+            return;
+        }
+        let topic = self.consumer.context().0.topic();
+        let begins = log_start(self.consumer.client(), topic, partition.0);
+        let Some(begins) = begins.filter(|begins| *begins > 0) else {
+            return;
+        };
+        // The group is asked but once for each assignment, and before anything of it is committed.
+        let next = next.or_else(|| self.committed(topic, partition));
+        if let Some(offsets) = next.and_then(|next| deleted(next, offset, begins)) {
+            receive(Arrival::Deleted(partition, offsets));
+        }
+    }
+
+    /// Where the group has come to, if it ever was there.
+    fn committed(&self, topic: &str, partition: Partition) -> Option<i64> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition.0);
+        match self.consumer.committed_offsets(list, COMMITTED_LIMIT) {
+            Ok(list) => {
+                let elements = list.elements();
+                elements
+                    .first()?
+                    .offset()
+                    .to_raw()
+                    .filter(|next| *next >= 0)
+            }
+            Err(error) => {
+                tracing::warn!(%partition, %error, "it is not known whether anything was deleted before it was read");
+                None
+            }
+        }
+    }
+
+    /// Reading goes on at these offsets of the input.
+    pub fn went_back(&mut self, list: &TopicPartitionList) {
+        for element in list.elements() {
+            let partition = Partition(element.partition());
+            match element.offset() {
+                Offset::Offset(next) => self.standing.reach.set(partition, next),
+                _ => self.standing.reach.forget(&[partition]),
+            }
+        }
     }
 
     /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.
@@ -162,6 +232,7 @@ impl Standing {
                 Event::Assigned(partitions) => {
                     self.membership = current_membership(consumer);
                     self.owned.extend(&partitions);
+                    self.reach.forget(&partitions);
                     receive(Arrival::Assigned(&partitions));
                 }
                 Event::Revoked(partitions) => {

@@ -16,6 +16,7 @@ mod native;
 mod outgoing;
 mod positions;
 pub mod producer;
+mod reach;
 mod reading_log;
 pub mod session;
 pub mod settings;

@@ -211,6 +211,7 @@ impl Broker for Session {
             let moved = element.error();
             moved.map_err(|error| broken("seek of a partition", &error))?;
         }
+        self.incoming.went_back(&list);
         Ok(())
     }
 

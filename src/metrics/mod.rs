@@ -34,6 +34,7 @@ pub struct Metrics {
     board: Arc<PartitionBoard>,
     records_read: IntCounterVec,
     records: IntCounterVec,
+    deleted: IntCounterVec,
     /// One for each output region, at its index.
     events: Vec<IntCounter>,
     latency: Histogram,
@@ -65,6 +66,8 @@ pub struct Totals {
 #[derive(Debug)]
 struct PartitionCounters {
     read: IntCounter,
+    /// Offsets that were deleted before they were read.
+    deleted: IntCounter,
     /// Each kind at its [`FateKind::index`].
     fates: Vec<IntCounter>,
 }
@@ -97,6 +100,7 @@ impl Metrics {
         let metrics = Metrics {
             records_read: counter(table::RECORDS_READ)?,
             records: counter(table::RECORDS)?,
+            deleted: counter(table::DELETED)?,
             events: regions
                 .iter()
                 .map(|region| events.get_metric_with_label_values(&[region]))
@@ -205,6 +209,7 @@ impl Metrics {
         };
         PartitionCounters {
             read: self.records_read.with_label_values(&[&partition]),
+            deleted: self.deleted.with_label_values(&[&partition]),
             fates: FateKind::all().map(fate).collect(),
         }
     }

@@ -2,10 +2,11 @@
 //! what a person wants to know. It changes nothing about what the worker does.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::board::seconds;
 use super::scrape::now_ms;
@@ -60,6 +61,7 @@ impl WorkerObserver {
             Arrival::CaughtUp(partition) => {
                 self.metrics.board.caught_up(worker, *partition, now_ms());
             }
+            Arrival::Deleted(partition, offsets) => self.deleted(*partition, offsets),
             Arrival::Assigned(partitions) => self.assigned(partitions),
             Arrival::Revoked(partitions) => self.released("revoked", partitions),
             Arrival::Lost(partitions) => {
@@ -81,6 +83,22 @@ impl WorkerObserver {
         }
         self.health.working(self.worker);
         info!(worker = self.worker, partitions = %list(partitions), "partitions assigned");
+    }
+
+    fn deleted(&mut self, partition: Partition, offsets: &Range<i64>) {
+        let count = offsets.end.saturating_sub(offsets.start);
+        let counters = counters(&mut self.partitions, &self.metrics, partition);
+        counters
+            .deleted
+            .inc_by(u64::try_from(count).unwrap_or_default());
+        error!(
+            worker = self.worker,
+            %partition,
+            from = offsets.start,
+            to = offsets.end,
+            "offsets of the input were deleted before they were read: what they held is not in the trail; \
+             let the topic keep its records for longer than a relay may be away"
+        );
     }
 
     fn released(&self, kind: &str, partitions: &[Partition]) {

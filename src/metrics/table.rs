@@ -76,6 +76,8 @@ metrics! {
         "Input records read and committed. Equals the sum of audit_relay_records_total over fates and reasons.";
     RECORDS = "audit_relay_records_total", Counter, ["partition", "fate", "reason"],
         "Input records by fate (audited, skipped, quarantined) and reason (empty for audited), counted when committed.";
+    DELETED = "audit_relay_deleted_offsets_total", Counter, ["partition"],
+        "Input offsets that were deleted before they were read, by retention or by hand: what they held is not in the trail. Counted again by each new owner until a record behind them is committed.";
     EVENTS = "audit_relay_events_total", Counter, ["region"],
         "Audit events committed to the output topic of a region.";
     LAG_RECORDS = "audit_relay_partition_lag_records", Gauge, ["partition"],

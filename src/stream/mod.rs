@@ -10,6 +10,7 @@ mod progress;
 pub mod worker;
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use self::outputs::Outputs;
@@ -61,6 +62,8 @@ pub enum Arrival<'a> {
     Record(SourceRecord<'a>),
     /// The end of a partition was reached.
     CaughtUp(Partition),
+    /// These offsets of a partition were deleted before they were read; reading goes on behind them.
+    Deleted(Partition, Range<i64>),
     /// These partitions are now ours as well.
     Assigned(&'a [Partition]),
     /// These partitions were taken from us in good order.

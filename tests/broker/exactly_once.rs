@@ -230,6 +230,9 @@ fn fill(session: &mut Session, records: usize) -> Batch {
                 Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
                     batch.forget(partitions)
                 }
+                Arrival::Deleted(partition, offsets) => {
+                    panic!("{offsets:?} of partition {partition} are gone")
+                }
                 Arrival::Assigned(_) | Arrival::CaughtUp(_) | Arrival::Statistics(_) => {}
             },
         );

@@ -17,7 +17,7 @@ const LAG: &str = "audit_relay_partition_lag_records";
 const LOOKS: u32 = 15;
 
 /// Writes one record to partition 0 in a transaction of its own, begun and not ended.
-fn begin(producer: &Transactional, topic: &str, number: u64) {
+pub fn begin(producer: &Transactional, topic: &str, number: u64) {
     let record = change(number);
     let value = record.value.expect("a change has a value");
     producer.begin_transaction().expect("begun");

@@ -12,6 +12,7 @@ mod hostile;
 mod lag;
 mod ledger;
 mod relay_tables;
+mod retention;
 mod security;
 mod support_works;
 mod tables;

@@ -106,6 +106,18 @@ fn fates_add_up_to_what_was_read_in_each_partition() {
 }
 
 #[test]
+fn offsets_that_were_deleted_unread_are_counted_from_zero() {
+    let (metrics, _, mut observer) = observed();
+    let series = r#"audit_relay_deleted_offsets_total{partition="0"}"#;
+    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    assert_eq!(value(&metrics.render(), series), Some(0.0));
+    observer.notice(Notice::Arrived(&Arrival::Deleted(P0, 7..12)));
+    observer.notice(Notice::Arrived(&Arrival::Deleted(P0, 40..41)));
+    assert_eq!(value(&metrics.render(), series), Some(6.0));
+    assert_eq!(metrics.totals(), Totals::default(), "nobody read them");
+}
+
+#[test]
 fn everything_declared_is_rendered_and_nothing_else() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);
