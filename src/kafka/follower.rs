@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -71,6 +72,8 @@ struct Reader<K: Kind> {
     positions: Positions,
     counts: TableCounts,
     complaints: Complaints,
+    /// When the records that are taken now were read, or a moment before.
+    now: Timestamp,
     /// A record is missing in the table. Nothing is read any more: the table would never be complete, and so it is not to
     /// look complete.
     is_broken: bool,
@@ -103,6 +106,7 @@ impl<K: Kind> Follower<K> {
                 positions: Positions::default(),
                 counts: TableCounts::default(),
                 complaints: Complaints::new(),
+                now: Timestamp::now(),
                 is_broken: false,
             },
             changed: false,
@@ -173,6 +177,7 @@ impl<K: Kind> Follower<K> {
     /// Takes what is there, waiting for the first record only.
     fn drain(&mut self, mut wait: Duration) {
         let mut idle = false;
+        self.reader.now = Timestamp::now();
         for _ in 0..MOST_AT_ONCE {
             if self.reader.is_broken {
                 return;
@@ -228,7 +233,7 @@ impl<K: Kind> Reader<K> {
         self.counts.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
         match K::parse(key, value, record.timestamp_ms()) {
             Ok(change) => {
-                if let Err(full) = self.table.apply(change) {
+                if let Err(full) = self.table.apply(change.read_at(self.now)) {
                     self.fail(full);
                     return;
                 }

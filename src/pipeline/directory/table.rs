@@ -49,6 +49,18 @@ pub struct TableChange<K, V> {
     pub written: Option<Timestamp>,
 }
 
+impl<K, V> TableChange<K, V> {
+    /// The same, as read at this time: nothing was written later than that, whatever the clock of its producer said. A
+    /// table would else forget at once what it is still asked for.
+    #[must_use]
+    pub fn read_at(self, now: Timestamp) -> Self {
+        TableChange {
+            written: self.written.map(|written| written.min(now)),
+            ..self
+        }
+    }
+}
+
 impl<K, V> From<Store> for Table<K, V> {
     fn from(store: Store) -> Self {
         Table {

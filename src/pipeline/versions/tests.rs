@@ -221,6 +221,26 @@ fn what_is_valid_far_ahead_makes_nothing_be_forgotten() {
     }
 }
 
+#[test]
+fn a_record_of_a_clock_far_ahead_makes_nothing_be_forgotten() {
+    let far = TableChange {
+        key: Id::from("2"),
+        change: change((1_000_000, false, Some(9))),
+        written: Some(second(1_000_000)),
+    };
+    for (read, known) in [(None, 1), (Some(5), 3)] {
+        let mut table = writer(Some(7));
+        apply(&mut table, "1", (0, false, Some(1)));
+        apply(&mut table, "1", (3, false, Some(2)));
+        let far = far.clone();
+        let far = read.map_or(far.clone(), |read| far.read_at(second(read)));
+        table.apply(far).expect("room");
+        apply(&mut table, "1", (6, false, Some(3)));
+        let versions = versions(&table.snapshot(), "1").expect("known");
+        assert_eq!(versions.len(), known, "read at {read:?}: {versions:?}");
+    }
+}
+
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec((0i64..60, any::<bool>(), any::<Option<u8>>()), 1..25)
 }
