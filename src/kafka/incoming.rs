@@ -2,17 +2,19 @@
 //! served before any record that follows it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 
 use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
 use super::error::remedy;
+use super::group_positions::GroupPositions;
 use super::native::{NativeRecord, News, RecordQueue, log_start};
 use super::reach::{Reach, deleted};
 use super::settings::SessionSettings;
@@ -20,14 +22,19 @@ use crate::stream::{Arrival, Failure, Partition, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
-/// Longest wait for the group's committed offset of a partition, which the client has just read from there.
+/// Longest wait for the group's committed offset of a partition, which the client has just begun to read from there.
 const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
+/// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited for.
+const POSITIONS_LIMIT: Duration = Duration::from_secs(20);
+/// Longest wait for partitions to be moved to another offset.
+const SEEK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A consumer of the input topic.
 pub(super) struct Incoming {
     /// Before the consumer, so that it is dropped before it.
     records: Arc<RecordQueue>,
     pub consumer: BaseConsumer<Logged<CallbackQueue>>,
+    positions: GroupPositions,
     /// Name of the group.
     group: String,
     standing: Standing,
@@ -55,6 +62,7 @@ impl Incoming {
         Ok(Incoming {
             records,
             consumer,
+            positions: GroupPositions::open(&settings.positions, &settings.topics.input)?,
             group: group.to_string(),
             standing: Standing::default(),
         })
@@ -112,7 +120,9 @@ impl Incoming {
     ) -> Result<(), Failure> {
         let polled = self.consumer.poll(wait);
         if self.consumer.context().0.has_events() {
+            // At least once a second, with the statistics.
             self.standing.follow(&self.consumer, receive);
+            self.positions.serve();
         }
         match polled {
             None => Ok(()),
@@ -170,17 +180,15 @@ impl Incoming {
             return;
         };
         // The group is asked but once for each assignment, and before anything of it is committed.
-        let next = next.or_else(|| self.committed(topic, partition));
+        let next = next.or_else(|| self.committed(partition));
         if let Some(offsets) = next.and_then(|next| deleted(next, offset, begins)) {
             receive(Arrival::Deleted(partition, offsets));
         }
     }
 
     /// Where the group has come to, if it ever was there.
-    fn committed(&self, topic: &str, partition: Partition) -> Option<i64> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(topic, partition.0);
-        match self.consumer.committed_offsets(list, COMMITTED_LIMIT) {
+    fn committed(&self, partition: Partition) -> Option<i64> {
+        match self.positions.of([partition], COMMITTED_LIMIT) {
             Ok(list) => {
                 let elements = list.elements();
                 elements
@@ -196,15 +204,35 @@ impl Incoming {
         }
     }
 
-    /// Reading goes on at these offsets of the input.
-    pub fn went_back(&mut self, list: &TopicPartitionList) {
+    /// Goes back to the group's positions, or to the beginnings of partitions that it has none of.
+    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        let broken = |what: &str, error: &dyn fmt::Display| {
+            Failure::Broken(format!("{what} while going back: {error}"))
+        };
+        let partitions = partitions.iter().copied();
+        let found = self.positions.of(partitions, POSITIONS_LIMIT);
+        let list = found.map_err(|error| broken("committed offsets", &error))?;
+        for mut element in list.elements() {
+            if !matches!(element.offset(), Offset::Offset(_)) {
+                let set = element.set_offset(Offset::Beginning);
+                set.map_err(|error| broken("set offset", &error))?;
+            }
+        }
+        let list = self
+            .consumer
+            .seek_partitions(list, SEEK_LIMIT)
+            .map_err(|error| broken("seek", &error))?;
+        // The call as a whole succeeds even where single partitions failed.
         for element in list.elements() {
+            let moved = element.error();
+            moved.map_err(|error| broken("seek of a partition", &error))?;
             let partition = Partition(element.partition());
             match element.offset() {
                 Offset::Offset(next) => self.standing.reach.set(partition, next),
                 _ => self.standing.reach.forget(&[partition]),
             }
         }
+        Ok(())
     }
 
     /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.

@@ -9,6 +9,7 @@ pub mod embedded;
 mod ends;
 pub mod error;
 mod follower;
+mod group_positions;
 mod incoming;
 pub mod input_ends;
 pub mod inspect;

@@ -16,11 +16,6 @@ use super::topics::{OutputTopics, TopicProblem};
 use crate::stream::outputs::Outputs;
 use crate::stream::{Arrival, Broker, Failure, Partition, Position};
 
-/// Longest wait for the group's committed offsets; a predecessor's open transaction is waited for.
-const COMMITTED_LIMIT: Duration = Duration::from_secs(20);
-/// Longest wait for partitions to be moved to another offset.
-const SEEK_LIMIT: Duration = Duration::from_secs(10);
-
 /// A consumer and a producer that work together.
 pub struct Session {
     settings: SessionSettings,
@@ -143,7 +138,7 @@ impl Broker for Session {
         let producer = self.producer()?;
         let offsets = self.offsets(positions)?;
         let membership = self.incoming.membership().ok_or_else(|| {
-            Failure::Aborted("this member has left the consumer group".to_string())
+            Failure::Outdated("this member has left the consumer group".to_string())
         })?;
         producer.begin()?;
         for output in outputs.iter() {
@@ -181,38 +176,7 @@ impl Broker for Session {
             return Ok(());
         }
         self.incoming.check()?;
-        let broken = |what: &str, error: &dyn std::fmt::Display| {
-            Failure::Broken(format!("{what} while going back: {error}"))
-        };
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            list.add_partition(&self.settings.topics.input, partition.0);
-        }
-        let mut list = self
-            .incoming
-            .consumer
-            .committed_offsets(list, COMMITTED_LIMIT)
-            .map_err(|error| broken("committed offsets", &error))?;
-        for mut element in list.elements() {
-            let failed = element.error();
-            failed.map_err(|error| broken("committed offset", &error))?;
-            if !matches!(element.offset(), Offset::Offset(_)) {
-                let set = element.set_offset(Offset::Beginning);
-                set.map_err(|error| broken("set offset", &error))?;
-            }
-        }
-        list = self
-            .incoming
-            .consumer
-            .seek_partitions(list, SEEK_LIMIT)
-            .map_err(|error| broken("seek", &error))?;
-        // The call as a whole succeeds even where single partitions failed.
-        for element in list.elements() {
-            let moved = element.error();
-            moved.map_err(|error| broken("seek of a partition", &error))?;
-        }
-        self.incoming.went_back(&list);
-        Ok(())
+        self.incoming.rewind(partitions)
     }
 
     fn pause(&mut self, time: Duration) {

@@ -20,6 +20,8 @@ pub struct SessionSettings {
     pub event_headers: bool,
     /// The consumer's properties.
     pub consumer: ClientConfig,
+    /// The properties of the client that asks where the group has come to.
+    pub positions: ClientConfig,
     /// The producer's properties.
     pub producer: ClientConfig,
 }
@@ -88,6 +90,7 @@ impl SessionSettings {
             regions,
             event_headers: config.output.headers,
             consumer: consumer(config, worker),
+            positions: follower(config, &format!("{worker}-positions")),
             producer: producer(config, worker),
         }
     }
@@ -110,7 +113,7 @@ pub fn inspector(config: &Config) -> ClientConfig {
     client
 }
 
-/// A client that follows a table's topic and belongs to no group.
+/// A client that names the group and does not join it: one that follows a table's topic, or looks something up.
 pub fn follower(config: &Config, role: &str) -> ClientConfig {
     let mut client = inspector(config);
     // A group must be named to read; this one the relay may use. Nothing is committed, nobody joins.

@@ -199,7 +199,7 @@ fn offsets_advance_when_everything_is_skipped() {
     }
 }
 
-fn settings(broker: &KafkaBroker, deployment: &Deployment) -> SessionSettings {
+pub fn settings(broker: &KafkaBroker, deployment: &Deployment) -> SessionSettings {
     let text = std::fs::read_to_string(deployment.config("inside")).expect("configuration");
     // Dynamic membership: the successor must not take the zombie's place in the group, only its producer's.
     let text = text.replace("instance = \"inside\"\n", "");
@@ -215,7 +215,7 @@ fn settings(broker: &KafkaBroker, deployment: &Deployment) -> SessionSettings {
 
 /// Polls until a batch of so many records is there.
 #[track_caller]
-fn fill(session: &mut Session, records: usize) -> Batch {
+pub fn fill(session: &mut Session, records: usize) -> Batch {
     let mut batch = Batch::default();
     let since = Instant::now();
     while batch.records() < records {

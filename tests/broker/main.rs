@@ -6,6 +6,7 @@ mod support;
 
 mod barrier;
 mod commands;
+mod deaf;
 mod demands;
 mod exactly_once;
 mod hostile;

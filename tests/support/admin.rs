@@ -53,6 +53,15 @@ impl KafkaBroker {
         )
     }
 
+    /// What the group is doing, in the broker's words, such as `Stable`.
+    #[track_caller]
+    pub fn group_state(&self, group: &str) -> String {
+        settled(
+            self.try_group_state(group),
+            format_args!("the state of {group}"),
+        )
+    }
+
     /// Deletes each partition's records below the given offset, as retention would; returns the new first offsets.
     #[track_caller]
     pub fn delete_records(&self, topic: &str, before: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
@@ -60,6 +69,22 @@ impl KafkaBroker {
             self.try_delete_records(topic, before),
             format_args!("delete records of {topic}"),
         )
+    }
+
+    /// The answer lacks the group as long as the client is not connected to all brokers.
+    fn try_group_state(&self, group: &str) -> anyhow::Result<String> {
+        let client: BaseConsumer = client_config(self.bootstrap()).create()?;
+        let since = Instant::now();
+        loop {
+            let list = client
+                .client()
+                .fetch_group_list(Some(group), REQUEST_LIMIT)?;
+            if let Some(found) = list.groups().first() {
+                return Ok(found.state().to_string());
+            }
+            ensure!(since.elapsed() < REQUEST_LIMIT, "there is no such group");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// As [`KafkaBroker::create_topic_with`], for a cluster that may be in trouble.

@@ -254,7 +254,7 @@ impl SimulatedBroker {
             }
             Refusal::NotAMember => {
                 self.saw(Sight::MembershipRefused);
-                Self::aborted("not a member of this generation")
+                Failure::Outdated("not a member of this generation".to_string())
             }
             Refusal::InvalidState => self.broken("invalid transaction state"),
         })

@@ -1,0 +1,115 @@
+//! A client that does not hear its group any more. librdkafka 2.12.1 becomes so when it learns of added partitions while a partition
+//! that it is to give up waits for the application: it answers no later rebalance. The others must not wait for it, and it must
+//! not go on for ever. Should this fail since the client is mended: then the rule behind `Failure::Outdated` has no reason left.
+
+use std::time::{Duration, Instant};
+
+use audit_relay::kafka::session::Session;
+use audit_relay::kafka::settings::SessionSettings;
+use audit_relay::stream::{Arrival, Broker, Failure, Partition};
+
+use crate::exactly_once::{fill, settings};
+use crate::ledger::{PRINCIPALS, change};
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::Deployment;
+use crate::support::topics::{TestRecord, produce};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Polls until something comes that is looked for.
+#[track_caller]
+fn poll_until(session: &mut Session, mut is_it: impl FnMut(&Arrival<'_>) -> bool) {
+    let since = Instant::now();
+    let mut came = false;
+    while !came {
+        assert!(since.elapsed() < LIMIT, "it did not come");
+        let polled = session.poll(Duration::from_millis(20), 1, &mut |arrival| {
+            came |= is_it(&arrival);
+        });
+        polled.expect("poll");
+    }
+}
+
+#[track_caller]
+fn await_state(broker: &KafkaBroker, group: &str, state: &str) {
+    let since = Instant::now();
+    loop {
+        let now = broker.group_state(group);
+        if now == state {
+            return;
+        }
+        assert!(since.elapsed() < LIMIT, "the group stays {now}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Settings of a member that looks for new partitions this often.
+fn member(
+    broker: &KafkaBroker,
+    deployment: &mut Deployment,
+    name: &str,
+    looks_ms: u32,
+) -> SessionSettings {
+    deployment.kafka = format!(
+        "\"topic.metadata.refresh.interval.ms\" = {looks_ms}\n\"max.poll.interval.ms\" = 15000\n"
+    );
+    let mut settings = settings(broker, deployment);
+    let id = format!("{}-{name}", deployment.group);
+    settings.producer.set("transactional.id", id);
+    settings
+}
+
+#[test]
+fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
+    let broker = KafkaBroker::shared();
+    let mut deployment = Deployment::create(broker, 4, PRINCIPALS, "");
+    let (group, input) = (deployment.group.clone(), deployment.input.clone());
+    let settings = member(broker, &mut deployment, "deaf", 300);
+    let mut deaf = Session::open(settings).expect("open");
+    poll_until(
+        &mut deaf,
+        |arrival| matches!(arrival, Arrival::Assigned(it) if it.len() == 4),
+    );
+    // Another comes, for which two partitions are to be given up; that waits for the next poll. Now partitions are added,
+    // of which the newcomer does not know; when it must join again, the first one does.
+    let settings = member(broker, &mut deployment, "well", 900_000);
+    let mut well = Session::open(settings).expect("open");
+    poll_until(&mut well, |arrival| {
+        matches!(arrival, Arrival::Assigned([]))
+    });
+    let added = broker.try_add_partitions(&input, 6);
+    added.expect("partitions are added");
+    let mut owned: Vec<Partition> = Vec::new();
+    poll_until(&mut well, |arrival| {
+        if let Arrival::Assigned(partitions) = arrival {
+            owned.extend(*partitions);
+        }
+        matches!(arrival, Arrival::Assigned(_))
+    });
+    poll_until(&mut deaf, |arrival| matches!(arrival, Arrival::Revoked(_)));
+    await_state(broker, &group, "Stable");
+
+    // A third one comes: the group waits for one that does not hear, but who goes back meanwhile needs not.
+    let settings = member(broker, &mut deployment, "third", 900_000);
+    let third = Session::open(settings).expect("open");
+    await_state(broker, &group, "PreparingRebalance");
+    let to_each = (0..4).map(|partition| TestRecord {
+        partition: Some(partition),
+        ..change(0)
+    });
+    produce(broker.bootstrap(), &input, to_each);
+    let batch = fill(&mut deaf, 1);
+    well.rewind(&owned).expect("goes back");
+    assert_eq!(broker.group_state(&group), "PreparingRebalance");
+
+    // When it has waited for long enough, the group goes on without it.
+    await_state(broker, &group, "Stable");
+    for _ in 0..3 {
+        let failure = deaf
+            .publish(batch.outputs(), &batch.positions())
+            .expect_err("not a member of this generation");
+        assert!(matches!(failure, Failure::Outdated(_)), "{failure}");
+        deaf.abort().expect("aborts");
+    }
+    drop((well, third));
+}
