@@ -63,8 +63,6 @@ fn sort_transactional(step: Step, error: &RDKafkaError, what: String) -> Failure
         Failure::Fenced(what)
     } else if error.is_fatal() {
         Failure::Broken(what)
-    } else if error.txn_requires_abort() && is_outdated(error.code()) {
-        Failure::Outdated(what)
     } else if error.txn_requires_abort() {
         Failure::Aborted(what)
     } else if error.is_retriable() && step.precedes_commit() {
@@ -102,16 +100,6 @@ pub fn remedy(code: Option<RDKafkaErrorCode>, topic: &str, group: &str) -> Optio
 fn is_fenced(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
     matches!(code, Fenced | ProducerFenced | InvalidProducerEpoch)
-}
-
-fn is_outdated(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode::{
-        FencedMemberEpoch, IllegalGeneration, StaleMemberEpoch, UnknownMemberId,
-    };
-    matches!(
-        code,
-        IllegalGeneration | UnknownMemberId | FencedMemberEpoch | StaleMemberEpoch
-    )
 }
 
 #[cfg(test)]

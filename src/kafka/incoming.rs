@@ -15,13 +15,15 @@ use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
 use super::error::remedy;
 use super::group_positions::GroupPositions;
-use super::native::{NativeRecord, News, RecordQueue, log_start};
+use super::native::{NativeRecord, News, RecordQueue, has_member_id, log_start};
 use super::reach::{Reach, deleted};
 use super::settings::SessionSettings;
 use crate::stream::{Arrival, Failure, Partition, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
+/// So many statistics in a row, one each second, tell that the client is deaf to its group. One that is well has joined again long before.
+const MOST_DEAF: u32 = 10;
 /// Longest wait for the group's committed offset of a partition, which the client has just begun to read from there.
 const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
 /// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited for.
@@ -47,6 +49,8 @@ struct Standing {
     membership: Option<ConsumerGroupMetadata>,
     owned: BTreeSet<Partition>,
     reach: Reach,
+    /// Statistics in a row by which the client rests in a group that does not know it.
+    deaf: u32,
 }
 
 impl Incoming {
@@ -123,6 +127,7 @@ impl Incoming {
             // At least once a second, with the statistics.
             self.standing.follow(&self.consumer, receive);
             self.positions.serve();
+            self.standing.check()?;
         }
         match polled {
             None => Ok(()),
@@ -272,9 +277,23 @@ impl Standing {
                     self.give_up(&partitions);
                     receive(Arrival::Lost(&partitions));
                 }
-                Event::Statistics(statistics) => receive(Arrival::Statistics(statistics)),
+                Event::Statistics(statistics) => {
+                    let is_deaf = statistics.steady && !has_member_id(consumer.client());
+                    self.deaf = if is_deaf { self.deaf + 1 } else { 0 };
+                    receive(Arrival::Statistics(statistics));
+                }
             }
         }
+    }
+
+    /// A client can come to answer no rebalance any more, and believe itself a member for ever (`docs/reliability.md`).
+    fn check(&self) -> Result<(), Failure> {
+        if self.deaf < MOST_DEAF {
+            return Ok(());
+        }
+        Err(Failure::Fatal(
+            "the consumer does not notice that its group has gone on without it; only a new process can join".to_string(),
+        ))
     }
 
     fn give_up(&mut self, partitions: &[Partition]) {
@@ -285,12 +304,12 @@ impl Standing {
 
 /// The membership, unless the client knows that it has been lost. A client that was thrown out has
 /// forgotten its member id, and the broker would take its commit for one of a group without members.
-/// Looked at in this order: the client marks the loss before it can hand out the empty member id.
+/// Looked at in this order: the client marks the loss, if it does, before it can hand out the empty member id.
 fn current_membership(
     consumer: &BaseConsumer<Logged<CallbackQueue>>,
 ) -> Option<ConsumerGroupMetadata> {
     let membership = consumer.group_metadata();
-    membership.filter(|_| !consumer.assignment_lost())
+    membership.filter(|_| !consumer.assignment_lost() && has_member_id(consumer.client()))
 }
 
 fn source_record<'a>(record: &'a NativeRecord<'_>) -> SourceRecord<'a> {

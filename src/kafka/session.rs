@@ -138,7 +138,7 @@ impl Broker for Session {
         let producer = self.producer()?;
         let offsets = self.offsets(positions)?;
         let membership = self.incoming.membership().ok_or_else(|| {
-            Failure::Outdated("this member has left the consumer group".to_string())
+            Failure::Aborted("this member has left the consumer group".to_string())
         })?;
         producer.begin()?;
         for output in outputs.iter() {

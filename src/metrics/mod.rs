@@ -243,7 +243,7 @@ fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
 /// What a transaction that failed in this way is counted as; a batch that was held began none.
 fn result_of(failure: &Failure) -> Option<&'static str> {
     match failure {
-        Failure::Aborted(_) | Failure::Outdated(_) => Some("aborted"),
+        Failure::Aborted(_) => Some("aborted"),
         Failure::Broken(_) => Some("broken"),
         Failure::Fenced(_) => Some("fenced"),
         Failure::Fatal(_) => Some("fatal"),

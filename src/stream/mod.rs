@@ -174,10 +174,6 @@ pub enum Failure {
     /// The transaction is certain not to be committed: abort it and go back to the committed position.
     #[error("transaction aborted: {0}")]
     Aborted(String),
-    /// The commit spoke for a member or a generation that the group does not have any more. As [`Failure::Aborted`]; the
-    /// rebalance that explains it is yet to arrive.
-    #[error("transaction aborted: {0}")]
-    Outdated(String),
     /// The producer is of no use any more, or the result of a commit is not known: throw the producer
     /// away, build a new one, and go back to the committed position.
     #[error("producer broken: {0}")]
@@ -201,7 +197,6 @@ impl Failure {
     pub fn with(self, more: &str) -> Self {
         match self {
             Failure::Aborted(what) => Failure::Aborted(what + more),
-            Failure::Outdated(what) => Failure::Outdated(what + more),
             Failure::Broken(what) => Failure::Broken(what + more),
             Failure::Fenced(what) => Failure::Fenced(what + more),
             Failure::Held(what) => Failure::Held(what + more),

@@ -13,9 +13,6 @@ pub const MOST_BROKEN_IN_A_ROW: u32 = 20;
 /// So many fencings with fewer than [`COMMITS_THAT_FORGIVE`] commits between them end the worker: two
 /// processes with the same transactional id would otherwise throw each other out for ever.
 pub const MOST_FENCED: u32 = 5;
-/// So many commits that speak for an outdated membership, without a rebalance between them, end the worker: its client is deaf to
-/// the group, which has gone on without it. With the pauses between them they take more than a minute.
-pub const MOST_OUTDATED: u32 = 20;
 /// Commits after which earlier fencings no longer count.
 pub const COMMITS_THAT_FORGIVE: u32 = 100;
 
@@ -25,7 +22,6 @@ pub struct Patience {
     in_a_row: u32,
     broken_in_a_row: u32,
     fenced: u32,
-    outdated: u32,
     commits: u32,
 }
 
@@ -34,17 +30,11 @@ impl Patience {
     pub fn committed(&mut self) {
         self.in_a_row = 0;
         self.broken_in_a_row = 0;
-        self.outdated = 0;
         self.commits += 1;
         if self.commits >= COMMITS_THAT_FORGIVE {
             self.commits = 0;
             self.fenced = 0;
         }
-    }
-
-    /// A rebalance arrived.
-    pub fn rebalanced(&mut self) {
-        self.outdated = 0;
     }
 
     /// The pause before the next attempt.
@@ -57,7 +47,6 @@ impl Patience {
             // An output that cannot be written holds the input, for as long as it takes; so does a table
             // that cannot be read.
             Failure::Aborted(_) | Failure::Held(_) => {}
-            Failure::Outdated(_) => self.outdated += 1,
             Failure::Broken(_) => self.broken_in_a_row += 1,
             Failure::Fenced(_) => {
                 self.fenced += 1;
@@ -73,11 +62,6 @@ impl Patience {
         if self.fenced > MOST_FENCED {
             return Err(Failure::Fatal(format!(
                 "fenced {MOST_FENCED} times; is another process running with the same `instance`? {failure}"
-            )));
-        }
-        if self.outdated > MOST_OUTDATED {
-            return Err(Failure::Fatal(format!(
-                "the consumer does not notice that its group has gone on without it: {failure}"
             )));
         }
         let doubled = FIRST_PAUSE.saturating_mul(1 << (self.in_a_row - 1).min(16));

@@ -179,7 +179,6 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             batch,
             progress,
             pace,
-            patience,
             limits,
             ..
         } = self;
@@ -199,7 +198,6 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
                 batch.forget(partitions);
                 progress.forget(partitions);
-                patience.rebalanced();
                 observer.notice(Notice::Arrived(&arrival));
             }
             Arrival::CaughtUp(partition) => {
@@ -210,7 +208,6 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             }
             Arrival::Assigned(partitions) => {
                 progress.begin(partitions);
-                patience.rebalanced();
                 observer.notice(Notice::Arrived(&arrival));
             }
             Arrival::Deleted(..) | Arrival::Statistics(_) => {
@@ -282,7 +279,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
 
     fn mend(&mut self, failure: &Failure, partitions: &[Partition]) -> Result<(), Failure> {
         match failure {
-            Failure::Aborted(_) | Failure::Outdated(_) => self.broker.abort()?,
+            Failure::Aborted(_) => self.broker.abort()?,
             Failure::Broken(_) | Failure::Fenced(_) => self.broker.rebuild()?,
             Failure::Held(_) => {}
             Failure::Fatal(_) => return Err(failure.clone()),

@@ -1,6 +1,6 @@
 //! A client that does not hear its group any more. librdkafka 2.12.1 becomes so when it learns of added partitions while a partition
 //! that it is to give up waits for the application: it answers no later rebalance. The others must not wait for it, and it must
-//! not go on for ever. Should this fail since the client is mended: then the rule behind `Failure::Outdated` has no reason left.
+//! not go on for ever. Should this fail since the client is mended, then what looks for deafness (`kafka/incoming.rs`) has no reason left.
 
 use std::time::{Duration, Instant};
 
@@ -102,14 +102,29 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
     well.rewind(&owned).expect("goes back");
     assert_eq!(broker.group_state(&group), "PreparingRebalance");
 
-    // When it has waited for long enough, the group goes on without it.
+    // When it has waited for long enough, the group goes on without it. Nothing that it read can be committed any more, neither while its
+    // client believes itself a member nor when that has dropped its id; and it learns that it must end.
     await_state(broker, &group, "Stable");
-    for _ in 0..3 {
-        let failure = deaf
-            .publish(batch.outputs(), &batch.positions())
-            .expect_err("not a member of this generation");
-        assert!(matches!(failure, Failure::Outdated(_)), "{failure}");
+    let since = Instant::now();
+    let end = loop {
+        let failure = deaf.publish(batch.outputs(), &batch.positions());
+        assert!(matches!(failure, Err(Failure::Aborted(_))), "{failure:?}");
         deaf.abort().expect("aborts");
-    }
+        let polled = deaf.poll(Duration::from_millis(100), 1, &mut |_| {});
+        if let Err(end) = polled {
+            break end;
+        }
+        assert!(since.elapsed() < LIMIT, "it goes on");
+    };
+    assert!(
+        matches!(&end, Failure::Fatal(why) if why.contains("gone on without it")),
+        "{end}"
+    );
+    assert_eq!(
+        deaf.publish(batch.outputs(), &batch.positions()),
+        Err(Failure::Aborted(
+            "this member has left the consumer group".to_string()
+        ))
+    );
     drop((well, third));
 }

@@ -5,12 +5,14 @@
 #![allow(unsafe_code)]
 
 mod log_start;
+mod membership;
 mod record_queue;
 mod token;
 mod topic_rights;
 mod topic_writer;
 
 pub(super) use log_start::log_start;
+pub(super) use membership::has_member_id;
 pub(super) use record_queue::{NativeRecord, News, RecordQueue};
 pub(super) use token::set_token;
 pub(super) use topic_rights::{Right, rights_on};

@@ -8,7 +8,7 @@ use super::*;
 use crate::pipeline::fate::SkipReason;
 use crate::stream::outputs::Outputs;
 use crate::stream::patience::{
-    COMMITS_THAT_FORGIVE, LONGEST_PAUSE, MOST_BROKEN_IN_A_ROW, MOST_FENCED, MOST_OUTDATED,
+    COMMITS_THAT_FORGIVE, LONGEST_PAUSE, MOST_BROKEN_IN_A_ROW, MOST_FENCED,
 };
 use crate::stream::{OwnedHeaders, Position, SourceRecord};
 
@@ -28,10 +28,6 @@ type Answer = Result<(), Failure>;
 
 fn aborted() -> Answer {
     Err(Failure::Aborted("as planned".to_string()))
-}
-
-fn outdated() -> Answer {
-    Err(Failure::Outdated("as planned".to_string()))
 }
 
 fn broken() -> Answer {
@@ -56,9 +52,6 @@ struct Scripted {
     fetched: usize,
     records: i64,
     read: i64,
-    /// A rebalance comes with the poll of this number.
-    rebalance_in: Option<usize>,
-    polls: usize,
     now: Duration,
     /// How long publishing takes.
     takes: Duration,
@@ -105,10 +98,6 @@ impl Broker for Scripted {
         most: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
-        if self.rebalance_in == Some(self.polls) {
-            receive(Arrival::Assigned(&[]));
-        }
-        self.polls += 1;
         let from = self.read;
         if self.there() == from {
             // No longer than to the next record.
@@ -240,29 +229,6 @@ fn only_enough_commits_forgive_fencings() {
         2 * MOST_FENCED + COMMITS_THAT_FORGIVE + too_few,
     );
     gives_up(&mut worker, "another process");
-}
-
-#[test]
-fn a_client_that_is_deaf_to_its_group_ends_the_worker() {
-    let mut deaf = worker(
-        Scripted::publishing(times(2 * MOST_OUTDATED, outdated())),
-        ONE_BY_ONE,
-    );
-    bears(&mut deaf, MOST_OUTDATED);
-    gives_up(&mut deaf, "without it");
-    let pauses: Duration = deaf.broker.pauses.iter().sum();
-    assert!(pauses > Duration::from_secs(60), "{pauses:?}");
-    // One that hears of a rebalance, or commits, is not.
-    let hears = Scripted {
-        rebalance_in: Some(MOST_OUTDATED as usize),
-        ..Scripted::publishing(times(2 * MOST_OUTDATED, outdated()))
-    };
-    bears(&mut worker(hears, ONE_BY_ONE), 2 * MOST_OUTDATED);
-    let commits = times(MOST_OUTDATED, outdated())
-        .chain([Ok(())])
-        .chain(times(MOST_OUTDATED, outdated()));
-    let mut commits = worker(Scripted::publishing(commits), ONE_BY_ONE);
-    bears(&mut commits, 2 * MOST_OUTDATED + 1);
 }
 
 #[test]

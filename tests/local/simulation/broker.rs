@@ -17,6 +17,8 @@ use super::seam::{Failure, Partition, Position};
 use super::stage::{Scheduler, Stage};
 use super::transactions::Draft;
 
+/// So long a client may believe itself a member and be none, before its session ends.
+const LONGEST_DECEIT: Duration = Duration::from_secs(16);
 /// A worker that paused so often without publishing anything repairs without end.
 const MOST_PAUSES: usize = 500;
 
@@ -34,6 +36,8 @@ pub struct SimulatedBroker {
     /// Polls that still hand over records which were fetched before the news that wait.
     pub(super) polls_before_news: usize,
     pub(super) rewind_failed: bool,
+    /// Since when the client believes itself a member and is none.
+    deceived_since: Option<Duration>,
     /// Pauses since the last publication was begun.
     pauses: usize,
     pub(super) crashed: Rc<Cell<bool>>,
@@ -60,6 +64,7 @@ impl SimulatedBroker {
             handed_over: BTreeSet::new(),
             polls_before_news: 0,
             rewind_failed: false,
+            deceived_since: None,
             pauses: 0,
             crashed,
         };
@@ -135,6 +140,17 @@ impl SimulatedBroker {
     pub(super) fn is_fenced(&self) -> bool {
         let mut cluster = self.stage.cluster.borrow_mut();
         cluster.group.client(self.client).is_fenced
+    }
+
+    /// Whether the session has seen for long enough that the client is deaf to its group.
+    pub(super) fn is_over(&mut self) -> bool {
+        let cluster = self.stage.cluster.borrow();
+        if cluster.group.is_deceived(self.client) {
+            let since = *self.deceived_since.get_or_insert(cluster.now);
+            return cluster.now.saturating_sub(since) > LONGEST_DECEIT;
+        }
+        self.deceived_since = None;
+        false
     }
 
     /// A consumer that can never read again must not throw its successor's producer out.

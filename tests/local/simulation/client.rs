@@ -44,6 +44,8 @@ pub struct Client {
     pub(super) lost: bool,
     /// Another process has its group instance id: it can never read again.
     pub(super) is_fenced: bool,
+    /// It takes no part in rebalances, and does not hear that it was thrown out.
+    pub(super) is_deaf: bool,
     /// Since when its process stands still or is dead.
     pub(super) silent_since: Option<Duration>,
     pub(super) is_dead: bool,
@@ -62,6 +64,7 @@ impl Client {
             positions: BTreeMap::new(),
             lost: false,
             is_fenced: false,
+            is_deaf: false,
             silent_since: None,
             is_dead: false,
         }
@@ -75,7 +78,7 @@ impl Client {
     /// Whether it would join a rebalance: not while it is silent, nor before it gave up what it must.
     pub fn is_ready(&self) -> bool {
         let owes = |news: &News| !matches!(news, News::Assigned(_));
-        self.silent_since.is_none() && !self.news.iter().any(owes)
+        !self.is_deaf && self.silent_since.is_none() && !self.news.iter().any(owes)
     }
 
     /// Learns that it is no member any more.

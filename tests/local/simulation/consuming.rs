@@ -38,6 +38,9 @@ impl SimulatedBroker {
                 "this group instance id is taken".to_string(),
             ));
         }
+        if self.is_over() && !self.stage.planted(Sabotage::DeafnessUnnoticed) {
+            return Err(Failure::Fatal("the group has gone on".to_string()));
+        }
         let mut fetched = Fetched::default();
         if self.news_wait() {
             fetched.records = self.next_records();

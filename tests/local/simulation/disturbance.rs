@@ -122,7 +122,7 @@ impl World {
         let instances = self.instances.borrow();
         let fits = |index: &usize| match fault {
             Fault::StandstillBetweenTurns => instances[*index].relay.is_some(),
-            Fault::AskedToStop | Fault::StartedTwice => instances[*index].is_up,
+            Fault::AskedToStop | Fault::StartedTwice | Fault::Deaf => instances[*index].is_up,
             _ => true,
         };
         let fitting: Vec<usize> = (0..instances.len()).filter(fits).collect();
@@ -140,6 +140,9 @@ impl World {
             Fault::Expelled => {
                 let expelled = cluster.group.expel_any(now, self.random());
                 return expelled.map(Whom::Client);
+            }
+            Fault::Deaf => {
+                return cluster.group.deafen(client).then_some(Whom::Client(client));
             }
             Fault::IdTaken => {
                 cluster.init_producer(&id, None);

@@ -81,6 +81,8 @@ counted! {
         StandstillBetweenTurns,
         /// The group throws out a member that is well.
         Expelled,
+        /// A client hears nothing of its group any more, and does not know.
+        Deaf,
         /// A worker is asked to stop, and leaves.
         AskedToStop,
         /// One more instance joins.
@@ -101,6 +103,7 @@ impl Fault {
     pub const WORLDLY: &'static [Fault] = &[
         Fault::StandstillBetweenTurns,
         Fault::Expelled,
+        Fault::Deaf,
         Fault::AskedToStop,
         Fault::Joined,
         Fault::StartedTwice,
@@ -193,6 +196,8 @@ counted! {
         ConsumerFencedUntold,
         LeftInOrder,
         GaveUp,
+        /// A worker noticed that its client hears nothing.
+        DeafGaveUp,
         CommitUnreported,
         OnlyPositionsCommitted,
         SeveralRecordsAtOnce,

@@ -71,6 +71,20 @@ impl Group {
         Some(client)
     }
 
+    /// From here on a member hears nothing of the group.
+    pub fn deafen(&mut self, client: ClientId) -> bool {
+        let own = &mut self.clients[client];
+        own.is_deaf = own.member.is_some();
+        own.is_deaf
+    }
+
+    /// Whether it believes itself a member, and is none.
+    pub fn is_deceived(&self, client: ClientId) -> bool {
+        let own = &self.clients[client];
+        let is_member = |member| self.members.contains_key(&member);
+        own.is_deaf && !own.member.is_some_and(is_member)
+    }
+
     /// The client sees that its process polls too seldom, and leaves the group while the process is busy.
     /// A static member says nothing of it.
     pub fn polls_too_seldom(&mut self, client: ClientId, now: Duration) {
@@ -152,7 +166,7 @@ impl Group {
         let own = &self.clients[client];
         let Some(member) = own
             .member
-            .filter(|member| !self.members.contains_key(member))
+            .filter(|member| !own.is_deaf && !self.members.contains_key(member))
         else {
             return;
         };

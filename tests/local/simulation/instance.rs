@@ -147,6 +147,9 @@ impl World {
             cluster.group.leave(client, now);
         } else if !crashed {
             self.stage.faults.saw(Sight::GaveUp);
+            if cluster.group.is_deceived(client) {
+                self.stage.faults.saw(Sight::DeafGaveUp);
+            }
             if self.has_twin(index) {
                 self.stage.faults.saw(Sight::TwinGaveUp);
             }

@@ -254,7 +254,7 @@ impl SimulatedBroker {
             }
             Refusal::NotAMember => {
                 self.saw(Sight::MembershipRefused);
-                Failure::Outdated("not a member of this generation".to_string())
+                Self::aborted("not a member of this generation")
             }
             Refusal::InvalidState => self.broken("invalid transaction state"),
         })

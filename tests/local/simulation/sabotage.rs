@@ -43,6 +43,8 @@ pub enum Sabotage {
     NobodysMembership,
     /// A process whose place in the group was taken goes on throwing its successor's producer out.
     ConsumerUnchecked,
+    /// A client that is deaf to its group is kept.
+    DeafnessUnnoticed,
     /// The producer goes on in the same epoch although the client had sent a request twice.
     ResendingUnheeded,
     /// A fate that rests on absence is final at once.
@@ -99,6 +101,9 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::NobodysMembership, doubled),
     (Sabotage::ConsumerUnchecked, |v| {
         matches!(v, Violation::Usurped(_))
+    }),
+    (Sabotage::DeafnessUnnoticed, |v| {
+        matches!(v, Violation::Stalled(..))
     }),
     (Sabotage::ResendingUnheeded, doubled),
     (Sabotage::ResendingUnheeded, lost),
