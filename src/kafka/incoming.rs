@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
@@ -22,8 +22,8 @@ use crate::stream::{Arrival, Failure, Partition, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
-/// So many statistics in a row, one each second, tell that the client is deaf to its group. One that is well has joined again long before.
-const MOST_DEAF: u32 = 10;
+/// A client that rests for so long in a group without being a member is deaf to it. One that is well joins again at once.
+const LONGEST_DEAF: Duration = Duration::from_secs(10);
 /// Longest wait for the group's committed offset of a partition, which the client has just begun to read from there.
 const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
 /// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited for.
@@ -49,8 +49,8 @@ struct Standing {
     membership: Option<ConsumerGroupMetadata>,
     owned: BTreeSet<Partition>,
     reach: Reach,
-    /// Statistics in a row by which the client rests in a group that does not know it.
-    deaf: u32,
+    /// Since when the client seems deaf to its group. Not how often: after a long call statistics from before it come in a row.
+    deaf_since: Option<Instant>,
 }
 
 impl Incoming {
@@ -279,7 +279,7 @@ impl Standing {
                 }
                 Event::Statistics(statistics) => {
                     let is_deaf = statistics.steady && !has_member_id(consumer.client());
-                    self.deaf = if is_deaf { self.deaf + 1 } else { 0 };
+                    self.deaf_since = is_deaf.then(|| self.deaf_since.unwrap_or_else(Instant::now));
                     receive(Arrival::Statistics(statistics));
                 }
             }
@@ -288,7 +288,8 @@ impl Standing {
 
     /// A client can come to answer no rebalance any more, and believe itself a member for ever (`docs/reliability.md`).
     fn check(&self) -> Result<(), Failure> {
-        if self.deaf < MOST_DEAF {
+        let is_over = |since: Instant| since.elapsed() > LONGEST_DEAF;
+        if !self.deaf_since.is_some_and(is_over) {
             return Ok(());
         }
         Err(Failure::Fatal(

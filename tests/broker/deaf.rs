@@ -30,8 +30,9 @@ fn poll_until(session: &mut Session, mut is_it: impl FnMut(&Arrival<'_>) -> bool
     }
 }
 
+/// Waits while these sessions are polled, as they would be: who polls too seldom leaves its group.
 #[track_caller]
-fn await_state(broker: &KafkaBroker, group: &str, state: &str) {
+fn await_state(broker: &KafkaBroker, group: &str, state: &str, polled: &mut [&mut Session]) {
     let since = Instant::now();
     loop {
         let now = broker.group_state(group);
@@ -39,7 +40,10 @@ fn await_state(broker: &KafkaBroker, group: &str, state: &str) {
             return;
         }
         assert!(since.elapsed() < LIMIT, "the group stays {now}");
-        std::thread::sleep(Duration::from_millis(20));
+        for session in &mut *polled {
+            let wait = Duration::from_millis(10);
+            session.poll(wait, 1, &mut |_| {}).expect("poll");
+        }
     }
 }
 
@@ -51,7 +55,7 @@ fn member(
     looks_ms: u32,
 ) -> SessionSettings {
     deployment.kafka = format!(
-        "\"topic.metadata.refresh.interval.ms\" = {looks_ms}\n\"max.poll.interval.ms\" = 15000\n"
+        "\"topic.metadata.refresh.interval.ms\" = {looks_ms}\n\"max.poll.interval.ms\" = 20000\n"
     );
     let mut settings = settings(broker, deployment);
     let id = format!("{}-{name}", deployment.group);
@@ -87,12 +91,12 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
         matches!(arrival, Arrival::Assigned(_))
     });
     poll_until(&mut deaf, |arrival| matches!(arrival, Arrival::Revoked(_)));
-    await_state(broker, &group, "Stable");
+    await_state(broker, &group, "Stable", &mut [&mut deaf, &mut well]);
 
     // A third one comes: the group waits for one that does not hear, but who goes back meanwhile needs not.
     let settings = member(broker, &mut deployment, "third", 900_000);
-    let third = Session::open(settings).expect("open");
-    await_state(broker, &group, "PreparingRebalance");
+    let mut third = Session::open(settings).expect("open");
+    await_state(broker, &group, "PreparingRebalance", &mut []);
     let to_each = (0..4).map(|partition| TestRecord {
         partition: Some(partition),
         ..change(0)
@@ -104,7 +108,8 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
 
     // When it has waited for long enough, the group goes on without it. Nothing that it read can be committed any more, neither while its
     // client believes itself a member nor when that has dropped its id; and it learns that it must end.
-    await_state(broker, &group, "Stable");
+    let mut all = [&mut deaf, &mut well, &mut third];
+    await_state(broker, &group, "Stable", &mut all);
     let since = Instant::now();
     let end = loop {
         let failure = deaf.publish(batch.outputs(), &batch.positions());
