@@ -1,12 +1,13 @@
 //! Asks where the group has come to, on a connection of its own: while the group rebalances, the broker answers a member nothing on
 //! the connection of its JoinGroup, and one that waits there for committed offsets waits for the slowest member.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::LoggingContext;
 use crate::stream::Partition;
@@ -29,22 +30,25 @@ impl GroupPositions {
         })
     }
 
-    /// The committed offset of each partition, none where nothing was committed. Waits for open transactions.
+    /// The committed offsets of those of these partitions that have one. Waits for open transactions.
     pub fn of(
         &self,
-        partitions: impl IntoIterator<Item = Partition>,
+        partitions: &[Partition],
         limit: Duration,
-    ) -> KafkaResult<TopicPartitionList> {
+    ) -> KafkaResult<BTreeMap<Partition, i64>> {
         self.serve();
-        let mut list = TopicPartitionList::new();
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
         for partition in partitions {
             list.add_partition(&self.topic, partition.0);
         }
-        let found = self.consumer.committed_offsets(list, limit)?;
-        for element in found.elements() {
+        let mut committed = BTreeMap::new();
+        for element in self.consumer.committed_offsets(list, limit)?.elements() {
             element.error()?;
+            if let Offset::Offset(next) = element.offset() {
+                committed.insert(Partition(element.partition()), next);
+            }
         }
-        Ok(found)
+        Ok(committed)
     }
 
     /// Serves the client's own events, such as errors, which are logged then; to be called now and then.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
@@ -49,6 +49,8 @@ struct Standing {
     membership: Option<ConsumerGroupMetadata>,
     owned: BTreeSet<Partition>,
     reach: Reach,
+    /// Whether the group did not say where it is, since the last assignment.
+    asked_in_vain: bool,
     /// Since when the client seems deaf to its group. Not how often: after a long call statistics from before it come in a row.
     deaf_since: Option<Instant>,
 }
@@ -156,16 +158,13 @@ impl Incoming {
         match taken.news() {
             News::Record(record) => {
                 let record = source_record(&record);
-                self.reach_to(record.partition, record.offset, receive);
-                self.standing
-                    .reach
-                    .set(record.partition, record.offset.saturating_add(1));
+                let next = record.offset.saturating_add(1);
+                self.goes_on(record.partition, record.offset, next, receive);
                 receive(Arrival::Record(record));
             }
             News::End(partition, next) => {
                 let partition = Partition(partition);
-                self.reach_to(partition, next, receive);
-                self.standing.reach.set(partition, next);
+                self.goes_on(partition, next, next, receive);
                 receive(Arrival::CaughtUp(partition));
             }
             News::Error(code) => self.complain(&KafkaError::MessageConsumption(code))?,
@@ -173,10 +172,18 @@ impl Incoming {
         Ok(true)
     }
 
-    /// A partition goes on at this offset. If that is not the next, it is asked whether anything was deleted between the two.
-    fn reach_to(&self, partition: Partition, offset: i64, receive: &mut dyn FnMut(Arrival<'_>)) {
-        let next = self.standing.reach.of(partition);
-        if next == Some(offset) {
+    /// A partition goes on at this offset, and then at the next. If it was to go on elsewhere, it is asked whether anything was deleted between
+    /// the two.
+    fn goes_on(
+        &mut self,
+        partition: Partition,
+        offset: i64,
+        next: i64,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) {
+        let expected = self.standing.reach.of(partition);
+        self.standing.reach.set(partition, next);
+        if expected == Some(offset) {
             return;
         }
         let topic = self.consumer.context().0.topic();
@@ -185,24 +192,22 @@ impl Incoming {
             return;
         };
         // The group is asked but once for each assignment, and before anything of it is committed.
-        let next = next.or_else(|| self.committed(partition));
-        if let Some(offsets) = next.and_then(|next| deleted(next, offset, begins)) {
+        let expected = expected.or_else(|| self.committed(partition));
+        if let Some(offsets) = expected.and_then(|expected| deleted(expected, offset, begins)) {
             receive(Arrival::Deleted(partition, offsets));
         }
     }
 
-    /// Where the group has come to, if it ever was there.
-    fn committed(&self, partition: Partition) -> Option<i64> {
-        match self.positions.of([partition], COMMITTED_LIMIT) {
-            Ok(list) => {
-                let elements = list.elements();
-                elements
-                    .first()?
-                    .offset()
-                    .to_raw()
-                    .filter(|next| *next >= 0)
-            }
+    /// Where the group has come to, if it ever was there. Once it does not answer, nothing more is asked until the next assignment: many
+    /// partitions would wait one after the other.
+    fn committed(&mut self, partition: Partition) -> Option<i64> {
+        if self.standing.asked_in_vain {
+            return None;
+        }
+        match self.positions.of(&[partition], COMMITTED_LIMIT) {
+            Ok(committed) => committed.get(&partition).copied(),
             Err(error) => {
+                self.standing.asked_in_vain = true;
                 tracing::warn!(%partition, %error, "it is not known whether anything was deleted before it was read");
                 None
             }
@@ -214,28 +219,30 @@ impl Incoming {
         let broken = |what: &str, error: &dyn fmt::Display| {
             Failure::Broken(format!("{what} while going back: {error}"))
         };
-        let partitions = partitions.iter().copied();
-        let found = self.positions.of(partitions, POSITIONS_LIMIT);
-        let list = found.map_err(|error| broken("committed offsets", &error))?;
-        for mut element in list.elements() {
-            if !matches!(element.offset(), Offset::Offset(_)) {
-                let set = element.set_offset(Offset::Beginning);
-                set.map_err(|error| broken("set offset", &error))?;
-            }
+        let committed = self
+            .positions
+            .of(partitions, POSITIONS_LIMIT)
+            .map_err(|error| broken("committed offsets", &error))?;
+        let topic = self.consumer.context().0.topic();
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            let next = committed.get(partition).copied();
+            let from = next.map_or(Offset::Beginning, Offset::Offset);
+            list.add_partition_offset(topic, partition.0, from)
+                .map_err(|error| broken("set offset", &error))?;
         }
-        let list = self
+        let moved = self
             .consumer
             .seek_partitions(list, SEEK_LIMIT)
             .map_err(|error| broken("seek", &error))?;
         // The call as a whole succeeds even where single partitions failed.
-        for element in list.elements() {
+        for element in moved.elements() {
             let moved = element.error();
             moved.map_err(|error| broken("seek of a partition", &error))?;
-            let partition = Partition(element.partition());
-            match element.offset() {
-                Offset::Offset(next) => self.standing.reach.set(partition, next),
-                _ => self.standing.reach.forget(&[partition]),
-            }
+        }
+        self.standing.reach.forget(partitions);
+        for (partition, next) in committed {
+            self.standing.reach.set(partition, next);
         }
         Ok(())
     }
@@ -266,6 +273,7 @@ impl Standing {
                     self.membership = current_membership(consumer);
                     self.owned.extend(&partitions);
                     self.reach.forget(&partitions);
+                    self.asked_in_vain = false;
                     receive(Arrival::Assigned(&partitions));
                 }
                 Event::Revoked(partitions) => {

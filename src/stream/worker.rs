@@ -58,7 +58,7 @@ impl<F: Fn(Option<&[u8]>) -> Fate> Judge for F {
 /// What happened in the loop, for those who count and watch.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    /// A rebalance, the end of a partition, a loss or statistics; records are not noticed one by one. The end
+    /// A rebalance, the end of a partition, deleted offsets or statistics; records are not noticed one by one. The end
     /// of a partition only if nothing of it waits to be committed, else its tally says so.
     Arrived(&'a Arrival<'a>),
     /// A batch is full and about to be settled and published. If that hangs or fails, these records wait.

@@ -63,12 +63,12 @@ fn member(
     settings
 }
 
-#[test]
-fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
-    let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(broker, 4, PRINCIPALS, "");
-    let (group, input) = (deployment.group.clone(), deployment.input.clone());
-    let settings = member(broker, &mut deployment, "deaf", 300);
+/// A session that is deaf to its group from now on, one that is well, and the partitions that this one owns.
+fn deaf_and_well(
+    broker: &KafkaBroker,
+    deployment: &mut Deployment,
+) -> (Session, Session, Vec<Partition>) {
+    let settings = member(broker, deployment, "deaf", 300);
     let mut deaf = Session::open(settings).expect("open");
     poll_until(
         &mut deaf,
@@ -76,12 +76,12 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
     );
     // Another comes, for which two partitions are to be given up; that waits for the next poll. Now partitions are added,
     // of which the newcomer does not know; when it must join again, the first one does.
-    let settings = member(broker, &mut deployment, "well", 900_000);
+    let settings = member(broker, deployment, "well", 900_000);
     let mut well = Session::open(settings).expect("open");
     poll_until(&mut well, |arrival| {
         matches!(arrival, Arrival::Assigned([]))
     });
-    let added = broker.try_add_partitions(&input, 6);
+    let added = broker.try_add_partitions(&deployment.input, 6);
     added.expect("partitions are added");
     let mut owned: Vec<Partition> = Vec::new();
     poll_until(&mut well, |arrival| {
@@ -91,6 +91,15 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
         matches!(arrival, Arrival::Assigned(_))
     });
     poll_until(&mut deaf, |arrival| matches!(arrival, Arrival::Revoked(_)));
+    (deaf, well, owned)
+}
+
+#[test]
+fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
+    let broker = KafkaBroker::shared();
+    let mut deployment = Deployment::create(broker, 4, PRINCIPALS, "");
+    let (group, input) = (deployment.group.clone(), deployment.input.clone());
+    let (mut deaf, mut well, owned) = deaf_and_well(broker, &mut deployment);
     await_state(broker, &group, "Stable", &mut [&mut deaf, &mut well]);
 
     // A third one comes: the group waits for one that does not hear, but who goes back meanwhile needs not.

@@ -1,5 +1,5 @@
 //! Input that is deleted before it is read: nobody can say what it held, and so it must be said that it is gone, however the relay
-//! finds out: at its start, behind a record that it reads, at the end of a partition that holds nothing more, or while it waits.
+//! finds out: by a record that lies behind what is gone, or by the end of a partition that holds nothing more.
 
 use std::collections::BTreeMap;
 

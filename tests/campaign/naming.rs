@@ -31,20 +31,19 @@ impl World {
     }
 
     /// Whether a relay has named it since.
-    pub fn is_named(&mut self, unwritable: &Unwritable) -> bool {
+    pub fn is_named(&self, unwritable: &Unwritable) -> bool {
         let exits = self.fleet.exits().iter().skip(unwritable.exits);
-        let said: Vec<String> = exits.map(|exit| exit.said.clone()).collect();
+        let said = exits.map(|exit| exit.said.clone());
         let health = self.fleet.health().into_iter();
         let unready = health
             .map(|(_, answer)| answer)
             .filter(|answer| answer.starts_with("503"));
-        said.into_iter()
-            .chain(unready)
+        said.chain(unready)
             .any(|text| text.contains(&unwritable.topic))
     }
 
     /// Nobody has named it in time.
-    pub fn complain_of_silence(&mut self, unwritable: &Unwritable) {
+    pub fn complain_of_silence(&self, unwritable: &Unwritable) {
         let topic = &unwritable.topic;
         let what = format!(
             "no relay names {topic}, which it cannot write: {:?}",
