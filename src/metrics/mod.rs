@@ -247,7 +247,7 @@ fn result_of(failure: &Failure) -> Option<&'static str> {
         Failure::Broken(_) => Some("broken"),
         Failure::Fenced(_) => Some("fenced"),
         Failure::Fatal(_) => Some("fatal"),
-        Failure::Held(_) => None,
+        Failure::Held(_) | Failure::ConsumerDead(_) | Failure::Unreleased(_) => None,
     }
 }
 

@@ -186,6 +186,14 @@ pub enum Failure {
     /// begun. Go back to the committed position, and try again later.
     #[error("held: {0}")]
     Held(String),
+    /// This client can never read again, though another one of this process can: its membership of the group was lost in a
+    /// way that it does not recover from. Close the whole session and open a new one; too often is [`Failure::Fatal`].
+    #[error("consumer dead: {0}")]
+    ConsumerDead(String),
+    /// The broker still keeps this member's place in the group for a process that was killed. Close the session, and open
+    /// one again once the place is free, for as long as that takes.
+    #[error("place in the group not released: {0}")]
+    Unreleased(String),
     /// Nothing in this process can mend it.
     #[error("{0}")]
     Fatal(String),
@@ -200,6 +208,8 @@ impl Failure {
             Failure::Broken(what) => Failure::Broken(what + more),
             Failure::Fenced(what) => Failure::Fenced(what + more),
             Failure::Held(what) => Failure::Held(what + more),
+            Failure::ConsumerDead(what) => Failure::ConsumerDead(what + more),
+            Failure::Unreleased(what) => Failure::Unreleased(what + more),
             Failure::Fatal(what) => Failure::Fatal(what + more),
         }
     }
@@ -211,7 +221,8 @@ pub trait Broker {
     /// before the records that follow them. No transaction is open while this runs.
     ///
     /// # Errors
-    /// [`Failure::Fatal`] if this consumer can never read again, [`Failure::Held`] if it must not.
+    /// [`Failure::ConsumerDead`], [`Failure::Unreleased`] or [`Failure::Fatal`] if this consumer can never read again,
+    /// [`Failure::Held`] if it must not.
     fn poll(
         &mut self,
         wait: Duration,

@@ -52,7 +52,10 @@ impl Patience {
                 self.fenced += 1;
                 self.commits = 0;
             }
-            Failure::Fatal(_) => return Err(failure.clone()),
+            // The worker's session ends; whether another one follows is decided by who opened it.
+            Failure::ConsumerDead(_) | Failure::Unreleased(_) | Failure::Fatal(_) => {
+                return Err(failure.clone());
+            }
         }
         if self.broken_in_a_row > MOST_BROKEN_IN_A_ROW {
             return Err(Failure::Fatal(format!(

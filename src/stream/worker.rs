@@ -282,7 +282,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             Failure::Aborted(_) => self.broker.abort()?,
             Failure::Broken(_) | Failure::Fenced(_) => self.broker.rebuild()?,
             Failure::Held(_) => {}
-            Failure::Fatal(_) => return Err(failure.clone()),
+            Failure::ConsumerDead(_) | Failure::Unreleased(_) | Failure::Fatal(_) => {
+                return Err(failure.clone());
+            }
         }
         self.broker.rewind(partitions)?;
         self.progress.begin(partitions);

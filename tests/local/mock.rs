@@ -62,7 +62,10 @@ impl Observer for Recorder {
                     Failure::Aborted(_) => Seen::Aborted,
                     Failure::Broken(_) => Seen::Broken,
                     Failure::Fenced(_) => Seen::Fenced,
-                    Failure::Held(_) | Failure::Fatal(_) => Seen::Fatal,
+                    Failure::Held(_)
+                    | Failure::ConsumerDead(_)
+                    | Failure::Unreleased(_)
+                    | Failure::Fatal(_) => Seen::Fatal,
                 }
             }
         };
