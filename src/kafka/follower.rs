@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::LoggingContext;
-use super::native::{NativeRecord, News, RecordQueue};
+use super::native::{NativeRecord, News, QueuedConsumer};
 use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
 use crate::pipeline::directory::packing::Packed;
@@ -46,9 +46,7 @@ pub(super) trait Kind: 'static {
 
 /// Reads one topic.
 pub(super) struct Follower<K: Kind> {
-    /// Before the consumer, so that it is dropped before it.
-    records: RecordQueue,
-    consumer: BaseConsumer<LoggingContext>,
+    consumer: QueuedConsumer<LoggingContext>,
     /// How many partitions the topic has, as far as is known.
     partitions: Arc<AtomicI32>,
     /// How many of them are read.
@@ -92,10 +90,9 @@ impl<K: Kind> Follower<K> {
         partitions: Arc<AtomicI32>,
         publish_interval: Duration,
     ) -> anyhow::Result<Self> {
-        let records = RecordQueue::new(consumer.client()).context("no queue for records")?;
+        let consumer = QueuedConsumer::new(consumer).context("no queue for records")?;
         let progress = Progress::begin(K::NAME, &topic);
         Ok(Follower {
-            records,
             consumer,
             partitions,
             assigned: 0,
@@ -147,8 +144,7 @@ impl<K: Kind> Follower<K> {
         let mut list = TopicPartitionList::new();
         for partition in self.assigned..count {
             list.add_partition_offset(&self.reader.topic, partition, Offset::Beginning)?;
-            self.records
-                .lead_here(self.consumer.client(), &self.reader.topic, partition);
+            self.consumer.lead_here(&self.reader.topic, partition);
         }
         self.consumer.incremental_assign(&list)?;
         self.assigned = count;
@@ -182,7 +178,7 @@ impl<K: Kind> Follower<K> {
             if self.reader.is_broken {
                 return;
             }
-            let Some(taken) = self.records.take(wait) else {
+            let Some(taken) = self.consumer.take(wait) else {
                 idle = true;
                 break;
             };
@@ -190,7 +186,7 @@ impl<K: Kind> Follower<K> {
                 News::Record(record) => self.reader.take(&record),
                 // The partition's end as this reader sees it, before the first open transaction.
                 News::End(partition, next) => self.reader.positions.advance(partition, next),
-                News::Error(code) => self.reader.trouble(&KafkaError::MessageConsumption(code)),
+                News::Error(error) => self.reader.trouble(&error),
             }
             wait = Duration::ZERO;
         }
@@ -268,7 +264,7 @@ impl<K: Kind> Reader<K> {
         self.tables.ended(K::NAME, cause);
     }
 
-    fn trouble(&self, error: &KafkaError) {
+    fn trouble(&self, error: &dyn fmt::Display) {
         let topic = &self.topic;
         self.tables
             .trouble(K::NAME, format!("cannot read {topic:?}: {error}"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -15,7 +15,7 @@ use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
 use super::error::remedy;
 use super::group_positions::GroupPositions;
-use super::native::{NativeRecord, News, RecordQueue, has_member_id, log_start};
+use super::native::{NativeRecord, News, QueuedConsumer, has_member_id, log_start};
 use super::reach::{Reach, deleted};
 use super::settings::SessionSettings;
 use crate::stream::{Arrival, Failure, Partition, SourceRecord};
@@ -33,9 +33,7 @@ const SEEK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A consumer of the input topic.
 pub(super) struct Incoming {
-    /// Before the consumer, so that it is dropped before it.
-    records: Arc<RecordQueue>,
-    pub consumer: BaseConsumer<Logged<CallbackQueue>>,
+    pub consumer: Arc<QueuedConsumer<Logged<CallbackQueue>>>,
     positions: GroupPositions,
     /// Name of the group.
     group: String,
@@ -60,13 +58,11 @@ impl Incoming {
     pub fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
         let context = Logged(CallbackQueue::new(&settings.topics.input));
         let group = settings.consumer.get("group.id").unwrap_or_default();
-        let consumer: BaseConsumer<_> = settings.consumer.create_with_context(context)?;
-        let records = RecordQueue::new(consumer.client())
+        let consumer = QueuedConsumer::new(settings.consumer.create_with_context(context)?)
             .map(Arc::new)
             .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
-        consumer.context().0.lead_to(&records);
+        consumer.context().0.lead_to(consumer.queue_handle());
         Ok(Incoming {
-            records,
             consumer,
             positions: GroupPositions::open(&settings.positions, &settings.topics.input)?,
             group: group.to_string(),
@@ -108,9 +104,11 @@ impl Incoming {
         if is_idle {
             return Ok(());
         }
+        // What is taken borrows from the consumer; of our own so that `self` stays free.
+        let consumer = Arc::clone(&self.consumer);
         let mut wait = wait;
         for _ in 0..most.min(MOST_AT_ONCE) {
-            if !self.take(wait, receive)? {
+            if !self.take(&consumer, wait, receive)? {
                 break;
             }
             wait = Duration::ZERO;
@@ -142,17 +140,18 @@ impl Incoming {
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(Failure::Fatal(format!(
                 "the consumer can read no more: {code}"
             ))),
-            Some(Err(error)) => self.complain(&error),
+            Some(Err(error)) => self.complain(&error, error.rdkafka_error_code()),
         }
     }
 
     /// Takes a record, or the end of a partition. Whether there was anything.
     fn take(
         &mut self,
+        consumer: &QueuedConsumer<Logged<CallbackQueue>>,
         wait: Duration,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<bool, Failure> {
-        let Some(taken) = self.records.take(wait) else {
+        let Some(taken) = consumer.take(wait) else {
             return Ok(false);
         };
         match taken.news() {
@@ -167,7 +166,7 @@ impl Incoming {
                 self.goes_on(partition, next, next, receive);
                 receive(Arrival::CaughtUp(partition));
             }
-            News::Error(code) => self.complain(&KafkaError::MessageConsumption(code))?,
+            News::Error(error) => self.complain(&error, error.known())?,
         }
         Ok(true)
     }
@@ -248,8 +247,11 @@ impl Incoming {
     }
 
     /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.
-    fn complain(&self, error: &KafkaError) -> Result<(), Failure> {
-        let code = error.rdkafka_error_code();
+    fn complain(
+        &self,
+        error: &dyn fmt::Display,
+        code: Option<RDKafkaErrorCode>,
+    ) -> Result<(), Failure> {
         match remedy(code, self.consumer.context().0.topic(), &self.group) {
             Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
             None => {

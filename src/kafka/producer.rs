@@ -13,7 +13,8 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use super::client_context::Logged;
 use super::delivery::{FailedDelivery, remedy};
 use super::error::{Step, is_retriable, sort};
-use super::native::{Headers, TopicWriter, flush};
+pub(super) use super::native::OutgoingRecord;
+use super::native::{Refused, TopicProducer};
 use crate::stream::Failure;
 
 /// Longest wait for the coordinator to end a predecessor's transaction and give us an epoch.
@@ -31,33 +32,13 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A producer that has been through `init_transactions`.
 pub struct TransactionalProducer {
-    /// Before the producer, so that they are dropped before it.
-    topics: Vec<WrittenTopic>,
-    producer: ThreadedProducer<Logged<FailedDelivery>>,
+    producer: TopicProducer<Logged<FailedDelivery>>,
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
     /// A commit or abort that took no longer than this has sent its request once.
     ends_again_after: Duration,
     took_long: Cell<bool>,
-}
-
-/// A topic that may be written to.
-struct WrittenTopic {
-    name: String,
-    writer: TopicWriter,
-}
-
-/// A record on its way into a transaction.
-pub(super) struct OutgoingRecord<'a> {
-    /// Index of its topic among those that the producer was opened with.
-    pub topic: usize,
-    pub partition: i32,
-    /// Milliseconds since 1970; 0 for now.
-    pub timestamp_ms: i64,
-    pub key: Option<&'a [u8]>,
-    pub payload: Option<&'a [u8]>,
-    pub headers: Option<Headers>,
 }
 
 impl TransactionalProducer {
@@ -75,18 +56,9 @@ impl TransactionalProducer {
         let producer: ThreadedProducer<Logged<FailedDelivery>> = config
             .create_with_context(context)
             .map_err(|error| sort(Step::Init, &error))?;
-        let writer = |topic: &'t str| {
-            let writer = TopicWriter::new(producer.client(), topic);
-            let writer =
-                writer.ok_or_else(|| Failure::Fatal(format!("{topic:?} is no name of a topic")))?;
-            Ok(WrittenTopic {
-                name: topic.to_string(),
-                writer,
-            })
-        };
+        let no_name = |name| Failure::Fatal(format!("{name:?} is no name of a topic"));
         let opened = TransactionalProducer {
-            topics: topics.into_iter().map(writer).collect::<Result<_, _>>()?,
-            producer,
+            producer: TopicProducer::new(producer, topics).map_err(no_name)?,
             failed_delivery,
             in_transaction: Cell::new(false),
             ends_again_after: shortest_backoff(config.get("retry.backoff.ms")),
@@ -109,10 +81,10 @@ impl TransactionalProducer {
     /// Waits a moment for a first connection. The client looks for its coordinator as soon as it is told to; without one it
     /// looks again only half a second later.
     fn await_broker(&self) {
-        if let Some(topic) = self.topics.first() {
+        if let Some(topic) = self.producer.topic_name(0) {
             let client = self.producer.client();
             // Whatever comes of it, the next step says it better.
-            _ = client.fetch_metadata(Some(&topic.name), FIRST_CONNECTION);
+            _ = client.fetch_metadata(Some(topic), FIRST_CONNECTION);
         }
     }
 
@@ -143,30 +115,23 @@ impl TransactionalProducer {
     /// See [`Failure`].
     pub(super) fn send(&self, record: OutgoingRecord<'_>) -> Result<(), Failure> {
         let topic = self
-            .topics
-            .get(record.topic)
+            .producer
+            .topic_name(record.topic)
             .ok_or_else(|| Failure::Fatal(format!("there is no output topic {}", record.topic)))?;
         // Made when it is needed: for most records nobody looks at the clock.
         let mut deadline = None;
-        let mut headers = record.headers;
+        let mut record = record;
         loop {
-            let sent = topic.writer.send(
-                record.partition,
-                record.timestamp_ms,
-                record.key,
-                record.payload,
-                headers,
-            );
-            let Err((code, refused)) = sent else {
+            let Err(refused) = self.producer.send(record) else {
                 return Ok(());
             };
-            let is_full = code == RDKafkaErrorCode::QueueFull;
+            let is_full = refused.known() == Some(RDKafkaErrorCode::QueueFull);
             let now = Instant::now();
             if !is_full || now >= *deadline.get_or_insert(now + STEP_LIMIT) {
-                return Err(self.explained(refused_at_once(&topic.name, code)));
+                return Err(self.explained(refused_at_once(topic, &refused)));
             }
             self.producer.poll(DRAIN_INTERVAL);
-            headers = refused;
+            record = refused.record;
         }
     }
 
@@ -177,7 +142,7 @@ impl TransactionalProducer {
     /// [`Failure::Aborted`] if a record was not accepted, or not in time.
     pub fn drain(&self) -> Result<(), Failure> {
         let deadline = Instant::now() + STEP_LIMIT;
-        let flushed = flush(self.producer.client(), STEP_LIMIT);
+        let flushed = self.producer.flush(STEP_LIMIT);
         // What failed is still to be told to us.
         while self.producer.in_flight_count() > 0 {
             if flushed.is_err() || Instant::now() >= deadline {
@@ -310,10 +275,14 @@ impl TransactionalProducer {
 }
 
 /// The client knows already that it will not be able to send the record.
-fn refused_at_once(topic: &str, code: RDKafkaErrorCode) -> Failure {
+fn refused_at_once(topic: &str, refused: &Refused<'_>) -> Failure {
+    let code = refused.known().unwrap_or(RDKafkaErrorCode::Unknown);
     let remedy = remedy(code == RDKafkaErrorCode::TopicAuthorizationFailed);
     let failure = sort(Step::Produce, &KafkaError::MessageProduction(code));
-    failure.with(&format!(", for topic {topic}{remedy}"))
+    failure.with(&format!(
+        ", for topic {topic} (error {}){remedy}",
+        refused.code
+    ))
 }
 
 /// The client varies its pause before it sends a request again by a fifth.
