@@ -11,10 +11,10 @@ use tracing::{error, info, warn};
 
 use crate::admin::Admin;
 use crate::assemble::Assembly;
-use crate::config::Config;
+use crate::config::{Config, Input};
 use crate::health::Health;
 use crate::kafka;
-use crate::kafka::session::{OpenError, Session};
+use crate::kafka::session::{OnReplaced, OpenError, Session};
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
 use crate::metrics::{Metrics, WorkerObserver};
 use crate::start_check::StartCheck;
@@ -180,14 +180,18 @@ impl Relay {
     fn worker_tasks(&self, stop: &StopRequest) -> anyhow::Result<Vec<WorkerTask>> {
         (0..self.config.workers.get())
             .map(|number| {
-                let settings = SessionSettings::new(
+                let mut settings = SessionSettings::new(
                     &self.config,
                     self.assembly.topics.clone(),
                     self.assembly.rules.routes.regions().to_vec(),
                     number,
                 );
+                let metrics = Arc::clone(&self.metrics);
+                settings.replaced =
+                    OnReplaced::new(move |replaced| metrics.count_rebuild(replaced.reason()));
                 Ok(WorkerTask {
                     number,
+                    input: self.config.input.clone(),
                     settings,
                     limits: self.config.batch,
                     assembly: Arc::clone(&self.assembly),
@@ -205,6 +209,7 @@ impl Relay {
 /// Everything that one worker's thread owns.
 struct WorkerTask {
     number: usize,
+    input: Input,
     settings: SessionSettings,
     limits: BatchLimits,
     assembly: Arc<Assembly>,
@@ -248,7 +253,7 @@ impl WorkerTask {
             self.barrier_limit,
             Arc::clone(&self.metrics),
         );
-        let observer = WorkerObserver::new(self.number, self.metrics, self.health);
+        let observer = WorkerObserver::new(self.number, self.input, self.metrics, self.health);
         let worker = Worker::new(session, judge, observer, self.limits, self.stop);
         let session = worker.run().map_err(|failure: Failure| anyhow!(failure))?;
         pulse.beat(Doing::Closing);

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::stream::Partition;
 use crate::watchdog::{Doing, Pulse};
 
 /// What the process is not ready for when the watchdog has found something that stands still.
@@ -32,6 +33,8 @@ struct WorkerHealth {
     stage: Stage,
     /// The cause of the failure that is being mended.
     recovering: Option<String>,
+    /// Partitions that are held while the others go on, and why.
+    held: BTreeMap<Partition, String>,
 }
 
 #[derive(Debug)]
@@ -50,6 +53,7 @@ impl Health {
         let starting = || WorkerHealth {
             stage: Stage::Starting,
             recovering: None,
+            held: BTreeMap::new(),
         };
         Health {
             inner: Mutex::new(Inner {
@@ -113,6 +117,17 @@ impl Health {
         self.change(worker, |health| health.recovering = None);
     }
 
+    /// A worker holds a partition for this cause, and goes on with the others.
+    pub fn hold_partition(&self, worker: usize, partition: Partition, cause: &str) {
+        let cause = one_line(cause);
+        self.change(worker, |health| drop(health.held.insert(partition, cause)));
+    }
+
+    /// A worker holds a partition no more, because it goes on or is somebody else's.
+    pub fn release_partition(&self, worker: usize, partition: Partition) {
+        self.change(worker, |health| drop(health.held.remove(&partition)));
+    }
+
     /// A worker has ended: for good reason, or for this cause.
     pub fn stopped(&self, worker: usize, cause: Option<String>) {
         let stage = Stage::Stopped(cause.as_deref().map(one_line));
@@ -159,9 +174,10 @@ impl Health {
     pub fn ready(&self) -> Result<(), Vec<String>> {
         let inner = self.lock();
         let workers = inner.workers.iter().enumerate();
-        let reasons = workers.filter_map(|(number, worker)| {
-            let why = worker.why_not_ready()?;
-            Some(format!("worker {number}: {why}"))
+        let reasons = workers.flat_map(|(number, worker)| {
+            let whole = worker.why_not_ready().into_iter();
+            let reasons = whole.chain(worker.held.values().cloned());
+            reasons.map(move |why| format!("worker {number}: {why}"))
         });
         let holds = inner.holds.iter();
         let holds = holds.map(|(what, cause)| format!("{what}: {cause}"));
@@ -268,6 +284,17 @@ mod tests {
         assert!(!health.is_working(0));
         health.release("principals");
         assert!(health.is_working(0) && !health.is_working(1));
+        assert_eq!(health.ready(), Ok(()));
+    }
+
+    #[test]
+    fn a_held_partition_makes_unready_and_leaves_its_worker_at_work() {
+        let health = Health::new(1);
+        health.working(0);
+        health.hold_partition(0, Partition(3), "cannot be read");
+        assert_eq!(reasons(&health), ["worker 0: cannot be read"]);
+        assert!(health.is_working(0), "its other partitions must move");
+        health.release_partition(0, Partition(3));
         assert_eq!(health.ready(), Ok(()));
     }
 

@@ -63,6 +63,10 @@ fn sort_transactional(step: Step, error: &RDKafkaError, what: String) -> Failure
         Failure::Fenced(what)
     } else if error.is_fatal() {
         Failure::Broken(what)
+    } else if step == Step::Commit {
+        // Whatever the client concludes from an answer, the request may have gone out twice, and its first copy may
+        // still commit. Only a new epoch rules that out.
+        Failure::Broken(what)
     } else if error.txn_requires_abort() {
         Failure::Aborted(what)
     } else if error.is_retriable() && step.precedes_commit() {

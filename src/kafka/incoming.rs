@@ -1,13 +1,11 @@
 //! What is read: the consumer, its membership of the group, and the queue that its records are led to. A rebalance is
 //! served before any record that follows it.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -15,26 +13,24 @@ use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
 use super::error::remedy;
 use super::group_positions::GroupPositions;
-use super::native::{NativeRecord, News, QueuedConsumer, has_member_id, log_start};
-use super::reach::{Reach, deleted};
+use super::native::{
+    NativeRecord, News, QueuedConsumer, ReadError, has_member_id, log_start, set_leader_epoch,
+};
+use super::placing::{Placing, ReadFrom};
 use super::settings::SessionSettings;
-use crate::stream::{Arrival, Failure, Partition, SourceRecord};
+use crate::stream::{Arrival, Failure, Partition, PartitionFault, Position, Rewound, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
 /// A client that rests for so long in a group without being a member is deaf to it. One that is well joins again at once.
 const LONGEST_DEAF: Duration = Duration::from_secs(10);
-/// Longest wait for the group's committed offset of a partition, which the client has just begun to read from there.
-const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
-/// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited for.
-const POSITIONS_LIMIT: Duration = Duration::from_secs(20);
 /// Longest wait for partitions to be moved to another offset.
 const SEEK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A consumer of the input topic.
 pub(super) struct Incoming {
-    pub consumer: Arc<QueuedConsumer<Logged<CallbackQueue>>>,
-    positions: GroupPositions,
+    pub consumer: QueuedConsumer<Logged<CallbackQueue>>,
+    placing: Placing,
     /// Name of the group.
     group: String,
     standing: Standing,
@@ -46,9 +42,6 @@ struct Standing {
     /// For whom a commit speaks: the member and generation that own the partitions of the batch.
     membership: Option<ConsumerGroupMetadata>,
     owned: BTreeSet<Partition>,
-    reach: Reach,
-    /// Whether the group did not say where it is, since the last assignment.
-    asked_in_vain: bool,
     /// Since when the client seems deaf to its group. Not how often: after a long call statistics from before it come in a row.
     deaf_since: Option<Instant>,
 }
@@ -58,13 +51,14 @@ impl Incoming {
     pub fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
         let context = Logged(CallbackQueue::new(&settings.topics.input));
         let group = settings.consumer.get("group.id").unwrap_or_default();
-        let consumer = QueuedConsumer::new(settings.consumer.create_with_context(context)?)
-            .map(Arc::new)
+        let consumer: BaseConsumer<_> = settings.consumer.create_with_context(context)?;
+        let consumer = QueuedConsumer::new(consumer)
             .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
         consumer.context().0.lead_to(consumer.queue_handle());
+        let positions = GroupPositions::open(&settings.positions, &settings.topics.input)?;
         Ok(Incoming {
             consumer,
-            positions: GroupPositions::open(&settings.positions, &settings.topics.input)?,
+            placing: Placing::new(positions, &settings.pass_over),
             group: group.to_string(),
             standing: Standing::default(),
         })
@@ -104,11 +98,9 @@ impl Incoming {
         if is_idle {
             return Ok(());
         }
-        // What is taken borrows from the consumer; of our own so that `self` stays free.
-        let consumer = Arc::clone(&self.consumer);
         let mut wait = wait;
         for _ in 0..most.min(MOST_AT_ONCE) {
-            if !self.take(&consumer, wait, receive)? {
+            if !self.take(wait, receive)? {
                 break;
             }
             wait = Duration::ZERO;
@@ -125,8 +117,9 @@ impl Incoming {
         let polled = self.consumer.poll(wait);
         if self.consumer.context().0.has_events() {
             // At least once a second, with the statistics.
-            self.standing.follow(&self.consumer, receive);
-            self.positions.serve();
+            self.standing
+                .follow(&self.consumer, &mut self.placing, receive);
+            self.placing.serve();
             self.standing.check()?;
         }
         match polled {
@@ -140,119 +133,136 @@ impl Incoming {
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(Failure::Fatal(format!(
                 "the consumer can read no more: {code}"
             ))),
-            Some(Err(error)) => self.complain(&error, error.rdkafka_error_code()),
+            Some(Err(error)) => self.complain(&error),
         }
     }
 
     /// Takes a record, or the end of a partition. Whether there was anything.
     fn take(
         &mut self,
-        consumer: &QueuedConsumer<Logged<CallbackQueue>>,
         wait: Duration,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<bool, Failure> {
+        let Incoming {
+            consumer, placing, ..
+        } = self;
         let Some(taken) = consumer.take(wait) else {
             return Ok(false);
         };
+        let topic = consumer.context().0.topic();
+        let log_start = |partition: Partition| log_start(consumer.client(), topic, partition.0);
         match taken.news() {
             News::Record(record) => {
                 let record = source_record(&record);
-                let next = record.offset.saturating_add(1);
-                self.goes_on(record.partition, record.offset, next, receive);
-                receive(Arrival::Record(record));
+                let (partition, offset) = (record.partition, record.offset);
+                let place = (offset, offset.saturating_add(1));
+                if placing.goes_on(partition, place, || log_start(partition), receive) {
+                    receive(Arrival::Record(record));
+                }
             }
             News::End(partition, next) => {
                 let partition = Partition(partition);
-                self.goes_on(partition, next, next, receive);
-                receive(Arrival::CaughtUp(partition));
+                if placing.goes_on(partition, (next, next), || log_start(partition), receive) {
+                    receive(Arrival::CaughtUp(partition, next));
+                }
             }
-            News::Error(error) => self.complain(&error, error.known())?,
+            News::Error(error) => {
+                let fault = unreadable(&error, topic, &self.group)?;
+                let partition = Partition(error.partition);
+                placing.unreadable(partition, error.offset);
+                receive(Arrival::Faulty(partition, fault));
+            }
         }
         Ok(true)
     }
 
-    /// A partition goes on at this offset, and then at the next. If it was to go on elsewhere, it is asked whether anything was deleted between
-    /// the two.
-    fn goes_on(
-        &mut self,
-        partition: Partition,
-        offset: i64,
-        next: i64,
-        receive: &mut dyn FnMut(Arrival<'_>),
-    ) {
-        let expected = self.standing.reach.of(partition);
-        self.standing.reach.set(partition, next);
-        if expected == Some(offset) {
-            return;
-        }
-        let topic = self.consumer.context().0.topic();
-        let begins = log_start(self.consumer.client(), topic, partition.0);
-        let Some(begins) = begins.filter(|begins| *begins > 0) else {
-            return;
-        };
-        // The group is asked but once for each assignment, and before anything of it is committed.
-        let expected = expected.or_else(|| self.committed(partition));
-        if let Some(offsets) = expected.and_then(|expected| deleted(expected, offset, begins)) {
-            receive(Arrival::Deleted(partition, offsets));
-        }
+    /// These positions were committed by this member.
+    pub fn committed(&mut self, positions: &[Position]) {
+        self.placing.committed(positions);
     }
 
-    /// Where the group has come to, if it ever was there. Once it does not answer, nothing more is asked until the next assignment: many
-    /// partitions would wait one after the other.
-    fn committed(&mut self, partition: Partition) -> Option<i64> {
-        if self.standing.asked_in_vain {
-            return None;
-        }
-        match self.positions.of(&[partition], COMMITTED_LIMIT) {
-            Ok(committed) => committed.get(&partition).copied(),
-            Err(error) => {
-                self.standing.asked_in_vain = true;
-                tracing::warn!(%partition, %error, "it is not known whether anything was deleted before it was read");
-                None
+    /// Goes back to the group's positions, or to the beginnings of partitions that it has none of. See `Broker::rewind`.
+    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
+        let held = |error: KafkaError| {
+            Failure::Held(format!(
+                "cannot read the group's committed offsets: {error}"
+            ))
+        };
+        let courses = self.placing.courses(partitions).map_err(held)?;
+        let moves = courses.iter().filter_map(|(partition, course)| {
+            let (from, _) = course.as_ref().ok()?;
+            Some((*partition, *from))
+        });
+        let unmoved = self.seek(moves)?;
+        let rewound = courses.into_iter().map(|(partition, course)| {
+            let place = match unmoved.get(&partition) {
+                Some(cause) => Err(PartitionFault::Unplaced {
+                    cause: cause.clone(),
+                }),
+                None => course.map(|(_, place)| place),
+            };
+            if let Ok(place) = place {
+                self.placing.moved(partition, place);
             }
-        }
+            Rewound { partition, place }
+        });
+        Ok(rewound.collect())
     }
 
-    /// Goes back to the group's positions, or to the beginnings of partitions that it has none of.
-    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        let broken = |what: &str, error: &dyn fmt::Display| {
-            Failure::Broken(format!("{what} while going back: {error}"))
+    /// Leads the client to the ends of these partitions, where it reads nothing but what is new: a partition that is paused
+    /// may stay so for ever, by a fault of the client.
+    pub fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        // Those that cannot be moved are read on; nothing of them is taken.
+        self.seek(
+            partitions
+                .iter()
+                .map(|partition| (*partition, ReadFrom::End)),
+        )?;
+        Ok(())
+    }
+
+    /// Moves partitions, and says which could not be moved, and why.
+    fn seek(
+        &self,
+        moves: impl Iterator<Item = (Partition, ReadFrom)>,
+    ) -> Result<BTreeMap<Partition, String>, Failure> {
+        let held = |error: KafkaError| {
+            Failure::Held(format!("cannot move partitions to another offset: {error}"))
         };
-        let committed = self
-            .positions
-            .of(partitions, POSITIONS_LIMIT)
-            .map_err(|error| broken("committed offsets", &error))?;
         let topic = self.consumer.context().0.topic();
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            let next = committed.get(partition).copied();
-            let from = next.map_or(Offset::Beginning, Offset::Offset);
-            list.add_partition_offset(topic, partition.0, from)
-                .map_err(|error| broken("set offset", &error))?;
+        let mut list = TopicPartitionList::new();
+        for (partition, from) in moves {
+            let (offset, leader_epoch) = match from {
+                ReadFrom::Beginning => (Offset::Beginning, None),
+                ReadFrom::End => (Offset::End, None),
+                ReadFrom::Offset(offset, leader_epoch) => (Offset::Offset(offset), leader_epoch),
+            };
+            list.add_partition_offset(topic, partition.0, offset)
+                .map_err(held)?;
+            set_leader_epoch(&mut list, topic, partition.0, leader_epoch);
+        }
+        if list.count() == 0 {
+            return Ok(BTreeMap::new());
         }
         let moved = self
             .consumer
             .seek_partitions(list, SEEK_LIMIT)
-            .map_err(|error| broken("seek", &error))?;
+            .map_err(held)?;
         // The call as a whole succeeds even where single partitions failed.
-        for element in moved.elements() {
-            let moved = element.error();
-            moved.map_err(|error| broken("seek of a partition", &error))?;
-        }
-        self.standing.reach.forget(partitions);
-        for (partition, next) in committed {
-            self.standing.reach.set(partition, next);
-        }
-        Ok(())
+        let failed = moved.elements().into_iter().filter_map(|element| {
+            let error = element.error().err()?;
+            Some((Partition(element.partition()), format!("seek: {error}")))
+        });
+        Ok(failed.collect())
     }
 
     /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.
-    fn complain(
-        &self,
-        error: &dyn fmt::Display,
-        code: Option<RDKafkaErrorCode>,
-    ) -> Result<(), Failure> {
-        match remedy(code, self.consumer.context().0.topic(), &self.group) {
+    fn complain(&self, error: &KafkaError) -> Result<(), Failure> {
+        match remedy(
+            error.rdkafka_error_code(),
+            self.consumer.context().0.topic(),
+            &self.group,
+        ) {
             Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
             None => {
                 tracing::warn!(%error, "poll");
@@ -267,6 +277,7 @@ impl Standing {
     fn follow(
         &mut self,
         consumer: &BaseConsumer<Logged<CallbackQueue>>,
+        placing: &mut Placing,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) {
         while let Some(event) = consumer.context().0.take() {
@@ -274,17 +285,18 @@ impl Standing {
                 Event::Assigned(partitions) => {
                     self.membership = current_membership(consumer);
                     self.owned.extend(&partitions);
-                    self.reach.forget(&partitions);
-                    self.asked_in_vain = false;
+                    placing.assigned(&partitions);
                     receive(Arrival::Assigned(&partitions));
                 }
                 Event::Revoked(partitions) => {
                     self.give_up(&partitions);
+                    placing.gone(&partitions);
                     receive(Arrival::Revoked(&partitions));
                 }
                 Event::Lost(partitions) => {
                     self.membership = None;
                     self.give_up(&partitions);
+                    placing.gone(&partitions);
                     receive(Arrival::Lost(&partitions));
                 }
                 Event::Statistics(statistics) => {
@@ -323,6 +335,17 @@ fn current_membership(
     membership.filter(|_| !consumer.assignment_lost() && has_member_id(consumer.client()))
 }
 
+/// What an error of a partition means for it. Where a right is missing everything holds: waiting grants none.
+fn unreadable(error: &ReadError, topic: &str, group: &str) -> Result<PartitionFault, Failure> {
+    match remedy(error.known(), topic, group) {
+        Some(remedy) => Err(Failure::Held(format!("{}; {remedy}", error.text))),
+        None => Ok(PartitionFault::Unreadable {
+            offset: error.offset,
+            cause: error.text.clone(),
+        }),
+    }
+}
+
 fn source_record<'a>(record: &'a NativeRecord<'_>) -> SourceRecord<'a> {
     SourceRecord {
         partition: Partition(record.partition()),
@@ -331,5 +354,6 @@ fn source_record<'a>(record: &'a NativeRecord<'_>) -> SourceRecord<'a> {
         key: record.key(),
         payload: record.payload(),
         headers: record,
+        leader_epoch: record.leader_epoch(),
     }
 }

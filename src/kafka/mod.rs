@@ -15,6 +15,7 @@ pub mod input_ends;
 pub mod inspect;
 mod native;
 mod outgoing;
+mod placing;
 mod positions;
 pub mod producer;
 mod reach;

@@ -25,6 +25,8 @@ const FIRST_CONNECTION: Duration = Duration::from_millis(500);
 const STEP_LIMIT: Duration = Duration::from_secs(20);
 /// How long the client waits before it sends an EndTxn again, unless configured.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// The most that it waits, unless configured.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How long it waits before it sends offsets again, whatever is configured.
 const OFFSETS_BACKOFF: Duration = Duration::from_millis(500);
 /// How often the outcome of deliveries is looked at.
@@ -61,7 +63,10 @@ impl TransactionalProducer {
             producer: TopicProducer::new(producer, topics).map_err(no_name)?,
             failed_delivery,
             in_transaction: Cell::new(false),
-            ends_again_after: shortest_backoff(config.get("retry.backoff.ms")),
+            ends_again_after: shortest_backoff(
+                config.get("retry.backoff.ms"),
+                config.get("retry.backoff.max.ms"),
+            ),
             took_long: Cell::new(false),
         };
         opened.await_broker();
@@ -96,6 +101,11 @@ impl TransactionalProducer {
         self.took_long.get()
     }
 
+    /// Whether a record was for a partition that its topic does not have, since this was asked last.
+    pub fn lacked_a_partition(&self) -> bool {
+        self.failed_delivery.take_lacked_a_partition()
+    }
+
     /// Begins a transaction.
     ///
     /// # Errors
@@ -128,6 +138,7 @@ impl TransactionalProducer {
             let is_full = refused.known() == Some(RDKafkaErrorCode::QueueFull);
             let now = Instant::now();
             if !is_full || now >= *deadline.get_or_insert(now + STEP_LIMIT) {
+                self.failed_delivery.note(refused.known());
                 return Err(self.explained(refused_at_once(topic, &refused)));
             }
             self.producer.poll(DRAIN_INTERVAL);
@@ -243,10 +254,18 @@ impl TransactionalProducer {
                 }
                 Err(error) if is_retriable(&error) && Instant::now() < deadline => {
                     tracing::debug!(?step, %error, "again");
-                    self.took_long.set(step != Step::Init);
+                    self.took_long
+                        .set(self.took_long.get() || step != Step::Init);
                     std::thread::sleep(DRAIN_INTERVAL.min(left));
                 }
-                Err(error) => return Err(self.explained(sort(step, &error))),
+                Err(error) => {
+                    // Sending again is likeliest where nothing worked. A new producer is cheap beside a commit that
+                    // arrives in another transaction.
+                    let may_be_late =
+                        matches!(step, Step::SendOffsets | Step::Commit | Step::Abort);
+                    self.took_long.set(self.took_long.get() || may_be_late);
+                    return Err(self.explained(sort(step, &error)));
+                }
             }
         }
     }
@@ -285,10 +304,14 @@ fn refused_at_once(topic: &str, refused: &Refused<'_>) -> Failure {
     ))
 }
 
-/// The client varies its pause before it sends a request again by a fifth.
-fn shortest_backoff(configured_ms: Option<&str>) -> Duration {
-    let configured = configured_ms.and_then(|text| text.parse().ok());
-    configured.map_or(RETRY_BACKOFF, Duration::from_millis) * 4 / 5
+/// The client varies its pause before it sends a request again by a fifth, and caps it.
+fn shortest_backoff(backoff_ms: Option<&str>, longest_ms: Option<&str>) -> Duration {
+    let or = |text: Option<&str>, default| {
+        let configured = text.and_then(|text| text.parse().ok());
+        configured.map_or(default, Duration::from_millis)
+    };
+    let backoff = or(backoff_ms, RETRY_BACKOFF);
+    (backoff * 4 / 5).min(or(longest_ms, LONGEST_BACKOFF))
 }
 
 #[cfg(test)]
@@ -297,8 +320,11 @@ mod tests {
 
     #[test]
     fn a_request_is_sent_again_no_sooner_than_the_backoff_says() {
-        assert_eq!(shortest_backoff(None), Duration::from_millis(80));
-        assert_eq!(shortest_backoff(Some("500")), Duration::from_millis(400));
-        assert_eq!(shortest_backoff(Some("soon")), Duration::from_millis(80));
+        let ms = Duration::from_millis;
+        assert_eq!(shortest_backoff(None, None), ms(80));
+        assert_eq!(shortest_backoff(Some("500"), None), ms(400));
+        assert_eq!(shortest_backoff(Some("soon"), None), ms(80));
+        assert_eq!(shortest_backoff(Some("500"), Some("50")), ms(50), "capped");
+        assert_eq!(shortest_backoff(Some("2000"), None), ms(1_000));
     }
 }

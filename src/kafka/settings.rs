@@ -4,9 +4,10 @@
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
+use super::session::OnReplaced;
 use super::tokens;
 use super::topics::TopicNames;
-use crate::config::{Client, Config};
+use crate::config::{Client, Config, PassOver};
 use crate::pipeline::fate::Envelope;
 
 /// Everything that a session needs to open, and to open its producer again.
@@ -18,6 +19,10 @@ pub struct SessionSettings {
     pub regions: Vec<String>,
     /// Whether audit events carry headers.
     pub event_headers: bool,
+    /// What of the input can never be read, and is not waited for.
+    pub pass_over: Vec<PassOver>,
+    /// Told of each producer that is replaced although the loop did not ask for it.
+    pub replaced: OnReplaced,
     /// The consumer's properties.
     pub consumer: ClientConfig,
     /// The properties of the client that asks where the group has come to.
@@ -89,6 +94,8 @@ impl SessionSettings {
             topics,
             regions,
             event_headers: config.output.headers,
+            pass_over: config.input.pass_over.clone(),
+            replaced: OnReplaced::default(),
             consumer: consumer(config, worker),
             positions: follower(config, &format!("{worker}-positions")),
             producer: producer(config, worker),

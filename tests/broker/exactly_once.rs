@@ -230,10 +230,12 @@ pub fn fill(session: &mut Session, records: usize) -> Batch {
                 Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
                     batch.forget(partitions)
                 }
-                Arrival::Deleted(partition, offsets) => {
-                    panic!("{offsets:?} of partition {partition} are gone")
-                }
-                Arrival::Assigned(_) | Arrival::CaughtUp(_) | Arrival::Statistics(_) => {}
+                Arrival::Gap(partition, gap) => panic!("partition {partition}: {gap:?}"),
+                Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
+                Arrival::Assigned(_)
+                | Arrival::Placed(..)
+                | Arrival::CaughtUp(..)
+                | Arrival::Statistics(_) => {}
             },
         );
         polled.expect("poll");

@@ -31,6 +31,8 @@ enum Seen {
     Aborted,
     Broken,
     Fenced,
+    /// A partition is held.
+    Held,
     Fatal,
     Recovered,
 }
@@ -46,7 +48,11 @@ struct Recorder {
 impl Observer for Recorder {
     fn notice(&mut self, notice: Notice<'_>) {
         let seen = match notice {
-            Notice::Arrived(_) | Notice::Publishing(_) => return,
+            Notice::Arrived(_) | Notice::Publishing(_) | Notice::Released(_) => return,
+            Notice::Held(_, fault, _) => {
+                self.causes.lock().expect("lock").push(fault.to_string());
+                Seen::Held
+            }
             Notice::Recovered => Seen::Recovered,
             Notice::Committed(batch, _) => {
                 let mut committed = self.committed.lock().expect("lock");

@@ -7,27 +7,22 @@
 
 mod describe_topics;
 mod error_number;
-#[allow(dead_code, reason = "committed offsets do not carry their epochs yet")]
 mod leader_epoch;
 mod log_start;
 mod membership;
 mod record;
 mod record_queue;
 mod token;
-#[allow(dead_code, reason = "nobody asks for ids yet")]
 mod topic_ids;
 mod topic_producer;
 mod topic_rights;
 
-#[allow(unused_imports)]
 pub(super) use leader_epoch::{leader_epoch, set_leader_epoch};
 pub(super) use log_start::log_start;
 pub(super) use membership::has_member_id;
-#[allow(unused_imports)]
 pub(super) use record::{NativeRecord, News, ReadError};
 pub(super) use record_queue::{QueueHandle, QueuedConsumer};
 pub(super) use token::set_token;
-#[allow(unused_imports)]
 pub(super) use topic_ids::topic_id;
 pub(super) use topic_producer::{Headers, OutgoingRecord, Refused, TopicProducer};
 pub(super) use topic_rights::{Right, rights_on};

@@ -120,7 +120,6 @@ impl<'a> NativeRecord<'a> {
         self.message().offset
     }
 
-    #[allow(dead_code, reason = "committed offsets do not carry their epochs yet")]
     /// The epoch of the leader that wrote it, if the broker told it.
     pub fn leader_epoch(&self) -> Option<i32> {
         // SAFETY: the message lives.
