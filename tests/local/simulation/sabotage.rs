@@ -55,8 +55,6 @@ pub enum Sabotage {
     FloorUntold,
     /// The loop is not told that an offset which the group names is older than one that it confirmed.
     StalePositionsTrusted,
-    /// A batch that is too large to be published is held as it is.
-    LargeBatchHeld,
     /// A fate that rests on absence is final at once.
     NoBarrier,
     /// The barrier says yes without having asked how far the tables' topics are.
@@ -126,9 +124,6 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::LateCommitAborted, torn),
     (Sabotage::FloorUntold, doubled),
     (Sabotage::StalePositionsTrusted, doubled),
-    (Sabotage::LargeBatchHeld, |v| {
-        matches!(v, Violation::Endless(_) | Violation::Stalled(..))
-    }),
     (Sabotage::NoBarrier, lost),
     (Sabotage::BarrierUnasked, lost),
     (Sabotage::StaleTablesTrusted, |v| {

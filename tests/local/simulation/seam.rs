@@ -151,13 +151,6 @@ impl Link {
                 self.broker.publish(&drafts, &[])?;
                 self.broker.publish(&[], positions)
             }
-            Some(Sabotage::LargeBatchHeld) => match self.broker.publish(&drafts, positions) {
-                Err(Failure::Aborted(what)) => {
-                    self.broker.abort()?;
-                    Err(Failure::Held(what))
-                }
-                result => result,
-            },
             Some(Sabotage::DoubtTakenForSuccess) => match self.broker.publish(&drafts, positions) {
                 Err(Failure::Broken(_)) => Ok(()),
                 result => result,
