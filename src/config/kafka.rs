@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::environment::Environment;
 use super::load::{Node, Value};
@@ -126,7 +127,7 @@ pub(super) fn read(
         let (scope, name) = split_key(&key);
         let value = may_be_set(scope, name)
             .and_then(|()| value_of(name, &node, environment, reader))
-            .and_then(|value| is_legal(name, &value, check).map(|()| value));
+            .and_then(|value| is_legal(scope, name, &value, check).map(|()| value));
         match value {
             Ok(value) => {
                 let value = hidden_if_unknown(name, value);
@@ -229,7 +230,12 @@ fn referenced(
     }
 }
 
-fn is_legal(name: &str, value: &PropertyValue, check: PropertyCheck<'_>) -> Result<(), String> {
+fn is_legal(
+    scope: Scope,
+    name: &str,
+    value: &PropertyValue,
+    check: PropertyCheck<'_>,
+) -> Result<(), String> {
     let text = value.reveal();
     if text.is_empty() && (matches!(value, PropertyValue::Secret(_)) || name == "bootstrap.servers")
     {
@@ -238,7 +244,7 @@ fn is_legal(name: &str, value: &PropertyValue, check: PropertyCheck<'_>) -> Resu
     if text.contains('\0') {
         return Err("holds a NUL character, which librdkafka cannot take; remove it".to_owned());
     }
-    own_limit(name, text)
+    own_limit(scope, name, text)
         .and_then(|()| tokens::limit(name, text))
         .and_then(|()| check(name, text).map_err(|complaint| explained(&complaint, name, text)))
         .map_err(|complaint| match value {
@@ -262,22 +268,60 @@ fn explained(complaint: &str, name: &str, text: &str) -> String {
     format!("{complaint}: {text:?}; correct it")
 }
 
+/// A number of milliseconds that is narrower than librdkafka allows.
+struct Limit {
+    name: &'static str,
+    /// The client that it is for; the other one may have what librdkafka allows.
+    client: Scope,
+    ms: RangeInclusive<u32>,
+    why: &'static str,
+}
+
+const LIMITS: &[Limit] = &[
+    // Up to the longest, nothing rests on it: what outlasts its call is aborted, or its producer replaced.
+    Limit {
+        name: "transaction.timeout.ms",
+        client: Scope::Producer,
+        ms: 1_000..=60_000,
+        why: "a dead predecessor's transaction holds its successor up for as long; below, no broker takes part",
+    },
+    Limit {
+        name: "retry.backoff.ms",
+        client: Scope::Producer,
+        ms: 100..=1_000,
+        why: "a commit that takes as long may have been sent twice and costs the producer: below, every commit would; \
+              above, librdkafka waits no longer either",
+    },
+    Limit {
+        name: "connections.max.idle.ms",
+        client: Scope::Producer,
+        ms: 1_000..=30_000,
+        why: "when the group's coordinator moves, librdkafka looks for it only when a connection is opened or closed, so \
+              idle ones must be closed",
+    },
+    Limit {
+        name: "socket.timeout.ms",
+        client: Scope::Both,
+        ms: 1_000..=60_000,
+        why: "a dead connection must be given up before the watchdog ends the process",
+    },
+];
+
 /// Limits that are narrower than librdkafka's own.
-fn own_limit(name: &str, text: &str) -> Result<(), String> {
-    /// A dead predecessor's transaction holds its successor up for as long; below, no broker takes part.
-    const TRANSACTION_TIMEOUT_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;
-    match name {
-        "transaction.timeout.ms"
-            if !text
-                .parse()
-                .is_ok_and(|ms| TRANSACTION_TIMEOUT_MS.contains(&ms)) =>
-        {
+fn own_limit(scope: Scope, name: &str, text: &str) -> Result<(), String> {
+    if name == "group.protocol" && !["classic", "consumer"].contains(&text) {
+        return Err(format!("{text:?} will not do; give classic or consumer"));
+    }
+    let concerns = |client| client == Scope::Both || scope == Scope::Both || scope == client;
+    let mut limits = LIMITS.iter();
+    let limit = limits.find(|limit| limit.name == name && concerns(limit.client));
+    match limit {
+        Some(Limit { ms, why, .. }) if !text.parse().is_ok_and(|given| ms.contains(&given)) => {
             Err(format!(
-                "{text:?} will not do; give milliseconds from 1000 to 60000"
+                "{text:?} will not do; give milliseconds from {} to {}: {why}",
+                ms.start(),
+                ms.end()
             ))
-        }
-        "group.protocol" if !["classic", "consumer"].contains(&text) => {
-            Err(format!("{text:?} will not do; give classic or consumer"))
         }
         _ => Ok(()),
     }
