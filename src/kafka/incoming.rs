@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
-use super::error::remedy;
+use super::error::{dead, remedy};
 use super::group_positions::GroupPositions;
 use super::native::{NativeRecord, News, RecordQueue, has_member_id, log_start};
 use super::reach::{Reach, deleted};
@@ -39,6 +39,8 @@ pub(super) struct Incoming {
     positions: GroupPositions,
     /// Name of the group.
     group: String,
+    /// Whether the broker lets the member's epoch grow by itself.
+    epoch_grows: bool,
     standing: Standing,
 }
 
@@ -70,6 +72,7 @@ impl Incoming {
             consumer,
             positions: GroupPositions::open(&settings.positions, &settings.topics.input)?,
             group: group.to_string(),
+            epoch_grows: settings.consumer.get("group.protocol") == Some("consumer"),
             standing: Standing::default(),
         })
     }
@@ -77,6 +80,14 @@ impl Incoming {
     /// For whom a commit speaks now; nobody after a loss.
     pub fn membership(&self) -> Option<&ConsumerGroupMetadata> {
         self.standing.membership.as_ref()
+    }
+
+    /// By KIP-848 the epoch of a member grows without a rebalance of its own, and a commit with an older one is refused. Asked anew
+    /// before a commit it is still that of the batch: a partition goes only after this member has given it up, or with a loss.
+    pub fn follow_epoch(&mut self) {
+        if self.epoch_grows && self.standing.membership.is_some() {
+            self.renew_membership();
+        }
     }
 
     /// Asks the client anew for whom a commit speaks.
@@ -88,9 +99,12 @@ impl Incoming {
     /// not throw its successor's producer out by building one of its own.
     pub fn check(&self) -> Result<(), Failure> {
         match self.consumer.client().fatal_error() {
-            Some((code, text)) => Err(Failure::Fatal(format!(
-                "the consumer can read no more: {code}: {text}"
-            ))),
+            Some((code, text)) => {
+                let failure = dead(code, &text);
+                let topic = self.consumer.context().0.topic();
+                let remedy = remedy(Some(code), topic, &self.group);
+                Err(remedy.map_or(failure.clone(), |it| failure.with(&format!("; {it}"))))
+            }
             None => Ok(()),
         }
     }
@@ -130,6 +144,7 @@ impl Incoming {
             self.standing.follow(&self.consumer, receive);
             self.positions.serve();
             self.standing.check()?;
+            self.check()?;
         }
         match polled {
             None => Ok(()),
@@ -139,10 +154,8 @@ impl Incoming {
                 message.offset(),
                 message.partition()
             ))),
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(Failure::Fatal(format!(
-                "the consumer can read no more: {code}"
-            ))),
-            Some(Err(error)) => self.complain(&error),
+            // What it is, the client says only when asked.
+            Some(Err(error)) => self.check().and_then(|()| self.complain(&error)),
         }
     }
 
@@ -300,8 +313,8 @@ impl Standing {
         if !self.deaf_since.is_some_and(is_over) {
             return Ok(());
         }
-        Err(Failure::Fatal(
-            "the consumer does not notice that its group has gone on without it; only a new process can join".to_string(),
+        Err(Failure::ConsumerDead(
+            "the consumer does not notice that its group has gone on without it".to_string(),
         ))
     }
 
