@@ -131,8 +131,11 @@ fn a_zombie_process_neither_doubles_nor_loses() {
     await_committed(broker, &deployment, 1);
     // Stopped at any moment, inside a transaction or between two, for as long as its successor works.
     zombie.signal("STOP");
-    let mut successor = deployment.start("same");
+    // Both have one name; each logs to a file of its own.
+    let log = deployment.path("successor.log");
+    let mut successor = deployment.spawn("same", log).expect("starts");
     await_committed(broker, &deployment, RECORDS as i64);
+    assert!(successor.find_admin(), "{}", successor.log());
     zombie.signal("CONT");
     let more = RECORDS..RECORDS + 2_000;
     produce(broker.bootstrap(), &deployment.input, more.map(change));
