@@ -42,6 +42,8 @@ enum Stage {
     Starting,
     Connecting(String),
     Joining,
+    /// With the cause for which the session before was closed.
+    Rejoining(String),
     Working,
     /// With the cause, if it was not asked to.
     Stopped(Option<String>),
@@ -96,9 +98,25 @@ impl Health {
         self.change(worker, |health| health.stage = stage);
     }
 
-    /// A worker is about to become a member of the consumer group, for the first time or again.
+    /// A worker is about to become a member of the consumer group, for the first time or again. Why its session before was closed
+    /// stays said until it is one.
     pub fn joining(&self, worker: usize) {
-        self.change(worker, |health| health.stage = Stage::Joining);
+        self.change(worker, |health| {
+            if !matches!(health.stage, Stage::Rejoining(_)) {
+                health.stage = Stage::Joining;
+            }
+        });
+    }
+
+    /// A worker has closed its session for this cause, and opens another one.
+    pub fn rejoining(&self, worker: usize, cause: &str) {
+        let cause = one_line(cause);
+        self.change(worker, |health| {
+            health.stage = Stage::Rejoining(cause);
+            // What the session was mending or holding went with it.
+            health.recovering = None;
+            health.held.clear();
+        });
     }
 
     /// A worker is a member of the consumer group, whether it owns partitions or not.
@@ -199,6 +217,7 @@ impl WorkerHealth {
             (Stage::Starting, None) => Some("starting".to_string()),
             (Stage::Connecting(cause), None) => Some(format!("cannot connect yet: {cause}")),
             (Stage::Joining, None) => Some("joining the consumer group".to_string()),
+            (Stage::Rejoining(cause), None) => Some(format!("rejoining: {cause}")),
             (Stage::Working, None) => None,
         }
     }
@@ -254,6 +273,23 @@ mod tests {
         assert_eq!(reasons(&health), ["worker 0: joining the consumer group"]);
         health.working(0);
         assert_eq!(health.ready(), Ok(()));
+    }
+
+    #[test]
+    fn says_why_a_session_was_closed_until_another_one_has_joined() {
+        let health = Health::new(1);
+        health.working(0);
+        health.recovering(0, "consumer dead: x");
+        health.rejoining(0, "consumer dead: x");
+        let why = ["worker 0: rejoining: consumer dead: x"];
+        assert_eq!(reasons(&health), why);
+        health.joining(0);
+        assert_eq!(reasons(&health), why);
+        assert_eq!(health.live(), Ok(()));
+        health.working(0);
+        assert_eq!(health.ready(), Ok(()));
+        health.joining(0);
+        assert_eq!(reasons(&health), ["worker 0: joining the consumer group"]);
     }
 
     #[test]

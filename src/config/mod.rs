@@ -7,6 +7,7 @@
 mod assemble;
 mod environment;
 mod kafka;
+mod limits;
 mod load;
 mod names;
 mod pass_over;

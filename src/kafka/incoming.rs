@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::Logged;
 use super::consumer::{CallbackQueue, Event};
-use super::error::remedy;
+use super::error::{dead, remedy};
 use super::group_positions::GroupPositions;
 use super::native::{
     NativeRecord, News, QueuedConsumer, ReadError, has_member_id, log_start, set_leader_epoch,
@@ -33,6 +33,8 @@ pub(super) struct Incoming {
     placing: Placing,
     /// Name of the group.
     group: String,
+    /// Whether the broker lets the member's epoch grow by itself.
+    epoch_grows: bool,
     standing: Standing,
 }
 
@@ -60,6 +62,7 @@ impl Incoming {
             consumer,
             placing: Placing::new(positions, &settings.pass_over),
             group: group.to_string(),
+            epoch_grows: settings.consumer.get("group.protocol") == Some("consumer"),
             standing: Standing::default(),
         })
     }
@@ -67,6 +70,14 @@ impl Incoming {
     /// For whom a commit speaks now; nobody after a loss.
     pub fn membership(&self) -> Option<&ConsumerGroupMetadata> {
         self.standing.membership.as_ref()
+    }
+
+    /// By KIP-848 the epoch of a member grows without a rebalance of its own, and a commit with an older one is refused. Asked anew
+    /// before a commit it is still that of the batch: a partition goes only after this member has given it up, or with a loss.
+    pub fn follow_epoch(&mut self) {
+        if self.epoch_grows && self.standing.membership.is_some() {
+            self.renew_membership();
+        }
     }
 
     /// Asks the client anew for whom a commit speaks.
@@ -78,9 +89,12 @@ impl Incoming {
     /// not throw its successor's producer out by building one of its own.
     pub fn check(&self) -> Result<(), Failure> {
         match self.consumer.client().fatal_error() {
-            Some((code, text)) => Err(Failure::Fatal(format!(
-                "the consumer can read no more: {code}: {text}"
-            ))),
+            Some((code, text)) => {
+                let failure = dead(code, &text);
+                let topic = self.consumer.context().0.topic();
+                let remedy = remedy(Some(code), topic, &self.group);
+                Err(remedy.map_or(failure.clone(), |it| failure.with(&format!("; {it}"))))
+            }
             None => Ok(()),
         }
     }
@@ -121,6 +135,7 @@ impl Incoming {
                 .follow(&self.consumer, &mut self.placing, receive);
             self.placing.serve();
             self.standing.check()?;
+            self.check()?;
         }
         match polled {
             None => Ok(()),
@@ -130,10 +145,8 @@ impl Incoming {
                 message.offset(),
                 message.partition()
             ))),
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(Failure::Fatal(format!(
-                "the consumer can read no more: {code}"
-            ))),
-            Some(Err(error)) => self.complain(&error),
+            // What it is, the client says only when asked.
+            Some(Err(error)) => self.check().and_then(|()| self.complain(&error)),
         }
     }
 
@@ -314,8 +327,8 @@ impl Standing {
         if !self.deaf_since.is_some_and(is_over) {
             return Ok(());
         }
-        Err(Failure::Fatal(
-            "the consumer does not notice that its group has gone on without it; only a new process can join".to_string(),
+        Err(Failure::ConsumerDead(
+            "the consumer does not notice that its group has gone on without it".to_string(),
         ))
     }
 

@@ -81,6 +81,8 @@ pub enum OpenError {
     Topics {
         /// One for each topic.
         problems: Vec<TopicProblem>,
+        /// How many topics are needed in all.
+        of: usize,
     },
     /// The client could not be made, or the transactional id not be had.
     #[error(transparent)]
@@ -94,9 +96,20 @@ impl OpenError {
     /// Whether it is worth trying again.
     pub fn may_pass(&self) -> bool {
         match self {
-            OpenError::Topics { problems } => problems.iter().all(TopicProblem::may_pass),
+            OpenError::Topics { problems, .. } => problems.iter().all(TopicProblem::may_pass),
             OpenError::Client(_) => false,
             OpenError::Producer(failure) => !matches!(failure, Failure::Fatal(_)),
+        }
+    }
+
+    /// Whether topics are missing, while others are there and none is closed to us: they may be created yet.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            OpenError::Topics { problems, of } => {
+                let is_missing = |problem| matches!(problem, &TopicProblem::Missing(_));
+                problems.len() < *of && problems.iter().all(is_missing)
+            }
+            OpenError::Client(_) | OpenError::Producer(_) => false,
         }
     }
 }
@@ -109,8 +122,13 @@ impl Session {
     /// See [`OpenError`].
     pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
         let incoming = Incoming::open(&settings)?;
-        let topics = OutputTopics::discover(&incoming.consumer, &settings.topics)
-            .map_err(|problems| OpenError::Topics { problems })?;
+        let topics =
+            OutputTopics::discover(&incoming.consumer, &settings.topics).map_err(|problems| {
+                OpenError::Topics {
+                    problems,
+                    of: 1 + settings.topics.outputs().count(),
+                }
+            })?;
         let producer = TransactionalProducer::open(&settings.producer, settings.topics.outputs())?;
         incoming.consumer.subscribe(&[&settings.topics.input])?;
         Ok(Session {
@@ -223,6 +241,7 @@ impl Broker for Session {
 
     fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
         self.renew_producer()?;
+        self.incoming.follow_epoch();
         let published = self.transact(outputs, positions);
         let producer = self.producer.as_ref();
         self.topics_changed |= producer.is_some_and(TransactionalProducer::lacked_a_partition);

@@ -165,6 +165,10 @@ impl WorkerObserver {
         trouble.attempts += 1;
         trouble.mended = false;
         self.health.recovering(self.worker, &failure.to_string());
+        if matches!(failure, Failure::ConsumerDead(_) | Failure::Unreleased(_)) {
+            // Said by whoever opens the next session.
+            return;
+        }
         // Not too often: the worker's pauses grow from attempt to attempt.
         warn!(worker = self.worker, attempt = trouble.attempts, cause = %failure, "recovering");
     }

@@ -131,18 +131,40 @@ fn a_zombie_process_neither_doubles_nor_loses() {
     await_committed(broker, &deployment, 1);
     // Stopped at any moment, inside a transaction or between two, for as long as its successor works.
     zombie.signal("STOP");
-    let mut successor = deployment.start("same");
+    // Both have one name; each logs to a file of its own.
+    let log = deployment.path("successor.log");
+    let mut successor = deployment.spawn("same", log).expect("starts");
     await_committed(broker, &deployment, RECORDS as i64);
+    assert!(successor.find_admin(), "{}", successor.log());
     zombie.signal("CONT");
     let more = RECORDS..RECORDS + 2_000;
     produce(broker.bootstrap(), &deployment.input, more.map(change));
     await_committed(broker, &deployment, RECORDS as i64 + 2_000);
-    // Its place in the group was taken: it ends by itself, and says why.
-    assert!(!zombie.wait().success(), "{}", zombie.log());
-    assert!(zombie.log().contains("fenced"), "{}", zombie.log());
-    successor.signal("TERM");
-    assert!(successor.wait().success(), "{}", successor.log());
-    Ledger::of(broker.bootstrap(), &deployment, RECORDS + 2_000).assert_clean();
+    // Each takes the other one's place in the group until one gives up, and says why; the other one goes on.
+    let since = Instant::now();
+    let (mut loser, mut winner) = loop {
+        assert!(since.elapsed() < LIMIT, "both go on:\n{}", zombie.log());
+        match (
+            zombie.ended().expect("asked"),
+            successor.ended().expect("asked"),
+        ) {
+            (None, None) => std::thread::sleep(Duration::from_millis(100)),
+            (Some(_), None) => break (zombie, successor),
+            (None, Some(_)) => break (successor, zombie),
+            (Some(_), Some(_)) => panic!("{}\n{}", zombie.log(), successor.log()),
+        }
+    };
+    assert!(!loser.wait().success(), "{}", loser.log());
+    for said in ["fenced", "`instance`"] {
+        assert!(loser.log().contains(said), "{}", loser.log());
+    }
+    let last = RECORDS + 2_000..RECORDS + 4_000;
+    produce(broker.bootstrap(), &deployment.input, last.map(change));
+    await_committed(broker, &deployment, RECORDS as i64 + 4_000);
+    winner.await_ready();
+    winner.signal("TERM");
+    assert!(winner.wait().success(), "{}", winner.log());
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS + 4_000).assert_clean();
 }
 
 #[test]
