@@ -1,8 +1,8 @@
 //! What is read: the consumer, its membership of the group, and the queue that its records are led to. A rebalance is
 //! served before any record that follows it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
@@ -10,20 +10,17 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::Logged;
-use super::consumer::{CallbackQueue, Event};
+use super::consumer::CallbackQueue;
 use super::error::{dead, remedy};
 use super::group_positions::GroupPositions;
-use super::native::{
-    NativeRecord, News, QueuedConsumer, ReadError, has_member_id, log_start, set_leader_epoch,
-};
+use super::member::{Member, current_membership};
+use super::native::{NativeRecord, News, QueuedConsumer, ReadError, log_start, set_leader_epoch};
 use super::placing::{Placing, ReadFrom};
 use super::settings::SessionSettings;
 use crate::stream::{Arrival, Failure, Partition, PartitionFault, Position, Rewound, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
-/// A client that rests for so long in a group without being a member is deaf to it. One that is well joins again at once.
-const LONGEST_DEAF: Duration = Duration::from_secs(10);
 /// Longest wait for partitions to be moved to another offset.
 const SEEK_LIMIT: Duration = Duration::from_secs(10);
 
@@ -35,17 +32,7 @@ pub(super) struct Incoming {
     group: String,
     /// Whether the broker lets the member's epoch grow by itself.
     epoch_grows: bool,
-    standing: Standing,
-}
-
-/// How this consumer stands in its group.
-#[derive(Default)]
-struct Standing {
-    /// For whom a commit speaks: the member and generation that own the partitions of the batch.
-    membership: Option<ConsumerGroupMetadata>,
-    owned: BTreeSet<Partition>,
-    /// Since when the client seems deaf to its group. Not how often: after a long call statistics from before it come in a row.
-    deaf_since: Option<Instant>,
+    member: Member,
 }
 
 impl Incoming {
@@ -63,26 +50,26 @@ impl Incoming {
             placing: Placing::new(positions, &settings.pass_over),
             group: group.to_string(),
             epoch_grows: settings.consumer.get("group.protocol") == Some("consumer"),
-            standing: Standing::default(),
+            member: Member::default(),
         })
     }
 
     /// For whom a commit speaks now; nobody after a loss.
     pub fn membership(&self) -> Option<&ConsumerGroupMetadata> {
-        self.standing.membership.as_ref()
+        self.member.membership.as_ref()
     }
 
     /// By KIP-848 the epoch of a member grows without a rebalance of its own, and a commit with an older one is refused. Asked anew
     /// before a commit it is still that of the batch: a partition goes only after this member has given it up, or with a loss.
     pub fn follow_epoch(&mut self) {
-        if self.epoch_grows && self.standing.membership.is_some() {
+        if self.epoch_grows && self.member.membership.is_some() {
             self.renew_membership();
         }
     }
 
     /// Asks the client anew for whom a commit speaks.
     pub fn renew_membership(&mut self) {
-        self.standing.membership = current_membership(&self.consumer);
+        self.member.membership = current_membership(&self.consumer);
     }
 
     /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
@@ -107,7 +94,7 @@ impl Incoming {
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
         // Without partitions there are no records to wait for.
-        let is_idle = self.standing.owned.is_empty();
+        let is_idle = self.member.owned.is_empty();
         self.serve(if is_idle { wait } else { Duration::ZERO }, receive)?;
         if is_idle {
             return Ok(());
@@ -131,10 +118,10 @@ impl Incoming {
         let polled = self.consumer.poll(wait);
         if self.consumer.context().0.has_events() {
             // At least once a second, with the statistics.
-            self.standing
+            self.member
                 .follow(&self.consumer, &mut self.placing, receive);
             self.placing.serve();
-            self.standing.check()?;
+            self.member.check()?;
             self.check()?;
         }
         match polled {
@@ -283,69 +270,6 @@ impl Incoming {
             }
         }
     }
-}
-
-impl Standing {
-    /// Hands over what the callbacks of the last poll reported.
-    fn follow(
-        &mut self,
-        consumer: &BaseConsumer<Logged<CallbackQueue>>,
-        placing: &mut Placing,
-        receive: &mut dyn FnMut(Arrival<'_>),
-    ) {
-        while let Some(event) = consumer.context().0.take() {
-            match event {
-                Event::Assigned(partitions) => {
-                    self.membership = current_membership(consumer);
-                    self.owned.extend(&partitions);
-                    placing.assigned(&partitions);
-                    receive(Arrival::Assigned(&partitions));
-                }
-                Event::Revoked(partitions) => {
-                    self.give_up(&partitions);
-                    placing.gone(&partitions);
-                    receive(Arrival::Revoked(&partitions));
-                }
-                Event::Lost(partitions) => {
-                    self.membership = None;
-                    self.give_up(&partitions);
-                    placing.gone(&partitions);
-                    receive(Arrival::Lost(&partitions));
-                }
-                Event::Statistics(statistics) => {
-                    let is_deaf = statistics.steady && !has_member_id(consumer.client());
-                    self.deaf_since = is_deaf.then(|| self.deaf_since.unwrap_or_else(Instant::now));
-                    receive(Arrival::Statistics(statistics));
-                }
-            }
-        }
-    }
-
-    /// A client can come to answer no rebalance any more, and believe itself a member for ever (`docs/reliability.md`).
-    fn check(&self) -> Result<(), Failure> {
-        let is_over = |since: Instant| since.elapsed() > LONGEST_DEAF;
-        if !self.deaf_since.is_some_and(is_over) {
-            return Ok(());
-        }
-        Err(Failure::ConsumerDead(
-            "the consumer does not notice that its group has gone on without it".to_string(),
-        ))
-    }
-
-    fn give_up(&mut self, partitions: &[Partition]) {
-        self.owned
-            .retain(|partition| !partitions.contains(partition));
-    }
-}
-
-/// The membership, unless the client knows that it has been lost. A client that was thrown out has
-/// forgotten its member id, and the broker would take its commit for one of a group without members.
-/// Looked at in this order: the client marks the loss, if it does, before it can hand out the empty member id.
-fn current_membership(
-    consumer: &BaseConsumer<Logged<CallbackQueue>>,
-) -> Option<ConsumerGroupMetadata> {
-    let membership = consumer.group_metadata();
-    membership.filter(|_| !consumer.assignment_lost() && has_member_id(consumer.client()))
 }
 
 /// What an error of a partition means for it. Where a right is missing everything holds: waiting grants none.

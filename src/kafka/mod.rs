@@ -13,6 +13,7 @@ mod group_positions;
 mod incoming;
 pub mod input_ends;
 pub mod inspect;
+mod member;
 mod native;
 mod outgoing;
 mod placing;
