@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::exactly_once::end;
 use crate::held::{
-    assert_named, await_all_but, await_held, await_metrics, await_released, times_said,
+    assert_named, await_all, await_all_but, await_held, await_metrics, await_released, times_said,
 };
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
 use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
@@ -87,7 +87,7 @@ fn holds_its_partition_and_can_be_passed_over(codec: (&str, u8)) {
     let Range { start, end: behind } = damage.offsets;
     let mut relay = damage.deployment.start("careful");
     await_held(&relay, DAMAGED, "unreadable", RECORDS);
-    await_all_but(&damage.broker, &damage.deployment, Some(DAMAGED));
+    await_all_but(Some(DAMAGED), &damage.broker, &damage.deployment, &relay);
     assert_named(&relay, &damage.deployment, DAMAGED, &[start], "pass_over");
     end(&mut relay);
     let unread = damage.numbers_at(start..i64::MAX);
@@ -95,7 +95,7 @@ fn holds_its_partition_and_can_be_passed_over(codec: (&str, u8)) {
 
     damage.deployment.reading = format!("pass_over = [\"{DAMAGED}:{start}-{}\"]", behind - 1);
     let mut relay = damage.deployment.start("resolute");
-    await_all_but(&damage.broker, &damage.deployment, None);
+    await_all(&damage.broker, &damage.deployment, &relay);
     let counted = (behind - start) as f64;
     let label = format!("partition=\"{DAMAGED}\"");
     await_metrics(&relay, PASSED_OVER, RECORDS, |metrics| {

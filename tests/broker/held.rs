@@ -117,9 +117,20 @@ pub fn times_said(relay: &Relay, from: i64, to: i64) -> usize {
     complaints(&log).filter(says).count()
 }
 
-/// Waits until the group has committed all there is in the input's partitions, except in the one that is held.
+/// Waits until all there is in the input's partitions is committed.
 #[track_caller]
-pub fn await_all_but(broker: &KafkaBroker, deployment: &Deployment, held: Option<i32>) {
+pub fn await_all(broker: &KafkaBroker, deployment: &Deployment, relay: &Relay) {
+    await_all_but(None, broker, deployment, relay);
+}
+
+/// The same, except in the partition that is held.
+#[track_caller]
+pub fn await_all_but(
+    held: Option<i32>,
+    broker: &KafkaBroker,
+    deployment: &Deployment,
+    relay: &Relay,
+) {
     let others = |offsets: BTreeMap<i32, i64>| -> BTreeMap<i32, i64> {
         let has_records =
             |(partition, offset): &(i32, i64)| held != Some(*partition) && *offset > 0;
@@ -134,7 +145,8 @@ pub fn await_all_but(broker: &KafkaBroker, deployment: &Deployment, held: Option
         }
         assert!(
             since.elapsed() < LIMIT,
-            "stalled at {committed:?} of {ends:?}"
+            "stalled at {committed:?} of {ends:?}\n{}",
+            last_complaints(relay)
         );
         std::thread::sleep(INTERVAL);
     }

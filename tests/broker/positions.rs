@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::exactly_once::{await_committed, end};
-use crate::held::{HELD, assert_named, await_all_but, await_held, await_metrics, await_released};
+use crate::held::{HELD, assert_named, await_all, await_held, await_metrics, await_released};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
 use crate::support::relay::{Deployment, sum};
@@ -29,9 +29,9 @@ fn a_committed_offset_behind_the_end_is_held_until_it_is_reset() {
 
     broker.commit(group, topic, &BTreeMap::from([(0, 5)]));
     let mut relay = deployment.start("only");
-    await_all_but(broker, &deployment, None);
+    await_all(broker, &deployment, &relay);
     produce(broker.bootstrap(), topic, (15..20).map(change));
-    await_all_but(broker, &deployment, None);
+    await_all(broker, &deployment, &relay);
     await_released(&relay);
     end(&mut relay);
     let ledger = Ledger::of(broker.bootstrap(), &deployment, 20);
@@ -68,7 +68,7 @@ fn a_log_that_is_cut_off_under_a_running_relay_is_not_read_again() {
 
     broker.commit(group, topic, &BTreeMap::from([(0, left)]));
     let mut relay = deployment.start("only");
-    await_all_but(&broker, &deployment, None);
+    await_all(&broker, &deployment, &relay);
     await_released(&relay);
     end(&mut relay);
     input.extend(read_committed(broker.bootstrap(), topic));

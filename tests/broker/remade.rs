@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::exactly_once::{await_committed, end};
-use crate::held::{await_all_but, await_released};
+use crate::held::{await_all, await_released};
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand, region};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::{Deployment, REGIONS};
@@ -34,7 +34,7 @@ fn a_new_input_is_read_whole(old: u64, new: u64) {
         "what was committed of the old one"
     );
     produce(bootstrap, topic, (old..old + new).map(change));
-    await_all_but(broker, &deployment, None);
+    await_all(broker, &deployment, &relay);
     await_released(&relay);
     end(&mut relay);
     input.extend(read_committed(bootstrap, topic));
@@ -63,7 +63,7 @@ fn an_output_that_is_made_anew_with_fewer_partitions_is_written_to() {
     await_committed(broker, &deployment, 2_000);
     make_anew(broker, &deployment.outputs()[REGION], 1);
     produce(bootstrap, topic, (2_000..4_000).map(change));
-    await_all_but(broker, &deployment, None);
+    await_all(broker, &deployment, &relay);
     await_released(&relay);
     end(&mut relay);
     let went_with_it =

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::exactly_once::end;
-use crate::held::{await_all_but, await_released};
+use crate::held::{await_all, await_released};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::{BrokerOptions, KafkaBroker};
 use crate::support::relay::Deployment;
@@ -40,7 +40,7 @@ fn a_lag_behind_a_quota_falls() {
         (0..RECORDS).map(change),
     );
     let mut relay = deployment.start("modest");
-    await_all_but(&broker, &deployment, None);
+    await_all(&broker, &deployment, &relay);
     await_released(&relay);
     end(&mut relay);
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();

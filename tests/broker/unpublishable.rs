@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::exactly_once::{await_committed, end};
 use crate::held::{
-    assert_named, await_all_but, await_held, await_metrics, await_released, times_said,
+    assert_named, await_all, await_all_but, await_held, await_metrics, await_released, times_said,
 };
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
 use crate::support::kafka::KafkaBroker;
@@ -67,7 +67,7 @@ fn one_record_that_cannot_be_written_holds_its_partition_alone() {
 
     let mut relay = deployment.start("only");
     await_held(&relay, bad.partition, "unpublishable", RECORDS);
-    await_all_but(broker, &deployment, Some(bad.partition));
+    await_all_but(Some(bad.partition), broker, &deployment, &relay);
     let named = [bad.offset];
     assert_named(
         &relay,
@@ -82,7 +82,7 @@ fn one_record_that_cannot_be_written_holds_its_partition_alone() {
         "{committed:?}"
     );
     heal(broker, &deployment);
-    await_all_but(broker, &deployment, None);
+    await_all(broker, &deployment, &relay);
     await_released(&relay);
     end(&mut relay);
     Ledger::of(bootstrap, &deployment, RECORDS).assert_clean();
@@ -112,7 +112,7 @@ fn deleted_offsets_are_counted_once_however_often_a_batch_fails() {
         ) >= 4.0
     });
     heal(broker, &deployment);
-    await_all_but(broker, &deployment, None);
+    await_all(broker, &deployment, &relay);
     await_metrics(&relay, DELETED, 11, |metrics| {
         sum(metrics, DELETED, "partition=\"0\"") == 9.0
     });
