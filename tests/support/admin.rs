@@ -190,10 +190,11 @@ impl KafkaBroker {
         let since = Instant::now();
         let end = |partition| loop {
             match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {
-                // A client that has just been made may ask about the partition before it has taken in that there is one.
-                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition))
-                    if since.elapsed() < REQUEST_LIMIT =>
-                {
+                // A client that has just been made may ask about the partition before it has taken in that there is one; a broker
+                // that has just been started, before it leads it.
+                Err(KafkaError::MetadataFetch(
+                    RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::NotLeaderForPartition,
+                )) if since.elapsed() < REQUEST_LIMIT => {
                     thread::sleep(Duration::from_millis(100));
                 }
                 found => return anyhow::Ok((partition, found?.1)),
