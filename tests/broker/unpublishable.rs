@@ -81,6 +81,9 @@ fn one_record_that_cannot_be_written_holds_its_partition_alone() {
         committed.get(&bad.partition) <= Some(&bad.offset),
         "{committed:?}"
     );
+    // Each attempt is given up before the broker does so: else this would look like another process of the same name.
+    let fenced = relay.metric("audit_relay_transactions_total", "result=\"fenced\"");
+    assert_eq!(fenced, 0.0, "{}", relay.log());
     heal(broker, &deployment);
     await_all(broker, &deployment, &relay);
     await_released(&relay);
