@@ -34,6 +34,10 @@ impl Slot {
     fn take(&self) -> Option<String> {
         self.0.lock().ok()?.take()
     }
+
+    fn is_set(&self) -> bool {
+        self.0.lock().is_ok_and(|slot| slot.is_some())
+    }
 }
 
 impl FailedDelivery {
@@ -41,6 +45,11 @@ impl FailedDelivery {
     pub fn clear(&self) {
         self.take();
         self.partition.take();
+    }
+
+    /// Whether a delivery has failed.
+    pub fn is_there(&self) -> bool {
+        self.delivery.is_set()
     }
 
     /// The delivery that failed, once.

@@ -29,6 +29,8 @@ const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How long it waits before it sends offsets again, whatever is configured.
 const OFFSETS_BACKOFF: Duration = Duration::from_millis(500);
+/// How often a flush is interrupted to see whether a delivery has failed.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the outcome of deliveries is looked at.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -146,17 +148,20 @@ impl TransactionalProducer {
         }
     }
 
-    /// Sends what lingers, and waits until everything has been delivered or has failed. The safe client's own
-    /// flush looks only every 100 ms.
+    /// Sends what lingers, and waits until everything has been delivered or something has failed. The safe client's own
+    /// flush looks only every 100 ms. The client sends nothing more of a transaction that must be aborted: the rest would be
+    /// waited for until it is too old, and by then the broker has given the transaction up.
     ///
     /// # Errors
     /// [`Failure::Aborted`] if a record was not accepted, or not in time.
     pub fn drain(&self) -> Result<(), Failure> {
         let deadline = Instant::now() + STEP_LIMIT;
-        let flushed = self.producer.flush(STEP_LIMIT);
-        // What failed is still to be told to us.
-        while self.producer.in_flight_count() > 0 {
-            if flushed.is_err() || Instant::now() >= deadline {
+        // What failed is still to be told to us when nothing is left to be sent.
+        while self.producer.flush(FLUSH_INTERVAL).is_err() || self.producer.in_flight_count() > 0 {
+            if self.failed_delivery.is_there() {
+                break;
+            }
+            if Instant::now() >= deadline {
                 return Err(Failure::Aborted(format!(
                     "{} records were not delivered in {STEP_LIMIT:?}",
                     self.producer.in_flight_count()

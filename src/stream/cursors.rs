@@ -167,7 +167,8 @@ impl Cursors {
                 _ => self.set(partition, Stand::At(offset)),
             },
             Ok(Place::Anew) => {
-                self.forget_past(partition);
+                // The attempts stay: that it was held is taken back when it has moved.
+                self.cursor(partition).committed = None;
                 self.set(partition, Stand::At(0));
             }
             Err(fault) => self.fail(partition, fault),
@@ -319,6 +320,15 @@ mod tests {
         assert!(cursors.admits(P, 0), "another log");
         rewind(&mut cursors, Ok(Place::At(8)));
         assert!(!cursors.is_held(P), "what was confirmed was of the old one");
+    }
+
+    #[test]
+    fn a_partition_that_was_held_until_its_topic_was_made_anew_is_released() {
+        let mut cursors = placed(&[P], 7);
+        assert!(!cursors.admits(P, 0));
+        assert_eq!(cursors.parked(P, NOW), 1);
+        rewind(&mut cursors, Ok(Place::Anew));
+        assert!(cursors.admits(P, 0) && cursors.committed(P, 1));
     }
 
     #[test]

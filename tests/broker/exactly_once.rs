@@ -29,7 +29,7 @@ fn committed(broker: &KafkaBroker, deployment: &Deployment) -> i64 {
 }
 
 #[track_caller]
-fn await_committed(broker: &KafkaBroker, deployment: &Deployment, least: i64) {
+pub fn await_committed(broker: &KafkaBroker, deployment: &Deployment, least: i64) {
     let since = Instant::now();
     while committed(broker, deployment) < least {
         assert!(
@@ -44,7 +44,7 @@ fn await_committed(broker: &KafkaBroker, deployment: &Deployment, least: i64) {
 
 /// A graceful leave.
 #[track_caller]
-fn end(relay: &mut Relay) {
+pub fn end(relay: &mut Relay) {
     relay.signal("TERM");
     assert!(relay.wait().success(), "{}", relay.log());
 }
