@@ -82,7 +82,7 @@ fn audited(region: usize) -> Fate {
             id: Uuid::nil(),
         },
         event: b"{}".to_vec(),
-        lacks_table_entry: false,
+        awaits_tables: false,
     })
 }
 

@@ -259,7 +259,7 @@ impl Judge for TableJudge {
     }
 
     fn is_final(&self, fate: &Fate) -> bool {
-        self.stage.planted(Sabotage::NoBarrier) || !fate.rests_on_absence()
+        self.stage.planted(Sabotage::NoBarrier) || !fate.awaits_tables()
     }
 
     fn trusted(&self) -> Result<(), String> {
@@ -355,7 +355,7 @@ fn fate(number: u64, verdict: Verdict) -> Fate {
                 id: Uuid::from_u128(u128::from(number)),
             },
             event: oracle::event(number),
-            lacks_table_entry: false,
+            awaits_tables: false,
         }),
     }
 }
