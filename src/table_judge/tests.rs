@@ -80,6 +80,7 @@ fn written(before: &str, fields: &str, then: &str) -> (String, bool) {
         key: None,
         payload: Some(payload.as_bytes()),
         headers: NO_HEADERS,
+        leader_epoch: None,
     };
     let mut batch = Batch::default();
     let fate = judge.judge(record.payload);
