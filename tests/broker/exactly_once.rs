@@ -283,7 +283,10 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
     let mut first = Session::open(settings.clone()).expect("open");
     let batch = fill(&mut first, 10);
     // Another producer takes the transactional id over while the first holds a batch.
-    let second = Session::open(settings).expect("open");
+    // In a group of its own: it must not make the first one's rebalance.
+    let mut other = settings.clone();
+    other.consumer.set("group.id", broker.unique("other"));
+    let second = Session::open(other).expect("open");
     let failure = first
         .publish(batch.outputs(), &batch.positions())
         .expect_err("fenced");
