@@ -1,7 +1,7 @@
 //! Makes the records: numbered, device by device in order, each with a demand that the ledger is told of before the brokers get it.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::message::{Header, OwnedHeaders};
@@ -30,9 +30,16 @@ pub struct Controls {
     oversized: Mutex<usize>,
     /// Partitions of the input that have no devices yet.
     new_partitions: Mutex<Vec<i32>>,
+    /// Held by who sends.
+    sending: Mutex<()>,
 }
 
 impl Controls {
+    /// As long as this is held, nothing is sent.
+    pub fn rest(&self) -> MutexGuard<'_, ()> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn send_oversized(&self) {
         *self
             .oversized
@@ -117,7 +124,9 @@ impl Load {
     pub fn run(mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut sent = 0;
+        let controls = Arc::clone(&self.controls);
         while !self.controls.stop.load(Ordering::Acquire) {
+            let sending = controls.rest();
             self.obey()?;
             let due = begun.elapsed().as_millis() as u64 * self.per_second / 1_000;
             // What was missed while a broker was away is made up for, but not all at once.
@@ -127,6 +136,7 @@ impl Load {
                 self.send(expected)?;
                 sent += 1;
             }
+            drop(sending);
             std::thread::sleep(PORTION);
         }
         self.sender.flush()

@@ -8,6 +8,7 @@ mod support;
 
 mod change;
 mod complaints;
+mod damage;
 mod demand;
 mod fleet;
 mod journal;
@@ -20,13 +21,14 @@ mod planted;
 mod producer;
 mod random;
 mod readers;
+mod remake;
 mod report;
 mod restarts;
 mod run;
 mod strike;
 mod world;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,6 +36,7 @@ use anyhow::Context;
 use clap::Parser;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use plan::Step;
 use report::Report;
 use run::Settings;
 
@@ -59,6 +62,9 @@ struct Options {
     /// Where the report goes, as JSON.
     #[arg(long)]
     report: Option<PathBuf>,
+    /// Only faults of this kind; may be given more than once.
+    #[arg(long)]
+    kind: Vec<String>,
     /// Make the faults of this log again, instead of those of the seed.
     #[arg(long)]
     replay: Option<PathBuf>,
@@ -98,7 +104,7 @@ fn short() -> Result<(), Failed> {
         folder: folder()?,
         aloud: false,
     };
-    let report = carry_out(&settings, None)?;
+    let report = carry_out(&settings, plan::from_seed(settings.seed))?;
     println!("{report}");
     if report.is_clean() {
         // Nobody will ask for the logs.
@@ -118,7 +124,13 @@ fn long(options: &Options) -> ExitCode {
             folder: folder()?,
             aloud: true,
         };
-        let report = carry_out(&settings, options.replay.as_deref())?;
+        let report = match &options.replay {
+            Some(log) => carry_out(&settings, plan::from_log(log)?.into_iter())?,
+            None => carry_out(
+                &settings,
+                plan::of_kinds(options.seed, options.kind.clone())?,
+            )?,
+        };
         if let Some(path) = &options.report {
             std::fs::write(path, serde_json::to_string_pretty(&report)?)
                 .context("write the report")?;
@@ -137,12 +149,8 @@ fn long(options: &Options) -> ExitCode {
     }
 }
 
-fn carry_out(settings: &Settings, replay: Option<&Path>) -> anyhow::Result<Report> {
-    let result = match replay {
-        Some(log) => run::run(settings, plan::from_log(log)?.into_iter()),
-        None => run::run(settings, plan::from_seed(settings.seed)),
-    };
-    result.with_context(|| how_to_repeat(settings))
+fn carry_out(settings: &Settings, steps: impl Iterator<Item = Step>) -> anyhow::Result<Report> {
+    run::run(settings, steps).with_context(|| how_to_repeat(settings))
 }
 
 fn how_to_repeat(settings: &Settings) -> String {

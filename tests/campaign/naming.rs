@@ -1,52 +1,85 @@
-//! A topic that cannot be written must be named by a relay: as not ready, or as the reason of its end.
+//! What a fault makes impossible must be named by a relay, as not ready or as the reason of its end: a topic that cannot be written, or
+//! the place in the input that cannot be read.
 
 use std::time::Duration;
 
 use crate::complaints::Wrong;
+use crate::damage::Damage;
+use crate::ledger::Offsets;
 use crate::plan::Fault;
 use crate::world::World;
 
-/// By then a relay must have named the topic.
+/// By then a relay must have named it; and so long may the other partitions take when one is held.
 pub const NAMED_LIMIT: Duration = Duration::from_secs(90);
 
-/// A topic that a fault makes unwritable.
-pub struct Unwritable {
-    topic: String,
+/// What is to be named.
+pub struct Unnamed {
+    /// All of these in one text.
+    words: Vec<String>,
     /// So many relays had ended before.
     exits: usize,
+    /// The partition that is held, alone.
+    pub held: Option<i32>,
 }
 
 impl World {
-    /// The topic that a fault will make unwritable, if it is of this sort.
-    pub fn unwritable(&self, fault: &Fault) -> Option<Unwritable> {
+    /// The topic that a fault has made unwritable, if it is of this sort.
+    pub fn unwritable(&self, fault: &Fault, exits: usize) -> Option<Unnamed> {
         let topic = match fault {
-            Fault::OutputDeleted { region, .. } | Fault::RightsTaken { region, .. } => {
-                self.output(*region)
-            }
+            Fault::OutputDeleted { region, .. }
+            | Fault::OutputShrunk { region, .. }
+            | Fault::RightsTaken { region, .. } => self.output(*region),
             Fault::RecordRefused { .. } => self.deployment.quarantine.clone(),
             _ => return None,
         };
-        let exits = self.fleet.exits().len();
-        Some(Unwritable { topic, exits })
+        Some(Unnamed {
+            words: vec![topic],
+            exits,
+            held: None,
+        })
+    }
+
+    /// The place of a bad batch.
+    pub fn unread(&self, damage: &Damage, exits: usize) -> Unnamed {
+        let words = vec![
+            self.deployment.input.clone(),
+            format!("partition {} ", damage.partition),
+            format!("offset {}:", damage.offset),
+        ];
+        Unnamed {
+            words,
+            exits,
+            held: Some(damage.partition),
+        }
     }
 
     /// Whether a relay has named it since.
-    pub fn is_named(&self, unwritable: &Unwritable) -> bool {
-        let exits = self.fleet.exits().iter().skip(unwritable.exits);
+    pub fn is_named(&self, unnamed: &Unnamed) -> bool {
+        let exits = self.fleet.exits().iter().skip(unnamed.exits);
         let said = exits.map(|exit| exit.said.clone());
         let health = self.fleet.health().into_iter();
         let unready = health
             .map(|(_, answer)| answer)
             .filter(|answer| answer.starts_with("503"));
         said.chain(unready)
-            .any(|text| text.contains(&unwritable.topic))
+            .any(|text| unnamed.words.iter().all(|word| text.contains(word)))
     }
 
     /// Nobody has named it in time.
-    pub fn complain_of_silence(&self, unwritable: &Unwritable) {
-        let topic = &unwritable.topic;
+    pub fn complain_of_silence(&self, unnamed: &Unnamed) {
+        let words = &unnamed.words;
         let what = format!(
-            "no relay names {topic}, which it cannot write: {:?}",
+            "no relay names {words:?}, which it cannot write or read: {:?}",
+            self.fleet.health()
+        );
+        self.ledger.complain(Wrong::Stalled, what);
+    }
+
+    /// Partitions that can be read did not go on beside one that cannot.
+    pub fn complain_of_company(&self, held: i32, target: &Offsets) {
+        let (committed, settled) = (self.committed(), self.ledger.settled());
+        let what = format!(
+            "partition {held} is held, and others do not reach {target:?}: committed {committed:?}, delivered {settled:?}; {:?}",
             self.fleet.health()
         );
         self.ledger.complain(Wrong::Stalled, what);

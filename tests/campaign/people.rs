@@ -43,6 +43,8 @@ struct Version {
 /// All of them.
 pub struct People {
     changing: Mutex<Vec<Person>>,
+    /// Held by who writes to the topic.
+    writing: Mutex<()>,
     topic: String,
 }
 
@@ -58,11 +60,10 @@ impl People {
     pub fn settle(topic: &str, sender: &Sender) -> anyhow::Result<People> {
         let people = People {
             changing: Mutex::default(),
+            writing: Mutex::default(),
             topic: topic.to_string(),
         };
-        for index in 0..STEADY + WITHOUT {
-            people.write(sender, steady(index), LONG_AGO_MS, index < STEADY)?;
-        }
+        people.write_steady(sender)?;
         for index in 0..CHANGING {
             let (user, access) = (6_300_000 + index, index % 2 == 0);
             people.write(sender, user, LONG_AGO_MS, access)?;
@@ -70,6 +71,27 @@ impl People {
         }
         sender.flush()?;
         Ok(people)
+    }
+
+    /// As long as this is held, nobody's access changes.
+    pub fn rest(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes everything once more, to a topic that is empty; while all rest.
+    pub fn write_again(&self, sender: &Sender) -> anyhow::Result<()> {
+        self.write_steady(sender)?;
+        for person in self.lock().iter() {
+            for version in &person.history {
+                self.write(sender, person.user, version.from_ms, version.access)?;
+            }
+        }
+        sender.flush()
+    }
+
+    fn write_steady(&self, sender: &Sender) -> anyhow::Result<()> {
+        (0..STEADY + WITHOUT)
+            .try_for_each(|index| self.write(sender, steady(index), LONG_AGO_MS, index < STEADY))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Person>> {
@@ -105,6 +127,7 @@ impl People {
         let mut random = Random::new(seed ^ 0x9e0f);
         let mut newcomers = 0;
         while !stop.load(Ordering::Acquire) {
+            let writing = self.rest();
             if newcomers < NEWCOMERS && random.happens(15) {
                 // A newcomer is known to nobody before the brokers have the grant.
                 let (user, from_ms) = (6_400_000 + newcomers, now_ms());
@@ -115,6 +138,7 @@ impl People {
             } else {
                 self.flip(sender, &mut random)?;
             }
+            drop(writing);
             std::thread::sleep(PAUSE);
         }
         Ok(())

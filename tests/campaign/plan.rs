@@ -10,6 +10,8 @@ use crate::random::Random;
 use crate::support::cluster::BROKERS;
 use crate::support::relay::REGIONS;
 
+/// Partitions of the input, at first.
+pub const INPUT_PARTITIONS: i32 = 6;
 /// The relays of a run, by the names of their instances.
 pub const RELAYS: [&str; 3] = ["a", "b", "c"];
 
@@ -57,6 +59,8 @@ pub enum Fault {
     PartitionsAdded { count: usize },
     /// An output topic is deleted, and made anew later.
     OutputDeleted { region: usize, hold_ms: u64 },
+    /// The same, and it has one partition from then on.
+    OutputShrunk { region: usize, hold_ms: u64 },
     /// The relays may not write to an output topic for a while.
     RightsTaken { region: usize, hold_ms: u64 },
     /// A record is larger than the quarantine topic takes from now on, until its limit is raised.
@@ -67,10 +71,22 @@ pub enum Fault {
     RebalanceStorm { members: usize, stay_ms: u64 },
     /// A second process with the instance of a relay that runs.
     Twin { relay: usize, hold_ms: u64 },
+    /// Each broker takes so little of a relay that a full batch needs more time than a transaction has.
+    ProducerThrottled {
+        relay: usize,
+        bytes_per_second: u32,
+        hold_ms: u64,
+    },
+    /// The leader of a partition of the input has a bad batch on its disk, which is still to be read. Another replica leads later.
+    LogDamaged { partition: usize, hold_ms: u64 },
+    /// The topic of the principals is deleted, and made anew later with what it held.
+    TableRemade { hold_ms: u64 },
 }
 
-/// How many kinds there are.
-pub const KINDS: usize = 21;
+/// Whether relays read a table's topic that was made anew; until they do, [`Fault::TableRemade`] is made by a replay only.
+const TABLES_ARE_READ_ANEW: bool = false;
+/// How many kinds a seed chooses from; the last one is [`Fault::TableRemade`].
+pub const KINDS: usize = 24 + TABLES_ARE_READ_ANEW as usize;
 
 impl Fault {
     /// Its kind, as logs and reports call it.
@@ -90,9 +106,17 @@ impl Fault {
                 | Fault::LeadersMoved
                 | Fault::PartitionsAdded { .. }
                 | Fault::OutputDeleted { .. }
+                | Fault::OutputShrunk { .. }
+                | Fault::LogDamaged { .. }
+                | Fault::TableRemade { .. }
                 | Fault::RightsTaken { .. }
                 | Fault::RecordRefused { .. }
         )
+    }
+
+    /// Whether no other fault may be in force when it is made; later ones may come while it is.
+    pub fn begins_alone(&self) -> bool {
+        matches!(self, Fault::LogDamaged { .. } | Fault::TableRemade { .. })
     }
 
     /// The relay whose process it is about.
@@ -161,7 +185,22 @@ impl Fault {
                 members: random.within(1, 3) as usize,
                 stay_ms: random.within(200, 3_000),
             },
-            _ => Fault::Twin { relay, hold_ms },
+            20 => Fault::Twin {
+                relay,
+                // The two throw each other out of the group, with pauses that grow to 20 s.
+                hold_ms: random.within(2_000, 30_000),
+            },
+            21 => Fault::ProducerThrottled {
+                relay,
+                bytes_per_second: random.within(1_000, 4_000) as u32,
+                hold_ms: random.within(12_000, 20_000),
+            },
+            22 => Fault::OutputShrunk { region, hold_ms },
+            23 => Fault::LogDamaged {
+                partition: random.below(INPUT_PARTITIONS as u64) as usize,
+                hold_ms,
+            },
+            _ => Fault::TableRemade { hold_ms },
         }
     }
 }
@@ -195,6 +234,21 @@ pub fn from_seed(seed: u64) -> impl Iterator<Item = Step> {
             overlaps: random.happens(30),
         }
     })
+}
+
+/// Those of these kinds; of all, if none is named.
+pub fn of_kinds(seed: u64, kinds: Vec<String>) -> anyhow::Result<impl Iterator<Item = Step>> {
+    let round: Vec<String> = from_seed(seed)
+        .take(KINDS)
+        .map(|step| step.fault.name())
+        .collect();
+    let unknown = kinds.iter().find(|kind| !round.contains(kind));
+    anyhow::ensure!(
+        unknown.is_none(),
+        "no fault is called {unknown:?}: {round:?}"
+    );
+    let is_wanted = move |step: &Step| kinds.is_empty() || kinds.contains(&step.fault.name());
+    Ok(from_seed(seed).filter(is_wanted))
 }
 
 /// The faults that a log says were made.

@@ -71,9 +71,10 @@ impl Sender {
     pub fn send(&self, mut record: BaseRecord<'_, [u8], [u8], usize>) -> anyhow::Result<()> {
         let since = Instant::now();
         while let Err((error, refused)) = self.producer.send(record) {
-            use RDKafkaErrorCode::{QueueFull, UnknownPartition};
-            // The queue is full, or the client has not heard of partitions that were just added.
-            let passes = [QueueFull, UnknownPartition].map(KafkaError::MessageProduction);
+            use RDKafkaErrorCode::{QueueFull, UnknownPartition, UnknownTopic};
+            // The queue is full, or the client has not heard of partitions that were just added, or of a topic that is there again.
+            let passes =
+                [QueueFull, UnknownPartition, UnknownTopic].map(KafkaError::MessageProduction);
             if !passes.contains(&error) || since.elapsed() > DELIVERY_LIMIT {
                 return Err(error).context("send a record of the load");
             }

@@ -106,23 +106,44 @@ impl Run {
 
     /// Meanwhile the other faults end as planned: a relay that reaches nobody does not know what it cannot write.
     fn await_named(&mut self, struck: &mut Struck) -> anyhow::Result<()> {
-        let Some(unwritable) = struck.unwritable.take() else {
+        let Some(unnamed) = struck.unnamed.take() else {
             return Ok(());
         };
         let since = Instant::now();
-        while !self.world.is_named(&unwritable) {
+        while !self.world.is_named(&unnamed) {
             if since.elapsed() > NAMED_LIMIT {
-                self.world.complain_of_silence(&unwritable);
+                self.world.complain_of_silence(&unnamed);
                 break;
             }
             self.pass(Duration::from_millis(200))?;
+        }
+        if let Some(held) = unnamed.held {
+            self.await_others(held)?;
         }
         struck.begin();
         Ok(())
     }
 
+    /// A partition is held: the others must go on.
+    fn await_others(&mut self, held: i32) -> anyhow::Result<()> {
+        let (since, target) = (Instant::now(), self.world.ledger.ends());
+        while !self.world.is_delivered_but(held, &target) {
+            if since.elapsed() > NAMED_LIMIT {
+                self.world.complain_of_company(held, &target);
+                break;
+            }
+            self.pass(Duration::from_millis(200))?;
+        }
+        let offset = self.world.committed().unwrap_or_default();
+        self.journal
+            .write("others_go_on", json!({ "held": held, "committed": offset }))
+    }
+
     /// Two of a kind at once would undo each other's undoing; and only one broker may be away.
     fn is_in_the_way(&self, step: &Step) -> bool {
+        if step.fault.begins_alone() {
+            return !self.active.is_empty();
+        }
         let mut active = self.active.iter();
         active.any(|struck| {
             struck.fault.name() == step.fault.name()
@@ -184,6 +205,10 @@ impl Run {
         if counted.read > records as f64 || counted.audited > tally.audited as f64 + gone {
             let what = format!("{counted:?}, but {records} records and {tally:?}");
             ledger.complain(Wrong::Unaccounted, what);
+        }
+        if tally.audited == 0 {
+            let what = format!("nothing was audited of {records} records");
+            ledger.complain(Wrong::Lost, what);
         }
         if counted.deleted > 0.0 {
             let what = format!("{} offsets are said to be deleted", counted.deleted);

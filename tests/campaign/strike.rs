@@ -1,22 +1,22 @@
-//! Makes a fault, and undoes it. What cannot be made just now, because another fault is in the way, is waited for.
+//! Makes a fault, and undoes it. What cannot be made just now, because another fault is in the way, is waited for. Topics that are made
+//! anew and logs that are damaged are in files of their own.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::ledger::{Gone, Offsets, Place};
-use crate::naming::Unwritable;
+use crate::damage::Damage;
+use crate::ledger::Offsets;
+use crate::naming::Unnamed;
 use crate::plan::{Fault, RELAYS};
 use crate::support::cluster::RELAY_USER;
 use crate::support::kafka::Stop;
 use crate::support::proxy::{Aim, Ambush, Direction, Effect};
 use crate::support::wire::{self, Coordinated};
-use crate::world::{OUTPUT_PARTITIONS, ROOMY_BYTES, World};
+use crate::world::{ROOMY_BYTES, World};
 
 /// Longest wait for the cluster to be whole before another of its brokers is ended.
 const WHOLE_LIMIT: Duration = Duration::from_secs(180);
-/// No transaction is older: the broker ends it after 10 s, and looks once a second.
-const OLDEST_TRANSACTION: Duration = Duration::from_secs(12);
 /// How long an ambush waits for a commit.
 const AMBUSH: Duration = Duration::from_secs(4);
 /// Most partitions that the input gets.
@@ -28,7 +28,7 @@ pub struct Struck {
     pub fault: Fault,
     pub until: Instant,
     /// What the relays must name, before the time of the fault begins.
-    pub unwritable: Option<Unwritable>,
+    pub unnamed: Option<Unnamed>,
     hold: Duration,
     undo: Undo,
 }
@@ -40,14 +40,17 @@ impl Struck {
     }
 }
 
-enum Undo {
+/// What ends a fault.
+pub(crate) enum Undo {
     Nothing,
     Thaw(String),
     Restart(usize),
     EndEffect(u64),
     Disarm,
     Recreate { region: usize, from: Offsets },
+    Replace(Damage),
     Allow { topic: String },
+    Unthrottle(String),
     RaiseLimit,
     SetClockRight,
     Leave(Vec<String>),
@@ -57,16 +60,20 @@ enum Undo {
 impl World {
     /// Makes a fault.
     pub fn strike(&mut self, number: usize, fault: &Fault) -> anyhow::Result<Struck> {
-        let unwritable = self.unwritable(fault);
+        let exits = self.fleet.exits().len();
         let struck = self
             .make(fault)
             .with_context(|| format!("fault {number}, {fault:?}"))?;
         let (undo, hold) = struck;
+        let unnamed = match &undo {
+            Undo::Replace(damage) => Some(self.unread(damage, exits)),
+            _ => self.unwritable(fault, exits),
+        };
         Ok(Struck {
             number,
             fault: fault.clone(),
             until: Instant::now() + hold,
-            unwritable,
+            unnamed,
             hold,
             undo,
         })
@@ -108,6 +115,19 @@ impl World {
                 nothing
             }
             Fault::OutputDeleted { region, hold_ms } => self.delete_output(region, hold_ms),
+            Fault::OutputShrunk { region, hold_ms } => self.shrink_output(region, hold_ms),
+            Fault::LogDamaged { partition, hold_ms } => {
+                self.damage_log(partition as i32, millis(hold_ms))
+            }
+            Fault::TableRemade { hold_ms } => {
+                self.remake_table(millis(hold_ms))?;
+                nothing
+            }
+            Fault::ProducerThrottled {
+                relay,
+                bytes_per_second,
+                hold_ms,
+            } => self.throttle(relay, bytes_per_second, hold_ms),
             Fault::RightsTaken { region, hold_ms } => self.take_rights(region, hold_ms),
             Fault::RecordRefused { hold_ms } => self.refuse_record(hold_ms),
             Fault::ClockStepped { by_s, hold_ms } => {
@@ -206,6 +226,11 @@ impl World {
                 Ok(())
             }
             Undo::Recreate { region, from } => self.recreate_output(region, from),
+            Undo::Replace(damage) => self.replace_replica(damage),
+            Undo::Unthrottle(client) => {
+                let address = self.cluster.any_address()?;
+                patiently(|| wire::limit_producer(address, &client, None))
+            }
             Undo::Allow { topic } => {
                 let address = self.cluster.any_address()?;
                 patiently(|| wire::allow_again(address, &topic))
@@ -247,7 +272,7 @@ impl World {
         self.end_broker(usize::try_from(broker)?, Stop::Kill, hold_ms)
     }
 
-    fn await_whole(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn await_whole(&mut self) -> anyhow::Result<()> {
         let since = Instant::now();
         while !self.cluster.is_whole() {
             if since.elapsed() > WHOLE_LIMIT {
@@ -272,29 +297,17 @@ impl World {
         Ok(())
     }
 
-    fn delete_output(&mut self, region: usize, hold_ms: u64) -> anyhow::Result<(Undo, Duration)> {
-        let topic = self.output(region);
-        // Before these offsets all was read; what comes after may be written and gone before anybody sees it.
-        let from = self.ledger.settled();
-        self.cluster.kafka().try_delete_topic(&topic)?;
-        self.readers.stop(Place::Region(region))?;
-        let hold = Duration::from_millis(hold_ms).max(OLDEST_TRANSACTION);
-        Ok((Undo::Recreate { region, from }, hold))
-    }
-
-    fn recreate_output(&mut self, region: usize, from: Offsets) -> anyhow::Result<()> {
-        // What is committed by now was written to the topic that is gone; nothing else of this region can be.
-        let mut to = Offsets::new();
-        patiently(|| {
-            to = self.committed()?;
-            Ok(())
-        })?;
-        self.ledger.add_gone(Gone { region, from, to });
-        let topic = self.output(region);
-        let kafka = self.cluster.kafka();
-        patiently(|| kafka.try_create_topic(&topic, OUTPUT_PARTITIONS, &[]))?;
-        self.readers
-            .start(Place::Region(region), &topic, OUTPUT_PARTITIONS)
+    /// A relay has one worker, and by its name its producer goes.
+    fn throttle(
+        &mut self,
+        relay: usize,
+        bytes_per_second: u32,
+        hold_ms: u64,
+    ) -> anyhow::Result<(Undo, Duration)> {
+        let client = format!("{}-0", RELAYS[relay]);
+        let address = self.cluster.any_address()?;
+        patiently(|| wire::limit_producer(address, &client, Some(bytes_per_second)))?;
+        Ok((Undo::Unthrottle(client), Duration::from_millis(hold_ms)))
     }
 
     fn take_rights(&mut self, region: usize, hold_ms: u64) -> anyhow::Result<(Undo, Duration)> {
@@ -323,7 +336,7 @@ impl World {
 }
 
 /// For requests to a cluster that may be in trouble: again and again, for a while.
-fn patiently(mut ask: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn patiently(mut ask: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let since = Instant::now();
     loop {
         match ask() {

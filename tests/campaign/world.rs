@@ -16,19 +16,23 @@ use crate::fleet::Fleet;
 use crate::ledger::{Ledger, Offsets, Place};
 use crate::load::{Controls, Load};
 use crate::people::{People, STALENESS_LIMIT};
-use crate::plan::RELAYS;
+use crate::plan::{INPUT_PARTITIONS, RELAYS};
 use crate::producer::Sender;
 use crate::readers::Readers;
 use crate::support::client_config;
 use crate::support::cluster::Cluster;
 use crate::support::relay::{Deployment, REGIONS};
 
-/// Partitions of the input, at first.
-const INPUT_PARTITIONS: i32 = 6;
 /// What the quarantine topic takes: the largest record of the input, and 4,096 bytes of headers.
 pub const ROOMY_BYTES: &str = "8392704";
 /// Of each output topic, and of the quarantine topic: as [`Deployment::create`] makes them.
-pub const OUTPUT_PARTITIONS: i32 = 3;
+const OUTPUT_PARTITIONS: i32 = 3;
+/// Of each table's topic, and how it is kept: old versions are what decides of old changes.
+pub const TABLE_PARTITIONS: i32 = 2;
+pub const TABLE_SETTINGS: [(&str, &str); 2] = [
+    ("cleanup.policy", "compact"),
+    ("min.compaction.lag.ms", "604800000"),
+];
 const QUARANTINE_PARTITIONS: i32 = 2;
 /// By then everything must be delivered when nothing is broken any more.
 pub const RECOVERY_LIMIT: Duration = Duration::from_secs(180);
@@ -44,7 +48,12 @@ pub struct World {
     pub ledger: Arc<Ledger>,
     pub controls: Arc<Controls>,
     pub deployment: Arc<Deployment>,
+    pub people: Arc<People>,
     pub partitions: i32,
+    /// Of each region's topic; they differ when it was made anew.
+    pub output_partitions: [i32; REGIONS.len()],
+    /// The topic of the principals.
+    pub principals: String,
     group: BaseConsumer,
     threads: Vec<JoinHandle<anyhow::Result<()>>>,
 }
@@ -71,6 +80,8 @@ impl World {
             PathBuf::from(logs),
         );
         let group = group_client(&cluster, &deployment.group)?;
+        let granting = Sender::connect(cluster.kafka().bootstrap(), Box::new(|_, _, _| {}))?;
+        let [principals, devices] = tables;
         let mut world = World {
             fleet,
             readers,
@@ -78,11 +89,14 @@ impl World {
             ledger,
             controls: Arc::default(),
             deployment,
+            people: Arc::new(People::settle(&principals, &granting)?),
             partitions: INPUT_PARTITIONS,
+            output_partitions: [OUTPUT_PARTITIONS; REGIONS.len()],
+            principals,
             group,
             threads: Vec::new(),
         };
-        world.populate(seed, per_second, &tables)?;
+        world.populate(seed, per_second, &devices, granting)?;
         for relay in RELAYS {
             world.fleet.start(relay, relay)?;
         }
@@ -90,12 +104,15 @@ impl World {
     }
 
     /// Starts the load and those whose access changes.
-    fn populate(&mut self, seed: u64, per_second: u64, tables: &[String; 2]) -> anyhow::Result<()> {
+    fn populate(
+        &mut self,
+        seed: u64,
+        per_second: u64,
+        devices: &str,
+        granting: Sender,
+    ) -> anyhow::Result<()> {
         let bootstrap = self.cluster.kafka().bootstrap();
-        let [principals, devices] = tables;
-        let unheard = || Sender::connect(bootstrap, Box::new(|_, _, _| {}));
-        let granting = unheard()?;
-        let people = Arc::new(People::settle(principals, &granting)?);
+        let people = Arc::clone(&self.people);
         let told = Arc::clone(&self.ledger);
         let delivered = move |number: usize, partition, offset| {
             told.delivered(number as u32, partition, offset);
@@ -106,7 +123,7 @@ impl World {
             Arc::clone(&people),
             Arc::clone(&self.controls),
             [&self.deployment.input, devices],
-            [sender, unheard()?],
+            [sender, Sender::connect(bootstrap, Box::new(|_, _, _| {}))?],
             per_second,
             seed,
         );
@@ -203,6 +220,14 @@ impl World {
         }
     }
 
+    /// Whether everything up to there is delivered of each partition but this one, which cannot be read.
+    pub fn is_delivered_but(&self, held: i32, target: &Offsets) -> bool {
+        let others = target.iter().filter(|(partition, _)| **partition != held);
+        let others: Offsets = others.map(|(partition, end)| (*partition, *end)).collect();
+        let committed = self.committed().unwrap_or_default();
+        covers(&committed, &others) && covers(&self.ledger.settled(), &others)
+    }
+
     /// Output that readers see, and behind which no offset is committed.
     fn check_for_torn_output(&self) {
         let seen = self.ledger.seen_up_to();
@@ -247,13 +272,8 @@ fn deploy(cluster: &Cluster) -> anyhow::Result<(Deployment, [String; 2])> {
     let kafka = cluster.kafka();
     let tables = [kafka.unique("principals"), kafka.unique("devices")];
     for table in &tables {
-        // Old versions are what decides of old changes.
-        let config = [
-            ("cleanup.policy", "compact"),
-            ("min.compaction.lag.ms", "604800000"),
-        ];
         kafka
-            .try_create_topic(table, 2, &config)
+            .try_create_topic(table, TABLE_PARTITIONS, &TABLE_SETTINGS)
             .context("create a table's topic")?;
     }
     let more = format!(

@@ -23,7 +23,7 @@ pub const RELAY_USER: &str = "relay";
 const PASSWORD: &str = "for-tests-only";
 
 /// What differs from a broker that is alone. Coordinators are many enough to be spread over the brokers.
-const PROPERTIES: [(&str, &str); 15] = [
+const PROPERTIES: [(&str, &str); 16] = [
     ("default.replication.factor", "3"),
     ("min.insync.replicas", "2"),
     ("offsets.topic.num.partitions", "12"),
@@ -34,6 +34,8 @@ const PROPERTIES: [(&str, &str); 15] = [
     // A broker that was killed is missed sooner than after 9 s, and a replica that lags after 30 s is not waited for.
     ("replica.lag.time.max.ms", "10000"),
     ("replica.fetch.wait.max.ms", "100"),
+    // Of a quota's past a second and a half counts, instead of ten: so much passes at once.
+    ("quota.window.num", "2"),
     // Each broker makes room for as many requests as a machine of eight cores would.
     ("num.network.threads", "2"),
     ("num.io.threads", "4"),
@@ -144,6 +146,43 @@ impl Cluster {
         self.spawn(broker)?;
         let running = self.brokers.iter().filter(|broker| broker.runs).count();
         self.await_brokers(running)
+    }
+
+    /// The brokers that lead a partition now, and by preference.
+    pub fn leaders(&self, topic: &str, partition: i32) -> anyhow::Result<(usize, usize)> {
+        let client = self.kafka.admin.inner();
+        let metadata = client.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
+        let mut partitions = metadata
+            .topics()
+            .iter()
+            .flat_map(|topic| topic.partitions());
+        let found = partitions.find(|found| found.id() == partition);
+        let found = found.with_context(|| format!("no partition {partition} of {topic}"))?;
+        let preferred = found.replicas().first().context("no replicas")?;
+        Ok((found.leader().try_into()?, (*preferred).try_into()?))
+    }
+
+    /// Deletes all that a stopped broker has of a partition. It gets it from the others when it starts.
+    pub fn forget_partition(
+        &self,
+        broker: usize,
+        topic: &str,
+        partition: i32,
+    ) -> anyhow::Result<()> {
+        let directory = self.partition_directory(broker, topic, partition)?;
+        std::fs::remove_dir_all(directory).context("delete a replica")
+    }
+
+    /// Where a broker keeps a partition.
+    pub(super) fn partition_directory(
+        &self,
+        broker: usize,
+        topic: &str,
+        partition: i32,
+    ) -> anyhow::Result<PathBuf> {
+        let broker = self.brokers.get(broker.wrapping_sub(1));
+        let broker = broker.context("there is no such broker")?;
+        Ok(broker.server.partition_directory(topic, partition))
     }
 
     fn spawn(&mut self, broker: usize) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
+use super::cluster::Cluster;
 use super::kafka::KafkaBroker;
 use super::settled;
 
@@ -43,19 +44,11 @@ impl KafkaBroker {
     /// Flips one bit in the middle of the records of the batch that holds this offset, and returns the offsets of that batch.
     #[track_caller]
     pub fn damage(&self, topic: &str, partition: i32, offset: i64) -> Range<i64> {
-        let damaged = || {
-            let path = self.segment(topic, partition)?;
-            let batch = batch_of(&path, offset)?;
-            let records = batch.place.start + HEADER_BYTES..batch.place.end;
-            let middle = records.start + (records.end - records.start) / 2;
-            let file = OpenOptions::new().read(true).write(true).open(path)?;
-            let mut byte = [0];
-            file.read_exact_at(&mut byte, middle)?;
-            file.write_all_at(&[byte[0] ^ 1], middle)?;
-            anyhow::Ok(batch.offsets)
-        };
+        let damaged = self
+            .segment(topic, partition)
+            .and_then(|path| flip_bit(&path, &batch_of(&path, offset)?));
         settled(
-            damaged(),
+            damaged,
             format_args!("damage partition {partition} of {topic}"),
         )
     }
@@ -76,11 +69,45 @@ impl KafkaBroker {
     }
 
     fn segment(&self, topic: &str, partition: i32) -> anyhow::Result<PathBuf> {
-        let directory = self.partition_directory(topic, partition)?;
-        let segments = files(&directory, &["log"])?;
-        ensure!(segments.len() == 1, "{segments:?} are not one segment");
-        Ok(segments.into_iter().next().unwrap_or_default())
+        only_segment(&self.partition_directory(topic, partition)?)
     }
+}
+
+impl Cluster {
+    /// Flips one bit in what a stopped broker has of a partition: in the middle one of the batches that begin at this offset or behind it.
+    /// Returns the offsets of that batch.
+    pub fn damage(
+        &self,
+        broker: usize,
+        (topic, partition): (&str, i32),
+        from: i64,
+    ) -> anyhow::Result<Range<i64>> {
+        let path = only_segment(&self.partition_directory(broker, topic, partition)?)?;
+        let behind: Vec<StoredBatch> = batches(&path)?
+            .into_iter()
+            .filter(|batch| batch.offsets.start >= from)
+            .collect();
+        let middle = behind.get(behind.len() / 2);
+        let middle = middle.with_context(|| format!("no batch begins behind offset {from}"))?;
+        flip_bit(&path, middle)
+    }
+}
+
+fn only_segment(directory: &Path) -> anyhow::Result<PathBuf> {
+    let segments = files(directory, &["log"])?;
+    ensure!(segments.len() == 1, "{segments:?} are not one segment");
+    Ok(segments.into_iter().next().unwrap_or_default())
+}
+
+/// In the middle of the records.
+fn flip_bit(path: &Path, batch: &StoredBatch) -> anyhow::Result<Range<i64>> {
+    let records = batch.place.start + HEADER_BYTES..batch.place.end;
+    let middle = records.start + (records.end - records.start) / 2;
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, middle)?;
+    file.write_all_at(&[byte[0] ^ 1], middle)?;
+    Ok(batch.offsets.clone())
 }
 
 /// The files of a folder whose names end so.

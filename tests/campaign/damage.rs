@@ -1,0 +1,96 @@
+//! A fault of a disk: the leader of a partition of the input has a bad batch, which is still to be read. The other replicas are whole.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+
+use crate::plan::RELAYS;
+use crate::strike::{Undo, patiently};
+use crate::support::kafka::Stop;
+use crate::support::wire;
+use crate::world::World;
+
+/// So many records are unread when one of them is damaged.
+const UNREAD: i64 = 20;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A replica with a bad batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Damage {
+    pub broker: usize,
+    pub partition: i32,
+    /// Where the batch begins.
+    pub offset: i64,
+}
+
+impl World {
+    /// The relays are stopped meanwhile, so that they do not read the batch before it is damaged.
+    pub(crate) fn damage_log(
+        &mut self,
+        partition: i32,
+        hold: Duration,
+    ) -> anyhow::Result<(Undo, Duration)> {
+        self.await_whole()?;
+        for relay in RELAYS {
+            self.fleet.stop(relay)?;
+        }
+        let from = self.await_unread(partition)?;
+        let input = self.deployment.input.clone();
+        let (_, broker) = self.cluster.leaders(&input, partition)?;
+        self.cluster.stop(broker, Stop::Graceful)?;
+        let offsets = self.cluster.damage(broker, (&input, partition), from)?;
+        self.cluster.restart(broker)?;
+        self.await_whole()?;
+        self.await_leader(&input, partition, broker)?;
+        for relay in RELAYS {
+            self.fleet.start(relay, relay)?;
+        }
+        let damage = Damage {
+            broker,
+            partition,
+            offset: offsets.start,
+        };
+        Ok((Undo::Replace(damage), hold))
+    }
+
+    /// As an operator would: while the broker is away another replica leads, and it gets a new copy when it starts.
+    pub(crate) fn replace_replica(&mut self, damage: Damage) -> anyhow::Result<()> {
+        self.await_whole()?;
+        let Damage {
+            broker, partition, ..
+        } = damage;
+        self.cluster.stop(broker, Stop::Graceful)?;
+        self.cluster
+            .forget_partition(broker, &self.deployment.input, partition)?;
+        self.cluster.restart(broker)
+    }
+
+    /// Waits until there are records behind what the group has committed, and returns where they begin.
+    fn await_unread(&mut self, partition: i32) -> anyhow::Result<i64> {
+        let mut committed = 0;
+        patiently(|| {
+            committed = self.committed()?.get(&partition).copied().unwrap_or(0);
+            Ok(())
+        })?;
+        let since = Instant::now();
+        while self.ledger.ends()[&partition] < committed + UNREAD {
+            ensure!(
+                since.elapsed() < LIMIT,
+                "no load in partition {partition} behind offset {committed}"
+            );
+            self.wait(Duration::from_millis(50))?;
+        }
+        Ok(committed)
+    }
+
+    fn await_leader(&mut self, topic: &str, partition: i32, broker: usize) -> anyhow::Result<()> {
+        let since = Instant::now();
+        while self.cluster.leaders(topic, partition)?.0 != broker {
+            ensure!(since.elapsed() < LIMIT, "broker {broker} does not lead");
+            let address = self.cluster.any_address()?;
+            patiently(|| wire::elect_preferred_leaders(address))?;
+            self.wait(Duration::from_millis(200))?;
+        }
+        Ok(())
+    }
+}
