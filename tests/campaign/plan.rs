@@ -192,8 +192,8 @@ impl Fault {
             },
             21 => Fault::ProducerThrottled {
                 relay,
-                bytes_per_second: random.within(1_000, 4_000) as u32,
-                hold_ms: random.within(12_000, 20_000),
+                bytes_per_second: random.within(300, 1_500) as u32,
+                hold_ms: random.within(15_000, 25_000),
             },
             22 => Fault::OutputShrunk { region, hold_ms },
             23 => Fault::LogDamaged {
