@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::change::Variant;
+use crate::people::Action;
 
 /// All records are of this account.
 pub const ACCOUNT: u64 = 307_608;
@@ -62,6 +63,17 @@ pub struct Expected {
     pub user: u64,
     /// When it happened, in milliseconds since 1970.
     pub time_ms: i64,
+}
+
+impl Expected {
+    /// Lets it be this action, if there is one.
+    pub fn take(&mut self, action: Option<Action>) {
+        if let Some(action) = action {
+            self.user = action.user;
+            self.time_ms = action.time_ms;
+            self.demand = action.demand;
+        }
+    }
 }
 
 /// A device: it has one place, and one partition of the input.

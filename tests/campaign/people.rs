@@ -17,6 +17,9 @@ pub const STEADY: u64 = 20;
 const WITHOUT: u64 = 5;
 const CHANGING: u64 = 20;
 const NEWCOMERS: u64 = 400;
+/// Users that the topic names at first, and not any more when it was made anew, and again when it was made anew once more: so it is shorter
+/// and longer in turn, and says the same of all others.
+const GUESTS: u64 = 400;
 /// The relays hold when they have not heard of a table for so long.
 pub const STALENESS_LIMIT: Duration = Duration::from_secs(8);
 /// So long after a revocation was written every relay knows of it, or holds.
@@ -43,9 +46,17 @@ struct Version {
 /// All of them.
 pub struct People {
     changing: Mutex<Vec<Person>>,
+    guests: Mutex<Guests>,
     /// Held by who writes to the topic.
     writing: Mutex<()>,
     topic: String,
+}
+
+/// What the topic says of the guests.
+#[derive(Clone, Copy)]
+struct Guests {
+    are_named: bool,
+    since: Instant,
 }
 
 /// An action of somebody.
@@ -60,10 +71,15 @@ impl People {
     pub fn settle(topic: &str, sender: &Sender) -> anyhow::Result<People> {
         let people = People {
             changing: Mutex::default(),
+            guests: Mutex::new(Guests {
+                are_named: true,
+                since: Instant::now(),
+            }),
             writing: Mutex::default(),
             topic: topic.to_string(),
         };
         people.write_steady(sender)?;
+        people.write_guests(sender)?;
         for index in 0..CHANGING {
             let (user, access) = (6_300_000 + index, index % 2 == 0);
             people.write(sender, user, LONG_AGO_MS, access)?;
@@ -78,20 +94,37 @@ impl People {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes everything once more, to a topic that is empty; while all rest.
+    /// Writes everything once more, to a topic that is empty, but for the guests, or with them; while all rest.
     pub fn write_again(&self, sender: &Sender) -> anyhow::Result<()> {
+        let are_named = !self.guests().are_named;
+        if are_named {
+            self.write_guests(sender)?;
+        }
         self.write_steady(sender)?;
         for person in self.lock().iter() {
             for version in &person.history {
                 self.write(sender, person.user, version.from_ms, version.access)?;
             }
         }
-        sender.flush()
+        sender.flush()?;
+        *self.guests() = Guests {
+            are_named,
+            since: Instant::now(),
+        };
+        Ok(())
+    }
+
+    fn guests(&self) -> MutexGuard<'_, Guests> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_steady(&self, sender: &Sender) -> anyhow::Result<()> {
         (0..STEADY + WITHOUT)
             .try_for_each(|index| self.write(sender, steady(index), LONG_AGO_MS, index < STEADY))
+    }
+
+    fn write_guests(&self, sender: &Sender) -> anyhow::Result<()> {
+        (0..GUESTS).try_for_each(|index| self.write(sender, guest(index), LONG_AGO_MS, true))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Person>> {
@@ -171,6 +204,21 @@ impl People {
         Ok(())
     }
 
+    /// An action of a guest. Relays may still know one who is not named any more, so nothing can be demanded at first.
+    pub fn act_as_guest(&self, random: &mut Random) -> Option<Action> {
+        let Guests { are_named, since } = *self.guests();
+        let demand = match are_named {
+            true => Demand::Audited,
+            false if since.elapsed() > SETTLED => Demand::Quarantined(Reason::UnknownPrincipal),
+            false => return None,
+        };
+        Some(Action {
+            user: guest(random.below(GUESTS)),
+            time_ms: now_ms(),
+            demand,
+        })
+    }
+
     /// An action of somebody whose access changes, and what must become of it.
     pub fn act(&self, random: &mut Random) -> Option<Action> {
         let people = self.lock();
@@ -215,6 +263,10 @@ impl Person {
 /// A user whose access never changes; the first [`STEADY`] have it.
 pub fn steady(index: u64) -> u64 {
     6_100_000 + index
+}
+
+fn guest(index: u64) -> u64 {
+    6_800_000 + index
 }
 
 /// Somebody who has no access, ever.

@@ -55,7 +55,7 @@ impl World {
     /// and would be right to quarantine whom it does not name.
     pub(crate) fn remake_table(&mut self, hold: Duration) -> anyhow::Result<()> {
         let (controls, people) = (Arc::clone(&self.controls), Arc::clone(&self.people));
-        let resting = (controls.rest(), people.rest());
+        let _at_rest = (controls.rest(), people.rest());
         self.await_sent()?;
         self.await_recovery()?;
         let topic = self.principals.clone();
@@ -63,9 +63,8 @@ impl World {
         self.wait(hold)?;
         let kafka = self.cluster.kafka();
         patiently(|| kafka.try_create_topic(&topic, TABLE_PARTITIONS, &TABLE_SETTINGS))?;
-        people.write_again(&Sender::connect(kafka.bootstrap(), Box::new(|_, _, _| {}))?)?;
-        drop(resting);
-        Ok(())
+        let sender = Sender::connect(kafka.bootstrap(), Box::new(|_, _, _| {}))?;
+        people.write_again(&sender)
     }
 
     /// Waits until the brokers have all that was made up; while no more is.
