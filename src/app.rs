@@ -15,7 +15,7 @@ use crate::health::Health;
 use crate::kafka;
 use crate::kafka::session::OnReplaced;
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
-use crate::metrics::Metrics;
+use crate::metrics::{InputName, Metrics};
 use crate::start_check::StartCheck;
 use crate::stream::worker::StopRequest;
 use crate::supervise::{Signals, Watch, supervise};
@@ -182,7 +182,11 @@ impl Relay {
                     OnReplaced::new(move |replaced| metrics.count_rebuild(replaced.reason()));
                 Ok(WorkerTask {
                     number,
-                    input: self.config.input.clone(),
+                    input: InputName {
+                        topic: self.config.input.topic.clone(),
+                        group: self.config.input.group.clone(),
+                        bootstrap: self.config.kafka.bootstrap_servers().to_string(),
+                    },
                     settings,
                     limits: self.config.batch,
                     assembly: Arc::clone(&self.assembly),
