@@ -54,8 +54,6 @@ struct Unreadable {
 pub(super) enum ReadFrom {
     /// The beginning of the log.
     Beginning,
-    /// Its end.
-    End,
     /// An offset, with the leader epoch of the record before it, if that is known.
     Offset(i64, Option<i32>),
 }
@@ -189,6 +187,11 @@ impl Placing {
             .extend(committed.map(|offset| (partition, offset)));
         receive(Arrival::Placed(partition, committed.unwrap_or(0)));
         Ok(committed)
+    }
+
+    /// Where these partitions end, as far as that is known.
+    pub fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
+        self.positions.ends(partitions)
     }
 
     /// Where each of these partitions goes on.
