@@ -228,12 +228,17 @@ impl<K: Kind> Reader<K> {
         self.counts.records += 1;
         self.counts.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
         match K::parse(key, value, record.timestamp_ms()) {
-            Ok(change) => {
-                if let Err(full) = self.table.apply(change.read_at(self.now)) {
+            Ok(change) => match self.table.apply(change.read_at(self.now)) {
+                Ok(0) => {}
+                Ok(dropped) => {
+                    self.counts.versions_dropped += dropped as u64;
+                    self.complaints.log_dropped(K::NAME, &self.topic, key);
+                }
+                Err(full) => {
                     self.fail(full);
                     return;
                 }
-            }
+            },
             Err(problem) => {
                 let count = self.counts.rejected.entry(problem.reason.name());
                 *count.or_default() += 1;
@@ -251,6 +256,7 @@ impl<K: Kind> Reader<K> {
         self.tables.count(K::NAME, |total| {
             total.records += counts.records;
             total.bytes += counts.bytes;
+            total.versions_dropped += counts.versions_dropped;
             for (reason, count) in counts.rejected {
                 *total.rejected.entry(reason).or_default() += count;
             }

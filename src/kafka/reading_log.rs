@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::native::NativeRecord;
 use crate::pipeline::directory::RecordProblem;
+use crate::pipeline::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES};
 use crate::tables::{Offsets, TableCounts, TableName, Target};
 
 /// How often progress is logged while a topic is read for the first time.
@@ -69,6 +70,7 @@ impl Progress {
 pub(super) struct Complaints {
     since: Instant,
     count: u32,
+    dropping: bool,
 }
 
 impl Complaints {
@@ -76,6 +78,21 @@ impl Complaints {
         Complaints {
             since: Instant::now(),
             count: 0,
+            dropping: false,
+        }
+    }
+
+    /// Said once: a key that has too many versions has one more with each record.
+    pub fn log_dropped(&mut self, table: TableName, topic: &str, key: &[u8]) {
+        if !std::mem::replace(&mut self.dropping, true) {
+            warn!(
+                table = table.name(),
+                topic,
+                key = %String::from_utf8_lossy(key),
+                most_versions = MOST_VERSIONS,
+                most_bytes = MOST_VERSIONS_BYTES,
+                "a key has too many versions within tables.history_hours, the oldest are dropped: earlier actions are judged without them. Said once; audit_relay_table_versions_dropped_total counts all. Publish this key less often, or shorten the history"
+            );
         }
     }
 
@@ -87,7 +104,8 @@ impl Complaints {
         problem: &RecordProblem,
     ) {
         if self.since.elapsed() >= COMPLAINT_INTERVAL {
-            *self = Complaints::new();
+            self.since = Instant::now();
+            self.count = 0;
         }
         self.count += 1;
         if self.count > MOST_COMPLAINTS {
