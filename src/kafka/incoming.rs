@@ -167,7 +167,7 @@ impl Incoming {
                 self.goes_on(partition, next, next, receive);
                 receive(Arrival::CaughtUp(partition));
             }
-            News::Error(code) => self.complain(&KafkaError::MessageConsumption(code))?,
+            News::Error(_, code) => self.complain(&KafkaError::MessageConsumption(code))?,
         }
         Ok(true)
     }

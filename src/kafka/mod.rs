@@ -14,6 +14,7 @@ mod incoming;
 pub mod input_ends;
 pub mod inspect;
 mod native;
+mod obstacles;
 mod outgoing;
 mod positions;
 pub mod producer;
@@ -23,6 +24,7 @@ pub mod session;
 pub mod settings;
 pub mod table;
 mod tokens;
+mod topic_watch;
 pub mod topics;
 
 /// Version of the librdkafka that is linked, e.g. `2.12.1`.

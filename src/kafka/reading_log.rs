@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::native::NativeRecord;
 use crate::pipeline::directory::RecordProblem;
@@ -51,6 +51,14 @@ impl Progress {
             percent,
             "reading the table"
         );
+    }
+
+    pub fn log_obstacle(&self, cause: Option<&str>) {
+        let table = self.table.name();
+        match cause {
+            Some(cause) => error!(table, "{cause}; trying again from there"),
+            None => info!(table, "all partitions of the table are read on"),
+        }
     }
 
     pub fn log_end(&self, counts: &TableCounts, entries: usize) {

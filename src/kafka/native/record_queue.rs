@@ -42,8 +42,8 @@ pub enum News<'a> {
     Record(NativeRecord<'a>),
     /// This partition has nothing more to read before this offset. With `read_committed` that is its last stable offset.
     End(i32, i64),
-    /// A partition cannot be read at the moment; the client goes on by itself.
-    Error(RDKafkaErrorCode),
+    /// This partition cannot be read at the moment.
+    Error(i32, RDKafkaErrorCode),
 }
 
 impl RecordQueue {
@@ -101,7 +101,7 @@ impl Taken {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                 News::End(message.partition, message.offset)
             }
-            error => News::Error(error.into()),
+            error => News::Error(message.partition, error.into()),
         }
     }
 }

@@ -38,36 +38,20 @@ pub fn rights_on<C: ClientContext>(
     topics: &[&str],
     limit: Duration,
 ) -> Result<BTreeMap<String, Vec<Right>>, String> {
-    let names = topics.iter().map(|topic| CString::new(*topic));
-    let names: Vec<CString> = names
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
-    let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let request = Request::new(client, broker, limit)?;
-    // SAFETY: the pointers are to strings that live until the end of this function, and the call copies them;
-    // the client outlives the request, whose options and queue were made for it.
-    unsafe {
-        let collection =
-            native::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-        native::rd_kafka_DescribeTopics(
-            client.native_ptr(),
-            collection,
-            request.options,
-            request.queue,
-        );
-        native::rd_kafka_TopicCollection_destroy(collection);
-    }
+    request.include_rights()?;
+    request.send(client, topics)?;
     request.answer(limit)?.rights()
 }
 
 /// Options and queue of one question.
-struct Request {
+pub(super) struct Request {
     options: *mut native::rd_kafka_AdminOptions_t,
     queue: *mut native::rd_kafka_queue_t,
 }
 
 impl Request {
-    fn new<C: ClientContext>(
+    pub(super) fn new<C: ClientContext>(
         client: &Client<C>,
         broker: i32,
         limit: Duration,
@@ -96,10 +80,17 @@ impl Request {
                 complaint.as_mut_ptr(),
                 complaint.len(),
             );
+            Ok(request)
+        }
+    }
+
+    fn include_rights(&self) -> Result<(), String> {
+        // SAFETY: the options are alive; a refusal is ours to destroy.
+        unsafe {
             let refused =
-                native::rd_kafka_AdminOptions_set_include_authorized_operations(request.options, 1);
+                native::rd_kafka_AdminOptions_set_include_authorized_operations(self.options, 1);
             if refused.is_null() {
-                return Ok(request);
+                return Ok(());
             }
             let why = text(native::rd_kafka_error_string(refused));
             native::rd_kafka_error_destroy(refused);
@@ -107,7 +98,36 @@ impl Request {
         }
     }
 
-    fn answer(&self, limit: Duration) -> Result<Answer, String> {
+    /// Asks for a description of these topics. `client` must be the one that the request was made for.
+    pub(super) fn send<C: ClientContext>(
+        &self,
+        client: &Client<C>,
+        topics: &[&str],
+    ) -> Result<(), String> {
+        let names = topics.iter().map(|topic| CString::new(*topic));
+        let names: Vec<CString> = names
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())?;
+        let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        // SAFETY: the pointers are to strings that live until the end of this function, and the call copies them;
+        // the client is alive, and the options and the queue were made for it.
+        unsafe {
+            let collection = native::rd_kafka_TopicCollection_of_topic_names(
+                pointers.as_mut_ptr(),
+                pointers.len(),
+            );
+            native::rd_kafka_DescribeTopics(
+                client.native_ptr(),
+                collection,
+                self.options,
+                self.queue,
+            );
+            native::rd_kafka_TopicCollection_destroy(collection);
+        }
+        Ok(())
+    }
+
+    pub(super) fn answer(&self, limit: Duration) -> Result<Answer, String> {
         // The request has a limit of its own; this is for a client that does not keep it.
         let limit_ms = i32::try_from(limit.as_millis() + 1_000).unwrap_or(i32::MAX);
         // SAFETY: the queue is alive, and the event belongs to whoever polled it.
@@ -130,10 +150,19 @@ impl Drop for Request {
 }
 
 /// The event that answers a question.
-struct Answer(*mut native::rd_kafka_event_t);
+pub(super) struct Answer(*mut native::rd_kafka_event_t);
 
 impl Answer {
     fn rights(&self) -> Result<BTreeMap<String, Vec<Right>>, String> {
+        let topics = self.topics()?.into_iter();
+        // SAFETY: the descriptions belong to the event, which lives as long as this value.
+        Ok(topics
+            .filter_map(|topic| unsafe { of_topic(topic) })
+            .collect())
+    }
+
+    /// The descriptions in the answer; they live as long as it does.
+    pub(super) fn topics(&self) -> Result<Vec<*const native::rd_kafka_TopicDescription_t>, String> {
         // SAFETY: everything that is read belongs to the event, which lives as long as this value.
         unsafe {
             let code = native::rd_kafka_event_error(self.0);
@@ -146,8 +175,7 @@ impl Answer {
             }
             let mut count = 0;
             let topics = native::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-            let topics = (0..count).map(|index| *topics.add(index));
-            Ok(topics.filter_map(|topic| of_topic(topic)).collect())
+            Ok((0..count).map(|index| *topics.add(index)).collect())
         }
     }
 }
@@ -193,7 +221,7 @@ fn right(operation: &u32) -> Option<Right> {
 
 /// # Safety
 /// `pointer` must be null or to a C string.
-unsafe fn text(pointer: *const c_char) -> String {
+pub(super) unsafe fn text(pointer: *const c_char) -> String {
     if pointer.is_null() {
         return String::new();
     }
