@@ -32,4 +32,5 @@ pub mod table_feed;
 pub mod table_files;
 pub mod table_judge;
 pub mod tables;
+mod threads;
 pub mod watchdog;

@@ -22,6 +22,7 @@ use crate::pipeline::directory::{
 };
 use crate::pipeline::field::Id;
 use crate::tables::{Reading, SharedTables, TableName};
+use crate::threads;
 
 /// Longest time for reading topics once.
 const READ_LIMIT: Duration = Duration::from_secs(120);
@@ -87,9 +88,10 @@ pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory
         names,
         config.tables.staleness_limit,
     ));
-    follow(config, &tables).map_err(|error| format!("{error:#}"))?;
+    let followers = follow(config, &tables).map_err(|error| format!("{error:#}"))?;
     let read = tables.await_ready(READ_LIMIT);
     tables.close();
+    threads::join(followers, threads::JOIN_LIMIT);
     read.map(|()| tables.load())
 }
 

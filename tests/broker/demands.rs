@@ -94,6 +94,8 @@ fn doubts_stop_nothing() {
     relay.await_ready();
     let doubt = format!("principals topic {principals}: min.compaction.lag.ms is 0");
     assert!(relay.log().contains(&doubt), "{}", relay.log());
+    let clock = "message.timestamp.type is \"CreateTime\"";
+    assert!(relay.log().contains(clock), "{}", relay.log());
 }
 
 #[test]

@@ -12,3 +12,4 @@ mod schemas;
 mod simulation;
 mod sources;
 mod tidy;
+mod unreadable;
