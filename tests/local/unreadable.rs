@@ -40,14 +40,19 @@ fn write(bootstrap: &str, topic: &str, partition: i32, values: &[&str]) {
 }
 
 #[test]
-fn a_partition_without_a_leader_does_not_blind_the_watchdog() {
-    let mock = MockCluster::new(1).expect("mock cluster");
+fn a_partition_whose_broker_is_away_does_not_blind_the_watchdog() {
+    let mock = MockCluster::new(2).expect("mock cluster");
     mock.create_topic("in", 3, 1).expect("topic");
+    for partition in 0..3 {
+        let leader = if partition == 1 { 2 } else { 1 };
+        let led = mock.partition_leader("in", partition, Some(leader));
+        led.expect("a leader");
+    }
     let bootstrap = mock.bootstrap_servers();
     for partition in 0..3 {
         write(&bootstrap, "in", partition, &["{}"]);
     }
-    mock.partition_leader("in", 1, None).expect("no leader");
+    mock.broker_down(2).expect("down");
     let mut ends = InputEnds::new(&config(&bootstrap)).expect("a client");
     let expected = BTreeMap::from([(Partition(0), 1), (Partition(2), 1)]);
     let since = Instant::now();
