@@ -302,6 +302,7 @@ impl Standing {
                 format!("partition {partition} is read up to {position}, its end was {end}")
             })
         });
-        behind.unwrap_or_default() + &cause
+        let confirming = || "it must be looked up once more that its topic is the same".to_string();
+        behind.unwrap_or_else(confirming) + &cause
     }
 }
