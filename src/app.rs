@@ -4,9 +4,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
@@ -15,24 +14,16 @@ use crate::assemble::Assembly;
 use crate::config::Config;
 use crate::health::Health;
 use crate::kafka;
-use crate::kafka::session::{OpenError, Session};
+use crate::kafka::session::OnReplaced;
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
-use crate::metrics::{Metrics, WorkerObserver};
+use crate::metrics::Metrics;
 use crate::start_check::StartCheck;
-use crate::stream::Failure;
-use crate::stream::batch::BatchLimits;
-use crate::stream::worker::{StopRequest, Worker};
-use crate::supervise::{Signals, Watch, WorkerThread, supervise};
+use crate::stream::worker::StopRequest;
+use crate::supervise::{Signals, Watch, supervise};
 use crate::table_feed;
-use crate::table_judge::TableJudge;
 use crate::tables::SharedTables;
 use crate::threads;
-use crate::watchdog::Doing;
-
-/// Pause between attempts to open a session; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Longest pause between attempts to open a session.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+use crate::worker_thread::WorkerTask;
 
 /// A relay, ready to run.
 pub struct Relay {
@@ -188,14 +179,18 @@ impl Relay {
     fn worker_tasks(&self, stop: &StopRequest) -> anyhow::Result<Vec<WorkerTask>> {
         (0..self.config.workers.get())
             .map(|number| {
-                let settings = SessionSettings::new(
+                let mut settings = SessionSettings::new(
                     &self.config,
                     self.assembly.topics.clone(),
                     self.assembly.rules.routes.regions().to_vec(),
                     number,
                 );
+                let metrics = Arc::clone(&self.metrics);
+                settings.replaced =
+                    OnReplaced::new(move |replaced| metrics.count_rebuild(replaced.reason()));
                 Ok(WorkerTask {
                     number,
+                    input: self.config.input.clone(),
                     settings,
                     limits: self.config.batch,
                     assembly: Arc::clone(&self.assembly),
@@ -207,83 +202,5 @@ impl Relay {
                 })
             })
             .collect()
-    }
-}
-
-/// Everything that one worker's thread owns.
-struct WorkerTask {
-    number: usize,
-    settings: SessionSettings,
-    limits: BatchLimits,
-    assembly: Arc<Assembly>,
-    tables: Arc<SharedTables>,
-    barrier_limit: Duration,
-    metrics: Arc<Metrics>,
-    health: Arc<Health>,
-    stop: StopRequest,
-}
-
-impl WorkerTask {
-    fn spawn(self) -> anyhow::Result<WorkerThread> {
-        let number = self.number;
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{number}"))
-            .spawn(move || self.work())
-            .context("start a worker thread")?;
-        Ok(WorkerThread { number, thread })
-    }
-
-    fn work(self) -> anyhow::Result<()> {
-        let number = self.number;
-        let health = Arc::clone(&self.health);
-        let result = self.open_and_run();
-        match &result {
-            Ok(()) => health.stopped(number, None),
-            Err(error) => health.stopped(number, Some(format!("{error:#}"))),
-        }
-        result
-    }
-
-    fn open_and_run(self) -> anyhow::Result<()> {
-        let Some(session) = self.open()? else {
-            return Ok(());
-        };
-        self.health.joining(self.number);
-        let pulse = self.health.pulse(self.number);
-        let judge = TableJudge::new(
-            self.assembly,
-            self.tables,
-            self.barrier_limit,
-            Arc::clone(&self.metrics),
-        );
-        let observer = WorkerObserver::new(self.number, self.metrics, self.health);
-        let worker = Worker::new(session, judge, observer, self.limits, self.stop);
-        let session = worker.run().map_err(|failure: Failure| anyhow!(failure))?;
-        pulse.beat(Doing::Closing);
-        // Leaves the group, unless the membership is static.
-        drop(session);
-        Ok(())
-    }
-
-    /// Opens a session, waiting as long as it takes for a cluster that cannot be reached. `None` if the
-    /// relay is asked to stop meanwhile.
-    fn open(&self) -> anyhow::Result<Option<Session>> {
-        let mut pause = FIRST_PAUSE;
-        while !self.stop.is_requested() {
-            self.health.pulse(self.number).beat(Doing::Opening);
-            match Session::open(self.settings.clone()) {
-                Ok(session) => return Ok(Some(session)),
-                Err(error) if error.may_pass() => self.wait(&error, pause),
-                Err(error) => return Err(error.into()),
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-        Ok(None)
-    }
-
-    fn wait(&self, error: &OpenError, pause: Duration) {
-        warn!(worker = self.number, %error, "cannot connect yet; trying again");
-        self.health.connecting(self.number, &error.to_string());
-        std::thread::sleep(pause);
     }
 }

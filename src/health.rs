@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::stream::Partition;
 use crate::watchdog::{Doing, Pulse};
 
 /// What the process is not ready for when the watchdog has found something that stands still.
@@ -32,6 +33,8 @@ struct WorkerHealth {
     stage: Stage,
     /// The cause of the failure that is being mended.
     recovering: Option<String>,
+    /// Partitions that are held while the others go on, and why.
+    held: BTreeMap<Partition, String>,
 }
 
 #[derive(Debug)]
@@ -39,6 +42,8 @@ enum Stage {
     Starting,
     Connecting(String),
     Joining,
+    /// With the cause for which the session before was closed.
+    Rejoining(String),
     Working,
     /// With the cause, if it was not asked to.
     Stopped(Option<String>),
@@ -50,6 +55,7 @@ impl Health {
         let starting = || WorkerHealth {
             stage: Stage::Starting,
             recovering: None,
+            held: BTreeMap::new(),
         };
         Health {
             inner: Mutex::new(Inner {
@@ -92,9 +98,25 @@ impl Health {
         self.change(worker, |health| health.stage = stage);
     }
 
-    /// A worker is about to become a member of the consumer group, for the first time or again.
+    /// A worker is about to become a member of the consumer group, for the first time or again. Why its session before was closed
+    /// stays said until it is one.
     pub fn joining(&self, worker: usize) {
-        self.change(worker, |health| health.stage = Stage::Joining);
+        self.change(worker, |health| {
+            if !matches!(health.stage, Stage::Rejoining(_)) {
+                health.stage = Stage::Joining;
+            }
+        });
+    }
+
+    /// A worker has closed its session for this cause, and opens another one.
+    pub fn rejoining(&self, worker: usize, cause: &str) {
+        let cause = one_line(cause);
+        self.change(worker, |health| {
+            health.stage = Stage::Rejoining(cause);
+            // What the session was mending or holding went with it.
+            health.recovering = None;
+            health.held.clear();
+        });
     }
 
     /// A worker is a member of the consumer group, whether it owns partitions or not.
@@ -111,6 +133,17 @@ impl Health {
     /// What a worker had to mend is mended.
     pub fn recovered(&self, worker: usize) {
         self.change(worker, |health| health.recovering = None);
+    }
+
+    /// A worker holds a partition for this cause, and goes on with the others.
+    pub fn hold_partition(&self, worker: usize, partition: Partition, cause: &str) {
+        let cause = one_line(cause);
+        self.change(worker, |health| drop(health.held.insert(partition, cause)));
+    }
+
+    /// A worker holds a partition no more, because it goes on or is somebody else's.
+    pub fn release_partition(&self, worker: usize, partition: Partition) {
+        self.change(worker, |health| drop(health.held.remove(&partition)));
     }
 
     /// A worker has ended: for good reason, or for this cause.
@@ -159,9 +192,10 @@ impl Health {
     pub fn ready(&self) -> Result<(), Vec<String>> {
         let inner = self.lock();
         let workers = inner.workers.iter().enumerate();
-        let reasons = workers.filter_map(|(number, worker)| {
-            let why = worker.why_not_ready()?;
-            Some(format!("worker {number}: {why}"))
+        let reasons = workers.flat_map(|(number, worker)| {
+            let whole = worker.why_not_ready().into_iter();
+            let reasons = whole.chain(worker.held.values().cloned());
+            reasons.map(move |why| format!("worker {number}: {why}"))
         });
         let holds = inner.holds.iter();
         let holds = holds.map(|(what, cause)| format!("{what}: {cause}"));
@@ -183,6 +217,7 @@ impl WorkerHealth {
             (Stage::Starting, None) => Some("starting".to_string()),
             (Stage::Connecting(cause), None) => Some(format!("cannot connect yet: {cause}")),
             (Stage::Joining, None) => Some("joining the consumer group".to_string()),
+            (Stage::Rejoining(cause), None) => Some(format!("rejoining: {cause}")),
             (Stage::Working, None) => None,
         }
     }
@@ -241,6 +276,23 @@ mod tests {
     }
 
     #[test]
+    fn says_why_a_session_was_closed_until_another_one_has_joined() {
+        let health = Health::new(1);
+        health.working(0);
+        health.recovering(0, "consumer dead: x");
+        health.rejoining(0, "consumer dead: x");
+        let why = ["worker 0: rejoining: consumer dead: x"];
+        assert_eq!(reasons(&health), why);
+        health.joining(0);
+        assert_eq!(reasons(&health), why);
+        assert_eq!(health.live(), Ok(()));
+        health.working(0);
+        assert_eq!(health.ready(), Ok(()));
+        health.joining(0);
+        assert_eq!(reasons(&health), ["worker 0: joining the consumer group"]);
+    }
+
+    #[test]
     fn is_dead_when_a_worker_stopped_unasked_and_stays_so() {
         let health = Health::new(2);
         health.working(0);
@@ -268,6 +320,17 @@ mod tests {
         assert!(!health.is_working(0));
         health.release("principals");
         assert!(health.is_working(0) && !health.is_working(1));
+        assert_eq!(health.ready(), Ok(()));
+    }
+
+    #[test]
+    fn a_held_partition_makes_unready_and_leaves_its_worker_at_work() {
+        let health = Health::new(1);
+        health.working(0);
+        health.hold_partition(0, Partition(3), "cannot be read");
+        assert_eq!(reasons(&health), ["worker 0: cannot be read"]);
+        assert!(health.is_working(0), "its other partitions must move");
+        health.release_partition(0, Partition(3));
         assert_eq!(health.ready(), Ok(()));
     }
 

@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::oneshot::{self, Receiver};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::grace::{Grace, MISSING_TOPIC_GRACE};
 use crate::health::Health;
 use crate::kafka::check::{Finding, Verdict, check_cluster};
 use crate::kafka::topics::TopicNames;
@@ -76,46 +77,133 @@ fn run(
     health: &Health,
     stop: &StopRequest,
 ) -> Result<(), Unmet> {
+    let began = Instant::now();
+    let mut grace = Grace::new(MISSING_TOPIC_GRACE);
     let mut pause = FIRST_PAUSE;
     while !stop.is_requested() {
         let findings = check_cluster(config, topics);
-        let unclear = findings.iter().find(|finding| is_unclear(finding));
-        // What is certainly unmet is not kept back for what may yet become clear.
-        let Some(unclear) = unclear.filter(|_| !findings.iter().any(is_unmet)) else {
+        let Some(cause) = awaited(&findings, &mut grace, began.elapsed()) else {
             health.release(CLUSTER);
             return report(findings);
         };
-        warn!(cause = %unclear, "cannot check the cluster yet; trying again");
-        health.hold(CLUSTER, &format!("cannot connect yet: {unclear}"));
+        warn!(%cause, "cannot begin yet; trying again");
+        health.hold(CLUSTER, &cause);
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     Ok(())
 }
 
-fn is_unclear(finding: &Finding) -> bool {
-    matches!(finding.verdict, Verdict::Unclear(_))
+/// What is waited for at this time. Nothing, if all is clear; nor if something is unmet for certain: that is not kept back for what
+/// may yet pass.
+fn awaited(findings: &[Finding], grace: &mut Grace, now: Duration) -> Option<String> {
+    let is_unmet = |finding: &Finding| matches!(finding.verdict, Verdict::Unmet(_));
+    if findings.iter().any(is_unmet) {
+        return None;
+    }
+    let missing = findings.iter().filter_map(|found| match found.verdict {
+        Verdict::Missing(_) => Some(found.to_string()),
+        _ => None,
+    });
+    let missing: Vec<String> = missing.collect();
+    if !missing.is_empty() {
+        let left = grace.left(now)?.as_secs();
+        return Some(format!("waiting for {left} s more: {}", missing.join("; ")));
+    }
+    let mut unclear = findings.iter();
+    let unclear = unclear.find(|found| matches!(found.verdict, Verdict::Unclear(_)))?;
+    Some(format!("cannot connect yet: {unclear}"))
 }
 
-fn is_unmet(finding: &Finding) -> bool {
-    matches!(finding.verdict, Verdict::Unmet(_))
-}
-
+/// Logs what stops nothing, and names all that does at once.
 fn report(findings: Vec<Finding>) -> Result<(), Unmet> {
+    let mut ends = false;
     for finding in &findings {
         match finding.verdict {
+            Verdict::Held(_) => error!("{finding}"),
             Verdict::Doubtful(_) => warn!("{finding}"),
             Verdict::Unasked(_) => info!("{finding}"),
-            Verdict::Met(_) | Verdict::Unclear(_) | Verdict::Unmet(_) => {}
+            Verdict::Met(_) => {}
+            Verdict::Unclear(_) | Verdict::Missing(_) | Verdict::Unmet(_) => ends = true,
         }
     }
-    let unmet = findings
-        .into_iter()
-        .filter(|found| found.verdict.is_problem());
-    let unmet: Vec<Finding> = unmet.collect();
-    if unmet.is_empty() {
-        Ok(())
-    } else {
-        Err(Unmet(unmet))
+    if !ends {
+        return Ok(());
+    }
+    let problems = findings.into_iter();
+    Err(Unmet(
+        problems
+            .filter(|found| found.verdict.is_problem())
+            .collect(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn found(verdict: Verdict) -> Finding {
+        Finding {
+            subject: "it".to_string(),
+            verdict,
+        }
+    }
+
+    fn missing() -> Finding {
+        found(Verdict::Missing("is not there".to_string()))
+    }
+
+    fn unclear() -> Finding {
+        found(Verdict::Unclear("no answer".to_string()))
+    }
+
+    fn unmet() -> Finding {
+        found(Verdict::Unmet("bad".to_string()))
+    }
+
+    fn held() -> Finding {
+        found(Verdict::Held("behind the end".to_string()))
+    }
+
+    #[test]
+    fn a_missing_topic_is_named_and_waited_for_until_its_grace_is_over() {
+        let mut grace = Grace::new(10 * SECOND);
+        let mut at =
+            |seconds: u32, findings: &[Finding]| awaited(findings, &mut grace, seconds * SECOND);
+        assert_eq!(
+            at(5, &[missing(), unclear()]).as_deref(),
+            Some("waiting for 10 s more: it: is not there")
+        );
+        // A cluster that does not answer says nothing about it, and the grace goes on.
+        assert_eq!(
+            at(9, &[unclear()]).as_deref(),
+            Some("cannot connect yet: it: no answer")
+        );
+        assert_eq!(
+            at(14, &[missing(), missing()]).as_deref(),
+            Some("waiting for 1 s more: it: is not there; it: is not there")
+        );
+        assert_eq!(at(15, &[missing()]), None);
+        assert_eq!(
+            report(vec![missing(), held()]),
+            Err(Unmet(vec![missing(), held()]))
+        );
+    }
+
+    #[test]
+    fn what_is_certainly_unmet_waits_for_nothing() {
+        let mut grace = Grace::new(10 * SECOND);
+        let all = [missing(), unclear(), unmet()];
+        assert_eq!(awaited(&all, &mut grace, SECOND), None);
+        assert_eq!(report(all.to_vec()), Err(Unmet(all.to_vec())));
+    }
+
+    #[test]
+    fn what_holds_a_partition_stops_no_start() {
+        let mut grace = Grace::new(SECOND);
+        assert_eq!(awaited(&[held()], &mut grace, SECOND), None);
+        assert_eq!(report(vec![held()]), Ok(()));
     }
 }

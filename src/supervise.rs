@@ -161,7 +161,7 @@ impl Watch {
 /// The partitions whose workers have no reason to stand still.
 fn must_move(metrics: &Metrics, health: &Health) -> Vec<PartitionView> {
     let mut views = metrics.partitions();
-    views.retain(|view| health.is_working(view.worker));
+    views.retain(|view| view.held.is_none() && health.is_working(view.worker));
     views
 }
 

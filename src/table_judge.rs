@@ -54,7 +54,7 @@ impl Judge for TableJudge {
     }
 
     fn is_final(&self, fate: &Fate) -> bool {
-        !self.waits || !fate.rests_on_absence()
+        !self.waits || !fate.awaits_tables()
     }
 
     fn trusted(&self) -> Result<(), String> {
@@ -68,3 +68,6 @@ impl Judge for TableJudge {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

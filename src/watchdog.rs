@@ -280,6 +280,7 @@ mod tests {
             lag_records,
             lag_seconds: 0.0,
             last_progress_seconds: 0.0,
+            held: None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! What the reference tables cost: resident memory for each key, time of a look-up, of a change and of a
 //! snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench tables`, or with
 //! another number of keys: `cargo bench --bench tables -- 100000`. How long both tables take to be ready from a real
-//! Kafka: `cargo bench --bench tables -- topics`.
+//! Kafka: `cargo bench --bench tables -- topics`. What unchanged snapshots cost: `-- republish`.
 
 mod judging;
+mod republish;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod topics;
@@ -37,6 +38,9 @@ fn main() {
     let keys: u64 = keys.unwrap_or(1_000_000);
     if std::env::args().any(|word| word == "topics") {
         return topics::measure(keys);
+    }
+    if std::env::args().any(|word| word == "republish") {
+        return republish::measure();
     }
     println!("{keys} keys each, one in {CHANGED_ONE_IN} with three versions, the others with one");
     // Both stay, so that neither takes the memory that the other has left.

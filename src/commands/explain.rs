@@ -38,7 +38,7 @@ pub struct Explanation {
     topic: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<Box<RawValue>>,
-    rests_on_absence: bool,
+    awaits_tables: bool,
 }
 
 /// What one stage found.
@@ -136,7 +136,7 @@ pub fn explain_record(
         detail: None,
         topic: None,
         event: None,
-        rests_on_absence: fate.rests_on_absence(),
+        awaits_tables: fate.awaits_tables(),
     };
     let stopped = match read {
         Ok(record) => explanation.walk(&record, action, at, assembly).err(),
@@ -215,9 +215,9 @@ impl Explanation {
         if let Some(detail) = &self.detail {
             lines.push(format!("  {:<10}{detail}", "because"));
         }
-        if self.rests_on_absence {
+        if self.awaits_tables {
             lines.push(format!(
-                "  {:<10}this rests on something not being in the reference tables",
+                "  {:<10}what the reference tables do not hold yet could change this: a relay waits for them",
                 "note"
             ));
         }

@@ -10,6 +10,7 @@ use super::load;
 use super::names::{
     MAX_NAME, MAX_STEM, check_crn_template, is_action, is_name, is_topic, output_topic_complaints,
 };
+use super::pass_over;
 use super::read::Reader;
 use super::tables;
 use super::{
@@ -114,6 +115,7 @@ fn input(reader: &mut Reader) -> Input {
     Input {
         topic: topic(reader, "input.topic"),
         group: reader.legal_text("input.group", &group, |name| is_name(name, MAX_NAME)),
+        pass_over: pass_over::read(reader),
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::environment::Environment;
+use super::limits::own_limit;
 use super::load::{Node, Value};
 use super::problem::{did_you_mean, nearest};
 use super::properties::{Scope, canonical, concerns, is_secret, refusal, settable, split_key};
@@ -126,7 +127,7 @@ pub(super) fn read(
         let (scope, name) = split_key(&key);
         let value = may_be_set(scope, name)
             .and_then(|()| value_of(name, &node, environment, reader))
-            .and_then(|value| is_legal(name, &value, check).map(|()| value));
+            .and_then(|value| is_legal(scope, name, &value, check).map(|()| value));
         match value {
             Ok(value) => {
                 let value = hidden_if_unknown(name, value);
@@ -229,7 +230,12 @@ fn referenced(
     }
 }
 
-fn is_legal(name: &str, value: &PropertyValue, check: PropertyCheck<'_>) -> Result<(), String> {
+fn is_legal(
+    scope: Scope,
+    name: &str,
+    value: &PropertyValue,
+    check: PropertyCheck<'_>,
+) -> Result<(), String> {
     let text = value.reveal();
     if text.is_empty() && (matches!(value, PropertyValue::Secret(_)) || name == "bootstrap.servers")
     {
@@ -238,7 +244,7 @@ fn is_legal(name: &str, value: &PropertyValue, check: PropertyCheck<'_>) -> Resu
     if text.contains('\0') {
         return Err("holds a NUL character, which librdkafka cannot take; remove it".to_owned());
     }
-    own_limit(name, text)
+    own_limit(scope, name, text)
         .and_then(|()| tokens::limit(name, text))
         .and_then(|()| check(name, text).map_err(|complaint| explained(&complaint, name, text)))
         .map_err(|complaint| match value {
@@ -260,27 +266,6 @@ fn explained(complaint: &str, name: &str, text: &str) -> String {
         return format!("{complaint}; correct it");
     }
     format!("{complaint}: {text:?}; correct it")
-}
-
-/// Limits that are narrower than librdkafka's own.
-fn own_limit(name: &str, text: &str) -> Result<(), String> {
-    /// A dead predecessor's transaction holds its successor up for as long; below, no broker takes part.
-    const TRANSACTION_TIMEOUT_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;
-    match name {
-        "transaction.timeout.ms"
-            if !text
-                .parse()
-                .is_ok_and(|ms| TRANSACTION_TIMEOUT_MS.contains(&ms)) =>
-        {
-            Err(format!(
-                "{text:?} will not do; give milliseconds from 1000 to 60000"
-            ))
-        }
-        "group.protocol" if !["classic", "consumer"].contains(&text) => {
-            Err(format!("{text:?} will not do; give classic or consumer"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn need_brokers(reader: &mut Reader, properties: &KafkaProperties) {

@@ -7,8 +7,10 @@
 mod assemble;
 mod environment;
 mod kafka;
+mod limits;
 mod load;
 mod names;
+mod pass_over;
 mod problem;
 mod properties;
 mod read;
@@ -26,6 +28,7 @@ use std::time::Duration;
 pub use crate::pipeline::policy::{AccessRules, Policy};
 pub use crate::stream::batch::BatchLimits;
 pub use kafka::{Client, KafkaProperties, PropertyCheck, PropertyValue, Secret};
+pub use pass_over::PassOver;
 pub use problem::{Origin, Problem, Problems};
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};
 
@@ -83,6 +86,8 @@ pub struct Input {
     pub topic: String,
     /// 1 to 249 of `[a-zA-Z0-9._-]`.
     pub group: String,
+    /// What can never be read, and is not waited for. They do not overlap.
+    pub pass_over: Vec<PassOver>,
 }
 
 /// Topics that are written, and what is written to them.

@@ -79,9 +79,9 @@ const PRODUCER_ONLY: &[&str] = &[
 /// Every property that may be set, by its one name. For suggestions only, and for whether a refused value may be
 /// repeated: a name that is not here may be a misspelt secret.
 const SETTABLE: &str = "\
-    api.version.fallback.ms api.version.request api.version.request.timeout.ms \
+    api.version.request.timeout.ms \
     batch.num.messages batch.size bootstrap.servers broker.address.family broker.address.ttl \
-    broker.version.fallback builtin.features client.dns.lookup client.id client.rack \
+    builtin.features client.dns.lookup client.id client.rack \
     compression.level compression.type connections.max.idle.ms consume.callback.max.messages \
     coordinator.query.interval.ms debug enable.metrics.push enable.random.seed \
     enable.sasl.oauthbearer.unsecure.jwt enable.ssl.certificate.verification \
@@ -92,14 +92,14 @@ const SETTABLE: &str = "\
     metadata.recovery.rebootstrap.trigger.ms metadata.recovery.strategy produce.offset.report \
     queue.buffering.max.kbytes queue.buffering.max.messages queued.max.messages.kbytes \
     queued.min.messages receive.message.max.bytes reconnect.backoff.jitter.ms \
-    reconnect.backoff.max.ms reconnect.backoff.ms request.timeout.ms retry.backoff.max.ms \
+    reconnect.backoff.max.ms reconnect.backoff.ms request.timeout.ms \
     retry.backoff.ms sasl.kerberos.keytab sasl.kerberos.kinit.cmd \
     sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name \
     sasl.mechanism sasl.oauthbearer.client.id sasl.oauthbearer.client.secret \
     sasl.oauthbearer.grant.type sasl.oauthbearer.method sasl.oauthbearer.scope \
     sasl.oauthbearer.token.endpoint.url sasl.password sasl.username security.protocol \
     session.timeout.ms socket.blocking.max.ms socket.connection.setup.timeout.ms \
-    socket.keepalive.enable socket.max.fails socket.nagle.disable socket.receive.buffer.bytes \
+    socket.keepalive.enable socket.nagle.disable socket.receive.buffer.bytes \
     socket.send.buffer.bytes socket.timeout.ms ssl.ca.certificate.stores ssl.ca.location \
     ssl.ca.pem ssl.certificate.location ssl.certificate.pem ssl.cipher.suites ssl.crl.location \
     ssl.curves.list ssl.endpoint.identification.algorithm ssl.engine.id ssl.engine.location \
@@ -115,6 +115,7 @@ const ORDER: &str = "exactly once and in order needs librdkafka's idempotent set
 const GROUP: &str = "the group's kind of membership is what rebalances without loss rest on";
 const OWN_MEANS: &str = "the relay sets it for its own accounting";
 const TOKENS: &str = "the relay gets tokens by client id and secret, and in no other way";
+const VERSION: &str = "zombies are kept out by a protocol that no fallback knows, so the broker itself must say what it speaks";
 const CODE: &str = "it takes program code, not a value";
 
 /// Properties that the promises rest on, and why each is not for the operator. Names after aliases are resolved.
@@ -148,6 +149,11 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "a misspelt topic must be an error, not a new topic"),
     ("topic.blacklist", "a topic that must be read would be left out silently"),
     ("check.crcs", "a damaged record must be an error; it is always on"),
+    ("retry.backoff.max.ms", "a request that is sent again sooner than `retry.backoff.ms` says would not be noticed, and its late copy could end a later transaction"),
+    ("socket.max.fails", "a connection that leaves a request unanswered must be closed, or calls wait on it for ever"),
+    ("api.version.request", VERSION),
+    ("api.version.fallback.ms", VERSION),
+    ("broker.version.fallback", VERSION),
     ("enable.partition.eof", OWN_MEANS),
     ("delivery.report.only.error", OWN_MEANS),
     ("statistics.interval.ms", OWN_MEANS),

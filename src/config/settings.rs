@@ -48,6 +48,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("kafka.producer.*", Computed("librdkafka's"), "a property for the producers alone; wins over [kafka]"),
     setting("input.topic", Value("\"infrastructure.state-changes\""), "topic with the state changes"),
     setting("input.group", Value("\"audit-relay\""), "consumer group; holds the committed offsets"),
+    setting("input.pass_over", Value("[]"), "offsets that can never be read, to go on behind: \"PARTITION:FIRST-LAST\", both ends included; counted and logged"),
     setting("batch.max_records", Value("50000"), "input records in one transaction at most; 1 to 100000"),
     setting("batch.max_bytes", Value("16777216"), "bytes to be written in one transaction at most; 65536 to 268435456"),
     setting("batch.max_age_ms", Value("100"), "milliseconds from a batch's first record to its commit at most; 1 to 10000"),

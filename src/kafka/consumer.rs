@@ -3,14 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::client_context::{Listener, Logged, log_error};
-use super::native::RecordQueue;
+use super::native::QueueHandle;
 use crate::stream::{GroupStatistics, Partition};
 
 /// What a callback reported.
@@ -29,8 +29,8 @@ pub enum Event {
 /// Collects the consumer's callbacks. They run inside the consumer's own polls.
 pub struct CallbackQueue {
     topic: String,
-    /// Where the records of our partitions are led; weak, since it must go before the consumer, which holds this.
-    records: OnceLock<Weak<RecordQueue>>,
+    /// Where the records of our partitions are led.
+    records: OnceLock<QueueHandle>,
     events: Mutex<VecDeque<Event>>,
     /// Whether there are any, so that most polls need not lock.
     any: AtomicBool,
@@ -53,9 +53,9 @@ impl CallbackQueue {
     }
 
     /// Says where the records of all partitions that will be assigned are to be led.
-    pub fn lead_to(&self, records: &Arc<RecordQueue>) {
+    pub(super) fn lead_to(&self, records: QueueHandle) {
         // Said once, by whoever made the consumer.
-        let _ = self.records.set(Arc::downgrade(records));
+        let _ = self.records.set(records);
     }
 
     /// Whether there is an event that was not taken yet.
@@ -95,7 +95,7 @@ impl ConsumerContext for Logged<CallbackQueue> {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => {
-                if let Some(records) = self.0.records.get().and_then(Weak::upgrade) {
+                if let Some(records) = self.0.records.get() {
                     for partition in partitions(list) {
                         records.lead_here(consumer.client(), &self.0.topic, partition.0);
                     }

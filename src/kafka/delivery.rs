@@ -1,5 +1,6 @@
 //! What becomes of records that were handed to the producer: of those that were not accepted, the first is remembered.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,6 +16,8 @@ use super::client_context::{Listener, Logged};
 pub(super) struct FailedDelivery {
     delivery: Slot,
     partition: Slot,
+    /// Whether a record was for a partition that the topic does not have.
+    lacked_a_partition: Arc<AtomicBool>,
 }
 
 /// The first of several texts.
@@ -31,6 +34,10 @@ impl Slot {
     fn take(&self) -> Option<String> {
         self.0.lock().ok()?.take()
     }
+
+    fn is_set(&self) -> bool {
+        self.0.lock().is_ok_and(|slot| slot.is_some())
+    }
 }
 
 impl FailedDelivery {
@@ -40,9 +47,27 @@ impl FailedDelivery {
         self.partition.take();
     }
 
+    /// Whether a delivery has failed.
+    pub fn is_there(&self) -> bool {
+        self.delivery.is_set()
+    }
+
     /// The delivery that failed, once.
     pub fn take(&self) -> Option<String> {
         self.delivery.take()
+    }
+
+    /// Notes the code of an error, of a delivery or of handing over a record.
+    pub fn note(&self, code: Option<RDKafkaErrorCode>) {
+        use RDKafkaErrorCode::{UnknownPartition, UnknownTopicOrPartition};
+        if matches!(code, Some(UnknownPartition | UnknownTopicOrPartition)) {
+            self.lacked_a_partition.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether a record was for a partition that the topic does not have, once.
+    pub fn take_lacked_a_partition(&self) -> bool {
+        self.lacked_a_partition.swap(false, Ordering::AcqRel)
     }
 
     /// What explains that a call failed, once. By itself it is no failure: the client may have tried again.
@@ -75,6 +100,7 @@ impl ProducerContext for Logged<FailedDelivery> {
         if matches!(code, Some(PurgeQueue | PurgeInflight)) {
             return;
         }
+        self.0.note(code);
         self.0.delivery.set(format!(
             "a record for {} partition {} was not accepted: {error}{}",
             message.topic(),

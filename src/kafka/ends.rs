@@ -18,7 +18,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tracing::{error, warn};
 
 use super::client_context::{LoggingContext, begin, serve_events};
-use super::native::{IdentityQuestion, TopicIdentity, Undescribed};
+use super::native::{IdentityQuestion, TopicIdentity, Undescribed, broker_to_ask};
 use super::topic_watch::{Change, TopicWatch};
 use crate::tables::{LookUp, Offsets, SharedTables, TableName};
 
@@ -162,17 +162,11 @@ impl EndsFinder {
         if let Some(broker) = self.broker {
             return Ok(broker);
         }
-        let metadata = self
-            .consumer
-            .fetch_metadata(Some(&self.topic), LOOK_UP_LIMIT)
-            .map_err(|error| self.trouble(&error))?;
-        let answering = Some(metadata.orig_broker_id()).filter(|id| *id >= 0);
-        let mut all = metadata.brokers().iter().map(|broker| broker.id());
-        let count = metadata.brokers().len().max(1);
-        let broker = answering.or_else(|| all.nth(self.turn % count));
+        let client = self.consumer.client();
+        let broker = broker_to_ask(client, &self.topic, self.turn, LOOK_UP_LIMIT);
         self.turn += 1;
-        self.broker = broker;
-        broker.ok_or_else(|| self.trouble(&"the cluster names no broker"))
+        self.broker = broker.as_ref().ok().copied();
+        broker.map_err(|why| self.trouble(&why))
     }
 
     fn ends(&self, partitions: Range<i32>) -> Result<Offsets, Problem> {

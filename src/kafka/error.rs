@@ -63,6 +63,10 @@ fn sort_transactional(step: Step, error: &RDKafkaError, what: String) -> Failure
         Failure::Fenced(what)
     } else if error.is_fatal() {
         Failure::Broken(what)
+    } else if step == Step::Commit {
+        // Whatever the client concludes from an answer, the request may have gone out twice, and its first copy may
+        // still commit. Only a new epoch rules that out.
+        Failure::Broken(what)
     } else if error.txn_requires_abort() {
         Failure::Aborted(what)
     } else if error.is_retriable() && step.precedes_commit() {
@@ -80,6 +84,19 @@ pub fn is_retriable(error: &KafkaError) -> bool {
             error.is_retriable() && !error.is_fatal() && !error.txn_requires_abort()
         }
         _ => false,
+    }
+}
+
+/// Sorts a fatal error of the consumer. The client that has one reads nothing any more.
+pub fn dead(code: RDKafkaErrorCode, text: &str) -> Failure {
+    let what = format!("{code}: {text}");
+    match code {
+        RDKafkaErrorCode::UnreleasedInstanceId => Failure::Unreleased(what),
+        RDKafkaErrorCode::FencedInstanceId => Failure::ConsumerDead(format!(
+            "fenced: its place in the group was taken; either another process runs with the same `instance`, or the client lost touch \
+             with the group for longer than session.timeout.ms: {what}"
+        )),
+        _ => Failure::ConsumerDead(format!("the consumer can read no more: {what}")),
     }
 }
 
@@ -105,6 +122,23 @@ fn is_fenced(code: RDKafkaErrorCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dead_consumer_costs_its_session_and_a_place_that_is_taken_is_waited_for() {
+        use RDKafkaErrorCode::{FencedInstanceId, InvalidRequest, UnreleasedInstanceId};
+        assert!(matches!(
+            dead(UnreleasedInstanceId, "x"),
+            Failure::Unreleased(_)
+        ));
+        assert!(matches!(
+            dead(FencedInstanceId, "x"),
+            Failure::ConsumerDead(what) if what.contains("`instance`")
+        ));
+        assert!(matches!(
+            dead(InvalidRequest, "x"),
+            Failure::ConsumerDead(_)
+        ));
+    }
 
     #[test]
     fn production_errors_before_the_commit_are_aborts() {

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 
 use super::client_context::LoggingContext;
-use super::native::{NativeRecord, RecordQueue};
+use super::native::{NativeRecord, QueuedConsumer};
 use super::obstacles::Obstacles;
 use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
@@ -48,14 +47,7 @@ pub(super) trait Kind: 'static {
 
 /// Reads one topic.
 pub(super) struct Follower<K: Kind> {
-    /// Before the consumer, so that it is dropped before it.
-    records: RecordQueue,
-    consumer: BaseConsumer<LoggingContext>,
-    /// Which reading of the topic this is.
-    reading: Reading,
-    /// How many partitions are read.
-    assigned: i32,
-    obstacles: Obstacles,
+    consumer: QueuedConsumer<LoggingContext>,
     reader: Reader<K>,
     /// Whether anything moved since the last snapshot.
     changed: bool,
@@ -70,6 +62,11 @@ pub(super) struct Follower<K: Kind> {
 /// What becomes of the records.
 struct Reader<K: Kind> {
     topic: String,
+    /// Which reading of the topic this is.
+    reading: Reading,
+    /// How many partitions are read.
+    assigned: i32,
+    obstacles: Obstacles,
     tables: Arc<SharedTables>,
     table: TableWriter<K::Key, K::Value>,
     positions: Positions,
@@ -95,18 +92,17 @@ impl<K: Kind> Follower<K> {
         reading: Reading,
         publish_interval: Duration,
     ) -> anyhow::Result<Self> {
-        let records = RecordQueue::new(consumer.client()).context("no queue for records")?;
+        let consumer = QueuedConsumer::new(consumer).context("no queue for records")?;
         let progress = Progress::begin(K::NAME, &topic);
         // What was read of a topic that is gone decides nothing any more, and its memory is needed.
         tables.publish(|directory| K::put(directory, table.snapshot()));
         Ok(Follower {
-            records,
             consumer,
-            reading,
-            assigned: 0,
-            obstacles: Obstacles::default(),
             reader: Reader {
                 topic,
+                reading,
+                assigned: 0,
+                obstacles: Obstacles::default(),
                 tables,
                 table,
                 positions: Positions::default(),
@@ -127,7 +123,7 @@ impl<K: Kind> Follower<K> {
     pub fn run(mut self) -> Option<Reading> {
         while !self.reader.tables.is_closed() && !self.reader.is_broken {
             let assignment = self.reader.tables.assignment(K::NAME);
-            if assignment.reading != self.reading {
+            if assignment.reading != self.reader.reading {
                 return Some(assignment.reading);
             }
             self.assign(assignment.partitions);
@@ -174,11 +170,11 @@ impl<K: Kind> Follower<K> {
             if self.reader.is_broken {
                 return;
             }
-            let Some(taken) = self.records.take(wait) else {
+            let Some(taken) = self.consumer.take(wait) else {
                 idle = true;
                 break;
             };
-            self.take(&taken.news());
+            self.reader.hear(taken.news(), &self.consumer);
             wait = Duration::ZERO;
         }
         // The client passes control records without a word, and says that it is at the end only after another fetch.
@@ -186,7 +182,7 @@ impl<K: Kind> Follower<K> {
             for element in list.elements() {
                 let partition = element.partition();
                 if let Offset::Offset(next) = element.offset()
-                    && !self.obstacles.is_stopped(partition)
+                    && !self.reader.obstacles.is_stopped(partition)
                 {
                     self.reader.positions.advance(partition, next);
                 }
@@ -204,9 +200,14 @@ impl<K: Kind> Follower<K> {
     }
 
     fn publish(&mut self) {
-        let Reader { tables, table, .. } = &self.reader;
+        let Reader {
+            tables,
+            table,
+            reading,
+            ..
+        } = &self.reader;
         tables.publish(|directory| K::put(directory, table.snapshot()));
-        tables.reached(K::NAME, self.reading, self.reader.positions.all());
+        tables.reached(K::NAME, *reading, self.reader.positions.all());
         if self.published.is_none() {
             let counts = tables.counts(K::NAME);
             self.progress.log_end(&counts, table.len());
@@ -258,7 +259,7 @@ impl<K: Kind> Reader<K> {
         self.tables.ended(K::NAME, cause);
     }
 
-    fn trouble(&self, error: &KafkaError) {
+    fn trouble(&self, error: &dyn fmt::Display) {
         let topic = &self.topic;
         self.tables
             .trouble(K::NAME, format!("cannot read {topic:?}: {error}"));

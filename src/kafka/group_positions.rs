@@ -1,5 +1,6 @@
-//! Asks where the group has come to, on a connection of its own: while the group rebalances, the broker answers a member nothing on
-//! the connection of its JoinGroup, and one that waits there for committed offsets waits for the slowest member.
+//! Asks where the group has come to, and how far the log goes, on a connection of its own: while the group rebalances, the
+//! broker answers a member nothing on the connection of its JoinGroup, and one that waits there for committed offsets waits
+//! for the slowest member.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,16 +10,27 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client_context::LoggingContext;
+use super::client_context::{LoggingContext, serve_events};
+use super::native::{TopicId, leader_epoch, topic_identity};
 use crate::stream::Partition;
 
-/// Events of the client that are served at once; more are left for the next time.
-const MOST_EVENTS: usize = 100;
+/// Longest wait for the ends of the log, and for the topic's id.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A client that names the group and never joins it.
 pub(super) struct GroupPositions {
     consumer: BaseConsumer<LoggingContext>,
     topic: String,
+}
+
+/// What the group committed of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Committed {
+    /// The offset of the next record to read.
+    pub offset: i64,
+    /// The leader epoch of the last record before it, if it was committed with one: by this the broker tells whether that
+    /// record is still in the log.
+    pub leader_epoch: Option<i32>,
 }
 
 impl GroupPositions {
@@ -35,28 +47,61 @@ impl GroupPositions {
         &self,
         partitions: &[Partition],
         limit: Duration,
-    ) -> KafkaResult<BTreeMap<Partition, i64>> {
+    ) -> KafkaResult<BTreeMap<Partition, Committed>> {
         self.serve();
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            list.add_partition(&self.topic, partition.0);
-        }
         let mut committed = BTreeMap::new();
-        for element in self.consumer.committed_offsets(list, limit)?.elements() {
+        let found = self
+            .consumer
+            .committed_offsets(self.list(partitions), limit)?;
+        for element in found.elements() {
             element.error()?;
-            if let Offset::Offset(next) = element.offset() {
-                committed.insert(Partition(element.partition()), next);
+            if let Offset::Offset(offset) = element.offset() {
+                let partition = element.partition();
+                let leader_epoch = leader_epoch(&found, &self.topic, partition);
+                committed.insert(
+                    Partition(partition),
+                    Committed {
+                        offset,
+                        leader_epoch,
+                    },
+                );
             }
         }
         Ok(committed)
     }
 
+    /// The offsets that the next records of these partitions would get, of those whose leaders answer.
+    pub fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
+        let mut list = self.list(partitions);
+        let found = list
+            .set_all_offsets(Offset::End)
+            .and_then(|()| self.consumer.offsets_for_times(list, LOOK_UP_LIMIT));
+        let Ok(found) = found else {
+            return BTreeMap::new();
+        };
+        let end = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            let end = element.error().ok().and(element.offset().to_raw())?;
+            (end >= 0).then_some((Partition(element.partition()), end))
+        };
+        found.elements().iter().filter_map(end).collect()
+    }
+
+    /// What tells the topic from another of the same name; none if the broker does not say.
+    pub fn topic_id(&self) -> Option<TopicId> {
+        let found = topic_identity(self.consumer.client(), &self.topic, LOOK_UP_LIMIT);
+        found.ok()?.id
+    }
+
+    fn list(&self, partitions: &[Partition]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&self.topic, partition.0);
+        }
+        list
+    }
+
     /// Serves the client's own events, such as errors, which are logged then; to be called now and then.
     pub fn serve(&self) {
-        for _ in 0..MOST_EVENTS {
-            if self.consumer.poll(Duration::ZERO).is_none() {
-                return;
-            }
-        }
+        serve_events(&self.consumer);
     }
 }

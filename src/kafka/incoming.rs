@@ -1,10 +1,8 @@
 //! What is read: the consumer, its membership of the group, and the queue that its records are led to. A rebalance is
 //! served before any record that follows it.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
@@ -12,47 +10,29 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::Logged;
-use super::consumer::{CallbackQueue, Event};
-use super::error::remedy;
+use super::consumer::CallbackQueue;
+use super::error::{dead, remedy};
 use super::group_positions::GroupPositions;
-use super::native::{NativeRecord, News, RecordQueue, has_member_id, log_start};
-use super::reach::{Reach, deleted};
+use super::member::{Member, current_membership};
+use super::native::{NativeRecord, News, QueuedConsumer, ReadError, log_start, set_leader_epoch};
+use super::placing::{Placing, ReadFrom};
 use super::settings::SessionSettings;
-use crate::stream::{Arrival, Failure, Partition, SourceRecord};
+use crate::stream::{Arrival, Failure, Partition, PartitionFault, Position, Rewound, SourceRecord};
 
 /// Most records that are handed over by one poll, so that the clock is looked at now and then.
 const MOST_AT_ONCE: usize = 256;
-/// A client that rests for so long in a group without being a member is deaf to it. One that is well joins again at once.
-const LONGEST_DEAF: Duration = Duration::from_secs(10);
-/// Longest wait for the group's committed offset of a partition, which the client has just begun to read from there.
-const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
-/// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited for.
-const POSITIONS_LIMIT: Duration = Duration::from_secs(20);
 /// Longest wait for partitions to be moved to another offset.
 const SEEK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A consumer of the input topic.
 pub(super) struct Incoming {
-    /// Before the consumer, so that it is dropped before it.
-    records: Arc<RecordQueue>,
-    pub consumer: BaseConsumer<Logged<CallbackQueue>>,
-    positions: GroupPositions,
+    pub consumer: QueuedConsumer<Logged<CallbackQueue>>,
+    placing: Placing,
     /// Name of the group.
     group: String,
-    standing: Standing,
-}
-
-/// How this consumer stands in its group.
-#[derive(Default)]
-struct Standing {
-    /// For whom a commit speaks: the member and generation that own the partitions of the batch.
-    membership: Option<ConsumerGroupMetadata>,
-    owned: BTreeSet<Partition>,
-    reach: Reach,
-    /// Whether the group did not say where it is, since the last assignment.
-    asked_in_vain: bool,
-    /// Since when the client seems deaf to its group. Not how often: after a long call statistics from before it come in a row.
-    deaf_since: Option<Instant>,
+    /// Whether the broker lets the member's epoch grow by itself.
+    epoch_grows: bool,
+    member: Member,
 }
 
 impl Incoming {
@@ -61,36 +41,47 @@ impl Incoming {
         let context = Logged(CallbackQueue::new(&settings.topics.input));
         let group = settings.consumer.get("group.id").unwrap_or_default();
         let consumer: BaseConsumer<_> = settings.consumer.create_with_context(context)?;
-        let records = RecordQueue::new(consumer.client())
-            .map(Arc::new)
+        let consumer = QueuedConsumer::new(consumer)
             .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
-        consumer.context().0.lead_to(&records);
+        consumer.context().0.lead_to(consumer.queue_handle());
+        let positions = GroupPositions::open(&settings.positions, &settings.topics.input)?;
         Ok(Incoming {
-            records,
             consumer,
-            positions: GroupPositions::open(&settings.positions, &settings.topics.input)?,
+            placing: Placing::new(positions, &settings.pass_over),
             group: group.to_string(),
-            standing: Standing::default(),
+            epoch_grows: settings.consumer.get("group.protocol") == Some("consumer"),
+            member: Member::default(),
         })
     }
 
     /// For whom a commit speaks now; nobody after a loss.
     pub fn membership(&self) -> Option<&ConsumerGroupMetadata> {
-        self.standing.membership.as_ref()
+        self.member.membership.as_ref()
+    }
+
+    /// By KIP-848 the epoch of a member grows without a rebalance of its own, and a commit with an older one is refused. Asked anew
+    /// before a commit it is still that of the batch: a partition goes only after this member has given it up, or with a loss.
+    pub fn follow_epoch(&mut self) {
+        if self.epoch_grows && self.member.membership.is_some() {
+            self.renew_membership();
+        }
     }
 
     /// Asks the client anew for whom a commit speaks.
     pub fn renew_membership(&mut self) {
-        self.standing.membership = current_membership(&self.consumer);
+        self.member.membership = current_membership(&self.consumer);
     }
 
     /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
     /// not throw its successor's producer out by building one of its own.
     pub fn check(&self) -> Result<(), Failure> {
         match self.consumer.client().fatal_error() {
-            Some((code, text)) => Err(Failure::Fatal(format!(
-                "the consumer can read no more: {code}: {text}"
-            ))),
+            Some((code, text)) => {
+                let failure = dead(code, &text);
+                let topic = self.consumer.context().0.topic();
+                let remedy = remedy(Some(code), topic, &self.group);
+                Err(remedy.map_or(failure.clone(), |it| failure.with(&format!("; {it}"))))
+            }
             None => Ok(()),
         }
     }
@@ -103,7 +94,7 @@ impl Incoming {
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
         // Without partitions there are no records to wait for.
-        let is_idle = self.standing.owned.is_empty();
+        let is_idle = self.member.owned.is_empty();
         self.serve(if is_idle { wait } else { Duration::ZERO }, receive)?;
         if is_idle {
             return Ok(());
@@ -127,9 +118,11 @@ impl Incoming {
         let polled = self.consumer.poll(wait);
         if self.consumer.context().0.has_events() {
             // At least once a second, with the statistics.
-            self.standing.follow(&self.consumer, receive);
-            self.positions.serve();
-            self.standing.check()?;
+            self.member
+                .follow(&self.consumer, &mut self.placing, receive);
+            self.placing.serve();
+            self.member.check()?;
+            self.check()?;
         }
         match polled {
             None => Ok(()),
@@ -139,10 +132,8 @@ impl Incoming {
                 message.offset(),
                 message.partition()
             ))),
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(Failure::Fatal(format!(
-                "the consumer can read no more: {code}"
-            ))),
-            Some(Err(error)) => self.complain(&error),
+            // What it is, the client says only when asked.
+            Some(Err(error)) => self.check().and_then(|()| self.complain(&error)),
         }
     }
 
@@ -152,105 +143,126 @@ impl Incoming {
         wait: Duration,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<bool, Failure> {
-        let Some(taken) = self.records.take(wait) else {
+        let Incoming {
+            consumer, placing, ..
+        } = self;
+        let Some(taken) = consumer.take(wait) else {
             return Ok(false);
         };
+        let topic = consumer.context().0.topic();
+        let log_start = |partition: Partition| log_start(consumer.client(), topic, partition.0);
         match taken.news() {
             News::Record(record) => {
                 let record = source_record(&record);
-                let next = record.offset.saturating_add(1);
-                self.goes_on(record.partition, record.offset, next, receive);
-                receive(Arrival::Record(record));
+                let (partition, offset) = (record.partition, record.offset);
+                let place = (offset, offset.saturating_add(1));
+                if placing.goes_on(partition, place, || log_start(partition), receive) {
+                    receive(Arrival::Record(record));
+                }
             }
             News::End(partition, next) => {
                 let partition = Partition(partition);
-                self.goes_on(partition, next, next, receive);
-                receive(Arrival::CaughtUp(partition));
+                if placing.goes_on(partition, (next, next), || log_start(partition), receive) {
+                    receive(Arrival::CaughtUp(partition, next));
+                }
             }
-            News::Error(_, code) => self.complain(&KafkaError::MessageConsumption(code))?,
+            News::Error(error) => {
+                let fault = unreadable(&error, topic, &self.group)?;
+                let partition = Partition(error.partition);
+                placing.unreadable(partition, error.offset);
+                receive(Arrival::Faulty(partition, fault));
+            }
         }
         Ok(true)
     }
 
-    /// A partition goes on at this offset, and then at the next. If it was to go on elsewhere, it is asked whether anything was deleted between
-    /// the two.
-    fn goes_on(
-        &mut self,
-        partition: Partition,
-        offset: i64,
-        next: i64,
-        receive: &mut dyn FnMut(Arrival<'_>),
-    ) {
-        let expected = self.standing.reach.of(partition);
-        self.standing.reach.set(partition, next);
-        if expected == Some(offset) {
-            return;
-        }
-        let topic = self.consumer.context().0.topic();
-        let begins = log_start(self.consumer.client(), topic, partition.0);
-        let Some(begins) = begins.filter(|begins| *begins > 0) else {
-            return;
-        };
-        // The group is asked but once for each assignment, and before anything of it is committed.
-        let expected = expected.or_else(|| self.committed(partition));
-        if let Some(offsets) = expected.and_then(|expected| deleted(expected, offset, begins)) {
-            receive(Arrival::Deleted(partition, offsets));
-        }
+    /// These positions were committed by this member.
+    pub fn committed(&mut self, positions: &[Position]) {
+        self.placing.committed(positions);
     }
 
-    /// Where the group has come to, if it ever was there. Once it does not answer, nothing more is asked until the next assignment: many
-    /// partitions would wait one after the other.
-    fn committed(&mut self, partition: Partition) -> Option<i64> {
-        if self.standing.asked_in_vain {
-            return None;
-        }
-        match self.positions.of(&[partition], COMMITTED_LIMIT) {
-            Ok(committed) => committed.get(&partition).copied(),
-            Err(error) => {
-                self.standing.asked_in_vain = true;
-                tracing::warn!(%partition, %error, "it is not known whether anything was deleted before it was read");
-                None
+    /// Goes back to the group's positions, or to the beginnings of partitions that it has none of. See `Broker::rewind`.
+    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
+        let held = |error: KafkaError| {
+            Failure::Held(format!(
+                "cannot read the group's committed offsets: {error}"
+            ))
+        };
+        let courses = self.placing.courses(partitions).map_err(held)?;
+        let moves = courses.iter().filter_map(|(partition, course)| {
+            let (from, _) = course.as_ref().ok()?;
+            Some((*partition, *from))
+        });
+        let unmoved = self.seek(moves)?;
+        let rewound = courses.into_iter().map(|(partition, course)| {
+            let place = match unmoved.get(&partition) {
+                Some(cause) => Err(PartitionFault::Unplaced {
+                    cause: cause.clone(),
+                }),
+                None => course.map(|(_, place)| place),
+            };
+            if let Ok(place) = place {
+                self.placing.moved(partition, place);
             }
-        }
+            Rewound { partition, place }
+        });
+        Ok(rewound.collect())
     }
 
-    /// Goes back to the group's positions, or to the beginnings of partitions that it has none of.
-    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        let broken = |what: &str, error: &dyn fmt::Display| {
-            Failure::Broken(format!("{what} while going back: {error}"))
+    /// Leads the client to the ends of these partitions, where it reads nothing but what is new: a partition that is paused
+    /// may stay so for ever, by a fault of the client.
+    pub fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        // Those that cannot be moved are read on; nothing of them is taken.
+        self.seek(
+            partitions
+                .iter()
+                .map(|partition| (*partition, ReadFrom::End)),
+        )?;
+        Ok(())
+    }
+
+    /// Moves partitions, and says which could not be moved, and why.
+    fn seek(
+        &self,
+        moves: impl Iterator<Item = (Partition, ReadFrom)>,
+    ) -> Result<BTreeMap<Partition, String>, Failure> {
+        let held = |error: KafkaError| {
+            Failure::Held(format!("cannot move partitions to another offset: {error}"))
         };
-        let committed = self
-            .positions
-            .of(partitions, POSITIONS_LIMIT)
-            .map_err(|error| broken("committed offsets", &error))?;
         let topic = self.consumer.context().0.topic();
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            let next = committed.get(partition).copied();
-            let from = next.map_or(Offset::Beginning, Offset::Offset);
-            list.add_partition_offset(topic, partition.0, from)
-                .map_err(|error| broken("set offset", &error))?;
+        let mut list = TopicPartitionList::new();
+        for (partition, from) in moves {
+            let (offset, leader_epoch) = match from {
+                ReadFrom::Beginning => (Offset::Beginning, None),
+                ReadFrom::End => (Offset::End, None),
+                ReadFrom::Offset(offset, leader_epoch) => (Offset::Offset(offset), leader_epoch),
+            };
+            list.add_partition_offset(topic, partition.0, offset)
+                .map_err(held)?;
+            set_leader_epoch(&mut list, topic, partition.0, leader_epoch);
+        }
+        if list.count() == 0 {
+            return Ok(BTreeMap::new());
         }
         let moved = self
             .consumer
             .seek_partitions(list, SEEK_LIMIT)
-            .map_err(|error| broken("seek", &error))?;
+            .map_err(held)?;
         // The call as a whole succeeds even where single partitions failed.
-        for element in moved.elements() {
-            let moved = element.error();
-            moved.map_err(|error| broken("seek of a partition", &error))?;
-        }
-        self.standing.reach.forget(partitions);
-        for (partition, next) in committed {
-            self.standing.reach.set(partition, next);
-        }
-        Ok(())
+        let failed = moved.elements().into_iter().filter_map(|element| {
+            let error = element.error().err()?;
+            Some((Partition(element.partition()), format!("seek: {error}")))
+        });
+        Ok(failed.collect())
     }
 
     /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.
     fn complain(&self, error: &KafkaError) -> Result<(), Failure> {
-        let code = error.rdkafka_error_code();
-        match remedy(code, self.consumer.context().0.topic(), &self.group) {
+        match remedy(
+            error.rdkafka_error_code(),
+            self.consumer.context().0.topic(),
+            &self.group,
+        ) {
             Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
             None => {
                 tracing::warn!(%error, "poll");
@@ -260,65 +272,15 @@ impl Incoming {
     }
 }
 
-impl Standing {
-    /// Hands over what the callbacks of the last poll reported.
-    fn follow(
-        &mut self,
-        consumer: &BaseConsumer<Logged<CallbackQueue>>,
-        receive: &mut dyn FnMut(Arrival<'_>),
-    ) {
-        while let Some(event) = consumer.context().0.take() {
-            match event {
-                Event::Assigned(partitions) => {
-                    self.membership = current_membership(consumer);
-                    self.owned.extend(&partitions);
-                    self.reach.forget(&partitions);
-                    self.asked_in_vain = false;
-                    receive(Arrival::Assigned(&partitions));
-                }
-                Event::Revoked(partitions) => {
-                    self.give_up(&partitions);
-                    receive(Arrival::Revoked(&partitions));
-                }
-                Event::Lost(partitions) => {
-                    self.membership = None;
-                    self.give_up(&partitions);
-                    receive(Arrival::Lost(&partitions));
-                }
-                Event::Statistics(statistics) => {
-                    let is_deaf = statistics.steady && !has_member_id(consumer.client());
-                    self.deaf_since = is_deaf.then(|| self.deaf_since.unwrap_or_else(Instant::now));
-                    receive(Arrival::Statistics(statistics));
-                }
-            }
-        }
+/// What an error of a partition means for it. Where a right is missing everything holds: waiting grants none.
+fn unreadable(error: &ReadError, topic: &str, group: &str) -> Result<PartitionFault, Failure> {
+    match remedy(error.known(), topic, group) {
+        Some(remedy) => Err(Failure::Held(format!("{}; {remedy}", error.text))),
+        None => Ok(PartitionFault::Unreadable {
+            offset: error.offset,
+            cause: error.text.clone(),
+        }),
     }
-
-    /// A client can come to answer no rebalance any more, and believe itself a member for ever (`docs/reliability.md`).
-    fn check(&self) -> Result<(), Failure> {
-        let is_over = |since: Instant| since.elapsed() > LONGEST_DEAF;
-        if !self.deaf_since.is_some_and(is_over) {
-            return Ok(());
-        }
-        Err(Failure::Fatal(
-            "the consumer does not notice that its group has gone on without it; only a new process can join".to_string(),
-        ))
-    }
-
-    fn give_up(&mut self, partitions: &[Partition]) {
-        self.owned
-            .retain(|partition| !partitions.contains(partition));
-    }
-}
-
-/// The membership, unless the client knows that it has been lost. A client that was thrown out has
-/// forgotten its member id, and the broker would take its commit for one of a group without members.
-/// Looked at in this order: the client marks the loss, if it does, before it can hand out the empty member id.
-fn current_membership(
-    consumer: &BaseConsumer<Logged<CallbackQueue>>,
-) -> Option<ConsumerGroupMetadata> {
-    let membership = consumer.group_metadata();
-    membership.filter(|_| !consumer.assignment_lost() && has_member_id(consumer.client()))
 }
 
 fn source_record<'a>(record: &'a NativeRecord<'_>) -> SourceRecord<'a> {
@@ -329,5 +291,6 @@ fn source_record<'a>(record: &'a NativeRecord<'_>) -> SourceRecord<'a> {
         key: record.key(),
         payload: record.payload(),
         headers: record,
+        leader_epoch: record.leader_epoch(),
     }
 }

@@ -13,7 +13,8 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use super::client_context::Logged;
 use super::delivery::{FailedDelivery, remedy};
 use super::error::{Step, is_retriable, sort};
-use super::native::{Headers, TopicWriter, flush};
+pub(super) use super::native::OutgoingRecord;
+use super::native::{Refused, TopicProducer};
 use crate::stream::Failure;
 
 /// Longest wait for the coordinator to end a predecessor's transaction and give us an epoch.
@@ -24,40 +25,24 @@ const FIRST_CONNECTION: Duration = Duration::from_millis(500);
 const STEP_LIMIT: Duration = Duration::from_secs(20);
 /// How long the client waits before it sends an EndTxn again, unless configured.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// The most that it waits, unless configured.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How long it waits before it sends offsets again, whatever is configured.
 const OFFSETS_BACKOFF: Duration = Duration::from_millis(500);
+/// How often a flush is interrupted to see whether a delivery has failed.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the outcome of deliveries is looked at.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A producer that has been through `init_transactions`.
 pub struct TransactionalProducer {
-    /// Before the producer, so that they are dropped before it.
-    topics: Vec<WrittenTopic>,
-    producer: ThreadedProducer<Logged<FailedDelivery>>,
+    producer: TopicProducer<Logged<FailedDelivery>>,
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
     /// A commit or abort that took no longer than this has sent its request once.
     ends_again_after: Duration,
     took_long: Cell<bool>,
-}
-
-/// A topic that may be written to.
-struct WrittenTopic {
-    name: String,
-    writer: TopicWriter,
-}
-
-/// A record on its way into a transaction.
-pub(super) struct OutgoingRecord<'a> {
-    /// Index of its topic among those that the producer was opened with.
-    pub topic: usize,
-    pub partition: i32,
-    /// Milliseconds since 1970; 0 for now.
-    pub timestamp_ms: i64,
-    pub key: Option<&'a [u8]>,
-    pub payload: Option<&'a [u8]>,
-    pub headers: Option<Headers>,
 }
 
 impl TransactionalProducer {
@@ -75,21 +60,15 @@ impl TransactionalProducer {
         let producer: ThreadedProducer<Logged<FailedDelivery>> = config
             .create_with_context(context)
             .map_err(|error| sort(Step::Init, &error))?;
-        let writer = |topic: &'t str| {
-            let writer = TopicWriter::new(producer.client(), topic);
-            let writer =
-                writer.ok_or_else(|| Failure::Fatal(format!("{topic:?} is no name of a topic")))?;
-            Ok(WrittenTopic {
-                name: topic.to_string(),
-                writer,
-            })
-        };
+        let no_name = |name| Failure::Fatal(format!("{name:?} is no name of a topic"));
         let opened = TransactionalProducer {
-            topics: topics.into_iter().map(writer).collect::<Result<_, _>>()?,
-            producer,
+            producer: TopicProducer::new(producer, topics).map_err(no_name)?,
             failed_delivery,
             in_transaction: Cell::new(false),
-            ends_again_after: shortest_backoff(config.get("retry.backoff.ms")),
+            ends_again_after: shortest_backoff(
+                config.get("retry.backoff.ms"),
+                config.get("retry.backoff.max.ms"),
+            ),
             took_long: Cell::new(false),
         };
         opened.await_broker();
@@ -109,10 +88,10 @@ impl TransactionalProducer {
     /// Waits a moment for a first connection. The client looks for its coordinator as soon as it is told to; without one it
     /// looks again only half a second later.
     fn await_broker(&self) {
-        if let Some(topic) = self.topics.first() {
+        if let Some(topic) = self.producer.topic_name(0) {
             let client = self.producer.client();
             // Whatever comes of it, the next step says it better.
-            _ = client.fetch_metadata(Some(&topic.name), FIRST_CONNECTION);
+            _ = client.fetch_metadata(Some(topic), FIRST_CONNECTION);
         }
     }
 
@@ -122,6 +101,11 @@ impl TransactionalProducer {
     /// producer should begin no other.
     pub fn may_have_resent(&self) -> bool {
         self.took_long.get()
+    }
+
+    /// Whether a record was for a partition that its topic does not have, since this was asked last.
+    pub fn lacked_a_partition(&self) -> bool {
+        self.failed_delivery.take_lacked_a_partition()
     }
 
     /// Begins a transaction.
@@ -143,44 +127,41 @@ impl TransactionalProducer {
     /// See [`Failure`].
     pub(super) fn send(&self, record: OutgoingRecord<'_>) -> Result<(), Failure> {
         let topic = self
-            .topics
-            .get(record.topic)
+            .producer
+            .topic_name(record.topic)
             .ok_or_else(|| Failure::Fatal(format!("there is no output topic {}", record.topic)))?;
         // Made when it is needed: for most records nobody looks at the clock.
         let mut deadline = None;
-        let mut headers = record.headers;
+        let mut record = record;
         loop {
-            let sent = topic.writer.send(
-                record.partition,
-                record.timestamp_ms,
-                record.key,
-                record.payload,
-                headers,
-            );
-            let Err((code, refused)) = sent else {
+            let Err(refused) = self.producer.send(record) else {
                 return Ok(());
             };
-            let is_full = code == RDKafkaErrorCode::QueueFull;
+            let is_full = refused.known() == Some(RDKafkaErrorCode::QueueFull);
             let now = Instant::now();
             if !is_full || now >= *deadline.get_or_insert(now + STEP_LIMIT) {
-                return Err(self.explained(refused_at_once(&topic.name, code)));
+                self.failed_delivery.note(refused.known());
+                return Err(self.explained(refused_at_once(topic, &refused)));
             }
             self.producer.poll(DRAIN_INTERVAL);
-            headers = refused;
+            record = refused.record;
         }
     }
 
-    /// Sends what lingers, and waits until everything has been delivered or has failed. The safe client's own
-    /// flush looks only every 100 ms.
+    /// Sends what lingers, and waits until everything has been delivered or something has failed. The safe client's own
+    /// flush looks only every 100 ms. The client sends nothing more of a transaction that must be aborted: the rest would be
+    /// waited for until it is too old, and by then the broker has given the transaction up.
     ///
     /// # Errors
     /// [`Failure::Aborted`] if a record was not accepted, or not in time.
     pub fn drain(&self) -> Result<(), Failure> {
         let deadline = Instant::now() + STEP_LIMIT;
-        let flushed = flush(self.producer.client(), STEP_LIMIT);
-        // What failed is still to be told to us.
-        while self.producer.in_flight_count() > 0 {
-            if flushed.is_err() || Instant::now() >= deadline {
+        // What failed is still to be told to us when nothing is left to be sent.
+        while self.producer.flush(FLUSH_INTERVAL).is_err() || self.producer.in_flight_count() > 0 {
+            if self.failed_delivery.is_there() {
+                break;
+            }
+            if Instant::now() >= deadline {
                 return Err(Failure::Aborted(format!(
                     "{} records were not delivered in {STEP_LIMIT:?}",
                     self.producer.in_flight_count()
@@ -278,10 +259,18 @@ impl TransactionalProducer {
                 }
                 Err(error) if is_retriable(&error) && Instant::now() < deadline => {
                     tracing::debug!(?step, %error, "again");
-                    self.took_long.set(step != Step::Init);
+                    self.took_long
+                        .set(self.took_long.get() || step != Step::Init);
                     std::thread::sleep(DRAIN_INTERVAL.min(left));
                 }
-                Err(error) => return Err(self.explained(sort(step, &error))),
+                Err(error) => {
+                    // Sending again is likeliest where nothing worked. A new producer is cheap beside a commit that
+                    // arrives in another transaction.
+                    let may_be_late =
+                        matches!(step, Step::SendOffsets | Step::Commit | Step::Abort);
+                    self.took_long.set(self.took_long.get() || may_be_late);
+                    return Err(self.explained(sort(step, &error)));
+                }
             }
         }
     }
@@ -310,16 +299,24 @@ impl TransactionalProducer {
 }
 
 /// The client knows already that it will not be able to send the record.
-fn refused_at_once(topic: &str, code: RDKafkaErrorCode) -> Failure {
+fn refused_at_once(topic: &str, refused: &Refused<'_>) -> Failure {
+    let code = refused.known().unwrap_or(RDKafkaErrorCode::Unknown);
     let remedy = remedy(code == RDKafkaErrorCode::TopicAuthorizationFailed);
     let failure = sort(Step::Produce, &KafkaError::MessageProduction(code));
-    failure.with(&format!(", for topic {topic}{remedy}"))
+    failure.with(&format!(
+        ", for topic {topic} (error {}){remedy}",
+        refused.code
+    ))
 }
 
-/// The client varies its pause before it sends a request again by a fifth.
-fn shortest_backoff(configured_ms: Option<&str>) -> Duration {
-    let configured = configured_ms.and_then(|text| text.parse().ok());
-    configured.map_or(RETRY_BACKOFF, Duration::from_millis) * 4 / 5
+/// The client varies its pause before it sends a request again by a fifth, and caps it.
+fn shortest_backoff(backoff_ms: Option<&str>, longest_ms: Option<&str>) -> Duration {
+    let or = |text: Option<&str>, default| {
+        let configured = text.and_then(|text| text.parse().ok());
+        configured.map_or(default, Duration::from_millis)
+    };
+    let backoff = or(backoff_ms, RETRY_BACKOFF);
+    (backoff * 4 / 5).min(or(longest_ms, LONGEST_BACKOFF))
 }
 
 #[cfg(test)]
@@ -328,8 +325,11 @@ mod tests {
 
     #[test]
     fn a_request_is_sent_again_no_sooner_than_the_backoff_says() {
-        assert_eq!(shortest_backoff(None), Duration::from_millis(80));
-        assert_eq!(shortest_backoff(Some("500")), Duration::from_millis(400));
-        assert_eq!(shortest_backoff(Some("soon")), Duration::from_millis(80));
+        let ms = Duration::from_millis;
+        assert_eq!(shortest_backoff(None, None), ms(80));
+        assert_eq!(shortest_backoff(Some("500"), None), ms(400));
+        assert_eq!(shortest_backoff(Some("soon"), None), ms(80));
+        assert_eq!(shortest_backoff(Some("500"), Some("50")), ms(50), "capped");
+        assert_eq!(shortest_backoff(Some("2000"), None), ms(1_000));
     }
 }

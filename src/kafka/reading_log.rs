@@ -53,14 +53,6 @@ impl Progress {
         );
     }
 
-    pub fn log_obstacle(&self, cause: Option<&str>) {
-        let table = self.table.name();
-        match cause {
-            Some(cause) => error!(table, "{cause}; trying again from there"),
-            None => info!(table, "all partitions of the table are read on"),
-        }
-    }
-
     pub fn log_end(&self, counts: &TableCounts, entries: usize) {
         info!(
             table = self.table.name(),
@@ -70,6 +62,15 @@ impl Progress {
             seconds = self.began.elapsed().as_secs_f64(),
             "the table is ready"
         );
+    }
+}
+
+/// Says what keeps a table from being read, or that nothing does any more.
+pub(super) fn log_obstacle(table: TableName, cause: Option<&str>) {
+    let table = table.name();
+    match cause {
+        Some(cause) => error!(table, "{cause}; trying again from there"),
+        None => info!(table, "all partitions of the table are read on"),
     }
 }
 

@@ -2,6 +2,8 @@
 //! on top. It holds the rules that make exactly-once true on this client: which group membership a
 //! commit speaks for, what is sent before the commit, and from where reading resumes.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -9,12 +11,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::incoming::Incoming;
+use super::native::set_leader_epoch;
 use super::outgoing::outgoing;
 use super::producer::TransactionalProducer;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
 use crate::stream::outputs::Outputs;
-use crate::stream::{Arrival, Broker, Failure, Partition, Position};
+use crate::stream::{Arrival, Broker, Failure, Partition, Position, Rewound};
 
 /// A consumer and a producer that work together.
 pub struct Session {
@@ -22,7 +25,52 @@ pub struct Session {
     incoming: Incoming,
     producer: Option<TransactionalProducer>,
     topics: OutputTopics,
+    /// Whether a record was for a partition that its topic does not have: then the topic is another one.
+    topics_changed: bool,
     clock: Instant,
+}
+
+/// Told why a producer was replaced although the loop did not ask for it.
+#[derive(Clone)]
+pub struct OnReplaced(Arc<dyn Fn(Replaced) + Send + Sync>);
+
+/// Why a producer was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// Its client may have sent a request twice.
+    Resent,
+    /// It could not abort.
+    Unabortable,
+}
+
+impl Replaced {
+    /// As metrics say it.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Replaced::Resent => "resent",
+            Replaced::Unabortable => "unabortable",
+        }
+    }
+}
+
+impl OnReplaced {
+    /// Calls this.
+    pub fn new(told: impl Fn(Replaced) + Send + Sync + 'static) -> Self {
+        OnReplaced(Arc::new(told))
+    }
+}
+
+impl Default for OnReplaced {
+    /// Nobody wants to know.
+    fn default() -> Self {
+        OnReplaced::new(|_| {})
+    }
+}
+
+impl fmt::Debug for OnReplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnReplaced")
+    }
 }
 
 /// Why a session could not be opened.
@@ -33,6 +81,8 @@ pub enum OpenError {
     Topics {
         /// One for each topic.
         problems: Vec<TopicProblem>,
+        /// How many topics are needed in all.
+        of: usize,
     },
     /// The client could not be made, or the transactional id not be had.
     #[error(transparent)]
@@ -46,9 +96,20 @@ impl OpenError {
     /// Whether it is worth trying again.
     pub fn may_pass(&self) -> bool {
         match self {
-            OpenError::Topics { problems } => problems.iter().all(TopicProblem::may_pass),
+            OpenError::Topics { problems, .. } => problems.iter().all(TopicProblem::may_pass),
             OpenError::Client(_) => false,
             OpenError::Producer(failure) => !matches!(failure, Failure::Fatal(_)),
+        }
+    }
+
+    /// Whether topics are missing, while others are there and none is closed to us: they may be created yet.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            OpenError::Topics { problems, of } => {
+                let is_missing = |problem| matches!(problem, &TopicProblem::Missing(_));
+                problems.len() < *of && problems.iter().all(is_missing)
+            }
+            OpenError::Client(_) | OpenError::Producer(_) => false,
         }
     }
 }
@@ -61,8 +122,13 @@ impl Session {
     /// See [`OpenError`].
     pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
         let incoming = Incoming::open(&settings)?;
-        let topics = OutputTopics::discover(&incoming.consumer, &settings.topics)
-            .map_err(|problems| OpenError::Topics { problems })?;
+        let topics =
+            OutputTopics::discover(&incoming.consumer, &settings.topics).map_err(|problems| {
+                OpenError::Topics {
+                    problems,
+                    of: 1 + settings.topics.outputs().count(),
+                }
+            })?;
         let producer = TransactionalProducer::open(&settings.producer, settings.topics.outputs())?;
         incoming.consumer.subscribe(&[&settings.topics.input])?;
         Ok(Session {
@@ -70,6 +136,7 @@ impl Session {
             incoming,
             producer: Some(producer),
             topics,
+            topics_changed: false,
             clock: Instant::now(),
         })
     }
@@ -85,9 +152,42 @@ impl Session {
     fn renew_producer(&mut self) -> Result<(), Failure> {
         if self.producer()?.may_have_resent() {
             self.incoming.check()?;
+            (self.settings.replaced.0)(Replaced::Resent);
             self.open_producer()?;
         }
         Ok(())
+    }
+
+    /// Looks the output topics up again if one of them turned out to lack a partition. One that has more than before is left
+    /// as it is: the partition of a device's events must not change under it.
+    fn renew_topics(&mut self) {
+        if !std::mem::take(&mut self.topics_changed) {
+            return;
+        }
+        match OutputTopics::discover(&self.incoming.consumer, &self.settings.topics) {
+            Ok(found) => self.topics.shrink_to(&found),
+            Err(problems) => {
+                self.topics_changed = true;
+                for problem in problems {
+                    tracing::warn!(%problem, "an output topic has changed");
+                }
+            }
+        }
+    }
+
+    fn transact(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
+        let producer = self.producer()?;
+        let offsets = self.offsets(positions)?;
+        let membership = self.incoming.membership().ok_or_else(|| {
+            Failure::Aborted("this member has left the consumer group".to_string())
+        })?;
+        producer.begin()?;
+        for output in outputs.iter() {
+            producer.send(outgoing(&output, &self.topics, &self.settings)?)?;
+        }
+        producer.drain()?;
+        producer.send_offsets(&offsets, membership)?;
+        producer.commit()
     }
 
     /// First the old one goes: two producers with one transactional id would fence each other.
@@ -118,6 +218,12 @@ impl Session {
             if !position.metadata.is_empty() {
                 element.set_metadata(&position.metadata);
             }
+            set_leader_epoch(
+                &mut list,
+                &self.settings.topics.input,
+                position.partition.0,
+                position.leader_epoch,
+            );
         }
         Ok(list)
     }
@@ -135,18 +241,13 @@ impl Broker for Session {
 
     fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
         self.renew_producer()?;
-        let producer = self.producer()?;
-        let offsets = self.offsets(positions)?;
-        let membership = self.incoming.membership().ok_or_else(|| {
-            Failure::Aborted("this member has left the consumer group".to_string())
-        })?;
-        producer.begin()?;
-        for output in outputs.iter() {
-            producer.send(outgoing(&output, &self.topics, &self.settings)?)?;
-        }
-        producer.drain()?;
-        producer.send_offsets(&offsets, membership)?;
-        producer.commit()
+        self.incoming.follow_epoch();
+        let published = self.transact(outputs, positions);
+        let producer = self.producer.as_ref();
+        self.topics_changed |= producer.is_some_and(TransactionalProducer::lacked_a_partition);
+        published?;
+        self.incoming.committed(positions);
+        Ok(())
     }
 
     fn abort(&mut self) -> Result<(), Failure> {
@@ -156,11 +257,13 @@ impl Broker for Session {
             // it let no partition become part of it, and the client takes that answer for a fatal one.
             Err(Failure::Broken(what)) => {
                 tracing::warn!("the producer is replaced instead of aborting: {what}");
+                (self.settings.replaced.0)(Replaced::Unabortable);
                 return self.rebuild();
             }
             Err(failure) => return Err(failure),
         }
         self.incoming.renew_membership();
+        self.renew_topics();
         Ok(())
     }
 
@@ -168,15 +271,21 @@ impl Broker for Session {
         self.incoming.check()?;
         self.open_producer()?;
         self.incoming.renew_membership();
+        self.renew_topics();
         Ok(())
     }
 
-    fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         if partitions.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.incoming.check()?;
         self.incoming.rewind(partitions)
+    }
+
+    fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        self.incoming.check()?;
+        self.incoming.park(partitions)
     }
 
     fn pause(&mut self, time: Duration) {

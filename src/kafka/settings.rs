@@ -4,10 +4,14 @@
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
+use super::session::OnReplaced;
 use super::tokens;
 use super::topics::TopicNames;
-use crate::config::{Client, Config};
+use crate::config::{Client, Config, PassOver};
 use crate::pipeline::fate::Envelope;
+
+/// The property that says for how long a member may be silent.
+const SESSION: &str = "session.timeout.ms";
 
 /// Everything that a session needs to open, and to open its producer again.
 #[derive(Debug, Clone)]
@@ -18,6 +22,10 @@ pub struct SessionSettings {
     pub regions: Vec<String>,
     /// Whether audit events carry headers.
     pub event_headers: bool,
+    /// What of the input can never be read, and is not waited for.
+    pub pass_over: Vec<PassOver>,
+    /// Told of each producer that is replaced although the loop did not ask for it.
+    pub replaced: OnReplaced,
     /// The consumer's properties.
     pub consumer: ClientConfig,
     /// The properties of the client that asks where the group has come to.
@@ -39,11 +47,16 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.wait.max.ms", "100"),
     // So soon, at the latest, partitions that are added to the input are read; librdkafka's own default is five minutes.
     ("topic.metadata.refresh.interval.ms", "30000"),
+    // For dynamic membership; a static member has longer.
     ("session.timeout.ms", "15000"),
     ("socket.keepalive.enable", "true"),
     // The OpenSSL inside looks only where it was built; certificates are where the system has them.
     ("ssl.ca.location", "probe"),
 ];
+
+/// Session time-out of a static member in milliseconds, unless configured. Its restart takes less; and a client that hears nothing
+/// of its coordinator for so long can fence itself (`docs/reliability.md`).
+const STATIC_SESSION_MS: u32 = 45_000;
 
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("linger.ms", "5"),
@@ -89,6 +102,8 @@ impl SessionSettings {
             topics,
             regions,
             event_headers: config.output.headers,
+            pass_over: config.input.pass_over.clone(),
+            replaced: OnReplaced::default(),
             consumer: consumer(config, worker),
             positions: follower(config, &format!("{worker}-positions")),
             producer: producer(config, worker),
@@ -137,14 +152,24 @@ fn consumer(config: &Config, worker: usize) -> ClientConfig {
     client.set("client.id", member(config, worker));
     if config.instance.configured {
         client.set("group.instance.id", member(config, worker));
+        if config.kafka.get(Client::Consumer, SESSION).is_none() {
+            client.set(SESSION, static_session_ms(config).to_string());
+        }
     }
     if uses_consumer_protocol(config) {
         // Then the broker assigns, and owns the session's timeout.
-        client.remove("session.timeout.ms");
+        client.remove(SESSION);
     } else {
         client.set("partition.assignment.strategy", "cooperative-sticky");
     }
     client
+}
+
+/// The client refuses a session that outlasts the longest pause between two polls.
+fn static_session_ms(config: &Config) -> u32 {
+    let pause = config.kafka.get(Client::Consumer, "max.poll.interval.ms");
+    let pause = pause.and_then(|ms| ms.parse().ok()).unwrap_or(u32::MAX);
+    STATIC_SESSION_MS.min(pause)
 }
 
 /// The properties of a worker's producer.
@@ -215,6 +240,35 @@ mod tests {
     use rdkafka::producer::BaseProducer;
 
     use super::*;
+
+    #[test]
+    fn a_static_member_of_the_classic_protocol_has_a_longer_session() {
+        for (text, expected) in [
+            ("", Some("15000")),
+            ("instance = \"a\"\n", Some("45000")),
+            (
+                "instance = \"a\"\nkafka.\"session.timeout.ms\" = 6000\n",
+                Some("6000"),
+            ),
+            (
+                "instance = \"a\"\nkafka.\"max.poll.interval.ms\" = 30000\n",
+                Some("30000"),
+            ),
+            (
+                "instance = \"a\"\nkafka.\"group.protocol\" = \"consumer\"\n",
+                None,
+            ),
+        ] {
+            let text = format!(
+                "{text}kafka.\"bootstrap.servers\" = \"127.0.0.1:1\"\nprincipals.topic = \"p\"\n"
+            );
+            let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
+            let client = consumer(&config, 0);
+            assert_eq!(client.get(SESSION), expected, "{text}");
+            let made: Result<BaseConsumer, _> = client.create();
+            made.unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+    }
 
     /// librdkafka refuses some properties only together, and only when a client is made.
     #[test]

@@ -170,6 +170,22 @@ impl OutputTopics {
         }
     }
 
+    /// Takes the partition counts of topics that have fewer partitions now, as after they were made anew.
+    pub fn shrink_to(&mut self, found: &OutputTopics) {
+        let ours = self.regions.iter_mut().chain([&mut self.quarantine]);
+        for (topic, found) in ours.zip(found.regions.iter().chain([&found.quarantine])) {
+            if found.partitions < topic.partitions {
+                tracing::warn!(
+                    topic = topic.name,
+                    was = topic.partitions,
+                    partitions = found.partitions,
+                    "an output topic has fewer partitions than before; its events go on there"
+                );
+                topic.partitions = found.partitions;
+            }
+        }
+    }
+
     /// Where an output goes: the topic, as an index of [`TopicNames::outputs`], and the partition that the input
     /// partition maps to. `None` for a region without a topic, which the pipeline never names.
     pub fn destination(&self, output: &Output<'_>) -> Option<(usize, i32)> {

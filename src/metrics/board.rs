@@ -40,6 +40,8 @@ struct Standing {
     unpublished: u64,
     /// Whether the end was reached and no record has been seen since.
     at_end: bool,
+    /// Why it is held while the others go on.
+    held: Option<&'static str>,
 }
 
 /// What a scrape shows of a partition.
@@ -57,6 +59,8 @@ pub struct PartitionView {
     pub lag_seconds: f64,
     /// When the partition last moved, in seconds since 1970.
     pub last_progress_seconds: f64,
+    /// Why it is held while the others go on, if it is.
+    pub held: Option<&'static str>,
 }
 
 impl PartitionBoard {
@@ -133,6 +137,17 @@ impl PartitionBoard {
         }
     }
 
+    /// A partition is held for this reason, or for none any more. What of it was to be published is read again.
+    pub fn hold(&self, worker: usize, partition: Partition, reason: Option<&'static str>) {
+        self.with(worker, partition, |standing| {
+            standing.held = reason;
+            if reason.is_some() {
+                standing.unpublished = 0;
+                standing.at_end = false;
+            }
+        });
+    }
+
     /// Whether records of this worker could not be published, or are just being.
     pub fn has_unpublished(&self, worker: usize) -> bool {
         let owned = self.lock();
@@ -193,6 +208,7 @@ impl Standing {
             end_offset: None,
             unpublished: 0,
             at_end: false,
+            held: None,
         }
     }
 
@@ -251,6 +267,7 @@ impl Standing {
                 0.0
             },
             last_progress_seconds: seconds(self.progress_ms),
+            held: self.held,
         }
     }
 }

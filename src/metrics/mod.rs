@@ -6,6 +6,7 @@
 //! lost is counted by none.
 
 mod board;
+mod held;
 mod observer;
 mod scrape;
 mod table;
@@ -35,13 +36,14 @@ pub struct Metrics {
     records_read: IntCounterVec,
     records: IntCounterVec,
     deleted: IntCounterVec,
+    passed_over: IntCounterVec,
     /// One for each output region, at its index.
     events: Vec<IntCounter>,
     latency: Histogram,
     batch_records: Histogram,
     batch_duration: Histogram,
     transactions: IntCounterVec,
-    producer_rebuilds: IntCounter,
+    producer_rebuilds: IntCounterVec,
     rebalances: IntCounterVec,
     barriers: IntCounterVec,
     barrier_duration: Histogram,
@@ -68,6 +70,8 @@ struct PartitionCounters {
     read: IntCounter,
     /// Offsets that were deleted before they were read.
     deleted: IntCounter,
+    /// Offsets that could not be read.
+    passed_over: IntCounter,
     /// Each kind at its [`FateKind::index`].
     fates: Vec<IntCounter>,
 }
@@ -101,6 +105,7 @@ impl Metrics {
             records_read: counter(table::RECORDS_READ)?,
             records: counter(table::RECORDS)?,
             deleted: counter(table::DELETED)?,
+            passed_over: counter(table::PASSED_OVER)?,
             events: regions
                 .iter()
                 .map(|region| events.get_metric_with_label_values(&[region]))
@@ -109,8 +114,7 @@ impl Metrics {
             batch_records: histogram(table::BATCH_RECORDS)?,
             batch_duration: histogram(table::BATCH_DURATION)?,
             transactions: counter(table::TRANSACTIONS)?,
-            producer_rebuilds: counter(table::PRODUCER_REBUILDS)?
-                .get_metric_with_label_values(NO_LABELS)?,
+            producer_rebuilds: counter(table::PRODUCER_REBUILDS)?,
             rebalances: counter(table::REBALANCES)?,
             barriers: counter(table::TABLE_BARRIERS)?,
             barrier_duration: histogram(table::TABLE_BARRIER)?,
@@ -134,6 +138,10 @@ impl Metrics {
         for result in [MET, FAILED] {
             self.barriers.get_metric_with_label_values(&[result])?;
         }
+        for reason in ["broken", "fenced", "resent", "unabortable"] {
+            self.producer_rebuilds
+                .get_metric_with_label_values(&[reason])?;
+        }
         for kind in ["assigned", "revoked", "lost"] {
             self.rebalances.get_metric_with_label_values(&[kind])?;
         }
@@ -154,6 +162,11 @@ impl Metrics {
         let result = if met { MET } else { FAILED };
         self.barriers.with_label_values(&[result]).inc();
         self.barrier_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a producer that is replaced for this reason.
+    pub fn count_rebuild(&self, reason: &str) {
+        self.producer_rebuilds.with_label_values(&[reason]).inc();
     }
 
     /// Says whether the process is ready; whoever renders asks first.
@@ -210,6 +223,7 @@ impl Metrics {
         PartitionCounters {
             read: self.records_read.with_label_values(&[&partition]),
             deleted: self.deleted.with_label_values(&[&partition]),
+            passed_over: self.passed_over.with_label_values(&[&partition]),
             fates: FateKind::all().map(fate).collect(),
         }
     }

@@ -2,19 +2,22 @@
 //! what a person wants to know. It changes nothing about what the worker does.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
 use super::board::seconds;
+use super::held::HeldPartitions;
 use super::scrape::now_ms;
 use super::{COMMITTED, Metrics, PartitionCounters, result_of};
+use crate::config::Input;
 use crate::health::Health;
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
-use crate::stream::{Arrival, Content, Failure, GroupStatistics, Partition};
+use crate::stream::{
+    Arrival, Content, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault,
+};
 use crate::watchdog::{Doing, Pulse};
 
 /// The observer of one worker.
@@ -28,6 +31,7 @@ pub struct WorkerObserver {
     /// Whether a transaction was begun whose result is not counted yet.
     in_transaction: bool,
     trouble: Option<Trouble>,
+    held: HeldPartitions,
 }
 
 /// Failures in a row, until what failed is committed or somebody else's.
@@ -41,7 +45,7 @@ struct Trouble {
 
 impl WorkerObserver {
     /// An observer for the worker of this number.
-    pub fn new(worker: usize, metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
+    pub fn new(worker: usize, input: Input, metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
         metrics.board.enrol(worker);
         WorkerObserver {
             worker,
@@ -51,17 +55,17 @@ impl WorkerObserver {
             partitions: BTreeMap::new(),
             in_transaction: false,
             trouble: None,
+            held: HeldPartitions::new(input),
         }
     }
 
     fn arrived(&mut self, arrival: &Arrival<'_>) {
         let worker = self.worker;
         match arrival {
-            Arrival::Record(_) => {}
-            Arrival::CaughtUp(partition) => {
+            Arrival::Record(_) | Arrival::Placed(..) | Arrival::Gap(..) | Arrival::Faulty(..) => {}
+            Arrival::CaughtUp(partition, _) => {
                 self.metrics.board.caught_up(worker, *partition, now_ms());
             }
-            Arrival::Deleted(partition, offsets) => self.deleted(*partition, offsets),
             Arrival::Assigned(partitions) => self.assigned(partitions),
             Arrival::Revoked(partitions) => self.released("revoked", partitions),
             Arrival::Lost(partitions) => {
@@ -85,28 +89,32 @@ impl WorkerObserver {
         info!(worker = self.worker, partitions = %list(partitions), "partitions assigned");
     }
 
-    fn deleted(&mut self, partition: Partition, offsets: &Range<i64>) {
-        let count = offsets.end.saturating_sub(offsets.start);
-        let counters = counters(&mut self.partitions, &self.metrics, partition);
-        counters
-            .deleted
-            .inc_by(u64::try_from(count).unwrap_or_default());
-        error!(
-            worker = self.worker,
-            %partition,
-            from = offsets.start,
-            to = offsets.end,
-            "offsets of the input were deleted before they were read: what they held is not in the trail; \
-             let the topic keep its records for longer than a relay may be away"
-        );
+    fn held(&mut self, partition: Partition, fault: &PartitionFault, attempt: u32) {
+        let text = self.held.hold(self.worker, partition, fault, attempt);
+        self.metrics
+            .board
+            .hold(self.worker, partition, Some(fault.reason()));
+        self.health.hold_partition(self.worker, partition, &text);
     }
 
-    fn released(&self, kind: &str, partitions: &[Partition]) {
+    fn goes_on(&mut self, partition: Partition) {
+        if self.held.release(partition) {
+            info!(worker = self.worker, %partition, "the partition goes on");
+        }
+        self.metrics.board.hold(self.worker, partition, None);
+        self.health.release_partition(self.worker, partition);
+    }
+
+    fn released(&mut self, kind: &str, partitions: &[Partition]) {
         let Metrics {
             rebalances, board, ..
         } = &*self.metrics;
         rebalances.with_label_values(&[kind]).inc();
         board.released(self.worker, partitions);
+        self.held.forget(partitions);
+        for partition in partitions {
+            self.health.release_partition(self.worker, *partition);
+        }
         info!(worker = self.worker, partitions = %list(partitions), "partitions {kind}");
     }
 
@@ -132,6 +140,9 @@ impl WorkerObserver {
             for (counter, count) in counters.fates.iter().zip(tally.fates) {
                 counter.inc_by(count);
             }
+            for gap in &tally.gaps {
+                note_gap(self.worker, *partition, gap, counters);
+            }
         }
         metrics.board.committed(self.worker, batch, now_ms);
     }
@@ -144,7 +155,7 @@ impl WorkerObserver {
             metrics.transactions.with_label_values(&[result]).inc();
         }
         if matches!(failure, Failure::Broken(_) | Failure::Fenced(_)) {
-            metrics.producer_rebuilds.inc();
+            metrics.count_rebuild(result_of(failure).unwrap_or("broken"));
         }
         let trouble = self.trouble.get_or_insert_with(|| Trouble {
             since: Instant::now(),
@@ -154,6 +165,10 @@ impl WorkerObserver {
         trouble.attempts += 1;
         trouble.mended = false;
         self.health.recovering(self.worker, &failure.to_string());
+        if matches!(failure, Failure::ConsumerDead(_) | Failure::Unreleased(_)) {
+            // Said by whoever opens the next session.
+            return;
+        }
         // Not too often: the worker's pauses grow from attempt to attempt.
         warn!(worker = self.worker, attempt = trouble.attempts, cause = %failure, "recovering");
     }
@@ -188,6 +203,8 @@ impl Observer for WorkerObserver {
             }
             Notice::Committed(batch, age) => self.committed(batch, age),
             Notice::Failed(failure) => self.failed(failure),
+            Notice::Held(partition, fault, attempt) => self.held(partition, fault, attempt),
+            Notice::Released(partition) => self.goes_on(partition),
             Notice::Recovered => {
                 debug!(worker = self.worker, "reading again");
                 if let Some(trouble) = &mut self.trouble {
@@ -209,7 +226,11 @@ impl Drop for WorkerObserver {
 /// What a worker does when it has said so.
 fn doing_after(notice: &Notice<'_>) -> Doing {
     match notice {
-        Notice::Arrived(_) | Notice::Committed(..) | Notice::Recovered => Doing::Reading,
+        Notice::Arrived(_)
+        | Notice::Committed(..)
+        | Notice::Held(..)
+        | Notice::Released(_)
+        | Notice::Recovered => Doing::Reading,
         Notice::Publishing(_) => Doing::Publishing,
         Notice::Failed(_) => Doing::Mending,
     }
@@ -223,6 +244,30 @@ fn counters<'a>(
     partitions
         .entry(partition)
         .or_insert_with(|| metrics.partition_counters(partition))
+}
+
+/// Offsets that were not read are counted with the commit that passes them, so once, however often it was tried.
+fn note_gap(worker: usize, partition: Partition, gap: &Gap, counters: &PartitionCounters) {
+    let (from, to) = (gap.offsets.start, gap.offsets.end);
+    let count = u64::try_from(to.saturating_sub(from)).unwrap_or_default();
+    match gap.cause {
+        GapCause::Deleted => {
+            counters.deleted.inc_by(count);
+            error!(
+                worker, %partition, from, to,
+                "offsets of the input were deleted before they were read: what they held is not in the trail; \
+                 let the topic keep its records for longer than a relay may be away"
+            );
+        }
+        GapCause::PassedOver => {
+            counters.passed_over.inc_by(count);
+            error!(
+                worker, %partition, from, to,
+                "offsets of the input could not be read and were passed over, as input.pass_over says: \
+                 what they held is not in the trail"
+            );
+        }
+    }
 }
 
 /// Adds up first and publishes once: other threads look at these numbers.

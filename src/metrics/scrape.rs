@@ -18,6 +18,7 @@ pub(super) struct BoardCollector {
     lag_seconds: GaugeVec,
     last_progress: GaugeVec,
     assigned: GaugeVec,
+    held: GaugeVec,
     /// Two scrapes at a time would clear each other's gauges.
     turn: Mutex<()>,
 }
@@ -30,16 +31,18 @@ impl BoardCollector {
             lag_seconds: table::LAG_SECONDS.gauge()?,
             last_progress: table::LAST_PROGRESS.gauge()?,
             assigned: table::ASSIGNED_PARTITIONS.gauge()?,
+            held: table::PARTITION_HELD.gauge()?,
             turn: Mutex::default(),
         })
     }
 
-    fn gauges(&self) -> [&GaugeVec; 4] {
+    fn gauges(&self) -> [&GaugeVec; 5] {
         [
             &self.lag_records,
             &self.lag_seconds,
             &self.last_progress,
             &self.assigned,
+            &self.held,
         ]
     }
 
@@ -53,6 +56,9 @@ impl BoardCollector {
             set(&self.lag_records, view.lag_records as f64);
             set(&self.lag_seconds, view.lag_seconds);
             set(&self.last_progress, view.last_progress_seconds);
+            if let Some(reason) = view.held {
+                self.held.with_label_values(&[&label, reason]).set(1.0);
+            }
         }
         for (worker, partitions) in self.board.owners() {
             let assigned = self.assigned.with_label_values(&[worker.to_string()]);

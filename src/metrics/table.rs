@@ -77,7 +77,11 @@ metrics! {
     RECORDS = "audit_relay_records_total", Counter, ["partition", "fate", "reason"],
         "Input records by fate (audited, skipped, quarantined) and reason (empty for audited), counted when committed.";
     DELETED = "audit_relay_deleted_offsets_total", Counter, ["partition"],
-        "Input offsets that were deleted before they were read, by retention or by hand: what they held is not in the trail. Counted again by each new owner until a record behind them is committed.";
+        "Input offsets that were deleted before they were read, by retention or by hand: what they held is not in the trail.";
+    PASSED_OVER = "audit_relay_passed_over_offsets_total", Counter, ["partition"],
+        "Input offsets that could not be read and were passed over, as input.pass_over says: what they held is not in the trail.";
+    PARTITION_HELD = "audit_relay_partition_held", Gauge, ["partition", "reason"],
+        "1 while a partition is held and the others go on (unreadable, behind_end, went_back, unpublishable, unplaced); /readyz says more.";
     EVENTS = "audit_relay_events_total", Counter, ["region"],
         "Audit events committed to the output topic of a region.";
     LAG_RECORDS = "audit_relay_partition_lag_records", Gauge, ["partition"],
@@ -92,8 +96,8 @@ metrics! {
         "From the first record of a batch to its commit.";
     TRANSACTIONS = "audit_relay_transactions_total", Counter, ["result"],
         "Transactions by result (committed, aborted, broken, fenced, fatal).";
-    PRODUCER_REBUILDS = "audit_relay_producer_rebuilds_total", Counter, [],
-        "Times that a broken or fenced producer was given up to be replaced by a new one, failed attempts included.";
+    PRODUCER_REBUILDS = "audit_relay_producer_rebuilds_total", Counter, ["reason"],
+        "Times that a producer was given up to be replaced by a new one, failed attempts included: it was broken or fenced, may have sent a request twice (resent), or could not abort (unabortable).";
     REBALANCES = "audit_relay_rebalances_total", Counter, ["kind"],
         "Rebalances of the consumer group as the workers saw them (assigned, revoked, lost).";
     ASSIGNED_PARTITIONS = "audit_relay_assigned_partitions", Gauge, ["worker"],

@@ -33,8 +33,9 @@ pub struct AttributedAction<'a> {
     pub place: Place<'a>,
     /// The device's entry in the device table.
     pub device: Option<DeviceView<'a>>,
-    /// Whether the device table was asked for a name and did not know the device.
-    pub lacks_device: bool,
+    /// Whether the event waits for the tables: its account or place is the device table's, and would be wrong for good if the
+    /// device has moved, or the device that should supply its name is not known.
+    pub awaits_tables: bool,
 }
 
 /// A principal with the IAM identity that it goes by.
@@ -72,15 +73,14 @@ pub fn enrich<'a>(
         authenticated,
     } = lookup.identities(&account)?;
     let place = lookup.place(device, locations)?;
-    let lacks_device =
-        user_action.change.label.is_none() && device.is_none() && directory.devices.is_some();
+    let awaits_tables = lookup.awaits_tables(device);
     Ok(AttributedAction {
         account,
         initiator,
         authenticated,
         place,
         device,
-        lacks_device,
+        awaits_tables,
         user_action,
     })
 }
@@ -107,13 +107,25 @@ impl<'a> Lookup<'_, 'a> {
         versions.nearest(change.time, self.tolerance())?.value
     }
 
+    /// See [`AttributedAction::awaits_tables`].
+    fn awaits_tables(&self, device: Option<DeviceView<'_>>) -> bool {
+        let change = &self.action.change;
+        let is_placed = change.account.is_some() && change.data_center.is_some();
+        let is_named = change.label.is_some() || device.is_some();
+        self.directory.devices.is_some() && !(is_placed && is_named)
+    }
+
     fn account(&self, device: Option<DeviceView<'_>>) -> Result<Id, Quarantine> {
         if let Some(account) = &self.action.change.account {
             return Ok(account.clone());
         }
         let device = device.ok_or_else(|| self.unknown_device("accountId"))?;
         device.account.map(Id::from).ok_or_else(|| {
-            Quarantine::malformed("accountId is missing, and the device table has none either")
+            let id = &self.action.change.object;
+            Quarantine::new(
+                QuarantineReason::UnknownDevice,
+                format_args!("accountId is missing, and device {id} has none in the device table"),
+            )
         })
     }
 

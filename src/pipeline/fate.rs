@@ -29,8 +29,8 @@ pub struct Audited {
     pub envelope: Envelope,
     /// The event as canonical JSON.
     pub event: Vec<u8>,
-    /// Whether something was left out of the event because a table did not hold it.
-    pub lacks_table_entry: bool,
+    /// See [`Fate::awaits_tables`].
+    pub awaits_tables: bool,
 }
 
 /// What the record of an event says outside the event itself.
@@ -73,6 +73,8 @@ pub struct Quarantine {
     pub reason: QuarantineReason,
     /// What exactly was wrong, for a person; at most [`Quarantine::DETAIL_CHARACTERS`] long.
     pub detail: String,
+    /// See [`Fate::awaits_tables`].
+    pub awaits_tables: bool,
 }
 
 impl Quarantine {
@@ -87,7 +89,19 @@ impl Quarantine {
             .take(Self::DETAIL_CHARACTERS)
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
-        Quarantine { reason, detail }
+        Quarantine {
+            reason,
+            detail,
+            awaits_tables: reason.awaits_tables(),
+        }
+    }
+
+    /// The same of an action that was attributed by what the tables may yet change.
+    pub fn awaiting_tables(self, awaits_tables: bool) -> Self {
+        Quarantine {
+            awaits_tables: self.awaits_tables || awaits_tables,
+            ..self
+        }
     }
 
     /// A record that is not a state change as `schemas/state-change.schema.json` has it.
@@ -174,7 +188,7 @@ reasons! {
         UnknownPrincipal = "unknown_principal", "The principal was in no table at the time of the action.";
         UnlinkedPrincipal = "unlinked_principal", "The principal is known but not linked to an IAM identity.";
         NoInfrastructureAccess = "no_infrastructure_access", "The principal had no Infrastructure access, and the policy wants to see such actions.";
-        UnknownDevice = "unknown_device", "The record lacks what only the device table can supply, and the device is not in it.";
+        UnknownDevice = "unknown_device", "The record lacks what only the device table can supply, and the device is not in it, or has no account there.";
         UnknownLocation = "unknown_location", "The data center is not in the location table at the time of the action.";
         UnroutedRegion = "unrouted_region", "The region is not one of the configured output regions.";
         TooLarge = "too_large", "The audit event exceeds the size limit even without its request data.";
@@ -271,22 +285,24 @@ impl Fate {
         }
     }
 
-    /// Whether a table entry that had not arrived yet could have changed this fate. Such a fate is
-    /// final only once the tables have caught up with their sources.
-    pub fn rests_on_absence(&self) -> bool {
+    /// Whether a table's record that was written already, and is not read yet, must be able to change this fate: the fate rests on
+    /// something that the tables lack, or an account or a place that the device table supplied. Such a fate is final only
+    /// once the tables have caught up with their sources (decision 5).
+    pub fn awaits_tables(&self) -> bool {
         match self {
-            Fate::Audited(audited) => audited.lacks_table_entry,
+            Fate::Audited(audited) => audited.awaits_tables,
             Fate::Skipped(SkipReason::NoInfrastructureAccess | SkipReason::UnknownPrincipal) => {
                 true
             }
             Fate::Skipped(SkipReason::UnlistedAction | SkipReason::NotUserInitiated) => false,
-            Fate::Quarantined(quarantine) => quarantine.reason.rests_on_absence(),
+            Fate::Quarantined(quarantine) => quarantine.awaits_tables,
         }
     }
 }
 
 impl QuarantineReason {
-    const fn rests_on_absence(self) -> bool {
+    /// Whether the reason itself says that the tables lack something.
+    const fn awaits_tables(self) -> bool {
         use QuarantineReason::*;
         match self {
             UnknownPrincipal

@@ -41,11 +41,13 @@ impl Routes {
 /// `unrouted_region`, or `too_large` if the event exceeds the limit even without request data.
 pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited, Quarantine> {
     let region = attributed.place.region;
+    let awaits_tables = attributed.awaits_tables;
     let index = rules.routes.find(region).ok_or_else(|| {
         Quarantine::new(
             QuarantineReason::UnroutedRegion,
             format_args!("region {region} is not among the configured output regions"),
         )
+        .awaiting_tables(awaits_tables)
     })?;
     let id = event_id(&attributed.user_action.change, &attributed.account);
     let event = AuditEvent {
@@ -67,7 +69,8 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
                 "the audit event has {} bytes without its request data; the limit is {limit}",
                 json.len()
             ),
-        ));
+        )
+        .awaiting_tables(awaits_tables));
     }
     let envelope = Envelope {
         region: index,
@@ -79,6 +82,6 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
     Ok(Audited {
         envelope,
         event: json.into_bytes(),
-        lacks_table_entry: attributed.lacks_device,
+        awaits_tables,
     })
 }

@@ -5,23 +5,25 @@ use std::marker::PhantomData;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::directory::packing::{Packed, PackedValue, Reader, is_fine, put_part, put_time};
+use super::directory::packing::{Packed, PackedValue, Reader};
 
-/// Most versions of one key; beyond them the oldest are forgotten, so that one busy key cannot grow without
-/// limit.
-pub const MOST_VERSIONS: usize = 1_000;
+pub(super) mod writing;
+
+pub use writing::{FEWEST_VERSIONS, History, Horizon, MOST_VERSIONS, MOST_VERSIONS_BYTES};
 
 const EXPLICIT: u8 = 1;
 const REMOVED: u8 = 2;
 const FINE: u8 = 4;
+/// The first version after a removal, counted from its writing. It is certain that nothing was true before.
+const RETURNED: u8 = 8;
 
 /// What was true of a key from one moment on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version<T> {
     /// First moment at which this version is valid.
     pub valid_from: Timestamp,
-    /// Whether the entry itself named that moment. Otherwise it is the time at which the entry was written, and
-    /// what it says may have been true before.
+    /// Whether the entry itself named that moment, or it is that of a return after a removal. Otherwise it is the time at
+    /// which the entry was written, and what it says may have been true before.
     pub explicit: bool,
     /// The value; `None` where the key was removed.
     pub value: Option<T>,
@@ -58,7 +60,7 @@ impl<V> Clone for Versions<'_, V> {
 impl<V> Copy for Versions<'_, V> {}
 
 impl<'a, V: Packed> Versions<'a, V> {
-    /// The versions that [`append_changed`] wrote.
+    /// The versions that `writing` wrote.
     pub(super) const fn read(packed: &'a [u8]) -> Self {
         Versions {
             packed: Reader(packed),
@@ -204,75 +206,10 @@ impl<'a> Iterator for Raw<'a> {
         let valid_from = self.0.time(flags & FINE != 0);
         Some(Version {
             valid_from,
-            explicit: flags & EXPLICIT != 0,
+            explicit: flags & (EXPLICIT | RETURNED) != 0,
             value: (flags & REMOVED == 0).then(|| self.0.part()),
         })
     }
-}
-
-/// Appends the versions of a key with one more; one with the same start is replaced. Kept are all that begin
-/// after `horizon`, and the newest that does not.
-pub(super) fn append_changed<V: Packed>(
-    known: Option<&[u8]>,
-    change: &VersionChange<V>,
-    horizon: Option<Timestamp>,
-    out: &mut Vec<u8>,
-) {
-    let mut pending = Some(Version {
-        valid_from: change.valid_from,
-        explicit: change.explicit,
-        value: change.value.as_ref().map(PackedValue::bytes),
-    });
-    let mut known = Raw(Reader(known.unwrap_or_default())).peekable();
-    for _ in 0..MOST_VERSIONS {
-        let is_next = |known: &Version<&[u8]>| known.valid_from <= change.valid_from;
-        let next = match known.peek() {
-            Some(version) if pending.is_some() && is_next(version) => {
-                known.next_if(|version| version.valid_from == change.valid_from);
-                pending.take()
-            }
-            None => pending.take(),
-            Some(_) => known.next(),
-        };
-        let Some(version) = next else { break };
-        append(version, out);
-        if horizon.is_some_and(|horizon| version.valid_from <= horizon) {
-            break;
-        }
-    }
-}
-
-fn append(version: Version<&[u8]>, out: &mut Vec<u8>) {
-    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    out.push(
-        flag(version.explicit, EXPLICIT)
-            | flag(version.value.is_none(), REMOVED)
-            | flag(is_fine(version.valid_from), FINE),
-    );
-    put_time(out, version.valid_from);
-    if let Some(value) = version.value {
-        put_part(out, value);
-    }
-}
-
-/// How many bytes of the versions of a key, counted from the newest, are to be kept: those of all that begin after
-/// `horizon`, and of the newest that does not. If that one is the only one and a removal, nothing is: a key that was
-/// always unknown, as far as is known, and one that is not there are the same to whoever asks.
-pub(super) fn kept(packed: &[u8], horizon: Option<Timestamp>) -> usize {
-    let mut rest = Raw(Reader(packed));
-    let mut kept = 0;
-    while let Some(version) = rest.next() {
-        let is_newest = kept == 0;
-        kept = packed.len() - rest.0.0.len();
-        if horizon.is_some_and(|horizon| version.valid_from <= horizon) {
-            return if is_newest && version.value.is_none() {
-                0
-            } else {
-                kept
-            };
-        }
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::outputs::{Origin, Outputs};
-use super::{KeptRecord, Partition, Position, QuarantinedRecord, SourceRecord};
+use super::{Gap, KeptRecord, Partition, Position, QuarantinedRecord, SourceRecord};
 use crate::pipeline::fate::{Fate, FateKind};
 
 /// When a batch is cut.
@@ -39,10 +39,14 @@ pub struct PartitionTally {
     pub fates: [u64; FateKind::COUNT],
     /// The offset after the last record.
     pub next_offset: i64,
+    /// Leader epoch of the last record.
+    pub leader_epoch: Option<i32>,
     /// Timestamp of the last record, in milliseconds since 1970.
     pub last_timestamp_ms: Option<i64>,
     /// Whether the last record was the partition's last when it was read.
     pub at_end: bool,
+    /// Offsets before `next_offset` that nobody will ever read.
+    pub gaps: Vec<Gap>,
 }
 
 /// A record that is kept whole, because its fate is not final.
@@ -96,6 +100,7 @@ impl Batch {
         let tally = tally.or_default();
         tally.read += 1;
         tally.next_offset = record.offset + 1;
+        tally.leader_epoch = record.leader_epoch;
         tally.last_timestamp_ms = record.timestamp_ms;
         tally.at_end = false;
         tally
@@ -127,6 +132,13 @@ impl Batch {
         tally.map(|tally| tally.at_end = true).is_some()
     }
 
+    /// Takes offsets that will never be read. They are committed even if no record follows, so that they are counted once.
+    pub fn pass(&mut self, partition: Partition, gap: Gap) {
+        let tally = self.partitions.entry(partition).or_default();
+        tally.next_offset = tally.next_offset.max(gap.offsets.end);
+        tally.gaps.push(gap);
+    }
+
     /// Drops all that came from these partitions: somebody else reads them now, from the committed
     /// position on.
     pub fn forget(&mut self, partitions: &[Partition]) {
@@ -138,7 +150,7 @@ impl Batch {
         self.outputs.forget(partitions);
         self.held
             .retain(|held| !partitions.contains(&held.origin.partition));
-        if self.records == 0 {
+        if self.is_empty() {
             self.clear();
         }
     }
@@ -155,12 +167,17 @@ impl Batch {
 
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.records == 0
+        self.partitions.is_empty()
     }
 
     /// How many input records there are.
     pub fn records(&self) -> usize {
         self.records
+    }
+
+    /// Bytes to be written, as far as they are counted.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// What is to be written, in the order of the input.
@@ -178,6 +195,7 @@ impl Batch {
         let position = |(partition, tally): (&Partition, &PartitionTally)| Position {
             partition: *partition,
             next_offset: tally.next_offset,
+            leader_epoch: tally.leader_epoch,
             metadata: String::new(),
         };
         self.partitions.iter().map(position).collect()
@@ -258,6 +276,7 @@ mod tests {
             key: Some(b"key"),
             payload: Some(b"payload"),
             headers: &OneHeader,
+            leader_epoch: None,
         }
     }
 

@@ -3,10 +3,12 @@
 //! tests. It names no Kafka client.
 
 pub mod batch;
+mod cursors;
+mod fault;
 pub mod outputs;
 mod pace;
 mod patience;
-mod progress;
+mod portion;
 pub mod worker;
 
 use std::fmt;
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 use self::outputs::Outputs;
 use crate::pipeline::fate::{Envelope, Quarantine};
+
+pub use fault::PartitionFault;
 
 /// A partition of the input topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +45,8 @@ pub struct SourceRecord<'a> {
     pub payload: Option<&'a [u8]>,
     /// Its headers.
     pub headers: &'a dyn SourceHeaders,
+    /// The leader epoch in which it was written, if the broker says.
+    pub leader_epoch: Option<i32>,
 }
 
 /// The headers of an input record. The client has to read them first, and for most records nobody asks.
@@ -60,10 +66,15 @@ impl SourceHeaders for OwnedHeaders {
 pub enum Arrival<'a> {
     /// A record.
     Record(SourceRecord<'a>),
-    /// The end of a partition was reached.
-    CaughtUp(Partition),
-    /// These offsets of a partition were deleted before they were read; reading goes on behind them.
-    Deleted(Partition, Range<i64>),
+    /// The end of a partition was reached: nothing is left to read before this offset.
+    CaughtUp(Partition, i64),
+    /// The floor of a partition that was assigned: the group's committed offset, or 0 if it has none. It comes before the
+    /// partition's first record or end. No record before it may be judged.
+    Placed(Partition, i64),
+    /// Offsets of a partition that will never be read; reading goes on behind them.
+    Gap(Partition, Gap),
+    /// A partition cannot be read on. What still comes of it is not to be trusted until it was rewound.
+    Faulty(Partition, PartitionFault),
     /// These partitions are now ours as well.
     Assigned(&'a [Partition]),
     /// These partitions were taken from us in good order.
@@ -72,6 +83,24 @@ pub enum Arrival<'a> {
     Lost(&'a [Partition]),
     /// What the client knows of the group and of the partitions' ends.
     Statistics(GroupStatistics),
+}
+
+/// Offsets of a partition that were not read and never will be. They are committed, and so counted, like records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The offsets.
+    pub offsets: Range<i64>,
+    /// Why nobody can read them.
+    pub cause: GapCause,
+}
+
+/// Why offsets are not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GapCause {
+    /// They were deleted before they were read.
+    Deleted,
+    /// They are damaged, and the configuration says to go on behind them.
+    PassedOver,
 }
 
 /// A look at the consumer group from the client's side.
@@ -164,8 +193,29 @@ pub struct Position {
     pub partition: Partition,
     /// The offset of the next record to read.
     pub next_offset: i64,
+    /// The leader epoch of the last record before it, if that is known: with it the broker can tell that the record is not
+    /// in the log any more.
+    pub leader_epoch: Option<i32>,
     /// Text committed with the offset, at most 4,096 characters; empty for none.
     pub metadata: String,
+}
+
+/// Where a partition goes on after it was rewound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewound {
+    /// The partition.
+    pub partition: Partition,
+    /// Where it goes on, or why it cannot.
+    pub place: Result<Place, PartitionFault>,
+}
+
+/// A place from which records may be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The group's committed offset, or one behind it if the offsets between are passed over; 0 if the group has none.
+    At(i64),
+    /// The beginning of another log: the topic was made anew, and what was committed of the old one means nothing.
+    Anew,
 }
 
 /// Why a step of the loop did not succeed. The two kinds that can be mended differ in how.
@@ -182,8 +232,8 @@ pub enum Failure {
     /// because the broker gave the transaction up.
     #[error("producer fenced: {0}")]
     Fenced(String),
-    /// The reference tables cannot be relied on, a right to read was taken away, or records came twice: nothing was
-    /// begun. Go back to the committed position, and try again later.
+    /// The reference tables cannot be relied on, a right to read was taken away, or the group does not say where it is:
+    /// nothing was begun. Go back to the committed position, and try again later.
     #[error("held: {0}")]
     Held(String),
     /// This client can never read again, though another one of this process can: its membership of the group was lost in a
@@ -250,11 +300,17 @@ pub trait Broker {
     fn rebuild(&mut self) -> Result<(), Failure>;
 
     /// Goes back to the committed position of each of these partitions, or to its beginning if none was
-    /// ever committed.
+    /// ever committed. Says of each where it goes on; one that cannot does not keep the others.
     ///
     /// # Errors
-    /// If even one partition could not be moved.
-    fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure>;
+    /// If nothing is known of any of them; they may have been moved or not.
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure>;
+
+    /// Keeps the client from reading these partitions until they are rewound. A little of them may still come.
+    ///
+    /// # Errors
+    /// If that cannot be done now.
+    fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure>;
 
     /// Lets time pass before the next attempt.
     fn pause(&mut self, time: Duration);

@@ -67,7 +67,12 @@ impl Patience {
                 "fenced {MOST_FENCED} times; is another process running with the same `instance`? {failure}"
             )));
         }
-        let doubled = FIRST_PAUSE.saturating_mul(1 << (self.in_a_row - 1).min(16));
-        Ok(doubled.min(LONGEST_PAUSE))
+        Ok(pause_after(self.in_a_row))
     }
+}
+
+/// The pause after so many failures in a row, at least one.
+pub fn pause_after(failures: u32) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(LONGEST_PAUSE)
 }

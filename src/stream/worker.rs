@@ -1,16 +1,20 @@
-//! The loop: fill a batch, publish it in one transaction, mend what failed. Polling and publishing
-//! alternate, so a rebalance needs no handshake: what was taken away is forgotten. It keeps no state
-//! beyond the batch; the truth is what the broker has committed.
+//! The loop: fill a batch, publish it in one transaction. Polling and publishing alternate, so a rebalance needs no
+//! handshake: what was taken away is forgotten. The truth is what the broker has committed; what is known here of positions
+//! only refuses records. How the loop recovers from failures is in `recovery`.
 
+mod recovery;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::batch::{Batch, BatchLimits};
+use super::cursors::Cursors;
 use super::pace::Pace;
 use super::patience::Patience;
-use super::progress::Progress;
-use super::{Arrival, Broker, Failure, Partition};
+use super::portion::Portion;
+use super::{Arrival, Broker, Failure, Partition, PartitionFault, SourceRecord};
 use crate::pipeline::fate::Fate;
 
 /// Longest wait of one poll: how soon a request to stop is seen.
@@ -58,9 +62,13 @@ impl<F: Fn(Option<&[u8]>) -> Fate> Judge for F {
 /// What happened in the loop, for those who count and watch.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    /// A rebalance, the end of a partition, deleted offsets or statistics; records are not noticed one by one. The end
-    /// of a partition only if nothing of it waits to be committed, else its tally says so.
+    /// A rebalance, the end of a partition, or statistics; records are not noticed one by one. The end of a partition only
+    /// if nothing of it waits to be committed, else its tally says so.
     Arrived(&'a Arrival<'a>),
+    /// A partition is held, for the time with this number in a row; the others go on.
+    Held(Partition, &'a PartitionFault, u32),
+    /// A partition that was held got further.
+    Released(Partition),
     /// A batch is full and about to be settled and published. If that hangs or fails, these records wait.
     Publishing(&'a Batch),
     /// A batch was committed; it took this long from its first record.
@@ -102,8 +110,11 @@ pub struct Worker<B, J, O> {
     limits: BatchLimits,
     stop: StopRequest,
     batch: Batch,
-    progress: Progress,
+    cursors: Cursors,
+    /// Partitions of which records came that were not taken, though they were not held: they are to be read again.
+    missed: BTreeSet<Partition>,
     pace: Pace,
+    portion: Portion,
     patience: Patience,
 }
 
@@ -117,8 +128,10 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             limits,
             stop,
             batch: Batch::default(),
-            progress: Progress::default(),
+            cursors: Cursors::default(),
+            missed: BTreeSet::new(),
             pace: Pace::default(),
+            portion: Portion::default(),
             patience: Patience::default(),
         }
     }
@@ -140,7 +153,11 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     /// # Errors
     /// As [`Worker::run`].
     pub fn turn(&mut self) -> Result<(), Failure> {
-        match self.fill().and_then(|()| self.publish()) {
+        let turned = self
+            .retry_held()
+            .and_then(|()| self.fill())
+            .and_then(|()| self.publish());
+        match turned {
             Ok(()) => Ok(()),
             Err(failure) => self.recover(failure),
         }
@@ -150,7 +167,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     fn fill(&mut self) -> Result<(), Failure> {
         let limits = BatchLimits {
             max_age: self.pace.time_to_fill(self.limits.max_age),
-            ..self.limits
+            ..self.portion.of(self.limits)
         };
         let since = self.broker.now();
         loop {
@@ -164,61 +181,69 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
                 return Ok(());
             }
             let before = self.batch.records();
-            self.poll(left.unwrap_or(LONGEST_POLL).min(LONGEST_POLL))?;
+            let wait = left.unwrap_or(LONGEST_POLL).min(LONGEST_POLL);
+            self.poll(wait, self.batch.room(&limits))?;
             if self.batch.is_empty() || is_due && self.batch.records() == before {
                 return Ok(());
             }
         }
     }
 
-    fn poll(&mut self, wait: Duration) -> Result<(), Failure> {
+    fn poll(&mut self, wait: Duration, room: usize) -> Result<(), Failure> {
         let Worker {
             broker,
             judge,
             observer,
             batch,
-            progress,
+            cursors,
+            missed,
             pace,
-            limits,
             ..
         } = self;
-        let room = batch.room(limits);
+        let mut intake = Intake {
+            judge,
+            batch,
+            cursors,
+            missed,
+            trusted: None,
+        };
         broker.poll(wait, room, &mut |arrival| match &arrival {
-            Arrival::Record(record) => {
-                if !progress.admits(record.partition, record.offset) {
-                    return;
+            Arrival::Record(record) => intake.take(record),
+            Arrival::Placed(partition, floor) => intake.cursors.placed(*partition, *floor),
+            Arrival::Gap(partition, gap) => {
+                if !intake.cursors.is_held(*partition) {
+                    intake.batch.pass(*partition, gap.clone());
                 }
-                let fate = judge.judge(record.payload);
-                if judge.is_final(&fate) {
-                    batch.add(record, fate);
-                } else {
-                    batch.hold(record);
+            }
+            Arrival::Faulty(partition, fault) => intake.cursors.hold(*partition, fault.clone()),
+            Arrival::CaughtUp(partition, end) => {
+                if intake.cursors.reaches_end(*partition, *end) {
+                    pace.caught_up();
+                    if !intake.batch.reached_end(*partition) {
+                        observer.notice(Notice::Arrived(&arrival));
+                        if intake.cursors.moved(*partition) {
+                            observer.notice(Notice::Released(*partition));
+                        }
+                    }
                 }
             }
             Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
-                batch.forget(partitions);
-                progress.forget(partitions);
+                intake.batch.forget(partitions);
+                intake.cursors.gone(partitions);
                 observer.notice(Notice::Arrived(&arrival));
-            }
-            Arrival::CaughtUp(partition) => {
-                pace.caught_up();
-                if !batch.reached_end(*partition) {
-                    observer.notice(Notice::Arrived(&arrival));
-                }
             }
             Arrival::Assigned(partitions) => {
-                progress.begin(partitions);
+                intake.cursors.assigned(partitions);
                 observer.notice(Notice::Arrived(&arrival));
             }
-            Arrival::Deleted(..) | Arrival::Statistics(_) => {
-                observer.notice(Notice::Arrived(&arrival));
-            }
+            Arrival::Statistics(_) => observer.notice(Notice::Arrived(&arrival)),
         })?;
+        let trusted = intake.trusted.unwrap_or(Ok(()));
         batch.begin(|| pace.waiting_since(broker.now()));
         if batch.is_empty() {
             pace.looked();
         }
-        progress.check()
+        trusted.map_err(Failure::Held)
     }
 
     fn publish(&mut self) -> Result<(), Failure> {
@@ -229,13 +254,25 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         let began = self.broker.now();
         self.pace.looks_away(began);
         self.settle()?;
-        self.broker
-            .publish(self.batch.outputs(), &self.batch.positions())?;
+        let positions = self.batch.positions();
+        if let Err(failure) = self.broker.publish(self.batch.outputs(), &positions) {
+            self.unpublished(&failure);
+            return Err(failure);
+        }
         let now = self.broker.now();
         self.pace.published(now.saturating_sub(began));
         let age = self.batch.age(now);
         self.observer.notice(Notice::Committed(&self.batch, age));
+        for position in &positions {
+            if self
+                .cursors
+                .committed(position.partition, position.next_offset)
+            {
+                self.observer.notice(Notice::Released(position.partition));
+            }
+        }
         self.batch.clear();
+        self.portion.committed(&self.limits);
         self.patience.committed();
         Ok(())
     }
@@ -251,44 +288,35 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         }
         Ok(())
     }
+}
 
-    /// Mends a failure, however many attempts that takes, as long as there is patience.
-    fn recover(&mut self, mut failure: Failure) -> Result<(), Failure> {
-        let mut partitions: Vec<Partition> = self.batch.partitions().keys().copied().collect();
-        partitions.extend(self.progress.astray());
-        partitions.sort_unstable();
-        partitions.dedup();
-        self.batch.clear();
-        self.pace.looked();
-        loop {
-            self.observer.notice(Notice::Failed(&failure));
-            if self.stop.is_requested() {
-                // The next owner begins at the committed position, as this worker would have.
-                return Ok(());
-            }
-            let pause = self.patience.after(&failure)?;
-            self.broker.pause(pause);
-            match self.mend(&failure, &partitions) {
-                Ok(()) => break,
-                Err(next) => failure = next,
-            }
-        }
-        self.observer.notice(Notice::Recovered);
-        Ok(())
-    }
+/// Where records go while one poll brings them.
+struct Intake<'a, J> {
+    judge: &'a J,
+    batch: &'a mut Batch,
+    cursors: &'a mut Cursors,
+    missed: &'a mut BTreeSet<Partition>,
+    /// Whether the tables may be relied on, asked once there is something to judge: a fate stands, so the tables that it
+    /// was judged by must be fit at that time, and not only when the batch is published.
+    trusted: Option<Result<(), String>>,
+}
 
-    fn mend(&mut self, failure: &Failure, partitions: &[Partition]) -> Result<(), Failure> {
-        match failure {
-            Failure::Aborted(_) => self.broker.abort()?,
-            Failure::Broken(_) | Failure::Fenced(_) => self.broker.rebuild()?,
-            Failure::Held(_) => {}
-            Failure::ConsumerDead(_) | Failure::Unreleased(_) | Failure::Fatal(_) => {
-                return Err(failure.clone());
-            }
+impl<J: Judge> Intake<'_, J> {
+    fn take(&mut self, record: &SourceRecord<'_>) {
+        if !self.cursors.admits(record.partition, record.offset) {
+            return;
         }
-        self.broker.rewind(partitions)?;
-        self.progress.begin(partitions);
-        Ok(())
+        let trusted = self.trusted.get_or_insert_with(|| self.judge.trusted());
+        if trusted.is_err() {
+            self.missed.insert(record.partition);
+            return;
+        }
+        let fate = self.judge.judge(record.payload);
+        if self.judge.is_final(&fate) {
+            self.batch.add(record, fate);
+        } else {
+            self.batch.hold(record);
+        }
     }
 }
 

@@ -49,7 +49,11 @@ impl Observer for &mut Counter {
                 }
             }
             Notice::Failed(_) => self.held += 1,
-            Notice::Arrived(_) | Notice::Publishing(_) | Notice::Recovered => {}
+            Notice::Held(_, fault, _) => panic!("{fault}"),
+            Notice::Arrived(_)
+            | Notice::Publishing(_)
+            | Notice::Released(_)
+            | Notice::Recovered => {}
         }
     }
 }

@@ -116,7 +116,7 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
     assert_eq!(broker.group_state(&group), "PreparingRebalance");
 
     // When it has waited for long enough, the group goes on without it. Nothing that it read can be committed any more, neither while its
-    // client believes itself a member nor when that has dropped its id; and it learns that it must end.
+    // client believes itself a member nor when that has dropped its id; and it learns that its session must end.
     let mut all = [&mut deaf, &mut well, &mut third];
     await_state(broker, &group, "Stable", &mut all);
     let since = Instant::now();
@@ -131,7 +131,7 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
         assert!(since.elapsed() < LIMIT, "it goes on");
     };
     assert!(
-        matches!(&end, Failure::Fatal(why) if why.contains("gone on without it")),
+        matches!(&end, Failure::ConsumerDead(why) if why.contains("gone on without it")),
         "{end}"
     );
     assert_eq!(

@@ -29,7 +29,7 @@ fn committed(broker: &KafkaBroker, deployment: &Deployment) -> i64 {
 }
 
 #[track_caller]
-fn await_committed(broker: &KafkaBroker, deployment: &Deployment, least: i64) {
+pub fn await_committed(broker: &KafkaBroker, deployment: &Deployment, least: i64) {
     let since = Instant::now();
     while committed(broker, deployment) < least {
         assert!(
@@ -44,7 +44,7 @@ fn await_committed(broker: &KafkaBroker, deployment: &Deployment, least: i64) {
 
 /// A graceful leave.
 #[track_caller]
-fn end(relay: &mut Relay) {
+pub fn end(relay: &mut Relay) {
     relay.signal("TERM");
     assert!(relay.wait().success(), "{}", relay.log());
 }
@@ -131,18 +131,40 @@ fn a_zombie_process_neither_doubles_nor_loses() {
     await_committed(broker, &deployment, 1);
     // Stopped at any moment, inside a transaction or between two, for as long as its successor works.
     zombie.signal("STOP");
-    let mut successor = deployment.start("same");
+    // Both have one name; each logs to a file of its own.
+    let log = deployment.path("successor.log");
+    let mut successor = deployment.spawn("same", log).expect("starts");
     await_committed(broker, &deployment, RECORDS as i64);
+    assert!(successor.find_admin(), "{}", successor.log());
     zombie.signal("CONT");
     let more = RECORDS..RECORDS + 2_000;
     produce(broker.bootstrap(), &deployment.input, more.map(change));
     await_committed(broker, &deployment, RECORDS as i64 + 2_000);
-    // Its place in the group was taken: it ends by itself, and says why.
-    assert!(!zombie.wait().success(), "{}", zombie.log());
-    assert!(zombie.log().contains("fenced"), "{}", zombie.log());
-    successor.signal("TERM");
-    assert!(successor.wait().success(), "{}", successor.log());
-    Ledger::of(broker.bootstrap(), &deployment, RECORDS + 2_000).assert_clean();
+    // Each takes the other one's place in the group until one gives up, and says why; the other one goes on.
+    let since = Instant::now();
+    let (mut loser, mut winner) = loop {
+        assert!(since.elapsed() < LIMIT, "both go on:\n{}", zombie.log());
+        match (
+            zombie.ended().expect("asked"),
+            successor.ended().expect("asked"),
+        ) {
+            (None, None) => std::thread::sleep(Duration::from_millis(100)),
+            (Some(_), None) => break (zombie, successor),
+            (None, Some(_)) => break (successor, zombie),
+            (Some(_), Some(_)) => panic!("{}\n{}", zombie.log(), successor.log()),
+        }
+    };
+    assert!(!loser.wait().success(), "{}", loser.log());
+    for said in ["fenced", "`instance`"] {
+        assert!(loser.log().contains(said), "{}", loser.log());
+    }
+    let last = RECORDS + 2_000..RECORDS + 4_000;
+    produce(broker.bootstrap(), &deployment.input, last.map(change));
+    await_committed(broker, &deployment, RECORDS as i64 + 4_000);
+    winner.await_ready();
+    winner.signal("TERM");
+    assert!(winner.wait().success(), "{}", winner.log());
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS + 4_000).assert_clean();
 }
 
 #[test]
@@ -230,10 +252,12 @@ pub fn fill(session: &mut Session, records: usize) -> Batch {
                 Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
                     batch.forget(partitions)
                 }
-                Arrival::Deleted(partition, offsets) => {
-                    panic!("{offsets:?} of partition {partition} are gone")
-                }
-                Arrival::Assigned(_) | Arrival::CaughtUp(_) | Arrival::Statistics(_) => {}
+                Arrival::Gap(partition, gap) => panic!("partition {partition}: {gap:?}"),
+                Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
+                Arrival::Assigned(_)
+                | Arrival::Placed(..)
+                | Arrival::CaughtUp(..)
+                | Arrival::Statistics(_) => {}
             },
         );
         polled.expect("poll");
@@ -259,7 +283,10 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
     let mut first = Session::open(settings.clone()).expect("open");
     let batch = fill(&mut first, 10);
     // Another producer takes the transactional id over while the first holds a batch.
-    let second = Session::open(settings).expect("open");
+    // In a group of its own: it must not make the first one's rebalance.
+    let mut other = settings.clone();
+    other.consumer.set("group.id", broker.unique("other"));
+    let second = Session::open(other).expect("open");
     let failure = first
         .publish(batch.outputs(), &batch.positions())
         .expect_err("fenced");

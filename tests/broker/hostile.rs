@@ -4,7 +4,7 @@
 use crate::ledger::{PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::{Deployment, sum};
-use crate::support::topics::{HeaderList, Seen, TestRecord, produce, read_committed};
+use crate::support::topics::{HeaderList, Seen, TestRecord, noise, produce, read_committed};
 
 /// The largest record batch of the input.
 const INPUT_BYTES: usize = 12_000_000;
@@ -35,17 +35,8 @@ fn flood(count: usize) -> HeaderList {
 }
 
 fn records() -> Vec<TestRecord> {
-    let large = |bytes: usize| {
-        // Not to be compressed: the quarantine must hold what the input holds.
-        let mut state = 7_u64;
-        let byte = |_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 56) as u8
-        };
-        (0..bytes).map(byte).collect::<Vec<u8>>()
-    };
+    // Not to be compressed: the quarantine must hold what the input holds.
+    let large = noise;
     vec![
         bad(b"large", large(10_000_000), Vec::new()),
         // As large as it can be: what is left is for the framing.

@@ -44,15 +44,12 @@ fn a_relay_reads_its_tables_before_the_first_record() {
     deployment.principals = format!("topic = \"{principals}\"");
     let changes = (0..RECORDS).map(change);
     produce(broker.bootstrap(), &deployment.input, changes);
-    let config = deployment.config("early");
-    let early = deployment.command(&["run", "--config", config.to_str().expect("path")]);
-    let why = String::from_utf8_lossy(&early.stderr).into_owned();
+    let relay = deployment.start("early");
     let expected = format!("devices topic {devices}: topic {devices:?} does not exist");
-    assert!(!early.status.success() && why.contains(&expected), "{why}");
+    relay.await_page("/readyz", |_, body| body.contains(&expected));
     let committed = broker.committed(&deployment.group, &deployment.input);
     assert_eq!(committed.len(), 0, "nothing was judged");
     broker.create_topic_with(&devices, 2, &COMPACTED);
-    let relay = deployment.start("only");
     await_read(&relay, RECORDS as usize);
     relay.await_ready();
     assert_eq!(relay.metric("audit_relay_table_ready", "principals"), 1.0);

@@ -128,8 +128,9 @@ struct Holder {
     devices: Listed,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Demands {
+/// What a deployment demands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Demands {
     system_on_behalf: bool,
     quarantine_no_access: bool,
     skip_unknown: bool,
@@ -171,7 +172,7 @@ fn expected(who: Who, holder: Holder, when: When, demands: Demands) -> &'static 
 
 /// Whether the tables have to be caught up with before the fate is final: all but what rests on the
 /// record alone, and on what the tables do hold.
-fn rests_on_absence(fate: &str) -> bool {
+fn awaits_tables(fate: &str) -> bool {
     !matches!(fate, "audited" | "skipped not_user_initiated")
 }
 
@@ -266,7 +267,8 @@ fn principal(lines: &mut String, holder: Holder, user: usize) {
     .expect("a String takes all");
 }
 
-fn rules(demands: Demands) -> Rules {
+/// Rules with these demands, and all regions.
+pub fn rules(demands: Demands) -> Rules {
     let catalog = Catalog::load(&Catalog::embedded_files(), &Switches::default());
     let locations = Locations::embedded("six").expect("locations");
     let regions: Vec<String> = locations.regions().map(str::to_string).collect();
@@ -313,13 +315,13 @@ fn record(who: Who, user: usize, when: When) -> String {
     )
 }
 
-/// The fate as counted, and whether it rests on absence.
+/// The fate as counted, and whether it waits for the tables.
 fn judged(rules: &Rules, payload: &str) -> (String, bool) {
     let directory = &WORLD.directory;
     let fate = judge(Some(payload.as_bytes()), Reference { rules, directory });
     let kind = fate.kind();
     let words = format!("{} {}", kind.fate(), kind.reason());
-    (words.trim_end().to_string(), fate.rests_on_absence())
+    (words.trim_end().to_string(), fate.awaits_tables())
 }
 
 #[test]
@@ -331,11 +333,11 @@ fn every_combination_is_decided_as_the_rules_say() {
             for (_, when) in WHEN {
                 let payload = record(who, *user, when);
                 for (demands, rules) in &WORLD.rules {
-                    let (fate, absence) = judged(rules, &payload);
+                    let (fate, awaits) = judged(rules, &payload);
                     let expected = expected(who, *holder, when, *demands);
-                    if fate != expected || absence != rests_on_absence(expected) {
+                    if fate != expected || awaits != awaits_tables(expected) {
                         wrong.push(format!(
-                            "{who:?} {holder:?} {when:?} {demands:?}: expected {expected}, got {fate} (rests on absence: {absence})"
+                            "{who:?} {holder:?} {when:?} {demands:?}: expected {expected}, got {fate} (waits for the tables: {awaits})"
                         ));
                     }
                     *seen.entry(fate).or_default() += 1;

@@ -3,6 +3,7 @@
 mod allocations;
 mod corpus;
 mod decisions;
+mod device_table;
 mod golden;
 mod hostile;
 mod mock;

@@ -347,6 +347,7 @@ fn every_record_of_a_batch_is_counted_once() {
                 key: None,
                 payload: Some(text.as_bytes()),
                 headers: &Vec::new(),
+                leader_epoch: None,
             };
             batch.add(&source, fate);
         }

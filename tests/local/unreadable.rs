@@ -139,6 +139,9 @@ fn a_bad_batch_in_a_tables_topic_is_named_and_nothing_is_read_twice() {
         assert!(since.elapsed() < LIMIT, "{}", why());
         std::thread::sleep(Duration::from_millis(10));
     }
+    let error = why();
+    assert!(error.contains(": partition 0 at offset "), "{error}");
+    assert!(error.ends_with("(error -199)"), "{error}");
     // For as long as a client needs to go back a few times, and a look-up to succeed.
     let named = Instant::now();
     while named.elapsed() < Duration::from_secs(7) {

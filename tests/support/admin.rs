@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use rdkafka::admin::{
     AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -51,6 +51,15 @@ impl KafkaBroker {
             self.try_committed(group, topic),
             format_args!("offsets of {group} in {topic}"),
         )
+    }
+
+    /// Commits offsets for a group that has no members, as an operator's tool would.
+    #[track_caller]
+    pub fn commit(&self, group: &str, topic: &str, offsets: &BTreeMap<i32, i64>) {
+        settled(
+            self.try_commit(group, topic, offsets),
+            format_args!("commit offsets of {group} in {topic}"),
+        );
     }
 
     /// What the group is doing, in the broker's words, such as `Stable`.
@@ -181,10 +190,11 @@ impl KafkaBroker {
         let since = Instant::now();
         let end = |partition| loop {
             match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {
-                // A client that has just been made may ask about the partition before it has taken in that there is one.
-                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition))
-                    if since.elapsed() < REQUEST_LIMIT =>
-                {
+                // A client that has just been made may ask about the partition before it has taken in that there is one; a broker
+                // that has just been started, before it leads it.
+                Err(KafkaError::MetadataFetch(
+                    RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::NotLeaderForPartition,
+                )) if since.elapsed() < REQUEST_LIMIT => {
                     thread::sleep(Duration::from_millis(100));
                 }
                 found => return anyhow::Ok((partition, found?.1)),
@@ -209,6 +219,29 @@ impl KafkaBroker {
                     thread::sleep(Duration::from_millis(100));
                 }
                 found => return valid_offsets(&found?),
+            }
+        }
+    }
+
+    /// Members that were killed are waited for: until the broker misses them, it refuses everybody else.
+    fn try_commit(
+        &self,
+        group: &str,
+        topic: &str,
+        offsets: &BTreeMap<i32, i64>,
+    ) -> anyhow::Result<()> {
+        let consumer = reader(self.bootstrap(), group, "read_committed")?;
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in offsets {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+        }
+        let since = Instant::now();
+        loop {
+            match consumer.commit(&list, CommitMode::Sync) {
+                Err(_) if since.elapsed() < REQUEST_LIMIT => {
+                    thread::sleep(Duration::from_millis(100));
+                }
+                result => return result.context("refused"),
             }
         }
     }

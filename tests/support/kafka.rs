@@ -3,6 +3,7 @@
 //!
 //! Only starting a broker returns errors, for a test that wants to see one; everything else fails the test with the reason.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -129,6 +130,17 @@ impl KafkaBroker {
         let millis = now.unwrap_or_default().as_millis();
         let name = NAMES.fetch_add(1, Ordering::Relaxed);
         format!("{prefix}-{millis}-{}-{name}", std::process::id())
+    }
+
+    /// Where a private broker keeps a partition.
+    pub(super) fn partition_directory(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> anyhow::Result<PathBuf> {
+        let server = self.server.as_ref();
+        let server = server.with_context(|| format!("the cluster of {BOOTSTRAP} is not ours"))?;
+        Ok(server.partition_directory(topic, partition))
     }
 
     fn of(server: Server) -> anyhow::Result<KafkaBroker> {

@@ -15,6 +15,7 @@ mod jars;
 pub mod kafka;
 pub mod proxy;
 pub mod relay;
+pub mod segments;
 mod server;
 pub mod topics;
 pub mod wire;

@@ -31,6 +31,8 @@ pub struct Deployment {
     pub membership: String,
     /// More lines of `[kafka]`.
     pub kafka: String,
+    /// More lines of `[input]`.
+    pub reading: String,
     directory: TempDir,
     more: String,
 }
@@ -54,6 +56,7 @@ impl Deployment {
             membership: "\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n"
                 .to_string(),
             kafka: String::new(),
+            reading: String::new(),
             directory: settled(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
                 format_args!("create a folder"),
@@ -97,12 +100,13 @@ impl Deployment {
     #[track_caller]
     pub fn config(&self, instance: &str) -> PathBuf {
         let text = format!(
-            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n{}\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
             self.bootstrap,
             self.membership,
             self.kafka,
             self.input,
             self.group,
+            self.reading,
             self.prefix,
             self.quarantine,
             self.principals,

@@ -181,6 +181,11 @@ impl Server {
         String::from_utf8_lossy(&log).contains("Address already in use")
     }
 
+    /// Where it keeps a partition.
+    pub(super) fn partition_directory(&self, topic: &str, partition: i32) -> PathBuf {
+        self.path("data").join(format!("{topic}-{partition}"))
+    }
+
     /// Starts the broker, with an empty log; returns at once.
     pub(super) fn spawn(&mut self) -> anyhow::Result<()> {
         fs::write(self.log(), "")?;

@@ -64,6 +64,18 @@ pub struct Seen {
     pub timestamp: Option<i64>,
 }
 
+/// So many bytes that no codec makes smaller; always the same.
+pub fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 7_u64;
+    let byte = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..bytes).map(byte).collect()
+}
+
 /// Writes the records, in order and each exactly once, and returns how many; all are acknowledged then.
 #[track_caller]
 pub fn produce(bootstrap: &str, topic: &str, records: impl Iterator<Item = TestRecord>) -> usize {

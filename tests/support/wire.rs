@@ -1,4 +1,5 @@
-//! The few requests to a broker for which the client has no call: rights, elections of leaders, and who coordinates what. Written by
+//! The few requests to a broker for which the client has no call: rights, quotas, elections of leaders, and who coordinates
+//! what. Written by
 //! hand, in old versions of the protocol that every broker of today still speaks. Only for the tests' own listener, without security.
 
 use std::io::{Read, Write};
@@ -43,6 +44,25 @@ pub fn allow_again(broker: SocketAddr, topic: &str) -> anyhow::Result<()> {
     no_error(&answer, 8)
 }
 
+/// Limits what all producers with this client id may write together, in bytes a second; none takes the limit away. A broker of its own
+/// lets more pass at first: as much as its windows (`quota.window.num`, one second each) may hold.
+pub fn limit_producer(
+    broker: SocketAddr,
+    client_id: &str,
+    bytes_per_second: Option<u32>,
+) -> anyhow::Result<()> {
+    let mut body = Body::default();
+    // One entry, of one entity, with one change.
+    body.int(1).int(1).text("client-id").text(client_id);
+    body.int(1).text("producer_byte_rate");
+    body.double(f64::from(bytes_per_second.unwrap_or_default()));
+    body.byte(i8::from(bytes_per_second.is_none()));
+    // Not only to see whether it would do.
+    body.byte(0);
+    let answer = ask(broker, 49, 0, &body)?;
+    no_error(&answer, 8)
+}
+
 /// Lets every partition be led by the broker that is named first for it. That some are led by it already is no error.
 pub fn elect_preferred_leaders(broker: SocketAddr) -> anyhow::Result<()> {
     let mut body = Body::default();
@@ -83,6 +103,11 @@ impl Body {
     }
 
     fn int(&mut self, value: i32) -> &mut Body {
+        self.0.extend(value.to_be_bytes());
+        self
+    }
+
+    fn double(&mut self, value: f64) -> &mut Body {
         self.0.extend(value.to_be_bytes());
         self
     }

@@ -107,7 +107,8 @@ fn what_the_promises_rest_on_is_refused_by_name() {
         max.in.flight max.in.flight.requests.per.connection partition.assignment.strategy group.remote.assignor \
         allow.auto.create.topics check.crcs enable.partition.eof delivery.report.only.error statistics.interval.ms \
         retries message.send.max.retries enable.gapless.guarantee message.timeout.ms delivery.timeout.ms \
-        queuing.strategy partitioner offset.store.method rebalance_cb dr_msg_cb ssl.certificate.verify_cb";
+        queuing.strategy partitioner offset.store.method retry.backoff.max.ms socket.max.fails api.version.request \
+        api.version.fallback.ms broker.version.fallback rebalance_cb dr_msg_cb ssl.certificate.verify_cb";
     for name in names.split_whitespace() {
         for table in ["kafka", "kafka.consumer", "kafka.producer"] {
             let found = complaints(&format!("{table}.\"{name}\" = \"x\""), &[]);
@@ -118,6 +119,38 @@ fn what_the_promises_rest_on_is_refused_by_name() {
             );
         }
     }
+}
+
+/// Values by which a rule that the promises rest on would be switched off.
+#[test]
+fn what_would_undo_a_rule_is_refused_by_value() {
+    for (name, good, bad) in [
+        ("retry.backoff.ms", ["100", "1000"], ["99", "1001"]),
+        ("connections.max.idle.ms", ["1000", "30000"], ["0", "30001"]),
+        ("socket.timeout.ms", ["1000", "60000"], ["999", "60001"]),
+        (
+            "transaction.timeout.ms",
+            ["1000", "60000"],
+            ["999", "60001"],
+        ),
+    ] {
+        for value in good {
+            let found = read(&format!("{MINIMAL}kafka.{name} = {value}\n"), &[]);
+            assert!(found.is_ok(), "{name} = {value}: {found:?}");
+        }
+        for value in bad {
+            for table in ["kafka", "kafka.producer"] {
+                let found = complaints(&format!("{table}.\"{name}\" = {value}"), &[]);
+                assert_eq!(found.len(), 1, "{table}.{name} = {value}: {found:?}");
+                assert!(found[0].contains("give milliseconds from"), "{found:?}");
+            }
+        }
+    }
+    // Nothing rests on these of the consumer.
+    good(
+        "[kafka.consumer]\nconnections.max.idle.ms = 0\nretry.backoff.ms = 5000\n",
+        &[],
+    );
 }
 
 #[test]

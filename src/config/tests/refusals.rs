@@ -19,6 +19,8 @@ fn values_that_will_not_do() {
         ("input.topic = \"..\"", "input.topic: \"..\" will not do; give a topic name: 1 to 249 of a-z A-Z 0-9 . _ -"),
         ("input.topic = 5", "input.topic: 5 will not do; give text in quotes"),
         ("input.group = \"ä\"", "input.group: \"ä\" will not do; give a group name: 1 to 249 of a-z A-Z 0-9 . _ -"),
+        ("input.pass_over = [\"3:9-5\"]", "input.pass_over: \"3:9-5\" will not do; give PARTITION:FIRST-LAST, such as 3:1200-1299"),
+        ("input.pass_over = [\"3:1-5\", \"3:5-9\"]", "input.pass_over: \"3:5-9\" overlaps another entry; join them"),
         ("batch.max_records = 100001", "batch.max_records: 100001 will not do; give a whole number from 1 to 100000"),
         ("batch.max_records = -1", "batch.max_records: -1 will not do; give a whole number from 1 to 100000"),
         ("batch.max_bytes = 65535", "batch.max_bytes: 65535 will not do; give a whole number from 65536 to 268435456"),

@@ -157,21 +157,25 @@ fn copies(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
 /// A record that its topic does not take would hold its input partition for ever.
 fn size(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
     let taken = u64::try_from(facts.number("max.message.bytes")?).ok()?;
-    let (largest, why) = match role {
+    let record = match role {
         Role::Input | Role::Table => return None,
-        Role::Quarantine => (
-            needs.input_bytes? + QUARANTINE_OVERHEAD_BYTES,
+        Role::Quarantine => needs.input_bytes.map(|bytes| (
+            bytes + QUARANTINE_OVERHEAD_BYTES,
             "a record of the input as large as that topic allows, with the headers that say why, would not fit",
-        ),
-        Role::Output if needs.batch_bytes > needs.event_bytes + EVENT_OVERHEAD_BYTES => (
-            needs.batch_bytes,
-            "a batch as large as the producer makes them (batch.size) would not fit",
-        ),
-        Role::Output => (
+        )),
+        Role::Output => Some((
             needs.event_bytes + EVENT_OVERHEAD_BYTES,
             "an audit event as large as output.max_message_bytes allows would not fit",
-        ),
+        )),
     };
+    // Records that fit one by one do not if they come in one batch: the client never splits it.
+    let batch = (
+        needs.batch_bytes,
+        "a batch as large as the producer makes them (batch.size) would not fit",
+    );
+    let (largest, why) = record
+        .filter(|(bytes, _)| *bytes >= batch.0)
+        .unwrap_or(batch);
     (taken < largest).then(|| {
         Verdict::Unmet(format!(
             "max.message.bytes is {taken}: {why}; set it to {largest} or more"
@@ -336,6 +340,11 @@ mod tests {
                 &[("max.message.bytes", "1048588")],
                 "PROBLEM max.message.bytes is 1048588: a record of the input",
             ),
+            (
+                Quarantine,
+                &[("max.message.bytes", "900000")],
+                "PROBLEM max.message.bytes is 900000: a record of the input",
+            ),
             (Input, &[("max.message.bytes", "10")], good),
         ];
         for (role, settings, expected) in cases {
@@ -393,17 +402,35 @@ mod tests {
         ));
     }
 
+    /// The role, the largest record of the input, the topic's limit, and how the verdict begins.
+    type SizeCase = (Role, Option<u64>, u64, &'static str);
+
     #[test]
-    fn batches_count_where_they_are_larger_than_events() {
-        let needs = Needs {
-            event_bytes: 1_000,
-            ..NEEDS
-        };
-        let verdicts = judge(
-            Role::Output,
-            &facts(&[("max.message.bytes", "900000")]),
-            &needs,
-        );
-        assert!(verdicts[0].text().contains("batch.size"), "{verdicts:?}");
+    fn batches_count_where_they_are_larger_than_records() {
+        use Role::{Output, Quarantine};
+        const BATCH: &str = "PROBLEM max.message.bytes is";
+        let good = "ok 4 partitions";
+        let cases: &[SizeCase] = &[
+            (Output, None, 999_999, BATCH),
+            (Output, None, 1_000_000, good),
+            // Three bad records of 250 kB are one batch.
+            (Quarantine, Some(300_000), 304_096, BATCH),
+            (Quarantine, Some(300_000), 999_999, BATCH),
+            (Quarantine, Some(300_000), 1_000_000, good),
+            (Quarantine, None, 999_999, BATCH),
+            (Quarantine, None, 1_000_000, good),
+        ];
+        for (role, input_bytes, limit, expected) in cases {
+            let needs = Needs {
+                event_bytes: 1_000,
+                input_bytes: *input_bytes,
+                ..NEEDS
+            };
+            let limit = limit.to_string();
+            let verdicts = judge(*role, &facts(&[("max.message.bytes", &limit)]), &needs);
+            let said = format!("{} {}", verdicts[0].word(), verdicts[0].text());
+            assert!(said.starts_with(expected), "{role:?} {limit}: {said}");
+            assert_eq!(said.contains("batch.size"), *expected == BATCH, "{said}");
+        }
     }
 }

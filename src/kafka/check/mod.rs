@@ -2,6 +2,7 @@
 //! `check --connect`. It never joins the group, and writes a record only on request. What a topic must be
 //! like is in `demands`; this asks, and puts the answers together.
 
+mod committed;
 pub mod demands;
 mod facts;
 mod trying;
@@ -33,6 +34,10 @@ pub enum Verdict {
     Unasked(String),
     /// The cluster did not say, which may pass.
     Unclear(String),
+    /// A topic is not there although others are: it may be created yet.
+    Missing(String),
+    /// The relay begins all the same, and holds what this is about until somebody decides how to go on.
+    Held(String),
     /// Not as it must be, with the remedy.
     Unmet(String),
 }
@@ -44,7 +49,9 @@ impl Verdict {
             Verdict::Met(_) => "ok",
             Verdict::Doubtful(_) => "WARNING",
             Verdict::Unasked(_) => "unknown",
-            Verdict::Unclear(_) | Verdict::Unmet(_) => "PROBLEM",
+            Verdict::Unclear(_) | Verdict::Missing(_) | Verdict::Held(_) | Verdict::Unmet(_) => {
+                "PROBLEM"
+            }
         }
     }
 
@@ -55,13 +62,20 @@ impl Verdict {
             | Verdict::Doubtful(text)
             | Verdict::Unasked(text)
             | Verdict::Unclear(text)
+            | Verdict::Missing(text)
+            | Verdict::Held(text)
             | Verdict::Unmet(text) => text,
         }
     }
 
     /// Whether the relay cannot work as things are.
     pub const fn is_problem(&self) -> bool {
-        matches!(self, Verdict::Unclear(_) | Verdict::Unmet(_))
+        match self {
+            Verdict::Met(_) | Verdict::Doubtful(_) | Verdict::Unasked(_) => false,
+            Verdict::Unclear(_) | Verdict::Missing(_) | Verdict::Held(_) | Verdict::Unmet(_) => {
+                true
+            }
+        }
     }
 }
 
@@ -125,9 +139,9 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Vec<Finding> {
     let used = used(config, topics);
     // Finding the group's coordinator takes the client half a second, in which it can be asked for the rest.
     thread::scope(|scope| {
-        let group = scope.spawn(|| trying::check_group(config, &topics.input));
+        let group = scope.spawn(|| committed::check_group(config, &topics.input));
         findings.extend(check_topics(config, &asking, &used, count));
-        findings.push(group.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        findings.extend(group.join().unwrap_or_else(|panic| resume_unwind(panic)));
     });
     findings
 }
@@ -155,16 +169,20 @@ fn check_topics(
     used: &[Used<'_>],
     brokers: usize,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut problems = Vec::new();
     let mut seen = Vec::new();
     for topic in used {
         match asking.shape(topic.name) {
             Ok(facts) => seen.push((topic, facts)),
-            Err(problem) => {
-                findings.push(Finding::new(topic.subject(), unusable(topic, &problem)));
-            }
+            Err(problem) => problems.push((topic, problem)),
         }
     }
+    // A cluster that has none of them is likely to be the wrong one, and no waiting helps.
+    let has_others = !seen.is_empty();
+    let unusable = problems.iter().map(|(topic, problem)| {
+        Finding::new(topic.subject(), unusable(topic, problem, has_others))
+    });
+    let mut findings: Vec<Finding> = unusable.collect();
     let unknown = asking.complete(&mut seen);
     let needs = needs(config, &seen, brokers);
     for (topic, facts) in &seen {
@@ -176,7 +194,7 @@ fn check_topics(
     findings
 }
 
-fn unusable(topic: &Used<'_>, problem: &TopicProblem) -> Verdict {
+fn unusable(topic: &Used<'_>, problem: &TopicProblem, has_others: bool) -> Verdict {
     match problem {
         TopicProblem::Denied(_) => {
             let right = topic.role.right().name();
@@ -184,6 +202,7 @@ fn unusable(topic: &Used<'_>, problem: &TopicProblem) -> Verdict {
                 "the relay's principal may not see it; grant it {right} on this topic (Describe comes with it)"
             ))
         }
+        TopicProblem::Missing(_) if has_others => Verdict::Missing(problem.to_string()),
         TopicProblem::Missing(_) => Verdict::Unmet(problem.to_string()),
         TopicProblem::Unknown { .. } => Verdict::Unclear(problem.to_string()),
     }

@@ -1,93 +1,11 @@
-//! What can only be found out by trying: the group, the transactional id, and writing.
-
-use std::time::{Duration, Instant};
-
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+//! What can only be found out by trying: the transactional id, and writing.
 
 use super::{Finding, Verdict};
 use crate::config::Config;
-use crate::kafka::client_context::{NotingContext, begin, serve};
 use crate::kafka::producer::{OutgoingRecord, TransactionalProducer};
 use crate::kafka::settings;
-use crate::kafka::topics::{METADATA_LIMIT, TopicNames};
+use crate::kafka::topics::TopicNames;
 use crate::stream::Failure;
-
-/// Longest wait for an answer, before it is looked what the client complains of.
-const ATTEMPT: Duration = Duration::from_secs(1);
-
-/// Reads a committed offset of the group, which needs a right to the group but no membership.
-pub(super) fn check_group(config: &Config, topic: &str) -> Finding {
-    let verdict = match committed(config, topic) {
-        Ok(Some(offset)) => Verdict::Met(format!("partition 0 is committed up to offset {offset}")),
-        Ok(None) => Verdict::Met("nothing is committed for partition 0 yet".to_string()),
-        Err(error) if is(&error, RDKafkaErrorCode::GroupAuthorizationFailed) => Verdict::Unmet(
-            "the relay's principal may not use it; grant it Read on this group".to_string(),
-        ),
-        Err(error) if is(&error, RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            Verdict::Unasked("its offsets are those of a topic that we may not see".to_string())
-        }
-        Err(error) => Verdict::Unclear(format!("cannot read its offsets: {error}")),
-    };
-    Finding::new(format!("consumer group {}", config.input.group), verdict)
-}
-
-fn committed(config: &Config, topic: &str) -> Result<Option<i64>, KafkaError> {
-    let mut client = settings::inspector(config);
-    client.set("group.id", &config.input.group);
-    let consumer: BaseConsumer<NotingContext> =
-        client.create_with_context(NotingContext::default())?;
-    begin(&consumer);
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, 0);
-    let deadline = Instant::now() + METADATA_LIMIT;
-    let committed = loop {
-        let error = match consumer.committed_offsets(list.clone(), ATTEMPT) {
-            Ok(committed) => break committed,
-            Err(error) => error,
-        };
-        // That we may not use the group is said aside; the call only takes too long.
-        serve(&consumer);
-        let noted = consumer.context().0.noted().and_then(|noted| noted.code);
-        if noted == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
-            return Err(KafkaError::OffsetFetch(
-                RDKafkaErrorCode::GroupAuthorizationFailed,
-            ));
-        }
-        if !may_pass(&error) || Instant::now() >= deadline {
-            return Err(error);
-        }
-    };
-    for element in committed.elements() {
-        element.error()?;
-        if let Offset::Offset(offset) = element.offset() {
-            return Ok(Some(offset));
-        }
-    }
-    Ok(None)
-}
-
-fn is(error: &KafkaError, code: RDKafkaErrorCode) -> bool {
-    error.rdkafka_error_code() == Some(code)
-}
-
-/// Whether the group's coordinator is only just being found, as after the start of a cluster.
-fn may_pass(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{
-        CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator, OperationTimedOut,
-    };
-    let code = error.rdkafka_error_code();
-    code.is_some_and(|code| {
-        [
-            NotCoordinator,
-            CoordinatorNotAvailable,
-            CoordinatorLoadInProgress,
-            OperationTimedOut,
-        ]
-        .contains(&code)
-    })
-}
 
 /// Takes a transactional id of its own, so that no running relay is fenced, and aborts an empty
 /// transaction.

@@ -2,59 +2,108 @@
 //! arrives, and errors of partitions; what is left on the consumer's main queue, such as rebalances, the safe client serves as
 //! ever. Records are taken one by one: the call that takes many at once goes wrong (decision 9).
 
-use std::ffi::{CStr, CString};
-use std::fmt;
+use std::ffi::CString;
 use std::marker::PhantomData;
-use std::ptr::{self, NonNull};
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::bindings::{
-    rd_kafka_consume_queue, rd_kafka_header_get_all, rd_kafka_message_destroy,
-    rd_kafka_message_headers, rd_kafka_message_t, rd_kafka_message_timestamp,
-    rd_kafka_queue_destroy, rd_kafka_queue_forward, rd_kafka_queue_get_partition,
-    rd_kafka_queue_new, rd_kafka_queue_t, rd_kafka_timestamp_type_t,
+    rd_kafka_consume_queue, rd_kafka_message_destroy, rd_kafka_message_t, rd_kafka_queue_destroy,
+    rd_kafka_queue_forward, rd_kafka_queue_get_partition, rd_kafka_queue_new, rd_kafka_queue_t,
+    rd_kafka_t,
 };
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 
-use crate::stream::{OwnedHeaders, SourceHeaders};
+use super::record::{News, news};
 
-/// Where the records of a consumer's partitions arrive. It must be dropped before the consumer: a client that is
-/// closed waits for its records.
-pub struct RecordQueue(NonNull<rd_kafka_queue_t>);
+/// A consumer together with the queue on which the records of its partitions arrive. It is used like the consumer that it
+/// holds, which it never gives away: so the queue cannot outlive it.
+pub struct QueuedConsumer<C: ConsumerContext> {
+    // The order of the fields is the order in which they are dropped: a client that is closed waits for its records, and a
+    // queue points to its client.
+    records: Arc<RecordQueue>,
+    consumer: BaseConsumer<C>,
+}
 
-// SAFETY: librdkafka locks its queues; any thread may use them.
+impl<C: ConsumerContext> QueuedConsumer<C> {
+    /// Adds a queue to a consumer; nothing is led there yet. `None` without memory.
+    pub fn new(consumer: BaseConsumer<C>) -> Option<Self> {
+        let records = Arc::new(RecordQueue::new(consumer.client())?);
+        Some(QueuedConsumer { records, consumer })
+    }
+
+    /// Leads the records of a partition to the queue, if it is called before the partition is assigned: then none of them
+    /// go anywhere else.
+    pub fn lead_here(&self, topic: &str, partition: i32) {
+        self.records
+            .lead_here(self.consumer.client(), topic, partition);
+    }
+
+    /// Returns what the consumer's own callbacks need to lead partitions to the queue.
+    pub fn queue_handle(&self) -> QueueHandle {
+        QueueHandle(Arc::downgrade(&self.records))
+    }
+
+    /// Takes what comes first, if anything comes in this time.
+    pub fn take(&self, wait: Duration) -> Option<Taken<'_>> {
+        self.records.take(wait)
+    }
+}
+
+impl<C: ConsumerContext> Deref for QueuedConsumer<C> {
+    type Target = BaseConsumer<C>;
+
+    fn deref(&self) -> &BaseConsumer<C> {
+        &self.consumer
+    }
+}
+
+/// Leads partitions of a consumer to its queue, from where only the bare client is at hand. It does not keep the queue alive.
+pub struct QueueHandle(Weak<RecordQueue>);
+
+impl QueueHandle {
+    /// As [`QueuedConsumer::lead_here`]. Does nothing if the queue is gone, or belongs to another client.
+    pub fn lead_here<C: ClientContext>(&self, consumer: &Client<C>, topic: &str, partition: i32) {
+        // The queue lives at most until the end of this call, through which its client is borrowed.
+        if let Some(records) = self.0.upgrade()
+            && records.client.as_ptr() == consumer.native_ptr()
+        {
+            records.lead_here(consumer, topic, partition);
+        }
+    }
+}
+
+/// Where the records of a consumer's partitions arrive. Private, since nothing but its owner keeps it from outliving its client.
+struct RecordQueue {
+    queue: NonNull<rd_kafka_queue_t>,
+    /// Whose queue it is.
+    client: NonNull<rd_kafka_t>,
+}
+
+// SAFETY: librdkafka locks its queues; any thread may use them. The client is only compared with another.
 unsafe impl Send for RecordQueue {}
 // SAFETY: as above.
 unsafe impl Sync for RecordQueue {}
 
 impl Drop for RecordQueue {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner.
-        unsafe { rd_kafka_queue_destroy(self.0.as_ptr()) }
+        // SAFETY: the pointer came from librdkafka, and this is its only owner. The client lives: see `QueuedConsumer` and `QueueHandle`.
+        unsafe { rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }
-}
-
-/// What a record queue can bring.
-pub enum News<'a> {
-    /// A record.
-    Record(NativeRecord<'a>),
-    /// This partition has nothing more to read before this offset. With `read_committed` that is its last stable offset.
-    End(i32, i64),
-    /// This partition cannot be read at the moment.
-    Error(i32, RDKafkaErrorCode),
 }
 
 impl RecordQueue {
-    /// A queue for this consumer, to which nothing is led yet.
-    pub fn new<C: ClientContext>(consumer: &Client<C>) -> Option<Self> {
+    fn new<C: ClientContext>(consumer: &Client<C>) -> Option<Self> {
+        let client = NonNull::new(consumer.native_ptr())?;
         // SAFETY: the client lives, since it is borrowed.
-        NonNull::new(unsafe { rd_kafka_queue_new(consumer.native_ptr()) }).map(RecordQueue)
+        let queue = NonNull::new(unsafe { rd_kafka_queue_new(client.as_ptr()) })?;
+        Some(RecordQueue { queue, client })
     }
 
-    /// Leads the records of a partition here, if it is called before the partition is assigned: then none of them go anywhere else.
-    pub fn lead_here<C: ClientContext>(&self, consumer: &Client<C>, topic: &str, partition: i32) {
+    fn lead_here<C: ClientContext>(&self, consumer: &Client<C>, topic: &str, partition: i32) {
         let Ok(topic) = CString::new(topic) else {
             return;
         };
@@ -63,135 +112,75 @@ impl RecordQueue {
             let source =
                 rd_kafka_queue_get_partition(consumer.native_ptr(), topic.as_ptr(), partition);
             if !source.is_null() {
-                rd_kafka_queue_forward(source, self.0.as_ptr());
+                rd_kafka_queue_forward(source, self.queue.as_ptr());
                 rd_kafka_queue_destroy(source);
             }
         }
     }
 
-    /// Takes what comes first, if anything comes in this time.
-    pub fn take(&self, wait: Duration) -> Option<Taken> {
+    fn take(&self, wait: Duration) -> Option<Taken<'_>> {
         // Rounded up: the rest of a millisecond would be spent in a busy loop.
         let wait_ms = i32::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX);
-        // SAFETY: the queue lives.
-        NonNull::new(unsafe { rd_kafka_consume_queue(self.0.as_ptr(), wait_ms) }).map(Taken)
+        // SAFETY: the queue lives, and so does its client: only a `QueuedConsumer` takes from it.
+        let message = unsafe { rd_kafka_consume_queue(self.queue.as_ptr(), wait_ms) };
+        Some(Taken {
+            message: NonNull::new(message)?,
+            lives: PhantomData,
+        })
     }
 }
 
-/// What was taken from a record queue, ours to destroy.
-pub struct Taken(NonNull<rd_kafka_message_t>);
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner.
-        unsafe { rd_kafka_message_destroy(self.0.as_ptr()) }
-    }
-}
-
-impl Taken {
-    /// What it is.
-    pub fn news(&self) -> News<'_> {
-        // SAFETY: the message lives as long as `self`.
-        let message = unsafe { self.0.as_ref() };
-        match message.err {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => News::Record(NativeRecord {
-                message: self.0,
-                lives: PhantomData,
-            }),
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
-                News::End(message.partition, message.offset)
-            }
-            error => News::Error(message.partition, error.into()),
-        }
-    }
-}
-
-/// A record that was read, borrowed from librdkafka.
-pub struct NativeRecord<'a> {
+/// What was taken from a record queue, ours to destroy before its consumer.
+pub struct Taken<'a> {
     message: NonNull<rd_kafka_message_t>,
-    lives: PhantomData<&'a Taken>,
+    lives: PhantomData<&'a RecordQueue>,
 }
 
-impl<'a> NativeRecord<'a> {
-    fn message(&self) -> &'a rd_kafka_message_t {
-        // SAFETY: the message lives for `'a`, and nobody changes it.
-        unsafe { self.message.as_ref() }
-    }
-
-    /// The partition it was read from.
-    pub fn partition(&self) -> i32 {
-        self.message().partition
-    }
-
-    /// Its offset there.
-    pub fn offset(&self) -> i64 {
-        self.message().offset
-    }
-
-    /// Its key.
-    pub fn key(&self) -> Option<&'a [u8]> {
-        let message = self.message();
-        // SAFETY: librdkafka says that so many bytes are there, for as long as the message.
-        unsafe { bytes(message.key.cast(), message.key_len) }
-    }
-
-    /// Its value.
-    pub fn payload(&self) -> Option<&'a [u8]> {
-        let message = self.message();
-        // SAFETY: as for the key.
-        unsafe { bytes(message.payload.cast(), message.len) }
-    }
-
-    /// Milliseconds since 1970, if the record has a time.
-    pub fn timestamp_ms(&self) -> Option<i64> {
-        let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: the message lives.
-        let time = unsafe { rd_kafka_message_timestamp(self.message.as_ptr(), &mut kind) };
-        (kind != rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && time != -1)
-            .then_some(time)
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from librdkafka, and this is its only owner; the client lives, since its queue is borrowed.
+        unsafe { rd_kafka_message_destroy(self.message.as_ptr()) }
     }
 }
 
-impl fmt::Debug for NativeRecord<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "record {} of partition {}",
-            self.offset(),
-            self.partition()
-        )
+impl Taken<'_> {
+    /// Tells what it is.
+    pub fn news(&self) -> News<'_> {
+        // SAFETY: the message came from a consumer, lives as long as `self`, and nobody changes it.
+        unsafe { news(self.message) }
     }
 }
 
-/// The client reads headers when they are asked for.
-impl SourceHeaders for NativeRecord<'_> {
-    fn read(&self) -> OwnedHeaders {
-        let mut headers = ptr::null_mut();
-        // SAFETY: the message lives; the headers are its own.
-        let found = unsafe { rd_kafka_message_headers(self.message.as_ptr(), &mut headers) };
-        if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Vec::new();
-        }
-        let header = |number| {
-            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-            // SAFETY: the headers live as long as the message; the name is a C string, and at the value are `size`
-            // bytes, or none where it is null.
-            unsafe {
-                let found =
-                    rd_kafka_header_get_all(headers, number, &mut name, &mut value, &mut size);
-                (found == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| {
-                    let name = CStr::from_ptr(name).to_bytes();
-                    (name.to_vec(), bytes(value.cast(), size).map(Vec::from))
-                })
-            }
-        };
-        (0..).map_while(header).collect()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
 
-/// # Safety
-/// At `start`, unless it is null, `length` bytes must stay unchanged for `'a`.
-unsafe fn bytes<'a>(start: *const u8, length: usize) -> Option<&'a [u8]> {
-    // SAFETY: by the contract of this function.
-    (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start, length) })
+    use super::*;
+
+    fn consumer() -> QueuedConsumer<rdkafka::consumer::DefaultConsumerContext> {
+        let mut config = ClientConfig::new();
+        config.set("group.id", "g");
+        QueuedConsumer::new(config.create().expect("client")).expect("queue")
+    }
+
+    #[test]
+    fn callbacks_do_not_keep_the_queue_alive() {
+        let consumer = consumer();
+        let handle = consumer.queue_handle();
+        handle.lead_here(consumer.client(), "in", 0);
+        assert_eq!(handle.0.strong_count(), 1);
+        drop(consumer);
+        assert_eq!(handle.0.strong_count(), 0);
+        // Of a queue that is gone nothing is touched.
+        let other = self::consumer();
+        handle.lead_here(other.client(), "in", 0);
+    }
+
+    #[test]
+    fn a_queue_takes_no_partitions_of_another_client() {
+        let (ours, other) = (consumer(), consumer());
+        ours.queue_handle().lead_here(other.client(), "in", 0);
+        drop(ours);
+        assert!(other.take(Duration::ZERO).is_none());
+    }
 }

@@ -10,7 +10,7 @@ use super::{audited, batch, malformed, observed, record, show_tables, skipped, v
 use crate::pipeline::fate::{FateKind, SkipReason};
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
-use crate::stream::{Arrival, Failure, GroupStatistics, Partition};
+use crate::stream::{Arrival, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault};
 use crate::tables::TableName;
 
 const P0: Partition = Partition(0);
@@ -111,9 +111,21 @@ fn offsets_that_were_deleted_unread_are_counted_from_zero() {
     let series = r#"audit_relay_deleted_offsets_total{partition="0"}"#;
     observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
     assert_eq!(value(&metrics.render(), series), Some(0.0));
-    observer.notice(Notice::Arrived(&Arrival::Deleted(P0, 7..12)));
-    observer.notice(Notice::Arrived(&Arrival::Deleted(P0, 40..41)));
+    let mut batch = Batch::default();
+    for (offsets, cause) in [
+        (7..12, GapCause::Deleted),
+        (12..14, GapCause::PassedOver),
+        (40..41, GapCause::Deleted),
+    ] {
+        batch.pass(P0, Gap { offsets, cause });
+    }
+    assert_eq!(batch.positions()[0].next_offset, 41);
+    observer.notice(Notice::Publishing(&batch));
+    assert_eq!(value(&metrics.render(), series), Some(0.0), "not committed");
+    observer.notice(Notice::Committed(&batch, Duration::ZERO));
     assert_eq!(value(&metrics.render(), series), Some(6.0));
+    let series = r#"audit_relay_passed_over_offsets_total{partition="0"}"#;
+    assert_eq!(value(&metrics.render(), series), Some(2.0));
     assert_eq!(metrics.totals(), Totals::default(), "nobody read them");
 }
 
@@ -123,6 +135,11 @@ fn everything_declared_is_rendered_and_nothing_else() {
     show_tables(&metrics);
     metrics.set_ready(true);
     observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    let fault = PartitionFault::BehindEnd {
+        committed: 100,
+        end: 15,
+    };
+    observer.notice(Notice::Held(P0, &fault, 1));
     let text = metrics.render();
     let mut types: Vec<(&str, &str)> = text
         .lines()
@@ -262,7 +279,10 @@ fn a_worker_is_ready_again_only_when_what_failed_is_committed() {
         "mending is no transaction"
     );
     assert_eq!(
-        value(&text, "audit_relay_producer_rebuilds_total"),
+        value(
+            &text,
+            r#"audit_relay_producer_rebuilds_total{reason="broken"}"#
+        ),
         Some(2.0)
     );
 }

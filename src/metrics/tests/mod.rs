@@ -11,6 +11,7 @@ use compact_str::CompactString;
 use uuid::Uuid;
 
 use super::{Metrics, WorkerObserver};
+use crate::config::Input;
 use crate::health::Health;
 use crate::pipeline::directory::{Directory, Table, read_principals};
 use crate::pipeline::fate::RegionIndex;
@@ -26,7 +27,12 @@ fn metrics() -> Arc<Metrics> {
 /// An observer of the only worker, and what it reports to.
 fn observed() -> (Arc<Metrics>, Arc<Health>, WorkerObserver) {
     let (metrics, health) = (metrics(), Arc::new(Health::new(1)));
-    let observer = WorkerObserver::new(0, Arc::clone(&metrics), Arc::clone(&health));
+    let input = Input {
+        topic: "changes".to_string(),
+        group: "relays".to_string(),
+        pass_over: Vec::new(),
+    };
+    let observer = WorkerObserver::new(0, input, Arc::clone(&metrics), Arc::clone(&health));
     (metrics, health, observer)
 }
 
@@ -62,6 +68,7 @@ fn record(partition: i32, offset: i64, timestamp_ms: Option<i64>) -> SourceRecor
         key: None,
         payload: Some(b"payload"),
         headers: NO_HEADERS,
+        leader_epoch: None,
     }
 }
 
@@ -75,7 +82,7 @@ fn audited(region: usize) -> Fate {
             id: Uuid::nil(),
         },
         event: b"{}".to_vec(),
-        lacks_table_entry: false,
+        awaits_tables: false,
     })
 }
 

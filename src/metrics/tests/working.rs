@@ -8,7 +8,7 @@ use super::{observed, record, skipped, value};
 use crate::stream::batch::BatchLimits;
 use crate::stream::outputs::Outputs;
 use crate::stream::worker::{StopRequest, Worker};
-use crate::stream::{Arrival, Broker, Failure, Partition, Position};
+use crate::stream::{Arrival, Broker, Failure, Partition, Place, Position, Rewound};
 
 const P0: Partition = Partition(0);
 
@@ -45,7 +45,15 @@ impl Broker for Script {
         Ok(())
     }
 
-    fn rewind(&mut self, _: &[Partition]) -> Result<(), Failure> {
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
+        let rewound = |partition: &Partition| Rewound {
+            partition: *partition,
+            place: Ok(Place::At(0)),
+        };
+        Ok(partitions.iter().map(rewound).collect())
+    }
+
+    fn park(&mut self, _: &[Partition]) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -69,11 +77,15 @@ fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
     let read_again = || Arrival::Record(record(0, 7, Some(0)));
     let script = Script {
         polls: VecDeque::from([
-            vec![Arrival::Assigned(&[P0]), Arrival::CaughtUp(P0)],
+            vec![
+                Arrival::Assigned(&[P0]),
+                Arrival::Placed(P0, 7),
+                Arrival::CaughtUp(P0, 7),
+            ],
             // The poll without records is the time until the batch is due.
-            vec![read_again(), Arrival::CaughtUp(P0)],
+            vec![read_again(), Arrival::CaughtUp(P0, 8)],
             vec![],
-            vec![read_again(), Arrival::CaughtUp(P0)],
+            vec![read_again(), Arrival::CaughtUp(P0, 8)],
             vec![],
         ]),
         failures: VecDeque::from([Failure::Aborted("no leader".to_string())]),

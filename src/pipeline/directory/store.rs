@@ -142,6 +142,8 @@ pub struct StoreWriter {
     log: LogWriter,
     /// The segment that is looked through for what is still needed, and how far that is.
     cleaning: Option<(usize, usize)>,
+    /// The slot at which the next sweep begins.
+    swept: usize,
     value: Vec<u8>,
 }
 
@@ -163,7 +165,7 @@ impl StoreWriter {
     /// 255 bytes.
     ///
     /// # Errors
-    /// If there is no room left.
+    /// If there is no room left; the store then is as it was.
     pub fn change(
         &mut self,
         key: &[u8],
@@ -174,26 +176,52 @@ impl StoreWriter {
         let mut value = std::mem::take(&mut self.value);
         value.clear();
         let known = self.find(hash, |entry| entry.key == key);
-        write(known.map(|known| known.entry.value), &mut value);
+        let old_value = known.map(|known| known.entry.value);
+        write(old_value, &mut value);
+        let is_changed = old_value != Some(value.as_slice());
         let known = known.map(|known| (known.slot, known.place, known.entry.bytes));
-        let place = self.log.append(key, &value).ok_or(TableFull)?;
         self.value = value;
+        if !is_changed {
+            return Ok(());
+        }
+        if known.is_none() {
+            self.index.make_room().ok_or(TableFull)?;
+        }
+        let place = self.log.append(key, &self.value).ok_or(TableFull)?;
         let Some((slot, old, bytes)) = known else {
-            return self.index.insert(hash, place).ok_or(TableFull);
+            self.index.insert(hash, place);
+            return Ok(());
         };
         self.index.write(slot, word(hash, place));
         self.bury(old, bytes, keep);
         Ok(())
     }
 
-    /// Removes a key with this hash of which nothing is to be kept, if there is one.
-    pub fn forget(&mut self, hash: u64, keep: impl Keep) {
-        let known = self.find(hash, |entry| keep(entry.value) == 0);
-        if let Some(known) = known {
-            let (slot, place, bytes) = (known.slot, known.place, known.entry.bytes);
-            self.index.remove(slot);
-            self.bury(place, bytes, keep);
+    /// Looks at the keys in the next slots, and removes those whose values are not needed. Says whether it has come
+    /// round; the next sweep then begins anew.
+    pub fn sweep(
+        &mut self,
+        slots: usize,
+        mut is_needed: impl FnMut(&[u8]) -> bool,
+        keep: impl Keep,
+    ) -> bool {
+        for _ in 0..slots {
+            if self.swept >= self.index.slots().count() {
+                self.swept = 0;
+                return true;
+            }
+            let place = self.index.slots().place(self.swept);
+            let found = place.and_then(|place| Some((place, self.log.log().entry(place)?)));
+            match found.filter(|(_, entry)| !is_needed(entry.value)) {
+                Some((place, Entry { bytes, .. })) => {
+                    // Another key may move here, which is the next to be looked at.
+                    self.index.remove(self.swept);
+                    self.bury(place, bytes, &keep);
+                }
+                None => self.swept += 1,
+            }
         }
+        false
     }
 
     fn find(&self, hash: u64, is_it: impl Fn(&Entry<'_>) -> bool) -> Option<Known<'_>> {

@@ -1,19 +1,20 @@
 //! One reference table: the versions of every key, for those who read a snapshot, and for the one who writes.
 //! Where the changes come from is the caller's business.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::versions::{self, VersionChange, Versions};
+use super::super::versions::{History, Horizon, VersionChange, Versions, writing};
 use super::packing::Packed;
 use super::store::{Store, StoreKey, StoreWriter, TableFull};
 
-/// So many keys that were removed long ago are forgotten at most with each change: more than a change can add.
-const FORGOTTEN_AT_ONCE: usize = 2;
+/// So many slots of the index are looked at with each change, for keys that were removed long ago.
+const SWEPT_AT_ONCE: usize = 4;
+/// A producer's clock may be so far ahead; a record that is ahead by more was written when it was read. The time of the
+/// others is the same for all who read them, whenever that is.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
 /// Room for the text of a key: an account, a divider and an IAM identity.
 pub type KeyRoom = [u8; 255];
@@ -50,14 +51,18 @@ pub struct TableChange<K, V> {
 }
 
 impl<K, V> TableChange<K, V> {
-    /// The same, as read at this time: nothing was written later than that, whatever the clock of its producer said. A
-    /// table would else forget at once what it is still asked for.
+    /// The same, as read at this time: nothing was written much later than that, whatever the clock of its producer said.
+    /// A table would else forget at once what it is still asked for, and a removal would not count until then.
     #[must_use]
-    pub fn read_at(self, now: Timestamp) -> Self {
-        TableChange {
-            written: self.written.map(|written| written.min(now)),
-            ..self
+    pub fn read_at(mut self, now: Timestamp) -> Self {
+        let latest = now.saturating_add(MOST_AHEAD).unwrap_or(Timestamp::MAX);
+        if self.written.is_some_and(|written| written > latest) {
+            if !self.change.explicit {
+                self.change.valid_from = self.change.valid_from.min(now);
+            }
+            self.written = Some(now);
         }
+        self
     }
 }
 
@@ -123,11 +128,48 @@ impl<K, V> Table<K, V> {
 #[derive(Debug)]
 pub struct TableWriter<K, V> {
     store: StoreWriter,
-    history: Option<SignedDuration>,
+    /// None: the lines of a file, which have no order of writing and of which nothing is forgotten.
+    history: Option<History>,
     last_written: Timestamp,
-    /// When keys were removed, the first of them first, and the hashes of the keys.
-    removals: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    removals: Removals,
     entries: PhantomData<fn() -> (K, V)>,
+}
+
+/// Whether there may be keys that were removed long enough ago to be forgotten, so that it is worth looking for them.
+#[derive(Debug)]
+struct Removals {
+    /// No key was removed before that, as the last look at all of them showed.
+    oldest: Timestamp,
+    /// The same, of the keys that were looked at since or removed since.
+    next_oldest: Timestamp,
+    /// Whether one was forgotten since: others may have moved past the look then.
+    any_forgotten: bool,
+}
+
+impl Default for Removals {
+    fn default() -> Self {
+        Removals {
+            oldest: Timestamp::MAX,
+            next_oldest: Timestamp::MAX,
+            any_forgotten: false,
+        }
+    }
+}
+
+impl Removals {
+    fn note(&mut self, removed: Timestamp) {
+        self.oldest = self.oldest.min(removed);
+        self.next_oldest = self.next_oldest.min(removed);
+    }
+
+    /// All keys were looked at.
+    fn come_round(&mut self) {
+        if !self.any_forgotten {
+            self.oldest = self.next_oldest;
+        }
+        self.next_oldest = Timestamp::MAX;
+        self.any_forgotten = false;
+    }
 }
 
 impl<K, V> Default for TableWriter<K, V> {
@@ -136,19 +178,21 @@ impl<K, V> Default for TableWriter<K, V> {
             store: StoreWriter::default(),
             history: None,
             last_written: Timestamp::MIN,
-            removals: BinaryHeap::new(),
+            removals: Removals::default(),
             entries: PhantomData,
         }
     }
 }
 
 impl<K: TableKey, V: Packed> TableWriter<K, V> {
-    /// An empty table that forgets versions once they are older than `history`, measured against the time of the last
-    /// writing; of each key at least the newest older one stays, unless the key is removed.
-    /// [`TableWriter::default`] forgets nothing.
+    /// An empty table for the records of a topic, applied in the order of writing: what a later record of a key says
+    /// replaces what was said before of the time from its beginning on. Versions are forgotten once they are older than
+    /// `history`, measured against the time of the last writing; of each key at least the newest older one stays,
+    /// unless the key is removed. [`TableWriter::default`] is for the lines of a file: the order of validity counts,
+    /// and nothing is forgotten.
     pub fn with_history(history: SignedDuration) -> Self {
         TableWriter {
-            history: Some(history),
+            history: Some(History(history)),
             ..TableWriter::default()
         }
     }
@@ -158,7 +202,8 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
         Table::from(self.store.snapshot())
     }
 
-    /// Adds a version of a key. One with the same start replaces the one that is there.
+    /// Adds a version of a key, and returns how many of its versions had to be dropped because it has too many: the
+    /// oldest, though the history is not over for them.
     ///
     /// # Errors
     /// If the table can grow no more; it then is as it was.
@@ -169,37 +214,51 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
             change,
             written,
         }: TableChange<K, V>,
-    ) -> Result<(), TableFull> {
+    ) -> Result<usize, TableFull> {
         self.last_written = self.last_written.max(written.unwrap_or(Timestamp::MIN));
-        let horizon = self
-            .history
-            .and_then(|history| self.last_written.saturating_sub(history).ok());
-        let room = &mut [0; _];
-        let text = key.text(room);
+        let history = self.history;
+        let horizon = history.map_or(Horizon::NONE, |it| it.horizon(self.last_written));
+        let mut dropped = 0;
         let write = |known: Option<&[u8]>, out: &mut Vec<u8>| {
-            versions::append_changed(known, &change, horizon, out);
+            let known = known.unwrap_or_default();
+            dropped = match history {
+                Some(history) => {
+                    writing::append_written(known, &change, written, history, horizon, out)
+                }
+                None => writing::append_sorted(known, &change, out),
+            };
         };
-        let keep = |packed: &[u8]| versions::kept(packed, horizon);
-        self.store.change(text, write, keep)?;
-        if change.value.is_none() && self.history.is_some() {
-            let removal = (change.valid_from, StoreKey::of(text).hash());
-            self.removals.push(Reverse(removal));
+        let keep = |packed: &[u8]| writing::kept(packed, horizon);
+        let room = &mut [0; _];
+        self.store.change(key.text(room), write, keep)?;
+        if change.value.is_none() && history.is_some() {
+            self.removals.note(change.valid_from);
         }
         self.forget(horizon);
-        Ok(())
+        Ok(dropped)
     }
 
-    /// Keys that were removed before the history are as good as unknown.
-    fn forget(&mut self, horizon: Option<Timestamp>) {
-        for _ in 0..FORGOTTEN_AT_ONCE {
-            let oldest = self.removals.peek().map(|Reverse((from, _))| *from);
-            if oldest.is_none_or(|from| horizon.is_none_or(|horizon| from > horizon)) {
-                return;
+    /// Looks at some keys, and forgets those that were removed so long ago that they are as good as unknown. There is no
+    /// list of them: it would grow with each removal.
+    fn forget(&mut self, horizon: Horizon) {
+        let removals = &mut self.removals;
+        if removals.oldest > horizon.removals {
+            return;
+        }
+        let keep = |packed: &[u8]| writing::kept(packed, horizon);
+        let is_needed = |packed: &[u8]| match writing::newest_removal(packed) {
+            Some(removed) if removed <= horizon.removals => {
+                removals.any_forgotten = true;
+                false
             }
-            if let Some(Reverse((_, hash))) = self.removals.pop() {
-                let keep = |packed: &[u8]| versions::kept(packed, horizon);
-                self.store.forget(hash, keep);
+            Some(removed) => {
+                removals.next_oldest = removals.next_oldest.min(removed);
+                true
             }
+            None => true,
+        };
+        if self.store.sweep(SWEPT_AT_ONCE, is_needed, keep) {
+            self.removals.come_round();
         }
     }
 }

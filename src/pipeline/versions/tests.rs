@@ -1,4 +1,8 @@
-//! The versions of a key against the same rules said naively.
+//! The versions of a key: how they are read, and those of files against the same rules said naively. Topics have tests of
+//! their own.
+
+mod histories;
+mod topics;
 
 use proptest::prelude::*;
 
@@ -31,11 +35,9 @@ fn change((from, explicit, value): Change) -> VersionChange<Device> {
     }
 }
 
-fn writer(history: Option<i64>) -> TableWriter<Id, Device> {
-    match history {
-        Some(seconds) => TableWriter::with_history(SignedDuration::from_secs(seconds)),
-        None => TableWriter::default(),
-    }
+/// A table of a topic.
+fn writer(history: i64) -> TableWriter<Id, Device> {
+    TableWriter::with_history(SignedDuration::from_secs(history))
 }
 
 /// A change that is written when it becomes valid.
@@ -57,8 +59,9 @@ fn apply_written(
     table.apply(change).expect("room");
 }
 
-fn table(history: Option<i64>, changes: &[Change]) -> Table<Id, Device> {
-    let mut table = writer(history);
+/// The table of a file with these lines.
+fn table(changes: &[Change]) -> Table<Id, Device> {
+    let mut table = TableWriter::default();
     for changed in changes {
         apply(&mut table, "1", *changed);
     }
@@ -72,24 +75,6 @@ fn sorted(changes: &[Change]) -> Vec<Change> {
         by_start.insert(it.0, *it);
     }
     by_start.into_values().collect()
-}
-
-/// The same, where a key that was removed before the history is forgotten: what comes then begins anew.
-fn remembered(history: Option<i64>, changes: &[Change]) -> Vec<Change> {
-    let mut known = Vec::new();
-    let mut newest = i64::MIN;
-    for changed in changes {
-        newest = newest.max(changed.0);
-        known.push(*changed);
-        known = sorted(&known);
-        let is_removed = |(from, _, value): &Change| {
-            value.is_none() && history.is_some_and(|history| *from <= newest - history)
-        };
-        if known.last().is_some_and(is_removed) {
-            known.clear();
-        }
-    }
-    known
 }
 
 /// Every second at which a version is valid is looked at.
@@ -108,7 +93,7 @@ fn said(version: Version<DeviceView<'_>>) -> Change {
 #[test]
 fn the_newest_version_that_had_begun_counts() {
     let changes = [(30, true, None), (10, true, Some(1)), (20, true, Some(2))];
-    let mut writer = writer(None);
+    let mut writer = TableWriter::default();
     for changed in changes {
         apply(&mut writer, "1", changed);
     }
@@ -134,16 +119,6 @@ fn the_newest_version_that_had_begun_counts() {
 }
 
 #[test]
-fn a_busy_key_does_not_grow_without_limit() {
-    let changes: Vec<Change> = (0..1_500).map(|at| (at, false, Some(7))).collect();
-    let table = table(Some(1_000_000), &changes);
-    let versions = table.versions(&Id::from("1")).expect("known");
-    assert_eq!(versions.iter().count(), MOST_VERSIONS);
-    let newest = versions.iter().next().map(|version| version.valid_from);
-    assert_eq!(newest, Some(second(1_499)));
-}
-
-#[test]
 fn keys_of_other_kinds_are_found_again() {
     let mut table: TableWriter<PrincipalKey, Device> = TableWriter::default();
     let key = PrincipalKey {
@@ -166,114 +141,28 @@ fn versions(table: &Table<Id, Device>, key: &str) -> Option<Vec<Change>> {
     Some(versions.iter().map(said).collect())
 }
 
-/// Day by day, another key moves the history on.
-fn pass_days(table: &mut TableWriter<Id, Device>, days: std::ops::RangeInclusive<i64>) {
-    for day in days {
-        apply(table, "clock", (day, false, Some(0)));
-    }
-}
-
-#[test]
-fn a_key_that_was_removed_before_the_history_is_forgotten() {
-    let mut table = writer(Some(7));
-    apply(&mut table, "1", (0, false, Some(1)));
-    apply(&mut table, "2", (0, false, Some(1)));
-    apply(&mut table, "1", (3, false, None));
-    pass_days(&mut table, 4..=9);
-    let within = table.snapshot();
-    let both = vec![(3, false, None), (0, false, Some(1))];
-    assert_eq!(versions(&within, "1"), Some(both));
-    pass_days(&mut table, 10..=11);
-    let after = table.snapshot();
-    assert_eq!(versions(&after, "1"), None);
-    assert_eq!(versions(&after, "2"), Some(vec![(0, false, Some(1))]));
-    assert_eq!((within.len(), after.len()), (3, 2));
-}
-
-#[test]
-fn a_key_that_came_back_is_not_forgotten() {
-    let mut table = writer(Some(7));
-    apply(&mut table, "1", (1, false, None));
-    apply(&mut table, "1", (2, false, Some(5)));
-    pass_days(&mut table, 3..=40);
-    let table = table.snapshot();
-    let found = table.as_of(&Id::from("1"), second(40));
-    assert_eq!(found.and_then(|device| device.name), Some("5"));
-}
-
-#[test]
-fn what_is_valid_far_ahead_makes_nothing_be_forgotten() {
-    const FAR: Change = (1_000_000, true, Some(9));
-    for written in [Some(4), None] {
-        let mut table = writer(Some(7));
-        let [first, second, last] = [0, 3, 5].map(|at| (at, false, Some(1)));
-        let removed = (2, false, None);
-        apply(&mut table, "1", first);
-        apply(&mut table, "1", second);
-        apply(&mut table, "2", removed);
-        apply_written(&mut table, "3", FAR, written);
-        apply_written(&mut table, "1", FAR, written);
-        apply(&mut table, "1", last);
-        let table = table.snapshot();
-        let all = vec![FAR, last, second, first];
-        assert_eq!(versions(&table, "1"), Some(all), "{written:?}");
-        assert_eq!(versions(&table, "2"), Some(vec![removed]), "{written:?}");
-    }
-}
-
-#[test]
-fn a_record_of_a_clock_far_ahead_makes_nothing_be_forgotten() {
-    let far = TableChange {
-        key: Id::from("2"),
-        change: change((1_000_000, false, Some(9))),
-        written: Some(second(1_000_000)),
-    };
-    for (far, known) in [(far.clone(), 1), (far.read_at(second(5)), 3)] {
-        let mut table = writer(Some(7));
-        apply(&mut table, "1", (0, false, Some(1)));
-        apply(&mut table, "1", (3, false, Some(2)));
-        table.apply(far).expect("room");
-        apply(&mut table, "1", (6, false, Some(3)));
-        let versions = versions(&table.snapshot(), "1").expect("known");
-        assert_eq!(versions.len(), known, "{versions:?}");
-    }
-}
-
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec((0i64..60, any::<bool>(), any::<Option<u8>>()), 1..25)
 }
 
 proptest! {
     #[test]
-    fn as_of_is_what_the_naive_model_says(changes in changes(), history in prop::option::of(0i64..40)) {
-        let table = table(history, &changes);
-        let newest = changes.iter().map(|(from, ..)| *from).max().expect("at least one");
-        let sorted = remembered(history, &changes);
-        let Some(versions) = table.versions(&Id::from("1")) else {
-            prop_assert_eq!(sorted, vec![]);
-            return Ok(());
-        };
-        // Before the horizon, and before the newest version that is not after it, versions may be forgotten.
-        let horizon = history.map_or(-1, |history| newest - history);
-        for at in horizon.max(-1)..65 {
-            let expected = valid(&sorted, at);
-            let found = versions.as_of(second(at)).map(said);
-            if expected.is_some() || history.is_none() {
-                prop_assert_eq!(found, expected, "at {}", at);
-            }
+    fn as_of_is_what_the_naive_model_says(changes in changes()) {
+        let table = table(&changes);
+        let sorted = sorted(&changes);
+        let versions = table.versions(&Id::from("1")).expect("known");
+        for at in -1..65 {
+            prop_assert_eq!(versions.as_of(second(at)).map(said), valid(&sorted, at), "at {}", at);
         }
-        let kept: Vec<i64> = versions.iter().map(|version| version.valid_from.as_second()).collect();
-        let after = sorted.iter().filter(|(from, ..)| *from > horizon).count();
-        let at_least = after + usize::from(sorted.iter().any(|(from, ..)| *from <= horizon));
-        prop_assert!(kept.len() >= at_least, "{:?} of {:?}", kept, sorted);
-        prop_assert!(kept.is_sorted_by(|newer, older| newer > older), "{:?}", kept);
+        let kept: Vec<Change> = versions.iter().map(said).collect();
+        prop_assert_eq!(kept, sorted.into_iter().rev().collect::<Vec<_>>());
     }
 
     #[test]
     fn candidates_are_all_that_are_valid_within_the_tolerance(
         changes in changes(), at in 0i64..60, tolerance in 0i64..20,
     ) {
-        let table = table(None, &changes);
+        let table = table(&changes);
         let sorted = sorted(&changes);
         let versions = table.versions(&Id::from("1")).expect("known");
         let tolerance_time = SignedDuration::from_secs(tolerance);

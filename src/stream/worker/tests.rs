@@ -10,7 +10,7 @@ use crate::stream::outputs::Outputs;
 use crate::stream::patience::{
     COMMITS_THAT_FORGIVE, LONGEST_PAUSE, MOST_BROKEN_IN_A_ROW, MOST_FENCED,
 };
-use crate::stream::{OwnedHeaders, Position, SourceRecord};
+use crate::stream::{OwnedHeaders, Place, Position, Rewound, SourceRecord};
 
 const INPUT: Partition = Partition(0);
 const ONE_BY_ONE: BatchLimits = limits(1);
@@ -52,6 +52,7 @@ struct Scripted {
     fetched: usize,
     records: i64,
     read: i64,
+    is_assigned: bool,
     now: Duration,
     /// How long publishing takes.
     takes: Duration,
@@ -98,6 +99,10 @@ impl Broker for Scripted {
         most: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
+        if !std::mem::replace(&mut self.is_assigned, true) {
+            receive(Arrival::Assigned(&[INPUT]));
+            receive(Arrival::Placed(INPUT, 0));
+        }
         let from = self.read;
         if self.there() == from {
             // No longer than to the next record.
@@ -110,7 +115,7 @@ impl Broker for Scripted {
             receive(Arrival::Record(record(offset)));
         }
         if from < self.read && self.read == self.there() {
-            receive(Arrival::CaughtUp(INPUT));
+            receive(Arrival::CaughtUp(INPUT, self.read));
         }
         Ok(())
     }
@@ -132,8 +137,16 @@ impl Broker for Scripted {
         self.mend()
     }
 
-    fn rewind(&mut self, _: &[Partition]) -> Result<(), Failure> {
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         self.read = self.published.last().copied().unwrap_or(0);
+        let rewound = |partition: &Partition| Rewound {
+            partition: *partition,
+            place: Ok(Place::At(self.read)),
+        };
+        Ok(partitions.iter().map(rewound).collect())
+    }
+
+    fn park(&mut self, _: &[Partition]) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -163,7 +176,7 @@ impl Observer for Told {
         match notice {
             Notice::Failed(_) => self.failed += 1,
             Notice::Recovered => self.recovered += 1,
-            Notice::Arrived(_) | Notice::Publishing(_) | Notice::Committed(..) => {}
+            _ => {}
         }
     }
 }
@@ -176,6 +189,7 @@ fn record(offset: i64) -> SourceRecord<'static> {
         key: None,
         payload: None,
         headers: NO_HEADERS,
+        leader_epoch: None,
     }
 }
 

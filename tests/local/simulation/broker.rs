@@ -4,11 +4,12 @@
 //! `producing.rs`; the trait that the loop asks for is in `seam.rs`.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::client::{ClientId, Membership};
+use super::consuming::Rewound;
 use super::faults::{Fault, Moment, Sight};
 use super::oracle::Violation;
 use super::producing::{Producer, Step};
@@ -19,6 +20,8 @@ use super::transactions::Draft;
 
 /// So long a client may believe itself a member and be none, before its session ends.
 const LONGEST_DECEIT: Duration = Duration::from_secs(16);
+/// Longest time, in milliseconds, for which something cannot be read or written.
+const LONGEST_TROUBLE_MS: usize = 20_000;
 /// A worker that paused so often without publishing anything repairs without end.
 const MOST_PAUSES: usize = 500;
 
@@ -36,6 +39,11 @@ pub struct SimulatedBroker {
     /// Polls that still hand over records which were fetched before the news that wait.
     pub(super) polls_before_news: usize,
     pub(super) rewind_failed: bool,
+    /// Partitions that were assigned and of which nothing came yet.
+    pub(super) unplaced: BTreeSet<Partition>,
+    /// What was confirmed to be committed of each partition since it was assigned: before the last commit, and with it.
+    pub(super) confirmed: BTreeMap<Partition, (i64, i64)>,
+    pub(super) troubles: Troubles,
     /// Since when the client believes itself a member and is none.
     deceived_since: Option<Duration>,
     /// Pauses since the last publication was begun.
@@ -43,7 +51,28 @@ pub struct SimulatedBroker {
     pub(super) crashed: Rc<Cell<bool>>,
 }
 
+/// What lasts for a while in this connection, and until when.
+#[derive(Debug, Default)]
+pub(super) struct Troubles {
+    /// A partition that cannot be read.
+    pub(super) unreadable: Option<(Partition, Duration)>,
+    /// More outputs than this do not get through.
+    pub(super) most_outputs: Option<(usize, Duration)>,
+    /// The output of this record is not accepted.
+    pub(super) refused: Option<(Partition, i64, Duration)>,
+}
+
 impl SimulatedBroker {
+    /// Whether a trouble lasts until then; none outlasts the time of faults.
+    pub(super) fn lasts(&self, until: Duration) -> bool {
+        self.stage.faults.are_on() && self.stage.now() < until
+    }
+
+    /// When a trouble that begins now is over.
+    pub(super) fn some_time(&self) -> Duration {
+        self.stage.now() + Duration::from_millis(self.stage.random.below(LONGEST_TROUBLE_MS) as u64)
+    }
+
     /// Takes over the transactional id, then joins the group, as the real session does.
     pub fn open(
         stage: Rc<Stage>,
@@ -64,6 +93,9 @@ impl SimulatedBroker {
             handed_over: BTreeSet::new(),
             polls_before_news: 0,
             rewind_failed: false,
+            unplaced: BTreeSet::new(),
+            confirmed: BTreeMap::new(),
+            troubles: Troubles::default(),
             deceived_since: None,
             pauses: 0,
             crashed,
@@ -175,6 +207,14 @@ impl SimulatedBroker {
             format!("publish {drafts} outputs, {moves}: {result:?}")
         });
         self.stage.cluster.borrow_mut().reported(result?);
+        for position in positions {
+            let before = self
+                .confirmed
+                .get(&position.partition)
+                .map_or(0, |(_, last)| *last);
+            let confirmed = (before, position.next_offset);
+            self.confirmed.insert(position.partition, confirmed);
+        }
         let resent = self.producer.is_some_and(|producer| producer.resent);
         self.stage.faults.heals(self.client, resent);
         if drafts.is_empty() {
@@ -199,16 +239,18 @@ impl SimulatedBroker {
         Ok(())
     }
 
-    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         if partitions.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.check_consumer()?;
         let result = self.go_back(partitions);
-        if self.rewind_failed && result.is_ok() {
+        let all_moved = |rewound: &Vec<Rewound>| rewound.iter().all(|(_, at)| at.is_ok());
+        let succeeded = result.as_ref().is_ok_and(all_moved);
+        if self.rewind_failed && succeeded {
             self.saw(Sight::RewindSucceededLater);
         }
-        self.rewind_failed = result.is_err();
+        self.rewind_failed = !succeeded;
         result
     }
 

@@ -32,6 +32,8 @@ pub struct Cluster {
     pub(super) unfinished: BTreeSet<usize>,
     /// How often a process took an id back from the one that had taken it.
     pub alternations: u64,
+    /// A transaction with more outputs than this never gets through in its time, as behind a quota.
+    pub quota: Option<usize>,
     /// Requests that are still under way.
     pub(super) delayed: Vec<Delayed>,
 }

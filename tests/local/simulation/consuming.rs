@@ -19,17 +19,42 @@ const MOST_AT_ONCE: usize = 3;
 /// So many polls may hand over what was fetched before a rebalance.
 const MOST_POLLS_BEFORE_NEWS: usize = 8;
 
-/// What a poll brought; the news are older than the records.
+/// What a poll brought; the news are older than the rest.
 #[derive(Debug, Default)]
 pub struct Fetched {
     pub news: Vec<News>,
-    pub records: Vec<(Partition, i64, Vec<u8>)>,
+    pub arrived: Vec<Arrived>,
     /// Whether things are told that the loop only passes on.
     pub chatter: bool,
 }
 
+/// What comes of a partition.
+#[derive(Debug)]
+pub enum Arrived {
+    /// Where it begins, for the loop.
+    Placed(Partition, i64),
+    Record(Partition, i64, Vec<u8>),
+    End(Partition, i64),
+    /// It cannot be read, or it is not known where it begins.
+    Faulty(Partition),
+}
+
+impl Arrived {
+    fn partition(&self) -> Partition {
+        match self {
+            Arrived::Placed(partition, _)
+            | Arrived::Record(partition, ..)
+            | Arrived::End(partition, _)
+            | Arrived::Faulty(partition) => *partition,
+        }
+    }
+}
+
+/// Where a partition goes on after it was rewound, or why it could not be.
+pub type Rewound = (Partition, Result<i64, &'static str>);
+
 impl SimulatedBroker {
-    pub fn fetch(&mut self, wait: Duration) -> Result<Fetched, Failure> {
+    pub fn fetch(&mut self, wait: Duration, most: usize) -> Result<Fetched, Failure> {
         self.breathe(Moment::Polling)?;
         self.stage.pass(Duration::from_millis(1));
         if self.is_fenced() {
@@ -39,30 +64,84 @@ impl SimulatedBroker {
             ));
         }
         if self.is_over() && !self.stage.planted(Sabotage::DeafnessUnnoticed) {
-            return Err(Failure::Fatal("the group has gone on".to_string()));
+            return Err(Failure::ConsumerDead("the group has gone on".to_string()));
         }
         let mut fetched = Fetched::default();
+        let mut arrived = Vec::new();
         if self.news_wait() {
-            fetched.records = self.next_records();
+            arrived = self.next_records(most);
         }
-        if fetched.records.is_empty() {
+        if arrived.is_empty() {
             fetched.news = self.serve_news();
+            self.may_reset();
             self.resolve_positions();
-            fetched.records = self.next_records();
+            arrived = self.next_records(most);
         }
         self.breathe(Moment::Polling)?;
         fetched.news.iter().for_each(|news| self.heed(news));
-        let partitions = fetched.records.iter().map(|(partition, ..)| *partition);
-        self.handed_over.extend(partitions);
-        match fetched.records.len() {
+        self.handed_over
+            .extend(arrived.iter().map(Arrived::partition));
+        match arrived.len() {
             0 => {
                 self.stage.pass(wait);
                 fetched.chatter = self.stage.random.happens(50);
+                arrived = self.ends();
             }
             1 => {}
             _ => self.saw(Sight::SeveralRecordsAtOnce),
         }
+        let placed = arrived.into_iter().flat_map(|arrived| self.placed(arrived));
+        fetched.arrived = placed.collect();
         Ok(fetched)
+    }
+
+    /// Puts the floor of a partition before the first that comes of it. Where it cannot be had, nothing comes.
+    fn placed(&mut self, arrived: Arrived) -> Vec<Arrived> {
+        let partition = arrived.partition();
+        if !self.unplaced.contains(&partition) {
+            return vec![arrived];
+        }
+        let floor = self.stage.cluster.borrow().stable_offset(partition);
+        match floor {
+            None => vec![Arrived::Faulty(partition)],
+            Some(floor) => {
+                self.unplaced.remove(&partition);
+                let told = if self.stage.planted(Sabotage::FloorUntold) {
+                    0
+                } else {
+                    floor
+                };
+                vec![Arrived::Placed(partition, told), arrived]
+            }
+        }
+    }
+
+    /// The client goes back to the beginning of a partition, whatever it knows of it.
+    fn may_reset(&mut self) {
+        if !self
+            .stage
+            .strikes_one_in(3, Fault::ClientReset, self.client)
+        {
+            return;
+        }
+        let mut cluster = self.stage.cluster.borrow_mut();
+        let client = cluster.group.client(self.client);
+        let partitions: Vec<Partition> = client.positions.keys().copied().collect();
+        if let Some(partition) = self.stage.random.pick(&partitions) {
+            client.positions.insert(partition, Some(0));
+        }
+    }
+
+    /// The ends of partitions at which the client is, now and then.
+    fn ends(&self) -> Vec<Arrived> {
+        if !self.stage.random.happens(300) {
+            return Vec::new();
+        }
+        let mut cluster = self.stage.cluster.borrow_mut();
+        let positions = cluster.group.client(self.client).positions.clone();
+        let known = positions.iter().filter_map(|(p, at)| Some((*p, (*at)?)));
+        let at_end = known.filter(|(p, at)| *at >= cluster.end_offset(*p));
+        at_end.map(|(p, at)| Arrived::End(p, at)).collect()
     }
 
     /// Whether what was fetched earlier comes first, for a few polls.
@@ -88,7 +167,10 @@ impl SimulatedBroker {
     fn heed(&mut self, news: &News) {
         self.stage.log(self.client, || format!("{news:?}"));
         match news {
-            News::Assigned(_) => self.membership = self.current_membership(),
+            News::Assigned(partitions) => {
+                self.membership = self.current_membership();
+                self.unplaced.extend(partitions);
+            }
             News::Revoked(partitions) => self.taken_away(partitions, Sight::PartitionsRevoked),
             News::Lost(partitions) => {
                 self.taken_away(partitions, Sight::PartitionsLost);
@@ -99,6 +181,10 @@ impl SimulatedBroker {
 
     fn taken_away(&mut self, partitions: &[Partition], how: Sight) {
         self.saw(how);
+        for partition in partitions {
+            self.unplaced.remove(partition);
+            self.confirmed.remove(partition);
+        }
         let forgotten = partitions.iter().filter(|p| self.handed_over.remove(p));
         if forgotten.count() > 0 {
             self.saw(Sight::BatchForgotten);
@@ -125,16 +211,18 @@ impl SimulatedBroker {
         }
     }
 
-    fn next_records(&mut self) -> Vec<(Partition, i64, Vec<u8>)> {
+    fn next_records(&mut self, most: usize) -> Vec<Arrived> {
         let several = self.stage.random.happens(200);
-        let most = if several { MOST_AT_ONCE } else { 1 };
+        let most = if several { most.min(MOST_AT_ONCE) } else { 1 };
         (0..most).map_while(|_| self.next_record()).collect()
     }
 
-    fn next_record(&mut self) -> Option<(Partition, i64, Vec<u8>)> {
+    fn next_record(&mut self) -> Option<Arrived> {
         let is_repeated = self
             .stage
             .strikes_one_in(5, Fault::RecordTwice, self.client);
+        self.may_become_unreadable();
+        let unreadable = self.unreadable();
         let mut cluster = self.stage.cluster.borrow_mut();
         let positions = cluster.group.client(self.client).positions.clone();
         let known = positions.iter().filter_map(|(p, at)| Some((*p, (*at)?)));
@@ -143,25 +231,70 @@ impl SimulatedBroker {
         let (partition, at) = self.stage.random.pick(&ready)?;
         let next = if is_repeated { at } else { at + 1 };
         let client = cluster.group.client(self.client);
+        if unreadable == Some(partition) {
+            // The client takes what it cannot read for the next header, is out of range, and begins anew.
+            client.positions.insert(partition, Some(0));
+            return Some(Arrived::Faulty(partition));
+        }
         client.positions.insert(partition, Some(next));
         let record = &cluster.input[partition.0 as usize][at as usize];
-        Some((partition, at, record.payload.clone()))
+        Some(Arrived::Record(partition, at, record.payload.clone()))
     }
 
-    pub(super) fn go_back(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        if self.strikes(Fault::RewindFails) {
-            return Err(Failure::Broken("committed offsets timed out".to_string()));
+    fn unreadable(&self) -> Option<Partition> {
+        let (partition, until) = self.troubles.unreadable?;
+        self.lasts(until).then_some(partition)
+    }
+
+    fn may_become_unreadable(&mut self) {
+        if self
+            .stage
+            .strikes_one_in(5, Fault::PartitionUnreadable, self.client)
+        {
+            let mut cluster = self.stage.cluster.borrow_mut();
+            let positions = &cluster.group.client(self.client).positions;
+            let partitions: Vec<Partition> = positions.keys().copied().collect();
+            drop(cluster);
+            let some = self.stage.random.pick(&partitions);
+            self.troubles.unreadable = some.map(|partition| (partition, self.some_time()));
         }
-        let offsets = self.committed_offsets(partitions)?;
-        let fails = self.strikes(Fault::RewindHalfFails);
-        let unmoved = fails.then(|| self.stage.random.below(partitions.len()));
-        for (index, (partition, offset)) in partitions.iter().zip(offsets).enumerate() {
-            if unmoved != Some(index) {
-                self.seek(*partition, offset)?;
+    }
+
+    pub(super) fn go_back(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
+        if self.strikes(Fault::RewindFails) {
+            return Err(Failure::Held("committed offsets timed out".to_string()));
+        }
+        let mut offsets = self.committed_offsets(partitions)?;
+        if self.strikes(Fault::PositionsStale) {
+            for (partition, offset) in partitions.iter().zip(&mut offsets) {
+                if let Some((before, _)) = self.confirmed.get(partition) {
+                    *offset = *before;
+                }
             }
         }
-        if fails && !self.stage.planted(Sabotage::RewindFailureOverlooked) {
-            return Err(Failure::Broken("seek of a partition failed".to_string()));
+        let fails = self.strikes(Fault::RewindHalfFails);
+        let unmoved = fails.then(|| self.stage.random.below(partitions.len()));
+        let overlooked = self.stage.planted(Sabotage::RewindFailureOverlooked);
+        let moves = partitions.iter().zip(offsets).enumerate();
+        let rewound = moves.map(|(index, (partition, offset))| {
+            let moved = match unmoved == Some(index) {
+                true if overlooked => Ok(()),
+                true => Err("the seek failed"),
+                false => self.seek(*partition, offset),
+            };
+            self.unplaced.remove(partition);
+            (*partition, moved.map(|()| offset))
+        });
+        Ok(rewound.collect())
+    }
+
+    /// Keeps the client from reading partitions.
+    pub fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        self.check_consumer()?;
+        for partition in partitions {
+            let end = self.stage.cluster.borrow().end_offset(*partition);
+            // What is not ours any more is not read anyway.
+            _ = self.seek(*partition, end);
         }
         Ok(())
     }
@@ -172,7 +305,7 @@ impl SimulatedBroker {
         loop {
             self.breathe(Moment::Rewinding)?;
             if self.is_fenced() {
-                return Err(Failure::Broken("the consumer asks no more".to_string()));
+                return Err(Failure::Held("the consumer asks no more".to_string()));
             }
             let cluster = self.stage.cluster.borrow();
             let offsets = partitions.iter().map(|p| cluster.stable_offset(*p));
@@ -190,22 +323,18 @@ impl SimulatedBroker {
             }
             self.saw(Sight::OffsetsUnstable);
             if waited >= COMMITTED_LIMIT {
-                return Err(Failure::Broken(
-                    "committed offsets are unstable".to_string(),
-                ));
+                return Err(Failure::Held("committed offsets are unstable".to_string()));
             }
             self.stage.pass(COMMITTED_INTERVAL);
             waited += COMMITTED_INTERVAL;
         }
     }
 
-    fn seek(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
+    fn seek(&self, partition: Partition, offset: i64) -> Result<(), &'static str> {
         let mut cluster = self.stage.cluster.borrow_mut();
         let client = cluster.group.client(self.client);
         let position = client.positions.get_mut(&partition);
-        let position = position
-            .ok_or_else(|| Failure::Broken(format!("seek of {partition}, which is not ours")))?;
-        *position = Some(offset);
+        *position.ok_or("it is not ours")? = Some(offset);
         Ok(())
     }
 }

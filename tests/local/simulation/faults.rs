@@ -35,6 +35,12 @@ counted! {
         OffsetsBreak,
         /// The client sends the positions twice by itself, and the first copy arrives later.
         OffsetsSentTwice,
+        /// Sending the positions fails, and a copy of the request arrives later.
+        OffsetsFailLate,
+        /// For a while no transaction with more than a few outputs succeeds.
+        LargeBatchFails,
+        /// A record's output is not accepted for a while, however often it is tried.
+        OutputRefused,
         /// The commit fails before it is sent.
         CommitAborts,
         /// The commit is done, its answer is lost.
@@ -61,6 +67,8 @@ counted! {
         RewindFails,
         /// One partition cannot be moved, the others are.
         RewindHalfFails,
+        /// The group names an older position than the one that it confirmed.
+        PositionsStale,
         /// The process dies between two calls to the broker.
         Crash,
         /// The process stands still for long between two calls to the broker, then goes on.
@@ -73,6 +81,10 @@ counted! {
         RecordBeforeNews,
         /// A record is handed over a second time, with what follows it.
         RecordTwice,
+        /// The client goes back to the beginning of a partition by itself, perhaps before anything of it was read.
+        ClientReset,
+        /// A partition cannot be read for a while; after each error the client goes back to its beginning.
+        PartitionUnreadable,
         /// A reference table hears nothing from its topic for a while.
         TableSilent,
         /// A reference table does not catch up in time, for a while.
@@ -114,6 +126,7 @@ impl Fault {
 
     /// What makes a request arrive in a later transaction than its own.
     const RESENT: u64 = 1 << Fault::OffsetsSentTwice as u32
+        | 1 << Fault::OffsetsFailLate as u32
         | 1 << Fault::CommitSentTwice as u32
         | 1 << Fault::AbortSentTwice as u32;
 
@@ -123,7 +136,9 @@ impl Fault {
         match self {
             AbortFails | AbortDelayed | AbortSentTwice => Some(Fault::CommitAborts),
             RebuildFails | RebuildAnswerLost => Some(Fault::CommitLost),
-            Fault::RewindFails | Fault::RewindHalfFails => Some(Fault::CommitAborts),
+            Fault::RewindFails | Fault::RewindHalfFails | Fault::PositionsStale => {
+                Some(Fault::CommitAborts)
+            }
             _ => None,
         }
     }
@@ -211,6 +226,16 @@ counted! {
         BarrierMetAtLast,
         /// What the tables held was taken away before they caught up.
         HeldThenTakenAway,
+        /// A transaction was larger than what ever gets through.
+        QuotaExceeded,
+        /// A partition was held.
+        PartitionHeld,
+        /// It was held several times in a row.
+        PartitionHeldForLong,
+        /// It went on.
+        PartitionReleased,
+        /// Others were committed while it was held.
+        OthersWentOn,
     }
 }
 

@@ -30,7 +30,7 @@ use sabotage::{PLANTED, Planted};
 use world::run;
 
 /// Seeds that are run unless the environment says otherwise.
-const SEEDS: u64 = 4_000;
+const SEEDS: u64 = 5_000;
 /// Seeds among which a planted fault must show.
 const SEEDS_TO_CATCH: u64 = 2_000;
 

@@ -2,6 +2,8 @@
 //! `src/kafka/session.rs`, and every way in which the client can fail at each of them. What the broker
 //! answers is decided in `transactions.rs`.
 
+use std::time::Duration;
+
 use super::broker::SimulatedBroker;
 use super::client::Membership;
 use super::faults::{Fault, Moment, Sight};
@@ -65,6 +67,7 @@ impl SimulatedBroker {
             return Err(Self::aborted("this member has left the consumer group"));
         };
         let epoch = self.begin()?;
+        self.check_size(drafts.len())?;
         for draft in drafts {
             self.produce(epoch, draft)?;
         }
@@ -78,11 +81,42 @@ impl SimulatedBroker {
         Ok(transaction)
     }
 
+    /// Behind a quota, or where replication is slow, a large transaction takes longer than it may.
+    fn check_size(&mut self, outputs: usize) -> Result<(), Failure> {
+        if outputs > 1 && self.strikes(Fault::LargeBatchFails) {
+            let most = self.stage.random.within(1, outputs);
+            self.troubles.most_outputs = Some((most, self.some_time()));
+        }
+        let quota = self.stage.cluster.borrow().quota;
+        let exceeds = |most: usize| outputs > most;
+        let is_late = self
+            .troubles
+            .most_outputs
+            .is_some_and(|(most, until)| exceeds(most) && self.lasts(until));
+        if quota.is_some_and(exceeds) {
+            self.saw(Sight::QuotaExceeded);
+        } else if !is_late {
+            return Ok(());
+        }
+        self.stage.pass(Duration::from_secs(1));
+        Err(Self::aborted("not everything was delivered in time"))
+    }
+
     fn produce(&mut self, epoch: u32, draft: &Draft) -> Result<(), Failure> {
         self.breathe(Moment::Producing)?;
         let strikes = |fault| self.stage.strikes_one_in(5, fault, self.client);
         if strikes(Fault::ProduceAborts) {
             return Err(Self::aborted("a record was not accepted"));
+        }
+        if strikes(Fault::OutputRefused) {
+            let until = self.some_time();
+            self.troubles.refused = Some((draft.partition, draft.offset, until));
+        }
+        let is_this = |(partition, offset, until): (_, _, _)| {
+            partition == draft.partition && offset == draft.offset && self.lasts(until)
+        };
+        if self.troubles.refused.is_some_and(is_this) {
+            return Err(Self::aborted("this record is not accepted"));
         }
         if strikes(Fault::ProduceBreaks) {
             return Err(self.broken("fatal error while producing"));
@@ -105,6 +139,16 @@ impl SimulatedBroker {
         if self.strikes(Fault::OffsetsBreak) {
             return Err(self.broken("fatal error while sending positions"));
         }
+        if self.strikes(Fault::OffsetsFailLate) {
+            let positions = positions.to_vec();
+            self.send_later(epoch, Late::Positions(positions, membership));
+            if !self.stage.planted(Sabotage::LateFailureUnheeded) {
+                self.resent();
+            }
+            return Err(Self::aborted(
+                "no attempt to send the positions was answered",
+            ));
+        }
         if self.strikes(Fault::OffsetsSentTwice) {
             let positions = positions.to_vec();
             self.send_later(epoch, Late::Positions(positions, membership.clone()));
@@ -125,6 +169,9 @@ impl SimulatedBroker {
         }
         if self.strikes(Fault::CommitDelayed) {
             self.send_later(epoch, Late::End { commit: true });
+            if self.stage.planted(Sabotage::LateCommitAborted) {
+                return Err(Self::aborted("the commit was refused"));
+            }
             return Err(self.in_doubt("commit timed out"));
         }
         let transaction = self.end(epoch, true)?;

@@ -47,6 +47,14 @@ pub enum Sabotage {
     DeafnessUnnoticed,
     /// The producer goes on in the same epoch although the client had sent a request twice.
     ResendingUnheeded,
+    /// The same, after a call that failed.
+    LateFailureUnheeded,
+    /// A commit that failed while it may still arrive is taken for one that needs only to be aborted.
+    LateCommitAborted,
+    /// The loop is told 0 as the floor of each partition that is assigned.
+    FloorUntold,
+    /// The loop is not told that an offset which the group names is older than one that it confirmed.
+    StalePositionsTrusted,
     /// A fate that rests on absence is final at once.
     NoBarrier,
     /// The barrier says yes without having asked how far the tables' topics are.
@@ -110,6 +118,12 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::ResendingUnheeded, |v| {
         matches!(v, Violation::Regressed(..))
     }),
+    (Sabotage::LateFailureUnheeded, |v| {
+        matches!(v, Violation::Regressed(..)) || lost(v) || doubled(v)
+    }),
+    (Sabotage::LateCommitAborted, torn),
+    (Sabotage::FloorUntold, doubled),
+    (Sabotage::StalePositionsTrusted, doubled),
     (Sabotage::NoBarrier, lost),
     (Sabotage::BarrierUnasked, lost),
     (Sabotage::StaleTablesTrusted, |v| {

@@ -3,6 +3,7 @@
 //! change of the seam is a change of this file. It also holds the planted faults that sit at the seam;
 //! those that belong to the edge are in the files that play it.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use audit_relay::pipeline::fate::{
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::outputs::Outputs;
 use audit_relay::stream::worker::{Judge, Notice, Observer, Worker};
-use audit_relay::stream::{Arrival, Broker, GroupStatistics, Output, SourceRecord};
+use audit_relay::stream::{
+    Arrival, Broker, GroupStatistics, Output, OwnedHeaders, PartitionFault, Place, Rewound,
+    SourceRecord,
+};
 use uuid::Uuid;
 
 pub use audit_relay::stream::batch::BatchLimits;
@@ -21,8 +25,8 @@ pub use audit_relay::stream::{Failure, Partition, Position};
 
 use super::broker::SimulatedBroker;
 use super::client::News;
-use super::consuming::Fetched;
-use super::faults::Moment;
+use super::consuming::{Arrived, Fetched};
+use super::faults::{Moment, Sight};
 use super::oracle::{self, Content, Tally, Verdict};
 use super::random::Random;
 use super::sabotage::Sabotage;
@@ -57,6 +61,7 @@ impl Relay {
         let recorder = Recorder {
             stage: stage.clone(),
             tables: tables.clone(),
+            held: BTreeSet::new(),
         };
         let link = Link {
             stage: stage.clone(),
@@ -104,19 +109,11 @@ impl Link {
                 News::Lost(partitions) => receive(Arrival::Lost(partitions)),
             }
         }
-        for (partition, offset, payload) in &fetched.records {
-            receive(Arrival::Record(SourceRecord {
-                partition: *partition,
-                offset: *offset,
-                timestamp_ms: Some(*offset),
-                key: Some(oracle::KEY),
-                payload: Some(payload),
-                headers: &Vec::new(),
-            }));
+        for arrived in &fetched.arrived {
+            receive(arrival(arrived));
         }
         if fetched.chatter {
             receive(Arrival::Statistics(GroupStatistics::default()));
-            receive(Arrival::CaughtUp(Partition(0)));
         }
     }
 
@@ -167,10 +164,10 @@ impl Broker for Link {
     fn poll(
         &mut self,
         wait: Duration,
-        _: usize,
+        most: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
-        let fetched = self.broker.fetch(wait)?;
+        let fetched = self.broker.fetch(wait, most)?;
         self.deliver(&fetched, receive);
         Ok(())
     }
@@ -191,15 +188,32 @@ impl Broker for Link {
         }
     }
 
-    fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        match self.stage.planted {
-            Some(Sabotage::NoRewind) => Ok(()),
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
+        let rewound = match self.stage.planted {
+            Some(Sabotage::NoRewind) => partitions.iter().map(|p| (*p, Ok(0))).collect(),
             Some(Sabotage::RewindNeverDone) => {
                 self.broker.breathe(Moment::Rewinding)?;
-                Err(Failure::Held("not yet".to_string()))
+                return Err(Failure::Held("not yet".to_string()));
             }
-            _ => self.broker.rewind(partitions),
-        }
+            _ => self.broker.rewind(partitions)?,
+        };
+        let trusting = self.stage.planted(Sabotage::StalePositionsTrusted);
+        let rewound = rewound.into_iter().map(|(partition, at)| Rewound {
+            partition,
+            place: match at {
+                // Another log has no past that would contradict.
+                Ok(_) if trusting => Ok(Place::Anew),
+                Ok(offset) => Ok(Place::At(offset)),
+                Err(cause) => Err(PartitionFault::Unplaced {
+                    cause: cause.to_string(),
+                }),
+            },
+        });
+        Ok(rewound.collect())
+    }
+
+    fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        self.broker.park(partitions)
     }
 
     fn pause(&mut self, time: Duration) {
@@ -208,6 +222,27 @@ impl Broker for Link {
 
     fn now(&self) -> Duration {
         self.stage.now()
+    }
+}
+
+fn arrival(arrived: &Arrived) -> Arrival<'_> {
+    const NO_HEADERS: &OwnedHeaders = &Vec::new();
+    match arrived {
+        Arrived::Placed(partition, floor) => Arrival::Placed(*partition, *floor),
+        Arrived::Record(partition, offset, payload) => Arrival::Record(SourceRecord {
+            partition: *partition,
+            offset: *offset,
+            timestamp_ms: Some(*offset),
+            key: Some(oracle::KEY),
+            payload: Some(payload),
+            headers: NO_HEADERS,
+            leader_epoch: None,
+        }),
+        Arrived::End(partition, end) => Arrival::CaughtUp(*partition, *end),
+        Arrived::Faulty(partition) => {
+            let cause = "the client said so".to_string();
+            Arrival::Faulty(*partition, PartitionFault::Unreadable { offset: 0, cause })
+        }
     }
 }
 
@@ -224,7 +259,7 @@ impl Judge for TableJudge {
     }
 
     fn is_final(&self, fate: &Fate) -> bool {
-        self.stage.planted(Sabotage::NoBarrier) || !fate.rests_on_absence()
+        self.stage.planted(Sabotage::NoBarrier) || !fate.awaits_tables()
     }
 
     fn trusted(&self) -> Result<(), String> {
@@ -246,6 +281,7 @@ impl Judge for TableJudge {
 struct Recorder {
     stage: Rc<Stage>,
     tables: Rc<Tables>,
+    held: BTreeSet<Partition>,
 }
 
 impl Recorder {
@@ -264,11 +300,29 @@ impl Observer for Recorder {
                     self.count(batch);
                 }
             }
+            Notice::Held(partition, _, attempt) => {
+                self.held.insert(partition);
+                self.stage.faults.saw(Sight::PartitionHeld);
+                if attempt > 2 {
+                    self.stage.faults.saw(Sight::PartitionHeldForLong);
+                }
+            }
+            Notice::Released(partition) => {
+                self.held.remove(&partition);
+                self.stage.faults.saw(Sight::PartitionReleased);
+            }
             Notice::Committed(batch, _) => {
+                if !self.held.is_empty() {
+                    self.stage.faults.saw(Sight::OthersWentOn);
+                }
                 self.tables.committed();
                 if !self.stage.planted(Sabotage::CountedTooEarly) {
                     self.count(batch);
                 }
+            }
+            Notice::Arrived(Arrival::Revoked(partitions) | Arrival::Lost(partitions)) => {
+                self.held
+                    .retain(|partition| !partitions.contains(partition));
             }
             Notice::Arrived(_) | Notice::Failed(_) | Notice::Recovered => {}
         }
@@ -301,7 +355,7 @@ fn fate(number: u64, verdict: Verdict) -> Fate {
                 id: Uuid::from_u128(u128::from(number)),
             },
             event: oracle::event(number),
-            lacks_table_entry: false,
+            awaits_tables: false,
         }),
     }
 }

@@ -80,7 +80,10 @@ impl World {
             renames: !is_static && random.happens(500),
             twins_stay: random.happens(500),
         };
-        let mut cluster = Cluster::default();
+        let mut cluster = Cluster {
+            quota: random.happens(200).then(|| random.within(1, 4)),
+            ..Cluster::default()
+        };
         for partition in 0..random.within(1, 4) {
             cluster.add_partition();
             (0..random.below(30)).for_each(|_| cluster.append(partition));

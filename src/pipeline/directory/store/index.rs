@@ -24,15 +24,19 @@ impl IndexWriter {
         &self.slots
     }
 
-    /// Puts in a new key; nothing if there is no room for it.
-    pub fn insert(&mut self, hash: u64, place: Place) -> Option<()> {
+    /// Makes room for one more key; nothing if that cannot be.
+    pub fn make_room(&mut self) -> Option<()> {
         if self.slots.is_full() {
             self.slots = Arc::new(self.slots.grown()?);
             self.drop_spare();
         }
+        Some(())
+    }
+
+    /// Puts in a new key, for which there is room.
+    pub fn insert(&mut self, hash: u64, place: Place) {
         let slot = self.slots.free(hash);
         self.write(slot, word(hash, place));
-        Some(())
     }
 
     /// Removes the key in a slot.

@@ -111,6 +111,13 @@ impl Slots {
         slot
     }
 
+    /// The place in a slot, if a key has it.
+    pub fn place(&self, slot: usize) -> Option<Place> {
+        Some(self.word(slot))
+            .filter(|word| *word != EMPTY)
+            .map(place)
+    }
+
     /// The word of a slot.
     pub fn word(&self, slot: usize) -> u64 {
         let group = self.groups.get(slot / GROUP);

@@ -1,0 +1,104 @@
+//! Leader epochs in lists of partitions, which the safe client does not show. An offset that is committed, or sought, with the
+//! epoch of its record lets the client notice that the log was cut off before it.
+
+use std::ffi::CString;
+use std::ptr::NonNull;
+
+use rdkafka::bindings::{
+    rd_kafka_topic_partition_get_leader_epoch, rd_kafka_topic_partition_list_find,
+    rd_kafka_topic_partition_set_leader_epoch, rd_kafka_topic_partition_t,
+};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+/// librdkafka's number for an epoch that is not known.
+const UNKNOWN: i32 = -1;
+
+/// Sets the leader epoch of a partition's offset, or removes it. Returns whether the list has the partition.
+pub fn set_leader_epoch(
+    list: &mut TopicPartitionList,
+    topic: &str,
+    partition: i32,
+    epoch: Option<i32>,
+) -> bool {
+    let Some(element) = find(list, topic, partition) else {
+        return false;
+    };
+    // SAFETY: the element is part of the list, which is borrowed mutably.
+    unsafe {
+        rd_kafka_topic_partition_set_leader_epoch(element.as_ptr(), epoch.unwrap_or(UNKNOWN));
+    }
+    true
+}
+
+/// Returns the leader epoch of a partition's offset, if the list has one.
+pub fn leader_epoch(list: &TopicPartitionList, topic: &str, partition: i32) -> Option<i32> {
+    let element = find(list, topic, partition)?;
+    // SAFETY: the element is part of the list, which is borrowed.
+    let epoch = unsafe { rd_kafka_topic_partition_get_leader_epoch(element.as_ptr()) };
+    known_epoch(epoch)
+}
+
+/// Returns an epoch as librdkafka tells it, unless it does not know it.
+pub(super) fn known_epoch(epoch: i32) -> Option<i32> {
+    (epoch > UNKNOWN).then_some(epoch)
+}
+
+fn find(
+    list: &TopicPartitionList,
+    topic: &str,
+    partition: i32,
+) -> Option<NonNull<rd_kafka_topic_partition_t>> {
+    let topic = CString::new(topic).ok()?;
+    // SAFETY: the list lives, since it is borrowed; the name is a C string. The call changes nothing.
+    let element =
+        unsafe { rd_kafka_topic_partition_list_find(list.ptr(), topic.as_ptr(), partition) };
+    NonNull::new(element)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::topic_partition_list::Offset;
+
+    use super::*;
+
+    fn list() -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in [3, 4] {
+            let added = list.add_partition_offset("in", partition, Offset::Offset(100));
+            added.expect("add");
+        }
+        list
+    }
+
+    #[test]
+    fn an_epoch_belongs_to_one_partition() {
+        let mut list = list();
+        assert_eq!(leader_epoch(&list, "in", 3), None);
+        assert!(set_leader_epoch(&mut list, "in", 3, Some(7)));
+        assert_eq!(leader_epoch(&list, "in", 3), Some(7));
+        assert_eq!(leader_epoch(&list, "in", 4), None);
+        assert!(set_leader_epoch(&mut list, "in", 4, Some(0)));
+        assert_eq!(leader_epoch(&list, "in", 4), Some(0));
+    }
+
+    #[test]
+    fn an_epoch_can_be_removed_and_is_copied_with_the_list() {
+        let mut list = list();
+        assert!(set_leader_epoch(&mut list, "in", 3, Some(7)));
+        let copy = list.clone();
+        assert!(set_leader_epoch(&mut list, "in", 3, None));
+        assert_eq!(leader_epoch(&list, "in", 3), None);
+        assert_eq!(leader_epoch(&copy, "in", 3), Some(7));
+        let element = copy.find_partition("in", 3).expect("element");
+        assert_eq!(element.offset(), Offset::Offset(100));
+    }
+
+    #[test]
+    fn a_partition_that_is_not_in_the_list_has_no_epoch() {
+        let mut list = list();
+        for (topic, partition) in [("in", 5), ("out", 3), ("i\0n", 3)] {
+            assert!(!set_leader_epoch(&mut list, topic, partition, Some(7)));
+            assert_eq!(leader_epoch(&list, topic, partition), None);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Hands records to a producer: the topic is known by a handle that was looked up once, and headers are made without
+//! copies of their names.
+
+use std::ffi::CString;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use rdkafka::bindings::{
+    RD_KAFKA_MSG_F_COPY, rd_kafka_flush, rd_kafka_header_add, rd_kafka_headers_destroy,
+    rd_kafka_headers_new, rd_kafka_headers_t, rd_kafka_t, rd_kafka_topic_destroy,
+    rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_vtype_t,
+};
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::error_number::{NO_ERROR, known_code, rd_kafka_producev};
+
+/// A producer together with the topics that it writes to. It is used like the producer that it holds.
+pub struct TopicProducer<C: ProducerContext + 'static> {
+    // The order of the fields is the order in which they are dropped: a topic points to its client.
+    topics: Vec<Topic>,
+    producer: ThreadedProducer<C>,
+}
+
+/// A record to be sent.
+pub struct OutgoingRecord<'a> {
+    /// Index of its topic among those that the producer was made with.
+    pub topic: usize,
+    /// The partition.
+    pub partition: i32,
+    /// Milliseconds since 1970; 0 for now.
+    pub timestamp_ms: i64,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value.
+    pub payload: Option<&'a [u8]>,
+    /// Its headers.
+    pub headers: Option<Headers>,
+}
+
+/// A record that was not taken, and why.
+pub struct Refused<'a> {
+    /// As it was before.
+    pub record: OutgoingRecord<'a>,
+    /// The error code: librdkafka's own if negative, else what the broker told of the topic.
+    pub code: i32,
+}
+
+impl Refused<'_> {
+    /// Returns the code, if rust-rdkafka has a name for it.
+    pub fn known(&self) -> Option<RDKafkaErrorCode> {
+        known_code(self.code)
+    }
+}
+
+impl<C: ProducerContext + 'static> TopicProducer<C> {
+    /// Makes handles of topics for a producer.
+    ///
+    /// # Errors
+    /// The first name that is none of a topic.
+    pub fn new<'t>(
+        producer: ThreadedProducer<C>,
+        topics: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Self, &'t str> {
+        let topic = |name: &'t str| Topic::new(producer.client(), name).ok_or(name);
+        // If one fails, those before it go at the end of this statement, before the producer.
+        let topics = topics.into_iter().map(topic).collect::<Result<_, _>>()?;
+        Ok(TopicProducer { topics, producer })
+    }
+
+    /// Returns the name of a topic.
+    pub fn topic_name(&self, topic: usize) -> Option<&str> {
+        self.topics.get(topic).map(|topic| topic.name.as_str())
+    }
+
+    /// Hands a record over, which is copied.
+    ///
+    /// # Errors
+    /// Then the record is handed back. One for a topic that there is not has the code of an unknown topic.
+    pub fn send<'a>(&self, record: OutgoingRecord<'a>) -> Result<(), Refused<'a>> {
+        let code = match self.topics.get(record.topic) {
+            Some(topic) => produce(self.client(), topic, &record),
+            None => RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC as i32,
+        };
+        if code != NO_ERROR {
+            return Err(Refused { record, code });
+        }
+        // They are the producer's own now.
+        std::mem::forget(record.headers);
+        Ok(())
+    }
+
+    /// Sends at once what lingers, and waits until all is delivered or has failed.
+    ///
+    /// # Errors
+    /// If it takes longer.
+    pub fn flush(&self, limit: Duration) -> Result<(), RDKafkaErrorCode> {
+        let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the client lives, since it is borrowed. The code is librdkafka's, no broker's.
+        let result = unsafe { rd_kafka_flush(self.client().native_ptr(), limit_ms) };
+        match result {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            error => Err(error.into()),
+        }
+    }
+}
+
+impl<C: ProducerContext + 'static> Deref for TopicProducer<C> {
+    type Target = ThreadedProducer<C>;
+
+    fn deref(&self) -> &ThreadedProducer<C> {
+        &self.producer
+    }
+}
+
+/// A topic of a producer. Private, since nothing but its owner keeps it from outliving its client.
+struct Topic {
+    name: String,
+    handle: NonNull<rd_kafka_topic_t>,
+}
+
+// SAFETY: librdkafka's topics may be used from any thread.
+unsafe impl Send for Topic {}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from librdkafka, and this is its only owner; the client lives: see `TopicProducer`.
+        unsafe { rd_kafka_topic_destroy(self.handle.as_ptr()) }
+    }
+}
+
+impl Topic {
+    fn new<C: ClientContext>(producer: &Client<C>, topic: &str) -> Option<Self> {
+        let name = CString::new(topic).ok()?;
+        // SAFETY: the client lives, since it is borrowed; the name is a C string, and is copied.
+        let handle =
+            unsafe { rd_kafka_topic_new(producer.native_ptr(), name.as_ptr(), ptr::null_mut()) };
+        Some(Topic {
+            name: topic.to_string(),
+            handle: NonNull::new(handle)?,
+        })
+    }
+}
+
+/// Hands a record to the client of the topic; returns the error code. If there is none, the headers are the client's own.
+fn produce<C: ClientContext>(
+    producer: &Client<C>,
+    topic: &Topic,
+    record: &OutgoingRecord<'_>,
+) -> i32 {
+    use rd_kafka_vtype_t::{
+        RD_KAFKA_VTYPE_END, RD_KAFKA_VTYPE_HEADERS, RD_KAFKA_VTYPE_KEY, RD_KAFKA_VTYPE_MSGFLAGS,
+        RD_KAFKA_VTYPE_PARTITION, RD_KAFKA_VTYPE_RKT, RD_KAFKA_VTYPE_TIMESTAMP,
+        RD_KAFKA_VTYPE_VALUE,
+    };
+    let start = |bytes: Option<&[u8]>| bytes.map_or(ptr::null(), <[u8]>::as_ptr);
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let headers = record.headers.as_ref();
+    let client: *mut rd_kafka_t = producer.native_ptr();
+    // SAFETY: the client lives, since it is borrowed, and so does the topic; each argument has the type that its tag asks
+    // for; key and value are copied.
+    unsafe {
+        rd_kafka_producev(
+            client,
+            RD_KAFKA_VTYPE_RKT,
+            topic.handle.as_ptr(),
+            RD_KAFKA_VTYPE_PARTITION,
+            record.partition,
+            RD_KAFKA_VTYPE_MSGFLAGS,
+            RD_KAFKA_MSG_F_COPY,
+            RD_KAFKA_VTYPE_VALUE,
+            start(record.payload),
+            length(record.payload),
+            RD_KAFKA_VTYPE_KEY,
+            start(record.key),
+            length(record.key),
+            RD_KAFKA_VTYPE_TIMESTAMP,
+            record.timestamp_ms,
+            RD_KAFKA_VTYPE_HEADERS,
+            headers.map_or(ptr::null_mut(), |headers| headers.0.as_ptr()),
+            RD_KAFKA_VTYPE_END,
+        )
+    }
+}
+
+/// The headers of a record to be sent.
+pub struct Headers(NonNull<rd_kafka_headers_t>);
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from librdkafka, and this is its only owner: sent ones are forgotten.
+        unsafe { rd_kafka_headers_destroy(self.0.as_ptr()) }
+    }
+}
+
+impl Headers {
+    /// No headers yet, with room for some. `None` without memory.
+    pub fn with_capacity(count: usize) -> Option<Self> {
+        // SAFETY: the call has no conditions.
+        NonNull::new(unsafe { rd_kafka_headers_new(count) }).map(Headers)
+    }
+
+    /// Adds a header; a missing value stays missing.
+    pub fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
+        let start = value.map_or(ptr::null(), <[u8]>::as_ptr);
+        let length = value.map_or(0, <[u8]>::len);
+        // SAFETY: the headers live; name and value are copied. A slice is never longer than `isize` can say. The only
+        // errors are for headers that a producer owns already.
+        unsafe {
+            rd_kafka_header_add(
+                self.0.as_ptr(),
+                name.as_ptr().cast(),
+                name.len() as isize,
+                start.cast(),
+                length as isize,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::producer::DefaultProducerContext;
+
+    use super::*;
+
+    fn producer() -> ThreadedProducer<DefaultProducerContext> {
+        ClientConfig::new().create().expect("client")
+    }
+
+    #[test]
+    fn a_name_that_is_none_ends_the_topics_before_their_producer() {
+        let refused = TopicProducer::new(producer(), ["a", "b\0c", "d"]).err();
+        assert_eq!(refused, Some("b\0c"));
+    }
+
+    #[test]
+    fn a_record_for_no_topic_is_handed_back() {
+        let producer = TopicProducer::new(producer(), ["a"]).expect("topics");
+        assert_eq!(
+            (producer.topic_name(0), producer.topic_name(1)),
+            (Some("a"), None)
+        );
+        let mut headers = Headers::with_capacity(1).expect("headers");
+        headers.add(b"name", None);
+        let refused = producer.send(OutgoingRecord {
+            topic: 1,
+            partition: 0,
+            timestamp_ms: 0,
+            key: None,
+            payload: Some(b"value"),
+            headers: Some(headers),
+        });
+        let refused = refused.expect_err("there is no such topic");
+        assert_eq!(refused.known(), Some(RDKafkaErrorCode::UnknownTopic));
+        assert!(refused.record.headers.is_some());
+    }
+}

@@ -1,0 +1,140 @@
+//! What is said of a partition that is held: to the log, now and then, and to whoever asks whether the relay is ready. It
+//! names the thing and the remedy.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use crate::config::Input;
+use crate::stream::{Partition, PartitionFault};
+
+/// A partition that stays held is logged no more often.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The partitions of one worker that are held.
+#[derive(Debug)]
+pub(super) struct HeldPartitions {
+    input: Input,
+    held: BTreeMap<Partition, Logged>,
+}
+
+/// What was logged last, and when.
+#[derive(Debug)]
+struct Logged {
+    reason: &'static str,
+    at: Instant,
+}
+
+impl HeldPartitions {
+    pub fn new(input: Input) -> Self {
+        HeldPartitions {
+            input,
+            held: BTreeMap::new(),
+        }
+    }
+
+    /// A partition is held, for the time with this number in a row. Returns what there is to say of it.
+    pub fn hold(
+        &mut self,
+        worker: usize,
+        partition: Partition,
+        fault: &PartitionFault,
+        attempt: u32,
+    ) -> String {
+        let text = self.describe(partition, fault);
+        let reason = fault.reason();
+        let is_news =
+            |logged: &Logged| logged.reason != reason || logged.at.elapsed() > LOG_INTERVAL;
+        if self.held.get(&partition).is_none_or(is_news) {
+            let at = Instant::now();
+            self.held.insert(partition, Logged { reason, at });
+            warn!(worker, %partition, reason, attempt, "{text}");
+        }
+        text
+    }
+
+    /// A partition is held no more. Whether it was.
+    pub fn release(&mut self, partition: Partition) -> bool {
+        self.held.remove(&partition).is_some()
+    }
+
+    /// These are somebody else's.
+    pub fn forget(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
+            self.held.remove(partition);
+        }
+    }
+
+    fn describe(&self, partition: Partition, fault: &PartitionFault) -> String {
+        let topic = &self.input.topic;
+        let remedy = self.remedy(partition, fault);
+        format!(
+            "holding partition {partition} of topic {topic:?}, the others go on: {fault}; it is tried again every few seconds{remedy}"
+        )
+    }
+
+    fn remedy(&self, partition: Partition, fault: &PartitionFault) -> String {
+        match fault {
+            PartitionFault::Unreadable { offset, .. } => format!(
+                "; if the log is damaged there for good, find the last offset of the batch with kafka-dump-log and set pass_over = [\"{partition}:{offset}-LAST\"] in [input]: what is passed over is counted and logged"
+            ),
+            PartitionFault::BehindEnd { .. } | PartitionFault::WentBack { .. } => format!(
+                "; the log was truncated or replaced by another one: decide where to go on, stop all relays of the group, and run kafka-consumer-groups --group {} --topic {}:{partition} --reset-offsets --to-offset OFFSET --execute",
+                self.input.group, self.input.topic
+            ),
+            PartitionFault::Unpublishable { .. } => {
+                "; let the topic take it, for example by its max.message.bytes".to_string()
+            }
+            PartitionFault::Unplaced { .. } => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_names_the_place_and_the_remedy() {
+        let input = Input {
+            topic: "changes".to_string(),
+            group: "relays".to_string(),
+            pass_over: Vec::new(),
+        };
+        let mut held = HeldPartitions::new(input);
+        let damaged = PartitionFault::Unreadable {
+            offset: 1200,
+            cause: "bad CRC".to_string(),
+        };
+        let behind = PartitionFault::BehindEnd {
+            committed: 100,
+            end: 15,
+        };
+        let cases = [
+            (
+                &damaged,
+                vec![
+                    "partition 3 of topic \"changes\"",
+                    "offset 1200: bad CRC",
+                    "3:1200-LAST",
+                ],
+            ),
+            (
+                &behind,
+                vec![
+                    "offset 100",
+                    "which is 15",
+                    "--group relays --topic changes:3 --reset-offsets",
+                ],
+            ),
+        ];
+        for (fault, parts) in cases {
+            let text = held.hold(0, Partition(3), fault, 1);
+            for part in parts {
+                assert!(text.contains(part), "{part} in {text}");
+            }
+        }
+        assert!(held.release(Partition(3)) && !held.release(Partition(3)));
+    }
+}

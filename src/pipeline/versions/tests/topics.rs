@@ -1,0 +1,338 @@
+//! The rules for topics, one by one: the last word counts, nothing depends on what else was read, and what a key
+//! takes is bounded.
+
+use super::*;
+
+/// A value without a time of its own.
+fn value(value: u8) -> impl Fn(i64) -> Change {
+    move |written| (written, false, Some(value))
+}
+
+fn removed(at: i64) -> Change {
+    (at, false, None)
+}
+
+/// A value that was true long before.
+const OLD: Change = (-500, true, Some(1));
+
+/// Records of one key, each with the time of its writing.
+fn written(records: &[(i64, Change)]) -> TableWriter<Id, Device> {
+    let mut table = writer(1_000);
+    for (at, change) in records {
+        apply_written(&mut table, "1", *change, Some(*at));
+    }
+    table
+}
+
+fn name_at(table: &Table<Id, Device>, at: i64) -> Option<u8> {
+    let device = table.as_of(&Id::from("1"), second(at))?;
+    device.name?.parse().ok()
+}
+
+/// What is known at each of these moments.
+#[track_caller]
+fn check(records: &[(i64, Change)], expected: &[(i64, Option<u8>)]) {
+    let table = written(records).snapshot();
+    for (at, expected) in expected {
+        assert_eq!(name_at(&table, *at), *expected, "at {at} of {records:?}");
+    }
+}
+
+#[test]
+fn what_is_written_after_a_removal_ends_it() {
+    let again = [(0, OLD), (10, removed(10)), (12, OLD)];
+    check(
+        &again,
+        &[
+            (9, Some(1)),
+            (10, None),
+            (11, None),
+            (12, Some(1)),
+            (99, Some(1)),
+        ],
+    );
+    let other = (-500, true, Some(2));
+    let then = [again[0], again[1], again[2], (20, OLD), (30, other)];
+    // The removal stays in the past, whatever comes.
+    check(
+        &then,
+        &[(9, Some(1)), (11, None), (12, Some(2)), (99, Some(2))],
+    );
+    let implicit = [(0, value(1)(0)), (10, removed(10)), (12, value(1)(12))];
+    check(&implicit, &[(9, Some(1)), (11, None), (12, Some(1))]);
+    let planned = [(0, OLD), (10, removed(10)), (12, (30, true, Some(2)))];
+    check(
+        &planned,
+        &[(9, Some(1)), (12, None), (29, None), (30, Some(2))],
+    );
+}
+
+#[test]
+fn a_clock_that_lags_does_not_take_the_last_word() {
+    check(
+        &[(10, removed(10)), (8, value(1)(8))],
+        &[(10, Some(1)), (99, Some(1))],
+    );
+    check(
+        &[(0, OLD), (10, removed(10)), (8, OLD)],
+        &[(9, Some(1)), (10, Some(1))],
+    );
+    check(
+        &[(10, value(1)(10)), (8, value(2)(8))],
+        &[(8, Some(2)), (10, Some(2)), (99, Some(2))],
+    );
+    check(
+        &[(10, value(1)(10)), (8, removed(8))],
+        &[(8, None), (10, None), (99, None)],
+    );
+}
+
+#[test]
+fn a_removal_and_a_later_value_end_what_was_planned() {
+    let planned = (30, true, Some(2));
+    check(
+        &[(10, planned), (11, removed(11))],
+        &[(11, None), (30, None), (99, None)],
+    );
+    check(
+        &[(10, planned), (31, removed(29))],
+        &[(29, None), (30, None)],
+    );
+    check(
+        &[(0, OLD), (10, planned), (11, OLD)],
+        &[(29, Some(1)), (30, Some(1))],
+    );
+}
+
+#[test]
+fn a_time_far_ahead_is_that_of_reading() {
+    for (at, expected) in [(1_000_000, 50), (51, 51)] {
+        let change = TableChange {
+            key: Id::from("1"),
+            change: change(removed(at)),
+            written: Some(second(at)),
+        };
+        let read = change.read_at(second(50));
+        assert_eq!(read.written, Some(second(expected)));
+        assert_eq!(read.change.valid_from, second(expected));
+    }
+    let planned = TableChange {
+        key: Id::from("1"),
+        change: change((1_000_000, true, Some(1))),
+        written: Some(second(1_000_000)),
+    };
+    let read = planned.read_at(second(50));
+    assert_eq!(
+        (read.written, read.change.valid_from),
+        (Some(second(50)), second(1_000_000))
+    );
+}
+
+/// A day is a second here, and the history a week; a record of another key may be read at any point.
+#[test]
+fn other_keys_do_not_decide_what_is_known() {
+    let quiet = [(0, OLD), (10, removed(10)), (20, (5, true, Some(1)))];
+    let back = [(0, OLD), (1, removed(1)), (12, value(1)(12))];
+    let gone = [(0, OLD), (1, removed(1)), (40, value(1)(40))];
+    for (records, known) in [(quiet, [19, 20]), (back, [11, 12]), (gone, [32, 33])] {
+        for before in 0..=records.len() {
+            let mut table = writer(7);
+            for (number, (at, change)) in records.into_iter().enumerate() {
+                if number == before {
+                    pass_days(&mut table, 0..=records[2].0);
+                }
+                apply_written(&mut table, "1", change, Some(at));
+            }
+            let table = table.snapshot();
+            let found = known.map(|at| name_at(&table, at));
+            // Removed so long ago that it is as a new key, whose first version counts before its time.
+            let expected = if records == gone {
+                [Some(1); 2]
+            } else {
+                [None, Some(1)]
+            };
+            assert_eq!(found, expected, "{records:?}, others before {before}");
+        }
+    }
+}
+
+#[test]
+fn what_says_the_same_is_no_version() {
+    let mut table = writer(1_000);
+    for change in [value(1)(0), (5, true, Some(2)), removed(10), value(3)(12)] {
+        apply(&mut table, "1", change);
+    }
+    let before = table.snapshot();
+    for at in 20..200 {
+        apply(&mut table, "1", value(3)(at));
+        apply_written(&mut table, "1", (-500, true, Some(3)), Some(at));
+        apply_written(&mut table, "1", (at, true, Some(3)), Some(at));
+    }
+    let after = table.snapshot();
+    assert_eq!(versions(&after, "1"), versions(&before, "1"));
+    assert_eq!(after.bytes(), before.bytes());
+    assert_eq!(versions(&after, "1").map(|all| all.len()), Some(4));
+}
+
+#[test]
+fn a_busy_key_does_not_grow_without_limit() {
+    let mut table = writer(1_000_000);
+    let mut dropped = 0;
+    for at in 0..1_500 {
+        let change = TableChange {
+            key: Id::from("1"),
+            change: change(value(at as u8)(at)),
+            written: Some(second(at)),
+        };
+        dropped += table.apply(change).expect("room");
+    }
+    let all = versions(&table.snapshot(), "1").expect("known");
+    assert_eq!((all.len(), dropped), (MOST_VERSIONS, 500));
+    assert_eq!(all[0].0, 1_499);
+}
+
+#[test]
+fn a_large_key_does_not_grow_without_limit() {
+    for (bytes, kept) in [
+        (MOST_VERSIONS_BYTES / 20, 19),
+        (MOST_VERSIONS_BYTES / 4, FEWEST_VERSIONS),
+    ] {
+        let mut table = writer(1_000_000);
+        let mut dropped = 0;
+        for at in 0..40 {
+            let name = format!("{at:02}").repeat(bytes / 2);
+            let value = PackedValue::of(&DeviceView {
+                account: None,
+                name: Some(&name),
+                data_center: None,
+            });
+            let change = Version {
+                valid_from: second(at),
+                explicit: false,
+                value: Some(value),
+            };
+            let change = TableChange {
+                key: Id::from("1"),
+                change,
+                written: Some(second(at)),
+            };
+            dropped += table.apply(change).expect("room");
+        }
+        let all = table.snapshot();
+        let all = all.versions(&Id::from("1")).expect("known");
+        assert_eq!((all.iter().count(), dropped), (kept, 40 - kept));
+    }
+}
+
+#[test]
+fn what_the_history_is_over_for_is_not_dropped() {
+    let mut table = writer(50);
+    for at in 0..2_000 {
+        let change = TableChange {
+            key: Id::from("1"),
+            change: change(value(at as u8)(at)),
+            written: Some(second(at)),
+        };
+        assert_eq!(table.apply(change), Ok(0));
+    }
+    assert_eq!(
+        versions(&table.snapshot(), "1").map(|all| all.len()),
+        Some(51)
+    );
+}
+
+/// Day by day, another key moves the history on.
+fn pass_days(table: &mut TableWriter<Id, Device>, days: std::ops::RangeInclusive<i64>) {
+    for day in days {
+        apply(table, "clock", (day, false, Some(day as u8)));
+    }
+}
+
+#[test]
+fn a_key_that_was_removed_long_ago_is_forgotten() {
+    let mut table = writer(7);
+    apply(&mut table, "1", value(1)(0));
+    apply(&mut table, "2", value(1)(0));
+    apply(&mut table, "1", removed(3));
+    pass_days(&mut table, 4..=9);
+    let both = vec![removed(3), value(1)(0)];
+    assert_eq!(versions(&table.snapshot(), "1"), Some(both));
+    // Three times the history, and some more changes: a few keys are looked at with each.
+    pass_days(&mut table, 10..=23);
+    assert!(versions(&table.snapshot(), "1").is_some());
+    pass_days(&mut table, 24..=34);
+    let after = table.snapshot();
+    assert_eq!(versions(&after, "1"), None);
+    assert_eq!(versions(&after, "2"), Some(vec![value(1)(0)]));
+    assert_eq!(after.len(), 2);
+}
+
+#[test]
+fn a_key_that_came_back_is_not_forgotten() {
+    let mut table = writer(7);
+    apply(&mut table, "1", removed(1));
+    apply(&mut table, "1", value(5)(2));
+    pass_days(&mut table, 3..=80);
+    assert_eq!(name_at(&table.snapshot(), 80), Some(5));
+}
+
+#[test]
+fn keys_that_come_and_go_leave_nothing() {
+    let mut table = writer(7);
+    for at in 0..8_000 {
+        apply(&mut table, &at.to_string(), value(1)(at / 10));
+        apply(&mut table, &at.to_string(), removed(at / 10));
+    }
+    // Ten keys a day, for three times the history, and those that are not looked at yet.
+    assert!(table.len() < 400, "{} keys", table.len());
+}
+
+#[test]
+fn removals_of_one_key_take_no_room() {
+    let mut table = writer(1_000_000);
+    for at in 0..5_000 {
+        apply(&mut table, "1", value(1)(0));
+        apply(&mut table, "2", removed(at));
+    }
+    assert_eq!(
+        versions(&table.snapshot(), "2"),
+        Some(vec![removed(4_999), removed(0)])
+    );
+}
+
+#[test]
+fn what_is_valid_far_ahead_makes_nothing_be_forgotten() {
+    const FAR: Change = (1_000_000, true, Some(9));
+    for written in [Some(4), None] {
+        let mut table = writer(7);
+        let [first, second, last] = [0, 3, 5].map(|at| (at, false, Some(at as u8)));
+        apply(&mut table, "1", first);
+        apply(&mut table, "1", second);
+        apply(&mut table, "2", removed(2));
+        apply_written(&mut table, "3", FAR, written);
+        apply(&mut table, "1", last);
+        apply_written(&mut table, "1", FAR, written);
+        let table = table.snapshot();
+        let all = vec![FAR, last, second, first];
+        assert_eq!(versions(&table, "1"), Some(all), "{written:?}");
+        assert_eq!(versions(&table, "2"), Some(vec![removed(2)]), "{written:?}");
+    }
+}
+
+#[test]
+fn a_record_of_a_clock_far_ahead_makes_nothing_be_forgotten() {
+    let far = TableChange {
+        key: Id::from("2"),
+        change: change((1_000_000, false, Some(9))),
+        written: Some(second(1_000_000)),
+    };
+    for (far, known) in [(far.clone(), 1), (far.read_at(second(5)), 3)] {
+        let mut table = writer(7);
+        apply(&mut table, "1", value(1)(0));
+        apply(&mut table, "1", value(2)(3));
+        table.apply(far).expect("room");
+        apply(&mut table, "1", value(3)(6));
+        let versions = versions(&table.snapshot(), "1").expect("known");
+        assert_eq!(versions.len(), known, "{versions:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! How the loop recovers: from a failure of the whole worker, which goes back to the committed positions, and from the
+//! fault of one partition, which is held and tried again while the others go on.
+
+use super::{Broker, Failure, Judge, Notice, Observer, Partition, PartitionFault, Worker};
+
+impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
+    /// Keeps the client from what was found faulty, and tries again what has been held for its time. The batch is empty.
+    pub(super) fn retry_held(&mut self) -> Result<(), Failure> {
+        let now = self.broker.now();
+        let due = self.cursors.due(now);
+        if due.iter().any(|(_, is_unpublishable)| *is_unpublishable) {
+            // What could not be written is tried alone, so that it fails nothing else.
+            self.portion.restart();
+        }
+        let due: Vec<Partition> = due.into_iter().map(|(partition, _)| partition).collect();
+        self.rewind(&due)?;
+        self.park()
+    }
+
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        for rewound in self.broker.rewind(partitions)? {
+            self.cursors.rewound(rewound);
+        }
+        Ok(())
+    }
+
+    fn park(&mut self) -> Result<(), Failure> {
+        let unparked = self.cursors.unparked();
+        if unparked.is_empty() {
+            return Ok(());
+        }
+        let partitions: Vec<Partition> = unparked.iter().map(|(partition, _)| *partition).collect();
+        self.broker.park(&partitions)?;
+        let now = self.broker.now();
+        for (partition, fault) in &unparked {
+            let attempt = self.cursors.parked(*partition, now);
+            self.observer
+                .notice(Notice::Held(*partition, fault, attempt));
+        }
+        Ok(())
+    }
+
+    /// A batch could not be published: the next one is smaller. One that was as small as can be holds its partition, so
+    /// that a record that can never be written does not stop the others.
+    pub(super) fn unpublished(&mut self, failure: &Failure) {
+        let only = self.batch.outputs().iter().next();
+        if let Failure::Aborted(cause) = failure
+            && self.portion.is_least()
+            && self.batch.records() == 1
+            && let Some(output) = only
+        {
+            let fault = PartitionFault::Unpublishable {
+                offset: output.source_offset,
+                cause: cause.clone(),
+            };
+            self.cursors.hold(output.source_partition, fault);
+        }
+        self.portion.failed(&self.batch);
+    }
+
+    /// Recovers from a failure, however many attempts that takes, as long as the retry budget lasts.
+    pub(super) fn recover(&mut self, mut failure: Failure) -> Result<(), Failure> {
+        // What is held goes back when it is tried again.
+        let mut partitions = std::mem::take(&mut self.missed);
+        partitions.extend(self.batch.partitions().keys());
+        partitions.retain(|partition| !self.cursors.is_held(*partition));
+        let partitions: Vec<Partition> = partitions.into_iter().collect();
+        self.batch.clear();
+        self.pace.looked();
+        loop {
+            self.observer.notice(Notice::Failed(&failure));
+            if self.stop.is_requested() {
+                // The next owner begins at the committed position, as this worker would have.
+                return Ok(());
+            }
+            let pause = self.patience.after(&failure)?;
+            self.broker.pause(pause);
+            match self.mend(&failure, &partitions) {
+                Ok(()) => break,
+                Err(next) => failure = next,
+            }
+        }
+        self.observer.notice(Notice::Recovered);
+        Ok(())
+    }
+
+    fn mend(&mut self, failure: &Failure, partitions: &[Partition]) -> Result<(), Failure> {
+        match failure {
+            Failure::Aborted(_) => self.broker.abort()?,
+            Failure::Broken(_) | Failure::Fenced(_) => self.broker.rebuild()?,
+            Failure::Held(_) => {}
+            Failure::ConsumerDead(_) | Failure::Unreleased(_) | Failure::Fatal(_) => {
+                return Err(failure.clone());
+            }
+        }
+        self.rewind(partitions)
+    }
+}

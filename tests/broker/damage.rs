@@ -1,0 +1,123 @@
+//! An input whose log is damaged on the broker's disk: one bit of one batch. Brokers send bytes from their files unchecked, so it is for
+//! the relay to see it. The partition is held there, the others go on, nothing is read again, and the operator can let the relay
+//! go on behind what nobody can read.
+
+use std::ops::Range;
+
+use crate::exactly_once::end;
+use crate::held::{
+    assert_named, await_all, await_all_but, await_held, await_metrics, await_released, times_said,
+};
+use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
+use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
+use crate::support::relay::{Deployment, sum};
+use crate::support::topics::{Seen, produce, read_committed};
+
+const RECORDS: u64 = 4_000;
+/// Records that are written, and acknowledged, before the next ones are: batches end there.
+const PORTION: u64 = 200;
+const PARTITIONS: i32 = 3;
+const DAMAGED: i32 = 1;
+const PASSED_OVER: &str = "audit_relay_passed_over_offsets_total";
+const NONE: u8 = 0;
+const LZ4: u8 = 3;
+
+/// An input with one bad batch, and what it held before.
+struct Damage {
+    broker: KafkaBroker,
+    deployment: Deployment,
+    input: Vec<Seen>,
+    offsets: Range<i64>,
+}
+
+impl Damage {
+    fn of(codec: (&str, u8)) -> Damage {
+        let (name, number) = codec;
+        let mut broker = KafkaBroker::start(BrokerOptions::default()).expect("a broker");
+        let deployment = Deployment::create(&broker, PARTITIONS, PRINCIPALS, "");
+        let topic = &deployment.input;
+        let settings = [("retention.ms", "-1"), ("compression.type", name)];
+        let altered = broker.try_alter_topic(topic, &settings);
+        altered.expect("the codec is set");
+        for from in (0..RECORDS).step_by(PORTION as usize) {
+            let numbers = from..from + PORTION;
+            produce(broker.bootstrap(), topic, numbers.map(change));
+        }
+        let input = read_committed(broker.bootstrap(), topic);
+        broker.stop(Stop::Graceful);
+        let batches = broker.stored_batches(topic, DAMAGED);
+        assert!(batches.len() >= 5, "{batches:?}");
+        assert!(batches.iter().all(|batch| batch.codec == number));
+        let first = batches[batches.len() / 2].offsets.start;
+        let offsets = broker.damage(topic, DAMAGED, first);
+        broker.restart();
+        Damage {
+            broker,
+            deployment,
+            input,
+            offsets,
+        }
+    }
+
+    /// The numbers of the damaged partition's records at these offsets, of which something was to be written.
+    fn numbers_at(&self, offsets: Range<i64>) -> Vec<u64> {
+        let there = self
+            .input
+            .iter()
+            .filter(|seen| seen.partition == DAMAGED && offsets.contains(&seen.offset));
+        let mut numbers: Vec<u64> = there
+            .filter_map(|seen| {
+                let (_, number) = seen.headers.iter().find(|(name, _)| name == "number")?;
+                String::from_utf8_lossy(number.as_deref()?).parse().ok()
+            })
+            .filter(|number| demand(*number) != Demand::Skipped)
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    fn ledger(&self) -> Ledger {
+        let bootstrap = self.broker.bootstrap();
+        Ledger::against(bootstrap, &self.deployment, &self.input, RECORDS)
+    }
+}
+
+fn holds_its_partition_and_can_be_passed_over(codec: (&str, u8)) {
+    let mut damage = Damage::of(codec);
+    let Range { start, end: behind } = damage.offsets;
+    let mut relay = damage.deployment.start("careful");
+    await_held(&relay, DAMAGED, "unreadable", RECORDS);
+    await_all_but(Some(DAMAGED), &damage.broker, &damage.deployment, &relay);
+    assert_named(&relay, &damage.deployment, DAMAGED, &[start], "pass_over");
+    end(&mut relay);
+    let unread = damage.numbers_at(start..i64::MAX);
+    damage.ledger().assert_clean_but_for(&unread);
+
+    damage.deployment.reading = format!("pass_over = [\"{DAMAGED}:{start}-{}\"]", behind - 1);
+    let mut relay = damage.deployment.start("resolute");
+    await_all(&damage.broker, &damage.deployment, &relay);
+    let counted = (behind - start) as f64;
+    let label = format!("partition=\"{DAMAGED}\"");
+    await_metrics(&relay, PASSED_OVER, RECORDS, |metrics| {
+        sum(metrics, PASSED_OVER, &label) == counted
+    });
+    await_released(&relay);
+    assert_eq!(relay.metric(PASSED_OVER, ""), counted);
+    assert_eq!(relay.metric("audit_relay_deleted_offsets_total", ""), 0.0);
+    assert_eq!(times_said(&relay, start, behind), 1, "{}", relay.log());
+    end(&mut relay);
+    let lost = damage.numbers_at(damage.offsets.clone());
+    damage.ledger().assert_clean_but_for(&lost);
+}
+
+/// What the client takes for the next batch is text: it goes back to the beginning of the log.
+#[test]
+fn a_damaged_batch_of_plain_records_holds_its_partition_alone() {
+    holds_its_partition_and_can_be_passed_over(("uncompressed", NONE));
+}
+
+/// What the client takes for the next batch is anything: it goes back, or does not get further.
+#[test]
+fn a_damaged_batch_of_compressed_records_holds_its_partition_alone() {
+    holds_its_partition_and_can_be_passed_over(("lz4", LZ4));
+}

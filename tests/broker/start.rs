@@ -1,0 +1,119 @@
+//! What a start waits for, and what it only says: topics that are missing, and committed offsets that the log does not hold.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::ledger::{Ledger, PRINCIPALS, change};
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::topics::{TestRecord, produce};
+use crate::support::{REQUEST_LIMIT, client_config};
+
+/// Waits until the relay has logged this.
+#[track_caller]
+pub fn await_log(relay: &Relay, text: &str) {
+    let since = Instant::now();
+    while !relay.log().contains(text) {
+        assert!(since.elapsed() < REQUEST_LIMIT, "{text}\n{}", relay.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_topic_that_is_missing_is_named_and_waited_for() {
+    const RECORDS: u64 = 100;
+    let broker = KafkaBroker::shared();
+    let mut deployment = Deployment::create(broker, 2, PRINCIPALS, "");
+    deployment.prefix = format!("{}.", broker.unique("late"));
+    let outputs = deployment.outputs();
+    let (late, others) = outputs.split_first().expect("outputs");
+    for topic in others {
+        broker.create_topic(topic, 3);
+    }
+    produce(
+        broker.bootstrap(),
+        &deployment.input,
+        (0..RECORDS).map(change),
+    );
+    let mut relay = deployment.start("early");
+    let missing = format!("output topic {late}: topic {late:?} does not exist");
+    relay.await_page("/readyz", |status, body| {
+        status != 200 && body.contains("cluster: waiting for") && body.contains(&missing)
+    });
+    broker.create_topic(late, 3);
+    relay.await_page("/metrics", |_, body| {
+        sum(body, "audit_relay_records_read_total", "") == RECORDS as f64
+    });
+    relay.await_ready();
+    relay.signal("TERM");
+    assert!(relay.wait().success(), "{}", relay.log());
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
+}
+
+/// Commits these offsets of a group that has no member.
+fn commit(broker: &KafkaBroker, deployment: &Deployment, offsets: &BTreeMap<i32, i64>) {
+    let mut client = client_config(broker.bootstrap());
+    client.set("group.id", &deployment.group);
+    let consumer: BaseConsumer = client.create().expect("a consumer");
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        list.add_partition_offset(&deployment.input, *partition, Offset::Offset(*offset))
+            .expect("an offset");
+    }
+    consumer.commit(&list, CommitMode::Sync).expect("commits");
+}
+
+#[test]
+fn committed_offsets_that_the_log_does_not_hold_are_named_before_anything_is_read() {
+    let broker = KafkaBroker::shared();
+    let deployment = Deployment::create(broker, 4, PRINCIPALS, "");
+    let (input, group) = (&deployment.input, &deployment.group);
+    let records = (0..60).map(|number| TestRecord {
+        partition: Some((number % 4) as i32),
+        ..change(number)
+    });
+    produce(broker.bootstrap(), input, records);
+    broker.delete_records(input, &BTreeMap::from([(1, 5)]));
+    // Behind the end, before the beginning, and at the end; nothing of the last one.
+    let committed = BTreeMap::from([(0, 100), (1, 2), (2, 15)]);
+    commit(broker, &deployment, &committed);
+
+    let config = deployment.config("checker");
+    let config = config.to_str().expect("path");
+    let check = deployment.command(&["check", "--connect", "--config", config]);
+    let said = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(!check.status.success(), "{said}");
+    let behind = format!(
+        "consumer group {group}, topic {input}, partition 0: committed up to offset 100, but the log ends at 15"
+    );
+    let before = format!(
+        "consumer group {group}, topic {input}, partition 1: committed up to offset 2, but the log begins at 5"
+    );
+    let command = format!(
+        "kafka-consumer-groups --bootstrap-server {} --group {group} --topic {input}:0 --reset-offsets --to-offset N --execute",
+        broker.bootstrap()
+    );
+    for expected in [
+        format!("PROBLEM  {behind}"),
+        format!("WARNING  {before}"),
+        format!("consumer group {group}: offsets of 3 partitions are committed"),
+        command,
+    ] {
+        assert!(said.contains(&expected), "{expected}\n{said}");
+    }
+    assert_eq!(said.matches("PROBLEM").count(), 1, "{said}");
+
+    // A start that ended would be tried again for ever: it begins, and says the same.
+    let mut relay = deployment.start("starter");
+    await_log(&relay, "partitions assigned");
+    let log = relay.log();
+    let error = log.lines().find(|line| line.contains(&behind));
+    let error = error.unwrap_or_else(|| panic!("{log}"));
+    assert!(error.contains("\"level\":\"ERROR\""), "{error}");
+    assert!(log.contains(&before), "{log}");
+    relay.signal("TERM");
+    assert!(relay.wait().success(), "{}", relay.log());
+}

@@ -1,0 +1,47 @@
+//! A cluster that takes less in the time of a transaction than a full batch holds, as behind a producer quota: batches become small
+//! enough to fit, so the lag falls.
+
+use std::net::SocketAddr;
+
+use crate::exactly_once::end;
+use crate::held::{await_all, await_released};
+use crate::ledger::{Ledger, PRINCIPALS, change};
+use crate::support::kafka::{BrokerOptions, KafkaBroker};
+use crate::support::relay::Deployment;
+use crate::support::topics::produce;
+use crate::support::wire;
+
+const RECORDS: u64 = 6_000;
+/// All that is to be written is some 4 MB, so it takes four times as long as a transaction may.
+const BYTES_PER_SECOND: u32 = 200_000;
+/// A second and a half of the quota's past counts: so much passes at once.
+const WINDOWS: &str = "2";
+const PRODUCER: &str = "\
+[kafka.producer]
+\"transaction.timeout.ms\" = 4000
+\"compression.type\" = \"none\"
+";
+
+#[test]
+fn a_lag_behind_a_quota_falls() {
+    let options = BrokerOptions {
+        properties: vec![("quota.window.num".to_string(), WINDOWS.to_string())],
+        ..BrokerOptions::default()
+    };
+    let broker = KafkaBroker::start(options).expect("a broker");
+    // Old enough to hold all there is.
+    let mut deployment = Deployment::create(&broker, 2, PRINCIPALS, "[batch]\nmax_age_ms = 2000\n");
+    deployment.kafka = PRODUCER.to_string();
+    let address: SocketAddr = broker.bootstrap().parse().expect("an address");
+    wire::limit_producer(address, "modest-0", Some(BYTES_PER_SECOND)).expect("a quota");
+    produce(
+        broker.bootstrap(),
+        &deployment.input,
+        (0..RECORDS).map(change),
+    );
+    let mut relay = deployment.start("modest");
+    await_all(&broker, &deployment, &relay);
+    await_released(&relay);
+    end(&mut relay);
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
+}

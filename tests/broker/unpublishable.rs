@@ -1,0 +1,128 @@
+//! Output that a topic refuses: one record that the quarantine topic does not take. Its partition is held, the others go on, and what
+//! was counted is not counted again with every attempt.
+
+use std::collections::BTreeMap;
+
+use crate::exactly_once::{await_committed, end};
+use crate::held::{
+    assert_named, await_all, await_all_but, await_held, await_metrics, await_released, times_said,
+};
+use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::{Deployment, sum};
+use crate::support::topics::{TestRecord, noise, produce, read_committed};
+
+/// Larger than what the quarantine takes, and less than the input took.
+const POISON_BYTES: usize = 1_600_000;
+const DELETED: &str = "audit_relay_deleted_offsets_total";
+
+/// A record of this number that nothing makes smaller, and that is to be quarantined.
+fn poison(number: u64) -> TestRecord {
+    assert_eq!(demand(number), Demand::Quarantined);
+    TestRecord {
+        value: Some(noise(POISON_BYTES)),
+        ..change(number)
+    }
+}
+
+fn limit(broker: &KafkaBroker, topic: &str, bytes: &str) {
+    let settings = [("retention.ms", "-1"), ("max.message.bytes", bytes)];
+    let altered = broker.try_alter_topic(topic, &settings);
+    altered.expect("the limit is set");
+}
+
+/// Writes records, of which one is poison. When they are written, the limits are such that the relay starts, and cannot write it.
+fn poisoned(
+    broker: &KafkaBroker,
+    deployment: &Deployment,
+    numbers: std::ops::Range<u64>,
+    bad: u64,
+) {
+    let records = numbers.map(|number| match number {
+        number if number == bad => poison(number),
+        number => change(number),
+    });
+    limit(broker, &deployment.input, "1800000");
+    produce(broker.bootstrap(), &deployment.input, records);
+    limit(broker, &deployment.input, "1000000");
+    limit(broker, &deployment.quarantine, "1200000");
+}
+
+fn heal(broker: &KafkaBroker, deployment: &Deployment) {
+    limit(broker, &deployment.quarantine, "2097152");
+}
+
+#[test]
+fn one_record_that_cannot_be_written_holds_its_partition_alone() {
+    const RECORDS: u64 = 2_000;
+    const BAD: u64 = 1_209;
+    let broker = KafkaBroker::shared();
+    let deployment = Deployment::create(broker, 3, PRINCIPALS, "");
+    let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
+    poisoned(broker, &deployment, 0..RECORDS, BAD);
+    let input = read_committed(bootstrap, topic);
+    let is_bad = |value: &Option<Vec<u8>>| value.as_ref().map(Vec::len) == Some(POISON_BYTES);
+    let bad = input.iter().find(|seen| is_bad(&seen.value));
+    let bad = bad.expect("the poison was written");
+
+    let mut relay = deployment.start("only");
+    await_held(&relay, bad.partition, "unpublishable", RECORDS);
+    await_all_but(Some(bad.partition), broker, &deployment, &relay);
+    let named = [bad.offset];
+    assert_named(
+        &relay,
+        &deployment,
+        bad.partition,
+        &named,
+        "max.message.bytes",
+    );
+    let committed = broker.committed(&deployment.group, topic);
+    assert!(
+        committed.get(&bad.partition) <= Some(&bad.offset),
+        "{committed:?}"
+    );
+    // Each attempt is given up before the broker does so: else this would look like another process of the same name.
+    let fenced = relay.metric("audit_relay_transactions_total", "result=\"fenced\"");
+    assert_eq!(fenced, 0.0, "{}", relay.log());
+    heal(broker, &deployment);
+    await_all(broker, &deployment, &relay);
+    await_released(&relay);
+    end(&mut relay);
+    Ledger::of(bootstrap, &deployment, RECORDS).assert_clean();
+}
+
+/// The first record behind what was deleted cannot be written for a while.
+#[test]
+fn deleted_offsets_are_counted_once_however_often_a_batch_fails() {
+    let broker = KafkaBroker::shared();
+    let deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
+    produce(bootstrap, topic, (0..10).map(change));
+    let mut relay = deployment.start("first");
+    await_committed(broker, &deployment, 10);
+    end(&mut relay);
+    let mut input = read_committed(bootstrap, topic);
+    poisoned(broker, &deployment, 10..30, 19);
+    broker.delete_records(topic, &BTreeMap::from([(0, 19)]));
+
+    let mut relay = deployment.start("second");
+    await_metrics(&relay, "failed transactions", 11, |metrics| {
+        assert_eq!(sum(metrics, DELETED, ""), 0.0, "nothing is committed");
+        sum(
+            metrics,
+            "audit_relay_transactions_total",
+            "result=\"aborted\"",
+        ) >= 4.0
+    });
+    heal(broker, &deployment);
+    await_all(broker, &deployment, &relay);
+    await_metrics(&relay, DELETED, 11, |metrics| {
+        sum(metrics, DELETED, "partition=\"0\"") == 9.0
+    });
+    await_released(&relay);
+    assert_eq!(times_said(&relay, 10, 19), 1, "{}", relay.log());
+    end(&mut relay);
+    input.extend(read_committed(bootstrap, topic));
+    let ledger = Ledger::against(bootstrap, &deployment, &input, 30);
+    ledger.assert_clean_but_for(&[10, 11, 12, 13]);
+}

@@ -1,0 +1,168 @@
+//! What a record leaves to the device table: every combination of what it says itself and of what the table has, judged by
+//! the pipeline and by a second statement of the rules. Above all: which fates wait for the table.
+
+use std::fmt::Write;
+
+use audit_relay::pipeline::directory::{Directory, read_devices, read_principals};
+use audit_relay::pipeline::route::Routes;
+use audit_relay::pipeline::{Reference, Rules, judge};
+
+use self::{Device::*, Place::*};
+use crate::decisions::{Demands, rules};
+
+/// What a record says itself.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    account: bool,
+    place: bool,
+    label: bool,
+}
+
+/// What is known of its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Device {
+    NoTable,
+    Unknown,
+    Entry {
+        account: bool,
+        place: Place,
+        name: bool,
+    },
+}
+
+/// The data center of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Nowhere,
+    Routed,
+    Unrouted,
+    Unlisted,
+}
+
+const PLACES: [Place; 4] = [Nowhere, Routed, Unrouted, Unlisted];
+const DEVICE: u32 = 1_234_567;
+
+/// The fate, and whether it waits for the tables.
+fn expected(said: Said, device: Device) -> (&'static str, bool) {
+    // What no table supplied no table changes.
+    let supplied = device != NoTable && !(said.account && said.place);
+    let unnamed = device == Unknown && !said.label;
+    match device {
+        NoTable | Unknown if !said.account || !said.place => ("quarantined unknown_device", true),
+        Entry { account: false, .. } if !said.account => ("quarantined unknown_device", true),
+        Entry { place, .. } if !said.place => match place {
+            Nowhere | Unlisted => ("quarantined unknown_location", true),
+            Unrouted => ("quarantined unrouted_region", true),
+            Routed => ("audited", true),
+        },
+        NoTable | Unknown | Entry { .. } => ("audited", supplied || unnamed),
+    }
+}
+
+fn devices() -> Vec<Device> {
+    let mut devices = vec![NoTable, Unknown];
+    for place in PLACES {
+        for (account, name) in combinations() {
+            devices.push(Entry {
+                account,
+                place,
+                name,
+            });
+        }
+    }
+    devices
+}
+
+fn combinations() -> [(bool, bool); 4] {
+    [(false, false), (false, true), (true, false), (true, true)]
+}
+
+fn directory(device: Device) -> Directory {
+    let principal = r#"{"accountId":1,"userId":7,"iamId":"IBMid-7","linked":true,"infrastructureAccess":true,"validFrom":"2020-01-01T00:00:00Z"}"#;
+    let devices = match device {
+        NoTable => None,
+        Unknown => Some(String::new()),
+        Entry {
+            account,
+            place,
+            name,
+        } => Some(entry(account, place, name)),
+    };
+    Directory {
+        principals: read_principals("principals", principal).expect("principals"),
+        devices: devices.map(|lines| read_devices("devices", &lines).expect("devices")),
+    }
+}
+
+fn entry(account: bool, place: Place, name: bool) -> String {
+    let mut line = format!(r#"{{"deviceId":{DEVICE},"validFrom":"2020-01-01T00:00:00Z""#);
+    let place = match place {
+        Nowhere => None,
+        Routed => Some("dal10"),
+        Unrouted => Some("fra02"),
+        Unlisted => Some("zzz99"),
+    };
+    let account = account.then_some(r#","accountId":1"#);
+    let name = name.then_some(r#","name":"web01""#);
+    let place = place.map(|code| format!(r#","datacenter":"{code}""#));
+    for field in [account, name, place.as_deref()].into_iter().flatten() {
+        line.push_str(field);
+    }
+    line + "}"
+}
+
+fn record(said: Said) -> String {
+    let mut record = format!(
+        r#"{{"userType":"CUSTOMER","userId":7,"eventCreateDate":"2021-01-01T00:00:00Z","eventName":"Power On","objectName":"Server","objectId":{DEVICE}"#
+    );
+    let fields = [
+        (said.account, r#","accountId":1"#),
+        (said.place, r#","datacenter":"dal10""#),
+        (said.label, r#","label":"web01""#),
+    ];
+    for (_, field) in fields.iter().filter(|(is_said, _)| *is_said) {
+        write!(record, "{field}").expect("a String takes all");
+    }
+    record + "}"
+}
+
+#[test]
+fn what_the_device_table_supplies_waits_for_it() {
+    let rules = Rules {
+        routes: Routes::new(["us-south".to_string()]),
+        ..rules(Demands::default())
+    };
+    let mut wrong = Vec::new();
+    for device in devices() {
+        let directory = &directory(device);
+        for (account, place) in combinations() {
+            for label in [false, true] {
+                let said = Said {
+                    account,
+                    place,
+                    label,
+                };
+                let reference = Reference {
+                    rules: &rules,
+                    directory,
+                };
+                let fate = judge(Some(record(said).as_bytes()), reference);
+                let kind = fate.kind();
+                let words = format!("{} {}", kind.fate(), kind.reason());
+                let got = (words.trim_end(), fate.awaits_tables());
+                let expected = expected(said, device);
+                if got != expected {
+                    wrong.push(format!(
+                        "{said:?} {device:?}: expected {expected:?}, got {got:?}"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
