@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::native::NativeRecord;
 use crate::pipeline::directory::RecordProblem;
@@ -63,6 +63,15 @@ impl Progress {
             seconds = self.began.elapsed().as_secs_f64(),
             "the table is ready"
         );
+    }
+}
+
+/// Says what keeps a table from being read, or that nothing does any more.
+pub(super) fn log_obstacle(table: TableName, cause: Option<&str>) {
+    let table = table.name();
+    match cause {
+        Some(cause) => error!(table, "{cause}; trying again from there"),
+        None => info!(table, "all partitions of the table are read on"),
     }
 }
 
