@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use anyhow::Context;
 use tokio::sync::Notify;
@@ -15,12 +16,13 @@ use crate::health::Health;
 use crate::kafka;
 use crate::kafka::session::OnReplaced;
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
-use crate::metrics::Metrics;
+use crate::metrics::{InputName, Metrics};
 use crate::start_check::StartCheck;
 use crate::stream::worker::StopRequest;
 use crate::supervise::{Signals, Watch, supervise};
 use crate::table_feed;
 use crate::tables::SharedTables;
+use crate::threads;
 use crate::worker_thread::WorkerTask;
 
 /// A relay, ready to run.
@@ -99,9 +101,11 @@ impl Relay {
         ));
         self.log_start(address);
         announce(address);
-        let result = self.work(&stop).await;
+        let mut feeders = Vec::new();
+        let result = self.work(&stop, &mut feeders).await;
         // Followers, and whoever waits for them, end by themselves.
         self.tables.close();
+        threads::join(feeders, threads::JOIN_LIMIT);
         closing.notify_one();
         serving.abort();
         match &result {
@@ -112,7 +116,11 @@ impl Relay {
     }
 
     /// Feeds the tables, and lets the workers begin when they are complete: no record is judged before.
-    async fn work(&self, stop: &StopRequest) -> anyhow::Result<()> {
+    async fn work(
+        &self,
+        stop: &StopRequest,
+        feeders: &mut Vec<JoinHandle<()>>,
+    ) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
         let tasks = self.worker_tasks(stop)?;
         let mut check = StartCheck::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
@@ -125,7 +133,7 @@ impl Relay {
                 return Ok(());
             }
         }
-        table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
+        *feeders = table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
         // For as long as it takes: the log and /readyz say what is awaited.
         while let Err(why) = self.tables.ready() {
             self.health.hold(table_feed::TABLES, &why);
@@ -182,7 +190,11 @@ impl Relay {
                     OnReplaced::new(move |replaced| metrics.count_rebuild(replaced.reason()));
                 Ok(WorkerTask {
                     number,
-                    input: self.config.input.clone(),
+                    input: InputName {
+                        topic: self.config.input.topic.clone(),
+                        group: self.config.input.group.clone(),
+                        bootstrap: self.config.kafka.bootstrap_servers().to_string(),
+                    },
                     settings,
                     limits: self.config.batch,
                     assembly: Arc::clone(&self.assembly),

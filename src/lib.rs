@@ -34,5 +34,6 @@ pub mod table_feed;
 pub mod table_files;
 pub mod table_judge;
 pub mod tables;
+mod threads;
 pub mod watchdog;
 pub mod worker_thread;

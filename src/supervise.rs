@@ -1,9 +1,8 @@
 //! Watches over the workers until the end, which it makes an orderly one: of all after a signal, or of one that failed or stands
 //! still, which stops the others. What standing still means is in `watchdog.rs`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,8 @@ use crate::config::Config;
 use crate::health::{Health, WATCHDOG};
 use crate::kafka::input_ends::InputEnds;
 use crate::metrics::{Metrics, PartitionView};
-use crate::stream::Partition;
 use crate::stream::worker::StopRequest;
+use crate::threads::{self, JOIN_LIMIT};
 use crate::watchdog::{SILENCE_INTERVAL, STALL_INTERVAL, SilenceWatch, StallWatch, Standstill};
 
 /// How often a stop that was requested inside the process is looked for.
@@ -70,6 +69,16 @@ pub struct Watch {
     /// What is found of the partitions.
     stalls: Receiver<Standstill>,
     stalled: Standstill,
+    /// Ends the thread when it is dropped.
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop = None;
+        threads::join(self.thread.take().into_iter().collect(), JOIN_LIMIT);
+    }
 }
 
 impl Watch {
@@ -82,19 +91,20 @@ impl Watch {
         metrics: &Arc<Metrics>,
         health: &Arc<Health>,
     ) -> anyhow::Result<Watch> {
-        let ends = InputEnds::new(config).context("create a client for the watchdog")?;
+        let mut ends = InputEnds::new(config).context("create a client for the watchdog")?;
         let (found, stalls) = channel();
+        let (stop, stopped) = channel::<()>();
         let barrier_limit = config.tables.barrier_limit;
         let (of_workers, of_partitions) = (Arc::clone(health), Arc::clone(metrics));
         // A thread: the look-up blocks. It ends when nobody wants to know any more.
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("watchdog".to_string())
             .spawn(move || {
                 let mut watch = StallWatch::new(barrier_limit);
-                loop {
-                    std::thread::sleep(STALL_INTERVAL);
+                while stopped.recv_timeout(STALL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                     let views = must_move(&of_partitions, &of_workers);
-                    let ends = look_up(&ends, &views);
+                    // Also when none must move: the client's own events are served.
+                    let ends = ends.look_up(views.iter().map(|view| view.partition));
                     if found
                         .send(watch.look(&views, &ends, |worker| of_workers.pulse(worker).doing()))
                         .is_err()
@@ -111,6 +121,8 @@ impl Watch {
             looked: Instant::now(),
             stalls,
             stalled: Standstill::default(),
+            stop: Some(stop),
+            thread: Some(thread),
         })
     }
 
@@ -151,13 +163,6 @@ fn must_move(metrics: &Metrics, health: &Health) -> Vec<PartitionView> {
     let mut views = metrics.partitions();
     views.retain(|view| view.held.is_none() && health.is_working(view.worker));
     views
-}
-
-fn look_up(ends: &InputEnds, views: &[PartitionView]) -> BTreeMap<Partition, i64> {
-    if views.is_empty() {
-        return BTreeMap::new();
-    }
-    ends.look_up(views.iter().map(|view| view.partition))
 }
 
 /// Waits for the end: of all workers after a stop, or of one that failed or stands still, which stops the others.

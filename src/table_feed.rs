@@ -2,6 +2,7 @@
 //! are read again when they change or on SIGHUP. And it tells health whether the tables can be trusted.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,7 +20,7 @@ pub const TABLES: &str = "tables";
 /// How often it is looked whether the tables can be trusted.
 const TRUST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Starts all that feeds the tables; it ends when they are closed.
+/// Starts all that feeds the tables; it ends when they are closed. Returns the threads, which are to be waited for then.
 ///
 /// # Errors
 /// If a client, a thread or the signal cannot be had.
@@ -27,15 +28,17 @@ pub fn start(
     config: &Config,
     files: &[TableFile],
     tables: &Arc<SharedTables>,
-) -> anyhow::Result<()> {
-    kafka::table::follow(config, tables)?;
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let mut threads = kafka::table::follow(config, tables)?;
     let reload = ReloadRequest::default();
     if !files.is_empty() {
         let files = TableFiles::new(files.to_vec(), Arc::clone(tables), reload.clone());
-        std::thread::Builder::new()
-            .name("table-files".to_string())
-            .spawn(move || files.run())
-            .context("start a thread")?;
+        let thread = std::thread::Builder::new().name("table-files".to_string());
+        threads.push(
+            thread
+                .spawn(move || files.run())
+                .context("start a thread")?,
+        );
     }
     // Listened to even without files: by default it would end the process.
     let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
@@ -45,7 +48,7 @@ pub fn start(
             reload.request();
         }
     });
-    Ok(())
+    Ok(threads)
 }
 
 /// From now on, the process is ready only while the tables can be trusted.

@@ -8,12 +8,11 @@ use anyhow::{Context, anyhow};
 use tracing::warn;
 
 use crate::assemble::Assembly;
-use crate::config::Input;
 use crate::grace::{Grace, MISSING_TOPIC_GRACE};
 use crate::health::Health;
 use crate::kafka::session::{OpenError, Session};
 use crate::kafka::settings::SessionSettings;
-use crate::metrics::{Metrics, WorkerObserver};
+use crate::metrics::{InputName, Metrics, WorkerObserver};
 use crate::reopening::Reopening;
 use crate::stream::Failure;
 use crate::stream::batch::BatchLimits;
@@ -35,7 +34,7 @@ pub struct WorkerTask {
     /// The worker's number.
     pub number: usize,
     /// What it reads.
-    pub input: Input,
+    pub input: InputName,
     /// What a session needs.
     pub settings: SessionSettings,
     /// How large a batch may be.

@@ -1,26 +1,27 @@
 //! Reads the topic of a reference table, first to its end and then for ever, and publishes what comes of
 //! it: now and then by itself, and at once when somebody waits.
 
+mod assigning;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaResult;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 
 use super::client_context::LoggingContext;
-use super::native::{NativeRecord, News, QueuedConsumer};
+use super::native::{NativeRecord, QueuedConsumer};
+use super::obstacles::Obstacles;
 use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
 use crate::pipeline::directory::packing::Packed;
 use crate::pipeline::directory::{
     Directory, RecordProblem, Table, TableChange, TableKey, TableWriter,
 };
-use crate::tables::{SharedTables, TableCounts, TableName, Target};
+use crate::tables::{Reading, SharedTables, TableCounts, TableName, Target};
 
 /// Records that are taken between two looks at who waits.
 const MOST_AT_ONCE: usize = 1_000;
@@ -47,10 +48,6 @@ pub(super) trait Kind: 'static {
 /// Reads one topic.
 pub(super) struct Follower<K: Kind> {
     consumer: QueuedConsumer<LoggingContext>,
-    /// How many partitions the topic has, as far as is known.
-    partitions: Arc<AtomicI32>,
-    /// How many of them are read.
-    assigned: i32,
     reader: Reader<K>,
     /// Whether anything moved since the last snapshot.
     changed: bool,
@@ -65,6 +62,11 @@ pub(super) struct Follower<K: Kind> {
 /// What becomes of the records.
 struct Reader<K: Kind> {
     topic: String,
+    /// Which reading of the topic this is.
+    reading: Reading,
+    /// How many partitions are read.
+    assigned: i32,
+    obstacles: Obstacles,
     tables: Arc<SharedTables>,
     table: TableWriter<K::Key, K::Value>,
     positions: Positions,
@@ -87,17 +89,20 @@ impl<K: Kind> Follower<K> {
         topic: String,
         tables: Arc<SharedTables>,
         table: TableWriter<K::Key, K::Value>,
-        partitions: Arc<AtomicI32>,
+        reading: Reading,
         publish_interval: Duration,
     ) -> anyhow::Result<Self> {
         let consumer = QueuedConsumer::new(consumer).context("no queue for records")?;
         let progress = Progress::begin(K::NAME, &topic);
+        // What was read of a topic that is gone decides nothing any more, and its memory is needed.
+        tables.publish(|directory| K::put(directory, table.snapshot()));
         Ok(Follower {
             consumer,
-            partitions,
-            assigned: 0,
             reader: Reader {
                 topic,
+                reading,
+                assigned: 0,
+                obstacles: Obstacles::default(),
                 tables,
                 table,
                 positions: Positions::default(),
@@ -114,12 +119,14 @@ impl<K: Kind> Follower<K> {
         })
     }
 
-    /// Works until the tables are closed.
-    pub fn run(mut self) {
+    /// Works until the tables are closed, or the topic is to be read anew: then it returns the reading that counts.
+    pub fn run(mut self) -> Option<Reading> {
         while !self.reader.tables.is_closed() && !self.reader.is_broken {
-            if let Err(error) = self.assign() {
-                self.reader.trouble(&error);
+            let assignment = self.reader.tables.assignment(K::NAME);
+            if assignment.reading != self.reader.reading {
+                return Some(assignment.reading);
             }
+            self.assign(assignment.partitions);
             self.serve();
             self.drain(self.wait());
             // Looked at after the wait, in which somebody may have asked.
@@ -133,22 +140,7 @@ impl<K: Kind> Follower<K> {
                 self.progress.log(&counts, positions, self.target.as_ref());
             }
         }
-    }
-
-    /// Reads partitions that the topic was found to have, from their beginning.
-    fn assign(&mut self) -> KafkaResult<()> {
-        let count = self.partitions.load(Ordering::Acquire);
-        if count <= self.assigned {
-            return Ok(());
-        }
-        let mut list = TopicPartitionList::new();
-        for partition in self.assigned..count {
-            list.add_partition_offset(&self.reader.topic, partition, Offset::Beginning)?;
-            self.consumer.lead_here(&self.reader.topic, partition);
-        }
-        self.consumer.incremental_assign(&list)?;
-        self.assigned = count;
-        Ok(())
+        None
     }
 
     /// Whoever asks does not wake us: what was read and not published yet, they would wait for in vain.
@@ -182,19 +174,17 @@ impl<K: Kind> Follower<K> {
                 idle = true;
                 break;
             };
-            match taken.news() {
-                News::Record(record) => self.reader.take(&record),
-                // The partition's end as this reader sees it, before the first open transaction.
-                News::End(partition, next) => self.reader.positions.advance(partition, next),
-                News::Error(error) => self.reader.trouble(&error),
-            }
+            self.reader.hear(taken.news(), &self.consumer);
             wait = Duration::ZERO;
         }
         // The client passes control records without a word, and says that it is at the end only after another fetch.
         if idle && let Ok(list) = self.consumer.position() {
             for element in list.elements() {
-                if let Offset::Offset(next) = element.offset() {
-                    self.reader.positions.advance(element.partition(), next);
+                let partition = element.partition();
+                if let Offset::Offset(next) = element.offset()
+                    && !self.reader.obstacles.is_stopped(partition)
+                {
+                    self.reader.positions.advance(partition, next);
                 }
             }
         }
@@ -210,9 +200,14 @@ impl<K: Kind> Follower<K> {
     }
 
     fn publish(&mut self) {
-        let Reader { tables, table, .. } = &self.reader;
+        let Reader {
+            tables,
+            table,
+            reading,
+            ..
+        } = &self.reader;
         tables.publish(|directory| K::put(directory, table.snapshot()));
-        tables.reached(K::NAME, self.reader.positions.all());
+        tables.reached(K::NAME, *reading, self.reader.positions.all());
         if self.published.is_none() {
             let counts = tables.counts(K::NAME);
             self.progress.log_end(&counts, table.len());
@@ -228,12 +223,17 @@ impl<K: Kind> Reader<K> {
         self.counts.records += 1;
         self.counts.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
         match K::parse(key, value, record.timestamp_ms()) {
-            Ok(change) => {
-                if let Err(full) = self.table.apply(change.read_at(self.now)) {
+            Ok(change) => match self.table.apply(change.read_at(self.now)) {
+                Ok(0) => {}
+                Ok(dropped) => {
+                    self.counts.versions_dropped += dropped as u64;
+                    self.complaints.log_dropped(K::NAME, &self.topic, key);
+                }
+                Err(full) => {
                     self.fail(full);
                     return;
                 }
-            }
+            },
             Err(problem) => {
                 let count = self.counts.rejected.entry(problem.reason.name());
                 *count.or_default() += 1;
@@ -251,6 +251,7 @@ impl<K: Kind> Reader<K> {
         self.tables.count(K::NAME, |total| {
             total.records += counts.records;
             total.bytes += counts.bytes;
+            total.versions_dropped += counts.versions_dropped;
             for (reason, count) in counts.rejected {
                 *total.rejected.entry(reason).or_default() += count;
             }

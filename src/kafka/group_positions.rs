@@ -10,12 +10,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client_context::LoggingContext;
-use super::native::{leader_epoch, topic_id};
+use super::client_context::{LoggingContext, serve_events};
+use super::native::{TopicId, leader_epoch, topic_identity};
 use crate::stream::Partition;
 
-/// Events of the client that are served at once; more are left for the next time.
-const MOST_EVENTS: usize = 100;
 /// Longest wait for the ends of the log, and for the topic's id.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -89,9 +87,9 @@ impl GroupPositions {
     }
 
     /// What tells the topic from another of the same name; none if the broker does not say.
-    pub fn topic_id(&self) -> Option<String> {
-        let found = topic_id(self.consumer.client(), &self.topic, LOOK_UP_LIMIT);
-        found.ok().flatten()
+    pub fn topic_id(&self) -> Option<TopicId> {
+        let found = topic_identity(self.consumer.client(), &self.topic, LOOK_UP_LIMIT);
+        found.ok()?.id
     }
 
     fn list(&self, partitions: &[Partition]) -> TopicPartitionList {
@@ -104,10 +102,6 @@ impl GroupPositions {
 
     /// Serves the client's own events, such as errors, which are logged then; to be called now and then.
     pub fn serve(&self) {
-        for _ in 0..MOST_EVENTS {
-            if self.consumer.poll(Duration::ZERO).is_none() {
-                return;
-            }
-        }
+        serve_events(&self.consumer);
     }
 }

@@ -210,14 +210,12 @@ impl Incoming {
     }
 
     /// Leads the client to the ends of these partitions, where it reads nothing but what is new: a partition that is paused
-    /// may stay so for ever, by a fault of the client.
+    /// may stay so for ever, by a fault of the client. The ends are looked up here. A client that looks one up itself still goes
+    /// there when the answer comes after the partition was rewound, and passes over all that lies before it.
     pub fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        let ends = self.placing.ends(partitions).into_iter();
         // Those that cannot be moved are read on; nothing of them is taken.
-        self.seek(
-            partitions
-                .iter()
-                .map(|partition| (*partition, ReadFrom::End)),
-        )?;
+        self.seek(ends.map(|(partition, end)| (partition, ReadFrom::Offset(end, None))))?;
         Ok(())
     }
 
@@ -234,7 +232,6 @@ impl Incoming {
         for (partition, from) in moves {
             let (offset, leader_epoch) = match from {
                 ReadFrom::Beginning => (Offset::Beginning, None),
-                ReadFrom::End => (Offset::End, None),
                 ReadFrom::Offset(offset, leader_epoch) => (Offset::Offset(offset), leader_epoch),
             };
             list.add_partition_offset(topic, partition.0, offset)

@@ -15,6 +15,7 @@ pub mod input_ends;
 pub mod inspect;
 mod member;
 mod native;
+mod obstacles;
 mod outgoing;
 mod placing;
 mod positions;
@@ -25,6 +26,7 @@ pub mod session;
 pub mod settings;
 pub mod table;
 mod tokens;
+mod topic_watch;
 pub mod topics;
 
 /// Version of the librdkafka that is linked, e.g. `2.12.1`.

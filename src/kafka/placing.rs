@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::error::KafkaResult;
 
 use super::group_positions::{Committed, GroupPositions};
+use super::native::TopicId;
 use super::reach::{Reach, deleted};
 use crate::config::PassOver;
 use crate::stream::{Arrival, Gap, GapCause, Partition, PartitionFault, Place, Position};
@@ -35,7 +36,7 @@ pub(super) struct Placing {
     /// past them: its records are others.
     behind: BTreeMap<Partition, (i64, i64)>,
     /// What tells the topic from another of its name, once it was asked for.
-    topic_id: Option<Option<String>>,
+    topic_id: Option<Option<TopicId>>,
     /// Partitions of a topic that is not there any more: what is known to be committed is of that one.
     of_old_topic: BTreeSet<Partition>,
 }
@@ -54,8 +55,6 @@ struct Unreadable {
 pub(super) enum ReadFrom {
     /// The beginning of the log.
     Beginning,
-    /// Its end.
-    End,
     /// An offset, with the leader epoch of the record before it, if that is known.
     Offset(i64, Option<i32>),
 }
@@ -191,6 +190,11 @@ impl Placing {
         Ok(committed)
     }
 
+    /// Where these partitions end, as far as that is known.
+    pub fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
+        self.positions.ends(partitions)
+    }
+
     /// Where each of these partitions goes on.
     ///
     /// # Errors
@@ -224,7 +228,7 @@ impl Placing {
         if !partitions.iter().any(is_lost) {
             return;
         }
-        let (known, now) = (self.topic_id.clone().flatten(), self.positions.topic_id());
+        let (known, now) = (self.topic_id.flatten(), self.positions.topic_id());
         if known.is_some() && now.is_some() && known != now {
             tracing::warn!("the input topic was made anew; reading begins at its beginning");
             self.topic_id = Some(now);

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::native::NativeRecord;
 use crate::pipeline::directory::RecordProblem;
+use crate::pipeline::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES};
 use crate::tables::{Offsets, TableCounts, TableName, Target};
 
 /// How often progress is logged while a topic is read for the first time.
@@ -65,10 +66,20 @@ impl Progress {
     }
 }
 
+/// Says what keeps a table from being read, or that nothing does any more.
+pub(super) fn log_obstacle(table: TableName, cause: Option<&str>) {
+    let table = table.name();
+    match cause {
+        Some(cause) => error!(table, "{cause}; trying again from there"),
+        None => info!(table, "all partitions of the table are read on"),
+    }
+}
+
 /// Logs bad records, but not all of a flood.
 pub(super) struct Complaints {
     since: Instant,
     count: u32,
+    dropping: bool,
 }
 
 impl Complaints {
@@ -76,6 +87,21 @@ impl Complaints {
         Complaints {
             since: Instant::now(),
             count: 0,
+            dropping: false,
+        }
+    }
+
+    /// Said once: a key that has too many versions has one more with each record.
+    pub fn log_dropped(&mut self, table: TableName, topic: &str, key: &[u8]) {
+        if !std::mem::replace(&mut self.dropping, true) {
+            warn!(
+                table = table.name(),
+                topic,
+                key = %String::from_utf8_lossy(key),
+                most_versions = MOST_VERSIONS,
+                most_bytes = MOST_VERSIONS_BYTES,
+                "a key has too many versions within tables.history_hours, the oldest are dropped: earlier actions are judged without them. Said once; audit_relay_table_versions_dropped_total counts all. Publish this key less often, or shorten the history"
+            );
         }
     }
 
@@ -87,7 +113,8 @@ impl Complaints {
         problem: &RecordProblem,
     ) {
         if self.since.elapsed() >= COMPLAINT_INTERVAL {
-            *self = Complaints::new();
+            self.since = Instant::now();
+            self.count = 0;
         }
         self.count += 1;
         if self.count > MOST_COMPLAINTS {

@@ -254,8 +254,10 @@ impl Broker for Session {
         match self.producer()?.abort() {
             Ok(()) => {}
             // A new producer ends whatever the old one cannot. Among the reasons: the broker knows of no transaction, since
-            // it let no partition become part of it, and the client takes that answer for a fatal one.
-            Err(Failure::Broken(what)) => {
+            // it let no partition become part of it, and the client takes that answer for a fatal one. Or it gave the transaction
+            // up just before, as it does with what took too long: it calls that fenced. Another process of this name is found
+            // out all the same, since one of the two is fenced while it publishes.
+            Err(Failure::Broken(what) | Failure::Fenced(what)) => {
                 tracing::warn!("the producer is replaced instead of aborting: {what}");
                 (self.settings.replaced.0)(Replaced::Unabortable);
                 return self.rebuild();

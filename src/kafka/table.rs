@@ -3,7 +3,6 @@
 //! `tables`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI32;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,7 +21,8 @@ use crate::pipeline::directory::{
     parse_device_record, parse_principal_record,
 };
 use crate::pipeline::field::Id;
-use crate::tables::{SharedTables, TableName};
+use crate::tables::{Reading, SharedTables, TableName};
+use crate::threads;
 
 /// Longest time for reading topics once.
 const READ_LIMIT: Duration = Duration::from_secs(120);
@@ -88,9 +88,10 @@ pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory
         names,
         config.tables.staleness_limit,
     ));
-    follow(config, &tables).map_err(|error| format!("{error:#}"))?;
+    let followers = follow(config, &tables).map_err(|error| format!("{error:#}"))?;
     let read = tables.await_ready(READ_LIMIT);
     tables.close();
+    threads::join(followers, threads::JOIN_LIMIT);
     read.map(|()| tables.load())
 }
 
@@ -119,35 +120,56 @@ fn start<K: Kind>(
     tables: &Arc<SharedTables>,
 ) -> anyhow::Result<[JoinHandle<()>; 2]> {
     let name = K::NAME.name();
-    let create = |client: ClientConfig| {
-        let made = client.create_with_context(LoggingContext::default());
-        made.with_context(|| format!("create a client for {topic:?}"))
+    let client = settings::ends_finder(config, &format!("{name}-ends"));
+    let heartbeat = (config.tables.staleness_limit / 3).min(LONGEST_HEARTBEAT);
+    let finder = EndsFinder::new(K::NAME, topic, create(&client, topic)?, tables, heartbeat);
+    let begin = reading::<K>(config, topic, tables);
+    let first = begin(tables.assignment(K::NAME).reading)?;
+    let closing = Arc::clone(tables);
+    let follow = move || {
+        let mut next = first.run();
+        while let Some(reading) = next {
+            next = match begin(reading) {
+                Ok(follower) => follower.run(),
+                Err(error) => return closing.ended(K::NAME, format!("{error:#}")),
+            };
+        }
     };
-    let partitions = Arc::new(AtomicI32::new(0));
-    let finder = EndsFinder {
-        table: K::NAME,
-        topic: topic.to_string(),
-        consumer: create(settings::ends_finder(config, &format!("{name}-ends")))?,
-        tables: Arc::clone(tables),
-        partitions: Arc::clone(&partitions),
-        heartbeat: (config.tables.staleness_limit / 3).min(LONGEST_HEARTBEAT),
-    };
-    let history = SignedDuration::try_from(config.tables.history);
-    let consumer: BaseConsumer<LoggingContext> = create(settings::follower(config, name))?;
-    let follower = Follower::<K>::new(
-        consumer,
-        topic.to_string(),
-        Arc::clone(tables),
-        TableWriter::with_history(history.unwrap_or(SignedDuration::MAX)),
-        partitions,
-        config.tables.publish_interval,
-    )?;
     let spawn = |role: &str, work: Box<dyn FnOnce() + Send>| {
         let thread = std::thread::Builder::new().name(format!("{name}{role}"));
         thread.spawn(work).context("start a thread")
     };
     Ok([
         spawn("-ends", Box::new(|| finder.run()))?,
-        spawn("", Box::new(|| follower.run()))?,
+        spawn("", Box::new(follow))?,
     ])
+}
+
+fn create(client: &ClientConfig, topic: &str) -> anyhow::Result<BaseConsumer<LoggingContext>> {
+    let made = client.create_with_context(LoggingContext::default());
+    made.with_context(|| format!("create a client for {topic:?}"))
+}
+
+/// Makes a follower for each reading of a topic: with a client, a table and positions of its own, since nothing of one reading
+/// counts for another.
+fn reading<K: Kind>(
+    config: &Config,
+    topic: &str,
+    tables: &Arc<SharedTables>,
+) -> impl Fn(Reading) -> anyhow::Result<Follower<K>> + Send + 'static {
+    let client = settings::follower(config, K::NAME.name());
+    let history = SignedDuration::try_from(config.tables.history);
+    let history = history.unwrap_or(SignedDuration::MAX);
+    let publish_interval = config.tables.publish_interval;
+    let (topic, tables) = (topic.to_string(), Arc::clone(tables));
+    move |reading| {
+        Follower::<K>::new(
+            create(&client, &topic)?,
+            topic.clone(),
+            Arc::clone(&tables),
+            TableWriter::with_history(history),
+            reading,
+            publish_interval,
+        )
+    }
 }

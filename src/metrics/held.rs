@@ -6,16 +6,27 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use crate::config::Input;
+use crate::kafka::check::how_to_reset;
 use crate::stream::{Partition, PartitionFault};
 
 /// A partition that stays held is logged no more often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How an operator finds what the relay reads.
+#[derive(Debug, Clone)]
+pub struct InputName {
+    /// The topic.
+    pub topic: String,
+    /// The consumer group.
+    pub group: String,
+    /// Brokers to begin with.
+    pub bootstrap: String,
+}
+
 /// The partitions of one worker that are held.
 #[derive(Debug)]
 pub(super) struct HeldPartitions {
-    input: Input,
+    input: InputName,
     held: BTreeMap<Partition, Logged>,
 }
 
@@ -27,7 +38,7 @@ struct Logged {
 }
 
 impl HeldPartitions {
-    pub fn new(input: Input) -> Self {
+    pub fn new(input: InputName) -> Self {
         HeldPartitions {
             input,
             held: BTreeMap::new(),
@@ -79,10 +90,17 @@ impl HeldPartitions {
             PartitionFault::Unreadable { offset, .. } => format!(
                 "; if the log is damaged there for good, find the last offset of the batch with kafka-dump-log and set pass_over = [\"{partition}:{offset}-LAST\"] in [input]: what is passed over is counted and logged"
             ),
-            PartitionFault::BehindEnd { .. } | PartitionFault::WentBack { .. } => format!(
-                "; the log was truncated or replaced by another one: decide where to go on, stop all relays of the group, and run kafka-consumer-groups --group {} --topic {}:{partition} --reset-offsets --to-offset OFFSET --execute",
-                self.input.group, self.input.topic
-            ),
+            PartitionFault::BehindEnd { .. } | PartitionFault::WentBack { .. } => {
+                let InputName {
+                    topic,
+                    group,
+                    bootstrap,
+                } = &self.input;
+                let reset = how_to_reset(bootstrap, group, topic, partition.0);
+                format!(
+                    "; the log was cut off, made anew, or restored from a shorter copy: {reset}"
+                )
+            }
             PartitionFault::Unpublishable { .. } => {
                 "; let the topic take it, for example by its max.message.bytes".to_string()
             }
@@ -97,10 +115,10 @@ mod tests {
 
     #[test]
     fn what_is_said_names_the_place_and_the_remedy() {
-        let input = Input {
+        let input = InputName {
             topic: "changes".to_string(),
             group: "relays".to_string(),
-            pass_over: Vec::new(),
+            bootstrap: "b:9092".to_string(),
         };
         let mut held = HeldPartitions::new(input);
         let damaged = PartitionFault::Unreadable {
@@ -125,7 +143,7 @@ mod tests {
                 vec![
                     "offset 100",
                     "which is 15",
-                    "--group relays --topic changes:3 --reset-offsets",
+                    "--bootstrap-server b:9092 --group relays --topic changes:3 --reset-offsets",
                 ],
             ),
         ];

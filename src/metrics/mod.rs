@@ -25,6 +25,7 @@ use crate::stream::{Failure, Partition};
 use crate::tables::SharedTables;
 
 pub use board::{PartitionBoard, PartitionView};
+pub use held::InputName;
 pub use observer::WorkerObserver;
 pub use table::{METRICS, Metric, MetricType, metrics_markdown};
 

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::board::seconds;
-use super::held::HeldPartitions;
+use super::held::{HeldPartitions, InputName};
 use super::scrape::now_ms;
 use super::{COMMITTED, Metrics, PartitionCounters, result_of};
-use crate::config::Input;
 use crate::health::Health;
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
@@ -45,7 +44,12 @@ struct Trouble {
 
 impl WorkerObserver {
     /// An observer for the worker of this number.
-    pub fn new(worker: usize, input: Input, metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
+    pub fn new(
+        worker: usize,
+        input: InputName,
+        metrics: Arc<Metrics>,
+        health: Arc<Health>,
+    ) -> Self {
         metrics.board.enrol(worker);
         WorkerObserver {
             worker,

@@ -118,6 +118,8 @@ metrics! {
         "Bytes of the keys and values of these records.";
     TABLE_REJECTED = "audit_relay_table_rejected_total", Counter, ["table", "reason"],
         "Records of a table's topic that could not be used (malformed, key_mismatch, too_large); the version before them stays.";
+    TABLE_VERSIONS_DROPPED = "audit_relay_table_versions_dropped_total", Counter, ["table"],
+        "Versions that were dropped within the history because their key has more than 1,000 of them, or more than 1 MiB; actions of their time are judged without them.";
     TABLE_RELOADS = "audit_relay_table_reloads_total", Counter, ["table", "result"],
         "Times that a table's file was read again (ok, failed); after a failure the old table stays.";
     TABLE_BARRIERS = "audit_relay_table_barriers_total", Counter, ["result"],

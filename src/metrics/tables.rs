@@ -21,6 +21,7 @@ pub(super) struct TablesCollector {
     records: IntCounterVec,
     bytes: IntCounterVec,
     rejected: IntCounterVec,
+    versions_dropped: IntCounterVec,
     reloads: IntCounterVec,
     /// Two scrapes at a time would clear each other's values.
     turn: Mutex<()>,
@@ -37,12 +38,13 @@ impl TablesCollector {
             records: table::TABLE_RECORDS.counter()?,
             bytes: table::TABLE_BYTES.counter()?,
             rejected: table::TABLE_REJECTED.counter()?,
+            versions_dropped: table::TABLE_VERSIONS_DROPPED.counter()?,
             reloads: table::TABLE_RELOADS.counter()?,
             turn: Mutex::default(),
         })
     }
 
-    fn collectors(&self) -> [&dyn Collector; 8] {
+    fn collectors(&self) -> [&dyn Collector; 9] {
         [
             &self.entries,
             &self.ready,
@@ -51,12 +53,17 @@ impl TablesCollector {
             &self.records,
             &self.bytes,
             &self.rejected,
+            &self.versions_dropped,
             &self.reloads,
         ]
     }
 
     fn fill(&self) {
-        for counter in [&self.records, &self.bytes, &self.rejected, &self.reloads] {
+        let counters = [&self.records, &self.bytes, &self.rejected];
+        for counter in counters
+            .into_iter()
+            .chain([&self.versions_dropped, &self.reloads])
+        {
             counter.reset();
         }
         let directory = self.tables.load();
@@ -84,6 +91,7 @@ impl TablesCollector {
         if view.followed {
             add(&self.records, &name, counts.records);
             add(&self.bytes, &name, counts.bytes);
+            add(&self.versions_dropped, &name, counts.versions_dropped);
             for reason in RecordReason::ALL.map(RecordReason::name) {
                 let count = counts.rejected.get(reason).copied().unwrap_or_default();
                 add(&self.rejected, &[view.table.name(), reason], count);

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::pipeline::directory::{Directory, read_devices};
 use crate::stream::batch::Batch;
 use crate::stream::{Content, OwnedHeaders, Partition, SourceRecord};
-use crate::tables::{Offsets, TableName};
+use crate::tables::{Offsets, Reading, TableName};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const NO_HEADERS: &OwnedHeaders = &Vec::new();
@@ -65,7 +65,7 @@ fn follow(tables: &SharedTables, end: i64, devices: &str) {
         look_up.expect("a request"),
         Ok(end.clone()),
     );
-    tables.reached(TableName::Devices, &end);
+    tables.reached(TableName::Devices, Reading::default(), &end);
 }
 
 /// What is written of a record as the loop would: judged as it arrives, held if that is not final, judged once more after the

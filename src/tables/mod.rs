@@ -7,6 +7,8 @@
 //! Requests that come before the look-up of the ends begins share it; a look-up that has begun already
 //! answers for none of them, since it may have missed what was written before the request.
 
+mod feed;
+mod look_up;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -19,9 +21,10 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 
 use crate::pipeline::directory::Directory;
-use standing::{Standing, Wait};
+use look_up::Wait;
+use standing::Standing;
 
-pub use standing::{LookUp, Target};
+pub use look_up::{Assignment, LookUp, Reading, Target};
 pub use view::{TableCounts, TableName, TableView};
 
 /// For each partition of a table's topic the offset of the next record: of the first that was not read
@@ -115,8 +118,12 @@ impl SharedTables {
         self.changed.notify_all();
         let asked: Vec<TableName> = waits.iter().map(|(table, _)| *table).collect();
         let result = loop {
-            waits.retain_mut(|(table, wait)| !state.is_met(*table, wait));
-            let left = deadline.saturating_duration_since(Instant::now());
+            let (now, requested) = (Instant::now(), state.requested());
+            waits.retain_mut(|(table, wait)| !state.is_met(*table, wait, now));
+            if state.requested() != requested {
+                self.changed.notify_all();
+            }
+            let left = deadline.saturating_duration_since(now);
             if waits.is_empty() {
                 break Ok(());
             }
@@ -231,71 +238,17 @@ impl SharedTables {
         self.lock().closed = true;
         self.changed.notify_all();
     }
-
-    /// For the follower: waits at most `wait` until somebody asks for the ends of a table's topic, or the
-    /// last look-up was so long ago as `heartbeat`. The look-up then begins with the return of this call.
-    pub fn await_request(
-        &self,
-        table: TableName,
-        heartbeat: Duration,
-        wait: Duration,
-    ) -> Option<LookUp> {
-        let deadline = Instant::now() + wait;
-        let mut state = self.lock();
-        loop {
-            let now = Instant::now();
-            if state.closed {
-                return None;
-            }
-            let begun = state.followed.get_mut(&table)?.begin(now, heartbeat);
-            let left = deadline.saturating_duration_since(now);
-            if begun.is_some() || left.is_zero() {
-                return begun;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// For the follower: what a look-up found.
-    pub fn answer(&self, table: TableName, look_up: LookUp, found: Result<Offsets, String>) {
-        self.with(table, |standing| standing.answer(look_up, found));
-    }
-
-    /// For the follower: everything before these offsets is in the published snapshot.
-    pub fn reached(&self, table: TableName, positions: &Offsets) {
-        self.with(table, |standing| {
-            standing.reached(positions, Instant::now())
-        });
-    }
-
-    /// For the follower: something is wrong that may pass; it shows where the table is waited for.
-    pub fn trouble(&self, table: TableName, cause: String) {
-        self.with(table, |standing| standing.trouble(cause));
-    }
-
-    /// For the follower: it reads no more, and why; that is shown from now on.
-    pub fn ended(&self, table: TableName, cause: String) {
-        self.with(table, |standing| standing.ended(cause));
-    }
-
-    /// For the follower: the ends that were looked up last, if the snapshot has not reached them.
-    pub fn target(&self, table: TableName) -> Option<Target> {
-        self.lock().followed.get(&table)?.target()
-    }
-
-    fn with(&self, table: TableName, change: impl FnOnce(&mut Standing)) {
-        if let Some(standing) = self.lock().followed.get_mut(&table) {
-            change(standing);
-        }
-        self.changed.notify_all();
-    }
 }
 
 impl State {
-    fn is_met(&mut self, table: TableName, wait: &mut Wait) -> bool {
+    /// How many look-ups were ever asked for.
+    fn requested(&self) -> u64 {
+        self.followed.values().map(Standing::requested).sum()
+    }
+
+    fn is_met(&mut self, table: TableName, wait: &mut Wait, now: Instant) -> bool {
         let standing = self.followed.get_mut(&table);
-        standing.is_none_or(|standing| standing.is_met(wait))
+        standing.is_none_or(|standing| standing.is_met(wait, now))
     }
 
     fn describe(&self, waits: &[(TableName, Wait)], limit: Duration) -> String {

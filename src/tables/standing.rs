@@ -5,43 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Offsets;
-
-/// A look-up of the ends of a table's topic that has begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LookUp {
-    /// Look-ups are numbered in the order in which they begin.
-    number: u64,
-    began: Instant,
-}
-
-/// Ends that the snapshot has not reached yet.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The ends.
-    pub ends: Arc<Offsets>,
-    /// Whether somebody waits for them.
-    pub urgent: bool,
-}
-
-/// What a look-up found.
-#[derive(Debug, Clone)]
-struct Answer {
-    look_up: LookUp,
-    ends: Arc<Offsets>,
-}
-
-/// One who waits until a table has caught up.
-#[derive(Debug)]
-pub(super) struct Wait {
-    /// The first look-up that began after the request.
-    number: u64,
-    /// Once known, it stays: ends that move on are not run after.
-    answer: Option<Answer>,
-}
+use super::look_up::{Answer, Assignment, FRESH, LookUp, Reading, Target, Wait, covers, position};
 
 #[derive(Debug)]
 pub(super) struct Standing {
     started: Instant,
+    reading: Reading,
     /// The last look-up that is asked for, and the last that has begun.
     requested: u64,
     begun: u64,
@@ -54,6 +23,12 @@ pub(super) struct Standing {
     complete: Option<Instant>,
     /// What may pass, until the next look-up succeeds.
     trouble: Option<String>,
+    /// What keeps the follower from reading on. Look-ups do not change it.
+    obstacle: Option<String>,
+    /// Why the topic may be no longer the one that was read.
+    doubt: Option<String>,
+    /// Why it is read anew.
+    anew: Option<String>,
     /// What does not pass: the topic is not followed any more.
     ended: Option<String>,
 }
@@ -63,6 +38,7 @@ impl Standing {
     pub(super) fn new(now: Instant) -> Self {
         Standing {
             started: now,
+            reading: Reading::default(),
             requested: 1,
             begun: 0,
             last_begin: now,
@@ -72,6 +48,9 @@ impl Standing {
             loaded: None,
             complete: None,
             trouble: None,
+            obstacle: None,
+            doubt: None,
+            anew: None,
             ended: None,
         }
     }
@@ -83,7 +62,13 @@ impl Standing {
         Wait {
             number: self.requested,
             answer: None,
+            confirmation: None,
         }
+    }
+
+    /// How many look-ups were ever asked for.
+    pub(super) fn requested(&self) -> u64 {
+        self.requested
     }
 
     /// One who waited does so no more.
@@ -91,24 +76,51 @@ impl Standing {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
-    /// Whether what is waited for is there.
-    pub(super) fn is_met(&mut self, wait: &mut Wait) -> bool {
+    /// Whether what is waited for is there. It may ask for another look-up.
+    pub(super) fn is_met(&mut self, wait: &mut Wait, now: Instant) -> bool {
+        if wait
+            .answer
+            .as_ref()
+            .is_some_and(|a| a.look_up.reading != self.reading)
+        {
+            (wait.answer, wait.confirmation) = (None, None);
+        }
         let number = wait.number;
         if wait.answer.is_none() {
             let answer = self.answer.as_ref();
             wait.answer = answer.filter(|a| a.look_up.number >= number).cloned();
         }
         let answer = wait.answer.as_ref();
-        let met = answer.filter(|answer| covers(&self.positions, &answer.ends));
-        if let Some(answer) = met {
-            self.complete = self.complete.max(Some(answer.look_up.began));
+        let covered = answer.filter(|answer| covers(&self.positions, &answer.ends));
+        let Some(began) = covered.map(|answer| answer.look_up.began) else {
+            return false;
+        };
+        if !self.is_ready() || self.doubt.is_some() || !self.is_confirmed(wait, began, now) {
+            return false;
         }
-        met.is_some()
+        self.complete = self.complete.max(Some(began));
+        true
+    }
+
+    /// Whether ends that were looked up then are still those of the topic that was read: somebody may have deleted it and
+    /// made another while they were waited for, and the follower may have gone on in that one.
+    fn is_confirmed(&mut self, wait: &mut Wait, began: Instant, now: Instant) -> bool {
+        if let Some(confirmation) = wait.confirmation {
+            let answer = self.answer.as_ref();
+            return answer.is_some_and(|answer| answer.look_up.number >= confirmation);
+        }
+        if now.duration_since(began) <= FRESH {
+            return true;
+        }
+        self.requested = self.begun + 1;
+        wait.confirmation = Some(self.requested);
+        false
     }
 
     /// Begins a look-up if one is asked for, or due because the last one is so long ago.
     pub(super) fn begin(&mut self, now: Instant, heartbeat: Duration) -> Option<LookUp> {
-        let is_due = self.is_ready() && now.duration_since(self.last_begin) >= heartbeat;
+        // Also while it is read for the first time: its topic may be made anew meanwhile.
+        let is_due = now.duration_since(self.last_begin) >= heartbeat;
         if self.requested <= self.begun && !is_due {
             return None;
         }
@@ -117,17 +129,21 @@ impl Standing {
         self.last_begin = now;
         Some(LookUp {
             number: self.begun,
+            reading: self.reading,
             began: now,
         })
     }
 
     /// Takes what a look-up found; one that found nothing is asked for again.
     pub(super) fn answer(&mut self, look_up: LookUp, found: Result<Offsets, String>) {
+        if look_up.reading != self.reading {
+            return;
+        }
         match found {
             Ok(ends) => {
                 let ends = Arc::new(ends);
                 self.answer = Some(Answer { look_up, ends });
-                self.trouble = None;
+                (self.trouble, self.doubt) = (None, None);
                 if self.is_ready() {
                     self.check_completeness(Instant::now());
                 }
@@ -139,10 +155,57 @@ impl Standing {
         }
     }
 
+    /// A look-up found that the topic may be no longer the one that was read. The table is not relied on until another
+    /// look-up shows that it is, or the topic is read anew.
+    pub(super) fn doubt(&mut self, look_up: LookUp, cause: String) {
+        if look_up.reading == self.reading {
+            self.doubt = Some(cause);
+            self.requested = self.begun + 1;
+        }
+    }
+
+    /// The topic is no longer the one that was read: nothing that is known of it counts any more.
+    pub(super) fn read_anew(&mut self, cause: String, now: Instant) {
+        let (waiting, begun) = (self.waiting, self.begun);
+        *self = Standing {
+            reading: self.reading.next(),
+            requested: begun + 1,
+            begun,
+            waiting,
+            anew: Some(cause),
+            ended: self.ended.take(),
+            ..Standing::new(now)
+        };
+    }
+
+    /// What there is to read.
+    pub(super) fn assignment(&self) -> Assignment {
+        let partitions = self.answer.as_ref().map_or(0, |answer| answer.ends.len());
+        Assignment {
+            reading: self.reading,
+            partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
+        }
+    }
+
     /// The follower has published all that is before these offsets; only so does a table become ready.
-    pub(super) fn reached(&mut self, positions: &Offsets, now: Instant) {
+    pub(super) fn reached(&mut self, reading: Reading, positions: &Offsets, now: Instant) {
+        if reading != self.reading {
+            return;
+        }
         self.positions.clone_from(positions);
         self.check_completeness(now);
+    }
+
+    /// The offsets up to which the published snapshot holds everything.
+    pub(super) fn positions(&self) -> Offsets {
+        self.positions.clone()
+    }
+
+    /// What keeps the follower from reading on, or that nothing does.
+    pub(super) fn obstacle(&mut self, reading: Reading, cause: Option<String>) {
+        if reading == self.reading {
+            self.obstacle = cause;
+        }
     }
 
     pub(super) fn trouble(&mut self, cause: String) {
@@ -154,10 +217,14 @@ impl Standing {
     }
 
     fn cause(&self) -> Option<&str> {
-        self.ended.as_deref().or(self.trouble.as_deref())
+        let causes = [&self.ended, &self.doubt, &self.obstacle, &self.trouble];
+        causes.into_iter().find_map(|cause| cause.as_deref())
     }
 
     fn check_completeness(&mut self, now: Instant) {
+        if self.doubt.is_some() {
+            return;
+        }
         let answer = self.answer.as_ref();
         if let Some(answer) = answer.filter(|answer| covers(&self.positions, &answer.ends)) {
             self.complete = self.complete.max(Some(answer.look_up.began));
@@ -197,9 +264,11 @@ impl Standing {
         if self.is_ready() {
             return None;
         }
-        Some(match self.cause() {
-            Some(cause) => format!("not read yet: {cause}"),
-            None => "its topic is being read".to_string(),
+        Some(match (&self.anew, self.cause()) {
+            (Some(anew), Some(cause)) => format!("{anew}, and it is not read anew yet: {cause}"),
+            (Some(anew), None) => format!("{anew}; it is being read anew"),
+            (None, Some(cause)) => format!("not read yet: {cause}"),
+            (None, None) => "its topic is being read".to_string(),
         })
     }
 
@@ -207,6 +276,9 @@ impl Standing {
         let staleness = self.staleness(now);
         if !self.is_ready() {
             return self.why_not_ready();
+        }
+        if let Some(doubt) = &self.doubt {
+            return Some(format!("{doubt}; looking again"));
         }
         (staleness > limit).then(|| {
             let seconds = staleness.as_secs();
@@ -230,16 +302,7 @@ impl Standing {
                 format!("partition {partition} is read up to {position}, its end was {end}")
             })
         });
-        behind.unwrap_or_default() + &cause
+        let confirming = || "it must be looked up once more that its topic is the same".to_string();
+        behind.unwrap_or_else(confirming) + &cause
     }
-}
-
-fn position(positions: &Offsets, partition: i32) -> i64 {
-    positions.get(&partition).copied().unwrap_or(0)
-}
-
-/// Whether everything before these ends was read.
-fn covers(positions: &Offsets, ends: &Offsets) -> bool {
-    let mut ends = ends.iter();
-    ends.all(|(partition, end)| position(positions, *partition) >= *end)
 }

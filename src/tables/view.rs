@@ -37,6 +37,8 @@ pub struct TableCounts {
     pub bytes: u64,
     /// Records that could not be used, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
+    /// Versions within the history that were dropped, since a key had too many.
+    pub versions_dropped: u64,
     /// Times that its file was read again: with success.
     pub reloads: u64,
     /// And without.

@@ -90,10 +90,16 @@ fn doubts_stop_nothing() {
     let principals = broker.unique("principals");
     broker.create_topic_with(&principals, 1, &[("cleanup.policy", "compact")]);
     deployment.principals = format!("topic = \"{principals}\"");
-    let relay = deployment.start("doubtful");
+    let mut relay = deployment.start("doubtful");
     relay.await_ready();
     let doubt = format!("principals topic {principals}: min.compaction.lag.ms is 0");
     assert!(relay.log().contains(&doubt), "{}", relay.log());
+    let clock = "removals, and entries without validFrom, count from the clock";
+    assert!(relay.log().contains(clock), "{}", relay.log());
+    // Followers, the finder of ends and the watchdog are waited for, and end.
+    relay.signal("TERM");
+    assert!(relay.wait().success());
+    assert!(!relay.log().contains("not waiting"), "{}", relay.log());
 }
 
 #[test]

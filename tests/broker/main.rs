@@ -5,6 +5,7 @@
 mod support;
 
 mod barrier;
+mod changed_tables;
 mod commands;
 mod damage;
 mod deaf;

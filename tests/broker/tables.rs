@@ -20,8 +20,8 @@ use crate::support::REQUEST_LIMIT;
 use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
 use crate::support::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 
-const LIMIT: Duration = Duration::from_secs(30);
-const PRINCIPALS: TableName = TableName::Principals;
+pub const LIMIT: Duration = Duration::from_secs(30);
+pub const PRINCIPALS: TableName = TableName::Principals;
 /// Segments are closed with every record that comes, and what is closed is compacted at once.
 pub const COMPACTED: [(&str, &str); 5] = [
     ("cleanup.policy", "compact"),
@@ -32,8 +32,8 @@ pub const COMPACTED: [(&str, &str); 5] = [
 ];
 
 /// Tables that are followed in this process.
-struct Following {
-    tables: Arc<SharedTables>,
+pub struct Following {
+    pub tables: Arc<SharedTables>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -52,17 +52,17 @@ impl Following {
         Following { tables, threads }
     }
 
-    fn ready(broker: &KafkaBroker, principals: &str, more: &str) -> Self {
+    pub fn ready(broker: &KafkaBroker, principals: &str, more: &str) -> Self {
         let following = Following::start(broker, principals, more);
         assert_eq!(following.tables.await_ready(LIMIT), Ok(()));
         following
     }
 
-    fn has_access(&self, user: usize) -> bool {
+    pub fn has_access(&self, user: usize) -> bool {
         has_access(&self.tables.load(), user)
     }
 
-    fn catch_up(&self) {
+    pub fn catch_up(&self) {
         assert_eq!(self.tables.catch_up(LIMIT), Ok(()));
     }
 
@@ -106,7 +106,7 @@ fn key(user: usize) -> Vec<u8> {
 }
 
 /// A version of a principal.
-fn principal(user: usize, access: bool) -> TestRecord {
+pub fn principal(user: usize, access: bool) -> TestRecord {
     let value = format!(
         r#"{{"accountId":1,"userId":{user},"iamId":"IBMid-{user}","infrastructureAccess":{access}}}"#
     );
@@ -259,7 +259,7 @@ fn a_bad_record_leaves_the_version_before_it() {
     assert_eq!(following.tables.trusted(), Ok(()));
 }
 
-fn await_that(condition: impl Fn() -> bool) {
+pub fn await_that(condition: impl Fn() -> bool) {
     let since = Instant::now();
     while !condition() {
         assert!(since.elapsed() < LIMIT, "not so after {LIMIT:?}");

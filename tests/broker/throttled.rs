@@ -14,8 +14,15 @@ use crate::support::wire;
 const RECORDS: u64 = 6_000;
 /// All that is to be written is some 4 MB, so it takes four times as long as a transaction may.
 const BYTES_PER_SECOND: u32 = 200_000;
-/// A second and a half of the quota's past counts: so much passes at once.
-const WINDOWS: &str = "2";
+const BROKER: [(&str, &str); 2] = [
+    // Two seconds of the past count, not eleven: what two seconds may write passes at once.
+    ("quota.window.num", "2"),
+    // As by default: who gives a transaction up in time is not forestalled by the broker.
+    (
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        "10000",
+    ),
+];
 const PRODUCER: &str = "\
 [kafka.producer]
 \"transaction.timeout.ms\" = 4000
@@ -25,7 +32,9 @@ const PRODUCER: &str = "\
 #[test]
 fn a_lag_behind_a_quota_falls() {
     let options = BrokerOptions {
-        properties: vec![("quota.window.num".to_string(), WINDOWS.to_string())],
+        properties: BROKER
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
         ..BrokerOptions::default()
     };
     let broker = KafkaBroker::start(options).expect("a broker");

@@ -13,3 +13,4 @@ mod schemas;
 mod simulation;
 mod sources;
 mod tidy;
+mod unreadable;

@@ -221,12 +221,7 @@ fn judged(committed: i64, log: &Range<i64>, reset: impl FnOnce() -> String) -> O
 }
 
 /// How an operator says where a partition goes on whose committed offset its log does not hold.
-pub(in crate::kafka) fn how_to_reset(
-    bootstrap: &str,
-    group: &str,
-    topic: &str,
-    partition: i32,
-) -> String {
+pub fn how_to_reset(bootstrap: &str, group: &str, topic: &str, partition: i32) -> String {
     format!(
         "decide on the offset N at which to go on (records before N are not audited again, records from N on are), stop all \
          relays of the group, and run: kafka-consumer-groups --bootstrap-server {bootstrap} --group {group} \

@@ -82,6 +82,7 @@ pub fn judge(role: Role, facts: &TopicFacts, needs: &Needs) -> Vec<Verdict> {
         copies(role, facts, needs),
         size(role, facts, needs),
         history(role, facts, needs),
+        clock(role, facts),
     ];
     let mut verdicts: Vec<Verdict> = found.into_iter().flatten().collect();
     if verdicts.is_empty() {
@@ -196,6 +197,17 @@ fn history(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
     })
 }
 
+/// A removal has no time but that of its record, and so has an entry that does not say since when it is valid.
+fn clock(role: Role, facts: &TopicFacts) -> Option<Verdict> {
+    let kind = facts.setting("message.timestamp.type")?;
+    (role == Role::Table && kind == "CreateTime").then(|| {
+        Verdict::Doubtful(
+            "message.timestamp.type is \"CreateTime\": removals, and entries without validFrom, count from the clock of whoever wrote them; set it to \"LogAppendTime\""
+                .to_string(),
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,6 +304,13 @@ mod tests {
                 ],
                 "WARNING min.compaction.lag.ms is 0",
             ),
+            (
+                Table,
+                &[("message.timestamp.type", "CreateTime")],
+                "WARNING message.timestamp.type is \"CreateTime\"",
+            ),
+            (Table, &[("message.timestamp.type", "LogAppendTime")], good),
+            (Input, &[("message.timestamp.type", "CreateTime")], good),
             (Output, &[("min.insync.replicas", "2")], good),
             (
                 Output,

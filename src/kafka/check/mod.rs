@@ -18,6 +18,7 @@ use self::facts::Asking;
 use super::topics::{TopicNames, TopicProblem};
 use crate::config::{Client, Config, TableSource};
 
+pub use committed::how_to_reset;
 pub use trying::{check_transactions, check_writing};
 
 /// librdkafka's own, where the operator says nothing.

@@ -1,12 +1,13 @@
 //! Asks a broker to describe topics. The client crate has no call for this, so librdkafka's own is used.
 
 use std::ffi::{CStr, CString, c_char};
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use rdkafka::bindings as native;
 use rdkafka::client::{Client, ClientContext};
 
-use super::error_number::{NO_ERROR, rd_kafka_event_error};
+use super::error_number::{NO_ERROR, rd_kafka_error_code, rd_kafka_event_error};
 
 /// What is asked.
 pub(super) struct Question<'a> {
@@ -20,23 +21,19 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Asks, and collects what is read out of the description of each topic.
+    /// Asks; the answer is not waited for.
     ///
     /// # Errors
-    /// Why the broker could not be asked.
-    pub fn ask<C: ClientContext, T>(
-        &self,
-        client: &Client<C>,
-        read: impl Fn(&Description) -> Option<T>,
-    ) -> Result<Vec<T>, String> {
+    /// If a topic's name is none, or the client refuses the question.
+    pub fn ask<'c, C: ClientContext>(&self, client: &'c Client<C>) -> Result<Asked<'c>, String> {
         let names = self.topics.iter().map(|topic| CString::new(*topic));
         let names: Vec<CString> = names
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-        let request = Request::new(client, self)?;
+        let asked = Asked::new(client, self)?;
         // SAFETY: the pointers are to strings that live until the end of this function, and the call copies them;
-        // the client outlives the request, whose options and queue were made for it.
+        // the client is alive, and the options and the queue were made for it.
         unsafe {
             let collection = native::rd_kafka_TopicCollection_of_topic_names(
                 pointers.as_mut_ptr(),
@@ -45,53 +42,60 @@ impl Question<'_> {
             native::rd_kafka_DescribeTopics(
                 client.native_ptr(),
                 collection,
-                request.options,
-                request.queue,
+                asked.options,
+                asked.queue,
             );
             native::rd_kafka_TopicCollection_destroy(collection);
         }
-        request.answer(self.limit)?.collect(read)
+        Ok(asked)
     }
 }
 
-/// Options and queue of one question.
-struct Request {
+/// Options and queue of a question that is under way. It borrows its client, which outlives it.
+pub(super) struct Asked<'c> {
     options: *mut native::rd_kafka_AdminOptions_t,
     queue: *mut native::rd_kafka_queue_t,
+    limit: Duration,
+    client: PhantomData<&'c ()>,
 }
 
-impl Request {
-    fn new<C: ClientContext>(client: &Client<C>, question: &Question<'_>) -> Result<Self, String> {
+impl<'c> Asked<'c> {
+    fn new<C: ClientContext>(
+        client: &'c Client<C>,
+        question: &Question<'_>,
+    ) -> Result<Self, String> {
         let limit_ms = i32::try_from(question.limit.as_millis()).unwrap_or(i32::MAX);
         let mut complaint = [0; 256];
         // SAFETY: the client is alive; both objects are its, and are destroyed with this value, before it. The codes that the
         // calls answer with are librdkafka's, no broker's.
         unsafe {
-            let request = Request {
+            let asked = Asked {
                 options: native::rd_kafka_AdminOptions_new(
                     client.native_ptr(),
                     native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
                 ),
                 queue: native::rd_kafka_queue_new(client.native_ptr()),
+                limit: question.limit,
+                client: PhantomData,
             };
             native::rd_kafka_AdminOptions_set_request_timeout(
-                request.options,
+                asked.options,
                 limit_ms,
                 complaint.as_mut_ptr(),
                 complaint.len(),
             );
             native::rd_kafka_AdminOptions_set_broker(
-                request.options,
+                asked.options,
                 question.broker,
                 complaint.as_mut_ptr(),
                 complaint.len(),
             );
             let refused = native::rd_kafka_AdminOptions_set_include_authorized_operations(
-                request.options,
+                asked.options,
                 i32::from(question.with_rights),
             );
             if refused.is_null() {
-                return Ok(request);
+                return Ok(asked);
             }
             let why = text(native::rd_kafka_error_string(refused));
             native::rd_kafka_error_destroy(refused);
@@ -99,19 +103,23 @@ impl Request {
         }
     }
 
-    fn answer(&self, limit: Duration) -> Result<Answer, String> {
-        // The request has a limit of its own; this is for a client that does not keep it.
-        let limit_ms = i32::try_from(limit.as_millis() + 1_000).unwrap_or(i32::MAX);
+    /// Waits for the answer, and collects what is read out of the description of each topic.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub fn collect<T>(self, read: impl Fn(&Description) -> Option<T>) -> Result<Vec<T>, String> {
+        // The question has a limit of its own; this is for a client that does not keep it.
+        let limit_ms = i32::try_from(self.limit.as_millis() + 1_000).unwrap_or(i32::MAX);
         // SAFETY: the queue is alive, and the event belongs to whoever polled it.
         let event = unsafe { native::rd_kafka_queue_poll(self.queue, limit_ms) };
         if event.is_null() {
             return Err("no answer in time".to_string());
         }
-        Ok(Answer(event))
+        Answer(event).collect(read)
     }
 }
 
-impl Drop for Request {
+impl Drop for Asked<'_> {
     fn drop(&mut self) {
         // SAFETY: made in `new`, and destroyed once.
         unsafe {
@@ -150,6 +158,10 @@ impl Drop for Answer {
     }
 }
 
+/// What tells a topic from another of the same name: one that is deleted and made anew gets another id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicId(pub i64, pub i64);
+
 /// What a broker says of a topic. It is lent for as long as the answer lives, and to nobody who could keep it.
 pub(super) struct Description(*const native::rd_kafka_TopicDescription_t);
 
@@ -175,16 +187,41 @@ impl Description {
         }
     }
 
-    /// The topic's id in base64, if there is such a topic, and the broker gives ids to topics.
-    pub fn id(&self) -> Option<String> {
-        // SAFETY: the description is part of a living answer, and so is the id; its text is a C string of the id's.
+    /// Why the topic is not described, if it is not: the broker's code, and what it means.
+    pub fn error(&self) -> Option<(i32, String)> {
+        // SAFETY: the description is part of a living answer, and so is the error; its text is a C string of the error's.
         unsafe {
-            let id = native::rd_kafka_TopicDescription_topic_id(self.0);
-            let is_given = !id.is_null()
-                && (native::rd_kafka_Uuid_most_significant_bits(id) != 0
-                    || native::rd_kafka_Uuid_least_significant_bits(id) != 0);
-            is_given.then(|| text(native::rd_kafka_Uuid_base64str(id)))
+            let error = native::rd_kafka_TopicDescription_error(self.0);
+            let told = || {
+                let why = text(native::rd_kafka_error_string(error));
+                (rd_kafka_error_code(error), why)
+            };
+            (!error.is_null()).then(told)
         }
+    }
+
+    /// How many partitions the topic has.
+    pub fn partitions(&self) -> i32 {
+        let mut count = 0;
+        // SAFETY: the description is part of a living answer.
+        unsafe { native::rd_kafka_TopicDescription_partitions(self.0, &mut count) };
+        i32::try_from(count).unwrap_or(i32::MAX)
+    }
+
+    /// The topic's id, if there is such a topic, and the broker gives ids to topics.
+    pub fn id(&self) -> Option<TopicId> {
+        // SAFETY: the description is part of a living answer, and so is the id.
+        let id = unsafe {
+            let id = native::rd_kafka_TopicDescription_topic_id(self.0);
+            let told = || {
+                TopicId(
+                    native::rd_kafka_Uuid_most_significant_bits(id),
+                    native::rd_kafka_Uuid_least_significant_bits(id),
+                )
+            };
+            (!id.is_null()).then(told)
+        };
+        id.filter(|id| *id != TopicId(0, 0))
     }
 }
 

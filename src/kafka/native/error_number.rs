@@ -3,12 +3,15 @@
 
 use std::ffi::{CStr, c_char};
 
-use rdkafka::bindings::{rd_kafka_event_t, rd_kafka_t};
+use rdkafka::bindings::{rd_kafka_error_t, rd_kafka_event_t, rd_kafka_t};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
 /// No error.
 pub(super) const NO_ERROR: i32 = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR as i32;
+/// The broker knows no such topic.
+pub(super) const UNKNOWN_TOPIC: i32 =
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32;
 
 // The bindings declare these with the enumeration, for which C has an `int`.
 unsafe extern "C" {
@@ -16,6 +19,8 @@ unsafe extern "C" {
     pub(super) fn rd_kafka_producev(client: *mut rd_kafka_t, ...) -> i32;
     /// Returns the error of an event.
     pub(super) fn rd_kafka_event_error(event: *mut rd_kafka_event_t) -> i32;
+    /// Returns the code of an error.
+    pub(super) fn rd_kafka_error_code(error: *const rd_kafka_error_t) -> i32;
     /// Describes any number: one that librdkafka does not know it only repeats.
     fn rd_kafka_err2str(code: i32) -> *const c_char;
 }

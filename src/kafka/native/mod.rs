@@ -1,5 +1,5 @@
 //! The few calls of librdkafka that the safe client lacks, or makes dear for each record: records are taken from
-//! the consumer without an event for each, and handed to the producer without looking up their topic by name; the broker is asked what the relay may do, the client where a log begins, and tokens are handed
+//! the consumer without an event for each, and handed to the producer without looking up their topic by name; the broker is asked what the relay may do and which topic it has under a name, the client where a log begins, and tokens are handed
 //! over. This is the only folder with `unsafe` code; what it offers is safe to use: whatever points to a client is owned together with
 //! the client, or borrows from it.
 
@@ -13,16 +13,19 @@ mod membership;
 mod record;
 mod record_queue;
 mod token;
-mod topic_ids;
+mod topic_identity;
 mod topic_producer;
 mod topic_rights;
 
+pub(super) use describe_topics::TopicId;
 pub(super) use leader_epoch::{leader_epoch, set_leader_epoch};
 pub(super) use log_start::log_start;
 pub(super) use membership::has_member_id;
 pub(super) use record::{NativeRecord, News, ReadError};
 pub(super) use record_queue::{QueueHandle, QueuedConsumer};
 pub(super) use token::set_token;
-pub(super) use topic_ids::topic_id;
+pub(super) use topic_identity::{
+    IdentityQuestion, TopicIdentity, Undescribed, broker_to_ask, topic_identity,
+};
 pub(super) use topic_producer::{Headers, OutgoingRecord, Refused, TopicProducer};
 pub(super) use topic_rights::{Right, rights_on};

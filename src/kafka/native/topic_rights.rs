@@ -44,7 +44,7 @@ pub fn rights_on<C: ClientContext>(
         with_rights: true,
         limit,
     };
-    let told = question.ask(client, rights)?;
+    let told = question.ask(client)?.collect(rights)?;
     Ok(told.into_iter().collect())
 }
 

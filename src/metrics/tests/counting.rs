@@ -293,6 +293,7 @@ fn tables_show_what_was_counted_of_them() {
     let tables = show_tables(&metrics);
     tables.count(TableName::Principals, |counts| {
         counts.records = 3;
+        counts.versions_dropped = 2;
         *counts.rejected.entry("malformed").or_default() += 1;
     });
     tables.count(TableName::Devices, |counts| counts.failed_reloads += 1);
@@ -304,6 +305,10 @@ fn tables_show_what_was_counted_of_them() {
         is(
             r#"audit_relay_table_records_total{table="principals"}"#,
             3.0,
+        );
+        is(
+            r#"audit_relay_table_versions_dropped_total{table="principals"}"#,
+            2.0,
         );
         is(
             r#"audit_relay_table_rejected_total{reason="malformed",table="principals"}"#,

@@ -10,8 +10,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use uuid::Uuid;
 
-use super::{Metrics, WorkerObserver};
-use crate::config::Input;
+use super::{InputName, Metrics, WorkerObserver};
 use crate::health::Health;
 use crate::pipeline::directory::{Directory, Table, read_principals};
 use crate::pipeline::fate::RegionIndex;
@@ -27,10 +26,10 @@ fn metrics() -> Arc<Metrics> {
 /// An observer of the only worker, and what it reports to.
 fn observed() -> (Arc<Metrics>, Arc<Health>, WorkerObserver) {
     let (metrics, health) = (metrics(), Arc::new(Health::new(1)));
-    let input = Input {
+    let input = InputName {
         topic: "changes".to_string(),
         group: "relays".to_string(),
-        pass_over: Vec::new(),
+        bootstrap: "b:9092".to_string(),
     };
     let observer = WorkerObserver::new(0, input, Arc::clone(&metrics), Arc::clone(&health));
     (metrics, health, observer)

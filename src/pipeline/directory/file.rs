@@ -1,7 +1,7 @@
 //! Files of reference tables: one JSON object a line.
 
 use super::super::field::Id;
-use super::super::versions::VersionChange;
+use super::super::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES, VersionChange};
 use super::entry::{Stated, read_device, read_principal};
 use super::packing::Packed;
 use super::record::one_line;
@@ -49,7 +49,7 @@ fn read_lines<K: TableKey, V: Packed>(
         if line.trim().is_empty() {
             continue;
         }
-        let apply = |change| table.apply(change).map_err(|full| full.to_string());
+        let apply = |change| add(&mut table, change);
         let applied = read(line.as_bytes()).and_then(change).and_then(apply);
         if let Err(problem) = applied {
             problems.push(LineProblem {
@@ -63,6 +63,21 @@ fn read_lines<K: TableKey, V: Packed>(
         Ok(table.snapshot())
     } else {
         Err(problems)
+    }
+}
+
+/// What is in a file is in the table, or the file is refused.
+fn add<K: TableKey, V: Packed>(
+    table: &mut TableWriter<K, V>,
+    change: TableChange<K, V>,
+) -> Result<(), String> {
+    let key = change.key.to_string();
+    match table.apply(change) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(format!(
+            "too many versions of {key}: a key has at most {MOST_VERSIONS}, and at most {MOST_VERSIONS_BYTES} bytes of them; leave out the oldest"
+        )),
+        Err(full) => Err(full.to_string()),
     }
 }
 
@@ -118,6 +133,25 @@ mod tests {
         let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [1, 3, 4]);
         assert!(problems[1].to_string().starts_with("p.jsonl:3: validFrom"));
+    }
+
+    #[test]
+    fn too_many_versions_of_a_key_are_refused() {
+        let line = |second: usize| {
+            format!(
+                r#"{{"deviceId":1,"validFrom":"2018-01-01T{:02}:{:02}:00Z"}}"#,
+                second / 60,
+                second % 60
+            )
+        };
+        let lines = |count| (0..count).map(line).collect::<Vec<_>>().join("\n");
+        assert!(read_devices("d", &lines(MOST_VERSIONS)).is_ok());
+        let problems = read_devices("d", &lines(MOST_VERSIONS + 1)).expect_err("refused");
+        let problem = problems[0].to_string();
+        assert!(
+            problem.starts_with("d:1001: too many versions of 1:"),
+            "{problem}"
+        );
     }
 
     #[test]

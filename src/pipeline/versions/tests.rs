@@ -1,6 +1,7 @@
 //! The versions of a key: how they are read, and those of files against the same rules said naively. Topics have tests of
 //! their own.
 
+mod bounds;
 mod histories;
 mod topics;
 
@@ -133,6 +134,27 @@ fn keys_of_other_kinds_are_found_again() {
     table.apply(added).expect("room");
     let keys: Vec<PrincipalKey> = table.snapshot().iter().map(|(key, _)| key).collect();
     assert_eq!(keys, [key]);
+}
+
+/// A value without a time of its own.
+fn value(value: u8) -> impl Fn(i64) -> Change {
+    move |written| (written, false, Some(value))
+}
+
+fn removed(at: i64) -> Change {
+    (at, false, None)
+}
+
+/// Day by day, another key moves the history on.
+fn pass_days(table: &mut TableWriter<Id, Device>, days: std::ops::RangeInclusive<i64>) {
+    for day in days {
+        apply(table, "clock", (day, false, Some(day as u8)));
+    }
+}
+
+fn name_at(table: &Table<Id, Device>, at: i64) -> Option<u8> {
+    let device = table.as_of(&Id::from("1"), second(at))?;
+    device.name?.parse().ok()
 }
 
 /// All that is known of a key, newest first.

@@ -277,7 +277,7 @@ pub(in crate::pipeline) fn kept(packed: &[u8], horizon: Horizon) -> usize {
         return 0;
     }
     let mut rest = Raw(Reader(packed));
-    while let Some(version) = rest.next() {
+    for version in rest.by_ref() {
         if version.valid_from <= horizon.versions {
             break;
         }

@@ -1,6 +1,8 @@
 //! The limits of the loop, against a broker that fails as its script says: when a worker gives up, when it stops, and
 //! how large and how old a batch gets. Scripts end, so that a limit that is not kept shows as a wrong answer and not as a hang.
 
+mod holding;
+
 use std::collections::VecDeque;
 use std::iter::repeat_n;
 

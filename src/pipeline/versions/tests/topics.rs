@@ -1,16 +1,6 @@
-//! The rules for topics, one by one: the last word counts, nothing depends on what else was read, and what a key
-//! takes is bounded.
+//! The rules for topics, one by one: the last word counts, and nothing depends on what else was read.
 
 use super::*;
-
-/// A value without a time of its own.
-fn value(value: u8) -> impl Fn(i64) -> Change {
-    move |written| (written, false, Some(value))
-}
-
-fn removed(at: i64) -> Change {
-    (at, false, None)
-}
 
 /// A value that was true long before.
 const OLD: Change = (-500, true, Some(1));
@@ -22,11 +12,6 @@ fn written(records: &[(i64, Change)]) -> TableWriter<Id, Device> {
         apply_written(&mut table, "1", *change, Some(*at));
     }
     table
-}
-
-fn name_at(table: &Table<Id, Device>, at: i64) -> Option<u8> {
-    let device = table.as_of(&Id::from("1"), second(at))?;
-    device.name?.parse().ok()
 }
 
 /// What is known at each of these moments.
@@ -154,150 +139,6 @@ fn other_keys_do_not_decide_what_is_known() {
             assert_eq!(found, expected, "{records:?}, others before {before}");
         }
     }
-}
-
-#[test]
-fn what_says_the_same_is_no_version() {
-    let mut table = writer(1_000);
-    for change in [value(1)(0), (5, true, Some(2)), removed(10), value(3)(12)] {
-        apply(&mut table, "1", change);
-    }
-    let before = table.snapshot();
-    for at in 20..200 {
-        apply(&mut table, "1", value(3)(at));
-        apply_written(&mut table, "1", (-500, true, Some(3)), Some(at));
-        apply_written(&mut table, "1", (at, true, Some(3)), Some(at));
-    }
-    let after = table.snapshot();
-    assert_eq!(versions(&after, "1"), versions(&before, "1"));
-    assert_eq!(after.bytes(), before.bytes());
-    assert_eq!(versions(&after, "1").map(|all| all.len()), Some(4));
-}
-
-#[test]
-fn a_busy_key_does_not_grow_without_limit() {
-    let mut table = writer(1_000_000);
-    let mut dropped = 0;
-    for at in 0..1_500 {
-        let change = TableChange {
-            key: Id::from("1"),
-            change: change(value(at as u8)(at)),
-            written: Some(second(at)),
-        };
-        dropped += table.apply(change).expect("room");
-    }
-    let all = versions(&table.snapshot(), "1").expect("known");
-    assert_eq!((all.len(), dropped), (MOST_VERSIONS, 500));
-    assert_eq!(all[0].0, 1_499);
-}
-
-#[test]
-fn a_large_key_does_not_grow_without_limit() {
-    for (bytes, kept) in [
-        (MOST_VERSIONS_BYTES / 20, 19),
-        (MOST_VERSIONS_BYTES / 4, FEWEST_VERSIONS),
-    ] {
-        let mut table = writer(1_000_000);
-        let mut dropped = 0;
-        for at in 0..40 {
-            let name = format!("{at:02}").repeat(bytes / 2);
-            let value = PackedValue::of(&DeviceView {
-                account: None,
-                name: Some(&name),
-                data_center: None,
-            });
-            let change = Version {
-                valid_from: second(at),
-                explicit: false,
-                value: Some(value),
-            };
-            let change = TableChange {
-                key: Id::from("1"),
-                change,
-                written: Some(second(at)),
-            };
-            dropped += table.apply(change).expect("room");
-        }
-        let all = table.snapshot();
-        let all = all.versions(&Id::from("1")).expect("known");
-        assert_eq!((all.iter().count(), dropped), (kept, 40 - kept));
-    }
-}
-
-#[test]
-fn what_the_history_is_over_for_is_not_dropped() {
-    let mut table = writer(50);
-    for at in 0..2_000 {
-        let change = TableChange {
-            key: Id::from("1"),
-            change: change(value(at as u8)(at)),
-            written: Some(second(at)),
-        };
-        assert_eq!(table.apply(change), Ok(0));
-    }
-    assert_eq!(
-        versions(&table.snapshot(), "1").map(|all| all.len()),
-        Some(51)
-    );
-}
-
-/// Day by day, another key moves the history on.
-fn pass_days(table: &mut TableWriter<Id, Device>, days: std::ops::RangeInclusive<i64>) {
-    for day in days {
-        apply(table, "clock", (day, false, Some(day as u8)));
-    }
-}
-
-#[test]
-fn a_key_that_was_removed_long_ago_is_forgotten() {
-    let mut table = writer(7);
-    apply(&mut table, "1", value(1)(0));
-    apply(&mut table, "2", value(1)(0));
-    apply(&mut table, "1", removed(3));
-    pass_days(&mut table, 4..=9);
-    let both = vec![removed(3), value(1)(0)];
-    assert_eq!(versions(&table.snapshot(), "1"), Some(both));
-    // Three times the history, and some more changes: a few keys are looked at with each.
-    pass_days(&mut table, 10..=23);
-    assert!(versions(&table.snapshot(), "1").is_some());
-    pass_days(&mut table, 24..=34);
-    let after = table.snapshot();
-    assert_eq!(versions(&after, "1"), None);
-    assert_eq!(versions(&after, "2"), Some(vec![value(1)(0)]));
-    assert_eq!(after.len(), 2);
-}
-
-#[test]
-fn a_key_that_came_back_is_not_forgotten() {
-    let mut table = writer(7);
-    apply(&mut table, "1", removed(1));
-    apply(&mut table, "1", value(5)(2));
-    pass_days(&mut table, 3..=80);
-    assert_eq!(name_at(&table.snapshot(), 80), Some(5));
-}
-
-#[test]
-fn keys_that_come_and_go_leave_nothing() {
-    let mut table = writer(7);
-    for at in 0..8_000 {
-        apply(&mut table, &at.to_string(), value(1)(at / 10));
-        apply(&mut table, &at.to_string(), removed(at / 10));
-    }
-    // Ten keys a day, for three times the history, and those that are not looked at yet.
-    assert!(table.len() < 400, "{} keys", table.len());
-}
-
-#[test]
-fn removals_of_one_key_take_no_room() {
-    let mut table = writer(1_000_000);
-    for at in 0..5_000 {
-        apply(&mut table, "1", value(1)(0));
-        apply(&mut table, "2", removed(at));
-    }
-    assert_eq!(
-        versions(&table.snapshot(), "2"),
-        Some(vec![removed(4_999), removed(0)])
-    );
 }
 
 #[test]

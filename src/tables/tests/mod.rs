@@ -1,6 +1,8 @@
 //! The barrier with threads in place of followers: what shares a look-up, what does not, and what time-outs
 //! say.
 
+mod changed_topic;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -32,7 +34,7 @@ fn loaded() -> Arc<SharedTables> {
     let tables = tables(&[PRINCIPALS]);
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(10)));
-    tables.reached(PRINCIPALS, &at(10));
+    tables.reached(PRINCIPALS, Reading::default(), &at(10));
     assert_eq!(tables.ready(), Ok(()));
     tables
 }
@@ -65,7 +67,7 @@ fn a_table_is_ready_when_it_has_reached_the_first_ends() {
     let why = tables.ready().expect_err("nothing was read");
     assert_eq!(why, "principals: its topic is being read");
     let first = begin(&tables);
-    tables.reached(PRINCIPALS, &at(3));
+    tables.reached(PRINCIPALS, Reading::default(), &at(3));
     tables.answer(PRINCIPALS, first, Ok(at(10)));
     assert!(tables.ready().is_err() && tables.trusted().is_err());
     assert!(
@@ -73,7 +75,7 @@ fn a_table_is_ready_when_it_has_reached_the_first_ends() {
             .target(PRINCIPALS)
             .is_some_and(|target| target.urgent)
     );
-    tables.reached(PRINCIPALS, &at(10));
+    tables.reached(PRINCIPALS, Reading::default(), &at(10));
     assert_eq!((tables.ready(), tables.trusted()), (Ok(()), Ok(())));
     assert!(tables.target(PRINCIPALS).is_none());
     assert!(tables.views()[0].load.is_some());
@@ -85,7 +87,7 @@ fn an_empty_topic_is_ready_once_its_follower_says_so() {
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(0)));
     assert!(tables.ready().is_err() && tables.target(PRINCIPALS).is_some());
-    tables.reached(PRINCIPALS, &Offsets::new());
+    tables.reached(PRINCIPALS, Reading::default(), &Offsets::new());
     assert_eq!(tables.ready(), Ok(()));
 }
 
@@ -96,7 +98,7 @@ fn requests_before_the_look_up_begins_share_it() {
     await_waiting(&tables, 8);
     let look_up = begin(&tables);
     tables.answer(PRINCIPALS, look_up, Ok(at(12)));
-    tables.reached(PRINCIPALS, &at(12));
+    tables.reached(PRINCIPALS, Reading::default(), &at(12));
     for waiting in waiting {
         assert_eq!(waiting.join().expect("no panic"), Ok(()));
     }
@@ -125,7 +127,7 @@ fn a_look_up_that_began_before_the_request_does_not_count() {
             .target(PRINCIPALS)
             .is_some_and(|target| target.urgent)
     );
-    tables.reached(PRINCIPALS, &at(11));
+    tables.reached(PRINCIPALS, Reading::default(), &at(11));
     assert_eq!(second.join().expect("no panic"), Ok(()));
 }
 
@@ -175,7 +177,7 @@ fn every_table_is_waited_for() {
     let answer = |table, end| {
         let look_up = tables.await_request(table, NEVER, LONG).expect("a request");
         tables.answer(table, look_up, Ok(at(end)));
-        tables.reached(table, &at(end));
+        tables.reached(table, Reading::default(), &at(end));
     };
     for table in both {
         answer(table, 0);
@@ -193,7 +195,7 @@ fn a_table_is_not_trusted_for_ever() {
     let tables = SharedTables::new(Directory::default(), &[PRINCIPALS], SHORT);
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(0)));
-    tables.reached(PRINCIPALS, &at(0));
+    tables.reached(PRINCIPALS, Reading::default(), &at(0));
     assert_eq!(tables.trusted(), Ok(()));
     thread::sleep(SHORT * 2);
     tables.trouble(PRINCIPALS, "no broker".to_string());
@@ -261,7 +263,7 @@ fn nobody_passes_before_what_was_written_before() {
                 let ends = end.load(Ordering::SeqCst);
                 tables.answer(PRINCIPALS, look_up, Ok(at(ends as i64)));
                 published.store(ends, Ordering::SeqCst);
-                tables.reached(PRINCIPALS, &at(ends as i64));
+                tables.reached(PRINCIPALS, Reading::default(), &at(ends as i64));
             }
         })
     };

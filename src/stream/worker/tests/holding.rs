@@ -1,0 +1,303 @@
+//! What one partition, one record or one moment of untrustworthy tables may hold up: a worker with two partitions, on a
+//! broker that has whatever is wrong with them written down.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::pipeline::fate::Quarantine;
+
+const GOOD: Partition = Partition(0);
+const BAD: Partition = Partition(1);
+/// Records of each partition.
+const RECORDS: i64 = 40;
+
+/// A broker with two partitions. What is wrong is wrong with the second.
+#[derive(Debug, Default)]
+struct TwoPartitions {
+    positions: BTreeMap<Partition, i64>,
+    parked: BTreeSet<Partition>,
+    committed: BTreeMap<Partition, i64>,
+    /// A record that cannot be read; the client goes to the beginning then, as the real one does.
+    unreadable: Option<i64>,
+    /// A record whose output is never accepted.
+    refused: Option<i64>,
+    /// No more outputs than this are accepted at a time.
+    most_outputs: Option<usize>,
+    judged_twice: Vec<(Partition, i64)>,
+    now: Duration,
+    is_assigned: bool,
+    failed: usize,
+}
+
+impl TwoPartitions {
+    fn position(&self, partition: Partition) -> i64 {
+        self.positions.get(&partition).copied().unwrap_or(0)
+    }
+
+    fn offset(&self, partition: Partition) -> i64 {
+        self.committed.get(&partition).copied().unwrap_or(0)
+    }
+
+    fn read(&mut self, partition: Partition, receive: &mut dyn FnMut(Arrival<'_>)) -> bool {
+        let at = self.position(partition);
+        if at >= RECORDS || self.parked.contains(&partition) {
+            return false;
+        }
+        if partition == BAD && self.unreadable == Some(at) {
+            self.positions.insert(partition, 0);
+            let cause = "bad CRC".to_string();
+            receive(Arrival::Faulty(
+                partition,
+                PartitionFault::Unreadable { offset: at, cause },
+            ));
+            return true;
+        }
+        self.positions.insert(partition, at + 1);
+        receive(Arrival::Record(SourceRecord {
+            partition,
+            ..record(at)
+        }));
+        true
+    }
+}
+
+impl Broker for TwoPartitions {
+    fn poll(
+        &mut self,
+        wait: Duration,
+        most: usize,
+        receive: &mut dyn FnMut(Arrival<'_>),
+    ) -> Result<(), Failure> {
+        if !std::mem::replace(&mut self.is_assigned, true) {
+            receive(Arrival::Assigned(&[GOOD, BAD]));
+            receive(Arrival::Placed(GOOD, 0));
+            receive(Arrival::Placed(BAD, 0));
+        }
+        // The bad one comes first, as what is left in a client's queue may.
+        let mut brought = 0;
+        for partition in [BAD, GOOD] {
+            while brought < most && self.read(partition, receive) {
+                brought += 1;
+            }
+        }
+        self.now += if brought == 0 { wait } else { wait / 10 };
+        Ok(())
+    }
+
+    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
+        let is_refused = outputs.iter().any(|output| {
+            output.source_partition == BAD && Some(output.source_offset) == self.refused
+        });
+        let is_large = self.most_outputs.is_some_and(|most| outputs.len() > most);
+        if is_refused || is_large {
+            self.failed += 1;
+            return Err(Failure::Aborted("not accepted".to_string()));
+        }
+        for position in positions {
+            let before = self.offset(position.partition);
+            for output in outputs
+                .iter()
+                .filter(|it| it.source_partition == position.partition)
+            {
+                if output.source_offset < before {
+                    self.judged_twice
+                        .push((position.partition, output.source_offset));
+                }
+            }
+            self.committed
+                .insert(position.partition, position.next_offset);
+        }
+        Ok(())
+    }
+
+    fn abort(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn rebuild(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
+        let rewind = |partition: &Partition| {
+            let offset = self.offset(*partition);
+            self.positions.insert(*partition, offset);
+            self.parked.remove(partition);
+            Rewound {
+                partition: *partition,
+                place: Ok(Place::At(offset)),
+            }
+        };
+        Ok(partitions.iter().map(rewind).collect())
+    }
+
+    fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        self.parked.extend(partitions);
+        Ok(())
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    fn now(&self) -> Duration {
+        self.now
+    }
+}
+
+/// The reasons for which partitions were held, and those that went on.
+#[derive(Debug, Default)]
+struct Holds {
+    held: Vec<(Partition, &'static str)>,
+    released: Vec<Partition>,
+    failed: Vec<String>,
+}
+
+impl Observer for Holds {
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Held(partition, fault, _) => self.held.push((partition, fault.reason())),
+            Notice::Released(partition) => self.released.push(partition),
+            Notice::Failed(failure) => self.failed.push(failure.to_string()),
+            _ => {}
+        }
+    }
+}
+
+fn quarantine(_: Option<&[u8]>) -> Fate {
+    Fate::Quarantined(Quarantine::malformed("test"))
+}
+
+type Held = Worker<TwoPartitions, fn(Option<&[u8]>) -> Fate, Holds>;
+
+fn worker(broker: TwoPartitions) -> Held {
+    let stop = StopRequest::default();
+    Worker::new(broker, quarantine, Holds::default(), limits(16), stop)
+}
+
+fn turns(worker: &mut Held, turns: usize) {
+    for _ in 0..turns {
+        worker.turn().expect("goes on");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_holds_its_partition_alone_and_doubles_nothing() {
+    let mut worker = worker(TwoPartitions {
+        unreadable: Some(10),
+        ..TwoPartitions::default()
+    });
+    turns(&mut worker, 200);
+    let broker = &worker.broker;
+    assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, 10));
+    assert_eq!(broker.judged_twice, []);
+    let Holds {
+        held,
+        released,
+        failed,
+    } = &worker.observer;
+    assert!(
+        held.len() > 2 && held.iter().all(|it| *it == (BAD, "unreadable")),
+        "{held:?}"
+    );
+    assert!(
+        failed.is_empty() && !released.contains(&BAD),
+        "{failed:?} {released:?}"
+    );
+    // A transient error heals by reading again.
+    worker.broker.unreadable = None;
+    turns(&mut worker, 200);
+    assert_eq!(worker.broker.offset(BAD), RECORDS);
+    assert_eq!(worker.observer.released, [BAD]);
+}
+
+#[test]
+fn a_batch_becomes_as_small_as_what_gets_through() {
+    let mut worker = worker(TwoPartitions {
+        most_outputs: Some(3),
+        ..TwoPartitions::default()
+    });
+    turns(&mut worker, 200);
+    let broker = &worker.broker;
+    assert_eq!(
+        (broker.offset(GOOD), broker.offset(BAD)),
+        (RECORDS, RECORDS)
+    );
+    assert_eq!(worker.observer.held, [], "no record is to blame");
+    assert!(
+        broker.failed < 40,
+        "smaller batches are kept for a while: {}",
+        broker.failed
+    );
+}
+
+#[test]
+fn one_record_that_is_never_accepted_holds_its_partition_alone() {
+    let mut worker = worker(TwoPartitions {
+        refused: Some(5),
+        ..TwoPartitions::default()
+    });
+    turns(&mut worker, 400);
+    let broker = &worker.broker;
+    assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, 5));
+    let held = &worker.observer.held;
+    assert!(
+        !held.is_empty() && held.iter().all(|it| *it == (BAD, "unpublishable")),
+        "{held:?}"
+    );
+    worker.broker.refused = None;
+    turns(&mut worker, 400);
+    assert_eq!(worker.broker.offset(BAD), RECORDS);
+    assert_eq!(worker.observer.released, [BAD]);
+}
+
+/// Tables that are fit again just before the batch is published, and were not when it was judged.
+#[derive(Debug, Default)]
+struct LateTables {
+    looks: Cell<usize>,
+    judged: RefCell<Vec<usize>>,
+}
+
+impl Judge for &LateTables {
+    fn judge(&self, _: Option<&[u8]>) -> Fate {
+        self.judged.borrow_mut().push(self.looks.get());
+        quarantine(None)
+    }
+
+    fn is_final(&self, _: &Fate) -> bool {
+        true
+    }
+
+    fn trusted(&self) -> Result<(), String> {
+        self.looks.set(self.looks.get() + 1);
+        match self.looks.get() {
+            1 => Err("stale".to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn catch_up(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_judged_by_tables_that_may_not_be_relied_on() {
+    let tables = LateTables::default();
+    let broker = TwoPartitions::default();
+    let stop = StopRequest::default();
+    let mut worker = Worker::new(broker, &tables, Holds::default(), limits(16), stop);
+    worker.turn().expect("goes on");
+    assert!(tables.judged.borrow().is_empty(), "the first look said no");
+    assert_eq!(worker.observer.failed, ["held: stale"]);
+    for _ in 0..20 {
+        worker.turn().expect("goes on");
+    }
+    let broker = &worker.broker;
+    assert_eq!(
+        (broker.offset(GOOD), broker.offset(BAD)),
+        (RECORDS, RECORDS)
+    );
+    assert!(tables.judged.borrow().iter().all(|look| *look > 1));
+}
