@@ -83,10 +83,8 @@ pub enum Fault {
     TableRemade { hold_ms: u64 },
 }
 
-/// Whether relays read a table's topic that was made anew; until they do, [`Fault::TableRemade`] is made by a replay only.
-const TABLES_ARE_READ_ANEW: bool = false;
-/// How many kinds a seed chooses from; the last one is [`Fault::TableRemade`].
-pub const KINDS: usize = 24 + TABLES_ARE_READ_ANEW as usize;
+/// How many kinds there are.
+pub const KINDS: usize = 25;
 
 impl Fault {
     /// Its kind, as logs and reports call it.
