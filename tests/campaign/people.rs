@@ -23,7 +23,7 @@ const GUESTS: u64 = 400;
 /// The relays hold when they have not heard of a table for so long.
 pub const STALENESS_LIMIT: Duration = Duration::from_secs(8);
 /// So long after a revocation was written every relay knows of it, or holds.
-const SETTLED: Duration = Duration::from_secs(11);
+pub const SETTLED: Duration = Duration::from_secs(11);
 const PAUSE: Duration = Duration::from_millis(400);
 /// What holds from the beginning was true long before.
 const LONG_AGO_MS: i64 = 1_500_000_000_000;

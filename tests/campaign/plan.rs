@@ -79,7 +79,7 @@ pub enum Fault {
     },
     /// The leader of a partition of the input has a bad batch on its disk, which is still to be read. Another replica leads later.
     LogDamaged { partition: usize, hold_ms: u64 },
-    /// The topic of the principals is deleted, and made anew later with what it held.
+    /// The topic of the principals is deleted, and made anew later: it names some users no more, or again, and says the same of all others.
     TableRemade { hold_ms: u64 },
 }
 

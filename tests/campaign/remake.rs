@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ledger::{Gone, Offsets, Place};
+use crate::people::SETTLED;
 use crate::producer::Sender;
 use crate::strike::{Undo, patiently};
 use crate::world::{RECOVERY_LIMIT, TABLE_PARTITIONS, TABLE_SETTINGS, World};
@@ -53,18 +54,20 @@ impl World {
 
     /// Nothing is sent from before the topic is deleted until it is whole again: a relay cannot know that a topic is still to be filled,
     /// and would be right to quarantine whom it does not name.
-    pub(crate) fn remake_table(&mut self, hold: Duration) -> anyhow::Result<()> {
+    pub(crate) fn remake_table(&mut self, away: Duration) -> anyhow::Result<(Undo, Duration)> {
         let (controls, people) = (Arc::clone(&self.controls), Arc::clone(&self.people));
         let _at_rest = (controls.rest(), people.rest());
         self.await_sent()?;
         self.await_recovery()?;
         let topic = self.principals.clone();
         self.cluster.kafka().try_delete_topic(&topic)?;
-        self.wait(hold)?;
+        self.wait(away)?;
         let kafka = self.cluster.kafka();
         patiently(|| kafka.try_create_topic(&topic, TABLE_PARTITIONS, &TABLE_SETTINGS))?;
         let sender = Sender::connect(kafka.bootstrap(), Box::new(|_, _, _| {}))?;
-        people.write_again(&sender)
+        people.write_again(&sender)?;
+        // Meanwhile it comes to be demanded that relays have forgotten whom the topic does not name any more.
+        Ok((Undo::Nothing, SETTLED + Duration::from_secs(1)))
     }
 
     /// Waits until the brokers have all that was made up; while no more is.

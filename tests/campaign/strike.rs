@@ -119,10 +119,7 @@ impl World {
             Fault::LogDamaged { partition, hold_ms } => {
                 self.damage_log(partition as i32, millis(hold_ms))
             }
-            Fault::TableRemade { hold_ms } => {
-                self.remake_table(millis(hold_ms))?;
-                nothing
-            }
+            Fault::TableRemade { hold_ms } => self.remake_table(millis(hold_ms)),
             Fault::ProducerThrottled {
                 relay,
                 bytes_per_second,
