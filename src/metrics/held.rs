@@ -102,7 +102,7 @@ impl HeldPartitions {
                 )
             }
             PartitionFault::Unpublishable { .. } => {
-                "; let the topic take it, for example by its max.message.bytes".to_string()
+                "; create the topic if it is missing, or let it take the record, for example by its max.message.bytes".to_string()
             }
             PartitionFault::Unplaced { .. } => String::new(),
         }
@@ -129,7 +129,20 @@ mod tests {
             committed: 100,
             end: 15,
         };
+        let unpublishable = PartitionFault::Unpublishable {
+            offset: 7,
+            cause: "unknown topic audit.eu-de".to_string(),
+        };
         let cases = [
+            (
+                &unpublishable,
+                vec![
+                    "offset 7",
+                    "audit.eu-de",
+                    "create the topic",
+                    "max.message.bytes",
+                ],
+            ),
             (
                 &damaged,
                 vec![
