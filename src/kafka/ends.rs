@@ -121,6 +121,8 @@ impl EndsFinder {
         let client = self.consumer.client();
         let question = IdentityQuestion::ask(client, broker, &self.topic, DESCRIBE_LIMIT);
         let question = question.map_err(|why| self.trouble(&why))?;
+        // As of before the ends: of what is written meanwhile, the follower may have read what they do not count yet.
+        let positions = self.tables.positions(self.table);
         let asked = self.watch.partitions();
         // While the description is under way. What is not known to exist is not asked for: the client would wait for it.
         let ends = self.ends(0..asked);
@@ -128,7 +130,6 @@ impl EndsFinder {
         let identity = self.identify(described)?;
         let mut ends = ends?;
         ends.extend(self.ends(asked..identity.partitions)?);
-        let positions = self.tables.positions(self.table);
         if let Some(change) = self.watch.went_back(&ends, &positions) {
             return Err(Problem::Change(change));
         }

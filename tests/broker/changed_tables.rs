@@ -79,6 +79,30 @@ fn a_topic_made_anew_and_longer_is_read_anew() {
     assert_eq!(following.tables.trusted(), Ok(()));
 }
 
+/// The follower may read what was written after its end was asked for, and before the answer.
+#[test]
+fn a_topic_that_grows_while_its_end_is_looked_up_is_relied_on() {
+    let broker = KafkaBroker::shared();
+    let topic = compacted_topic(broker, 1);
+    let following = Following::ready(broker, &topic, "");
+    let (topic, following) = (&topic, &following);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            let portions = (0..8_000).step_by(200);
+            portions.for_each(|from| write(broker, topic, with_access(from..from + 200)));
+        });
+        let looking = scope.spawn(move || {
+            while !writing.is_finished() {
+                following.catch_up();
+            }
+        });
+        while !looking.is_finished() {
+            assert_eq!(following.tables.trusted(), Ok(()));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+}
+
 #[test]
 fn a_topic_with_fewer_partitions_is_read_anew() {
     let broker = KafkaBroker::shared();
