@@ -2,7 +2,7 @@
 //! read, because they were deleted or are passed over, and why a partition cannot go on. It moves nothing itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaResult;
 
@@ -16,6 +16,9 @@ use crate::stream::{Arrival, Gap, GapCause, Partition, PartitionFault, Place, Po
 const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
 /// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited for.
 const POSITIONS_LIMIT: Duration = Duration::from_secs(20);
+
+/// A leader that was deposed and does not know it may tell an end of the past until its session is over, not longer.
+const LONGEST_DEPOSED: Duration = Duration::from_secs(10);
 
 /// What is known of the places of this consumer's partitions.
 pub(super) struct Placing {
@@ -32,13 +35,22 @@ pub(super) struct Placing {
     unreadable: BTreeMap<Partition, Unreadable>,
     /// Gaps that were decided on and not reported yet.
     gaps: BTreeMap<Partition, Gap>,
-    /// Committed offsets that were found behind the end of the log, and that end. They stay wrong when the log has grown
-    /// past them: its records are others.
-    behind: BTreeMap<Partition, (i64, i64)>,
+    /// Committed offsets that were found behind the end of the log.
+    behind: BTreeMap<Partition, Behind>,
     /// What tells the topic from another of its name, once it was asked for.
     topic_id: Option<Option<TopicId>>,
     /// Partitions of a topic that is not there any more: what is known to be committed is of that one.
     of_old_topic: BTreeSet<Partition>,
+}
+
+/// A committed offset that was found behind the end of the log.
+#[derive(Debug, Clone, Copy)]
+struct Behind {
+    committed: i64,
+    end: i64,
+    since: Instant,
+    /// Whether it was found so for long enough. Then it stays wrong when the log has grown past it: the records are others.
+    certain: bool,
 }
 
 /// The first error of a partition since it was moved.
@@ -276,24 +288,14 @@ impl Placing {
         committed: i64,
         end: Option<i64>,
     ) -> Result<(), PartitionFault> {
-        let found = end
-            .filter(|end| *end < committed)
-            .map(|end| (committed, end));
-        let known = self
-            .behind
-            .get(&partition)
-            .copied()
-            .filter(|(at, _)| *at == committed);
-        match found.or(known) {
-            None => {
-                self.behind.remove(&partition);
-                Ok(())
-            }
-            Some((committed, end)) => {
-                self.behind.insert(partition, (committed, end));
-                Err(PartitionFault::BehindEnd { committed, end })
-            }
-        }
+        let known = self.behind.remove(&partition);
+        let known = known.filter(|known| known.committed == committed);
+        let found = behind(known, committed, end, Instant::now());
+        found.map_or(Ok(()), |found| {
+            self.behind.insert(partition, found);
+            let end = found.end;
+            Err(PartitionFault::BehindEnd { committed, end })
+        })
     }
 
     /// Where reading goes on behind what can never be read: only if nothing that can be read lies before that.
@@ -313,5 +315,51 @@ impl Placing {
             Place::At(offset) => self.reach.set(partition, offset),
             Place::Anew => self.reach.forget(&[partition]),
         }
+    }
+}
+
+/// Whether a committed offset is behind the end of the log, by what is known and by an end that was looked up now.
+fn behind(known: Option<Behind>, committed: i64, end: Option<i64>, now: Instant) -> Option<Behind> {
+    match (end.filter(|end| *end < committed), known) {
+        (Some(end), known) => {
+            let since = known.map_or(now, |known| known.since);
+            let certain = now.duration_since(since) >= LONGEST_DEPOSED;
+            Some(Behind {
+                committed,
+                end,
+                since,
+                certain: certain || known.is_some_and(|known| known.certain),
+            })
+        }
+        // Not knowing the end is no reason to go on.
+        (None, Some(known)) if known.certain || end.is_none() => Some(known),
+        (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_that_was_behind_the_end_for_long_stays_wrong_when_the_log_has_grown() {
+        let start = Instant::now();
+        let look = |known, end, after: Duration| behind(known, 100, end, start + after);
+        assert!(look(None, Some(100), Duration::ZERO).is_none());
+        assert!(look(None, None, Duration::ZERO).is_none());
+        let first = look(None, Some(15), Duration::ZERO);
+        assert!(first.is_some_and(|it| it.end == 15 && !it.certain));
+        assert!(
+            look(first, None, LONGEST_DEPOSED).is_some(),
+            "nobody said otherwise"
+        );
+        let passing = look(first, Some(120), LONGEST_DEPOSED);
+        assert!(passing.is_none(), "a deposed leader had answered");
+        let lasting = look(first, Some(16), LONGEST_DEPOSED);
+        assert!(lasting.is_some_and(|it| it.certain));
+        assert!(
+            look(lasting, Some(120), LONGEST_DEPOSED).is_some(),
+            "others"
+        );
     }
 }
