@@ -42,7 +42,7 @@ pub struct TransactionalProducer {
     in_transaction: Cell<bool>,
     /// A commit or abort that took no longer than this has sent its request once.
     ends_again_after: Duration,
-    took_long: Cell<bool>,
+    is_spent: Cell<bool>,
 }
 
 impl TransactionalProducer {
@@ -69,7 +69,7 @@ impl TransactionalProducer {
                 config.get("retry.backoff.ms"),
                 config.get("retry.backoff.max.ms"),
             ),
-            took_long: Cell::new(false),
+            is_spent: Cell::new(false),
         };
         opened.await_broker();
         let initialized = opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
@@ -95,12 +95,12 @@ impl TransactionalProducer {
         }
     }
 
-    /// Whether the client may have sent a request twice by itself, as it does when a connection breaks: it takes
-    /// its time then, which is all that can be seen of it. The first copy may arrive in any later transaction of
-    /// this epoch and be taken for a part of it: a commit would tear it, older offsets would be committed. So this
-    /// producer should begin no other.
-    pub fn may_have_resent(&self) -> bool {
-        self.took_long.get()
+    /// Whether this producer should begin no other transaction. Its client may have sent a request twice by itself, as it
+    /// does when a connection breaks: it takes its time then, which is all that can be seen of it. The first copy may
+    /// arrive in any later transaction of this epoch and be taken for a part of it: a commit would tear it, older offsets
+    /// would be committed. Or records failed, for which the client fails the next transaction as well.
+    pub fn is_spent(&self) -> bool {
+        self.is_spent.get()
     }
 
     /// Whether a record was for a partition that its topic does not have, since this was asked last.
@@ -155,6 +155,16 @@ impl TransactionalProducer {
     /// # Errors
     /// [`Failure::Aborted`] if a record was not accepted, or not in time.
     pub fn drain(&self) -> Result<(), Failure> {
+        let drained = self.await_deliveries();
+        if drained.is_err() {
+            // The client has given numbers to records that never arrived, and fails the next transaction for that: one that
+            // may hold nothing but good records.
+            self.is_spent.set(true);
+        }
+        drained
+    }
+
+    fn await_deliveries(&self) -> Result<(), Failure> {
         let deadline = Instant::now() + STEP_LIMIT;
         // What failed is still to be told to us when nothing is left to be sent.
         while self.producer.flush(FLUSH_INTERVAL).is_err() || self.producer.in_flight_count() > 0 {
@@ -259,8 +269,7 @@ impl TransactionalProducer {
                 }
                 Err(error) if is_retriable(&error) && Instant::now() < deadline => {
                     tracing::debug!(?step, %error, "again");
-                    self.took_long
-                        .set(self.took_long.get() || step != Step::Init);
+                    self.is_spent.set(self.is_spent.get() || step != Step::Init);
                     std::thread::sleep(DRAIN_INTERVAL.min(left));
                 }
                 Err(error) => {
@@ -268,7 +277,7 @@ impl TransactionalProducer {
                     // arrives in another transaction.
                     let may_be_late =
                         matches!(step, Step::SendOffsets | Step::Commit | Step::Abort);
-                    self.took_long.set(self.took_long.get() || may_be_late);
+                    self.is_spent.set(self.is_spent.get() || may_be_late);
                     return Err(self.explained(sort(step, &error)));
                 }
             }
@@ -293,7 +302,7 @@ impl TransactionalProducer {
         };
         if took >= sends_again_after {
             tracing::debug!(?step, ?took, "a request may have been sent twice");
-            self.took_long.set(true);
+            self.is_spent.set(true);
         }
     }
 }

@@ -37,8 +37,8 @@ pub struct OnReplaced(Arc<dyn Fn(Replaced) + Send + Sync>);
 /// Why a producer was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaced {
-    /// Its client may have sent a request twice.
-    Resent,
+    /// Its client may have sent a request twice, or has to skip the numbers of records that failed.
+    Spent,
     /// It could not abort.
     Unabortable,
 }
@@ -47,7 +47,7 @@ impl Replaced {
     /// As metrics say it.
     pub const fn reason(self) -> &'static str {
         match self {
-            Replaced::Resent => "resent",
+            Replaced::Spent => "spent",
             Replaced::Unabortable => "unabortable",
         }
     }
@@ -147,12 +147,12 @@ impl Session {
             .ok_or_else(|| Failure::Broken("the last producer could not be replaced".to_string()))
     }
 
-    /// A producer whose client may have sent a request twice gets no further transaction. The membership
+    /// A producer that is spent gets no further transaction. The membership
     /// stays: it is that of the batch.
     fn renew_producer(&mut self) -> Result<(), Failure> {
-        if self.producer()?.may_have_resent() {
+        if self.producer()?.is_spent() {
             self.incoming.check()?;
-            (self.settings.replaced.0)(Replaced::Resent);
+            (self.settings.replaced.0)(Replaced::Spent);
             self.open_producer()?;
         }
         Ok(())

@@ -139,7 +139,7 @@ impl Metrics {
         for result in [MET, FAILED] {
             self.barriers.get_metric_with_label_values(&[result])?;
         }
-        for reason in ["broken", "fenced", "resent", "unabortable"] {
+        for reason in ["broken", "fenced", "spent", "unabortable"] {
             self.producer_rebuilds
                 .get_metric_with_label_values(&[reason])?;
         }

@@ -97,7 +97,7 @@ metrics! {
     TRANSACTIONS = "audit_relay_transactions_total", Counter, ["result"],
         "Transactions by result (committed, aborted, broken, fenced, fatal).";
     PRODUCER_REBUILDS = "audit_relay_producer_rebuilds_total", Counter, ["reason"],
-        "Times that a producer was given up to be replaced by a new one, failed attempts included: it was broken or fenced, may have sent a request twice (resent), or could not abort (unabortable).";
+        "Times that a producer was given up to be replaced by a new one, failed attempts included: it was broken or fenced, may have sent a request twice or lost records (spent), or could not abort (unabortable).";
     REBALANCES = "audit_relay_rebalances_total", Counter, ["kind"],
         "Rebalances of the consumer group as the workers saw them (assigned, revoked, lost).";
     ASSIGNED_PARTITIONS = "audit_relay_assigned_partitions", Gauge, ["worker"],
