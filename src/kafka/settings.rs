@@ -39,6 +39,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // Memory must not grow with lag: librdkafka's own default is 64 MiB and 100,000 records.
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "20000"),
+    // Of compressed records, from each broker; the answer is held decompressed. Smaller fetches take less memory, and longer to
+    // catch up (`docs/reliability.md`).
     ("fetch.max.bytes", "8388608"),
     // With small queues the default of one second would starve the loop.
     ("fetch.queue.backoff.ms", "10"),

@@ -16,6 +16,7 @@ mod hostile;
 mod lag;
 mod ledger;
 mod membership;
+mod memory;
 mod positions;
 mod relay_tables;
 mod remade;

@@ -229,6 +229,20 @@ impl Relay {
         self.process.ended()
     }
 
+    /// The most memory that was ever resident in it, in bytes.
+    #[track_caller]
+    pub fn peak_resident(&self) -> u64 {
+        settled(self.try_peak_resident(), format_args!("read the peak"))
+    }
+
+    fn try_peak_resident(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kibibytes: u64 = kibibytes.context("no VmHWM")?.parse()?;
+        Ok(kibibytes * 1024)
+    }
+
     /// Where it logs to.
     pub fn log_path(&self) -> &Path {
         &self.log
