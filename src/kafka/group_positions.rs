@@ -11,6 +11,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_context::{LoggingContext, serve_events};
+use super::input_ends::ends;
 use super::native::{TopicId, leader_epoch, topic_identity};
 use crate::stream::Partition;
 
@@ -70,20 +71,9 @@ impl GroupPositions {
         Ok(committed)
     }
 
-    /// The offsets that the next records of these partitions would get, of those whose leaders answer.
+    /// The offsets that the next records of these partitions would get, as far as they can be had.
     pub fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
-        let mut list = self.list(partitions);
-        let found = list
-            .set_all_offsets(Offset::End)
-            .and_then(|()| self.consumer.offsets_for_times(list, LOOK_UP_LIMIT));
-        let Ok(found) = found else {
-            return BTreeMap::new();
-        };
-        let end = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-            let end = element.error().ok().and(element.offset().to_raw())?;
-            (end >= 0).then_some((Partition(element.partition()), end))
-        };
-        found.elements().iter().filter_map(end).collect()
+        ends(&self.consumer, &self.topic, partitions, LOOK_UP_LIMIT).unwrap_or_default()
     }
 
     /// What tells the topic from another of the same name; none if the broker does not say.

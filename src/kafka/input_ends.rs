@@ -71,17 +71,30 @@ impl InputEnds {
         partitions: &[Partition],
         limit: Duration,
     ) -> Result<BTreeMap<Partition, i64>, KafkaError> {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition_offset(&self.topic, partition.0, Offset::End)?;
-        }
-        let found = self.consumer.offsets_for_times(list, limit)?;
-        let ends = found.elements().into_iter().filter_map(|element| {
-            let end = element.error().ok().and(element.offset().to_raw())?;
-            (end >= 0).then_some((Partition(element.partition()), end))
-        });
-        Ok(ends.collect())
+        ends(&self.consumer, &self.topic, partitions, limit)
     }
+}
+
+/// Asks for the offset that the next record of each partition would get. Partitions without an answer are left out.
+///
+/// # Errors
+/// If the client answers for none of them, as when a single one has no leader.
+pub(super) fn ends(
+    consumer: &BaseConsumer<LoggingContext>,
+    topic: &str,
+    partitions: &[Partition],
+    limit: Duration,
+) -> Result<BTreeMap<Partition, i64>, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition_offset(topic, partition.0, Offset::End)?;
+    }
+    let found = consumer.offsets_for_times(list, limit)?;
+    let ends = found.elements().into_iter().filter_map(|element| {
+        let end = element.error().ok().and(element.offset().to_raw())?;
+        (end >= 0).then_some((Partition(element.partition()), end))
+    });
+    Ok(ends.collect())
 }
 
 /// Asks for each partition by itself, until there is no time left (the outer `None`). Those that gave no answer are remembered in

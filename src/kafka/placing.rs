@@ -16,7 +16,6 @@ use crate::stream::{Arrival, Gap, GapCause, Partition, PartitionFault, Place, Po
 const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
 /// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited for.
 const POSITIONS_LIMIT: Duration = Duration::from_secs(20);
-
 /// A leader that was deposed and does not know it may tell an end of the past until its session is over, not longer.
 const LONGEST_DEPOSED: Duration = Duration::from_secs(10);
 
