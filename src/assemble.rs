@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::config::{Config, TableSource};
+use crate::config::{Config, Draft, TableSource};
 use crate::kafka::table::{followed, read_topics};
 use crate::kafka::topics::TopicNames;
 use crate::pipeline::Rules;
@@ -24,7 +24,7 @@ const MOST_LISTED: usize = 20;
 
 /// Everything that is wrong with the files that the configuration names.
 #[derive(Debug, Default)]
-pub struct FileProblems(Vec<String>);
+pub struct FileProblems(pub Vec<String>);
 
 impl fmt::Display for FileProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,29 +52,46 @@ pub struct Assembly {
 /// # Errors
 /// All problems of all files.
 pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
+    load(config, |_| true)
+}
+
+/// Loads what a configuration names that may have problems of its own: what rests on its bad sections is left out, and
+/// the rest is looked at, so that all problems are known at once.
+///
+/// # Errors
+/// All problems of the files; none, if only sections of the configuration are bad.
+pub fn assemble_draft(draft: &Draft) -> Result<Assembly, FileProblems> {
+    load(draft.config(), |section| draft.is_good(section))
+}
+
+fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, FileProblems> {
     let mut problems = FileProblems::default();
-    let catalog = problems.keep(load_catalog(config));
-    let locations = problems.keep(load_locations(config));
-    let crns = problems.keep(parse_crns(config));
+    let mut part = Parts {
+        is_good,
+        problems: &mut problems,
+    };
+    let catalog = part.load("catalog", || load_catalog(config));
+    let locations = part.load("locations", || load_locations(config));
+    let crns = part.load("crn", || parse_crns(config));
     // Before they are read: a change that comes in between is then seen as one.
     let table_files = TableFile::all(config);
-    let directory = problems.keep(load_directory(config));
+    let principals = part.load("principals", || load_principals_now(config));
+    let devices = part.load("devices", || load_devices_now(config));
     let routes = locations
         .as_ref()
-        .and_then(|locations| problems.keep(choose_regions(config, locations)));
-    let (Some(catalog), Some(locations), Some(crns), Some(directory), Some(routes)) =
-        (catalog, locations, crns, directory, routes)
+        .and_then(|locations| part.load("output", || choose_regions(config, locations)));
+    let (Some(catalog), Some(locations), Some(crns), Some(principals), Some(devices), Some(routes)) =
+        (catalog, locations, crns, principals, devices, routes)
     else {
         return Err(problems);
     };
-    let topic = |region: &String| format!("{}{region}", config.output.topic_prefix);
-    if let Err(clash) = config.check_output_topics(routes.regions()) {
-        problems.0.push(clash.to_string());
-        return Err(problems);
-    }
+    let directory = Directory {
+        principals,
+        devices,
+    };
     let topics = TopicNames {
         input: config.input.topic.clone(),
-        regions: routes.regions().iter().map(topic).collect(),
+        regions: output_topics(config, &routes),
         quarantine: config.output.quarantine_topic.clone(),
     };
     let rules = Rules {
@@ -93,10 +110,30 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     })
 }
 
-impl FileProblems {
-    fn keep<T>(&mut self, loaded: Result<T, Vec<String>>) -> Option<T> {
-        loaded.map_err(|problems| self.0.extend(problems)).ok()
+/// Loads one part after the other, and keeps what is wrong with each.
+struct Parts<'p, G> {
+    is_good: G,
+    problems: &'p mut FileProblems,
+}
+
+impl<G: Fn(&str) -> bool> Parts<'_, G> {
+    /// A part that rests on one section of the configuration.
+    fn load<T>(
+        &mut self,
+        section: &str,
+        load: impl FnOnce() -> Result<T, Vec<String>>,
+    ) -> Option<T> {
+        if !(self.is_good)(section) {
+            return None;
+        }
+        let problems = &mut self.problems.0;
+        load().map_err(|wrong| problems.extend(wrong)).ok()
     }
+}
+
+fn output_topics(config: &Config, routes: &Routes) -> Vec<String> {
+    let topic = |region: &String| config.output.topic(region);
+    routes.regions().iter().map(topic).collect()
 }
 
 fn read(path: &Path, key: &str) -> Result<String, Vec<String>> {
@@ -157,15 +194,11 @@ fn parse_crns(config: &Config) -> Result<CrnTemplates, Vec<String>> {
 
 fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<String>> {
     let known: Vec<&str> = locations.regions().collect();
-    if config.output.regions.is_empty() {
-        return Ok(Routes::new(known.iter().map(ToString::to_string)));
-    }
-    let unknown = |region: &&String| !known.contains(&region.as_str());
-    let problems: Vec<String> = config
-        .output
-        .regions
+    let given = &config.output.regions;
+    let unknown = given
         .iter()
-        .filter(unknown)
+        .filter(|region| !known.contains(&region.as_str()));
+    let mut problems: Vec<String> = unknown
         .map(|region| {
             format!(
                 "output.regions: the location table never yields {region:?}; it knows {}",
@@ -173,33 +206,37 @@ fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<
             )
         })
         .collect();
+    let routes = if given.is_empty() {
+        Routes::new(known.iter().map(ToString::to_string))
+    } else {
+        Routes::new(given.iter().cloned())
+    };
+    // Those that are given were checked with the rest of the configuration.
+    if given.is_empty()
+        && let Err(clashes) = config.check_output_topics(routes.regions())
+    {
+        problems.extend(texts(clashes.0));
+    }
     if problems.is_empty() {
-        Ok(Routes::new(config.output.regions.iter().cloned()))
+        Ok(routes)
     } else {
         Err(problems)
     }
 }
 
 /// Tables from topics begin empty: their followers fill them.
-fn load_directory(config: &Config) -> Result<Directory, Vec<String>> {
-    let principals = match &config.principals {
+fn load_principals_now(config: &Config) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    match &config.principals {
         TableSource::File(path) => read_principals_file(path),
         TableSource::Topic(_) => Ok(Table::default()),
-    };
-    let devices = match &config.devices {
+    }
+}
+
+fn load_devices_now(config: &Config) -> Result<Option<Table<Id, Device>>, Vec<String>> {
+    match &config.devices {
         Some(TableSource::File(path)) => read_devices_file(path).map(Some),
         Some(TableSource::Topic(_)) => Ok(Some(Table::default())),
         None => Ok(None),
-    };
-    match (principals, devices) {
-        (Ok(principals), Ok(devices)) => Ok(Directory {
-            principals,
-            devices,
-        }),
-        (principals, devices) => {
-            let problems = [principals.err(), devices.err()];
-            Err(problems.into_iter().flatten().flatten().collect())
-        }
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Command {
     Run(ConfigArgs),
     /// Show the whole thing on a broker inside this process, with sample data.
     Demo(DemoArgs),
+    /// Print an example configuration, or the values that count.
+    Config(ShowConfigArgs),
     /// Check the configuration and, on request, the cluster. Never joins the consumer group.
     Check(CheckArgs),
     /// Say why a message was audited, skipped or quarantined.
@@ -72,6 +74,21 @@ pub struct DemoArgs {
     pub listen: std::net::SocketAddr,
 }
 
+/// Arguments of `config`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowConfigArgs {
+    /// Where the configuration is, for --effective.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Every value that counts and where it came from (default, file and line, environment variable), instead of the
+    /// commented example. Secrets are not shown.
+    #[arg(long)]
+    pub effective: bool,
+    /// One JSON object for each key instead of text.
+    #[arg(long, requires = "effective")]
+    pub json: bool,
+}
+
 /// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
@@ -85,6 +102,9 @@ pub struct CheckArgs {
     /// write. Readers with isolation.level=read_committed never see it; others do.
     #[arg(long, requires = "connect")]
     pub write: bool,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `explain`.
@@ -93,7 +113,7 @@ pub struct ExplainArgs {
     /// Where the configuration is: the tables and rules to judge by.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// File with one or more JSON records; `-` is standard input.
+    /// File whose bytes are one record, judged as `run` judges the value of a message; `-` is standard input.
     #[arg(
         value_name = "FILE",
         required_unless_present = "from",
@@ -103,12 +123,29 @@ pub struct ExplainArgs {
     /// A record on the cluster instead, e.g. `infrastructure.state-changes/3/1200`.
     #[arg(long, value_name = "TOPIC/PARTITION/OFFSET")]
     pub from: Option<RecordAddress>,
+    /// Each line of the file is a record; blank lines are left out.
+    #[arg(long, conflicts_with = "from")]
+    pub lines: bool,
+    /// Fail (exit code 1) unless this is the fate of every record.
+    #[arg(long, value_enum, value_name = "FATE")]
+    pub expect: Option<ExpectedFate>,
     /// As if the action had happened at this time, e.g. `2024-05-01T12:00:00Z`.
     #[arg(long, value_name = "TIME")]
     pub at: Option<jiff::Timestamp>,
     /// One JSON object for each record instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A fate, for `explain --expect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExpectedFate {
+    /// An audit event was written.
+    Audited,
+    /// Nothing is written; the reason is counted.
+    Skipped,
+    /// The record goes to the quarantine topic.
+    Quarantined,
 }
 
 /// Arguments of `table`.

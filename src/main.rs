@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Demo(arguments) => commands::demo::demo(&arguments),
+        Command::Config(arguments) => commands::config::config(&arguments),
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Explain(arguments) => commands::explain::explain(&arguments),
         Command::Table(arguments) => commands::table::table(&arguments),

@@ -1,81 +1,176 @@
 //! `check`: is the configuration good, and on request, does the cluster have what the relay needs?
 
-use anyhow::bail;
+use std::path::Path;
 
-use super::print;
+use anyhow::bail;
+use serde::Serialize;
+
+use super::{Unusable, print};
+use crate::assemble::Assembly;
 use crate::cli::CheckArgs;
-use crate::config::TableSource;
+use crate::config::{Config, TableSource};
 use crate::kafka::check::{Finding, check_cluster, check_transactions, check_writing};
 use crate::logging;
-use crate::pipeline::Rules;
+use crate::pipeline::catalog::Action;
+
+/// What was found, in the form of `--json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    ok: bool,
+    /// None: everything came from the environment.
+    configuration: Option<String>,
+    actions_enabled: usize,
+    regions: Vec<String>,
+    principals: TableReport,
+    /// None: no table is configured.
+    devices: Option<TableReport>,
+    /// None: the cluster was not asked.
+    cluster: Option<Vec<ClusterFinding>>,
+}
+
+/// Where a table comes from, and how many keys it has.
+#[derive(Debug, Serialize)]
+struct TableReport {
+    source: &'static str,
+    name: String,
+    /// None: the table comes from a topic, which is not read here.
+    keys: Option<usize>,
+}
+
+/// One thing that the cluster was asked.
+#[derive(Debug, Serialize)]
+struct ClusterFinding {
+    subject: String,
+    verdict: String,
+    text: String,
+}
 
 /// Checks and prints what it found.
 ///
 /// # Errors
 /// If anything is not as `run` needs it.
 pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
-    let (config, assembly) = super::load(&arguments.config)?;
+    let (config, assembly) = match super::load(&arguments.config) {
+        Ok(loaded) => loaded,
+        Err(unusable) => return refuse(unusable, arguments.json),
+    };
     logging::init(config.log.format, &config.log.level);
-    let rules = &assembly.rules;
-    print("configuration    ok")?;
-    print(format_args!(
-        "actions          {} enabled",
-        enabled_actions(rules)
-    ))?;
-    print(format_args!(
-        "regions          {}",
-        rules.routes.regions().join(", ")
-    ))?;
-    let directory = &assembly.directory;
-    let known = directory.principals.len();
-    print(format_args!(
-        "principals       {}",
-        described(&config.principals, known)
-    ))?;
-    match (&config.devices, &directory.devices) {
-        (Some(source), Some(devices)) => {
-            print(format_args!(
-                "devices          {}",
-                described(source, devices.len())
-            ))?;
-        }
-        _ => print("devices          no table")?,
+    let mut report = Report::of(arguments.config.config.as_deref(), &config, &assembly);
+    if !arguments.json {
+        report.print()?;
     }
     if !arguments.connect {
-        print("cluster          not asked (use --connect)")?;
-        return Ok(());
+        return report.finish(arguments.json, &[]);
     }
-    let mut findings = check_cluster(&config, &assembly.topics);
+    let findings = ask_cluster(&config, &assembly, arguments.write);
+    report.add(&findings);
+    report.finish(arguments.json, &findings)
+}
+
+fn refuse(unusable: Unusable, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let problems = &unusable.problems;
+        print(serde_json::json!({"ok": false, "problems": problems}))?;
+    }
+    Err(unusable.into())
+}
+
+fn ask_cluster(config: &Config, assembly: &Assembly, write: bool) -> Vec<Finding> {
+    let mut findings = check_cluster(config, &assembly.topics);
     // Where no broker answers there is nothing more to try.
     let is_reached = findings.len() > 1;
     if is_reached {
-        findings.push(check_transactions(&config));
+        findings.push(check_transactions(config));
     }
-    if is_reached && arguments.write {
-        findings.extend(check_writing(&config, &assembly.topics));
+    if is_reached && write {
+        findings.extend(check_writing(config, &assembly.topics));
     }
-    report(&findings)
+    findings
 }
 
-fn described(source: &TableSource, known: usize) -> String {
-    match source {
-        TableSource::File(_) => format!("{known} known"),
-        TableSource::Topic(topic) => format!("from topic {topic}"),
+impl Report {
+    fn of(path: Option<&Path>, config: &Config, assembly: &Assembly) -> Self {
+        let enabled = |action: &&Action| action.enabled;
+        let directory = &assembly.directory;
+        let devices = config.devices.as_ref().zip(directory.devices.as_ref());
+        Report {
+            ok: true,
+            configuration: path.map(|path| path.display().to_string()),
+            actions_enabled: assembly.rules.catalog.actions().filter(enabled).count(),
+            regions: assembly.rules.routes.regions().to_vec(),
+            principals: TableReport::of(&config.principals, directory.principals.len()),
+            devices: devices.map(|(source, table)| TableReport::of(source, table.len())),
+            cluster: None,
+        }
+    }
+
+    fn add(&mut self, findings: &[Finding]) {
+        self.ok = !findings.iter().any(|finding| finding.verdict.is_problem());
+        let reported = findings.iter().map(|finding| ClusterFinding {
+            subject: finding.subject.clone(),
+            verdict: finding.verdict.word().to_lowercase(),
+            text: finding.verdict.text().to_owned(),
+        });
+        self.cluster = Some(reported.collect());
+    }
+
+    /// What is known without the cluster.
+    fn print(&self) -> std::io::Result<()> {
+        let file = self.configuration.as_deref();
+        let file = file.unwrap_or("no file was given, everything is from AUDIT_RELAY_… variables");
+        print(format_args!("configuration    ok ({file})"))?;
+        print(format_args!(
+            "actions          {} enabled",
+            self.actions_enabled
+        ))?;
+        print(format_args!("regions          {}", self.regions.join(", ")))?;
+        print(format_args!("principals       {}", self.principals.text()))?;
+        let devices = self.devices.as_ref().map(TableReport::text);
+        let devices = devices.unwrap_or_else(|| "no table".to_owned());
+        print(format_args!("devices          {devices}"))
+    }
+
+    /// The rest, and whether all is well.
+    fn finish(&self, as_json: bool, findings: &[Finding]) -> anyhow::Result<()> {
+        if as_json {
+            print(serde_json::to_string(self)?)?;
+        } else if self.cluster.is_none() {
+            print("cluster          not asked (use --connect)")?;
+        }
+        if !as_json {
+            for finding in findings {
+                print(format_args!("{:<8} {finding}", finding.verdict.word()))?;
+            }
+        }
+        let is_problem = |finding: &&Finding| finding.verdict.is_problem();
+        match findings.iter().filter(is_problem).count() {
+            0 => Ok(()),
+            wrong => bail!("{wrong} of {} checks of the cluster failed", findings.len()),
+        }
     }
 }
 
-fn enabled_actions(rules: &Rules) -> usize {
-    let enabled = |action: &&crate::pipeline::catalog::Action| action.enabled;
-    rules.catalog.actions().filter(enabled).count()
-}
-
-fn report(findings: &[Finding]) -> anyhow::Result<()> {
-    for finding in findings {
-        print(format_args!("{:<8} {finding}", finding.verdict.word()))?;
+impl TableReport {
+    fn of(source: &TableSource, keys: usize) -> Self {
+        match source {
+            TableSource::File(path) => TableReport {
+                source: "file",
+                name: path.display().to_string(),
+                keys: Some(keys),
+            },
+            TableSource::Topic(topic) => TableReport {
+                source: "topic",
+                name: topic.clone(),
+                keys: None,
+            },
+        }
     }
-    let is_problem = |finding: &&Finding| finding.verdict.is_problem();
-    match findings.iter().filter(is_problem).count() {
-        0 => Ok(()),
-        wrong => bail!("{wrong} of {} checks of the cluster failed", findings.len()),
+
+    fn text(&self) -> String {
+        match self.keys {
+            Some(keys) => format!("{keys} known, from {}", self.name),
+            None => format!("from topic {}", self.name),
+        }
     }
 }

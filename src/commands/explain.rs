@@ -4,18 +4,19 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-use super::print;
+use super::{print, visible};
 use crate::assemble::{Assembly, fill_from_topics};
-use crate::cli::ExplainArgs;
+use crate::cli::{ExpectedFate, ExplainArgs};
 use crate::kafka::inspect::read_value;
 use crate::pipeline::classify::{Actor, UserAction};
 use crate::pipeline::enrich::{AttributedAction, enrich};
-use crate::pipeline::fate::{Fate, Unaudited};
+use crate::pipeline::fate::{Fate, FateKind, QuarantineReason, Unaudited};
 use crate::pipeline::record::{Record, parse};
 use crate::pipeline::{Reference, judge_action, user_action};
 
@@ -39,6 +40,8 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<Box<RawValue>>,
     awaits_tables: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
 
 /// What one stage found.
@@ -62,18 +65,34 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
             let source = format!("{}/{}/{}", address.topic, address.partition, address.offset);
             vec![(source, read_value(&config, address)?)]
         }
-        (None, Some(path)) => split(&path.display().to_string(), &read_file(path)?),
+        (None, Some(path)) => records(path, read_file(path)?, arguments.lines),
         (None, None) => Vec::new(),
     };
+    let mut unexpected = 0;
+    let count = records.len();
     for (source, payload) in records {
         let explanation = explain_record(source, payload.as_deref(), arguments.at, &assembly);
+        unexpected += usize::from(!explanation.is(arguments.expect));
         if arguments.json {
             print(serde_json::to_string(&explanation)?)?;
         } else {
             print(explanation.text())?;
         }
     }
-    Ok(())
+    match arguments.expect {
+        Some(fate) if unexpected > 0 => {
+            bail!("{unexpected} of {count} records are not {}", word(fate))
+        }
+        _ => Ok(()),
+    }
+}
+
+const fn word(fate: ExpectedFate) -> &'static str {
+    match fate {
+        ExpectedFate::Audited => "audited",
+        ExpectedFate::Skipped => "skipped",
+        ExpectedFate::Quarantined => "quarantined",
+    }
 }
 
 fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -88,22 +107,17 @@ fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// One record for each JSON value, however it is laid out; from the first place that is not JSON on,
-/// the rest is one record, so that it can be explained as well.
-fn split(name: &str, bytes: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
-    let mut records = Vec::new();
-    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
-    let mut end = 0;
-    while let Some(Ok(value)) = values.next() {
-        records.push(value.get().as_bytes().to_vec());
-        end = values.byte_offset();
+/// The records of a file: all of it, to the last byte, or each of its lines.
+fn records(path: &Path, bytes: Vec<u8>, by_line: bool) -> Vec<(String, Option<Vec<u8>>)> {
+    let name = path.display().to_string();
+    if !by_line {
+        return vec![(name, Some(bytes))];
     }
-    let rest = bytes[end..].trim_ascii();
-    if !rest.is_empty() || records.is_empty() {
-        records.push(rest.to_vec());
-    }
-    let numbered = |(number, record)| (format!("{name}#{}", number + 1), Some(record));
-    records.into_iter().enumerate().map(numbered).collect()
+    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+    let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    filled
+        .map(|(number, line)| (format!("{name}:{}", number + 1), Some(line.to_vec())))
+        .collect()
 }
 
 /// Explains one record, as if it had happened at another time if one is given.
@@ -137,7 +151,11 @@ pub fn explain_record(
         topic: None,
         event: None,
         awaits_tables: fate.awaits_tables(),
+        note: None,
     };
+    if kind == FateKind::Quarantined(QuarantineReason::Malformed) {
+        explanation.note = payload.and_then(note_on_lines);
+    }
     let stopped = match read {
         Ok(record) => explanation.walk(&record, action, at, assembly).err(),
         Err(_) => Some("parse"),
@@ -160,6 +178,15 @@ pub fn explain_record(
     explanation
 }
 
+/// A person who saved several records to one file asks about each of them.
+fn note_on_lines(payload: &[u8]) -> Option<&'static str> {
+    let mut lines = payload.split(|byte| *byte == b'\n');
+    let is_object = |line: &[u8]| serde_json::from_slice::<Map<String, Value>>(line).is_ok();
+    let records = lines.by_ref().filter(|line| is_object(line)).take(2);
+    (records.count() == 2)
+        .then_some("the bytes are judged as one record, as `run` does; --lines judges each line")
+}
+
 fn moved(action: UserAction<'_>, at: Option<Timestamp>) -> UserAction<'_> {
     let mut action = action;
     action.change.time = at.unwrap_or(action.change.time);
@@ -167,6 +194,10 @@ fn moved(action: UserAction<'_>, at: Option<Timestamp>) -> UserAction<'_> {
 }
 
 impl Explanation {
+    fn is(&self, expected: Option<ExpectedFate>) -> bool {
+        expected.is_none_or(|expected| word(expected) == self.fate)
+    }
+
     fn found(&mut self, stage: &'static str, found: String) {
         self.stages.push(Finding { stage, found });
     }
@@ -203,9 +234,9 @@ impl Explanation {
 
     /// For a person at a terminal.
     pub fn text(&self) -> String {
-        let mut lines = vec![self.source.clone()];
+        let mut lines = vec![visible(&self.source)];
         for Finding { stage, found } in &self.stages {
-            lines.push(format!("  {stage:<10}{found}"));
+            lines.push(format!("  {stage:<10}{}", visible(found)));
         }
         let reason = match self.reason {
             "" => String::new(),
@@ -213,7 +244,10 @@ impl Explanation {
         };
         lines.push(format!("  {:<10}{}{reason}", "fate", self.fate));
         if let Some(detail) = &self.detail {
-            lines.push(format!("  {:<10}{detail}", "because"));
+            lines.push(format!("  {:<10}{}", "because", visible(detail)));
+        }
+        if let Some(note) = self.note {
+            lines.push(format!("  {:<10}{note}", "note"));
         }
         if self.awaits_tables {
             lines.push(format!(
@@ -237,7 +271,7 @@ fn indented(event: &RawValue) -> String {
     pretty
         .unwrap_or_else(|_| event.get().to_string())
         .lines()
-        .map(|line| format!("  {line}"))
+        .map(|line| format!("  {}", visible(line)))
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -262,19 +296,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_holds_any_number_of_records() {
-        let records = |text: &str| -> Vec<String> {
-            let split = split("f", text.as_bytes());
-            let text = |record: &Vec<u8>| String::from_utf8_lossy(record).into_owned();
-            split
-                .iter()
-                .flat_map(|(_, record)| record)
-                .map(text)
-                .collect()
+    fn a_file_is_one_record_unless_its_lines_are() {
+        let read = |text: &str, by_line| -> Vec<(String, String)> {
+            let records = records(Path::new("f"), text.as_bytes().to_vec(), by_line);
+            let text = |record: Option<Vec<u8>>| String::from_utf8(record.unwrap_or_default());
+            let named = |(name, record)| (name, text(record).expect("text"));
+            records.into_iter().map(named).collect()
         };
-        assert_eq!(records("{}\n{\"a\":1}\n"), ["{}", "{\"a\":1}"]);
-        assert_eq!(records("{\n \"a\": 1\n}\n"), ["{\n \"a\": 1\n}"]);
-        assert_eq!(records("{} nonsense"), ["{}", "nonsense"]);
-        assert_eq!(records(""), [""]);
+        let named = |name: &str, record: &str| (name.to_owned(), record.to_owned());
+        assert_eq!(read("{}\n{} \n", false), [named("f", "{}\n{} \n")]);
+        assert_eq!(read("", false), [named("f", "")]);
+        assert_eq!(
+            read("{}\n\n{} \n", true),
+            [named("f:1", "{}"), named("f:3", "{} ")]
+        );
+        assert_eq!(read("", true), []);
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use super::effective;
 use super::environment::{Environment, overlay};
 use super::kafka;
 use super::load;
@@ -14,7 +15,7 @@ use super::pass_over;
 use super::read::Reader;
 use super::tables;
 use super::{
-    AccessRules, Admin, BatchLimits, CatalogSettings, Config, CrnTemplates, Input, Instance,
+    AccessRules, Admin, BatchLimits, CatalogSettings, Config, CrnTemplates, Draft, Input, Instance,
     LocationSettings, LogFormat, LogSettings, Output, Policy, Problems, PropertyCheck, Shutdown,
 };
 
@@ -28,15 +29,20 @@ pub(super) fn config(
     folder: &Path,
     environment: impl Iterator<Item = (String, String)>,
     check: PropertyCheck<'_>,
-) -> Result<Config, Problems> {
+) -> Result<Draft, Problems> {
     let environment: Environment = environment.collect();
     let mut tree = load::defaults();
     let mut problems =
         load::file(text, name, &mut tree).map_err(|problem| Problems(vec![problem]))?;
     problems.extend(overlay(&mut tree, &environment));
+    let values = effective::shown(&tree);
     let mut reader = Reader::new(tree, problems, folder.to_owned());
     let config = assemble(&mut reader, &environment, check);
-    reader.finish(config)
+    Ok(Draft {
+        config,
+        values,
+        problems: reader.finish(),
+    })
 }
 
 fn assemble(reader: &mut Reader, environment: &Environment, check: PropertyCheck<'_>) -> Config {
@@ -229,13 +235,9 @@ fn actions(reader: &mut Reader, key: &str) -> Vec<String> {
 }
 
 fn locations(reader: &mut Reader) -> LocationSettings {
-    let profiles = [("six", "six"), ("all", "all")];
-    let profile = reader
-        .choice("locations.profile", &profiles)
-        .unwrap_or_default();
     LocationSettings {
         file: reader.path("locations.file"),
-        profile: profile.to_owned(),
+        profile: reader.text("locations.profile"),
     }
 }
 

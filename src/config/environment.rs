@@ -1,14 +1,15 @@
 //! The environment's layer: `AUDIT_RELAY_INPUT__GROUP` is `group` of `[input]`.
 //!
 //! `__` stands between section and key. librdkafka's names have dots and no underscores, so below `kafka` a single
-//! `_` is a dot. The environment comes in as a map: nothing here reads the process's own.
+//! `_` is a dot. An empty variable takes a value of the file away where the key may be left out. The environment comes in
+//! as a map: nothing here reads the process's own.
 
 use std::collections::BTreeMap;
 
 use super::load::{Node, Tree, Value};
 use super::problem::{Origin, Problem, did_you_mean, nearest};
 use super::properties::canonical_key;
-use super::settings::literal_keys;
+use super::settings::{DefaultValue, SETTINGS, literal_keys};
 
 /// What every variable of ours begins with.
 pub(super) const ENVIRONMENT_PREFIX: &str = "AUDIT_RELAY_";
@@ -133,8 +134,23 @@ fn insert(tree: &mut Tree, key: String, value: Value, variable: &str) -> Result<
             complaint,
         });
     }
-    tree.insert(key, Node { value, origin });
+    if is_blank(&value) && is_optional(&key) {
+        tree.remove(&key);
+    } else {
+        tree.insert(key, Node { value, origin });
+    }
     Ok(())
+}
+
+fn is_blank(value: &Value) -> bool {
+    matches!(value, Value::Untyped(text) if text.trim().is_empty())
+}
+
+/// Whether the key may be left out, so that an empty variable takes the file's value away.
+fn is_optional(key: &str) -> bool {
+    let mut settings = SETTINGS.iter();
+    settings
+        .any(|setting| setting.key == key && matches!(setting.default, DefaultValue::Computed(_)))
 }
 
 fn unknown(variable: &str) -> Problem {

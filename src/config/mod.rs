@@ -5,6 +5,7 @@
 //! regions exist is found out by those who use them.
 
 mod assemble;
+mod effective;
 mod environment;
 mod kafka;
 mod limits;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 pub use crate::pipeline::policy::{AccessRules, Policy};
 pub use crate::stream::batch::BatchLimits;
+pub use effective::Effective;
 pub use kafka::{Client, KafkaProperties, PropertyCheck, PropertyValue, Secret};
 pub use pass_over::PassOver;
 pub use problem::{Origin, Problem, Problems};
@@ -128,7 +130,7 @@ pub struct CatalogSettings {
 pub struct LocationSettings {
     /// None: the built-in table.
     pub file: Option<PathBuf>,
-    /// `six` or `all`.
+    /// One that the table has; `six` or `all` of the built-in one.
     pub profile: String,
 }
 
@@ -197,6 +199,45 @@ pub struct LogSettings {
     pub level: String,
 }
 
+/// A configuration as far as it could be read. Where something is wrong it holds a stand-in, so that the rest can be
+/// used to look for more problems: those in the files that the configuration names.
+#[derive(Debug)]
+pub struct Draft {
+    config: Config,
+    values: Vec<Effective>,
+    problems: Vec<Problem>,
+}
+
+impl Draft {
+    /// The configuration. Of a section that is not [good](Draft::is_good) it may hold stand-ins.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether nothing is wrong with a section's keys.
+    pub fn is_good(&self, section: &str) -> bool {
+        let is_of_it = |key: &str| key.split('.').next() == Some(section);
+        !self.problems.iter().any(|problem| is_of_it(&problem.key))
+    }
+
+    /// Every value that counts, and where it came from.
+    pub fn values(&self) -> &[Effective] {
+        &self.values
+    }
+
+    /// The configuration, if nothing is wrong.
+    ///
+    /// # Errors
+    /// All problems.
+    pub fn finish(self) -> Result<Config, Problems> {
+        if self.problems.is_empty() {
+            Ok(self.config)
+        } else {
+            Err(Problems(self.problems))
+        }
+    }
+}
+
 impl Config {
     /// Reads the file, if there is one, and lays the environment over it (for a process:
     /// `std::env::vars_os`, without what is not Unicode, at which `vars` panics). librdkafka is not asked about its
@@ -220,6 +261,18 @@ impl Config {
         environment: impl Iterator<Item = (String, String)>,
         check: PropertyCheck<'_>,
     ) -> Result<Self, Problems> {
+        Self::draft(path, environment, check)?.finish()
+    }
+
+    /// As [`Config::load_checked`], but hands out what could be read although something is wrong.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not TOML.
+    pub fn draft(
+        path: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        check: PropertyCheck<'_>,
+    ) -> Result<Draft, Problems> {
         let Some(path) = path else {
             return assemble::config("", "", Path::new(""), environment, check);
         };
@@ -250,7 +303,8 @@ impl Config {
             Path::new(""),
             environment,
             &|_, _| Ok(()),
-        )
+        )?
+        .finish()
     }
 
     /// Checks that no region's topic is the input or the quarantine topic, and that its name is legal. Listed regions

@@ -1,7 +1,7 @@
 //! Takes values out of the tree by key and type, and collects every problem on the way.
 //!
-//! A method that finds a problem notes it and returns a stand-in, so that reading goes on; [`Reader::finish`] lets
-//! nobody see a stand-in. What is left in the tree at the end is unknown.
+//! A method that finds a problem notes it and returns a stand-in, so that reading goes on; only a
+//! [`Draft`](super::Draft) holds stand-ins. What is left in the tree at the end is unknown.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::environment::variable_of;
 use super::load::{Node, Tree, Value};
-use super::problem::{Origin, Problem, Problems, did_you_mean, nearest};
+use super::problem::{Origin, Problem, did_you_mean, nearest};
 use super::settings::{literal_keys, sections};
 
 /// Reads one configuration.
@@ -234,8 +234,14 @@ impl Reader {
         self.problems.iter().any(|problem| problem.key == key)
     }
 
-    /// The value that was built, if nothing was wrong; unknown keys are wrong.
-    pub(super) fn finish<T>(mut self, value: T) -> Result<T, Problems> {
+    /// Whether a value stands in the file or in the environment, and in which of the two.
+    pub(super) fn is_from_environment(&self, key: &str) -> bool {
+        let node = self.tree.get(key);
+        node.is_some_and(|node| matches!(node.origin, Origin::Environment(_)))
+    }
+
+    /// All problems; unknown keys are among them.
+    pub(super) fn finish(mut self) -> Vec<Problem> {
         for (key, node) in std::mem::take(&mut self.tree) {
             let is_section = sections().any(|section| section == key);
             let complaint = match node.value {
@@ -254,11 +260,7 @@ impl Reader {
                 complaint,
             });
         }
-        if self.problems.is_empty() {
-            Ok(value)
-        } else {
-            Err(Problems(self.problems))
-        }
+        self.problems
     }
 }
 

@@ -66,7 +66,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("catalog.enable", Value("[]"), "actions to enable: names, or a prefix ending in .*"),
     setting("catalog.disable", Value("[]"), "actions to disable: names, or a prefix ending in .*"),
     setting("locations.file", Computed("built in"), "file with the data centers and their regions"),
-    setting("locations.profile", Value("\"six\""), "how data centers map to regions: \"six\" or \"all\""),
+    setting("locations.profile", Value("\"six\""), "how data centers map to regions: a profile of the location table; the built-in one has \"six\" and \"all\""),
     setting("crn.target", Value("\"crn:v1:bluemix:public:{service}:{location}:a/{account}::{resource_type}:{id}\""), "template of target.id"),
     setting("crn.log_source", Value("\"crn:v1:bluemix:public:{service}:{location}:a/{account}:::\""), "template of logSourceCRN"),
     setting("principals.file", Computed("none"), "file with the principals, one JSON object a line; this or `principals.topic` must be given"),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::environment::variable_of;
 use super::names::is_topic;
 use super::read::Reader;
 use super::{Input, Output, TableSource, Tables};
@@ -14,15 +15,24 @@ pub(super) fn principals(reader: &mut Reader) -> TableSource {
     let given = reader.has("principals.file") || reader.has("principals.topic");
     let source = source(reader, "principals");
     if !given {
-        reader.missing("principals.file");
+        reader.problem("principals.file", missing());
     }
     source.unwrap_or(TableSource::File(PathBuf::new()))
+}
+
+fn missing() -> String {
+    format!(
+        "required, and not given; name a file with the principals (principals.file, or {}) or a compacted topic (principals.topic, or {})",
+        variable_of("principals.file"),
+        variable_of("principals.topic")
+    )
 }
 
 /// The source of a table: a file or a topic, not both.
 pub(super) fn source(reader: &mut Reader, section: &str) -> Option<TableSource> {
     const WANTED: &str = "a topic name: 1 to 249 of a-z A-Z 0-9 . _ -";
     let (file, topic) = (format!("{section}.file"), format!("{section}.topic"));
+    drop_overridden(reader, &file, &topic);
     let is_followed = reader.has(&topic);
     let path = reader.path(&file);
     if !is_followed {
@@ -36,6 +46,22 @@ pub(super) fn source(reader: &mut Reader, section: &str) -> Option<TableSource> 
         );
     }
     Some(TableSource::Topic(name))
+}
+
+/// The environment wins over the file also where it names the other kind of source.
+fn drop_overridden(reader: &mut Reader, file: &str, topic: &str) {
+    if !reader.has(file) || !reader.has(topic) {
+        return;
+    }
+    let overridden = match (
+        reader.is_from_environment(file),
+        reader.is_from_environment(topic),
+    ) {
+        (true, false) => topic,
+        (false, true) => file,
+        (true, true) | (false, false) => return,
+    };
+    reader.take(overridden);
 }
 
 /// What holds for all tables.

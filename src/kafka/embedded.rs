@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -125,12 +125,30 @@ pub struct Watcher {
     consumer: BaseConsumer<LoggingContext>,
 }
 
+/// A record of an output topic.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// The topic that it was read from.
+    pub topic: &'a str,
+    /// Its bytes.
+    pub value: &'a [u8],
+    /// Why it is in quarantine, where it is.
+    pub reason: Option<&'a str>,
+    /// The same in words.
+    pub detail: Option<&'a str>,
+}
+
 impl Watcher {
-    /// Waits for the next record and shows its topic and value.
-    pub fn next(&self, wait: Duration, mut show: impl FnMut(&str, &[u8])) -> bool {
+    /// Waits for the next record and shows it.
+    pub fn next(&self, wait: Duration, mut show: impl FnMut(Written<'_>)) -> bool {
         match self.consumer.poll(wait) {
             Some(Ok(message)) => {
-                show(message.topic(), message.payload().unwrap_or_default());
+                show(Written {
+                    topic: message.topic(),
+                    value: message.payload().unwrap_or_default(),
+                    reason: last_header(&message, "audit-relay-reason"),
+                    detail: last_header(&message, "audit-relay-detail"),
+                });
                 true
             }
             Some(Err(error)) => {
@@ -140,4 +158,10 @@ impl Watcher {
             None => false,
         }
     }
+}
+
+fn last_header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m str> {
+    let headers = message.headers()?;
+    let named = headers.iter().filter(|header| header.key == name).last()?;
+    std::str::from_utf8(named.value?).ok()
 }

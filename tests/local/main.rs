@@ -1,6 +1,7 @@
 //! Everything that needs no broker. One binary, so that it is linked once.
 
 mod allocations;
+mod commands;
 mod corpus;
 mod decisions;
 mod device_table;

@@ -149,9 +149,7 @@ impl Show<'_> {
             produced = produced.max(due);
             while self
                 .watcher
-                .next(Duration::from_millis(20), |topic, value| {
-                    screen.event(topic, value);
-                })
+                .next(Duration::from_millis(20), |written| screen.show(written))
             {}
             if self.keep || produced < self.records {
                 continue;

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use crate::commands::print;
+use crate::commands::{print, visible};
+use crate::kafka::embedded::Written;
 use crate::kafka::topics::TopicNames;
 use crate::metrics::Metrics;
 use crate::pipeline::fate::FateKind;
@@ -16,6 +17,22 @@ macro_rules! line {
         let _ = print(format_args!($($text)*));
     };
 }
+
+/// What a new user does after the demo.
+const NEXT: [(&str, &str); 3] = [
+    (
+        "audit-relay config > relay.toml",
+        "an example with every key: set brokers and tables",
+    ),
+    (
+        "audit-relay check --config relay.toml --connect",
+        "is it good, and has the cluster what it needs?",
+    ),
+    (
+        "audit-relay explain --config relay.toml message.json",
+        "why is a message in the trail, or not?",
+    ),
+];
 
 /// The screen, and what was shown on it.
 pub struct Screen {
@@ -65,10 +82,17 @@ impl Screen {
     }
 
     /// Shows a record of an output topic.
-    pub fn event(&mut self, topic: &str, value: &[u8]) {
+    pub fn show(&mut self, written: Written<'_>) {
+        let Written {
+            topic,
+            value,
+            reason,
+            detail,
+        } = written;
         *self.topics.entry(topic.to_string()).or_default() += 1;
         if topic == self.quarantine {
-            line!("{topic:<24}  {}", excerpt(value));
+            let said = |text: Option<&str>| visible(text.unwrap_or("not said"));
+            line!("{topic:<24}  {}: {}", said(reason), said(detail));
             return;
         }
         match serde_json::from_slice::<Line>(value) {
@@ -127,15 +151,9 @@ impl Screen {
             "metrics were at http://{}/metrics (--keep keeps it running)",
             self.address
         );
-    }
-}
-
-fn excerpt(value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(value);
-    let short: String = text.chars().take(90).collect();
-    if short.len() < text.len() {
-        format!("{short}…")
-    } else {
-        short
+        line!("\nnext");
+        for (command, what) in NEXT {
+            line!("  {command:<50} # {what}");
+        }
     }
 }

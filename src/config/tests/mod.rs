@@ -1,6 +1,7 @@
 //! Tests as data: a text and an environment in, a configuration or a list of complaints out.
 
 mod documents;
+mod effective;
 mod kafka;
 mod refusals;
 mod sources;

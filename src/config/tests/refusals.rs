@@ -37,7 +37,6 @@ fn values_that_will_not_do() {
         ("policy.no_infrastructure_access = \"quarantined\"", "policy.no_infrastructure_access: \"quarantined\" will not do; give one of skip, quarantine; did you mean quarantine?"),
         ("policy.unknown_principal = true", "policy.unknown_principal: true will not do; give text in quotes"),
         ("catalog.enable = [\"*\"]", "catalog.enable: \"*\" will not do; give an action's name, or a prefix ending in .*"),
-        ("locations.profile = \"seven\"", "locations.profile: \"seven\" will not do; give one of six, all"),
         ("crn.target = \"urn:{id}\"", "crn.target: \"urn:{id}\" will not do; begin with crn: and use no blanks"),
         ("crn.target = \"crn:{id\"", "crn.target: \"crn:{id\" has an unpaired brace; write placeholders as {name}"),
         ("crn.target = \"crn:id}\"", "crn.target: \"crn:id}\" has an unpaired brace; write placeholders as {name}"),
@@ -102,7 +101,7 @@ fn what_is_required_is_asked_for() {
     let problems = read("", &[]).unwrap_err();
     let expected = "2 problems in the configuration:\
         \n  - kafka.bootstrap.servers: required, and not given; set it in the file or as AUDIT_RELAY_KAFKA__BOOTSTRAP_SERVERS\
-        \n  - principals.file: required, and not given; set it in the file or as AUDIT_RELAY_PRINCIPALS__FILE";
+        \n  - principals.file: required, and not given; name a file with the principals (principals.file, or AUDIT_RELAY_PRINCIPALS__FILE) or a compacted topic (principals.topic, or AUDIT_RELAY_PRINCIPALS__TOPIC)";
     assert_eq!(problems.to_string(), expected);
 }
 

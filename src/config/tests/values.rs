@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::{AccessRules, Client, LogFormat, Policy, TableSource};
-use super::{good, read};
+use super::{MINIMAL, good, read};
 
 #[test]
 fn the_admin_port_is_for_this_machine_unless_told_otherwise() {
@@ -176,6 +176,37 @@ fn the_environment_alone_is_enough() {
         ("HOME", "/nowhere"),
     ];
     assert!(read("", &environment).is_ok());
+}
+
+#[test]
+fn the_environment_chooses_the_source_of_a_table() {
+    let file = TableSource::File("other.jsonl".into());
+    let topic = TableSource::Topic("p".to_owned());
+    let by_topic = "kafka.bootstrap.servers = \"b:1\"\nprincipals.topic = \"p\"\n";
+    let environment = [("AUDIT_RELAY_PRINCIPALS__FILE", "other.jsonl")];
+    assert_eq!(read(by_topic, &environment).unwrap().principals, file);
+    let environment = [("AUDIT_RELAY_PRINCIPALS__TOPIC", "p")];
+    assert_eq!(good("", &environment).principals, topic);
+    let both = [environment[0], ("AUDIT_RELAY_PRINCIPALS__FILE", "f")];
+    let problems = read(by_topic, &both).unwrap_err().to_string();
+    assert!(problems.contains("a table has one source"), "{problems}");
+}
+
+#[test]
+fn an_empty_variable_takes_an_optional_value_away() {
+    let text = "instance = \"relay-7\"\ndevices.file = \"d\"\nlocations.file = \"l\"\n";
+    let empty = [
+        ("AUDIT_RELAY_INSTANCE", ""),
+        ("AUDIT_RELAY_DEVICES__FILE", " "),
+        ("AUDIT_RELAY_LOCATIONS__FILE", ""),
+    ];
+    let config = read(&format!("{text}{MINIMAL}"), &empty).unwrap();
+    assert!(!config.instance.configured);
+    assert_eq!((config.devices, config.locations.file), (None, None));
+    let problems = read(MINIMAL, &[("AUDIT_RELAY_PRINCIPALS__FILE", "")]).unwrap_err();
+    assert!(problems.to_string().contains("required, and not given"));
+    let problems = read(MINIMAL, &[("AUDIT_RELAY_INPUT__GROUP", "")]).unwrap_err();
+    assert!(problems.to_string().contains("input.group: empty"));
 }
 
 #[test]
