@@ -14,6 +14,7 @@ use crate::pipeline::directory::{
     Device, Directory, LineProblem, Principal, PrincipalKey, Table, read_devices, read_principals,
 };
 use crate::pipeline::field::Id;
+use crate::pipeline::permissions::PermissionNames;
 use crate::pipeline::regions::Locations;
 use crate::pipeline::route::Routes;
 use crate::table_files::TableFile;
@@ -54,6 +55,7 @@ pub struct Assembly {
 pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     let mut problems = FileProblems::default();
     let catalog = problems.keep(load_catalog(config));
+    let permissions = problems.keep(load_permissions(config));
     let locations = problems.keep(load_locations(config));
     let crns = problems.keep(parse_crns(config));
     // Before they are read: a change that comes in between is then seen as one.
@@ -62,8 +64,12 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     let routes = locations
         .as_ref()
         .and_then(|locations| problems.keep(choose_regions(config, locations)));
-    let (Some(catalog), Some(locations), Some(crns), Some(directory), Some(routes)) =
-        (catalog, locations, crns, directory, routes)
+    let data = (catalog, permissions, locations, crns);
+    let (
+        (Some(catalog), Some(permissions), Some(locations), Some(crns)),
+        Some(directory),
+        Some(routes),
+    ) = (data, directory, routes)
     else {
         return Err(problems);
     };
@@ -81,6 +87,7 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
         catalog,
         locations,
         routes,
+        permissions,
         policy: config.policy,
         crns,
         max_event_bytes: config.output.max_message_bytes,
@@ -132,6 +139,15 @@ fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
         .map(|(name, text)| CatalogFile { name, text })
         .collect();
     Catalog::load(&files, &switches).map_err(texts)
+}
+
+fn load_permissions(config: &Config) -> Result<PermissionNames, Vec<String>> {
+    let Some(path) = &config.catalog.permissions else {
+        return PermissionNames::load(PermissionNames::EMBEDDED).map_err(texts);
+    };
+    let text = read(path, "catalog.permissions")?;
+    let name = &path.display().to_string();
+    PermissionNames::load(CatalogFile { name, text: &text }).map_err(texts)
 }
 
 fn load_locations(config: &Config) -> Result<Locations, Vec<String>> {
