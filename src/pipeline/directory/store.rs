@@ -8,7 +8,7 @@
 //! waits for memory twice: for the slot and for the entry.
 //!
 //! An entry may have other names beside its key, which several entries can share. A second index leads from them to
-//! the places of the entries (`aliases`), and follows each move of an entry, so that it never holds more than the entries do.
+//! the keys (`aliases`); it holds just the names that the present values have.
 
 mod aliases;
 mod index;
@@ -21,7 +21,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use aliases::{AliasIndex, AliasMove};
+use aliases::{AliasChange, AliasIndex, marked_key};
 use index::IndexWriter;
 pub use key::StoreKey;
 use log::{Entry, Log, LogWriter, Place};
@@ -66,10 +66,13 @@ impl Store {
     /// Calls `each` with the key and the value of every entry that has this other name, in no order. Names are known by
     /// their hashes alone, so there may be a wrong entry among them, or the same one twice.
     pub fn aliased<'s>(&'s self, name: StoreKey<'_>, mut each: impl FnMut(&'s [u8], &'s [u8])) {
-        self.aliases.find(name.hash(), |place| {
+        let mut look = |place| {
             let entry = self.log.entry(place)?;
             each(entry.key, entry.value);
             None::<()>
+        };
+        self.aliases.find(name.hash(), |mark| {
+            self.slots.find(marked_key(mark), &mut look).map(|_| ())
         });
     }
 
@@ -156,7 +159,7 @@ impl StoreWriter {
             self.value = value;
             return Ok(());
         }
-        let names = AliasMove::of(&reading, key, old_value, Some(&value));
+        let names = AliasChange::of(&reading, key, old_value, Some(&value));
         let known = known.map(|known| (known.slot, known.place, known.entry.bytes));
         self.value = value;
         self.aliases.make_room(&names).ok_or(TableFull)?;
@@ -164,8 +167,7 @@ impl StoreWriter {
             self.index.make_room(1).ok_or(TableFull)?;
         }
         let place = self.log.append(key, &self.value).ok_or(TableFull)?;
-        self.aliases
-            .apply(&names, known.map(|(_, old, _)| old), Some(place));
+        self.aliases.apply(&names, hash);
         let Some((slot, old, bytes)) = known else {
             self.index.insert(hash, place);
             return Ok(());
@@ -192,10 +194,10 @@ impl StoreWriter {
             let found = place.and_then(|place| Some((place, self.log.log().entry(place)?)));
             match found.filter(|(_, entry)| !is_needed(entry.value)) {
                 Some((place, Entry { key, value, bytes })) => {
-                    let names = AliasMove::of(&reading, key, Some(value), None);
+                    let names = AliasChange::of(&reading, key, Some(value), None);
                     // Another key may move here, which is the next to be looked at.
                     self.index.remove(self.swept);
-                    self.aliases.apply(&names, Some(place), None);
+                    self.aliases.apply(&names, StoreKey::of(key).hash());
                     self.bury(place, bytes, &reading);
                 }
                 None => self.swept += 1,
@@ -250,19 +252,15 @@ impl StoreWriter {
         let kept = reading.kept(entry.value);
         let kept = entry.value.get(..kept).unwrap_or(entry.value);
         let kept = Some(kept).filter(|kept| !kept.is_empty());
-        let names = AliasMove::of(reading, entry.key, Some(entry.value), kept);
-        let new = match kept {
-            None => {
-                self.index.remove(slot);
-                None
-            }
+        let names = AliasChange::of(reading, entry.key, Some(entry.value), kept);
+        match kept {
+            None => self.index.remove(slot),
             Some(kept) => {
                 let new = self.log.append(entry.key, kept)?;
                 self.index.write(slot, word(hash, new));
-                Some(new)
             }
-        };
-        self.aliases.apply(&names, Some(place), new);
+        }
+        self.aliases.apply(&names, hash);
         self.log.bury(place, entry.bytes);
         Some(())
     }

@@ -78,7 +78,7 @@ fn written() -> impl Strategy<Value = Vec<Written>> {
         prop::bool::weighted(0.2),
         prop::option::weighted(0.3, -20i64..400),
     );
-    let one = (who, what, 0i64..4, prop::bool::weighted(0.1));
+    let one = (who, what, 0i64..4, prop::bool::weighted(0.03));
     let one = one.prop_map(|(who, what, after, is_looked_at)| Written {
         account: who.0,
         user: who.1,
@@ -89,7 +89,7 @@ fn written() -> impl Strategy<Value = Vec<Written>> {
         after,
         is_looked_at,
     });
-    prop::collection::vec(one, 1..250)
+    prop::collection::vec(one, 1..150)
 }
 
 fn second(second: i64) -> Timestamp {

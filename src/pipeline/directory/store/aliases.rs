@@ -1,21 +1,21 @@
-//! The index of the other names of entries. A slot for each name of each entry leads to the entry's place, so that it has to
-//! follow whenever an entry moves; in return it takes a word for each, and no look-up ever meets what is gone.
+//! The index of the other names of entries. A slot for each name of each entry holds the upper bits of the hash of the entry's
+//! key, by which the other index finds it: so the slots stay as they are while entries move, and change only with the names.
 
 use std::sync::Arc;
 
 use super::Reading;
 use super::index::IndexWriter;
-use super::log::Place;
-use super::slots::{Slots, word};
+use super::log::{PLACE_BITS, Place};
+use super::slots::Slots;
 
-/// The other names that an entry had, and those that it has from now on, by their hashes: sorted, and none twice.
+/// The names that an entry loses and those that it gains, by their hashes.
 #[derive(Debug, Default)]
-pub(super) struct AliasMove {
-    old: Vec<u64>,
-    new: Vec<u64>,
+pub(super) struct AliasChange {
+    lost: Vec<u64>,
+    gained: Vec<u64>,
 }
 
-impl AliasMove {
+impl AliasChange {
     /// Reads them off the value before, if there was one, and the one after, if there is one.
     pub fn of(
         reading: &impl Reading,
@@ -32,10 +32,16 @@ impl AliasMove {
             hashes.dedup();
             hashes
         };
-        AliasMove {
-            old: names(before),
-            new: names(after),
-        }
+        let (mut lost, mut gained) = (names(before), names(after));
+        let stays = |others: &[u64], name: &u64| others.binary_search(name).is_ok();
+        let kept: Vec<u64> = lost
+            .iter()
+            .copied()
+            .filter(|it| stays(&gained, it))
+            .collect();
+        lost.retain(|name| !stays(&kept, name));
+        gained.retain(|name| !stays(&kept, name));
+        AliasChange { lost, gained }
     }
 }
 
@@ -50,37 +56,37 @@ impl AliasIndex {
     }
 
     /// Makes room for what is to be added; nothing if that cannot be.
-    pub fn make_room(&mut self, names: &AliasMove) -> Option<()> {
-        if names.new.is_empty() {
-            return Some(());
-        }
-        self.0.make_room(names.new.len())
-    }
-
-    /// Lets the names lead to where the entry is now, and no longer to where it was.
-    pub fn apply(&mut self, names: &AliasMove, old: Option<Place>, new: Option<Place>) {
-        if let Some(old) = old {
-            for hash in &names.old {
-                let stays = new.filter(|_| names.new.binary_search(hash).is_ok());
-                self.redirect(*hash, old, stays);
-            }
-        }
-        let added = |hash: &&u64| old.is_none() || names.old.binary_search(hash).is_err();
-        if let Some(new) = new {
-            for hash in names.new.iter().filter(added) {
-                self.0.insert(*hash, new);
-            }
+    pub fn make_room(&mut self, change: &AliasChange) -> Option<()> {
+        match change.gained.len() {
+            0 => Some(()),
+            names => self.0.make_room(names),
         }
     }
 
-    fn redirect(&mut self, hash: u64, old: Place, new: Option<Place>) {
-        let slots = self.0.slots();
-        let Some((slot, ())) = slots.find(hash, |known| (known == old).then_some(())) else {
-            return;
-        };
-        match new {
-            Some(new) => self.0.write(slot, word(hash, new)),
-            None => self.0.remove(slot),
+    /// Changes the names of the key with this hash.
+    pub fn apply(&mut self, change: &AliasChange, key: u64) {
+        let key = key_mark(key);
+        for name in &change.lost {
+            let found = self
+                .0
+                .slots()
+                .find(*name, |known| (known == key).then_some(()));
+            if let Some((slot, ())) = found {
+                self.0.remove(slot);
+            }
+        }
+        for name in &change.gained {
+            self.0.insert(*name, key);
         }
     }
+}
+
+/// In place of a place: as much of a key's hash as the index of keys looks at. It is never zero, which no place is either.
+const fn key_mark(hash: u64) -> Place {
+    Place::of(hash >> (u64::BITS - PLACE_BITS) | 1)
+}
+
+/// The hash of a key, as far as it is marked.
+pub(super) const fn marked_key(mark: Place) -> u64 {
+    mark.bits() << (u64::BITS - PLACE_BITS)
 }
