@@ -11,6 +11,7 @@ use audit_relay::pipeline::directory::{
     parse_device_record, parse_principal_record, read_devices, read_principals,
 };
 use audit_relay::pipeline::fate::{Fate, Quarantine};
+use audit_relay::pipeline::permissions::PermissionNames;
 use audit_relay::pipeline::policy::Policy;
 use audit_relay::pipeline::regions::Locations;
 use audit_relay::pipeline::route::Routes;
@@ -34,6 +35,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         catalog: Catalog::load(&Catalog::embedded_files(), &switches).expect("a good catalogue"),
         routes: Routes::new(locations.regions().map(str::to_string)),
         locations,
+        permissions: PermissionNames::load(PermissionNames::EMBEDDED).expect("good names"),
         policy: Policy::default(),
         crns: CrnTemplates {
             target: template(

@@ -14,6 +14,7 @@ use crate::pipeline::directory::{
     Device, Directory, LineProblem, Principal, PrincipalKey, Table, read_devices, read_principals,
 };
 use crate::pipeline::field::Id;
+use crate::pipeline::permissions::PermissionNames;
 use crate::pipeline::regions::Locations;
 use crate::pipeline::route::Routes;
 use crate::table_files::TableFile;
@@ -71,6 +72,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
         problems: &mut problems,
     };
     let catalog = part.load("catalog", || load_catalog(config));
+    let permissions = part.load("catalog", || load_permissions(config));
     let locations = part.load("locations", || load_locations(config));
     let crns = part.load("crn", || parse_crns(config));
     // Before they are read: a change that comes in between is then seen as one.
@@ -80,8 +82,11 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
     let routes = locations
         .as_ref()
         .and_then(|locations| part.load("output", || choose_regions(config, locations)));
-    let (Some(catalog), Some(locations), Some(crns), Some(principals), Some(devices), Some(routes)) =
-        (catalog, locations, crns, principals, devices, routes)
+    let rules = (catalog, permissions, locations, crns, routes);
+    let (
+        (Some(catalog), Some(permissions), Some(locations), Some(crns), Some(routes)),
+        (Some(principals), Some(devices)),
+    ) = (rules, (principals, devices))
     else {
         return Err(problems);
     };
@@ -98,6 +103,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
         catalog,
         locations,
         routes,
+        permissions,
         policy: config.policy,
         crns,
         max_event_bytes: config.output.max_message_bytes,
@@ -169,6 +175,15 @@ fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
         .map(|(name, text)| CatalogFile { name, text })
         .collect();
     Catalog::load(&files, &switches).map_err(texts)
+}
+
+fn load_permissions(config: &Config) -> Result<PermissionNames, Vec<String>> {
+    let Some(path) = &config.catalog.permissions else {
+        return PermissionNames::load(PermissionNames::EMBEDDED).map_err(texts);
+    };
+    let text = read(path, "catalog.permissions")?;
+    let name = &path.display().to_string();
+    PermissionNames::load(CatalogFile { name, text: &text }).map_err(texts)
 }
 
 fn load_locations(config: &Config) -> Result<Locations, Vec<String>> {

@@ -106,7 +106,7 @@ fn stages(assembly: &Assembly) {
         "enrich",
         nanoseconds(&records, |record| {
             let action = classified(record);
-            _ = black_box(enrich(action, directory, &rules.locations, &rules.policy));
+            _ = black_box(enrich(action, directory, rules));
         }),
     );
     line(

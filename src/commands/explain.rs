@@ -166,7 +166,7 @@ pub fn explain_record(
             let event = String::from_utf8(audited.event).ok();
             explanation.event = event.and_then(|event| RawValue::from_string(event).ok());
         }
-        Fate::Skipped(reason) => explanation.detail = Some(reason.meaning().to_string()),
+        Fate::Skipped(skip) => explanation.detail = Some(skip.reason.meaning().to_string()),
         Fate::Quarantined(quarantine) => {
             explanation.topic = Some(topics.quarantine.clone());
             explanation.detail = Some(quarantine.detail);
@@ -219,9 +219,8 @@ impl Explanation {
         if let Some(at) = at {
             self.found("classify", format!("judged as if it had happened at {at}"));
         }
-        let asked = Asked::of(&action, directory, &rules.policy);
-        let enriched: Result<AttributedAction<'_>, Unaudited> =
-            enrich(action, directory, &rules.locations, &rules.policy);
+        let asked = Asked::of(&action, directory, rules);
+        let enriched: Result<AttributedAction<'_>, Unaudited> = enrich(action, directory, rules);
         for version in asked.describe(enriched.as_ref().ok()) {
             self.found("enrich", version);
         }
@@ -280,6 +279,7 @@ fn describe_action(action: &UserAction<'_>) -> String {
     let by = match action.actor {
         Actor::User => "a user",
         Actor::SystemOnBehalfOfUser => "the system on behalf of a user",
+        Actor::Service => "the system under an IAM identity",
     };
     format!("{}, by {by}", action.action.name)
 }

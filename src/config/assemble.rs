@@ -171,6 +171,7 @@ fn policy(reader: &mut Reader) -> Policy {
     Policy {
         access: access(reader),
         system_on_behalf_of_user: reader.boolean("policy.system_on_behalf_of_user"),
+        service_initiators: reader.boolean("policy.service_initiators"),
         quarantine_no_infrastructure_access: quarantine(reader, "policy.no_infrastructure_access"),
         skip_unknown_principal: !quarantine(reader, "policy.unknown_principal"),
         clock_skew_ms: u32::try_from(reader.number("policy.clock_skew_ms", 0..=3_600_000))
@@ -217,6 +218,7 @@ fn catalog(reader: &mut Reader) -> CatalogSettings {
         files,
         enable,
         disable,
+        permissions: reader.path("catalog.permissions"),
     }
 }
 

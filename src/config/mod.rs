@@ -123,6 +123,8 @@ pub struct CatalogSettings {
     pub enable: Vec<String>,
     /// The same; no entry stands in both.
     pub disable: Vec<String>,
+    /// What permissions mean. None: the built-in list.
+    pub permissions: Option<PathBuf>,
 }
 
 /// The table of data centers.

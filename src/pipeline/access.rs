@@ -3,49 +3,73 @@
 
 use super::catalog::Action;
 use super::directory::PrincipalView;
+use super::permissions::{PermissionNames, is_same};
 use super::policy::AccessRules;
 
-/// Decides by the minimum rule and those that the policy adds.
-///
-/// # Errors
-/// Says which rule was not met.
-pub fn check(
-    rules: AccessRules,
-    principal: PrincipalView<'_>,
-    action: &Action,
-    device: &str,
-) -> Result<(), String> {
-    if !holds_any(principal) {
-        return Err("holds no infrastructure permission".to_string());
-    }
-    if rules.permission {
-        check_permission(principal, action)?;
-    }
-    if rules.device && !covers(principal, device) {
-        return Err(format!("has no access to device {device}"));
-    }
-    Ok(())
+/// What access is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand<'a> {
+    /// What the policy demands beyond the minimum rule.
+    pub rules: AccessRules,
+    /// What permissions mean.
+    pub names: &'a PermissionNames,
+    /// What was done.
+    pub action: &'a Action,
+    /// To which device.
+    pub device: &'a str,
 }
 
-/// The minimum rule: the explicit statement decides; without one, any classic permission does.
-fn holds_any(principal: PrincipalView<'_>) -> bool {
-    principal
-        .infrastructure_access
-        .unwrap_or(!principal.permissions.is_empty())
-}
-
-fn check_permission(principal: PrincipalView<'_>, action: &Action) -> Result<(), String> {
-    match &action.permission {
-        Some(needed) if !principal.permissions.contains(needed) => {
-            Err(format!("lacks the permission {needed}"))
+impl Demand<'_> {
+    /// Decides by the minimum rule and those that the policy adds.
+    ///
+    /// # Errors
+    /// Says which rule was not met.
+    pub fn check(&self, principal: PrincipalView<'_>) -> Result<(), String> {
+        if !self.holds_any(principal) {
+            return Err("holds no infrastructure permission".to_string());
         }
-        Some(_) | None => Ok(()),
+        if self.rules.permission {
+            self.check_permission(principal)?;
+        }
+        if self.rules.device && !self.covers_device(principal) {
+            return Err(format!("has no access to device {}", self.device));
+        }
+        Ok(())
+    }
+
+    /// The minimum rule: the master user has access, of others the explicit statement decides; without one, any
+    /// infrastructure permission does.
+    fn holds_any(&self, principal: PrincipalView<'_>) -> bool {
+        let stated = principal.infrastructure_access;
+        principal.master
+            || stated.unwrap_or_else(|| self.names.any_infrastructure(principal.permissions))
+    }
+
+    fn check_permission(&self, principal: PrincipalView<'_>) -> Result<(), String> {
+        let Some(needed) = &self.action.permission else {
+            return Ok(());
+        };
+        let mut held = principal.permissions.iter();
+        if holds_all(principal) || held.any(|held| is_same(held, needed)) {
+            return Ok(());
+        }
+        Err(format!("lacks the permission {needed}"))
+    }
+
+    /// What is about to be created is in nobody's list yet.
+    fn covers_device(&self, principal: PrincipalView<'_>) -> bool {
+        let Some(devices) = &principal.devices else {
+            return true;
+        };
+        let family = &self.action.family;
+        self.action.creates
+            || devices.contains(self.device)
+            || self.names.covers_family(principal.permissions, family)
     }
 }
 
-fn covers(principal: PrincipalView<'_>, device: &str) -> bool {
-    match &principal.devices {
-        None => true,
-        Some(devices) => devices.contains(device),
-    }
+/// Whether the table says that a principal has access, and does not say which: every permission then.
+fn holds_all(principal: PrincipalView<'_>) -> bool {
+    let has_access = principal.infrastructure_access == Some(true);
+    principal.master || has_access && principal.permissions.is_empty()
 }

@@ -14,7 +14,7 @@ use uuid::fmt::Hyphenated;
 use super::catalog::{Action, Severity};
 use super::classify::UserAction;
 use super::crn::{CrnTemplates, CrnValues};
-use super::enrich::AttributedAction;
+use super::enrich::{AttributedAction, Identity, Side};
 use super::json::Json;
 use super::request_data::{copied, cut, request_data};
 use super::state_change::{Outcome, StateChange};
@@ -139,19 +139,10 @@ impl AuditEvent<'_> {
     fn initiator(&self, json: &mut Json) {
         let change = self.change();
         let identity = &self.attributed.initiator;
-        let acting_name = change
-            .identity_provider_name
-            .as_deref()
-            .or(change.username.as_deref());
-        let upstream_name = match &change.on_behalf_of {
-            Some(behalf) => behalf.username.as_deref(),
-            None => acting_name,
-        };
-        let name = identity.principal.name.or(upstream_name);
         json.raw(r#"{"id":"#);
         json.text(&identity.iam_id);
         json.raw(r#","name":"#);
-        json.text(name.unwrap_or_default());
+        json.text(self.user_name(identity));
         json.raw(r#","typeURI":""#);
         json.raw(identity.principal.kind.type_uri());
         json.raw("\"");
@@ -167,9 +158,20 @@ impl AuditEvent<'_> {
             json.text(&user.iam_id);
             // Empty if nobody knows it: the two fields come together or not at all.
             json.raw(r#","authnName":"#);
-            json.text(user.principal.name.or(acting_name).unwrap_or_default());
+            json.text(self.user_name(user));
         }
         json.raw("}");
+    }
+
+    /// The table's name for an identity, else what the record says of that side of the action.
+    fn user_name<'s>(&'s self, identity: &'s Identity<'s>) -> &'s str {
+        let change = self.change();
+        let identity_provider = change.identity_provider_name.as_deref();
+        let said = || match identity.named_by? {
+            Side::Acting => identity_provider.or(change.username.as_deref()),
+            Side::Behalf => change.on_behalf_of.as_ref()?.username.as_deref(),
+        };
+        identity.principal.name.or_else(said).unwrap_or_default()
     }
 
     fn data(&self, extent: Extent, json: &mut Json) {

@@ -1,4 +1,4 @@
-//! Second stage, *classify*: is this one of the catalogue's actions, and did a user initiate it? The
+//! Second stage, *classify*: is this one of the catalogue's actions, and did a user or a service initiate it? The
 //! cheap questions come first, since most records are the system's own. A record that is skipped here is skipped on
 //! what it says of its event and of who acted; its other fields are checked only if it goes on. Who the user is
 //! comes later.
@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 use super::catalog::{Action, Catalog, Listing};
 use super::fate::{Quarantine, SkipReason, Unaudited};
+use super::field::iam_id;
 use super::policy::Policy;
 use super::record::{Field, Record};
 use super::state_change::{OnBehalfOf, StateChange};
 
-/// A state change that is a listed action of a user.
+/// A state change that is a listed action of a user, or of what may be a service.
 #[derive(Debug, Clone)]
 pub struct UserAction<'a> {
     /// The state change.
@@ -20,7 +21,7 @@ pub struct UserAction<'a> {
     pub action: &'a Action,
     /// What its metadata holds.
     pub attributes: Map<String, Value>,
-    /// Whether the user acted himself.
+    /// Who performed the call upstream.
     pub actor: Actor,
 }
 
@@ -31,6 +32,8 @@ pub enum Actor {
     User,
     /// The system, on behalf of a user.
     SystemOnBehalfOfUser,
+    /// The system, under an IAM identity: whether it is that of a service, the tables say.
+    Service,
 }
 
 /// What `userType` says.
@@ -109,16 +112,28 @@ fn actor(record: &Record<'_>, policy: &Policy) -> Result<Actor, Unaudited> {
     };
     match UserType::of(&user_type) {
         Some(UserType::Customer) => Ok(Actor::User),
-        Some(UserType::System) if policy.system_on_behalf_of_user => {
-            let behalf = OnBehalfOf::check(record).map_err(Quarantine::malformed)?;
-            let behalf = behalf.map(|_| Actor::SystemOnBehalfOfUser);
-            Ok(behalf.ok_or(SkipReason::NotUserInitiated)?)
-        }
-        Some(UserType::System | UserType::Employee) => Err(SkipReason::NotUserInitiated.into()),
+        Some(UserType::System) => system(record, policy),
+        Some(UserType::Employee) => Err(SkipReason::NotUserInitiated.into()),
         // Whether a user acted is unknown: leaving the record out could be the worst fault.
         None => Err(Quarantine::malformed(format_args!(
             "userType is not CUSTOMER, EMPLOYEE or SYSTEM: {user_type:?}"
         ))
         .into()),
     }
+}
+
+fn system(record: &Record<'_>, policy: &Policy) -> Result<Actor, Unaudited> {
+    if policy.system_on_behalf_of_user {
+        let behalf = OnBehalfOf::check(record).map_err(Quarantine::malformed)?;
+        if behalf.is_some() {
+            return Ok(Actor::SystemOnBehalfOfUser);
+        }
+    }
+    if policy.service_initiators && record.raw(Field::IamId).is_some() {
+        let iam_id = iam_id(record.raw(Field::IamId)).map_err(Quarantine::malformed)?;
+        if iam_id.is_some() {
+            return Ok(Actor::Service);
+        }
+    }
+    Err(SkipReason::NotUserInitiated.into())
 }

@@ -10,6 +10,7 @@ mod principal;
 mod record;
 mod store;
 mod table;
+mod upkeep;
 
 use super::field::Id;
 
@@ -18,6 +19,7 @@ pub use file::{LineProblem, read_devices, read_principals};
 pub use principal::{
     DeviceIds, Permissions, Principal, PrincipalKey, PrincipalKind, PrincipalView,
 };
+pub(in crate::pipeline) use principal::{KNOWN_PERMISSIONS, PackedName};
 pub use record::{
     MOST_VALUE_BYTES, RecordProblem, RecordReason, parse_device_record, parse_principal_record,
 };

@@ -4,19 +4,24 @@
 //! Clocks disagree a little. The version that was valid at the time of the event counts first; if by it the
 //! record would not be audited, those valid within the clock skew are asked as well, and access by any counts.
 
+mod candidates;
+mod device;
 mod identities;
+mod sides;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Rules;
 use super::classify::UserAction;
 use super::directory::{DeviceView, Directory, PrincipalKey, PrincipalView};
 use super::fate::{Quarantine, QuarantineReason, Unaudited};
 use super::field::Id;
-use super::policy::Policy;
-use super::regions::{Locations, Place};
+use super::regions::Place;
 
+use device::FoundDevice;
+pub use device::device_version;
 use identities::Identities;
-pub use identities::principals_asked;
+pub use sides::{Side, principals_asked};
 
 /// A user action with its account, initiator and place.
 #[derive(Debug, Clone)]
@@ -49,6 +54,9 @@ pub struct Identity<'a> {
     pub valid_from: Timestamp,
     /// Its IAM identity.
     pub iam_id: Id,
+    /// The side of the action whose user name is this identity's, if the table has no name for it. An identity that a user
+    /// assumed has none: what the record says is the user's name.
+    pub named_by: Option<Side>,
 }
 
 /// Enriches an action.
@@ -58,13 +66,12 @@ pub struct Identity<'a> {
 pub fn enrich<'a>(
     user_action: UserAction<'a>,
     directory: &'a Directory,
-    locations: &'a Locations,
-    policy: &Policy,
+    rules: &'a Rules,
 ) -> Result<AttributedAction<'a>, Unaudited> {
     let lookup = Lookup {
         action: &user_action,
         directory,
-        policy,
+        rules,
     };
     let device = lookup.device();
     let account = lookup.account(device)?;
@@ -72,14 +79,14 @@ pub fn enrich<'a>(
         initiator,
         authenticated,
     } = lookup.identities(&account)?;
-    let place = lookup.place(device, locations)?;
+    let place = lookup.place(device)?;
     let awaits_tables = lookup.awaits_tables(device);
     Ok(AttributedAction {
         account,
         initiator,
         authenticated,
         place,
-        device,
+        device: device.entry(),
         awaits_tables,
         user_action,
     })
@@ -89,37 +96,29 @@ pub fn enrich<'a>(
 struct Lookup<'l, 'a> {
     action: &'l UserAction<'a>,
     directory: &'a Directory,
-    policy: &'l Policy,
+    rules: &'a Rules,
 }
 
 impl<'a> Lookup<'_, 'a> {
     fn tolerance(&self) -> SignedDuration {
-        SignedDuration::from_millis(self.policy.clock_skew_ms.into())
-    }
-
-    /// The device's entry, looked up only when the record lacks something it could supply.
-    fn device(&self) -> Option<DeviceView<'a>> {
-        let change = &self.action.change;
-        let complete =
-            change.account.is_some() && change.data_center.is_some() && change.label.is_some();
-        let devices = self.directory.devices.as_ref().filter(|_| !complete)?;
-        let versions = devices.versions(&change.object)?;
-        versions.nearest(change.time, self.tolerance())?.value
+        tolerance(self.rules)
     }
 
     /// See [`AttributedAction::awaits_tables`].
-    fn awaits_tables(&self, device: Option<DeviceView<'_>>) -> bool {
+    fn awaits_tables(&self, device: FoundDevice<'_>) -> bool {
         let change = &self.action.change;
         let is_placed = change.account.is_some() && change.data_center.is_some();
-        let is_named = change.label.is_some() || device.is_some();
+        let is_named = change.label.is_some() || device.entry().is_some();
         self.directory.devices.is_some() && !(is_placed && is_named)
     }
 
-    fn account(&self, device: Option<DeviceView<'_>>) -> Result<Id, Quarantine> {
+    fn account(&self, device: FoundDevice<'_>) -> Result<Id, Quarantine> {
         if let Some(account) = &self.action.change.account {
             return Ok(account.clone());
         }
-        let device = device.ok_or_else(|| self.unknown_device("accountId"))?;
+        let device = device.entry();
+        let device =
+            device.ok_or_else(|| self.unknown_device("accountId", FoundDevice::Unknown))?;
         device.account.map(Id::from).ok_or_else(|| {
             let id = &self.action.change.object;
             Quarantine::new(
@@ -129,17 +128,13 @@ impl<'a> Lookup<'_, 'a> {
         })
     }
 
-    fn place(
-        &self,
-        device: Option<DeviceView<'a>>,
-        locations: &'a Locations,
-    ) -> Result<Place<'a>, Quarantine> {
+    fn place(&self, device: FoundDevice<'a>) -> Result<Place<'a>, Quarantine> {
         let change = &self.action.change;
         let unknown =
             |what: &dyn std::fmt::Display| Quarantine::new(QuarantineReason::UnknownLocation, what);
-        let code = match (change.data_center.as_deref(), device) {
+        let code = match (change.data_center.as_deref(), device.entry()) {
             (Some(code), _) => code,
-            (None, None) => return Err(self.unknown_device("datacenter")),
+            (None, None) => return Err(self.unknown_device("datacenter", device)),
             (None, Some(device)) => device.data_center.ok_or_else(|| {
                 unknown(&format_args!(
                     "device {} has no data center in the device table",
@@ -147,23 +142,18 @@ impl<'a> Lookup<'_, 'a> {
                 ))
             })?,
         };
-        locations.locate(code, change.time).ok_or_else(|| {
-            unknown(&format_args!(
-                "data center {code:?} is not in the location table at {}",
-                change.time
-            ))
-        })
+        self.rules
+            .locations
+            .locate(code, change.time)
+            .ok_or_else(|| {
+                unknown(&format_args!(
+                    "data center {code:?} is not in the location table at {}",
+                    change.time
+                ))
+            })
     }
+}
 
-    fn unknown_device(&self, field: &str) -> Quarantine {
-        let id = &self.action.change.object;
-        let table = match self.directory.devices {
-            Some(_) => "and the device table does not know device",
-            None => "and no device table is configured; device",
-        };
-        Quarantine::new(
-            QuarantineReason::UnknownDevice,
-            format_args!("{field} is missing, {table} {id}"),
-        )
-    }
+fn tolerance(rules: &Rules) -> SignedDuration {
+    SignedDuration::from_millis(rules.policy.clock_skew_ms.into())
 }

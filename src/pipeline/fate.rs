@@ -13,7 +13,7 @@ pub enum Fate {
     /// An audit event goes to the topic of its region.
     Audited(Audited),
     /// Nothing is written; the reason is counted.
-    Skipped(SkipReason),
+    Skipped(Skip),
     /// The original record goes to the quarantine topic.
     Quarantined(Quarantine),
 }
@@ -66,6 +66,24 @@ impl Envelope {
     }
 }
 
+/// A record that is rightly not in the audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip {
+    /// The closed reason.
+    pub reason: SkipReason,
+    /// See [`Fate::awaits_tables`].
+    pub awaits_tables: bool,
+}
+
+impl From<SkipReason> for Skip {
+    fn from(reason: SkipReason) -> Self {
+        Skip {
+            reason,
+            awaits_tables: reason.awaits_tables(),
+        }
+    }
+}
+
 /// A record that cannot become an audit event and must not be lost either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantine {
@@ -114,7 +132,7 @@ impl Quarantine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unaudited {
     /// See [`Fate::Skipped`].
-    Skipped(SkipReason),
+    Skipped(Skip),
     /// See [`Fate::Quarantined`].
     Quarantined(Quarantine),
 }
@@ -127,14 +145,14 @@ impl From<Quarantine> for Unaudited {
 
 impl From<SkipReason> for Unaudited {
     fn from(reason: SkipReason) -> Self {
-        Unaudited::Skipped(reason)
+        Unaudited::Skipped(reason.into())
     }
 }
 
 impl From<Unaudited> for Fate {
     fn from(unaudited: Unaudited) -> Self {
         match unaudited {
-            Unaudited::Skipped(reason) => Fate::Skipped(reason),
+            Unaudited::Skipped(skip) => Fate::Skipped(skip),
             Unaudited::Quarantined(quarantine) => Fate::Quarantined(quarantine),
         }
     }
@@ -177,6 +195,7 @@ reasons! {
         NotUserInitiated = "not_user_initiated", "The system or the provider's staff acted, not a user of the account.";
         NoInfrastructureAccess = "no_infrastructure_access", "The principal had no Infrastructure access at the time of the action.";
         UnknownPrincipal = "unknown_principal", "The principal is in no table, and the policy says that only those with access are.";
+        UnknownService = "unknown_service", "The system acted under an IAM identity that was in no table at the time of the action.";
     }
 }
 
@@ -186,9 +205,9 @@ reasons! {
         Malformed = "malformed", "The record is not a state change, or a field of it cannot be read.";
         UnsupportedVersion = "unsupported_version", "`schemaVersion` is not 1.";
         UnknownPrincipal = "unknown_principal", "The principal was in no table at the time of the action.";
-        UnlinkedPrincipal = "unlinked_principal", "The principal is known but not linked to an IAM identity.";
+        UnlinkedPrincipal = "unlinked_principal", "The principal is known, but which IAM identity it has is not certain.";
         NoInfrastructureAccess = "no_infrastructure_access", "The principal had no Infrastructure access, and the policy wants to see such actions.";
-        UnknownDevice = "unknown_device", "The record lacks what only the device table can supply, and the device is not in it, or has no account there.";
+        UnknownDevice = "unknown_device", "The record lacks what only the device table can supply, and the device is not in it, or has no account or another one there.";
         UnknownLocation = "unknown_location", "The data center is not in the location table at the time of the action.";
         UnroutedRegion = "unrouted_region", "The region is not one of the configured output regions.";
         TooLarge = "too_large", "The audit event exceeds the size limit even without its request data.";
@@ -280,7 +299,7 @@ impl Fate {
     pub fn kind(&self) -> FateKind {
         match self {
             Fate::Audited(_) => FateKind::Audited,
-            Fate::Skipped(reason) => FateKind::Skipped(*reason),
+            Fate::Skipped(skip) => FateKind::Skipped(skip.reason),
             Fate::Quarantined(quarantine) => FateKind::Quarantined(quarantine.reason),
         }
     }
@@ -291,11 +310,19 @@ impl Fate {
     pub fn awaits_tables(&self) -> bool {
         match self {
             Fate::Audited(audited) => audited.awaits_tables,
-            Fate::Skipped(SkipReason::NoInfrastructureAccess | SkipReason::UnknownPrincipal) => {
-                true
-            }
-            Fate::Skipped(SkipReason::UnlistedAction | SkipReason::NotUserInitiated) => false,
+            Fate::Skipped(skip) => skip.awaits_tables,
             Fate::Quarantined(quarantine) => quarantine.awaits_tables,
+        }
+    }
+}
+
+impl SkipReason {
+    /// Whether the reason itself says that the tables lack something.
+    const fn awaits_tables(self) -> bool {
+        use SkipReason::*;
+        match self {
+            NoInfrastructureAccess | UnknownPrincipal | UnknownService => true,
+            UnlistedAction | NotUserInitiated => false,
         }
     }
 }

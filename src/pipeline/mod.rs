@@ -16,6 +16,7 @@ pub mod fate;
 pub mod field;
 mod json;
 pub mod meta_data;
+pub mod permissions;
 mod plain_json;
 pub mod policy;
 pub mod record;
@@ -30,6 +31,7 @@ use classify::UserAction;
 use crn::CrnTemplates;
 use directory::Directory;
 use fate::{Audited, Fate, Unaudited};
+use permissions::PermissionNames;
 use policy::Policy;
 use record::Record;
 use regions::Locations;
@@ -44,6 +46,8 @@ pub struct Rules {
     pub locations: Locations,
     /// The regions that have an output topic.
     pub routes: Routes,
+    /// What permissions mean.
+    pub permissions: PermissionNames,
     /// The switches.
     pub policy: Policy,
     /// How resources are named.
@@ -87,7 +91,7 @@ pub fn judge_action(action: UserAction<'_>, reference: Reference<'_>) -> Fate {
 
 fn audit(action: UserAction<'_>, reference: Reference<'_>) -> Result<Audited, Unaudited> {
     let Reference { rules, directory } = reference;
-    let attributed = enrich::enrich(action, directory, &rules.locations, &rules.policy)?;
+    let attributed = enrich::enrich(action, directory, rules)?;
     Ok(route::route(&attributed, rules)?)
 }
 

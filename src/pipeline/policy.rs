@@ -5,8 +5,10 @@
 pub struct Policy {
     /// Demands beyond the minimum rule.
     pub access: AccessRules,
-    /// Audit what the system did on behalf of a user (`onBehalfOf.userId`).
+    /// Audit what the system did on behalf of a user (`onBehalfOf`).
     pub system_on_behalf_of_user: bool,
+    /// Audit what the system did under the `iamId` of a service, application, profile or certificate that the tables know.
+    pub service_initiators: bool,
     /// Quarantine actions without access instead of skipping them: they are a security signal.
     pub quarantine_no_infrastructure_access: bool,
     /// Skip unknown principals instead of quarantining them: for tables that list only those with access.
@@ -21,6 +23,7 @@ impl Default for Policy {
         Policy {
             access: AccessRules::default(),
             system_on_behalf_of_user: false,
+            service_initiators: true,
             quarantine_no_infrastructure_access: false,
             skip_unknown_principal: false,
             clock_skew_ms: Policy::CLOCK_SKEW_MS,

@@ -37,7 +37,7 @@ pub struct StateChange<'a> {
     pub identity_provider_name: Option<Cow<'a, str>>,
     /// `iamId`.
     pub iam_id: Option<Cow<'a, str>>,
-    /// `onBehalfOf`, when it names a user.
+    /// `onBehalfOf`, when it names somebody.
     pub on_behalf_of: Option<OnBehalfOf<'a>>,
     /// `credentialType`.
     pub credential_type: Option<Cow<'a, str>>,
@@ -67,11 +67,13 @@ pub struct StateChange<'a> {
     pub meta_data: MetaData<'a>,
 }
 
-/// The user for whom somebody else acted.
+/// For whom somebody else acted: one of the two ids is there.
 #[derive(Debug, Clone)]
 pub struct OnBehalfOf<'a> {
     /// `onBehalfOf.userId`.
-    pub user: Id,
+    pub user: Option<Id>,
+    /// `onBehalfOf.iamId`.
+    pub iam_id: Option<Cow<'a, str>>,
     /// `onBehalfOf.username`.
     pub username: Option<Cow<'a, str>>,
 }
@@ -137,7 +139,7 @@ impl<'a> StateChange<'a> {
 }
 
 impl<'a> OnBehalfOf<'a> {
-    /// The user that the record names, if it names one.
+    /// Whom the record names, if it names somebody.
     ///
     /// # Errors
     /// Says what cannot be read.
@@ -148,6 +150,8 @@ impl<'a> OnBehalfOf<'a> {
             #[serde(borrow)]
             user_id: Option<&'b RawValue>,
             #[serde(borrow)]
+            iam_id: Option<&'b RawValue>,
+            #[serde(borrow)]
             username: Option<&'b RawValue>,
         }
         let Some(Raw(json)) = record.raw(Field::OnBehalfOf) else {
@@ -157,8 +161,14 @@ impl<'a> OnBehalfOf<'a> {
             serde_json::from_str(json).map_err(|error| format!("onBehalfOf: {error}"))?;
         let raw = |value: Option<&'a RawValue>| value.map(|value| Raw(value.get()));
         let user = id("onBehalfOf.userId", raw(behalf.user_id))?;
+        let iam_id = iam_id(raw(behalf.iam_id)).map_err(|error| format!("onBehalfOf.{error}"))?;
         let username = filled("onBehalfOf.username", raw(behalf.username))?;
-        Ok(user.map(|user| OnBehalfOf { user, username }))
+        let is_named = user.is_some() || iam_id.is_some();
+        Ok(is_named.then_some(OnBehalfOf {
+            user,
+            iam_id,
+            username,
+        }))
     }
 }
 
@@ -256,6 +266,7 @@ mod tests {
             (r#","outcome":"maybe""#, "outcome"),
             (r#","reasonCode":99"#, "reasonCode"),
             (r#","onBehalfOf":{"userId":"a/b"}"#, "onBehalfOf.userId"),
+            (r#","onBehalfOf":{"iamId":true}"#, "onBehalfOf.iamId"),
         ];
         for (field, detail) in fields {
             let text = record(field);

@@ -74,22 +74,26 @@ impl<'a, V: Packed> Versions<'a, V> {
         self.raw_as_of(moment).map(view::<V>)
     }
 
-    /// The other versions that are valid at some time in `[moment - tolerance, moment + tolerance]`, newest
-    /// first.
+    /// The other versions by which the key exists that are valid at some time in `[moment - tolerance, moment + tolerance]`,
+    /// each with its distance from the moment. The nearest come first, of two equally near the earlier.
     pub fn others_near(
         self,
         moment: Timestamp,
         tolerance: SignedDuration,
-    ) -> impl Iterator<Item = Version<V::View<'a>>> {
+    ) -> Vec<(SignedDuration, Version<V::View<'a>>)> {
         let at_moment = self.raw_as_of(moment).map(|version| version.valid_from);
-        let others = self.spans_near(moment, tolerance);
+        let others = self
+            .spans_near(moment, tolerance)
+            .filter(|span| Some(span.version.valid_from) != at_moment);
+        let mut others: Vec<_> = others
+            .map(|span| (span.distance(moment), view::<V>(span.version)))
+            .collect();
+        others.sort_by_key(|(distance, version)| (*distance, version.valid_from));
         others
-            .filter(move |span| Some(span.version.valid_from) != at_moment)
-            .map(|span| view::<V>(span.version))
     }
 
     /// The version valid at a moment if the key existed then, else the nearest within a tolerance by which it
-    /// did; of two that are equally near, the newer.
+    /// did; of two that are equally near, the earlier.
     pub fn nearest(
         self,
         moment: Timestamp,
@@ -99,8 +103,7 @@ impl<'a, V: Packed> Versions<'a, V> {
         let existed = at_moment.filter(|version| version.value.is_some());
         let nearest = || {
             self.spans_near(moment, tolerance)
-                .filter(|span| span.version.value.is_some())
-                .min_by_key(|span| span.distance(moment))
+                .min_by_key(|span| (span.distance(moment), span.version.valid_from))
                 .map(|span| span.version)
         };
         existed.or_else(nearest).map(view::<V>)
@@ -126,6 +129,7 @@ impl<'a, V: Packed> Versions<'a, V> {
         earliest.filter(|version| !version.explicit)
     }
 
+    /// Those by which the key exists.
     fn spans_near(
         self,
         moment: Timestamp,
@@ -134,7 +138,8 @@ impl<'a, V: Packed> Versions<'a, V> {
         let earliest = shifted(moment, -tolerance);
         let latest = shifted(moment, tolerance);
         self.spans().filter(move |span| {
-            span.begins <= latest && span.ends.is_none_or(|ends| ends > earliest)
+            let is_near = span.begins <= latest && span.ends.is_none_or(|ends| ends > earliest);
+            is_near && span.version.value.is_some()
         })
     }
 

@@ -295,7 +295,7 @@ mod tests {
     };
 
     fn skipped() -> Fate {
-        Fate::Skipped(SkipReason::UnlistedAction)
+        Fate::Skipped(SkipReason::UnlistedAction.into())
     }
 
     fn malformed() -> Fate {

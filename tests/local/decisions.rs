@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use audit_relay::pipeline::catalog::{Catalog, Switches};
 use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
 use audit_relay::pipeline::directory::{Directory, read_principals};
+use audit_relay::pipeline::permissions::PermissionNames;
 use audit_relay::pipeline::policy::{AccessRules, Policy};
 use audit_relay::pipeline::regions::Locations;
 use audit_relay::pipeline::route::Routes;
@@ -27,7 +28,9 @@ CUSTOMER    linked     false   needed       -         -           valid   quaran
 CUSTOMER    linked     -       -            -         -           valid   -           | skipped no_infrastructure_access
 CUSTOMER    linked     -       other        -         -           valid   -           | audited
 CUSTOMER    linked     -       other        -         permission  valid   -           | skipped no_infrastructure_access
-CUSTOMER    linked     true    -            -         permission  valid   -           | skipped no_infrastructure_access
+CUSTOMER    linked     true    -            -         permission  valid   -           | audited
+CUSTOMER    linked     true    other        -         permission  valid   -           | skipped no_infrastructure_access
+CUSTOMER    linked     -       ticket       -         -           valid   -           | skipped no_infrastructure_access
 CUSTOMER    linked     -       needed       listed    both        valid   -           | audited
 CUSTOMER    linked     -       needed       unlisted  -           valid   -           | audited
 CUSTOMER    linked     -       needed       unlisted  device      valid   -           | skipped no_infrastructure_access
@@ -40,14 +43,22 @@ EMPLOYEE    linked     true    needed       -         -           valid   -     
 SYSTEM      linked     true    needed       -         -           valid   obo         | skipped not_user_initiated
 SYSTEM-obo  linked     true    needed       -         -           valid   -           | skipped not_user_initiated
 SYSTEM-obo  linked     true    needed       -         -           valid   obo         | audited
+SYSTEM-user linked     true    needed       -         -           valid   -           | skipped not_user_initiated
+SYSTEM-svc  linked     true    needed       -         -           valid   -           | audited
+SYSTEM-svc  linked     false   needed       -         -           valid   -           | skipped no_infrastructure_access
+SYSTEM-svc  unlinked   true    needed       -         -           valid   -           | quarantined unlinked_principal
+SYSTEM-svc  linked     true    needed       -         -           before  -           | skipped unknown_service
+SYSTEM-svc  unknown    -       -            -         -           valid   -           | skipped unknown_service
 ";
 
 /// The words of the table, which are also all there is to combine.
-const WHO: [(&str, Who); 4] = [
+const WHO: [(&str, Who); 6] = [
     ("CUSTOMER", Customer),
     ("EMPLOYEE", Employee),
     ("SYSTEM", System),
     ("SYSTEM-obo", SystemOnBehalf),
+    ("SYSTEM-user", SystemAsUser),
+    ("SYSTEM-svc", SystemAsService),
 ];
 const KNOWN: [(&str, Known); 4] = [
     ("unknown", Unknown),
@@ -57,8 +68,12 @@ const KNOWN: [(&str, Known); 4] = [
 ];
 const ACCESS: [(&str, Option<bool>); 3] =
     [("-", None), ("true", Some(true)), ("false", Some(false))];
-const PERMISSIONS: [(&str, Permissions); 3] =
-    [("-", Nothing), ("other", Other), ("needed", Needed)];
+const PERMISSIONS: [(&str, Permissions); 4] = [
+    ("-", Nothing),
+    ("ticket", Ticket),
+    ("other", Other),
+    ("needed", Needed),
+];
 const DEVICES: [(&str, Listed); 4] = [
     ("-", DevicesAbsent),
     ("all", All),
@@ -78,13 +93,16 @@ const WHEN: [(&str, When); 3] = [
     ("after", AfterRemoval),
 ];
 
-/// What `userType` says, and whether `onBehalfOf` names the principal.
+/// What `userType` says, and whether `onBehalfOf` names the principal, or `iamId` the user, or the service that has the
+/// same rights as the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Customer,
     Employee,
     System,
     SystemOnBehalf,
+    SystemAsUser,
+    SystemAsService,
 }
 
 /// What the principals table holds.
@@ -99,6 +117,7 @@ enum Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Permissions {
     Nothing,
+    Ticket,
     Other,
     Needed,
 }
@@ -140,10 +159,13 @@ pub struct Demands {
 
 /// What the rules say, in their own words.
 fn expected(who: Who, holder: Holder, when: When, demands: Demands) -> &'static str {
+    let has_iam_id = matches!(holder.known, Unlinked | Linked) && when == Valid;
     match who {
         Customer => {}
         SystemOnBehalf if demands.system_on_behalf => {}
-        Employee | System | SystemOnBehalf => return "skipped not_user_initiated",
+        SystemAsService if has_iam_id => {}
+        SystemAsService | SystemAsUser if !has_iam_id => return "skipped unknown_service",
+        _ => return "skipped not_user_initiated",
     }
     if holder.known == Unknown || when != Valid {
         return if demands.skip_unknown {
@@ -157,9 +179,10 @@ fn expected(who: Who, holder: Holder, when: When, demands: Demands) -> &'static 
     }
     let holds_any = match holder.access {
         Some(said) => said,
-        None => holder.permissions != Nothing,
+        None => matches!(holder.permissions, Other | Needed),
     };
-    let lacks_permission = demands.permission && holder.permissions != Needed;
+    let holds_all = holder.access == Some(true) && holder.permissions == Nothing;
+    let lacks_permission = demands.permission && !holds_all && holder.permissions != Needed;
     let lacks_device = demands.device && holder.devices == AnotherOne;
     if holds_any && !lacks_permission && !lacks_device {
         "audited"
@@ -172,8 +195,12 @@ fn expected(who: Who, holder: Holder, when: When, demands: Demands) -> &'static 
 
 /// Whether the tables have to be caught up with before the fate is final: all but what rests on the
 /// record alone, and on what the tables do hold.
-fn awaits_tables(fate: &str) -> bool {
-    !matches!(fate, "audited" | "skipped not_user_initiated")
+fn awaits_tables(who: Who, fate: &str) -> bool {
+    match fate {
+        "audited" => false,
+        "skipped not_user_initiated" => who == SystemAsUser,
+        _ => true,
+    }
 }
 
 const NEEDED: &str = "REMOTE_MANAGEMENT";
@@ -223,7 +250,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let users: BTreeMap<Holder, usize> = holders().into_iter().zip(1..).collect();
     let mut lines = String::new();
     for (holder, user) in users.iter().filter(|(holder, _)| holder.known != Unknown) {
-        principal(&mut lines, *holder, *user);
+        principal(&mut lines, *holder, *user, "user");
+        principal(&mut lines, *holder, SERVICES + user, "serviceId");
     }
     let principals = read_principals("principals", &lines).expect("principals");
     World {
@@ -236,8 +264,11 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     }
 });
 
+/// The classic ids of services are those of the users, and this.
+const SERVICES: usize = 10_000;
+
 /// Known from 2020 to the end of 2021.
-fn principal(lines: &mut String, holder: Holder, user: usize) {
+fn principal(lines: &mut String, holder: Holder, user: usize, kind: &str) {
     let linked = match holder.known {
         Unlinked => format!(r#","linked":false,"iamId":"IBMid-{user}""#),
         LinkedWithoutIamId => r#","linked":true"#.to_string(),
@@ -249,6 +280,7 @@ fn principal(lines: &mut String, holder: Holder, user: usize) {
     };
     let permissions = match holder.permissions {
         Nothing => String::new(),
+        Ticket => r#","permissions":["TICKET_VIEW"]"#.to_string(),
         Other => r#","permissions":["HARDWARE_VIEW"]"#.to_string(),
         Needed => format!(r#","permissions":["HARDWARE_VIEW","{NEEDED}"]"#),
     };
@@ -258,7 +290,7 @@ fn principal(lines: &mut String, holder: Holder, user: usize) {
         ThisOne => format!(r#","devices":[7,{DEVICE}]"#),
         AnotherOne => r#","devices":[7,"8"]"#.to_string(),
     };
-    let key = format!(r#""accountId":1,"userId":{user}"#);
+    let key = format!(r#""accountId":1,"userId":{user},"kind":"{kind}""#);
     writeln!(
         lines,
         r#"{{{key}{linked}{access}{permissions}{devices},"validFrom":"2020-01-01T00:00:00Z"}}
@@ -278,7 +310,9 @@ pub fn rules(demands: Demands) -> Rules {
         catalog: catalog.expect("the catalogue"),
         locations,
         routes: Routes::new(regions),
+        permissions: PermissionNames::load(PermissionNames::EMBEDDED).expect("good names"),
         policy: Policy {
+            service_initiators: true,
             access: AccessRules {
                 permission: demands.permission,
                 device: demands.device,
@@ -303,6 +337,8 @@ fn record(who: Who, user: usize, when: When) -> String {
         Employee => format!(r#""userType":"EMPLOYEE","userId":{user}"#),
         System => format!(r#""userType":"SYSTEM","userId":{user}"#),
         SystemOnBehalf => format!(r#""userType":"SYSTEM","onBehalfOf":{{"userId":{user}}}"#),
+        SystemAsUser => format!(r#""userType":"SYSTEM","iamId":"IBMid-{user}""#),
+        SystemAsService => format!(r#""userType":"SYSTEM","iamId":"IBMid-{}""#, SERVICES + user),
     };
     // At the very borders: the first moment counts, and the moment of removal no longer.
     let time = match when {
@@ -335,7 +371,7 @@ fn every_combination_is_decided_as_the_rules_say() {
                 for (demands, rules) in &WORLD.rules {
                     let (fate, awaits) = judged(rules, &payload);
                     let expected = expected(who, *holder, when, *demands);
-                    if fate != expected || awaits != awaits_tables(expected) {
+                    if fate != expected || awaits != awaits_tables(who, expected) {
                         wrong.push(format!(
                             "{who:?} {holder:?} {when:?} {demands:?}: expected {expected}, got {fate} (waits for the tables: {awaits})"
                         ));
@@ -347,7 +383,7 @@ fn every_combination_is_decided_as_the_rules_say() {
     }
     let total: usize = seen.values().sum();
     println!("{total} combinations: {seen:#?}");
-    assert_eq!(total, (4 * 3 * 3 * 4) * 4 * 3 * 32);
+    assert_eq!(total, (4 * 3 * 4 * 4) * 6 * 3 * 32);
     let first = &wrong[..wrong.len().min(20)];
     assert!(
         wrong.is_empty(),

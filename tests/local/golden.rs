@@ -104,7 +104,7 @@ impl Case {
                     "key": audited.envelope.device, "headers": headers, "event": event,
                 })
             }
-            Fate::Skipped(reason) => json!({"fate": "skipped", "reason": reason.name()}),
+            Fate::Skipped(skip) => json!({"fate": "skipped", "reason": skip.reason.name()}),
             Fate::Quarantined(quarantine) => {
                 let mut described =
                     json!({"fate": "quarantined", "reason": quarantine.reason.name()});

@@ -5,6 +5,7 @@ mod commands;
 mod corpus;
 mod decisions;
 mod device_table;
+mod explained;
 mod golden;
 mod hostile;
 mod mock;

@@ -3,12 +3,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::pipeline::Rules;
 use crate::pipeline::classify::UserAction;
 use crate::pipeline::directory::packing::Packed;
 use crate::pipeline::directory::{Directory, PrincipalKey, Table, TableKey};
-use crate::pipeline::enrich::{AttributedAction, principals_asked};
+use crate::pipeline::enrich::{AttributedAction, device_version, principals_asked};
 use crate::pipeline::field::Id;
-use crate::pipeline::policy::Policy;
 
 /// What was asked of the tables.
 pub struct Asked<'a> {
@@ -16,18 +16,20 @@ pub struct Asked<'a> {
     principals: Vec<PrincipalKey>,
     /// Only if the record lacks something that the device's entry could supply.
     device: Option<Id>,
+    /// Since when its entry that counted is valid.
+    device_from: Option<Timestamp>,
     moment: Timestamp,
     tolerance: SignedDuration,
 }
 
 impl<'a> Asked<'a> {
     /// What an action asks.
-    pub fn of(action: &UserAction<'_>, directory: &'a Directory, policy: &Policy) -> Self {
+    pub fn of(action: &UserAction<'_>, directory: &'a Directory, rules: &Rules) -> Self {
         let change = &action.change;
-        let tolerance = SignedDuration::from_millis(policy.clock_skew_ms.into());
+        let tolerance = SignedDuration::from_millis(rules.policy.clock_skew_ms.into());
+        let used = device_version(action, directory, rules);
         let account = change.account.clone().or_else(|| {
-            let device = directory.devices.as_ref()?.versions(&change.object)?;
-            let device = device.nearest(change.time, tolerance)?.value?;
+            let device = used?.value?;
             device.account.map(Id::from)
         });
         let complete =
@@ -35,9 +37,10 @@ impl<'a> Asked<'a> {
         Asked {
             directory,
             principals: account
-                .map(|account| principals_asked(action, &account))
+                .map(|account| principals_asked(action, &account, directory))
                 .unwrap_or_default(),
             device: (!complete).then(|| change.object.clone()),
+            device_from: used.map(|version| version.valid_from),
             moment: change.time,
             tolerance,
         }
@@ -62,11 +65,7 @@ impl<'a> Asked<'a> {
             );
         }
         if let (Some(device), Some(devices)) = (&self.device, &self.directory.devices) {
-            let versions = devices.versions(device);
-            let decided =
-                versions.and_then(|versions| versions.nearest(self.moment, self.tolerance));
-            let decided = decided.map(|version| version.valid_from);
-            self.versions("device", device, devices, decided, &mut lines);
+            self.versions("device", device, devices, self.device_from, &mut lines);
         }
         lines
     }
@@ -88,7 +87,8 @@ impl<'a> Asked<'a> {
         let at_moment = at_moment.map(|version| version.valid_from);
         let near: Vec<Timestamp> = versions
             .others_near(self.moment, self.tolerance)
-            .map(|version| version.valid_from)
+            .into_iter()
+            .map(|(_, version)| version.valid_from)
             .collect();
         if at_moment.is_none() {
             lines.push(format!("{what} {key}: not known at {}", self.moment));

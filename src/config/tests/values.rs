@@ -83,6 +83,7 @@ fn a_file_sets_every_section() {
         [policy]
         access = ["device", "permission"]
         system_on_behalf_of_user = true
+        service_initiators = false
         no_infrastructure_access = "quarantine"
         unknown_principal = "skip"
         [catalog]
@@ -116,6 +117,7 @@ fn a_file_sets_every_section() {
     let policy = Policy {
         access,
         system_on_behalf_of_user: true,
+        service_initiators: false,
         quarantine_no_infrastructure_access: true,
         skip_unknown_principal: true,
         clock_skew_ms: Policy::CLOCK_SKEW_MS,

@@ -45,6 +45,7 @@ const ROW_KEYS: &[&str] = &[
     "target_type",
     "severity",
     "permission",
+    "creates",
     "request_data",
     "response_data",
     "update",
@@ -63,6 +64,8 @@ struct RowText {
     target_type: String,
     severity: String,
     permission: Option<String>,
+    #[serde(default)]
+    creates: bool,
     #[serde(default)]
     request_data: Vec<String>,
     #[serde(default)]
@@ -192,6 +195,7 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
         target_type: text.target_type,
         severity,
         permission: text.permission,
+        creates: text.creates,
         request_data: text.request_data,
         response_data: text.response_data,
         update: text.update.map(Update::from),

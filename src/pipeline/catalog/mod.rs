@@ -70,6 +70,8 @@ pub struct Action {
     pub severity: Severity,
     /// The classic permission that allows the action, where one is known.
     pub permission: Option<String>,
+    /// Whether the object comes into being by the action, so that no list of devices can hold it before.
+    pub creates: bool,
     /// Metadata keys that may be copied into `requestData`, in the order in which they are written.
     pub request_data: Vec<String>,
     /// Metadata keys that may be copied into `responseData`, in the order in which they are written.

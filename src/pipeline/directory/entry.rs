@@ -38,6 +38,7 @@ struct PrincipalEntry<'a> {
     #[serde(default)]
     kind: PrincipalKind,
     linked: Option<bool>,
+    master_user: Option<bool>,
     infrastructure_access: Option<bool>,
     #[serde(default)]
     permissions: PermissionList,
@@ -76,11 +77,15 @@ pub(super) fn read_principal(json: &[u8]) -> Result<Stated<PrincipalKey, Princip
     let user = entry.user_id.map_or(Ok(None), |id| id.finish("userId"))?;
     let id = user.or_else(|| iam_id.map(Id::from));
     let id = id.ok_or("userId and iamId are both missing")?;
+    if entry.master_user == Some(true) && entry.kind != PrincipalKind::User {
+        return Err("masterUser is true, but kind is not user".to_string());
+    }
     let value = PackedValue::of(&PrincipalView {
         iam_id,
         name: filled(entry.name.as_ref()),
         kind: entry.kind,
         linked: entry.linked.unwrap_or(iam_id.is_some()),
+        master: entry.master_user == Some(true),
         infrastructure_access: entry.infrastructure_access,
         permissions: Permissions::packed(&entry.permissions.0),
         devices: match &entry.devices {

@@ -15,6 +15,14 @@ pub trait Packed {
 
     /// Reads a value that [`Packed::pack`] wrote.
     fn view(packed: &[u8]) -> Self::View<'_>;
+
+    /// Whether values can have other names at all.
+    const HAS_ALIASES: bool = false;
+
+    /// Another name by which a value is looked up, beside its key.
+    fn alias(_packed: &[u8]) -> Option<&str> {
+        None
+    }
 }
 
 /// A value of a kind that is not in a table yet, packed already.

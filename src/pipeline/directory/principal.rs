@@ -5,9 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::super::field::{Id, is_iam_id, is_id};
+use super::super::versions::Versions;
 use super::packing::{Packed, Reader, put_part};
 use super::store::StoreKey;
-use super::table::{KeyRoom, TableKey};
+use super::table::{KeyRoom, Table, TableKey};
 
 /// Key of a principal: the account, and the classic user id or, where there is none, the IAM id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +68,8 @@ pub struct PrincipalView<'a> {
     pub kind: PrincipalKind,
     /// Whether the classic account is linked to the cloud account for this principal.
     pub linked: bool,
+    /// Whether this is the account's master user, who may do everything. Only a user can be.
+    pub master: bool,
     /// The explicit statement, which wins over the permissions.
     pub infrastructure_access: Option<bool>,
     /// Classic permission names.
@@ -115,7 +118,7 @@ impl PrincipalKind {
 }
 
 /// The published classic permission names, one byte each when packed; their order must stay.
-const KNOWN_PERMISSIONS: [&str; 10] = [
+pub(in crate::pipeline) const KNOWN_PERMISSIONS: [&str; 10] = [
     "HARDWARE_VIEW",
     "ACCESS_ALL_HARDWARE",
     "REMOTE_MANAGEMENT",
@@ -130,6 +133,28 @@ const KNOWN_PERMISSIONS: [&str; 10] = [
 /// In place of the byte of a published name: another name follows.
 const OTHER_PERMISSION: u8 = u8::MAX;
 
+/// One name as it is packed.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::pipeline) enum PackedName<'a> {
+    /// The position among [`KNOWN_PERMISSIONS`].
+    Known(u8),
+    /// Any other name.
+    Other(&'a str),
+}
+
+impl<'a> PackedName<'a> {
+    /// As it was given.
+    pub(in crate::pipeline) fn text(self) -> &'a str {
+        match self {
+            PackedName::Known(known) => KNOWN_PERMISSIONS
+                .get(usize::from(known))
+                .copied()
+                .unwrap_or_default(),
+            PackedName::Other(name) => name,
+        }
+    }
+}
+
 /// Names of permissions, packed.
 #[derive(Debug, Clone, Copy)]
 pub struct Permissions<'a>(&'a [u8]);
@@ -140,21 +165,18 @@ impl<'a> Permissions<'a> {
         self.0.is_empty()
     }
 
-    /// Whether a permission is among them.
-    pub fn contains(self, name: &str) -> bool {
-        self.iter().any(|known| known == name)
-    }
-
     /// All, as they were given.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        self.packed_names().map(PackedName::text)
+    }
+
+    /// All, without looking up what the known ones are called.
+    pub(in crate::pipeline) fn packed_names(self) -> impl Iterator<Item = PackedName<'a>> {
         let mut rest = Reader(self.0);
         std::iter::from_fn(move || {
             (!rest.0.is_empty()).then(|| match rest.byte() {
-                OTHER_PERMISSION => rest.text(),
-                known => KNOWN_PERMISSIONS
-                    .get(usize::from(known))
-                    .copied()
-                    .unwrap_or_default(),
+                OTHER_PERMISSION => PackedName::Other(rest.text()),
+                known => PackedName::Known(known),
             })
         })
     }
@@ -203,6 +225,8 @@ impl<'a> DeviceIds<'a> {
     }
 }
 
+/// In place of a kind: a user, the account's master.
+const MASTER_USER: u8 = 5;
 /// The first byte of a packed principal: what there is of it.
 const KIND: u8 = 0b111;
 const LINKED: u8 = 1 << 3;
@@ -216,9 +240,12 @@ impl Packed for Principal {
 
     fn pack(principal: &PrincipalView<'_>, out: &mut Vec<u8>) {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let kind = match principal.kind {
+            PrincipalKind::User if principal.master => MASTER_USER,
+            kind => kind as u8,
+        };
         out.push(
-            principal.kind as u8
-                | flag(principal.linked, LINKED)
+            kind | flag(principal.linked, LINKED)
                 | flag(principal.infrastructure_access.is_some(), ACCESS_STATED)
                 | flag(principal.infrastructure_access == Some(true), ACCESS)
                 | flag(principal.devices.is_some(), DEVICES)
@@ -241,6 +268,7 @@ impl Packed for Principal {
         let is = |flag: u8| flags & flag != 0;
         PrincipalView {
             kind: PrincipalKind::unpacked(flags & KIND),
+            master: flags & KIND == MASTER_USER,
             linked: is(LINKED),
             infrastructure_access: is(ACCESS_STATED).then_some(is(ACCESS)),
             iam_id: Some(reader.text()).filter(|id| !id.is_empty()),
@@ -249,49 +277,37 @@ impl Packed for Principal {
             devices: is(DEVICES).then_some(DeviceIds(reader.0)),
         }
     }
+
+    const HAS_ALIASES: bool = true;
+
+    /// The IAM identity, which is what most identities of a cloud account are named by.
+    fn alias(packed: &[u8]) -> Option<&str> {
+        let iam_id = Reader(packed.get(1..)?).text();
+        Some(iam_id).filter(|id| !id.is_empty())
+    }
+}
+
+impl Table<PrincipalKey, Principal> {
+    /// Calls `each` with every principal of an account that has, or had at some time, an IAM identity: with its id in the
+    /// account and with its versions. There may be others among them, and one may come twice.
+    pub fn carriers<'s>(
+        &'s self,
+        account: &str,
+        iam_id: &str,
+        mut each: impl FnMut(&str, Versions<'s, Principal>),
+    ) {
+        let name = StoreKey::pair(account.as_bytes(), iam_id.as_bytes());
+        if let Some(versions) = self.versions_of(name) {
+            each(iam_id, versions);
+        }
+        self.aliased(name, |key, versions| {
+            let id = key.strip_prefix(account);
+            if let Some(id) = id.and_then(|id| id.strip_prefix('/')) {
+                each(id, versions);
+            }
+        });
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_principal_is_read_as_it_was_packed(
-            iam_id in prop::option::of("[a-z]{1,40}"),
-            name in prop::option::of(".{0,40}"),
-            kind in (0u8..5).prop_map(PrincipalKind::unpacked),
-            linked in any::<bool>(),
-            infrastructure_access in any::<Option<bool>>(),
-            permissions in prop::collection::vec(prop_oneof!["[A-Z_]{0,12}", Just("PORT_CONTROL".to_string())], 0..5),
-            devices in prop::option::of(prop::collection::vec("[a-z0-9]{1,64}", 0..4)),
-        ) {
-            let (mut names, mut ids, mut packed) = (Vec::new(), Vec::new(), Vec::new());
-            for permission in &permissions {
-                Permissions::put(permission, &mut names);
-            }
-            for id in devices.iter().flatten() {
-                DeviceIds::put(id, &mut ids);
-            }
-            let written = PrincipalView {
-                iam_id: iam_id.as_deref(),
-                name: name.as_deref(),
-                kind,
-                linked,
-                infrastructure_access,
-                permissions: Permissions(&names),
-                devices: devices.as_ref().map(|_| DeviceIds(&ids)),
-            };
-            Principal::pack(&written, &mut packed);
-            let read = Principal::view(&packed);
-            prop_assert_eq!((read.iam_id, read.name), (iam_id.as_deref(), name.as_deref()));
-            prop_assert_eq!((read.kind, read.linked), (kind, linked));
-            prop_assert_eq!(read.infrastructure_access, infrastructure_access);
-            prop_assert_eq!(read.permissions.iter().collect::<Vec<_>>(), permissions);
-            let read = read.devices.map(|ids| ids.iter().map(str::to_string).collect::<Vec<_>>());
-            prop_assert_eq!(read, devices);
-        }
-    }
-}
+mod tests;

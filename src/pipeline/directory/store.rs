@@ -6,20 +6,24 @@
 //! segment of the log, that the snapshot before shared, when nobody reads that one any more, and catches up
 //! with the few words that changed since. So a change copies no more than itself, as a rule, and a look-up
 //! waits for memory twice: for the slot and for the entry.
+//!
+//! An entry may have other names beside its key, which several entries can share. A second index leads from them to
+//! the keys (`aliases`); it holds just the names that the present values have.
 
+mod aliases;
 mod index;
+mod key;
 mod log;
 mod slots;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use foldhash::quality::FixedState;
-
+use aliases::{AliasChange, AliasIndex, marked_key};
 use index::IndexWriter;
+pub use key::StoreKey;
 use log::{Entry, Log, LogWriter, Place};
 use slots::{Slots, word};
 
@@ -31,6 +35,7 @@ const CLEANING: usize = 8;
 #[derive(Clone, Default)]
 pub struct Store {
     slots: Arc<Slots>,
+    aliases: Arc<Slots>,
     log: Log,
 }
 
@@ -46,9 +51,9 @@ impl Store {
         self.slots.len()
     }
 
-    /// Bytes of all entries and of the index.
+    /// Bytes of all entries and of both indexes.
     pub fn bytes(&self) -> usize {
-        self.log.bytes() + self.slots.bytes()
+        self.log.bytes() + self.slots.bytes() + self.aliases.bytes()
     }
 
     /// The value of a key.
@@ -56,6 +61,19 @@ impl Store {
         let look = |place| self.log.entry(place).filter(|entry| key.is(entry.key));
         let (_, entry) = self.slots.find(key.hash(), look)?;
         Some(entry.value)
+    }
+
+    /// Calls `each` with the key and the value of every entry that has this other name, in no order. Names are known by
+    /// their hashes alone, so there may be a wrong entry among them, or the same one twice.
+    pub fn aliased<'s>(&'s self, name: StoreKey<'_>, mut each: impl FnMut(&'s [u8], &'s [u8])) {
+        let mut look = |place| {
+            let entry = self.log.entry(place)?;
+            each(entry.key, entry.value);
+            None::<()>
+        };
+        self.aliases.find(name.hash(), |mark| {
+            self.slots.find(marked_key(mark), &mut look).map(|_| ())
+        });
     }
 
     /// All keys and values, in no order.
@@ -68,77 +86,35 @@ impl Store {
     }
 }
 
-/// What stands between the parts of a key.
-const DIVIDER: u8 = b'/';
-
-/// A key that is looked up, in the parts in which it is at hand: to put them together would take writing what is read
-/// at once, for which the processor waits until all it does has come so far.
-#[derive(Debug, Clone, Copy)]
-pub struct StoreKey<'a> {
-    first: &'a [u8],
-    second: Option<&'a [u8]>,
-}
-
-impl<'a> StoreKey<'a> {
-    /// A key without a divider.
-    pub const fn whole(key: &'a [u8]) -> Self {
-        StoreKey {
-            first: key,
-            second: None,
-        }
-    }
-
-    /// A key with a divider; none is in the first part.
-    pub const fn pair(first: &'a [u8], second: &'a [u8]) -> Self {
-        StoreKey {
-            first,
-            second: Some(second),
-        }
-    }
-
-    /// The key of a text.
-    pub fn of(text: &'a [u8]) -> Self {
-        match text.iter().position(|byte| *byte == DIVIDER) {
-            Some(at) => StoreKey::pair(&text[..at], &text[at + 1..]),
-            None => StoreKey::whole(text),
-        }
-    }
-
-    /// Hashes are the same in every run. Whoever could choose many keys of a table could make its look-ups slow, but
-    /// keys are ids that the operator's own systems give out; others choose at most what is looked up, and a
-    /// key that is not there costs a short run of slots, whichever it is.
-    pub(super) fn hash(self) -> u64 {
-        let mut hasher = FixedState::with_seed(0).build_hasher();
-        hasher.write(self.first);
-        if let Some(second) = self.second {
-            hasher.write(second);
-        }
-        hasher.finish()
-    }
-
-    fn is(self, text: &[u8]) -> bool {
-        let Some(second) = self.second else {
-            return text == self.first;
-        };
-        let rest = text.strip_prefix(self.first);
-        rest.and_then(|rest| rest.strip_prefix(&[DIVIDER])) == Some(second)
-    }
-}
-
 /// There is no place left for another entry: the log has 64 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the table is full")]
 pub struct TableFull;
 
-/// How many bytes of a value are to be kept when its entry is moved; with none, the key goes.
-pub trait Keep: Fn(&[u8]) -> usize {}
+/// What the owner of a store knows of its values.
+pub trait Reading {
+    /// How many bytes of a value are to be kept when its entry is moved; with none, the key goes.
+    fn kept(&self, value: &[u8]) -> usize;
 
-impl<F: Fn(&[u8]) -> usize> Keep for F {}
+    /// Adds the hashes of the other names of an entry.
+    fn aliases(&self, key: &[u8], value: &[u8], hashes: &mut Vec<u64>);
+}
+
+impl<R: Reading> Reading for &R {
+    fn kept(&self, value: &[u8]) -> usize {
+        (*self).kept(value)
+    }
+
+    fn aliases(&self, key: &[u8], value: &[u8], hashes: &mut Vec<u64>) {
+        (*self).aliases(key, value, hashes);
+    }
+}
 
 /// The one who writes.
 #[derive(Debug, Default)]
 pub struct StoreWriter {
     index: IndexWriter,
+    aliases: AliasIndex,
     log: LogWriter,
     /// The segment that is looked through for what is still needed, and how far that is.
     cleaning: Option<(usize, usize)>,
@@ -152,6 +128,7 @@ impl StoreWriter {
     pub fn snapshot(&self) -> Store {
         Store {
             slots: Arc::clone(self.index.slots()),
+            aliases: Arc::clone(self.aliases.slots()),
             log: self.log.log().clone(),
         }
     }
@@ -170,7 +147,7 @@ impl StoreWriter {
         &mut self,
         key: &[u8],
         write: impl FnOnce(Option<&[u8]>, &mut Vec<u8>),
-        keep: impl Keep,
+        reading: impl Reading,
     ) -> Result<(), TableFull> {
         let hash = StoreKey::of(key).hash();
         let mut value = std::mem::take(&mut self.value);
@@ -178,22 +155,25 @@ impl StoreWriter {
         let known = self.find(hash, |entry| entry.key == key);
         let old_value = known.map(|known| known.entry.value);
         write(old_value, &mut value);
-        let is_changed = old_value != Some(value.as_slice());
-        let known = known.map(|known| (known.slot, known.place, known.entry.bytes));
-        self.value = value;
-        if !is_changed {
+        if old_value == Some(value.as_slice()) {
+            self.value = value;
             return Ok(());
         }
+        let names = AliasChange::of(&reading, key, old_value, Some(&value));
+        let known = known.map(|known| (known.slot, known.place, known.entry.bytes));
+        self.value = value;
+        self.aliases.make_room(&names).ok_or(TableFull)?;
         if known.is_none() {
-            self.index.make_room().ok_or(TableFull)?;
+            self.index.make_room(1).ok_or(TableFull)?;
         }
         let place = self.log.append(key, &self.value).ok_or(TableFull)?;
+        self.aliases.apply(&names, hash);
         let Some((slot, old, bytes)) = known else {
             self.index.insert(hash, place);
             return Ok(());
         };
         self.index.write(slot, word(hash, place));
-        self.bury(old, bytes, keep);
+        self.bury(old, bytes, reading);
         Ok(())
     }
 
@@ -203,7 +183,7 @@ impl StoreWriter {
         &mut self,
         slots: usize,
         mut is_needed: impl FnMut(&[u8]) -> bool,
-        keep: impl Keep,
+        reading: impl Reading,
     ) -> bool {
         for _ in 0..slots {
             if self.swept >= self.index.slots().count() {
@@ -213,10 +193,12 @@ impl StoreWriter {
             let place = self.index.slots().place(self.swept);
             let found = place.and_then(|place| Some((place, self.log.log().entry(place)?)));
             match found.filter(|(_, entry)| !is_needed(entry.value)) {
-                Some((place, Entry { bytes, .. })) => {
+                Some((place, Entry { key, value, bytes })) => {
+                    let names = AliasChange::of(&reading, key, Some(value), None);
                     // Another key may move here, which is the next to be looked at.
                     self.index.remove(self.swept);
-                    self.bury(place, bytes, &keep);
+                    self.aliases.apply(&names, StoreKey::of(key).hash());
+                    self.bury(place, bytes, &reading);
                 }
                 None => self.swept += 1,
             }
@@ -233,20 +215,20 @@ impl StoreWriter {
         Some(Known { slot, place, entry })
     }
 
-    fn bury(&mut self, place: Place, bytes: usize, keep: impl Keep) {
+    fn bury(&mut self, place: Place, bytes: usize, reading: impl Reading) {
         self.log.bury(place, bytes);
-        self.clean(CLEANING * bytes, keep);
+        self.clean(CLEANING * bytes, reading);
     }
 
     /// Looks through some bytes of the log, a segment at a time, and moves what is still needed to its head.
-    fn clean(&mut self, mut bytes: usize, keep: impl Keep) {
+    fn clean(&mut self, mut bytes: usize, reading: impl Reading) {
         let next = |log: &LogWriter| log.deadest().map(|segment| (segment, 0));
         while let Some((number, mut offset)) = self.cleaning.or_else(|| next(&self.log)) {
             let segment = self.log.segment(number);
             while let Some(entry) = segment.get(offset..).and_then(Entry::read) {
                 self.cleaning = Some((number, offset));
                 let place = Place::at(number, offset);
-                if bytes == 0 || self.relocate(place, entry, &keep).is_none() {
+                if bytes == 0 || self.relocate(place, entry, &reading).is_none() {
                     return;
                 }
                 bytes = bytes.saturating_sub(entry.bytes);
@@ -258,7 +240,7 @@ impl StoreWriter {
     }
 
     /// Moves an entry, if it is still needed; nothing if there is no room.
-    fn relocate(&mut self, place: Place, entry: Entry<'_>, keep: &impl Keep) -> Option<()> {
+    fn relocate(&mut self, place: Place, entry: Entry<'_>, reading: &impl Reading) -> Option<()> {
         let hash = StoreKey::of(entry.key).hash();
         let found = self
             .index
@@ -267,13 +249,18 @@ impl StoreWriter {
         let Some((slot, _)) = found else {
             return Some(());
         };
-        match entry.value.get(..keep(entry.value)).unwrap_or(entry.value) {
-            [] => self.index.remove(slot),
-            kept => {
+        let kept = reading.kept(entry.value);
+        let kept = entry.value.get(..kept).unwrap_or(entry.value);
+        let kept = Some(kept).filter(|kept| !kept.is_empty());
+        let names = AliasChange::of(reading, entry.key, Some(entry.value), kept);
+        match kept {
+            None => self.index.remove(slot),
+            Some(kept) => {
                 let new = self.log.append(entry.key, kept)?;
                 self.index.write(slot, word(hash, new));
             }
         }
+        self.aliases.apply(&names, hash);
         self.log.bury(place, entry.bytes);
         Some(())
     }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::versions::{History, Horizon, VersionChange, Versions, writing};
 use super::packing::Packed;
 use super::store::{Store, StoreKey, StoreWriter, TableFull};
+use super::upkeep::Upkeep;
 
 /// So many slots of the index are looked at with each change, for keys that were removed long ago.
 const SWEPT_AT_ONCE: usize = 4;
@@ -95,7 +96,27 @@ impl<K: TableKey, V: Packed> Table<K, V> {
 
     /// All versions of a key.
     pub fn versions(&self, key: &K) -> Option<Versions<'_, V>> {
-        self.store.get(key.parts()).map(Versions::read)
+        self.versions_of(key.parts())
+    }
+
+    /// The same, by the parts of the key.
+    pub(super) fn versions_of(&self, key: StoreKey<'_>) -> Option<Versions<'_, V>> {
+        self.store.get(key).map(Versions::read)
+    }
+
+    /// Calls `each` with the key and the versions of every entry some version of which has this other name (see
+    /// [`Packed::alias`]), in no order. There may be others among them: the caller looks at the versions anyway, since
+    /// what a key was called at other times does not matter.
+    pub(super) fn aliased<'s>(
+        &'s self,
+        name: StoreKey<'_>,
+        mut each: impl FnMut(&'s str, Versions<'s, V>),
+    ) {
+        self.store.aliased(name, |key, packed| {
+            if let Ok(key) = std::str::from_utf8(key) {
+                each(key, Versions::read(packed));
+            }
+        });
     }
 
     /// All keys and their versions, in no order.
@@ -228,9 +249,9 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
                 None => writing::append_sorted(known, &change, out),
             };
         };
-        let keep = |packed: &[u8]| writing::kept(packed, horizon);
         let room = &mut [0; _];
-        self.store.change(key.text(room), write, keep)?;
+        self.store
+            .change(key.text(room), write, Upkeep::<V>::until(horizon))?;
         if change.value.is_none() && history.is_some() {
             self.removals.note(change.valid_from);
         }
@@ -245,7 +266,6 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
         if removals.oldest > horizon.removals {
             return;
         }
-        let keep = |packed: &[u8]| writing::kept(packed, horizon);
         let is_needed = |packed: &[u8]| match writing::newest_removal(packed) {
             Some(removed) if removed <= horizon.removals => {
                 removals.any_forgotten = true;
@@ -257,7 +277,10 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
             }
             None => true,
         };
-        if self.store.sweep(SWEPT_AT_ONCE, is_needed, keep) {
+        if self
+            .store
+            .sweep(SWEPT_AT_ONCE, is_needed, Upkeep::<V>::until(horizon))
+        {
             self.removals.come_round();
         }
     }

@@ -1,16 +1,14 @@
-//! Who acted, and with what access: the principals of an action, judged by each of their versions that may
-//! have been valid.
+//! Who acted, and with what access. There is one look-up for every identity, acting or acted for: by its classic user id
+//! or by its IAM id. What does not fit together is not attributed to anybody.
 
-use super::super::access;
+use super::super::access::Demand;
 use super::super::classify::{Actor, UserAction};
-use super::super::directory::{PrincipalKey, PrincipalView};
-use super::super::fate::{Quarantine, QuarantineReason, SkipReason, Unaudited};
+use super::super::directory::PrincipalKind::{self, Application, Profile, ServiceId};
+use super::super::fate::{Quarantine, QuarantineReason, Skip, SkipReason, Unaudited};
 use super::super::field::Id;
-use super::super::versions::Version;
+use super::candidates::Candidate;
+use super::sides::{Name, Named, acting, behalf, must_be_named};
 use super::{Identity, Lookup};
-
-/// Most versions beside the one valid at the time of an event by which one principal is judged.
-const MOST_OTHER_VERSIONS: usize = 32;
 
 /// Who acted, and who had logged in, where that is somebody else.
 pub(super) struct Identities<'a> {
@@ -18,144 +16,173 @@ pub(super) struct Identities<'a> {
     pub authenticated: Option<Identity<'a>>,
 }
 
-/// The keys under which the principals of an action are looked up: who acted, then who had logged in or what
-/// identity was assumed.
-pub fn principals_asked(action: &UserAction<'_>, account: &Id) -> Vec<PrincipalKey> {
-    let change = &action.change;
-    let behalf = change.on_behalf_of.as_ref().map(|behalf| &behalf.user);
-    let mut ids: Vec<&str> = Vec::new();
-    ids.extend(behalf.map(Id::as_str));
-    if behalf.is_none() || action.actor == Actor::User {
-        ids.extend(change.user.as_deref());
-    }
-    if behalf.is_none() {
-        ids.extend(change.iam_id.as_deref());
-    }
-    ids.dedup();
-    ids.into_iter().map(|id| key(account, id)).collect()
+/// One side of an action, found in the table.
+struct Found<'a> {
+    who: Identity<'a>,
+    /// The user who assumed that identity.
+    login: Option<Identity<'a>>,
+    /// The fate of an action for which this side's access is needed and missing.
+    access: Result<(), Unaudited>,
 }
 
 impl<'a> Lookup<'_, 'a> {
     /// The initiator, with access, and who had logged in if that is somebody else.
     pub(super) fn identities(&self, account: &Id) -> Result<Identities<'a>, Unaudited> {
-        let change = &self.action.change;
-        let claimed = change.iam_id.as_deref();
-        match (&change.on_behalf_of, &change.user, claimed) {
-            (Some(behalf), _, _) => self.on_behalf(account, &behalf.user),
-            (None, Some(user), _) => self.by_user(account, user, claimed),
-            (None, None, Some(iam_id)) => {
-                let key = key(account, iam_id);
-                self.by_any_version(&key, |known| {
-                    let initiator = self.linked(&key, known, claimed)?;
-                    self.with_access(initiator, None)
+        let actor = self.action.actor;
+        let acting = acting(self.action);
+        if acting.is_none() && must_be_named(actor) {
+            return Err(Quarantine::malformed("userId and iamId are both missing").into());
+        }
+        if actor == Actor::Service {
+            self.check_service(account)?;
+        }
+        let behalf = behalf(self.action);
+        let initiator = behalf
+            .map(|behalf| self.side(account, behalf))
+            .transpose()?;
+        let acting = acting
+            .map(|acting| self.side(account, acting))
+            .transpose()?;
+        match (initiator, acting) {
+            (Some(initiator), acting) => on_behalf(initiator, acting),
+            (None, Some(acting)) => {
+                acting.access?;
+                Ok(Identities {
+                    initiator: acting.who,
+                    authenticated: acting.login,
                 })
             }
-            (None, None, None) => {
-                Err(Quarantine::malformed("userId and iamId are both missing").into())
-            }
+            (None, None) => Err(SkipReason::NotUserInitiated.into()),
         }
     }
 
-    fn on_behalf(&self, account: &Id, behalf: &Id) -> Result<Identities<'a>, Unaudited> {
-        let change = &self.action.change;
-        let acting = change.user.as_ref();
-        let acting = acting.filter(|user| *user != behalf && self.action.actor == Actor::User);
-        let acting = acting.map(|user| key(account, user));
-        let key = key(account, behalf);
-        self.by_any_version(&key, |known| {
-            let initiator = self.linked(&key, known, None)?;
-            let authenticated = acting.as_ref().map(|acting| {
-                self.by_any_version(acting, |known| {
-                    self.linked(acting, known, change.iam_id.as_deref())
-                })
-            });
-            self.with_access(initiator, authenticated.transpose()?)
-        })
+    /// The system acted under an IAM identity. That makes it a service if the table knows it as one; a user is not
+    /// what the system is.
+    fn check_service(&self, account: &Id) -> Result<(), Unaudited> {
+        let iam_id = self.action.change.iam_id.as_deref().unwrap_or_default();
+        match self.nearest(account, Name::IamId(iam_id))? {
+            None => Err(SkipReason::UnknownService.into()),
+            Some(known) if known.principal.kind == PrincipalKind::User => {
+                Err(Unaudited::Skipped(Skip {
+                    reason: SkipReason::NotUserInitiated,
+                    awaits_tables: true,
+                }))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
-    fn by_user(
-        &self,
-        account: &Id,
-        user: &Id,
-        claimed: Option<&str>,
-    ) -> Result<Identities<'a>, Unaudited> {
-        let key = key(account, user);
-        self.by_any_version(&key, |known| {
-            let identity = self.linked(&key, known, claimed)?;
-            match claimed {
-                Some(claimed) if identity.iam_id != claimed => {
-                    self.assumed(&identity, account, claimed)
-                }
-                _ => self.with_access(identity, None),
+    fn side(&self, account: &Id, named: Named<'_>) -> Result<Found<'a>, Unaudited> {
+        self.judged(account, named.first, |candidate| {
+            let iam_id = candidate.principal.iam_id;
+            match named.claimed.filter(|claimed| iam_id != Some(*claimed)) {
+                None => self.itself(candidate, named),
+                Some(claimed) => self.under(account, candidate, claimed, named),
             }
         })
     }
 
-    /// The record names another IAM identity than the table has for the user: a profile, service id or
-    /// application that the user assumed. Any other difference means that the link is not certain.
+    /// Judges by the version of an identity that was valid at the time; if that does not lead to an audit event, by the
+    /// others within the clock skew. The error is that of the first.
+    fn judged(
+        &self,
+        account: &Id,
+        name: Name<'_>,
+        judge: impl Fn(Candidate<'a>) -> Result<Found<'a>, Unaudited>,
+    ) -> Result<Found<'a>, Unaudited> {
+        let mut best = match self.at_the_time(account, name)? {
+            Some(candidate) => judge(candidate),
+            None => Err(self.unknown(&name.in_account(account))),
+        };
+        if has_access(&best) {
+            return best;
+        }
+        for candidate in self.near(account, name) {
+            let next = judge(candidate);
+            if has_access(&next) {
+                return next;
+            }
+            best = match (best, next) {
+                // It is known then, but what it lacks is what it lacked at the time.
+                (Err(first), Ok(next)) => Ok(Found {
+                    access: Err(first),
+                    ..next
+                }),
+                (best, _) => best,
+            };
+        }
+        best
+    }
+
+    /// The identity is the table's.
+    fn itself(&self, candidate: Candidate<'a>, named: Named<'_>) -> Result<Found<'a>, Unaudited> {
+        let iam_id = candidate.principal.iam_id.map(Id::from);
+        let mut who = self.linked(candidate, iam_id)?;
+        who.named_by = Some(named.side);
+        Ok(self.found(who, None))
+    }
+
+    /// The record names another IAM identity than the table has for the user: a profile, service id or application
+    /// that the user assumed. If the table has none for the user, and knows nobody else who has it, it is the user's own. Any
+    /// other difference means that the link is not certain.
+    fn under(
+        &self,
+        account: &Id,
+        user: Candidate<'a>,
+        claimed: &str,
+        named: Named<'_>,
+    ) -> Result<Found<'a>, Unaudited> {
+        let name = Name::IamId(claimed);
+        let other = self.nearest(account, name)?;
+        let other = other.filter(|other| other.key != user.key);
+        match other {
+            None if user.principal.iam_id.is_none() => {
+                let mut who = self.linked(user, Some(Id::from(claimed)))?;
+                who.named_by = Some(named.side);
+                Ok(self.found(who, None))
+            }
+            Some(other) if is_assumed(other.principal.kind) => {
+                let iam_id = user.principal.iam_id.map(Id::from);
+                let mut login = self.linked(user, iam_id)?;
+                login.named_by = Some(named.side);
+                self.judged(account, name, |candidate| {
+                    self.assumed(candidate, &login, claimed)
+                })
+            }
+            None | Some(_) => Err(contradiction(&user, claimed)),
+        }
+    }
+
     fn assumed(
         &self,
-        user: &Identity<'a>,
-        account: &Id,
+        candidate: Candidate<'a>,
+        login: &Identity<'a>,
         claimed: &str,
-    ) -> Result<Identities<'a>, Unaudited> {
-        use super::super::directory::PrincipalKind::{Application, Profile, ServiceId};
-        let key = key(account, claimed);
-        self.by_any_version(&key, |known| {
-            let kind = known.and_then(|known| known.value).map(|known| known.kind);
-            if kind.is_none_or(|kind| !matches!(kind, Profile | ServiceId | Application)) {
-                return Err(Quarantine::new(
-                    QuarantineReason::UnlinkedPrincipal,
-                    format_args!(
-                        "principal {} is linked to {}, but the record says {claimed}",
-                        user.key, user.iam_id
-                    ),
-                )
-                .into());
-            }
-            let assumed = self.linked(&key, known, Some(claimed))?;
-            self.with_access(assumed, Some(user.clone()))
-        })
-    }
-
-    /// Judges by the version of a principal that was valid at the time; if that does not lead to an audit
-    /// event, by the others within the clock skew. The error is that of the first.
-    fn by_any_version<T>(
-        &self,
-        key: &PrincipalKey,
-        judge: impl Fn(Option<Version<PrincipalView<'a>>>) -> Result<T, Unaudited>,
-    ) -> Result<T, Unaudited> {
-        let moment = self.action.change.time;
-        let versions = self.directory.principals.versions(key);
-        let first = judge(versions.and_then(|versions| versions.as_of(moment)));
-        let (Err(_), Some(versions)) = (&first, versions) else {
-            return first;
-        };
-        let others = versions.others_near(moment, self.tolerance());
-        let mut others = others.take(MOST_OTHER_VERSIONS);
-        others
-            .find_map(|other| judge(Some(other)).ok())
-            .map_or(first, Ok)
+    ) -> Result<Found<'a>, Unaudited> {
+        if !is_assumed(candidate.principal.kind) {
+            return Err(contradiction(&candidate, claimed));
+        }
+        let who = self.linked(candidate, Some(Id::from(claimed)))?;
+        Ok(self.found(who, Some(login.clone())))
     }
 
     fn linked(
         &self,
-        key: &PrincipalKey,
-        known: Option<Version<PrincipalView<'a>>>,
-        claimed: Option<&str>,
+        candidate: Candidate<'a>,
+        iam_id: Option<Id>,
     ) -> Result<Identity<'a>, Unaudited> {
-        let Some((principal, valid_from)) =
-            known.and_then(|known| Some((known.value?, known.valid_from)))
-        else {
-            return Err(self.unknown(key));
-        };
-        let iam_id = principal.iam_id.or(claimed).map(Id::from);
+        let Candidate {
+            key,
+            principal,
+            valid_from,
+        } = candidate;
         match iam_id.filter(|_| principal.linked) {
             Some(iam_id) => Ok(Identity {
-                key: key.clone(),
+                key,
                 principal,
                 valid_from,
                 iam_id,
+                named_by: None,
             }),
             None => Err(Quarantine::new(
                 QuarantineReason::UnlinkedPrincipal,
@@ -165,42 +192,25 @@ impl<'a> Lookup<'_, 'a> {
         }
     }
 
-    fn unknown(&self, key: &PrincipalKey) -> Unaudited {
-        if self.policy.skip_unknown_principal {
-            return SkipReason::UnknownPrincipal.into();
-        }
-        Quarantine::new(
-            QuarantineReason::UnknownPrincipal,
-            format_args!("principal {key} was not known at the time of the action"),
-        )
-        .into()
+    fn found(&self, who: Identity<'a>, login: Option<Identity<'a>>) -> Found<'a> {
+        let access = self.check_access(&who);
+        Found { who, login, access }
     }
 
-    fn with_access(
-        &self,
-        initiator: Identity<'a>,
-        authenticated: Option<Identity<'a>>,
-    ) -> Result<Identities<'a>, Unaudited> {
-        self.check_access(&initiator)?;
-        Ok(Identities {
-            initiator,
-            authenticated,
-        })
-    }
-
-    fn check_access(&self, initiator: &Identity<'_>) -> Result<(), Unaudited> {
+    fn check_access(&self, who: &Identity<'_>) -> Result<(), Unaudited> {
         let UserAction { change, action, .. } = self.action;
-        let access = access::check(
-            self.policy.access,
-            initiator.principal,
+        let policy = &self.rules.policy;
+        let demand = Demand {
+            rules: policy.access,
+            names: &self.rules.permissions,
             action,
-            &change.object,
-        );
-        match access {
+            device: &change.object,
+        };
+        match demand.check(who.principal) {
             Ok(()) => Ok(()),
-            Err(unmet) if self.policy.quarantine_no_infrastructure_access => Err(Quarantine::new(
+            Err(unmet) if policy.quarantine_no_infrastructure_access => Err(Quarantine::new(
                 QuarantineReason::NoInfrastructureAccess,
-                format_args!("principal {} {unmet}", initiator.key),
+                format_args!("principal {} {unmet}", who.key),
             )
             .into()),
             Err(_) => Err(SkipReason::NoInfrastructureAccess.into()),
@@ -208,9 +218,44 @@ impl<'a> Lookup<'_, 'a> {
     }
 }
 
-fn key(account: &Id, id: &str) -> PrincipalKey {
-    PrincipalKey {
-        account: account.clone(),
-        id: Id::from(id),
+/// Access of either suffices: otherwise a record could hide what somebody with access did by naming somebody without.
+fn on_behalf<'a>(
+    initiator: Found<'a>,
+    acting: Option<Found<'a>>,
+) -> Result<Identities<'a>, Unaudited> {
+    let is_acting_allowed = acting.as_ref().is_some_and(|it| it.access.is_ok());
+    if !is_acting_allowed {
+        initiator.access?;
     }
+    let Found { who, login, .. } = initiator;
+    let acting = acting.map(|acting| (acting.login, acting.who));
+    let acting = acting.and_then(|(user, assumed)| {
+        let mut others = user.into_iter().chain([assumed]);
+        others.find(|other| other.iam_id != who.iam_id)
+    });
+    Ok(Identities {
+        initiator: who,
+        authenticated: acting.or(login),
+    })
+}
+
+fn has_access(found: &Result<Found<'_>, Unaudited>) -> bool {
+    found.as_ref().is_ok_and(|found| found.access.is_ok())
+}
+
+/// What a user can act under.
+const fn is_assumed(kind: PrincipalKind) -> bool {
+    matches!(kind, Profile | ServiceId | Application)
+}
+
+fn contradiction(user: &Candidate<'_>, claimed: &str) -> Unaudited {
+    let known = user.principal.iam_id.unwrap_or("no IAM identity");
+    Quarantine::new(
+        QuarantineReason::UnlinkedPrincipal,
+        format_args!(
+            "principal {} is linked to {known}, but the record says {claimed}",
+            user.key
+        ),
+    )
+    .into()
 }

@@ -163,6 +163,25 @@ fn versions(table: &Table<Id, Device>, key: &str) -> Option<Vec<Change>> {
     Some(versions.iter().map(said).collect())
 }
 
+/// The versions with a value that are valid within the tolerance, with their distances; nearest first, then earliest.
+fn near(sorted: &[Change], at: i64, tolerance: i64) -> Vec<(i64, Change)> {
+    let mut near = Vec::new();
+    for (position, version) in sorted.iter().enumerate() {
+        let is_implicit = position == 0 && !version.1;
+        let begins = if is_implicit { i64::MIN } else { version.0 };
+        let ends = sorted.get(position + 1).map_or(i64::MAX, |next| next.0);
+        let distance = (begins.saturating_sub(at))
+            .max(at.saturating_sub(ends))
+            .max(0);
+        let is_near = begins <= at + tolerance && ends > at - tolerance;
+        if is_near && version.2.is_some() {
+            near.push((distance, *version));
+        }
+    }
+    near.sort_by_key(|(distance, version)| (*distance, version.0));
+    near
+}
+
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec((0i64..60, any::<bool>(), any::<Option<u8>>()), 1..25)
 }
@@ -181,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn candidates_are_all_that_are_valid_within_the_tolerance(
+    fn the_nearest_of_those_valid_within_the_tolerance_come_first(
         changes in changes(), at in 0i64..60, tolerance in 0i64..20,
     ) {
         let table = table(&changes);
@@ -189,28 +208,13 @@ proptest! {
         let versions = table.versions(&Id::from("1")).expect("known");
         let tolerance_time = SignedDuration::from_secs(tolerance);
         let others = versions.others_near(second(at), tolerance_time);
-        let found: Vec<Change> = versions.as_of(second(at)).into_iter().chain(others).map(said).collect();
-        let mut expected: Vec<Change> = valid(&sorted, at).into_iter().collect();
-        for moment in (at - tolerance..=at + tolerance).rev() {
-            if let Some(version) = valid(&sorted, moment).filter(|it| !expected.contains(it)) {
-                expected.push(version);
-            }
-        }
-        prop_assert_eq!(found, expected);
-        let distances = (0..=tolerance).flat_map(|distance| [at + distance, at - distance]);
-        let existing = |moment: i64| valid(&sorted, moment).filter(|(_, _, value)| value.is_some());
-        let nearest = versions.nearest(second(at), tolerance_time).map(said);
-        // What ends at a moment is one second nearer than the last second at which it is valid.
-        let ended = |version: &Change| {
-            let newer = sorted.iter().find(|(from, ..)| *from > version.0);
-            newer.map_or(0, |(from, ..)| (at - from).max(0))
-        };
-        let expected = distances.filter_map(existing).next();
-        match (nearest, expected) {
-            (Some(nearest), Some(expected)) if nearest != expected => {
-                prop_assert!(nearest.0 <= at && ended(&nearest) <= expected.0 - at);
-            }
-            (nearest, expected) => prop_assert_eq!(nearest, expected),
-        }
+        let others = others.into_iter().map(|(distance, version)| (distance.as_secs(), said(version)));
+        let near = near(&sorted, at, tolerance);
+        let is_at = |change: &Change| valid(&sorted, at) == Some(*change);
+        let expected: Vec<(i64, Change)> = near.iter().filter(|(_, change)| !is_at(change)).copied().collect();
+        prop_assert_eq!(others.collect::<Vec<_>>(), expected);
+        let existed = valid(&sorted, at).filter(|(_, _, value)| value.is_some());
+        let nearest = existed.or_else(|| near.first().map(|(_, change)| *change));
+        prop_assert_eq!(versions.nearest(second(at), tolerance_time).map(said), nearest);
     }
 }

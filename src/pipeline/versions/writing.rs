@@ -270,6 +270,11 @@ fn limited(packed: &[u8], horizon: Horizon, taken: Taken) -> (usize, usize) {
     (kept, dropped)
 }
 
+/// The values of versions, newest first, still packed.
+pub(in crate::pipeline) fn values(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Raw(Reader(packed)).filter_map(|version| version.value)
+}
+
 /// How many bytes of the versions of a key, counted from the newest, are still needed; none if the key was removed so
 /// long ago that whatever is written of it now counts as of a new key.
 pub(in crate::pipeline) fn kept(packed: &[u8], horizon: Horizon) -> usize {

@@ -24,9 +24,9 @@ impl IndexWriter {
         &self.slots
     }
 
-    /// Makes room for one more key; nothing if that cannot be.
-    pub fn make_room(&mut self) -> Option<()> {
-        if self.slots.is_full() {
+    /// Makes room for so many more keys; nothing if that cannot be.
+    pub fn make_room(&mut self, keys: usize) -> Option<()> {
+        while !self.slots.has_room(keys) {
             self.slots = Arc::new(self.slots.grown()?);
             self.drop_spare();
         }

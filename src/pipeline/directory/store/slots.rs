@@ -52,7 +52,11 @@ impl Slots {
     }
 
     /// The slot of the key with this hash, and what `look` finds at its place; at a wrong place it finds nothing.
-    pub fn find<T>(&self, hash: u64, look: impl Fn(Place) -> Option<T>) -> Option<(usize, T)> {
+    pub fn find<T>(
+        &self,
+        hash: u64,
+        mut look: impl FnMut(Place) -> Option<T>,
+    ) -> Option<(usize, T)> {
         let mut first = self.home(hash);
         loop {
             let group = self.groups.get(first / GROUP)?;
@@ -81,9 +85,9 @@ impl Slots {
         words.filter(|word| *word != EMPTY)
     }
 
-    /// Whether one more key needs a larger index: up to three quarters, few keys do not fit into their group.
-    pub const fn is_full(&self) -> bool {
-        self.used >= self.count() / 4 * 3
+    /// Whether there is room for so many more keys: up to three quarters, few keys do not fit into their group.
+    pub const fn has_room(&self, keys: usize) -> bool {
+        self.used + keys <= self.count() / 4 * 3
     }
 
     /// The same index, half as large again; nothing if it cannot grow.

@@ -56,6 +56,28 @@ fn keep(value: &[u8]) -> usize {
     }
 }
 
+/// The other names of an entry: none, one or two, by the bytes of its value. Several keys share each.
+fn names<'k>(key: &'k [u8], value: &[u8]) -> Vec<StoreKey<'k>> {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    let fill = value.first().copied().map_or(0, usize::from);
+    let names = NAMES.iter().skip(fill % 5).take(fill % 3);
+    names
+        .filter_map(|name| StoreKey::alias(key, name))
+        .collect()
+}
+
+struct Test;
+
+impl Reading for Test {
+    fn kept(&self, value: &[u8]) -> usize {
+        keep(value)
+    }
+
+    fn aliases(&self, key: &[u8], value: &[u8], hashes: &mut Vec<u64>) {
+        hashes.extend(names(key, value).into_iter().map(StoreKey::hash));
+    }
+}
+
 fn entries(store: &Store) -> Model {
     let owned = |(key, value): (&[u8], &[u8])| (key.to_vec(), value.to_vec());
     store.iter().map(owned).collect()
@@ -70,6 +92,30 @@ fn assert_same(store: &Store, model: &Model) {
             store.get(StoreKey::of(&key)),
             model.get(&key).map(Vec::as_slice)
         );
+    }
+    assert_same_names(store, model);
+}
+
+/// Each name leads to the entries that have it, and there is nothing else in the index of names.
+fn assert_same_names(store: &Store, model: &Model) {
+    let mut expected: BTreeMap<u64, Vec<&[u8]>> = BTreeMap::new();
+    for (key, value) in model {
+        for name in names(key, value) {
+            expected.entry(name.hash()).or_default().push(key);
+        }
+    }
+    let total: usize = expected.values().map(Vec::len).sum();
+    assert_eq!(store.aliases.len(), total);
+    for account in 0..7 {
+        let account = account.to_string();
+        for name in ["a", "b", "c", "d"] {
+            let name = StoreKey::pair(account.as_bytes(), name.as_bytes());
+            let mut found = Vec::new();
+            store.aliased(name, |key, _| found.push(key));
+            found.sort_unstable();
+            let expected = expected.get(&name.hash()).cloned().unwrap_or_default();
+            assert_eq!(found, expected);
+        }
     }
 }
 
@@ -88,13 +134,13 @@ impl Pair {
             assert_eq!(old, before.as_deref());
             out.extend_from_slice(&value);
         };
-        self.writer.change(&key, write, keep).expect("room");
+        self.writer.change(&key, write, Test).expect("room");
     }
 
     /// All of it: the first round may have begun anywhere.
     fn sweep(&mut self) {
         for _ in 0..2 {
-            while !self.writer.sweep(7, |value| keep(value) > 0, keep) {}
+            while !self.writer.sweep(7, |value| keep(value) > 0, Test) {}
         }
     }
 
@@ -140,7 +186,9 @@ fn what_is_not_needed_is_given_back() {
         }
         let store = pair.writer.snapshot();
         let needed: usize = pair.model.iter().map(|(k, v)| k.len() + v.len() + 2).sum();
-        let log = store.bytes() - pair.writer.index.slots().bytes();
+        let indexes = [pair.writer.index.slots(), pair.writer.aliases.slots()];
+        let indexes: usize = indexes.map(|slots| slots.bytes()).iter().sum();
+        let log = store.bytes() - indexes;
         assert!(
             log < needed * 3 / 2 + 3 * SEGMENT_BYTES,
             "{log} for {needed}"
@@ -179,7 +227,7 @@ fn runs_of_slots_that_wrap_around_are_mended_when_a_key_goes() {
     // All hashes are among the largest, so that the runs begin in the last slots and end in the first ones.
     let hash = |number: usize| u64::MAX - ((number as u64 % 3) << 34);
     for number in 0..9 {
-        index.make_room().expect("room");
+        index.make_room(1).expect("room");
         index.insert(hash(number), place(number));
     }
     for gone in 0..9 {

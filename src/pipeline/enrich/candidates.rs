@@ -1,0 +1,140 @@
+//! The entries of the table by which an identity may be judged: the version that was valid at the time of the action, and
+//! those within the clock skew. By an IAM id several principals may be found; at one time only one of them may have it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::directory::{Principal, PrincipalKey, PrincipalView};
+use super::super::fate::{Quarantine, QuarantineReason, SkipReason, Unaudited};
+use super::super::field::Id;
+use super::super::versions::{Version, Versions};
+use super::Lookup;
+use super::sides::{Name, key};
+
+/// Most versions beside the one valid at the time of an event by which one identity is judged.
+const MOST_OTHER_VERSIONS: usize = 32;
+
+/// A version of a principal that exists by it.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate<'a> {
+    pub key: PrincipalKey,
+    pub principal: PrincipalView<'a>,
+    pub valid_from: Timestamp,
+}
+
+impl<'a> Candidate<'a> {
+    fn of(account: &Id, id: &str, version: Version<PrincipalView<'a>>) -> Option<Self> {
+        Some(Candidate {
+            principal: version.value?,
+            valid_from: version.valid_from,
+            key: key(account, id),
+        })
+    }
+}
+
+impl<'a> Lookup<'_, 'a> {
+    /// The one valid at the time of the action.
+    ///
+    /// # Errors
+    /// `unlinked_principal` if two principals had the IAM id then.
+    pub(super) fn at_the_time(
+        &self,
+        account: &Id,
+        name: Name<'_>,
+    ) -> Result<Option<Candidate<'a>>, Unaudited> {
+        let moment = self.action.change.time;
+        let mut found: Option<Candidate<'a>> = None;
+        let mut rival = None;
+        self.each_with_name(account, name, |id, versions| {
+            let version = versions.as_of(moment).filter(|it| is_named(name, it));
+            match (version, &found) {
+                (None, _) => {}
+                (Some(version), None) => found = Candidate::of(account, id, version),
+                (Some(_), Some(found)) if found.key.id == id => {}
+                (Some(_), Some(_)) => rival = Some(key(account, id)),
+            }
+        });
+        match (&found, rival) {
+            (Some(found), Some(rival)) => Err(Quarantine::new(
+                QuarantineReason::UnlinkedPrincipal,
+                format_args!(
+                    "two principals had the IAM id {} at the time of the action: {} and {rival}",
+                    name.in_account(account).id,
+                    found.key
+                ),
+            )
+            .into()),
+            _ => Ok(found),
+        }
+    }
+
+    /// The others within the clock skew, nearest first, of two equally near the earlier; the farthest are left out.
+    pub(super) fn near(&self, account: &Id, name: Name<'_>) -> Vec<Candidate<'a>> {
+        let (moment, tolerance) = (self.action.change.time, self.tolerance());
+        let mut near: Vec<(SignedDuration, Candidate<'a>)> = Vec::new();
+        self.each_with_name(account, name, |id, versions| {
+            let others = versions.others_near(moment, tolerance).into_iter();
+            let others = others.filter(|(_, version)| is_named(name, version));
+            near.extend(others.filter_map(|(distance, version)| {
+                Some((distance, Candidate::of(account, id, version)?))
+            }));
+        });
+        // Of one key they are in order already; the order of keys must not depend on how the table holds them.
+        near.sort_by(|(one, first), (other, second)| {
+            let when = (one, first.valid_from).cmp(&(other, second.valid_from));
+            when.then_with(|| first.key.id.cmp(&second.key.id))
+        });
+        near.dedup_by(|(_, one), (_, other)| {
+            one.key == other.key && one.valid_from == other.valid_from
+        });
+        near.truncate(MOST_OTHER_VERSIONS);
+        near.into_iter().map(|(_, candidate)| candidate).collect()
+    }
+
+    /// The one valid at the time, else the nearest.
+    pub(super) fn nearest(
+        &self,
+        account: &Id,
+        name: Name<'_>,
+    ) -> Result<Option<Candidate<'a>>, Unaudited> {
+        let found = self.at_the_time(account, name)?;
+        Ok(found.or_else(|| self.near(account, name).into_iter().next()))
+    }
+
+    fn each_with_name(
+        &self,
+        account: &Id,
+        name: Name<'_>,
+        mut each: impl FnMut(&str, Versions<'a, Principal>),
+    ) {
+        let principals = &self.directory.principals;
+        match name {
+            Name::UserId(id) => {
+                if let Some(versions) = principals.versions(&name.in_account(account)) {
+                    each(id, versions);
+                }
+            }
+            Name::IamId(iam_id) => principals.carriers(account, iam_id, each),
+        }
+    }
+
+    /// What becomes of an action of somebody whom the table does not know.
+    pub(super) fn unknown(&self, key: &PrincipalKey) -> Unaudited {
+        if self.rules.policy.skip_unknown_principal {
+            return SkipReason::UnknownPrincipal.into();
+        }
+        Quarantine::new(
+            QuarantineReason::UnknownPrincipal,
+            format_args!("principal {key} was not known at the time of the action"),
+        )
+        .into()
+    }
+}
+
+/// Whether a version has the IAM id by which it was looked up: the key's other versions may have it.
+fn is_named(name: Name<'_>, version: &Version<PrincipalView<'_>>) -> bool {
+    match (name, version.value) {
+        (Name::UserId(_), principal) => principal.is_some(),
+        (Name::IamId(iam_id), Some(principal)) => principal.iam_id == Some(iam_id),
+        (Name::IamId(_), None) => false,
+    }
+}
