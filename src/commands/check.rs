@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 
+use super::oddities::{self, Odd};
 use super::print;
 use crate::cli::CheckArgs;
 use crate::config::TableSource;
@@ -32,12 +33,17 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
         "principals       {}",
         described(&config.principals, known)
     ))?;
+    warn_of(
+        "principals",
+        &oddities::of_principals(&directory.principals),
+    )?;
     match (&config.devices, &directory.devices) {
         (Some(source), Some(devices)) => {
             print(format_args!(
                 "devices          {}",
                 described(source, devices.len())
             ))?;
+            warn_of("devices", &oddities::of_devices(devices))?;
         }
         _ => print("devices          no table")?,
     }
@@ -55,6 +61,14 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
         findings.extend(check_writing(&config, &assembly.topics));
     }
     report(&findings)
+}
+
+/// Tolerated, but a misspelt field or permission takes access away from somebody.
+fn warn_of(table: &str, odd: &Odd) -> anyhow::Result<()> {
+    for line in odd.lines() {
+        print(format_args!("warning          {table}: {line}"))?;
+    }
+    Ok(())
 }
 
 fn described(source: &TableSource, known: usize) -> String {

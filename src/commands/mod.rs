@@ -4,6 +4,7 @@
 pub mod check;
 pub mod demo;
 pub mod explain;
+mod oddities;
 pub mod run;
 pub mod table;
 

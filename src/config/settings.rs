@@ -77,6 +77,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("tables.staleness_limit_ms", Value("60000"), "milliseconds without contact to a table's topic until the relay holds; 1000 to 3600000"),
     setting("tables.barrier_limit_ms", Value("10000"), "milliseconds that a batch waits for the tables to catch up, before it is held and tried again; 10 to 600000"),
     setting("tables.publish_interval_ms", Value("20"), "milliseconds between two snapshots of a table at least, unless a batch waits for it; 1 to 60000"),
+    setting("tables.reload_loss_limit_percent", Value("50"), "share of a table's keys that may be missing in its file when it is read again; more, and the old table stays; 0 to 100"),
     setting("admin.listen", Value("\"127.0.0.1:9464\""), "address of metrics and health: IP address and port"),
     setting("shutdown.deadline_ms", Value("20000"), "milliseconds to finish after a signal; 1000 to 600000"),
     setting("log.format", Value("\"auto\""), "\"text\", \"json\", or \"auto\": text on a terminal, else json"),

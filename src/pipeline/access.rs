@@ -2,10 +2,10 @@
 //! principal to ask is decided by the caller.
 
 use super::catalog::Action;
-use super::directory::PrincipalView;
+use super::directory::{DeviceKey, PrincipalView};
 use super::policy::AccessRules;
 
-/// Decides by the minimum rule and those that the policy adds.
+/// Decides by the minimum rule and those that the policy adds. What is no device needs no access to one.
 ///
 /// # Errors
 /// Says which rule was not met.
@@ -13,7 +13,7 @@ pub fn check(
     rules: AccessRules,
     principal: PrincipalView<'_>,
     action: &Action,
-    device: &str,
+    device: Option<&DeviceKey>,
 ) -> Result<(), String> {
     if !holds_any(principal) {
         return Err("holds no infrastructure permission".to_string());
@@ -21,7 +21,10 @@ pub fn check(
     if rules.permission {
         check_permission(principal, action)?;
     }
-    if rules.device && !covers(principal, device) {
+    if let Some(device) = device
+        && rules.device
+        && !covers(principal, device)
+    {
         return Err(format!("has no access to device {device}"));
     }
     Ok(())
@@ -43,9 +46,9 @@ fn check_permission(principal: PrincipalView<'_>, action: &Action) -> Result<(),
     }
 }
 
-fn covers(principal: PrincipalView<'_>, device: &str) -> bool {
-    match &principal.devices {
+fn covers(principal: PrincipalView<'_>, device: &DeviceKey) -> bool {
+    match principal.devices_of(device.kind) {
         None => true,
-        Some(devices) => devices.contains(device),
+        Some(devices) => devices.contains(&device.id),
     }
 }

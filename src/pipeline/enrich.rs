@@ -6,14 +6,17 @@
 
 mod identities;
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::classify::UserAction;
-use super::directory::{DeviceView, Directory, PrincipalKey, PrincipalView};
+use super::directory::{DeviceKey, DeviceView, Directory, PrincipalKey, PrincipalView};
 use super::fate::{Quarantine, QuarantineReason, Unaudited};
 use super::field::Id;
 use super::policy::Policy;
 use super::regions::{Locations, Place};
+use super::versions::Version;
 
 use identities::Identities;
 pub use identities::principals_asked;
@@ -102,9 +105,22 @@ impl<'a> Lookup<'_, 'a> {
         let change = &self.action.change;
         let complete =
             change.account.is_some() && change.data_center.is_some() && change.label.is_some();
-        let devices = self.directory.devices.as_ref().filter(|_| !complete)?;
-        let versions = devices.versions(&change.object)?;
-        versions.nearest(change.time, self.tolerance())?.value
+        if complete {
+            return None;
+        }
+        self.device_version()?.value
+    }
+
+    /// What counts of the device's entry at the time of the event.
+    fn device_version(&self) -> Option<Version<DeviceView<'a>>> {
+        let versions = self.directory.devices.as_ref()?;
+        let versions = versions.versions(&self.device_key()?)?;
+        versions.nearest(self.action.change.time, self.tolerance())
+    }
+
+    /// The object as a device; nothing if it is none.
+    fn device_key(&self) -> Option<DeviceKey> {
+        self.action.device_key()
     }
 
     /// See [`AttributedAction::awaits_tables`].
@@ -112,7 +128,8 @@ impl<'a> Lookup<'_, 'a> {
         let change = &self.action.change;
         let is_placed = change.account.is_some() && change.data_center.is_some();
         let is_named = change.label.is_some() || device.is_some();
-        self.directory.devices.is_some() && !(is_placed && is_named)
+        let is_complete = is_placed && is_named;
+        !is_complete && self.directory.devices.is_some() && self.device_key().is_some()
     }
 
     fn account(&self, device: Option<DeviceView<'_>>) -> Result<Id, Quarantine> {
@@ -156,14 +173,27 @@ impl<'a> Lookup<'_, 'a> {
     }
 
     fn unknown_device(&self, field: &str) -> Quarantine {
-        let id = &self.action.change.object;
-        let table = match self.directory.devices {
-            Some(_) => "and the device table does not know device",
-            None => "and no device table is configured; device",
+        let change = &self.action.change;
+        let unknown = |why: &dyn fmt::Display| {
+            let detail = format_args!("{field} is missing, and {why}");
+            Quarantine::new(QuarantineReason::UnknownDevice, detail)
         };
-        Quarantine::new(
-            QuarantineReason::UnknownDevice,
-            format_args!("{field} is missing, {table} {id}"),
-        )
+        let Some(key) = self.device_key() else {
+            let (class, id) = (&change.class, &change.object);
+            return unknown(&format_args!(
+                "{class:?} {id} is no device by the catalogue (device_kind), so that no table can supply it"
+            ));
+        };
+        let unreadable = self
+            .device_version()
+            .filter(|version| version.is_unreadable);
+        match (&self.directory.devices, unreadable) {
+            (None, _) => unknown(&format_args!("no device table is configured; device {key}")),
+            (_, Some(version)) => unknown(&format_args!(
+                "the device table's record of device {key} from {} cannot be read: publish it again",
+                version.valid_from
+            )),
+            (_, None) => unknown(&format_args!("the device table does not know device {key}")),
+        }
     }
 }

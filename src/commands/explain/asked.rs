@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::pipeline::classify::UserAction;
 use crate::pipeline::directory::packing::Packed;
-use crate::pipeline::directory::{Directory, PrincipalKey, Table, TableKey};
+use crate::pipeline::directory::{DeviceKey, Directory, PrincipalKey, Table, TableKey};
 use crate::pipeline::enrich::{AttributedAction, principals_asked};
 use crate::pipeline::field::Id;
 use crate::pipeline::policy::Policy;
@@ -15,7 +15,7 @@ pub struct Asked<'a> {
     directory: &'a Directory,
     principals: Vec<PrincipalKey>,
     /// Only if the record lacks something that the device's entry could supply.
-    device: Option<Id>,
+    device: Option<DeviceKey>,
     moment: Timestamp,
     tolerance: SignedDuration,
 }
@@ -26,7 +26,8 @@ impl<'a> Asked<'a> {
         let change = &action.change;
         let tolerance = SignedDuration::from_millis(policy.clock_skew_ms.into());
         let account = change.account.clone().or_else(|| {
-            let device = directory.devices.as_ref()?.versions(&change.object)?;
+            let devices = directory.devices.as_ref()?;
+            let device = devices.versions(&action.device_key()?)?;
             let device = device.nearest(change.time, tolerance)?.value?;
             device.account.map(Id::from)
         });
@@ -37,7 +38,7 @@ impl<'a> Asked<'a> {
             principals: account
                 .map(|account| principals_asked(action, &account))
                 .unwrap_or_default(),
-            device: (!complete).then(|| change.object.clone()),
+            device: action.device_key().filter(|_| !complete),
             moment: change.time,
             tolerance,
         }
@@ -104,10 +105,10 @@ impl<'a> Asked<'a> {
             } else {
                 ""
             };
-            let removed = if version.value.is_some() {
-                ""
-            } else {
-                " removed"
+            let removed = match version.value {
+                Some(_) => "",
+                None if version.is_unreadable => " unreadable",
+                None => " removed",
             };
             let origin = if version.explicit {
                 ""

@@ -2,14 +2,17 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::super::field::{Id, is_iam_id, is_id};
+use super::device::DeviceKind;
 use super::packing::{Packed, Reader, put_part};
+use super::permissions::normalised;
 use super::store::StoreKey;
-use super::table::{KeyRoom, TableKey};
+use super::table::{KeyRoom, TableKey, join};
 
-/// Key of a principal: the account, and the classic user id or, where there is none, the IAM id.
+/// Key of a principal: the account, and the classic user id or, where there is none, the IAM id. As text they are divided
+/// by a slash, the first one: an IAM id can hold more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PrincipalKey {
     /// The classic account.
@@ -26,17 +29,7 @@ impl fmt::Display for PrincipalKey {
 
 impl TableKey for PrincipalKey {
     fn text<'a>(&'a self, room: &'a mut KeyRoom) -> &'a [u8] {
-        let (account, id) = (self.account.as_bytes(), self.id.as_bytes());
-        let length = account.len() + 1 + id.len();
-        // Longer than any id can be: a key that no table has.
-        let Some(text) = room.get_mut(..length) else {
-            return &[];
-        };
-        let (before, after) = text.split_at_mut(account.len());
-        before.copy_from_slice(account);
-        after[0] = b'/';
-        after[1..].copy_from_slice(id);
-        text
+        join(&self.account, &self.id, room)
     }
 
     fn parts(&self) -> StoreKey<'_> {
@@ -71,12 +64,24 @@ pub struct PrincipalView<'a> {
     pub infrastructure_access: Option<bool>,
     /// Classic permission names.
     pub permissions: Permissions<'a>,
-    /// The devices that the principal may touch; `None` means all.
+    /// The hardware that the principal may touch; `None` means all.
     pub devices: Option<DeviceIds<'a>>,
+    /// The virtual guests that the principal may touch; `None` means all.
+    pub virtual_guests: Option<DeviceIds<'a>>,
+}
+
+impl<'a> PrincipalView<'a> {
+    /// The devices of a kind that the principal may touch; `None` means all.
+    pub fn devices_of(&self, kind: DeviceKind) -> Option<DeviceIds<'a>> {
+        match kind {
+            DeviceKind::Hardware => self.devices,
+            DeviceKind::VirtualGuest => self.virtual_guests,
+        }
+    }
 }
 
 /// Kinds of identities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PrincipalKind {
     /// A person.
@@ -101,6 +106,18 @@ impl PrincipalKind {
             PrincipalKind::Application => "service/security/clientid",
             PrincipalKind::Certificate => "service/security/client/certificateid",
         }
+    }
+
+    /// The kind of a name, as entries have it.
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "user" => PrincipalKind::User,
+            "serviceId" => PrincipalKind::ServiceId,
+            "application" => PrincipalKind::Application,
+            "profile" => PrincipalKind::Profile,
+            "certificate" => PrincipalKind::Certificate,
+            _ => return None,
+        })
     }
 
     const fn unpacked(bits: u8) -> Self {
@@ -145,7 +162,7 @@ impl<'a> Permissions<'a> {
         self.iter().any(|known| known == name)
     }
 
-    /// All, as they were given.
+    /// All, normalised.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let mut rest = Reader(self.0);
         std::iter::from_fn(move || {
@@ -164,8 +181,9 @@ impl<'a> Permissions<'a> {
         Permissions(names)
     }
 
-    /// Packs one more name.
+    /// Packs one more name, normalised.
     pub(super) fn put(name: &str, out: &mut Vec<u8>) {
+        let name = &*normalised(name);
         match KNOWN_PERMISSIONS.iter().position(|known| *known == name) {
             Some(known) => out.push(known as u8),
             None => {
@@ -208,20 +226,25 @@ const KIND: u8 = 0b111;
 const LINKED: u8 = 1 << 3;
 const ACCESS_STATED: u8 = 1 << 4;
 const ACCESS: u8 = 1 << 5;
-const DEVICES: u8 = 1 << 6;
+const LISTS: u8 = 1 << 6;
 const NAME: u8 = 1 << 7;
+/// Which lists of devices follow; there is none where all devices are meant.
+const HARDWARE: u8 = 1;
+const GUESTS: u8 = 1 << 1;
 
 impl Packed for Principal {
     type View<'a> = PrincipalView<'a>;
 
     fn pack(principal: &PrincipalView<'_>, out: &mut Vec<u8>) {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let lists = flag(principal.devices.is_some(), HARDWARE)
+            | flag(principal.virtual_guests.is_some(), GUESTS);
         out.push(
             principal.kind as u8
                 | flag(principal.linked, LINKED)
                 | flag(principal.infrastructure_access.is_some(), ACCESS_STATED)
                 | flag(principal.infrastructure_access == Some(true), ACCESS)
-                | flag(principal.devices.is_some(), DEVICES)
+                | flag(lists != 0, LISTS)
                 | flag(principal.name.is_some(), NAME),
         );
         // An IAM identity is never empty.
@@ -230,8 +253,14 @@ impl Packed for Principal {
             put_part(out, name.as_bytes());
         }
         put_part(out, principal.permissions.0);
-        if let Some(devices) = principal.devices {
-            out.extend_from_slice(devices.0);
+        if lists != 0 {
+            out.push(lists);
+        }
+        for devices in [principal.devices, principal.virtual_guests]
+            .into_iter()
+            .flatten()
+        {
+            put_part(out, devices.0);
         }
     }
 
@@ -239,14 +268,20 @@ impl Packed for Principal {
         let mut reader = Reader(packed);
         let flags = reader.byte();
         let is = |flag: u8| flags & flag != 0;
+        let iam_id = Some(reader.text()).filter(|id| !id.is_empty());
+        let name = is(NAME).then(|| reader.text());
+        let permissions = Permissions(reader.part());
+        let lists = if is(LISTS) { reader.byte() } else { 0 };
+        let mut list = |list: u8| (lists & list != 0).then(|| DeviceIds(reader.part()));
         PrincipalView {
             kind: PrincipalKind::unpacked(flags & KIND),
             linked: is(LINKED),
             infrastructure_access: is(ACCESS_STATED).then_some(is(ACCESS)),
-            iam_id: Some(reader.text()).filter(|id| !id.is_empty()),
-            name: is(NAME).then(|| reader.text()),
-            permissions: Permissions(reader.part()),
-            devices: is(DEVICES).then_some(DeviceIds(reader.0)),
+            iam_id,
+            name,
+            permissions,
+            devices: list(HARDWARE),
+            virtual_guests: list(GUESTS),
         }
     }
 }
@@ -265,15 +300,18 @@ mod tests {
             kind in (0u8..5).prop_map(PrincipalKind::unpacked),
             linked in any::<bool>(),
             infrastructure_access in any::<Option<bool>>(),
-            permissions in prop::collection::vec(prop_oneof!["[A-Z_]{0,12}", Just("PORT_CONTROL".to_string())], 0..5),
+            permissions in prop::collection::vec(prop_oneof!["[A-Z_]{1,12}", Just("PORT_CONTROL".to_string())], 0..5),
             devices in prop::option::of(prop::collection::vec("[a-z0-9]{1,64}", 0..4)),
+            guests in prop::option::of(prop::collection::vec("[a-z0-9]{1,64}", 0..4)),
         ) {
-            let (mut names, mut ids, mut packed) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut names, mut packed) = (Vec::new(), Vec::new());
+            let [ids, guest_ids] = [&devices, &guests].map(|list| {
+                let mut ids = Vec::new();
+                list.iter().flatten().for_each(|id| DeviceIds::put(id, &mut ids));
+                ids
+            });
             for permission in &permissions {
                 Permissions::put(permission, &mut names);
-            }
-            for id in devices.iter().flatten() {
-                DeviceIds::put(id, &mut ids);
             }
             let written = PrincipalView {
                 iam_id: iam_id.as_deref(),
@@ -283,6 +321,7 @@ mod tests {
                 infrastructure_access,
                 permissions: Permissions(&names),
                 devices: devices.as_ref().map(|_| DeviceIds(&ids)),
+                virtual_guests: guests.as_ref().map(|_| DeviceIds(&guest_ids)),
             };
             Principal::pack(&written, &mut packed);
             let read = Principal::view(&packed);
@@ -290,8 +329,9 @@ mod tests {
             prop_assert_eq!((read.kind, read.linked), (kind, linked));
             prop_assert_eq!(read.infrastructure_access, infrastructure_access);
             prop_assert_eq!(read.permissions.iter().collect::<Vec<_>>(), permissions);
-            let read = read.devices.map(|ids| ids.iter().map(str::to_string).collect::<Vec<_>>());
-            prop_assert_eq!(read, devices);
+            let all = |ids: DeviceIds<'_>| ids.iter().map(str::to_string).collect::<Vec<_>>();
+            prop_assert_eq!(read.devices.map(all), devices);
+            prop_assert_eq!(read.virtual_guests.map(all), guests);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Who acted, and with what access: the principals of an action, judged by each of their versions that may
 //! have been valid.
 
+use jiff::Timestamp;
+
 use super::super::access;
 use super::super::classify::{Actor, UserAction};
 use super::super::directory::{PrincipalKey, PrincipalView};
@@ -120,6 +122,9 @@ impl<'a> Lookup<'_, 'a> {
 
     /// Judges by the version of a principal that was valid at the time; if that does not lead to an audit
     /// event, by the others within the clock skew. The error is that of the first.
+    ///
+    /// Nothing rests on a version that cannot be read: it may take away what the version before it grants, and may grant what
+    /// that one does not. If it was valid at the time, no other is asked; if it is near, the action is not skipped.
     fn by_any_version<T>(
         &self,
         key: &PrincipalKey,
@@ -127,15 +132,29 @@ impl<'a> Lookup<'_, 'a> {
     ) -> Result<T, Unaudited> {
         let moment = self.action.change.time;
         let versions = self.directory.principals.versions(key);
-        let first = judge(versions.and_then(|versions| versions.as_of(moment)));
+        let at_moment = versions.and_then(|versions| versions.as_of(moment));
+        if let Some(unreadable) = at_moment.filter(|version| version.is_unreadable) {
+            return Err(unreadable_principal(key, unreadable.valid_from));
+        }
+        let first = judge(at_moment);
         let (Err(_), Some(versions)) = (&first, versions) else {
             return first;
         };
-        let others = versions.others_near(moment, self.tolerance());
-        let mut others = others.take(MOST_OTHER_VERSIONS);
-        others
-            .find_map(|other| judge(Some(other)).ok())
-            .map_or(first, Ok)
+        let mut in_doubt = None;
+        for other in versions
+            .others_near(moment, self.tolerance())
+            .take(MOST_OTHER_VERSIONS)
+        {
+            if other.is_unreadable {
+                in_doubt = Some(unreadable_principal(key, other.valid_from));
+            } else if let Ok(audited) = judge(Some(other)) {
+                return Ok(audited);
+            }
+        }
+        match (first, in_doubt) {
+            (Err(Unaudited::Skipped(_)), Some(in_doubt)) => Err(in_doubt),
+            (first, _) => first,
+        }
     }
 
     fn linked(
@@ -189,12 +208,11 @@ impl<'a> Lookup<'_, 'a> {
     }
 
     fn check_access(&self, initiator: &Identity<'_>) -> Result<(), Unaudited> {
-        let UserAction { change, action, .. } = self.action;
         let access = access::check(
             self.policy.access,
             initiator.principal,
-            action,
-            &change.object,
+            self.action.action,
+            self.action.device_key().as_ref(),
         );
         match access {
             Ok(()) => Ok(()),
@@ -206,6 +224,17 @@ impl<'a> Lookup<'_, 'a> {
             Err(_) => Err(SkipReason::NoInfrastructureAccess.into()),
         }
     }
+}
+
+/// Also where unknown principals are skipped: something was said of this one.
+fn unreadable_principal(key: &PrincipalKey, from: Timestamp) -> Unaudited {
+    Quarantine::new(
+        QuarantineReason::UnknownPrincipal,
+        format_args!(
+            "the principal table's record of principal {key} from {from} cannot be read: publish it again"
+        ),
+    )
+    .into()
 }
 
 fn key(account: &Id, id: &str) -> PrincipalKey {
