@@ -7,7 +7,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 use super::object::{Json, Text};
 use super::principal::{DeviceIds, Permissions};
-use super::value::is_absent;
+use super::value::{is_absent, trimmed};
 
 /// Names of permissions, packed; blank ones are left out.
 #[derive(Default)]
@@ -69,7 +69,7 @@ impl<'de> Visitor<'de> for DevicesVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<DeviceList, E> {
-        if text.trim().eq_ignore_ascii_case("all") {
+        if trimmed(text).eq_ignore_ascii_case("all") {
             Ok(DeviceList::All)
         } else {
             Err(E::invalid_value(de::Unexpected::Str(text), &self))

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::oddities::Tally;
+use super::value::trimmed;
 use super::{Principal, PrincipalKey, Table};
 
 /// A name without regard to how it is written: `Remote Management` and `remote-management` are `REMOTE_MANAGEMENT`.
@@ -15,7 +16,7 @@ pub(super) fn normalised(name: &str) -> Cow<'_, str> {
         ' ' | '-' => '_',
         c => c.to_ascii_uppercase(),
     };
-    Cow::Owned(name.trim().chars().map(normal).collect())
+    Cow::Owned(trimmed(name).chars().map(normal).collect())
 }
 
 /// Whether a name has the form of the published ones.

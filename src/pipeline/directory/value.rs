@@ -11,9 +11,14 @@ use super::object::Json;
 /// What some producers write where there is no value.
 const ABSENT: [&str; 4] = ["null", "none", "nil", "undefined"];
 
+/// A text without the blank characters around it, the byte order mark among them, which JSON Schema counts as blank.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
 /// Whether a text where a name or an id is expected says that there is none.
 pub(super) fn is_absent(text: &str) -> bool {
-    let text = text.trim();
+    let text = trimmed(text);
     // Longer than the longest of the words: the usual case.
     text.len() <= 9 && (text.is_empty() || ABSENT.iter().any(|it| it.eq_ignore_ascii_case(text)))
 }
@@ -30,7 +35,7 @@ impl<'a> Json<'a> {
             return number.map(Some).ok_or_else(refuse);
         }
         let text = self.string(field)?.unwrap_or_default();
-        let text = text.trim();
+        let text = trimmed(&text);
         if is_absent(text) {
             Ok(None)
         } else if is_id(text) {
