@@ -72,7 +72,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("principals.file", Computed("none"), "file with the principals, one JSON object a line; this or `principals.topic` must be given"),
     setting("principals.topic", Computed("none"), "compacted topic with the principals, keyed `accountId/userId` or `accountId/iamId`"),
     setting("devices.file", Computed("none"), "file with the devices, one JSON object a line; may be left out"),
-    setting("devices.topic", Computed("none"), "compacted topic with the devices, keyed by device id, instead of a file"),
+    setting("devices.topic", Computed("none"), "compacted topic with the devices, keyed by device id (`virtualGuest/<id>` for virtual guests), instead of a file"),
     setting("tables.history_hours", Value("168"), "hours for which superseded versions of tables from topics are kept; 1 to 87600"),
     setting("tables.staleness_limit_ms", Value("60000"), "milliseconds without contact to a table's topic until the relay holds; 1000 to 3600000"),
     setting("tables.barrier_limit_ms", Value("10000"), "milliseconds that a batch waits for the tables to catch up, before it is held and tried again; 10 to 600000"),
