@@ -7,7 +7,7 @@ use audit_relay::config::{Client, Config};
 use audit_relay::pipeline::catalog::{Catalog, CatalogFile, Switches};
 use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
 use audit_relay::pipeline::directory::{
-    Directory, MOST_VALUE_BYTES, TableChange, TableKey, TableWriter, packing::Packed,
+    Directory, MOST_VALUE_BYTES, Oddities, TableChange, TableKey, TableWriter, packing::Packed,
     parse_device_record, parse_principal_record, read_devices, read_principals,
 };
 use audit_relay::pipeline::fate::{Fate, Quarantine};
@@ -154,8 +154,9 @@ pub fn table_record(data: &[u8]) {
         return;
     }
     let written_ms = Some(1_600_000_000_000);
-    is_taken_or_refused(parse_principal_record(key, value, written_ms));
-    is_taken_or_refused(parse_device_record(key, value, written_ms));
+    let odd = &mut Oddities::default();
+    is_taken_or_refused(parse_principal_record(key, value, written_ms, odd));
+    is_taken_or_refused(parse_device_record(key, value, written_ms, odd));
 }
 
 fn is_taken_or_refused<K: TableKey + Clone, V: Packed, P: ToString>(

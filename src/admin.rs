@@ -123,7 +123,10 @@ async fn show_live(State((_, health)): Shared) -> impl IntoResponse {
 }
 
 async fn show_ready(State((_, health)): Shared) -> impl IntoResponse {
-    health_answer(health.ready())
+    let (status, text) = health_answer(health.ready());
+    let warnings = health.warnings.lines().into_iter();
+    let warnings: String = warnings.map(|line| line + "\n").collect();
+    (status, text + &warnings)
 }
 
 /// `ok`, or one reason a line.
@@ -187,6 +190,15 @@ mod tests {
         );
         assert!(fetch(address, "/metrics").contains("\naudit_relay_ready 0\n"));
         health.working(0);
+        assert!(fetch(address, "/readyz").ends_with("\r\n\r\nok\n"));
+        health.warnings.set("principals", Some("old".to_string()));
+        let warned = fetch(address, "/readyz");
+        assert!(warned.starts_with("HTTP/1.1 200"), "{warned}");
+        assert!(
+            warned.ends_with("\r\n\r\nok\nwarning: principals: old\n"),
+            "{warned}"
+        );
+        health.warnings.set("principals", None);
         assert!(fetch(address, "/readyz").ends_with("\r\n\r\nok\n"));
         let metrics = fetch(address, "/metrics");
         assert!(metrics.contains("\naudit_relay_ready 1\n"));

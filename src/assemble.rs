@@ -11,9 +11,9 @@ use crate::pipeline::Rules;
 use crate::pipeline::catalog::{Catalog, CatalogFile, Switches};
 use crate::pipeline::crn::{CrnTemplate, CrnTemplates};
 use crate::pipeline::directory::{
-    Device, Directory, LineProblem, Principal, PrincipalKey, Table, read_devices, read_principals,
+    Device, DeviceKey, Directory, LineProblem, Principal, PrincipalKey, Table, read_devices,
+    read_principals,
 };
-use crate::pipeline::field::Id;
 use crate::pipeline::permissions::PermissionNames;
 use crate::pipeline::regions::Locations;
 use crate::pipeline::route::Routes;
@@ -143,8 +143,28 @@ fn output_topics(config: &Config, routes: &Routes) -> Vec<String> {
 }
 
 fn read(path: &Path, key: &str) -> Result<String, Vec<String>> {
-    std::fs::read_to_string(path)
+    let read = std::fs::read(path).map_err(|error| error.to_string());
+    read.and_then(as_text)
         .map_err(|error| vec![format!("cannot read {} ({key}): {error}", path.display())])
+}
+
+/// The text of a file. Some editors begin UTF-8 with a byte order mark, which means nothing; what PowerShell redirects to a
+/// file is UTF-16.
+fn as_text(bytes: Vec<u8>) -> Result<String, String> {
+    match &*bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
+            return Err(
+                "it is UTF-16, not UTF-8: convert it, for example by `iconv -f UTF-16 -t UTF-8`"
+                    .to_string(),
+            );
+        }
+        _ => {}
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}"))?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
 }
 
 fn texts<E: fmt::Display>(problems: Vec<E>) -> Vec<String> {
@@ -177,7 +197,11 @@ fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
     Catalog::load(&files, &switches).map_err(texts)
 }
 
-fn load_permissions(config: &Config) -> Result<PermissionNames, Vec<String>> {
+/// Reads what permissions mean.
+///
+/// # Errors
+/// All that is wrong with the file.
+pub fn load_permissions(config: &Config) -> Result<PermissionNames, Vec<String>> {
     let Some(path) = &config.catalog.permissions else {
         return PermissionNames::load(PermissionNames::EMBEDDED).map_err(texts);
     };
@@ -247,7 +271,7 @@ fn load_principals_now(config: &Config) -> Result<Table<PrincipalKey, Principal>
     }
 }
 
-fn load_devices_now(config: &Config) -> Result<Option<Table<Id, Device>>, Vec<String>> {
+fn load_devices_now(config: &Config) -> Result<Option<Table<DeviceKey, Device>>, Vec<String>> {
     match &config.devices {
         Some(TableSource::File(path)) => read_devices_file(path).map(Some),
         Some(TableSource::Topic(_)) => Ok(Some(Table::default())),
@@ -274,7 +298,7 @@ pub fn load_principals(config: &Config) -> Result<Table<PrincipalKey, Principal>
 ///
 /// # Errors
 /// As [`load_principals`].
-pub fn load_devices(config: &Config) -> Option<Result<Table<Id, Device>, Vec<String>>> {
+pub fn load_devices(config: &Config) -> Option<Result<Table<DeviceKey, Device>, Vec<String>>> {
     match config.devices.as_ref()? {
         TableSource::File(path) => Some(read_devices_file(path)),
         TableSource::Topic(_) => match read_topics(config, &[TableName::Devices]) {
@@ -306,16 +330,23 @@ pub fn fill_from_topics(config: &Config, assembly: &mut Assembly) -> anyhow::Res
 /// Reads the principals from a file.
 ///
 /// # Errors
-/// That it cannot be read, or its bad lines, of which not all are listed.
+/// That it cannot be read, has no entry, or has bad lines, of which not all are listed.
 pub fn read_principals_file(path: &Path) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
-    read_file(path, "principals.file", read_principals)
+    let table = read_file(path, "principals.file", read_principals)?;
+    if table.is_empty() {
+        return Err(vec![format!(
+            "{} (principals.file) has no entry: nobody would be known, and no action audited; write the whole file beside it and mv it into place",
+            path.display()
+        )]);
+    }
+    Ok(table)
 }
 
 /// Reads the devices from a file.
 ///
 /// # Errors
 /// As [`read_principals_file`].
-pub fn read_devices_file(path: &Path) -> Result<Table<Id, Device>, Vec<String>> {
+pub fn read_devices_file(path: &Path) -> Result<Table<DeviceKey, Device>, Vec<String>> {
     read_file(path, "devices.file", read_devices)
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::stream::Partition;
+use crate::warnings::Warnings;
 use crate::watchdog::{Doing, Pulse};
 
 /// What the process is not ready for when the watchdog has found something that stands still.
@@ -19,6 +20,8 @@ pub struct Health {
     inner: Mutex<Inner>,
     /// One for each worker.
     pulses: Vec<Arc<Pulse>>,
+    /// What is no reason to be unready.
+    pub warnings: Warnings,
 }
 
 #[derive(Debug)]
@@ -63,6 +66,7 @@ impl Health {
                 holds: BTreeMap::new(),
             }),
             pulses: (0..workers).map(|_| Arc::default()).collect(),
+            warnings: Warnings::default(),
         }
     }
 

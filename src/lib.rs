@@ -35,5 +35,6 @@ pub mod table_files;
 pub mod table_judge;
 pub mod tables;
 mod threads;
+pub mod warnings;
 pub mod watchdog;
 pub mod worker_thread;

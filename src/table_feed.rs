@@ -1,5 +1,6 @@
 //! Feeds the reference tables while the relay runs: from topics, which are followed, and from files, which
-//! are read again when they change or on SIGHUP. And it tells health whether the tables can be trusted.
+//! are read again when they change or on SIGHUP. And it tells health whether the tables can be trusted, and which files were
+//! not taken.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -60,6 +61,9 @@ pub fn watch(tables: &Arc<SharedTables>, health: &Arc<Health>) {
             match tables.trusted() {
                 Ok(()) => health.release(TABLES),
                 Err(why) => health.hold(TABLES, &why),
+            }
+            for (table, refused) in tables.refusals() {
+                health.warnings.set(table.name(), refused);
             }
             tokio::time::sleep(TRUST_INTERVAL).await;
         }

@@ -1,5 +1,6 @@
 //! Reads the files of reference tables again when they change, or when asked to. A bad file changes
-//! nothing: the old table stays, and the log and a metric tell.
+//! nothing: the old table stays, and the log, `/readyz` and a metric tell. Bad is also a file in which too many of the
+//! table's keys are missing: whoever writes into a file in place truncates it first, and may pause half-way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::assemble::{read_devices_file, read_principals_file};
 use crate::config::{Config, TableSource};
-use crate::pipeline::directory::Directory;
+use crate::pipeline::directory::{Directory, Table};
 use crate::tables::{SharedTables, TableName};
 
 /// How often the files are looked at. A change is read once the file has been still for so long.
@@ -46,6 +47,7 @@ pub struct TableFiles {
 pub struct TableFile {
     table: TableName,
     path: PathBuf,
+    loss_limit_percent: u8,
     /// As it was when it was read last, well or not.
     read: Option<Stamp>,
     /// As it was at the last look.
@@ -125,6 +127,7 @@ impl TableFile {
             Some(TableFile {
                 table,
                 path: path.clone(),
+                loss_limit_percent: config.tables.reload_loss_limit_percent,
                 read: stamp,
                 seen: stamp,
             })
@@ -137,31 +140,55 @@ impl TableFile {
         match self.publish(tables) {
             Ok(entries) => {
                 tables.count(table, |counts| counts.reloads += 1);
+                tables.reloaded(table, None);
                 info!(table = table.name(), %path, entries, "read the table again");
             }
             Err(problems) => {
                 tables.count(table, |counts| counts.failed_reloads += 1);
                 let problems = problems.join("; ");
                 warn!(table = table.name(), %path, "the table stays as it was: {problems}");
+                let why = format!("{path} is not taken, and the table stays as it was: {problems}");
+                tables.reloaded(table, Some(why));
             }
         }
     }
 
     fn publish(&self, tables: &SharedTables) -> Result<usize, Vec<String>> {
+        let known = tables.load();
         match self.table {
             TableName::Principals => {
                 let loaded = read_principals_file(&self.path)?;
+                self.check_loss(&known.principals, &loaded)?;
                 let entries = loaded.len();
                 tables.publish(|directory: &mut Directory| directory.principals = loaded);
                 Ok(entries)
             }
             TableName::Devices => {
                 let loaded = read_devices_file(&self.path)?;
+                if let Some(known) = &known.devices {
+                    self.check_loss(known, &loaded)?;
+                }
                 let entries = loaded.len();
                 tables.publish(|directory: &mut Directory| directory.devices = Some(loaded));
                 Ok(entries)
             }
         }
+    }
+
+    /// Refuses a file in which more of the known keys are missing than the limit allows.
+    fn check_loss<K, V>(
+        &self,
+        known: &Table<K, V>,
+        loaded: &Table<K, V>,
+    ) -> Result<(), Vec<String>> {
+        let (lost, before, limit) = (known.lost_in(loaded), known.len(), self.loss_limit_percent);
+        if lost * 100 <= before * usize::from(limit) {
+            return Ok(());
+        }
+        Err(vec![format!(
+            "it has {} keys, and {lost} of the {before} keys of the table are missing in it, more than the {limit} % that tables.reload_loss_limit_percent allows; if they are to go, restart the relay or raise the limit; if not, write the whole file beside this one and mv it into place",
+            loaded.len()
+        )])
     }
 }
 
@@ -169,47 +196,130 @@ impl TableFile {
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"accountId":1,"userId":2,"validFrom":"2018-01-01T00:00:00Z"}"#;
+    const DAY: &str = r#""validFrom":"2018-01-01T00:00:00Z"}"#;
 
-    fn written(path: &Path, text: &str) {
-        std::fs::write(path, text).expect("written");
+    /// A folder with a file of principals, and what watches it.
+    struct Watched {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+        tables: Arc<SharedTables>,
+        files: TableFiles,
+    }
+
+    impl Watched {
+        /// Of so many users, with these settings.
+        fn new(users: usize, settings: &str) -> Watched {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("p.jsonl");
+            std::fs::write(&path, lines(0..users)).expect("written");
+            let text = format!(
+                "kafka.bootstrap.servers = \"b:1\"\nprincipals.file = {path:?}\n{settings}"
+            );
+            let config = Config::from_toml(&text, std::iter::empty()).expect("good");
+            let directory = Directory {
+                principals: read_principals_file(&path).expect("reads"),
+                devices: None,
+            };
+            let tables = Arc::new(SharedTables::new(directory, &[], Duration::ZERO));
+            let files = TableFile::all(&config);
+            Watched {
+                _folder: folder,
+                path,
+                tables: Arc::clone(&tables),
+                files: TableFiles::new(files, tables, ReloadRequest::default()),
+            }
+        }
+
+        fn write(&self, text: &str) {
+            std::fs::write(&self.path, text).expect("written");
+        }
+
+        /// How many reloads were taken and how many were not, and the keys that are known.
+        fn counts(&self) -> (u64, u64, usize) {
+            let counts = self.tables.counts(TableName::Principals);
+            let keys = self.tables.load().principals.len();
+            (counts.reloads, counts.failed_reloads, keys)
+        }
+
+        fn refusal(&self) -> Option<String> {
+            let mut refusals = self.tables.refusals();
+            assert_eq!(refusals.len(), 1);
+            refusals.remove(0).1
+        }
+    }
+
+    fn lines(users: std::ops::Range<usize>) -> String {
+        let line = |user| format!("{{\"accountId\":1,\"userId\":{user},{DAY}\n");
+        users.map(line).collect()
     }
 
     #[test]
     fn a_change_is_read_when_the_file_is_still_and_a_bad_one_changes_nothing() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("p.jsonl");
-        written(&path, "");
-        let text = format!("kafka.bootstrap.servers = \"b:1\"\nprincipals.file = {path:?}\n");
-        let config = Config::from_toml(&text, std::iter::empty()).expect("good");
-        let tables = SharedTables::new(Directory::default(), &[], Duration::ZERO);
-        let tables = Arc::new(tables);
-        let mut files = TableFiles::new(
-            TableFile::all(&config),
-            Arc::clone(&tables),
-            ReloadRequest::default(),
-        );
-        let counts = || {
-            let counts = tables.counts(TableName::Principals);
-            (counts.reloads, counts.failed_reloads)
-        };
-        files.look(false);
-        assert_eq!(counts(), (0, 0), "nothing changed");
-        written(&path, LINE);
-        files.look(false);
-        assert_eq!(counts(), (0, 0), "it may be half written");
-        files.look(false);
-        assert_eq!((counts(), tables.load().principals.len()), ((1, 0), 1));
-        written(&path, "nonsense");
-        files.look(false);
-        files.look(false);
-        files.look(false);
-        assert_eq!((counts(), tables.load().principals.len()), ((1, 1), 1));
-        std::fs::remove_file(&path).expect("removed");
-        files.look(true);
-        assert_eq!((counts(), tables.load().principals.len()), ((1, 2), 1));
-        written(&path, "");
-        files.look(true);
-        assert_eq!((counts(), tables.load().principals.len()), ((2, 2), 0));
+        let mut watched = Watched::new(1, "");
+        watched.files.look(false);
+        assert_eq!(watched.counts(), (0, 0, 1), "nothing changed");
+        watched.write(&lines(0..2));
+        watched.files.look(false);
+        assert_eq!(watched.counts(), (0, 0, 1), "it may be half written");
+        watched.files.look(false);
+        assert_eq!(watched.counts(), (1, 0, 2));
+        watched.write("nonsense");
+        for _ in 0..3 {
+            watched.files.look(false);
+        }
+        assert_eq!(watched.counts(), (1, 1, 2));
+        std::fs::remove_file(&watched.path).expect("removed");
+        watched.files.look(true);
+        assert_eq!(watched.counts(), (1, 2, 2));
+        watched.write(&lines(0..2)[..100]);
+        watched.files.look(true);
+        assert_eq!(watched.counts(), (1, 3, 2), "it ends within a line");
+    }
+
+    #[test]
+    fn a_file_that_lost_too_much_is_not_taken_and_says_so_until_one_is() {
+        let mut watched = Watched::new(10, "");
+        let not_taken = ["", "\n\n", &lines(0..4), &lines(5..20), &lines(20..40)];
+        for (number, text) in not_taken.into_iter().enumerate() {
+            let is_taken = number == 3;
+            watched.write(text);
+            watched.files.look(true);
+            assert_eq!(watched.refusal().is_none(), is_taken, "{text}");
+        }
+        // 15 are known since the fourth file, of which the last holds none.
+        let why = watched.refusal().expect("refused");
+        for word in [
+            "20 keys",
+            "15 of the 15",
+            "50 %",
+            "reload_loss_limit_percent",
+            "mv",
+        ] {
+            assert!(why.contains(word), "{why}");
+        }
+        assert_eq!(watched.counts(), (1, 4, 15));
+        assert!(watched.tables.views()[0].refused);
+        watched.write(&lines(5..13));
+        watched.files.look(true);
+        assert_eq!((watched.refusal(), watched.counts()), (None, (2, 4, 8)));
+        assert!(!watched.tables.views()[0].refused);
+    }
+
+    #[test]
+    fn how_much_may_be_lost_is_configured() {
+        for (limit, kept, is_taken) in [
+            (0, 10, true),
+            (0, 9, false),
+            (100, 1, true),
+            (100, 0, false),
+            (25, 8, true),
+            (25, 7, false),
+        ] {
+            let settings = format!("tables.reload_loss_limit_percent = {limit}\n");
+            let mut watched = Watched::new(10, &settings);
+            watched.write(&lines(0..kept));
+            watched.files.look(true);
+            assert_eq!(watched.refusal().is_none(), is_taken, "{limit} {kept}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
 use audit_relay::pipeline::directory::{
-    Directory, Principal, PrincipalKey, TableWriter, parse_principal_record,
+    Directory, Oddities, Principal, PrincipalKey, TableWriter, parse_principal_record,
 };
 use audit_relay::pipeline::{Reference, judge};
 use audit_relay::tables::SharedTables;
@@ -112,7 +112,12 @@ fn follow(
             for number in numbers.by_ref().take(changes as usize) {
                 let (key, value) = principal(number, 6);
                 let time = time(keys + number, 0);
-                let change = parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time);
+                let change = parse_principal_record(
+                    key.as_bytes(),
+                    Some(value.as_bytes()),
+                    time,
+                    &mut Oddities::default(),
+                );
                 table.apply(change.expect("a good record")).expect("room");
             }
             tables.publish(|directory| directory.principals = table.snapshot());

@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use audit_relay::pipeline::directory::{
-    DeviceView, PrincipalView, RecordProblem, Table, TableChange, TableKey, TableWriter,
+    DeviceView, Oddities, PrincipalView, RecordProblem, Table, TableChange, TableKey, TableWriter,
     packing::Packed, parse_device_record, parse_principal_record,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -46,13 +46,25 @@ fn main() {
     // Both stay, so that neither takes the memory that the other has left.
     let parse = |number, round| {
         let (key, value) = principal(number, round);
-        parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
+        let odd = &mut Oddities::default();
+        parse_principal_record(
+            key.as_bytes(),
+            Some(value.as_bytes()),
+            time(number, round),
+            odd,
+        )
     };
     let read = |principal: PrincipalView<'_>| usize::from(principal.linked);
     let principals = measure("principals", keys, parse, read);
     let parse = |number, round| {
         let (key, value) = device(number, round);
-        parse_device_record(key.as_bytes(), Some(value.as_bytes()), time(number, round))
+        let odd = &mut Oddities::default();
+        parse_device_record(
+            key.as_bytes(),
+            Some(value.as_bytes()),
+            time(number, round),
+            odd,
+        )
     };
     let read = |device: DeviceView<'_>| {
         device

@@ -1,7 +1,8 @@
 //! What a snapshot costs that is published again and again without a change: `cargo bench --bench tables -- republish`.
 
-use audit_relay::pipeline::directory::parse_principal_record;
-use audit_relay::pipeline::directory::{Principal, PrincipalKey, TableWriter};
+use audit_relay::pipeline::directory::{
+    Oddities, Principal, PrincipalKey, TableWriter, parse_principal_record,
+};
 
 const PRINCIPALS: u64 = 100_000;
 const TIMES: u64 = 26;
@@ -16,7 +17,12 @@ pub fn measure() {
         for number in 0..PRINCIPALS {
             let (key, value) = super::principal(number, 0);
             let time = super::time(number, 0).map(|time| time + round as i64 * APART_MS);
-            let change = parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time);
+            let change = parse_principal_record(
+                key.as_bytes(),
+                Some(value.as_bytes()),
+                time,
+                &mut Oddities::default(),
+            );
             table.apply(change.expect("a good record")).expect("room");
         }
         if [1, 7, TIMES].contains(&round) {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::bail;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::oddities::{self, Odd};
 use super::{Unusable, print};
 use crate::assemble::Assembly;
 use crate::cli::CheckArgs;
@@ -36,6 +38,11 @@ struct TableReport {
     name: String,
     /// None: the table comes from a topic, which is not read here.
     keys: Option<usize>,
+    /// What is tolerated, but takes access away from somebody if it is misspelt.
+    #[serde(flatten)]
+    odd: Map<String, Value>,
+    #[serde(skip)]
+    warnings: Vec<String>,
 }
 
 /// One thing that the cluster was asked.
@@ -92,15 +99,21 @@ fn ask_cluster(config: &Config, assembly: &Assembly, write: bool) -> Vec<Finding
 impl Report {
     fn of(path: Option<&Path>, config: &Config, assembly: &Assembly) -> Self {
         let enabled = |action: &&Action| action.enabled;
-        let directory = &assembly.directory;
+        let Assembly {
+            rules, directory, ..
+        } = assembly;
+        let principals = &directory.principals;
+        let odd = oddities::of_principals(principals, &rules.permissions);
         let devices = config.devices.as_ref().zip(directory.devices.as_ref());
         Report {
             ok: true,
             configuration: path.map(|path| path.display().to_string()),
-            actions_enabled: assembly.rules.catalog.actions().filter(enabled).count(),
-            regions: assembly.rules.routes.regions().to_vec(),
-            principals: TableReport::of(&config.principals, directory.principals.len()),
-            devices: devices.map(|(source, table)| TableReport::of(source, table.len())),
+            actions_enabled: rules.catalog.actions().filter(enabled).count(),
+            regions: rules.routes.regions().to_vec(),
+            principals: TableReport::of(&config.principals, principals.len(), &odd),
+            devices: devices.map(|(source, table)| {
+                TableReport::of(source, table.len(), &oddities::of_devices(table))
+            }),
             cluster: None,
         }
     }
@@ -125,10 +138,11 @@ impl Report {
             self.actions_enabled
         ))?;
         print(format_args!("regions          {}", self.regions.join(", ")))?;
-        print(format_args!("principals       {}", self.principals.text()))?;
-        let devices = self.devices.as_ref().map(TableReport::text);
-        let devices = devices.unwrap_or_else(|| "no table".to_owned());
-        print(format_args!("devices          {devices}"))
+        self.principals.print("principals")?;
+        match &self.devices {
+            Some(devices) => devices.print("devices"),
+            None => print("devices          no table"),
+        }
     }
 
     /// The rest, and whether all is well.
@@ -152,25 +166,28 @@ impl Report {
 }
 
 impl TableReport {
-    fn of(source: &TableSource, keys: usize) -> Self {
-        match source {
-            TableSource::File(path) => TableReport {
-                source: "file",
-                name: path.display().to_string(),
-                keys: Some(keys),
-            },
-            TableSource::Topic(topic) => TableReport {
-                source: "topic",
-                name: topic.clone(),
-                keys: None,
-            },
+    fn of(source: &TableSource, keys: usize, odd: &Odd) -> Self {
+        let (source, name, keys) = match source {
+            TableSource::File(path) => ("file", path.display().to_string(), Some(keys)),
+            TableSource::Topic(topic) => ("topic", topic.clone(), None),
+        };
+        TableReport {
+            source,
+            name,
+            keys,
+            odd: odd.as_json(),
+            warnings: odd.lines(),
         }
     }
 
-    fn text(&self) -> String {
+    fn print(&self, table: &str) -> std::io::Result<()> {
         match self.keys {
-            Some(keys) => format!("{keys} known, from {}", self.name),
-            None => format!("from topic {}", self.name),
+            Some(keys) => print(format_args!("{table:<16} {keys} known, from {}", self.name))?,
+            None => print(format_args!("{table:<16} from topic {}", self.name))?,
         }
+        for warning in &self.warnings {
+            print(format_args!("warning          {table}: {warning}"))?;
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod explain;
+mod oddities;
 pub mod run;
 pub mod table;
 

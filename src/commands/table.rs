@@ -4,12 +4,15 @@ use std::io::Write;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::assemble::{load_devices, load_principals};
+use super::oddities::{self, Odd};
+use crate::assemble::{load_devices, load_permissions, load_principals};
 use crate::cli::{TableArgs, TableName, TableShow};
 use crate::pipeline::directory::packing::Packed;
-use crate::pipeline::directory::{Device, DeviceView, Principal, PrincipalView, Table, TableKey};
+use crate::pipeline::directory::{
+    Device, DeviceIds, DeviceView, Principal, PrincipalView, Table, TableKey,
+};
 use crate::pipeline::versions::{Version, Versions};
 
 /// A value that can be shown.
@@ -20,7 +23,10 @@ trait Shown: Packed {
 
 impl Shown for Principal {
     fn shown(principal: PrincipalView<'_>) -> Value {
-        let devices: Option<Vec<&str>> = principal.devices.map(|devices| devices.iter().collect());
+        let list = |devices: Option<DeviceIds<'_>>| match devices {
+            Some(devices) => json!(devices.iter().collect::<Vec<_>>()),
+            None => json!("all"),
+        };
         json!({
             "iamId": principal.iam_id,
             "name": principal.name,
@@ -28,7 +34,8 @@ impl Shown for Principal {
             "linked": principal.linked,
             "infrastructureAccess": principal.infrastructure_access,
             "permissions": principal.permissions.iter().collect::<Vec<_>>(),
-            "devices": devices.map_or(json!("all"), |devices| json!(devices)),
+            "devices": list(principal.devices),
+            "virtualGuests": list(principal.virtual_guests),
         })
     }
 }
@@ -48,10 +55,15 @@ pub fn table(arguments: &TableArgs) -> anyhow::Result<()> {
     let out = &mut std::io::stdout().lock();
     // The tables come whole, from whatever source the configuration names.
     match arguments.table {
-        TableName::Principals => show(&read(load_principals(&config))?, arguments, out),
+        TableName::Principals => {
+            let principals = read(load_principals(&config))?;
+            let permissions = read(load_permissions(&config))?;
+            let odd = |table: &_| oddities::of_principals(table, &permissions);
+            show(&principals, odd, arguments, out)
+        }
         TableName::Devices => {
             let devices = load_devices(&config).context("no device table is configured")?;
-            show(&read(devices)?, arguments, out)
+            show(&read(devices)?, oddities::of_devices, arguments, out)
         }
     }
 }
@@ -63,6 +75,7 @@ fn read<T>(loaded: Result<T, Vec<String>>) -> anyhow::Result<T> {
 /// Shows a table, wherever it was read from.
 fn show<K: TableKey, V: Shown>(
     table: &Table<K, V>,
+    odd: impl Fn(&Table<K, V>) -> Odd,
     arguments: &TableArgs,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
@@ -75,7 +88,7 @@ fn show<K: TableKey, V: Shown>(
             };
             get(&key, versions, arguments.json, out)
         }
-        TableShow::Stats => stats(table, arguments.json, out),
+        TableShow::Stats => stats(table, &odd(table), arguments.json, out),
     };
     shown.context("write the table")
 }
@@ -124,6 +137,7 @@ fn as_value<V: Shown>(key: &str, version: Version<V::View<'_>>) -> Value {
         "key": key,
         "validFrom": version.valid_from.to_string(),
         "explicit": version.explicit,
+        "unreadable": version.is_unreadable,
         "value": version.value.map(V::shown),
     })
 }
@@ -136,6 +150,7 @@ fn as_text<V: Shown>(version: Version<V::View<'_>>) -> String {
     };
     let value = match version.value {
         Some(value) => V::shown(value).to_string(),
+        None if version.is_unreadable => "unreadable".to_string(),
         None => "removed".to_string(),
     };
     format!("from {}{origin}  {value}", version.valid_from)
@@ -143,17 +158,32 @@ fn as_text<V: Shown>(version: Version<V::View<'_>>) -> String {
 
 fn stats<K: TableKey, V: Shown>(
     table: &Table<K, V>,
+    odd: &Odd,
     as_json: bool,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
-    let (mut versions, mut removed) = (0, 0);
+    let mut counted = count(table);
+    if as_json {
+        counted.extend(odd.as_json());
+        return writeln!(out, "{}", Value::Object(counted));
+    }
+    for (name, value) in counted {
+        let text = value.as_str().map_or(value.to_string(), str::to_string);
+        writeln!(out, "{name:<16} {text}")?;
+    }
+    for line in odd.lines() {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+fn count<K: TableKey, V: Packed>(table: &Table<K, V>) -> Map<String, Value> {
+    let (mut versions, mut removed, mut unreadable) = (0, 0, 0);
     let mut times: Option<(Timestamp, Timestamp)> = None;
     for (_, all) in table.iter() {
-        removed += usize::from(
-            all.iter()
-                .next()
-                .is_some_and(|newest| newest.value.is_none()),
-        );
+        let newest = all.iter().next();
+        removed += usize::from(newest.is_some_and(|newest| newest.is_removal()));
+        unreadable += usize::from(all.iter().next().is_some_and(|newest| newest.is_unreadable));
         for version in all.iter() {
             versions += 1;
             let (oldest, newest) = times.get_or_insert((version.valid_from, version.valid_from));
@@ -162,23 +192,26 @@ fn stats<K: TableKey, V: Shown>(
         }
     }
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    let counted = json!({
-        "keys": table.len(),
-        "removedKeys": removed,
-        "versions": versions,
-        "oldestValidFrom": time(times.map(|(oldest, _)| oldest)),
-        "newestValidFrom": time(times.map(|(_, newest)| newest)),
-        "bytes": table.bytes(),
-        "bytesPerKey": table.bytes().checked_div(table.len()),
-    });
-    if as_json {
-        return writeln!(out, "{counted}");
-    }
-    for (name, value) in counted.as_object().into_iter().flatten() {
-        let text = value.as_str().map_or(value.to_string(), str::to_string);
-        writeln!(out, "{name:<16} {text}")?;
-    }
-    Ok(())
+    let counts = [
+        ("keys", json!(table.len())),
+        ("removedKeys", json!(removed)),
+        ("unreadableKeys", json!(unreadable)),
+        ("versions", json!(versions)),
+        (
+            "oldestValidFrom",
+            json!(time(times.map(|(oldest, _)| oldest))),
+        ),
+        (
+            "newestValidFrom",
+            json!(time(times.map(|(_, newest)| newest))),
+        ),
+        ("bytes", json!(table.bytes())),
+        ("bytesPerKey", json!(table.bytes().checked_div(table.len()))),
+    ];
+    counts
+        .into_iter()
+        .map(|(name, count)| (name.to_string(), count))
+        .collect()
 }
 
 #[cfg(test)]
@@ -186,11 +219,13 @@ mod tests {
     use super::*;
     use crate::cli::ConfigArgs;
     use crate::pipeline::directory::read_principals;
+    use crate::pipeline::permissions::PermissionNames;
 
     const LINES: &str = r#"
 {"accountId":1,"userId":3,"iamId":"IBMid-3","devices":[7],"validFrom":"2020-01-01T00:00:00Z"}
 {"accountId":1,"userId":2,"iamId":"IBMid-2","permissions":["PORT_CONTROL"],"validFrom":"2018-01-01T00:00:00Z"}
 {"accountId":1,"userId":2,"deleted":true,"validFrom":"2019-01-01T00:00:00Z"}
+{"accountId":1,"userId":4,"permissions":["ticket view!",""],"infrastructureAcces":true,"validFrom":"2019-01-01T00:00:00Z"}
 "#;
 
     fn shown(show: TableShow, json: bool) -> anyhow::Result<Vec<String>> {
@@ -202,7 +237,9 @@ mod tests {
         };
         let table = read_principals("p", LINES).expect("reads");
         let mut out = Vec::new();
-        super::show(&table, &arguments, &mut out)?;
+        let permissions = PermissionNames::load(PermissionNames::EMBEDDED).expect("is good");
+        let odd = |table: &_| oddities::of_principals(table, &permissions);
+        super::show(&table, odd, &arguments, &mut out)?;
         let text = String::from_utf8(out).expect("UTF-8");
         Ok(text.lines().map(str::to_string).collect())
     }
@@ -212,7 +249,7 @@ mod tests {
         let lines = shown(TableShow::List, false).expect("shown");
         assert_eq!(lines[0], "1/2  from 2019-01-01T00:00:00Z  removed");
         assert!(lines[1].starts_with("1/3  from 2020-01-01T00:00:00Z  {\"iamId\":\"IBMid-3\""));
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines.len(), 3);
     }
 
     #[test]
@@ -236,8 +273,24 @@ mod tests {
     fn keys_and_versions_are_counted() {
         let lines = shown(TableShow::Stats, true).expect("shown");
         let stats: Value = serde_json::from_str(&lines[0]).expect("JSON");
-        assert_eq!((&stats["keys"], &stats["versions"]), (&json!(2), &json!(3)));
+        assert_eq!((&stats["keys"], &stats["versions"]), (&json!(3), &json!(4)));
         assert_eq!(stats["removedKeys"], 1);
         assert_eq!(stats["oldestValidFrom"], "2018-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_odd_is_named_and_counted() {
+        let lines = shown(TableShow::Stats, true).expect("shown");
+        let stats: Value = serde_json::from_str(&lines[0]).expect("JSON");
+        assert_eq!(stats["unknownFields"], json!({"infrastructureAcces": 1}));
+        assert_eq!(stats["unknownPermissions"], json!({"TICKET_VIEW!": 1}));
+        assert_eq!(stats["blankPermissions"], 1);
+        let lines = shown(TableShow::Stats, false).expect("shown");
+        let expected = [
+            r#"unknown fields: "infrastructureAcces" (1)"#,
+            r#"unknown permissions: "TICKET_VIEW!" (1)"#,
+            "blank permissions: 1",
+        ];
+        assert!(lines.ends_with(&expected.map(str::to_string)), "{lines:?}");
     }
 }

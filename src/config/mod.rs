@@ -165,6 +165,8 @@ pub struct Tables {
     pub barrier_limit: Duration,
     /// Between two snapshots at least, unless a batch waits.
     pub publish_interval: Duration,
+    /// Of the keys of a table, how many of a hundred may be missing in its file when it is read again.
+    pub reload_loss_limit_percent: u8,
 }
 
 /// The admin server.

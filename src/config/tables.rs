@@ -66,12 +66,14 @@ fn drop_overridden(reader: &mut Reader, file: &str, topic: &str) {
 
 /// What holds for all tables.
 pub(super) fn tables(reader: &mut Reader) -> Tables {
+    let loss = reader.number("tables.reload_loss_limit_percent", 0..=100);
     let hours = reader.number("tables.history_hours", 1..=87_600);
     Tables {
         history: HOUR * u32::try_from(hours).unwrap_or(u32::MAX),
         staleness_limit: reader.milliseconds("tables.staleness_limit_ms", 1_000..=3_600_000),
         barrier_limit: reader.milliseconds("tables.barrier_limit_ms", 10..=600_000),
         publish_interval: reader.milliseconds("tables.publish_interval_ms", 1..=60_000),
+        reload_loss_limit_percent: u8::try_from(loss).unwrap_or_default(),
     }
 }
 

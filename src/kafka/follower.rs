@@ -19,7 +19,8 @@ use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
 use crate::pipeline::directory::packing::Packed;
 use crate::pipeline::directory::{
-    Directory, RecordProblem, Table, TableChange, TableKey, TableWriter,
+    Directory, Oddities, RecordProblem, Table, TableChange, TableKey, TableWriter,
+    unreadable_record,
 };
 use crate::tables::{Reading, SharedTables, TableCounts, TableName, Target};
 
@@ -40,6 +41,7 @@ pub(super) trait Kind: 'static {
         key: &[u8],
         value: Option<&[u8]>,
         timestamp_ms: Option<i64>,
+        oddities: &mut Oddities,
     ) -> Result<TableChange<Self::Key, Self::Value>, RecordProblem>;
 
     fn put(directory: &mut Directory, table: Table<Self::Key, Self::Value>);
@@ -222,23 +224,23 @@ impl<K: Kind> Reader<K> {
         let (key, value) = (record.key().unwrap_or_default(), record.payload());
         self.counts.records += 1;
         self.counts.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
-        match K::parse(key, value, record.timestamp_ms()) {
-            Ok(change) => match self.table.apply(change.read_at(self.now)) {
-                Ok(0) => {}
-                Ok(dropped) => {
-                    self.counts.versions_dropped += dropped as u64;
-                    self.complaints.log_dropped(K::NAME, &self.topic, key);
-                }
-                Err(full) => {
-                    self.fail(full);
-                    return;
-                }
-            },
+        let time = record.timestamp_ms();
+        let change = match K::parse(key, value, time, self.table.oddities_mut()) {
+            Ok(change) => Some(change),
             Err(problem) => {
                 let count = self.counts.rejected.entry(problem.reason.name());
                 *count.or_default() += 1;
                 self.complaints.log(K::NAME, &self.topic, record, &problem);
+                unreadable_record(key, time, self.now)
             }
+        };
+        match change.map(|change| self.table.apply(change.read_at(self.now))) {
+            None | Some(Ok(0)) => {}
+            Some(Ok(dropped)) => {
+                self.counts.versions_dropped += dropped as u64;
+                self.complaints.log_dropped(K::NAME, &self.topic, key);
+            }
+            Some(Err(full)) => return self.fail(full),
         }
         self.positions.read(record.partition(), record.offset());
     }

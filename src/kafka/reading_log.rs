@@ -127,7 +127,7 @@ impl Complaints {
             offset = record.offset(),
             reason = problem.reason.name(),
             last_of_these = self.count == MOST_COMPLAINTS,
-            "bad table record, the version before it stays: {problem}"
+            "bad table record: what it says of its key is not known from its time on, and actions that need it go to quarantine until a good record comes: {problem}"
         );
     }
 }

@@ -17,10 +17,10 @@ use super::follower::{Follower, Kind};
 use super::settings;
 use crate::config::{Config, TableSource};
 use crate::pipeline::directory::{
-    Device, Directory, Principal, PrincipalKey, RecordProblem, Table, TableChange, TableWriter,
-    parse_device_record, parse_principal_record,
+    Device, DeviceKey, Directory, Oddities, Principal, PrincipalKey, RecordProblem, Table,
+    TableChange, TableWriter, parse_device_record, parse_principal_record,
 };
-use crate::pipeline::field::Id;
+
 use crate::tables::{Reading, SharedTables, TableName};
 use crate::threads;
 
@@ -40,8 +40,9 @@ impl Kind for Principals {
         key: &[u8],
         value: Option<&[u8]>,
         timestamp_ms: Option<i64>,
+        oddities: &mut Oddities,
     ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
-        parse_principal_record(key, value, timestamp_ms)
+        parse_principal_record(key, value, timestamp_ms, oddities)
     }
 
     fn put(directory: &mut Directory, table: Table<PrincipalKey, Principal>) {
@@ -52,7 +53,7 @@ impl Kind for Principals {
 struct Devices;
 
 impl Kind for Devices {
-    type Key = Id;
+    type Key = DeviceKey;
     type Value = Device;
     const NAME: TableName = TableName::Devices;
 
@@ -60,11 +61,12 @@ impl Kind for Devices {
         key: &[u8],
         value: Option<&[u8]>,
         timestamp_ms: Option<i64>,
-    ) -> Result<TableChange<Id, Device>, RecordProblem> {
-        parse_device_record(key, value, timestamp_ms)
+        oddities: &mut Oddities,
+    ) -> Result<TableChange<DeviceKey, Device>, RecordProblem> {
+        parse_device_record(key, value, timestamp_ms, oddities)
     }
 
-    fn put(directory: &mut Directory, table: Table<Id, Device>) {
+    fn put(directory: &mut Directory, table: Table<DeviceKey, Device>) {
         directory.devices = Some(table);
     }
 }

@@ -117,11 +117,13 @@ metrics! {
     TABLE_BYTES = "audit_relay_table_bytes_total", Counter, ["table"],
         "Bytes of the keys and values of these records.";
     TABLE_REJECTED = "audit_relay_table_rejected_total", Counter, ["table", "reason"],
-        "Records of a table's topic that could not be used (malformed, key_mismatch, too_large); the version before them stays.";
+        "Records of a table's topic that could not be used (malformed, key_mismatch, too_large). Their key, if it can be read, is unknown from then on until a good record comes: its actions go to quarantine.";
     TABLE_VERSIONS_DROPPED = "audit_relay_table_versions_dropped_total", Counter, ["table"],
         "Versions that were dropped within the history because their key has more than 1,000 of them, or more than 1 MiB; actions of their time are judged without them.";
     TABLE_RELOADS = "audit_relay_table_reloads_total", Counter, ["table", "result"],
         "Times that a table's file was read again (ok, failed); after a failure the old table stays.";
+    TABLE_RELOAD_REFUSED = "audit_relay_table_reload_refused", Gauge, ["table"],
+        "1 while a table's file is not taken as it is now (it cannot be read, is empty, or lacks too many of the table's keys) and the old table stays, else 0; /readyz and the log say why.";
     TABLE_BARRIERS = "audit_relay_table_barriers_total", Counter, ["result"],
         "Times that a batch waited for the tables to catch up with their topics (met, failed).";
     TABLE_BARRIER = "audit_relay_table_barrier_seconds", Histogram(DURATION_BUCKETS), [],

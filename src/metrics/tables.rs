@@ -23,6 +23,7 @@ pub(super) struct TablesCollector {
     rejected: IntCounterVec,
     versions_dropped: IntCounterVec,
     reloads: IntCounterVec,
+    reload_refused: GaugeVec,
     /// Two scrapes at a time would clear each other's values.
     turn: Mutex<()>,
 }
@@ -40,11 +41,12 @@ impl TablesCollector {
             rejected: table::TABLE_REJECTED.counter()?,
             versions_dropped: table::TABLE_VERSIONS_DROPPED.counter()?,
             reloads: table::TABLE_RELOADS.counter()?,
+            reload_refused: table::TABLE_RELOAD_REFUSED.gauge()?,
             turn: Mutex::default(),
         })
     }
 
-    fn collectors(&self) -> [&dyn Collector; 9] {
+    fn collectors(&self) -> [&dyn Collector; 10] {
         [
             &self.entries,
             &self.ready,
@@ -55,6 +57,7 @@ impl TablesCollector {
             &self.rejected,
             &self.versions_dropped,
             &self.reloads,
+            &self.reload_refused,
         ]
     }
 
@@ -97,6 +100,7 @@ impl TablesCollector {
                 add(&self.rejected, &[view.table.name(), reason], count);
             }
         } else {
+            set(&self.reload_refused, f64::from(u8::from(view.refused)));
             add(&self.reloads, &[view.table.name(), "ok"], counts.reloads);
             add(
                 &self.reloads,

@@ -2,7 +2,7 @@
 //! principal to ask is decided by the caller.
 
 use super::catalog::Action;
-use super::directory::PrincipalView;
+use super::directory::{DeviceKey, PrincipalView};
 use super::permissions::{PermissionNames, is_same};
 use super::policy::AccessRules;
 
@@ -15,8 +15,8 @@ pub struct Demand<'a> {
     pub names: &'a PermissionNames,
     /// What was done.
     pub action: &'a Action,
-    /// To which device.
-    pub device: &'a str,
+    /// To which device; nothing if to what is no device, which needs no access to one.
+    pub device: Option<&'a DeviceKey>,
 }
 
 impl Demand<'_> {
@@ -31,10 +31,12 @@ impl Demand<'_> {
         if self.rules.permission {
             self.check_permission(principal)?;
         }
-        if self.rules.device && !self.covers_device(principal) {
-            return Err(format!("has no access to device {}", self.device));
+        match self.device {
+            Some(device) if self.rules.device && !self.covers(principal, device) => {
+                Err(format!("has no access to device {device}"))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The minimum rule: the master user has access, of others the explicit statement decides; without one, any
@@ -57,13 +59,13 @@ impl Demand<'_> {
     }
 
     /// What is about to be created is in nobody's list yet.
-    fn covers_device(&self, principal: PrincipalView<'_>) -> bool {
-        let Some(devices) = &principal.devices else {
+    fn covers(&self, principal: PrincipalView<'_>, device: &DeviceKey) -> bool {
+        let Some(devices) = principal.devices_of(device.kind) else {
             return true;
         };
         let family = &self.action.family;
         self.action.creates
-            || devices.contains(self.device)
+            || devices.contains(&device.id)
             || self.names.covers_family(principal.permissions, family)
     }
 }

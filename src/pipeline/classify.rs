@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::catalog::{Action, Catalog, Listing};
+use super::directory::DeviceKey;
 use super::fate::{Quarantine, SkipReason, Unaudited};
 use super::field::iam_id;
 use super::policy::Policy;
@@ -23,6 +24,15 @@ pub struct UserAction<'a> {
     pub attributes: Map<String, Value>,
     /// Who performed the call upstream.
     pub actor: Actor,
+}
+
+impl UserAction<'_> {
+    /// The object as a device of its kind; nothing if it is none.
+    pub fn device_key(&self) -> Option<DeviceKey> {
+        let kind = self.action.device_kind(&self.change.class)?;
+        let id = self.change.object.clone();
+        Some(DeviceKey { kind, id })
+    }
 }
 
 /// Who performed the call upstream.

@@ -5,23 +5,29 @@
 mod device;
 mod entry;
 mod file;
+mod list;
+mod object;
+mod oddities;
 pub mod packing;
+mod permissions;
 mod principal;
 mod record;
 mod store;
 mod table;
 mod upkeep;
+mod value;
 
-use super::field::Id;
-
-pub use device::{Device, DeviceView};
+pub use device::{Device, DeviceKey, DeviceKind, DeviceView};
 pub use file::{LineProblem, read_devices, read_principals};
+pub use oddities::{Oddities, Tally};
+pub use permissions::{is_well_formed, unknown_permissions};
 pub use principal::{
     DeviceIds, Permissions, Principal, PrincipalKey, PrincipalKind, PrincipalView,
 };
 pub(in crate::pipeline) use principal::{KNOWN_PERMISSIONS, PackedName};
 pub use record::{
     MOST_VALUE_BYTES, RecordProblem, RecordReason, parse_device_record, parse_principal_record,
+    unreadable_record,
 };
 pub use store::{StoreKey, TableFull};
 pub use table::{Table, TableChange, TableKey, TableWriter};
@@ -32,5 +38,5 @@ pub struct Directory {
     /// Who may act.
     pub principals: Table<PrincipalKey, Principal>,
     /// What is acted upon; `None` where no device table is configured.
-    pub devices: Option<Table<Id, Device>>,
+    pub devices: Option<Table<DeviceKey, Device>>,
 }

@@ -109,7 +109,9 @@ impl<'a> Lookup<'_, 'a> {
         let change = &self.action.change;
         let is_placed = change.account.is_some() && change.data_center.is_some();
         let is_named = change.label.is_some() || device.entry().is_some();
-        self.directory.devices.is_some() && !(is_placed && is_named)
+        let is_complete = is_placed && is_named;
+        let is_device = self.action.device_key().is_some();
+        !is_complete && is_device && self.directory.devices.is_some()
     }
 
     fn account(&self, device: FoundDevice<'_>) -> Result<Id, Quarantine> {

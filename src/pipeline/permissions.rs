@@ -8,9 +8,7 @@ use serde::Deserialize;
 
 use super::catalog::{CatalogFile, CatalogProblem, normalise};
 use super::data_file::{self, Report, is_slug};
-use super::directory::{
-    KNOWN_PERMISSIONS, PackedName, Permissions, Principal, PrincipalKey, Table,
-};
+use super::directory::{KNOWN_PERMISSIONS, PackedName, Permissions};
 
 const KEYS: &[&str] = &["infrastructure", "other", "all_devices"];
 
@@ -80,27 +78,10 @@ impl PermissionNames {
         covering.is_some_and(|covering| covering.holds_any(permissions))
     }
 
-    /// The names in the newest versions of a table that are not known here, blank ones among them, each with the number of
-    /// principals that have it: slips of the pen, or permissions that the file lacks. Such a name gives no access.
-    pub fn unknown(&self, table: &Table<PrincipalKey, Principal>) -> BTreeMap<String, usize> {
-        let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
-        for (_, versions) in table.iter() {
-            let newest = versions.iter().next().and_then(|version| version.value);
-            let Some(principal) = newest else { continue };
-            let names = principal.permissions.packed_names();
-            let names = names.filter_map(|name| self.unknown_name(name));
-            for name in names.collect::<BTreeSet<_>>() {
-                *unknown.entry(name.to_owned()).or_default() += 1;
-            }
-        }
-        unknown
-    }
-
-    fn unknown_name<'a>(&self, name: PackedName<'a>) -> Option<&'a str> {
-        if self.infrastructure.holds(name) || self.other.holds(name) {
-            return None;
-        }
-        Some(name.text())
+    /// Whether a name is in the file at all. Any other is a slip of the pen, or lacks in the file; it gives no access.
+    pub fn is_known(&self, name: &str) -> bool {
+        let name = normalise(name);
+        self.infrastructure.names.contains(&*name) || self.other.names.contains(&*name)
     }
 }
 
@@ -189,7 +170,7 @@ fn check_names(lists: &Lists, report: &mut Report) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::directory::read_principals;
+    use super::super::directory::{Principal, PrincipalKey, Table, read_principals};
     use super::*;
 
     fn load(text: &str) -> Result<PermissionNames, Vec<String>> {
@@ -233,16 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_counted() {
+    fn names_of_both_lists_are_known_however_they_are_spelled() {
         let names = PermissionNames::load(PermissionNames::EMBEDDED).expect("is good");
-        let table = table(&[
-            r#""HARDWARE_VIEW","ticket view""#,
-            r#""HARDWARE_VEIW","","HARDWARE_VEIW""#,
-            r#""HARDWARE_VEIW""#,
-        ]);
-        let unknown = names.unknown(&table);
-        let unknown: Vec<(&str, usize)> = unknown.iter().map(|(n, c)| (n.as_str(), *c)).collect();
-        assert_eq!(unknown, [("", 1), ("HARDWARE_VEIW", 2)]);
+        for known in ["HARDWARE_VIEW", "ticket view", "User-Manage"] {
+            assert!(names.is_known(known), "{known}");
+        }
+        for unknown in ["", " ", "HARDWARE_VEIW"] {
+            assert!(!names.is_known(unknown), "{unknown:?}");
+        }
     }
 
     #[test]

@@ -260,7 +260,7 @@ mod tests {
             (r#","accountId":99999999999999999999"#, "too large"),
             (r#","accountId":"1:2""#, "accountId"),
             (r#","accountId":true"#, "accountId is a boolean"),
-            (r#","iamId":"a/b""#, "iamId"),
+            (r#","iamId":"a b""#, "iamId"),
             (r#","label":{"a":[1,{}]}"#, "label is an object"),
             (r#","label":[1,[2]]"#, "label is a list"),
             (r#","outcome":"maybe""#, "outcome"),

@@ -16,6 +16,7 @@ const REMOVED: u8 = 2;
 const FINE: u8 = 4;
 /// The first version after a removal, counted from its writing. It is certain that nothing was true before.
 const RETURNED: u8 = 8;
+const UNREADABLE: u8 = 16;
 
 /// What was true of a key from one moment on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +26,11 @@ pub struct Version<T> {
     /// Whether the entry itself named that moment, or it is that of a return after a removal. Otherwise it is the time at
     /// which the entry was written, and what it says may have been true before.
     pub explicit: bool,
-    /// The value; `None` where the key was removed.
+    /// The value; `None` where the key was removed, and where nobody knows what was said.
     pub value: Option<T>,
+    /// Whether something was said that cannot be read. It may have been a grant, another value or a removal, so that nothing
+    /// may rest on it, nor on what was said before.
+    pub is_unreadable: bool,
 }
 
 /// A version that is to be added to those of a key.
@@ -39,7 +43,23 @@ impl<T> Version<T> {
             valid_from,
             explicit: false,
             value: None,
+            is_unreadable: false,
         }
+    }
+
+    /// What cannot be read.
+    pub const fn unreadable(valid_from: Timestamp) -> Self {
+        Version {
+            valid_from,
+            explicit: false,
+            value: None,
+            is_unreadable: true,
+        }
+    }
+
+    /// Whether this is the removal of a key.
+    pub const fn is_removal(&self) -> bool {
+        self.value.is_none() && !self.is_unreadable
     }
 }
 
@@ -74,7 +94,7 @@ impl<'a, V: Packed> Versions<'a, V> {
         self.raw_as_of(moment).map(view::<V>)
     }
 
-    /// The other versions by which the key exists that are valid at some time in `[moment - tolerance, moment + tolerance]`,
+    /// The other versions by which the key exists, or may exist, that are valid at some time in `[moment - tolerance, moment + tolerance]`,
     /// each with its distance from the moment. The nearest come first, of two equally near the earlier.
     pub fn others_near(
         self,
@@ -93,14 +113,14 @@ impl<'a, V: Packed> Versions<'a, V> {
     }
 
     /// The version valid at a moment if the key existed then, else the nearest within a tolerance by which it
-    /// did; of two that are equally near, the earlier.
+    /// did; of two that are equally near, the earlier. Where it cannot be read, it may have existed.
     pub fn nearest(
         self,
         moment: Timestamp,
         tolerance: SignedDuration,
     ) -> Option<Version<V::View<'a>>> {
         let at_moment = self.raw_as_of(moment);
-        let existed = at_moment.filter(|version| version.value.is_some());
+        let existed = at_moment.filter(|version| !version.is_removal());
         let nearest = || {
             self.spans_near(moment, tolerance)
                 .min_by_key(|span| (span.distance(moment), span.version.valid_from))
@@ -129,7 +149,7 @@ impl<'a, V: Packed> Versions<'a, V> {
         earliest.filter(|version| !version.explicit)
     }
 
-    /// Those by which the key exists.
+    /// Those by which the key exists, or may exist: nobody knows what an unreadable one says.
     fn spans_near(
         self,
         moment: Timestamp,
@@ -139,7 +159,7 @@ impl<'a, V: Packed> Versions<'a, V> {
         let latest = shifted(moment, tolerance);
         self.spans().filter(move |span| {
             let is_near = span.begins <= latest && span.ends.is_none_or(|ends| ends > earliest);
-            is_near && span.version.value.is_some()
+            is_near && !span.version.is_removal()
         })
     }
 
@@ -193,6 +213,7 @@ fn view<'a, V: Packed>(raw: Version<&'a [u8]>) -> Version<V::View<'a>> {
         valid_from: raw.valid_from,
         explicit: raw.explicit,
         value: raw.value.map(V::view),
+        is_unreadable: raw.is_unreadable,
     }
 }
 
@@ -212,7 +233,8 @@ impl<'a> Iterator for Raw<'a> {
         Some(Version {
             valid_from,
             explicit: flags & (EXPLICIT | RETURNED) != 0,
-            value: (flags & REMOVED == 0).then(|| self.0.part()),
+            value: (flags & (REMOVED | UNREADABLE) == 0).then(|| self.0.part()),
+            is_unreadable: flags & UNREADABLE != 0,
         })
     }
 }

@@ -47,6 +47,8 @@ struct State {
     /// The tables that are fed by topics.
     followed: BTreeMap<TableName, Standing>,
     counts: BTreeMap<TableName, TableCounts>,
+    /// Why the file of a table was not taken when it was read last.
+    refused: BTreeMap<TableName, String>,
     closed: bool,
 }
 
@@ -66,6 +68,7 @@ impl SharedTables {
             state: Mutex::new(State {
                 followed: followed.iter().map(standing).collect(),
                 counts,
+                refused: BTreeMap::new(),
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -212,6 +215,7 @@ impl SharedTables {
                 ready: standing.is_none_or(Standing::is_ready),
                 load: standing.and_then(Standing::load_time),
                 staleness: standing.map_or(Duration::ZERO, |standing| standing.staleness(now)),
+                refused: state.refused.contains_key(table),
                 counts: counts.clone(),
             }
         };
@@ -226,6 +230,22 @@ impl SharedTables {
     /// What was counted of a table.
     pub fn counts(&self, table: TableName) -> TableCounts {
         self.lock().counts.get(&table).cloned().unwrap_or_default()
+    }
+
+    /// The file of a table was read again: it was taken, or not for this reason, and the older table stays.
+    pub fn reloaded(&self, table: TableName, refused: Option<String>) {
+        let mut state = self.lock();
+        match refused {
+            Some(why) => drop(state.refused.insert(table, why)),
+            None => drop(state.refused.remove(&table)),
+        }
+    }
+
+    /// For each table why its file, as it is now, was not taken; nothing if it was.
+    pub fn refusals(&self) -> Vec<(TableName, Option<String>)> {
+        let state = self.lock();
+        let refusal = |table: &TableName| (*table, state.refused.get(table).cloned());
+        state.counts.keys().map(refusal).collect()
     }
 
     /// Whether the process ends.

@@ -58,6 +58,8 @@ pub struct TableView {
     pub load: Option<Duration>,
     /// Age of the moment up to which it is known to be complete; zero for tables from files.
     pub staleness: Duration,
+    /// Whether its file, as it is now, was not taken, so that an older table stays.
+    pub refused: bool,
     /// What was counted.
     pub counts: TableCounts,
 }

@@ -243,7 +243,7 @@ fn without_a_barrier_the_snapshot_follows_soon() {
 }
 
 #[test]
-fn a_bad_record_leaves_the_version_before_it() {
+fn a_bad_record_makes_its_key_unknown_until_a_good_one_comes() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 1);
     let following = Following::ready(broker, &topic, "");
@@ -251,12 +251,27 @@ fn a_bad_record_leaves_the_version_before_it() {
     write(broker, &topic, vec![record(1, Some(b"{".to_vec()))]);
     write(broker, &topic, vec![principal(3, true)]);
     following.catch_up();
-    assert!((1..=3).all(|user| following.has_access(user)));
+    assert!(!following.has_access(1));
+    assert!((2..=3).all(|user| following.has_access(user)));
+    let key = PrincipalKey {
+        account: "1".into(),
+        id: "1".into(),
+    };
+    let directory = following.tables.load();
+    let versions = directory.principals.versions(&key).expect("known");
+    assert!(
+        versions
+            .as_of(Timestamp::now())
+            .is_some_and(|version| version.is_unreadable)
+    );
     assert_eq!(
         following.counts().rejected,
         BTreeMap::from([("malformed", 1)])
     );
     assert_eq!(following.tables.trusted(), Ok(()));
+    write(broker, &topic, vec![principal(1, true)]);
+    following.catch_up();
+    assert!(following.has_access(1));
 }
 
 pub fn await_that(condition: impl Fn() -> bool) {

@@ -392,7 +392,8 @@ fn keeps_its_shape(name: &str, event: &Audited, assembly: &Assembly) {
 /// What is told of a bad record of a table goes to the log.
 #[test]
 fn bad_table_records_are_told_of_in_one_line() {
-    use audit_relay::pipeline::directory::{parse_device_record, parse_principal_record};
+    use audit_relay::pipeline::directory::{Oddities, parse_device_record, parse_principal_record};
+    let odd = &mut Oddities::default();
     let deep = nested("[", "]", MEGABYTE).into_bytes();
     let value = json!({"accountId": INJECTIONS[0], "iamId": INJECTIONS[1], "name": INJECTIONS[2], "kind": format!("{}{}", INJECTIONS[1], "x".repeat(10_000))})
         .to_string();
@@ -408,8 +409,8 @@ fn bad_table_records_are_told_of_in_one_line() {
             None,
         ] {
             let problems = [
-                parse_principal_record(key, value, Some(1)).err(),
-                parse_device_record(key, value, Some(1)).err(),
+                parse_principal_record(key, value, Some(1), odd).err(),
+                parse_device_record(key, value, Some(1), odd).err(),
             ];
             for problem in problems.into_iter().flatten() {
                 let told = problem.to_string();

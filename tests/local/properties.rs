@@ -87,7 +87,7 @@ fn without_detail(fate: &Fate) -> Fate {
 }
 
 /// Runs a property on cases from a fixed seed. Nothing is written into the source tree.
-fn hold<S: Strategy>(
+pub fn hold<S: Strategy>(
     cases: u32,
     strategy: S,
     property: impl Fn(S::Value) -> Result<(), TestCaseError>,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::pipeline::Rules;
 use crate::pipeline::classify::UserAction;
 use crate::pipeline::directory::packing::Packed;
-use crate::pipeline::directory::{Directory, PrincipalKey, Table, TableKey};
+use crate::pipeline::directory::{DeviceKey, Directory, PrincipalKey, Table, TableKey};
 use crate::pipeline::enrich::{AttributedAction, device_version, principals_asked};
 use crate::pipeline::field::Id;
 
@@ -15,7 +15,7 @@ pub struct Asked<'a> {
     directory: &'a Directory,
     principals: Vec<PrincipalKey>,
     /// Only if the record lacks something that the device's entry could supply.
-    device: Option<Id>,
+    device: Option<DeviceKey>,
     /// Since when its entry that counted is valid.
     device_from: Option<Timestamp>,
     moment: Timestamp,
@@ -39,7 +39,7 @@ impl<'a> Asked<'a> {
             principals: account
                 .map(|account| principals_asked(action, &account, directory))
                 .unwrap_or_default(),
-            device: (!complete).then(|| change.object.clone()),
+            device: action.device_key().filter(|_| !complete),
             device_from: used.map(|version| version.valid_from),
             moment: change.time,
             tolerance,
@@ -104,10 +104,10 @@ impl<'a> Asked<'a> {
             } else {
                 ""
             };
-            let removed = if version.value.is_some() {
-                ""
-            } else {
-                " removed"
+            let removed = match version.value {
+                Some(_) => "",
+                None if version.is_unreadable => " unreadable",
+                None => " removed",
             };
             let origin = if version.explicit {
                 ""

@@ -297,6 +297,7 @@ fn tables_show_what_was_counted_of_them() {
         *counts.rejected.entry("malformed").or_default() += 1;
     });
     tables.count(TableName::Devices, |counts| counts.failed_reloads += 1);
+    tables.reloaded(TableName::Devices, Some("empty".to_string()));
     metrics.count_barrier(true, Duration::from_millis(2));
     for _ in 0..2 {
         let text = metrics.render();
@@ -322,6 +323,7 @@ fn tables_show_what_was_counted_of_them() {
             r#"audit_relay_table_reloads_total{result="failed",table="devices"}"#,
             1.0,
         );
+        is(r#"audit_relay_table_reload_refused{table="devices"}"#, 1.0);
         is(r#"audit_relay_table_ready{table="principals"}"#, 0.0);
         is(r#"audit_relay_table_ready{table="devices"}"#, 1.0);
         is(r#"audit_relay_table_barriers_total{result="met"}"#, 1.0);

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::matching::{Match, MatchText, check_names, read_matches};
-use super::{Action, CatalogFile, CatalogProblem, Severity, Update};
+use super::{Action, CatalogFile, CatalogProblem, Severity, Update, normalise};
 use crate::pipeline::data_file::{self, Report, is_slug};
+use crate::pipeline::directory::DeviceKind;
 
 /// One row as read: the action, and what it matches.
 pub(super) struct Row {
@@ -25,6 +26,7 @@ const HEAD_KEYS: &[&str] = &[
     "display_name",
     "classes",
     "resource_type",
+    "device_kind",
 ];
 
 /// What holds for all rows of a file.
@@ -36,6 +38,7 @@ struct Head {
     display_name: String,
     classes: Vec<String>,
     resource_type: String,
+    device_kind: Option<String>,
 }
 
 const ROW_KEYS: &[&str] = &[
@@ -52,6 +55,7 @@ const ROW_KEYS: &[&str] = &[
     "classes",
     "resource_type",
     "display_name",
+    "device_kind",
 ];
 
 #[derive(Deserialize)]
@@ -74,6 +78,7 @@ struct RowText {
     classes: Option<Vec<String>>,
     resource_type: Option<String>,
     display_name: Option<String>,
+    device_kind: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -178,6 +183,14 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
     check_row(&text, report);
     let (service, object, verb) = read_name(&text.name, &head.service, report);
     let severity = read_severity(&text.severity, report);
+    let device_kind = text.device_kind.as_ref().or(head.device_kind.as_ref());
+    let device_kind = device_kind.and_then(|name| read_device_kind(name, report));
+    let classes = text.classes.unwrap_or_else(|| head.classes.clone());
+    // The head speaks of its own classes.
+    let is_of_head = |class: &&String| head.classes.iter().any(|it| is_same(it, class));
+    let others = classes.iter().filter(|class| !is_of_head(class));
+    let others = others.filter(|_| text.device_kind.is_none());
+    let deviceless_classes = others.cloned().collect();
     let matches = read_matches(text.events, text.matches, report);
     let events = matches.iter().flat_map(|matched| &matched.events);
     let events: BTreeSet<_> = events.cloned().collect();
@@ -193,6 +206,8 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
             .resource_type
             .unwrap_or_else(|| head.resource_type.clone()),
         target_type: text.target_type,
+        device_kind,
+        deviceless_classes,
         severity,
         permission: text.permission,
         creates: text.creates,
@@ -200,7 +215,7 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
         response_data: text.response_data,
         update: text.update.map(Update::from),
         enabled: head.enabled,
-        classes: text.classes.unwrap_or_else(|| head.classes.clone()),
+        classes,
         events: events.into_iter().collect(),
         name: text.name,
     };
@@ -271,6 +286,19 @@ fn read_severity(name: &str, report: &mut Report) -> Severity {
         format!("unknown severity `{name}`: write normal, warning or critical")
     });
     severity.unwrap_or(Severity::Normal)
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    normalise(one) == normalise(other)
+}
+
+/// Nothing for objects that are no devices.
+fn read_device_kind(name: &str, report: &mut Report) -> Option<DeviceKind> {
+    let kind = DeviceKind::of(name);
+    report.require(kind.is_some() || name == "none", || {
+        format!("unknown device_kind `{name}`: write hardware, virtualGuest or none")
+    });
+    kind
 }
 
 /// Metadata keys to be copied.

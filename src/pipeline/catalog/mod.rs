@@ -21,6 +21,7 @@ use self::listing::Index;
 pub use self::listing::Listing;
 pub use self::names::{NAME_BYTES_MAX, normalise};
 pub use self::switches::Switches;
+use super::directory::DeviceKind;
 
 /// How much an audit event matters; ordered, so that the highest of several wins by `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +67,10 @@ pub struct Action {
     pub resource_type: String,
     /// `target.typeURI`, e.g. `audit-log/bare-metal/port`.
     pub target_type: String,
+    /// Which kind of device the object is; see [`Action::device_kind`].
+    pub device_kind: Option<DeviceKind>,
+    /// Those of the classes whose objects are no devices all the same.
+    pub deviceless_classes: Vec<String>,
     /// Of a success; failures and reason codes can only raise it.
     pub severity: Severity,
     /// The classic permission that allows the action, where one is known.
@@ -84,6 +89,16 @@ pub struct Action {
     pub classes: Vec<String>,
     /// Upstream event names and keys that can mean the action, as written in the file, those with conditions included.
     pub events: Vec<String>,
+}
+
+impl Action {
+    /// Which kind of device an object of a class is, in the device table and in principals' lists of devices; nothing if it is
+    /// none, so that its id is looked up nowhere.
+    pub fn device_kind(&self, class: &str) -> Option<DeviceKind> {
+        let mut others = self.deviceless_classes.iter();
+        let is_other = others.any(|other| normalise(other) == normalise(class));
+        self.device_kind.filter(|_| !is_other)
+    }
 }
 
 /// Where the values before and after a change stand in the metadata.

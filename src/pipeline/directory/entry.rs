@@ -1,19 +1,20 @@
 //! Principals and devices as they stand in JSON, checked and packed: the same object is a line of a file and the
 //! value of a record. Millions are read at the start, so that nothing is copied that can be packed from where it
-//! stands.
+//! stands. `schemas/principal.schema.json` and `schemas/device.schema.json` say the same; a test holds them to it.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use compact_str::ToCompactString;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::MapAccess;
 
-use super::super::field::{Id, is_iam_id, is_id};
+use super::super::field::Id;
+use super::list::{DeviceList, PermissionList};
+use super::object::{Fields, Json, read_object};
+use super::oddities::Oddities;
 use super::packing::PackedValue;
 use super::principal::{DeviceIds, Permissions};
-use super::{Device, DeviceView, Principal, PrincipalKey, PrincipalKind, PrincipalView};
+use super::{
+    Device, DeviceKey, DeviceKind, DeviceView, Principal, PrincipalKey, PrincipalKind,
+    PrincipalView,
+};
 
 /// What an entry says: of which key, from when on, and what.
 pub(super) struct Stated<K, V> {
@@ -23,251 +24,185 @@ pub(super) struct Stated<K, V> {
     pub value: PackedValue<V>,
 }
 
-/// A principal as it stands in JSON; `schemas/principal.schema.json`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PrincipalEntry<'a> {
-    #[serde(borrow)]
-    account_id: IdField<'a>,
-    #[serde(borrow)]
-    user_id: Option<IdField<'a>>,
-    #[serde(borrow)]
-    iam_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    #[serde(default)]
-    kind: PrincipalKind,
-    linked: Option<bool>,
-    master_user: Option<bool>,
-    infrastructure_access: Option<bool>,
-    #[serde(default)]
+#[derive(Default)]
+struct PrincipalFields<'a> {
+    account_id: Json<'a>,
+    user_id: Json<'a>,
+    iam_id: Json<'a>,
+    name: Json<'a>,
+    kind: Json<'a>,
+    linked: Json<'a>,
+    master_user: Json<'a>,
+    infrastructure_access: Json<'a>,
     permissions: PermissionList,
     devices: Option<DeviceList>,
-    valid_from: Option<Timestamp>,
-    #[serde(default)]
-    deleted: bool,
+    virtual_guests: Option<DeviceList>,
+    valid_from: Json<'a>,
+    deleted: Json<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DeviceEntry<'a> {
-    #[serde(borrow)]
-    device_id: IdField<'a>,
-    #[serde(borrow)]
-    account_id: Option<IdField<'a>>,
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    #[serde(borrow)]
-    datacenter: Option<Text<'a>>,
-    valid_from: Option<Timestamp>,
-    #[serde(default)]
-    deleted: bool,
+impl<'de> Fields<'de> for PrincipalFields<'de> {
+    const NAMES: &'static [&'static str] = &[
+        "accountId",
+        "userId",
+        "iamId",
+        "name",
+        "kind",
+        "linked",
+        "masterUser",
+        "infrastructureAccess",
+        "permissions",
+        "devices",
+        "virtualGuests",
+        "validFrom",
+        "deleted",
+    ];
+
+    fn take<A: MapAccess<'de>>(&mut self, place: usize, map: &mut A) -> Result<(), A::Error> {
+        match place {
+            0 => self.account_id = map.next_value()?,
+            1 => self.user_id = map.next_value()?,
+            2 => self.iam_id = map.next_value()?,
+            3 => self.name = map.next_value()?,
+            4 => self.kind = map.next_value()?,
+            5 => self.linked = map.next_value()?,
+            6 => self.master_user = map.next_value()?,
+            7 => self.infrastructure_access = map.next_value()?,
+            8 => self.permissions = map.next_value()?,
+            9 => self.devices = map.next_value()?,
+            10 => self.virtual_guests = map.next_value()?,
+            11 => self.valid_from = map.next_value()?,
+            _ => self.deleted = map.next_value()?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct DeviceFields<'a> {
+    device_id: Json<'a>,
+    kind: Json<'a>,
+    account_id: Json<'a>,
+    name: Json<'a>,
+    datacenter: Json<'a>,
+    valid_from: Json<'a>,
+    deleted: Json<'a>,
+}
+
+impl<'de> Fields<'de> for DeviceFields<'de> {
+    const NAMES: &'static [&'static str] = &[
+        "deviceId",
+        "kind",
+        "accountId",
+        "name",
+        "datacenter",
+        "validFrom",
+        "deleted",
+    ];
+
+    fn take<A: MapAccess<'de>>(&mut self, place: usize, map: &mut A) -> Result<(), A::Error> {
+        match place {
+            0 => self.device_id = map.next_value()?,
+            1 => self.kind = map.next_value()?,
+            2 => self.account_id = map.next_value()?,
+            3 => self.name = map.next_value()?,
+            4 => self.datacenter = map.next_value()?,
+            5 => self.valid_from = map.next_value()?,
+            _ => self.deleted = map.next_value()?,
+        }
+        Ok(())
+    }
 }
 
 /// Reads a principal.
-pub(super) fn read_principal(json: &[u8]) -> Result<Stated<PrincipalKey, Principal>, String> {
-    let entry: PrincipalEntry<'_> =
-        serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    let account = entry.account_id.finish("accountId")?;
-    let account = account.ok_or("accountId is empty")?;
-    let iam_id = filled(entry.iam_id.as_ref());
-    if let Some(id) = iam_id.filter(|id| !is_iam_id(id)) {
-        return Err(format!("iamId is not an IAM identity: {id:?}"));
-    }
-    let user = entry.user_id.map_or(Ok(None), |id| id.finish("userId"))?;
-    let id = user.or_else(|| iam_id.map(Id::from));
+pub(super) fn read_principal(
+    json: &[u8],
+    oddities: &mut Oddities,
+) -> Result<Stated<PrincipalKey, Principal>, String> {
+    let fields: PrincipalFields<'_> = read_object(json, oddities)?;
+    oddities.blank_permissions += fields.permissions.blank;
+    let account = fields.account_id.id("accountId")?;
+    let account = account.ok_or("accountId is missing")?;
+    let iam_id = fields.iam_id.iam_id()?;
+    let user = fields.user_id.id("userId")?;
+    let id = user.or_else(|| iam_id.as_deref().map(Id::from));
     let id = id.ok_or("userId and iamId are both missing")?;
-    if entry.master_user == Some(true) && entry.kind != PrincipalKind::User {
+    let kind = fields.kind.principal_kind()?;
+    let master = fields.master_user.flag("masterUser")? == Some(true);
+    if master && kind != PrincipalKind::User {
         return Err("masterUser is true, but kind is not user".to_string());
     }
+    let linked = fields.linked.flag("linked")?;
+    let (devices, virtual_guests) = (fields.devices.as_ref(), fields.virtual_guests.as_ref());
     let value = PackedValue::of(&PrincipalView {
-        iam_id,
-        name: filled(entry.name.as_ref()),
-        kind: entry.kind,
-        linked: entry.linked.unwrap_or(iam_id.is_some()),
-        master: entry.master_user == Some(true),
-        infrastructure_access: entry.infrastructure_access,
-        permissions: Permissions::packed(&entry.permissions.0),
-        devices: match &entry.devices {
-            None | Some(DeviceList::All) => None,
-            Some(DeviceList::Ids(ids)) => Some(DeviceIds::packed(ids)),
+        name: fields.name.name("name")?.as_deref(),
+        kind,
+        linked: linked.unwrap_or(iam_id.is_some()),
+        master,
+        iam_id: iam_id.as_deref(),
+        infrastructure_access: fields.infrastructure_access.flag("infrastructureAccess")?,
+        permissions: Permissions::packed(&fields.permissions.packed),
+        devices: ids(devices),
+        virtual_guests: match (virtual_guests, ids(devices)) {
+            // A list of hardware says that guests are not meant.
+            (None, Some(_)) => Some(DeviceIds::packed(&[])),
+            (given, _) => ids(given),
         },
     });
     Ok(Stated {
         key: PrincipalKey { account, id },
-        valid_from: entry.valid_from,
-        deleted: entry.deleted,
+        valid_from: fields.valid_from.time("validFrom")?,
+        deleted: fields.deleted.flag("deleted")?.unwrap_or(false),
         value,
     })
+}
+
+/// The ids of a list; none where all are meant.
+fn ids(list: Option<&DeviceList>) -> Option<DeviceIds<'_>> {
+    match list {
+        None | Some(DeviceList::All) => None,
+        Some(DeviceList::Ids(ids)) => Some(DeviceIds::packed(ids)),
+    }
 }
 
 /// Reads a device.
-pub(super) fn read_device(json: &[u8]) -> Result<Stated<Id, Device>, String> {
-    let entry: DeviceEntry<'_> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    let id = entry.device_id.finish("deviceId")?;
-    let account = entry.account_id;
-    let account = account.map_or(Ok(None), |id| id.finish("accountId"))?;
+pub(super) fn read_device(
+    json: &[u8],
+    oddities: &mut Oddities,
+) -> Result<Stated<DeviceKey, Device>, String> {
+    let fields: DeviceFields<'_> = read_object(json, oddities)?;
+    let id = fields.device_id.id("deviceId")?;
     let value = PackedValue::of(&DeviceView {
-        account: account.as_deref(),
-        name: filled(entry.name.as_ref()),
-        data_center: filled(entry.datacenter.as_ref()),
+        account: fields.account_id.id("accountId")?.as_deref(),
+        name: fields.name.name("name")?.as_deref(),
+        data_center: fields.datacenter.name("datacenter")?.as_deref(),
     });
     Ok(Stated {
-        key: id.ok_or("deviceId is empty")?,
-        valid_from: entry.valid_from,
-        deleted: entry.deleted,
+        key: DeviceKey {
+            kind: fields.kind.device_kind()?,
+            id: id.ok_or("deviceId is missing")?,
+        },
+        valid_from: fields.valid_from.time("validFrom")?,
+        deleted: fields.deleted.flag("deleted")?.unwrap_or(false),
         value,
     })
 }
 
-/// The text of a field that is present and not blank.
-fn filled<'a>(text: Option<&'a Text<'_>>) -> Option<&'a str> {
-    let text: Option<&str> = text.map(|text| &*text.0);
-    text.filter(|text| !text.trim().is_empty())
-}
-
-/// A text, borrowed if it has no escapes.
-struct Text<'a>(Cow<'a, str>);
-
-/// An id as a number or as text.
-enum IdField<'a> {
-    Number(u64),
-    Text(Text<'a>),
-}
-
-impl IdField<'_> {
-    /// The id, or nothing where it is blank. Ids of the tables go into CRNs and keys just as those of the
-    /// records do, and so must be as harmless.
-    fn finish(self, field: &str) -> Result<Option<Id>, String> {
-        let id = match self {
-            IdField::Number(number) => return Ok(Some(number.to_compact_string())),
-            IdField::Text(text) => Id::from(text.0.trim()),
+impl Json<'_> {
+    fn principal_kind(self) -> Result<PrincipalKind, String> {
+        let Some(name) = self.string("kind")? else {
+            return Ok(PrincipalKind::default());
         };
-        if id.is_empty() || is_id(&id) {
-            Ok(Some(id).filter(|id| !id.is_empty()))
-        } else {
-            Err(format!(
-                "{field} is not an id of 1 to 64 letters, digits, '_' or '-': {id:?}"
-            ))
-        }
+        PrincipalKind::of(&name).ok_or_else(|| format!("kind is no kind of principal: {name:.80?}"))
+    }
+
+    fn device_kind(self) -> Result<DeviceKind, String> {
+        let Some(name) = self.string("kind")? else {
+            return Ok(DeviceKind::default());
+        };
+        DeviceKind::of(&name).ok_or_else(|| format!("kind is no kind of device: {name:.80?}"))
     }
 }
 
-/// Names of permissions, packed.
-#[derive(Default)]
-struct PermissionList(Vec<u8>);
-
-/// Ids of devices, packed.
-enum DeviceList {
-    All,
-    Ids(Vec<u8>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Owned(text.to_owned())))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for IdField<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(IdVisitor)
-    }
-}
-
-struct IdVisitor;
-
-impl<'de> Visitor<'de> for IdVisitor {
-    type Value = IdField<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id, which is a whole number or a string")
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<IdField<'de>, E> {
-        Ok(IdField::Number(number))
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<IdField<'de>, E> {
-        TextVisitor.visit_borrowed_str(text).map(IdField::Text)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<IdField<'de>, E> {
-        TextVisitor.visit_str(text).map(IdField::Text)
-    }
-}
-
-impl<'de> Deserialize<'de> for PermissionList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(PermissionsVisitor)
-    }
-}
-
-struct PermissionsVisitor;
-
-impl<'de> Visitor<'de> for PermissionsVisitor {
-    type Value = PermissionList;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of permissions")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PermissionList, A::Error> {
-        let mut packed = Vec::new();
-        while let Some(Text(name)) = list.next_element()? {
-            Permissions::put(&name, &mut packed);
-        }
-        Ok(PermissionList(packed))
-    }
-}
-
-impl<'de> Deserialize<'de> for DeviceList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DevicesVisitor)
-    }
-}
-
-struct DevicesVisitor;
-
-impl<'de> Visitor<'de> for DevicesVisitor {
-    type Value = DeviceList;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("devices, which are \"all\" or a list of ids")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<DeviceList, E> {
-        match text {
-            "all" => Ok(DeviceList::All),
-            _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<DeviceList, A::Error> {
-        let mut packed = Vec::new();
-        while let Some(id) = list.next_element::<IdField<'de>>()? {
-            if let Some(id) = id.finish("devices").map_err(de::Error::custom)? {
-                DeviceIds::put(&id, &mut packed);
-            }
-        }
-        Ok(DeviceList::Ids(packed))
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,13 @@
 //! Files of reference tables: one JSON object a line.
 
-use super::super::field::Id;
 use super::super::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES, VersionChange};
 use super::entry::{Stated, read_device, read_principal};
+use super::oddities::Oddities;
 use super::packing::Packed;
 use super::record::one_line;
-use super::{Device, Principal, PrincipalKey, Table, TableChange, TableKey, TableWriter};
+use super::{
+    Device, DeviceKey, Principal, PrincipalKey, Table, TableChange, TableKey, TableWriter,
+};
 
 /// A line of a reference file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,14 +36,14 @@ pub fn read_principals(
 ///
 /// # Errors
 /// Every line that cannot be read.
-pub fn read_devices(file: &str, text: &str) -> Result<Table<Id, Device>, Vec<LineProblem>> {
+pub fn read_devices(file: &str, text: &str) -> Result<Table<DeviceKey, Device>, Vec<LineProblem>> {
     read_lines(file, text, read_device)
 }
 
 fn read_lines<K: TableKey, V: Packed>(
     file: &str,
     text: &str,
-    read: impl Fn(&[u8]) -> Result<Stated<K, V>, String>,
+    read: impl Fn(&[u8], &mut Oddities) -> Result<Stated<K, V>, String>,
 ) -> Result<Table<K, V>, Vec<LineProblem>> {
     let mut table = TableWriter::default();
     let mut problems = Vec::new();
@@ -49,8 +51,10 @@ fn read_lines<K: TableKey, V: Packed>(
         if line.trim().is_empty() {
             continue;
         }
-        let apply = |change| add(&mut table, change);
-        let applied = read(line.as_bytes()).and_then(change).and_then(apply);
+        let stated = read(line.as_bytes(), table.oddities_mut());
+        let applied = stated
+            .and_then(change)
+            .and_then(|change| add(&mut table, change));
         if let Err(problem) = applied {
             problems.push(LineProblem {
                 file: file.to_string(),
@@ -92,6 +96,7 @@ fn change<K, V>(stated: Stated<K, V>) -> Result<TableChange<K, V>, String> {
             valid_from,
             explicit: true,
             value: (!stated.deleted).then_some(stated.value),
+            is_unreadable: false,
         },
         written: None,
     })
@@ -101,6 +106,7 @@ fn change<K, V>(stated: Stated<K, V>) -> Result<TableChange<K, V>, String> {
 mod tests {
     use jiff::Timestamp;
 
+    use super::super::super::field::Id;
     use super::*;
 
     #[test]

@@ -2,15 +2,18 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::super::field::{Id, is_iam_id, is_id};
 use super::super::versions::Versions;
+use super::device::DeviceKind;
 use super::packing::{Packed, Reader, put_part};
+use super::permissions::normalised;
 use super::store::StoreKey;
-use super::table::{KeyRoom, Table, TableKey};
+use super::table::{KeyRoom, Table, TableKey, join};
 
-/// Key of a principal: the account, and the classic user id or, where there is none, the IAM id.
+/// Key of a principal: the account, and the classic user id or, where there is none, the IAM id. As text they are divided
+/// by a slash, the first one: an IAM id can hold more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PrincipalKey {
     /// The classic account.
@@ -27,17 +30,7 @@ impl fmt::Display for PrincipalKey {
 
 impl TableKey for PrincipalKey {
     fn text<'a>(&'a self, room: &'a mut KeyRoom) -> &'a [u8] {
-        let (account, id) = (self.account.as_bytes(), self.id.as_bytes());
-        let length = account.len() + 1 + id.len();
-        // Longer than any id can be: a key that no table has.
-        let Some(text) = room.get_mut(..length) else {
-            return &[];
-        };
-        let (before, after) = text.split_at_mut(account.len());
-        before.copy_from_slice(account);
-        after[0] = b'/';
-        after[1..].copy_from_slice(id);
-        text
+        join(&self.account, &self.id, room)
     }
 
     fn parts(&self) -> StoreKey<'_> {
@@ -74,12 +67,24 @@ pub struct PrincipalView<'a> {
     pub infrastructure_access: Option<bool>,
     /// Classic permission names.
     pub permissions: Permissions<'a>,
-    /// The devices that the principal may touch; `None` means all.
+    /// The hardware that the principal may touch; `None` means all.
     pub devices: Option<DeviceIds<'a>>,
+    /// The virtual guests that the principal may touch; `None` means all.
+    pub virtual_guests: Option<DeviceIds<'a>>,
+}
+
+impl<'a> PrincipalView<'a> {
+    /// The devices of a kind that the principal may touch; `None` means all.
+    pub fn devices_of(&self, kind: DeviceKind) -> Option<DeviceIds<'a>> {
+        match kind {
+            DeviceKind::Hardware => self.devices,
+            DeviceKind::VirtualGuest => self.virtual_guests,
+        }
+    }
 }
 
 /// Kinds of identities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PrincipalKind {
     /// A person.
@@ -104,6 +109,18 @@ impl PrincipalKind {
             PrincipalKind::Application => "service/security/clientid",
             PrincipalKind::Certificate => "service/security/client/certificateid",
         }
+    }
+
+    /// The kind of a name, as entries have it.
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "user" => PrincipalKind::User,
+            "serviceId" => PrincipalKind::ServiceId,
+            "application" => PrincipalKind::Application,
+            "profile" => PrincipalKind::Profile,
+            "certificate" => PrincipalKind::Certificate,
+            _ => return None,
+        })
     }
 
     const fn unpacked(bits: u8) -> Self {
@@ -165,7 +182,7 @@ impl<'a> Permissions<'a> {
         self.0.is_empty()
     }
 
-    /// All, as they were given.
+    /// All, normalised.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         self.packed_names().map(PackedName::text)
     }
@@ -186,8 +203,9 @@ impl<'a> Permissions<'a> {
         Permissions(names)
     }
 
-    /// Packs one more name.
+    /// Packs one more name, normalised.
     pub(super) fn put(name: &str, out: &mut Vec<u8>) {
+        let name = &*normalised(name);
         match KNOWN_PERMISSIONS.iter().position(|known| *known == name) {
             Some(known) => out.push(known as u8),
             None => {
@@ -232,8 +250,11 @@ const KIND: u8 = 0b111;
 const LINKED: u8 = 1 << 3;
 const ACCESS_STATED: u8 = 1 << 4;
 const ACCESS: u8 = 1 << 5;
-const DEVICES: u8 = 1 << 6;
+const LISTS: u8 = 1 << 6;
 const NAME: u8 = 1 << 7;
+/// Which lists of devices follow; there is none where all devices are meant.
+const HARDWARE: u8 = 1;
+const GUESTS: u8 = 1 << 1;
 
 impl Packed for Principal {
     type View<'a> = PrincipalView<'a>;
@@ -244,11 +265,13 @@ impl Packed for Principal {
             PrincipalKind::User if principal.master => MASTER_USER,
             kind => kind as u8,
         };
+        let lists = flag(principal.devices.is_some(), HARDWARE)
+            | flag(principal.virtual_guests.is_some(), GUESTS);
         out.push(
             kind | flag(principal.linked, LINKED)
                 | flag(principal.infrastructure_access.is_some(), ACCESS_STATED)
                 | flag(principal.infrastructure_access == Some(true), ACCESS)
-                | flag(principal.devices.is_some(), DEVICES)
+                | flag(lists != 0, LISTS)
                 | flag(principal.name.is_some(), NAME),
         );
         // An IAM identity is never empty.
@@ -257,8 +280,14 @@ impl Packed for Principal {
             put_part(out, name.as_bytes());
         }
         put_part(out, principal.permissions.0);
-        if let Some(devices) = principal.devices {
-            out.extend_from_slice(devices.0);
+        if lists != 0 {
+            out.push(lists);
+        }
+        for devices in [principal.devices, principal.virtual_guests]
+            .into_iter()
+            .flatten()
+        {
+            put_part(out, devices.0);
         }
     }
 
@@ -266,15 +295,21 @@ impl Packed for Principal {
         let mut reader = Reader(packed);
         let flags = reader.byte();
         let is = |flag: u8| flags & flag != 0;
+        let iam_id = Some(reader.text()).filter(|id| !id.is_empty());
+        let name = is(NAME).then(|| reader.text());
+        let permissions = Permissions(reader.part());
+        let lists = if is(LISTS) { reader.byte() } else { 0 };
+        let mut list = |list: u8| (lists & list != 0).then(|| DeviceIds(reader.part()));
         PrincipalView {
             kind: PrincipalKind::unpacked(flags & KIND),
             master: flags & KIND == MASTER_USER,
             linked: is(LINKED),
             infrastructure_access: is(ACCESS_STATED).then_some(is(ACCESS)),
-            iam_id: Some(reader.text()).filter(|id| !id.is_empty()),
-            name: is(NAME).then(|| reader.text()),
-            permissions: Permissions(reader.part()),
-            devices: is(DEVICES).then_some(DeviceIds(reader.0)),
+            iam_id,
+            name,
+            permissions,
+            devices: list(HARDWARE),
+            virtual_guests: list(GUESTS),
         }
     }
 

@@ -5,10 +5,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::super::field::Id;
 use super::super::versions::VersionChange;
 use super::entry::{Stated, read_device, read_principal};
-use super::{Device, Principal, PrincipalKey, TableChange, TableKey};
+use super::oddities::Oddities;
+use super::{Device, DeviceKey, Principal, PrincipalKey, TableChange, TableKey};
 
 /// Longest value of a table record, in bytes.
 pub const MOST_VALUE_BYTES: usize = 64 * 1024;
@@ -86,36 +86,39 @@ pub(super) fn one_line(text: &str) -> String {
 /// a classic user id. Without a value (a tombstone) the principal is removed from the record's timestamp on.
 ///
 /// # Errors
-/// Says what cannot be used; the version that was there before then stays.
+/// Says what cannot be used; [`unreadable_record`] says what that means for the key.
 pub fn parse_principal_record(
     key: &[u8],
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
+    oddities: &mut Oddities,
 ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
-    parse_record(key, value, timestamp_ms, read_principal)
+    parse_record(key, value, timestamp_ms, |json| {
+        read_principal(json, oddities)
+    })
 }
 
-/// Reads a record of the devices topic: key device id. Without a value (a tombstone) the device is removed
+/// Reads a record of the devices topic: key device id, or `virtualGuest/<id>` for a virtual guest. Without a value (a tombstone) the device is removed
 /// from the record's timestamp on.
 ///
 /// # Errors
-/// Says what cannot be used; the version that was there before then stays.
+/// Says what cannot be used; [`unreadable_record`] says what that means for the key.
 pub fn parse_device_record(
     key: &[u8],
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
-) -> Result<TableChange<Id, Device>, RecordProblem> {
-    parse_record(key, value, timestamp_ms, read_device)
+    oddities: &mut Oddities,
+) -> Result<TableChange<DeviceKey, Device>, RecordProblem> {
+    parse_record(key, value, timestamp_ms, |json| read_device(json, oddities))
 }
 
 fn parse_record<K: TableKey, V>(
     key: &[u8],
     value: Option<&[u8]>,
     timestamp_ms: Option<i64>,
-    read: impl Fn(&[u8]) -> Result<Stated<K, V>, String>,
+    read: impl FnOnce(&[u8]) -> Result<Stated<K, V>, String>,
 ) -> Result<TableChange<K, V>, RecordProblem> {
-    let text = std::str::from_utf8(key).map_err(|_| "the key is not UTF-8".to_string())?;
-    let key = K::of(text).ok_or_else(|| format!("the key is not of this table: {text:.200?}"))?;
+    let key = parse_key::<K>(key)?;
     let timestamp = timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let Some(value) = value else {
         let valid_from = timestamp.ok_or_else(|| "a tombstone without a timestamp".to_string())?;
@@ -142,14 +145,36 @@ fn parse_record<K: TableKey, V>(
             valid_from,
             explicit: stated.valid_from.is_some(),
             value: Some(stated.value),
+            is_unreadable: false,
         },
         written: timestamp,
     })
 }
 
+fn parse_key<K: TableKey>(key: &[u8]) -> Result<K, String> {
+    let text = std::str::from_utf8(key).map_err(|_| "the key is not UTF-8".to_string())?;
+    K::of(text).ok_or_else(|| format!("the key is not of this table: {text:.200?}"))
+}
+
+/// What a record means that cannot be used: of its key, if that can be read, nobody knows what is true from the record's
+/// timestamp on, or from `now` on if it has none. It may have been a revocation, so that the version before must not stay in
+/// force.
+pub fn unreadable_record<K: TableKey, V>(
+    key: &[u8],
+    timestamp_ms: Option<i64>,
+    now: Timestamp,
+) -> Option<TableChange<K, V>> {
+    let written = timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    Some(TableChange {
+        key: parse_key(key).ok()?,
+        change: VersionChange::unreadable(written.unwrap_or(now)),
+        written,
+    })
+}
+
 fn read_value<K, V>(
     value: &[u8],
-    read: impl Fn(&[u8]) -> Result<Stated<K, V>, String>,
+    read: impl FnOnce(&[u8]) -> Result<Stated<K, V>, String>,
 ) -> Result<Stated<K, V>, RecordProblem> {
     if value.len() > MOST_VALUE_BYTES {
         return Err(RecordProblem {
@@ -178,7 +203,16 @@ mod tests {
         key: &str,
         value: Option<&str>,
     ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
-        parse_principal_record(key.as_bytes(), value.map(str::as_bytes), Some(1_500))
+        let value = value.map(str::as_bytes);
+        parse_principal_record(key.as_bytes(), value, Some(1_500), &mut Oddities::default())
+    }
+
+    fn device(
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<TableChange<DeviceKey, Device>, RecordProblem> {
+        let value = value.map(str::as_bytes);
+        parse_device_record(key.as_bytes(), value, Some(1), &mut Oddities::default())
     }
 
     #[test]
@@ -217,7 +251,7 @@ mod tests {
             ("1/IBMid-X", &good, KeyMismatch, "that of 1/2"),
             ("", &good, Malformed, "key"),
             ("1", &good, Malformed, "key"),
-            ("1/2/3", &good, Malformed, "key"),
+            ("1/2/3", &good, KeyMismatch, "that of 1/2"),
             ("1/a b", &good, Malformed, "key"),
         ];
         for (key, value, reason, word) in cases {
@@ -225,19 +259,66 @@ mod tests {
             assert_eq!(problem.reason, reason, "{key} {value:.80}");
             assert!(problem.text.contains(word), "{problem}");
         }
-        assert!(parse_principal_record(b"1/2", Some(good.as_bytes()), None).is_err());
-        assert!(parse_principal_record(b"1/2", None, None).is_err());
-        assert!(parse_principal_record(b"\xff/2", None, Some(1)).is_err());
+        let odd = &mut Oddities::default();
+        assert!(parse_principal_record(b"1/2", Some(good.as_bytes()), None, odd).is_err());
+        assert!(parse_principal_record(b"1/2", None, None, odd).is_err());
+        assert!(parse_principal_record(b"\xff/2", None, Some(1), odd).is_err());
     }
 
     #[test]
-    fn devices_are_keyed_by_their_id() {
-        let value = br#"{"deviceId":7,"datacenter":"dal10"}"#;
-        let change = parse_device_record(b"7", Some(value), Some(1)).expect("reads");
-        assert_eq!(change.key, "7");
-        let problem = parse_device_record(b"8", Some(value), Some(1)).expect_err("refused");
-        assert_eq!(problem.reason, RecordReason::KeyMismatch);
-        let removed = parse_device_record(b"7", None, Some(1)).expect("reads");
-        assert_eq!(removed.change.value, None);
+    fn devices_are_keyed_by_their_kind_and_id() {
+        let hardware = r#"{"deviceId":7,"datacenter":"dal10"}"#;
+        let guest = r#"{"deviceId":7,"kind":"virtualGuest","datacenter":"fra02"}"#;
+        for (key, value) in [("7", hardware), ("virtualGuest/7", guest)] {
+            let change = device(key, Some(value)).expect("reads");
+            assert_eq!(change.key.to_string(), key);
+            let removed = device(key, None).expect("reads");
+            assert_eq!((removed.key, removed.change.value), (change.key, None));
+        }
+        for (key, value) in [("8", hardware), ("7", guest), ("virtualGuest/7", hardware)] {
+            let problem = device(key, Some(value)).expect_err("refused");
+            assert_eq!(problem.reason, RecordReason::KeyMismatch, "{key} {value}");
+        }
+        for key in [
+            "hardware/7",
+            "virtualguest/7",
+            "virtualGuest/",
+            "user/7",
+            "7/7",
+        ] {
+            let problem = device(key, None).expect_err("refused");
+            assert_eq!(problem.reason, RecordReason::Malformed, "{key}");
+        }
+    }
+
+    #[test]
+    fn an_iam_id_may_be_a_crn() {
+        let id = format!(
+            "crn-crn:v1:bluemix:public:x:us-south:a/{}:y::",
+            "0".repeat(400)
+        );
+        let value = format!(r#"{{"accountId":1,"iamId":"{id}"}}"#);
+        let change = principal(&format!("1/{id}"), Some(&value)).expect("reads");
+        assert_eq!((change.key.account.as_str(), &*change.key.id), ("1", &*id));
+    }
+
+    #[test]
+    fn what_cannot_be_used_leaves_its_key_unknown() {
+        let now = Timestamp::from_second(9).expect("in range");
+        let unreadable = |key: &[u8], time| {
+            let change = unreadable_record::<PrincipalKey, Principal>(key, time, now)?;
+            assert!(change.change.is_unreadable && change.change.value.is_none());
+            Some((
+                change.key.to_string(),
+                change.change.valid_from.as_millisecond(),
+                change.written.map(Timestamp::as_millisecond),
+            ))
+        };
+        assert_eq!(
+            unreadable(b"1/2", Some(1_500)),
+            Some(("1/2".into(), 1_500, Some(1_500)))
+        );
+        assert_eq!(unreadable(b"1/2", None), Some(("1/2".into(), 9_000, None)));
+        assert_eq!(unreadable(b"1", Some(1_500)), None);
     }
 }

@@ -138,8 +138,7 @@ impl StoreWriter {
         self.index.slots().len()
     }
 
-    /// Gives a key another value: `write` is told the present one and appends the new one. Keys have at most
-    /// 255 bytes.
+    /// Gives a key another value: `write` is told the present one and appends the new one.
     ///
     /// # Errors
     /// If there is no room left; the store then is as it was.

@@ -3,10 +3,13 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::field::{MOST_IAM_ID_BYTES, MOST_ID_BYTES};
 use super::super::versions::{History, Horizon, VersionChange, Versions, writing};
+use super::oddities::Oddities;
 use super::packing::Packed;
 use super::store::{Store, StoreKey, StoreWriter, TableFull};
 use super::upkeep::Upkeep;
@@ -17,8 +20,22 @@ const SWEPT_AT_ONCE: usize = 4;
 /// others is the same for all who read them, whenever that is.
 const MOST_AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
-/// Room for the text of a key: an account, a divider and an IAM identity.
-pub type KeyRoom = [u8; 255];
+/// Longest text of a key: an account, a divider and an IAM identity.
+pub const MOST_KEY_BYTES: usize = MOST_ID_BYTES + 1 + MOST_IAM_ID_BYTES;
+/// Room for the text of a key.
+pub type KeyRoom = [u8; MOST_KEY_BYTES];
+
+/// The text of a key of two parts. One that is longer than any key is that of none.
+pub(super) fn join<'a>(first: &str, second: &str, room: &'a mut KeyRoom) -> &'a [u8] {
+    let Some(text) = room.get_mut(..first.len() + 1 + second.len()) else {
+        return &[];
+    };
+    let (before, after) = text.split_at_mut(first.len());
+    before.copy_from_slice(first.as_bytes());
+    after[0] = b'/';
+    after[1..].copy_from_slice(second.as_bytes());
+    text
+}
 
 /// A key of a table: it is its text, which is also the key of its records.
 pub trait TableKey: Sized + PartialEq + fmt::Display {
@@ -36,6 +53,7 @@ pub trait TableKey: Sized + PartialEq + fmt::Display {
 #[derive(Debug)]
 pub struct Table<K, V> {
     store: Store,
+    oddities: Arc<Oddities>,
     entries: PhantomData<fn() -> (K, V)>,
 }
 
@@ -67,24 +85,23 @@ impl<K, V> TableChange<K, V> {
     }
 }
 
-impl<K, V> From<Store> for Table<K, V> {
-    fn from(store: Store) -> Self {
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
         Table {
-            store,
+            store: Store::default(),
+            oddities: Arc::default(),
             entries: PhantomData,
         }
     }
 }
 
-impl<K, V> Default for Table<K, V> {
-    fn default() -> Self {
-        Table::from(Store::default())
-    }
-}
-
 impl<K, V> Clone for Table<K, V> {
     fn clone(&self) -> Self {
-        Table::from(self.store.clone())
+        Table {
+            store: self.store.clone(),
+            oddities: Arc::clone(&self.oddities),
+            entries: PhantomData,
+        }
     }
 }
 
@@ -139,9 +156,20 @@ impl<K, V> Table<K, V> {
         self.len() == 0
     }
 
+    /// How many of the keys another table lacks.
+    pub fn lost_in(&self, other: &Self) -> usize {
+        let is_lost = |key: &[u8]| other.store.get(StoreKey::of(key)).is_none();
+        self.store.iter().filter(|(key, _)| is_lost(key)).count()
+    }
+
     /// Bytes in which the keys and their versions are held; resident memory is somewhat more.
     pub fn bytes(&self) -> usize {
         self.store.bytes()
+    }
+
+    /// What was odd in the entries that were read.
+    pub fn oddities(&self) -> &Oddities {
+        &self.oddities
     }
 }
 
@@ -149,6 +177,7 @@ impl<K, V> Table<K, V> {
 #[derive(Debug)]
 pub struct TableWriter<K, V> {
     store: StoreWriter,
+    oddities: Arc<Oddities>,
     /// None: the lines of a file, which have no order of writing and of which nothing is forgotten.
     history: Option<History>,
     last_written: Timestamp,
@@ -197,6 +226,7 @@ impl<K, V> Default for TableWriter<K, V> {
     fn default() -> Self {
         TableWriter {
             store: StoreWriter::default(),
+            oddities: Arc::default(),
             history: None,
             last_written: Timestamp::MIN,
             removals: Removals::default(),
@@ -220,7 +250,16 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
 
     /// The table as it is now, which later changes do not touch.
     pub fn snapshot(&self) -> Table<K, V> {
-        Table::from(self.store.snapshot())
+        Table {
+            store: self.store.snapshot(),
+            oddities: Arc::clone(&self.oddities),
+            entries: PhantomData,
+        }
+    }
+
+    /// What was odd so far, to be added to.
+    pub fn oddities_mut(&mut self) -> &mut Oddities {
+        Arc::make_mut(&mut self.oddities)
     }
 
     /// Adds a version of a key, and returns how many of its versions had to be dropped because it has too many: the
@@ -252,7 +291,7 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
         let room = &mut [0; _];
         self.store
             .change(key.text(room), write, Upkeep::<V>::until(horizon))?;
-        if change.value.is_none() && history.is_some() {
+        if change.is_removal() && history.is_some() {
             self.removals.note(change.valid_from);
         }
         self.forget(horizon);

@@ -31,11 +31,20 @@ impl<'a> Candidate<'a> {
     }
 }
 
+/// The versions within the clock skew beside the one valid at the time.
+pub(super) struct Near<'a> {
+    /// Nearest first, of two equally near the earlier; the farthest are left out.
+    pub candidates: Vec<Candidate<'a>>,
+    /// The fate of an action that would be skipped although one of the versions cannot be read: it may have been a grant.
+    pub in_doubt: Option<Unaudited>,
+}
+
 impl<'a> Lookup<'_, 'a> {
     /// The one valid at the time of the action.
     ///
     /// # Errors
-    /// `unlinked_principal` if two principals had the IAM id then.
+    /// `unlinked_principal` if two principals had the IAM id then; `unknown_principal` if the table's record of that time
+    /// cannot be read: it may take away what the one before it grants.
     pub(super) fn at_the_time(
         &self,
         account: &Id,
@@ -43,16 +52,24 @@ impl<'a> Lookup<'_, 'a> {
     ) -> Result<Option<Candidate<'a>>, Unaudited> {
         let moment = self.action.change.time;
         let mut found: Option<Candidate<'a>> = None;
-        let mut rival = None;
+        let (mut rival, mut in_doubt) = (None, None);
         self.each_with_name(account, name, |id, versions| {
-            let version = versions.as_of(moment).filter(|it| is_named(name, it));
-            match (version, &found) {
+            let version = versions.as_of(moment);
+            if let Some(version) = version.filter(|version| version.is_unreadable)
+                && may_be_named(name, id, versions)
+            {
+                in_doubt = Some(unreadable(&key(account, id), version.valid_from));
+            }
+            match (version.filter(|it| is_named(name, it)), &found) {
                 (None, _) => {}
                 (Some(version), None) => found = Candidate::of(account, id, version),
                 (Some(_), Some(found)) if found.key.id == id => {}
                 (Some(_), Some(_)) => rival = Some(key(account, id)),
             }
         });
+        if let Some(in_doubt) = in_doubt {
+            return Err(in_doubt);
+        }
         match (&found, rival) {
             (Some(found), Some(rival)) => Err(Quarantine::new(
                 QuarantineReason::UnlinkedPrincipal,
@@ -67,16 +84,20 @@ impl<'a> Lookup<'_, 'a> {
         }
     }
 
-    /// The others within the clock skew, nearest first, of two equally near the earlier; the farthest are left out.
-    pub(super) fn near(&self, account: &Id, name: Name<'_>) -> Vec<Candidate<'a>> {
+    /// The others within the clock skew.
+    pub(super) fn near(&self, account: &Id, name: Name<'_>) -> Near<'a> {
         let (moment, tolerance) = (self.action.change.time, self.tolerance());
         let mut near: Vec<(SignedDuration, Candidate<'a>)> = Vec::new();
+        let mut in_doubt = None;
         self.each_with_name(account, name, |id, versions| {
-            let others = versions.others_near(moment, tolerance).into_iter();
-            let others = others.filter(|(_, version)| is_named(name, version));
-            near.extend(others.filter_map(|(distance, version)| {
-                Some((distance, Candidate::of(account, id, version)?))
-            }));
+            for (distance, version) in versions.others_near(moment, tolerance) {
+                if version.is_unreadable && may_be_named(name, id, versions) {
+                    in_doubt = Some(unreadable(&key(account, id), version.valid_from));
+                } else if is_named(name, &version) {
+                    let candidate = Candidate::of(account, id, version);
+                    near.extend(candidate.map(|candidate| (distance, candidate)));
+                }
+            }
         });
         // Of one key they are in order already; the order of keys must not depend on how the table holds them.
         near.sort_by(|(one, first), (other, second)| {
@@ -87,7 +108,10 @@ impl<'a> Lookup<'_, 'a> {
             one.key == other.key && one.valid_from == other.valid_from
         });
         near.truncate(MOST_OTHER_VERSIONS);
-        near.into_iter().map(|(_, candidate)| candidate).collect()
+        Near {
+            candidates: near.into_iter().map(|(_, candidate)| candidate).collect(),
+            in_doubt,
+        }
     }
 
     /// The one valid at the time, else the nearest.
@@ -96,8 +120,17 @@ impl<'a> Lookup<'_, 'a> {
         account: &Id,
         name: Name<'_>,
     ) -> Result<Option<Candidate<'a>>, Unaudited> {
-        let found = self.at_the_time(account, name)?;
-        Ok(found.or_else(|| self.near(account, name).into_iter().next()))
+        if let Some(found) = self.at_the_time(account, name)? {
+            return Ok(Some(found));
+        }
+        let Near {
+            candidates,
+            in_doubt,
+        } = self.near(account, name);
+        match (candidates.into_iter().next(), in_doubt) {
+            (None, Some(in_doubt)) => Err(in_doubt),
+            (nearest, _) => Ok(nearest),
+        }
     }
 
     fn each_with_name(
@@ -127,6 +160,27 @@ impl<'a> Lookup<'_, 'a> {
             format_args!("principal {key} was not known at the time of the action"),
         )
         .into()
+    }
+}
+
+/// Also where unknown principals are skipped: something was said of this one.
+fn unreadable(key: &PrincipalKey, from: Timestamp) -> Unaudited {
+    Quarantine::new(
+        QuarantineReason::UnknownPrincipal,
+        format_args!(
+            "the principal table's record of principal {key} from {from} cannot be read: publish it again"
+        ),
+    )
+    .into()
+}
+
+/// Whether a key whose version cannot be read may have had the name by which it was looked up.
+fn may_be_named(name: Name<'_>, id: &str, versions: Versions<'_, Principal>) -> bool {
+    match name {
+        Name::UserId(_) => true,
+        Name::IamId(iam_id) => {
+            id == iam_id || versions.iter().any(|version| is_named(name, &version))
+        }
     }
 }
 

@@ -1,9 +1,14 @@
 //! What the device table knows of the device that was acted upon.
 
+use std::fmt;
+
+use jiff::Timestamp;
+
 use super::super::Rules;
 use super::super::classify::UserAction;
 use super::super::directory::{DeviceView, Directory};
 use super::super::fate::{Quarantine, QuarantineReason};
+use super::super::state_change::StateChange;
 use super::super::versions::Version;
 use super::{Lookup, tolerance};
 
@@ -12,6 +17,8 @@ use super::{Lookup, tolerance};
 pub(super) enum FoundDevice<'a> {
     /// Nothing, or nothing was asked.
     Unknown,
+    /// The table's record of that time cannot be read, so that nobody knows what it says.
+    Unreadable(Timestamp),
     /// It belongs to another account than the record says: it may be another tenant's, of which nothing may be told.
     Foreign,
     /// Its entry.
@@ -23,7 +30,7 @@ impl<'a> FoundDevice<'a> {
     pub fn entry(self) -> Option<DeviceView<'a>> {
         match self {
             FoundDevice::Known(device) => Some(device),
-            FoundDevice::Unknown | FoundDevice::Foreign => None,
+            FoundDevice::Unknown | FoundDevice::Unreadable(_) | FoundDevice::Foreign => None,
         }
     }
 }
@@ -36,7 +43,8 @@ pub fn device_version<'a>(
     rules: &Rules,
 ) -> Option<Version<DeviceView<'a>>> {
     let change = &action.change;
-    let versions = directory.devices.as_ref()?.versions(&change.object)?;
+    let devices = directory.devices.as_ref()?;
+    let versions = devices.versions(&action.device_key()?)?;
     let tolerance = tolerance(rules);
     let nearest = versions.nearest(change.time, tolerance)?;
     let is_ours = |version: &Version<DeviceView<'_>>| !is_foreign(action, version.value);
@@ -62,28 +70,35 @@ impl<'a> Lookup<'_, 'a> {
         if change.account.is_some() && change.data_center.is_some() && change.label.is_some() {
             return FoundDevice::Unknown;
         }
-        let version = device_version(self.action, self.directory, self.rules);
-        match version.and_then(|version| version.value) {
+        match device_version(self.action, self.directory, self.rules) {
             None => FoundDevice::Unknown,
-            device if is_foreign(self.action, device) => FoundDevice::Foreign,
-            Some(device) => FoundDevice::Known(device),
+            Some(version) if version.is_unreadable => FoundDevice::Unreadable(version.valid_from),
+            Some(Version { value, .. }) if is_foreign(self.action, value) => FoundDevice::Foreign,
+            Some(Version { value, .. }) => value.map_or(FoundDevice::Unknown, FoundDevice::Known),
         }
     }
 
     /// The device should have supplied a field, and did not. Whose device it is stays untold.
     pub(super) fn unknown_device(&self, field: &str, device: FoundDevice<'_>) -> Quarantine {
-        let id = &self.action.change.object;
-        let (before, after) = match (device, &self.directory.devices) {
-            (FoundDevice::Foreign, _) => (
-                "and device",
-                " belongs to another account in the device table",
-            ),
-            (_, Some(_)) => ("and the device table does not know device", ""),
-            (_, None) => ("and no device table is configured; device", ""),
+        let unknown = |why: &dyn fmt::Display| {
+            let detail = format_args!("{field} is missing, and {why}");
+            Quarantine::new(QuarantineReason::UnknownDevice, detail)
         };
-        Quarantine::new(
-            QuarantineReason::UnknownDevice,
-            format_args!("{field} is missing, {before} {id}{after}"),
-        )
+        let Some(key) = self.action.device_key() else {
+            let StateChange { class, object, .. } = &self.action.change;
+            return unknown(&format_args!(
+                "{class:?} {object} is no device by the catalogue (device_kind), so that no table can supply it"
+            ));
+        };
+        match (device, &self.directory.devices) {
+            (FoundDevice::Foreign, _) => unknown(&format_args!(
+                "device {key} belongs to another account in the device table"
+            )),
+            (FoundDevice::Unreadable(from), _) => unknown(&format_args!(
+                "the device table's record of device {key} from {from} cannot be read: publish it again"
+            )),
+            (_, Some(_)) => unknown(&format_args!("the device table does not know device {key}")),
+            (_, None) => unknown(&format_args!("no device table is configured; device {key}")),
+        }
     }
 }

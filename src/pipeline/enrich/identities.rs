@@ -2,7 +2,7 @@
 //! or by its IAM id. What does not fit together is not attributed to anybody.
 
 use super::super::access::Demand;
-use super::super::classify::{Actor, UserAction};
+use super::super::classify::Actor;
 use super::super::directory::PrincipalKind::{self, Application, Profile, ServiceId};
 use super::super::fate::{Quarantine, QuarantineReason, Skip, SkipReason, Unaudited};
 use super::super::field::Id;
@@ -97,7 +97,8 @@ impl<'a> Lookup<'_, 'a> {
         if has_access(&best) {
             return best;
         }
-        for candidate in self.near(account, name) {
+        let near = self.near(account, name);
+        for candidate in near.candidates {
             let next = judge(candidate);
             if has_access(&next) {
                 return next;
@@ -111,7 +112,10 @@ impl<'a> Lookup<'_, 'a> {
                 (best, _) => best,
             };
         }
-        best
+        match near.in_doubt {
+            Some(in_doubt) => not_skipped(best, in_doubt),
+            None => best,
+        }
     }
 
     /// The identity is the table's.
@@ -198,13 +202,13 @@ impl<'a> Lookup<'_, 'a> {
     }
 
     fn check_access(&self, who: &Identity<'_>) -> Result<(), Unaudited> {
-        let UserAction { change, action, .. } = self.action;
+        let device = self.action.device_key();
         let policy = &self.rules.policy;
         let demand = Demand {
             rules: policy.access,
             names: &self.rules.permissions,
-            action,
-            device: &change.object,
+            action: self.action.action,
+            device: device.as_ref(),
         };
         match demand.check(who.principal) {
             Ok(()) => Ok(()),
@@ -237,6 +241,26 @@ fn on_behalf<'a>(
         initiator: who,
         authenticated: acting.or(login),
     })
+}
+
+/// A version near by cannot be read: what is quarantined or audited rests on others, but nothing is skipped.
+fn not_skipped<'a>(
+    found: Result<Found<'a>, Unaudited>,
+    in_doubt: Unaudited,
+) -> Result<Found<'a>, Unaudited> {
+    match found {
+        Err(Unaudited::Skipped(_)) => Err(in_doubt),
+        Ok(Found {
+            who,
+            login,
+            access: Err(Unaudited::Skipped(_)),
+        }) => Ok(Found {
+            who,
+            login,
+            access: Err(in_doubt),
+        }),
+        found => found,
+    }
 }
 
 fn has_access(found: &Result<Found<'_>, Unaudited>) -> bool {

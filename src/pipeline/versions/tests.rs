@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pipeline::directory::{
-    Device, DeviceView, PrincipalKey, Table, TableChange, TableWriter,
+    Device, DeviceKey, DeviceKind, DeviceView, PrincipalKey, Table, TableChange, TableWriter,
 };
 use crate::pipeline::field::Id;
 
@@ -25,6 +25,13 @@ fn device(name: u8) -> PackedValue<Device> {
     })
 }
 
+fn key(id: &str) -> DeviceKey {
+    DeviceKey {
+        kind: DeviceKind::Hardware,
+        id: Id::from(id),
+    }
+}
+
 /// One change: when, whether it says so itself, and what (nothing: removed).
 type Change = (i64, bool, Option<u8>);
 
@@ -33,27 +40,28 @@ fn change((from, explicit, value): Change) -> VersionChange<Device> {
         valid_from: second(from),
         explicit,
         value: value.map(device),
+        is_unreadable: false,
     }
 }
 
 /// A table of a topic.
-fn writer(history: i64) -> TableWriter<Id, Device> {
+fn writer(history: i64) -> TableWriter<DeviceKey, Device> {
     TableWriter::with_history(SignedDuration::from_secs(history))
 }
 
 /// A change that is written when it becomes valid.
-fn apply(table: &mut TableWriter<Id, Device>, key: &str, changed: Change) {
+fn apply(table: &mut TableWriter<DeviceKey, Device>, key: &str, changed: Change) {
     apply_written(table, key, changed, Some(changed.0));
 }
 
 fn apply_written(
-    table: &mut TableWriter<Id, Device>,
+    table: &mut TableWriter<DeviceKey, Device>,
     key: &str,
     changed: Change,
     written: Option<i64>,
 ) {
     let change = TableChange {
-        key: Id::from(key),
+        key: self::key(key),
         change: change(changed),
         written: written.map(second),
     };
@@ -61,7 +69,7 @@ fn apply_written(
 }
 
 /// The table of a file with these lines.
-fn table(changes: &[Change]) -> Table<Id, Device> {
+fn table(changes: &[Change]) -> Table<DeviceKey, Device> {
     let mut table = TableWriter::default();
     for changed in changes {
         apply(&mut table, "1", *changed);
@@ -99,7 +107,7 @@ fn the_newest_version_that_had_begun_counts() {
         apply(&mut writer, "1", changed);
     }
     let table = writer.snapshot();
-    let key = Id::from("1");
+    let one = key("1");
     let cases = [
         (9, None),
         (10, Some("1")),
@@ -109,14 +117,14 @@ fn the_newest_version_that_had_begun_counts() {
         (99, None),
     ];
     for (at, expected) in cases {
-        let found = table.as_of(&key, second(at)).and_then(|device| device.name);
+        let found = table.as_of(&one, second(at)).and_then(|device| device.name);
         assert_eq!(found, expected, "at {at}");
     }
     apply(&mut writer, "1", (20, true, Some(3)));
     let table = writer.snapshot();
-    let corrected = table.as_of(&key, second(25)).and_then(|device| device.name);
+    let corrected = table.as_of(&one, second(25)).and_then(|device| device.name);
     assert_eq!(corrected, Some("3"));
-    assert_eq!(table.versions(&key).map(|all| all.iter().count()), Some(3));
+    assert_eq!(table.versions(&one).map(|all| all.iter().count()), Some(3));
 }
 
 #[test]
@@ -146,20 +154,20 @@ fn removed(at: i64) -> Change {
 }
 
 /// Day by day, another key moves the history on.
-fn pass_days(table: &mut TableWriter<Id, Device>, days: std::ops::RangeInclusive<i64>) {
+fn pass_days(table: &mut TableWriter<DeviceKey, Device>, days: std::ops::RangeInclusive<i64>) {
     for day in days {
         apply(table, "clock", (day, false, Some(day as u8)));
     }
 }
 
-fn name_at(table: &Table<Id, Device>, at: i64) -> Option<u8> {
-    let device = table.as_of(&Id::from("1"), second(at))?;
+fn name_at(table: &Table<DeviceKey, Device>, at: i64) -> Option<u8> {
+    let device = table.as_of(&key("1"), second(at))?;
     device.name?.parse().ok()
 }
 
 /// All that is known of a key, newest first.
-fn versions(table: &Table<Id, Device>, key: &str) -> Option<Vec<Change>> {
-    let versions = table.versions(&Id::from(key))?;
+fn versions(table: &Table<DeviceKey, Device>, key: &str) -> Option<Vec<Change>> {
+    let versions = table.versions(&self::key(key))?;
     Some(versions.iter().map(said).collect())
 }
 
@@ -191,7 +199,7 @@ proptest! {
     fn as_of_is_what_the_naive_model_says(changes in changes()) {
         let table = table(&changes);
         let sorted = sorted(&changes);
-        let versions = table.versions(&Id::from("1")).expect("known");
+        let versions = table.versions(&key("1")).expect("known");
         for at in -1..65 {
             prop_assert_eq!(versions.as_of(second(at)).map(said), valid(&sorted, at), "at {}", at);
         }
@@ -205,7 +213,7 @@ proptest! {
     ) {
         let table = table(&changes);
         let sorted = sorted(&changes);
-        let versions = table.versions(&Id::from("1")).expect("known");
+        let versions = table.versions(&key("1")).expect("known");
         let tolerance_time = SignedDuration::from_secs(tolerance);
         let others = versions.others_near(second(at), tolerance_time);
         let others = others.into_iter().map(|(distance, version)| (distance.as_secs(), said(version)));

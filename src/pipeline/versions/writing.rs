@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::directory::packing::{Packed, PackedValue, Reader, is_fine, put_part, put_time};
-use super::{EXPLICIT, FINE, REMOVED, RETURNED, Raw, Version, VersionChange};
+use super::{EXPLICIT, FINE, REMOVED, RETURNED, Raw, UNREADABLE, Version, VersionChange};
 
 /// Most versions of one key; beyond them the oldest are dropped, so that one busy key cannot grow without limit.
 pub const MOST_VERSIONS: usize = 1_000;
@@ -68,21 +68,30 @@ pub(in crate::pipeline) fn append_written<V: Packed>(
 ) -> usize {
     let mut new = New::of(change);
     let mut older = known;
-    if new.version.value.is_some() {
+    // What cannot be read is ordered as a value: it may be one, and whoever reads it later must come to the same.
+    if !new.version.is_removal() {
         let forgotten = written.map_or(Timestamp::MIN, |at| earlier(at, history.memory()));
         older = new.begin(known, written.unwrap_or(Timestamp::MIN), forgotten);
     }
     let begins = new.version.valid_from;
     let older = skip(older, |version| version.valid_from >= begins);
-    match (new.version.value, two_newest(older)) {
-        (Some(value), [Some(before), _]) if before.value == Some(value) => {
+    let is_removal = |version: &Option<Version<_>>| version.is_some_and(|it| it.is_removal());
+    match two_newest(older) {
+        [Some(before), _] if !new.version.is_removal() && before.says(&new.version) => {
             append_kept(None, older, horizon, out)
         }
         // The first says since when the key is gone, the last since when nothing was written.
-        (None, [Some(last), Some(first)]) if last.value.is_none() && first.value.is_none() => {
+        removals if new.version.is_removal() && removals.iter().all(is_removal) => {
             append_kept(Some(new), after_newest(older), horizon, out)
         }
         _ => append_kept(Some(new), older, horizon, out),
+    }
+}
+
+impl Version<&[u8]> {
+    /// Whether another version says the same.
+    fn says(&self, other: &Self) -> bool {
+        (self.value, self.is_unreadable) == (other.value, other.is_unreadable)
     }
 }
 
@@ -100,6 +109,7 @@ impl<'a> New<'a> {
                 valid_from: change.valid_from,
                 explicit: change.explicit,
                 value: change.value.as_ref().map(PackedValue::bytes),
+                is_unreadable: change.is_unreadable,
             },
             returned: false,
         }
@@ -131,7 +141,8 @@ impl<'a> New<'a> {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         out.push(
             flag(version.explicit && !returned, EXPLICIT)
-                | flag(version.value.is_none(), REMOVED)
+                | flag(version.is_removal(), REMOVED)
+                | flag(version.is_unreadable, UNREADABLE)
                 | flag(is_fine(version.valid_from), FINE)
                 | flag(*returned, RETURNED),
         );
@@ -170,7 +181,7 @@ impl<'k> Life<'k> {
                 return Life::Only;
             };
             let at = version.valid_from;
-            if version.value.is_none() {
+            if version.is_removal() {
                 let removal = Removal { at, newer };
                 return match first {
                     Some(planned) => Life::Planned(planned, removal),
@@ -293,5 +304,5 @@ pub(in crate::pipeline) fn kept(packed: &[u8], horizon: Horizon) -> usize {
 /// When the key was removed, if its newest version is a removal.
 pub(in crate::pipeline) fn newest_removal(packed: &[u8]) -> Option<Timestamp> {
     let newest = Raw(Reader(packed)).next()?;
-    newest.value.is_none().then_some(newest.valid_from)
+    newest.is_removal().then_some(newest.valid_from)
 }

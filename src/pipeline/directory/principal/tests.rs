@@ -18,15 +18,18 @@ proptest! {
         (kind, master) in (0u8..5, any::<bool>()).prop_map(|(kind, master)| (PrincipalKind::unpacked(kind), master && kind == 0)),
         linked in any::<bool>(),
         infrastructure_access in any::<Option<bool>>(),
-        permissions in prop::collection::vec(prop_oneof!["[A-Z_]{0,12}", Just("PORT_CONTROL".to_string())], 0..5),
+        permissions in prop::collection::vec(prop_oneof!["[A-Z][A-Z_]{0,11}", Just("PORT_CONTROL".to_string())], 0..5),
         devices in prop::option::of(prop::collection::vec("[a-z0-9]{1,64}", 0..4)),
+        guests in prop::option::of(prop::collection::vec("[a-z0-9]{1,64}", 0..4)),
     ) {
-        let (mut names, mut ids, mut packed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut names, mut packed) = (Vec::new(), Vec::new());
+        let [ids, guest_ids] = [&devices, &guests].map(|list| {
+            let mut ids = Vec::new();
+            list.iter().flatten().for_each(|id| DeviceIds::put(id, &mut ids));
+            ids
+        });
         for permission in &permissions {
             Permissions::put(permission, &mut names);
-        }
-        for id in devices.iter().flatten() {
-            DeviceIds::put(id, &mut ids);
         }
         let written = PrincipalView {
             iam_id: iam_id.as_deref(),
@@ -37,6 +40,7 @@ proptest! {
             infrastructure_access,
             permissions: Permissions(&names),
             devices: devices.as_ref().map(|_| DeviceIds(&ids)),
+            virtual_guests: guests.as_ref().map(|_| DeviceIds(&guest_ids)),
         };
         Principal::pack(&written, &mut packed);
         let read = Principal::view(&packed);
@@ -45,8 +49,9 @@ proptest! {
         prop_assert_eq!(Principal::alias(&packed), iam_id.as_deref());
         prop_assert_eq!(read.infrastructure_access, infrastructure_access);
         prop_assert_eq!(read.permissions.iter().collect::<Vec<_>>(), permissions);
-        let read = read.devices.map(|ids| ids.iter().map(str::to_string).collect::<Vec<_>>());
-        prop_assert_eq!(read, devices);
+        let all = |ids: DeviceIds<'_>| ids.iter().map(str::to_string).collect::<Vec<_>>();
+        prop_assert_eq!(read.devices.map(all), devices);
+        prop_assert_eq!(read.virtual_guests.map(all), guests);
     }
 }
 
@@ -110,6 +115,7 @@ fn change(written: &Written, now: i64) -> TableChange<PrincipalKey, Principal> {
         infrastructure_access: None,
         permissions: Permissions(&[]),
         devices: None,
+        virtual_guests: None,
     });
     TableChange {
         key: PrincipalKey {
@@ -120,6 +126,7 @@ fn change(written: &Written, now: i64) -> TableChange<PrincipalKey, Principal> {
             valid_from: second(written.valid_from.unwrap_or(now)),
             explicit: written.valid_from.is_some(),
             value: (!written.is_removed).then_some(value),
+            is_unreadable: false,
         },
         written: Some(second(now)),
     }

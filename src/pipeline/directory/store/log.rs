@@ -55,9 +55,11 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// The entry at the beginning of these bytes, if there are any.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (key_bytes, rest) = bytes.split_first()?;
-        let key_bytes = usize::from(*key_bytes);
-        let mut reader = Reader(rest);
+        if bytes.is_empty() {
+            return None;
+        }
+        let mut reader = Reader(bytes);
+        let key_bytes = reader.number() as usize;
         let value_bytes = reader.number() as usize;
         let (key, rest) = reader.0.split_at_checked(key_bytes)?;
         let (value, rest) = rest.split_at_checked(value_bytes)?;
@@ -109,7 +111,6 @@ impl LogWriter {
 
     /// Appends an entry; nothing if there is no place left.
     pub fn append(&mut self, key: &[u8], value: &[u8]) -> Option<Place> {
-        let key_bytes = u8::try_from(key.len()).ok()?;
         let head = self.log.segments.get(self.head).map_or(0, |it| it.len());
         // Two for the lengths, or some more for that of a large value.
         let most = 16 + key.len() + value.len();
@@ -119,7 +120,7 @@ impl LogWriter {
         let number = self.head;
         let head = self.head_mut()?;
         let offset = head.len();
-        head.push(key_bytes);
+        put_number(head, key.len() as u64);
         put_number(head, value.len() as u64);
         head.extend_from_slice(key);
         head.extend_from_slice(value);

@@ -26,7 +26,7 @@ fn a_busy_key_does_not_grow_without_limit() {
     let mut dropped = 0;
     for at in 0..1_500 {
         let change = TableChange {
-            key: Id::from("1"),
+            key: key("1"),
             change: change(value(at as u8)(at)),
             written: Some(second(at)),
         };
@@ -56,16 +56,17 @@ fn a_large_key_does_not_grow_without_limit() {
                 valid_from: second(at),
                 explicit: false,
                 value: Some(value),
+                is_unreadable: false,
             };
             let change = TableChange {
-                key: Id::from("1"),
+                key: key("1"),
                 change,
                 written: Some(second(at)),
             };
             dropped += table.apply(change).expect("room");
         }
         let all = table.snapshot();
-        let all = all.versions(&Id::from("1")).expect("known");
+        let all = all.versions(&key("1")).expect("known");
         assert_eq!((all.iter().count(), dropped), (kept, 40 - kept));
     }
 }
@@ -75,7 +76,7 @@ fn what_the_history_is_over_for_is_not_dropped() {
     let mut table = writer(50);
     for at in 0..2_000 {
         let change = TableChange {
-            key: Id::from("1"),
+            key: key("1"),
             change: change(value(at as u8)(at)),
             written: Some(second(at)),
         };

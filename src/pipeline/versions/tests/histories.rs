@@ -1,5 +1,6 @@
 //! Whole topics, read in different ways, against a model that keeps every record: followed from the beginning, read after
-//! compaction, and with the partitions in any order. All must decide alike within the history.
+//! compaction, and with the partitions in any order. All must decide alike within the history, about what cannot be read
+//! too.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -8,13 +9,20 @@ use super::*;
 
 const KEYS: [&str; 3] = ["1", "2", "3"];
 
-/// A record: when it was written, from when on it says to be valid, and the value.
+/// A record: when it was written, from when on it says to be valid, and what it says.
 #[derive(Debug, Clone, Copy)]
 struct Record {
     key: usize,
     written: i64,
     from: Option<i64>,
-    value: Option<u8>,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Value(u8),
+    Removed,
+    Unreadable,
 }
 
 /// What was said of one key, in the order in which it begins, which is that of writing.
@@ -25,7 +33,7 @@ struct Model(Vec<Said>);
 struct Said {
     begins: i64,
     how: How,
-    value: Option<u8>,
+    what: What,
 }
 
 /// How it is known when it begins.
@@ -48,30 +56,29 @@ impl Model {
     fn say(&mut self, record: &Record, memory: i64) {
         let named = record.from.map(|from| (from, How::Named));
         let (mut begins, mut how) = named.unwrap_or((record.written, How::Written));
-        let is_value = record.value.is_some();
-        let earliest = is_value.then(|| self.earliest(record.written, memory));
+        let Record { what, .. } = *record;
+        let earliest = (what != What::Removed).then(|| self.earliest(record.written, memory));
         if let Some(earliest) = earliest.flatten().filter(|earliest| begins <= *earliest) {
             (begins, how) = (earliest, How::Returned);
         }
         // From there on the later record has the word.
         self.0.retain(|said| said.begins < begins);
-        let value = record.value;
-        let before = self.0.last().and_then(|said| said.value);
+        let before = self.0.last().map(|said| said.what);
         // A removal of no duration, and then the same again: there was none.
-        if how != How::Returned || before.is_none() || before != value {
-            self.0.push(Said { begins, how, value });
+        if how != How::Returned || before != Some(what) {
+            self.0.push(Said { begins, how, what });
         }
     }
 
     /// When a value that is written now can begin; at any time if the key was never removed. A removal that is older than
     /// `memory` is forgotten.
     fn earliest(&mut self, written: i64, memory: i64) -> Option<i64> {
-        let is_bound = |said: &Said| said.value.is_none() || said.how == How::Returned;
+        let is_bound = |said: &Said| said.what == What::Removed || said.how == How::Returned;
         let bound = self.0.iter().rposition(is_bound)?;
         let begins = self.0[bound].begins;
         let next = self.0.get(bound + 1).map(|said| said.begins);
         match next {
-            _ if self.0[bound].value.is_some() => Some(begins),
+            _ if self.0[bound].what != What::Removed => Some(begins),
             Some(planned) if planned <= written => Some(planned),
             _ if begins <= written - memory => {
                 self.0.drain(..=bound);
@@ -81,10 +88,11 @@ impl Model {
         }
     }
 
-    fn at(&self, moment: i64) -> Option<u8> {
+    /// What is unknown is as what was removed.
+    fn at(&self, moment: i64) -> What {
         let begun = self.0.iter().rev().find(|said| said.begins <= moment);
         let first = self.0.first().filter(|said| said.how == How::Written);
-        begun.or(first).and_then(|said| said.value)
+        begun.or(first).map_or(What::Removed, |said| said.what)
     }
 }
 
@@ -97,15 +105,26 @@ fn agreed_from(key: usize, records: &[Record], horizon: i64) -> i64 {
     planned.max().unwrap_or(horizon).max(horizon)
 }
 
-fn read(records: &[Record], history: i64) -> Table<Id, Device> {
+fn read(records: &[Record], history: i64) -> Table<DeviceKey, Device> {
     let mut table = writer(history);
     for record in records {
-        let change = (
-            record.from.unwrap_or(record.written),
-            record.from.is_some(),
-            record.value,
-        );
-        apply_written(&mut table, KEYS[record.key], change, Some(record.written));
+        let valid_from = second(record.from.unwrap_or(record.written));
+        let change = match record.what {
+            What::Unreadable => Version::unreadable(valid_from),
+            What::Removed => Version::removed(valid_from),
+            What::Value(value) => Version {
+                valid_from,
+                explicit: record.from.is_some(),
+                value: Some(device(value)),
+                is_unreadable: false,
+            },
+        };
+        let change = TableChange {
+            key: key(KEYS[record.key]),
+            change,
+            written: Some(second(record.written)),
+        };
+        table.apply(change).expect("room");
     }
     table.snapshot()
 }
@@ -117,7 +136,7 @@ fn compacted(partition: &[Record], horizon: i64, history: i64, chance: &[Index])
     let (cleaned, rest) = partition.split_at(chance[0].index(old.count() + 1));
     let stays = |(number, record): &(usize, &Record)| {
         let is_last = cleaned[number + 1..].iter().all(|it| it.key != record.key);
-        let is_old = record.value.is_none() && record.written <= horizon - 2 * history;
+        let is_old = record.what == What::Removed && record.written <= horizon - 2 * history;
         is_last && !(is_old && chance[1].index(2) == 0)
     };
     let left = cleaned.iter().enumerate().filter(stays);
@@ -154,44 +173,59 @@ fn topics() -> impl Strategy<Value = Vec<Record>> {
         2 => (-30i64..=0).prop_map(Some),
         1 => (1i64..25).prop_map(Some),
     ];
-    let value = prop_oneof![2 => Just(None), 5 => (0u8..3).prop_map(Some)];
+    let what = prop_oneof![
+        2 => Just(What::Removed),
+        2 => Just(What::Unreadable),
+        5 => (0u8..3).prop_map(What::Value),
+    ];
     let record = (
         0..KEYS.len(),
         prop_oneof![3 => 0i64..4, 1 => 4i64..25],
         lag,
         from,
-        value,
+        what,
     );
     prop::collection::vec(record, 1..25).prop_map(|steps| {
         let mut clock = 0;
-        let record = |(key, passed, lag, from, value): (usize, i64, i64, Option<i64>, _)| {
+        let record = |(key, passed, lag, from, what): (usize, i64, i64, Option<i64>, _)| {
             clock += passed;
             let written = clock - lag;
             let from = from
-                .filter(|_| Option::is_some(&value))
+                .filter(|_| matches!(what, What::Value(_)))
                 .map(|from| written + from);
             Record {
                 key,
                 written,
                 from,
-                value,
+                what,
             }
         };
         steps.into_iter().map(record).collect()
     })
 }
 
+fn what(version: Version<DeviceView<'_>>) -> What {
+    let name = |device: DeviceView<'_>| device.name.and_then(|name| name.parse().ok());
+    match version.value.and_then(name) {
+        _ if version.is_unreadable => What::Unreadable,
+        Some(value) => What::Value(value),
+        None => What::Removed,
+    }
+}
+
 /// Compares a table with the model of the whole history, at each second within the history and after.
 fn compare(
-    table: &Table<Id, Device>,
+    table: &Table<DeviceKey, Device>,
     records: &[Record],
     (history, now): (i64, i64),
 ) -> Result<(), TestCaseError> {
     for (key, name) in KEYS.iter().enumerate() {
         let model = Model::of(key, records, history);
         for at in agreed_from(key, records, now - history)..now + 30 {
-            let found = table.as_of(&Id::from(*name), second(at));
-            let found = found.and_then(|device| device.name?.parse::<u8>().ok());
+            let found = table
+                .versions(&self::key(name))
+                .and_then(|all| all.as_of(second(at)));
+            let found = found.map_or(What::Removed, what);
             prop_assert_eq!(
                 found,
                 model.at(at),

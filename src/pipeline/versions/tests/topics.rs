@@ -6,7 +6,7 @@ use super::*;
 const OLD: Change = (-500, true, Some(1));
 
 /// Records of one key, each with the time of its writing.
-fn written(records: &[(i64, Change)]) -> TableWriter<Id, Device> {
+fn written(records: &[(i64, Change)]) -> TableWriter<DeviceKey, Device> {
     let mut table = writer(1_000);
     for (at, change) in records {
         apply_written(&mut table, "1", *change, Some(*at));
@@ -93,7 +93,7 @@ fn a_removal_and_a_later_value_end_what_was_planned() {
 fn a_time_far_ahead_is_that_of_reading() {
     for (at, expected) in [(1_000_000, 50), (51, 51)] {
         let change = TableChange {
-            key: Id::from("1"),
+            key: key("1"),
             change: change(removed(at)),
             written: Some(second(at)),
         };
@@ -102,7 +102,7 @@ fn a_time_far_ahead_is_that_of_reading() {
         assert_eq!(read.change.valid_from, second(expected));
     }
     let planned = TableChange {
-        key: Id::from("1"),
+        key: key("1"),
         change: change((1_000_000, true, Some(1))),
         written: Some(second(1_000_000)),
     };
@@ -163,7 +163,7 @@ fn what_is_valid_far_ahead_makes_nothing_be_forgotten() {
 #[test]
 fn a_record_of_a_clock_far_ahead_makes_nothing_be_forgotten() {
     let far = TableChange {
-        key: Id::from("2"),
+        key: key("2"),
         change: change((1_000_000, false, Some(9))),
         written: Some(second(1_000_000)),
     };

@@ -1,0 +1,67 @@
+//! What commands say of a table that is odd and does not make it unusable: fields that nobody knows, and permissions that
+//! are blank or that nobody knows.
+
+use serde_json::{Map, Value, json};
+
+use crate::pipeline::directory::{
+    Device, DeviceKey, Oddities, Principal, PrincipalKey, Table, Tally, unknown_permissions,
+};
+use crate::pipeline::permissions::PermissionNames;
+
+/// What is odd in a table.
+#[derive(Debug)]
+pub struct Odd {
+    noted: Oddities,
+    unknown_permissions: Tally,
+}
+
+/// What is odd in the principals.
+pub fn of_principals(table: &Table<PrincipalKey, Principal>, known: &PermissionNames) -> Odd {
+    Odd {
+        noted: table.oddities().clone(),
+        unknown_permissions: unknown_permissions(table, |name| known.is_known(name)),
+    }
+}
+
+/// What is odd in the devices.
+pub fn of_devices(table: &Table<DeviceKey, Device>) -> Odd {
+    Odd {
+        noted: table.oddities().clone(),
+        unknown_permissions: Tally::default(),
+    }
+}
+
+impl Odd {
+    /// One line for each kind of oddity that there is.
+    pub fn lines(&self) -> Vec<String> {
+        let names = [
+            ("unknown fields", &self.noted.fields),
+            ("unknown permissions", &self.unknown_permissions),
+        ];
+        let names = names.into_iter().filter(|(_, tally)| !tally.is_empty());
+        let names = names.map(|(what, tally)| format!("{what}: {tally}"));
+        let blank = Some(self.noted.blank_permissions).filter(|blank| *blank > 0);
+        let blank = blank.map(|blank| format!("blank permissions: {blank}"));
+        names.chain(blank).collect()
+    }
+
+    /// The same for programs.
+    pub fn as_json(&self) -> Map<String, Value> {
+        let fields = [
+            ("unknownFields", object_of(&self.noted.fields)),
+            ("unknownPermissions", object_of(&self.unknown_permissions)),
+            ("blankPermissions", json!(self.noted.blank_permissions)),
+        ];
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.to_string(), value))
+            .collect()
+    }
+}
+
+fn object_of(tally: &Tally) -> Value {
+    let counts = tally
+        .iter()
+        .map(|(name, count)| (name.to_string(), json!(count)));
+    Value::Object(counts.collect())
+}

@@ -1,0 +1,105 @@
+//! What is odd in the entries of a table and does not make them unusable: fields that nobody knows, permissions without a
+//! name. It is tolerated, but in the table that decides who has access a misspelt field must not pass unseen.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Most names that are told apart; further ones are counted together.
+const MOST_NAMES: usize = 100;
+/// Longest name that is kept, in characters.
+const MOST_CHARACTERS: usize = 64;
+
+/// What was odd in the entries that were read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Fields that no entry has.
+    pub fields: Tally,
+    /// Permissions that are blank.
+    pub blank_permissions: u64,
+}
+
+impl Oddities {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        *self == Oddities::default()
+    }
+}
+
+/// Names and how often they occur, of the first so many.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    counts: BTreeMap<String, u64>,
+    others: u64,
+}
+
+impl Tally {
+    /// Counts a name, of which the beginning is kept.
+    pub fn count(&mut self, name: &str) {
+        let end = name.char_indices().nth(MOST_CHARACTERS);
+        let name = end.map_or(name, |(end, _)| name.get(..end).unwrap_or(name));
+        if let Some(count) = self.counts.get_mut(name) {
+            *count += 1;
+        } else if self.counts.len() < MOST_NAMES {
+            self.counts.insert(name.to_string(), 1);
+        } else {
+            self.others += 1;
+        }
+    }
+
+    /// The names and their counts, in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counts
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count))
+    }
+
+    /// How often other names occurred.
+    pub fn others(&self) -> u64 {
+        self.others
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+}
+
+/// For people: names are escaped, since whoever writes the table chooses them.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (name, count)) in self.iter().enumerate() {
+            let separator = if number == 0 { "" } else { ", " };
+            write!(f, "{separator}{name:?} ({count})")?;
+        }
+        match self.others {
+            0 => Ok(()),
+            others => write!(f, ", and others ({others})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_counted_cut_and_bounded() {
+        let mut tally = Tally::default();
+        for name in ["b", "a\n", "b"] {
+            tally.count(name);
+        }
+        assert_eq!(tally.to_string(), r#""a\n" (1), "b" (2)"#);
+        tally.count(&"ä".repeat(1_000));
+        let longest = tally.iter().map(|(name, _)| name.chars().count()).max();
+        assert_eq!(longest, Some(MOST_CHARACTERS));
+        for number in 0..2 * MOST_NAMES {
+            tally.count(&number.to_string());
+        }
+        assert_eq!(tally.iter().count(), MOST_NAMES);
+        assert_eq!(
+            tally.others(),
+            2 * MOST_NAMES as u64 + 3 - MOST_NAMES as u64
+        );
+        assert!(tally.to_string().ends_with(", and others (103)"));
+    }
+}
