@@ -45,9 +45,6 @@ SYSTEM-obo  linked     true    needed       -         -           valid   -     
 SYSTEM-obo  linked     true    needed       -         -           valid   obo         | audited
 SYSTEM-user linked     true    needed       -         -           valid   -           | skipped not_user_initiated
 SYSTEM-svc  linked     true    needed       -         -           valid   -           | audited
-SYSTEM-svc  linked     false   needed       -         -           valid   -           | skipped no_infrastructure_access
-SYSTEM-svc  unlinked   true    needed       -         -           valid   -           | quarantined unlinked_principal
-SYSTEM-svc  linked     true    needed       -         -           before  -           | skipped unknown_service
 SYSTEM-svc  unknown    -       -            -         -           valid   -           | skipped unknown_service
 ";
 
@@ -93,8 +90,7 @@ const WHEN: [(&str, When); 3] = [
     ("after", AfterRemoval),
 ];
 
-/// What `userType` says, and whether `onBehalfOf` names the principal, or `iamId` the user, or the service that has the
-/// same rights as the user.
+/// What `userType` says, and whether `onBehalfOf` names the principal, or `iamId` him or a service with his rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Customer,
