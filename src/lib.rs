@@ -26,6 +26,7 @@ pub mod kafka;
 pub mod logging;
 pub mod metrics;
 pub mod pipeline;
+mod quiet;
 pub mod reopening;
 pub mod start_check;
 pub mod stream;

@@ -45,7 +45,7 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
         print("cluster          not asked (use --connect)")?;
         return Ok(());
     }
-    let mut findings = check_cluster(&config, &assembly.topics);
+    let mut findings = check_cluster(&config, &assembly.topics).findings;
     // Where no broker answers there is nothing more to try.
     let is_reached = findings.len() > 1;
     if is_reached {
