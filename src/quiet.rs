@@ -67,10 +67,7 @@ mod tests {
             }
         }
         let seconds: Vec<u64> = said.iter().map(|(second, _)| *second).collect();
-        assert_eq!(
-            seconds,
-            [0, 60, 180, 420, 900, 1_860, 3_780, 7_380, 10_980]
-        );
+        assert_eq!(seconds, [0, 60, 180, 420, 900, 1_860, 3_780, 7_380, 10_980]);
         assert_eq!(said[..3], [(0, 2), (60, 120), (180, 240)], "all counted");
         assert!(quiet.over().is_some_and(|held_back| held_back > 0));
         assert_eq!(quiet.over(), None);

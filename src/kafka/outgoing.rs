@@ -80,7 +80,10 @@ fn quarantine_headers(
         ("audit-relay-partition", &partition),
         ("audit-relay-offset", &offset),
         ("audit-relay-version", env!("CARGO_PKG_VERSION")),
-        ("audit-relay-stub", if stub.is_some() { "true" } else { "false" }),
+        (
+            "audit-relay-stub",
+            if stub.is_some() { "true" } else { "false" },
+        ),
     ];
     let of_stub = stub.map(stub_headers);
     let of_stub = of_stub.as_ref().map_or(&[][..], |headers| headers);

@@ -179,11 +179,9 @@ impl TransactionalProducer {
             }
             self.producer.poll(DRAIN_INTERVAL);
         }
-        self.failed_delivery
-            .take()
-            .map_or(Ok(()), |undelivered| {
-                Err(self.delivery_failure(undelivered))
-            })
+        self.failed_delivery.take().map_or(Ok(()), |undelivered| {
+            Err(self.delivery_failure(undelivered))
+        })
     }
 
     /// A fatal error shows first as failed deliveries; then an abort would be in vain.

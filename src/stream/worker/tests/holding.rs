@@ -117,9 +117,7 @@ impl Broker for TwoPartitions {
             self.failed += 1;
             return Err(Failure::TooLarge("not accepted".to_string()));
         }
-        let is_stub = |output: &Output<'_>| {
-            matches!(output.content, Content::Quarantined(kept) if kept.original.stub.is_some())
-        };
+        let is_stub = |output: &Output<'_>| matches!(output.content, Content::Quarantined(kept) if kept.original.stub.is_some());
         let stubs = outputs.iter().filter(is_stub);
         self.stubs.extend(stubs.map(|output| output.source_offset));
         for position in positions {
