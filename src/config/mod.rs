@@ -18,6 +18,7 @@ mod settings;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod token_url;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ pub use kafka::{Client, KafkaProperties, PropertyCheck, PropertyValue, Secret};
 pub use pass_over::PassOver;
 pub use problem::{Origin, Problem, Problems};
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};
+pub use token_url::TokenUrl;
 
 /// Everything an operator can say.
 #[derive(Debug, Clone, PartialEq, Eq)]

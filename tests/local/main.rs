@@ -10,6 +10,7 @@ mod mock;
 mod properties;
 mod records;
 mod schemas;
+mod secrets;
 mod simulation;
 mod sources;
 mod tidy;
