@@ -3,6 +3,7 @@
 mod allocations;
 mod corpus;
 mod decisions;
+mod deploy;
 mod device_table;
 mod golden;
 mod hostile;
