@@ -47,9 +47,10 @@ impl Quiet {
         Some(std::mem::take(&mut burst.held_back))
     }
 
-    /// It is over. Returns how often it happened since it was said, if it ever was.
-    pub fn over(&mut self) -> Option<u64> {
-        self.0.take().map(|burst| burst.held_back)
+    /// Returns how often it happened since it was said, once. It stays as quiet as it is.
+    pub fn take_held_back(&mut self) -> u64 {
+        let burst = self.0.as_mut();
+        burst.map_or(0, |burst| std::mem::take(&mut burst.held_back))
     }
 }
 
@@ -69,8 +70,8 @@ mod tests {
         let seconds: Vec<u64> = said.iter().map(|(second, _)| *second).collect();
         assert_eq!(seconds, [0, 60, 180, 420, 900, 1_860, 3_780, 7_380, 10_980]);
         assert_eq!(said[..3], [(0, 2), (60, 120), (180, 240)], "all counted");
-        assert!(quiet.over().is_some_and(|held_back| held_back > 0));
-        assert_eq!(quiet.over(), None);
+        assert!(quiet.take_held_back() > 0);
+        assert_eq!(quiet.take_held_back(), 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::grace::{Grace, MISSING_TOPIC_GRACE};
 use crate::health::Health;
 use crate::kafka::check::{Checked, Finding, Verdict, check_cluster};
 use crate::kafka::topics::TopicNames;
+use crate::quiet::Quiet;
 use crate::stream::keeping::RecordLimit;
 use crate::stream::worker::StopRequest;
 
@@ -81,6 +82,8 @@ fn run(
     let began = Instant::now();
     let mut grace = Grace::new(MISSING_TOPIC_GRACE);
     let mut pause = FIRST_PAUSE;
+    // Of a cluster that does not answer, and of one that lacks topics.
+    let mut quiet = [Quiet::default(); 2];
     while !stop.is_requested() {
         let Checked {
             findings,
@@ -90,7 +93,11 @@ fn run(
             health.release(CLUSTER);
             return report(findings).map(|()| quarantine);
         };
-        warn!(%cause, "cannot begin yet; trying again");
+        let is_missing = |found: &Finding| matches!(found.verdict, Verdict::Missing(_));
+        let quiet = &mut quiet[usize::from(findings.iter().any(is_missing))];
+        if quiet.happened(1, Instant::now()).is_some() {
+            warn!(%cause, "cannot begin yet; trying again");
+        }
         health.hold(CLUSTER, &cause);
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
