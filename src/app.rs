@@ -169,6 +169,9 @@ impl Relay {
             admin = %address,
             "starting"
         );
+        for doubt in config.doubts() {
+            warn!("{doubt}");
+        }
         if uses_consumer_protocol(config) {
             warn!(
                 "group.protocol=consumer is young in librdkafka {}; known faults are mended from 2.15 on",

@@ -20,6 +20,7 @@ pub mod assemble;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod exit;
 pub mod grace;
 pub mod health;
 pub mod kafka;

@@ -18,6 +18,9 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
     logging::init(config.log.format, &config.log.level);
     let rules = &assembly.rules;
     print("configuration    ok")?;
+    for doubt in config.doubts() {
+        print(format_args!("WARNING          {doubt}"))?;
+    }
     print(format_args!(
         "actions          {} enabled",
         enabled_actions(rules)

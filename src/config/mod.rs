@@ -5,6 +5,7 @@
 //! regions exist is found out by those who use them.
 
 mod assemble;
+mod doubts;
 mod environment;
 mod kafka;
 mod limits;

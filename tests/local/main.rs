@@ -5,6 +5,7 @@ mod corpus;
 mod decisions;
 mod deploy;
 mod device_table;
+mod exits;
 mod golden;
 mod hostile;
 mod mock;
