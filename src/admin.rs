@@ -1,30 +1,36 @@
 //! The admin server: metrics and health over HTTP, for Prometheus, orchestrators and people. It tells
-//! and never changes anything. Connections are few, small and short, so that nobody can hold it up.
+//! and never changes anything. Connections are few, small and short, and one that says nothing gives way
+//! to the next, so that nobody can hold it up.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tracing::warn;
 
 use crate::health::Health;
 use crate::metrics::Metrics;
 
-/// Connections served at a time; more wait to be accepted.
+/// Connections served at a time; for one more, an old one is closed.
 const MOST_CONNECTIONS: usize = 32;
+/// Longest time for a request's head.
+const HEAD_LIMIT: Duration = Duration::from_secs(2);
 /// Longest time for one connection, which carries one request.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 /// Most headers of a request.
@@ -84,16 +90,14 @@ impl Admin {
 }
 
 async fn accept(listener: TcpListener, router: Router) {
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    // The semaphore is never closed.
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+    let mut places = Places::default();
+    loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    answer(stream, router).await;
-                    drop(slot);
-                });
+                places.make_room();
+                let is_asked = Arc::new(AtomicBool::new(false));
+                let serving = tokio::spawn(answer(stream, router.clone(), Arc::clone(&is_asked)));
+                places.take(serving.abort_handle(), is_asked);
             }
             Err(error) => {
                 warn!(%error, "admin: accept");
@@ -103,9 +107,45 @@ async fn accept(listener: TcpListener, router: Router) {
     }
 }
 
+/// The connections that are open, oldest first.
+#[derive(Default)]
+struct Places(VecDeque<Connection>);
+
+struct Connection {
+    serving: AbortHandle,
+    /// Whether its request is there.
+    is_asked: Arc<AtomicBool>,
+}
+
+impl Places {
+    /// Closes a connection if all places are taken: the oldest one without a request, else the oldest.
+    fn make_room(&mut self) {
+        self.0
+            .retain(|connection| !connection.serving.is_finished());
+        if self.0.len() < MOST_CONNECTIONS {
+            return;
+        }
+        let is_idle = |connection: &Connection| !connection.is_asked.load(Ordering::Relaxed);
+        let idle = self.0.iter().position(is_idle).unwrap_or(0);
+        if let Some(connection) = self.0.remove(idle) {
+            connection.serving.abort();
+        }
+    }
+
+    fn take(&mut self, serving: AbortHandle, is_asked: Arc<AtomicBool>) {
+        self.0.push_back(Connection { serving, is_asked });
+    }
+}
+
 /// Serves one request. What goes wrong with a connection is the other side's to know.
-async fn answer(stream: TcpStream, router: Router) {
+async fn answer(stream: TcpStream, router: Router, is_asked: Arc<AtomicBool>) {
+    let router = router.layer(from_fn(move |request: Request, next: Next| {
+        is_asked.store(true, Ordering::Relaxed);
+        next.run(request)
+    }));
     let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
         .keep_alive(false)
         .max_headers(MOST_HEADERS)
         .max_buf_size(HEAD_BYTES)
@@ -227,6 +267,55 @@ mod tests {
         let request = format!("GET /livez HTTP/1.1\r\nHost: relay\r\nPadding: {padding}\r\n\r\n");
         assert!(!ask(address, &request).starts_with("HTTP/1.1 200"));
         assert!(fetch(address, "/livez").starts_with("HTTP/1.1 200"));
+    }
+
+    /// The first of them wait for longer than any probe does, and each that is closed is opened anew.
+    #[test]
+    fn connections_that_say_nothing_hold_up_no_probe() {
+        let (_runtime, address, _) = start();
+        let idle = || {
+            let mut stream = TcpStream::connect(address).expect("connects");
+            stream
+                .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+                .expect("is sent");
+            stream
+        };
+        let mut held: VecDeque<TcpStream> = (0..2 * MOST_CONNECTIONS).map(|_| idle()).collect();
+        for probe in 0..20 {
+            held.push_back(idle());
+            held.pop_front();
+            let mut stream = TcpStream::connect(address).expect("connects");
+            // Generous, and less than the ten seconds for which a connection may last.
+            let limit = Some(Duration::from_secs(8));
+            stream.set_read_timeout(limit).expect("a limit");
+            stream
+                .write_all(b"GET /livez HTTP/1.1\r\nHost: relay\r\n\r\n")
+                .expect("is sent");
+            let mut answer = String::new();
+            let read = stream.read_to_string(&mut answer);
+            assert!(
+                answer.starts_with("HTTP/1.1 200"),
+                "{probe}: {read:?} {answer}"
+            );
+        }
+    }
+
+    /// Nothing else is closed while it waits.
+    #[test]
+    fn a_connection_that_says_nothing_is_closed() {
+        let (_runtime, address, _) = start();
+        let mut stream = TcpStream::connect(address).expect("connects");
+        stream.write_all(b"GET /livez").expect("is sent");
+        let limit = Some(Duration::from_secs(8));
+        stream.set_read_timeout(limit).expect("a limit");
+        let mut answer = String::new();
+        let closed = stream.read_to_string(&mut answer);
+        let still_open = std::io::ErrorKind::WouldBlock;
+        assert!(
+            closed.as_ref().err().map(std::io::Error::kind) != Some(still_open),
+            "{closed:?}"
+        );
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Relay {
         let mut signals = Signals::new()?;
         let tasks = self.worker_tasks(stop)?;
         let mut check = StartCheck::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
-        loop {
+        let quarantine_limit = loop {
             tokio::select! {
                 checked = check.result() => break checked?,
                 () = signals.wait(stop) => {}
@@ -132,7 +132,7 @@ impl Relay {
             if stop.is_requested() {
                 return Ok(());
             }
-        }
+        };
         *feeders = table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
         // For as long as it takes: the log and /readyz say what is awaited.
         while let Err(why) = self.tables.ready() {
@@ -144,7 +144,8 @@ impl Relay {
         }
         table_feed::watch(&self.tables, &self.health);
         let watch = Watch::start(&self.config, &self.metrics, &self.health)?;
-        let workers = tasks.into_iter().map(WorkerTask::spawn);
+        let workers = tasks.into_iter();
+        let workers = workers.map(|task| task.spawn(quarantine_limit));
         let workers = workers.collect::<anyhow::Result<_>>()?;
         supervise(
             workers,
@@ -168,6 +169,9 @@ impl Relay {
             admin = %address,
             "starting"
         );
+        for doubt in config.doubts() {
+            warn!("{doubt}");
+        }
         if uses_consumer_protocol(config) {
             warn!(
                 "group.protocol=consumer is young in librdkafka {}; known faults are mended from 2.15 on",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::exit::exits_help;
 use crate::kafka::inspect::RecordAddress;
 
 /// The name, with the library that decides what Kafka features there are.
@@ -21,7 +22,7 @@ fn version() -> &'static str {
 /// Turns infrastructure state changes on Kafka into Activity Tracker audit events: exactly once, every
 /// record accounted for.
 #[derive(Debug, Parser)]
-#[command(name = "audit-relay", version = version(), arg_required_else_help = true)]
+#[command(name = "audit-relay", version = version(), arg_required_else_help = true, after_help = exits_help())]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -197,5 +198,7 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
         assert!(version().contains("librdkafka 2."));
+        let help = Cli::command().render_help().to_string();
+        assert!(help.contains("\n  78  The configuration"), "{help}");
     }
 }

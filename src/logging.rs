@@ -34,6 +34,8 @@ pub fn init(format: LogFormat, level: &str) {
             .finish()
             .try_init()
     };
+    // At its finest level, the client for tokens tells a URL with its query, which may hold a key.
+    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
     if let (Ok(()), Some(refused)) = (begun, refused) {
         warn!("{OVERRIDE} is ignored: {refused}");
     }

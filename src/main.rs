@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use audit_relay::cli::{Cli, Command};
 use audit_relay::commands;
+use audit_relay::exit::Exit;
 use clap::Parser;
 
 // librdkafka uses it as well: see Cargo.toml.
@@ -19,15 +20,16 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => commands::explain::explain(&arguments),
         Command::Table(arguments) => commands::table::table(&arguments),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    let exit = match result {
+        Ok(()) => Exit::Fine,
         // Whoever read our output has seen enough.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => Exit::Fine,
         Err(error) => {
             eprintln!("audit-relay: {error:#}");
-            ExitCode::FAILURE
+            Exit::of(&error)
         }
-    }
+    };
+    exit.into()
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

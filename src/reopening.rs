@@ -37,6 +37,7 @@ impl Reopening {
             Failure::Unreleased(_) => Ok(self.wait()),
             Failure::ConsumerDead(what) => self.revive(what, now),
             Failure::Aborted(_)
+            | Failure::TooLarge(_)
             | Failure::Broken(_)
             | Failure::Fenced(_)
             | Failure::Held(_)

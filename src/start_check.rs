@@ -12,8 +12,10 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::grace::{Grace, MISSING_TOPIC_GRACE};
 use crate::health::Health;
-use crate::kafka::check::{Finding, Verdict, check_cluster};
+use crate::kafka::check::{Checked, Finding, Verdict, check_cluster};
 use crate::kafka::topics::TopicNames;
+use crate::quiet::Quiet;
+use crate::stream::keeping::RecordLimit;
 use crate::stream::worker::StopRequest;
 
 /// What /readyz says it is about.
@@ -37,7 +39,7 @@ impl fmt::Display for Unmet {
 }
 
 /// The check, on a thread of its own, since the client's calls block.
-pub struct StartCheck(Receiver<Result<(), Unmet>>);
+pub struct StartCheck(Receiver<Result<RecordLimit, Unmet>>);
 
 impl StartCheck {
     /// Begins; `health` is told what is waited for, and `stop` ends the wait.
@@ -60,11 +62,11 @@ impl StartCheck {
         Ok(StartCheck(receiver))
     }
 
-    /// The result, waited for; may be dropped and waited for again.
+    /// What the quarantine topic takes, waited for; may be dropped and waited for again.
     ///
     /// # Errors
     /// Every demand that the cluster does not meet.
-    pub async fn result(&mut self) -> anyhow::Result<()> {
+    pub async fn result(&mut self) -> anyhow::Result<RecordLimit> {
         let checked = (&mut self.0).await;
         Ok(checked.context("the check of the cluster panicked: please report this")??)
     }
@@ -76,22 +78,31 @@ fn run(
     topics: &TopicNames,
     health: &Health,
     stop: &StopRequest,
-) -> Result<(), Unmet> {
+) -> Result<RecordLimit, Unmet> {
     let began = Instant::now();
     let mut grace = Grace::new(MISSING_TOPIC_GRACE);
     let mut pause = FIRST_PAUSE;
+    // Of a cluster that does not answer, and of one that lacks topics.
+    let mut quiet = [Quiet::default(); 2];
     while !stop.is_requested() {
-        let findings = check_cluster(config, topics);
+        let Checked {
+            findings,
+            quarantine,
+        } = check_cluster(config, topics);
         let Some(cause) = awaited(&findings, &mut grace, began.elapsed()) else {
             health.release(CLUSTER);
-            return report(findings);
+            return report(findings).map(|()| quarantine);
         };
-        warn!(%cause, "cannot begin yet; trying again");
+        let is_missing = |found: &Finding| matches!(found.verdict, Verdict::Missing(_));
+        let quiet = &mut quiet[usize::from(findings.iter().any(is_missing))];
+        if quiet.happened(1, Instant::now()).is_some() {
+            warn!(%cause, "cannot begin yet; trying again");
+        }
         health.hold(CLUSTER, &cause);
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    Ok(())
+    Ok(RecordLimit::default())
 }
 
 /// What is waited for at this time. Nothing, if all is clear; nor if something is unmet for certain: that is not kept back for what

@@ -16,6 +16,7 @@ use crate::metrics::{InputName, Metrics, WorkerObserver};
 use crate::reopening::Reopening;
 use crate::stream::Failure;
 use crate::stream::batch::BatchLimits;
+use crate::stream::keeping::RecordLimit;
 use crate::stream::worker::{StopRequest, Worker};
 use crate::supervise::WorkerThread;
 use crate::table_judge::TableJudge;
@@ -54,32 +55,32 @@ pub struct WorkerTask {
 }
 
 impl WorkerTask {
-    /// Begins.
+    /// Begins. What of the quarantined records is larger than this limit is written as a stub.
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub fn spawn(self) -> anyhow::Result<WorkerThread> {
+    pub fn spawn(self, quarantine_limit: RecordLimit) -> anyhow::Result<WorkerThread> {
         let number = self.number;
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || self.work())
+            .spawn(move || self.work(quarantine_limit))
             .context("start a worker thread")?;
         Ok(WorkerThread { number, thread })
     }
 
-    fn work(self) -> anyhow::Result<()> {
-        let result = self.run_sessions();
+    fn work(self, quarantine_limit: RecordLimit) -> anyhow::Result<()> {
+        let result = self.run_sessions(quarantine_limit);
         let cause = result.as_ref().err().map(|error| format!("{error:#}"));
         self.health.stopped(self.number, cause);
         result
     }
 
     /// Works on one session after the other, until asked to stop.
-    fn run_sessions(&self) -> anyhow::Result<()> {
+    fn run_sessions(&self, quarantine_limit: RecordLimit) -> anyhow::Result<()> {
         let began = Instant::now();
         let mut reopening = Reopening::default();
         while let Some(session) = self.open()? {
-            let failure = match self.run(session) {
+            let failure = match self.run(session, quarantine_limit) {
                 Ok(()) => break,
                 Err(failure) => failure,
             };
@@ -99,7 +100,7 @@ impl WorkerTask {
     }
 
     /// Runs the loop until asked to stop. However it ends, the session is closed then.
-    fn run(&self, session: Session) -> Result<(), Failure> {
+    fn run(&self, session: Session, quarantine_limit: RecordLimit) -> Result<(), Failure> {
         self.health.joining(self.number);
         let (metrics, health) = (Arc::clone(&self.metrics), Arc::clone(&self.health));
         let judge = TableJudge::new(
@@ -110,7 +111,7 @@ impl WorkerTask {
         );
         let observer = WorkerObserver::new(self.number, self.input.clone(), metrics, health);
         let worker = Worker::new(session, judge, observer, self.limits, self.stop.clone());
-        let session = worker.run()?;
+        let session = worker.with_quarantine_limit(quarantine_limit).run()?;
         self.health.pulse(self.number).beat(Doing::Closing);
         // Leaves the group, unless the membership is static.
         drop(session);

@@ -1,5 +1,6 @@
 //! `check`: is the configuration good, and on request, does the cluster have what the relay needs?
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::bail;
@@ -22,6 +23,8 @@ struct Report {
     ok: bool,
     /// None: everything came from the environment.
     configuration: Option<String>,
+    /// What is doubtful in it.
+    warnings: BTreeSet<&'static str>,
     actions_enabled: usize,
     regions: Vec<String>,
     principals: TableReport,
@@ -84,7 +87,7 @@ fn refuse(unusable: Unusable, as_json: bool) -> anyhow::Result<()> {
 }
 
 fn ask_cluster(config: &Config, assembly: &Assembly, write: bool) -> Vec<Finding> {
-    let mut findings = check_cluster(config, &assembly.topics);
+    let mut findings = check_cluster(config, &assembly.topics).findings;
     // Where no broker answers there is nothing more to try.
     let is_reached = findings.len() > 1;
     if is_reached {
@@ -108,6 +111,7 @@ impl Report {
         Report {
             ok: true,
             configuration: path.map(|path| path.display().to_string()),
+            warnings: config.doubts(),
             actions_enabled: rules.catalog.actions().filter(enabled).count(),
             regions: rules.routes.regions().to_vec(),
             principals: TableReport::of(&config.principals, principals.len(), &odd),
@@ -133,6 +137,9 @@ impl Report {
         let file = self.configuration.as_deref();
         let file = file.unwrap_or("no file was given, everything is from AUDIT_RELAY_… variables");
         print(format_args!("configuration    ok ({file})"))?;
+        for warning in &self.warnings {
+            print(format_args!("WARNING          {warning}"))?;
+        }
         print(format_args!(
             "actions          {} enabled",
             self.actions_enabled
@@ -186,7 +193,7 @@ impl TableReport {
             None => print(format_args!("{table:<16} from topic {}", self.name))?,
         }
         for warning in &self.warnings {
-            print(format_args!("warning          {table}: {warning}"))?;
+            print(format_args!("WARNING          {table}: {warning}"))?;
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl fmt::Display for Unusable {
 }
 
 impl Unusable {
-    fn new(arguments: &ConfigArgs, problems: Vec<String>) -> Self {
+    pub(crate) fn new(arguments: &ConfigArgs, problems: Vec<String>) -> Self {
         Unusable {
             problems,
             had_file: arguments.config.is_some(),

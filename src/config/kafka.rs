@@ -237,13 +237,16 @@ fn is_legal(
     check: PropertyCheck<'_>,
 ) -> Result<(), String> {
     let text = value.reveal();
-    if text.is_empty() && (matches!(value, PropertyValue::Secret(_)) || name == "bootstrap.servers")
-    {
+    if text.is_empty() && matches!(value, PropertyValue::Secret(_)) {
         return Err("empty; give a value".to_owned());
+    }
+    if name == "bootstrap.servers" && text.split(',').all(|broker| broker.trim().is_empty()) {
+        return Err("names no broker; give host:port, comma separated".to_owned());
     }
     if text.contains('\0') {
         return Err("holds a NUL character, which librdkafka cannot take; remove it".to_owned());
     }
+    tokens::endpoint(name, text)?;
     own_limit(scope, name, text)
         .and_then(|()| tokens::limit(name, text))
         .and_then(|()| check(name, text).map_err(|complaint| explained(&complaint, name, text)))

@@ -5,6 +5,7 @@
 //! regions exist is found out by those who use them.
 
 mod assemble;
+mod doubts;
 mod effective;
 mod environment;
 mod kafka;
@@ -19,6 +20,7 @@ mod settings;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod token_url;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -33,6 +35,7 @@ pub use kafka::{Client, KafkaProperties, PropertyCheck, PropertyValue, Secret};
 pub use pass_over::PassOver;
 pub use problem::{Origin, Problem, Problems};
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};
+pub use token_url::TokenUrl;
 
 /// Everything an operator can say.
 #[derive(Debug, Clone, PartialEq, Eq)]

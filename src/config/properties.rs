@@ -43,6 +43,8 @@ const SECRETS: &[&str] = &[
     "sasl.oauthbearer.config",
     "sasl.oauthbearer.client.secret",
     "sasl.oauthbearer.client.credentials.client.secret",
+    // Its query may hold a key.
+    "sasl.oauthbearer.token.endpoint.url",
     // A shell command, which may hold a password.
     "sasl.kerberos.kinit.cmd",
 ];

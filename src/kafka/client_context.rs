@@ -2,7 +2,7 @@
 //! with the facility that librdkafka gave it.
 
 use std::error::Error;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -12,12 +12,16 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use tracing::{debug, error, info, warn};
 
+use super::broker_trouble::{REPORTED, Recovered, without_thread};
 use super::tokens;
 
 /// How long a client's first events are served.
 const BEGINNING: Duration = Duration::from_millis(5);
 /// How long a client's complaints are listened to.
 const SERVING: Duration = Duration::from_millis(50);
+
+/// The facility of lines about connections that failed.
+const FAIL: &str = "FAIL";
 
 /// Events that are served at once.
 const EVENTS_AT_ONCE: usize = 32;
@@ -57,6 +61,7 @@ impl<L: Listener> ClientContext for Logged<L> {
     }
 
     fn stats(&self, statistics: Statistics) {
+        note_reached(&statistics);
         self.0.statistics(&statistics);
     }
 }
@@ -147,6 +152,9 @@ pub fn serve_events<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
 fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {
+        // Of a connection that is closed. If it cannot be had again, that is said.
+        Notice | Info if facility == FAIL => debug!(target: "librdkafka", facility, "{message}"),
+        Emerg | Alert | Critical | Error | Warning if facility == FAIL => complain(message),
         Emerg | Alert | Critical | Error => {
             error!(target: "librdkafka", facility, "{message}")
         }
@@ -159,10 +167,48 @@ fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
 /// Writes an error event of librdkafka to our log. These inform: the client goes on by itself. The end
 /// of a partition comes this way as well, and is none.
 pub fn log_error(error: &KafkaError, reason: &str) {
+    use RDKafkaErrorCode::{Authentication, BrokerTransportFailure, Resolve, SSL};
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::PartitionEOF) => {}
         // Said dozens of times a second, each after what ails a broker, which is a warning.
         Some(RDKafkaErrorCode::AllBrokersDown) => debug!(target: "librdkafka", "{error}: {reason}"),
+        Some(BrokerTransportFailure | Resolve | SSL | Authentication) => complain(reason),
         _ => warn!(target: "librdkafka", "{error}: {reason}"),
+    }
+}
+
+/// Whether an error only repeats what was said of the brokers.
+pub fn is_of_brokers(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(AllBrokersDown | BrokerTransportFailure))
+}
+
+/// Writes a complaint of a broker to our log, unless it was said lately.
+fn complain(text: &str) {
+    let text = without_thread(text);
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    match reported.complain(text, Instant::now()) {
+        Some(times) => warn!(target: "librdkafka", times, "{text}"),
+        None => debug!(target: "librdkafka", "{text}"),
+    }
+}
+
+/// A client that reports statistics says which brokers it reaches.
+fn note_reached(statistics: &Statistics) {
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if reported.is_empty() {
+        return;
+    }
+    let up = statistics
+        .brokers
+        .values()
+        .filter(|broker| broker.state == "UP");
+    for broker in up {
+        let name = &broker.nodename;
+        if let Some(recovered) = reported.reached(name, Instant::now()) {
+            let Recovered { lasted, held_back } = recovered;
+            info!(target: "librdkafka", broker = %name, held_back, "the broker answers again, after {lasted:.0?}");
+        }
     }
 }

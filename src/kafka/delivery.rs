@@ -9,29 +9,45 @@ use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::client_context::{Listener, Logged};
+use super::error::is_too_large;
 
 /// The first delivery that failed in the current transaction, and the first partition that could not become part of it.
 /// Their texts say more than the errors that calls then report.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FailedDelivery {
-    delivery: Slot,
-    partition: Slot,
+    delivery: Slot<Undelivered>,
+    partition: Slot<String>,
     /// Whether a record was for a partition that the topic does not have.
     lacked_a_partition: Arc<AtomicBool>,
 }
 
-/// The first of several texts.
-#[derive(Debug, Clone, Default)]
-struct Slot(Arc<Mutex<Option<String>>>);
+/// A record that was not accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Undelivered {
+    /// Which, and why.
+    pub what: String,
+    /// Whether for its size, or that of the batch that it was sent in.
+    pub is_too_large: bool,
+}
 
-impl Slot {
-    fn set(&self, what: String) {
+/// The first of several.
+#[derive(Debug, Clone)]
+struct Slot<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Slot(Arc::default())
+    }
+}
+
+impl<T> Slot<T> {
+    fn set(&self, what: T) {
         if let Ok(mut slot) = self.0.lock() {
             slot.get_or_insert(what);
         }
     }
 
-    fn take(&self) -> Option<String> {
+    fn take(&self) -> Option<T> {
         self.0.lock().ok()?.take()
     }
 
@@ -53,7 +69,7 @@ impl FailedDelivery {
     }
 
     /// The delivery that failed, once.
-    pub fn take(&self) -> Option<String> {
+    pub fn take(&self) -> Option<Undelivered> {
         self.delivery.take()
     }
 
@@ -72,7 +88,9 @@ impl FailedDelivery {
 
     /// What explains that a call failed, once. By itself it is no failure: the client may have tried again.
     pub fn explanation(&self) -> Option<String> {
-        self.partition.take().or_else(|| self.take())
+        self.partition
+            .take()
+            .or_else(|| self.take().map(|undelivered| undelivered.what))
     }
 }
 
@@ -101,12 +119,15 @@ impl ProducerContext for Logged<FailedDelivery> {
             return;
         }
         self.0.note(code);
-        self.0.delivery.set(format!(
-            "a record for {} partition {} was not accepted: {error}{}",
-            message.topic(),
-            message.partition(),
-            remedy(code == Some(TopicAuthorizationFailed))
-        ));
+        self.0.delivery.set(Undelivered {
+            what: format!(
+                "a record for {} partition {} was not accepted: {error}{}",
+                message.topic(),
+                message.partition(),
+                remedy(code == Some(TopicAuthorizationFailed))
+            ),
+            is_too_large: code.is_some_and(is_too_large),
+        });
     }
 }
 

@@ -49,7 +49,9 @@ pub fn sort(step: Step, error: &KafkaError) -> Failure {
         KafkaError::Flush(_) => Failure::Aborted(what),
         KafkaError::MessageProduction(code) if is_fenced(*code) => Failure::Fenced(what),
         KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => Failure::Broken(what),
-        KafkaError::MessageProduction(_) if step.precedes_commit() => Failure::Aborted(what),
+        KafkaError::MessageProduction(code) if step.precedes_commit() => {
+            refused(is_too_large(*code), what)
+        }
         _ => Failure::Broken(what),
     }
 }
@@ -114,6 +116,21 @@ pub fn remedy(code: Option<RDKafkaErrorCode>, topic: &str, group: &str) -> Optio
     }
 }
 
+/// A record was refused, and the transaction can only be aborted.
+pub fn refused(is_too_large: bool, what: String) -> Failure {
+    if is_too_large {
+        Failure::TooLarge(what)
+    } else {
+        Failure::Aborted(what)
+    }
+}
+
+/// Whether a topic takes no batch as large as the one that was sent: by its max.message.bytes, or by its segment.bytes.
+pub fn is_too_large(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{MessageBatchTooLarge, MessageSizeTooLarge};
+    matches!(code, MessageSizeTooLarge | MessageBatchTooLarge)
+}
+
 fn is_fenced(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
     matches!(code, Fenced | ProducerFenced | InvalidProducerEpoch)
@@ -142,12 +159,18 @@ mod tests {
 
     #[test]
     fn production_errors_before_the_commit_are_aborts() {
-        use RDKafkaErrorCode::{Fatal, MessageSizeTooLarge, ProducerFenced, QueueFull};
+        use RDKafkaErrorCode::{
+            Fatal, MessageBatchTooLarge, MessageSizeTooLarge, ProducerFenced, QueueFull,
+        };
         let sorted = |step, code| sort(step, &KafkaError::MessageProduction(code));
-        for code in [MessageSizeTooLarge, QueueFull] {
+        assert!(matches!(
+            sorted(Step::Produce, QueueFull),
+            Failure::Aborted(what) if what.contains("produce")
+        ));
+        for code in [MessageSizeTooLarge, MessageBatchTooLarge] {
             assert!(matches!(
                 sorted(Step::Produce, code),
-                Failure::Aborted(what) if what.contains("produce")
+                Failure::TooLarge(what) if what.contains("produce")
             ));
         }
         assert!(matches!(sorted(Step::Produce, Fatal), Failure::Broken(_)));

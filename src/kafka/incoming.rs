@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client_context::Logged;
+use super::client_context::{Logged, is_of_brokers};
 use super::consumer::CallbackQueue;
 use super::error::{dead, remedy};
 use super::group_positions::GroupPositions;
@@ -261,6 +261,10 @@ impl Incoming {
             &self.group,
         ) {
             Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
+            None if is_of_brokers(error) => {
+                tracing::debug!(%error, "poll");
+                Ok(())
+            }
             None => {
                 tracing::warn!(%error, "poll");
                 Ok(())

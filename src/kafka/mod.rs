@@ -1,6 +1,7 @@
 //! The edge: the only folder that names the Kafka client. It turns librdkafka's callbacks, error codes
 //! and timeouts into the few words of [`crate::stream`]. It decides nothing about records.
 
+mod broker_trouble;
 pub mod check;
 pub mod client_context;
 pub mod consumer;

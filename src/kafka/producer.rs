@@ -11,8 +11,8 @@ use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::client_context::Logged;
-use super::delivery::{FailedDelivery, remedy};
-use super::error::{Step, is_retriable, sort};
+use super::delivery::{FailedDelivery, Undelivered, remedy};
+use super::error::{Step, is_retriable, refused, sort};
 pub(super) use super::native::OutgoingRecord;
 use super::native::{Refused, TopicProducer};
 use crate::stream::Failure;
@@ -179,13 +179,14 @@ impl TransactionalProducer {
             }
             self.producer.poll(DRAIN_INTERVAL);
         }
-        self.failed_delivery
-            .take()
-            .map_or(Ok(()), |what| Err(self.delivery_failure(what)))
+        self.failed_delivery.take().map_or(Ok(()), |undelivered| {
+            Err(self.delivery_failure(undelivered))
+        })
     }
 
     /// A fatal error shows first as failed deliveries; then an abort would be in vain.
-    fn delivery_failure(&self, what: String) -> Failure {
+    fn delivery_failure(&self, undelivered: Undelivered) -> Failure {
+        let Undelivered { what, is_too_large } = undelivered;
         match self.producer.client().fatal_error() {
             Some((code, text)) => {
                 let cause = KafkaError::MessageProduction(code);
@@ -194,7 +195,7 @@ impl TransactionalProducer {
                     _ => Failure::Broken(format!("{what}; {text}")),
                 }
             }
-            None => Failure::Aborted(what),
+            None => refused(is_too_large, what),
         }
     }
 

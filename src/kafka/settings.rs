@@ -42,6 +42,9 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // Of compressed records, from each broker; the answer is held decompressed. Smaller fetches take less memory, and longer to
     // catch up (`docs/reliability.md`).
     ("fetch.max.bytes", "8388608"),
+    // What is compressed with zstd is read only up to here, or up to a third of it if the batch does not tell its size: beyond, its
+    // partition is held. So a record of 120 MB, which takes 4 kB when it is blank, holds nothing up.
+    ("receive.message.max.bytes", "400000000"),
     // With small queues the default of one second would starve the loop.
     ("fetch.queue.backoff.ms", "10"),
     // So long, at most, a fetch of partitions that have nothing new holds up those that are assigned after it was sent, and the
@@ -92,8 +95,8 @@ const PRODUCER_FIXED: &[(&str, &str)] = &[
     ("acks", "all"),
     ("delivery.report.only.error", "true"),
     ("statistics.interval.ms", "0"),
-    // Events are judged by their size before they are produced; a quarantined record is as large as its
-    // topic allows, which the broker judges.
+    // Events are judged by their size before they are produced, and of a quarantined record that its topic does not take, a stub is
+    // written.
     ("message.max.bytes", "104857600"),
 ];
 

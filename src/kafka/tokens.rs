@@ -10,12 +10,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use form_urlencoded::byte_serialize;
 use rdkafka::client::{Client, ClientContext, OAuthToken};
 use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use super::native::set_token;
+use crate::config::TokenUrl;
 
 /// Longest time for a token, from looking up the name to the last byte: a worker's poll waits for it.
 const TOKEN_LIMIT: Duration = Duration::from_secs(5);
@@ -83,10 +86,11 @@ pub fn generate(config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::
     let endpoint: Endpoint = config
         .and_then(|config| serde_json::from_str(config).ok())
         .ok_or("OAUTHBEARER needs sasl.oauthbearer.method=oidc and a token endpoint")?;
+    let url = TokenUrl::parse(&endpoint.url)?;
     // One line: it becomes part of librdkafka's own message.
     endpoint
-        .fetch()
-        .map_err(|error| format!("token endpoint {}: {error:#}", endpoint.url).into())
+        .fetch(&url)
+        .map_err(|error| format!("token endpoint {url}: {error:#}").into())
 }
 
 /// Gives a token to a client that nobody polls, so that its callback would never run. Does nothing for other mechanisms.
@@ -107,50 +111,71 @@ pub fn give<C: ClientContext>(client: &Client<C>, config: &ClientConfig) -> anyh
     Ok(())
 }
 
-/// The endpoint's answer, of RFC 6749.
-#[derive(Deserialize)]
+/// What the endpoint answers, of RFC 6749, and what a token says of itself, if it is a JWT. A member of the wrong type is not there.
+#[derive(Debug, Default, PartialEq)]
 struct Answer {
-    access_token: String,
-    expires_in: Option<u64>,
+    token: String,
+    /// For how many seconds the token is good.
+    lasts: Option<f64>,
+    subject: Option<String>,
+    /// When it expires, in seconds since 1970.
+    expires: Option<f64>,
 }
 
-/// What a token says of itself, if it is a JWT.
-#[derive(Default, Deserialize)]
-struct Claims {
-    sub: Option<String>,
-    exp: Option<f64>,
+impl Answer {
+    /// Reads the body of an answer. What is in it may be a secret.
+    fn read(body: &str) -> Option<Self> {
+        let answer: Value = serde_json::from_str(body).ok()?;
+        let token = answer.get("access_token")?.as_str()?;
+        let claims = claims(token).unwrap_or_default();
+        Some(Answer {
+            token: token.to_string(),
+            lasts: number(&answer["expires_in"]),
+            subject: claims["sub"].as_str().map(str::to_string),
+            expires: number(&claims["exp"]),
+        })
+    }
+}
+
+/// A number; some endpoints write it as text.
+fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok()?,
+        other => other.as_f64()?,
+    };
+    Some(number).filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }
 
 impl Endpoint {
-    fn fetch(&self) -> anyhow::Result<OAuthToken> {
-        let answer: Answer = serde_json::from_str(&self.ask()?)
-            // What is in the answer may be a secret.
-            .map_err(|_| anyhow!("its answer is no JSON object with an access_token"))?;
-        let claims = claims(&answer.access_token).unwrap_or_default();
+    fn fetch(&self, url: &TokenUrl) -> anyhow::Result<OAuthToken> {
+        let answer = Answer::read(&self.ask(url)?)
+            .context("its answer is no JSON object with an access_token")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let told = answer
-            .expires_in
-            .map(|seconds| now.as_secs_f64() + seconds as f64);
-        let expires = claims.exp.or(told);
+        let told = answer.lasts.map(|seconds| now.as_secs_f64() + seconds);
+        let expires = answer.expires.or(told);
         let expires = expires.context("neither the answer nor the token says when it expires")?;
         Ok(OAuthToken {
-            token: answer.access_token,
-            principal_name: claims.sub.unwrap_or_else(|| self.client.clone()),
+            token: answer.token,
+            principal_name: answer.subject.unwrap_or_else(|| self.client.clone()),
             lifetime_ms: (expires * 1_000.0) as i64,
         })
     }
 
-    fn ask(&self) -> anyhow::Result<String> {
-        let credentials = STANDARD.encode(format!("{}:{}", self.client, self.secret));
+    fn ask(&self, url: &TokenUrl) -> anyhow::Result<String> {
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let mut response = self
-            .agent()?
-            .post(&self.url)
-            .header("Authorization", format!("Basic {credentials}"))
+            .agent(url)?
+            .post(url.uri())
+            .header("Authorization", format!("Basic {}", self.credentials()))
             .header("Accept", "application/json")
             .send_form(form)?;
         let status = response.status();
+        if status.is_redirection() {
+            bail!(
+                "it answers {status}; redirects are not followed, since the secret is for this endpoint: give the URL that it leads to"
+            );
+        }
         if !status.is_success() {
             bail!("it answers {status}; check client id, secret and scope");
         }
@@ -158,12 +183,27 @@ impl Endpoint {
         Ok(body.read_to_string()?)
     }
 
-    fn agent(&self) -> anyhow::Result<ureq::Agent> {
+    /// Id and secret, each encoded as a form's field first, as RFC 6749 (2.3.1) says: an id may hold a colon.
+    fn credentials(&self) -> String {
+        let encoded = |text: &str| -> String { byte_serialize(text.as_bytes()).collect() };
+        STANDARD.encode(format!(
+            "{}:{}",
+            encoded(&self.client),
+            encoded(&self.secret)
+        ))
+    }
+
+    fn agent(&self, url: &TokenUrl) -> anyhow::Result<ureq::Agent> {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::NativeTls)
             .root_certs(self.trusted()?)
             .build();
-        let config = ureq::Agent::config_builder()
+        let mut config = ureq::Agent::config_builder();
+        // A proxy reads what is not encrypted, and its 127.0.0.1 is another machine's. Plain HTTP is for this machine only.
+        if url.is_local() {
+            config = config.proxy(None);
+        }
+        let config = config
             .tls_config(tls)
             .timeout_global(Some(TOKEN_LIMIT))
             .http_status_as_error(false)
@@ -190,7 +230,7 @@ impl Endpoint {
     }
 }
 
-fn claims(token: &str) -> Option<Claims> {
+fn claims(token: &str) -> Option<Value> {
     let payload = token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     serde_json::from_slice(&payload).ok()
@@ -232,16 +272,111 @@ mod tests {
         assert_eq!(client(&[("client.id", "x")]).get(CONFIG), None);
     }
 
+    fn jwt(claims: &str) -> String {
+        format!("x.{}.y", URL_SAFE_NO_PAD.encode(claims))
+    }
+
     #[test]
-    fn claims_are_read_where_the_token_is_a_jwt() {
-        let payload = URL_SAFE_NO_PAD.encode(r#"{"sub":"relay","exp":1700000000}"#);
-        let claims_of = claims(&format!("x.{payload}.y")).expect("claims");
+    fn members_of_a_wrong_type_do_not_discard_the_others() {
+        let good = jwt(r#"{"sub":"relay","exp":1700000000}"#);
+        let odd = jwt(r#"{"sub":["relay"],"exp":"1700000000"}"#);
+        let timeless = jwt(r#"{"sub":"relay","exp":{}}"#);
+        let relay = Some("relay");
+        for (token, expires_in, lasts, subject, expires) in [
+            (&good, "3599", Some(3_599.0), relay, Some(1.7e9)),
+            (&good, "\"3599\"", Some(3_599.0), relay, Some(1.7e9)),
+            (&good, "[1]", None, relay, Some(1.7e9)),
+            (&good, "-1", None, relay, Some(1.7e9)),
+            (&odd, "3599.5", Some(3_599.5), None, Some(1.7e9)),
+            (&timeless, "null", None, relay, None),
+            (&"opaque".to_string(), "\"60\"", Some(60.0), None, None),
+            (&"a.!.c".to_string(), "60", Some(60.0), None, None),
+        ] {
+            let body = format!(
+                r#"{{"access_token":"{token}","token_type":7,"scope":[],"expires_in":{expires_in}}}"#
+            );
+            let read = Answer::read(&body).unwrap_or_else(|| panic!("{body}"));
+            let expected = Answer {
+                token: token.clone(),
+                lasts,
+                subject: subject.map(str::to_string),
+                expires,
+            };
+            assert_eq!(read, expected, "{body}");
+        }
+        for body in ["", "[]", "{}", r#"{"access_token":7}"#, r#""access_token""#] {
+            assert_eq!(Answer::read(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn id_and_secret_are_encoded_before_they_are_joined() {
+        let endpoint = Endpoint {
+            url: String::new(),
+            client: "relay:a b".to_string(),
+            secret: "p%s+ö&=~".to_string(),
+            scope: None,
+            ca_file: None,
+            ca_pem: None,
+        };
+        let credentials = STANDARD.decode(endpoint.credentials()).expect("base64");
         assert_eq!(
-            (claims_of.sub.as_deref(), claims_of.exp),
-            (Some("relay"), Some(1.7e9))
+            String::from_utf8_lossy(&credentials),
+            "relay%3Aa+b:p%25s%2B%C3%B6%26%3D%7E"
         );
-        for opaque in ["", "opaque", "a.b.c", "a.!.c"] {
-            assert!(claims(opaque).is_none(), "{opaque}");
+    }
+
+    /// Answers each request with this, and returns what was asked.
+    fn serve(status: &'static str) -> (u16, std::sync::mpsc::Receiver<String>) {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (asked, requests) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut head = [0; 4_096];
+                let read = stream.read(&mut head).unwrap_or(0);
+                // Nobody may want to know.
+                _ = asked.send(String::from_utf8_lossy(&head[..read]).into_owned());
+                _ = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nLocation: http://127.0.0.1:{port}/other?hunter2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+            }
+        });
+        (port, requests)
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed_and_nothing_of_the_query_is_told() {
+        let (port, requests) = serve("302 Found");
+        let config = format!(
+            r#"{{"url":"http://127.0.0.1:{port}/token?key=hunter2","client":"relay","secret":"hunter2"}}"#
+        );
+        let error = generate(Some(&config)).err().expect("an error").to_string();
+        assert!(
+            error.starts_with(&format!(
+                "token endpoint http://127.0.0.1:{port}/token: it answers 302 Found; redirects are not followed"
+            )),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+        let asked: Vec<String> = requests.try_iter().collect();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert!(
+            asked[0].starts_with("POST /token?key=hunter2 "),
+            "{asked:?}"
+        );
+    }
+
+    #[test]
+    fn the_agent_for_this_machine_knows_no_proxy() {
+        let config = r#"{"url":"","client":"relay","secret":"x"}"#;
+        let endpoint: Endpoint = serde_json::from_str(config).expect("JSON");
+        for url in ["http://127.0.0.1:9/", "http://[::1]/", "https://localhost/"] {
+            let url = TokenUrl::parse(url).expect(url);
+            let agent = endpoint.agent(&url).expect("an agent");
+            assert!(agent.config().proxy().is_none(), "{url}");
         }
     }
 

@@ -36,6 +36,7 @@ pub struct Metrics {
     board: Arc<PartitionBoard>,
     records_read: IntCounterVec,
     records: IntCounterVec,
+    stubs: IntCounterVec,
     deleted: IntCounterVec,
     passed_over: IntCounterVec,
     /// One for each output region, at its index.
@@ -69,6 +70,8 @@ pub struct Totals {
 #[derive(Debug)]
 struct PartitionCounters {
     read: IntCounter,
+    /// Quarantined records that were not written whole.
+    stubs: IntCounter,
     /// Offsets that were deleted before they were read.
     deleted: IntCounter,
     /// Offsets that could not be read.
@@ -105,6 +108,7 @@ impl Metrics {
         let metrics = Metrics {
             records_read: counter(table::RECORDS_READ)?,
             records: counter(table::RECORDS)?,
+            stubs: counter(table::STUBS)?,
             deleted: counter(table::DELETED)?,
             passed_over: counter(table::PASSED_OVER)?,
             events: regions
@@ -223,6 +227,7 @@ impl Metrics {
         };
         PartitionCounters {
             read: self.records_read.with_label_values(&[&partition]),
+            stubs: self.stubs.with_label_values(&[&partition]),
             deleted: self.deleted.with_label_values(&[&partition]),
             passed_over: self.passed_over.with_label_values(&[&partition]),
             fates: FateKind::all().map(fate).collect(),
@@ -258,7 +263,7 @@ fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
 /// What a transaction that failed in this way is counted as; a batch that was held began none.
 fn result_of(failure: &Failure) -> Option<&'static str> {
     match failure {
-        Failure::Aborted(_) => Some("aborted"),
+        Failure::Aborted(_) | Failure::TooLarge(_) => Some("aborted"),
         Failure::Broken(_) => Some("broken"),
         Failure::Fenced(_) => Some("fenced"),
         Failure::Fatal(_) => Some("fatal"),

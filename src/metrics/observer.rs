@@ -12,6 +12,7 @@ use super::held::{HeldPartitions, InputName};
 use super::scrape::now_ms;
 use super::{COMMITTED, Metrics, PartitionCounters, result_of};
 use crate::health::Health;
+use crate::quiet::Quiet;
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
 use crate::stream::{
@@ -31,6 +32,7 @@ pub struct WorkerObserver {
     in_transaction: bool,
     trouble: Option<Trouble>,
     held: HeldPartitions,
+    stubs: Quiet,
 }
 
 /// Failures in a row, until what failed is committed or somebody else's.
@@ -60,6 +62,7 @@ impl WorkerObserver {
             in_transaction: false,
             trouble: None,
             held: HeldPartitions::new(input),
+            stubs: Quiet::default(),
         }
     }
 
@@ -138,9 +141,11 @@ impl WorkerObserver {
         metrics.batch_records.observe(batch.records() as f64);
         metrics.batch_duration.observe(age.as_secs_f64());
         count_events(metrics, batch, now_ms);
+        note_stubs(self.worker, batch, &mut self.stubs);
         for (partition, tally) in batch.partitions() {
             let counters = counters(&mut self.partitions, metrics, *partition);
             counters.read.inc_by(tally.read);
+            counters.stubs.inc_by(tally.stubs);
             for (counter, count) in counters.fates.iter().zip(tally.fates) {
                 counter.inc_by(count);
             }
@@ -271,6 +276,22 @@ fn note_gap(worker: usize, partition: Partition, gap: &Gap, counters: &Partition
                  what they held is not in the trail"
             );
         }
+    }
+}
+
+/// Quarantined records that were not written whole are logged once per burst, with one of them to look at.
+fn note_stubs(worker: usize, batch: &Batch, quiet: &mut Quiet) {
+    let mut tallies = batch.partitions().iter();
+    let Some((partition, _)) = tallies.find(|(_, tally)| tally.stubs > 0) else {
+        return;
+    };
+    let count = batch.partitions().values().map(|tally| tally.stubs).sum();
+    if let Some(stubs) = quiet.happened(count, Instant::now()) {
+        warn!(
+            worker, %partition, stubs,
+            "quarantined records are larger than their topic takes: each was written as a stub, and the original is in the input \
+             topic alone; give the quarantine topic a larger max.message.bytes, let the relay read it (DescribeConfigs), and restart"
+        );
     }
 }
 

@@ -76,6 +76,8 @@ metrics! {
         "Input records read and committed. Equals the sum of audit_relay_records_total over fates and reasons.";
     RECORDS = "audit_relay_records_total", Counter, ["partition", "fate", "reason"],
         "Input records by fate (audited, skipped, quarantined) and reason (empty for audited), counted when committed.";
+    STUBS = "audit_relay_quarantine_stubs_total", Counter, ["partition"],
+        "Quarantined records that the quarantine topic does not take whole: a stub with size, SHA-256 and first 1,000 bytes stands for each, and the original is in the input topic alone.";
     DELETED = "audit_relay_deleted_offsets_total", Counter, ["partition"],
         "Input offsets that were deleted before they were read, by retention or by hand: what they held is not in the trail.";
     PASSED_OVER = "audit_relay_passed_over_offsets_total", Counter, ["partition"],

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::keeping::{KeptRecord, RecordLimit};
 use super::outputs::{Origin, Outputs};
-use super::{Gap, KeptRecord, Partition, Position, QuarantinedRecord, SourceRecord};
+use super::{Content, Gap, Partition, Position, QuarantinedRecord, SourceRecord};
 use crate::pipeline::fate::{Fate, FateKind};
 
 /// When a batch is cut.
@@ -28,6 +29,8 @@ pub struct Batch {
     records: usize,
     bytes: usize,
     began: Option<Duration>,
+    /// What of quarantined records is kept whole.
+    limit: RecordLimit,
 }
 
 /// What a batch holds of one partition.
@@ -37,6 +40,8 @@ pub struct PartitionTally {
     pub read: u64,
     /// Fates, each kind at its [`FateKind::index`]; their sum is `read`.
     pub fates: [u64; FateKind::COUNT],
+    /// Of the quarantined ones, those that are stubs.
+    pub stubs: u64,
     /// The offset after the last record.
     pub next_offset: i64,
     /// Leader epoch of the last record.
@@ -61,7 +66,8 @@ impl Batch {
     pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate) {
         let tally = self.read(record);
         tally.fates[fate.kind().index()] += 1;
-        self.write(record.into(), fate, || KeptRecord::from(record));
+        let limit = self.limit;
+        self.write(record.into(), fate, || KeptRecord::within(record, limit));
     }
 
     /// Takes a record whose fate is not final: it is judged when the batch is settled.
@@ -89,7 +95,8 @@ impl Batch {
             if let Some(tally) = self.partitions.get_mut(&origin.partition) {
                 tally.fates[fate.kind().index()] += 1;
             }
-            self.write(origin, fate, || original);
+            let limit = self.limit;
+            self.write(origin, fate, || original.cut_to(limit));
         }
         self.outputs.sort();
     }
@@ -116,6 +123,11 @@ impl Batch {
             Fate::Quarantined(quarantine) => {
                 let original = original();
                 self.bytes += original.bytes();
+                if original.stub.is_some()
+                    && let Some(tally) = self.partitions.get_mut(&origin.partition)
+                {
+                    tally.stubs += 1;
+                }
                 let kept = QuarantinedRecord {
                     original,
                     quarantine,
@@ -163,6 +175,23 @@ impl Batch {
         self.records = 0;
         self.bytes = 0;
         self.began = None;
+    }
+
+    /// From now on, quarantined records beyond this limit are stubs.
+    pub fn set_limit(&mut self, limit: RecordLimit) {
+        self.limit = limit;
+    }
+
+    /// The limit beyond which quarantined records are stubs, lowered since the topic refused the only record of this batch. `None` if
+    /// that is no quarantined record, or nothing smaller could be written of it.
+    pub fn lowered_limit(&self) -> Option<RecordLimit> {
+        let mut outputs = self.outputs.iter();
+        match (outputs.next()?.content, outputs.next()) {
+            (Content::Quarantined(kept), None) if self.records == 1 => {
+                self.limit.lowered(&kept.original)
+            }
+            _ => None,
+        }
     }
 
     /// Whether there is nothing to commit.
@@ -238,7 +267,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::pipeline::fate::{Quarantine, SkipReason};
-    use crate::stream::{Content, Output, OwnedHeaders, SourceHeaders};
+    use crate::stream::{Output, OwnedHeaders, SourceHeaders};
 
     #[test]
     fn a_flood_of_headers_makes_a_batch_due() {

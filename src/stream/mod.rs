@@ -5,6 +5,7 @@
 pub mod batch;
 mod cursors;
 mod fault;
+pub mod keeping;
 pub mod outputs;
 mod pace;
 mod patience;
@@ -15,6 +16,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use self::keeping::KeptRecord;
 use self::outputs::Outputs;
 use crate::pipeline::fate::{Envelope, Quarantine};
 
@@ -135,52 +137,17 @@ pub enum Content<'a> {
         /// The event as canonical JSON.
         event: &'a [u8],
     },
-    /// An input record as it was, to the quarantine topic.
+    /// An input record, as it was or as a stub, to the quarantine topic.
     Quarantined(&'a QuarantinedRecord),
 }
 
 /// Names and values of headers, in order.
 pub type OwnedHeaders = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// An input record that is kept whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptRecord {
-    /// The original key.
-    pub key: Option<Vec<u8>>,
-    /// The original value.
-    pub payload: Option<Vec<u8>>,
-    /// The original headers.
-    pub headers: OwnedHeaders,
-}
-
-impl From<&SourceRecord<'_>> for KeptRecord {
-    fn from(record: &SourceRecord<'_>) -> Self {
-        KeptRecord {
-            key: record.key.map(Vec::from),
-            payload: record.payload.map(Vec::from),
-            headers: record.headers.read(),
-        }
-    }
-}
-
-impl KeptRecord {
-    /// What it takes, in bytes. Headers count, each for its place as well: a flood of them would else pass the limit of
-    /// a batch.
-    pub fn bytes(&self) -> usize {
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let place = size_of::<(Vec<u8>, Option<Vec<u8>>)>();
-        let headers = self.headers.iter();
-        let headers: usize = headers
-            .map(|(name, value)| place + name.len() + length(value))
-            .sum();
-        length(&self.key) + length(&self.payload) + headers
-    }
-}
-
 /// An input record that could neither be audited nor skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantinedRecord {
-    /// The record.
+    /// What is kept of the record.
     pub original: KeptRecord,
     /// Why it is here.
     pub quarantine: Quarantine,
@@ -224,6 +191,9 @@ pub enum Failure {
     /// The transaction is certain not to be committed: abort it and go back to the committed position.
     #[error("transaction aborted: {0}")]
     Aborted(String),
+    /// As [`Failure::Aborted`], because a topic takes no batch as large as one that was sent.
+    #[error("transaction aborted: {0}")]
+    TooLarge(String),
     /// The producer is of no use any more, or the result of a commit is not known: throw the producer
     /// away, build a new one, and go back to the committed position.
     #[error("producer broken: {0}")]
@@ -255,6 +225,7 @@ impl Failure {
     pub fn with(self, more: &str) -> Self {
         match self {
             Failure::Aborted(what) => Failure::Aborted(what + more),
+            Failure::TooLarge(what) => Failure::TooLarge(what + more),
             Failure::Broken(what) => Failure::Broken(what + more),
             Failure::Fenced(what) => Failure::Fenced(what + more),
             Failure::Held(what) => Failure::Held(what + more),

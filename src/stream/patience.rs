@@ -46,7 +46,7 @@ impl Patience {
         match failure {
             // An output that cannot be written holds the input, for as long as it takes; so does a table
             // that cannot be read.
-            Failure::Aborted(_) | Failure::Held(_) => {}
+            Failure::Aborted(_) | Failure::TooLarge(_) | Failure::Held(_) => {}
             Failure::Broken(_) => self.broken_in_a_row += 1,
             Failure::Fenced(_) => {
                 self.fenced += 1;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::batch::{Batch, BatchLimits};
 use super::cursors::Cursors;
+use super::keeping::RecordLimit;
 use super::pace::Pace;
 use super::patience::Patience;
 use super::portion::Portion;
@@ -134,6 +135,13 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             portion: Portion::default(),
             patience: Patience::default(),
         }
+    }
+
+    /// The quarantine topic takes records up to this limit, as far as is known: larger ones become stubs.
+    #[must_use]
+    pub fn with_quarantine_limit(mut self, limit: RecordLimit) -> Self {
+        self.batch.set_limit(limit);
+        self
     }
 
     /// Works until asked to stop. A turn that has begun is ended, so its batch is committed, not dropped.

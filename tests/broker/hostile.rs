@@ -1,15 +1,22 @@
 //! Records on the limit of what the input takes: 10 MB, floods of headers, keys that are no text. Each gets into
 //! the quarantine as it was, the partition goes on behind it, and the metrics do not grow with what a producer writes.
+//! What a producer compressed so well that the quarantine does not take it becomes a stub.
 
-use crate::ledger::{PRINCIPALS, change};
+use openssl::sha::sha256;
+
+use crate::ledger::{Demand, PRINCIPALS, change, demand};
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, sum};
-use crate::support::topics::{HeaderList, Seen, TestRecord, noise, produce, read_committed};
+use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::topics::{
+    HeaderList, Seen, TestRecord, noise, produce, produce_compressed, read_committed,
+};
 
 /// The largest record batch of the input.
 const INPUT_BYTES: usize = 12_000_000;
+/// It takes 152 MB: the record as the client holds it, and no copy.
+const PEAK_LIMIT_BYTES: u64 = 200_000_000;
 /// Headers that the relay adds.
-const OURS: usize = 6;
+const OURS: usize = 7;
 
 fn bad(key: &[u8], value: Vec<u8>, headers: HeaderList) -> TestRecord {
     TestRecord {
@@ -126,4 +133,169 @@ fn is_kept_whole(original: &TestRecord, kept: &Seen) {
         (name.as_str(), value.as_deref()),
         ("audit-relay-reason", Some(&b"malformed"[..]))
     );
+}
+
+/// Bytes that gzip makes eight times smaller, and lz4 not much.
+fn bits(bytes: usize) -> Vec<u8> {
+    let noise = noise(bytes.div_ceil(8));
+    let bits = noise
+        .iter()
+        .flat_map(|byte| (0..8).map(move |bit| b'0' + (byte >> bit & 1)));
+    bits.take(bytes).collect()
+}
+
+/// A record that is no state change, and that a broker takes by its defaults once it is compressed.
+fn swollen(name: &str, value: Vec<u8>) -> TestRecord {
+    let beginning =
+        br#"{"eventName":"Power On","objectName":"Server","userType":"CUSTOMER","metaData":""#;
+    TestRecord {
+        partition: Some(0),
+        value: Some([&beginning[..], &value].concat()),
+        ..bad(
+            name.as_bytes(),
+            Vec::new(),
+            vec![("of".to_string(), Some(name.into()))],
+        )
+    }
+}
+
+/// Topics as a broker makes them by its defaults.
+fn plain_deployment(broker: &KafkaBroker) -> Deployment {
+    let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    deployment.quarantine = broker.unique("plain-quarantine");
+    broker.create_topic(&deployment.quarantine, 1);
+    deployment
+}
+
+/// Writes good records, and among them these, compressed. Returns how many in all.
+fn mixed(broker: &KafkaBroker, deployment: &Deployment, codec: &str, bad: &[TestRecord]) -> u64 {
+    let good = (0..40).map(|number| TestRecord {
+        partition: Some(0),
+        ..change(number)
+    });
+    let mut records: Vec<TestRecord> = good.collect();
+    for (number, record) in bad.iter().enumerate() {
+        records.insert(5 + 6 * number, record.clone());
+    }
+    let records = records.into_iter();
+    produce_compressed(broker.bootstrap(), &deployment.input, codec, records) as u64
+}
+
+#[track_caller]
+fn await_read(relay: &Relay, count: u64) -> String {
+    relay.await_page("/metrics", |_, body| {
+        sum(body, "audit_relay_records_read_total", "") == count as f64
+    })
+}
+
+fn header<'a>(seen: &'a Seen, name: &str) -> &'a str {
+    let of_name = seen.headers.iter().filter(|(header, _)| header == name);
+    let value = of_name.last().and_then(|(_, value)| value.as_deref());
+    std::str::from_utf8(value.unwrap_or_default()).expect("text")
+}
+
+/// The stub has the beginning of the original and says what it was.
+#[track_caller]
+fn is_stub_of(original: &TestRecord, stub: &Seen) {
+    let value = original.value.as_deref().unwrap_or_default();
+    assert_eq!(stub.value.as_deref(), Some(&value[..1_000]));
+    assert_eq!(stub.key, original.key);
+    assert!(stub.headers.starts_with(&original.headers));
+    let sha256: String = sha256(value)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    for (name, expected) in [
+        ("audit-relay-stub", "true"),
+        ("audit-relay-reason", "malformed"),
+        ("audit-relay-partition", "0"),
+        ("audit-relay-value-bytes", &value.len().to_string()),
+        ("audit-relay-value-sha256", &sha256),
+    ] {
+        assert_eq!(header(stub, name), expected, "{name}");
+    }
+}
+
+/// All good records are audited, and of each bad one there is a stub.
+#[track_caller]
+fn nothing_is_held_up(broker: &KafkaBroker, deployment: &Deployment, bad: &[TestRecord]) {
+    let kept = read_committed(broker.bootstrap(), &deployment.quarantine);
+    let stubs = kept
+        .iter()
+        .filter(|seen| header(seen, "audit-relay-stub") == "true");
+    let stubs: Vec<&Seen> = stubs.collect();
+    assert_eq!(stubs.len(), bad.len());
+    for (original, stub) in bad.iter().zip(stubs) {
+        is_stub_of(original, stub);
+    }
+    let audited = deployment.outputs().into_iter();
+    let audited = audited.map(|topic| read_committed(broker.bootstrap(), &topic).len());
+    let expected = (0..40).filter(|number| demand(*number) == Demand::Audited);
+    assert_eq!(audited.sum::<usize>(), expected.count());
+}
+
+#[test]
+fn what_was_compressed_too_well_for_the_quarantine_becomes_a_stub() {
+    let broker = KafkaBroker::shared();
+    for (codec, name, value) in [
+        ("gzip", "bits", bits(5_500_000)),
+        ("zstd", "blanks", vec![b' '; 3_000_000]),
+        ("lz4", "blanks", vec![b' '; 20_000_000]),
+    ] {
+        let deployment = plain_deployment(broker);
+        let bad = [swollen(name, value.clone()), swollen(name, value)];
+        let count = mixed(broker, &deployment, codec, &bad);
+        let relay = deployment.start("steadfast");
+        let metrics = await_read(&relay, count);
+        let stubs = sum(&metrics, "audit_relay_quarantine_stubs_total", "");
+        assert_eq!(stubs, bad.len() as f64, "{codec}");
+        nothing_is_held_up(broker, &deployment, &bad);
+        let log = relay.log();
+        let said = log.matches("each was written as a stub").count();
+        assert_eq!(said, 1, "{log}");
+    }
+}
+
+/// The limit of the quarantine is lowered after the relay has read it: it is learnt by what is refused.
+#[test]
+fn a_quarantine_whose_limit_was_lowered_holds_nothing_up() {
+    let broker = KafkaBroker::shared();
+    let deployment = plain_deployment(broker);
+    let relay = deployment.start("steadfast");
+    relay.await_ready();
+    let lower = [("max.message.bytes", "100000")];
+    let lowered = broker.try_alter_topic(&deployment.quarantine, &lower);
+    lowered.expect("the limit is lowered");
+    let bad: Vec<TestRecord> = (0..4)
+        .map(|number| swollen("noise", noise(500_000 - number)))
+        .collect();
+    let count = mixed(broker, &deployment, "none", &bad);
+    let metrics = await_read(&relay, count);
+    nothing_is_held_up(broker, &deployment, &bad);
+    let aborted = sum(
+        &metrics,
+        "audit_relay_transactions_total",
+        "result=\"aborted\"",
+    );
+    assert!((1.0..=6.0).contains(&aborted), "{aborted}: {}", relay.log());
+}
+
+/// 120 MB of blanks, which a producer makes some kilobytes of.
+#[test]
+fn a_record_that_unpacks_to_a_hundred_times_its_size_takes_bounded_memory() {
+    const BYTES: usize = 120_000_000;
+    let broker = KafkaBroker::shared();
+    for codec in ["gzip", "zstd"] {
+        let deployment = plain_deployment(broker);
+        let bad = [swollen("bomb", vec![b' '; BYTES])];
+        let count = mixed(broker, &deployment, codec, &bad);
+        let relay = deployment.start("steadfast");
+        await_read(&relay, count);
+        nothing_is_held_up(broker, &deployment, &bad);
+        let peak = relay.peak_resident();
+        assert!(
+            peak < PEAK_LIMIT_BYTES,
+            "{codec}: {peak} bytes were resident"
+        );
+    }
 }

@@ -1,7 +1,8 @@
-//! Output that a topic refuses: one record that the quarantine topic does not take. Its partition is held, the others go on, and what
-//! was counted is not counted again with every attempt.
+//! Output that a topic refuses: one record whose audit event the topic of its region does not take. Its partition is held, the others
+//! go on, and what was counted is not counted again with every attempt.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::exactly_once::{await_committed, end};
 use crate::held::{
@@ -10,28 +11,36 @@ use crate::held::{
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::{Deployment, sum};
-use crate::support::topics::{TestRecord, noise, produce, read_committed};
+use crate::support::topics::{TestRecord, produce, read_committed};
 
-/// Larger than what the quarantine takes, and less than the input took.
-const POISON_BYTES: usize = 1_600_000;
+/// No older records are taken by the topics of the regions.
+const OLDEST_MS: i64 = 3_600_000;
 const DELETED: &str = "audit_relay_deleted_offsets_total";
 
-/// A record of this number that nothing makes smaller, and that is to be quarantined.
+/// The record of this number, which is to be audited, from a time that is too long ago.
 fn poison(number: u64) -> TestRecord {
-    assert_eq!(demand(number), Demand::Quarantined);
+    assert_eq!(demand(number), Demand::Audited);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.expect("a time of this era").as_millis() as i64;
     TestRecord {
-        value: Some(noise(POISON_BYTES)),
+        timestamp: Some(now - 2 * OLDEST_MS),
         ..change(number)
     }
 }
 
-fn limit(broker: &KafkaBroker, topic: &str, bytes: &str) {
-    let settings = [("retention.ms", "-1"), ("max.message.bytes", bytes)];
-    let altered = broker.try_alter_topic(topic, &settings);
-    altered.expect("the limit is set");
+fn limit(broker: &KafkaBroker, deployment: &Deployment, oldest_ms: i64) {
+    let oldest = oldest_ms.to_string();
+    let settings = [
+        ("retention.ms", "-1"),
+        ("message.timestamp.before.max.ms", oldest.as_str()),
+    ];
+    for topic in deployment.outputs() {
+        let altered = broker.try_alter_topic(&topic, &settings);
+        altered.expect("the limit is set");
+    }
 }
 
-/// Writes records, of which one is poison. When they are written, the limits are such that the relay starts, and cannot write it.
+/// Writes records, of which one is poison.
 fn poisoned(
     broker: &KafkaBroker,
     deployment: &Deployment,
@@ -42,27 +51,24 @@ fn poisoned(
         number if number == bad => poison(number),
         number => change(number),
     });
-    limit(broker, &deployment.input, "1800000");
     produce(broker.bootstrap(), &deployment.input, records);
-    limit(broker, &deployment.input, "1000000");
-    limit(broker, &deployment.quarantine, "1200000");
+    limit(broker, deployment, OLDEST_MS);
 }
 
 fn heal(broker: &KafkaBroker, deployment: &Deployment) {
-    limit(broker, &deployment.quarantine, "2097152");
+    limit(broker, deployment, i64::MAX);
 }
 
 #[test]
 fn one_record_that_cannot_be_written_holds_its_partition_alone() {
     const RECORDS: u64 = 2_000;
-    const BAD: u64 = 1_209;
+    const BAD: u64 = 1_203;
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 3, PRINCIPALS, "");
     let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
     poisoned(broker, &deployment, 0..RECORDS, BAD);
     let input = read_committed(bootstrap, topic);
-    let is_bad = |value: &Option<Vec<u8>>| value.as_ref().map(Vec::len) == Some(POISON_BYTES);
-    let bad = input.iter().find(|seen| is_bad(&seen.value));
+    let bad = input.iter().find(|seen| seen.value == change(BAD).value);
     let bad = bad.expect("the poison was written");
 
     let mut relay = deployment.start("only");
@@ -102,8 +108,8 @@ fn deleted_offsets_are_counted_once_however_often_a_batch_fails() {
     await_committed(broker, &deployment, 10);
     end(&mut relay);
     let mut input = read_committed(bootstrap, topic);
-    poisoned(broker, &deployment, 10..30, 19);
-    broker.delete_records(topic, &BTreeMap::from([(0, 19)]));
+    poisoned(broker, &deployment, 10..30, 20);
+    broker.delete_records(topic, &BTreeMap::from([(0, 20)]));
 
     let mut relay = deployment.start("second");
     await_metrics(&relay, "failed transactions", 11, |metrics| {
@@ -117,12 +123,12 @@ fn deleted_offsets_are_counted_once_however_often_a_batch_fails() {
     heal(broker, &deployment);
     await_all(broker, &deployment, &relay);
     await_metrics(&relay, DELETED, 11, |metrics| {
-        sum(metrics, DELETED, "partition=\"0\"") == 9.0
+        sum(metrics, DELETED, "partition=\"0\"") == 10.0
     });
     await_released(&relay);
-    assert_eq!(times_said(&relay, 10, 19), 1, "{}", relay.log());
+    assert_eq!(times_said(&relay, 10, 20), 1, "{}", relay.log());
     end(&mut relay);
     input.extend(read_committed(bootstrap, topic));
     let ledger = Ledger::against(bootstrap, &deployment, &input, 30);
-    ledger.assert_clean_but_for(&[10, 11, 12, 13]);
+    ledger.assert_clean_but_for(&[10, 11, 12, 13, 19]);
 }

@@ -14,7 +14,7 @@ pub enum Variant {
     Unlisted,
     /// Cut short.
     Truncated,
-    /// Cut short, and larger than the quarantine topic takes.
+    /// Cut short, and larger than the quarantine topic takes while it is told to refuse: then a stub stands for it.
     Oversized,
     /// Says neither where the device is nor names one that is known.
     LostDevice,

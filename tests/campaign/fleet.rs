@@ -196,7 +196,7 @@ impl Fleet {
                 log.display()
             );
             // What is read again by the next one is no loss; a fence or the deadline may end a relay that was just told to stop.
-            let clean = status.code() == Some(1) && !said.is_empty();
+            let clean = matches!(status.code(), Some(1 | 69)) && !said.is_empty();
             if !clean {
                 self.ledger.complain(Wrong::Crashed, what);
             } else {

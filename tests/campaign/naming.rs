@@ -29,7 +29,6 @@ impl World {
             Fault::OutputDeleted { region, .. }
             | Fault::OutputShrunk { region, .. }
             | Fault::RightsTaken { region, .. } => self.output(*region),
-            Fault::RecordRefused { .. } => self.deployment.quarantine.clone(),
             _ => return None,
         };
         Some(Unnamed {

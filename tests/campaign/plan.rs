@@ -63,7 +63,7 @@ pub enum Fault {
     OutputShrunk { region: usize, hold_ms: u64 },
     /// The relays may not write to an output topic for a while.
     RightsTaken { region: usize, hold_ms: u64 },
-    /// A record is larger than the quarantine topic takes from now on, until its limit is raised.
+    /// A record is larger than the quarantine topic takes from now on, until its limit is raised; a stub stands for it.
     RecordRefused { hold_ms: u64 },
     /// The times of the changes jump.
     ClockStepped { by_s: i64, hold_ms: u64 },

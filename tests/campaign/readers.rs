@@ -160,10 +160,14 @@ impl Reading {
             number: None,
             reason: "",
             source: None,
+            stub_of: None,
         };
         if self.place == Place::Quarantine {
             sighting.number = header(message, "number").parse().ok();
             sighting.reason = header(message, "audit-relay-reason");
+            if header(message, "audit-relay-stub") == "true" {
+                sighting.stub_of = header(message, "audit-relay-value-bytes").parse().ok();
+            }
             let partition = header(message, "audit-relay-partition").parse().ok();
             sighting.source = partition.zip(header(message, "audit-relay-offset").parse().ok());
         }

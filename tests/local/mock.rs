@@ -67,7 +67,7 @@ impl Observer for Recorder {
             Notice::Failed(failure) => {
                 self.causes.lock().expect("lock").push(failure.to_string());
                 match failure {
-                    Failure::Aborted(_) => Seen::Aborted,
+                    Failure::Aborted(_) | Failure::TooLarge(_) => Seen::Aborted,
                     Failure::Broken(_) => Seen::Broken,
                     Failure::Fenced(_) => Seen::Fenced,
                     Failure::Held(_)

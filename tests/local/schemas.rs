@@ -90,10 +90,31 @@ fn the_quarantine_schema_knows_every_reason_and_no_other() {
         serde_json::json!({
             "audit-relay-reason": reason, "audit-relay-detail": "x", "audit-relay-topic": "t",
             "audit-relay-partition": "0", "audit-relay-offset": "12", "audit-relay-version": "0.1.0",
+            "audit-relay-stub": "false",
         })
     };
     for reason in QuarantineReason::ALL {
         assert_valid(&validator, &headers(reason.name()), reason.name());
     }
     assert!(!validator.is_valid(&headers("bored")));
+}
+
+#[test]
+fn the_quarantine_schema_demands_of_a_stub_what_the_original_was() {
+    let validator = schema("quarantine-headers");
+    let mut headers = serde_json::json!({
+        "audit-relay-reason": "malformed", "audit-relay-detail": "x", "audit-relay-topic": "t",
+        "audit-relay-partition": "0", "audit-relay-offset": "12", "audit-relay-version": "0.1.0",
+        "audit-relay-stub": "true",
+    });
+    assert!(!validator.is_valid(&headers));
+    for (name, value) in [
+        ("audit-relay-value-bytes", "5500083".to_string()),
+        ("audit-relay-value-sha256", "0a".repeat(32)),
+        ("audit-relay-key-bytes", "7".to_string()),
+        ("audit-relay-headers-dropped", "0".to_string()),
+    ] {
+        headers[name] = value.into();
+    }
+    assert_valid(&validator, &headers, "a stub");
 }

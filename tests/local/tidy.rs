@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use audit_relay::config::settings_markdown;
+use audit_relay::exit::exits_markdown;
 use audit_relay::metrics::metrics_markdown;
 use audit_relay::pipeline::catalog::{Catalog, Switches};
 use audit_relay::pipeline::fate::{FateKind, fates_markdown};
@@ -278,6 +279,7 @@ fn the_tables_of_the_readme_are_those_of_the_code() {
         ("settings", settings_markdown()),
         ("fates", fates_markdown()),
         ("metrics", metrics_markdown()),
+        ("exits", exits_markdown()),
     ] {
         let (opening, closing) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
         let begin = updated

@@ -79,8 +79,19 @@ pub fn noise(bytes: usize) -> Vec<u8> {
 /// Writes the records, in order and each exactly once, and returns how many; all are acknowledged then.
 #[track_caller]
 pub fn produce(bootstrap: &str, topic: &str, records: impl Iterator<Item = TestRecord>) -> usize {
+    produce_compressed(bootstrap, topic, "none", records)
+}
+
+/// The same, compressed by this codec, as well as it can.
+#[track_caller]
+pub fn produce_compressed(
+    bootstrap: &str,
+    topic: &str,
+    codec: &str,
+    records: impl Iterator<Item = TestRecord>,
+) -> usize {
     settled(
-        try_produce(bootstrap, topic, records),
+        try_produce(bootstrap, topic, codec, records),
         format_args!("produce to {topic}"),
     )
 }
@@ -252,15 +263,17 @@ impl ProducerContext for Reports {
 fn try_produce(
     bootstrap: &str,
     topic: &str,
+    codec: &str,
     records: impl Iterator<Item = TestRecord>,
 ) -> anyhow::Result<usize> {
     let mut config = client_config(bootstrap);
     config
+        .set("compression.type", codec)
         .set("enable.idempotence", "true")
         .set("partitioner", "murmur2_random")
         .set("linger.ms", "5")
         // The topic decides what is too large, not this client.
-        .set("message.max.bytes", "104857600")
+        .set("message.max.bytes", "200000000")
         .set("message.timeout.ms", REQUEST_LIMIT.as_millis().to_string());
     let producer: BaseProducer<Reports> = config.create_with_context(Reports::default())?;
     let mut sent = 0;

@@ -259,8 +259,9 @@ fn quarantine_headers(
         ("audit-relay-partition", &partition),
         ("audit-relay-offset", &offset),
         ("audit-relay-version", env!("CARGO_PKG_VERSION")),
+        ("audit-relay-stub", "false"),
     ];
-    Ok(with_headers(6, headers.into_iter()))
+    Ok(with_headers(headers.len(), headers.into_iter()))
 }
 
 fn with_headers<'a>(

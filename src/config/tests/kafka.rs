@@ -47,6 +47,20 @@ fn tunables_pass_in_any_spelling() {
 }
 
 #[test]
+fn brokers_must_be_named() {
+    for servers in ["", " ", ",", " , "] {
+        let text = format!(
+            "kafka.\"bootstrap.servers\" = \"{servers}\"\nprincipals.file = \"principals.jsonl\"\n"
+        );
+        let problems = read(&text, &[]).expect_err(servers).to_string();
+        assert!(
+            problems.contains("bootstrap.servers: names no broker; give host:port"),
+            "{servers:?}: {problems}"
+        );
+    }
+}
+
+#[test]
 fn oauthbearer_needs_a_token_endpoint_that_keeps_a_secret() {
     let mechanism = "kafka.sasl.mechanism = \"OAUTHBEARER\"\n";
     let rest = "kafka.sasl.oauthbearer.method = \"oidc\"\nkafka.sasl.oauthbearer.client.id = \"relay\"\n\

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use super::Verdict;
 use crate::kafka::native::Right;
+use crate::stream::keeping::{QUARANTINE_OVERHEAD_BYTES, RecordLimit};
 
 /// What a record batch adds to the largest audit event in it: framing, key and headers.
 const EVENT_OVERHEAD_BYTES: u64 = 1_024;
-/// What the headers that say why add to a quarantined record; the detail alone may have 1,600 bytes.
-const QUARANTINE_OVERHEAD_BYTES: u64 = 4_096;
 
 /// What the relay does with a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +81,7 @@ pub fn judge(role: Role, facts: &TopicFacts, needs: &Needs) -> Vec<Verdict> {
         copies(role, facts, needs),
         size(role, facts, needs),
         history(role, facts, needs),
+        removals(role, facts, needs),
         clock(role, facts),
     ];
     let mut verdicts: Vec<Verdict> = found.into_iter().flatten().collect();
@@ -154,33 +154,58 @@ fn copies(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
     Some(Verdict::Doubtful(doubt))
 }
 
-/// A record that its topic does not take would hold its input partition for ever.
+/// What one topic must take for all that is written to it, and what is said if it does not.
 fn size(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
     let taken = u64::try_from(facts.number("max.message.bytes")?).ok()?;
-    let record = match role {
-        Role::Input | Role::Table => return None,
-        Role::Quarantine => needs.input_bytes.map(|bytes| (
-            bytes + QUARANTINE_OVERHEAD_BYTES,
-            "a record of the input as large as that topic allows, with the headers that say why, would not fit",
-        )),
-        Role::Output => Some((
-            needs.event_bytes + EVENT_OVERHEAD_BYTES,
-            "an audit event as large as output.max_message_bytes allows would not fit",
-        )),
-    };
+    match role {
+        Role::Input | Role::Table => None,
+        Role::Output => event_size(taken, needs),
+        Role::Quarantine => quarantine_size(taken, needs),
+    }
+}
+
+/// An event that its topic does not take would hold its input partition for ever.
+fn event_size(taken: u64, needs: &Needs) -> Option<Verdict> {
+    let event = needs.event_bytes + EVENT_OVERHEAD_BYTES;
     // Records that fit one by one do not if they come in one batch: the client never splits it.
-    let batch = (
-        needs.batch_bytes,
-        "a batch as large as the producer makes them (batch.size) would not fit",
-    );
-    let (largest, why) = record
-        .filter(|(bytes, _)| *bytes >= batch.0)
-        .unwrap_or(batch);
+    let (largest, why) = if event >= needs.batch_bytes {
+        (
+            event,
+            "an audit event as large as output.max_message_bytes allows would not fit",
+        )
+    } else {
+        (
+            needs.batch_bytes,
+            "a batch as large as the producer makes them (batch.size) would not fit",
+        )
+    };
     (taken < largest).then(|| {
         Verdict::Unmet(format!(
             "max.message.bytes is {taken}: {why}; set it to {largest} or more"
         ))
     })
+}
+
+/// What is too large for the quarantine is written as a stub, which must fit.
+fn quarantine_size(taken: u64, needs: &Needs) -> Option<Verdict> {
+    let least = RecordLimit::LEAST.bytes() as u64;
+    if taken < least {
+        return Some(Verdict::Unmet(format!(
+            "max.message.bytes is {taken}: not even the stub of a record would fit; set it to {least} or more"
+        )));
+    }
+    let largest = needs.input_bytes.unwrap_or(0) + QUARANTINE_OVERHEAD_BYTES as u64;
+    let doubt = if taken < needs.batch_bytes {
+        "batches as large as the producer makes them (batch.size) are refused and sent again record by record, and larger originals are written as stubs"
+    } else if taken < largest {
+        "larger originals are written as stubs, with their size, SHA-256 and first 1,000 bytes; to keep those whole that the input takes"
+    } else {
+        return None;
+    };
+    let largest = largest.max(needs.batch_bytes);
+    Some(Verdict::Doubtful(format!(
+        "max.message.bytes is {taken}: {doubt}; set it to {largest} or more"
+    )))
 }
 
 /// After a restart a table knows no more versions than its topic still holds.
@@ -193,6 +218,20 @@ fn history(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
     (kept < wanted).then(|| {
         Verdict::Doubtful(format!(
             "min.compaction.lag.ms is {kept}: superseded versions may be gone before tables.history_hours is over, and after a restart an action from their time is not judged by them; set it to {wanted}"
+        ))
+    })
+}
+
+/// A removal that is compacted away before every relay has forgotten what it removed comes back as a grant after a restart.
+fn removals(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
+    if role != Role::Table || !facts.setting("cleanup.policy")?.contains("compact") {
+        return None;
+    }
+    let kept = facts.number("delete.retention.ms")?;
+    let wanted = i64::try_from(2 * needs.history.as_millis()).unwrap_or(i64::MAX);
+    (kept < wanted).then(|| {
+        Verdict::Doubtful(format!(
+            "delete.retention.ms is {kept}: removals may be gone before twice tables.history_hours is over, and after a restart a key that was removed and written again counts as a new one; set it to {wanted}"
         ))
     })
 }
@@ -338,12 +377,38 @@ mod tests {
             (
                 Quarantine,
                 &[("max.message.bytes", "1048588")],
-                "PROBLEM max.message.bytes is 1048588: a record of the input",
+                "WARNING max.message.bytes is 1048588: larger originals are written as stubs",
             ),
             (
                 Quarantine,
                 &[("max.message.bytes", "900000")],
-                "PROBLEM max.message.bytes is 900000: a record of the input",
+                "WARNING max.message.bytes is 900000: batches as large",
+            ),
+            (
+                Quarantine,
+                &[("max.message.bytes", "8192")],
+                "WARNING max.message.bytes is 8192: batches as large",
+            ),
+            (
+                Quarantine,
+                &[("max.message.bytes", "8191")],
+                "PROBLEM max.message.bytes is 8191: not even the stub",
+            ),
+            (
+                Table,
+                &[
+                    ("cleanup.policy", "compact"),
+                    ("delete.retention.ms", "7200000"),
+                ],
+                good,
+            ),
+            (
+                Table,
+                &[
+                    ("cleanup.policy", "compact"),
+                    ("delete.retention.ms", "7199999"),
+                ],
+                "WARNING delete.retention.ms is 7199999",
             ),
             (Input, &[("max.message.bytes", "10")], good),
         ];
@@ -409,15 +474,16 @@ mod tests {
     fn batches_count_where_they_are_larger_than_records() {
         use Role::{Output, Quarantine};
         const BATCH: &str = "PROBLEM max.message.bytes is";
+        const SPLIT: &str = "WARNING max.message.bytes is";
         let good = "ok 4 partitions";
         let cases: &[SizeCase] = &[
             (Output, None, 999_999, BATCH),
             (Output, None, 1_000_000, good),
             // Three bad records of 250 kB are one batch.
-            (Quarantine, Some(300_000), 304_096, BATCH),
-            (Quarantine, Some(300_000), 999_999, BATCH),
+            (Quarantine, Some(300_000), 304_096, SPLIT),
+            (Quarantine, Some(300_000), 999_999, SPLIT),
             (Quarantine, Some(300_000), 1_000_000, good),
-            (Quarantine, None, 999_999, BATCH),
+            (Quarantine, None, 999_999, SPLIT),
             (Quarantine, None, 1_000_000, good),
         ];
         for (role, input_bytes, limit, expected) in cases {
@@ -430,7 +496,7 @@ mod tests {
             let verdicts = judge(*role, &facts(&[("max.message.bytes", &limit)]), &needs);
             let said = format!("{} {}", verdicts[0].word(), verdicts[0].text());
             assert!(said.starts_with(expected), "{role:?} {limit}: {said}");
-            assert_eq!(said.contains("batch.size"), *expected == BATCH, "{said}");
+            assert_eq!(said.contains("batch.size"), *expected != good, "{said}");
         }
     }
 }

@@ -17,6 +17,7 @@ use self::demands::{Needs, Role, TopicFacts, judge};
 use self::facts::Asking;
 use super::topics::{TopicNames, TopicProblem};
 use crate::config::{Client, Config, TableSource};
+use crate::stream::keeping::RecordLimit;
 
 pub use committed::how_to_reset;
 pub use trying::{check_transactions, check_writing};
@@ -104,6 +105,15 @@ impl fmt::Display for Finding {
     }
 }
 
+/// What the cluster said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// All that was looked at.
+    pub findings: Vec<Finding>,
+    /// What the quarantine topic takes, as far as is known.
+    pub quarantine: RecordLimit,
+}
+
 /// A topic, and what the relay does with it.
 struct Used<'a> {
     role: Role,
@@ -120,7 +130,7 @@ impl Used<'_> {
 
 /// Asks for all that `run` needs except the transactional ids, which asking would take from a running relay.
 /// Stops early only if no broker answers.
-pub fn check_cluster(config: &Config, topics: &TopicNames) -> Vec<Finding> {
+pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
     let brokers = format!("brokers {}", config.kafka.bootstrap_servers());
     let (asking, count) = match Asking::connect(config) {
         Ok(connected) => connected,
@@ -133,18 +143,26 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Vec<Finding> {
                 }
                 _ => Verdict::Unclear(what),
             };
-            return vec![Finding::new(brokers, verdict)];
+            return Checked {
+                findings: vec![Finding::new(brokers, verdict)],
+                quarantine: RecordLimit::default(),
+            };
         }
     };
-    let mut findings = vec![Finding::new(brokers, Verdict::Met("reached".to_string()))];
+    let reached = Finding::new(brokers, Verdict::Met("reached".to_string()));
+    let mut checked = Checked {
+        findings: vec![reached],
+        quarantine: RecordLimit::default(),
+    };
     let used = used(config, topics);
     // Finding the group's coordinator takes the client half a second, in which it can be asked for the rest.
     thread::scope(|scope| {
         let group = scope.spawn(|| committed::check_group(config, &topics.input));
-        findings.extend(check_topics(config, &asking, &used, count));
-        findings.extend(group.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        check_topics(config, &asking, &used, count, &mut checked);
+        let group = group.join().unwrap_or_else(|panic| resume_unwind(panic));
+        checked.findings.extend(group);
     });
-    findings
+    checked
 }
 
 fn used<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<Used<'a>> {
@@ -169,7 +187,8 @@ fn check_topics(
     asking: &Asking,
     used: &[Used<'_>],
     brokers: usize,
-) -> Vec<Finding> {
+    checked: &mut Checked,
+) {
     let mut problems = Vec::new();
     let mut seen = Vec::new();
     for topic in used {
@@ -183,7 +202,8 @@ fn check_topics(
     let unusable = problems.iter().map(|(topic, problem)| {
         Finding::new(topic.subject(), unusable(topic, problem, has_others))
     });
-    let mut findings: Vec<Finding> = unusable.collect();
+    let findings = &mut checked.findings;
+    findings.extend(unusable);
     let unknown = asking.complete(&mut seen);
     let needs = needs(config, &seen, brokers);
     for (topic, facts) in &seen {
@@ -192,7 +212,9 @@ fn check_topics(
     }
     findings.extend(unknown);
     findings.extend(asking.transaction_timeout(config));
-    findings
+    if let Some(bytes) = limit_of(Role::Quarantine, &seen) {
+        checked.quarantine = RecordLimit::new(bytes);
+    }
 }
 
 fn unusable(topic: &Used<'_>, problem: &TopicProblem, has_others: bool) -> Verdict {
@@ -210,18 +232,22 @@ fn unusable(topic: &Used<'_>, problem: &TopicProblem, has_others: bool) -> Verdi
 }
 
 fn needs(config: &Config, seen: &[(&Used<'_>, TopicFacts)], brokers: usize) -> Needs {
-    let input = seen.iter().find(|(topic, _)| topic.role == Role::Input);
-    let input_bytes = input.and_then(|(_, facts)| facts.number("max.message.bytes"));
     let batch = config.kafka.get(Client::Producer, "batch.size");
     Needs {
         event_bytes: config.output.max_message_bytes as u64,
         batch_bytes: batch
             .and_then(|bytes| bytes.parse().ok())
             .unwrap_or(BATCH_SIZE),
-        input_bytes: input_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        input_bytes: limit_of(Role::Input, seen),
         brokers,
         history: config.tables.history,
     }
+}
+
+/// What the first topic of this role takes, if it says so.
+fn limit_of(role: Role, seen: &[(&Used<'_>, TopicFacts)]) -> Option<u64> {
+    let (_, facts) = seen.iter().find(|(topic, _)| topic.role == role)?;
+    u64::try_from(facts.number("max.message.bytes")?).ok()
 }
 
 #[cfg(test)]
@@ -238,7 +264,7 @@ mod tests {
             regions: Vec::new(),
             quarantine: "q".to_string(),
         };
-        match check_cluster(&config, &topics).as_slice() {
+        match check_cluster(&config, &topics).findings.as_slice() {
             [
                 Finding {
                     verdict: Verdict::Unmet(what),

@@ -46,19 +46,36 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     /// A batch could not be published: the next one is smaller. One that was as small as can be holds its partition, so
     /// that a record that can never be written does not stop the others.
     pub(super) fn unpublished(&mut self, failure: &Failure) {
+        match failure {
+            Failure::TooLarge(cause) => {
+                // Straight to one record: of several, the sizes say nothing.
+                self.portion.restart();
+                match self.batch.lowered_limit() {
+                    // The next attempt writes a smaller stub.
+                    Some(limit) => self.batch.set_limit(limit),
+                    None if self.batch.records() == 1 => self.hold_unpublishable(cause),
+                    None => {}
+                }
+                return;
+            }
+            Failure::Aborted(cause) if self.portion.is_least() && self.batch.records() == 1 => {
+                self.hold_unpublishable(cause);
+            }
+            _ => {}
+        }
+        self.portion.failed(&self.batch);
+    }
+
+    /// Holds the partition of the only record to be written.
+    fn hold_unpublishable(&mut self, cause: &str) {
         let only = self.batch.outputs().iter().next();
-        if let Failure::Aborted(cause) = failure
-            && self.portion.is_least()
-            && self.batch.records() == 1
-            && let Some(output) = only
-        {
+        if let Some(output) = only {
             let fault = PartitionFault::Unpublishable {
                 offset: output.source_offset,
-                cause: cause.clone(),
+                cause: cause.to_string(),
             };
             self.cursors.hold(output.source_partition, fault);
         }
-        self.portion.failed(&self.batch);
     }
 
     /// Recovers from a failure, however many attempts that takes, as long as the retry budget lasts.
@@ -89,7 +106,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
 
     fn mend(&mut self, failure: &Failure, partitions: &[Partition]) -> Result<(), Failure> {
         match failure {
-            Failure::Aborted(_) => self.broker.abort()?,
+            Failure::Aborted(_) | Failure::TooLarge(_) => self.broker.abort()?,
             Failure::Broken(_) | Failure::Fenced(_) => self.broker.rebuild()?,
             Failure::Held(_) => {}
             Failure::ConsumerDead(_) | Failure::Unreleased(_) | Failure::Fatal(_) => {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::pipeline::fate::Quarantine;
+use crate::stream::{Content, Output};
 
 const GOOD: Partition = Partition(0);
 const BAD: Partition = Partition(1);
@@ -24,6 +25,10 @@ struct TwoPartitions {
     unreadable: Option<i64>,
     /// A record whose output is never accepted.
     refused: Option<i64>,
+    /// Records with this value, and the most bytes of a value that are accepted.
+    large: Option<(Vec<i64>, &'static [u8], usize)>,
+    /// Offsets that were written as stubs.
+    stubs: Vec<i64>,
     /// No more outputs than this are accepted at a time.
     most_outputs: Option<usize>,
     judged_twice: Vec<(Partition, i64)>,
@@ -56,11 +61,23 @@ impl TwoPartitions {
             return true;
         }
         self.positions.insert(partition, at + 1);
+        let large = self.large.as_ref();
+        let large = large.filter(|(offsets, ..)| partition == BAD && offsets.contains(&at));
         receive(Arrival::Record(SourceRecord {
             partition,
+            payload: large.map(|(_, value, _)| *value),
             ..record(at)
         }));
         true
+    }
+
+    /// Whether a value is larger than its topic takes.
+    fn refuses(&self, output: &Output<'_>) -> bool {
+        let Content::Quarantined(kept) = output.content else {
+            return false;
+        };
+        let bytes = kept.original.payload.as_ref().map_or(0, Vec::len);
+        self.large.as_ref().is_some_and(|(.., most)| bytes > *most)
     }
 }
 
@@ -96,6 +113,13 @@ impl Broker for TwoPartitions {
             self.failed += 1;
             return Err(Failure::Aborted("not accepted".to_string()));
         }
+        if outputs.iter().any(|output| self.refuses(&output)) {
+            self.failed += 1;
+            return Err(Failure::TooLarge("not accepted".to_string()));
+        }
+        let is_stub = |output: &Output<'_>| matches!(output.content, Content::Quarantined(kept) if kept.original.stub.is_some());
+        let stubs = outputs.iter().filter(is_stub);
+        self.stubs.extend(stubs.map(|output| output.source_offset));
         for position in positions {
             let before = self.offset(position.partition);
             for output in outputs
@@ -252,6 +276,41 @@ fn one_record_that_is_never_accepted_holds_its_partition_alone() {
     turns(&mut worker, 400);
     assert_eq!(worker.broker.offset(BAD), RECORDS);
     assert_eq!(worker.observer.released, [BAD]);
+}
+
+/// The limit of the topic is lower than it is known to be.
+#[test]
+fn records_that_are_too_large_become_stubs_and_hold_nothing() {
+    let value: &'static [u8] = Box::leak(vec![b'v'; 600_000].into_boxed_slice());
+    let mut worker = worker(TwoPartitions {
+        large: Some((vec![5, 6, 20, 39], value, 500_000)),
+        ..TwoPartitions::default()
+    });
+    turns(&mut worker, 400);
+    let broker = &worker.broker;
+    assert_eq!(
+        (broker.offset(GOOD), broker.offset(BAD)),
+        (RECORDS, RECORDS)
+    );
+    assert_eq!(broker.stubs, [5, 6, 20, 39]);
+    assert_eq!(worker.observer.held, [], "none blocks its partition");
+    assert!(broker.failed <= 3, "{}: the limit is learnt", broker.failed);
+}
+
+#[test]
+fn a_stub_that_no_topic_takes_holds_its_partition() {
+    let value: &'static [u8] = Box::leak(vec![b'v'; 600_000].into_boxed_slice());
+    let mut worker = worker(TwoPartitions {
+        large: Some((vec![5], value, 500)),
+        ..TwoPartitions::default()
+    });
+    turns(&mut worker, 400);
+    assert_eq!(worker.broker.offset(BAD), 5);
+    let held = &worker.observer.held;
+    assert!(
+        !held.is_empty() && held.iter().all(|it| *it == (BAD, "unpublishable")),
+        "{held:?}"
+    );
 }
 
 /// Tables that are fit again just before the batch is published, and were not when it was judged.

@@ -1,0 +1,150 @@
+//! A token endpoint in the clear on this machine, with a proxy in the environment: the proxy is never asked, and nothing secret is in
+//! the log, in `/readyz` or in what `check` says. The real program, without a broker.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// Every secret holds this, and so does every part of the URL that must not be told.
+const MARK: &str = "hunter2";
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Accepts connections, answers each with a redirect, and tells what was asked. Ends with the test's process.
+fn serve() -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (asked, requests) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 4_096];
+            let read = stream.read(&mut head).unwrap_or(0);
+            // The test may be over.
+            _ = asked.send(String::from_utf8_lossy(&head[..read]).into_owned());
+            _ = write!(
+                stream,
+                "HTTP/1.1 302 Found\r\nLocation: /other?{MARK}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+        }
+    });
+    (port, requests)
+}
+
+fn write_configuration(folder: &Path, endpoint: &str) {
+    let text = format!(
+        "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"security.protocol\" = \"SASL_PLAINTEXT\"\n\
+         \"sasl.mechanism\" = \"OAUTHBEARER\"\ndebug = \"security,conf,broker\"\n\
+         \"sasl.oauthbearer.method\" = \"oidc\"\n\"sasl.oauthbearer.token.endpoint.url\" = \"{endpoint}\"\n\
+         \"sasl.oauthbearer.client.id\" = \"relay\"\n\"sasl.oauthbearer.client.secret\" = \"{MARK}\"\n\
+         [principals]\ntopic = \"principals\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
+    );
+    std::fs::write(folder.join("relay.toml"), text).expect("the configuration");
+}
+
+fn program(folder: &Path, command: &[&str], proxy: u16, output: &str) -> Child {
+    let file = File::create(folder.join(output)).expect("a file");
+    let both = file.try_clone().expect("a file");
+    Command::new(env!("CARGO_BIN_EXE_audit-relay"))
+        .args(command)
+        .arg("--config")
+        .arg(folder.join("relay.toml"))
+        .env("ALL_PROXY", format!("http://127.0.0.1:{proxy}"))
+        .env("HTTP_PROXY", format!("http://127.0.0.1:{proxy}"))
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .env("RUST_LOG", "trace")
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(both)
+        .spawn()
+        .expect("the program")
+}
+
+/// Looks again and again until there is something.
+#[track_caller]
+fn awaited<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(since.elapsed() < LIMIT, "no {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn readyz(address: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET /readyz HTTP/1.1\r\nHost: relay\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+#[test]
+fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let (endpoint, asked) = serve();
+    let (proxy, proxied) = serve();
+    let shown = format!("token endpoint http://127.0.0.1:{endpoint}/token: it answers 302");
+    write_configuration(
+        folder,
+        &format!("http://127.0.0.1:{endpoint}/token?key={MARK}"),
+    );
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+
+    let mut check = program(folder, &["check", "--connect"], proxy, "check.txt");
+    let mut run = program(folder, &["run"], proxy, "run.txt");
+    let address = awaited("admin address", || {
+        let log = read("run.txt");
+        let after = log.split("\"admin\":\"").nth(1)?;
+        after
+            .split_once('"')
+            .map(|(address, _)| address.to_string())
+    });
+    let ready = awaited("answer that names the endpoint", || {
+        readyz(&address).filter(|answer| answer.contains(&shown))
+    });
+    let status = awaited("end of the check", || check.try_wait().expect("a child"));
+    run.kill().expect("it runs");
+    run.wait().expect("a child");
+
+    assert!(!status.success());
+    let requests: Vec<String> = asked.try_iter().collect();
+    assert!(requests.len() >= 2, "{requests:?}");
+    let is_whole = |request: &String| request.starts_with(&format!("POST /token?key={MARK} "));
+    assert!(requests.iter().all(is_whole), "no redirect: {requests:?}");
+    assert_eq!(proxied.try_iter().count(), 0, "the proxy was asked");
+    for (name, text) in [
+        ("check", read("check.txt")),
+        ("log", read("run.txt")),
+        ("/readyz", ready),
+    ] {
+        assert!(text.contains(&shown), "{name}: {text}");
+        let told = text.lines().find(|line| line.contains(MARK));
+        assert_eq!(told, None, "{name}");
+    }
+}
+
+#[test]
+fn a_url_with_a_password_is_refused_and_not_repeated() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_configuration(
+        folder,
+        &format!("http://127.0.0.1:{MARK}@127.0.0.2:18082/token"),
+    );
+    let mut check = program(folder, &["check"], 1, "check.txt");
+    let status = check.wait().expect("a child");
+    let said = std::fs::read_to_string(folder.join("check.txt")).expect("output");
+    assert!(!status.success());
+    assert!(said.contains("user name or password"), "{said}");
+    assert!(
+        !said.contains(MARK) && !said.contains("127.0.0.2"),
+        "{said}"
+    );
+}
