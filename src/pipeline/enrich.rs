@@ -118,10 +118,9 @@ impl<'a> Lookup<'_, 'a> {
         if let Some(account) = &self.action.change.account {
             return Ok(account.clone());
         }
-        let device = device.entry();
-        let device =
-            device.ok_or_else(|| self.unknown_device("accountId", FoundDevice::Unknown))?;
-        device.account.map(Id::from).ok_or_else(|| {
+        let entry = device.entry();
+        let entry = entry.ok_or_else(|| self.unknown_device("accountId", device))?;
+        entry.account.map(Id::from).ok_or_else(|| {
             let id = &self.action.change.object;
             Quarantine::new(
                 QuarantineReason::UnknownDevice,
