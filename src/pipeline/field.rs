@@ -40,6 +40,13 @@ impl<'a> Raw<'a> {
     }
 }
 
+impl<'a> Raw<'a> {
+    /// Its text, if it is text, so that a number and the same number as text are the same; else its JSON as it stands.
+    pub(super) fn read_form(self) -> Cow<'a, str> {
+        self.text().unwrap_or(Cow::Borrowed(self.0))
+    }
+}
+
 /// For people.
 impl fmt::Display for Raw<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,7 +49,7 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
         )
         .awaiting_tables(awaits_tables)
     })?;
-    let id = event_id(&attributed.user_action.change, &attributed.account);
+    let id = event_id(&attributed.user_action, &attributed.account);
     let event = AuditEvent {
         attributed,
         id,

@@ -4,6 +4,7 @@ mod allocations;
 mod corpus;
 mod decisions;
 mod device_table;
+mod event_ids;
 mod golden;
 mod hostile;
 mod mock;

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use audit_relay::assemble::{Assembly, assemble};
@@ -56,10 +57,14 @@ pub fn load(settings: &str) -> Assembly {
         .into_iter()
         .find(|case| case.name == "power-on")
         .expect("an example with the shared tables");
+    let tables = ["principals.jsonl", "devices.jsonl"].map(|name| case.reference(name));
+    load_with(&tables[0], &tables[1], settings)
+}
+
+/// A deployment with tables of one's own.
+pub fn load_with(principals: &Path, devices: &Path, settings: &str) -> Assembly {
     let text = format!(
-        "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9092\"\n[principals]\nfile = {:?}\n[devices]\nfile = {:?}\n{settings}",
-        case.reference("principals.jsonl"),
-        case.reference("devices.jsonl")
+        "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9092\"\n[principals]\nfile = {principals:?}\n[devices]\nfile = {devices:?}\n{settings}"
     );
     let config = Config::from_toml(&text, std::iter::empty()).expect("a good configuration");
     assemble(&config).expect("good files")
@@ -87,7 +92,7 @@ fn without_detail(fate: &Fate) -> Fate {
 }
 
 /// Runs a property on cases from a fixed seed. Nothing is written into the source tree.
-fn hold<S: Strategy>(
+pub fn hold<S: Strategy>(
     cases: u32,
     strategy: S,
     property: impl Fn(S::Value) -> Result<(), TestCaseError>,

@@ -235,6 +235,15 @@ impl Record {
         !self.0.iter().all(|(key, _)| seen.insert(key))
     }
 
+    /// The record with one of its fields changed.
+    pub fn with_one_change(self) -> impl Strategy<Value = Record> {
+        change().prop_map(move |change| {
+            let mut record = self.clone();
+            change.apply(&mut record);
+            record
+        })
+    }
+
     /// The record with a value, given as JSON, in the place of all values of the field.
     pub fn with(&self, field: &str, value: &str) -> Record {
         let others = self.0.iter().filter(|(key, _)| key != field).cloned();
