@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::catalog::{Action, Catalog, Listing};
+use super::catalog::{Action, Catalog, Listing, normalise};
 use super::fate::{Quarantine, SkipReason, Unaudited};
 use super::policy::Policy;
 use super::record::{Field, Record};
@@ -42,9 +42,13 @@ enum UserType {
 }
 
 impl UserType {
-    /// Reads it as producers write it, in any case and with spaces around it.
+    /// Reads it as producers write it, in any case and with what cannot be seen in it.
     fn of(text: &str) -> Option<Self> {
-        let is = |name: &str| text.trim().eq_ignore_ascii_case(name);
+        Self::named(text).or_else(|| Self::named(&normalise(text)))
+    }
+
+    fn named(text: &str) -> Option<Self> {
+        let is = |name: &str| text.eq_ignore_ascii_case(name);
         if is("SYSTEM") {
             Some(UserType::System)
         } else if is("CUSTOMER") {

@@ -103,10 +103,8 @@ impl Name {
     fn add_who(&mut self, action: &UserAction<'_>) {
         let change = &action.change;
         let behalf = change.on_behalf_of.as_ref();
-        self.add(match action.actor {
-            Actor::User => "user",
-            Actor::SystemOnBehalfOfUser => "system",
-        });
+        let is_user = action.actor == Actor::User;
+        self.add(if is_user { "user" } else { "system" });
         self.add_optional(change.user.as_deref());
         self.add_optional(change.iam_id.as_deref());
         self.add_optional(change.username.as_deref());
@@ -128,6 +126,9 @@ impl Name {
             self.add(&state.map(Raw::read_form).unwrap_or_default());
         }
         self.add_bytes(&meta_data_hash(change.meta_data.text()));
+        for field in change.unreadable.names() {
+            self.add(field);
+        }
     }
 
     /// A UUIDv5 is the beginning of the SHA-1 of namespace and name.

@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use super::enrich::AttributedAction;
 use super::field::Raw;
+use super::record::Fields;
+use super::text::{clean, cut};
 
 /// Strings copied into request data are cut here, in characters.
 const REQUEST_VALUE_CHARACTERS: usize = 1_024;
@@ -15,6 +17,7 @@ pub(super) fn request_data(attributed: &AttributedAction<'_>) -> Map<String, Val
     let attributes = &attributed.user_action.attributes;
     let action = attributed.user_action.action;
     let mut data = copied(&action.request_data, attributes);
+    note_unreadable(change.unreadable, &mut data);
     if let Some(update) = &action.update {
         let value = |key: &str, state: Option<Raw<'_>>| {
             let attribute = attributes.get(key).and_then(scalar);
@@ -29,6 +32,15 @@ pub(super) fn request_data(attributed: &AttributedAction<'_>) -> Map<String, Val
         }
     }
     data
+}
+
+/// Says which fields of the record were there and could not be read, so that nobody takes them for absent.
+pub(super) fn note_unreadable(fields: Fields, data: &mut Map<String, Value>) {
+    if !fields.is_empty() {
+        let names: Vec<_> = fields.names().collect();
+        data.insert("unreadable".into(), true.into());
+        data.insert("unreadableFields".into(), names.join(",").into());
+    }
 }
 
 /// The allow-listed attributes, and of these only plain values: a nested one could hold anything.
@@ -48,19 +60,8 @@ fn plain_state(Raw(state): Raw<'_>) -> Option<Value> {
 
 fn scalar(value: &Value) -> Option<Value> {
     match value {
-        Value::String(text) => Some(Value::from(cut(text, REQUEST_VALUE_CHARACTERS))),
+        Value::String(text) => Some(Value::from(clean(cut(text, REQUEST_VALUE_CHARACTERS)))),
         Value::Number(_) | Value::Bool(_) => Some(value.clone()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// The first characters of a text.
-pub(super) fn cut(text: &str, characters: usize) -> &str {
-    if text.len() <= characters {
-        return text;
-    }
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => &text[..end],
-        None => text,
     }
 }

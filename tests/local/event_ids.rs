@@ -4,14 +4,18 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::LazyLock;
 
+use audit_relay::assemble::Assembly;
 use audit_relay::pipeline::fate::{Audited, Fate};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::properties::{hold, judged, load, load_with};
-use crate::records::near_valid;
+use crate::records::{Record, near_valid};
+
+static LOADED: LazyLock<Assembly> = LazyLock::new(|| load(""));
 
 fn base() -> Value {
     json!({
@@ -30,8 +34,8 @@ fn changed(change: &Value) -> Vec<u8> {
     record.to_string().into_bytes()
 }
 
-fn audited(settings: &str, record: &[u8]) -> Audited {
-    match judged(&load(settings), record) {
+fn audited(record: &[u8]) -> Audited {
+    match judged(&LOADED, record) {
         Fate::Audited(audited) => audited,
         other => panic!("{}: {other:?}", String::from_utf8_lossy(record)),
     }
@@ -70,7 +74,7 @@ fn two_events_that_differ_have_two_ids() {
     ];
     let mut seen = BTreeMap::new();
     for change in changes {
-        let id = audited("", &changed(&change)).envelope.id;
+        let id = audited(&changed(&change)).envelope.id;
         let before = seen.insert(id, change.clone());
         assert_eq!(before, None, "the same id as {change}");
     }
@@ -83,7 +87,7 @@ fn a_number_and_the_same_number_as_text_have_one_id() {
         "reasonCode": "201", "previousState": "1", "label": "7",
         "accountId": "307608", "objectId": "1234567", "userId": "6100101",
     });
-    let [one, other] = [numbers, texts].map(|change| audited("", &changed(&change)).envelope.id);
+    let [one, other] = [numbers, texts].map(|change| audited(&changed(&change)).envelope.id);
     assert_eq!(one, other);
 }
 
@@ -117,14 +121,13 @@ fn file(line: &Value) -> NamedTempFile {
 
 #[test]
 fn events_of_near_records_differ_in_their_ids_if_in_anything() {
-    let assembly = load("");
     let (different, equal) = (RefCell::new(0), RefCell::new(0));
     let near =
         near_valid().prop_flat_map(|record| (Just(record.clone()), record.with_one_change()));
     hold(3_000, near, |(one, other)| {
         let events = [one, other].map(|record| {
             let record = record.with("eventId", "null");
-            match judged(&assembly, record.text().as_bytes()) {
+            match judged(&LOADED, record.text().as_bytes()) {
                 Fate::Audited(audited) => Some(without_id(&audited)),
                 Fate::Skipped(_) | Fate::Quarantined(_) => None,
             }
@@ -149,4 +152,64 @@ fn without_id(audited: &Audited) -> (Value, String) {
     let text = std::str::from_utf8(&audited.event).expect("UTF-8");
     let event = serde_json::from_str(&text.replace(&id, "")).expect("JSON");
     (event, id)
+}
+
+/// The id of the event of a record, if it becomes one.
+fn id(record: &Record) -> Option<String> {
+    match judged(&LOADED, record.text().as_bytes()) {
+        Fate::Audited(audited) => Some(audited.envelope.id.to_string()),
+        Fate::Skipped(_) | Fate::Quarantined(_) => None,
+    }
+}
+
+#[test]
+fn the_producers_event_id_alone_makes_the_id() {
+    let compared = RefCell::new(0);
+    let pair = (near_valid(), near_valid(), "[a-z]{1,3}", "[ -~é]{1,40}");
+    hold(2_000, pair, |(one, other, event_id, other_id)| {
+        // Accounts number their events independently of each other.
+        let given = |record: &Record, id: &str| {
+            let record = record.with("eventId", &Value::from(id).to_string());
+            record.with("accountId", "307608")
+        };
+        let first = id(&given(&one, &event_id));
+        let second = id(&given(&other, &event_id));
+        let third = id(&given(&one, &other_id));
+        if let (Some(first), Some(second)) = (&first, &second) {
+            prop_assert_eq!(first, second);
+            *compared.borrow_mut() += 1;
+        }
+        if let (Some(first), Some(third)) = (first, third) {
+            prop_assert_eq!(first == third, event_id == other_id);
+        }
+        Ok(())
+    });
+    assert!(compared.into_inner() > 100);
+}
+
+#[test]
+fn records_that_differ_in_their_meta_data_only_are_two_events() {
+    let compared = RefCell::new(0);
+    let values = "[a-z0-9 \\PC]{0,12}";
+    hold(
+        1_500,
+        (near_valid(), values, values),
+        |(record, one, other)| {
+            let record = record.with("eventId", "null");
+            let marked = |mark: &str| {
+                let inner = serde_json::json!({ "mark": mark }).to_string();
+                let as_text = Value::from(inner.as_str()).to_string();
+                [inner, as_text].map(|meta_data| id(&record.with("metaData", &meta_data)))
+            };
+            let [first, as_text] = marked(&one);
+            prop_assert_eq!(&first, &as_text, "as an object and as text");
+            let [second, _] = marked(&other);
+            if let (Some(first), Some(second)) = (first, second) {
+                prop_assert_eq!(first == second, one == other);
+                *compared.borrow_mut() += 1;
+            }
+            Ok(())
+        },
+    );
+    assert!(compared.into_inner() > 100);
 }
