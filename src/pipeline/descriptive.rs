@@ -26,6 +26,11 @@ impl<'r, 'a> Descriptive<'r, 'a> {
         self.unreadable
     }
 
+    /// Whether a field was asked for, is there and could not be read.
+    pub(super) fn is_unreadable(&self, field: Field) -> bool {
+        self.unreadable.contains(field)
+    }
+
     /// A field that is text.
     pub(super) fn text(&mut self, field: Field) -> Option<Cow<'a, str>> {
         self.read(field, Raw::plain)

@@ -20,6 +20,7 @@ mod json;
 pub mod meta_data;
 mod nested;
 mod number;
+pub mod outcome;
 mod plain_json;
 pub mod policy;
 pub mod record;

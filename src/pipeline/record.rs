@@ -129,7 +129,8 @@ impl Fields {
             .map(|field| field.name())
     }
 
-    const fn contains(self, field: Field) -> bool {
+    /// Whether a field is among them.
+    pub const fn contains(self, field: Field) -> bool {
         self.0 & field.bit() != 0
     }
 }

@@ -12,6 +12,7 @@ use super::descriptive::Descriptive;
 use super::field::{Id, Raw, canonical_id, filled, iam_id, id};
 use super::meta_data::MetaData;
 use super::nested;
+pub use super::outcome::Outcome;
 use super::record::{Field, Fields, Record};
 use super::text::trim;
 use super::time::time;
@@ -57,7 +58,7 @@ pub struct StateChange<'a> {
     pub previous_state: Option<Raw<'a>>,
     /// `newState`, likewise.
     pub new_state: Option<Raw<'a>>,
-    /// `outcome`; see [`Outcome`].
+    /// `outcome`, or what follows from the rest; see [`Outcome`].
     pub outcome: Outcome,
     /// `reasonCode`: an HTTP status, 100 to 599.
     pub reason_code: Option<u16>,
@@ -82,28 +83,6 @@ pub struct OnBehalfOf<'a> {
     pub username: Option<Cow<'a, str>>,
 }
 
-/// How the action ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Also when the record does not say, unless its reason code is 400 or above.
-    Success,
-    /// The action failed.
-    Failure,
-    /// The action has not ended yet.
-    Pending,
-}
-
-impl Outcome {
-    /// The value of `outcome` in the audit event.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Outcome::Success => "success",
-            Outcome::Failure => "failure",
-            Outcome::Pending => "pending",
-        }
-    }
-}
-
 impl<'a> StateChange<'a> {
     /// Checks the fields of a record.
     ///
@@ -113,6 +92,10 @@ impl<'a> StateChange<'a> {
         let text = |field| record.text(field);
         let mut descriptive = Descriptive::of(record);
         let reason_code = reason_code(text(Field::ReasonCode)?)?;
+        let reason_for_failure = descriptive.reason();
+        let gives_reason =
+            reason_for_failure.is_some() || descriptive.is_unreadable(Field::ReasonForFailure);
+        let outcome = Outcome::read(record.raw(Field::Outcome))?;
         Ok(StateChange {
             account: record.id(Field::AccountId)?,
             class: text(Field::ObjectName)?.ok_or("objectName is missing")?,
@@ -133,9 +116,9 @@ impl<'a> StateChange<'a> {
             data_center: data_center(record.raw(Field::Datacenter))?,
             previous_state: record.raw(Field::PreviousState),
             new_state: record.raw(Field::NewState),
-            outcome: outcome(text(Field::Outcome)?, reason_code)?,
+            outcome: outcome.unwrap_or_else(|| Outcome::from_rest(reason_code, gives_reason)),
             reason_code,
-            reason_for_failure: descriptive.reason(),
+            reason_for_failure,
             trace_id: descriptive.text(Field::TraceId),
             event_id: text(Field::EventId)?,
             meta_data: MetaData::new(record.raw(Field::MetaData))?,
@@ -201,22 +184,6 @@ fn reason_code(text: Option<Cow<'_, str>>) -> Result<Option<u16>, String> {
             "reasonCode is not a status from 100 to 599: {text:?}"
         )),
     }
-}
-
-fn outcome(text: Option<Cow<'_, str>>, reason_code: Option<u16>) -> Result<Outcome, String> {
-    let Some(text) = text else {
-        // A record that says 403 and nothing else did not succeed.
-        let failed = reason_code.is_some_and(|code| code >= 400);
-        return Ok(if failed {
-            Outcome::Failure
-        } else {
-            Outcome::Success
-        });
-    };
-    [Outcome::Success, Outcome::Failure, Outcome::Pending]
-        .into_iter()
-        .find(|outcome| trim(&text).eq_ignore_ascii_case(outcome.name()))
-        .ok_or_else(|| format!("outcome is not success, failure or pending: {text:?}"))
 }
 
 #[cfg(test)]
@@ -340,9 +307,18 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_status_without_outcome_is_a_failure() {
-        let text = record(r#","reasonCode":"403""#);
+    fn what_only_a_status_or_a_reason_tells_is_a_failure() {
+        for field in [
+            r#","reasonCode":"403""#,
+            r#","reasonForFailure":"permission denied""#,
+            r#","reasonForFailure":{"unknown":1}"#,
+        ] {
+            let text = record(field);
+            let change = checked(&text).expect("is good");
+            assert_eq!(change.outcome, Outcome::Failure, "{field}");
+        }
+        let text = record(r#","reasonForFailure":"None""#);
         let change = checked(&text).expect("is good");
-        assert_eq!(change.outcome, Outcome::Failure);
+        assert_eq!(change.outcome, Outcome::Success);
     }
 }

@@ -187,7 +187,18 @@ const FIELDS: [(&str, &[&str]); 27] = [
     ),
     ("previousState", &["\"old\"", "7", "{\"power\":\"on\"}"]),
     ("newState", &["\"new\"", "-1", "[0]"]),
-    ("outcome", &["\"success\"", "\"FAILURE\"", "\"pending\""]),
+    (
+        "outcome",
+        &[
+            "\"success\"",
+            "\"FAILURE\"",
+            "\"pending\"",
+            "\"in_progress\"",
+            "\"failed\"",
+            "true",
+            "\"1\"",
+        ],
+    ),
     (
         "reasonCode",
         &[

@@ -58,6 +58,31 @@ fn inputs_and_events_of_the_examples_are_valid() {
 }
 
 #[test]
+fn the_schema_knows_the_words_for_outcomes_and_no_other() {
+    let validator = schema("state-change");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog/outcomes.toml");
+    let words = std::fs::read_to_string(path).expect("catalog/outcomes.toml");
+    let words: toml::Table = toml::from_str(&words).expect("TOML");
+    let record = |outcome: &str| {
+        serde_json::json!({
+            "eventCreateDate": "2021-07-14T09:12:44Z", "objectName": "Server", "objectId": 1,
+            "eventName": "Power On", "outcome": outcome,
+        })
+    };
+    let words = words
+        .values()
+        .flat_map(|list| list.as_array().expect("a list"));
+    for word in words.map(|word| word.as_str().expect("a word")) {
+        for word in [word.to_string(), word.to_uppercase(), format!(" {word} ")] {
+            assert_valid(&validator, &record(&word), &word);
+        }
+    }
+    for other in ["0", "1", "yes", "done", "unknown"] {
+        assert!(!validator.is_valid(&record(other)), "{other}");
+    }
+}
+
+#[test]
 fn reference_lines_of_the_examples_are_valid() {
     for (file, name) in [
         ("principals.jsonl", "principal"),
