@@ -5,7 +5,6 @@
 use http::StatusCode;
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use serde_json::Map;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
@@ -15,7 +14,7 @@ use super::classify::UserAction;
 use super::crn::{CrnTemplates, CrnValues};
 use super::enrich::AttributedAction;
 use super::json::Json;
-use super::request_data::{copied, note_unreadable, request_data};
+use super::request_data::{write_request_data, write_response_data, write_truncated};
 use super::state_change::{Outcome, StateChange};
 use super::text::{clean, cut, is_unseen, trim};
 
@@ -175,20 +174,17 @@ impl AuditEvent<'_> {
 
     fn data(&self, extent: Extent, json: &mut Json) {
         json.raw(r#","requestData":"#);
-        if extent == Extent::Truncated {
-            let mut data = Map::from_iter([("truncated".to_owned(), true.into())]);
-            note_unreadable(self.change().unreadable, &mut data);
-            return json.object(&data);
-        }
-        json.object(&request_data(self.attributed));
         let UserAction {
-            action, attributes, ..
+            change,
+            action,
+            attributes,
+            ..
         } = &self.attributed.user_action;
-        let response = copied(&action.response_data, attributes);
-        if !response.is_empty() {
-            json.raw(r#","responseData":"#);
-            json.object(&response);
+        if extent == Extent::Truncated {
+            return write_truncated(change.unreadable, json);
         }
+        write_request_data(self.attributed, json);
+        write_response_data(action, attributes, json);
     }
 }
 
@@ -265,7 +261,7 @@ fn host(change: &StateChange<'_>, json: &mut Json) {
     if let Some(agent) = agent {
         json.raw(if address.is_some() { "," } else { "" });
         json.raw(r#""agent":"#);
-        json.text(&clean(cut(agent, AGENT_CHARACTERS)));
+        json.text(cut(&clean(agent), AGENT_CHARACTERS));
     }
     json.raw("}");
 }

@@ -61,7 +61,7 @@ impl<'a> Raw<'a> {
     }
 
     /// The text of a string or of any number.
-    fn lenient_text(self) -> Option<Cow<'a, str>> {
+    pub(super) fn lenient_text(self) -> Option<Cow<'a, str>> {
         match self.text() {
             Ok(text) => Some(text),
             Err(_) if self.0.starts_with('"') => nested::string(self.0).map(Cow::Owned),

@@ -54,7 +54,7 @@ pub struct StateChange<'a> {
     pub label: Option<Cow<'a, str>>,
     /// `datacenter`.
     pub data_center: Option<Cow<'a, str>>,
-    /// `previousState`, of whatever form: only a change of one plain value looks into it.
+    /// `previousState`, of whatever form: it is part of what makes an event another one, and is not written.
     pub previous_state: Option<Raw<'a>>,
     /// `newState`, likewise.
     pub new_state: Option<Raw<'a>>,
@@ -121,7 +121,7 @@ impl<'a> StateChange<'a> {
             reason_for_failure,
             trace_id: descriptive.text(Field::TraceId),
             event_id: text(Field::EventId)?,
-            meta_data: MetaData::new(record.raw(Field::MetaData))?,
+            meta_data: MetaData::new(record.raw(Field::MetaData)),
             unreadable: descriptive.unreadable(),
         })
     }

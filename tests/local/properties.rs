@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
@@ -143,7 +143,41 @@ fn may_be_written(audited: &Audited, assembly: &Assembly) -> Result<(), TestCase
     prop_assert!(errors.is_empty(), "{errors:?} in {event}");
     prop_assert_eq!(&event["id"], &audited.envelope.id.to_string());
     names_one_thing(audited, &event)?;
+    has_one_type_in_each_place("", &event)?;
     holds_only_what_is_allowed(assembly, &event)
+}
+
+/// The type that was first met in each place of an event. Consumers keep events in tables with one type for a column.
+static TYPES: Mutex<BTreeMap<String, &'static str>> = Mutex::new(BTreeMap::new());
+
+fn has_one_type_in_each_place(place: &str, value: &Value) -> Result<(), TestCaseError> {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
+    };
+    let first = *TYPES
+        .lock()
+        .expect("nobody panics with it")
+        .entry(place.to_string())
+        .or_insert(found);
+    prop_assert_eq!(first, found, "{}", place);
+    for (key, value) in value.as_object().into_iter().flatten() {
+        has_one_type_in_each_place(&format!("{place}/{key}"), value)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_examples_have_one_type_in_each_place() {
+    for case in cases() {
+        if let Some(event) = case.outcome().get("event") {
+            has_one_type_in_each_place("", event).expect(&case.name);
+        }
+    }
 }
 
 /// Ids cannot smuggle segments into a CRN: each segment is what it should be, and there are ten.

@@ -224,6 +224,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "\"{\\\"speed\\\":0}\"",
             "{\"speed\":-1,\"interface\":\"eth0\",\"port\":1,\"password\":\"x\"}",
             "{\"speed\":\"1000\",\"previousSpeed\":100}",
+            "{\"newSpeed\":\"0 Mbps\",\"previousSpeed\":1e400}",
             "{\"oldName\":\"a\",\"newName\":\"b\",\"truncated\":true,\"secret\":1}",
             "{\"hostname\":\"h\",\"domain\":{\"a\":1},\"imageTemplateId\":1e300,\"Hostname\":2}",
             "\"{\\\"newName\\\":\\\"a\\n\\tb\\\"}\"",
