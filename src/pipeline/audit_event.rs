@@ -2,6 +2,8 @@
 //! canonical place. It only writes down what the stages before it found out. Source of the fields:
 //! Activity Tracker event fields, DMTF CADF.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -45,14 +47,41 @@ pub struct AuditEvent<'a> {
     pub crns: &'a CrnTemplates,
 }
 
-/// Whether request and response data are written, or given up because the event would be too large: it is cut, and
-/// says so, but never omitted.
+/// How much of an event is written. What is too large is cut, and says so, but never omitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// Everything.
     Whole,
     /// Without request and response data.
-    Truncated,
+    WithoutData,
+    /// Without these, and with names, reasons, agents and trace ids cut after so many characters.
+    Cut(usize),
+}
+
+impl Extent {
+    /// What is tried in turn when an event is too large.
+    pub const SMALLER: [Extent; 4] = [
+        Extent::WithoutData,
+        Extent::Cut(256),
+        Extent::Cut(64),
+        Extent::Cut(16),
+    ];
+
+    /// A text of the record as it is written; an ellipsis stands for what was cut off.
+    fn shown(self, text: &str) -> Cow<'_, str> {
+        let text = clean(text);
+        let Extent::Cut(characters) = self else {
+            return text;
+        };
+        let kept = cut(&text, characters).len();
+        if kept == text.len() {
+            return text;
+        }
+        let mut text = text.into_owned();
+        text.truncate(kept);
+        text.push('…');
+        Cow::Owned(text)
+    }
 }
 
 impl AuditEvent<'_> {
@@ -73,22 +102,22 @@ impl AuditEvent<'_> {
         json.raw(r#"","severity":""#);
         json.raw(severity(action, change).as_str());
         json.raw(r#"","message":""#);
-        self.message(json);
+        self.message(extent, json);
         json.raw(r#"","initiator":"#);
-        self.initiator(json);
+        self.initiator(extent, json);
         json.raw(r#","target":{"id":""#);
         let crn = self.crn_values();
         self.crns.target.fill(&crn, json);
         json.raw(r#"","name":"#);
-        json.text(&clean(self.target_name()));
+        json.text(&extent.shown(self.target_name()));
         json.raw(r#","typeURI":"#);
         json.text(&action.target_type);
         json.raw(r#"},"observer":{"name":"ActivityTracker"},"reason":"#);
-        reason(change, json);
+        reason(change, extent, json);
         self.data(extent, json);
         json.raw(r#","correlationId":"#);
         // An attempt and its result must be pairable: the field is never left out.
-        json.text(&clean(change.trace_id.as_deref().unwrap_or(id)));
+        json.text(&extent.shown(change.trace_id.as_deref().unwrap_or(id)));
         json.raw(r#","dataEvent":false,"logSourceCRN":""#);
         self.crns.log_source.fill(&crn, json);
         json.raw(r#"","saveServiceCopy":true}"#);
@@ -116,14 +145,14 @@ impl AuditEvent<'_> {
             .unwrap_or_default()
     }
 
-    fn message(&self, json: &mut Json) {
+    fn message(&self, extent: Extent, json: &mut Json) {
         let action = self.attributed.user_action.action;
         json.escaped(&action.display_name);
         json.raw(": ");
         json.escaped(&action.verb);
         json.raw(" ");
         json.escaped(&action.object);
-        let name = clean(self.target_name());
+        let name = extent.shown(self.target_name());
         let name = without_outcome(&name);
         if !name.is_empty() {
             json.raw(" ");
@@ -136,7 +165,7 @@ impl AuditEvent<'_> {
         });
     }
 
-    fn initiator(&self, json: &mut Json) {
+    fn initiator(&self, extent: Extent, json: &mut Json) {
         let change = self.change();
         let identity = &self.attributed.initiator;
         let acting_name = change
@@ -151,7 +180,7 @@ impl AuditEvent<'_> {
         json.raw(r#"{"id":"#);
         json.text(&identity.iam_id);
         json.raw(r#","name":"#);
-        json.text(&clean(name.unwrap_or_default()));
+        json.text(&extent.shown(name.unwrap_or_default()));
         json.raw(r#","typeURI":""#);
         json.raw(identity.principal.kind.type_uri());
         json.raw("\"");
@@ -160,14 +189,14 @@ impl AuditEvent<'_> {
             json.raw(kind);
             json.raw("\"}");
         }
-        host(change, json);
+        host(change, extent, json);
         if let Some(user) = &self.attributed.authenticated {
             json.raw(r#","authnId":"#);
             json.text(&user.iam_id);
             // Empty if nobody knows it: the two fields come together or not at all.
             json.raw(r#","authnName":"#);
             let name = user.principal.name.or(acting_name);
-            json.text(&clean(name.unwrap_or_default()));
+            json.text(&extent.shown(name.unwrap_or_default()));
         }
         json.raw("}");
     }
@@ -180,7 +209,7 @@ impl AuditEvent<'_> {
             attributes,
             ..
         } = &self.attributed.user_action;
-        if extent == Extent::Truncated {
+        if extent != Extent::Whole {
             return write_truncated(change.unreadable, json);
         }
         write_request_data(self.attributed, json);
@@ -244,7 +273,7 @@ fn without_outcome(name: &str) -> &str {
     }
 }
 
-fn host(change: &StateChange<'_>, json: &mut Json) {
+fn host(change: &StateChange<'_>, extent: Extent, json: &mut Json) {
     let address = change.address.as_deref().and_then(address);
     let agent = change.agent.as_deref();
     if address.is_none() && agent.is_none() {
@@ -261,12 +290,12 @@ fn host(change: &StateChange<'_>, json: &mut Json) {
     if let Some(agent) = agent {
         json.raw(if address.is_some() { "," } else { "" });
         json.raw(r#""agent":"#);
-        json.text(cut(&clean(agent), AGENT_CHARACTERS));
+        json.text(cut(&extent.shown(agent), AGENT_CHARACTERS));
     }
     json.raw("}");
 }
 
-fn reason(change: &StateChange<'_>, json: &mut Json) {
+fn reason(change: &StateChange<'_>, extent: Extent, json: &mut Json) {
     let code = change.reason_code.or(match change.outcome {
         Outcome::Success => Some(200),
         Outcome::Pending => Some(202),
@@ -289,7 +318,7 @@ fn reason(change: &StateChange<'_>, json: &mut Json) {
     if let Some(cause) = change.reason_for_failure.as_deref().filter(|_| is_failure) {
         json.raw(divider);
         json.raw(r#""reasonForFailure":"#);
-        json.text(&clean(cause));
+        json.text(&extent.shown(cause));
     }
     json.raw("}");
 }
@@ -316,6 +345,16 @@ mod tests {
             let mut json = Json::default();
             event_time(input.parse().expect(input), &mut json);
             assert_eq!(json.into_bytes(), expected.as_bytes(), "{input}");
+        }
+    }
+
+    #[test]
+    fn what_was_cut_says_so() {
+        let extent = Extent::Cut(3);
+        for (text, expected) in [("äöü", "äöü"), ("äöüß", "äöü…"), ("a\n\nbc", "a b…")]
+        {
+            assert_eq!(extent.shown(text), expected);
+            assert_eq!(Extent::WithoutData.shown(text), clean(text));
         }
     }
 
