@@ -3,7 +3,6 @@
 //! Activity Tracker event fields, DMTF CADF.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -11,13 +10,15 @@ use jiff::tz::Offset;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+use super::address::address;
 use super::catalog::{Action, Severity};
 use super::classify::UserAction;
 use super::crn::{CrnTemplates, CrnValues};
 use super::enrich::{AttributedAction, Identity, Side};
 use super::json::Json;
-use super::request_data::{copied, cut, request_data};
+use super::request_data::{write_request_data, write_response_data, write_truncated};
 use super::state_change::{Outcome, StateChange};
+use super::text::{clean, cut, is_unseen, trim};
 
 /// Agents are cut here, in characters.
 const AGENT_CHARACTERS: usize = 350;
@@ -46,14 +47,41 @@ pub struct AuditEvent<'a> {
     pub crns: &'a CrnTemplates,
 }
 
-/// Whether request and response data are written, or given up because the event would be too large: it is cut, and
-/// says so, but never omitted.
+/// How much of an event is written. What is too large is cut, and says so, but never omitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// Everything.
     Whole,
     /// Without request and response data.
-    Truncated,
+    WithoutData,
+    /// Without these, and with names, reasons, agents and trace ids cut after so many characters.
+    Cut(usize),
+}
+
+impl Extent {
+    /// What is tried in turn when an event is too large.
+    pub const SMALLER: [Extent; 4] = [
+        Extent::WithoutData,
+        Extent::Cut(256),
+        Extent::Cut(64),
+        Extent::Cut(16),
+    ];
+
+    /// A text of the record as it is written; an ellipsis stands for what was cut off.
+    fn shown(self, text: &str) -> Cow<'_, str> {
+        let text = clean(text);
+        let Extent::Cut(characters) = self else {
+            return text;
+        };
+        let kept = cut(&text, characters).len();
+        if kept == text.len() {
+            return text;
+        }
+        let mut text = text.into_owned();
+        text.truncate(kept);
+        text.push('…');
+        Cow::Owned(text)
+    }
 }
 
 impl AuditEvent<'_> {
@@ -74,22 +102,22 @@ impl AuditEvent<'_> {
         json.raw(r#"","severity":""#);
         json.raw(severity(action, change).as_str());
         json.raw(r#"","message":""#);
-        self.message(json);
+        self.message(extent, json);
         json.raw(r#"","initiator":"#);
-        self.initiator(json);
+        self.initiator(extent, json);
         json.raw(r#","target":{"id":""#);
         let crn = self.crn_values();
         self.crns.target.fill(&crn, json);
         json.raw(r#"","name":"#);
-        json.text(self.target_name());
+        json.text(&extent.shown(self.target_name()));
         json.raw(r#","typeURI":"#);
         json.text(&action.target_type);
         json.raw(r#"},"observer":{"name":"ActivityTracker"},"reason":"#);
-        reason(change, json);
+        reason(change, extent, json);
         self.data(extent, json);
         json.raw(r#","correlationId":"#);
         // An attempt and its result must be pairable: the field is never left out.
-        json.text(change.trace_id.as_deref().unwrap_or(id));
+        json.text(&extent.shown(change.trace_id.as_deref().unwrap_or(id)));
         json.raw(r#","dataEvent":false,"logSourceCRN":""#);
         self.crns.log_source.fill(&crn, json);
         json.raw(r#"","saveServiceCopy":true}"#);
@@ -117,14 +145,15 @@ impl AuditEvent<'_> {
             .unwrap_or_default()
     }
 
-    fn message(&self, json: &mut Json) {
+    fn message(&self, extent: Extent, json: &mut Json) {
         let action = self.attributed.user_action.action;
         json.escaped(&action.display_name);
         json.raw(": ");
         json.escaped(&action.verb);
         json.raw(" ");
         json.escaped(&action.object);
-        let name = self.target_name();
+        let name = extent.shown(self.target_name());
+        let name = without_outcome(&name);
         if !name.is_empty() {
             json.raw(" ");
             json.escaped(name);
@@ -136,29 +165,28 @@ impl AuditEvent<'_> {
         });
     }
 
-    fn initiator(&self, json: &mut Json) {
+    fn initiator(&self, extent: Extent, json: &mut Json) {
         let change = self.change();
         let identity = &self.attributed.initiator;
         json.raw(r#"{"id":"#);
         json.text(&identity.iam_id);
         json.raw(r#","name":"#);
-        json.text(self.user_name(identity));
+        json.text(&extent.shown(self.user_name(identity)));
         json.raw(r#","typeURI":""#);
         json.raw(identity.principal.kind.type_uri());
         json.raw("\"");
-        let credential = change.credential_type.as_deref();
-        if let Some(kind) = credential.filter(|kind| CREDENTIAL_TYPES.contains(kind)) {
-            json.raw(r#","credential":{"type":"#);
-            json.text(kind);
-            json.raw("}");
+        if let Some(kind) = change.credential_type.as_deref().and_then(credential) {
+            json.raw(r#","credential":{"type":""#);
+            json.raw(kind);
+            json.raw("\"}");
         }
-        host(change, json);
+        host(change, extent, json);
         if let Some(user) = &self.attributed.authenticated {
             json.raw(r#","authnId":"#);
             json.text(&user.iam_id);
             // Empty if nobody knows it: the two fields come together or not at all.
             json.raw(r#","authnName":"#);
-            json.text(self.user_name(user));
+            json.text(&extent.shown(self.user_name(user)));
         }
         json.raw("}");
     }
@@ -176,19 +204,17 @@ impl AuditEvent<'_> {
 
     fn data(&self, extent: Extent, json: &mut Json) {
         json.raw(r#","requestData":"#);
-        if extent == Extent::Truncated {
-            json.raw(r#"{"truncated":true}"#);
-            return;
-        }
-        json.object(&request_data(self.attributed));
         let UserAction {
-            action, attributes, ..
+            change,
+            action,
+            attributes,
+            ..
         } = &self.attributed.user_action;
-        let response = copied(&action.response_data, attributes);
-        if !response.is_empty() {
-            json.raw(r#","responseData":"#);
-            json.object(&response);
+        if extent != Extent::Whole {
+            return write_truncated(change.unreadable, json);
         }
+        write_request_data(self.attributed, json);
+        write_response_data(action, attributes, json);
     }
 }
 
@@ -228,7 +254,27 @@ fn severity(action: &Action, change: &StateChange<'_>) -> Severity {
     action.severity.max(by_outcome).max(by_code)
 }
 
-fn host(change: &StateChange<'_>, json: &mut Json) {
+/// A published type of credential, written in any case.
+fn credential(written: &str) -> Option<&'static str> {
+    let written = trim(written);
+    let mut published = CREDENTIAL_TYPES.into_iter();
+    published.find(|kind| kind.eq_ignore_ascii_case(written))
+}
+
+/// A name in a message, without words at its end that would read like the outcome. The target's name keeps them.
+fn without_outcome(name: &str) -> &str {
+    const OUTCOMES: [&str; 3] = ["-failure", "-pending", "-success"];
+    let mut name = trim(name);
+    loop {
+        let (before, last) = name.rsplit_once(is_unseen).unwrap_or(("", name));
+        if !OUTCOMES.iter().any(|word| word.eq_ignore_ascii_case(last)) {
+            return name;
+        }
+        name = trim(before);
+    }
+}
+
+fn host(change: &StateChange<'_>, extent: Extent, json: &mut Json) {
     let address = change.address.as_deref().and_then(address);
     let agent = change.agent.as_deref();
     if address.is_none() && agent.is_none() {
@@ -245,31 +291,12 @@ fn host(change: &StateChange<'_>, json: &mut Json) {
     if let Some(agent) = agent {
         json.raw(if address.is_some() { "," } else { "" });
         json.raw(r#""agent":"#);
-        json.text(cut(agent, AGENT_CHARACTERS));
+        json.text(cut(&extent.shown(agent), AGENT_CHARACTERS));
     }
     json.raw("}");
 }
 
-/// The first address of a list, with its type; none if it is not an address at all.
-fn address(list: &str) -> Option<(Cow<'_, str>, &'static str)> {
-    let first = list.split(',').next()?.trim();
-    let typed = |ip: IpAddr| if ip.is_ipv4() { "IPv4" } else { "IPv6" };
-    if let Ok(ip) = first.parse::<IpAddr>() {
-        return Some((Cow::Borrowed(first), typed(ip)));
-    }
-    if let Ok(socket) = first.parse::<SocketAddr>() {
-        return Some((Cow::Owned(socket.ip().to_string()), typed(socket.ip())));
-    }
-    let (network, length) = first.split_once('/')?;
-    let network: IpAddr = network.parse().ok()?;
-    let longest = if network.is_ipv4() { 32 } else { 128 };
-    // Rust would read "+8" and "0000008" as well.
-    let is_plain = length.len() <= 3 && length.bytes().all(|byte| byte.is_ascii_digit());
-    let length: u8 = length.parse().ok().filter(|_| is_plain)?;
-    (length <= longest).then_some((Cow::Borrowed(first), "subnet"))
-}
-
-fn reason(change: &StateChange<'_>, json: &mut Json) {
+fn reason(change: &StateChange<'_>, extent: Extent, json: &mut Json) {
     let code = change.reason_code.or(match change.outcome {
         Outcome::Success => Some(200),
         Outcome::Pending => Some(202),
@@ -292,18 +319,9 @@ fn reason(change: &StateChange<'_>, json: &mut Json) {
     if let Some(cause) = change.reason_for_failure.as_deref().filter(|_| is_failure) {
         json.raw(divider);
         json.raw(r#""reasonForFailure":"#);
-        json.text(&without_line_breaks(cause));
+        json.text(&extent.shown(cause));
     }
     json.raw("}");
-}
-
-fn without_line_breaks(text: &str) -> Cow<'_, str> {
-    if text.contains(['\n', '\r']) {
-        let lines = text.split(['\n', '\r']).filter(|line| !line.is_empty());
-        Cow::Owned(lines.collect::<Vec<_>>().join(" "))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 #[cfg(test)]
@@ -332,31 +350,34 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_typed_or_left_out() {
-        let cases = [
-            ("192.0.2.10", Some(("192.0.2.10", "IPv4"))),
-            ("192.0.2.10, 198.51.100.7", Some(("192.0.2.10", "IPv4"))),
-            ("2001:db8::1", Some(("2001:db8::1", "IPv6"))),
-            ("192.0.2.10:51234", Some(("192.0.2.10", "IPv4"))),
-            ("192.0.2.0/24", Some(("192.0.2.0/24", "subnet"))),
-            ("192.0.2.0/33", None),
-            ("192.0.2.0/+8", None),
-            ("192.0.2.0/0008", None),
-            ("2001:db8::/32", Some(("2001:db8::/32", "subnet"))),
-            ("localhost", None),
-            ("", None),
-        ];
-        for (input, expected) in cases {
-            let found = address(input);
-            let found = found.as_ref().map(|(text, kind)| (text.as_ref(), *kind));
-            assert_eq!(found, expected, "{input}");
+    fn what_was_cut_says_so() {
+        let extent = Extent::Cut(3);
+        for (text, expected) in [("äöü", "äöü"), ("äöüß", "äöü…"), ("a\n\nbc", "a b…")]
+        {
+            assert_eq!(extent.shown(text), expected);
+            assert_eq!(Extent::WithoutData.shown(text), clean(text));
         }
     }
 
     #[test]
-    fn texts_are_cut_between_characters() {
-        assert_eq!(cut("äöü", 2), "äö");
-        assert_eq!(cut("ab", 3), "ab");
-        assert_eq!(without_line_breaks("a\r\nb\nc"), "a b c");
+    fn no_name_reads_like_an_outcome() {
+        for (name, expected) in [
+            ("web01", "web01"),
+            ("node-failure", "node-failure"),
+            ("web01 -failure", "web01"),
+            ("web01 -Failure -pending ", "web01"),
+            ("-failure", ""),
+            ("web01\u{a0}-failure\u{200b}", "web01"),
+            ("a  b -failures", "a  b -failures"),
+        ] {
+            assert_eq!(without_outcome(name), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_the_published_ones_in_any_case() {
+        assert_eq!(credential(" APIKEY "), Some("apikey"));
+        assert_eq!(credential("Public-Access"), Some("public-access"));
+        assert_eq!(credential("password"), None);
     }
 }

@@ -3,12 +3,11 @@
 //! what it says of its event and of who acted; its other fields are checked only if it goes on. Who the user is
 //! comes later.
 
-use serde_json::{Map, Value};
-
-use super::catalog::{Action, Catalog, Listing};
+use super::catalog::{Action, Attributes, Catalog, Listing, normalise};
 use super::directory::DeviceKey;
 use super::fate::{Quarantine, SkipReason, Unaudited};
 use super::field::iam_id;
+use super::meta_data::MetaDataProblem;
 use super::policy::Policy;
 use super::record::{Field, Record};
 use super::state_change::{OnBehalfOf, StateChange};
@@ -21,7 +20,7 @@ pub struct UserAction<'a> {
     /// The catalogue row that it matches.
     pub action: &'a Action,
     /// What its metadata holds.
-    pub attributes: Map<String, Value>,
+    pub attributes: Attributes<'a>,
     /// Who performed the call upstream.
     pub actor: Actor,
 }
@@ -55,9 +54,13 @@ enum UserType {
 }
 
 impl UserType {
-    /// Reads it as producers write it, in any case and with spaces around it.
+    /// Reads it as producers write it, in any case and with what cannot be seen in it.
     fn of(text: &str) -> Option<Self> {
-        let is = |name: &str| text.trim().eq_ignore_ascii_case(name);
+        Self::named(text).or_else(|| Self::named(&normalise(text)))
+    }
+
+    fn named(text: &str) -> Option<Self> {
+        let is = |name: &str| text.eq_ignore_ascii_case(name);
         if is("SYSTEM") {
             Some(UserType::System)
         } else if is("CUSTOMER") {
@@ -80,20 +83,34 @@ pub fn classify<'a>(
 ) -> Result<UserAction<'a>, Unaudited> {
     let listing = listing(record, catalog)?.ok_or(SkipReason::UnlistedAction)?;
     let actor = actor(record, policy)?;
-    let change = StateChange::check(record).map_err(Quarantine::malformed)?;
-    let attributes = change
-        .meta_data
-        .attributes()
-        .map_err(Quarantine::malformed)?;
-    let action = listing
-        .choose(|name| attributes.get(name))
-        .ok_or(SkipReason::UnlistedAction)?;
+    let mut change = StateChange::check(record).map_err(Quarantine::malformed)?;
+    let attributes = attributes(&mut change, listing)?;
+    let action = listing.choose(&attributes).map_err(Quarantine::malformed)?;
+    let action = action.ok_or(SkipReason::UnlistedAction)?;
     Ok(UserAction {
         change,
         action,
         attributes,
         actor,
     })
+}
+
+/// What the metadata has of the attributes that matter. What was done does not become less true for metadata that cannot be
+/// read, unless it says what was done.
+fn attributes<'c>(
+    change: &mut StateChange<'_>,
+    listing: &'c Listing,
+) -> Result<Attributes<'c>, Quarantine> {
+    match change.meta_data.attributes(listing.keys()) {
+        Ok(attributes) => Ok(attributes),
+        Err(MetaDataProblem::Unreadable(_)) if !listing.needs_attributes() => {
+            change.unreadable.insert(Field::MetaData);
+            Ok(Attributes::default())
+        }
+        Err(MetaDataProblem::Unreadable(detail) | MetaDataProblem::Ambiguous(detail)) => {
+            Err(Quarantine::malformed(detail))
+        }
+    }
 }
 
 fn listing<'c>(

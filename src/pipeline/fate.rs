@@ -210,7 +210,7 @@ reasons! {
         UnknownDevice = "unknown_device", "The record lacks what only the device table can supply, and the device is not in it, or has no account or another one there.";
         UnknownLocation = "unknown_location", "The data center is not in the location table at the time of the action.";
         UnroutedRegion = "unrouted_region", "The region is not one of the configured output regions.";
-        TooLarge = "too_large", "The audit event exceeds the size limit even without its request data.";
+        TooLarge = "too_large", "The audit event exceeds the size limit even without its request data and with its texts cut.";
     }
 }
 

@@ -7,6 +7,9 @@ use std::fmt;
 use compact_str::CompactString;
 
 use super::json::has_escapes;
+use super::nested;
+use super::number::whole;
+use super::text::{clean, is_absent, trim};
 
 /// An id that is safe inside keys and CRNs: 1 to 64 characters of `[A-Za-z0-9_-]`.
 pub type Id = CompactString;
@@ -33,41 +36,85 @@ impl<'a> Raw<'a> {
             [b't' | b'f', ..] => "a boolean",
             [b'[', ..] => "a list",
             [b'{', ..] => "an object",
-            _ if json.parse::<u64>().is_ok() => return Ok(Cow::Borrowed(json)),
-            _ if json.parse::<i64>().is_ok_and(i64::is_negative) => "a negative number",
-            _ => "a fraction or too large a number",
+            _ => return whole(json).map_err(Cow::Borrowed),
         }))
+    }
+
+    /// Its text, if it is text, so that a number and the same number as text are the same; else its JSON as it stands.
+    pub(super) fn read_form(self) -> Cow<'a, str> {
+        self.text().unwrap_or(Cow::Borrowed(self.0))
+    }
+
+    /// The value of a field that decides nothing, read as long as there is one plain way to read it.
+    pub(super) fn plain(self) -> Plain<'a> {
+        match self.0.as_bytes() {
+            [b'[', ..] => match nested::items(self.0).as_deref() {
+                Some([]) => Plain::Absent,
+                Some([only]) if !matches!(only.0.as_bytes(), [b'[' | b'{', ..]) => only.plain(),
+                _ => Plain::Unreadable,
+            },
+            // PHP writes an empty object, an empty list or false where it has nothing.
+            b"{}" | b"false" => Plain::Absent,
+            [b'{' | b't', ..] => Plain::Unreadable,
+            _ => Plain::of(self.lenient_text()),
+        }
+    }
+
+    /// The text of a string or of any number.
+    pub(super) fn lenient_text(self) -> Option<Cow<'a, str>> {
+        match self.text() {
+            Ok(text) => Some(text),
+            Err(_) if self.0.starts_with('"') => nested::string(self.0).map(Cow::Owned),
+            // A number that is not whole, as it is written.
+            Err(_) => Some(Cow::Borrowed(self.0)),
+        }
     }
 }
 
-/// For people.
+/// What a field that decides nothing holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Plain<'a> {
+    /// Nothing.
+    Absent,
+    /// Text.
+    Text(Cow<'a, str>),
+    /// Something that is not read as text.
+    Unreadable,
+}
+
+impl<'a> Plain<'a> {
+    /// Of a text that may stand for nothing.
+    pub(super) fn of(text: Option<Cow<'a, str>>) -> Self {
+        match text {
+            Some(text) if is_absent(&text) => Plain::Absent,
+            Some(text) => Plain::Text(text),
+            None => Plain::Unreadable,
+        }
+    }
+}
+
+/// For people, on one line.
 impl fmt::Display for Raw<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
-            Ok(text) => f.write_str(text.trim()),
+            Ok(text) => f.write_str(&clean(trim(&text))),
             Err(what) => write!(f, "({what})"),
         }
     }
 }
 
-/// The text of a field that is present and not blank.
+/// The text of a field that is present and does not stand for nothing.
 pub(super) fn filled<'a>(
     field: &str,
     raw: Option<Raw<'a>>,
 ) -> Result<Option<Cow<'a, str>>, String> {
     match raw.map(Raw::text) {
         None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text).filter(|text| !is_blank(text))),
+        Some(Ok(text)) => Ok(Some(text).filter(|text| !is_absent(text))),
         Some(Err(what)) => Err(format!(
             "{field} is {what}, expected a string or a whole number"
         )),
     }
-}
-
-/// Whether there is nothing but white space. Most texts begin with something else.
-fn is_blank(text: &str) -> bool {
-    let first = text.bytes().next();
-    !first.is_some_and(|first| first.is_ascii_graphic()) && text.trim_start().is_empty()
 }
 
 /// A field that is an id, or absent.
@@ -75,7 +122,7 @@ pub(super) fn id(field: &str, raw: Option<Raw<'_>>) -> Result<Option<Id>, String
     let Some(text) = filled(field, raw)? else {
         return Ok(None);
     };
-    let id = text.trim();
+    let id = canonical_id(trim(&text));
     if !is_id(id) {
         return Err(format!(
             "{field} is not an id of 1 to 64 letters, digits, '_' or '-': {id:?}"
@@ -84,10 +131,30 @@ pub(super) fn id(field: &str, raw: Option<Raw<'_>>) -> Result<Option<Id>, String
     Ok(Some(Id::from(id)))
 }
 
+/// An id that is a number, in the one form of this number: without zeros in front, or behind a point. Other ids stay as they are.
+pub(super) fn canonical_id(id: &str) -> &str {
+    let all = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(is);
+    let number = match id.split_once('.') {
+        Some((number, zeros)) if all(zeros, |byte| *byte == b'0') => number,
+        _ => id,
+    };
+    if !all(number, u8::is_ascii_digit) {
+        return id;
+    }
+    match number.trim_start_matches('0') {
+        "" => "0",
+        digits => digits,
+    }
+}
+
 /// `iamId`, or nothing.
 pub(super) fn iam_id(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, String> {
     let Some(text) = filled("iamId", raw)? else {
         return Ok(None);
+    };
+    let text = match text {
+        Cow::Borrowed(text) => Cow::Borrowed(trim(text)),
+        Cow::Owned(text) => Cow::Owned(trim(&text).to_owned()),
     };
     if is_iam_id(&text) {
         Ok(Some(text))

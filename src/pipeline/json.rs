@@ -1,7 +1,5 @@
 //! Writes JSON whose shape is known, piece by piece, into one buffer. Most texts need no escapes and are copied as they
-//! are; what does, and whole objects, is left to serde.
-
-use serde_json::{Map, Value};
+//! are; what does is left to serde.
 
 /// The bytes of most events fit without growing.
 const USUAL_BYTES: usize = 1_536;
@@ -59,15 +57,6 @@ impl Json {
     pub fn two_digits(&mut self, number: i16) {
         let digit = |digit: i16| b'0' + (digit % 10).unsigned_abs() as u8;
         self.0.extend([digit(number / 10), digit(number)]);
-    }
-
-    /// Writes an object.
-    pub fn object(&mut self, object: &Map<String, Value>) {
-        if object.is_empty() {
-            return self.raw("{}");
-        }
-        // Maps with text keys always serialise.
-        let _ = serde_json::to_writer(&mut self.0, object);
     }
 }
 

@@ -1,12 +1,17 @@
 //! The `metaData` of a state change: JSON inside a string, or an object, or nothing. Kept as text
-//! until a listed, user-initiated event needs to look into it. It does not know which keys matter.
+//! until a listed, user-initiated event needs to look into it. Which keys matter, the caller says.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
+use super::catalog::{Attribute, Attributes, Keys};
 use super::field::Raw;
+use super::json::has_escapes;
+use super::nested::{self, Key};
+use super::text::{is_absent, trim};
 
 /// `metaData`, unparsed.
 #[derive(Debug, Clone)]
@@ -14,23 +19,27 @@ pub struct MetaData<'a> {
     text: Cow<'a, str>,
 }
 
+/// Why attributes cannot be had.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MetaDataProblem {
+    /// There is something else than an object: an action that needs no attribute can do without.
+    Unreadable(String),
+    /// An attribute that matters is there twice, so that nobody knows its value.
+    Ambiguous(String),
+}
+
 impl<'a> MetaData<'a> {
     /// Takes the raw JSON of the field; a string is decoded, anything else stays as it is.
-    ///
-    /// # Errors
-    /// A string that cannot be decoded (a lone surrogate).
-    pub fn new(raw: Option<Raw<'a>>) -> Result<Self, String> {
+    pub fn new(raw: Option<Raw<'a>>) -> Self {
         let raw = raw.map_or("", |Raw(json)| json);
-        let text = match raw.strip_prefix('"') {
-            None => Cow::Borrowed(raw),
-            Some(rest) => match rest.strip_suffix('"') {
-                Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-                _ => Cow::Owned(
-                    serde_json::from_str(raw).map_err(|error| format!("metaData: {error}"))?,
-                ),
-            },
+        let text = match raw.as_bytes() {
+            [b'"', inside @ .., b'"'] if !has_escapes(inside) => {
+                Cow::Borrowed(&raw[1..raw.len() - 1])
+            }
+            [b'"', ..] => nested::string(raw).map_or(Cow::Borrowed(raw), Cow::Owned),
+            _ => Cow::Borrowed(raw),
         };
-        Ok(MetaData { text })
+        MetaData { text }
     }
 
     /// The text that identifies this metadata, for the event id.
@@ -38,27 +47,106 @@ impl<'a> MetaData<'a> {
         &self.text
     }
 
-    /// The attributes inside.
+    /// The attributes inside that have one of these keys.
     ///
     /// # Errors
-    /// Says what is there instead of an object.
-    pub fn attributes(&self) -> Result<Map<String, Value>, String> {
-        let text = self.text.trim();
-        // PHP writes an empty map as an empty list.
-        if matches!(text, "" | "null" | "[]") {
-            return Ok(Map::new());
+    /// Says what is there instead of an object, or which key is there twice.
+    pub fn attributes<'c>(&self, keys: &'c Keys) -> Result<Attributes<'c>, MetaDataProblem> {
+        let text = trim(&self.text);
+        // PHP writes an empty map as an empty list, and what is absent as false.
+        if is_absent(text) || matches!(text, "[]" | "false") {
+            return Ok(Attributes::default());
         }
-        let parsed = match serde_json::from_str(text) {
+        let read = match read(text, keys) {
             Err(_) if text.bytes().any(|byte| byte < b' ') => {
-                serde_json::from_str(&escape_control_characters(text))
+                read(&escape_control_characters(text), keys)
             }
-            parsed => parsed,
+            read => read,
         };
-        match parsed {
-            Ok(Value::Object(attributes)) => Ok(attributes),
-            Ok(_) => Err("metaData is JSON, but not an object".to_string()),
-            Err(error) => Err(format!("metaData is not JSON: {error}")),
+        let reading = read.map_err(|error| {
+            MetaDataProblem::Unreadable(if error.is_data() {
+                "metaData is JSON, but not an object".to_owned()
+            } else {
+                format!("metaData is not JSON: {error}")
+            })
+        })?;
+        reading.finish()
+    }
+}
+
+fn read<'c>(text: &str, keys: &'c Keys) -> serde_json::Result<Reading<'c>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let reading = deserializer.deserialize_map(Reading {
+        keys,
+        found: Vec::new(),
+        has_members: false,
+        twice: None,
+    })?;
+    deserializer.end()?;
+    Ok(reading)
+}
+
+/// An object that is being read.
+struct Reading<'c> {
+    keys: &'c Keys,
+    /// Position, key as written and value of each attribute that was met.
+    found: Vec<(usize, String, Option<Attribute>)>,
+    has_members: bool,
+    /// A key that was met twice.
+    twice: Option<String>,
+}
+
+impl<'c> Reading<'c> {
+    fn put(&mut self, position: usize, key: Cow<'_, str>, value: &RawValue) {
+        let attribute = self.keys.attribute(position, Raw(value.get()));
+        let met = self.found.iter_mut().find(|(met, _, _)| *met == position);
+        match met {
+            None => self.found.push((position, key.into_owned(), attribute)),
+            // Under another name it may be said again, if it is the same.
+            Some((_, other, before)) if !other.eq_ignore_ascii_case(&key) => {
+                let differs = attribute.is_some() && before.is_some() && attribute != *before;
+                *before = before.take().or(attribute);
+                if differs {
+                    self.twice = Some(format!("{other} and {key}"));
+                }
+            }
+            Some(_) => self.twice = Some(key.into_owned()),
         }
+    }
+
+    fn finish(self) -> Result<Attributes<'c>, MetaDataProblem> {
+        if let Some(keys) = self.twice {
+            return Err(MetaDataProblem::Ambiguous(format!(
+                "metaData says twice what {keys} is"
+            )));
+        }
+        let mut values = Vec::new();
+        for (position, _, attribute) in self.found {
+            if values.len() <= position {
+                values.resize(position + 1, None);
+            }
+            values[position] = attribute;
+        }
+        Ok(Attributes::new(self.keys, values, self.has_members))
+    }
+}
+
+impl<'de, 'c> Visitor<'de> for Reading<'c> {
+    type Value = Reading<'c>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some(Key(key)) = map.next_key()? {
+            self.has_members = true;
+            match self.keys.position(&key) {
+                None => _ = map.next_value::<IgnoredAny>()?,
+                Some(position) => self.put(position, key, map.next_value()?),
+            }
+        }
+        Ok(self)
     }
 }
 
@@ -85,40 +173,80 @@ fn escape_control_characters(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn attributes(json: &str) -> Result<String, String> {
-        let attributes = MetaData::new(Some(Raw(json)))?.attributes()?;
-        Ok(Value::Object(attributes).to_string())
+    /// The keys are those of a speed update's row in the shipped catalogue.
+    fn keys() -> Keys {
+        use super::super::catalog::{Catalog, Switches};
+        let catalog = Catalog::load(&Catalog::embedded_files(), &Switches::default());
+        let catalog = catalog.expect("the shipped catalogue is good");
+        let listing = catalog.listed("Server", None, Some("Port Speed Update"));
+        listing.expect("is listed").keys().clone()
+    }
+
+    fn speed(json: &str) -> Result<Option<String>, MetaDataProblem> {
+        let keys = keys();
+        let attributes = MetaData::new(Some(Raw(json))).attributes(&keys)?;
+        Ok(attributes.text("speed").map(str::to_owned))
     }
 
     #[test]
     fn every_form_upstream_uses() {
-        let cases = [
-            (r#"{"speed":0}"#, r#"{"speed":0}"#),
-            (r#""{\"speed\":0}""#, r#"{"speed":0}"#),
-            (r#""""#, "{}"),
-            (r#""  ""#, "{}"),
-            (r#""[]""#, "{}"),
-            ("[]", "{}"),
-            ("null", "{}"),
-            (r#""{\n\t\"a\":\"b\"}""#, r#"{"a":"b"}"#),
-            (r#""{\"a\":\"b\n\tc\"}""#, r#"{"a":"b\n\tc"}"#),
-            (r#""{\"a\":\"\\\"\nb\"}""#, r#"{"a":"\"\nb"}"#),
-        ];
-        for (input, expected) in cases {
-            assert_eq!(attributes(input).as_deref(), Ok(expected), "{input}");
+        for (input, expected) in [
+            (r#"{"speed":0}"#, Some("0")),
+            (r#""{\"speed\":0}""#, Some("0")),
+            (r#""""#, None),
+            (r#""  ""#, None),
+            (r#""[]""#, None),
+            ("[]", None),
+            ("null", None),
+            ("false", None),
+            (r#""None""#, None),
+            (r#""{\n\t\"speed\":\"b\"}""#, Some("b")),
+            (r#""{\"speed\":\"b\n\tc\"}""#, Some("b\n\tc")),
+            (r#""{\"speed\":\"\\\"\nb\"}""#, Some("\"\nb")),
+            (r#"{"speed":1e400}"#, Some("1e400")),
+            (
+                r#"{"speed":123456789012345678901234567890}"#,
+                Some("123456789012345678901234567890"),
+            ),
+            (r#"{"speed":true}"#, Some("true")),
+            (r#"{"SPEED":"1\ud83d"}"#, Some("1\u{fffd}")),
+            (r#"{"more":1,"more":2,"newSpeed":7}"#, Some("7")),
+        ] {
+            assert_eq!(speed(input), Ok(expected.map(str::to_owned)), "{input}");
         }
     }
 
     #[test]
-    fn anything_else_is_named() {
+    fn anything_else_is_unreadable() {
         for (input, detail) in [
             (r#""port 0""#, "not JSON"),
+            (r#""{\"a\":\"b""#, "not JSON"),
             ("[1]", "not an object"),
             ("7", "not an object"),
-            (r#""{\"a\":1e999}""#, "not JSON"),
+            ("true", "not an object"),
+            (r#"{"a":1}{}"#, "not JSON"),
         ] {
-            let error = attributes(input).expect_err(input);
-            assert!(error.contains(detail), "{input}: {error}");
+            let Err(MetaDataProblem::Unreadable(problem)) = speed(input) else {
+                panic!("{input} must be unreadable");
+            };
+            assert!(problem.contains(detail), "{input}: {problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_is_ambiguous() {
+        for input in [
+            r#"{"speed":0,"speed":1000}"#,
+            r#"{"speed":0,"speed":0}"#,
+            r#"{"speed":0,"Speed":1000}"#,
+            r#"{"speed":100,"newSpeed":0}"#,
+            r#"{"port":1,"port":null}"#,
+        ] {
+            let found = speed(input);
+            assert!(
+                matches!(found, Err(MetaDataProblem::Ambiguous(_))),
+                "{input}: {found:?}"
+            );
         }
     }
 }

@@ -4,11 +4,13 @@
 //! Reading order: [`fate`], [`record`], [`classify`], [`enrich`], [`route`], [`audit_event`].
 
 pub mod access;
+mod address;
 pub mod audit_event;
 pub mod catalog;
 pub mod classify;
 pub mod crn;
 mod data_file;
+mod descriptive;
 pub mod directory;
 pub mod enrich;
 pub mod event_id;
@@ -16,6 +18,9 @@ pub mod fate;
 pub mod field;
 mod json;
 pub mod meta_data;
+mod nested;
+mod number;
+pub mod outcome;
 pub mod permissions;
 mod plain_json;
 pub mod policy;
@@ -24,6 +29,8 @@ pub mod regions;
 mod request_data;
 pub mod route;
 pub mod state_change;
+mod text;
+mod time;
 pub mod versions;
 
 use catalog::Catalog;

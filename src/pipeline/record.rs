@@ -10,8 +10,9 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fate::{Quarantine, QuarantineReason};
-use super::field::{Id, Raw, filled, id};
+use super::field::{Id, Raw, canonical_id, filled, id};
 use super::plain_json::PlainObject;
+use super::text::trim;
 
 /// Declares the fields that are known, each with its name in JSON.
 macro_rules! fields {
@@ -22,6 +23,10 @@ macro_rules! fields {
 
         impl Field {
             const ALL: &'static [Field] = &[$(Field::$field,)+];
+
+            const fn bit(self) -> u32 {
+                1 << self as u32
+            }
 
             /// As it is called in JSON.
             pub const fn name(self) -> &'static str {
@@ -34,7 +39,7 @@ macro_rules! fields {
                 $(const $field: &[u8] = $name.as_bytes();)+
                 match name {
                     $($field => Some(Field::$field),)+
-                    _ => None,
+                    _ => Field::in_another_case(name),
                 }
             }
         }
@@ -70,6 +75,66 @@ fields! {
     MetaData = "metaData",
 }
 
+impl Field {
+    /// A key in another case is the same key: what a producer writes as `dataCenter` decides the region as well. Most unknown keys
+    /// share neither length and first letter with a known one.
+    fn in_another_case(name: &[u8]) -> Option<Self> {
+        let first = name.first()?.to_ascii_lowercase().wrapping_sub(b'a');
+        let firsts = FIRST_LETTERS.get(name.len())?;
+        let may_be_known = first < 26 && firsts & (1 << first) != 0;
+        may_be_known.then(|| Field::spelled(name)).flatten()
+    }
+
+    #[cold]
+    fn spelled(name: &[u8]) -> Option<Self> {
+        let mut all = Field::ALL.iter().copied();
+        all.find(|field| field.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+/// Longer than the name of any field.
+const LONG_NAME: usize = 32;
+
+/// For each length, the first letters of the names of that length, one bit for each.
+static FIRST_LETTERS: [u32; LONG_NAME] = {
+    let mut firsts = [0; LONG_NAME];
+    let mut position = 0;
+    while position < Field::ALL.len() {
+        let name = Field::ALL[position].name().as_bytes();
+        firsts[name.len()] |= 1 << (name[0].to_ascii_lowercase() - b'a');
+        position += 1;
+    }
+    firsts
+};
+
+/// A set of fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fields(u32);
+
+impl Fields {
+    /// Adds a field.
+    pub fn insert(&mut self, field: Field) {
+        self.0 |= field.bit();
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The names of the fields, in the order in which they are declared.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = Field::ALL.iter();
+        all.filter(move |field| self.contains(**field))
+            .map(|field| field.name())
+    }
+
+    /// Whether a field is among them.
+    pub const fn contains(self, field: Field) -> bool {
+        self.0 & field.bit() != 0
+    }
+}
+
 /// A record whose form is right: the known fields that are there and not `null`, as they stand in JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -82,7 +147,7 @@ impl<'a> Record<'a> {
         self.fields[field as usize]
     }
 
-    /// A field that is text, if it is not blank.
+    /// A field that is text, if it does not stand for nothing.
     ///
     /// # Errors
     /// Says what it is instead.
@@ -103,23 +168,25 @@ impl<'a> Record<'a> {
 /// be a tenth of that.
 struct Reading<'r, 'a> {
     record: &'r mut Record<'a>,
-    /// One bit for each field that was seen, `null` or not.
-    seen: u32,
+    /// The fields that were seen, `null` or not.
+    seen: Fields,
 }
 
 impl<'r, 'a> Reading<'r, 'a> {
     fn of(record: &'r mut Record<'a>) -> Self {
         *record = Record::default();
-        Reading { record, seen: 0 }
+        Reading {
+            record,
+            seen: Fields::default(),
+        }
     }
 
     /// Takes a field; the error is the name of one that was there before.
     fn put(&mut self, field: Field, json: &'a str) -> Result<(), &'static str> {
-        let bit = 1 << field as u32;
-        if self.seen & bit != 0 {
+        if self.seen.contains(field) {
             return Err(field.name());
         }
-        self.seen |= bit;
+        self.seen.insert(field);
         self.record.fields[field as usize] = (json != "null").then_some(Raw(json));
         Ok(())
     }
@@ -264,12 +331,13 @@ fn json_problem(error: &serde_json::Error) -> String {
     }
 }
 
-fn check_version(Raw(version): Raw<'_>) -> Result<(), Quarantine> {
-    match version {
-        "1" | "\"1\"" | "null" => Ok(()),
-        other => Err(Quarantine::new(
+fn check_version(version: Raw<'_>) -> Result<(), Quarantine> {
+    match filled(Field::SchemaVersion.name(), Some(version)) {
+        Ok(None) => Ok(()),
+        Ok(Some(text)) if canonical_id(trim(&text)) == "1" => Ok(()),
+        _ => Err(Quarantine::new(
             QuarantineReason::UnsupportedVersion,
-            format_args!("schemaVersion is {other}; this relay reads version 1"),
+            format_args!("schemaVersion is {}; this relay reads version 1", version.0),
         )),
     }
 }
@@ -296,8 +364,53 @@ mod tests {
         refused(twice, Malformed, "duplicate field");
         let newer = br#"{"schemaVersion":2,"accountId":{}}"#;
         refused(newer, UnsupportedVersion, "2");
-        refused(br#"{"schemaVersion":"1.1"}"#, UnsupportedVersion, "1.1");
+        for version in [r#""1.1""#, "1.5", "true", "[1]", r#""one""#] {
+            let text = format!("{{\"schemaVersion\":{version}}}");
+            refused(text.as_bytes(), UnsupportedVersion, version);
+        }
         assert!(parse(None).is_err());
+    }
+
+    #[test]
+    fn version_one_in_every_form() {
+        for version in [
+            "1",
+            "1.0",
+            "1e0",
+            r#""1""#,
+            r#"" 1.0 ""#,
+            "null",
+            r#""""#,
+            r#""null""#,
+        ] {
+            let text = format!("{{\"schemaVersion\":{version}}}");
+            assert!(parse(Some(text.as_bytes())).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_another_case_is_the_same_key() {
+        for (key, known) in [
+            ("dataCenter", true),
+            ("DATACENTER", true),
+            ("Datacenter", true),
+            ("metadata", true),
+            ("ACCOUNTID", true),
+            ("userid", true),
+            ("openidconnectusername", true),
+            ("data center", false),
+            ("datacentre", false),
+            ("", false),
+            ("Ü", false),
+        ] {
+            assert_eq!(Field::of(key.as_bytes()).is_some(), known, "{key}");
+        }
+        let twice = br#"{"datacenter":"dal10","dataCenter":null}"#;
+        refused(
+            twice,
+            QuarantineReason::Malformed,
+            "duplicate field `datacenter`",
+        );
     }
 
     #[test]
@@ -335,6 +448,9 @@ mod tests {
                 let twice = format!(r#"{{"{name}":{value},"{name}":{value}}}"#);
                 assert_eq!(by_serde(&twice).is_none(), name != "other", "{twice}");
                 assert_eq!(plainly(&twice), by_serde(&twice), "{twice}");
+                let mixed = twice.replacen(name, &name.to_uppercase(), 1);
+                assert_eq!(by_serde(&mixed).is_none(), name != "other", "{mixed}");
+                assert_eq!(plainly(&mixed), by_serde(&mixed), "{mixed}");
             }
         }
     }

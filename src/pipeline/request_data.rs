@@ -1,66 +1,119 @@
 //! What may be copied from a record's metadata into its event: plain values under the keys that the
-//! catalogue's row names, and nothing else, since metadata can hold secrets.
+//! catalogue's row names, and nothing else, since metadata can hold secrets. All of them are text, whatever they were in the
+//! record, so that a field has one type in all events of a topic.
 
-use serde_json::{Map, Value};
-
+use super::catalog::{Action, Attributes, Update};
 use super::enrich::AttributedAction;
-use super::field::Raw;
+use super::json::Json;
+use super::record::Fields;
+use super::text::{clean, cut, is_absent};
 
 /// Strings copied into request data are cut here, in characters.
 const REQUEST_VALUE_CHARACTERS: usize = 1_024;
 
-/// The allow-listed attributes, and the values before and after a change.
-pub(super) fn request_data(attributed: &AttributedAction<'_>) -> Map<String, Value> {
-    let change = &attributed.user_action.change;
-    let attributes = &attributed.user_action.attributes;
+/// Keys that this relay writes itself, which no row may copy.
+pub(super) const OWN_KEYS: [&str; 6] = [
+    "updateType",
+    "initialValue",
+    "newValue",
+    "truncated",
+    "unreadable",
+    "unreadableFields",
+];
+
+/// Writes `requestData`: the allow-listed attributes, the values before and after a change, and what could not be read.
+pub(super) fn write_request_data(attributed: &AttributedAction<'_>, json: &mut Json) {
     let action = attributed.user_action.action;
-    let mut data = copied(&action.request_data, attributes);
+    let attributes = &attributed.user_action.attributes;
+    let mut members = Members::begin(json);
+    members.copy(&action.request_data, attributes);
     if let Some(update) = &action.update {
-        let value = |key: &str, state: Option<Raw<'_>>| {
-            let attribute = attributes.get(key).and_then(scalar);
-            attribute.or_else(|| plain_state(state?))
-        };
-        if let Some(new) = value(&update.new_key, change.new_state) {
-            data.insert("updateType".into(), update.update_type.as_str().into());
-            if let Some(initial) = value(&update.initial_key, change.previous_state) {
-                data.insert("initialValue".into(), initial);
+        members.change(update, attributes);
+    }
+    members.note_unreadable(attributed.user_action.change.unreadable);
+    members.end();
+}
+
+/// Writes `requestData` of an event that is too large with it.
+pub(super) fn write_truncated(unreadable: Fields, json: &mut Json) {
+    let mut members = Members::begin(json);
+    members.flag("truncated");
+    members.note_unreadable(unreadable);
+    members.end();
+}
+
+/// Writes `responseData`, if there is any, as a further member of an object.
+pub(super) fn write_response_data(action: &Action, attributes: &Attributes<'_>, json: &mut Json) {
+    let has_any = |key: &String| attributes.text(key).is_some();
+    if action.response_data.iter().any(has_any) {
+        json.raw(r#","responseData":"#);
+        let mut members = Members::begin(json);
+        members.copy(&action.response_data, attributes);
+        members.end();
+    }
+}
+
+/// An object that is being written.
+struct Members<'j> {
+    json: &'j mut Json,
+    divider: &'static str,
+}
+
+impl<'j> Members<'j> {
+    fn begin(json: &'j mut Json) -> Self {
+        json.raw("{");
+        Members { json, divider: "" }
+    }
+
+    fn end(self) {
+        self.json.raw("}");
+    }
+
+    fn key(&mut self, key: &str) {
+        self.json.raw(self.divider);
+        self.divider = ",";
+        self.json.text(key);
+        self.json.raw(":");
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        self.json.text(cut(&clean(text), REQUEST_VALUE_CHARACTERS));
+    }
+
+    fn flag(&mut self, key: &str) {
+        self.key(key);
+        self.json.raw("true");
+    }
+
+    /// Of the allow-listed attributes only plain ones: a nested one could hold anything.
+    fn copy(&mut self, allowed: &[String], attributes: &Attributes<'_>) {
+        for key in allowed {
+            if let Some(text) = attributes.text(key) {
+                self.text(key, text);
             }
-            data.insert("newValue".into(), new);
         }
     }
-    data
-}
 
-/// The allow-listed attributes, and of these only plain values: a nested one could hold anything.
-pub(super) fn copied(allowed: &[String], attributes: &Map<String, Value>) -> Map<String, Value> {
-    allowed
-        .iter()
-        .filter_map(|key| Some((key.clone(), scalar(attributes.get(key)?)?)))
-        .collect()
-}
-
-/// A state that is a plain value. Producers also send whole objects: these are not the value that changed.
-fn plain_state(Raw(state): Raw<'_>) -> Option<Value> {
-    let state: Value = serde_json::from_str(state).ok()?;
-    let is_blank = state.as_str().is_some_and(|text| text.trim().is_empty());
-    scalar(&state).filter(|_| !is_blank)
-}
-
-fn scalar(value: &Value) -> Option<Value> {
-    match value {
-        Value::String(text) => Some(Value::from(cut(text, REQUEST_VALUE_CHARACTERS))),
-        Value::Number(_) | Value::Bool(_) => Some(value.clone()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    /// Both values are the metadata's. The states of a record are those of the object, running or stopped: as values of a rename or a
+    /// speed update they would be wrong, and no row has allowed them.
+    fn change(&mut self, update: &Update, attributes: &Attributes<'_>) {
+        let value = |key| attributes.text(key).filter(|text| !is_absent(text));
+        if let Some(new) = value(&update.new_key) {
+            self.text("updateType", &update.update_type);
+            if let Some(initial) = value(&update.initial_key) {
+                self.text("initialValue", initial);
+            }
+            self.text("newValue", new);
+        }
     }
-}
 
-/// The first characters of a text.
-pub(super) fn cut(text: &str, characters: usize) -> &str {
-    if text.len() <= characters {
-        return text;
-    }
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => &text[..end],
-        None => text,
+    /// Says which fields of the record were there and could not be read, so that nobody takes them for absent.
+    fn note_unreadable(&mut self, fields: Fields) {
+        if !fields.is_empty() {
+            let names: Vec<_> = fields.names().collect();
+            self.flag("unreadable");
+            self.text("unreadableFields", &names.join(","));
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Routes {
 /// Routes an action and writes its event.
 ///
 /// # Errors
-/// `unrouted_region`, or `too_large` if the event exceeds the limit even without request data.
+/// `unrouted_region`, or `too_large` if the event exceeds the limit even without request data and with its texts cut.
 pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited, Quarantine> {
     let region = attributed.place.region;
     let awaits_tables = attributed.awaits_tables;
@@ -49,7 +49,7 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
         )
         .awaiting_tables(awaits_tables)
     })?;
-    let id = event_id(&attributed.user_action.change, &attributed.account);
+    let id = event_id(&attributed.user_action, &attributed.account);
     let event = AuditEvent {
         attributed,
         id,
@@ -58,15 +58,18 @@ pub fn route(attributed: &AttributedAction<'_>, rules: &Rules) -> Result<Audited
     let limit = rules.max_event_bytes;
     let mut json = Json::default();
     event.write(Extent::Whole, &mut json);
-    if json.len() > limit {
+    for extent in Extent::SMALLER {
+        if json.len() <= limit {
+            break;
+        }
         json.clear();
-        event.write(Extent::Truncated, &mut json);
+        event.write(extent, &mut json);
     }
     if json.len() > limit {
         return Err(Quarantine::new(
             QuarantineReason::TooLarge,
             format_args!(
-                "the audit event has {} bytes without its request data; the limit is {limit}",
+                "the audit event has {} bytes without its request data and with its texts cut; the limit is {limit}",
                 json.len()
             ),
         )

@@ -8,9 +8,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::field::{Id, Raw, filled, iam_id, id};
+use super::descriptive::Descriptive;
+use super::field::{Id, Raw, canonical_id, filled, iam_id, id};
 use super::meta_data::MetaData;
-use super::record::{Field, Record};
+use super::nested;
+pub use super::outcome::Outcome;
+use super::record::{Field, Fields, Record};
+use super::text::trim;
+use super::time::time;
 
 /// An infrastructure state change, checked.
 #[derive(Debug, Clone)]
@@ -49,11 +54,11 @@ pub struct StateChange<'a> {
     pub label: Option<Cow<'a, str>>,
     /// `datacenter`.
     pub data_center: Option<Cow<'a, str>>,
-    /// `previousState`, of whatever form: only a change of one plain value looks into it.
+    /// `previousState`, of whatever form: it is part of what makes an event another one, and is not written.
     pub previous_state: Option<Raw<'a>>,
     /// `newState`, likewise.
     pub new_state: Option<Raw<'a>>,
-    /// `outcome`; see [`Outcome`].
+    /// `outcome`, or what follows from the rest; see [`Outcome`].
     pub outcome: Outcome,
     /// `reasonCode`: an HTTP status, 100 to 599.
     pub reason_code: Option<u16>,
@@ -65,6 +70,8 @@ pub struct StateChange<'a> {
     pub event_id: Option<Cow<'a, str>>,
     /// `metaData`, not yet looked into.
     pub meta_data: MetaData<'a>,
+    /// The fields that are there, decide nothing and cannot be read: the event says so.
+    pub unreadable: Fields,
 }
 
 /// For whom somebody else acted: one of the two ids is there.
@@ -78,28 +85,6 @@ pub struct OnBehalfOf<'a> {
     pub username: Option<Cow<'a, str>>,
 }
 
-/// How the action ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Also when the record does not say, unless its reason code is 400 or above.
-    Success,
-    /// The action failed.
-    Failure,
-    /// The action has not ended yet.
-    Pending,
-}
-
-impl Outcome {
-    /// The value of `outcome` in the audit event.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Outcome::Success => "success",
-            Outcome::Failure => "failure",
-            Outcome::Pending => "pending",
-        }
-    }
-}
-
 impl<'a> StateChange<'a> {
     /// Checks the fields of a record.
     ///
@@ -107,34 +92,56 @@ impl<'a> StateChange<'a> {
     /// Names the field that cannot be read.
     pub fn check(record: &Record<'a>) -> Result<Self, String> {
         let text = |field| record.text(field);
+        let mut descriptive = Descriptive::of(record);
         let reason_code = reason_code(text(Field::ReasonCode)?)?;
+        let reason_for_failure = descriptive.reason();
+        let gives_reason =
+            reason_for_failure.is_some() || descriptive.is_unreadable(Field::ReasonForFailure);
+        let outcome = Outcome::read(record.raw(Field::Outcome))?;
         Ok(StateChange {
             account: record.id(Field::AccountId)?,
             class: text(Field::ObjectName)?.ok_or("objectName is missing")?,
             object: record.id(Field::ObjectId)?.ok_or("objectId is missing")?,
             event_key: text(Field::EventKey)?,
             event_name: text(Field::EventName)?,
-            time: time(text(Field::EventCreateDate)?)?,
+            time: event_time(text(Field::EventCreateDate)?)?,
             user_type: text(Field::UserType)?,
             user: record.id(Field::UserId)?,
-            username: text(Field::Username)?,
-            identity_provider_name: text(Field::OpenIdConnectUserName)?,
+            username: descriptive.text(Field::Username),
+            identity_provider_name: descriptive.text(Field::OpenIdConnectUserName),
             iam_id: iam_id(record.raw(Field::IamId))?,
             on_behalf_of: OnBehalfOf::check(record)?,
-            credential_type: text(Field::CredentialType)?,
-            address: text(Field::IpAddress)?,
-            agent: text(Field::UserAgent)?,
-            label: text(Field::Label)?,
-            data_center: text(Field::Datacenter)?,
+            credential_type: descriptive.text(Field::CredentialType),
+            address: descriptive.addresses(),
+            agent: descriptive.text(Field::UserAgent),
+            label: descriptive.text(Field::Label),
+            data_center: data_center(record.raw(Field::Datacenter))?,
             previous_state: record.raw(Field::PreviousState),
             new_state: record.raw(Field::NewState),
-            outcome: outcome(text(Field::Outcome)?, reason_code)?,
+            outcome: outcome.unwrap_or_else(|| Outcome::from_rest(reason_code, gives_reason)),
             reason_code,
-            reason_for_failure: text(Field::ReasonForFailure)?,
-            trace_id: text(Field::TraceId)?,
+            reason_for_failure,
+            trace_id: descriptive.text(Field::TraceId),
             event_id: text(Field::EventId)?,
-            meta_data: MetaData::new(record.raw(Field::MetaData))?,
+            meta_data: MetaData::new(record.raw(Field::MetaData)),
+            unreadable: descriptive.unreadable(),
         })
+    }
+}
+
+/// The data center by one of its names, or as the provider's API gives it: an object with a `name`.
+fn data_center(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, String> {
+    let field = Field::Datacenter.name();
+    match raw {
+        Some(Raw(json)) if json.starts_with('{') => {
+            let name = nested::members(json, ["name"]).and_then(|[name]| name);
+            let name = filled(&format!("{field}.name"), name)?;
+            match name {
+                Some(name) => Ok(Some(name)),
+                None => Err(format!("{field} is an object without a name")),
+            }
+        }
+        raw => filled(field, raw),
     }
 }
 
@@ -172,44 +179,21 @@ impl<'a> OnBehalfOf<'a> {
     }
 }
 
-fn time(text: Option<Cow<'_, str>>) -> Result<Timestamp, String> {
+fn event_time(text: Option<Cow<'_, str>>) -> Result<Timestamp, String> {
     let text = text.ok_or("eventCreateDate is missing")?;
-    let time: Timestamp = text
-        .trim()
-        .parse()
-        .map_err(|error| format!("eventCreateDate is not a time with an offset: {error}"))?;
-    if time < Timestamp::UNIX_EPOCH {
-        return Err(format!("eventCreateDate lies before 1970: {text:?}"));
-    }
-    Ok(time)
+    time(&text).map_err(|problem| format!("eventCreateDate {problem}"))
 }
 
 fn reason_code(text: Option<Cow<'_, str>>) -> Result<Option<u16>, String> {
     let Some(text) = text else {
         return Ok(None);
     };
-    match text.trim().parse() {
+    match canonical_id(trim(&text)).parse() {
         Ok(code @ 100..=599) => Ok(Some(code)),
         _ => Err(format!(
             "reasonCode is not a status from 100 to 599: {text:?}"
         )),
     }
-}
-
-fn outcome(text: Option<Cow<'_, str>>, reason_code: Option<u16>) -> Result<Outcome, String> {
-    let Some(text) = text else {
-        // A record that says 403 and nothing else did not succeed.
-        let failed = reason_code.is_some_and(|code| code >= 400);
-        return Ok(if failed {
-            Outcome::Failure
-        } else {
-            Outcome::Success
-        });
-    };
-    [Outcome::Success, Outcome::Failure, Outcome::Pending]
-        .into_iter()
-        .find(|outcome| text.trim().eq_ignore_ascii_case(outcome.name()))
-        .ok_or_else(|| format!("outcome is not success, failure or pending: {text:?}"))
 }
 
 #[cfg(test)]
@@ -239,12 +223,35 @@ mod tests {
 
     #[test]
     fn ids_are_numbers_or_strings() {
-        for id in ["307608", "\"307608\"", "\" 307608 \""] {
+        let forms = [
+            "307608",
+            "307608.0",
+            "3.07608e5",
+            r#""307608""#,
+            r#"" 307608 ""#,
+            r#""0307608""#,
+            r#""307608.0""#,
+            "\"\u{feff}307608\u{a0}\"",
+        ];
+        for id in forms {
             let text = record(&format!(",\"accountId\":{id}"));
             let change = checked(&text).expect("is good");
             assert_eq!(change.account.as_deref(), Some("307608"), "{id}");
         }
-        for absent in ["\"\"", "\"  \"", "null"] {
+        for (id, expected) in [(r#""00""#, "0"), (r#""a_B-7""#, "a_B-7"), ("0", "0")] {
+            let text = record(&format!(",\"userId\":{id}"));
+            let change = checked(&text).expect("is good");
+            assert_eq!(change.user.as_deref(), Some(expected), "{id}");
+        }
+        let words = [
+            r#""""#,
+            r#""  ""#,
+            "null",
+            r#""null""#,
+            r#""None""#,
+            r#""(null)""#,
+        ];
+        for absent in words {
             let text = record(&format!(",\"userId\":{absent}"));
             let change = checked(&text).expect("is good");
             assert_eq!(change.user, None, "{absent}");
@@ -261,8 +268,13 @@ mod tests {
             (r#","accountId":"1:2""#, "accountId"),
             (r#","accountId":true"#, "accountId is a boolean"),
             (r#","iamId":"a b""#, "iamId"),
-            (r#","label":{"a":[1,{}]}"#, "label is an object"),
-            (r#","label":[1,[2]]"#, "label is a list"),
+            (r#","datacenter":{"a":[1,{}]}"#, "datacenter is an object"),
+            (
+                r#","datacenter":{"name":["dal10"]}"#,
+                "datacenter.name is a list",
+            ),
+            (r#","datacenter":["dal10"]"#, "datacenter is a list"),
+            (r#","userId":"\ud800""#, "userId is no text"),
             (r#","outcome":"maybe""#, "outcome"),
             (r#","reasonCode":99"#, "reasonCode"),
             (r#","onBehalfOf":{"userId":"a/b"}"#, "onBehalfOf.userId"),
@@ -276,9 +288,48 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_status_without_outcome_is_a_failure() {
-        let text = record(r#","reasonCode":"403""#);
+    fn a_data_center_may_be_an_object_with_a_name() {
+        let text = record(r#","datacenter":{"id":358694,"name":"fra02","longName":"Frankfurt 2"}"#);
         let change = checked(&text).expect("is good");
-        assert_eq!(change.outcome, Outcome::Failure);
+        assert_eq!(change.data_center.as_deref(), Some("fra02"));
+    }
+
+    #[test]
+    fn what_decides_nothing_does_not_refuse_a_record() {
+        let odd = ["{\"a\":1}", "[1,2]", "true", "-1.5", "1e400", r#""\ud83d""#];
+        let fields = [
+            "label",
+            "ipAddress",
+            "userAgent",
+            "username",
+            "openIdConnectUserName",
+            "traceId",
+            "reasonForFailure",
+            "credentialType",
+            "previousState",
+            "newState",
+        ];
+        for field in fields {
+            for value in odd {
+                let text = record(&format!(",\"{field}\":{value}"));
+                assert!(checked(&text).is_ok(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_a_status_or_a_reason_tells_is_a_failure() {
+        for field in [
+            r#","reasonCode":"403""#,
+            r#","reasonForFailure":"permission denied""#,
+            r#","reasonForFailure":{"unknown":1}"#,
+        ] {
+            let text = record(field);
+            let change = checked(&text).expect("is good");
+            assert_eq!(change.outcome, Outcome::Failure, "{field}");
+        }
+        let text = record(r#","reasonForFailure":"None""#);
+        let change = checked(&text).expect("is good");
+        assert_eq!(change.outcome, Outcome::Success);
     }
 }

@@ -9,7 +9,7 @@ use crate::golden::cases;
 
 /// Of a skipped record: none.
 const SKIPPED: u64 = 0;
-/// Of an audit event at most: its bytes, the name of its event in comparable form, for its id, and what its metadata holds.
+/// Of an audit event at most: its bytes, and what its metadata holds.
 const AUDITED: u64 = 4;
 
 #[test]

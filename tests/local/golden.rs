@@ -1,5 +1,6 @@
 //! Every case of `schemas/examples` is documentation and test at once: the input, judged by the rules
-//! and tables beside it, must have exactly the outcome beside it.
+//! and tables beside it, must have exactly the outcome beside it. `UPDATE_EXAMPLES=1 cargo test --test local golden` writes the
+//! outcomes as they are judged now; whoever does that reads the difference.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,11 @@ pub struct Case {
     folder: PathBuf,
     pub input: Vec<u8>,
     outcome: Value,
+}
+
+/// Whether the outcomes are to be written instead of compared.
+fn updates() -> bool {
+    std::env::var_os("UPDATE_EXAMPLES").is_some_and(|value| value == "1")
 }
 
 /// All cases; fails if there are suspiciously few.
@@ -36,7 +42,10 @@ impl Case {
         let input = std::fs::read(folder.join("input.json"))
             .or_else(|_| std::fs::read(folder.join("input.bin")))
             .expect("input.json or input.bin");
-        let outcome = std::fs::read(folder.join("outcome.json")).expect("outcome.json");
+        let outcome = match std::fs::read(folder.join("outcome.json")) {
+            Err(_) if updates() => b"null".to_vec(),
+            outcome => outcome.expect("outcome.json"),
+        };
         Case {
             name: folder.file_name().expect("name").to_string_lossy().into(),
             input,
@@ -57,6 +66,11 @@ impl Case {
             return own;
         }
         self.folder.with_file_name("_reference").join(name)
+    }
+
+    fn update(&self, described: &Value) {
+        let text = serde_json::to_string_pretty(described).expect("JSON") + "\n";
+        std::fs::write(self.folder.join("outcome.json"), text).expect("can be written");
     }
 
     fn config(&self) -> Config {
@@ -130,7 +144,9 @@ fn every_example_has_its_outcome() {
         let (described, _) = case.judge();
         // Compared as text: the order of the fields is part of the contract.
         let (got, expected) = (described.to_string(), case.outcome.to_string());
-        if got != expected {
+        if got != expected && updates() {
+            case.update(&described);
+        } else if got != expected {
             wrong.push(format!(
                 "{}\n  expected {expected}\n  got      {got}",
                 case.name
@@ -147,7 +163,7 @@ fn every_example_has_its_outcome() {
 
 #[test]
 fn the_bytes_of_an_event_are_canonical_json() {
-    for case in cases() {
+    for case in cases().iter().filter(|_| !updates()) {
         if let (_, Fate::Audited(audited)) = case.judge() {
             let text = std::str::from_utf8(&audited.event).expect("UTF-8");
             let expected = case.outcome["event"].to_string();

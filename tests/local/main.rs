@@ -8,6 +8,7 @@ mod deploy;
 mod device_table;
 mod entries;
 mod entry_values;
+mod event_ids;
 mod exits;
 mod explained;
 mod golden;

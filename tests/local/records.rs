@@ -13,16 +13,29 @@ use crate::golden::cases;
 
 /// The fields of a state change, each with values (as JSON) that can lead to an audit event.
 const FIELDS: [(&str, &[&str]); 27] = [
-    ("schemaVersion", &["1", "\"1\"", "null", "2"]),
+    (
+        "schemaVersion",
+        &["1", "\"1\"", "1.0", "\"01.0\"", "null", "2"],
+    ),
     (
         "accountId",
-        &["307608", "\" 307608 \"", "411202", "null", "\"\""],
+        &[
+            "307608",
+            "\" 307608 \"",
+            "3.07608e5",
+            "\"0307608.0\"",
+            "411202",
+            "null",
+            "\"\"",
+            "\"None\"",
+        ],
     ),
     (
         "objectName",
         &[
             "\"Server\"",
             "\"bare-metal INSTANCE\"",
+            "\"Ser\u{ad}ver\u{200b}\"",
             "\"CCI\"",
             "\"User\"",
         ],
@@ -36,6 +49,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "1234574",
             "1234576",
             "1234577",
+            "1234567.0",
             "9",
             "\"a_B-7\"",
         ],
@@ -56,6 +70,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "\"Power On\"",
             "\"rename\"",
             "\"OS_RELOAD\"",
+            "\"Power\u{a0}On\"",
             "\"Port Speed Update\"",
             "\"Disable Port\"",
             "\"Tea\"",
@@ -67,6 +82,8 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "\"2018-11-06T08:22:36.221541-06:00\"",
             "\"2024-02-29T23:59:59.999999999+14:00\"",
             "\"1970-01-01T00:00:00Z\"",
+            "\"2199-12-31T23:59:60Z\"",
+            "\"2021-07-14 09:12:44,318-0500\"",
             "\"9999-12-30T00:00:00Z\"",
             "\"2021-07-14T09:12:44.3-05:00\"",
         ],
@@ -140,12 +157,24 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "\"192.0.2.0/0000008\"",
             "\"::ffff:192.0.2.1/128\"",
             "\"fe80::1%eth0\"",
+            "\"for=192.0.2.60;proto=https;by=203.0.113.43\"",
+            "[\"192.0.2.10\",\"198.51.100.7\"]",
             "\"[fe80::1%3]:1\"",
             "\"localhost\"",
         ],
     ),
     ("userAgent", &["\"curl/8\"", "\"\"", "\"\\n\""]),
-    ("label", &["\"web01.example.com\"", "null", "\"a\\nb\""]),
+    (
+        "label",
+        &[
+            "\"web01.example.com\"",
+            "null",
+            "\"null\"",
+            "\"a\\nb\"",
+            "\"a\\u0000\\u202eb -failure\"",
+            "[\"a\",\"b\"]",
+        ],
+    ),
     (
         "datacenter",
         &[
@@ -153,6 +182,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "\"DAL10.pod01\"",
             "\"mad02\"",
             "\"wdc04\"",
+            "{\"id\":1,\"Name\":\"fra02\"}",
             "null",
             "\"xyz99\"",
             "\"dal10:a/1\"",
@@ -160,14 +190,32 @@ const FIELDS: [(&str, &[&str]); 27] = [
     ),
     ("previousState", &["\"old\"", "7", "{\"power\":\"on\"}"]),
     ("newState", &["\"new\"", "-1", "[0]"]),
-    ("outcome", &["\"success\"", "\"FAILURE\"", "\"pending\""]),
+    (
+        "outcome",
+        &[
+            "\"success\"",
+            "\"FAILURE\"",
+            "\"pending\"",
+            "\"in_progress\"",
+            "\"failed\"",
+            "true",
+            "\"1\"",
+        ],
+    ),
     (
         "reasonCode",
         &[
-            "200", "\"403\"", "299", "503", "100", "599", "\"+200\"", "\"0200\"",
+            "200", "200.0", "\"403\"", "299", "503", "100", "599", "\"+200\"", "\"0200\"",
         ],
     ),
-    ("reasonForFailure", &["\"no\\r\\n\\nway\"", "\"\\r\\n\""]),
+    (
+        "reasonForFailure",
+        &[
+            "\"no\\r\\n\\nway\"",
+            "\"\\r\\n\"",
+            "{\"code\":1,\"message\":\"busy\"}",
+        ],
+    ),
     ("traceId", &["\"59e767e9c2184\"", "null", "7"]),
     ("eventId", &["\"e-1\"", "\"\"", "null"]),
     (
@@ -179,6 +227,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "\"{\\\"speed\\\":0}\"",
             "{\"speed\":-1,\"interface\":\"eth0\",\"port\":1,\"password\":\"x\"}",
             "{\"speed\":\"1000\",\"previousSpeed\":100}",
+            "{\"newSpeed\":\"0 Mbps\",\"previousSpeed\":1e400}",
             "{\"oldName\":\"a\",\"newName\":\"b\",\"truncated\":true,\"secret\":1}",
             "{\"hostname\":\"h\",\"domain\":{\"a\":1},\"imageTemplateId\":1e300,\"Hostname\":2}",
             "\"{\\\"newName\\\":\\\"a\\n\\tb\\\"}\"",
@@ -232,10 +281,37 @@ impl Record {
         text + "}"
     }
 
-    /// Whether a key stands there twice, which makes a record malformed.
+    /// Whether a key stands there twice, in any case, which makes a record malformed.
     pub fn repeats_a_field(&self) -> bool {
         let mut seen = BTreeSet::new();
-        !self.0.iter().all(|(key, _)| seen.insert(key))
+        !self
+            .0
+            .iter()
+            .all(|(key, _)| seen.insert(key.to_ascii_lowercase()))
+    }
+
+    /// The record as a JSON Schema takes it, which knows keys in one case only.
+    pub fn with_known_keys(&self) -> Record {
+        let known = |key: &String| {
+            let mut fields = FIELDS.iter();
+            let known = fields.find(|(field, _)| field.eq_ignore_ascii_case(key));
+            known.map_or_else(|| key.clone(), |(field, _)| field.to_string())
+        };
+        let fields = self.0.iter();
+        Record(
+            fields
+                .map(|(key, value)| (known(key), value.clone()))
+                .collect(),
+        )
+    }
+
+    /// The record with one of its fields changed.
+    pub fn with_one_change(self) -> impl Strategy<Value = Record> {
+        change().prop_map(move |change| {
+            let mut record = self.clone();
+            change.apply(&mut record);
+            record
+        })
     }
 
     /// The record with a value, given as JSON, in the place of all values of the field.
@@ -271,6 +347,7 @@ enum Change {
     Remove(&'static str),
     Set(&'static str, String),
     Repeat(&'static str, String),
+    Respell(&'static str),
 }
 
 impl Change {
@@ -278,6 +355,11 @@ impl Change {
         match self {
             Change::Remove(field) => fields.retain(|(key, _)| key != field),
             Change::Repeat(field, value) => fields.push((field.to_string(), value)),
+            Change::Respell(field) => {
+                for (key, _) in fields.iter_mut().filter(|(key, _)| key == field) {
+                    *key = key.to_ascii_uppercase();
+                }
+            }
             Change::Set(field, value) => match fields.iter_mut().find(|(key, _)| key == field) {
                 Some((_, old)) => *old = value,
                 None => fields.push((field.to_string(), value)),
@@ -306,6 +388,7 @@ fn change() -> impl Strategy<Value = Change> {
         20 => plausible,
         3 => (field(), value()).prop_map(|((field, _), value)| Change::Set(field, value)),
         1 => field().prop_map(|(field, _)| Change::Remove(field)),
+        1 => field().prop_map(|(field, _)| Change::Respell(field)),
         // Most known keys are in every example, so this makes the record malformed.
         1 => (field(), value()).prop_map(|((field, _), value)| Change::Repeat(field, value)),
     ]

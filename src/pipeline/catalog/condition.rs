@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::attributes::{Attribute, Attributes};
+
 /// A number or a text, such that numbers and numeric texts compare equal: 0, "0", " 0" and 0.0.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar {
@@ -21,19 +23,6 @@ impl Scalar {
             toml::Value::Integer(number) => Some(Self::Integer(i128::from(*number))),
             toml::Value::Float(number) => Self::from_float(*number),
             toml::Value::Boolean(flag) => Some(Self::Text(flag.to_string())),
-            _ => None,
-        }
-    }
-
-    /// `None` for lists and objects: they are values, but equal none that a row may name.
-    fn from_json(value: &serde_json::Value) -> Option<Self> {
-        match value {
-            serde_json::Value::String(text) => Some(Self::from_text(text)),
-            serde_json::Value::Bool(flag) => Some(Self::Text(flag.to_string())),
-            serde_json::Value::Number(number) => number
-                .as_i128()
-                .map(Self::Integer)
-                .or_else(|| number.as_f64().and_then(Self::from_float)),
             _ => None,
         }
     }
@@ -74,6 +63,8 @@ pub(super) enum Test {
     OneOf(Vec<Scalar>),
     /// Everything but finitely many values; an absent attribute is in.
     NoneOf(Vec<Scalar>),
+    /// Everything; an absent attribute is not in.
+    Present,
 }
 
 impl Test {
@@ -93,12 +84,30 @@ impl Test {
         !matches!(self, Self::OneOf(values) if values.is_empty())
     }
 
-    fn holds(&self, value: Option<&serde_json::Value>) -> bool {
-        let scalar = value.and_then(Scalar::from_json);
-        match self {
-            Self::OneOf(values) => scalar.is_some_and(|scalar| values.contains(&scalar)),
-            Self::NoneOf(values) => scalar.is_none_or(|scalar| !values.contains(&scalar)),
+    /// Whether it holds for an attribute.
+    ///
+    /// # Errors
+    /// What is there, if it cannot be compared with the test's values: then nobody knows whether it is one of them.
+    fn holds(&self, attribute: &Attribute) -> Result<bool, String> {
+        let (values, is_in) = match self {
+            Self::OneOf(values) => (values, true),
+            Self::NoneOf(values) => (values, false),
+            Self::Present => return Ok(true),
+        };
+        let Attribute::Plain { text, amount } = attribute else {
+            return Err("is a list or an object".to_owned());
+        };
+        let scalar = amount.map_or_else(|| Scalar::from_text(text), Scalar::Integer);
+        let is_text = matches!(scalar, Scalar::Text(_));
+        if is_text && !values.iter().any(|value| matches!(value, Scalar::Text(_))) {
+            return Err(format!("is no number: {text:?}"));
         }
+        Ok(values.contains(&scalar) == is_in)
+    }
+
+    /// Whether it holds where there is no metadata at all.
+    fn holds_for_nothing(&self) -> bool {
+        matches!(self, Self::NoneOf(_))
     }
 
     fn is_disjoint(&self, other: &Self) -> bool {
@@ -106,7 +115,11 @@ impl Test {
             (Self::OneOf(these), Self::OneOf(those)) => !these.iter().any(|v| those.contains(v)),
             (Self::OneOf(these), Self::NoneOf(those))
             | (Self::NoneOf(those), Self::OneOf(these)) => these.iter().all(|v| those.contains(v)),
-            (Self::NoneOf(_), Self::NoneOf(_)) => false,
+            // There are infinitely many values, of which these take finitely many.
+            (Self::OneOf(values), Self::Present) | (Self::Present, Self::OneOf(values)) => {
+                values.is_empty()
+            }
+            (Self::NoneOf(_) | Self::Present, Self::NoneOf(_) | Self::Present) => false,
         }
     }
 }
@@ -129,14 +142,40 @@ impl Condition {
             .map(|(attribute, _)| attribute.as_str())
     }
 
-    /// Whether it holds for a record, whose attributes `attribute` finds by name. JSON's null counts as absent.
-    pub(super) fn holds<'v>(
-        &self,
-        attribute: &impl Fn(&str) -> Option<&'v serde_json::Value>,
-    ) -> bool {
-        self.0
-            .iter()
-            .all(|(name, test)| test.holds(attribute(name)))
+    /// The attributes that it looks at.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Whether it holds for a record with these attributes.
+    ///
+    /// # Errors
+    /// If that rests on an attribute that the metadata lacks, or that cannot be compared. Where there is no metadata at all, nothing
+    /// rests on it.
+    pub(super) fn holds(&self, attributes: &Attributes<'_>) -> Result<bool, String> {
+        let mut holds = Ok(true);
+        for (name, test) in &self.0 {
+            match Self::test(name, test, attributes) {
+                Ok(true) => {}
+                // Whatever the others say.
+                Ok(false) => return Ok(false),
+                undecided => holds = undecided,
+            }
+        }
+        holds
+    }
+
+    fn test(name: &str, test: &Test, attributes: &Attributes<'_>) -> Result<bool, String> {
+        match attributes.get(name) {
+            Some(attribute) => test
+                .holds(attribute)
+                .map_err(|what| format!("metaData.{name} {what}")),
+            None if *test == Test::Present => Ok(false),
+            None if attributes.has_members() => Err(format!(
+                "metaData has no {name}, which says what action it was"
+            )),
+            None => Ok(test.holds_for_nothing()),
+        }
     }
 
     /// Whether no record can satisfy both. Attributes are independent of each other, so two conditions that can each hold
@@ -151,8 +190,10 @@ impl Condition {
 
 #[cfg(test)]
 mod tests {
+    use super::super::attributes::Keys;
     use super::*;
-    use serde_json::{Value, json};
+    use crate::pipeline::field::Raw;
+    use crate::pipeline::meta_data::MetaData;
 
     fn values(list: &[i64]) -> Vec<Scalar> {
         list.iter()
@@ -175,32 +216,40 @@ mod tests {
         Condition(owned.collect())
     }
 
+    /// Whether a condition holds for metadata; `None` if that cannot be told.
+    fn holds(condition: &Condition, metadata: &str) -> Option<bool> {
+        let mut keys = Keys::default();
+        for name in condition.attributes() {
+            keys.add(name, &BTreeMap::new());
+        }
+        let meta_data = MetaData::new(Some(Raw(metadata)));
+        let attributes = meta_data.attributes(&keys).expect("an object");
+        condition.holds(&attributes).ok()
+    }
+
     #[test]
     fn numbers_and_numeric_texts_are_equal() {
-        let zero = one_of(&[0]);
+        let zero = condition(&[("speed", one_of(&[0]))]);
+        let speed = |value: &str| holds(&zero, &format!("{{\"speed\":{value}}}"));
         for value in [
-            json!(0),
-            json!("0"),
-            json!(0.0),
-            json!(-0.0),
-            json!(" 0 "),
-            json!("0.0"),
-            json!("-0"),
+            "0", r#""0""#, "0.0", "-0.0", r#"" 0 ""#, r#""0.0""#, r#""-0""#, "0e5",
         ] {
-            assert!(zero.holds(Some(&value)), "{value}");
+            assert_eq!(speed(value), Some(true), "{value}");
+        }
+        for value in ["1", "0.5", "18446744073709551615", "1e40"] {
+            assert_eq!(speed(value), Some(false), "{value}");
         }
         for value in [
-            json!(1),
-            json!("fast"),
-            json!(""),
-            json!(false),
-            json!(0.5),
-            json!([0]),
-            json!({}),
-            json!(u64::MAX),
-            Value::Null,
+            r#""fast""#,
+            r#""""#,
+            "false",
+            "[0]",
+            "{}",
+            "null",
+            r#""null""#,
+            "1e400",
         ] {
-            assert!(!zero.holds(Some(&value)), "{value}");
+            assert_eq!(speed(value), None, "{value}");
         }
         assert_eq!(Scalar::from_text("1e2"), Scalar::Integer(100));
         assert_eq!(Scalar::from_text("0.5"), Scalar::Fraction(0.5));
@@ -208,17 +257,43 @@ mod tests {
             assert_eq!(Scalar::from_text(word), Scalar::Text(word.to_owned()));
         }
         let flag = Scalar::from_toml(&toml::Value::Boolean(true));
-        assert_eq!(flag, Scalar::from_json(&json!("true")));
-        assert_eq!(flag, Scalar::from_json(&json!(true)));
+        assert_eq!(flag, Some(Scalar::from_text("true")));
     }
 
     #[test]
-    fn absent_is_in_the_complement_only() {
-        for absent in [None, Some(&Value::Null)] {
-            assert!(!one_of(&[0]).holds(absent));
-            assert!(none_of(&[0]).holds(absent));
+    fn texts_are_compared_with_texts() {
+        let test = Test::OneOf(vec![Scalar::from_text("public"), Scalar::Integer(1)]);
+        let port = condition(&[("port", test)]);
+        for (value, expected) in [
+            (r#""public""#, Some(true)),
+            (r#""private""#, Some(false)),
+            ("1", Some(true)),
+            ("[1]", None),
+        ] {
+            assert_eq!(holds(&port, &format!("{{\"port\":{value}}}")), expected);
         }
-        assert!(none_of(&[0]).holds(Some(&json!([0]))));
+    }
+
+    #[test]
+    fn without_metadata_the_complement_holds_and_with_it_nothing_is_guessed() {
+        let cases = [
+            (one_of(&[0]), false),
+            (none_of(&[0]), true),
+            (Test::Present, false),
+        ];
+        for (test, expected) in cases {
+            let condition = condition(&[("speed", test.clone())]);
+            for nothing in ["{}", "[]", r#""""#] {
+                assert_eq!(holds(&condition, nothing), Some(expected), "{test:?}");
+            }
+            let known = (test == Test::Present).then_some(false);
+            for lacking in [r#"{"port":1}"#, r#"{"speed":null}"#, r#"{"speed":" "}"#] {
+                assert_eq!(holds(&condition, lacking), known, "{test:?} {lacking}");
+            }
+        }
+        let present = condition(&[("newName", Test::Present)]);
+        assert_eq!(holds(&present, r#"{"NewName":"a"}"#), Some(true));
+        assert_eq!(holds(&present, r#"{"newName":{}}"#), Some(true));
     }
 
     #[test]
@@ -236,6 +311,9 @@ mod tests {
             (one_of(&[0]), none_of(&[0, -1]), true),
             (one_of(&[0, 5]), none_of(&[0, -1]), false),
             (none_of(&[0]), none_of(&[1]), false),
+            (Test::Present, one_of(&[0]), false),
+            (Test::Present, none_of(&[0]), false),
+            (Test::Present, Test::Present, false),
         ];
         for (one, other, expected) in cases {
             for (one, other) in [(&one, &other), (&other, &one)] {
@@ -254,17 +332,15 @@ mod tests {
     fn all_attributes_must_hold() {
         let both = condition(&[("speed", one_of(&[0])), ("port", none_of(&[1]))]);
         let cases = [
-            (json!({"speed": 0}), true),
-            (json!({"speed": "0", "port": 0}), true),
-            (json!({"speed": 0, "port": 1}), false),
-            (json!({"port": 0}), false),
+            (r#"{"speed": "0", "port": 0}"#, Some(true)),
+            (r#"{"speed": 0, "port": 1}"#, Some(false)),
+            // One of them says no: the other need not be known.
+            (r#"{"port": 1}"#, Some(false)),
+            (r#"{"speed": 7}"#, Some(false)),
+            (r#"{"speed": 0}"#, None),
         ];
         for (metadata, expected) in cases {
-            assert_eq!(
-                both.holds(&|name: &str| metadata.get(name)),
-                expected,
-                "{metadata}"
-            );
+            assert_eq!(holds(&both, metadata), expected, "{metadata}");
         }
     }
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::attributes::{self, AttributeTexts};
+use super::forms;
 use super::matching::{Match, MatchText, check_names, read_matches};
 use super::{Action, CatalogFile, CatalogProblem, Severity, Update, normalise};
 use crate::pipeline::data_file::{self, Report, is_slug};
@@ -17,6 +19,8 @@ pub(super) struct Row {
     pub(super) file: String,
     pub(super) action: Action,
     pub(super) matches: Vec<Match>,
+    /// What its file says of attributes.
+    pub(super) attributes: AttributeTexts,
 }
 
 const HEAD_KEYS: &[&str] = &[
@@ -27,6 +31,7 @@ const HEAD_KEYS: &[&str] = &[
     "classes",
     "resource_type",
     "device_kind",
+    "attributes",
 ];
 
 /// What holds for all rows of a file.
@@ -39,6 +44,8 @@ struct Head {
     classes: Vec<String>,
     resource_type: String,
     device_kind: Option<String>,
+    #[serde(default)]
+    attributes: AttributeTexts,
 }
 
 const ROW_KEYS: &[&str] = &[
@@ -159,6 +166,7 @@ fn read_head(mut table: Table, report: &mut Report) -> Option<Head> {
         &head.display_name,
         report,
     );
+    attributes::check(&head.attributes, report);
     Some(head)
 }
 
@@ -177,6 +185,7 @@ fn check_common(classes: &[String], resource_type: &str, display_name: &str, rep
         not_a_slug("resource_type", resource_type)
     });
     check_not_blank("display_name", display_name, report);
+    forms::check_display_name(display_name, report);
 }
 
 fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
@@ -223,6 +232,7 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
         file: file.to_owned(),
         action,
         matches,
+        attributes: head.attributes.clone(),
     }
 }
 
@@ -244,9 +254,9 @@ fn check_row(text: &RowText, report: &mut Report) {
         text.display_name.as_deref().unwrap_or("any"),
         report,
     );
-    check_not_blank("target_type", &text.target_type, report);
+    forms::check_target_type(&text.target_type, report);
     if let Some(permission) = &text.permission {
-        check_not_blank("permission", permission, report);
+        forms::check_permission(permission, report);
     }
     check_keys("request_data", &text.request_data, report);
     check_keys("response_data", &text.response_data, report);
@@ -258,7 +268,7 @@ fn check_row(text: &RowText, report: &mut Report) {
 }
 
 fn read_name(name: &str, service: &str, report: &mut Report) -> (String, String, String) {
-    let parts = split_name(name);
+    let parts = forms::name_parts(name);
     report.require(parts.is_some(), || {
         format!("`{name}` is not of the form service.object.verb in [a-z0-9-]: e.g. `audit-log.bare-metal.reboot`")
     });
@@ -269,15 +279,6 @@ fn read_name(name: &str, service: &str, report: &mut Report) -> (String, String,
         )
     });
     (of_name.to_owned(), object.to_owned(), verb.to_owned())
-}
-
-/// At the first and at the last dot.
-fn split_name(name: &str) -> Option<(&str, &str, &str)> {
-    let (service, rest) = name.split_once('.')?;
-    let (object, verb) = rest.rsplit_once('.')?;
-    name.split('.')
-        .all(is_slug)
-        .then_some((service, object, verb))
 }
 
 fn read_severity(name: &str, report: &mut Report) -> Severity {
@@ -305,7 +306,7 @@ fn read_device_kind(name: &str, report: &mut Report) -> Option<DeviceKind> {
 fn check_keys(key: &str, listed: &[String], report: &mut Report) {
     let mut seen = BTreeSet::new();
     for name in listed {
-        check_not_blank(key, name, report);
+        forms::check_key(key, name, report);
         report.require(seen.insert(name), || {
             format!("`{key}` lists `{name}` twice: leave out one")
         });

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::attributes::{AttributeTexts, Attributes, Keys};
 use super::condition::Condition;
 use super::file::Row;
 use super::names::{NameTable, normalise};
@@ -14,6 +15,7 @@ use super::{Action, CatalogProblem};
 #[derive(Debug)]
 pub struct Listing {
     alternatives: Vec<Alternative>,
+    keys: Keys,
 }
 
 #[derive(Debug)]
@@ -29,16 +31,25 @@ impl Listing {
         alternatives.any(|alternative| !alternative.condition.is_always())
     }
 
-    /// The action of a record whose metadata attributes `attribute` finds by name; `None` when no enabled row fits. JSON's
-    /// null counts as absent.
-    pub fn choose<'v>(
-        &self,
-        attribute: impl Fn(&str) -> Option<&'v serde_json::Value>,
-    ) -> Option<&Action> {
-        let mut alternatives = self.alternatives.iter();
-        alternatives
-            .find(|alternative| alternative.condition.holds(&attribute))
-            .map(|alternative| alternative.action.as_ref())
+    /// The attributes of metadata that any of the actions names.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The action of a record with these attributes; `None` when no enabled row fits.
+    ///
+    /// # Errors
+    /// If it cannot be told which one it is.
+    pub fn choose(&self, attributes: &Attributes<'_>) -> Result<Option<&Action>, String> {
+        let mut undecided = Ok(None);
+        for Alternative { condition, action } in &self.alternatives {
+            match condition.holds(attributes) {
+                Ok(true) => return Ok(Some(action)),
+                Ok(false) => {}
+                Err(why) => undecided = Err(why),
+            }
+        }
+        undecided
     }
 }
 
@@ -66,8 +77,12 @@ impl Index {
             let names = spelled(&mut classes, claim.class, BTreeMap::new);
             let listing = spelled(names, claim.name, || Listing {
                 alternatives: Vec::new(),
+                keys: Keys::default(),
             });
             if let Some(action) = actions.get(claim.row).filter(|action| action.enabled) {
+                for name in claim.condition.attributes().chain(action.attributes()) {
+                    listing.keys.add(name, claim.attributes);
+                }
                 listing.alternatives.push(Alternative {
                     condition: claim.condition.clone(),
                     action: Arc::clone(action),
@@ -96,6 +111,7 @@ struct Claim<'r> {
     name: &'r str,
     row: usize,
     condition: &'r Condition,
+    attributes: &'r AttributeTexts,
 }
 
 fn claims(rows: &[Row]) -> impl Iterator<Item = Claim<'_>> {
@@ -108,6 +124,7 @@ fn claims(rows: &[Row]) -> impl Iterator<Item = Claim<'_>> {
                     name: event,
                     row,
                     condition: &matched.condition,
+                    attributes: &described.attributes,
                 })
             })
         })

@@ -29,6 +29,8 @@ struct TestText {
     #[serde(rename = "in")]
     is_in: Option<Vec<Value>>,
     not_in: Option<Vec<Value>>,
+    #[serde(default)]
+    present: bool,
 }
 
 /// Reads a row's `events`, which hold always, and its `match`, whose conditions decide.
@@ -78,9 +80,12 @@ fn read_match(text: MatchText, report: &mut Report) -> Match {
 
 fn read_test(attribute: &str, text: TestText, report: &mut Report) -> Test {
     let is_given = text.is_in.is_some() || text.not_in.is_some();
-    report.require(is_given, || {
-        format!("the condition on `{attribute}` says nothing: give it `in` or `not_in`")
+    report.require(is_given != text.present, || {
+        format!("the condition on `{attribute}` must say one thing: give it `in`, `not_in`, or `present = true`")
     });
+    if text.present {
+        return Test::Present;
+    }
     let lists = [("in", &text.is_in), ("not_in", &text.not_in)];
     for (key, _) in lists
         .iter()

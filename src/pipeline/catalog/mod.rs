@@ -2,11 +2,13 @@
 //! data (`catalog/*.toml`, explained at the head of `bare-metal.toml`); here are its types, the refusal of data that could
 //! not be judged by, and the look-up. It reads no files: texts come in.
 //!
-//! `file.rs` reads one file into rows, `matching.rs` what they match, `condition.rs` decides on attributes, `switches.rs` turns rows on and off, `listing.rs`
+//! `file.rs` reads one file into rows, `forms.rs` says how their words must look, `matching.rs` what they match, `attributes.rs` knows what they name, `condition.rs` decides by it, `switches.rs` turns rows on and off, `listing.rs`
 //! is the index that each record is looked up in, `names.rs` makes spellings comparable.
 
+mod attributes;
 mod condition;
 mod file;
+mod forms;
 mod listing;
 mod matching;
 mod names;
@@ -17,6 +19,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::attributes::{Attribute, Attributes, Keys};
 use self::listing::Index;
 pub use self::listing::Listing;
 pub use self::names::{NAME_BYTES_MAX, normalise};
@@ -55,9 +58,9 @@ pub struct Action {
     pub name: String,
     /// The name up to its first dot; the CRN's service.
     pub service: String,
-    /// The name between its first and its last dot.
+    /// The name between its dots.
     pub object: String,
-    /// The name after its last dot.
+    /// The name after its second dot.
     pub verb: String,
     /// Which file the row stands in, e.g. `bare-metal`.
     pub family: String,
@@ -98,6 +101,14 @@ impl Action {
         let mut others = self.deviceless_classes.iter();
         let is_other = others.any(|other| normalise(other) == normalise(class));
         self.device_kind.filter(|_| !is_other)
+    }
+
+    /// The attributes of metadata that it copies or writes as the values of a change.
+    fn attributes(&self) -> impl Iterator<Item = &str> {
+        let copied = self.request_data.iter().chain(&self.response_data);
+        let update = self.update.iter();
+        let changed = update.flat_map(|update| [&update.initial_key, &update.new_key]);
+        copied.chain(changed).map(String::as_str)
     }
 }
 

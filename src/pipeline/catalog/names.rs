@@ -5,25 +5,35 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::pipeline::text::is_unseen;
+
 /// The longest name that can be listed, in bytes after trimming. Longer ones are looked up as not listed.
 pub const NAME_BYTES_MAX: usize = 128;
 
-/// The comparable form of an event key, event name or class: ASCII letters in lower case, without spaces, hyphens and
-/// underscores, trimmed of other ASCII white space.
+/// The comparable form of an event key, event name, class or code: ASCII letters in lower case, without white space, hyphens,
+/// underscores and what cannot be seen (no-break and zero-width spaces, soft hyphens, control characters).
 ///
-/// Other letters stay as they are: event ids are made of this form, and what Unicode calls lower case changes with its version.
+/// Other letters stay as they are: what Unicode calls lower case changes with its version.
 pub fn normalise(text: &str) -> Cow<'_, str> {
-    let trimmed = text.trim_ascii();
-    let is_normal = |byte: u8| !is_dropped(byte) && !byte.is_ascii_uppercase();
-    if trimmed.bytes().all(is_normal) {
-        return Cow::Borrowed(trimmed);
+    let is_normal = |byte: u8| byte.is_ascii() && !is_dropped(byte) && !byte.is_ascii_uppercase();
+    if text.bytes().all(is_normal) {
+        return Cow::Borrowed(text);
     }
-    let kept = trimmed.chars().filter(|c| !matches!(c, ' ' | '-' | '_'));
+    let kept = text.chars().filter(|c| !is_unseen(*c) && !is_dash(*c));
     Cow::Owned(kept.map(|c| c.to_ascii_lowercase()).collect())
 }
 
+/// Of ASCII, the bytes that [`normalise`] drops.
 const fn is_dropped(byte: u8) -> bool {
-    matches!(byte, b' ' | b'-' | b'_')
+    matches!(byte, 0..=b' ' | b'-' | b'_' | 0x7f)
+}
+
+/// Hyphens, underscores and what editors make of hyphens.
+const fn is_dash(c: char) -> bool {
+    matches!(
+        c,
+        '-' | '_' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+    )
 }
 
 /// A map whose keys are names in their comparable form. Every record is looked up and most are not listed, so it is
@@ -40,9 +50,23 @@ struct Named<T> {
 }
 
 impl<T> NameTable<T> {
-    /// Looks up a name as the producer wrote it.
+    /// Looks up a name as the producer wrote it. What cannot be seen in it is dropped only if the name is not found with it: most
+    /// names are ASCII.
     pub(super) fn get(&self, name: &str) -> Option<&T> {
-        let name = name.trim_ascii();
+        let found = self.find(name.trim_ascii());
+        if found.is_none() && !name.is_ascii() {
+            return self.find_normalised(name);
+        }
+        found
+    }
+
+    #[cold]
+    fn find_normalised(&self, name: &str) -> Option<&T> {
+        let is_short = name.len() <= 8 * NAME_BYTES_MAX;
+        is_short.then(|| self.find(&normalise(name))).flatten()
+    }
+
+    fn find(&self, name: &str) -> Option<&T> {
         if name.len() > NAME_BYTES_MAX {
             return None;
         }
@@ -137,7 +161,11 @@ mod tests {
         ("  Power  Off \t\r\n", "poweroff"),
         ("_-Power_-Off-_", "poweroff"),
         ("HARDWARE_POWER_OFF", "hardwarepoweroff"),
-        ("Power\tOff", "power\toff"),
+        ("Power\tOff", "poweroff"),
+        ("Power\u{a0}Off", "poweroff"),
+        ("Power\u{2011}Off", "poweroff"),
+        ("\u{feff}Po\u{ad}wer\u{200b}Off\u{2003}", "poweroff"),
+        ("Power\0Off", "poweroff"),
         ("Security Group Rule(s) Added", "securitygrouprule(s)added"),
         ("ÄÖÜ ß", "ÄÖÜß"),
         ("", ""),
@@ -160,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_normal_already_is_not_copied() {
-        assert!(matches!(normalise(" poweroff "), Cow::Borrowed("poweroff")));
+        assert!(matches!(normalise("poweroff"), Cow::Borrowed("poweroff")));
     }
 
     #[test]

@@ -4,9 +4,9 @@ mod refused;
 mod shipped;
 mod switches;
 
-use serde_json::Value;
-
 use super::*;
+use crate::pipeline::field::Raw;
+use crate::pipeline::meta_data::MetaData;
 
 fn load(switches: &Switches) -> Result<Catalog, Vec<CatalogProblem>> {
     Catalog::load(&Catalog::embedded_files(), switches)
@@ -34,11 +34,26 @@ fn action<'c>(
     class: &str,
     key: Option<&str>,
     name: Option<&str>,
-    metadata: &Value,
+    metadata: &str,
 ) -> Option<&'c str> {
-    let listing = catalog.listed(class, key, name)?;
-    let action = listing.choose(|attribute| metadata.get(attribute))?;
-    Some(&action.name)
+    decide(catalog, class, key, name, metadata).expect("is decided")
+}
+
+/// The same, or why nobody can tell.
+fn decide<'c>(
+    catalog: &'c Catalog,
+    class: &str,
+    key: Option<&str>,
+    name: Option<&str>,
+    metadata: &str,
+) -> Result<Option<&'c str>, String> {
+    let Some(listing) = catalog.listed(class, key, name) else {
+        return Ok(None);
+    };
+    let meta_data = MetaData::new(Some(Raw(metadata)));
+    let attributes = meta_data.attributes(listing.keys()).expect("an object");
+    let action = listing.choose(&attributes)?;
+    Ok(action.map(|action| action.name.as_str()))
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The shipped catalogue as a table of expectations.
 
-use serde_json::{Value, json};
-
-use super::{action, everything, shipped};
+use super::{action, decide, everything, shipped};
 
 const SERVER_EVENTS: &[(&str, &str)] = &[
     ("Provision", "bare-metal.provision"),
@@ -47,7 +45,6 @@ const SERVER_EVENTS: &[(&str, &str)] = &[
 #[test]
 fn each_server_event_has_its_action_by_name_and_by_key() {
     let catalog = shipped();
-    let none = json!({});
     for (event, expected) in SERVER_EVENTS {
         let expected = format!("audit-log.{expected}");
         for class in [
@@ -61,7 +58,7 @@ fn each_server_event_has_its_action_by_name_and_by_key() {
                 (None, Some(*event)),
                 (Some("UNKNOWN"), Some(*event)),
             ] {
-                let found = action(&catalog, class, key, name, &none);
+                let found = action(&catalog, class, key, name, "{}");
                 assert_eq!(found, Some(expected.as_str()), "{class} {key:?} {name:?}");
             }
         }
@@ -112,7 +109,7 @@ fn the_neighbours_are_known_but_disabled() {
             "{class} {event}"
         );
         assert_eq!(
-            action(&everything, class, None, name, &json!({})),
+            action(&everything, class, None, name, "{}"),
             Some(format!("audit-log.{expected}").as_str()),
             "{class} {event}"
         );
@@ -291,36 +288,52 @@ fn nothing_secret_is_on_an_allow_list() {
 
 const SPEEDS: &[(&str, &str)] = &[
     ("{}", "port-speed.update"),
-    (r#"{"speed":null}"#, "port-speed.update"),
     (r#"{"speed":0}"#, "port.disable"),
     (r#"{"speed":"0"}"#, "port.disable"),
     (r#"{"speed":0.0}"#, "port.disable"),
     (r#"{"speed":"0.0"}"#, "port.disable"),
+    (r#"{"speed":"0 Mbps"}"#, "port.disable"),
+    (r#"{"Speed":0}"#, "port.disable"),
+    (r#"{"newSpeed":0,"redundancy":"degraded"}"#, "port.disable"),
+    (r#"{"newSpeed":0,"speed":0}"#, "port.disable"),
+    (r#"{"newSpeed":0,"speed":null}"#, "port.disable"),
     (r#"{"speed":-1}"#, "port.enable"),
     (r#"{"speed":"-1"}"#, "port.enable"),
     (r#"{"speed":-1.0}"#, "port.enable"),
+    (r#"{"NewSpeed":"-1"}"#, "port.enable"),
     (r#"{"speed":100}"#, "port-speed.update"),
     (r#"{"speed":"100"}"#, "port-speed.update"),
+    (r#"{"speed":"1 Gbps"}"#, "port-speed.update"),
     (r#"{"speed":0.5}"#, "port-speed.update"),
-    (r#"{"speed":"fast"}"#, "port-speed.update"),
-    (r#"{"speed":""}"#, "port-speed.update"),
-    (r#"{"speed":[0]}"#, "port-speed.update"),
-    (r#"{"Speed":0}"#, "port-speed.update"),
+];
+
+/// Metadata that is there, but does not say what it was.
+const UNSAID: &[&str] = &[
+    r#"{"speed":null}"#,
+    r#"{"speed":""}"#,
+    r#"{"speed":"fast"}"#,
+    r#"{"speed":"0 furlongs"}"#,
+    r#"{"speed":[0]}"#,
+    r#"{"speed":true}"#,
+    r#"{"port":1}"#,
 ];
 
 #[test]
 fn the_speed_decides_what_a_port_update_is() {
     let catalog = everything();
-    for (metadata, expected) in SPEEDS {
-        let value: Value = serde_json::from_str(metadata).unwrap();
-        for (class, object, key) in [
-            ("Server", "bare-metal", "HARDWARE_PORT_SPEED_UPDATE"),
-            ("CCI", "vsi", "VIRTUAL_GUEST_PORT_SPEED_UPDATE"),
-        ] {
-            let expected = format!("audit-log.{object}-{expected}");
-            for name in [key, "Port Speed Update"] {
-                let found = action(&catalog, class, None, Some(name), &value);
+    for (class, object, key) in [
+        ("Server", "bare-metal", "HARDWARE_PORT_SPEED_UPDATE"),
+        ("CCI", "vsi", "VIRTUAL_GUEST_PORT_SPEED_UPDATE"),
+    ] {
+        for name in [key, "Port Speed Update"] {
+            for (metadata, expected) in SPEEDS {
+                let expected = format!("audit-log.{object}-{expected}");
+                let found = action(&catalog, class, None, Some(name), metadata);
                 assert_eq!(found, Some(expected.as_str()), "{name} {metadata}");
+            }
+            for metadata in UNSAID {
+                let found = decide(&catalog, class, None, Some(name), metadata);
+                assert!(found.is_err(), "{name} {metadata}: {found:?}");
             }
         }
     }
@@ -343,7 +356,7 @@ fn a_name_that_says_it_all_needs_no_attributes() {
         "Server",
         None,
         Some("Disable Port"),
-        &json!({"speed": 100}),
+        "{\"speed\":100}",
     );
     assert_eq!(found, Some("audit-log.bare-metal-port.disable"));
 }

@@ -1,7 +1,5 @@
 //! Turning actions on and off by configuration.
 
-use serde_json::json;
-
 use super::{action, load, switches};
 
 #[test]
@@ -64,7 +62,7 @@ fn switches_that_cannot_be_meant_are_refused() {
 #[test]
 fn a_known_key_decides_even_when_it_is_disabled() {
     let catalog = load(&switches(&[], &["audit-log.bare-metal.soft-reboot"])).unwrap();
-    let find = |key, name| action(&catalog, "Server", Some(key), Some(name), &json!({}));
+    let find = |key, name| action(&catalog, "Server", Some(key), Some(name), "{}");
     assert_eq!(find("HARDWARE_SOFT_REBOOT", "Reboot"), None);
     assert_eq!(
         find("HARDWARE_REBOOT", "Soft Reboot"),
@@ -76,7 +74,7 @@ fn a_known_key_decides_even_when_it_is_disabled() {
 fn a_disabled_alternative_is_not_replaced_by_another() {
     let catalog = load(&switches(&[], &["audit-log.bare-metal-port.*"])).unwrap();
     let find = |speed: i64| {
-        let metadata = json!({"speed": speed});
+        let metadata = format!("{{\"speed\":{speed}}}");
         action(
             &catalog,
             "Server",
