@@ -73,6 +73,7 @@ impl Planted {
             number: None,
             reason: "",
             source: None,
+            stub_of: None,
         });
     }
 
@@ -96,6 +97,7 @@ impl Planted {
             number: Some(2),
             reason,
             source: Some((0, 2)),
+            stub_of: None,
         });
     }
 
