@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::scrape::now_ms;
 use super::super::{METRICS, Totals};
 use super::{audited, batch, malformed, observed, record, show_tables, skipped, value};
-use crate::pipeline::fate::{Fate, FateKind, Quarantine, SkipReason};
+use crate::pipeline::fate::{FateKind, SkipReason};
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
 use crate::stream::{
@@ -138,7 +138,6 @@ fn quarantined_records_that_were_not_written_whole_are_counted() {
     observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
     assert_eq!(value(&metrics.render(), series), Some(0.0));
     let large = vec![b'v'; 1_000_000];
-    let malformed = || Fate::Quarantined(Quarantine::malformed("x"));
     let mut batch = Batch::default();
     batch.add(&record(0, 0, None), malformed());
     for (offset, is_final) in [(1, true), (2, false)] {
