@@ -188,9 +188,10 @@ fn await_read(relay: &Relay, count: u64) -> String {
     })
 }
 
+/// The last header of a name, as text.
 fn header<'a>(seen: &'a Seen, name: &str) -> &'a str {
-    let of_name = seen.headers.iter().filter(|(header, _)| header == name);
-    let value = of_name.last().and_then(|(_, value)| value.as_deref());
+    let last = seen.headers.iter().rev().find(|(header, _)| header == name);
+    let value = last.and_then(|(_, value)| value.as_deref());
     std::str::from_utf8(value.unwrap_or_default()).expect("text")
 }
 

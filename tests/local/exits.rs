@@ -5,7 +5,10 @@ use std::process::{Command, Stdio};
 
 use audit_relay::exit::Exit;
 
-const GOOD: &str = "kafka.\"bootstrap.servers\" = \"127.0.0.1:1\"\nprincipals.topic = \"p\"\n";
+use crate::sources::root;
+
+const GOOD: &str =
+    "kafka.\"bootstrap.servers\" = \"127.0.0.1:1\"\nprincipals.file = \"good.jsonl\"\n";
 
 /// Runs a command with this configuration, if any, and returns its code.
 fn code(folder: &Path, arguments: &[&str], configuration: Option<&str>) -> Option<i32> {
@@ -24,6 +27,8 @@ fn code(folder: &Path, arguments: &[&str], configuration: Option<&str>) -> Optio
 fn each_end_has_its_code() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
+    let principals = root().join("schemas/examples/_reference/principals.jsonl");
+    std::fs::copy(principals, folder.join("good.jsonl")).expect("a file");
     std::fs::write(folder.join("bad.jsonl"), "{\n").expect("a file");
     let bad_table =
         "kafka.\"bootstrap.servers\" = \"127.0.0.1:1\"\nprincipals.file = \"bad.jsonl\"\n";

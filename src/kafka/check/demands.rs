@@ -196,15 +196,15 @@ fn quarantine_size(taken: u64, needs: &Needs) -> Option<Verdict> {
     }
     let largest = needs.input_bytes.unwrap_or(0) + QUARANTINE_OVERHEAD_BYTES as u64;
     let doubt = if taken < needs.batch_bytes {
-        "batches as large as the producer makes them (batch.size) are refused and sent again record by record, and larger originals are written as stubs"
+        "batches as large as the producer makes them (batch.size) are refused and sent again in smaller ones, and larger originals are written as stubs"
     } else if taken < largest {
-        "larger originals are written as stubs, with their size, SHA-256 and first 1,000 bytes; to keep those whole that the input takes"
+        "larger originals are written as stubs, with their size, SHA-256 and first 1,000 bytes"
     } else {
         return None;
     };
     let largest = largest.max(needs.batch_bytes);
     Some(Verdict::Doubtful(format!(
-        "max.message.bytes is {taken}: {doubt}; set it to {largest} or more"
+        "max.message.bytes is {taken}: {doubt}; set it to {largest} or more to keep whole what the input takes"
     )))
 }
 

@@ -10,7 +10,9 @@ use super::{audited, batch, malformed, observed, record, show_tables, skipped, v
 use crate::pipeline::fate::{FateKind, SkipReason};
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
-use crate::stream::{Arrival, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault};
+use crate::stream::{
+    Arrival, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault, SourceRecord,
+};
 use crate::tables::TableName;
 
 const P0: Partition = Partition(0);
@@ -127,6 +129,31 @@ fn offsets_that_were_deleted_unread_are_counted_from_zero() {
     let series = r#"audit_relay_passed_over_offsets_total{partition="0"}"#;
     assert_eq!(value(&metrics.render(), series), Some(2.0));
     assert_eq!(metrics.totals(), Totals::default(), "nobody read them");
+}
+
+#[test]
+fn quarantined_records_that_were_not_written_whole_are_counted() {
+    let (metrics, _, mut observer) = observed();
+    let series = r#"audit_relay_quarantine_stubs_total{partition="0"}"#;
+    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    assert_eq!(value(&metrics.render(), series), Some(0.0));
+    let large = vec![b'v'; 1_000_000];
+    let mut batch = Batch::default();
+    batch.add(&record(0, 0, None), malformed());
+    for (offset, is_final) in [(1, true), (2, false)] {
+        let record = SourceRecord {
+            payload: Some(&large),
+            ..record(0, offset, None)
+        };
+        match is_final {
+            true => batch.add(&record, malformed()),
+            false => batch.hold(&record),
+        }
+    }
+    batch.settle(|_| malformed());
+    observer.notice(Notice::Committed(&batch, Duration::ZERO));
+    assert_eq!(value(&metrics.render(), series), Some(2.0));
+    assert_eq!(metrics.totals().quarantined, 3);
 }
 
 #[test]
