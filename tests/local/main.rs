@@ -11,6 +11,7 @@ mod entry_values;
 mod event_ids;
 mod exits;
 mod explained;
+mod framings;
 mod golden;
 mod hostile;
 mod mock;

@@ -1,0 +1,52 @@
+//! State changes as the real serializers put them on a topic (`tests/recorded/framings.py` made them): each is judged as what
+//! stands in it, byte for byte.
+
+use std::collections::BTreeMap;
+
+use audit_relay::pipeline::fate::Fate;
+use audit_relay::pipeline::{Reference, judge};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use crate::golden::cases;
+
+const RECORDED: &str = include_str!("../recorded/framings.jsonl");
+
+/// One state change, as it was written.
+#[derive(Deserialize)]
+struct Recorded {
+    /// The example of `schemas/examples` that was written.
+    example: String,
+    framing: String,
+    /// What a producer writes that frames nothing.
+    plain: String,
+    /// The value of the record, in base64.
+    value: String,
+}
+
+#[test]
+fn what_serializers_write_is_judged_as_what_stands_in_it() {
+    let cases = cases();
+    let mut audited: BTreeMap<String, usize> = BTreeMap::new();
+    for line in RECORDED.lines() {
+        let recorded: Recorded = serde_json::from_str(line).expect("a line");
+        let Recorded {
+            example, framing, ..
+        } = &recorded;
+        let case = cases.iter().find(|case| case.name == *example);
+        let assembly = case.expect("an example").assembly();
+        let reference = Reference {
+            rules: &assembly.rules,
+            directory: &assembly.directory,
+        };
+        let value = STANDARD.decode(&recorded.value).expect("base64");
+        let fate = judge(Some(&value), reference);
+        let plain = judge(Some(recorded.plain.as_bytes()), reference);
+        assert_eq!(fate, plain, "{example} as {framing}");
+        let count = audited.entry(framing.clone()).or_default();
+        *count += usize::from(matches!(fate, Fate::Audited(_)));
+    }
+    assert_eq!(audited.len(), 4, "{audited:?}");
+    assert!(audited.values().all(|count| *count >= 5), "{audited:?}");
+}
