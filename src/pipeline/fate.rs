@@ -117,6 +117,8 @@ pub enum Unaudited {
     Skipped(SkipReason),
     /// See [`Fate::Quarantined`].
     Quarantined(Quarantine),
+    /// The same of what is no state change as it stands: it may be one that is wrapped.
+    Unrecognised(Quarantine),
 }
 
 impl From<Quarantine> for Unaudited {
@@ -135,7 +137,9 @@ impl From<Unaudited> for Fate {
     fn from(unaudited: Unaudited) -> Self {
         match unaudited {
             Unaudited::Skipped(reason) => Fate::Skipped(reason),
-            Unaudited::Quarantined(quarantine) => Fate::Quarantined(quarantine),
+            Unaudited::Quarantined(quarantine) | Unaudited::Unrecognised(quarantine) => {
+                Fate::Quarantined(quarantine)
+            }
         }
     }
 }

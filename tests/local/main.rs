@@ -5,6 +5,7 @@ mod corpus;
 mod decisions;
 mod device_table;
 mod event_ids;
+mod framings;
 mod golden;
 mod hostile;
 mod mock;
