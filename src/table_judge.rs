@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::assemble::Assembly;
 use crate::metrics::Metrics;
-use crate::pipeline::fate::Fate;
-use crate::pipeline::{Reference, judge_action, user_action};
+use crate::pipeline::fate::{Fate, Unaudited};
+use crate::pipeline::{Reference, judge_action, judge_other, user_action};
 use crate::stream::worker::Judge;
 use crate::tables::SharedTables;
 
@@ -46,6 +46,11 @@ impl Judge for TableJudge {
         let rules = &self.assembly.rules;
         let action = match user_action(payload, rules) {
             // Most records are skipped here, and no table was asked.
+            Err(Unaudited::Unrecognised(quarantine)) => {
+                let directory = &self.tables.borrow();
+                let reference = Reference { rules, directory };
+                return judge_other(payload, Unaudited::Unrecognised(quarantine), reference);
+            }
             Err(unaudited) => return unaudited.into(),
             Ok(action) => action,
         };

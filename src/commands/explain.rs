@@ -18,7 +18,7 @@ use crate::pipeline::classify::{Actor, UserAction};
 use crate::pipeline::enrich::{AttributedAction, enrich};
 use crate::pipeline::fate::{Fate, FateKind, QuarantineReason, Unaudited};
 use crate::pipeline::record::{Record, parse};
-use crate::pipeline::{Reference, judge_action, user_action};
+use crate::pipeline::{Reference, framing, judge_action, judge_other, user_action};
 
 mod asked;
 
@@ -134,11 +134,14 @@ pub fn explain_record(
         ..
     } = assembly;
     let reference = Reference { rules, directory };
+    // A CloudEvent is explained by what it holds.
+    let unwrapped = payload.map(framing::unwrap).and_then(Result::ok);
+    let payload = unwrapped.as_deref().or(payload);
     let read = parse(payload);
     let action = user_action(payload, rules).map(|action| moved(action, at));
     let fate = match action.clone() {
         Ok(action) => judge_action(action, reference),
-        Err(unaudited) => unaudited.into(),
+        Err(unaudited) => judge_other(payload, unaudited, reference),
     };
     let action = action.ok();
     let kind = fate.kind();

@@ -116,15 +116,15 @@ fn attributes<'c>(
 fn listing<'c>(
     record: &Record<'_>,
     catalog: &'c Catalog,
-) -> Result<Option<&'c Listing>, Quarantine> {
+) -> Result<Option<&'c Listing>, Unaudited> {
     let text = |field| record.text(field).map_err(Quarantine::malformed);
     let class = text(Field::ObjectName)?;
     let event_key = text(Field::EventKey)?;
     let event_name = text(Field::EventName)?;
     if event_key.is_none() && event_name.is_none() {
-        return Err(Quarantine::malformed(
+        return Err(Unaudited::Unrecognised(Quarantine::malformed(
             "eventName and eventKey are both missing",
-        ));
+        )));
     }
     let class = class.ok_or_else(|| Quarantine::malformed("objectName is missing"))?;
     Ok(catalog.listed(&class, event_key.as_deref(), event_name.as_deref()))

@@ -135,6 +135,8 @@ pub enum Unaudited {
     Skipped(Skip),
     /// See [`Fate::Quarantined`].
     Quarantined(Quarantine),
+    /// The same of what is no state change as it stands: it may be one that is wrapped.
+    Unrecognised(Quarantine),
 }
 
 impl From<Quarantine> for Unaudited {
@@ -153,7 +155,9 @@ impl From<Unaudited> for Fate {
     fn from(unaudited: Unaudited) -> Self {
         match unaudited {
             Unaudited::Skipped(skip) => Fate::Skipped(skip),
-            Unaudited::Quarantined(quarantine) => Fate::Quarantined(quarantine),
+            Unaudited::Quarantined(quarantine) | Unaudited::Unrecognised(quarantine) => {
+                Fate::Quarantined(quarantine)
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::fate::{Quarantine, QuarantineReason};
 use super::field::{Id, Raw, canonical_id, filled, id};
+use super::framing;
 use super::plain_json::PlainObject;
 use super::text::trim;
 
@@ -299,7 +300,8 @@ pub fn parse_into<'a>(
     record: &mut Record<'a>,
 ) -> Result<(), Quarantine> {
     let payload = payload.ok_or_else(|| Quarantine::malformed("the record has no value"))?;
-    let text = text(payload)?;
+    let body = framing::body(payload).map_err(Quarantine::malformed)?;
+    let text = text(body)?;
     if Reading::of(record).read_plain(text).is_none() {
         if text.trim_start().is_empty() {
             return Err(Quarantine::malformed("the value is empty"));

@@ -172,3 +172,14 @@ fn what_the_device_table_supplies_is_judged_again_once_it_has_caught_up() {
         assert_eq!(written, (expected.to_string(), is_held), "{what}");
     }
 }
+
+/// The half that needs the tables is judged by them when the record is wrapped, too.
+#[test]
+fn a_cloud_event_is_judged_by_the_tables_too() {
+    let judge = judge(BEFORE);
+    let plain = change(r#","accountId":307608"#);
+    let wrapped = format!(r#"{{"specversion":"1.0","id":"1","data":{plain}}}"#);
+    let fates = [plain, wrapped].map(|record| judge.judge(Some(record.as_bytes())));
+    assert!(matches!(fates[0], Fate::Audited(_)), "{:?}", fates[0]);
+    assert_eq!(fates[0], fates[1]);
+}

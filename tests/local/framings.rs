@@ -50,3 +50,22 @@ fn what_serializers_write_is_judged_as_what_stands_in_it() {
     assert_eq!(audited.len(), 4, "{audited:?}");
     assert!(audited.values().all(|count| *count >= 5), "{audited:?}");
 }
+
+/// The same with other attributes, and with data in base64, beside the examples that show them.
+#[test]
+fn a_framed_example_gives_the_event_of_the_plain_one() {
+    let cases = cases();
+    let outcome = |name: &str| {
+        let case = cases.iter().find(|case| case.name == name);
+        case.expect(name).outcome().clone()
+    };
+    let plain = outcome("power-on");
+    assert_eq!(plain["fate"], "audited");
+    for framed in [
+        "framed-by-a-schema-registry",
+        "cloud-event-structured",
+        "cloud-event-with-base64",
+    ] {
+        assert_eq!(outcome(framed), plain, "{framed}");
+    }
+}

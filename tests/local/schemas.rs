@@ -64,8 +64,12 @@ fn inputs_and_events_of_the_examples_are_valid() {
         if let Some(event) = outcome.get("event") {
             assert_valid(&audit_event, event, &case.name);
             events += 1;
-            // A text that was cut in the middle of a character is no JSON to others.
-            if let Ok(input) = serde_json::from_slice(&case.input) {
+            // A text that was cut in the middle of a character, and what is framed, is no JSON to others. Of a CloudEvent, the
+            // schema is about the data.
+            let Ok(input) = serde_json::from_slice::<Value>(&case.input) else {
+                continue;
+            };
+            if input.get("specversion").is_none() {
                 assert_valid(&state_change, &input, &case.name);
             }
         }

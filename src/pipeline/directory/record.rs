@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::super::framing;
 use super::super::versions::VersionChange;
 use super::entry::{Stated, read_device, read_principal};
 use super::oddities::Oddities;
@@ -185,7 +186,7 @@ fn read_value<K, V>(
             ),
         });
     }
-    let stated = read(value)?;
+    let stated = read(&framing::unwrap(value)?)?;
     if stated.deleted {
         let text = "deleted is not for topics: remove the key by a record without a value";
         return Err(text.to_string().into());
@@ -263,6 +264,31 @@ mod tests {
         assert!(parse_principal_record(b"1/2", Some(good.as_bytes()), None, odd).is_err());
         assert!(parse_principal_record(b"1/2", None, None, odd).is_err());
         assert!(parse_principal_record(b"\xff/2", None, Some(1), odd).is_err());
+    }
+
+    /// What serializers put around the value, and what cannot be read in it.
+    #[test]
+    fn framed_values_are_read_as_plain_ones() {
+        let good = format!("{VALUE}}}");
+        let plain = principal("1/2", Some(&good)).expect("reads");
+        let framed = [
+            format!("\0\0\0\0\x07{good}"),
+            format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","data":{good}}}"#),
+        ];
+        for framed in &framed {
+            assert_eq!(principal("1/2", Some(framed)).as_ref(), Ok(&plain));
+        }
+        let mut oddities = Oddities::default();
+        let value = Some(framed[1].as_bytes());
+        parse_principal_record(b"1/2", value, Some(1_500), &mut oddities).expect("reads");
+        assert_eq!(
+            oddities,
+            Oddities::default(),
+            "the frame's fields are none of the entry"
+        );
+        let avro = principal("1/2", Some("\0\0\0\0\x07\x02\x06abc")).expect_err("refused");
+        assert_eq!(avro.reason, RecordReason::Malformed);
+        assert!(avro.text.contains("schema id 7"), "{avro}");
     }
 
     #[test]
