@@ -102,10 +102,11 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
 fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     const RELOADS: &str = "audit_relay_table_reloads_total";
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 1, "", "");
+    let (first, _) = PRINCIPALS.split_once('\n').expect("lines");
+    let deployment = Deployment::create(broker, 1, first, "");
     let mut relay = deployment.start("only");
     relay.await_ready();
-    assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 0.0);
+    assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 1.0);
     deployment.write_principals(PRINCIPALS);
     relay.await_page("/metrics", |_, body| sum(body, RELOADS, "\"ok\"") >= 1.0);
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
@@ -120,7 +121,18 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
         "{}",
         relay.log()
     );
-    relay.await_ready();
+    // As while somebody writes it in place, and pauses.
+    deployment.write_principals("");
+    relay.signal("HUP");
+    relay.await_page("/readyz", |status, body| {
+        status == 200 && body.contains("warning: principals:") && body.contains("no entry")
+    });
+    const REFUSED: &str = "audit_relay_table_reload_refused";
+    assert_eq!(relay.metric(REFUSED, "principals"), 1.0);
+    assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
+    deployment.write_principals(PRINCIPALS);
+    relay.await_page("/readyz", |status, body| status == 200 && body == "ok\n");
+    assert_eq!(relay.metric(REFUSED, "principals"), 0.0);
     relay.signal("TERM");
     assert!(relay.wait().success());
 }

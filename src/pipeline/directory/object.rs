@@ -58,10 +58,9 @@ impl<'de, F: Fields<'de>> Visitor<'de> for ObjectReader<'_, F> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<F, A::Error> {
         let mut fields = F::default();
-        let mut seen = 0u32;
+        let (mut seen, mut next) = (0u32, 0);
         while let Some(Text(key)) = map.next_key()? {
-            let known = |name: &&str| name.eq_ignore_ascii_case(&key);
-            let Some(place) = F::NAMES.iter().position(known) else {
+            let Some(place) = place_of(F::NAMES, &key, next) else {
                 self.oddities.fields.count(&key);
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -70,10 +69,20 @@ impl<'de, F: Fields<'de>> Visitor<'de> for ObjectReader<'_, F> {
                 return Err(de::Error::duplicate_field(F::NAMES[place]));
             }
             seen |= 1 << place;
+            next = place + 1;
             fields.take(place, &mut map)?;
         }
         Ok(fields)
     }
+}
+
+/// Where the name of a key stands. Most entries have the usual case and the usual order, and so the next name mostly.
+fn place_of(names: &[&str], key: &str, next: usize) -> Option<usize> {
+    let (before, after) = names.split_at_checked(next).unwrap_or((names, &[]));
+    let exact = after.iter().position(|name| *name == key);
+    let exact = exact.map(|place| next + place);
+    let exact = exact.or_else(|| before.iter().position(|name| *name == key));
+    exact.or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(key)))
 }
 
 /// A text, borrowed if it has no escapes.

@@ -13,6 +13,11 @@ const ABSENT: [&str; 4] = ["null", "none", "nil", "undefined"];
 
 /// A text without the blank characters around it, the byte order mark among them, which JSON Schema counts as blank.
 pub(super) fn trimmed(text: &str) -> &str {
+    // Most texts begin and end with something else.
+    let is_plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    if is_plain(text.as_bytes().first()) && is_plain(text.as_bytes().last()) {
+        return text;
+    }
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
