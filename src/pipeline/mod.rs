@@ -137,6 +137,8 @@ pub fn judge_action(action: UserAction<'_>, reference: Reference<'_>) -> Fate {
     }
 }
 
+/// Not inlined: most records are skipped before, and need none of its room.
+#[inline(never)]
 fn audit(action: UserAction<'_>, reference: Reference<'_>) -> Result<Audited, Unaudited> {
     let Reference { rules, directory } = reference;
     let attributed = enrich::enrich(action, directory, rules)?;

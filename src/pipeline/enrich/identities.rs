@@ -19,8 +19,8 @@ pub(super) struct Identities<'a> {
 /// One side of an action, found in the table.
 struct Found<'a> {
     who: Identity<'a>,
-    /// The user who assumed that identity.
-    login: Option<Identity<'a>>,
+    /// The user who assumed that identity. Few do, and what is found is moved about.
+    login: Option<Box<Identity<'a>>>,
     /// The fate of an action for which this side's access is needed and missing.
     access: Result<(), Unaudited>,
 }
@@ -36,24 +36,18 @@ impl<'a> Lookup<'_, 'a> {
         if actor == Actor::Service {
             self.check_service(account)?;
         }
-        let behalf = behalf(self.action);
-        let initiator = behalf
-            .map(|behalf| self.side(account, behalf))
-            .transpose()?;
-        let acting = acting
-            .map(|acting| self.side(account, acting))
-            .transpose()?;
-        match (initiator, acting) {
-            (Some(initiator), acting) => on_behalf(initiator, acting),
-            (None, Some(acting)) => {
-                acting.access?;
-                Ok(Identities {
-                    initiator: acting.who,
-                    authenticated: acting.login,
-                })
-            }
-            (None, None) => Err(SkipReason::NotUserInitiated.into()),
+        if let Some(behalf) = behalf(self.action) {
+            let initiator = self.side(account, behalf)?;
+            let acting = acting.map(|acting| self.side(account, acting));
+            return on_behalf(initiator, acting.transpose()?);
         }
+        let acting = acting.ok_or(SkipReason::NotUserInitiated)?;
+        let Found { who, login, access } = self.side(account, acting)?;
+        access?;
+        Ok(Identities {
+            initiator: who,
+            authenticated: login.map(|login| *login),
+        })
     }
 
     /// The system acted under an IAM identity. That makes it a service if the table knows it as one; a user is not
@@ -167,7 +161,7 @@ impl<'a> Lookup<'_, 'a> {
             return Err(contradiction(&candidate, claimed));
         }
         let who = self.linked(candidate, Some(Id::from(claimed)))?;
-        Ok(self.found(who, Some(login.clone())))
+        Ok(self.found(who, Some(Box::new(login.clone()))))
     }
 
     fn linked(
@@ -196,7 +190,7 @@ impl<'a> Lookup<'_, 'a> {
         }
     }
 
-    fn found(&self, who: Identity<'a>, login: Option<Identity<'a>>) -> Found<'a> {
+    fn found(&self, who: Identity<'a>, login: Option<Box<Identity<'a>>>) -> Found<'a> {
         let access = self.check_access(&who);
         Found { who, login, access }
     }
@@ -232,14 +226,14 @@ fn on_behalf<'a>(
         initiator.access?;
     }
     let Found { who, login, .. } = initiator;
-    let acting = acting.map(|acting| (acting.login, acting.who));
-    let acting = acting.and_then(|(user, assumed)| {
-        let mut others = user.into_iter().chain([assumed]);
+    let acting = acting.and_then(|acting| {
+        let user = acting.login.map(|login| *login);
+        let mut others = user.into_iter().chain([acting.who]);
         others.find(|other| other.iam_id != who.iam_id)
     });
     Ok(Identities {
         initiator: who,
-        authenticated: acting.or(login),
+        authenticated: acting.or(login.map(|login| *login)),
     })
 }
 
