@@ -7,6 +7,7 @@
 mod candidates;
 mod device;
 mod identities;
+mod place;
 mod sides;
 
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +40,7 @@ pub struct AttributedAction<'a> {
     /// The device's entry in the device table.
     pub device: Option<DeviceView<'a>>,
     /// Whether the event waits for the tables: its account or place is the device table's, and would be wrong for good if the
-    /// device has moved, or the device that should supply its name is not known.
+    /// device has moved, or the device that should supply its place or name is not known.
     pub awaits_tables: bool,
 }
 
@@ -127,31 +128,6 @@ impl<'a> Lookup<'_, 'a> {
                 format_args!("accountId is missing, and device {id} has none in the device table"),
             )
         })
-    }
-
-    fn place(&self, device: FoundDevice<'a>) -> Result<Place<'a>, Quarantine> {
-        let change = &self.action.change;
-        let unknown =
-            |what: &dyn std::fmt::Display| Quarantine::new(QuarantineReason::UnknownLocation, what);
-        let code = match (change.data_center.as_deref(), device.entry()) {
-            (Some(code), _) => code,
-            (None, None) => return Err(self.unknown_device("datacenter", device)),
-            (None, Some(device)) => device.data_center.ok_or_else(|| {
-                unknown(&format_args!(
-                    "device {} has no data center in the device table",
-                    change.object
-                ))
-            })?,
-        };
-        self.rules
-            .locations
-            .locate(code, change.time)
-            .ok_or_else(|| {
-                unknown(&format_args!(
-                    "data center {code:?} is not in the location table at {}",
-                    change.time
-                ))
-            })
     }
 }
 

@@ -205,6 +205,11 @@ fn a_device_is_unknown_from_a_bad_record_until_a_good_one() {
             let seen = seen(&assembly, &directory, &action);
             assert_eq!(&seen, expected, "at {time}, without {missing}");
         }
+        let mut provision = action(time);
+        provision["eventName"] = json!("Provision");
+        provision["metaData"] = json!({"datacenter": provision["datacenter"].take()});
+        let seen_of_new = seen(&assembly, &directory, &provision);
+        assert_eq!(&seen_of_new, expected, "at {time}, place in the metadata");
         assert_eq!(
             seen(&assembly, &directory, &action(time)),
             Audited,

@@ -56,6 +56,7 @@ const ROW_KEYS: &[&str] = &[
     "severity",
     "permission",
     "creates",
+    "place",
     "request_data",
     "response_data",
     "update",
@@ -77,6 +78,7 @@ struct RowText {
     permission: Option<String>,
     #[serde(default)]
     creates: bool,
+    place: Option<String>,
     #[serde(default)]
     request_data: Vec<String>,
     #[serde(default)]
@@ -220,6 +222,7 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
         severity,
         permission: text.permission,
         creates: text.creates,
+        place: text.place,
         request_data: text.request_data,
         response_data: text.response_data,
         update: text.update.map(Update::from),
@@ -257,6 +260,9 @@ fn check_row(text: &RowText, report: &mut Report) {
     forms::check_target_type(&text.target_type, report);
     if let Some(permission) = &text.permission {
         forms::check_permission(permission, report);
+    }
+    if let Some(place) = &text.place {
+        forms::check_place(place, text.creates, report);
     }
     check_keys("request_data", &text.request_data, report);
     check_keys("response_data", &text.response_data, report);

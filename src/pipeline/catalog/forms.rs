@@ -46,6 +46,16 @@ pub(super) fn check_permission(text: &str, report: &mut Report) {
     });
 }
 
+/// The metadata key of a new object's place.
+pub(super) fn check_place(key: &str, creates: bool, report: &mut Report) {
+    report.require(!key.trim().is_empty(), || {
+        "`place` is blank: name a metadata key or leave it out".to_owned()
+    });
+    report.require(creates, || {
+        "`place` is for actions with `creates = true`: of what was there before, the device table knows the place".to_owned()
+    });
+}
+
 /// A metadata key that is copied under its own name.
 pub(super) fn check_key(list: &str, key: &str, report: &mut Report) {
     let mut bytes = key.bytes();

@@ -80,6 +80,8 @@ pub struct Action {
     pub permission: Option<String>,
     /// Whether the object comes into being by the action, so that no list of devices can hold it before.
     pub creates: bool,
+    /// The metadata key that says in which data center the object came into being, for objects that no table knows yet.
+    pub place: Option<String>,
     /// Metadata keys that may be copied into `requestData`, in the order in which they are written.
     pub request_data: Vec<String>,
     /// Metadata keys that may be copied into `responseData`, in the order in which they are written.
@@ -103,12 +105,13 @@ impl Action {
         self.device_kind.filter(|_| !is_other)
     }
 
-    /// The attributes of metadata that it copies or writes as the values of a change.
+    /// The attributes of metadata that it copies, writes as the values of a change or locates its object by.
     fn attributes(&self) -> impl Iterator<Item = &str> {
         let copied = self.request_data.iter().chain(&self.response_data);
         let update = self.update.iter();
         let changed = update.flat_map(|update| [&update.initial_key, &update.new_key]);
-        copied.chain(changed).map(String::as_str)
+        let read = copied.chain(changed).chain(&self.place);
+        read.map(String::as_str)
     }
 }
 

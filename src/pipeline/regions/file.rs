@@ -6,15 +6,18 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::names::{NameTexts, Names};
 use super::{CODE_BYTES_MAX, Locations, Period};
 use crate::pipeline::data_file::{self, Report, is_slug};
 
-const TABLE_KEYS: &[&str] = &["profiles"];
+const TABLE_KEYS: &[&str] = &["profiles", "names"];
 const ENTRY_KEYS: &[&str] = &["data_centers", "region", "valid_from", "valid_to"];
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Head {
     profiles: BTreeSet<String>,
+    #[serde(default)]
+    names: NameTexts,
 }
 
 #[derive(Deserialize)]
@@ -39,10 +42,11 @@ enum RegionText {
 /// Reads a whole table; what it returns is of use only if nothing was reported.
 pub(super) fn read_table(mut table: Table, profile: &str, report: &mut Report) -> Locations {
     let entries = report.accept(data_file::take_rows(&mut table, "entry"));
-    let profiles = read_profiles(table, profile, report);
+    let head = read_head(table, profile, report);
     let mut locations = Locations {
         periods: HashMap::new(),
         regions: BTreeSet::new(),
+        names: Names::default(),
     };
     if entries.as_ref().is_some_and(Vec::is_empty) {
         report.say("has no entry: add [[entry]] rows");
@@ -50,28 +54,30 @@ pub(super) fn read_table(mut table: Table, profile: &str, report: &mut Report) -
     for (position, table) in entries.unwrap_or_default().into_iter().enumerate() {
         report.row = Some(label(&table, position));
         if let Some(entry) = read_entry(table, report) {
-            add_entry(&mut locations, entry, &profiles, profile, report);
+            add_entry(&mut locations, entry, &head.profiles, profile, report);
         }
     }
+    report.row = None;
+    let codes = locations.periods.keys().map(String::as_str).collect();
+    locations.names = Names::read(&head.names, &codes, report);
     locations
 }
 
-fn read_profiles(mut table: Table, profile: &str, report: &mut Report) -> BTreeSet<String> {
+fn read_head(mut table: Table, profile: &str, report: &mut Report) -> Head {
     for message in data_file::take_unknown(&mut table, TABLE_KEYS) {
         report.say(message);
     }
     let head = report.accept(data_file::read::<Head>(table));
-    let profiles = head.map(|head| head.profiles);
-    if let Some(known) = &profiles
-        && !known.contains(profile)
+    if let Some(Head { profiles, .. }) = &head
+        && !profiles.contains(profile)
     {
-        let known: Vec<_> = known.iter().map(String::as_str).collect();
+        let known: Vec<_> = profiles.iter().map(String::as_str).collect();
         report.say(format!(
             "unknown profile `{profile}`: this table has {}",
             known.join(", ")
         ));
     }
-    profiles.unwrap_or_default()
+    head.unwrap_or_default()
 }
 
 fn label(table: &Table, position: usize) -> String {

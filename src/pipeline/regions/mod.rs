@@ -3,6 +3,7 @@
 //! Whether a region has a topic is not known here.
 
 mod file;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use self::names::Names;
 use crate::pipeline::data_file::{self, Report};
 
 /// Where an event happened.
@@ -49,6 +51,7 @@ impl std::error::Error for LocationProblem {}
 pub struct Locations {
     periods: HashMap<String, Vec<Period>>,
     regions: BTreeSet<String>,
+    names: Names,
 }
 
 /// A region that holds from `from`, inclusive, to `to`, exclusive; absent is unbounded.
@@ -92,8 +95,8 @@ impl Locations {
     /// # Errors
     ///
     /// All problems at once, those of other profiles included: TOML that is not valid, unknown keys, an unknown profile,
-    /// codes or regions that are not `[a-z0-9-]+`, an entry that ends before it begins, and two entries of one data
-    /// center that hold at the same time.
+    /// codes or regions that are not `[a-z0-9-]+`, an entry that ends before it begins, two entries of one data
+    /// center that hold at the same time, and names that two data centers share or none has.
     pub fn load(name: &str, text: &str, profile: &str) -> Result<Self, Vec<LocationProblem>> {
         let mut report = Report::default();
         let locations = report
@@ -105,17 +108,29 @@ impl Locations {
         }
     }
 
-    /// The place of a data center at a time. Case and white space around the code do not count, nor does anything from its
-    /// first dot on: `DAL10` and `dal10.pod01` are `dal10`. `None` when the table has no entry for it then.
+    /// The place of a data center at a time, by its code or another of its names, in any spelling. Anything from the first
+    /// dot on does not count: `DAL10`, `dal10.pod01`, `DALLAS10` and `Dallas 10` are `dal10`. `None` when the table has no
+    /// entry for it then.
     pub fn locate(&self, data_center: &str, at: Timestamp) -> Option<Place<'_>> {
-        let mut buffer = [0; CODE_BYTES_MAX];
-        let code = canonical(data_center, &mut buffer)?;
-        let (data_center, periods) = self.periods.get_key_value(code)?;
+        let (data_center, periods) = self.find(data_center)?;
         let period = periods.iter().find(|period| period.contains(at))?;
         Some(Place {
             data_center,
             region: &period.region,
         })
+    }
+
+    /// Most records say the code, so names are tried only when it is none.
+    fn find(&self, written: &str) -> Option<(&String, &Vec<Period>)> {
+        let mut buffer = [0; CODE_BYTES_MAX];
+        let code = canonical(written, &mut buffer);
+        let found = code.and_then(|code| self.periods.get_key_value(code));
+        found.or_else(|| self.find_by_name(written))
+    }
+
+    #[cold]
+    fn find_by_name(&self, written: &str) -> Option<(&String, &Vec<Period>)> {
+        self.periods.get_key_value(self.names.code(written)?)
     }
 
     /// Every region that the profile can yield at any time, sorted.
@@ -149,10 +164,14 @@ fn of_file(name: &str, report: Report) -> Vec<LocationProblem> {
 
 /// The code in its canonical form, written to `buffer`; `None` when it is too long to be any.
 fn canonical<'b>(data_center: &str, buffer: &'b mut [u8; CODE_BYTES_MAX]) -> Option<&'b str> {
-    let trimmed = data_center.trim_ascii();
-    let code = trimmed.split_once('.').map_or(trimmed, |(code, _)| code);
+    let code = without_suffix(data_center.trim_ascii());
     let target = buffer.get_mut(..code.len())?;
     target.copy_from_slice(code.as_bytes());
     target.make_ascii_lowercase();
     std::str::from_utf8(target).ok()
+}
+
+/// A code or name without the pod that may follow it.
+fn without_suffix(written: &str) -> &str {
+    written.split_once('.').map_or(written, |(code, _)| code)
 }

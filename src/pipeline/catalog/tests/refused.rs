@@ -115,6 +115,14 @@ fn rows_that_could_not_be_judged_by_are_refused() {
             "`display_name` is \"X: Y\": leave out colons and control characters, since the message has a colon behind it",
         ),
         (
+            "place = \"datacenter\"",
+            "`place` is for actions with `creates = true`: of what was there before, the device table knows the place",
+        ),
+        (
+            "creates = true\nplace = \" \"",
+            "`place` is blank: name a metadata key or leave it out",
+        ),
+        (
             "permission = \"remote management\"",
             "`permission` is \"remote management\": write it as REMOTE_MANAGEMENT, in A-Z, 0-9 and _",
         ),
