@@ -151,7 +151,7 @@ pub fn explain_record(
             let event = String::from_utf8(audited.event).ok();
             explanation.event = event.and_then(|event| RawValue::from_string(event).ok());
         }
-        Fate::Skipped(reason) => explanation.detail = Some(reason.meaning().to_string()),
+        Fate::Skipped(skip) => explanation.detail = Some(skip.reason.meaning().to_string()),
         Fate::Quarantined(quarantine) => {
             explanation.topic = Some(topics.quarantine.clone());
             explanation.detail = Some(quarantine.detail);

@@ -76,6 +76,8 @@ metrics! {
         "Input records read and committed. Equals the sum of audit_relay_records_total over fates and reasons.";
     RECORDS = "audit_relay_records_total", Counter, ["partition", "fate", "reason"],
         "Input records by fate (audited, skipped, quarantined) and reason (empty for audited), counted when committed.";
+    UNLISTED_NAMES = "audit_relay_unlisted_names_total", Counter, [],
+        "Skipped records of customers about objects of an audited class whose event name no row of the catalogue has: what they did is not in the trail. The names are at /status.";
     DELETED = "audit_relay_deleted_offsets_total", Counter, ["partition"],
         "Input offsets that were deleted before they were read, by retention or by hand: what they held is not in the trail.";
     PASSED_OVER = "audit_relay_passed_over_offsets_total", Counter, ["partition"],

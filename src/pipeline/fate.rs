@@ -1,11 +1,16 @@
 //! What becomes of a record: the closed set of fates and reasons. It decides nothing; it only names,
 //! so that counting, documentation and quarantine headers cannot disagree.
 
+mod kind;
+
 use std::fmt;
 
 use compact_str::CompactString;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
+
+use super::text::{clean, cut};
+pub use kind::{FateKind, fates_markdown};
 
 /// The one fate of one input record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +18,7 @@ pub enum Fate {
     /// An audit event goes to the topic of its region.
     Audited(Audited),
     /// Nothing is written; the reason is counted.
-    Skipped(SkipReason),
+    Skipped(Skip),
     /// The original record goes to the quarantine topic.
     Quarantined(Quarantine),
 }
@@ -66,6 +71,38 @@ impl Envelope {
     }
 }
 
+/// A record that is rightly not in the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// The closed reason.
+    pub reason: SkipReason,
+    /// The name of an unlisted event by which a customer did something to an object of an audited class: a part of the trail may be
+    /// missing, since the catalogue lacks a name. At most [`Skip::NAME_CHARACTERS`] long, on one line.
+    pub unlisted_name: Option<CompactString>,
+}
+
+impl Skip {
+    /// Names are cut here.
+    pub const NAME_CHARACTERS: usize = 100;
+
+    /// A skip of an event of this name, which no row of the catalogue has.
+    pub fn unlisted_by_a_customer(name: &str) -> Self {
+        Skip {
+            reason: SkipReason::UnlistedAction,
+            unlisted_name: Some(CompactString::new(clean(cut(name, Self::NAME_CHARACTERS)))),
+        }
+    }
+}
+
+impl From<SkipReason> for Skip {
+    fn from(reason: SkipReason) -> Self {
+        Skip {
+            reason,
+            unlisted_name: None,
+        }
+    }
+}
+
 /// A record that cannot become an audit event and must not be lost either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantine {
@@ -114,7 +151,7 @@ impl Quarantine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unaudited {
     /// See [`Fate::Skipped`].
-    Skipped(SkipReason),
+    Skipped(Skip),
     /// See [`Fate::Quarantined`].
     Quarantined(Quarantine),
     /// The same of what is no state change as it stands: it may be one that is wrapped.
@@ -129,14 +166,14 @@ impl From<Quarantine> for Unaudited {
 
 impl From<SkipReason> for Unaudited {
     fn from(reason: SkipReason) -> Self {
-        Unaudited::Skipped(reason)
+        Unaudited::Skipped(reason.into())
     }
 }
 
 impl From<Unaudited> for Fate {
     fn from(unaudited: Unaudited) -> Self {
         match unaudited {
-            Unaudited::Skipped(reason) => Fate::Skipped(reason),
+            Unaudited::Skipped(skip) => Fate::Skipped(skip),
             Unaudited::Quarantined(quarantine) | Unaudited::Unrecognised(quarantine) => {
                 Fate::Quarantined(quarantine)
             }
@@ -199,92 +236,12 @@ reasons! {
     }
 }
 
-/// A fate reduced to what is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FateKind {
-    /// See [`Fate::Audited`].
-    Audited,
-    /// See [`Fate::Skipped`].
-    Skipped(SkipReason),
-    /// See [`Fate::Quarantined`].
-    Quarantined(QuarantineReason),
-}
-
-impl FateKind {
-    /// How many kinds there are.
-    pub const COUNT: usize = 1 + SkipReason::ALL.len() + QuarantineReason::ALL.len();
-
-    /// Every kind, each at its own [`FateKind::index`].
-    pub fn all() -> impl Iterator<Item = FateKind> {
-        let skipped = SkipReason::ALL.iter().copied().map(FateKind::Skipped);
-        let quarantined = QuarantineReason::ALL.iter().copied();
-        std::iter::once(FateKind::Audited)
-            .chain(skipped)
-            .chain(quarantined.map(FateKind::Quarantined))
-    }
-
-    /// Position of the kind in a table of counters.
-    pub const fn index(self) -> usize {
-        match self {
-            FateKind::Audited => 0,
-            FateKind::Skipped(reason) => 1 + reason as usize,
-            FateKind::Quarantined(reason) => 1 + SkipReason::ALL.len() + reason as usize,
-        }
-    }
-
-    /// `audited`, `skipped` or `quarantined`.
-    pub const fn fate(self) -> &'static str {
-        match self {
-            FateKind::Audited => "audited",
-            FateKind::Skipped(_) => "skipped",
-            FateKind::Quarantined(_) => "quarantined",
-        }
-    }
-
-    /// Name of the reason; empty for an audited record, which needs none.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            FateKind::Audited => "",
-            FateKind::Skipped(reason) => reason.name(),
-            FateKind::Quarantined(reason) => reason.name(),
-        }
-    }
-
-    /// One sentence for the documentation.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            FateKind::Audited => {
-                "An audit event went to the topic of the region in which the action happened."
-            }
-            FateKind::Skipped(reason) => reason.meaning(),
-            FateKind::Quarantined(reason) => reason.meaning(),
-        }
-    }
-}
-
-/// All fates as the table of the README: fate, reason, meaning.
-pub fn fates_markdown() -> String {
-    let mut table = String::from("| fate | reason | meaning |\n|---|---|---|\n");
-    for kind in FateKind::all() {
-        let reason = match kind.reason() {
-            "" => String::new(),
-            reason => format!("`{reason}`"),
-        };
-        table.push_str(&format!(
-            "| {} | {reason} | {} |\n",
-            kind.fate(),
-            kind.meaning()
-        ));
-    }
-    table
-}
-
 impl Fate {
     /// What is counted of this fate.
     pub fn kind(&self) -> FateKind {
         match self {
             Fate::Audited(_) => FateKind::Audited,
-            Fate::Skipped(reason) => FateKind::Skipped(*reason),
+            Fate::Skipped(skip) => FateKind::Skipped(skip.reason),
             Fate::Quarantined(quarantine) => FateKind::Quarantined(quarantine.reason),
         }
     }
@@ -295,11 +252,19 @@ impl Fate {
     pub fn awaits_tables(&self) -> bool {
         match self {
             Fate::Audited(audited) => audited.awaits_tables,
-            Fate::Skipped(SkipReason::NoInfrastructureAccess | SkipReason::UnknownPrincipal) => {
-                true
-            }
-            Fate::Skipped(SkipReason::UnlistedAction | SkipReason::NotUserInitiated) => false,
+            Fate::Skipped(skip) => skip.reason.awaits_tables(),
             Fate::Quarantined(quarantine) => quarantine.awaits_tables,
+        }
+    }
+}
+
+impl SkipReason {
+    /// Whether the reason itself says that the tables lack something.
+    const fn awaits_tables(self) -> bool {
+        use SkipReason::*;
+        match self {
+            NoInfrastructureAccess | UnknownPrincipal => true,
+            UnlistedAction | NotUserInitiated => false,
         }
     }
 }
@@ -322,15 +287,6 @@ impl QuarantineReason {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_kind_has_its_own_index() {
-        let kinds: Vec<FateKind> = FateKind::all().collect();
-        assert_eq!(kinds.len(), FateKind::COUNT);
-        for (position, kind) in kinds.iter().enumerate() {
-            assert_eq!(kind.index(), position, "{kind:?}");
-        }
-    }
 
     #[test]
     fn details_fit_a_header() {

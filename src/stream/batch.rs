@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::outputs::{Origin, Outputs};
+use super::unlisted::UnlistedNames;
 use super::{Gap, KeptRecord, Partition, Position, QuarantinedRecord, SourceRecord};
 use crate::pipeline::fate::{Fate, FateKind};
 
@@ -47,6 +48,8 @@ pub struct PartitionTally {
     pub at_end: bool,
     /// Offsets before `next_offset` that nobody will ever read.
     pub gaps: Vec<Gap>,
+    /// Event names of skipped records that the catalogue may lack.
+    pub unlisted: UnlistedNames,
 }
 
 /// A record that is kept whole, because its fate is not final.
@@ -112,7 +115,12 @@ impl Batch {
                 self.bytes += audited.event.len();
                 self.outputs.push_event(origin, audited);
             }
-            Fate::Skipped(_) => {}
+            Fate::Skipped(skip) => {
+                let tally = self.partitions.get_mut(&origin.partition);
+                if let (Some(name), Some(tally)) = (skip.unlisted_name, tally) {
+                    tally.unlisted.note(name);
+                }
+            }
             Fate::Quarantined(quarantine) => {
                 let original = original();
                 self.bytes += original.bytes();
@@ -295,7 +303,7 @@ mod tests {
     };
 
     fn skipped() -> Fate {
-        Fate::Skipped(SkipReason::UnlistedAction)
+        Fate::Skipped(SkipReason::UnlistedAction.into())
     }
 
     fn malformed() -> Fate {

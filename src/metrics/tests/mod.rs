@@ -86,7 +86,7 @@ fn audited(region: usize) -> Fate {
 }
 
 fn skipped() -> Fate {
-    Fate::Skipped(SkipReason::UnlistedAction)
+    Fate::Skipped(SkipReason::UnlistedAction.into())
 }
 
 fn malformed() -> Fate {

@@ -196,7 +196,7 @@ fn record(offset: i64) -> SourceRecord<'static> {
 }
 
 fn skip(_: Option<&[u8]>) -> Fate {
-    Fate::Skipped(SkipReason::UnlistedAction)
+    Fate::Skipped(SkipReason::UnlistedAction.into())
 }
 
 type Tested = Worker<Scripted, fn(Option<&[u8]>) -> Fate, Told>;

@@ -341,8 +341,8 @@ fn tallies(batch: &Batch) -> Vec<(Partition, Tally)> {
 
 fn fate(number: u64, verdict: Verdict) -> Fate {
     match verdict {
-        Verdict::Unlisted => Fate::Skipped(SkipReason::UnlistedAction),
-        Verdict::NoAccess => Fate::Skipped(SkipReason::NoInfrastructureAccess),
+        Verdict::Unlisted => Fate::Skipped(SkipReason::UnlistedAction.into()),
+        Verdict::NoAccess => Fate::Skipped(SkipReason::NoInfrastructureAccess.into()),
         Verdict::UnknownDevice => {
             Fate::Quarantined(Quarantine::new(QuarantineReason::UnknownDevice, number))
         }
