@@ -41,7 +41,7 @@ const HEAD_BYTES: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-const PATHS: &str = "/metrics\n/livez\n/readyz\n";
+const PATHS: &str = "/metrics\n/livez\n/readyz\n/status\n";
 
 /// A server that has its address and does not answer yet.
 #[derive(Debug)]
@@ -80,6 +80,7 @@ impl Admin {
             .route("/metrics", get(show_metrics))
             .route("/livez", get(show_live))
             .route("/readyz", get(show_ready))
+            .route("/status", get(show_status))
             .fallback(|| async { (StatusCode::NOT_FOUND, PATHS) })
             .with_state((metrics, health));
         tokio::select! {
@@ -169,6 +170,12 @@ async fn show_ready(State((_, health)): Shared) -> impl IntoResponse {
     (status, text + &warnings)
 }
 
+/// What people want to know and no metric can say, as JSON.
+async fn show_status(State((metrics, _)): Shared) -> impl IntoResponse {
+    let status = serde_json::json!({ "unlistedNames": metrics.unlisted_names() });
+    ([(CONTENT_TYPE, "application/json")], format!("{status}\n"))
+}
+
 /// `ok`, or one reason a line.
 fn health_answer(health: Result<(), Vec<String>>) -> (StatusCode, String) {
     match health {
@@ -253,11 +260,23 @@ mod tests {
     }
 
     #[test]
+    fn the_status_is_json() {
+        let (_runtime, address, _) = start();
+        let answer = fetch(address, "/status");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        let expected = r#"{"unlistedNames":{"total":0,"mostNames":100,"names":[]}}"#;
+        assert_eq!(body.trim(), expected);
+    }
+
+    #[test]
     fn names_its_paths_to_those_who_ask_for_another() {
         let (_runtime, address, _) = start();
         let answer = fetch(address, "/");
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
-        assert!(answer.ends_with("/metrics\n/livez\n/readyz\n"), "{answer}");
+        assert!(
+            answer.ends_with("/metrics\n/livez\n/readyz\n/status\n"),
+            "{answer}"
+        );
     }
 
     #[test]

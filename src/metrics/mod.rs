@@ -11,6 +11,7 @@ mod observer;
 mod scrape;
 mod table;
 mod tables;
+mod unlisted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub use board::{PartitionBoard, PartitionView};
 pub use held::InputName;
 pub use observer::WorkerObserver;
 pub use table::{METRICS, Metric, MetricType, metrics_markdown};
+use unlisted::Unlisted;
+pub use unlisted::{NameCount, UnlistedView};
 
 /// All metrics of a process.
 #[derive(Debug)]
@@ -39,6 +42,7 @@ pub struct Metrics {
     stubs: IntCounterVec,
     deleted: IntCounterVec,
     passed_over: IntCounterVec,
+    unlisted: Unlisted,
     /// One for each output region, at its index.
     events: Vec<IntCounter>,
     latency: Histogram,
@@ -111,6 +115,9 @@ impl Metrics {
             stubs: counter(table::STUBS)?,
             deleted: counter(table::DELETED)?,
             passed_over: counter(table::PASSED_OVER)?,
+            unlisted: Unlisted::new(
+                counter(table::UNLISTED_NAMES)?.get_metric_with_label_values(NO_LABELS)?,
+            ),
             events: regions
                 .iter()
                 .map(|region| events.get_metric_with_label_values(&[region]))
@@ -172,6 +179,11 @@ impl Metrics {
     /// Counts a producer that is replaced for this reason.
     pub fn count_rebuild(&self, reason: &str) {
         self.producer_rebuilds.with_label_values(&[reason]).inc();
+    }
+
+    /// The names of customers' events that the catalogue lacks.
+    pub fn unlisted_names(&self) -> UnlistedView {
+        self.unlisted.view()
     }
 
     /// Says whether the process is ready; whoever renders asks first.

@@ -152,6 +152,13 @@ impl WorkerObserver {
             for gap in &tally.gaps {
                 note_gap(self.worker, *partition, gap, counters);
             }
+            for name in metrics.unlisted.note(&tally.unlisted) {
+                warn!(
+                    %name,
+                    "customers' events of this name are in no row of the catalogue and not in the trail: add the name to a row \
+                     if they should be (all such names are at /status)"
+                );
+            }
         }
         metrics.board.committed(self.worker, batch, now_ms);
     }

@@ -78,6 +78,8 @@ metrics! {
         "Input records by fate (audited, skipped, quarantined) and reason (empty for audited), counted when committed.";
     STUBS = "audit_relay_quarantine_stubs_total", Counter, ["partition"],
         "Quarantined records that the quarantine topic does not take whole: a stub with size, SHA-256 and first 1,000 bytes stands for each, and the original is in the input topic alone.";
+    UNLISTED_NAMES = "audit_relay_unlisted_names_total", Counter, [],
+        "Skipped records of customers about objects of an audited class whose event name no row of the catalogue has: what they did is not in the trail. The names are at /status.";
     DELETED = "audit_relay_deleted_offsets_total", Counter, ["partition"],
         "Input offsets that were deleted before they were read, by retention or by hand: what they held is not in the trail.";
     PASSED_OVER = "audit_relay_passed_over_offsets_total", Counter, ["partition"],

@@ -3,10 +3,10 @@
 //! what it says of its event and of who acted; its other fields are checked only if it goes on. Who the user is
 //! comes later.
 
-use super::catalog::{Action, Attributes, Catalog, Listing, normalise};
+use super::catalog::{Action, Attributes, Catalog, Found, Listing, normalise};
 use super::directory::DeviceKey;
-use super::fate::{Quarantine, SkipReason, Unaudited};
-use super::field::iam_id;
+use super::fate::{Quarantine, Skip, SkipReason, Unaudited};
+use super::field::{Raw, iam_id};
 use super::meta_data::MetaDataProblem;
 use super::policy::Policy;
 use super::record::{Field, Record};
@@ -81,7 +81,7 @@ pub fn classify<'a>(
     catalog: &'a Catalog,
     policy: &Policy,
 ) -> Result<UserAction<'a>, Unaudited> {
-    let listing = listing(record, catalog)?.ok_or(SkipReason::UnlistedAction)?;
+    let listing = listing(record, catalog)?;
     let actor = actor(record, policy)?;
     let mut change = StateChange::check(record).map_err(Quarantine::malformed)?;
     let attributes = attributes(&mut change, listing)?;
@@ -113,10 +113,7 @@ fn attributes<'c>(
     }
 }
 
-fn listing<'c>(
-    record: &Record<'_>,
-    catalog: &'c Catalog,
-) -> Result<Option<&'c Listing>, Unaudited> {
+fn listing<'c>(record: &Record<'_>, catalog: &'c Catalog) -> Result<&'c Listing, Unaudited> {
     let text = |field| record.text(field).map_err(Quarantine::malformed);
     let class = text(Field::ObjectName)?;
     let event_key = text(Field::EventKey)?;
@@ -127,7 +124,29 @@ fn listing<'c>(
         )));
     }
     let class = class.ok_or_else(|| Quarantine::malformed("objectName is missing"))?;
-    Ok(catalog.listed(&class, event_key.as_deref(), event_name.as_deref()))
+    match catalog.find(&class, event_key.as_deref(), event_name.as_deref()) {
+        Found::Listed(listing) => Ok(listing),
+        Found::Nothing => Err(SkipReason::UnlistedAction.into()),
+        Found::UnknownName => {
+            let name = event_name.or(event_key).unwrap_or_default();
+            Err(Unaudited::Skipped(unlisted(record, &name)))
+        }
+    }
+}
+
+/// An event of an audited class, whose name no row has. Most of them are the system's own; of a customer's, the name is told.
+fn unlisted(record: &Record<'_>, name: &str) -> Skip {
+    let by_customer = match record.raw(Field::UserType) {
+        Some(Raw("\"SYSTEM\"")) | None => false,
+        Some(_) => {
+            let user_type = record.text(Field::UserType).ok().flatten();
+            user_type.and_then(|text| UserType::of(&text)) == Some(UserType::Customer)
+        }
+    };
+    match by_customer {
+        true => Skip::unlisted_by_a_customer(name),
+        false => SkipReason::UnlistedAction.into(),
+    }
 }
 
 fn actor(record: &Record<'_>, policy: &Policy) -> Result<Actor, Unaudited> {

@@ -1,11 +1,16 @@
 //! What becomes of a record: the closed set of fates and reasons. It decides nothing; it only names,
 //! so that counting, documentation and quarantine headers cannot disagree.
 
+mod kind;
+
 use std::fmt;
 
 use compact_str::CompactString;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
+
+use super::text::{clean, cut};
+pub use kind::{FateKind, fates_markdown};
 
 /// The one fate of one input record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +72,28 @@ impl Envelope {
 }
 
 /// A record that is rightly not in the audit trail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skip {
     /// The closed reason.
     pub reason: SkipReason,
     /// See [`Fate::awaits_tables`].
     pub awaits_tables: bool,
+    /// The name of an unlisted event by which a customer did something to an object of an audited class: a part of the trail may be
+    /// missing, since the catalogue lacks a name. At most [`Skip::NAME_CHARACTERS`] long, on one line.
+    pub unlisted_name: Option<CompactString>,
+}
+
+impl Skip {
+    /// Names are cut here.
+    pub const NAME_CHARACTERS: usize = 100;
+
+    /// A skip of an event of this name, which no row of the catalogue has.
+    pub fn unlisted_by_a_customer(name: &str) -> Self {
+        Skip {
+            unlisted_name: Some(CompactString::new(clean(cut(name, Self::NAME_CHARACTERS)))),
+            ..Skip::from(SkipReason::UnlistedAction)
+        }
+    }
 }
 
 impl From<SkipReason> for Skip {
@@ -80,6 +101,7 @@ impl From<SkipReason> for Skip {
         Skip {
             reason,
             awaits_tables: reason.awaits_tables(),
+            unlisted_name: None,
         }
     }
 }
@@ -218,86 +240,6 @@ reasons! {
     }
 }
 
-/// A fate reduced to what is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FateKind {
-    /// See [`Fate::Audited`].
-    Audited,
-    /// See [`Fate::Skipped`].
-    Skipped(SkipReason),
-    /// See [`Fate::Quarantined`].
-    Quarantined(QuarantineReason),
-}
-
-impl FateKind {
-    /// How many kinds there are.
-    pub const COUNT: usize = 1 + SkipReason::ALL.len() + QuarantineReason::ALL.len();
-
-    /// Every kind, each at its own [`FateKind::index`].
-    pub fn all() -> impl Iterator<Item = FateKind> {
-        let skipped = SkipReason::ALL.iter().copied().map(FateKind::Skipped);
-        let quarantined = QuarantineReason::ALL.iter().copied();
-        std::iter::once(FateKind::Audited)
-            .chain(skipped)
-            .chain(quarantined.map(FateKind::Quarantined))
-    }
-
-    /// Position of the kind in a table of counters.
-    pub const fn index(self) -> usize {
-        match self {
-            FateKind::Audited => 0,
-            FateKind::Skipped(reason) => 1 + reason as usize,
-            FateKind::Quarantined(reason) => 1 + SkipReason::ALL.len() + reason as usize,
-        }
-    }
-
-    /// `audited`, `skipped` or `quarantined`.
-    pub const fn fate(self) -> &'static str {
-        match self {
-            FateKind::Audited => "audited",
-            FateKind::Skipped(_) => "skipped",
-            FateKind::Quarantined(_) => "quarantined",
-        }
-    }
-
-    /// Name of the reason; empty for an audited record, which needs none.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            FateKind::Audited => "",
-            FateKind::Skipped(reason) => reason.name(),
-            FateKind::Quarantined(reason) => reason.name(),
-        }
-    }
-
-    /// One sentence for the documentation.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            FateKind::Audited => {
-                "An audit event went to the topic of the region in which the action happened."
-            }
-            FateKind::Skipped(reason) => reason.meaning(),
-            FateKind::Quarantined(reason) => reason.meaning(),
-        }
-    }
-}
-
-/// All fates as the table of the README: fate, reason, meaning.
-pub fn fates_markdown() -> String {
-    let mut table = String::from("| fate | reason | meaning |\n|---|---|---|\n");
-    for kind in FateKind::all() {
-        let reason = match kind.reason() {
-            "" => String::new(),
-            reason => format!("`{reason}`"),
-        };
-        table.push_str(&format!(
-            "| {} | {reason} | {} |\n",
-            kind.fate(),
-            kind.meaning()
-        ));
-    }
-    table
-}
-
 impl Fate {
     /// What is counted of this fate.
     pub fn kind(&self) -> FateKind {
@@ -349,15 +291,6 @@ impl QuarantineReason {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_kind_has_its_own_index() {
-        let kinds: Vec<FateKind> = FateKind::all().collect();
-        assert_eq!(kinds.len(), FateKind::COUNT);
-        for (position, kind) in kinds.iter().enumerate() {
-            assert_eq!(kind.index(), position, "{kind:?}");
-        }
-    }
 
     #[test]
     fn details_fit_a_header() {

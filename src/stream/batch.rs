@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::keeping::{KeptRecord, RecordLimit};
 use super::outputs::{Origin, Outputs};
+use super::unlisted::UnlistedNames;
 use super::{Content, Gap, Partition, Position, QuarantinedRecord, SourceRecord};
 use crate::pipeline::fate::{Fate, FateKind};
 
@@ -52,6 +53,8 @@ pub struct PartitionTally {
     pub at_end: bool,
     /// Offsets before `next_offset` that nobody will ever read.
     pub gaps: Vec<Gap>,
+    /// Event names of skipped records that the catalogue may lack.
+    pub unlisted: UnlistedNames,
 }
 
 /// A record that is kept whole, because its fate is not final.
@@ -119,7 +122,12 @@ impl Batch {
                 self.bytes += audited.event.len();
                 self.outputs.push_event(origin, audited);
             }
-            Fate::Skipped(_) => {}
+            Fate::Skipped(skip) => {
+                let tally = self.partitions.get_mut(&origin.partition);
+                if let (Some(name), Some(tally)) = (skip.unlisted_name, tally) {
+                    tally.unlisted.note(name);
+                }
+            }
             Fate::Quarantined(quarantine) => {
                 let original = original();
                 self.bytes += original.bytes();

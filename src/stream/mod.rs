@@ -10,6 +10,7 @@ pub mod outputs;
 mod pace;
 mod patience;
 mod portion;
+pub mod unlisted;
 pub mod worker;
 
 use std::fmt;

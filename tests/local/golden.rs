@@ -118,7 +118,13 @@ impl Case {
                     "key": audited.envelope.device, "headers": headers, "event": event,
                 })
             }
-            Fate::Skipped(skip) => json!({"fate": "skipped", "reason": skip.reason.name()}),
+            Fate::Skipped(skip) => {
+                let mut described = json!({"fate": "skipped", "reason": skip.reason.name()});
+                if let Some(name) = &skip.unlisted_name {
+                    described["unlisted_name"] = json!(name);
+                }
+                described
+            }
             Fate::Quarantined(quarantine) => {
                 let mut described =
                     json!({"fate": "quarantined", "reason": quarantine.reason.name()});

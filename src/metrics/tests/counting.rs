@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::scrape::now_ms;
 use super::super::{METRICS, Totals};
 use super::{audited, batch, malformed, observed, record, show_tables, skipped, value};
-use crate::pipeline::fate::{FateKind, SkipReason};
+use crate::pipeline::fate::{Fate, FateKind, Skip, SkipReason};
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
 use crate::stream::{
@@ -29,6 +29,36 @@ fn mixed_batch() -> Batch {
     }
     batch.add(&record(4, 70, None), audited(0));
     batch
+}
+
+#[test]
+fn names_that_the_catalogue_lacks_are_shown_once_they_are_committed() {
+    let (metrics, _, mut observer) = observed();
+    let mut batch = Batch::default();
+    for (offset, name) in ["Cancel Service", "Tea", "Tea"].into_iter().enumerate() {
+        let fate = Fate::Skipped(Skip::unlisted_by_a_customer(name));
+        batch.add(&record(3, offset as i64, None), fate);
+    }
+    batch.add(&record(3, 3, None), skipped());
+    observer.notice(Notice::Publishing(&batch));
+    assert_eq!(metrics.unlisted_names().total, 0, "not committed yet");
+    for _ in 0..2 {
+        observer.notice(Notice::Committed(&batch, Duration::from_millis(80)));
+    }
+    let view = metrics.unlisted_names();
+    let names = view
+        .names
+        .iter()
+        .map(|named| (named.name.as_str(), named.count));
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [("Tea", 4), ("Cancel Service", 2)]
+    );
+    let text = metrics.render();
+    assert_eq!(value(&text, "audit_relay_unlisted_names_total"), Some(6.0));
+    batch.forget(&[Partition(3)]);
+    observer.notice(Notice::Committed(&batch, Duration::from_millis(80)));
+    assert_eq!(metrics.unlisted_names().total, 6, "somebody else's now");
 }
 
 #[test]

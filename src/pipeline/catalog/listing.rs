@@ -53,9 +53,27 @@ impl Listing {
     }
 }
 
+/// What the catalogue knows of a record's event.
+#[derive(Debug, Clone, Copy)]
+pub enum Found<'c> {
+    /// The enabled actions that it can mean.
+    Listed(&'c Listing),
+    /// Nothing of the name, though events of this class are audited.
+    UnknownName,
+    /// Nothing that is audited: a class or an event without an enabled action.
+    Nothing,
+}
+
 /// All names the catalogue knows, by class.
 #[derive(Debug)]
-pub(super) struct Index(NameTable<NameTable<Listing>>);
+pub(super) struct Index(NameTable<Class>);
+
+#[derive(Debug)]
+struct Class {
+    events: NameTable<Listing>,
+    /// Whether any of its events can be audited.
+    is_audited: bool,
+}
 
 impl Index {
     pub(super) fn find(
@@ -63,12 +81,19 @@ impl Index {
         class: &str,
         event_key: Option<&str>,
         event_name: Option<&str>,
-    ) -> Option<&Listing> {
-        let names = self.0.get(class)?;
-        let by_key = event_key.and_then(|key| names.get(key));
-        let listing = by_key.or_else(|| event_name.and_then(|name| names.get(name)))?;
-        // A name of disabled rows only is known, and so the key decides even then, but it lists nothing.
-        (!listing.alternatives.is_empty()).then_some(listing)
+    ) -> Found<'_> {
+        let Some(Class { events, is_audited }) = self.0.get(class) else {
+            return Found::Nothing;
+        };
+        let by_key = event_key.and_then(|key| events.get(key));
+        let listing = by_key.or_else(|| event_name.and_then(|name| events.get(name)));
+        match listing {
+            // A name of disabled rows only is known, and so the key decides even then, but it lists nothing.
+            Some(listing) if listing.alternatives.is_empty() => Found::Nothing,
+            Some(listing) => Found::Listed(listing),
+            None if *is_audited => Found::UnknownName,
+            None => Found::Nothing,
+        }
     }
 
     pub(super) fn build(rows: &[Row], actions: &[Arc<Action>]) -> Self {
@@ -89,10 +114,22 @@ impl Index {
                 });
             }
         }
-        let tables = classes
-            .into_values()
-            .map(|(class, names)| (class, names.into_values().collect()));
-        Self(tables.collect())
+        let tables = classes.into_values();
+        Self(
+            tables
+                .map(|(class, names)| (class, Class::of(names)))
+                .collect(),
+        )
+    }
+}
+
+impl Class {
+    fn of(names: Spelled<Listing>) -> Self {
+        let mut listings = names.values().map(|(_, listing)| listing);
+        Class {
+            is_audited: listings.any(|listing| !listing.alternatives.is_empty()),
+            events: names.into_values().collect(),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use self::attributes::{Attribute, Attributes, Keys};
 use self::listing::Index;
-pub use self::listing::Listing;
+pub use self::listing::{Found, Listing};
 pub use self::names::{NAME_BYTES_MAX, normalise};
 pub use self::switches::Switches;
 use super::directory::DeviceKind;
@@ -238,13 +238,26 @@ impl Catalog {
     /// key, its event name. Spellings do not count, see [`normalise`].
     ///
     /// A key that is known decides even when its rows are disabled: the name is then only the key's display text.
+    pub fn find(
+        &self,
+        class: &str,
+        event_key: Option<&str>,
+        event_name: Option<&str>,
+    ) -> Found<'_> {
+        self.index.find(class, event_key, event_name)
+    }
+
+    /// What [`find`](Self::find) lists, if it lists anything.
     pub fn listed(
         &self,
         class: &str,
         event_key: Option<&str>,
         event_name: Option<&str>,
     ) -> Option<&Listing> {
-        self.index.find(class, event_key, event_name)
+        match self.find(class, event_key, event_name) {
+            Found::Listed(listing) => Some(listing),
+            Found::UnknownName | Found::Nothing => None,
+        }
     }
 
     /// Every action, enabled or not, in the order of the files.

@@ -58,8 +58,8 @@ impl<'a> Lookup<'_, 'a> {
             None => Err(SkipReason::UnknownService.into()),
             Some(known) if known.principal.kind == PrincipalKind::User => {
                 Err(Unaudited::Skipped(Skip {
-                    reason: SkipReason::NotUserInitiated,
                     awaits_tables: true,
+                    ..Skip::from(SkipReason::NotUserInitiated)
                 }))
             }
             Some(_) => Ok(()),

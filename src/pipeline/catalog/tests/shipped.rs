@@ -35,7 +35,38 @@ const SERVER_EVENTS: &[(&str, &str)] = &[
     ("HARDWARE_ENABLE_PORT", "bare-metal-port.enable"),
     ("Port Speed Update", "bare-metal-port-speed.update"),
     ("HARDWARE_PORT_SPEED_UPDATE", "bare-metal-port-speed.update"),
-    // Other spellings.
+    // Methods of the provider's API.
+    ("powerOn", "bare-metal.power-on"),
+    ("powerOff", "bare-metal.power-off"),
+    ("powerCycle", "bare-metal.hard-reboot"),
+    ("rebootDefault", "bare-metal.reboot"),
+    ("rebootSoft", "bare-metal.soft-reboot"),
+    ("rebootHard", "bare-metal.hard-reboot"),
+    ("bootToRescueLayer", "bare-metal.rescue"),
+    ("reloadOperatingSystem", "bare-metal.reload"),
+    (
+        "reloadCurrentOperatingSystemConfiguration",
+        "bare-metal.reload",
+    ),
+    ("activatePublicPort", "bare-metal-port.enable"),
+    ("activatePrivatePort", "bare-metal-port.enable"),
+    ("shutdownPublicPort", "bare-metal-port.disable"),
+    ("shutdownPrivatePort", "bare-metal-port.disable"),
+    (
+        "setPublicNetworkInterfaceSpeed",
+        "bare-metal-port-speed.update",
+    ),
+    (
+        "setPrivateNetworkInterfaceSpeed",
+        "bare-metal-port-speed.update",
+    ),
+    // Other names, and other spellings.
+    ("Reload", "bare-metal.reload"),
+    ("Reload OS", "bare-metal.reload"),
+    ("HARDWARE_RELOAD", "bare-metal.reload"),
+    ("Rescue Kernel", "bare-metal.rescue"),
+    ("Port Disable", "bare-metal-port.disable"),
+    ("Port Enable", "bare-metal-port.enable"),
     ("power-off", "bare-metal.power-off"),
     ("  POWER  OFF ", "bare-metal.power-off"),
     ("hardware power off", "bare-metal.power-off"),
@@ -325,7 +356,7 @@ fn the_speed_decides_what_a_port_update_is() {
         ("Server", "bare-metal", "HARDWARE_PORT_SPEED_UPDATE"),
         ("CCI", "vsi", "VIRTUAL_GUEST_PORT_SPEED_UPDATE"),
     ] {
-        for name in [key, "Port Speed Update"] {
+        for name in [key, "Port Speed Update", "setPublicNetworkInterfaceSpeed"] {
             for (metadata, expected) in SPEEDS {
                 let expected = format!("audit-log.{object}-{expected}");
                 let found = action(&catalog, class, None, Some(name), metadata);
@@ -336,6 +367,22 @@ fn the_speed_decides_what_a_port_update_is() {
                 assert!(found.is_err(), "{name} {metadata}: {found:?}");
             }
         }
+    }
+}
+
+#[test]
+fn an_edit_is_a_rename_if_it_has_a_new_name() {
+    let catalog = shipped();
+    let edit = |metadata| action(&catalog, "Server", None, Some("editObject"), metadata);
+    let renamed = r#"{"oldName":"a","newName":"b"}"#;
+    assert_eq!(edit(renamed), Some("audit-log.bare-metal.rename"));
+    for other in [
+        "{}",
+        r#"{"notes":"x"}"#,
+        r#"{"newName":null}"#,
+        r#"{"newName":""}"#,
+    ] {
+        assert_eq!(edit(other), None, "{other}");
     }
 }
 

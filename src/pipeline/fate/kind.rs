@@ -1,0 +1,97 @@
+//! Fates as they are counted: each with its reason, at a place of its own in tables of counters.
+
+use super::{QuarantineReason, SkipReason};
+
+/// A fate reduced to what is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FateKind {
+    /// See [`Fate::Audited`].
+    Audited,
+    /// See [`Fate::Skipped`].
+    Skipped(SkipReason),
+    /// See [`Fate::Quarantined`].
+    Quarantined(QuarantineReason),
+}
+
+impl FateKind {
+    /// How many kinds there are.
+    pub const COUNT: usize = 1 + SkipReason::ALL.len() + QuarantineReason::ALL.len();
+
+    /// Every kind, each at its own [`FateKind::index`].
+    pub fn all() -> impl Iterator<Item = FateKind> {
+        let skipped = SkipReason::ALL.iter().copied().map(FateKind::Skipped);
+        let quarantined = QuarantineReason::ALL.iter().copied();
+        std::iter::once(FateKind::Audited)
+            .chain(skipped)
+            .chain(quarantined.map(FateKind::Quarantined))
+    }
+
+    /// Position of the kind in a table of counters.
+    pub const fn index(self) -> usize {
+        match self {
+            FateKind::Audited => 0,
+            FateKind::Skipped(reason) => 1 + reason as usize,
+            FateKind::Quarantined(reason) => 1 + SkipReason::ALL.len() + reason as usize,
+        }
+    }
+
+    /// `audited`, `skipped` or `quarantined`.
+    pub const fn fate(self) -> &'static str {
+        match self {
+            FateKind::Audited => "audited",
+            FateKind::Skipped(_) => "skipped",
+            FateKind::Quarantined(_) => "quarantined",
+        }
+    }
+
+    /// Name of the reason; empty for an audited record, which needs none.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            FateKind::Audited => "",
+            FateKind::Skipped(reason) => reason.name(),
+            FateKind::Quarantined(reason) => reason.name(),
+        }
+    }
+
+    /// One sentence for the documentation.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            FateKind::Audited => {
+                "An audit event went to the topic of the region in which the action happened."
+            }
+            FateKind::Skipped(reason) => reason.meaning(),
+            FateKind::Quarantined(reason) => reason.meaning(),
+        }
+    }
+}
+
+/// All fates as the table of the README: fate, reason, meaning.
+pub fn fates_markdown() -> String {
+    let mut table = String::from("| fate | reason | meaning |\n|---|---|---|\n");
+    for kind in FateKind::all() {
+        let reason = match kind.reason() {
+            "" => String::new(),
+            reason => format!("`{reason}`"),
+        };
+        table.push_str(&format!(
+            "| {} | {reason} | {} |\n",
+            kind.fate(),
+            kind.meaning()
+        ));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_index() {
+        let kinds: Vec<FateKind> = FateKind::all().collect();
+        assert_eq!(kinds.len(), FateKind::COUNT);
+        for (position, kind) in kinds.iter().enumerate() {
+            assert_eq!(kind.index(), position, "{kind:?}");
+        }
+    }
+}
