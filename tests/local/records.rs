@@ -334,6 +334,10 @@ static EXAMPLES: LazyLock<Vec<Record>> = LazyLock::new(|| {
         let Value::Object(fields) = serde_json::from_slice(&case.input).ok()? else {
             return None;
         };
+        // Its fields are the frame's; what is changed here is what stands in it.
+        if fields.contains_key("specversion") {
+            return None;
+        }
         let written = fields
             .into_iter()
             .map(|(key, value)| (key, value.to_string()));
