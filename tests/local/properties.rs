@@ -78,7 +78,10 @@ pub fn judged(assembly: &Assembly, payload: &[u8]) -> Fate {
 
 /// The same record with white space that sends it past the reader of plain records.
 fn not_plain(payload: &[u8]) -> Vec<u8> {
-    [b"\t", payload].concat()
+    // The frame of a schema registry, a zero and an id of four bytes, is the first of its bytes.
+    let frame = if payload.first() == Some(&0) { 5 } else { 0 };
+    let (frame, rest) = payload.split_at(frame.min(payload.len()));
+    [frame, b"\t", rest].concat()
 }
 
 /// A fate without the place in the text that a detail may name.

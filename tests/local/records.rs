@@ -338,9 +338,8 @@ static EXAMPLES: LazyLock<Vec<Record>> = LazyLock::new(|| {
         if fields.contains_key("specversion") {
             return None;
         }
-        let written = fields
-            .into_iter()
-            .map(|(key, value)| (key, value.to_string()));
+        let written = fields.into_iter();
+        let written = written.map(|(key, value)| (key, value.to_string()));
         Some(Record(written.collect()))
     });
     objects.collect()
