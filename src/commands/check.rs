@@ -54,6 +54,11 @@ struct ClusterFinding {
     subject: String,
     verdict: String,
     text: String,
+    /// The same for people.
+    #[serde(skip)]
+    line: String,
+    #[serde(skip)]
+    is_problem: bool,
 }
 
 /// Checks and prints what it found.
@@ -70,12 +75,10 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
     if !arguments.json {
         report.print()?;
     }
-    if !arguments.connect {
-        return report.finish(arguments.json, &[]);
+    if arguments.connect {
+        report.add(&ask_cluster(&config, &assembly, arguments.write));
     }
-    let findings = ask_cluster(&config, &assembly, arguments.write);
-    report.add(&findings);
-    report.finish(arguments.json, &findings)
+    report.finish(arguments.json)
 }
 
 fn refuse(unusable: Unusable, as_json: bool) -> anyhow::Result<()> {
@@ -123,13 +126,16 @@ impl Report {
     }
 
     fn add(&mut self, findings: &[Finding]) {
-        self.ok = !findings.iter().any(|finding| finding.verdict.is_problem());
         let reported = findings.iter().map(|finding| ClusterFinding {
             subject: finding.subject.clone(),
             verdict: finding.verdict.word().to_lowercase(),
             text: finding.verdict.text().to_owned(),
+            line: format!("{:<8} {finding}", finding.verdict.word()),
+            is_problem: finding.verdict.is_problem(),
         });
-        self.cluster = Some(reported.collect());
+        let cluster: Vec<_> = reported.collect();
+        self.ok = !cluster.iter().any(|finding| finding.is_problem);
+        self.cluster = Some(cluster);
     }
 
     /// What is known without the cluster.
@@ -153,19 +159,18 @@ impl Report {
     }
 
     /// The rest, and whether all is well.
-    fn finish(&self, as_json: bool, findings: &[Finding]) -> anyhow::Result<()> {
+    fn finish(&self, as_json: bool) -> anyhow::Result<()> {
+        let findings = self.cluster.as_deref().unwrap_or_default();
         if as_json {
             print(serde_json::to_string(self)?)?;
         } else if self.cluster.is_none() {
             print("cluster          not asked (use --connect)")?;
+        } else {
+            findings
+                .iter()
+                .try_for_each(|finding| print(&finding.line))?;
         }
-        if !as_json {
-            for finding in findings {
-                print(format_args!("{:<8} {finding}", finding.verdict.word()))?;
-            }
-        }
-        let is_problem = |finding: &&Finding| finding.verdict.is_problem();
-        match findings.iter().filter(is_problem).count() {
+        match findings.iter().filter(|finding| finding.is_problem).count() {
             0 => Ok(()),
             wrong => bail!("{wrong} of {} checks of the cluster failed", findings.len()),
         }

@@ -14,6 +14,7 @@ use super::{print, visible};
 use crate::assemble::{Assembly, fill_from_topics};
 use crate::cli::{ExpectedFate, ExplainArgs};
 use crate::kafka::inspect::read_value;
+use crate::kafka::topics::TopicNames;
 use crate::pipeline::classify::{Actor, UserAction};
 use crate::pipeline::enrich::{AttributedAction, enrich};
 use crate::pipeline::fate::{Fate, FateKind, QuarantineReason, Unaudited};
@@ -143,40 +144,15 @@ pub fn explain_record(
         Ok(action) => judge_action(action, reference),
         Err(unaudited) => judge_other(payload, unaudited, reference),
     };
-    let action = action.ok();
-    let kind = fate.kind();
-    let mut explanation = Explanation {
-        source,
-        stages: Vec::new(),
-        fate: kind.fate(),
-        reason: kind.reason(),
-        detail: None,
-        topic: None,
-        event: None,
-        awaits_tables: fate.awaits_tables(),
-        note: None,
-    };
-    if kind == FateKind::Quarantined(QuarantineReason::Malformed) {
-        explanation.note = payload.and_then(note_on_lines);
-    }
+    let is_malformed = fate.kind() == FateKind::Quarantined(QuarantineReason::Malformed);
+    let mut explanation = Explanation::of(source, fate, topics);
+    explanation.note = payload.filter(|_| is_malformed).and_then(note_on_lines);
     let stopped = match read {
-        Ok(record) => explanation.walk(&record, action, at, assembly).err(),
+        Ok(record) => explanation.walk(&record, action.ok(), at, assembly).err(),
         Err(_) => Some("parse"),
     };
-    match fate {
-        Fate::Audited(audited) => {
-            explanation.topic = topics.regions.get(audited.envelope.region.0).cloned();
-            let event = String::from_utf8(audited.event).ok();
-            explanation.event = event.and_then(|event| RawValue::from_string(event).ok());
-        }
-        Fate::Skipped(skip) => explanation.detail = Some(skip.reason.meaning().to_string()),
-        Fate::Quarantined(quarantine) => {
-            explanation.topic = Some(topics.quarantine.clone());
-            explanation.detail = Some(quarantine.detail);
-        }
-    }
     if let Some(stage) = stopped {
-        explanation.found(stage, format!("stops here: {}", kind.reason()));
+        explanation.found(stage, format!("stops here: {}", explanation.reason));
     }
     explanation
 }
@@ -197,6 +173,35 @@ fn moved(action: UserAction<'_>, at: Option<Timestamp>) -> UserAction<'_> {
 }
 
 impl Explanation {
+    /// What became of a record, before anything is said of the stages.
+    fn of(source: String, fate: Fate, topics: &TopicNames) -> Self {
+        let kind = fate.kind();
+        let mut explanation = Explanation {
+            source,
+            stages: Vec::new(),
+            fate: kind.fate(),
+            reason: kind.reason(),
+            detail: None,
+            topic: None,
+            event: None,
+            awaits_tables: fate.awaits_tables(),
+            note: None,
+        };
+        match fate {
+            Fate::Audited(audited) => {
+                explanation.topic = topics.regions.get(audited.envelope.region.0).cloned();
+                let event = String::from_utf8(audited.event).ok();
+                explanation.event = event.and_then(|event| RawValue::from_string(event).ok());
+            }
+            Fate::Skipped(skip) => explanation.detail = Some(skip.reason.meaning().to_string()),
+            Fate::Quarantined(quarantine) => {
+                explanation.topic = Some(topics.quarantine.clone());
+                explanation.detail = Some(quarantine.detail);
+            }
+        }
+        explanation
+    }
+
     fn is(&self, expected: Option<ExpectedFate>) -> bool {
         expected.is_none_or(|expected| word(expected) == self.fate)
     }

@@ -20,7 +20,7 @@ mod value;
 pub use device::{Device, DeviceKey, DeviceKind, DeviceView};
 pub use file::{LineProblem, read_devices, read_principals};
 pub use oddities::{Oddities, Tally};
-pub use permissions::{is_well_formed, unknown_permissions};
+pub use permissions::unknown_permissions;
 pub use principal::{
     DeviceIds, Permissions, Principal, PrincipalKey, PrincipalKind, PrincipalView,
 };

@@ -111,8 +111,7 @@ impl<'a> Lookup<'_, 'a> {
         let is_placed = change.account.is_some() && change.data_center.is_some();
         let is_named = change.label.is_some() || device.entry().is_some();
         let is_complete = is_placed && is_named;
-        let is_device = self.action.device_key().is_some();
-        !is_complete && is_device && self.directory.devices.is_some()
+        !is_complete && self.directory.devices.is_some() && self.action.device_key().is_some()
     }
 
     fn account(&self, device: FoundDevice<'_>) -> Result<Id, Quarantine> {

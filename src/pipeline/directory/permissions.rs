@@ -20,7 +20,7 @@ pub(super) fn normalised(name: &str) -> Cow<'_, str> {
 }
 
 /// Whether a name has the form of the published ones.
-pub fn is_well_formed(name: &str) -> bool {
+fn is_well_formed(name: &str) -> bool {
     let legal = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
     name.starts_with(|first: char| first.is_ascii_uppercase()) && name.bytes().all(legal)
 }

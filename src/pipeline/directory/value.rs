@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::super::field::{Id, is_iam_id, is_id};
+use super::super::number::whole;
 use super::object::Json;
 
 /// What some producers write where there is no value.
@@ -109,32 +110,7 @@ impl<'a> Json<'a> {
 
 /// The id that a JSON number is: integers may be written with a fraction or an exponent, and are read exactly.
 fn whole_number(json: &str) -> Option<Id> {
-    let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_plain(json) {
-        return json.parse::<u64>().is_ok().then(|| Id::from(json));
-    }
-    let (mantissa, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let (sign, whole) = match whole.strip_prefix('-') {
-        Some(whole) => ("-", whole),
-        None => ("", whole),
-    };
-    let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_matches('0');
-    if !is_plain(&digits) {
-        return None;
-    }
-    if significant.is_empty() {
-        return Some(Id::from("0"));
-    }
-    let zeros = digits.len() - digits.trim_end_matches('0').len();
-    let exponent: i64 = exponent.parse().ok()?;
-    let more = exponent.checked_sub(fraction.len() as i64)?;
-    let more = usize::try_from(more.checked_add(zeros as i64)?).ok()?;
-    // No number of 64 bits has more digits.
-    let zeros = "0".repeat(Some(more).filter(|more| *more < 20)?);
-    let number = format!("{significant}{zeros}").parse::<u64>().ok()?;
-    sign.is_empty().then(|| Id::from(number.to_string()))
+    whole(json).ok().map(Id::from)
 }
 
 #[cfg(test)]
