@@ -1,5 +1,5 @@
-//! What must hold of any bytes that are read as a record, a catalogue, a configuration, a record of a table, or
-//! locations. The fuzz targets look for bytes of which it does not hold; `tests/local/corpus.rs` runs the known ones.
+//! What must hold of any bytes that are read as a record, a catalogue, a configuration, a record of a table,
+//! locations, or permissions. The fuzz targets look for bytes of which it does not hold; `tests/local/corpus.rs` runs the known ones.
 
 use std::sync::LazyLock;
 
@@ -94,6 +94,29 @@ pub fn catalogue(data: &[u8]) {
     };
     match Catalog::load(&[file], &Switches::default()) {
         Ok(catalog) => assert!(catalog.actions().all(|action| !action.name.is_empty())),
+        Err(problems) => says_why(&problems),
+    }
+}
+
+/// A file of permissions is either taken, and then knows the names that it lists, or refused with reasons.
+pub fn permissions(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let file = CatalogFile {
+        name: "fuzz.toml",
+        text,
+    };
+    match PermissionNames::load(file) {
+        Ok(names) => {
+            let table: toml::Table = text.parse().expect("what was taken is TOML");
+            let listed = table.get("infrastructure").and_then(|list| list.as_array());
+            let listed = listed.expect("what was taken lists some");
+            assert!(!listed.is_empty());
+            for name in listed {
+                assert!(names.is_known(name.as_str().expect("a name")), "{name}");
+            }
+        }
         Err(problems) => says_why(&problems),
     }
 }

@@ -74,6 +74,15 @@ fn locations() {
     );
 }
 
+#[test]
+fn permissions() {
+    hold_for(
+        &["fuzz/corpus/permissions", "catalog"],
+        6,
+        properties::permissions,
+    );
+}
+
 /// The targets are those of the functions, and each has a corpus.
 #[test]
 fn every_function_has_a_target_and_a_corpus() {
@@ -83,7 +92,7 @@ fn every_function_has_a_target_and_a_corpus() {
         .lines()
         .filter_map(|line| line.strip_prefix("pub fn "));
     let names: Vec<&str> = names.filter_map(|rest| rest.split('(').next()).collect();
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
     for name in names {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
         assert!(

@@ -1,0 +1,8 @@
+//! See `permissions` in `properties.rs`.
+#![no_main]
+
+#[path = "../properties.rs"]
+#[allow(dead_code)] // each target uses one of the functions
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::permissions(data));
