@@ -22,6 +22,7 @@ mod relay_tables;
 mod remade;
 mod retention;
 mod security;
+mod sessions;
 mod start;
 mod support_works;
 mod tables;

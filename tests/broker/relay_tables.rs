@@ -6,7 +6,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::relay::{Deployment, Relay};
 use crate::support::topics::{TestRecord, produce, read_committed, transactional};
 use crate::tables::{COMPACTED, begin, compacted_topic, write};
 
@@ -27,8 +27,8 @@ fn ledger_principals() -> Vec<TestRecord> {
 }
 
 fn await_read(relay: &Relay, count: usize) {
-    relay.await_page("/metrics", |_, body| {
-        sum(body, "audit_relay_records_read_total", "") == count as f64
+    relay.await_metric("audit_relay_records_read_total", "", |read| {
+        read == count as f64
     });
 }
 
@@ -58,11 +58,7 @@ fn a_relay_reads_its_tables_before_the_first_record() {
         2.0
     );
     assert!(relay.log().contains("the table is ready"));
-    let ledger = Ledger::of(broker.bootstrap(), &deployment, RECORDS);
-    assert!(
-        ledger.lost.is_empty() && ledger.unexpected.is_empty(),
-        "{ledger}"
-    );
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }
 
 /// An open transaction on the table's topic may hide anything: nothing can be said to be absent.
@@ -108,13 +104,11 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     relay.await_ready();
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 1.0);
     deployment.write_principals(PRINCIPALS);
-    relay.await_page("/metrics", |_, body| sum(body, RELOADS, "\"ok\"") >= 1.0);
+    relay.await_metric(RELOADS, "\"ok\"", |reloads| reloads >= 1.0);
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
     deployment.write_principals("nonsense");
     relay.signal("HUP");
-    relay.await_page("/metrics", |_, body| {
-        sum(body, RELOADS, "\"failed\"") >= 1.0
-    });
+    relay.await_metric(RELOADS, "\"failed\"", |reloads| reloads >= 1.0);
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
     assert!(
         relay.log().contains("principals.jsonl:1:"),

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::support::grants::{Grant, Operation, Resource};
-use crate::support::relay::{Deployment, sum};
+use crate::support::relay::Deployment;
 use crate::support::topics::{TestRecord, produce, read_committed};
 use crate::support::wire;
 
@@ -244,8 +244,8 @@ fn a_right_that_is_withdrawn_holds_a_running_relay() {
     let is_named =
         |status, body: &str| status == 503 && body.contains(topic) && body.contains(remedy);
     relay.await_page("/readyz", is_named);
-    relay.await_page("/metrics", |_, metrics| {
-        sum(metrics, "audit_relay_transactions_total", "aborted") >= 5.0
+    relay.await_metric("audit_relay_transactions_total", "aborted", |aborted| {
+        aborted >= 5.0
     });
     relay.await_page("/readyz", is_named);
     let resident = relay.metric("process_resident_memory_bytes", "");
@@ -253,8 +253,8 @@ fn a_right_that_is_withdrawn_holds_a_running_relay() {
     assert_eq!(read_committed(&plain, &deployment.quarantine), []);
     wire::allow_again(broker, &deployment.quarantine).expect("given back");
     relay.await_ready();
-    relay.await_page("/metrics", |_, metrics| {
-        sum(metrics, "audit_relay_records_total", "malformed") == MANY as f64
+    relay.await_metric("audit_relay_records_total", "malformed", |kept| {
+        kept == MANY as f64
     });
     let written = read_committed(&plain, &deployment.quarantine).len();
     assert_eq!(written as u64, MANY);
