@@ -51,17 +51,12 @@ fn await_state(broker: &KafkaBroker, group: &str, state: &str, polled: &mut [&mu
 }
 
 /// Settings of a member that looks for new partitions this often.
-fn member(
-    broker: &KafkaBroker,
-    deployment: &mut Deployment,
-    name: &str,
-    looks_ms: u32,
-) -> SessionSettings {
+fn member(deployment: &mut Deployment, name: &str, looks_ms: u32) -> SessionSettings {
     deployment.kafka = format!(
         "\"topic.metadata.refresh.interval.ms\" = {looks_ms}\n\"max.poll.interval.ms\" = {}\n",
         PATIENCE.as_millis()
     );
-    let mut settings = settings(broker, deployment);
+    let mut settings = settings(deployment);
     let id = format!("{}-{name}", deployment.group);
     settings.producer.set("transactional.id", id);
     settings
@@ -72,7 +67,7 @@ fn deaf_and_well(
     broker: &KafkaBroker,
     deployment: &mut Deployment,
 ) -> (Session, Session, Vec<Partition>) {
-    let settings = member(broker, deployment, "deaf", 300);
+    let settings = member(deployment, "deaf", 300);
     let mut deaf = Session::open(settings).expect("open");
     poll_until(
         &mut deaf,
@@ -80,7 +75,7 @@ fn deaf_and_well(
     );
     // Another comes, for which two partitions are to be given up; that waits for the next poll. Now partitions are added,
     // of which the newcomer does not know; when it must join again, the first one does.
-    let settings = member(broker, deployment, "well", 900_000);
+    let settings = member(deployment, "well", 900_000);
     let mut well = Session::open(settings).expect("open");
     poll_until(&mut well, |arrival| {
         matches!(arrival, Arrival::Assigned([]))
@@ -107,7 +102,7 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
     await_state(broker, &group, "Stable", &mut [&mut deaf, &mut well]);
 
     // A third one comes: the group waits for one that does not hear, but who goes back meanwhile needs not.
-    let settings = member(broker, &mut deployment, "third", 900_000);
+    let settings = member(&mut deployment, "third", 900_000);
     let since = Instant::now();
     let mut third = Session::open(settings).expect("open");
     await_state(broker, &group, "PreparingRebalance", &mut []);

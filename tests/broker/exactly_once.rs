@@ -82,14 +82,6 @@ impl<'a> Load<'a> {
         let now = committed(self.broker, self.deployment);
         await_committed(self.broker, self.deployment, now + records);
     }
-
-    /// A process was killed: some of what is written is not committed, and stays so without it or another one.
-    #[track_caller]
-    fn assert_work_is_left(&self) {
-        let committed = committed(self.broker, self.deployment) as u64;
-        let written = self.written.load(Ordering::Acquire);
-        assert!(committed < written, "{committed} of {written} records");
-    }
 }
 
 /// Ends the load also when the test fails: its thread is waited for.
@@ -138,7 +130,6 @@ fn three_instances_through_kills_and_a_graceful_leave() {
             await_partitions(&b);
             b.signal("KILL");
             b.wait();
-            load.assert_work_is_left();
             b = deployment.start("b");
         }
         await_share(&c);

@@ -21,6 +21,7 @@ mod positions;
 mod relay_tables;
 mod remade;
 mod retention;
+mod returning;
 mod security;
 mod sessions;
 mod start;

@@ -11,6 +11,8 @@ use crate::support::topics::{TestRecord, produce, read_committed, transactional}
 use crate::tables::{COMPACTED, begin, compacted_topic, write};
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long a transaction may stay open: longer than all the waits of a test.
+const OPEN_FOR: Duration = Duration::from_secs(600);
 
 /// The principals of the ledger as records of a topic.
 fn ledger_principals() -> Vec<TestRecord> {
@@ -71,7 +73,7 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
     deployment.principals = format!("topic = \"{principals}\"");
     let relay = deployment.start("only");
     relay.await_ready();
-    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), LIMIT);
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), OPEN_FOR);
     begin(&producer, &principals, 1);
     for record in ledger_principals() {
         let (key, value) = (record.key.expect("key"), record.value.expect("value"));
@@ -91,6 +93,42 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
     producer.commit_transaction(LIMIT).expect("committed");
     await_read(&relay, 20);
     relay.await_ready();
+    Ledger::of(broker.bootstrap(), &deployment, 20).assert_clean();
+}
+
+/// What is known of a principal may be withdrawn in what cannot be read: even a fate that rests on nothing that the table lacks is held
+/// once the table has been behind for too long.
+#[test]
+fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
+    let broker = KafkaBroker::shared();
+    let principals = compacted_topic(broker, 1);
+    write(broker, &principals, ledger_principals());
+    let more = "[tables]\nstaleness_limit_ms = 2000\n";
+    let mut deployment = Deployment::create(broker, 1, "", more);
+    deployment.principals = format!("topic = \"{principals}\"");
+    let relay = deployment.start("only");
+    relay.await_ready();
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), OPEN_FOR);
+    begin(&producer, &principals, 1);
+    let stale = "principals: not known to be complete for";
+    relay.await_page("/readyz", |status, body| {
+        status == 503 && body.contains(stale)
+    });
+    // The first four are audited, by a principal that is known.
+    produce(broker.bootstrap(), &deployment.input, (0..4).map(change));
+    relay.await_page("/readyz", |status, body| {
+        status == 503 && body.contains(&format!("recovering: held: {stale}"))
+    });
+    assert_eq!(relay.metric("audit_relay_records_read_total", ""), 0.0);
+    assert_eq!(relay.metric("audit_relay_table_barriers_total", ""), 0.0);
+    for output in deployment.outputs() {
+        assert_eq!(read_committed(broker.bootstrap(), &output), []);
+    }
+    producer.commit_transaction(LIMIT).expect("committed");
+    await_read(&relay, 4);
+    relay.await_ready();
+    produce(broker.bootstrap(), &deployment.input, (4..20).map(change));
+    await_read(&relay, 20);
     Ledger::of(broker.bootstrap(), &deployment, 20).assert_clean();
 }
 

@@ -10,7 +10,7 @@ use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::kafka::topics::TopicNames;
 use audit_relay::pipeline::fate::{Fate, Quarantine};
 use audit_relay::stream::batch::Batch;
-use audit_relay::stream::{Arrival, Broker, Failure};
+use audit_relay::stream::{Arrival, Broker, Failure, Partition, PartitionFault, Place};
 
 use crate::ledger::PRINCIPALS;
 use crate::support::kafka::KafkaBroker;
@@ -24,18 +24,23 @@ const MEMBERSHIP: &str = "\"session.timeout.ms\" = 30000\n\"heartbeat.interval.m
 /// A deployment for sessions of this process: who is not scheduled for a while stays a member.
 #[track_caller]
 pub fn deployment(broker: &KafkaBroker, partitions: i32) -> Deployment {
-    let mut deployment = Deployment::create(broker, partitions, PRINCIPALS, "");
+    let deployment = Deployment::create(broker, partitions, PRINCIPALS, "");
+    patient(deployment)
+}
+
+/// The same of one that is there already.
+pub fn patient(mut deployment: Deployment) -> Deployment {
     deployment.membership = MEMBERSHIP.to_string();
     deployment
 }
 
 /// Settings of a session.
-pub fn settings(broker: &KafkaBroker, deployment: &Deployment) -> SessionSettings {
+pub fn settings(deployment: &Deployment) -> SessionSettings {
     let text = std::fs::read_to_string(deployment.config("inside")).expect("configuration");
     // Dynamic membership: the successor must not take the zombie's place in the group, only its producer's.
     let text = text.replace("instance = \"inside\"\n", "");
     let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
-    assert_eq!(config.kafka.bootstrap_servers(), broker.bootstrap());
+    assert_eq!(config.kafka.bootstrap_servers(), deployment.bootstrap);
     let topics = TopicNames {
         input: deployment.input.clone(),
         regions: deployment.outputs(),
@@ -88,7 +93,7 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
         ..TestRecord::default()
     };
     produce(broker.bootstrap(), &deployment.input, (0..10).map(record));
-    let settings = settings(broker, &deployment);
+    let settings = settings(&deployment);
     let mut first = Session::open(settings.clone()).expect("open");
     let batch = fill(&mut first, 10);
     // Another producer takes the transactional id over while the first holds a batch.
@@ -137,7 +142,7 @@ fn after_an_abort_reading_resumes_at_the_committed_position() {
         ..TestRecord::default()
     };
     produce(broker.bootstrap(), &deployment.input, (0..20).map(record));
-    let mut session = Session::open(settings(broker, &deployment)).expect("open");
+    let mut session = Session::open(settings(&deployment)).expect("open");
     let first = fill(&mut session, 20);
     session
         .publish(first.outputs(), &first.positions())
@@ -162,4 +167,33 @@ fn after_an_abort_reading_resumes_at_the_committed_position() {
         read_committed(broker.bootstrap(), &deployment.quarantine).len(),
         30
     );
+}
+
+/// A partition that cannot be moved is named, and is not taken for one that was.
+#[test]
+fn a_partition_that_is_not_owned_cannot_be_moved_and_keeps_no_other_one() {
+    let broker = KafkaBroker::shared();
+    let deployment = deployment(broker, 1);
+    let record = |number: u64| TestRecord {
+        value: Some(number.to_string().into()),
+        ..TestRecord::default()
+    };
+    produce(broker.bootstrap(), &deployment.input, (0..10).map(record));
+    let mut session = Session::open(settings(&deployment)).expect("open");
+    let batch = fill(&mut session, 10);
+    let asked = [Partition(0), Partition(7)];
+    let rewound = session.rewind(&asked).expect("the group says where it is");
+    assert_eq!(rewound.len(), 2, "{rewound:?}");
+    let place_of = |partition| {
+        let mut found = rewound.iter().filter(|it| it.partition == partition);
+        found.next().expect("said").place.clone()
+    };
+    assert_eq!(place_of(Partition(0)), Ok(Place::At(0)));
+    let unplaced = place_of(Partition(7)).expect_err("there is no such partition");
+    assert!(
+        matches!(&unplaced, PartitionFault::Unplaced { cause } if cause.starts_with("seek: ")),
+        "{unplaced}"
+    );
+    let again = fill(&mut session, 10);
+    assert_eq!(again.positions(), batch.positions());
 }
