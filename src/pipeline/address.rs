@@ -12,6 +12,10 @@ const MOST_ELEMENTS: usize = 64;
 
 /// The first address in a text, if there is one.
 pub(super) fn address(text: &str) -> Option<Typed<'_>> {
+    // Most are one address and nothing else.
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return Some((Cow::Borrowed(text), "IPv4"));
+    }
     let elements = text.split([',', ';']).take(MOST_ELEMENTS);
     elements.filter_map(forwarded_for).find_map(element)
 }

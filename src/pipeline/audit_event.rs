@@ -263,15 +263,20 @@ fn credential(written: &str) -> Option<&'static str> {
 
 /// A name in a message, without words at its end that would read like the outcome. The target's name keeps them.
 fn without_outcome(name: &str) -> &str {
-    const OUTCOMES: [&str; 3] = ["-failure", "-pending", "-success"];
     let mut name = trim(name);
-    loop {
-        let (before, last) = name.rsplit_once(is_unseen).unwrap_or(("", name));
-        if !OUTCOMES.iter().any(|word| word.eq_ignore_ascii_case(last)) {
-            return name;
-        }
+    while let Some(before) = before_outcome(name) {
         name = trim(before);
     }
+    name
+}
+
+/// What stands before a last word that would read like the outcome; `None` if there is no such word.
+fn before_outcome(name: &str) -> Option<&str> {
+    const OUTCOMES: [&str; 3] = ["-failure", "-pending", "-success"];
+    let (before, last) = name.split_at_checked(name.len().checked_sub("-failure".len())?)?;
+    let is_word = last.starts_with('-') && before.chars().next_back().is_none_or(is_unseen);
+    let is_outcome = |word: &&str| word.eq_ignore_ascii_case(last);
+    (is_word && OUTCOMES.iter().any(is_outcome)).then_some(before)
 }
 
 fn host(change: &StateChange<'_>, extent: Extent, json: &mut Json) {

@@ -2,6 +2,7 @@
 //! fail and cannot be injected into, since every value is an id or a code that was checked before.
 
 use super::json::Json;
+use super::scan::{is_printable_ascii, needs_escapes};
 
 /// The two CRNs of an audit event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +52,16 @@ impl CrnTemplate {
     /// Parses a template.
     ///
     /// # Errors
-    /// Says which placeholder is not known, or that it is not a CRN of ten segments.
+    /// Says which placeholder is not known, or why it is not a CRN: of ten segments, in printable ASCII.
     pub fn parse(template: &str) -> Result<Self, String> {
         if !template.starts_with("crn:") || template.matches(':').count() < 9 {
             return Err(format!(
                 "{template:?} is not a CRN: it must begin with \"crn:\" and have ten segments"
+            ));
+        }
+        if !is_printable_ascii(template.as_bytes()) || needs_escapes(template.as_bytes()) {
+            return Err(format!(
+                "{template:?} is not a CRN: write printable ASCII without quotes and backslashes"
             ));
         }
         let mut pieces = Vec::new();
@@ -77,10 +83,10 @@ impl CrnTemplate {
         Ok(CrnTemplate { pieces })
     }
 
-    /// Writes the template, filled in, as part of a JSON string.
+    /// Writes the template, filled in, as part of a JSON string. Nothing of it needs escapes.
     pub fn fill(&self, values: &CrnValues<'_>, json: &mut Json) {
         for piece in &self.pieces {
-            json.escaped(match piece {
+            json.raw(match piece {
                 Piece::Literal(text) => text,
                 Piece::Service => values.service,
                 Piece::Location => values.location,
@@ -137,6 +143,8 @@ mod tests {
             ("crn:v1:a:b:c", "ten segments"),
             ("crn:v1:b:p:{servce}:l:a/1:::", "{servce} is not one of"),
             ("crn:v1:b:p:{service:l:a/1:::", "closing brace"),
+            ("crn:v1:b\"p:p:s:l:a/1:::", "without quotes"),
+            ("crn:v1:b:p:s:l:a/1::\n:", "printable ASCII"),
         ] {
             let error = CrnTemplate::parse(template).expect_err(template);
             assert!(error.contains(problem), "{template}: {error}");

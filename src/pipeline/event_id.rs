@@ -1,8 +1,7 @@
 //! The id of an audit event: a UUIDv5 of what makes the event unique, so that reading the input again
 //! gives the same id. The exact layout is a contract, documented in `schemas/README.md`.
 
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
 
 use super::classify::{Actor, UserAction};
@@ -11,17 +10,19 @@ use super::state_change::StateChange;
 
 /// Namespace of the ids that are made of a producer's own `eventId`.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f_7c31);
-/// Namespace of the ids that are made of a record's fields, layout 2: the UUIDv5 of `fields/2` in [`NAMESPACE`].
-pub const FIELDS_NAMESPACE: Uuid = Uuid::from_u128(0x99af_0402_232b_531a_afdb_8a2a_39c7_e7d8);
+/// Namespace of the ids that are made of a record's fields, layout 3: the UUIDv5 of `fields/3` in [`NAMESPACE`].
+pub const FIELDS_NAMESPACE: Uuid = Uuid::from_u128(0xcddb_3b4a_f5cb_5815_83e1_c5a9_5a12_239f);
 
 /// The id of the event of an action in an account.
 pub fn event_id(action: &UserAction<'_>, account: &str) -> Uuid {
     match &action.change.event_id {
         Some(producers) => {
             let mut name = Name::in_namespace(NAMESPACE);
-            name.add("event-id");
-            name.add(account);
-            name.add(producers);
+            // Parts of this name have four bytes of length: its ids are older than the other lengths, and stay.
+            for part in ["event-id", account, producers] {
+                name.write(&(part.len() as u32).to_be_bytes());
+                name.write(part.as_bytes());
+            }
             name.finish()
         }
         None => {
@@ -37,8 +38,11 @@ pub fn event_id(action: &UserAction<'_>, account: &str) -> Uuid {
 /// Bytes that are collected before they are hashed. Most names are shorter, and many small calls of the hash cost more than the
 /// hash.
 const BUFFER_BYTES: usize = 1_024;
+/// Lengths have seven bits in each byte, the lowest first; the highest bit says that another byte follows.
+const ONE_MORE: u8 = 0x80;
 
-/// The name that is hashed: parts with their lengths before them, so that no two lists of parts give the same bytes.
+/// The name that is hashed, behind its namespace: parts with their lengths before them, so that no two lists of parts give the
+/// same bytes.
 struct Name {
     hash: Sha1,
     buffer: [u8; BUFFER_BYTES],
@@ -47,11 +51,13 @@ struct Name {
 
 impl Name {
     fn in_namespace(namespace: Uuid) -> Self {
-        Name {
-            hash: Sha1::new_with_prefix(namespace.as_bytes()),
+        let mut name = Name {
+            hash: Sha1::new(),
             buffer: [0; BUFFER_BYTES],
             filled: 0,
-        }
+        };
+        name.write(namespace.as_bytes());
+        name
     }
 
     fn add(&mut self, part: &str) {
@@ -63,8 +69,28 @@ impl Name {
     }
 
     fn add_bytes(&mut self, part: &[u8]) {
-        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        self.write(&length.to_be_bytes());
+        // Nearly all parts are short and fit.
+        let room = self.buffer.get_mut(self.filled..);
+        if part.len() < usize::from(ONE_MORE)
+            && let Some([length, room @ ..]) = room
+            && let Some(room) = room.get_mut(..part.len())
+        {
+            *length = part.len() as u8;
+            room.copy_from_slice(part);
+            self.filled += 1 + part.len();
+            return;
+        }
+        self.add_long(part);
+    }
+
+    #[cold]
+    fn add_long(&mut self, part: &[u8]) {
+        let mut length = part.len();
+        while length >= usize::from(ONE_MORE) {
+            self.write(&[length as u8 | ONE_MORE]);
+            length >>= 7;
+        }
+        self.write(&[length as u8]);
         self.write(part);
     }
 
@@ -87,14 +113,15 @@ impl Name {
     /// The account, too, is the record's own: the device table's may be another one tomorrow.
     fn add_what_happened(&mut self, action: &UserAction<'_>) {
         let change = &action.change;
-        self.add("fields/2");
         self.add(&action.action.name);
         self.add_optional(change.account.as_deref());
         self.add(&change.class);
         self.add(&change.object);
         self.add_optional(change.event_key.as_deref());
         self.add_optional(change.event_name.as_deref());
-        self.add_bytes(&change.time.as_nanosecond().to_be_bytes());
+        // Times of records lie between 1970 and 2200, which is less than 2^63 nanoseconds.
+        let nanoseconds = change.time.as_nanosecond() as u64;
+        self.add_bytes(&nanoseconds.to_be_bytes());
         self.add_optional(change.trace_id.as_deref());
         self.add_optional(change.label.as_deref());
         self.add_optional(change.data_center.as_deref());
@@ -126,7 +153,7 @@ impl Name {
         for state in [change.previous_state, change.new_state] {
             self.add(&state.map(Raw::read_form).unwrap_or_default());
         }
-        self.add_bytes(&meta_data_hash(change.meta_data.text()));
+        self.add(change.meta_data.text());
         for field in change.unreadable.names() {
             self.add(field);
         }
@@ -141,33 +168,55 @@ impl Name {
     }
 }
 
-/// Most records have no metadata.
-fn meta_data_hash(text: &str) -> [u8; 32] {
-    match text {
-        "" => SHA_256_OF_NOTHING,
-        text => Sha256::digest(text.as_bytes()).into(),
-    }
-}
-
-const SHA_256_OF_NOTHING: [u8; 32] = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
-    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nothing_has_its_hash() {
-        let hash: [u8; 32] = Sha256::digest(b"").into();
-        assert_eq!(meta_data_hash(""), hash);
+    fn the_namespace_of_the_third_layout_is_made_of_the_first() {
+        let mut name = Name::in_namespace(NAMESPACE);
+        name.write(b"fields/3");
+        assert_eq!(FIELDS_NAMESPACE, name.finish());
+    }
+
+    /// The bytes that are hashed, by a hash that was told them one by one.
+    #[track_caller]
+    fn assert_same(parts: &[&[u8]], bytes: &[u8]) {
+        let mut name = Name::in_namespace(NAMESPACE);
+        parts.iter().for_each(|part| name.add_bytes(part));
+        let mut plain = Name::in_namespace(NAMESPACE);
+        bytes.chunks(1).for_each(|byte| plain.write(byte));
+        assert_eq!(name.finish(), plain.finish());
     }
 
     #[test]
-    fn the_namespace_of_the_second_layout_is_made_of_the_first() {
-        let mut name = Name::in_namespace(NAMESPACE);
-        name.write(b"fields/2");
-        assert_eq!(FIELDS_NAMESPACE, name.finish());
+    fn parts_have_their_lengths_before_them() {
+        assert_same(&[b"", b"ab", b""], b"\x00\x02ab\x00");
+        assert_same(&[b"ab"], b"\x02ab");
+        for (length, written) in [
+            (127, &[127][..]),
+            (128, &[0x80, 1]),
+            (300, &[0xac, 2]),
+            (20_000, &[0xa0, 0x9c, 1]),
+        ] {
+            let part = vec![b'x'; length];
+            let bytes = [written, &part, &[1, b'y']].concat();
+            assert_same(&[&part, b"y"], &bytes);
+        }
+    }
+
+    /// Whatever was collected before, and wherever the buffer ends.
+    #[test]
+    fn a_name_may_be_longer_than_the_buffer() {
+        for length in [900, 1_007, 1_008, 1_009, 1_100] {
+            let part = vec![b'x'; length];
+            let long = [
+                &[(length % 128) as u8 | 0x80, (length / 128) as u8],
+                &part[..],
+            ]
+            .concat();
+            let bytes = [&long[..], &[3, b'a', b'b', b'c'], &long].concat();
+            assert_same(&[&part, b"abc", &part], &bytes);
+        }
     }
 }

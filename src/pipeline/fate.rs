@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+use super::scan::is_printable_ascii;
 use super::text::{clean, cut};
 pub use kind::{FateKind, fates_markdown};
 
@@ -123,12 +124,11 @@ impl Quarantine {
 
     /// A quarantine with its detail cut to size and freed of line breaks.
     pub fn new(reason: QuarantineReason, detail: impl fmt::Display) -> Self {
-        let detail = detail
-            .to_string()
-            .chars()
-            .take(Self::DETAIL_CHARACTERS)
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let mut detail = detail.to_string();
+        detail.truncate(cut(&detail, Self::DETAIL_CHARACTERS).len());
+        if !is_printable_ascii(detail.as_bytes()) {
+            detail = detail.replace(char::is_control, " ");
+        }
         Quarantine {
             reason,
             detail,

@@ -6,9 +6,9 @@ use std::fmt;
 
 use compact_str::CompactString;
 
-use super::json::has_escapes;
 use super::nested;
 use super::number::whole;
+use super::scan::has_escapes;
 use super::text::{clean, is_absent, trim};
 
 /// An id that is safe inside keys and CRNs: 1 to 64 characters of `[A-Za-z0-9_-]`.
@@ -133,6 +133,11 @@ pub(super) fn id(field: &str, raw: Option<Raw<'_>>) -> Result<Option<Id>, String
 
 /// An id that is a number, in the one form of this number: without zeros in front, or behind a point. Other ids stay as they are.
 pub(super) fn canonical_id(id: &str) -> &str {
+    if let [b'1'..=b'9', rest @ ..] = id.as_bytes()
+        && rest.iter().all(u8::is_ascii_digit)
+    {
+        return id;
+    }
     let all = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(is);
     let number = match id.split_once('.') {
         Some((number, zeros)) if all(zeros, |byte| *byte == b'0') => number,

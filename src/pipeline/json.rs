@@ -1,6 +1,8 @@
 //! Writes JSON whose shape is known, piece by piece, into one buffer. Most texts need no escapes and are copied as they
 //! are; what does is left to serde.
 
+use super::scan::needs_escapes;
+
 /// The bytes of most events fit without growing.
 const USUAL_BYTES: usize = 1_536;
 
@@ -58,24 +60,6 @@ impl Json {
         let digit = |digit: i16| b'0' + (digit % 10).unsigned_abs() as u8;
         self.0.extend([digit(number / 10), digit(number)]);
     }
-}
-
-fn needs_escapes(bytes: &[u8]) -> bool {
-    any_byte(bytes, |byte| {
-        (byte < b' ') | (byte == b'"') | (byte == b'\\')
-    })
-}
-
-/// Whether a text in JSON, without its quotes, has escapes.
-pub(super) fn has_escapes(bytes: &[u8]) -> bool {
-    any_byte(bytes, |byte| byte == b'\\')
-}
-
-/// Looks at eight bytes at once, in a way of which the compiler makes one comparison. Most texts are short.
-fn any_byte(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    let any = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is(*byte));
-    let (eights, rest) = bytes.as_chunks::<8>();
-    eights.iter().any(|eight| any(eight)) || any(rest)
 }
 
 #[cfg(test)]

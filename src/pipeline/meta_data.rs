@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use super::catalog::{Attribute, Attributes, Keys};
 use super::field::Raw;
-use super::json::has_escapes;
 use super::nested::{self, Key};
+use super::scan::has_escapes;
 use super::text::{is_absent, trim};
 
 /// `metaData`, unparsed.

@@ -29,6 +29,7 @@ pub mod record;
 pub mod regions;
 mod request_data;
 pub mod route;
+mod scan;
 pub mod state_change;
 mod text;
 mod time;

@@ -37,8 +37,12 @@ impl<'a> PlainObject<'a> {
             return None;
         }
         let key = self.text.as_bytes().get(key.start + 1..key.end - 1)?;
-        let first = self.next()?;
-        Some((key, self.value(first, 0)?))
+        let value = match self.next()? {
+            // Most are, so the others are kept out of their way.
+            b'"' => self.string()?,
+            first => self.value(first, 0)?,
+        };
+        Some((key, value))
     }
 
     /// A value as it is written.
@@ -83,6 +87,7 @@ impl<'a> PlainObject<'a> {
     }
 
     /// A value, whose first byte was just read, inside so many containers.
+    #[inline(never)]
     fn value(&mut self, first: u8, depth: usize) -> Option<Span> {
         match first {
             b'"' => self.string(),
@@ -202,10 +207,11 @@ impl<'a> Quotes<'a> {
             .bytes
             .get(self.next_block..)
             .filter(|rest| !rest.is_empty())?;
-        let mut padded = [b' '; BLOCK];
+        let mut padded;
         let block = match rest.first_chunk() {
             Some(block) => block,
             None => {
+                padded = [b' '; BLOCK];
                 padded[..rest.len()].copy_from_slice(rest);
                 &padded
             }

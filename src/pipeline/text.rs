@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::scan::is_printable_ascii;
+
 /// Stands for what cannot be shown.
 const REPLACEMENT: char = '\u{fffd}';
 
@@ -52,8 +54,7 @@ fn is_word_for_nothing(text: &str) -> bool {
 /// that turn the direction of text, are U+FFFD. So it is one line, looks like what it is, and can be stored everywhere.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     // Most texts are plain ASCII; of the others, most are clean.
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
-    if text.bytes().all(|byte| is_plain(&byte)) || !text.contains(must_go) {
+    if is_printable_ascii(text.as_bytes()) || !text.contains(must_go) {
         return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());
