@@ -307,3 +307,17 @@ fn offsets_advance_when_everything_is_skipped() {
         assert_eq!(read_committed(broker.bootstrap(), topic), [], "{topic}");
     }
 }
+
+#[test]
+fn events_go_without_headers_where_none_are_wanted() {
+    const RECORDS: u64 = 200;
+    let broker = KafkaBroker::shared();
+    let mut deployment = Deployment::create(broker, 2, PRINCIPALS, "");
+    deployment.event_headers = false;
+    let changes = (0..RECORDS).map(change);
+    produce(broker.bootstrap(), &deployment.input, changes);
+    let mut relay = deployment.start("only");
+    await_committed(broker, &deployment, RECORDS as i64);
+    end(&mut relay);
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
+}

@@ -1,7 +1,7 @@
 //! The audit event that each record of the load demands, whole, and its id: written from `schemas/README.md`, with no code of the
 //! relay.
 
-use openssl::sha::{sha1, sha256};
+use openssl::sha::sha1;
 use serde_json::{Value, json};
 
 use super::load::{data_center, device_id, device_name, event_id, region};
@@ -10,11 +10,11 @@ use crate::support::topics::HeaderList;
 /// The namespace of ids that are made of a producer's own.
 const OF_PRODUCERS: u128 = 0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f_7c31;
 /// The namespace of ids that are made of a record's fields.
-const OF_FIELDS: u128 = 0x99af_0402_232b_531a_afdb_8a2a_39c7_e7d8;
+const OF_FIELDS: u128 = 0xcddb_3b4a_f5cb_5815_83e1_c5a9_5a12_239f;
 const ACCOUNT: &str = "307608";
 const ACTION: &str = "audit-log.bare-metal.power-off";
 /// The time of all of the load, in nanoseconds since 1970: 2021-07-14T14:12:44.310001Z.
-const TIME_NS: i128 = 1_626_271_964_310_001_000;
+const TIME_NS: i64 = 1_626_271_964_310_001_000;
 
 /// The event that the record with this number demands.
 pub fn expected(number: u64) -> Value {
@@ -80,7 +80,7 @@ pub fn id(number: u64) -> String {
 
 pub(super) fn id_of_producers(account: &str, id: &str) -> String {
     let parts = ["event-id", account, id].map(str::as_bytes);
-    uuid(OF_PRODUCERS, &parts)
+    uuid(OF_PRODUCERS, &parts, four_bytes)
 }
 
 /// What differs between the records whose ids are made here; all of them are a user's `Power Off` of a bare metal server.
@@ -90,7 +90,7 @@ pub(super) struct Fields {
     pub trace: String,
     pub label: String,
     pub data_center: String,
-    pub time_ns: i128,
+    pub time_ns: i64,
     pub user: &'static str,
     pub username: &'static str,
     pub login_name: &'static str,
@@ -98,13 +98,8 @@ pub(super) struct Fields {
 }
 
 pub(super) fn id_of_fields(fields: &Fields) -> String {
-    let (time, no_code, no_metadata) = (
-        fields.time_ns.to_be_bytes(),
-        0_u16.to_be_bytes(),
-        sha256(b""),
-    );
+    let (time, no_code) = (fields.time_ns.to_be_bytes(), 0_u16.to_be_bytes());
     let parts: [&[u8]; 27] = [
-        b"fields/2",
         ACTION.as_bytes(),
         ACCOUNT.as_bytes(),
         b"Server",
@@ -131,15 +126,16 @@ pub(super) fn id_of_fields(fields: &Fields) -> String {
         b"",
         b"",
         b"",
+        b"",
     ];
-    uuid(OF_FIELDS, &[&parts[..], &[&no_metadata[..]]].concat())
+    uuid(OF_FIELDS, &parts, leb128)
 }
 
 /// A UUID of version 5: the beginning of a SHA-1 of the namespace and the name, which is parts with their lengths before them.
-fn uuid(namespace: u128, parts: &[&[u8]]) -> String {
+fn uuid(namespace: u128, parts: &[&[u8]], length: fn(usize) -> Vec<u8>) -> String {
     let mut name = namespace.to_be_bytes().to_vec();
     for part in parts {
-        name.extend((part.len() as u32).to_be_bytes());
+        name.extend(length(part.len()));
         name.extend(*part);
     }
     let hash = sha1(&name);
@@ -156,4 +152,18 @@ fn uuid(namespace: u128, parts: &[&[u8]]) -> String {
         &hex[20..],
     ];
     parts.join("-")
+}
+
+fn four_bytes(length: usize) -> Vec<u8> {
+    (length as u32).to_be_bytes().to_vec()
+}
+
+fn leb128(mut length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while length > 0x7f {
+        bytes.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes
 }

@@ -261,7 +261,7 @@ fn ids_are_made_as_documented() {
     };
     assert_eq!(
         id_of_fields(&fields),
-        "1ff8ef44-c0aa-5408-950d-d2611b1ef393"
+        "11ffcaa3-b14d-5c3a-81a9-6f6d2e96aff3"
     );
 }
 
