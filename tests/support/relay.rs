@@ -352,7 +352,7 @@ pub fn measured(metrics: &str, name: &str, label: &str) -> Option<f64> {
     (!found.is_empty()).then(|| found.iter().sum())
 }
 
-/// The same, where a relay that has not come so far counts as nothing; only for figures of which nothing is asserted.
+/// The same, where a relay that has not come so far counts as nothing; only for the campaign's figures.
 pub fn sum(metrics: &str, name: &str, label: &str) -> f64 {
     measured(metrics, name, label).unwrap_or(0.0)
 }
