@@ -229,7 +229,7 @@ const MANY: u64 = 60_000;
 /// Of so many bytes each: 180 MB in all.
 const FILLER_BYTES: usize = 3_000;
 /// What a relay that holds may need beyond what it had before: what its client has fetched, and a batch that it tries to write.
-const HELD_LIMIT_BYTES: f64 = 100e6;
+const HELD_LIMIT_BYTES: f64 = 70e6;
 
 /// What cannot be written holds the input, in the same memory however much waits, and is written once that is allowed
 /// again.
