@@ -7,7 +7,7 @@ use crate::support::topics::{Seen, partition_count, read_committed};
 
 /// A topic that was read whole.
 #[derive(Clone)]
-pub struct Held {
+pub struct Contents {
     pub partitions: i32,
     pub records: Vec<Seen>,
 }
@@ -19,8 +19,8 @@ pub struct Evidence {
     pub topic: String,
     pub input: Vec<Seen>,
     /// The topic of each of [`REGIONS`].
-    pub outputs: Vec<Held>,
-    pub quarantine: Held,
+    pub outputs: Vec<Contents>,
+    pub quarantine: Contents,
     /// Whether events are to have headers.
     pub event_headers: bool,
 }
@@ -29,21 +29,21 @@ impl Evidence {
     /// Reads the outputs of a deployment.
     #[track_caller]
     pub fn read(bootstrap: &str, deployment: &Deployment, input: &[Seen]) -> Evidence {
-        let held = |topic: &String| Held {
+        let contents = |topic: &String| Contents {
             partitions: partition_count(bootstrap, topic),
             records: read_committed(bootstrap, topic),
         };
         Evidence {
             topic: deployment.input.clone(),
             input: input.to_vec(),
-            outputs: deployment.outputs().iter().map(held).collect(),
-            quarantine: held(&deployment.quarantine),
+            outputs: deployment.outputs().iter().map(contents).collect(),
+            quarantine: contents(&deployment.quarantine),
             event_headers: deployment.event_headers,
         }
     }
 
     /// Each output with its region.
-    pub(super) fn regions(&self) -> impl Iterator<Item = (&Held, &'static str)> {
+    pub(super) fn regions(&self) -> impl Iterator<Item = (&Contents, &'static str)> {
         self.outputs.iter().zip(REGIONS)
     }
 

@@ -16,7 +16,7 @@ use crate::support::relay::Deployment;
 use crate::support::topics::{Seen, read_committed};
 
 pub use accounts::assert_accounted;
-use evidence::{Evidence, Held, header, number};
+use evidence::{Contents, Evidence, header, number};
 pub use load::{Demand, PRINCIPALS, change, demand, region};
 
 /// What is added to the headers of a record that is kept whole in the quarantine topic.
@@ -120,8 +120,8 @@ impl Ledger {
         let input = evidence.by_number();
         let mut all = Tally::default();
         let mut ids = BTreeMap::new();
-        for (held, region) in evidence.regions() {
-            for seen in &held.records {
+        for (contents, region) in evidence.regions() {
+            for seen in &contents.records {
                 self.events += 1;
                 let value = seen.value.as_deref().unwrap_or_default();
                 let event: Value = serde_json::from_slice(value).unwrap_or_default();
@@ -133,7 +133,7 @@ impl Ledger {
                         .push(format!("no event of the input: {event}"));
                     continue;
                 };
-                self.place(number, original, seen, held, &mut all);
+                self.place(number, original, seen, contents, &mut all);
                 if region != load::region(number) {
                     self.misrouted.push(number);
                 }
@@ -148,10 +148,17 @@ impl Ledger {
     }
 
     /// Where the output of a record came, and after what.
-    fn place(&mut self, number: u64, original: &Seen, seen: &Seen, held: &Held, tally: &mut Tally) {
+    fn place(
+        &mut self,
+        number: u64,
+        original: &Seen,
+        seen: &Seen,
+        contents: &Contents,
+        tally: &mut Tally,
+    ) {
         *tally.outputs.entry(number).or_default() += 1;
         let device = load::device_id(number);
-        let partition = original.partition % held.partitions;
+        let partition = original.partition % contents.partitions;
         let first = tally.partition_of_device.entry(device);
         let of_device = *first.or_insert(seen.partition);
         if seen.partition != partition || seen.partition != of_device {

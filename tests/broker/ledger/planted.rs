@@ -77,7 +77,7 @@ fn clean() -> Evidence {
         let audited = of_demand(Demand::Audited);
         let here = audited.filter(|(number, _)| super::region(*number) == region);
         let records = here.map(|(number, original)| event_of(number, original, 3));
-        Held {
+        Contents {
             partitions: 3,
             records: records.collect(),
         }
@@ -86,7 +86,7 @@ fn clean() -> Evidence {
     Evidence {
         topic: TOPIC.to_string(),
         outputs: REGIONS.map(output).into(),
-        quarantine: Held {
+        quarantine: Contents {
             partitions: 2,
             records: quarantined.collect(),
         },
@@ -216,7 +216,10 @@ fn headers_that_are_missing_or_wrong_are_seen() {
     is_seen(&["changed"], |it| it.event_headers = false);
     is_seen(&[], |it| {
         it.event_headers = false;
-        let events = it.outputs.iter_mut().flat_map(|held| &mut held.records);
+        let events = it
+            .outputs
+            .iter_mut()
+            .flat_map(|contents| &mut contents.records);
         events.for_each(|seen| seen.headers.clear());
     });
 }
