@@ -338,6 +338,8 @@ fn behind(known: Option<Behind>, committed: i64, end: Option<i64>, now: Instant)
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::config::ClientConfig;
+
     use super::*;
 
     #[test]
@@ -360,5 +362,42 @@ mod tests {
             look(lasting, Some(120), LONGEST_DEPOSED).is_some(),
             "others"
         );
+    }
+
+    /// Places of a group whose coordinator nobody can reach.
+    fn unheard() -> Placing {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", "127.0.0.1:1")
+            .set("group.id", "unheard");
+        let positions = GroupPositions::open(&config, "changes").expect("a client");
+        Placing::new(positions, &[])
+    }
+
+    /// Why the first record of a partition may not be handed on.
+    fn fault(placing: &mut Placing, partition: Partition) -> String {
+        let mut said = None;
+        let goes_on = placing.goes_on(partition, (7, 8), || None, &mut |arrival| {
+            if let Arrival::Faulty(_, fault) = arrival {
+                said = Some(fault.to_string());
+            }
+        });
+        assert!(!goes_on);
+        said.expect("a fault")
+    }
+
+    #[test]
+    fn a_group_that_did_not_answer_is_asked_again_after_the_next_assignment() {
+        const NOT_ASKED: &str = "the group's coordinator did not answer";
+        let mut placing = unheard();
+        let [first, second] = [0, 1].map(Partition);
+        placing.assigned(&[first, second]);
+        let why = fault(&mut placing, first);
+        assert!(!why.contains(NOT_ASKED), "{why}");
+        let why = fault(&mut placing, second);
+        assert!(why.contains(NOT_ASKED), "{why}");
+        placing.assigned(&[second]);
+        let why = fault(&mut placing, second);
+        assert!(!why.contains(NOT_ASKED), "asked anew: {why}");
     }
 }

@@ -10,7 +10,7 @@ use crate::held::{
 };
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
 use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
-use crate::support::relay::{Deployment, sum};
+use crate::support::relay::{Deployment, measured};
 use crate::support::topics::{Seen, produce, read_committed};
 
 const RECORDS: u64 = 4_000;
@@ -99,7 +99,7 @@ fn holds_its_partition_and_can_be_passed_over(codec: (&str, u8)) {
     let counted = (behind - start) as f64;
     let label = format!("partition=\"{DAMAGED}\"");
     await_metrics(&relay, PASSED_OVER, RECORDS, |metrics| {
-        sum(metrics, PASSED_OVER, &label) == counted
+        measured(metrics, PASSED_OVER, &label) == Some(counted)
     });
     await_released(&relay);
     assert_eq!(relay.metric(PASSED_OVER, ""), counted);

@@ -8,13 +8,16 @@ use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::stream::{Arrival, Broker, Failure, Partition};
 
-use crate::exactly_once::{fill, settings};
-use crate::ledger::{PRINCIPALS, change};
+use crate::ledger::change;
+use crate::sessions::{deployment, fill, settings};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::Deployment;
 use crate::support::topics::{TestRecord, produce};
 
-const LIMIT: Duration = Duration::from_secs(60);
+/// What the group waits for a member that does not hear it: `max.poll.interval.ms`. All that is to happen meanwhile must fit, on a
+/// machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Polls until something comes that is looked for.
 #[track_caller]
@@ -48,16 +51,12 @@ fn await_state(broker: &KafkaBroker, group: &str, state: &str, polled: &mut [&mu
 }
 
 /// Settings of a member that looks for new partitions this often.
-fn member(
-    broker: &KafkaBroker,
-    deployment: &mut Deployment,
-    name: &str,
-    looks_ms: u32,
-) -> SessionSettings {
+fn member(deployment: &mut Deployment, name: &str, looks_ms: u32) -> SessionSettings {
     deployment.kafka = format!(
-        "\"topic.metadata.refresh.interval.ms\" = {looks_ms}\n\"max.poll.interval.ms\" = 20000\n"
+        "\"topic.metadata.refresh.interval.ms\" = {looks_ms}\n\"max.poll.interval.ms\" = {}\n",
+        PATIENCE.as_millis()
     );
-    let mut settings = settings(broker, deployment);
+    let mut settings = settings(deployment);
     let id = format!("{}-{name}", deployment.group);
     settings.producer.set("transactional.id", id);
     settings
@@ -68,7 +67,7 @@ fn deaf_and_well(
     broker: &KafkaBroker,
     deployment: &mut Deployment,
 ) -> (Session, Session, Vec<Partition>) {
-    let settings = member(broker, deployment, "deaf", 300);
+    let settings = member(deployment, "deaf", 300);
     let mut deaf = Session::open(settings).expect("open");
     poll_until(
         &mut deaf,
@@ -76,7 +75,7 @@ fn deaf_and_well(
     );
     // Another comes, for which two partitions are to be given up; that waits for the next poll. Now partitions are added,
     // of which the newcomer does not know; when it must join again, the first one does.
-    let settings = member(broker, deployment, "well", 900_000);
+    let settings = member(deployment, "well", 900_000);
     let mut well = Session::open(settings).expect("open");
     poll_until(&mut well, |arrival| {
         matches!(arrival, Arrival::Assigned([]))
@@ -97,13 +96,14 @@ fn deaf_and_well(
 #[test]
 fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(broker, 4, PRINCIPALS, "");
+    let mut deployment = deployment(broker, 4);
     let (group, input) = (deployment.group.clone(), deployment.input.clone());
     let (mut deaf, mut well, owned) = deaf_and_well(broker, &mut deployment);
     await_state(broker, &group, "Stable", &mut [&mut deaf, &mut well]);
 
     // A third one comes: the group waits for one that does not hear, but who goes back meanwhile needs not.
-    let settings = member(broker, &mut deployment, "third", 900_000);
+    let settings = member(&mut deployment, "third", 900_000);
+    let since = Instant::now();
     let mut third = Session::open(settings).expect("open");
     await_state(broker, &group, "PreparingRebalance", &mut []);
     let to_each = (0..4).map(|partition| TestRecord {
@@ -113,7 +113,11 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
     produce(broker.bootstrap(), &input, to_each);
     let batch = fill(&mut deaf, 1);
     well.rewind(&owned).expect("goes back");
-    assert_eq!(broker.group_state(&group), "PreparingRebalance");
+    let waited = since.elapsed();
+    assert!(
+        broker.group_state(&group) == "PreparingRebalance" || waited >= PATIENCE,
+        "the group went on after {waited:?}"
+    );
 
     // When it has waited for long enough, the group goes on without it. Nothing that it read can be committed any more, neither while its
     // client believes itself a member nor when that has dropped its id; and it learns that its session must end.

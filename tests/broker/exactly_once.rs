@@ -1,21 +1,13 @@
 //! The main promise on a real Apache Kafka: no loss, no duplicate, no reordering, through crashes,
-//! restarts, graceful leaves and zombies.
+//! restarts, graceful leaves and zombies. Whole relays; what one session does is in `sessions.rs`.
 
-use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-use audit_relay::config::Config;
-use audit_relay::kafka::session::Session;
-use audit_relay::kafka::settings::SessionSettings;
-use audit_relay::kafka::topics::TopicNames;
-use audit_relay::pipeline::fate::{Fate, Quarantine};
-use audit_relay::stream::batch::Batch;
-use audit_relay::stream::{Arrival, Broker, Failure};
 
 use crate::ledger::{Ledger, PRINCIPALS, assert_accounted, change};
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, REGIONS, Relay};
-use crate::support::topics::{TestRecord, produce, read_committed};
+use crate::support::relay::{Deployment, Relay};
+use crate::support::topics::{produce, read_committed};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const SMALL_BATCHES: &str = "[batch]\nmax_age_ms = 20\n";
@@ -49,42 +41,112 @@ pub fn end(relay: &mut Relay) {
     assert!(relay.wait().success(), "{}", relay.log());
 }
 
-/// Writes so many records, in such portions that members come and go meanwhile.
-fn load(broker: &KafkaBroker, deployment: &Deployment, records: u64) {
-    for chunk in 0..records / 2_000 {
-        let numbers = chunk * 2_000..(chunk + 1) * 2_000;
-        produce(broker.bootstrap(), &deployment.input, numbers.map(change));
+/// Writes records for as long as a test needs somebody to have work left: so many are always ahead of what the group has committed.
+struct Load<'a> {
+    broker: &'a KafkaBroker,
+    deployment: &'a Deployment,
+    is_enough: AtomicBool,
+    written: AtomicU64,
+}
+
+impl<'a> Load<'a> {
+    const PORTION: u64 = 2_000;
+    const AHEAD: u64 = 3 * Self::PORTION;
+
+    fn new(broker: &'a KafkaBroker, deployment: &'a Deployment) -> Self {
+        Load {
+            broker,
+            deployment,
+            is_enough: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+        }
     }
+
+    fn write(&self) {
+        while !self.is_enough.load(Ordering::Acquire) {
+            let written = self.written.load(Ordering::Acquire);
+            if written > committed(self.broker, self.deployment) as u64 + Self::AHEAD {
+                std::thread::sleep(Duration::from_millis(20));
+                continue;
+            }
+            let numbers = written..written + Self::PORTION;
+            let input = &self.deployment.input;
+            produce(self.broker.bootstrap(), input, numbers.map(change));
+            self.written.fetch_add(Self::PORTION, Ordering::Release);
+        }
+    }
+
+    /// Waits until the group has committed so many records more.
+    #[track_caller]
+    fn await_progress(&self, records: i64) {
+        let now = committed(self.broker, self.deployment);
+        await_committed(self.broker, self.deployment, now + records);
+    }
+}
+
+/// Ends the load also when the test fails: its thread is waited for.
+struct Enough<'a>(&'a Load<'a>);
+
+impl Drop for Enough<'_> {
+    fn drop(&mut self) {
+        self.0.is_enough.store(true, Ordering::Release);
+    }
+}
+
+/// Runs this beside the load; returns how many records were written.
+fn under_load(broker: &KafkaBroker, deployment: &Deployment, run: impl FnOnce(&Load<'_>)) -> u64 {
+    let load = Load::new(broker, deployment);
+    std::thread::scope(|scope| {
+        scope.spawn(|| load.write());
+        let _enough = Enough(&load);
+        run(&load);
+    });
+    load.written.into_inner()
+}
+
+/// Waits until the relay owns partitions.
+#[track_caller]
+fn await_partitions(relay: &Relay) {
+    relay.await_metric("audit_relay_assigned_partitions", "", |owned| owned > 0.0);
+}
+
+/// Waits until the relay has committed records of its own.
+#[track_caller]
+fn await_share(relay: &Relay) {
+    relay.await_metric("audit_relay_records_read_total", "", |read| read > 0.0);
 }
 
 #[test]
 fn three_instances_through_kills_and_a_graceful_leave() {
-    const RECORDS: u64 = 60_000;
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 12, PRINCIPALS, SMALL_BATCHES);
-    std::thread::scope(|scope| {
-        scope.spawn(|| load(broker, &deployment, RECORDS));
-        let mut a = deployment.start("a");
-        let mut b = deployment.start("b");
-        let mut c = deployment.start("c");
-        for progress in [4_000, 12_000, 20_000] {
-            await_committed(broker, &deployment, progress);
+    let mut a = deployment.start("a");
+    let mut b = deployment.start("b");
+    let mut c = deployment.start("c");
+    let records = under_load(broker, &deployment, |load| {
+        for _ in 0..3 {
+            load.await_progress(4_000);
+            await_share(&b);
+            await_partitions(&b);
             b.signal("KILL");
             b.wait();
             b = deployment.start("b");
         }
-        await_committed(broker, &deployment, 30_000);
+        await_share(&c);
+        await_partitions(&c);
         end(&mut c);
-        await_committed(broker, &deployment, RECORDS as i64);
-        for relay in [&a, &b] {
-            let (_, metrics) = relay.get("/metrics").expect("metrics");
-            assert_accounted(&metrics);
-        }
-        for relay in [&mut a, &mut b] {
-            end(relay);
-        }
+        load.await_progress(4_000);
+        [&a, &b].into_iter().for_each(await_share);
     });
-    let ledger = Ledger::of(broker.bootstrap(), &deployment, RECORDS);
+    await_committed(broker, &deployment, records as i64);
+    for relay in [&a, &b] {
+        let (_, metrics) = relay.get("/metrics").expect("metrics");
+        assert_accounted(&metrics);
+    }
+    for relay in [&mut a, &mut b] {
+        end(relay);
+    }
+    let ledger = Ledger::of(broker.bootstrap(), &deployment, records);
     println!("{ledger}");
     ledger.assert_clean();
 }
@@ -92,79 +154,107 @@ fn three_instances_through_kills_and_a_graceful_leave() {
 /// Members come and go under load by the group protocol of KIP-848. No kills: the broker's session time-out is 45 s.
 #[test]
 fn instances_come_and_go_by_the_new_group_protocol() {
-    const RECORDS: u64 = 40_000;
     let broker = KafkaBroker::shared();
     let mut deployment = Deployment::create(broker, 12, PRINCIPALS, SMALL_BATCHES);
     deployment.membership = "\"group.protocol\" = \"consumer\"\n".to_string();
     let deployment = &deployment;
-    std::thread::scope(|scope| {
-        scope.spawn(|| load(broker, deployment, RECORDS));
-        let mut a = deployment.start("a");
-        let mut b = deployment.start("b");
-        for progress in [4_000, 12_000, 20_000] {
-            await_committed(broker, deployment, progress);
+    let mut a = deployment.start("a");
+    let mut b = deployment.start("b");
+    let mut c = None;
+    let records = under_load(broker, deployment, |load| {
+        for _ in 0..3 {
+            load.await_progress(4_000);
+            await_share(&b);
+            await_partitions(&b);
             end(&mut b);
             b = deployment.start("b");
         }
-        let mut c = deployment.start("c");
-        await_committed(broker, deployment, RECORDS as i64);
-        for relay in [&mut a, &mut b, &mut c] {
-            end(relay);
-        }
+        let c = c.insert(deployment.start("c"));
+        [&a, &b, c].into_iter().for_each(await_share);
     });
-    let ledger = Ledger::of(broker.bootstrap(), deployment, RECORDS);
+    await_committed(broker, deployment, records as i64);
+    for relay in [&mut a, &mut b].into_iter().chain(&mut c) {
+        end(relay);
+    }
+    let ledger = Ledger::of(broker.bootstrap(), deployment, records);
     println!("{ledger}");
     ledger.assert_clean();
 }
 
+/// Stops a relay that works inside a transaction, in which records of some output were written.
+#[track_caller]
+fn stop_in_a_transaction(broker: &KafkaBroker, deployment: &Deployment, relay: &mut Relay) {
+    let outputs = deployment.outputs();
+    let is_open = || {
+        outputs
+            .iter()
+            .any(|topic| broker.has_open_transaction(topic))
+    };
+    let since = Instant::now();
+    loop {
+        relay.signal("STOP");
+        if is_open() {
+            return;
+        }
+        relay.signal("CONT");
+        assert!(since.elapsed() < LIMIT, "never inside a transaction");
+        // Elsewhere in its turn the next time.
+        std::thread::sleep(Duration::from_millis(7));
+    }
+}
+
 #[test]
 fn a_zombie_process_neither_doubles_nor_loses() {
-    const RECORDS: u64 = 20_000;
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 4, PRINCIPALS, SMALL_BATCHES);
-    produce(
-        broker.bootstrap(),
-        &deployment.input,
-        (0..RECORDS).map(change),
-    );
     let mut zombie = deployment.start("same");
-    await_committed(broker, &deployment, 1);
-    // Stopped at any moment, inside a transaction or between two, for as long as its successor works.
-    zombie.signal("STOP");
-    // Both have one name; each logs to a file of its own.
-    let log = deployment.path("successor.log");
-    let mut successor = deployment.spawn("same", log).expect("starts");
-    await_committed(broker, &deployment, RECORDS as i64);
+    let mut successor = None;
+    let written = under_load(broker, &deployment, |load| {
+        load.await_progress(1);
+        // For as long as its successor works. What is in its transaction is left to be done.
+        stop_in_a_transaction(broker, &deployment, &mut zombie);
+        // Both have one name; each logs to a file of its own.
+        let log = deployment.path("successor.log");
+        successor = Some(deployment.spawn("same", log).expect("starts"));
+        load.await_progress(4_000);
+    });
+    let mut successor = successor.expect("started");
+    await_committed(broker, &deployment, written as i64);
     assert!(successor.find_admin(), "{}", successor.log());
     zombie.signal("CONT");
-    let more = RECORDS..RECORDS + 2_000;
-    produce(broker.bootstrap(), &deployment.input, more.map(change));
-    await_committed(broker, &deployment, RECORDS as i64 + 2_000);
-    // Each takes the other one's place in the group until one gives up, and says why; the other one goes on.
+    let write = |from: u64| {
+        let more = from..from + 2_000;
+        produce(broker.bootstrap(), &deployment.input, more.map(change));
+        await_committed(broker, &deployment, from as i64 + 2_000);
+    };
+    write(written);
+    let (mut loser, mut winner) = await_loser(zombie, successor);
+    assert!(!loser.wait().success(), "{}", loser.log());
+    for said in ["fenced", "`instance`"] {
+        assert!(loser.log().contains(said), "{}", loser.log());
+    }
+    write(written + 2_000);
+    winner.await_ready();
+    end(&mut winner);
+    Ledger::of(broker.bootstrap(), &deployment, written + 4_000).assert_clean();
+}
+
+/// Of two processes with one name each takes the other one's place in the group until one gives up. Returns that one first.
+#[track_caller]
+fn await_loser(mut zombie: Relay, mut successor: Relay) -> (Relay, Relay) {
     let since = Instant::now();
-    let (mut loser, mut winner) = loop {
+    loop {
         assert!(since.elapsed() < LIMIT, "both go on:\n{}", zombie.log());
         match (
             zombie.ended().expect("asked"),
             successor.ended().expect("asked"),
         ) {
             (None, None) => std::thread::sleep(Duration::from_millis(100)),
-            (Some(_), None) => break (zombie, successor),
-            (None, Some(_)) => break (successor, zombie),
+            (Some(_), None) => return (zombie, successor),
+            (None, Some(_)) => return (successor, zombie),
             (Some(_), Some(_)) => panic!("{}\n{}", zombie.log(), successor.log()),
         }
-    };
-    assert!(!loser.wait().success(), "{}", loser.log());
-    for said in ["fenced", "`instance`"] {
-        assert!(loser.log().contains(said), "{}", loser.log());
     }
-    let last = RECORDS + 2_000..RECORDS + 4_000;
-    produce(broker.bootstrap(), &deployment.input, last.map(change));
-    await_committed(broker, &deployment, RECORDS as i64 + 4_000);
-    winner.await_ready();
-    winner.signal("TERM");
-    assert!(winner.wait().success(), "{}", winner.log());
-    Ledger::of(broker.bootstrap(), &deployment, RECORDS + 4_000).assert_clean();
 }
 
 #[test]
@@ -180,8 +270,8 @@ fn all_is_accounted_for_in_the_metrics_of_one_instance() {
     let relay = deployment.start("only");
     await_committed(broker, &deployment, RECORDS as i64);
     relay.await_ready();
-    let metrics = relay.await_page("/metrics", |_, body| {
-        crate::support::relay::sum(body, "audit_relay_records_read_total", "") >= RECORDS as f64
+    let metrics = relay.await_metric("audit_relay_records_read_total", "", |read| {
+        read >= RECORDS as f64
     });
     assert_eq!(assert_accounted(&metrics), RECORDS as f64);
     assert_eq!(
@@ -198,10 +288,7 @@ fn all_is_accounted_for_in_the_metrics_of_one_instance() {
     );
     assert_eq!(relay.metric("audit_relay_events_total", ""), 2_000.0);
     // Lag is nothing once all is read, although nothing says so but the end of the partitions.
-    relay.await_page("/metrics", |_, body| {
-        body.contains("audit_relay_partition_lag_records{")
-            && crate::support::relay::sum(body, "audit_relay_partition_lag_records", "") == 0.0
-    });
+    relay.await_metric("audit_relay_partition_lag_records", "", |lag| lag == 0.0);
 }
 
 #[test]
@@ -221,135 +308,16 @@ fn offsets_advance_when_everything_is_skipped() {
     }
 }
 
-pub fn settings(broker: &KafkaBroker, deployment: &Deployment) -> SessionSettings {
-    let text = std::fs::read_to_string(deployment.config("inside")).expect("configuration");
-    // Dynamic membership: the successor must not take the zombie's place in the group, only its producer's.
-    let text = text.replace("instance = \"inside\"\n", "");
-    let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
-    assert_eq!(config.kafka.bootstrap_servers(), broker.bootstrap());
-    let topics = TopicNames {
-        input: deployment.input.clone(),
-        regions: deployment.outputs(),
-        quarantine: deployment.quarantine.clone(),
-    };
-    SessionSettings::new(&config, topics, REGIONS.map(String::from).to_vec(), 0)
-}
-
-/// Polls until a batch of so many records is there.
-#[track_caller]
-pub fn fill(session: &mut Session, records: usize) -> Batch {
-    let mut batch = Batch::default();
-    let since = Instant::now();
-    while batch.records() < records {
-        let polled = session.poll(
-            Duration::from_millis(100),
-            1,
-            &mut |arrival| match arrival {
-                Arrival::Record(record) => {
-                    let fate = Fate::Quarantined(Quarantine::malformed("test"));
-                    batch.add(&record, fate);
-                }
-                Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
-                    batch.forget(partitions)
-                }
-                Arrival::Gap(partition, gap) => panic!("partition {partition}: {gap:?}"),
-                Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
-                Arrival::Assigned(_)
-                | Arrival::Placed(..)
-                | Arrival::CaughtUp(..)
-                | Arrival::Statistics(_) => {}
-            },
-        );
-        polled.expect("poll");
-        assert!(
-            since.elapsed() < LIMIT,
-            "{} of {records} records",
-            batch.records()
-        );
-    }
-    batch
-}
-
 #[test]
-fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
+fn events_go_without_headers_where_none_are_wanted() {
+    const RECORDS: u64 = 200;
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 1, PRINCIPALS, "");
-    let record = |number: u64| TestRecord {
-        value: Some(number.to_string().into()),
-        ..TestRecord::default()
-    };
-    produce(broker.bootstrap(), &deployment.input, (0..10).map(record));
-    let settings = settings(broker, &deployment);
-    let mut first = Session::open(settings.clone()).expect("open");
-    let batch = fill(&mut first, 10);
-    // Another producer takes the transactional id over while the first holds a batch.
-    // In a group of its own: it must not make the first one's rebalance.
-    let mut other = settings.clone();
-    other.consumer.set("group.id", broker.unique("other"));
-    let second = Session::open(other).expect("open");
-    let failure = first
-        .publish(batch.outputs(), &batch.positions())
-        .expect_err("fenced");
-    assert!(matches!(failure, Failure::Fenced(_)), "{failure}");
-    assert_eq!(
-        read_committed(broker.bootstrap(), &deployment.quarantine),
-        []
-    );
-    assert_eq!(committed(broker, &deployment), 0);
-    drop(second);
-    first.rebuild().expect("rebuild");
-    let partitions: Vec<_> = batch.partitions().keys().copied().collect();
-    first.rewind(&partitions).expect("rewind");
-    let again = fill(&mut first, 10);
-    assert_eq!(
-        again.outputs().iter().collect::<Vec<_>>(),
-        batch.outputs().iter().collect::<Vec<_>>(),
-        "read again from the committed position"
-    );
-    first
-        .publish(again.outputs(), &again.positions())
-        .expect("commits");
-    let seen = read_committed(broker.bootstrap(), &deployment.quarantine);
-    assert_eq!(seen.len(), 10);
-    assert_eq!(
-        broker.committed(&deployment.group, &deployment.input),
-        BTreeMap::from([(0, 10)])
-    );
-}
-
-#[test]
-fn after_an_abort_reading_resumes_at_the_committed_position() {
-    let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 2, PRINCIPALS, "");
-    let record = |number: u64| TestRecord {
-        partition: Some((number % 2) as i32),
-        value: Some(number.to_string().into()),
-        ..TestRecord::default()
-    };
-    produce(broker.bootstrap(), &deployment.input, (0..20).map(record));
-    let mut session = Session::open(settings(broker, &deployment)).expect("open");
-    let first = fill(&mut session, 20);
-    session
-        .publish(first.outputs(), &first.positions())
-        .expect("commits");
-    produce(broker.bootstrap(), &deployment.input, (20..30).map(record));
-    let second = fill(&mut session, 10);
-    let mut impossible = second.positions();
-    impossible[0].metadata = "x".repeat(5_000);
-    let failure = session
-        .publish(second.outputs(), &impossible)
-        .expect_err("metadata too large");
-    assert!(matches!(failure, Failure::Aborted(_)), "{failure}");
-    session.abort().expect("abort");
-    let partitions: Vec<_> = second.partitions().keys().copied().collect();
-    session.rewind(&partitions).expect("rewind");
-    let again = fill(&mut session, 10);
-    assert_eq!(again.positions(), second.positions());
-    session
-        .publish(again.outputs(), &again.positions())
-        .expect("commits");
-    assert_eq!(
-        read_committed(broker.bootstrap(), &deployment.quarantine).len(),
-        30
-    );
+    let mut deployment = Deployment::create(broker, 2, PRINCIPALS, "");
+    deployment.event_headers = false;
+    let changes = (0..RECORDS).map(change);
+    produce(broker.bootstrap(), &deployment.input, changes);
+    let mut relay = deployment.start("only");
+    await_committed(broker, &deployment, RECORDS as i64);
+    end(&mut relay);
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::relay::{Deployment, Relay, measured};
 
 pub const READ: &str = "audit_relay_records_read_total";
 pub const HELD: &str = "audit_relay_partition_held";
@@ -18,13 +18,16 @@ pub fn await_metrics(relay: &Relay, what: &str, records: u64, done: impl Fn(&str
     let since = Instant::now();
     loop {
         let (_, metrics) = relay.get("/metrics").unwrap_or_default();
-        let read = sum(&metrics, READ, "");
+        // There is none before the first assignment.
+        let counted = measured(&metrics, READ, "");
+        let read = counted.unwrap_or(0.0);
         assert!(
             read <= records as f64,
             "of {records} records {read} were judged: some of them twice\n{}",
             last_complaints(relay)
         );
         if done(&metrics) {
+            assert!(counted.is_some(), "no {READ}:\n{metrics}");
             return;
         }
         assert!(
@@ -41,14 +44,19 @@ pub fn await_metrics(relay: &Relay, what: &str, records: u64, done: impl Fn(&str
 pub fn await_held(relay: &Relay, partition: i32, reason: &str, records: u64) {
     let labels = format!("partition=\"{partition}\",reason=\"{reason}\"");
     await_metrics(relay, &format!("{HELD} {labels}"), records, |metrics| {
-        sum(metrics, HELD, &labels) == 1.0 && sum(metrics, HELD, "") == 1.0
+        let held = |labels| measured(metrics, HELD, labels);
+        held(&labels) == Some(1.0) && held("") == Some(1.0)
     });
 }
 
-/// Waits until no partition is held, and the relay is ready.
+/// Waits until no partition is held, and the relay is ready. What is not held is in no series; that this one has its name yet is shown
+/// where something is held ([`await_held`]).
 #[track_caller]
 pub fn await_released(relay: &Relay) {
-    relay.await_page("/metrics", |_, metrics| sum(metrics, HELD, "") == 0.0);
+    relay.await_page("/metrics", |_, metrics| {
+        let owned = measured(metrics, "audit_relay_assigned_partitions", "");
+        measured(metrics, HELD, "").is_none() && owned.is_some_and(|owned| owned > 0.0)
+    });
     relay.await_ready();
 }
 

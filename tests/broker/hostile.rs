@@ -4,9 +4,9 @@
 
 use openssl::sha::sha256;
 
-use crate::ledger::{Demand, PRINCIPALS, change, demand};
+use crate::ledger::{ADDED, Demand, PRINCIPALS, assert_accounted, change, demand};
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::relay::{Deployment, Relay, measured};
 use crate::support::topics::{
     HeaderList, Seen, TestRecord, noise, produce, produce_compressed, read_committed,
 };
@@ -15,8 +15,6 @@ use crate::support::topics::{
 const INPUT_BYTES: usize = 12_000_000;
 /// It takes 152 MB: the record as the client holds it, and no copy.
 const PEAK_LIMIT_BYTES: u64 = 200_000_000;
-/// Headers that the relay adds.
-const OURS: usize = 7;
 
 fn bad(key: &[u8], value: Vec<u8>, headers: HeaderList) -> TestRecord {
     TestRecord {
@@ -95,44 +93,46 @@ fn records_on_the_limit_are_kept_whole_and_hold_nothing_up() {
         hostile.clone().into_iter().chain(behind),
     );
     let relay = deployment.start("steadfast");
-    let metrics = relay.await_page("/metrics", |_, body| {
-        sum(body, "audit_relay_records_read_total", "") == (count + 4) as f64
-    });
-    assert_eq!(
-        sum(&metrics, "audit_relay_records_total", "fate=\"audited\""),
-        4.0
-    );
+    let metrics = await_read(&relay, count as u64 + 4);
+    let audited = measured(&metrics, "audit_relay_records_total", "fate=\"audited\"");
+    assert_eq!(audited, Some(4.0));
     let series = metrics
         .lines()
         .filter(|line| line.starts_with("audit_relay_records_total{"));
-    assert!(
-        series.count() <= 20,
-        "one for each fate and reason: {metrics}"
-    );
+    // Of one partition: one for each fate and reason, and nothing that a producer wrote.
+    assert_eq!(series.count(), 15, "{metrics}");
+    assert_accounted(&metrics);
     let kept = read_committed(broker.bootstrap(), &deployment.quarantine);
     assert_eq!(kept.len(), count);
-    for (original, kept) in hostile.iter().zip(&kept) {
-        is_kept_whole(original, kept);
+    for (offset, (original, kept)) in hostile.iter().zip(&kept).enumerate() {
+        is_kept_whole(original, kept, &deployment.input, offset);
     }
 }
 
-fn is_kept_whole(original: &TestRecord, kept: &Seen) {
+/// The original is there, to the last header, and behind its headers are ours: each once, with what is true of the record.
+#[track_caller]
+fn is_kept_whole(original: &TestRecord, kept: &Seen, topic: &str, offset: usize) {
     let key = String::from_utf8_lossy(original.key.as_deref().unwrap_or_default());
     let key: String = key.chars().take(20).collect();
     assert!(original.key == kept.key, "{key:?}: the key");
     assert!(original.value == kept.value, "{key:?}: the value");
-    assert_eq!(
-        kept.headers.len(),
-        original.headers.len() + OURS,
-        "{key:?}: the headers"
-    );
-    let (theirs, ours) = kept.headers.split_at(original.headers.len());
+    let count = original.headers.len();
+    assert!(kept.headers.len() >= count, "{key:?}: the headers");
+    let (theirs, ours) = kept.headers.split_at(count);
     assert!(original.headers == theirs, "{key:?}: the headers");
-    let (name, value) = &ours[0];
-    assert_eq!(
-        (name.as_str(), value.as_deref()),
-        ("audit-relay-reason", Some(&b"malformed"[..]))
-    );
+    let names: Vec<&str> = ours.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ADDED, "{key:?}");
+    assert!(!header(kept, "audit-relay-detail").is_empty(), "{key:?}");
+    for (name, expected) in [
+        ("audit-relay-reason", "malformed"),
+        ("audit-relay-topic", topic),
+        ("audit-relay-partition", "0"),
+        ("audit-relay-offset", &offset.to_string()),
+        ("audit-relay-version", env!("CARGO_PKG_VERSION")),
+        ("audit-relay-stub", "false"),
+    ] {
+        assert_eq!(header(kept, name), expected, "{key:?}: {name}");
+    }
 }
 
 /// Bytes that gzip makes eight times smaller, and lz4 not much.
@@ -183,8 +183,8 @@ fn mixed(broker: &KafkaBroker, deployment: &Deployment, codec: &str, bad: &[Test
 
 #[track_caller]
 fn await_read(relay: &Relay, count: u64) -> String {
-    relay.await_page("/metrics", |_, body| {
-        sum(body, "audit_relay_records_read_total", "") == count as f64
+    relay.await_metric("audit_relay_records_read_total", "", |read| {
+        read == count as f64
     })
 }
 
@@ -248,8 +248,8 @@ fn what_was_compressed_too_well_for_the_quarantine_becomes_a_stub() {
         let count = mixed(broker, &deployment, codec, &bad);
         let relay = deployment.start("steadfast");
         let metrics = await_read(&relay, count);
-        let stubs = sum(&metrics, "audit_relay_quarantine_stubs_total", "");
-        assert_eq!(stubs, bad.len() as f64, "{codec}");
+        let stubs = measured(&metrics, "audit_relay_quarantine_stubs_total", "");
+        assert_eq!(stubs, Some(bad.len() as f64), "{codec}");
         nothing_is_held_up(broker, &deployment, &bad);
         let log = relay.log();
         let said = log.matches("each was written as a stub").count();
@@ -273,11 +273,8 @@ fn a_quarantine_whose_limit_was_lowered_holds_nothing_up() {
     let count = mixed(broker, &deployment, "none", &bad);
     let metrics = await_read(&relay, count);
     nothing_is_held_up(broker, &deployment, &bad);
-    let aborted = sum(
-        &metrics,
-        "audit_relay_transactions_total",
-        "result=\"aborted\"",
-    );
+    let aborted = measured(&metrics, "audit_relay_transactions_total", "\"aborted\"");
+    let aborted = aborted.expect("shown");
     assert!((1.0..=6.0).contains(&aborted), "{aborted}: {}", relay.log());
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::{BrokerOptions, KafkaBroker};
-use crate::support::relay::{Deployment, sum};
+use crate::support::relay::Deployment;
 use crate::support::topics::produce;
 
 /// By KIP-848 the broker gives the place of a killed static member to nobody before its session is over.
@@ -31,9 +31,8 @@ fn the_place_of_a_killed_member_is_waited_for_by_the_new_protocol() {
     };
     write(0, RECORDS / 2);
     let mut killed = deployment.start("same");
-    killed.await_page("/metrics", |_, body| {
-        sum(body, "audit_relay_records_read_total", "") == (RECORDS / 2) as f64
-    });
+    let half = |read| read == (RECORDS / 2) as f64;
+    killed.await_metric("audit_relay_records_read_total", "", half);
     killed.signal("KILL");
     killed.wait();
     write(RECORDS / 2, RECORDS);
@@ -43,9 +42,7 @@ fn the_place_of_a_killed_member_is_waited_for_by_the_new_protocol() {
         status != 200
             && body.contains("rejoining: waiting for the broker to release this member's place")
     });
-    relay.await_page("/metrics", |_, body| {
-        sum(body, "audit_relay_records_read_total", "") == (RECORDS / 2) as f64
-    });
+    relay.await_metric("audit_relay_records_read_total", "", half);
     relay.await_ready();
     assert_eq!(
         relay.ended().expect("asked"),

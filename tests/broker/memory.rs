@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::ledger::PRINCIPALS;
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, sum};
+use crate::support::relay::Deployment;
 use crate::support::topics::{TestRecord, noise, produce};
 
 /// Records that wait: 128 MB of 4 kB each, a twelfth of it when compressed.
@@ -69,8 +69,8 @@ fn memory_is_bounded_when_the_backlog_was_compressed_well() {
     let count = produce(broker.bootstrap(), &deployment.input, written);
 
     let relay = deployment.start("only");
-    relay.await_page("/metrics", |_, body| {
-        sum(body, "audit_relay_records_read_total", "") == count as f64
+    relay.await_metric("audit_relay_records_read_total", "", |read| {
+        read == count as f64
     });
     let peak = relay.peak_resident();
     assert!(peak < PEAK_LIMIT_BYTES, "{peak} bytes were resident");

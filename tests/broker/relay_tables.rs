@@ -6,11 +6,13 @@ use rdkafka::producer::{BaseRecord, Producer};
 
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::relay::{Deployment, Relay};
 use crate::support::topics::{TestRecord, produce, read_committed, transactional};
 use crate::tables::{COMPACTED, begin, compacted_topic, write};
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long a transaction may stay open: longer than all the waits of a test.
+const OPEN_FOR: Duration = Duration::from_secs(600);
 
 /// The principals of the ledger as records of a topic.
 fn ledger_principals() -> Vec<TestRecord> {
@@ -27,8 +29,8 @@ fn ledger_principals() -> Vec<TestRecord> {
 }
 
 fn await_read(relay: &Relay, count: usize) {
-    relay.await_page("/metrics", |_, body| {
-        sum(body, "audit_relay_records_read_total", "") == count as f64
+    relay.await_metric("audit_relay_records_read_total", "", |read| {
+        read == count as f64
     });
 }
 
@@ -58,11 +60,7 @@ fn a_relay_reads_its_tables_before_the_first_record() {
         2.0
     );
     assert!(relay.log().contains("the table is ready"));
-    let ledger = Ledger::of(broker.bootstrap(), &deployment, RECORDS);
-    assert!(
-        ledger.lost.is_empty() && ledger.unexpected.is_empty(),
-        "{ledger}"
-    );
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }
 
 /// An open transaction on the table's topic may hide anything: nothing can be said to be absent.
@@ -75,7 +73,7 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
     deployment.principals = format!("topic = \"{principals}\"");
     let relay = deployment.start("only");
     relay.await_ready();
-    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), LIMIT);
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), OPEN_FOR);
     begin(&producer, &principals, 1);
     for record in ledger_principals() {
         let (key, value) = (record.key.expect("key"), record.value.expect("value"));
@@ -98,6 +96,42 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
     Ledger::of(broker.bootstrap(), &deployment, 20).assert_clean();
 }
 
+/// What is known of a principal may be withdrawn in what cannot be read: even a fate that rests on nothing that the table lacks is held
+/// once the table has been behind for too long.
+#[test]
+fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
+    let broker = KafkaBroker::shared();
+    let principals = compacted_topic(broker, 1);
+    write(broker, &principals, ledger_principals());
+    let more = "[tables]\nstaleness_limit_ms = 2000\n";
+    let mut deployment = Deployment::create(broker, 1, "", more);
+    deployment.principals = format!("topic = \"{principals}\"");
+    let relay = deployment.start("only");
+    relay.await_ready();
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), OPEN_FOR);
+    begin(&producer, &principals, 1);
+    let stale = "principals: not known to be complete for";
+    relay.await_page("/readyz", |status, body| {
+        status == 503 && body.contains(stale)
+    });
+    // The first four are audited, by a principal that is known.
+    produce(broker.bootstrap(), &deployment.input, (0..4).map(change));
+    relay.await_page("/readyz", |status, body| {
+        status == 503 && body.contains(&format!("recovering: held: {stale}"))
+    });
+    assert_eq!(relay.metric("audit_relay_records_read_total", ""), 0.0);
+    assert_eq!(relay.metric("audit_relay_table_barriers_total", ""), 0.0);
+    for output in deployment.outputs() {
+        assert_eq!(read_committed(broker.bootstrap(), &output), []);
+    }
+    producer.commit_transaction(LIMIT).expect("committed");
+    await_read(&relay, 4);
+    relay.await_ready();
+    produce(broker.bootstrap(), &deployment.input, (4..20).map(change));
+    await_read(&relay, 20);
+    Ledger::of(broker.bootstrap(), &deployment, 20).assert_clean();
+}
+
 #[test]
 fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     const RELOADS: &str = "audit_relay_table_reloads_total";
@@ -108,13 +142,11 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     relay.await_ready();
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 1.0);
     deployment.write_principals(PRINCIPALS);
-    relay.await_page("/metrics", |_, body| sum(body, RELOADS, "\"ok\"") >= 1.0);
+    relay.await_metric(RELOADS, "\"ok\"", |reloads| reloads >= 1.0);
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
     deployment.write_principals("nonsense");
     relay.signal("HUP");
-    relay.await_page("/metrics", |_, body| {
-        sum(body, RELOADS, "\"failed\"") >= 1.0
-    });
+    relay.await_metric(RELOADS, "\"failed\"", |reloads| reloads >= 1.0);
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
     assert!(
         relay.log().contains("principals.jsonl:1:"),

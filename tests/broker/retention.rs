@@ -9,17 +9,18 @@ use crate::lag::begin;
 use crate::ledger::{PRINCIPALS, change};
 use crate::support::REQUEST_LIMIT;
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::relay::{Deployment, Relay, measured};
 use crate::support::topics::{produce, transactional};
 
 const DELETED: &str = "audit_relay_deleted_offsets_total";
+const READ: &str = "audit_relay_records_read_total";
 
 /// Waits until this relay has counted so many deleted offsets and committed so many records.
 #[track_caller]
 fn await_counts(relay: &Relay, deleted: u64, read: u64) {
     relay.await_page("/metrics", |_, body| {
-        sum(body, DELETED, "") == deleted as f64
-            && sum(body, "audit_relay_records_read_total", "") == read as f64
+        let counted = |name| measured(body, name, "");
+        counted(DELETED) == Some(deleted as f64) && counted(READ) == Some(read as f64)
     });
 }
 

@@ -8,7 +8,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::relay::{Deployment, Relay};
 use crate::support::topics::{TestRecord, produce};
 use crate::support::{REQUEST_LIMIT, client_config};
 
@@ -44,8 +44,8 @@ fn a_topic_that_is_missing_is_named_and_waited_for() {
         status != 200 && body.contains("cluster: waiting for") && body.contains(&missing)
     });
     broker.create_topic(late, 3);
-    relay.await_page("/metrics", |_, body| {
-        sum(body, "audit_relay_records_read_total", "") == RECORDS as f64
+    relay.await_metric("audit_relay_records_read_total", "", |read| {
+        read == RECORDS as f64
     });
     relay.await_ready();
     relay.signal("TERM");

@@ -16,9 +16,9 @@ use crate::support::topics::{
     Seen, TestRecord, Transactional, produce, read_committed, read_until, transactional,
 };
 
-const LIMIT: Duration = Duration::from_secs(30);
-/// How long a transaction may stay open: a zombie's is waited for.
-const TRANSACTION: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long a transaction may stay open: longer than all that is asked meanwhile takes.
+const TRANSACTION: Duration = Duration::from_secs(60);
 
 fn send(producer: &Transactional, topic: &str, value: &str) {
     let record = BaseRecord::<str, str>::to(topic).key("key").payload(value);

@@ -184,9 +184,28 @@ impl KafkaBroker {
             .count()
     }
 
+    /// Whether a transaction is open in which records of this topic were written: then readers of committed records see its end
+    /// earlier than others do. May miss one that just begins.
+    #[track_caller]
+    pub fn has_open_transaction(&self, topic: &str) -> bool {
+        let ends = |isolation| {
+            let ends = self.try_ends(topic, isolation);
+            settled(ends, format_args!("end offsets of {topic}"))
+        };
+        // In this order: what is written and committed in between makes no difference.
+        let all = ends("read_uncommitted");
+        ends("read_committed")
+            .iter()
+            .any(|(partition, stable)| stable < &all[partition])
+    }
+
     /// As [`KafkaBroker::end_offsets`], for a cluster that may be in trouble.
     pub fn try_end_offsets(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
-        let consumer = reader(self.bootstrap(), "support-reader", "read_uncommitted")?;
+        self.try_ends(topic, "read_uncommitted")
+    }
+
+    fn try_ends(&self, topic: &str, isolation: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let consumer = reader(self.bootstrap(), "support-reader", isolation)?;
         let since = Instant::now();
         let end = |partition| loop {
             match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {

@@ -17,6 +17,9 @@ use super::{REQUEST_LIMIT, last_lines, scratch, settled};
 /// The regions of the default location table.
 pub const REGIONS: [&str; 6] = ["au-syd", "eu-de", "eu-gb", "jp-tok", "us-east", "us-south"];
 
+/// How long a relay may take to show a page.
+const PAGE_LIMIT: Duration = Duration::from_secs(30);
+
 /// Topics, tables and configuration of one deployment; its relays are started from it.
 pub struct Deployment {
     pub input: String,
@@ -33,6 +36,8 @@ pub struct Deployment {
     pub kafka: String,
     /// More lines of `[input]`.
     pub reading: String,
+    /// Whether audit events carry headers; by default they do.
+    pub event_headers: bool,
     directory: TempDir,
     more: String,
 }
@@ -57,6 +62,7 @@ impl Deployment {
                 .to_string(),
             kafka: String::new(),
             reading: String::new(),
+            event_headers: true,
             directory: settled(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
                 format_args!("create a folder"),
@@ -99,8 +105,13 @@ impl Deployment {
     /// Writes the configuration of an instance, and returns its path.
     #[track_caller]
     pub fn config(&self, instance: &str) -> PathBuf {
+        let headers = match self.event_headers {
+            // As it is by default.
+            true => "",
+            false => "headers = false\n",
+        };
         let text = format!(
-            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n{}\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n{}\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n{headers}[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
             self.bootstrap,
             self.membership,
             self.kafka,
@@ -276,8 +287,8 @@ impl Relay {
     /// Status and body of an admin page, or why it did not answer.
     pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let address = self.admin.context("no admin address")?;
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut stream = TcpStream::connect_timeout(&address, PAGE_LIMIT)?;
+        stream.set_read_timeout(Some(PAGE_LIMIT))?;
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"
@@ -311,21 +322,37 @@ impl Relay {
         }
     }
 
-    /// The sum of a metric over its labels, in the series that contain `label`.
+    /// The sum of a metric over its labels, in the series that contain `label`. A relay that has no such series fails the test.
     #[track_caller]
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let (_, body) = settled(self.get("/metrics"), format_args!("/metrics"));
-        sum(&body, name, label)
+        measured(&body, name, label)
+            .unwrap_or_else(|| panic!("no series of {name} with {label:?}:\n{body}"))
+    }
+
+    /// Waits until a metric, in the series that contain `label`, satisfies a condition. While there is no such series it does not,
+    /// so a metric that was renamed fails the test.
+    #[track_caller]
+    pub fn await_metric(&self, name: &str, label: &str, done: impl Fn(f64) -> bool) -> String {
+        self.await_page("/metrics", |_, body| {
+            measured(body, name, label).is_some_and(&done)
+        })
     }
 }
 
-/// The sum of a metric over its labels, in the series that contain `label`.
+/// The sum of a metric over its labels, in the series that contain `label`; none if there is no such series: what is absent, or has
+/// another name now, is no zero.
+pub fn measured(metrics: &str, name: &str, label: &str) -> Option<f64> {
+    let value = |line: &str| -> Option<f64> {
+        let rest = line.strip_prefix(name)?;
+        let is_meant = rest.starts_with(['{', ' ']) && rest.contains(label);
+        is_meant.then(|| rest.rsplit(' ').next()?.parse().ok())?
+    };
+    let found: Vec<f64> = metrics.lines().filter_map(value).collect();
+    (!found.is_empty()).then(|| found.iter().sum())
+}
+
+/// The same, where a relay that has not come so far counts as nothing; only for the campaign's figures.
 pub fn sum(metrics: &str, name: &str, label: &str) -> f64 {
-    let series = metrics.lines().filter(|line| {
-        let rest = line.strip_prefix(name);
-        rest.is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(label))
-    });
-    series
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
+    measured(metrics, name, label).unwrap_or(0.0)
 }

@@ -112,6 +112,16 @@ pub fn read_committed(bootstrap: &str, topic: &str) -> Vec<Seen> {
     seen
 }
 
+/// How many partitions a topic has.
+#[track_caller]
+pub fn partition_count(bootstrap: &str, topic: &str) -> i32 {
+    let count = || {
+        let consumer = reader(bootstrap, "support-reader", "read_committed")?;
+        anyhow::Ok(partitions(&consumer, topic)?.len() as i32)
+    };
+    settled(count(), format_args!("partitions of {topic}"))
+}
+
 /// Reads the committed records of the topics from their start on until they satisfy `done`, and returns them in the order of their
 /// arrival (within a partition, that of their offsets). Fails the test when they do not within `limit`. A broker that is away in the
 /// meantime is waited for.

@@ -13,6 +13,7 @@ const ANY: i8 = 1;
 const TOPIC: i8 = 2;
 const LITERAL: i8 = 3;
 const WRITE: i8 = 4;
+const DESCRIBE: i8 = 8;
 const DENY: i8 = 2;
 
 /// What a coordinator looks after.
@@ -24,10 +25,19 @@ pub enum Coordinated<'a> {
 
 /// Takes the right to write to a topic from a user.
 pub fn deny_write(broker: SocketAddr, user: &str, topic: &str) -> anyhow::Result<()> {
+    deny(broker, user, topic, WRITE)
+}
+
+/// Takes from a user the right to know of a topic, and with it every other one on it.
+pub fn deny_describe(broker: SocketAddr, user: &str, topic: &str) -> anyhow::Result<()> {
+    deny(broker, user, topic, DESCRIBE)
+}
+
+fn deny(broker: SocketAddr, user: &str, topic: &str, operation: i8) -> anyhow::Result<()> {
     let mut body = Body::default();
     body.int(1).byte(TOPIC).text(topic).byte(LITERAL);
     body.text(&format!("User:{user}")).text("*");
-    body.byte(WRITE).byte(DENY);
+    body.byte(operation).byte(DENY);
     let answer = ask(broker, 30, 1, &body)?;
     // Throttle time, number of results, error.
     no_error(&answer, 8)

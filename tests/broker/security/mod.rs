@@ -183,6 +183,11 @@ fn properties(folder: &Path) -> Vec<(String, String)> {
             "listener.name.sasl.oauthbearer.sasl.jaas.config",
             format!("{MODULE}.oauthbearer.OAuthBearerLoginModule required;"),
         ),
+        // So that a connection ends with its token, unless the client shows another one in time.
+        (
+            "listener.name.sasl.oauthbearer.connections.max.reauth.ms",
+            "3600000".to_string(),
+        ),
     ];
     properties
         .map(|(name, value)| (name.to_string(), value))

@@ -2,19 +2,25 @@
 //! endpoint that refuses is named, and no secret is told.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use openssl::base64::encode_block;
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 
 use super::mechanisms::{carries, is_turned_away, tells_no_secret};
 use super::{MARK, RELAY, World, password, world};
+use crate::ledger::{Ledger, change};
+use crate::support::relay::{Deployment, Relay};
+use crate::support::topics::produce;
+use crate::support::wire;
 
-/// How long tokens last: a client asks for the next one when four fifths of it are over.
-const LIFETIME: Duration = Duration::from_secs(5);
+/// How long tokens last: a client asks for the next one when four fifths of it are over. Long enough to connect with on a busy machine.
+const LIFETIME: Duration = Duration::from_secs(15);
+/// Tokens expire at whole ones.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// An endpoint that gives a token to whoever has the relay's secret.
 struct Endpoint {
@@ -148,11 +154,34 @@ fn tokens_carry_a_relay_and_are_renewed() {
     let relay = deployment.start("renewing");
     relay.await_ready();
     let before = endpoint.given.load(Ordering::SeqCst);
-    // Its consumer and its producer.
+    let ready = Instant::now();
+    // Its consumer, its producer, and what asks where the group has come to.
     relay.await_page("/readyz", |_, _| {
-        endpoint.given.load(Ordering::SeqCst) >= before + 2
+        endpoint.given.load(Ordering::SeqCst) >= before + 3
     });
+    // The broker ends connections whose token has expired: from then on each that still works has shown another one.
+    let rest = (LIFETIME + SECOND).saturating_sub(ready.elapsed());
+    std::thread::sleep(rest);
+    each_client_works(&world, &deployment, &relay);
     tells_no_secret(&world, "renewing", &relay.log());
+}
+
+/// A record is read and cannot be written, so the group is asked for its positions; then it can be.
+#[track_caller]
+fn each_client_works(world: &World, deployment: &Deployment, relay: &Relay) {
+    let plain = world.broker.bootstrap();
+    let broker: SocketAddr = plain.parse().expect("an address");
+    wire::deny_write(broker, RELAY, &deployment.quarantine).expect("withdrawn");
+    // To be quarantined.
+    let records = (50..60).map(change);
+    produce(plain, &deployment.input, records);
+    relay.await_metric("audit_relay_transactions_total", "aborted", |aborted| {
+        aborted >= 1.0
+    });
+    wire::allow_again(broker, &deployment.quarantine).expect("given back");
+    relay.await_metric("audit_relay_records_read_total", "", |read| read == 10.0);
+    relay.await_ready();
+    Ledger::of(plain, deployment, 60).assert_clean();
 }
 
 #[test]

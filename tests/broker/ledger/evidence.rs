@@ -1,0 +1,77 @@
+//! What a ledger judges: the input, and all that the output topics hold, as readers of committed records see them.
+
+use std::collections::BTreeMap;
+
+use crate::support::relay::{Deployment, REGIONS};
+use crate::support::topics::{Seen, partition_count, read_committed};
+
+/// A topic that was read whole.
+#[derive(Clone)]
+pub struct Contents {
+    pub partitions: i32,
+    pub records: Vec<Seen>,
+}
+
+/// What there is to judge.
+#[derive(Clone)]
+pub struct Evidence {
+    /// Name of the input topic.
+    pub topic: String,
+    pub input: Vec<Seen>,
+    /// The topic of each of [`REGIONS`].
+    pub outputs: Vec<Contents>,
+    pub quarantine: Contents,
+    /// Whether events are to have headers.
+    pub event_headers: bool,
+}
+
+impl Evidence {
+    /// Reads the outputs of a deployment.
+    #[track_caller]
+    pub fn read(bootstrap: &str, deployment: &Deployment, input: &[Seen]) -> Evidence {
+        let contents = |topic: &String| Contents {
+            partitions: partition_count(bootstrap, topic),
+            records: read_committed(bootstrap, topic),
+        };
+        Evidence {
+            topic: deployment.input.clone(),
+            input: input.to_vec(),
+            outputs: deployment.outputs().iter().map(contents).collect(),
+            quarantine: contents(&deployment.quarantine),
+            event_headers: deployment.event_headers,
+        }
+    }
+
+    /// Each output with its region.
+    pub(super) fn regions(&self) -> impl Iterator<Item = (&Contents, &'static str)> {
+        self.outputs.iter().zip(REGIONS)
+    }
+
+    /// The records of the input by their numbers. One that was read before a topic was cut off, and after it, is the same.
+    pub(super) fn by_number(&self) -> BTreeMap<u64, &Seen> {
+        let numbered = |seen| Some((number(seen)?, seen));
+        self.input.iter().filter_map(numbered).collect()
+    }
+
+    /// The records of the input by where they are. A topic that was made anew has other records at the same offsets.
+    pub(super) fn by_position(&self) -> BTreeMap<(i32, i64), Vec<&Seen>> {
+        let mut originals: BTreeMap<_, Vec<&Seen>> = BTreeMap::new();
+        for seen in &self.input {
+            let position = (seen.partition, seen.offset);
+            originals.entry(position).or_default().push(seen);
+        }
+        originals
+    }
+}
+
+/// The number of a record of the load, or of its copy in the quarantine.
+pub(super) fn number(seen: &Seen) -> Option<u64> {
+    header(seen, "number").parse().ok()
+}
+
+/// The last header of a name, as text.
+pub(super) fn header(seen: &Seen, name: &str) -> String {
+    let found = seen.headers.iter().rev().find(|(key, _)| key == name);
+    let value = found.and_then(|(_, value)| value.clone());
+    String::from_utf8_lossy(&value.unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,182 @@
+//! A partition that leaves a session and comes back to it: what the session knew of it counts no more, since somebody else may have read
+//! it, and some of it may be deleted by now.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use audit_relay::kafka::session::Session;
+use audit_relay::kafka::settings::SessionSettings;
+use audit_relay::stream::{Arrival, Broker, GapCause, Partition};
+
+use crate::ledger::change;
+use crate::sessions::{deployment, fill, settings};
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::Deployment;
+use crate::support::topics::{TestRecord, produce};
+
+const LIMIT: Duration = Duration::from_secs(180);
+const PARTITIONS: i32 = 2;
+
+/// What a session says of one partition.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Assigned,
+    Revoked,
+    Placed(i64),
+    Deleted(i64, i64),
+    Record(i64),
+}
+
+/// What an arrival says of this partition.
+fn told(arrival: &Arrival<'_>, of: Partition) -> Option<Told> {
+    match arrival {
+        Arrival::Assigned(partitions) => partitions.contains(&of).then_some(Told::Assigned),
+        Arrival::Revoked(partitions) => partitions.contains(&of).then_some(Told::Revoked),
+        Arrival::Placed(partition, floor) => (*partition == of).then_some(Told::Placed(*floor)),
+        Arrival::Gap(partition, gap) if *partition == of => {
+            assert_eq!(gap.cause, GapCause::Deleted);
+            Some(Told::Deleted(gap.offsets.start, gap.offsets.end))
+        }
+        Arrival::Record(record) => (record.partition == of).then_some(Told::Record(record.offset)),
+        Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
+        Arrival::Lost(partitions) => panic!("{partitions:?} were lost"),
+        Arrival::Gap(..) | Arrival::CaughtUp(..) | Arrival::Statistics(_) => None,
+    }
+}
+
+/// Polls until all is said that is waited for; only what is said of this partition counts.
+#[track_caller]
+fn listen(session: &mut Session, of: Partition, done: impl Fn(&[Told]) -> bool) -> Vec<Told> {
+    let since = Instant::now();
+    let mut all = Vec::new();
+    while !done(&all) {
+        assert!(since.elapsed() < LIMIT, "no more than {all:?}");
+        let polled = session.poll(Duration::from_millis(50), 1, &mut |arrival| {
+            all.extend(told(&arrival, of));
+        });
+        polled.expect("poll");
+    }
+    all
+}
+
+/// A session, and another member of its group to which its partitions can be lent.
+struct Lender {
+    broker: &'static KafkaBroker,
+    deployment: Deployment,
+    session: Session,
+}
+
+impl Lender {
+    /// A session that has read ten records of each partition; nothing is committed.
+    fn with_ten_of_each() -> Self {
+        let broker = KafkaBroker::shared();
+        let deployment = deployment(broker, PARTITIONS);
+        let session = Session::open(member(&deployment, "lender")).expect("open");
+        let lender = Lender {
+            broker,
+            deployment,
+            session,
+        };
+        lender.write(10);
+        lender
+    }
+
+    /// Writes so many records to each partition.
+    fn write(&self, count: u64) {
+        let record = |number: u64| TestRecord {
+            partition: Some((number % PARTITIONS as u64) as i32),
+            ..change(number)
+        };
+        let records = (0..count * PARTITIONS as u64).map(record);
+        produce(self.broker.bootstrap(), &self.deployment.input, records);
+    }
+
+    /// Another member comes. Returns it, and the partition that it was given.
+    #[track_caller]
+    fn lend(&mut self) -> (Session, Partition) {
+        let borrower = member(&self.deployment, "borrower");
+        let mut borrower = Session::open(borrower).expect("open");
+        let since = Instant::now();
+        let mut lent = Vec::new();
+        while lent.is_empty() {
+            assert!(since.elapsed() < LIMIT, "nothing was given up");
+            let wait = Duration::from_millis(20);
+            self.session.poll(wait, 1, &mut |_| {}).expect("poll");
+            let polled = borrower.poll(wait, 1, &mut |arrival| {
+                if let Arrival::Assigned(partitions) = arrival {
+                    lent.extend_from_slice(partitions);
+                }
+            });
+            polled.expect("poll");
+        }
+        assert_eq!(lent.len(), 1, "{lent:?}");
+        (borrower, lent[0])
+    }
+
+    /// The other member leaves. What is said of the partition, up to its first record.
+    #[track_caller]
+    fn comes_back(&mut self, borrower: Session, partition: Partition) -> Vec<Told> {
+        drop(borrower);
+        let is_record = |told: &Told| matches!(told, Told::Record(_));
+        listen(&mut self.session, partition, |all| {
+            all.iter().any(is_record)
+        })
+    }
+
+    fn cut(&self, partition: Partition, before: i64) {
+        let input = &self.deployment.input;
+        let before = BTreeMap::from([(partition.0, before)]);
+        assert_eq!(self.broker.delete_records(input, &before), before);
+    }
+}
+
+fn member(deployment: &Deployment, name: &str) -> SessionSettings {
+    let mut settings = settings(deployment);
+    let id = format!("{}-{name}", deployment.group);
+    settings.producer.set("transactional.id", id);
+    settings
+}
+
+/// Nothing is committed: as far as the group knows nothing was read, and so nothing was missed.
+#[test]
+fn what_was_read_and_not_committed_before_a_partition_left_is_no_place_to_go_on_from() {
+    let mut lender = Lender::with_ten_of_each();
+    fill(&mut lender.session, 20);
+    let (borrower, partition) = lender.lend();
+    lender.write(5);
+    lender.cut(partition, 13);
+    let all = lender.comes_back(borrower, partition);
+    assert_eq!(all, [Told::Assigned, Told::Placed(0), Told::Record(13)]);
+}
+
+/// The place where the partition goes on is the one where it was left. Still its floor must be told.
+#[test]
+fn a_partition_that_comes_back_unchanged_is_placed_anew() {
+    let mut lender = Lender::with_ten_of_each();
+    let batch = fill(&mut lender.session, 20);
+    let published = lender.session.publish(batch.outputs(), &batch.positions());
+    published.expect("commits");
+    let (borrower, partition) = lender.lend();
+    lender.write(1);
+    let all = lender.comes_back(borrower, partition);
+    assert_eq!(all, [Told::Assigned, Told::Placed(10), Told::Record(10)]);
+}
+
+/// What is deleted behind the group's offset while the partition is away was read by nobody.
+#[test]
+fn what_is_deleted_while_a_partition_is_away_is_said_when_it_is_back() {
+    let mut lender = Lender::with_ten_of_each();
+    let batch = fill(&mut lender.session, 20);
+    let published = lender.session.publish(batch.outputs(), &batch.positions());
+    published.expect("commits");
+    // Read on, so that the session's own place is another one than the group's.
+    lender.write(2);
+    fill(&mut lender.session, 4);
+    let (borrower, partition) = lender.lend();
+    lender.write(5);
+    lender.cut(partition, 15);
+    let all = lender.comes_back(borrower, partition);
+    let placed = [Told::Assigned, Told::Placed(10)];
+    let found = [Told::Deleted(10, 15), Told::Record(15)];
+    assert_eq!(all, placed.into_iter().chain(found).collect::<Vec<_>>());
+}

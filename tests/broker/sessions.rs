@@ -1,0 +1,199 @@
+//! One session, or two, in the test's own process: what is committed, and what is not, when something comes between a batch and
+//! its commit.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use audit_relay::config::Config;
+use audit_relay::kafka::session::Session;
+use audit_relay::kafka::settings::SessionSettings;
+use audit_relay::kafka::topics::TopicNames;
+use audit_relay::pipeline::fate::{Fate, Quarantine};
+use audit_relay::stream::batch::Batch;
+use audit_relay::stream::{Arrival, Broker, Failure, Partition, PartitionFault, Place};
+
+use crate::ledger::PRINCIPALS;
+use crate::support::kafka::KafkaBroker;
+use crate::support::relay::{Deployment, REGIONS};
+use crate::support::topics::{TestRecord, produce, read_committed};
+
+const LIMIT: Duration = Duration::from_secs(180);
+/// Longer than anything that a test does without polling.
+const MEMBERSHIP: &str = "\"session.timeout.ms\" = 30000\n\"heartbeat.interval.ms\" = 500\n";
+
+/// A deployment for sessions of this process: who is not scheduled for a while stays a member.
+#[track_caller]
+pub fn deployment(broker: &KafkaBroker, partitions: i32) -> Deployment {
+    let deployment = Deployment::create(broker, partitions, PRINCIPALS, "");
+    patient(deployment)
+}
+
+/// The same of one that is there already.
+pub fn patient(mut deployment: Deployment) -> Deployment {
+    deployment.membership = MEMBERSHIP.to_string();
+    deployment
+}
+
+/// Settings of a session.
+pub fn settings(deployment: &Deployment) -> SessionSettings {
+    let text = std::fs::read_to_string(deployment.config("inside")).expect("configuration");
+    // Dynamic membership: the successor must not take the zombie's place in the group, only its producer's.
+    let text = text.replace("instance = \"inside\"\n", "");
+    let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
+    assert_eq!(config.kafka.bootstrap_servers(), deployment.bootstrap);
+    let topics = TopicNames {
+        input: deployment.input.clone(),
+        regions: deployment.outputs(),
+        quarantine: deployment.quarantine.clone(),
+    };
+    SessionSettings::new(&config, topics, REGIONS.map(String::from).to_vec(), 0)
+}
+
+/// Polls until a batch of so many records is there.
+#[track_caller]
+pub fn fill(session: &mut Session, records: usize) -> Batch {
+    let mut batch = Batch::default();
+    let since = Instant::now();
+    while batch.records() < records {
+        let polled = session.poll(
+            Duration::from_millis(100),
+            1,
+            &mut |arrival| match arrival {
+                Arrival::Record(record) => {
+                    let fate = Fate::Quarantined(Quarantine::malformed("test"));
+                    batch.add(&record, fate);
+                }
+                Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
+                    batch.forget(partitions)
+                }
+                Arrival::Gap(partition, gap) => panic!("partition {partition}: {gap:?}"),
+                Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
+                Arrival::Assigned(_)
+                | Arrival::Placed(..)
+                | Arrival::CaughtUp(..)
+                | Arrival::Statistics(_) => {}
+            },
+        );
+        polled.expect("poll");
+        assert!(
+            since.elapsed() < LIMIT,
+            "{} of {records} records",
+            batch.records()
+        );
+    }
+    batch
+}
+
+#[test]
+fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
+    let broker = KafkaBroker::shared();
+    let deployment = deployment(broker, 1);
+    let record = |number: u64| TestRecord {
+        value: Some(number.to_string().into()),
+        ..TestRecord::default()
+    };
+    produce(broker.bootstrap(), &deployment.input, (0..10).map(record));
+    let settings = settings(&deployment);
+    let mut first = Session::open(settings.clone()).expect("open");
+    let batch = fill(&mut first, 10);
+    // Another producer takes the transactional id over while the first holds a batch.
+    // In a group of its own: it must not make the first one's rebalance.
+    let mut other = settings.clone();
+    other.consumer.set("group.id", broker.unique("other"));
+    let second = Session::open(other).expect("open");
+    let failure = first
+        .publish(batch.outputs(), &batch.positions())
+        .expect_err("fenced");
+    assert!(matches!(failure, Failure::Fenced(_)), "{failure}");
+    assert_eq!(
+        read_committed(broker.bootstrap(), &deployment.quarantine),
+        []
+    );
+    let committed = broker.committed(&deployment.group, &deployment.input);
+    assert_eq!(committed, BTreeMap::new());
+    drop(second);
+    first.rebuild().expect("rebuild");
+    let partitions: Vec<_> = batch.partitions().keys().copied().collect();
+    first.rewind(&partitions).expect("rewind");
+    let again = fill(&mut first, 10);
+    assert_eq!(
+        again.outputs().iter().collect::<Vec<_>>(),
+        batch.outputs().iter().collect::<Vec<_>>(),
+        "read again from the committed position"
+    );
+    first
+        .publish(again.outputs(), &again.positions())
+        .expect("commits");
+    let seen = read_committed(broker.bootstrap(), &deployment.quarantine);
+    assert_eq!(seen.len(), 10);
+    assert_eq!(
+        broker.committed(&deployment.group, &deployment.input),
+        BTreeMap::from([(0, 10)])
+    );
+}
+
+#[test]
+fn after_an_abort_reading_resumes_at_the_committed_position() {
+    let broker = KafkaBroker::shared();
+    let deployment = deployment(broker, 2);
+    let record = |number: u64| TestRecord {
+        partition: Some((number % 2) as i32),
+        value: Some(number.to_string().into()),
+        ..TestRecord::default()
+    };
+    produce(broker.bootstrap(), &deployment.input, (0..20).map(record));
+    let mut session = Session::open(settings(&deployment)).expect("open");
+    let first = fill(&mut session, 20);
+    session
+        .publish(first.outputs(), &first.positions())
+        .expect("commits");
+    produce(broker.bootstrap(), &deployment.input, (20..30).map(record));
+    let second = fill(&mut session, 10);
+    let mut impossible = second.positions();
+    impossible[0].metadata = "x".repeat(5_000);
+    let failure = session
+        .publish(second.outputs(), &impossible)
+        .expect_err("metadata too large");
+    assert!(matches!(failure, Failure::Aborted(_)), "{failure}");
+    session.abort().expect("abort");
+    let partitions: Vec<_> = second.partitions().keys().copied().collect();
+    session.rewind(&partitions).expect("rewind");
+    let again = fill(&mut session, 10);
+    assert_eq!(again.positions(), second.positions());
+    session
+        .publish(again.outputs(), &again.positions())
+        .expect("commits");
+    assert_eq!(
+        read_committed(broker.bootstrap(), &deployment.quarantine).len(),
+        30
+    );
+}
+
+/// A partition that cannot be moved is named, and is not taken for one that was.
+#[test]
+fn a_partition_that_is_not_owned_cannot_be_moved_and_keeps_no_other_one() {
+    let broker = KafkaBroker::shared();
+    let deployment = deployment(broker, 1);
+    let record = |number: u64| TestRecord {
+        value: Some(number.to_string().into()),
+        ..TestRecord::default()
+    };
+    produce(broker.bootstrap(), &deployment.input, (0..10).map(record));
+    let mut session = Session::open(settings(&deployment)).expect("open");
+    let batch = fill(&mut session, 10);
+    let asked = [Partition(0), Partition(7)];
+    let rewound = session.rewind(&asked).expect("the group says where it is");
+    assert_eq!(rewound.len(), 2, "{rewound:?}");
+    let place_of = |partition| {
+        let mut found = rewound.iter().filter(|it| it.partition == partition);
+        found.next().expect("said").place.clone()
+    };
+    assert_eq!(place_of(Partition(0)), Ok(Place::At(0)));
+    let unplaced = place_of(Partition(7)).expect_err("there is no such partition");
+    assert!(
+        matches!(&unplaced, PartitionFault::Unplaced { cause } if cause.starts_with("seek: ")),
+        "{unplaced}"
+    );
+    let again = fill(&mut session, 10);
+    assert_eq!(again.positions(), batch.positions());
+}
