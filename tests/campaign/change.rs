@@ -1,6 +1,6 @@
 //! The records of the load: a pure function of what is expected of them, so that the ledger can make each one again and compare.
 
-use crate::demand::{ACCOUNT, ACTIONS, Device, Expected, instant};
+use crate::demand::{ACCOUNT, DEEDS, Device, Expected, instant};
 use crate::random::Random;
 
 /// What a record is like, where its demand does not say it.
@@ -44,12 +44,12 @@ pub fn value(number: u32, expected: &Expected, device: &Device) -> Vec<u8> {
     };
     let event = match variant {
         Variant::Unlisted => "Coffee Served",
-        _ => ACTIONS[usize::from(expected.action)].0,
+        _ => DEEDS[usize::from(expected.deed)].event_name,
     };
     let mut text = format!(
-        "{{\"accountId\":{ACCOUNT},\"eventCreateDate\":\"{}\",\"eventName\":\"{event}\",\"objectName\":\"Server\",\"objectId\":{object},\"label\":\"web{}\",\"traceId\":\"{number}\",\"userId\":{user},\"userType\":\"{user_type}\",\"metaData\":\"\"{place}}}",
+        "{{\"accountId\":{ACCOUNT},\"eventCreateDate\":\"{}\",\"eventName\":\"{event}\",\"objectName\":\"Server\",\"objectId\":{object},\"label\":\"{}\",\"traceId\":\"{number}\",\"userId\":{user},\"userType\":\"{user_type}\",\"metaData\":\"\"{place}}}",
         instant(expected.time_ms),
-        device.id,
+        device.label(),
     );
     match variant {
         Variant::Truncated => text.truncate(text.len() - 2),
@@ -57,8 +57,11 @@ pub fn value(number: u32, expected: &Expected, device: &Device) -> Vec<u8> {
             text.truncate(text.len() - 2);
             // Nothing that a producer could compress to a size that is taken.
             let mut random = Random::new(u64::from(number));
-            let letter = |_| char::from(b'0' + random.below(64) as u8);
-            text.extend((0..OVERSIZED_BYTES).map(letter));
+            while text.len() < OVERSIZED_BYTES {
+                let chance = random.below(u64::MAX);
+                let letter = |place: u32| char::from(b'0' + (chance >> (6 * place)) as u8 % 64);
+                text.extend((0..10).map(letter));
+            }
         }
         _ => {}
     }

@@ -18,7 +18,7 @@ pub enum Wrong {
     Doubled,
     /// It stands before an earlier change of the same device.
     Reordered,
-    /// It is in the wrong region, or under the wrong key.
+    /// It is in the wrong region, under the wrong key, or in another partition than what else is of its device.
     Misrouted,
     /// Output without the offset behind it, or the reverse.
     Torn,
@@ -26,19 +26,23 @@ pub enum Wrong {
     Decision,
     /// The event says something else than the record, or the original was not kept whole.
     Changed,
-    /// A relay's counters do not add up.
+    /// Two records have one event id, so that whoever drops doubles by it loses an event.
+    SharedId,
+    /// A relay's counters do not add up, or are not there.
     Unaccounted,
-    /// The world did not recover in time.
+    /// The world did not recover in time, or a relay fell silent.
     Stalled,
     /// A relay ended in a way that is no clean end.
     Crashed,
     /// Output that belongs to no record.
     Unexpected,
+    /// What a run is there for did not happen, so that it shows nothing.
+    Untested,
 }
 
 impl Wrong {
     /// All of them, for a report that shows the zeros.
-    pub const ALL: [Wrong; 11] = [
+    pub const ALL: [Wrong; 13] = [
         Wrong::Lost,
         Wrong::Doubled,
         Wrong::Reordered,
@@ -46,10 +50,12 @@ impl Wrong {
         Wrong::Torn,
         Wrong::Decision,
         Wrong::Changed,
+        Wrong::SharedId,
         Wrong::Unaccounted,
         Wrong::Stalled,
         Wrong::Crashed,
         Wrong::Unexpected,
+        Wrong::Untested,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -61,10 +67,12 @@ impl Wrong {
             Wrong::Torn => "torn",
             Wrong::Decision => "wrong decision",
             Wrong::Changed => "changed",
+            Wrong::SharedId => "shared id",
             Wrong::Unaccounted => "unaccounted",
             Wrong::Stalled => "stalled",
             Wrong::Crashed => "crashed",
             Wrong::Unexpected => "unexpected",
+            Wrong::Untested => "untested",
         }
     }
 }

@@ -11,13 +11,32 @@ pub const ACCOUNT: u64 = 307_608;
 /// A data center in each of the regions, in their order.
 pub const DATA_CENTERS: [&str; 6] = ["syd04", "fra02", "lon06", "tok02", "wdc04", "dal10"];
 
-/// Some actions: what the record calls it, and what the event must.
-pub const ACTIONS: [(&str, &str); 4] = [
-    ("Power Off", "audit-log.bare-metal.power-off"),
-    ("Power On", "audit-log.bare-metal.power-on"),
-    ("OS Reload", "audit-log.bare-metal.reload"),
-    ("Soft Reboot", "audit-log.bare-metal.soft-reboot"),
+/// Something that is done to a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed {
+    /// What the record calls it.
+    pub event_name: &'static str,
+    /// What the event must call it, behind the object.
+    pub verb: &'static str,
+    /// How grave the event must call it.
+    pub severity: &'static str,
+}
+
+/// Some of them.
+pub const DEEDS: [Deed; 4] = [
+    deed("Power Off", "power-off", "warning"),
+    deed("Power On", "power-on", "normal"),
+    deed("OS Reload", "reload", "critical"),
+    deed("Soft Reboot", "soft-reboot", "normal"),
 ];
+
+const fn deed(event_name: &'static str, verb: &'static str, severity: &'static str) -> Deed {
+    Deed {
+        event_name,
+        verb,
+        severity,
+    }
+}
 
 /// Why a record must be in the quarantine topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +76,14 @@ pub struct Expected {
     pub variant: Variant,
     /// Index of the device.
     pub device: u32,
-    /// Index of the action.
-    pub action: u8,
+    /// Index of the deed.
+    pub deed: u8,
     /// The user who acted.
     pub user: u64,
     /// When it happened, in milliseconds since 1970.
     pub time_ms: i64,
+    /// The timestamp of the record, which its output must have as well.
+    pub stamp_ms: i64,
 }
 
 impl Expected {
@@ -101,11 +122,21 @@ impl Device {
     pub fn data_center(&self) -> &'static str {
         DATA_CENTERS[self.region]
     }
+
+    /// The name that its records call it by.
+    pub fn label(&self) -> String {
+        format!("web{}", self.id)
+    }
 }
 
 /// The identity of a user, by which the events must name them.
 pub fn iam_id(user: u64) -> String {
     format!("IBMid-{user:010}")
+}
+
+/// The name of a user, as the topic of the principals has it.
+pub fn user_name(user: u64) -> String {
+    format!("user{user}@example.com")
 }
 
 /// A time as records have it.

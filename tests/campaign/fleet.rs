@@ -1,19 +1,20 @@
 //! The relays: started, watched and started again when they end, as an orchestrator would. What they count is kept beyond their end.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 
-use crate::complaints::Wrong;
+use crate::counters::Counted;
+use crate::ends::{self, Asked};
+use crate::hearing::{Hearing, Last};
 use crate::ledger::Ledger;
 use crate::restarts::Restarts;
-use crate::support::relay::{Deployment, Relay, sum};
+use crate::support::relay::{Deployment, Relay};
 
 /// How often metrics are fetched.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
@@ -30,25 +31,6 @@ pub struct Exit {
     /// What it said last.
     pub said: String,
     pub log: PathBuf,
-}
-
-/// What all processes together have counted, as far as they could be asked.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Counted {
-    pub processes: u64,
-    pub read: f64,
-    pub audited: f64,
-    pub quarantined: f64,
-    pub committed: f64,
-    pub aborted: f64,
-    pub broken: f64,
-    pub fenced: f64,
-    pub rebuilds: f64,
-    pub rebalances: f64,
-    pub barriers: f64,
-    /// Offsets that a relay took for deleted; nobody deletes any.
-    pub deleted: f64,
-    pub peak_resident_bytes: f64,
 }
 
 /// All relays of a run.
@@ -70,7 +52,7 @@ struct Member {
     frozen: bool,
     /// The instance by which it goes; two members of one instance are twins.
     instance: String,
-    last: Counted,
+    hearing: Hearing,
     started: Instant,
     /// Since when it is to be started again.
     ended: Option<Instant>,
@@ -100,7 +82,7 @@ impl Fleet {
             relay,
             frozen: false,
             instance: instance.to_string(),
-            last: Counted::default(),
+            hearing: Hearing::default(),
             started: Instant::now(),
             ended: None,
         };
@@ -117,7 +99,6 @@ impl Fleet {
         }
         if self.scraped.elapsed() >= SCRAPE_INTERVAL {
             self.scrape();
-            self.scraped = Instant::now();
         }
         Ok(())
     }
@@ -129,35 +110,50 @@ impl Fleet {
                 let instance = member.instance.clone();
                 self.start(name, &instance)?;
             }
-        } else if let Some(status) = member.relay.ended()? {
-            member.ended = Some(Instant::now());
-            self.note_end(name, status)?;
+            return Ok(());
         }
-        Ok(())
+        self.note_end_of(name).map(|_| ())
     }
 
-    fn note_end(&mut self, name: &str, status: ExitStatus) -> anyhow::Result<()> {
-        let member = self.members.get(name).context("no such relay")?;
-        self.counted.add(&member.last);
-        let log = member.relay.log_path().to_path_buf();
-        let said = last_words(&member.relay.log());
-        self.restarts.ended(name, member.started.elapsed(), &log);
-        // The guard passes a signal's number on as a shell does. A clean end has a status of its own, and says why.
-        let code = status.code().unwrap_or(128);
-        if code == 101 || code >= 128 || status.signal().is_some() || said.is_empty() {
-            let what = format!(
-                "relay {name} ended with {status}: {said}; {}",
-                log.display()
-            );
-            self.ledger.complain(Wrong::Crashed, what);
+    /// Whether a relay has ended, nobody having asked it to; that is noted.
+    fn note_end_of(&mut self, name: &str) -> anyhow::Result<bool> {
+        let member = self.member(name)?;
+        if member.ended.is_some() {
+            return Ok(true);
         }
-        self.exits.push(Exit {
-            relay: name.to_string(),
-            status: status.to_string(),
-            said,
-            log,
-        });
-        Ok(())
+        let Some(status) = member.relay.ended()? else {
+            return Ok(false);
+        };
+        member.ended = Some(Instant::now());
+        let (lived, log) = (
+            member.started.elapsed(),
+            member.relay.log_path().to_path_buf(),
+        );
+        let (last, text) = (member.hearing.last, member.relay.log());
+        self.counted.add(&last);
+        self.restarts.ended(name, lived, &log);
+        self.judge_end(name, Asked::ByNobody, status, &text, log);
+        Ok(true)
+    }
+
+    fn judge_end(
+        &mut self,
+        name: &str,
+        asked: Asked,
+        status: ExitStatus,
+        text: &str,
+        log: PathBuf,
+    ) {
+        let known_as = format!("{name} ({})", log.display());
+        ends::judge(&known_as, asked, status, text, &self.ledger);
+        if asked == Asked::ByNobody || !status.success() {
+            self.exits.push(Exit {
+                relay: name.to_string(),
+                status: status.to_string(),
+                said: ends::last_words(text),
+                log,
+            });
+        }
     }
 
     fn member(&mut self, name: &str) -> anyhow::Result<&mut Member> {
@@ -168,12 +164,13 @@ impl Fleet {
 
     /// SIGKILL, and a new process at once.
     pub fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        let has_ended = self.note_end_of(name)?;
         let member = self.member(name)?;
         let instance = member.instance.clone();
-        if member.ended.is_none() {
+        if !has_ended {
             member.relay.try_signal("KILL")?;
             await_end(&mut member.relay)?;
-            let last = member.last;
+            let last = member.hearing.last;
             self.counted.add(&last);
         }
         self.start(name, &instance)
@@ -182,32 +179,16 @@ impl Fleet {
     /// SIGTERM; the relay must end well, and is gone then.
     pub fn stop(&mut self, name: &str) -> anyhow::Result<()> {
         self.scrape();
+        let has_ended = self.note_end_of(name)?;
         let mut member = self.members.remove(name).context("no such relay")?;
-        if member.ended.is_some() || member.relay.ended()?.is_some() {
+        if has_ended {
             return Ok(());
         }
         member.relay.try_signal("TERM")?;
         let status = await_end(&mut member.relay)?;
-        self.counted.add(&member.last);
-        if !status.success() {
-            let (said, log) = (last_words(&member.relay.log()), member.relay.log_path());
-            let what = format!(
-                "relay {name} after SIGTERM: {status}: {said}; {}",
-                log.display()
-            );
-            // What is read again by the next one is no loss; a fence or the deadline may end a relay that was just told to stop.
-            let clean = matches!(status.code(), Some(1 | 69)) && !said.is_empty();
-            if !clean {
-                self.ledger.complain(Wrong::Crashed, what);
-            } else {
-                self.exits.push(Exit {
-                    relay: name.to_string(),
-                    status: status.to_string(),
-                    said,
-                    log: log.to_path_buf(),
-                });
-            }
-        }
+        self.counted.add(&member.hearing.last);
+        let (text, log) = (member.relay.log(), member.relay.log_path().to_path_buf());
+        self.judge_end(name, Asked::ToStop, status, &text, log);
         Ok(())
     }
 
@@ -225,11 +206,12 @@ impl Fleet {
 
     /// Forgets a relay, without its being asked: what it has counted stays.
     pub fn dismiss(&mut self, name: &str) -> anyhow::Result<()> {
+        let has_ended = self.note_end_of(name)?;
         let mut member = self.members.remove(name).context("no such relay")?;
-        if member.ended.is_none() && member.relay.ended()?.is_none() {
+        if !has_ended {
             member.relay.try_signal("KILL")?;
             await_end(&mut member.relay)?;
-            self.counted.add(&member.last);
+            self.counted.add(&member.hearing.last);
         }
         Ok(())
     }
@@ -253,26 +235,30 @@ impl Fleet {
     }
 
     fn scrape(&mut self) {
-        for member in self.members.values_mut() {
-            if member.frozen || member.ended.is_some() || !member.relay.find_admin() {
+        let since = self.scraped.elapsed();
+        self.scraped = Instant::now();
+        for (name, member) in &mut self.members {
+            if member.frozen || member.ended.is_some() {
+                member.hearing.excuse();
                 continue;
             }
-            // One that is just ending does not answer.
-            if let Ok((_, page)) = member.relay.get("/metrics") {
-                let peak = member.last.peak_resident_bytes;
-                member.last = Counted::of(&page);
-                member.last.peak_resident_bytes = member.last.peak_resident_bytes.max(peak);
-            }
+            member.relay.find_admin();
+            let answer = member.relay.get("/metrics");
+            member.hearing.hear(name, &answer, since, &self.ledger);
         }
     }
 
-    /// Checks that what each relay has read has as many fates; while nothing is read, since the two are counted one after the other.
-    pub fn check_accounts(&self) {
-        for (name, member) in &self.members {
-            if let Ok((_, page)) = member.relay.get("/metrics") {
-                check_accounts(name, &page, &self.ledger);
-            }
-        }
+    /// What each relay says that is to run, if it does.
+    pub fn ask_all(&self) -> Vec<Last> {
+        let ask = |(name, member): (&String, &Member)| Last {
+            relay: name.clone(),
+            before: member.hearing.last,
+            answer: match member.ended {
+                Some(_) => Err(anyhow!("it has ended")),
+                None => member.relay.get("/metrics"),
+            },
+        };
+        self.members.iter().map(ask).collect()
     }
 
     /// What all processes have counted.
@@ -284,80 +270,13 @@ impl Fleet {
             .values()
             .filter(|member| member.ended.is_none())
         {
-            counted.add(&member.last);
+            counted.add(&member.hearing.last);
         }
         counted
     }
 
     pub fn exits(&self) -> &[Exit] {
         &self.exits
-    }
-}
-
-/// In every partition, what was read has as many fates.
-fn check_accounts(name: &str, page: &str, ledger: &Ledger) {
-    let mut accounts: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for line in page.lines() {
-        let partition = line
-            .split("partition=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        let value = line
-            .rsplit(' ')
-            .next()
-            .and_then(|value| value.parse::<f64>().ok());
-        let (Some(partition), Some(value)) = (partition, value) else {
-            continue;
-        };
-        let account = accounts.entry(partition).or_default();
-        if line.starts_with("audit_relay_records_read_total{") {
-            account.0 += value;
-        } else if line.starts_with("audit_relay_records_total{") {
-            account.1 += value;
-        }
-    }
-    for (partition, (read, fates)) in accounts {
-        if read != fates {
-            let what = format!("relay {name}, partition {partition}: {read} read, {fates} fates");
-            ledger.complain(Wrong::Unaccounted, what);
-        }
-    }
-}
-
-impl Counted {
-    fn of(page: &str) -> Counted {
-        let transactions = |result| sum(page, "audit_relay_transactions_total", result);
-        let records = |fate| sum(page, "audit_relay_records_total", fate);
-        Counted {
-            processes: 0,
-            read: sum(page, "audit_relay_records_read_total", ""),
-            audited: records("fate=\"audited\""),
-            quarantined: records("fate=\"quarantined\""),
-            committed: transactions("\"committed\""),
-            aborted: transactions("\"aborted\""),
-            broken: transactions("\"broken\""),
-            fenced: transactions("\"fenced\""),
-            rebuilds: sum(page, "audit_relay_producer_rebuilds_total", ""),
-            rebalances: sum(page, "audit_relay_rebalances_total", ""),
-            barriers: sum(page, "audit_relay_table_barriers_total", ""),
-            deleted: sum(page, "audit_relay_deleted_offsets_total", ""),
-            peak_resident_bytes: sum(page, "process_resident_memory_bytes", ""),
-        }
-    }
-
-    fn add(&mut self, other: &Counted) {
-        self.read += other.read;
-        self.audited += other.audited;
-        self.quarantined += other.quarantined;
-        self.committed += other.committed;
-        self.aborted += other.aborted;
-        self.broken += other.broken;
-        self.fenced += other.fenced;
-        self.rebuilds += other.rebuilds;
-        self.rebalances += other.rebalances;
-        self.barriers += other.barriers;
-        self.deleted += other.deleted;
-        self.peak_resident_bytes = self.peak_resident_bytes.max(other.peak_resident_bytes);
     }
 }
 
@@ -375,11 +294,4 @@ fn await_end(relay: &mut Relay) -> anyhow::Result<ExitStatus> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// The message of the last line of a log that says why the relay stopped, or of its last line.
-fn last_words(log: &str) -> String {
-    let stopped = log.lines().rev().find(|line| line.contains("stopped: "));
-    let line = stopped.or_else(|| log.lines().last()).unwrap_or_default();
-    line.chars().take(600).collect()
 }

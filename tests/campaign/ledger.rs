@@ -1,6 +1,9 @@
 //! The judge outside the program. It is told what is demanded of each record when that is made, and what the readers of committed
 //! records see; it compares the two, and neither with the relay's own opinion.
 
+mod events;
+mod quarantined;
+mod recovery;
 mod sighting;
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::complaints::{Complaints, Wrong};
 use crate::demand::{Demand, Device, Expected};
 
-pub use sighting::{Place, Sighting};
+pub use sighting::{Headers, Place, Sighting};
 
 /// Offsets by input partition.
 pub type Offsets = BTreeMap<i32, i64>;
@@ -20,6 +23,8 @@ pub struct Ledger(Mutex<Book>);
 
 #[derive(Default)]
 struct Book {
+    /// The name of the input.
+    input: String,
     devices: Vec<Device>,
     /// By number, as everything below.
     expected: Vec<Expected>,
@@ -34,6 +39,10 @@ struct Book {
     settled: Vec<usize>,
     /// The last record of a device that was seen in a place.
     last: HashMap<(Place, u32), u32>,
+    /// The partition of a place in which the output of a device stands.
+    homes: HashMap<(Place, u32), i32>,
+    /// Which record an event id was first seen for.
+    ids: HashMap<u128, u32>,
     gone: Vec<Gone>,
     complaints: Complaints,
     tally: Tally,
@@ -59,6 +68,14 @@ pub struct Tally {
 }
 
 impl Ledger {
+    /// Of records that stand in this topic.
+    pub fn of(input: &str) -> Ledger {
+        Ledger(Mutex::new(Book {
+            input: input.to_string(),
+            ..Book::default()
+        }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,9 +157,12 @@ impl Ledger {
         (0..).zip(book.seen_up_to.iter().copied()).collect()
     }
 
-    /// These were deleted with their topic.
+    /// These were deleted with their topic. In the one that follows it, devices may have another partition.
     pub fn add_gone(&self, gone: Gone) {
-        self.lock().gone.push(gone);
+        let mut book = self.lock();
+        let place = Place::Region(gone.region);
+        book.homes.retain(|(of, _), _| *of != place);
+        book.gone.push(gone);
     }
 
     /// How many records had their output deleted before it was read, if it was ever written.
@@ -150,6 +170,28 @@ impl Ledger {
         let book = self.lock();
         let missing = |number: &&u32| !book.is_seen(**number) && book.is_gone(**number);
         book.inputs.iter().flatten().filter(missing).count()
+    }
+
+    /// The same, with those that need not have been written.
+    pub fn count_perhaps_gone(&self) -> u64 {
+        let book = self.lock();
+        let perhaps = |number: &&u32| {
+            let demand = book.expected[**number as usize].demand;
+            let may_be = matches!(demand, Demand::Audited | Demand::AuditedOrSkipped);
+            may_be && !book.is_seen(**number) && book.was_deleted(**number)
+        };
+        book.inputs.iter().flatten().filter(perhaps).count() as u64
+    }
+
+    /// How many records rightly have no output.
+    pub fn count_skipped(&self) -> u64 {
+        let book = self.lock();
+        let skipped = |number: &&u32| {
+            let demand = book.expected[**number as usize].demand;
+            let may_be = matches!(demand, Demand::Skipped | Demand::AuditedOrSkipped);
+            may_be && !book.is_seen(**number)
+        };
+        book.inputs.iter().flatten().filter(skipped).count() as u64
     }
 
     /// Complains of every record before these offsets that lacks what is demanded.
@@ -214,6 +256,11 @@ impl Book {
     }
 
     fn is_gone(&self, number: u32) -> bool {
+        self.expected[number as usize].demand == Demand::Audited && self.was_deleted(number)
+    }
+
+    /// Whether its output was deleted with its topic, if it was ever written.
+    fn was_deleted(&self, number: u32) -> bool {
         let expected = &self.expected[number as usize];
         let device = &self.devices[expected.device as usize];
         let offset = self.offsets[number as usize];
@@ -222,7 +269,7 @@ impl Book {
             let to = gone.to.get(&device.partition).copied().unwrap_or(0);
             gone.region == device.region && (from..to).contains(&offset)
         };
-        expected.demand == Demand::Audited && self.gone.iter().any(within)
+        self.gone.iter().any(within)
     }
 
     fn describe(&self, number: u32) -> String {

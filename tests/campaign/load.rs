@@ -8,7 +8,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
 use crate::change::{self, Variant};
-use crate::demand::{ACCOUNT, ACTIONS, Demand, Device, Expected, Reason};
+use crate::demand::{ACCOUNT, DEEDS, Demand, Device, Expected, Reason};
 use crate::ledger::Ledger;
 use crate::now_ms;
 use crate::people::{self, People};
@@ -167,15 +167,16 @@ impl Load {
     fn make_up(&mut self) -> Expected {
         let random = &mut self.random;
         let device = *random.pick(&self.devices);
-        let action = random.below(ACTIONS.len() as u64) as u8;
-        let shift_s = self.controls.clock_shift_s.load(Ordering::Relaxed);
+        let deed = random.below(DEEDS.len() as u64) as u8;
+        let time_ms = now_ms() + self.controls.clock_shift_s.load(Ordering::Relaxed) * 1_000;
         let mut expected = Expected {
             demand: Demand::Audited,
             variant: Variant::User,
             device,
-            action,
+            deed,
             user: people::steady(random.below(people::STEADY)),
-            time_ms: now_ms() + shift_s * 1_000,
+            time_ms,
+            stamp_ms: time_ms,
         };
         match random.below(100) {
             0..=29 => {}
@@ -224,10 +225,9 @@ impl Load {
             key: "number",
             value: Some(&number_text),
         };
-        let shift_ms = self.controls.clock_shift_s.load(Ordering::Relaxed) * 1_000;
         let record = BaseRecord::with_opaque_to(&self.input, number as usize)
             .partition(device.partition)
-            .timestamp(now_ms() + shift_ms)
+            .timestamp(expected.stamp_ms)
             .headers(OwnedHeaders::new().insert(header))
             .key(key.as_bytes())
             .payload(value.as_slice());

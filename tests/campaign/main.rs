@@ -8,9 +8,14 @@ mod support;
 
 mod change;
 mod complaints;
+mod counters;
 mod damage;
 mod demand;
+mod ends;
+mod event;
+mod evidence;
 mod fleet;
+mod hearing;
 mod journal;
 mod ledger;
 mod load;
@@ -81,15 +86,11 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|first| first == "run") {
         return long(&Options::parse_from(std::env::args_os().skip(1)));
     }
-    let tests = vec![
-        Trial::test("the_ledger_finds_what_is_planted", || {
-            planted::the_ledger_finds_what_is_planted().map_err(Failed::from)
-        }),
-        Trial::test("a_relay_that_only_restarts_is_found", || {
-            planted::a_relay_that_only_restarts_is_found().map_err(Failed::from)
-        }),
-        Trial::test("a_short_campaign_finds_nothing_wrong", short),
-    ];
+    let planted = planted::PLANTINGS.iter().map(|(name, plant)| {
+        Trial::test(*name, || plant(&Default::default()).map_err(Failed::from))
+    });
+    let mut tests: Vec<Trial> = planted.collect();
+    tests.push(Trial::test("a_short_campaign_finds_nothing_wrong", short));
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
@@ -111,7 +112,11 @@ fn short() -> Result<(), Failed> {
         std::fs::remove_dir_all(&settings.folder).context("remove the logs")?;
         return Ok(());
     }
-    Err(Failed::from(how_to_repeat(&settings)))
+    let verdict = report.verdict();
+    Err(Failed::from(format!(
+        "{verdict}\n{}",
+        how_to_repeat(&settings)
+    )))
 }
 
 fn long(options: &Options) -> ExitCode {

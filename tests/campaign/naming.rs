@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::complaints::Wrong;
 use crate::damage::Damage;
 use crate::ledger::Offsets;
 use crate::plan::Fault;
@@ -15,9 +14,9 @@ pub const NAMED_LIMIT: Duration = Duration::from_secs(90);
 /// What is to be named.
 pub struct Unnamed {
     /// All of these in one text.
-    words: Vec<String>,
+    pub words: Vec<String>,
     /// So many relays had ended before.
-    exits: usize,
+    pub exits: usize,
     /// The partition that is held, alone.
     pub held: Option<i32>,
 }
@@ -55,32 +54,33 @@ impl World {
     /// Whether a relay has named it since.
     pub fn is_named(&self, unnamed: &Unnamed) -> bool {
         let exits = self.fleet.exits().iter().skip(unnamed.exits);
-        let said = exits.map(|exit| exit.said.clone());
-        let health = self.fleet.health().into_iter();
-        let unready = health
-            .map(|(_, answer)| answer)
-            .filter(|answer| answer.starts_with("503"));
-        said.chain(unready)
-            .any(|text| unnamed.words.iter().all(|word| text.contains(word)))
+        let mut said = exits.map(|exit| exit.said.as_str());
+        said.any(|said| unnamed.is_in(said))
+            || (self.fleet.health().iter()).any(|(_, answer)| unnamed.is_in_unready(answer))
     }
 
     /// Nobody has named it in time.
     pub fn complain_of_silence(&self, unnamed: &Unnamed) {
-        let words = &unnamed.words;
-        let what = format!(
-            "no relay names {words:?}, which it cannot write or read: {:?}",
-            self.fleet.health()
-        );
-        self.ledger.complain(Wrong::Stalled, what);
+        let health = self.fleet.health();
+        self.ledger.complain_of_silence(&unnamed.words, health);
     }
 
     /// Partitions that can be read did not go on beside one that cannot.
     pub fn complain_of_company(&self, held: i32, target: &Offsets) {
-        let (committed, settled) = (self.committed(), self.ledger.settled());
-        let what = format!(
-            "partition {held} is held, and others do not reach {target:?}: committed {committed:?}, delivered {settled:?}; {:?}",
-            self.fleet.health()
-        );
-        self.ledger.complain(Wrong::Stalled, what);
+        let (committed, health) = (self.committed().unwrap_or_default(), self.fleet.health());
+        self.ledger
+            .complain_of_company(held, &committed, target, health);
+    }
+}
+
+impl Unnamed {
+    /// Whether a text names all of it.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.words.iter().all(|word| text.contains(word))
+    }
+
+    /// Whether this is the answer of a relay that is not ready, and names it.
+    pub fn is_in_unready(&self, answer: &str) -> bool {
+        answer.starts_with("503") && self.is_in(answer)
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::producer::BaseRecord;
 
-use crate::demand::{ACCOUNT, Demand, Reason, iam_id, instant};
+use crate::demand::{ACCOUNT, Demand, Reason, iam_id, instant, user_name};
 use crate::now_ms;
 use crate::producer::Sender;
 use crate::random::Random;
@@ -146,8 +146,9 @@ impl People {
 
     fn write(&self, sender: &Sender, user: u64, from_ms: i64, access: bool) -> anyhow::Result<()> {
         let value = format!(
-            "{{\"accountId\":{ACCOUNT},\"userId\":{user},\"iamId\":\"{}\",\"name\":\"user{user}@example.com\",\"linked\":true,\"infrastructureAccess\":{access},\"validFrom\":\"{}\"}}",
+            "{{\"accountId\":{ACCOUNT},\"userId\":{user},\"iamId\":\"{}\",\"name\":\"{}\",\"linked\":true,\"infrastructureAccess\":{access},\"validFrom\":\"{}\"}}",
             iam_id(user),
+            user_name(user),
             instant(from_ms)
         );
         let key = format!("{ACCOUNT}/{user}");

@@ -117,6 +117,14 @@ impl Fault {
         matches!(self, Fault::LogDamaged { .. } | Fault::TableRemade { .. })
     }
 
+    /// Whether it lies in wait for the next commit of a relay.
+    pub fn is_ambush(&self) -> bool {
+        matches!(
+            self,
+            Fault::CommitUnanswered { .. } | Fault::CommitDelayed { .. }
+        )
+    }
+
     /// The relay whose process it is about.
     pub fn relay(&self) -> Option<usize> {
         match self {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::ledger::{Ledger, Offsets, Place, Sighting};
+use crate::ledger::{self, Ledger, Offsets, Place, Sighting};
 use crate::support::client_config;
 
 const POLL: Duration = Duration::from_millis(100);
@@ -150,38 +150,24 @@ impl Reading {
     }
 
     fn take(&self, message: &BorrowedMessage<'_>) {
-        let mut sighting = Sighting {
+        self.ledger.saw(&Sighting {
             place: self.place,
             topic: &self.topic,
             partition: message.partition(),
             offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis(),
             key: message.key().unwrap_or_default(),
             value: message.payload().unwrap_or_default(),
-            number: None,
-            reason: "",
-            source: None,
-            stub_of: None,
-        };
-        if self.place == Place::Quarantine {
-            sighting.number = header(message, "number").parse().ok();
-            sighting.reason = header(message, "audit-relay-reason");
-            if header(message, "audit-relay-stub") == "true" {
-                sighting.stub_of = header(message, "audit-relay-value-bytes").parse().ok();
-            }
-            let partition = header(message, "audit-relay-partition").parse().ok();
-            sighting.source = partition.zip(header(message, "audit-relay-offset").parse().ok());
-        }
-        self.ledger.saw(&sighting);
+            headers: headers(message),
+        });
     }
 }
 
-/// The last header of a name, as text.
-fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> &'a str {
-    let headers = message
-        .headers()
-        .into_iter()
-        .flat_map(|headers| headers.iter());
-    let found = headers.filter(|header| header.key == name).last();
-    let value = found.and_then(|header| header.value).unwrap_or_default();
-    std::str::from_utf8(value).unwrap_or_default()
+fn headers(message: &BorrowedMessage<'_>) -> ledger::Headers {
+    let headers = message.headers().into_iter();
+    let own = |header: Header<'_, &[u8]>| {
+        let value = header.value.unwrap_or_default();
+        (header.key.to_string(), value.to_vec())
+    };
+    headers.flat_map(Headers::iter).map(own).collect()
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::complaints::Wrong;
-use crate::fleet::{Counted, Exit};
+use crate::counters::Counted;
+use crate::evidence::Observed;
+use crate::fleet::Exit;
 use crate::ledger::Ledger;
 use crate::run::Settings;
 
@@ -19,7 +21,15 @@ pub struct Report {
     pub minutes: f64,
     pub faults: usize,
     pub faults_by_kind: BTreeMap<String, usize>,
+    /// Fewest faults that a run of this length and plan may have.
+    pub least_faults: usize,
+    /// Faults that lie in wait for a commit, and commits that met one.
+    pub ambushes: u64,
     pub commits_ambushed: u64,
+    /// The last recovery among them.
+    pub recoveries: usize,
+    /// Of the input, by the relays that were there at last.
+    pub partitions_read: usize,
     pub records: Records,
     pub recovery_ms: Recovery,
     pub relays: Counted,
@@ -74,8 +84,7 @@ impl Report {
         faults_by_kind: BTreeMap<String, usize>,
         recoveries: Vec<Duration>,
         ledger: &Ledger,
-        relays: Counted,
-        commits_ambushed: u64,
+        observed: Observed,
         exits: Vec<Exit>,
     ) -> Report {
         let (complaints, tally, (input, _)) =
@@ -85,25 +94,40 @@ impl Report {
         Report {
             seed: settings.seed,
             minutes: (took.as_secs_f64() / 6.0).round() / 10.0,
-            faults: faults_by_kind.values().sum(),
+            faults: observed.faults,
             faults_by_kind,
-            commits_ambushed,
+            least_faults: observed.least_faults,
+            ambushes: observed.ambushes,
+            commits_ambushed: observed.ambushed,
+            recoveries: observed.recoveries,
+            partitions_read: observed.partitions_read,
             records: Records {
                 input,
                 audited: tally.audited,
                 quarantined: tally.quarantined,
-                skipped: (input as u64)
-                    .saturating_sub(tally.audited + tally.quarantined + gone as u64),
+                skipped: ledger.count_skipped(),
                 audited_before_revocation: tally.before_revocation,
                 gone_with_their_topic: gone,
             },
             recovery_ms: Recovery::of(recoveries),
-            relays,
+            relays: observed.counted,
             exits,
             complaints: Wrong::ALL.iter().map(counted).collect(),
             told: complaints.told(),
             logs: settings.folder.clone(),
         }
+    }
+
+    /// What is wrong, in words, with what did not happen first.
+    pub fn verdict(&self) -> String {
+        let (untested, others): (Vec<&String>, Vec<&String>) =
+            (self.told.iter()).partition(|told| told.starts_with(Wrong::Untested.name()));
+        let told: Vec<&str> = untested
+            .into_iter()
+            .chain(others)
+            .map(String::as_str)
+            .collect();
+        told.join("\n")
     }
 
     /// Whether the ledger has nothing to complain of.
@@ -130,8 +154,8 @@ impl fmt::Display for Report {
         let relays = &self.relays;
         writeln!(
             f,
-            "seed {}, {} faults in {:.1} minutes",
-            self.seed, self.faults, self.minutes
+            "seed {}, {} faults (at least {} must strike) in {:.1} minutes",
+            self.seed, self.faults, self.least_faults, self.minutes
         )?;
         writeln!(
             f,
@@ -144,7 +168,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "recovery: p50 {p50} ms, p99 {p99} ms, max {max} ms, measured {measured} times"
+            "recovery: p50 {p50} ms, p99 {p99} ms, max {max} ms, measured {measured} times; recovered {} times in all",
+            self.recoveries
+        )?;
+        writeln!(
+            f,
+            "counted by relays: read {}, audited {}, skipped {}, quarantined {}; at last {} partitions had been read",
+            relays.read, relays.audited, relays.skipped, relays.quarantined, self.partitions_read
         )?;
         writeln!(
             f,
@@ -159,7 +189,11 @@ impl fmt::Display for Report {
             relays.peak_resident_bytes / 1_048_576.0,
             self.exits.len()
         )?;
-        writeln!(f, "faults (commits ambushed: {}):", self.commits_ambushed)?;
+        writeln!(
+            f,
+            "faults (commits ambushed: {} of {}):",
+            self.commits_ambushed, self.ambushes
+        )?;
         for (kind, count) in &self.faults_by_kind {
             writeln!(f, "  {count:>4} {kind}")?;
         }

@@ -17,8 +17,6 @@ use crate::world::{ROOMY_BYTES, World};
 
 /// Longest wait for the cluster to be whole before another of its brokers is ended.
 const WHOLE_LIMIT: Duration = Duration::from_secs(180);
-/// How long an ambush waits for a commit.
-const AMBUSH: Duration = Duration::from_secs(4);
 /// Most partitions that the input gets.
 const MOST_PARTITIONS: i32 = 24;
 
@@ -29,6 +27,8 @@ pub struct Struck {
     pub until: Instant,
     /// What the relays must name, before the time of the fault begins.
     pub unnamed: Option<Unnamed>,
+    /// Of one that lies in wait for a commit: how many commits had been ambushed before.
+    pub ambushed_before: Option<u64>,
     hold: Duration,
     undo: Undo,
 }
@@ -61,6 +61,7 @@ impl World {
     /// Makes a fault.
     pub fn strike(&mut self, number: usize, fault: &Fault) -> anyhow::Result<Struck> {
         let exits = self.fleet.exits().len();
+        let ambushed = self.cluster.rules().sprung();
         let struck = self
             .make(fault)
             .with_context(|| format!("fault {number}, {fault:?}"))?;
@@ -74,6 +75,7 @@ impl World {
             fault: fault.clone(),
             until: Instant::now() + hold,
             unnamed,
+            ambushed_before: fault.is_ambush().then_some(ambushed),
             hold,
             undo,
         })
@@ -192,12 +194,12 @@ impl World {
             }
             Fault::CommitUnanswered { relay } => {
                 rules.ambush(of(relay), Ambush::SwallowAnswer);
-                Ok((Undo::Disarm, AMBUSH))
+                Ok((Undo::Disarm, Duration::ZERO))
             }
             Fault::CommitDelayed { relay, late_ms } => {
                 let late = Duration::from_millis(late_ms);
                 rules.ambush(of(relay), Ambush::DeliverLate(late));
-                Ok((Undo::Disarm, AMBUSH + late))
+                Ok((Undo::Disarm, late))
             }
             _ => bail!("no fault of the network: {fault:?}"),
         }

@@ -11,8 +11,8 @@ use anyhow::{Context, anyhow};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::complaints::Wrong;
 use crate::fleet::Fleet;
+use crate::hearing::Last;
 use crate::ledger::{Ledger, Offsets, Place};
 use crate::load::{Controls, Load};
 use crate::people::{People, STALENESS_LIMIT};
@@ -37,6 +37,8 @@ const QUARANTINE_PARTITIONS: i32 = 2;
 /// By then everything must be delivered when nothing is broken any more.
 pub const RECOVERY_LIMIT: Duration = Duration::from_secs(180);
 const OFFSETS_LIMIT: Duration = Duration::from_secs(10);
+/// When nothing is broken any more: how long the group's coordinator, or a relay, is asked again before it counts as silent.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A world to break.
@@ -62,8 +64,8 @@ impl World {
     /// Builds it, with so many changes a second; logs go to a folder.
     pub fn build(seed: u64, per_second: u64, logs: &Path) -> anyhow::Result<World> {
         let cluster = Cluster::start()?;
-        let ledger = Arc::new(Ledger::default());
         let (deployment, tables) = deploy(&cluster)?;
+        let ledger = Arc::new(Ledger::of(&deployment.input));
         let deployment = Arc::new(deployment);
         let mut readers = Readers::new(cluster.kafka().bootstrap(), &ledger);
         for (region, topic) in deployment.outputs().iter().enumerate() {
@@ -199,48 +201,49 @@ impl World {
             if let Ok(found) = self.committed() {
                 committed = found;
             }
-            if covers(&committed, &target) && covers(&self.ledger.settled(), &target) {
-                let took = since.elapsed();
-                self.check_for_torn_output();
-                return Ok(Some(took));
+            if self.ledger.is_delivered(&committed, &target) {
+                return Ok(Some(since.elapsed()));
             }
             std::thread::sleep(LOOK_INTERVAL);
         }
-        self.complain_of_stall(&committed, &target);
+        let health = self.fleet.health();
+        self.ledger.complain_of_stall(&committed, &target, health);
         Ok(None)
-    }
-
-    fn complain_of_stall(&self, committed: &Offsets, target: &Offsets) {
-        // What is committed and not there is more than late.
-        self.ledger.complain_of_missing(committed, Wrong::Torn);
-        if !covers(committed, target) {
-            let health = self.fleet.health();
-            let what = format!("committed {committed:?} of {target:?}; {health:?}");
-            self.ledger.complain(Wrong::Stalled, what);
-        }
     }
 
     /// Whether everything up to there is delivered of each partition but this one, which cannot be read.
     pub fn is_delivered_but(&self, held: i32, target: &Offsets) -> bool {
-        let others = target.iter().filter(|(partition, _)| **partition != held);
-        let others: Offsets = others.map(|(partition, end)| (*partition, *end)).collect();
         let committed = self.committed().unwrap_or_default();
-        covers(&committed, &others) && covers(&self.ledger.settled(), &others)
+        self.ledger.is_delivered_but(held, &committed, target)
     }
 
-    /// Output that readers see, and behind which no offset is committed.
-    fn check_for_torn_output(&self) {
-        let seen = self.ledger.seen_up_to();
-        // Asked for after the look: what was seen then is committed by now. A cluster in trouble is asked at the next occasion.
-        let Ok(committed) = self.committed() else {
-            return;
-        };
-        for (partition, seen) in seen {
-            let committed = committed.get(&partition).copied().unwrap_or(0);
-            if seen > committed {
-                let what = format!("output up to input {partition}/{seen}, committed {committed}");
-                self.ledger.complain(Wrong::Torn, what);
+    /// Looks for output that readers see, and behind which no offset is committed; a coordinator that is just moving is asked again.
+    /// An error means that nothing is known of that.
+    pub fn check_for_torn_output(&mut self) -> anyhow::Result<()> {
+        let since = Instant::now();
+        loop {
+            let seen = self.ledger.seen_up_to();
+            // Asked for after the look: what was seen then is committed by now.
+            match self.committed() {
+                Ok(committed) => {
+                    self.ledger.check_for_torn_output(&seen, &committed);
+                    return Ok(());
+                }
+                Err(error) if since.elapsed() > ANSWER_LIMIT => return Err(error),
+                Err(_) => self.wait(LOOK_INTERVAL)?,
             }
+        }
+    }
+
+    /// What the relays say at last; each of them must answer, unless time runs out.
+    pub fn await_answers(&mut self) -> anyhow::Result<Vec<Last>> {
+        let since = Instant::now();
+        loop {
+            let answers = self.fleet.ask_all();
+            if answers.iter().all(Last::is_good) || since.elapsed() > ANSWER_LIMIT {
+                return Ok(answers);
+            }
+            self.wait(LOOK_INTERVAL)?;
         }
     }
 
@@ -306,11 +309,6 @@ fn group_client(cluster: &Cluster, group: &str) -> anyhow::Result<BaseConsumer> 
     config
         .create()
         .context("create a client for the group's offsets")
-}
-
-fn covers(positions: &Offsets, target: &Offsets) -> bool {
-    let mut target = target.iter();
-    target.all(|(partition, end)| positions.get(partition).copied().unwrap_or(0) >= *end)
 }
 
 fn join(thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {

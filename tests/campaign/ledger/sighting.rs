@@ -1,11 +1,9 @@
-//! What a reader saw, held against what was demanded.
+//! What a reader saw: once for each record, after what came before it of the same device, and in the same partition.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
 use super::{Book, Ledger};
-use crate::change;
 use crate::complaints::Wrong;
-use crate::demand::{ACCOUNT, ACTIONS, Demand, Reason, event_time, iam_id};
 
 /// Where output stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +13,9 @@ pub enum Place {
     Quarantine,
 }
 
+/// Names and values, in their order.
+pub type Headers = Vec<(String, Vec<u8>)>;
+
 /// A committed record of an output topic.
 #[derive(Clone, Debug)]
 pub struct Sighting<'a> {
@@ -22,31 +23,29 @@ pub struct Sighting<'a> {
     pub topic: &'a str,
     pub partition: i32,
     pub offset: i64,
+    pub timestamp_ms: Option<i64>,
     pub key: &'a [u8],
     pub value: &'a [u8],
-    /// Of the quarantined ones: the number of the original, and what the relay says of it.
-    pub number: Option<u32>,
-    pub reason: &'a str,
-    pub source: Option<(i32, i64)>,
-    /// The length of the original value, if this is a stub.
-    pub stub_of: Option<usize>,
+    pub headers: Headers,
 }
 
 impl Sighting<'_> {
-    /// Whether it holds this original, or is a stub of it where it may be: of what is larger than a topic was told to take.
-    fn has_value_of(&self, original: &[u8]) -> bool {
-        match self.stub_of {
-            None => self.value == original,
-            Some(bytes) => {
-                bytes == original.len()
-                    && bytes > change::OVERSIZED_BYTES
-                    && original.starts_with(self.value)
-                    && self.value.len() == 1_000
-            }
-        }
+    /// The last header of a name, as text.
+    pub(super) fn header(&self, name: &str) -> Cow<'_, str> {
+        let found = self.headers.iter().rev().find(|(other, _)| other == name);
+        found.map_or(Cow::default(), |(_, value)| String::from_utf8_lossy(value))
     }
 
-    fn place(&self) -> String {
+    /// For words to people.
+    pub(super) fn shown_headers(&self) -> Vec<String> {
+        let shown = |(name, value): &(String, Vec<u8>)| {
+            let value = &value[..value.len().min(100)];
+            format!("{name}={}", String::from_utf8_lossy(value))
+        };
+        self.headers.iter().map(shown).collect()
+    }
+
+    pub(super) fn spot(&self) -> String {
         format!("{}/{}/{}", self.topic, self.partition, self.offset)
     }
 }
@@ -59,121 +58,74 @@ impl Ledger {
             Place::Quarantine => self.saw_quarantined(sighting),
         }
     }
-
-    fn saw_event(&self, sighting: &Sighting<'_>, region: usize) {
-        let event: Value = serde_json::from_slice(sighting.value).unwrap_or_default();
-        let number = event["correlationId"]
-            .as_str()
-            .and_then(|id| id.parse().ok());
-        let mut book = self.lock();
-        let Some(number) = book.note(sighting, number) else {
-            return;
-        };
-        let expected = book.expected[number as usize];
-        let device = book.devices[expected.device as usize];
-        let place = sighting.place();
-        book.tally.audited += 1;
-        match expected.demand {
-            Demand::Audited => {}
-            Demand::AuditedOrSkipped => book.tally.before_revocation += 1,
-            _ => book.complain(Wrong::Decision, number, &format!("audited, {place}")),
-        }
-        if region != device.region || sighting.key != device.id.to_string().as_bytes() {
-            book.complain(Wrong::Misrouted, number, &place);
-        }
-        let target = format!(
-            "crn:v1:bluemix:public:audit-log:{}:a/{ACCOUNT}::bare-metal:{}",
-            device.data_center(),
-            device.id
-        );
-        let says = [
-            (&event["action"], ACTIONS[usize::from(expected.action)].1),
-            (&event["initiator"]["id"], &iam_id(expected.user)),
-            (&event["target"]["id"], &target),
-            (&event["eventTime"], &event_time(expected.time_ms)),
-            (&event["outcome"], "success"),
-        ];
-        for (said, demanded) in says {
-            if said != demanded {
-                let what = format!("{place} says {said}, not {demanded:?}");
-                book.complain(Wrong::Changed, number, &what);
-            }
-        }
-    }
-
-    fn saw_quarantined(&self, sighting: &Sighting<'_>) {
-        let mut book = self.lock();
-        let Some(number) = book.note(sighting, sighting.number) else {
-            return;
-        };
-        let expected = book.expected[number as usize];
-        let device = book.devices[expected.device as usize];
-        let place = sighting.place();
-        book.tally.quarantined += 1;
-        if expected.demand.reason().map(Reason::name) != Some(sighting.reason) {
-            let what = format!("quarantined as {}, {place}", sighting.reason);
-            book.complain(Wrong::Decision, number, &what);
-        }
-        // The offset is not known while the broker's answer is on its way to the load.
-        let offset = book.offsets[number as usize];
-        let source = sighting
-            .source
-            .filter(|(_, source)| offset < 0 || *source == offset);
-        let whole = sighting.has_value_of(&change::value(number, &expected, &device))
-            && sighting.key == device.id.to_string().as_bytes()
-            && source.is_some_and(|(partition, _)| partition == device.partition);
-        if !whole {
-            book.complain(
-                Wrong::Changed,
-                number,
-                &format!("{place}: not the original"),
-            );
-        }
-    }
-}
-
-impl Demand {
-    fn reason(self) -> Option<Reason> {
-        match self {
-            Demand::Quarantined(reason) => Some(reason),
-            Demand::Audited | Demand::Skipped | Demand::AuditedOrSkipped => None,
-        }
-    }
 }
 
 impl Book {
     /// Notes that the output of a record was seen: once, and after those of its device that came before. None if there is no such
     /// record.
-    fn note(&mut self, sighting: &Sighting<'_>, number: Option<u32>) -> Option<u32> {
+    pub(super) fn note(&mut self, sighting: &Sighting<'_>, number: Option<u32>) -> Option<u32> {
         let number = number.filter(|number| (*number as usize) < self.expected.len());
         let Some(number) = number else {
             let value = String::from_utf8_lossy(&sighting.value[..sighting.value.len().min(200)])
                 .into_owned();
-            let what = format!("{}: {value}", sighting.place());
+            let what = format!("{}: {value}", sighting.spot());
             self.complaints.add(Wrong::Unexpected, what);
             return None;
         };
+        self.check_stamp(sighting, number);
+        self.check_home(sighting, number);
         let seen = &mut self.seen[number as usize];
         *seen = seen.saturating_add(1);
         if *seen > 1 {
-            self.complain(Wrong::Doubled, number, &sighting.place());
+            self.complain(Wrong::Doubled, number, &sighting.spot());
             return Some(number);
         }
-        let device = self.expected[number as usize].device;
-        let last = self.last.insert((sighting.place, device), number);
-        if let Some(last) = last.filter(|last| *last > number) {
-            let what = format!("{} stands after {last}", sighting.place());
-            self.complain(Wrong::Reordered, number, &what);
-        }
+        self.check_order(sighting, number);
         let offset = self.offsets[number as usize];
         if offset >= 0 {
+            let device = self.expected[number as usize].device;
             let partition = self.devices[device as usize].partition;
             self.saw_of(partition, offset);
         }
         Some(number)
     }
 
-    fn complain(&mut self, wrong: Wrong, number: u32, what: &str) {
+    fn check_order(&mut self, sighting: &Sighting<'_>, number: u32) {
+        let device = self.expected[number as usize].device;
+        let last = self.last.insert((sighting.place, device), number);
+        if let Some(last) = last.filter(|last| *last > number) {
+            let what = format!("{} stands after {last}", sighting.spot());
+            self.complain(Wrong::Reordered, number, &what);
+        }
+    }
+
+    /// What is of one device stands in one partition of a topic: there is no order between two.
+    fn check_home(&mut self, sighting: &Sighting<'_>, number: u32) {
+        let device = self.expected[number as usize].device;
+        let home = self.homes.entry((sighting.place, device));
+        let home = *home.or_insert(sighting.partition);
+        if home != sighting.partition {
+            let what = format!(
+                "{}, where the device's other output is in partition {home}",
+                sighting.spot()
+            );
+            self.complain(Wrong::Misrouted, number, &what);
+        }
+    }
+
+    fn check_stamp(&mut self, sighting: &Sighting<'_>, number: u32) {
+        let demanded = self.expected[number as usize].stamp_ms;
+        if sighting.timestamp_ms != Some(demanded) {
+            let what = format!(
+                "{} has the timestamp {:?}, not {demanded}",
+                sighting.spot(),
+                sighting.timestamp_ms
+            );
+            self.complain(Wrong::Changed, number, &what);
+        }
+    }
+
+    pub(super) fn complain(&mut self, wrong: Wrong, number: u32, what: &str) {
         let what = format!("{what}; {}", self.describe(number));
         self.complaints.add(wrong, what);
     }
