@@ -353,8 +353,3 @@ pub fn measured(metrics: &str, name: &str, label: &str) -> Option<f64> {
     let found: Vec<f64> = metrics.lines().filter_map(value).collect();
     (!found.is_empty()).then(|| found.iter().sum())
 }
-
-/// The same, where a relay that has not come so far counts as nothing; only for the campaign's figures.
-pub fn sum(metrics: &str, name: &str, label: &str) -> f64 {
-    measured(metrics, name, label).unwrap_or(0.0)
-}
