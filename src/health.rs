@@ -233,7 +233,10 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::watchdog::{SILENCE_INTERVAL, SilenceWatch};
 
     fn reasons(health: &Health) -> Vec<String> {
         health.ready().err().unwrap_or_default()
@@ -343,5 +346,44 @@ mod tests {
         let health = Health::new(0);
         health.stopped(7, Some("x".to_string()));
         assert_eq!(health.live(), Ok(()));
+    }
+
+    #[test]
+    fn every_held_partition_is_named_until_its_session_is_closed() {
+        let health = Health::new(1);
+        health.working(0);
+        health.hold_partition(0, Partition(3), "cannot be read");
+        health.hold_partition(0, Partition(1), "went back");
+        assert_eq!(
+            reasons(&health),
+            ["worker 0: went back", "worker 0: cannot be read"]
+        );
+        health.rejoining(0, "deaf");
+        assert_eq!(reasons(&health), ["worker 0: rejoining: deaf"]);
+        health.working(0);
+        assert_eq!(health.ready(), Ok(()));
+    }
+
+    /// What stands still must not look as if it need not move.
+    #[test]
+    fn a_worker_works_although_the_watchdog_complains_of_it() {
+        let health = Health::new(1);
+        health.working(0);
+        health.hold(WATCHDOG, "worker 0 is silent");
+        assert!(health.is_working(0) && health.ready().is_err());
+        health.hold("principals", "behind their topic");
+        assert!(!health.is_working(0));
+    }
+
+    #[test]
+    fn a_worker_that_cannot_connect_gives_signs_of_life() {
+        let health = Health::new(1);
+        let mut watch = SilenceWatch::new(1, Duration::ZERO);
+        for silent in [1, 2] {
+            let seen = watch.look(health.pulses());
+            assert_eq!(seen.time, SILENCE_INTERVAL * silent);
+        }
+        health.connecting(0, "no broker");
+        assert_eq!(watch.look(health.pulses()).time, Duration::ZERO);
     }
 }

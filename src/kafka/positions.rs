@@ -76,4 +76,16 @@ mod tests {
         positions.read(0, 0);
         assert!(!positions.take_changed() && positions.of(0) == Some(8));
     }
+
+    #[test]
+    fn every_partition_must_be_read_to_its_end() {
+        let ends = Offsets::from([(0, 10), (1, 5)]);
+        let mut positions = Positions::default();
+        positions.read(0, 9);
+        assert!(!positions.cover(&ends), "nothing is known of the other");
+        positions.read(1, 3);
+        assert!(!positions.cover(&ends));
+        positions.read(1, 4);
+        assert!(positions.cover(&ends));
+    }
 }

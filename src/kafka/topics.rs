@@ -201,3 +201,99 @@ impl OutputTopics {
         Some((index, partition))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::pipeline::fate::{Envelope, Quarantine};
+    use crate::stream::keeping::{KeptRecord, RecordLimit};
+    use crate::stream::{Partition, QuarantinedRecord, SourceRecord};
+
+    fn topics(counts: &[i32], quarantine: i32) -> OutputTopics {
+        let topic = |partitions: &i32| Topic {
+            name: format!("t{partitions}"),
+            partitions: *partitions,
+        };
+        OutputTopics {
+            regions: counts.iter().map(topic).collect(),
+            quarantine: topic(&quarantine),
+        }
+    }
+
+    /// Where the output of a partition goes: of a region, or to quarantine.
+    fn destination(
+        topics: &OutputTopics,
+        source: i32,
+        region: Option<usize>,
+    ) -> Option<(usize, i32)> {
+        let envelope = Envelope {
+            region: RegionIndex(region.unwrap_or_default()),
+            device: "1".into(),
+            account: "2".into(),
+            location: "dal10".into(),
+            id: Uuid::nil(),
+        };
+        let kept = QuarantinedRecord {
+            original: original(),
+            quarantine: Quarantine::malformed("x"),
+        };
+        topics.destination(&Output {
+            source_partition: Partition(source),
+            source_offset: 0,
+            timestamp_ms: None,
+            content: match region {
+                Some(_) => Content::Event {
+                    envelope: &envelope,
+                    event: b"{}",
+                },
+                None => Content::Quarantined(&kept),
+            },
+        })
+    }
+
+    fn original() -> KeptRecord {
+        let record = SourceRecord {
+            partition: Partition(0),
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            payload: None,
+            headers: &Vec::new(),
+            leader_epoch: None,
+        };
+        KeptRecord::within(&record, RecordLimit::LEAST)
+    }
+
+    #[test]
+    fn the_output_partition_follows_from_the_input_partition() {
+        let topics = topics(&[1, 3, 6], 2);
+        for (source, region, expected) in [
+            (0, Some(0), Some((0, 0))),
+            (7, Some(0), Some((0, 0))),
+            (0, Some(1), Some((1, 0))),
+            (1, Some(1), Some((1, 1))),
+            (2, Some(1), Some((1, 2))),
+            (3, Some(1), Some((1, 0))),
+            (5, Some(2), Some((2, 5))),
+            (6, Some(2), Some((2, 0))),
+            (0, None, Some((3, 0))),
+            (3, None, Some((3, 1))),
+            // The topic after the last region is the quarantine, and none follows it.
+            (3, Some(4), None),
+        ] {
+            let found = destination(&topics, source, region);
+            assert_eq!(found, expected, "{source} {region:?}");
+        }
+    }
+
+    #[test]
+    fn topics_that_were_made_anew_with_fewer_partitions_are_followed_and_none_that_grew() {
+        let mut ours = topics(&[4, 4], 4);
+        ours.shrink_to(&topics(&[2, 8], 3));
+        let counts = |source| [Some(0), Some(1), None].map(|it| destination(&ours, source, it));
+        assert_eq!(counts(3), [Some((0, 1)), Some((1, 3)), Some((2, 0))]);
+        assert_eq!(counts(5), [Some((0, 1)), Some((1, 1)), Some((2, 2))]);
+    }
+}

@@ -80,4 +80,34 @@ mod tests {
         assert_eq!(pace(true), Duration::from_secs(2));
         assert_eq!(pace(false), Duration::from_secs(1));
     }
+
+    #[test]
+    fn one_batch_that_takes_long_counts_for_an_eighth() {
+        let ms = Duration::from_millis;
+        let mut pace = Pace::default();
+        for _ in 0..100 {
+            pace.published(ms(16));
+        }
+        pace.published(ms(8_000));
+        let fill = pace.time_to_fill(ms(10_000));
+        assert!((ms(8_985)..ms(8_987)).contains(&fill), "{fill:?}");
+    }
+
+    #[test]
+    fn what_is_known_of_the_time_away_counts_once() {
+        let second = Duration::from_secs;
+        let mut pace = Pace::default();
+        pace.caught_up();
+        pace.looks_away(second(1));
+        assert_eq!(pace.waiting_since(second(2)), second(1));
+        assert_eq!(pace.waiting_since(second(3)), second(3), "asked already");
+        pace.looks_away(second(4));
+        let since = pace.waiting_since(second(5));
+        assert_eq!(since, second(5), "the end was not reached since");
+        pace.caught_up();
+        pace.looks_away(second(6));
+        pace.looked();
+        let since = pace.waiting_since(second(7));
+        assert_eq!(since, second(7), "nothing had come meanwhile");
+    }
 }

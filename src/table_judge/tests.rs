@@ -20,6 +20,13 @@ const MOVED: &str = r#"{"deviceId":77,"accountId":307608,"name":"new","datacente
 
 /// A judge with the principals of the examples, and these devices, which are followed from a topic.
 fn judge(devices: &str) -> TableJudge {
+    let judge = unread(&[TableName::Devices], LIMIT);
+    follow(&judge.tables, 1, devices);
+    judge
+}
+
+/// The same, before the topics of these tables were read, with a limit for the barrier.
+fn unread(followed: &[TableName], limit: Duration) -> TableJudge {
     let principals = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/schemas/examples/_reference/principals.jsonl"
@@ -33,10 +40,9 @@ fn judge(devices: &str) -> TableJudge {
         devices: Some(Default::default()),
         ..assembly.directory.clone()
     };
-    let tables = SharedTables::new(directory, &[TableName::Devices], LIMIT);
-    follow(&tables, 1, devices);
+    let tables = SharedTables::new(directory, followed, LIMIT);
     let metrics = Metrics::new(assembly.rules.routes.regions(), "0").expect("metrics");
-    TableJudge::new(assembly, Arc::new(tables), LIMIT, metrics)
+    TableJudge::new(assembly, Arc::new(tables), limit, metrics)
 }
 
 /// A power-on of device 77 with these fields beside.
@@ -182,4 +188,62 @@ fn a_cloud_event_is_judged_by_the_tables_too() {
     let fates = [plain, wrapped].map(|record| judge.judge(Some(record.as_bytes())));
     assert!(matches!(fates[0], Fate::Audited(_)), "{:?}", fates[0]);
     assert_eq!(fates[0], fates[1]);
+}
+
+#[test]
+fn nothing_is_trusted_before_the_tables_were_read() {
+    let judge = unread(&[TableName::Devices], LIMIT);
+    let why = "devices: its topic is being read".to_string();
+    assert_eq!(judge.trusted(), Err(why));
+    follow(&judge.tables, 1, BEFORE);
+    assert_eq!(judge.trusted(), Ok(()));
+}
+
+/// A fate that rests on absence waits for what may still come. From files nothing comes.
+#[test]
+fn absence_is_final_unless_a_table_is_followed() {
+    let unknown = change(r#","accountId":307608,"datacenter":"dal10","label":"web""#);
+    let unknown = unknown.replace("6100101", "1");
+    let complete = unknown.replace(r#""userId":1,"#, r#""userId":6100101,"#);
+    for (followed, is_final) in [(&[][..], true), (&[TableName::Devices][..], false)] {
+        let judge = unread(followed, LIMIT);
+        let absent = judge.judge(Some(unknown.as_bytes()));
+        assert_eq!(absent.kind().reason(), "unknown_principal");
+        assert_eq!(judge.is_final(&absent), is_final, "{followed:?}");
+        let audited = judge.judge(Some(complete.as_bytes()));
+        assert_eq!(audited.kind().fate(), "audited");
+        assert!(judge.is_final(&audited), "{followed:?}");
+    }
+}
+
+#[test]
+fn a_barrier_fails_as_the_tables_do_and_is_counted() {
+    let limit = Duration::from_millis(20);
+    let judge = unread(&[TableName::Devices], limit);
+    let why = "devices: the ends of its topic are not known after 20ms".to_string();
+    let count = |result: &str| {
+        let series = format!("audit_relay_table_barriers_total{{result=\"{result}\"}} ");
+        let text = judge.metrics.render();
+        let found = text.lines().find_map(|line| line.strip_prefix(&series));
+        found.expect("it shows").to_string()
+    };
+    assert_eq!([count("met"), count("failed")], ["0", "0"]);
+    assert_eq!(judge.catch_up(), Err(why));
+    assert_eq!([count("met"), count("failed")], ["0", "1"]);
+    let judge = unread(&[], limit);
+    assert_eq!(judge.catch_up(), Ok(()), "nothing is followed");
+}
+
+#[test]
+fn a_barrier_that_was_met_is_counted() {
+    let judge = judge(BEFORE);
+    catch_up(&judge, BEFORE);
+    let text = judge.metrics.render();
+    for line in [
+        r#"audit_relay_table_barriers_total{result="met"} 1"#,
+        r#"audit_relay_table_barriers_total{result="failed"} 0"#,
+        "audit_relay_table_barrier_seconds_count 1",
+    ] {
+        assert!(text.contains(line), "{line}");
+    }
 }

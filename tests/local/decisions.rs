@@ -2,19 +2,12 @@
 //! and what the deployment demands, judged by the pipeline and by a second statement of the rules that
 //! shares nothing with it. A dozen readable lines come first.
 
+mod world;
+
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::sync::LazyLock;
 
-use audit_relay::pipeline::catalog::{Catalog, Switches};
-use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
-use audit_relay::pipeline::directory::{Directory, read_principals};
-use audit_relay::pipeline::permissions::PermissionNames;
-use audit_relay::pipeline::policy::{AccessRules, Policy};
-use audit_relay::pipeline::regions::Locations;
-use audit_relay::pipeline::route::Routes;
-use audit_relay::pipeline::{Reference, Rules, judge};
-
+pub use self::world::rules;
+use self::world::{WORLD, judged, record};
 use self::{Known::*, Listed::*, Permissions::*, When::*, Who::*};
 
 /// Lines to read: all else being as in the first. Policy: `obo` audits the system on behalf of a user, `quarantine`
@@ -44,16 +37,32 @@ SYSTEM      linked     true    needed       -         -           valid   obo   
 SYSTEM-obo  linked     true    needed       -         -           valid   -           | skipped not_user_initiated
 SYSTEM-obo  linked     true    needed       -         -           valid   obo         | audited
 SYSTEM-user linked     true    needed       -         -           valid   -           | skipped not_user_initiated
+SYSTEM-bare linked     true    needed       -         -           valid   obo         | skipped not_user_initiated
+EMPLOYEE-obo linked    true    needed       -         -           valid   obo         | skipped not_user_initiated
+SYSTEM-clerk linked    true    needed       -         -           valid   -           | skipped not_user_initiated
+SYSTEM-clerk linked    true    needed       -         -           valid   obo         | audited
+SYSTEM-clerk linked    false   needed       -         -           valid   obo         | skipped no_infrastructure_access
+SYSTEM-owner linked    false   needed       -         -           valid   obo         | audited
+assumed     linked     -       needed       -         -           valid   -           | audited
+assumed     linked     false   needed       -         -           valid   -           | skipped no_infrastructure_access
+assumed     linked     true    -            unlisted  device      valid   -           | skipped no_infrastructure_access
+assumed     unlinked   true    needed       -         -           valid   -           | quarantined unlinked_principal
+assumed     unknown    -       -            -         -           valid   -           | quarantined unlinked_principal
 SYSTEM-svc  linked     true    needed       -         -           valid   -           | audited
 SYSTEM-svc  unknown    -       -            -         -           valid   -           | skipped unknown_service
 ";
 
 /// The words of the table, which are also all there is to combine.
-const WHO: [(&str, Who); 6] = [
+const WHO: [(&str, Who); 11] = [
     ("CUSTOMER", Customer),
+    ("assumed", Assumed),
     ("EMPLOYEE", Employee),
+    ("EMPLOYEE-obo", EmployeeOnBehalf),
     ("SYSTEM", System),
+    ("SYSTEM-bare", SystemBare),
     ("SYSTEM-obo", SystemOnBehalf),
+    ("SYSTEM-clerk", SystemClerkOnBehalf),
+    ("SYSTEM-owner", SystemOwnerOnBehalf),
     ("SYSTEM-user", SystemAsUser),
     ("SYSTEM-svc", SystemAsService),
 ];
@@ -90,13 +99,23 @@ const WHEN: [(&str, When); 3] = [
     ("after", AfterRemoval),
 ];
 
-/// What `userType` says, and whether `onBehalfOf` names the principal, or `iamId` him or a service with his rights.
+/// What `userType` says, and where the record names the principal: in `userId`, in `onBehalfOf`, in `iamId`, or, as a service
+/// with the same rights, in `iamId`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Customer,
+    /// `userId` is the owner's, `iamId` that of the service.
+    Assumed,
     Employee,
+    EmployeeOnBehalf,
     System,
+    /// Without any id.
+    SystemBare,
     SystemOnBehalf,
+    /// `userId` is that of a clerk without access.
+    SystemClerkOnBehalf,
+    /// `userId` is that of the owner, who has access.
+    SystemOwnerOnBehalf,
     SystemAsUser,
     SystemAsService,
 }
@@ -158,7 +177,9 @@ fn expected(who: Who, holder: Holder, when: When, demands: Demands) -> &'static 
     let has_iam_id = matches!(holder.known, Unlinked | Linked) && when == Valid;
     match who {
         Customer => {}
-        SystemOnBehalf if demands.system_on_behalf => {}
+        Assumed if has_iam_id => {}
+        Assumed => return "quarantined unlinked_principal",
+        SystemOnBehalf | SystemClerkOnBehalf | SystemOwnerOnBehalf if demands.system_on_behalf => {}
         SystemAsService if has_iam_id => {}
         SystemAsService | SystemAsUser if !has_iam_id => return "skipped unknown_service",
         _ => return "skipped not_user_initiated",
@@ -180,7 +201,9 @@ fn expected(who: Who, holder: Holder, when: When, demands: Demands) -> &'static 
     let holds_all = holder.access == Some(true) && holder.permissions == Nothing;
     let lacks_permission = demands.permission && !holds_all && holder.permissions != Needed;
     let lacks_device = demands.device && holder.devices == AnotherOne;
-    if holds_any && !lacks_permission && !lacks_device {
+    let is_allowed = holds_any && !lacks_permission && !lacks_device;
+    // The access of either side suffices.
+    if is_allowed || who == SystemOwnerOnBehalf {
         "audited"
     } else if demands.quarantine_no_access {
         "quarantined no_infrastructure_access"
@@ -197,163 +220,6 @@ fn awaits_tables(who: Who, fate: &str) -> bool {
         "skipped not_user_initiated" => who == SystemAsUser,
         _ => true,
     }
-}
-
-const NEEDED: &str = "REMOTE_MANAGEMENT";
-const DEVICE: u32 = 1_234_567;
-
-fn holders() -> Vec<Holder> {
-    let mut holders = Vec::new();
-    for (_, known) in KNOWN {
-        for (_, access) in ACCESS {
-            for (_, permissions) in PERMISSIONS {
-                holders.extend(DEVICES.map(|(_, devices)| Holder {
-                    known,
-                    access,
-                    permissions,
-                    devices,
-                }));
-            }
-        }
-    }
-    holders
-}
-
-/// All combinations of the three policies and the two rules.
-fn demands() -> Vec<Demands> {
-    let policies = (0..8).map(|bits| [bits & 1, bits & 2, bits & 4].map(|bit| bit != 0));
-    let demands = |[system_on_behalf, quarantine_no_access, skip_unknown]: [bool; 3]| {
-        RULES.map(|(_, (permission, device))| Demands {
-            system_on_behalf,
-            quarantine_no_access,
-            skip_unknown,
-            permission,
-            device,
-        })
-    };
-    policies.flat_map(demands).collect()
-}
-
-/// Every holder as a principal of its own, by user id.
-struct World {
-    users: BTreeMap<Holder, usize>,
-    directory: Directory,
-    /// One for each of [`demands`].
-    rules: Vec<(Demands, Rules)>,
-}
-
-static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let users: BTreeMap<Holder, usize> = holders().into_iter().zip(1..).collect();
-    let mut lines = String::new();
-    for (holder, user) in users.iter().filter(|(holder, _)| holder.known != Unknown) {
-        principal(&mut lines, *holder, *user, "user");
-        principal(&mut lines, *holder, SERVICES + user, "serviceId");
-    }
-    let principals = read_principals("principals", &lines).expect("principals");
-    World {
-        users,
-        directory: Directory {
-            principals,
-            devices: None,
-        },
-        rules: demands().into_iter().map(|it| (it, rules(it))).collect(),
-    }
-});
-
-/// The classic ids of services are those of the users, and this.
-const SERVICES: usize = 10_000;
-
-/// Known from 2020 to the end of 2021.
-fn principal(lines: &mut String, holder: Holder, user: usize, kind: &str) {
-    let linked = match holder.known {
-        Unlinked => format!(r#","linked":false,"iamId":"IBMid-{user}""#),
-        LinkedWithoutIamId => r#","linked":true"#.to_string(),
-        Unknown | Linked => format!(r#","linked":true,"iamId":"IBMid-{user}""#),
-    };
-    let access = match holder.access {
-        None => String::new(),
-        Some(said) => format!(r#","infrastructureAccess":{said}"#),
-    };
-    let permissions = match holder.permissions {
-        Nothing => String::new(),
-        Ticket => r#","permissions":["TICKET_VIEW"]"#.to_string(),
-        Other => r#","permissions":["HARDWARE_VIEW"]"#.to_string(),
-        Needed => format!(r#","permissions":["HARDWARE_VIEW","{NEEDED}"]"#),
-    };
-    let devices = match holder.devices {
-        DevicesAbsent => String::new(),
-        All => r#","devices":"all""#.to_string(),
-        ThisOne => format!(r#","devices":[7,{DEVICE}]"#),
-        AnotherOne => r#","devices":[7,"8"]"#.to_string(),
-    };
-    let key = format!(r#""accountId":1,"userId":{user},"kind":"{kind}""#);
-    writeln!(
-        lines,
-        r#"{{{key}{linked}{access}{permissions}{devices},"validFrom":"2020-01-01T00:00:00Z"}}
-{{{key},"deleted":true,"validFrom":"2022-01-01T00:00:00Z"}}"#
-    )
-    .expect("a String takes all");
-}
-
-/// Rules with these demands, and all regions.
-pub fn rules(demands: Demands) -> Rules {
-    let catalog = Catalog::load(&Catalog::embedded_files(), &Switches::default());
-    let locations = Locations::embedded("six").expect("locations");
-    let regions: Vec<String> = locations.regions().map(str::to_string).collect();
-    let template =
-        |end: &str| CrnTemplate::parse(&format!("crn:v1:b:p:s:l:a/1:{end}")).expect("a template");
-    Rules {
-        catalog: catalog.expect("the catalogue"),
-        locations,
-        routes: Routes::new(regions),
-        permissions: PermissionNames::load(PermissionNames::EMBEDDED).expect("good names"),
-        policy: Policy {
-            service_initiators: true,
-            access: AccessRules {
-                permission: demands.permission,
-                device: demands.device,
-            },
-            system_on_behalf_of_user: demands.system_on_behalf,
-            quarantine_no_infrastructure_access: demands.quarantine_no_access,
-            skip_unknown_principal: demands.skip_unknown,
-            clock_skew_ms: 0,
-        },
-        crns: CrnTemplates {
-            target: template(":{resource_type}:{id}"),
-            log_source: template("::"),
-        },
-        max_event_bytes: 1_000_000,
-    }
-}
-
-/// A power-on by, or on behalf of, the user.
-fn record(who: Who, user: usize, when: When) -> String {
-    let who = match who {
-        Customer => format!(r#""userType":"CUSTOMER","userId":{user}"#),
-        Employee => format!(r#""userType":"EMPLOYEE","userId":{user}"#),
-        System => format!(r#""userType":"SYSTEM","userId":{user}"#),
-        SystemOnBehalf => format!(r#""userType":"SYSTEM","onBehalfOf":{{"userId":{user}}}"#),
-        SystemAsUser => format!(r#""userType":"SYSTEM","iamId":"IBMid-{user}""#),
-        SystemAsService => format!(r#""userType":"SYSTEM","iamId":"IBMid-{}""#, SERVICES + user),
-    };
-    // At the very borders: the first moment counts, and the moment of removal no longer.
-    let time = match when {
-        Before => "2019-12-31T23:59:59.999999999Z",
-        Valid => "2019-12-31T18:00:00-06:00",
-        AfterRemoval => "2022-01-01T00:00:00Z",
-    };
-    format!(
-        r#"{{{who},"accountId":1,"eventCreateDate":"{time}","eventName":"Power On","objectName":"Server","objectId":{DEVICE},"label":"web01","datacenter":"dal10"}}"#
-    )
-}
-
-/// The fate as counted, and whether it waits for the tables.
-fn judged(rules: &Rules, payload: &str) -> (String, bool) {
-    let directory = &WORLD.directory;
-    let fate = judge(Some(payload.as_bytes()), Reference { rules, directory });
-    let kind = fate.kind();
-    let words = format!("{} {}", kind.fate(), kind.reason());
-    (words.trim_end().to_string(), fate.awaits_tables())
 }
 
 #[test]
@@ -379,7 +245,7 @@ fn every_combination_is_decided_as_the_rules_say() {
     }
     let total: usize = seen.values().sum();
     println!("{total} combinations: {seen:#?}");
-    assert_eq!(total, (4 * 3 * 4 * 4) * 6 * 3 * 32);
+    assert_eq!(total, (4 * 3 * 4 * 4) * 11 * 3 * 32);
     let first = &wrong[..wrong.len().min(20)];
     assert!(
         wrong.is_empty(),

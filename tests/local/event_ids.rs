@@ -81,6 +81,26 @@ fn two_events_that_differ_have_two_ids() {
     }
 }
 
+/// However long they are, and however far in they differ.
+#[test]
+fn long_texts_that_differ_at_their_ends_have_two_ids() {
+    for field in [
+        "eventId",
+        "label",
+        "traceId",
+        "reasonForFailure",
+        "previousState",
+    ] {
+        for length in [31, 255, 1_023, 1_024, 1_025, 5_000] {
+            let [one, other] = ["a", "b"].map(|end| {
+                let text = "x".repeat(length) + end;
+                audited(&changed(&json!({field: text}))).envelope.id
+            });
+            assert_ne!(one, other, "{field} of {length}");
+        }
+    }
+}
+
 #[test]
 fn a_number_and_the_same_number_as_text_have_one_id() {
     let numbers = json!({"reasonCode": 201, "previousState": 1, "label": 7});

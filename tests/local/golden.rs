@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
-use audit_relay::pipeline::fate::{Fate, FateKind};
+use audit_relay::pipeline::fate::{Audited, Fate, FateKind};
 use audit_relay::pipeline::{Reference, judge};
 use serde_json::{Value, json};
 
@@ -89,6 +89,20 @@ impl Case {
         assemble(&self.config()).unwrap_or_else(|problems| panic!("{}: {problems}", self.name))
     }
 
+    /// The headers of an event. Whether there are any, the file says itself.
+    fn headers(&self, config: &Config, audited: &Audited, region: &str) -> Value {
+        let text = std::fs::read_to_string(self.folder.join("config.toml")).unwrap_or_default();
+        let are_off = text.lines().any(|line| line == "headers = false");
+        assert_eq!(config.output.headers, !are_off, "{}", self.name);
+        if are_off {
+            return json!({});
+        }
+        let mut id = [0; 36];
+        let headers = audited.envelope.headers(region, &mut id);
+        let headers = headers.map(|(name, value)| (name.to_string(), json!(value)));
+        Value::Object(headers.into_iter().collect())
+    }
+
     /// Judges the input and describes what happened in the words of `outcome.json`.
     fn judge(&self) -> (Value, Fate) {
         let config = self.config();
@@ -103,15 +117,7 @@ impl Case {
         let described = match &fate {
             Fate::Audited(audited) => {
                 let region = &rules.routes.regions()[audited.envelope.region.0];
-                let mut id = [0; 36];
-                let headers = audited
-                    .envelope
-                    .headers(region, &mut id)
-                    .map(|(name, value)| (name.to_string(), json!(value)));
-                let headers: serde_json::Map<String, Value> = headers
-                    .into_iter()
-                    .filter(|_| config.output.headers)
-                    .collect();
+                let headers = self.headers(&config, audited, region);
                 let event: Value = serde_json::from_slice(&audited.event).expect("JSON");
                 json!({
                     "fate": "audited", "region": region, "topic": topics.regions[audited.envelope.region.0],
@@ -165,6 +171,39 @@ fn every_example_has_its_outcome() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// What stands in the headers stands in the event, too.
+#[test]
+fn the_headers_of_an_event_are_those_of_the_provider() {
+    let (mut with, mut without) = (0, 0);
+    for case in cases()
+        .iter()
+        .filter(|case| case.outcome["fate"] == "audited")
+    {
+        let event = &case.outcome["event"];
+        let crn = event["logSourceCRN"].as_str().expect("a CRN");
+        let segments: Vec<&str> = crn.split(':').collect();
+        let expected = json!({
+            "type": "audit",
+            "account": segments[6].strip_prefix("a/"),
+            "region": case.outcome["region"],
+            "location": segments[5],
+            "id": event["id"],
+        });
+        if case.outcome["headers"] == json!({}) {
+            without += 1;
+        } else {
+            with += 1;
+            assert_eq!(
+                case.outcome["headers"].to_string(),
+                expected.to_string(),
+                "{}",
+                case.name
+            );
+        }
+    }
+    assert!(with > 50 && without == 1, "{with} {without}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Everything that needs no broker. One binary, so that it is linked once.
 
 mod allocations;
+mod clock_skew;
 mod commands;
 mod corpus;
 mod decisions;
@@ -19,7 +20,9 @@ mod properties;
 mod records;
 mod schemas;
 mod secrets;
+mod severities;
 mod simulation;
+mod sizes;
 mod sources;
 mod table_files;
 mod table_records;

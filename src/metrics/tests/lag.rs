@@ -1,8 +1,9 @@
 //! The rules of lag, as sequences of events. Times are seconds; a record's timestamp as well.
 
 use super::super::board::{PartitionBoard, PartitionView};
-use super::batch;
+use super::{batch, record, skipped};
 use crate::stream::Partition;
+use crate::stream::batch::Batch;
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -12,9 +13,14 @@ enum Step {
     Publishing(i64, i64),
     /// The same are committed; the timestamp of the last; whether the end was reached behind it.
     Committed(i64, i64, i64, bool),
+    /// Records up to before this offset are committed, and the last has no timestamp.
+    CommittedUntimed(i64),
     CaughtUp,
     /// Statistics report this end.
     End(i64),
+    /// The partition is held, and goes on.
+    Held,
+    GoesOn,
 }
 use Step::*;
 
@@ -22,6 +28,17 @@ const P0: Partition = Partition(0);
 
 /// Plays steps at their times, and looks at another time.
 fn look(steps: &[(i64, Step)], at: i64) -> Option<PartitionView> {
+    played(steps).view(at * 1_000).pop()
+}
+
+/// A batch of partition 0 up to before this offset, of which the last record has no timestamp.
+fn untimed(to: i64) -> Batch {
+    let mut batch = Batch::default();
+    batch.add(&record(0, to - 1, None), skipped());
+    batch
+}
+
+fn played(steps: &[(i64, Step)]) -> PartitionBoard {
     let board = PartitionBoard::default();
     for (time, step) in steps {
         let now_ms = time * 1_000;
@@ -32,11 +49,14 @@ fn look(steps: &[(i64, Step)], at: i64) -> Option<PartitionView> {
             Committed(from, to, timestamp, at_end) => {
                 board.committed(0, &batch(from..to, timestamp * 1_000, at_end), now_ms);
             }
+            CommittedUntimed(to) => board.committed(0, &untimed(to), now_ms),
             CaughtUp => board.caught_up(0, P0, now_ms),
             End(end) => board.ends(0, &[(P0, end)], now_ms),
+            Held => board.hold(0, P0, Some("went_back")),
+            GoesOn => board.hold(0, P0, None),
         }
     }
-    board.view(at * 1_000).pop()
+    board
 }
 
 #[test]
@@ -196,10 +216,35 @@ fn lag_follows_from_what_happened() {
                 (10, Assigned),
                 (11, End(500)),
                 (12, Committed(0, 100, 2, false)),
-                (12, Publishing(100, 200)),
+                (12, CommittedUntimed(200)),
             ],
             13,
-            (400, 11.0),
+            (300, 11.0),
+        ),
+        (
+            "held after its end was reached: it is read again",
+            &[
+                (10, Assigned),
+                (10, CaughtUp),
+                (20, Publishing(0, 5)),
+                (30, CaughtUp),
+                (40, Held),
+            ],
+            80,
+            (1, 50.0),
+        ),
+        (
+            "a batch that cannot be written holds its partition, and is no longer published",
+            &[
+                (10, Assigned),
+                (11, Committed(0, 5, 11, false)),
+                (20, Publishing(5, 9)),
+                (40, Held),
+                (41, GoesOn),
+                (41, End(6)),
+            ],
+            80,
+            (1, 69.0),
         ),
         (
             "assigned again: what was known before is forgotten",
@@ -234,6 +279,44 @@ fn progress_is_a_commit_or_the_end() {
         (500, End(1)),
     ];
     assert_eq!(progress(hangs), Some(12.0));
+}
+
+#[test]
+fn each_commit_and_each_end_is_a_move() {
+    let moves = |steps| look(steps, 1_000).map(|view| view.moves);
+    assert_eq!(moves(&[(10, Assigned), (11, End(7))]), Some(0));
+    assert_eq!(moves(&[(10, Assigned), (11, CaughtUp)]), Some(1));
+    let steps = &[
+        (10, Assigned),
+        (11, Publishing(0, 5)),
+        (12, Committed(0, 5, 3, false)),
+        (13, Committed(5, 6, 3, true)),
+        (14, CaughtUp),
+        (15, End(6)),
+    ];
+    assert_eq!(moves(steps), Some(3));
+}
+
+/// A worker has not recovered while anything is to be published still.
+#[test]
+fn what_waits_to_be_published_is_known_of_each_worker() {
+    let waits = |step| {
+        let board = played(&[(10, Assigned), (11, Publishing(0, 1)), (12, step)]);
+        assert!(!board.has_unpublished(1), "it is not the other's");
+        board.has_unpublished(0)
+    };
+    assert!(waits(End(7)));
+    assert!(!waits(Committed(0, 1, 3, false)));
+    assert!(!waits(CaughtUp));
+    assert!(!waits(Held));
+    assert!(!waits(Released));
+}
+
+#[test]
+fn why_a_partition_is_held_shows_until_it_goes_on() {
+    let held = |steps| look(steps, 100).expect("owned").held;
+    assert_eq!(held(&[(10, Assigned), (11, Held)]), Some("went_back"));
+    assert_eq!(held(&[(10, Assigned), (11, Held), (12, GoesOn)]), None);
 }
 
 #[test]

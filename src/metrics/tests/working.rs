@@ -2,8 +2,10 @@
 //! lag and health rest on.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::super::Metrics;
 use super::{observed, record, skipped, value};
 use crate::stream::batch::BatchLimits;
 use crate::stream::outputs::Outputs;
@@ -12,11 +14,30 @@ use crate::stream::{Arrival, Broker, Failure, Partition, Place, Position, Rewoun
 
 const P0: Partition = Partition(0);
 
+/// When somebody looked, and the lag then.
+type Looks = Arc<Mutex<Vec<(&'static str, Option<f64>)>>>;
+
 /// Hands out what it was given, poll by poll, and publishes as often as it is allowed to fail.
 struct Script {
     polls: VecDeque<Vec<Arrival<'static>>>,
     failures: VecDeque<Failure>,
     now: Duration,
+    /// What is shown.
+    metrics: Arc<Metrics>,
+    /// The lag when each poll began, and when publication did.
+    seen: Looks,
+}
+
+impl Script {
+    fn look(&self, when: &'static str) {
+        let lag = lag(&self.metrics);
+        self.seen.lock().expect("lock").push((when, lag));
+    }
+}
+
+fn lag(metrics: &Metrics) -> Option<f64> {
+    let series = r#"audit_relay_partition_lag_records{partition="0"}"#;
+    value(&metrics.render(), series)
 }
 
 impl Broker for Script {
@@ -26,6 +47,7 @@ impl Broker for Script {
         _: usize,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Failure> {
+        self.look("poll");
         self.now += wait;
         for arrival in self.polls.pop_front().unwrap_or_default() {
             receive(arrival);
@@ -34,6 +56,7 @@ impl Broker for Script {
     }
 
     fn publish(&mut self, _: &Outputs, _: &[Position]) -> Result<(), Failure> {
+        self.look("publish");
         self.failures.pop_front().map_or(Ok(()), Err)
     }
 
@@ -66,14 +89,46 @@ impl Broker for Script {
     }
 }
 
+const LIMITS: BatchLimits = BatchLimits {
+    max_records: 2,
+    max_bytes: 1_000,
+    max_age: Duration::from_millis(100),
+};
+
+#[test]
+fn the_end_of_a_partition_is_no_end_of_its_lag_before_its_records_are_committed() {
+    let (metrics, _, observer) = observed();
+    let seen = Arc::default();
+    let script = Script {
+        polls: VecDeque::from([
+            vec![
+                Arrival::Assigned(&[P0]),
+                Arrival::Placed(P0, 7),
+                Arrival::Record(record(0, 7, Some(0))),
+                Arrival::CaughtUp(P0, 8),
+            ],
+            vec![],
+        ]),
+        failures: VecDeque::new(),
+        now: Duration::ZERO,
+        metrics: Arc::clone(&metrics),
+        seen: Arc::clone(&seen),
+    };
+    let judge = |_: Option<&[u8]>| skipped();
+    let mut worker = Worker::new(script, judge, observer, LIMITS, StopRequest::default());
+    worker.turn().expect("goes on");
+    let seen = seen.lock().expect("lock").clone();
+    assert_eq!(seen[0], ("poll", None), "not ours yet");
+    let between = &seen[1..];
+    assert!(between.len() >= 2, "{between:?}");
+    assert!(between.iter().all(|(_, lag)| *lag == Some(1.0)), "{seen:?}");
+    assert_eq!(seen.last(), Some(&("publish", Some(1.0))));
+    assert_eq!(lag(&metrics), Some(0.0));
+}
+
 #[test]
 fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
     let (metrics, health, observer) = observed();
-    let limits = BatchLimits {
-        max_records: 2,
-        max_bytes: 1_000,
-        max_age: Duration::from_millis(100),
-    };
     let read_again = || Arrival::Record(record(0, 7, Some(0)));
     let script = Script {
         polls: VecDeque::from([
@@ -90,15 +145,12 @@ fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
         ]),
         failures: VecDeque::from([Failure::Aborted("no leader".to_string())]),
         now: Duration::ZERO,
+        metrics: Arc::clone(&metrics),
+        seen: Arc::default(),
     };
     let judge = |_: Option<&[u8]>| skipped();
-    let mut worker = Worker::new(script, judge, observer, limits, StopRequest::default());
-    let lag = || {
-        value(
-            &metrics.render(),
-            r#"audit_relay_partition_lag_records{partition="0"}"#,
-        )
-    };
+    let mut worker = Worker::new(script, judge, observer, LIMITS, StopRequest::default());
+    let lag = || lag(&metrics);
 
     worker.turn().expect("goes on");
     assert_eq!((lag(), health.ready().is_ok()), (Some(0.0), true));

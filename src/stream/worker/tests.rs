@@ -2,6 +2,7 @@
 //! how large and how old a batch gets. Scripts end, so that a limit that is not kept shows as a wrong answer and not as a hang.
 
 mod holding;
+mod taking;
 
 use std::collections::VecDeque;
 use std::iter::repeat_n;

@@ -2,13 +2,15 @@
 //! say.
 
 mod changed_topic;
+mod standing;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::pipeline::directory::{Table, read_devices, read_principals};
 
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -225,24 +227,53 @@ fn the_end_of_the_process_ends_all_waiting() {
     let waiting = catch_up(&tables, LONG);
     await_waiting(&tables, 1);
     tables.close();
-    assert!(waiting.join().expect("no panic").is_err());
+    let why = waiting.join().expect("no panic");
+    assert_eq!(why, Err("the process is ending".to_string()));
     assert_eq!(tables.await_request(PRINCIPALS, NEVER, LONG), None);
 }
 
+/// Each publisher changes a table of its own, which no other publication may undo.
 #[test]
 fn publishers_keep_each_others_tables() {
     let tables = Arc::new(SharedTables::new(Directory::default(), &[], LONG));
-    let publish = |change: fn(&mut Directory)| {
-        let tables = Arc::clone(&tables);
-        thread::spawn(move || (0..1_000).for_each(|_| tables.publish(change)))
-    };
     let held = tables.load();
-    let one = publish(|directory| directory.devices = Some(Default::default()));
-    let other = publish(|directory| directory.principals = Default::default());
-    one.join().expect("no panic");
-    other.join().expect("no panic");
-    assert!(tables.load().devices.is_some());
+    let begin = Arc::new(Barrier::new(2));
+    let publish = |set: fn(&mut Directory, usize), len: fn(&Directory) -> usize| {
+        let (tables, begin) = (Arc::clone(&tables), Arc::clone(&begin));
+        thread::spawn(move || {
+            begin.wait();
+            for turn in 0..2_000 {
+                let keys = 1 + turn % 5;
+                tables.publish(|directory| set(directory, keys));
+                // The other one publishes meanwhile.
+                thread::yield_now();
+                assert_eq!(len(&tables.load()), keys, "turn {turn}");
+            }
+        })
+    };
+    let devices = publish(
+        |directory, keys| {
+            let lines = lines(keys, r#""deviceId":"#);
+            directory.devices = Some(read_devices("d", &lines).expect("devices"));
+        },
+        |directory| directory.devices.as_ref().map_or(0, Table::len),
+    );
+    let principals = publish(
+        |directory, keys| {
+            let lines = lines(keys, r#""accountId":1,"userId":"#);
+            directory.principals = read_principals("p", &lines).expect("principals");
+        },
+        |directory| directory.principals.len(),
+    );
+    devices.join().expect("nothing was undone");
+    principals.join().expect("nothing was undone");
     assert!(held.devices.is_none(), "a snapshot never changes");
+}
+
+/// The lines of a table with so many keys.
+fn lines(keys: usize, key: &str) -> String {
+    let line = |id| format!("{{{key}{id},\"validFrom\":\"2018-01-01T00:00:00Z\"}}\n");
+    (0..keys).map(line).collect()
 }
 
 /// Writers append to a topic that is only a number; whoever passes the barrier must see what was appended

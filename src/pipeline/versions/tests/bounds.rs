@@ -139,3 +139,71 @@ fn removals_of_one_key_take_no_room() {
         Some(vec![removed(4_999), removed(0)])
     );
 }
+
+/// The versions of a key to which each change was written when it became valid, packed.
+fn packed(changes: &[Change]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for changed in changes {
+        let known = std::mem::take(&mut packed);
+        let (change, written) = (change(*changed), Some(second(changed.0)));
+        let history = History(SignedDuration::from_secs(7));
+        writing::append_written(
+            &known,
+            &change,
+            written,
+            history,
+            Horizon::NONE,
+            &mut packed,
+        );
+    }
+    packed
+}
+
+/// The history is seven seconds here.
+#[test]
+fn of_what_begins_up_to_the_horizon_the_newest_version_alone_is_needed() {
+    let needed = |changes: &[Change], last_written: i64| {
+        let packed = packed(changes);
+        let history = History(SignedDuration::from_secs(7));
+        let kept = writing::kept(&packed, history.horizon(second(last_written)));
+        Versions::<Device>::read(&packed[..kept]).iter().count()
+    };
+    let values = [0, 5, 10].map(|at| value(at as u8)(at));
+    for (last_written, expected) in [(11, 3), (12, 2), (16, 2), (17, 1), (99, 1)] {
+        let found = needed(&values, last_written);
+        assert_eq!(found, expected, "last written at {last_written}");
+    }
+    // A removal is remembered for twice as long again.
+    let removed = [value(1)(0), removed(3)];
+    for (last_written, expected) in [(9, 2), (10, 1), (23, 1), (24, 0)] {
+        let found = needed(&removed, last_written);
+        assert_eq!(found, expected, "last written at {last_written}");
+    }
+}
+
+#[test]
+fn a_version_that_begins_at_the_horizon_leaves_none_before_it() {
+    for (begins, kept) in [(49, 1), (50, 1), (51, 2)] {
+        let mut table = writer(50);
+        apply(&mut table, "1", value(1)(10));
+        apply(&mut table, "2", value(1)(100));
+        let planned = (begins, true, Some(2));
+        apply_written(&mut table, "1", planned, Some(100));
+        let all = versions(&table.snapshot(), "1").expect("known");
+        assert_eq!(all.len(), kept, "{all:?}");
+    }
+}
+
+/// Whoever reads the topic after compaction finds no removal that is older.
+#[test]
+fn a_removal_is_forgotten_once_it_is_as_old_as_twice_the_history() {
+    for (written, expected) in [(23, None), (24, Some(2)), (25, Some(2))] {
+        let mut table = writer(7);
+        apply(&mut table, "1", value(1)(0));
+        apply(&mut table, "1", removed(10));
+        let old = (5, true, Some(2));
+        apply_written(&mut table, "1", old, Some(written));
+        let found = name_at(&table.snapshot(), 6);
+        assert_eq!(found, expected, "written at {written}");
+    }
+}

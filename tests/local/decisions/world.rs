@@ -1,0 +1,202 @@
+//! Every holder of rights as a principal of its own, the rules with every demand, and the records that are judged by them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use audit_relay::pipeline::catalog::{Catalog, Switches};
+use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
+use audit_relay::pipeline::directory::{Directory, read_principals};
+use audit_relay::pipeline::permissions::PermissionNames;
+use audit_relay::pipeline::policy::{AccessRules, Policy};
+use audit_relay::pipeline::regions::Locations;
+use audit_relay::pipeline::route::Routes;
+use audit_relay::pipeline::{Reference, Rules, judge};
+
+use super::{ACCESS, DEVICES, Demands, Holder, KNOWN, PERMISSIONS, RULES, When, Who};
+use super::{Known::*, Listed::*, Permissions::*, When::*, Who::*};
+
+const NEEDED: &str = "REMOTE_MANAGEMENT";
+const DEVICE: u32 = 1_234_567;
+
+fn holders() -> Vec<Holder> {
+    let mut holders = Vec::new();
+    for (_, known) in KNOWN {
+        for (_, access) in ACCESS {
+            for (_, permissions) in PERMISSIONS {
+                holders.extend(DEVICES.map(|(_, devices)| Holder {
+                    known,
+                    access,
+                    permissions,
+                    devices,
+                }));
+            }
+        }
+    }
+    holders
+}
+
+/// All combinations of the three policies and the two rules.
+fn demands() -> Vec<Demands> {
+    let policies = (0..8).map(|bits| [bits & 1, bits & 2, bits & 4].map(|bit| bit != 0));
+    let demands = |[system_on_behalf, quarantine_no_access, skip_unknown]: [bool; 3]| {
+        RULES.map(|(_, (permission, device))| Demands {
+            system_on_behalf,
+            quarantine_no_access,
+            skip_unknown,
+            permission,
+            device,
+        })
+    };
+    policies.flat_map(demands).collect()
+}
+
+/// Every holder as a principal of its own, by user id.
+pub struct World {
+    pub users: BTreeMap<Holder, usize>,
+    directory: Directory,
+    /// One for each of [`demands`].
+    pub rules: Vec<(Demands, Rules)>,
+}
+
+pub static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let users: BTreeMap<Holder, usize> = holders().into_iter().zip(1..).collect();
+    let mut lines = String::new();
+    for (id, rights) in [
+        (OWNER, r#""masterUser":true"#),
+        (CLERK, r#""permissions":[]"#),
+    ] {
+        let line = format!(
+            r#"{{"accountId":1,"userId":{id},"iamId":"IBMid-{id}",{rights},"validFrom":"2010-01-01T00:00:00Z"}}"#
+        );
+        lines += &line;
+        lines += "\n";
+    }
+    for (holder, user) in users.iter().filter(|(holder, _)| holder.known != Unknown) {
+        principal(&mut lines, *holder, *user, "user");
+        principal(&mut lines, *holder, SERVICES + user, "serviceId");
+    }
+    let principals = read_principals("principals", &lines).expect("principals");
+    World {
+        users,
+        directory: Directory {
+            principals,
+            devices: None,
+        },
+        rules: demands().into_iter().map(|it| (it, rules(it))).collect(),
+    }
+});
+
+/// The classic ids of services are those of the users, and this.
+const SERVICES: usize = 10_000;
+
+/// Two users who are always known: one has access to everything, the other to nothing.
+const OWNER: usize = 20_001;
+const CLERK: usize = 20_002;
+
+/// Known from 2020 to the end of 2021.
+fn principal(lines: &mut String, holder: Holder, user: usize, kind: &str) {
+    let linked = match holder.known {
+        Unlinked => format!(r#","linked":false,"iamId":"IBMid-{user}""#),
+        LinkedWithoutIamId => r#","linked":true"#.to_string(),
+        Unknown | Linked => format!(r#","linked":true,"iamId":"IBMid-{user}""#),
+    };
+    let access = match holder.access {
+        None => String::new(),
+        Some(said) => format!(r#","infrastructureAccess":{said}"#),
+    };
+    let permissions = match holder.permissions {
+        Nothing => String::new(),
+        Ticket => r#","permissions":["TICKET_VIEW"]"#.to_string(),
+        Other => r#","permissions":["HARDWARE_VIEW"]"#.to_string(),
+        Needed => format!(r#","permissions":["HARDWARE_VIEW","{NEEDED}"]"#),
+    };
+    let devices = match holder.devices {
+        DevicesAbsent => String::new(),
+        All => r#","devices":"all""#.to_string(),
+        ThisOne => format!(r#","devices":[7,{DEVICE}]"#),
+        AnotherOne => r#","devices":[7,"8"]"#.to_string(),
+    };
+    let key = format!(r#""accountId":1,"userId":{user},"kind":"{kind}""#);
+    writeln!(
+        lines,
+        r#"{{{key}{linked}{access}{permissions}{devices},"validFrom":"2020-01-01T00:00:00Z"}}
+{{{key},"deleted":true,"validFrom":"2022-01-01T00:00:00Z"}}"#
+    )
+    .expect("a String takes all");
+}
+
+/// Rules with these demands, and all regions.
+pub fn rules(demands: Demands) -> Rules {
+    let catalog = Catalog::load(&Catalog::embedded_files(), &Switches::default());
+    let locations = Locations::embedded("six").expect("locations");
+    let regions: Vec<String> = locations.regions().map(str::to_string).collect();
+    let template =
+        |end: &str| CrnTemplate::parse(&format!("crn:v1:b:p:s:l:a/1:{end}")).expect("a template");
+    Rules {
+        catalog: catalog.expect("the catalogue"),
+        locations,
+        routes: Routes::new(regions),
+        permissions: PermissionNames::load(PermissionNames::EMBEDDED).expect("good names"),
+        policy: Policy {
+            service_initiators: true,
+            access: AccessRules {
+                permission: demands.permission,
+                device: demands.device,
+            },
+            system_on_behalf_of_user: demands.system_on_behalf,
+            quarantine_no_infrastructure_access: demands.quarantine_no_access,
+            skip_unknown_principal: demands.skip_unknown,
+            clock_skew_ms: 0,
+        },
+        crns: CrnTemplates {
+            target: template(":{resource_type}:{id}"),
+            log_source: template("::"),
+        },
+        max_event_bytes: 1_000_000,
+    }
+}
+
+/// A power-on by, or on behalf of, the user.
+pub fn record(who: Who, user: usize, when: When) -> String {
+    let who = match who {
+        Customer => format!(r#""userType":"CUSTOMER","userId":{user}"#),
+        Assumed => format!(
+            r#""userType":"CUSTOMER","userId":{OWNER},"iamId":"IBMid-{}""#,
+            SERVICES + user
+        ),
+        Employee => format!(r#""userType":"EMPLOYEE","userId":{user}"#),
+        EmployeeOnBehalf => {
+            format!(r#""userType":"EMPLOYEE","userId":{CLERK},"onBehalfOf":{{"userId":{user}}}"#)
+        }
+        System => format!(r#""userType":"SYSTEM","userId":{user}"#),
+        SystemBare => r#""userType":"SYSTEM""#.to_string(),
+        SystemOnBehalf => format!(r#""userType":"SYSTEM","onBehalfOf":{{"userId":{user}}}"#),
+        SystemClerkOnBehalf => {
+            format!(r#""userType":"SYSTEM","userId":{CLERK},"onBehalfOf":{{"userId":{user}}}"#)
+        }
+        SystemOwnerOnBehalf => {
+            format!(r#""userType":"SYSTEM","userId":{OWNER},"onBehalfOf":{{"userId":{user}}}"#)
+        }
+        SystemAsUser => format!(r#""userType":"SYSTEM","iamId":"IBMid-{user}""#),
+        SystemAsService => format!(r#""userType":"SYSTEM","iamId":"IBMid-{}""#, SERVICES + user),
+    };
+    // At the very borders: the first moment counts, and the moment of removal no longer.
+    let time = match when {
+        Before => "2019-12-31T23:59:59.999999999Z",
+        Valid => "2019-12-31T18:00:00-06:00",
+        AfterRemoval => "2022-01-01T00:00:00Z",
+    };
+    format!(
+        r#"{{{who},"accountId":1,"eventCreateDate":"{time}","eventName":"Power On","objectName":"Server","objectId":{DEVICE},"label":"web01","datacenter":"dal10"}}"#
+    )
+}
+
+/// The fate as counted, and whether it waits for the tables.
+pub fn judged(rules: &Rules, payload: &str) -> (String, bool) {
+    let directory = &WORLD.directory;
+    let fate = judge(Some(payload.as_bytes()), Reference { rules, directory });
+    let kind = fate.kind();
+    let words = format!("{} {}", kind.fate(), kind.reason());
+    (words.trim_end().to_string(), fate.awaits_tables())
+}
