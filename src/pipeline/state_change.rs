@@ -277,6 +277,7 @@ mod tests {
             (r#","userId":"\ud800""#, "userId is no text"),
             (r#","outcome":"maybe""#, "outcome"),
             (r#","reasonCode":99"#, "reasonCode"),
+            (r#","reasonCode":600"#, "reasonCode"),
             (r#","onBehalfOf":{"userId":"a/b"}"#, "onBehalfOf.userId"),
             (r#","onBehalfOf":{"iamId":true}"#, "onBehalfOf.iamId"),
         ];

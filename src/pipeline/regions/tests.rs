@@ -285,6 +285,16 @@ fn codes_must_be_canonical() {
 }
 
 #[test]
+fn a_code_of_32_characters_is_found() {
+    let code = "x".repeat(32);
+    let text =
+        format!("profiles = [\"six\"]\n[[entry]]\ndata_centers = [\"{code}\"]\nregion = \"a\"\n");
+    let locations = Locations::load("t.toml", &text, "six").expect("is taken");
+    let found = region(&locations, &code, "2020-01-01T00:00:00Z");
+    assert_eq!(found.as_deref(), Some("a"));
+}
+
+#[test]
 fn whole_tables_that_are_refused() {
     let entry = "[[entry]]\ndata_centers = [\"a\"]\nregion = \"b\"\n";
     let cases = [
