@@ -41,7 +41,7 @@ pub fn end(relay: &mut Relay) {
     assert!(relay.wait().success(), "{}", relay.log());
 }
 
-/// Writes records for as long as a test needs somebody to have work left: so many are always ahead of what the group has committed.
+/// Keeps writing records while a test needs a backlog: this many are always ahead of the committed offsets.
 struct Load<'a> {
     broker: &'a KafkaBroker,
     deployment: &'a Deployment,

@@ -1,5 +1,5 @@
-//! A partition that leaves a session and comes back to it: what the session knew of it counts no more, since somebody else may have read
-//! it, and some of it may be deleted by now.
+//! A partition that leaves a session and comes back to it: the session must forget what it knew of it, since another member may have
+//! read it meanwhile, and retention may have deleted part of it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

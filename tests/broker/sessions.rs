@@ -2,6 +2,7 @@
 //! its commit.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use audit_relay::config::Config;
@@ -84,15 +85,22 @@ pub fn fill(session: &mut Session, records: usize) -> Batch {
     batch
 }
 
+/// Writes records with these numbers, to each of so many partitions in turn.
+#[track_caller]
+fn write(broker: &KafkaBroker, deployment: &Deployment, partitions: u64, numbers: Range<u64>) {
+    let record = |number: u64| TestRecord {
+        partition: Some((number % partitions) as i32),
+        value: Some(number.to_string().into()),
+        ..TestRecord::default()
+    };
+    produce(broker.bootstrap(), &deployment.input, numbers.map(record));
+}
+
 #[test]
 fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
     let broker = KafkaBroker::shared();
     let deployment = deployment(broker, 1);
-    let record = |number: u64| TestRecord {
-        value: Some(number.to_string().into()),
-        ..TestRecord::default()
-    };
-    produce(broker.bootstrap(), &deployment.input, (0..10).map(record));
+    write(broker, &deployment, 1, 0..10);
     let settings = settings(&deployment);
     let mut first = Session::open(settings.clone()).expect("open");
     let batch = fill(&mut first, 10);
@@ -136,18 +144,13 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
 fn after_an_abort_reading_resumes_at_the_committed_position() {
     let broker = KafkaBroker::shared();
     let deployment = deployment(broker, 2);
-    let record = |number: u64| TestRecord {
-        partition: Some((number % 2) as i32),
-        value: Some(number.to_string().into()),
-        ..TestRecord::default()
-    };
-    produce(broker.bootstrap(), &deployment.input, (0..20).map(record));
+    write(broker, &deployment, 2, 0..20);
     let mut session = Session::open(settings(&deployment)).expect("open");
     let first = fill(&mut session, 20);
     session
         .publish(first.outputs(), &first.positions())
         .expect("commits");
-    produce(broker.bootstrap(), &deployment.input, (20..30).map(record));
+    write(broker, &deployment, 2, 20..30);
     let second = fill(&mut session, 10);
     let mut impossible = second.positions();
     impossible[0].metadata = "x".repeat(5_000);
@@ -174,11 +177,7 @@ fn after_an_abort_reading_resumes_at_the_committed_position() {
 fn a_partition_that_is_not_owned_cannot_be_moved_and_keeps_no_other_one() {
     let broker = KafkaBroker::shared();
     let deployment = deployment(broker, 1);
-    let record = |number: u64| TestRecord {
-        value: Some(number.to_string().into()),
-        ..TestRecord::default()
-    };
-    produce(broker.bootstrap(), &deployment.input, (0..10).map(record));
+    write(broker, &deployment, 1, 0..10);
     let mut session = Session::open(settings(&deployment)).expect("open");
     let batch = fill(&mut session, 10);
     let asked = [Partition(0), Partition(7)];

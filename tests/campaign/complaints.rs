@@ -26,7 +26,7 @@ pub enum Wrong {
     Decision,
     /// The event says something else than the record, or the original was not kept whole.
     Changed,
-    /// Two records have one event id, so that whoever drops doubles by it loses an event.
+    /// Two records share an event id: a reader that removes duplicates by id would lose an event.
     SharedId,
     /// A relay's counters do not add up, or are not there.
     Unaccounted,

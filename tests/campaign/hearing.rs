@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 /// The page of a process that is just ending may be cut off, but not twice in a row.
 const MOST_BAD_PAGES: u32 = 1;
-/// Whoever asks may have been held up longer; that is no silence of the relay's.
+/// The campaign itself may have been late to ask, which is no silence of the relay.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// Status and body, or why there is no answer.

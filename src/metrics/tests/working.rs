@@ -14,7 +14,7 @@ use crate::stream::{Arrival, Broker, Failure, Partition, Place, Position, Rewoun
 
 const P0: Partition = Partition(0);
 
-/// When somebody looked, and the lag then.
+/// The call during which the lag was read, and its value.
 type Looks = Arc<Mutex<Vec<(&'static str, Option<f64>)>>>;
 
 /// Hands out what it was given, poll by poll, and publishes as often as it is allowed to fail.

@@ -194,7 +194,7 @@ fn a_version_that_begins_at_the_horizon_leaves_none_before_it() {
     }
 }
 
-/// Whoever reads the topic after compaction finds no removal that is older.
+/// A reader that comes after compaction finds no older removal.
 #[test]
 fn a_removal_is_forgotten_once_it_is_as_old_as_twice_the_history() {
     for (written, expected) in [(23, None), (24, Some(2)), (25, Some(2))] {
