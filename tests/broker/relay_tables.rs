@@ -7,7 +7,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::KafkaBroker;
 use crate::support::relay::{Deployment, Relay};
-use crate::support::topics::{TestRecord, produce, read_committed, transactional};
+use crate::support::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 use crate::tables::{COMPACTED, begin, compacted_topic, write};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -63,18 +63,30 @@ fn a_relay_reads_its_tables_before_the_first_record() {
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }
 
+/// A relay that is ready, with its principals from this topic.
+fn following(broker: &KafkaBroker, principals: &str, more: &str) -> (Deployment, Relay) {
+    let mut deployment = Deployment::create(broker, 1, "", more);
+    deployment.principals = format!("topic = \"{principals}\"");
+    let relay = deployment.start("only");
+    relay.await_ready();
+    (deployment, relay)
+}
+
+/// A producer with an open transaction on a table's topic.
+fn open_transaction(broker: &KafkaBroker, topic: &str) -> Transactional {
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), OPEN_FOR);
+    begin(&producer, topic, 1);
+    producer
+}
+
 /// An open transaction on the table's topic may hide anything: nothing can be said to be absent.
 #[test]
 fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
     let broker = KafkaBroker::shared();
     let principals = compacted_topic(broker, 1);
     let more = "[tables]\nbarrier_limit_ms = 300\n";
-    let mut deployment = Deployment::create(broker, 1, "", more);
-    deployment.principals = format!("topic = \"{principals}\"");
-    let relay = deployment.start("only");
-    relay.await_ready();
-    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), OPEN_FOR);
-    begin(&producer, &principals, 1);
+    let (deployment, relay) = following(broker, &principals, more);
+    let producer = open_transaction(broker, &principals);
     for record in ledger_principals() {
         let (key, value) = (record.key.expect("key"), record.value.expect("value"));
         let record = BaseRecord::to(&principals).key(&key).payload(&value);
@@ -104,12 +116,8 @@ fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
     let principals = compacted_topic(broker, 1);
     write(broker, &principals, ledger_principals());
     let more = "[tables]\nstaleness_limit_ms = 2000\n";
-    let mut deployment = Deployment::create(broker, 1, "", more);
-    deployment.principals = format!("topic = \"{principals}\"");
-    let relay = deployment.start("only");
-    relay.await_ready();
-    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), OPEN_FOR);
-    begin(&producer, &principals, 1);
+    let (deployment, relay) = following(broker, &principals, more);
+    let producer = open_transaction(broker, &principals);
     let stale = "principals: not known to be complete for";
     relay.await_page("/readyz", |status, body| {
         status == 503 && body.contains(stale)
