@@ -96,7 +96,7 @@ impl AuditEvent<'_> {
         json.raw(r#"","eventTime":""#);
         event_time(change.time, json);
         json.raw(r#"","action":"#);
-        json.text(&action.name);
+        json.word(&action.name);
         json.raw(r#","outcome":""#);
         json.raw(change.outcome.name());
         json.raw(r#"","severity":""#);
@@ -111,7 +111,7 @@ impl AuditEvent<'_> {
         json.raw(r#"","name":"#);
         json.text(&extent.shown(self.target_name()));
         json.raw(r#","typeURI":"#);
-        json.text(&action.target_type);
+        json.word(&action.target_type);
         json.raw(r#"},"observer":{"name":"ActivityTracker"},"reason":"#);
         reason(change, extent, json);
         self.data(extent, json);
@@ -149,9 +149,9 @@ impl AuditEvent<'_> {
         let action = self.attributed.user_action.action;
         json.escaped(&action.display_name);
         json.raw(": ");
-        json.escaped(&action.verb);
+        json.raw(&action.verb);
         json.raw(" ");
-        json.escaped(&action.object);
+        json.raw(&action.object);
         let name = extent.shown(self.target_name());
         let name = without_outcome(&name);
         if !name.is_empty() {
@@ -288,7 +288,7 @@ fn host(change: &StateChange<'_>, extent: Extent, json: &mut Json) {
     json.raw(r#","host":{"#);
     if let Some((address, kind)) = &address {
         json.raw(r#""address":"#);
-        json.text(address);
+        json.word(address);
         json.raw(r#","addressType":""#);
         json.raw(kind);
         json.raw("\"");
@@ -318,7 +318,7 @@ fn reason(change: &StateChange<'_>, extent: Extent, json: &mut Json) {
     }
     if let Some(kind) = status.and_then(|status| status.canonical_reason()) {
         json.raw(r#","reasonType":"#);
-        json.text(kind);
+        json.word(kind);
     }
     let is_failure = change.outcome == Outcome::Failure;
     if let Some(cause) = change.reason_for_failure.as_deref().filter(|_| is_failure) {

@@ -10,7 +10,7 @@ use super::field::{Raw, iam_id};
 use super::meta_data::MetaDataProblem;
 use super::policy::Policy;
 use super::record::{Field, Record};
-use super::state_change::{OnBehalfOf, StateChange};
+use super::state_change::{EventNames, OnBehalfOf, StateChange};
 
 /// A state change that is a listed action of a user, or of what may be a service.
 #[derive(Debug, Clone)]
@@ -81,9 +81,10 @@ pub fn classify<'a>(
     catalog: &'a Catalog,
     policy: &Policy,
 ) -> Result<UserAction<'a>, Unaudited> {
-    let listing = listing(record, catalog)?;
+    let names = EventNames::read(record).map_err(Quarantine::malformed)?;
+    let listing = listing(record, &names, catalog)?;
     let actor = actor(record, policy)?;
-    let mut change = StateChange::check(record).map_err(Quarantine::malformed)?;
+    let mut change = StateChange::check(record, names).map_err(Quarantine::malformed)?;
     let attributes = attributes(&mut change, listing)?;
     let action = listing.choose(&attributes).map_err(Quarantine::malformed)?;
     let action = action.ok_or(SkipReason::UnlistedAction)?;
@@ -113,23 +114,26 @@ fn attributes<'c>(
     }
 }
 
-fn listing<'c>(record: &Record<'_>, catalog: &'c Catalog) -> Result<&'c Listing, Unaudited> {
-    let text = |field| record.text(field).map_err(Quarantine::malformed);
-    let class = text(Field::ObjectName)?;
-    let event_key = text(Field::EventKey)?;
-    let event_name = text(Field::EventName)?;
-    if event_key.is_none() && event_name.is_none() {
+fn listing<'c>(
+    record: &Record<'_>,
+    names: &EventNames<'_>,
+    catalog: &'c Catalog,
+) -> Result<&'c Listing, Unaudited> {
+    let EventNames { class, key, name } = names;
+    let (key, name) = (key.as_deref(), name.as_deref());
+    if key.is_none() && name.is_none() {
         return Err(Unaudited::Unrecognised(Quarantine::malformed(
             "eventName and eventKey are both missing",
         )));
     }
+    let class = class.as_deref();
     let class = class.ok_or_else(|| Quarantine::malformed("objectName is missing"))?;
-    match catalog.find(&class, event_key.as_deref(), event_name.as_deref()) {
+    match catalog.find(class, key, name) {
         Found::Listed(listing) => Ok(listing),
         Found::Nothing => Err(SkipReason::UnlistedAction.into()),
         Found::UnknownName => {
-            let name = event_name.or(event_key).unwrap_or_default();
-            Err(Unaudited::Skipped(unlisted(record, &name)))
+            let name = name.or(key).unwrap_or_default();
+            Err(Unaudited::Skipped(unlisted(record, name)))
         }
     }
 }

@@ -44,6 +44,14 @@ impl Json {
         self.raw("\"");
     }
 
+    /// Writes a string that needs no escapes.
+    pub fn word(&mut self, word: &str) {
+        debug_assert!(!needs_escapes(word.as_bytes()), "{word:?} needs escapes");
+        self.raw("\"");
+        self.raw(word);
+        self.raw("\"");
+    }
+
     /// Writes part of a string.
     pub fn escaped(&mut self, text: &str) {
         if !needs_escapes(text.as_bytes()) {

@@ -72,7 +72,7 @@ impl<'j> Members<'j> {
     fn key(&mut self, key: &str) {
         self.json.raw(self.divider);
         self.divider = ",";
-        self.json.text(key);
+        self.json.word(key);
         self.json.raw(":");
     }
 

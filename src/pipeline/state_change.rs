@@ -32,8 +32,6 @@ pub struct StateChange<'a> {
     pub event_name: Option<Cow<'a, str>>,
     /// `eventCreateDate`.
     pub time: Timestamp,
-    /// `userType`, not yet judged: it matters for listed events only.
-    pub user_type: Option<Cow<'a, str>>,
     /// `userId`: the acting user, by classic id.
     pub user: Option<Id>,
     /// `username`.
@@ -85,12 +83,37 @@ pub struct OnBehalfOf<'a> {
     pub username: Option<Cow<'a, str>>,
 }
 
-impl<'a> StateChange<'a> {
-    /// Checks the fields of a record.
+/// What names an event: the class of its object, its key and its name.
+#[derive(Debug, Clone)]
+pub struct EventNames<'a> {
+    /// `objectName`.
+    pub class: Option<Cow<'a, str>>,
+    /// `eventKey`.
+    pub key: Option<Cow<'a, str>>,
+    /// `eventName`.
+    pub name: Option<Cow<'a, str>>,
+}
+
+impl<'a> EventNames<'a> {
+    /// Reads the names of a record's event.
     ///
     /// # Errors
     /// Names the field that cannot be read.
-    pub fn check(record: &Record<'a>) -> Result<Self, String> {
+    pub fn read(record: &Record<'a>) -> Result<Self, String> {
+        Ok(EventNames {
+            class: record.text(Field::ObjectName)?,
+            key: record.text(Field::EventKey)?,
+            name: record.text(Field::EventName)?,
+        })
+    }
+}
+
+impl<'a> StateChange<'a> {
+    /// Checks the fields of a record whose event's names have been read.
+    ///
+    /// # Errors
+    /// Names the field that is missing or cannot be read.
+    pub fn check(record: &Record<'a>, names: EventNames<'a>) -> Result<Self, String> {
         let text = |field| record.text(field);
         let mut descriptive = Descriptive::of(record);
         let reason_code = reason_code(text(Field::ReasonCode)?)?;
@@ -100,12 +123,11 @@ impl<'a> StateChange<'a> {
         let outcome = Outcome::read(record.raw(Field::Outcome))?;
         Ok(StateChange {
             account: record.id(Field::AccountId)?,
-            class: text(Field::ObjectName)?.ok_or("objectName is missing")?,
+            class: names.class.ok_or("objectName is missing")?,
             object: record.id(Field::ObjectId)?.ok_or("objectId is missing")?,
-            event_key: text(Field::EventKey)?,
-            event_name: text(Field::EventName)?,
+            event_key: names.key,
+            event_name: names.name,
             time: event_time(text(Field::EventCreateDate)?)?,
-            user_type: text(Field::UserType)?,
             user: record.id(Field::UserId)?,
             username: descriptive.text(Field::Username),
             identity_provider_name: descriptive.text(Field::OpenIdConnectUserName),
@@ -208,7 +230,8 @@ mod tests {
     }
 
     fn checked(text: &str) -> Result<StateChange<'_>, String> {
-        StateChange::check(&parse(Some(text.as_bytes())).expect("has the form of a record"))
+        let record = parse(Some(text.as_bytes())).expect("has the form of a record");
+        StateChange::check(&record, EventNames::read(&record)?)
     }
 
     #[test]

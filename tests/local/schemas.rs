@@ -6,7 +6,7 @@ use std::path::Path;
 
 use audit_relay::pipeline::fate::QuarantineReason;
 use audit_relay::pipeline::record::{Field, parse};
-use audit_relay::pipeline::state_change::StateChange;
+use audit_relay::pipeline::state_change::{EventNames, StateChange};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -159,10 +159,12 @@ fn the_quarantine_schema_demands_of_a_stub_what_the_original_was() {
 /// Whether a record is read as an action, if a row of the catalogue wants it.
 fn is_read(text: &str) -> Result<(), String> {
     let record = parse(Some(text.as_bytes())).map_err(|refused| refused.detail)?;
-    let key = record.text(Field::EventKey)?;
-    let name = record.text(Field::EventName)?;
-    key.or(name).ok_or("no event")?;
-    StateChange::check(&record).map(drop)
+    let names = EventNames::read(&record)?;
+    if names.key.is_none() && names.name.is_none() {
+        return Err("no event".into());
+    }
+    record.text(Field::UserType)?;
+    StateChange::check(&record, names).map(drop)
 }
 
 #[test]
