@@ -174,8 +174,8 @@ struct Reading<'r, 'a> {
 }
 
 impl<'r, 'a> Reading<'r, 'a> {
+    /// Into a blank record.
     fn of(record: &'r mut Record<'a>) -> Self {
-        *record = Record::default();
         Reading {
             record,
             seen: Fields::default(),
@@ -291,11 +291,11 @@ pub fn parse(payload: Option<&[u8]>) -> Result<Record<'_>, Quarantine> {
     Ok(record)
 }
 
-/// Parses a payload, into a place of the caller's.
+/// Parses a payload, into a blank record of the caller's.
 ///
 /// # Errors
 /// As [`parse`]; then the record holds nothing of use.
-pub fn parse_into<'a>(
+pub(super) fn parse_into<'a>(
     payload: Option<&'a [u8]>,
     record: &mut Record<'a>,
 ) -> Result<(), Quarantine> {
@@ -309,6 +309,7 @@ pub fn parse_into<'a>(
         if !text.trim_start().starts_with('{') {
             return Err(Quarantine::malformed("the value is not a JSON object"));
         }
+        *record = Record::default();
         let read = Reading::of(record).read(text);
         read.map_err(|error| Quarantine::malformed(json_problem(&error)))?;
     }

@@ -99,6 +99,7 @@ impl<'a> EventNames<'a> {
     ///
     /// # Errors
     /// Names the field that cannot be read.
+    #[inline]
     pub fn read(record: &Record<'a>) -> Result<Self, String> {
         Ok(EventNames {
             class: record.text(Field::ObjectName)?,
