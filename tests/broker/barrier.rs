@@ -1,8 +1,9 @@
 //! The read barrier on a real Apache Kafka: principals that are granted access in the very instant before
-//! they act, followed by a table that is slow on purpose. With the barrier none is left out; without it
+//! they act, followed by a table that shows nothing new for a minute unless a batch waits for it. With the barrier none is left out; without it
 //! some are, which shows that the test can fail.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use audit_relay::assemble::{Assembly, assemble};
@@ -12,7 +13,7 @@ use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::metrics::Metrics;
 use audit_relay::pipeline::fate::Fate;
-use audit_relay::stream::Content;
+use audit_relay::stream::{Arrival, Content};
 use audit_relay::stream::worker::{Judge, Notice, Observer, StopRequest, Worker};
 use audit_relay::table_judge::TableJudge;
 use audit_relay::tables::SharedTables;
@@ -27,13 +28,14 @@ use crate::support::topics::{TestRecord, produce};
 const GRANTS: u64 = 3_000;
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Counts fates, and stops the worker when all records are committed.
+/// Counts fates, tells when the worker has joined its group, and stops it when all records are committed.
 struct Counter {
     read: u64,
     audited: u64,
     /// Judged before the grant was known.
     late: u64,
     held: u64,
+    joined: Sender<()>,
     stop: StopRequest,
 }
 
@@ -64,6 +66,8 @@ impl Observer for &mut Counter {
             }
             Notice::Failed(_) => self.held += 1,
             Notice::Held(_, fault, _) => panic!("{fault}"),
+            // Only the first is waited for; later ones find nobody.
+            Notice::Arrived(Arrival::Assigned(_)) => _ = self.joined.send(()),
             Notice::Arrived(_)
             | Notice::Publishing(_)
             | Notice::Released(_)
@@ -106,7 +110,7 @@ impl World {
     fn start() -> World {
         let broker = KafkaBroker::shared();
         let deployment =
-            Deployment::create(broker, 4, "", "[tables]\npublish_interval_ms = 2000\n");
+            Deployment::create(broker, 4, "", "[tables]\npublish_interval_ms = 60000\n");
         let table = broker.unique("principals");
         broker.create_topic_with(&table, 2, &[("cleanup.policy", "compact")]);
         let text = std::fs::read_to_string(deployment.config("barrier")).expect("configuration");
@@ -157,16 +161,22 @@ impl World {
         let settings = SessionSettings::new(&self.config, self.assembly.topics.clone(), regions, 0);
         let session = Session::open(settings).expect("session");
         let stop = StopRequest::default();
+        let (joined, when_joined) = channel();
         let mut counter = Counter {
             read: 0,
             audited: 0,
             late: 0,
             held: 0,
+            joined,
             stop: stop.clone(),
         };
         let since = Instant::now();
         std::thread::scope(|scope| {
-            scope.spawn(|| self.grant_and_act());
+            scope.spawn(move || {
+                // Before that the table could catch up by itself, however slow it is.
+                when_joined.recv_timeout(LIMIT).expect("joined");
+                self.grant_and_act();
+            });
             let mut worker = Worker::new(
                 session,
                 judge,
