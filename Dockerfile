@@ -20,7 +20,7 @@ COPY . .
 # The binary is copied out, because a cache mount is not part of the layer.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    touch src/lib.rs src/main.rs \
+    find src crates -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --bin audit-relay \
     && cp target/release/audit-relay /usr/local/bin/audit-relay
 

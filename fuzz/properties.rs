@@ -1,21 +1,22 @@
-//! What must hold of any bytes that are read as a record, a catalogue, a configuration, a record of a table,
-//! locations, or permissions. The fuzz targets look for bytes of which it does not hold; `tests/local/corpus.rs` runs the known ones.
+//! What must hold of any bytes that are read as a record, a catalogue, a record of a table, locations, or
+//! permissions. The fuzz targets look for bytes of which it does not hold; `tests/local/corpus.rs` runs the known ones.
 
 use std::sync::LazyLock;
 
-use audit_relay::config::{Client, Config};
-use audit_relay::pipeline::catalog::{Catalog, CatalogFile, Switches};
-use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
-use audit_relay::pipeline::directory::{
-    Directory, MOST_VALUE_BYTES, Oddities, TableChange, TableKey, TableWriter, packing::Packed,
-    parse_device_record, parse_principal_record, read_devices, read_principals,
+use audit_judge::catalog::{Catalog, CatalogFile, Switches};
+use audit_judge::fate::{Fate, Quarantine};
+use audit_judge::reference::packing::Packed;
+use audit_judge::reference::{
+    Directory, MOST_VALUE_BYTES, Oddities, TableChange, TableKey, TableWriter, parse_device_record,
+    parse_principal_record, read_devices, read_principals,
 };
-use audit_relay::pipeline::fate::{Fate, Quarantine};
-use audit_relay::pipeline::permissions::PermissionNames;
-use audit_relay::pipeline::policy::Policy;
-use audit_relay::pipeline::regions::Locations;
-use audit_relay::pipeline::route::Routes;
-use audit_relay::pipeline::{Reference, Rules, judge};
+use audit_judge::regions::Locations;
+use audit_judge::route::Routes;
+use audit_judge::rules::Rules;
+use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
+use audit_judge::rules::permissions::PermissionNames;
+use audit_judge::rules::policy::Policy;
+use audit_judge::{Reference, judge};
 
 const PRINCIPALS: &str = include_str!("../schemas/examples/_reference/principals.jsonl");
 const DEVICES: &str = include_str!("../schemas/examples/_reference/devices.jsonl");
@@ -131,37 +132,6 @@ pub fn locations(data: &[u8]) {
             Ok(locations) => assert!(locations.regions().all(|region| !region.is_empty())),
             Err(problems) => says_why(&problems),
         }
-    }
-}
-
-/// A configuration is either taken or refused with reasons; what follows a NUL is a variable of the environment.
-pub fn configuration(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
-        return;
-    };
-    // No file that a secret may name is to be read.
-    if text.contains("file") || text.contains("\\") {
-        return;
-    }
-    let whole = text;
-    let (text, variables) = text.split_once('\0').unwrap_or((text, ""));
-    let variables = variables.split('\0').filter_map(|variable| {
-        let (name, value) = variable.split_once('=')?;
-        Some((name.to_string(), value.to_string()))
-    });
-    match Config::from_toml(text, variables) {
-        Ok(config) => {
-            let shown = format!("{config:?}");
-            let secret = config.kafka.get(Client::Consumer, "sasl.password");
-            // One that stands elsewhere as well is no secret.
-            let secret =
-                secret.filter(|secret| secret.len() > 5 && whole.matches(secret).count() == 1);
-            assert!(
-                !secret.is_some_and(|secret| shown.contains(secret)),
-                "a secret is shown: {shown}"
-            );
-        }
-        Err(problems) => says_why(&problems.0),
     }
 }
 

@@ -1,4 +1,4 @@
-//! From configuration to the finished values that the pipeline and the sessions work with: the files
+//! From configuration to the finished values that judging and the sessions work with: the files
 //! are read here, once, and every problem in any of them is reported together.
 
 mod tables;
@@ -8,14 +8,14 @@ use std::path::Path;
 
 use crate::config::{Config, Draft};
 use crate::kafka::topics::TopicNames;
-use crate::pipeline::Rules;
-use crate::pipeline::catalog::{Catalog, CatalogFile, Switches};
-use crate::pipeline::crn::{CrnTemplate, CrnTemplates};
-use crate::pipeline::directory::Directory;
-use crate::pipeline::permissions::PermissionNames;
-use crate::pipeline::regions::Locations;
-use crate::pipeline::route::Routes;
 use crate::table_files::TableFile;
+use audit_judge::catalog::{Catalog, CatalogFile, Switches};
+use audit_judge::reference::Directory;
+use audit_judge::regions::Locations;
+use audit_judge::route::Routes;
+use audit_judge::rules::Rules;
+use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
+use audit_judge::rules::permissions::PermissionNames;
 
 pub use tables::{
     fill_from_topics, load_devices, load_principals, read_devices_file, read_principals_file,

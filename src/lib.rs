@@ -2,14 +2,14 @@
 //! of principals with Infrastructure access, and writes one Activity Tracker audit event to the topic
 //! of its region: exactly once, every record accounted for.
 //!
-//! What happens to a record is four calls: `parse`, `classify`, `enrich`, `route`
-//! ([`pipeline::judge`]). Around them lie three rings, and arrows point inward only:
+//! What happens to a record is five calls: `parse`, `classify`, `enrich`, `route`, `format`
+//! ([`audit_judge::judge`]). Around them lie three rings, and arrows point inward only:
 //!
-//! - [`pipeline`] is pure: bytes in, a fate out.
+//! - [`audit_judge`] (`crates/judge`) is pure: bytes in, a fate out.
 //! - [`stream`] is the loop: partitions, offsets, batches, and a small `Broker` trait.
 //! - [`kafka`] is the edge: the only folder that names the Kafka client.
 //!
-//! [`app`] wires them; [`commands`] are what a person types. Read `pipeline/mod.rs`, then
+//! [`app`] wires them; [`commands`] are what a person types. Read `crates/judge/src/lib.rs`, then
 //! `stream/worker.rs`, then `kafka/session.rs`; `docs/architecture.md` says why.
 
 #![deny(unsafe_code)]
@@ -26,7 +26,6 @@ pub mod health;
 pub mod kafka;
 pub mod logging;
 pub mod metrics;
-pub mod pipeline;
 mod quiet;
 pub mod reopening;
 pub mod start_check;

@@ -11,8 +11,8 @@ use tracing::{info, warn};
 
 use crate::assemble::{read_devices_file, read_principals_file};
 use crate::config::{Config, TableSource};
-use crate::pipeline::directory::{Directory, Table};
 use crate::tables::{SharedTables, TableName};
+use audit_judge::reference::{Directory, Table};
 
 /// How often the files are looked at. A change is read once the file has been still for so long.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The judge that the workers use: the pipeline, the rules, and the tables as the process shares them.
+//! The judge that the workers use: `audit_judge`, the rules, and the tables as the process shares them.
 //! Whether a fate must wait for the tables is said here; how waiting works is in `tables`.
 
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::assemble::Assembly;
 use crate::metrics::Metrics;
-use crate::pipeline::fate::{Fate, Unaudited};
-use crate::pipeline::{Reference, judge_action, judge_other, user_action};
 use crate::stream::worker::Judge;
 use crate::tables::SharedTables;
+use audit_judge::fate::{Fate, Unaudited};
+use audit_judge::{Reference, judge_action, judge_other, user_action};
 
 /// Judges by tables that may be followed from topics.
 #[derive(Debug)]

@@ -10,12 +10,12 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use audit_judge::classify::classify;
+use audit_judge::enrich::enrich;
+use audit_judge::parse::record::parse;
+use audit_judge::{Reference, judge, judge_action};
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
-use audit_relay::pipeline::classify::classify;
-use audit_relay::pipeline::enrich::enrich;
-use audit_relay::pipeline::record::parse;
-use audit_relay::pipeline::{Reference, judge, judge_action};
 use records::{Kind, records};
 
 /// Records of a kind, judged in turn.

@@ -4,12 +4,12 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use audit_relay::assemble::{Assembly, assemble};
-use audit_relay::config::Config;
-use audit_relay::pipeline::directory::{
+use audit_judge::reference::{
     Directory, Oddities, Principal, PrincipalKey, TableWriter, parse_principal_record,
 };
-use audit_relay::pipeline::{Reference, judge};
+use audit_judge::{Reference, judge};
+use audit_relay::assemble::{Assembly, assemble};
+use audit_relay::config::Config;
 use audit_relay::tables::SharedTables;
 
 use crate::{principal, scattered, time};

@@ -13,9 +13,10 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use audit_relay::pipeline::directory::{
+use audit_judge::reference::packing::Packed;
+use audit_judge::reference::{
     DeviceView, Oddities, PrincipalView, RecordProblem, Table, TableChange, TableKey, TableWriter,
-    packing::Packed, parse_device_record, parse_principal_record,
+    parse_device_record, parse_principal_record,
 };
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,8 +1,7 @@
-//! See `configuration` in `properties.rs`.
+//! See `configuration` in `configuration.rs`.
 #![no_main]
 
-#[path = "../properties.rs"]
-#[allow(dead_code)] // each target uses one of the functions
-mod properties;
+#[path = "../configuration.rs"]
+mod property;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::configuration(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| property::configuration(data));

@@ -6,10 +6,10 @@ use std::path::Path;
 use super::{Assembly, read, texts};
 use crate::config::{Config, TableSource};
 use crate::kafka::table::{followed, read_topics};
-use crate::pipeline::directory::{
+use crate::tables::TableName;
+use audit_judge::reference::{
     Device, DeviceKey, LineProblem, Principal, PrincipalKey, Table, read_devices, read_principals,
 };
-use crate::tables::TableName;
 
 /// Most problems of one table file that are listed; a file in the wrong format has one a line.
 const MOST_LISTED: usize = 20;

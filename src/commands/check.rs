@@ -14,7 +14,7 @@ use crate::cli::CheckArgs;
 use crate::config::{Config, TableSource};
 use crate::kafka::check::{Finding, check_cluster, check_transactions, check_writing};
 use crate::logging;
-use crate::pipeline::catalog::Action;
+use audit_judge::catalog::Action;
 
 /// What was found, in the form of `--json`.
 #[derive(Debug, Serialize)]

@@ -15,11 +15,13 @@ use crate::assemble::{Assembly, fill_from_topics};
 use crate::cli::{ExpectedFate, ExplainArgs};
 use crate::kafka::inspect::read_value;
 use crate::kafka::topics::TopicNames;
-use crate::pipeline::classify::{Actor, UserAction};
-use crate::pipeline::enrich::{AttributedAction, enrich};
-use crate::pipeline::fate::{Fate, FateKind, QuarantineReason, Unaudited};
-use crate::pipeline::record::{Record, parse};
-use crate::pipeline::{Reference, framing, judge_action, judge_other, user_action};
+use audit_judge::classify::{Actor, UserAction};
+use audit_judge::enrich::{AttributedAction, enrich};
+use audit_judge::fate::{Fate, FateKind, QuarantineReason, Unaudited};
+use audit_judge::format::format;
+use audit_judge::parse::framing;
+use audit_judge::parse::record::{Record, parse};
+use audit_judge::{Reference, judge_action, judge_other, user_action};
 
 mod asked;
 
@@ -234,8 +236,10 @@ impl Explanation {
         }
         let attributed = enriched.map_err(|_| "enrich")?;
         self.found("enrich", describe_attribution(&attributed));
-        crate::pipeline::route::route(&attributed, rules).map_err(|_| "route")?;
-        self.found("route", format!("region {}", attributed.place.region));
+        let region = attributed.place.region;
+        let index = rules.routes.route(region).map_err(|_| "route")?;
+        self.found("route", format!("region {region}"));
+        format(&attributed, index, rules).map_err(|_| "format")?;
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::pipeline::directory::{
+use audit_judge::reference::{
     Device, DeviceKey, Oddities, Principal, PrincipalKey, Table, Tally, unknown_permissions,
 };
-use crate::pipeline::permissions::PermissionNames;
+use audit_judge::rules::permissions::PermissionNames;
 
 /// What is odd in a table.
 #[derive(Debug)]

@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use super::oddities::{self, Odd};
 use crate::assemble::{load_devices, load_permissions, load_principals};
 use crate::cli::{TableArgs, TableName, TableShow};
-use crate::pipeline::directory::packing::Packed;
-use crate::pipeline::directory::{
+use audit_judge::reference::packing::Packed;
+use audit_judge::reference::versions::{Version, Versions};
+use audit_judge::reference::{
     Device, DeviceIds, DeviceView, Principal, PrincipalView, Table, TableKey,
 };
-use crate::pipeline::versions::{Version, Versions};
 
 /// A value that can be shown.
 trait Shown: Packed {
@@ -218,8 +218,8 @@ fn count<K: TableKey, V: Packed>(table: &Table<K, V>) -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::cli::ConfigArgs;
-    use crate::pipeline::directory::read_principals;
-    use crate::pipeline::permissions::PermissionNames;
+    use audit_judge::reference::read_principals;
+    use audit_judge::rules::permissions::PermissionNames;
 
     const LINES: &str = r#"
 {"accountId":1,"userId":3,"iamId":"IBMid-3","devices":[7],"validFrom":"2020-01-01T00:00:00Z"}

@@ -28,8 +28,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use crate::pipeline::policy::{AccessRules, Policy};
 pub use crate::stream::batch::BatchLimits;
+pub use audit_judge::rules::policy::{AccessRules, Policy};
 pub use effective::Effective;
 pub use kafka::{Client, KafkaProperties, PropertyCheck, PropertyValue, Secret};
 pub use pass_over::PassOver;

@@ -17,12 +17,12 @@ use super::native::{NativeRecord, QueuedConsumer};
 use super::obstacles::Obstacles;
 use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
-use crate::pipeline::directory::packing::Packed;
-use crate::pipeline::directory::{
+use crate::tables::{Reading, SharedTables, TableCounts, TableName, Target};
+use audit_judge::reference::packing::Packed;
+use audit_judge::reference::{
     Directory, Oddities, RecordProblem, Table, TableChange, TableKey, TableWriter,
     unreadable_record,
 };
-use crate::tables::{Reading, SharedTables, TableCounts, TableName, Target};
 
 /// Records that are taken between two looks at who waits.
 const MOST_AT_ONCE: usize = 1_000;

@@ -7,7 +7,7 @@ use super::native::Headers;
 use super::producer::OutgoingRecord;
 use super::settings::SessionSettings;
 use super::topics::OutputTopics;
-use crate::pipeline::fate::Envelope;
+use audit_judge::fate::Envelope;
 
 use crate::stream::keeping::Stub;
 use crate::stream::{Content, Failure, Output, QuarantinedRecord};
@@ -15,7 +15,7 @@ use crate::stream::{Content, Failure, Output, QuarantinedRecord};
 /// The record to be sent for an output.
 ///
 /// # Errors
-/// [`Failure::Fatal`] for a region without a topic, which the pipeline never names.
+/// [`Failure::Fatal`] for a region without a topic, which the core never names.
 pub(super) fn outgoing<'a>(
     output: &Output<'a>,
     topics: &OutputTopics,

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use super::native::NativeRecord;
-use crate::pipeline::directory::RecordProblem;
-use crate::pipeline::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES};
 use crate::tables::{Offsets, TableCounts, TableName, Target};
+use audit_judge::reference::RecordProblem;
+use audit_judge::reference::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES};
 
 /// How often progress is logged while a topic is read for the first time.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);

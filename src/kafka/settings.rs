@@ -8,7 +8,7 @@ use super::session::OnReplaced;
 use super::tokens;
 use super::topics::TopicNames;
 use crate::config::{Client, Config, PassOver};
-use crate::pipeline::fate::Envelope;
+use audit_judge::fate::Envelope;
 
 /// The property that says for how long a member may be silent.
 const SESSION: &str = "session.timeout.ms";

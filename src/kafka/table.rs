@@ -1,5 +1,5 @@
 //! Follows the topics of reference tables: which tables, and with what clients and threads. How a topic is
-//! read is in `follower`; what a record says is decided in `pipeline::directory`, who waits for what in
+//! read is in `follower`; what a record says is decided in `audit_judge::reference`, who waits for what in
 //! `tables`.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::ends::EndsFinder;
 use super::follower::{Follower, Kind};
 use super::settings;
 use crate::config::{Config, TableSource};
-use crate::pipeline::directory::{
+use audit_judge::reference::{
     Device, DeviceKey, Directory, Oddities, Principal, PrincipalKey, RecordProblem, Table,
     TableChange, TableWriter, parse_device_record, parse_principal_record,
 };

@@ -7,8 +7,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client_context::begin;
-use crate::pipeline::fate::RegionIndex;
 use crate::stream::{Content, Output};
+use audit_judge::fate::RegionIndex;
 
 /// Longest wait for metadata.
 pub const METADATA_LIMIT: Duration = Duration::from_secs(10);
@@ -187,7 +187,7 @@ impl OutputTopics {
     }
 
     /// Where an output goes: the topic, as an index of [`TopicNames::outputs`], and the partition that the input
-    /// partition maps to. `None` for a region without a topic, which the pipeline never names.
+    /// partition maps to. `None` for a region without a topic, which the core never names.
     pub fn destination(&self, output: &Output<'_>) -> Option<(usize, i32)> {
         let index = match &output.content {
             Content::Event { envelope, .. } => {
@@ -207,9 +207,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::pipeline::fate::{Envelope, Quarantine};
     use crate::stream::keeping::{KeptRecord, RecordLimit};
     use crate::stream::{Partition, QuarantinedRecord, SourceRecord};
+    use audit_judge::fate::{Envelope, Quarantine};
 
     fn topics(counts: &[i32], quarantine: i32) -> OutputTopics {
         let topic = |partitions: &i32| Topic {

@@ -21,9 +21,9 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
 
-use crate::pipeline::fate::FateKind;
 use crate::stream::{Failure, Partition};
 use crate::tables::SharedTables;
+use audit_judge::fate::FateKind;
 
 pub use board::{PartitionBoard, PartitionView};
 pub use held::InputName;

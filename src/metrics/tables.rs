@@ -8,8 +8,8 @@ use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec};
 
 use super::table;
-use crate::pipeline::directory::RecordReason;
 use crate::tables::{SharedTables, TableName, TableView};
+use audit_judge::reference::RecordReason;
 
 /// Shows [`SharedTables`].
 pub(super) struct TablesCollector {

@@ -8,7 +8,7 @@ use super::keeping::{KeptRecord, RecordLimit};
 use super::outputs::{Origin, Outputs};
 use super::unlisted::UnlistedNames;
 use super::{Content, Gap, Partition, Position, QuarantinedRecord, SourceRecord};
-use crate::pipeline::fate::{Fate, FateKind};
+use audit_judge::fate::{Fate, FateKind};
 
 /// When a batch is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

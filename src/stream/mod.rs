@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use self::keeping::KeptRecord;
 use self::outputs::Outputs;
-use crate::pipeline::fate::{Envelope, Quarantine};
+use audit_judge::fate::{Envelope, Quarantine};
 
 pub use fault::PartitionFault;
 

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{Content, Output, Partition, QuarantinedRecord, SourceRecord};
-use crate::pipeline::fate::{Audited, Envelope};
+use audit_judge::fate::{Audited, Envelope};
 
 /// So many bytes of the buffer are kept: a batch of the default size, and room for the growth of the buffer by doubling.
 const MOST_KEPT: usize = 32 << 20;

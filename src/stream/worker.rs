@@ -16,7 +16,7 @@ use super::pace::Pace;
 use super::patience::Patience;
 use super::portion::Portion;
 use super::{Arrival, Broker, Failure, Partition, PartitionFault, SourceRecord};
-use crate::pipeline::fate::Fate;
+use audit_judge::fate::Fate;
 
 /// Longest wait of one poll: how soon a request to stop is seen.
 const LONGEST_POLL: Duration = Duration::from_millis(100);

@@ -5,10 +5,10 @@ use std::thread;
 use super::*;
 use crate::assemble::assemble;
 use crate::config::Config;
-use crate::pipeline::directory::{Directory, read_devices};
 use crate::stream::batch::Batch;
 use crate::stream::{Content, OwnedHeaders, Partition, SourceRecord};
 use crate::tables::{Offsets, Reading, TableName};
+use audit_judge::reference::{Directory, read_devices};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const NO_HEADERS: &OwnedHeaders = &Vec::new();

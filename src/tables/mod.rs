@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::pipeline::directory::Directory;
+use audit_judge::reference::Directory;
 use look_up::Wait;
 use standing::Standing;
 

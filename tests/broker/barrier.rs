@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use audit_judge::fate::Fate;
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
 use audit_relay::kafka;
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::metrics::Metrics;
-use audit_relay::pipeline::fate::Fate;
-use audit_relay::stream::{Arrival, Content};
 use audit_relay::stream::worker::{Judge, Notice, Observer, StopRequest, Worker};
+use audit_relay::stream::{Arrival, Content};
 use audit_relay::table_judge::TableJudge;
 use audit_relay::tables::SharedTables;
 use jiff::Timestamp;

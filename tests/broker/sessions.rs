@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use audit_judge::fate::{Fate, Quarantine};
 use audit_relay::config::Config;
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::kafka::topics::TopicNames;
-use audit_relay::pipeline::fate::{Fate, Quarantine};
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::{Arrival, Broker, Failure, Partition, PartitionFault, Place};
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use audit_judge::reference::{Directory, PrincipalKey, Table};
 use audit_relay::config::Config;
 use audit_relay::kafka::table::{follow, followed, read_topics};
-use audit_relay::pipeline::directory::{Directory, PrincipalKey, Table};
 use audit_relay::tables::{SharedTables, TableCounts, TableName};
 use jiff::Timestamp;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};

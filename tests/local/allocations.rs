@@ -2,8 +2,8 @@
 //! audit event. What the client does is not counted here.
 
 use allocation_counter::measure;
-use audit_relay::pipeline::fate::FateKind;
-use audit_relay::pipeline::{Reference, judge};
+use audit_judge::fate::FateKind;
+use audit_judge::{Reference, judge};
 
 use crate::golden::cases;
 

@@ -1,9 +1,9 @@
 //! How many versions of a principal within the clock skew are asked, and in which order: built, since no example could be
 //! read that has so many.
 
-use audit_relay::pipeline::directory::{Directory, read_principals};
-use audit_relay::pipeline::fate::Fate;
-use audit_relay::pipeline::{Reference, judge};
+use audit_judge::fate::Fate;
+use audit_judge::reference::{Directory, read_principals};
+use audit_judge::{Reference, judge};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

@@ -3,6 +3,8 @@
 
 #[path = "../../fuzz/properties.rs"]
 mod properties;
+#[path = "../../fuzz/configuration.rs"]
+mod property_of_configuration;
 
 use std::path::Path;
 
@@ -56,7 +58,7 @@ fn configurations() {
     hold_for(
         &["fuzz/corpus/configuration", "deploy"],
         6,
-        properties::configuration,
+        property_of_configuration::configuration,
     );
 }
 
@@ -86,7 +88,8 @@ fn permissions() {
 /// The targets are those of the functions, and each has a corpus.
 #[test]
 fn every_function_has_a_target_and_a_corpus() {
-    let functions = std::fs::read_to_string(root().join("fuzz/properties.rs")).expect("read");
+    let file = |name| std::fs::read_to_string(root().join("fuzz").join(name)).expect("read");
+    let functions = file("properties.rs") + &file("configuration.rs");
     let manifest = std::fs::read_to_string(root().join("fuzz/Cargo.toml")).expect("read");
     let names = functions
         .lines()

@@ -1,5 +1,5 @@
 //! Who had access? The whole table: every combination of who acted, what is known of the principal, when,
-//! and what the deployment demands, judged by the pipeline and by a second statement of the rules that
+//! and what the deployment demands, judged by the relay and by a second statement of the rules that
 //! shares nothing with it. A dozen readable lines come first.
 
 mod world;

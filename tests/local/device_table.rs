@@ -1,11 +1,12 @@
 //! What a record leaves to the device table: every combination of what it says itself and of what the table has, judged by
-//! the pipeline and by a second statement of the rules. Above all: which fates wait for the table.
+//! the relay and by a second statement of the rules. Above all: which fates wait for the table.
 
 use std::fmt::Write;
 
-use audit_relay::pipeline::directory::{Directory, read_devices, read_principals};
-use audit_relay::pipeline::route::Routes;
-use audit_relay::pipeline::{Reference, Rules, judge};
+use audit_judge::reference::{Directory, read_devices, read_principals};
+use audit_judge::route::Routes;
+use audit_judge::rules::Rules;
+use audit_judge::{Reference, judge};
 
 use self::{Device::*, Place::*};
 use crate::decisions::{Demands, rules};

@@ -3,8 +3,8 @@
 
 use std::cell::Cell;
 
-use audit_relay::pipeline::directory::packing::Packed;
-use audit_relay::pipeline::directory::{
+use audit_judge::reference::packing::Packed;
+use audit_judge::reference::{
     Device, DeviceIds, DeviceView, LineProblem, Oddities, Principal, PrincipalView, Table,
     TableKey, parse_device_record, parse_principal_record, read_devices, read_principals,
 };

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::LazyLock;
 
+use audit_judge::fate::{Audited, Fate};
 use audit_relay::assemble::Assembly;
-use audit_relay::pipeline::fate::{Audited, Fate};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use audit_relay::pipeline::fate::Fate;
-use audit_relay::pipeline::{Reference, judge};
+use audit_judge::fate::Fate;
+use audit_judge::{Reference, judge};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;

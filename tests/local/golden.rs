@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use audit_judge::fate::{Audited, Fate, FateKind};
+use audit_judge::{Reference, judge};
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
-use audit_relay::pipeline::fate::{Audited, Fate, FateKind};
-use audit_relay::pipeline::{Reference, judge};
 use serde_json::{Value, json};
 
 /// A case, read.

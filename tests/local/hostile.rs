@@ -2,8 +2,8 @@
 //! Each has the right fate, on a stack that is small, and what comes of it is bounded. The sizes are such that a
 //! step whose cost grows with the square of its input would not end.
 
+use audit_judge::fate::{Audited, Fate};
 use audit_relay::assemble::Assembly;
-use audit_relay::pipeline::fate::{Audited, Fate};
 use serde_json::{Value, json};
 
 use crate::properties::{judged, load};
@@ -387,7 +387,7 @@ fn keeps_its_shape(name: &str, event: &Audited, assembly: &Assembly) {
 /// What is told of a bad record of a table goes to the log.
 #[test]
 fn bad_table_records_are_told_of_in_one_line() {
-    use audit_relay::pipeline::directory::{Oddities, parse_device_record, parse_principal_record};
+    use audit_judge::reference::{Oddities, parse_device_record, parse_principal_record};
     let odd = &mut Oddities::default();
     let deep = nested("[", "]", MEGABYTE).into_bytes();
     let value = json!({"accountId": INJECTIONS[0], "iamId": INJECTIONS[1], "name": INJECTIONS[2], "kind": format!("{}{}", INJECTIONS[1], "x".repeat(10_000))})

@@ -7,11 +7,11 @@ mod transactions;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use audit_judge::fate::{Fate, Quarantine};
 use audit_relay::config::Config;
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::kafka::topics::TopicNames;
-use audit_relay::pipeline::fate::{Fate, Quarantine};
 use audit_relay::stream::Failure;
 use audit_relay::stream::batch::BatchLimits;
 use audit_relay::stream::worker::{Notice, Observer, StopRequest, Worker};

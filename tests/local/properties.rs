@@ -1,4 +1,4 @@
-//! What holds of every input, proved on many: no bytes make the pipeline panic, the same record gives the
+//! What holds of every input, proved on many: no bytes make judging panic, the same record gives the
 //! same bytes, every record is counted once, and nothing gets into an audit event that may not be there.
 //! What a particular record should become is shown by `golden` and `decisions`.
 //!
@@ -11,10 +11,10 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
+use audit_judge::fate::{Audited, Fate, FateKind, Quarantine};
+use audit_judge::{Reference, judge};
 use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
-use audit_relay::pipeline::fate::{Audited, Fate, FateKind, Quarantine};
-use audit_relay::pipeline::{Reference, judge};
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::{Content, Partition, SourceRecord};
 use jsonschema::Validator;
@@ -347,7 +347,7 @@ fn records_near_the_valid_shape_keep_every_promise() {
     });
     let seen = seen.into_inner();
     println!("{seen:#?}");
-    // A generator that no longer reaches the end of the pipeline proves nothing.
+    // A generator that no longer reaches the last stage proves nothing.
     let missing: Vec<FateKind> = FateKind::all()
         .filter(|kind| !seen.contains_key(kind))
         .collect();

@@ -4,9 +4,9 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use audit_relay::pipeline::fate::QuarantineReason;
-use audit_relay::pipeline::record::{Field, parse};
-use audit_relay::pipeline::state_change::{EventNames, StateChange};
+use audit_judge::classify::state_change::{EventNames, StateChange};
+use audit_judge::fate::QuarantineReason;
+use audit_judge::parse::record::{Field, parse};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::Value;

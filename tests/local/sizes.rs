@@ -1,9 +1,9 @@
 //! How large an event may be: to the byte, through every step in which it is cut.
 
+use audit_judge::fate::Fate;
+use audit_judge::reference::read_principals;
+use audit_judge::{Reference, judge};
 use audit_relay::assemble::Assembly;
-use audit_relay::pipeline::directory::read_principals;
-use audit_relay::pipeline::fate::Fate;
-use audit_relay::pipeline::{Reference, judge};
 use serde_json::{Value, json};
 
 use crate::properties::{judged, load};

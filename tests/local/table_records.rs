@@ -1,14 +1,14 @@
 //! Records of table topics that cannot be read: what was said of the key is not known from then on, and actions that rest on
 //! it go to quarantine until a good record comes. The version before never stays in force in silence.
 
-use audit_relay::assemble::Assembly;
-use audit_relay::pipeline::directory::packing::Packed;
-use audit_relay::pipeline::directory::{
+use audit_judge::fate::{Fate, QuarantineReason, SkipReason};
+use audit_judge::reference::packing::Packed;
+use audit_judge::reference::{
     Directory, Oddities, RecordProblem, Table, TableChange, TableKey, TableWriter,
     parse_device_record, parse_principal_record, read_devices, unreadable_record,
 };
-use audit_relay::pipeline::fate::{Fate, QuarantineReason, SkipReason};
-use audit_relay::pipeline::{Reference, judge};
+use audit_judge::{Reference, judge};
+use audit_relay::assemble::Assembly;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

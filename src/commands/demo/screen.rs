@@ -9,7 +9,7 @@ use crate::commands::{print, visible};
 use crate::kafka::embedded::Written;
 use crate::kafka::topics::TopicNames;
 use crate::metrics::Metrics;
-use crate::pipeline::fate::FateKind;
+use audit_judge::fate::FateKind;
 
 /// A line on standard output. Whoever reads may leave before the end: the demo ends by itself.
 macro_rules! line {

@@ -3,12 +3,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::pipeline::Rules;
-use crate::pipeline::classify::UserAction;
-use crate::pipeline::directory::packing::Packed;
-use crate::pipeline::directory::{DeviceKey, Directory, PrincipalKey, Table, TableKey};
-use crate::pipeline::enrich::{AttributedAction, device_version, principals_asked};
-use crate::pipeline::field::Id;
+use audit_judge::classify::UserAction;
+use audit_judge::enrich::{AttributedAction, device_version, principals_asked};
+use audit_judge::parse::field::Id;
+use audit_judge::reference::packing::Packed;
+use audit_judge::reference::{DeviceKey, Directory, PrincipalKey, Table, TableKey};
+use audit_judge::rules::Rules;
 
 /// What was asked of the tables.
 pub struct Asked<'a> {

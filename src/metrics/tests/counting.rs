@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::super::scrape::now_ms;
 use super::super::{METRICS, Totals};
 use super::{audited, batch, malformed, observed, record, show_tables, skipped, value};
-use crate::pipeline::fate::{Fate, FateKind, Skip, SkipReason};
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
 use crate::stream::{
     Arrival, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault, SourceRecord,
 };
 use crate::tables::TableName;
+use audit_judge::fate::{Fate, FateKind, Skip, SkipReason};
 
 const P0: Partition = Partition(0);
 

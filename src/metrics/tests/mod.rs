@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use super::{InputName, Metrics, WorkerObserver};
 use crate::health::Health;
-use crate::pipeline::directory::{Directory, Table, read_principals};
-use crate::pipeline::fate::RegionIndex;
-use crate::pipeline::fate::{Audited, Envelope, Fate, Quarantine, SkipReason};
 use crate::stream::batch::Batch;
 use crate::stream::{OwnedHeaders, Partition, SourceRecord};
 use crate::tables::{SharedTables, TableName};
+use audit_judge::fate::RegionIndex;
+use audit_judge::fate::{Audited, Envelope, Fate, Quarantine, SkipReason};
+use audit_judge::reference::{Directory, Table, read_principals};
 
 fn metrics() -> Arc<Metrics> {
     Metrics::new(&["eu-de".to_string(), "us-south".to_string()], "2.12.1").expect("registers")

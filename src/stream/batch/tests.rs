@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::pipeline::fate::{Audited, Envelope, Quarantine, RegionIndex, SkipReason};
 use crate::stream::{GapCause, Output, OwnedHeaders, SourceHeaders};
+use audit_judge::fate::{Audited, Envelope, Quarantine, RegionIndex, SkipReason};
 
 #[test]
 fn a_flood_of_headers_makes_a_batch_due() {

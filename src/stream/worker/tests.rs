@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use std::iter::repeat_n;
 
 use super::*;
-use crate::pipeline::fate::SkipReason;
 use crate::stream::outputs::Outputs;
 use crate::stream::patience::{
     COMMITS_THAT_FORGIVE, LONGEST_PAUSE, MOST_BROKEN_IN_A_ROW, MOST_FENCED,
 };
 use crate::stream::{OwnedHeaders, Place, Position, Rewound, SourceRecord};
+use audit_judge::fate::SkipReason;
 
 const INPUT: Partition = Partition(0);
 const ONE_BY_ONE: BatchLimits = limits(1);

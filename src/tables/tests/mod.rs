@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::pipeline::directory::{Table, read_devices, read_principals};
+use audit_judge::reference::{Table, read_devices, read_principals};
 
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);

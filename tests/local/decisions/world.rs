@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use audit_relay::pipeline::catalog::{Catalog, Switches};
-use audit_relay::pipeline::crn::{CrnTemplate, CrnTemplates};
-use audit_relay::pipeline::directory::{Directory, read_principals};
-use audit_relay::pipeline::permissions::PermissionNames;
-use audit_relay::pipeline::policy::{AccessRules, Policy};
-use audit_relay::pipeline::regions::Locations;
-use audit_relay::pipeline::route::Routes;
-use audit_relay::pipeline::{Reference, Rules, judge};
+use audit_judge::catalog::{Catalog, Switches};
+use audit_judge::reference::{Directory, read_principals};
+use audit_judge::regions::Locations;
+use audit_judge::route::Routes;
+use audit_judge::rules::Rules;
+use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
+use audit_judge::rules::permissions::PermissionNames;
+use audit_judge::rules::policy::{AccessRules, Policy};
+use audit_judge::{Reference, judge};
 
 use super::{ACCESS, DEVICES, Demands, Holder, KNOWN, PERMISSIONS, RULES, When, Who};
 use super::{Known::*, Listed::*, Permissions::*, When::*, Who::*};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use audit_relay::pipeline::fate::{
+use audit_judge::fate::{
     Audited, Envelope, Fate, FateKind, Quarantine, QuarantineReason, RegionIndex, SkipReason,
 };
 use audit_relay::stream::batch::Batch;

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::pipeline::fate::Quarantine;
 use crate::stream::{Content, Output};
+use audit_judge::fate::Quarantine;
 
 const GOOD: Partition = Partition(0);
 const BAD: Partition = Partition(1);

@@ -1,8 +1,8 @@
 //! What a worker takes of all that polls bring, and what it tells of it: a broker that brings what is written down.
 
 use super::*;
-use crate::pipeline::fate::Quarantine;
 use crate::stream::{Gap, GapCause};
+use audit_judge::fate::Quarantine;
 
 const OTHER: Partition = Partition(1);
 const BOTH: &[Partition] = &[INPUT, OTHER];

@@ -1,0 +1,81 @@
+//! The forms that a row's words must have, so that no event made of them breaks `schemas/audit-event.schema.json`.
+
+use crate::data_file::Report;
+use crate::text::clean;
+
+/// Keys of `requestData` that the relay writes itself, which no row may copy.
+const OWN_KEYS: [&str; 6] = [
+    "updateType",
+    "initialValue",
+    "newValue",
+    "truncated",
+    "unreadable",
+    "unreadableFields",
+];
+
+/// Whether a text is words of `[a-z0-9]` joined by single hyphens.
+fn is_hyphenated(text: &str) -> bool {
+    let is_word = |word: &str| {
+        let mut bytes = word.bytes();
+        !word.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    text.split('-').all(is_word)
+}
+
+/// The three parts of an action's name.
+pub(super) fn name_parts(name: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = name.split('.').filter(|part| is_hyphenated(part));
+    let found = (parts.next()?, parts.next()?, parts.next()?);
+    (name.split('.').count() == 3).then_some(found)
+}
+
+/// What begins the message, before its colon.
+pub(super) fn check_display_name(text: &str, report: &mut Report) {
+    report.require(!text.contains(':') && clean(text) == text, || {
+        format!("`display_name` is \"{text}\": leave out colons and control characters, since the message has a colon behind it")
+    });
+}
+
+/// `target.typeURI`.
+pub(super) fn check_target_type(text: &str, report: &mut Report) {
+    let parts: Vec<_> = text.split('/').collect();
+    let is_good = (2..=3).contains(&parts.len()) && parts.into_iter().all(is_hyphenated);
+    report.require(is_good, || {
+        format!("`target_type` is \"{text}\": write service/object or service/object/attribute in a-z, 0-9 and -")
+    });
+}
+
+/// A classic permission, which is compared as it stands.
+pub(super) fn check_permission(text: &str, report: &mut Report) {
+    let mut bytes = text.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase());
+    let rest = bytes.all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    report.require(first && rest, || {
+        format!("`permission` is \"{text}\": write it as REMOTE_MANAGEMENT, in A-Z, 0-9 and _")
+    });
+}
+
+/// The metadata key of a new object's place.
+pub(super) fn check_place(key: &str, creates: bool, report: &mut Report) {
+    report.require(!key.trim().is_empty(), || {
+        "`place` is blank: name a metadata key or leave it out".to_owned()
+    });
+    report.require(creates, || {
+        "`place` is for actions with `creates = true`: of what was there before, the device table knows the place".to_owned()
+    });
+}
+
+/// A metadata key that is copied under its own name.
+pub(super) fn check_key(list: &str, key: &str, report: &mut Report) {
+    let mut bytes = key.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    report.require(first && rest, || {
+        format!(
+            "`{list}` lists `{key}`: write keys in letters, digits, _, . and -, with a letter first"
+        )
+    });
+    report.require(!OWN_KEYS.contains(&key), || {
+        format!("`{list}` lists `{key}`, which the relay writes itself: leave it out")
+    });
+}

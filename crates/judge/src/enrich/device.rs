@@ -1,0 +1,104 @@
+//! What the device table knows of the device that was acted upon.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::{Lookup, tolerance};
+use crate::classify::UserAction;
+use crate::classify::state_change::StateChange;
+use crate::fate::{Quarantine, QuarantineReason};
+use crate::reference::versions::Version;
+use crate::reference::{DeviceView, Directory};
+use crate::rules::Rules;
+
+/// What was found of a device.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FoundDevice<'a> {
+    /// Nothing, or nothing was asked.
+    Unknown,
+    /// The table's record of that time cannot be read, so that nobody knows what it says.
+    Unreadable(Timestamp),
+    /// It belongs to another account than the record says: it may be another tenant's, of which nothing may be told.
+    Foreign,
+    /// Its entry.
+    Known(DeviceView<'a>),
+}
+
+impl<'a> FoundDevice<'a> {
+    /// The entry, if it may be used.
+    pub fn entry(self) -> Option<DeviceView<'a>> {
+        match self {
+            FoundDevice::Known(device) => Some(device),
+            FoundDevice::Unknown | FoundDevice::Unreadable(_) | FoundDevice::Foreign => None,
+        }
+    }
+}
+
+/// The version of the device's entry that counts: the one valid at the time, else the nearest, and rather one of the
+/// record's account than one of another.
+pub fn device_version<'a>(
+    action: &UserAction<'_>,
+    directory: &'a Directory,
+    rules: &Rules,
+) -> Option<Version<DeviceView<'a>>> {
+    let change = &action.change;
+    let devices = directory.devices.as_ref()?;
+    let versions = devices.versions(&action.device_key()?)?;
+    let tolerance = tolerance(rules);
+    let nearest = versions.nearest(change.time, tolerance)?;
+    let is_ours = |version: &Version<DeviceView<'_>>| !is_foreign(action, version.value);
+    if is_ours(&nearest) {
+        return Some(nearest);
+    }
+    let others = versions.others_near(change.time, tolerance);
+    let mut others = others.into_iter().map(|(_, version)| version);
+    Some(others.find(is_ours).unwrap_or(nearest))
+}
+
+/// Whether a device belongs to another account than the record says.
+fn is_foreign(action: &UserAction<'_>, device: Option<DeviceView<'_>>) -> bool {
+    let said = action.change.account.as_deref();
+    let known = device.and_then(|device| device.account);
+    matches!((said, known), (Some(said), Some(known)) if said != known)
+}
+
+impl<'a> Lookup<'_, 'a> {
+    /// The device, looked up only when the record lacks something that it could supply.
+    pub(super) fn device(&self) -> FoundDevice<'a> {
+        let change = &self.action.change;
+        if change.account.is_some() && change.data_center.is_some() && change.label.is_some() {
+            return FoundDevice::Unknown;
+        }
+        match device_version(self.action, self.directory, self.rules) {
+            None => FoundDevice::Unknown,
+            Some(version) if version.is_unreadable => FoundDevice::Unreadable(version.valid_from),
+            Some(Version { value, .. }) if is_foreign(self.action, value) => FoundDevice::Foreign,
+            Some(Version { value, .. }) => value.map_or(FoundDevice::Unknown, FoundDevice::Known),
+        }
+    }
+
+    /// The device should have supplied a field, and did not. Whose device it is stays untold.
+    pub(super) fn unknown_device(&self, field: &str, device: FoundDevice<'_>) -> Quarantine {
+        let unknown = |why: &dyn fmt::Display| {
+            let detail = format_args!("{field} is missing, and {why}");
+            Quarantine::new(QuarantineReason::UnknownDevice, detail)
+        };
+        let Some(key) = self.action.device_key() else {
+            let StateChange { class, object, .. } = &self.action.change;
+            return unknown(&format_args!(
+                "{class:?} {object} is no device by the catalogue (device_kind), so that no table can supply it"
+            ));
+        };
+        match (device, &self.directory.devices) {
+            (FoundDevice::Foreign, _) => unknown(&format_args!(
+                "device {key} belongs to another account in the device table"
+            )),
+            (FoundDevice::Unreadable(from), _) => unknown(&format_args!(
+                "the device table's record of device {key} from {from} cannot be read: publish it again"
+            )),
+            (_, Some(_)) => unknown(&format_args!("the device table does not know device {key}")),
+            (_, None) => unknown(&format_args!("no device table is configured; device {key}")),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Third stage, *enrich*: whose action was it, with what access, and where? Everything is looked up as
+//! of the time of the event, and nothing is invented: what cannot be joined goes to quarantine.
+//!
+//! Clocks disagree a little. The version that was valid at the time of the event counts first; if by it the
+//! record would not be audited, those valid within the clock skew are asked as well, and access by any counts.
+
+mod access;
+mod candidates;
+mod device;
+mod identities;
+mod place;
+mod sides;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::classify::UserAction;
+use super::fate::{Quarantine, QuarantineReason, Unaudited};
+use super::regions::Place;
+use crate::parse::field::Id;
+use crate::reference::{DeviceView, Directory, PrincipalKey, PrincipalView};
+use crate::rules::Rules;
+
+use device::FoundDevice;
+pub use device::device_version;
+use identities::Identities;
+pub use sides::{Side, principals_asked};
+
+/// A user action with its account, initiator and place.
+#[derive(Debug, Clone)]
+pub struct AttributedAction<'a> {
+    /// The action.
+    pub user_action: UserAction<'a>,
+    /// The account in which it happened.
+    pub account: Id,
+    /// Who acted.
+    pub initiator: Identity<'a>,
+    /// Who had logged in, where that is somebody else.
+    pub authenticated: Option<Identity<'a>>,
+    /// Where.
+    pub place: Place<'a>,
+    /// The device's entry in the device table.
+    pub device: Option<DeviceView<'a>>,
+    /// Whether the event waits for the tables: its account or place is the device table's, and would be wrong for good if the
+    /// device has moved, or the device that should supply its place or name is not known.
+    pub awaits_tables: bool,
+}
+
+/// A principal with the IAM identity that it goes by.
+#[derive(Debug, Clone)]
+pub struct Identity<'a> {
+    /// Key under which it was found.
+    pub key: PrincipalKey,
+    /// Its entry as of the time of the event, or near it.
+    pub principal: PrincipalView<'a>,
+    /// Since when that entry is valid.
+    pub valid_from: Timestamp,
+    /// Its IAM identity.
+    pub iam_id: Id,
+    /// The side of the action whose user name is this identity's, if the table has no name for it. An identity that a user
+    /// assumed has none: what the record says is the user's name.
+    pub named_by: Option<Side>,
+}
+
+/// Enriches an action.
+///
+/// # Errors
+/// The reasons of section *enrich* in `schemas/README.md`.
+pub fn enrich<'a>(
+    user_action: UserAction<'a>,
+    directory: &'a Directory,
+    rules: &'a Rules,
+) -> Result<AttributedAction<'a>, Unaudited> {
+    let lookup = Lookup {
+        action: &user_action,
+        directory,
+        rules,
+    };
+    let device = lookup.device();
+    let account = lookup.account(device)?;
+    let Identities {
+        initiator,
+        authenticated,
+    } = lookup.identities(&account)?;
+    let place = lookup.place(device)?;
+    let awaits_tables = lookup.awaits_tables(device);
+    Ok(AttributedAction {
+        account,
+        initiator,
+        authenticated,
+        place,
+        device: device.entry(),
+        awaits_tables,
+        user_action,
+    })
+}
+
+/// One action against the tables as of its time.
+struct Lookup<'l, 'a> {
+    action: &'l UserAction<'a>,
+    directory: &'a Directory,
+    rules: &'a Rules,
+}
+
+impl<'a> Lookup<'_, 'a> {
+    fn tolerance(&self) -> SignedDuration {
+        tolerance(self.rules)
+    }
+
+    /// See [`AttributedAction::awaits_tables`].
+    fn awaits_tables(&self, device: FoundDevice<'_>) -> bool {
+        let change = &self.action.change;
+        let is_placed = change.account.is_some() && change.data_center.is_some();
+        let is_named = change.label.is_some() || device.entry().is_some();
+        let is_complete = is_placed && is_named;
+        !is_complete && self.directory.devices.is_some() && self.action.device_key().is_some()
+    }
+
+    fn account(&self, device: FoundDevice<'_>) -> Result<Id, Quarantine> {
+        if let Some(account) = &self.action.change.account {
+            return Ok(account.clone());
+        }
+        let entry = device.entry();
+        let entry = entry.ok_or_else(|| self.unknown_device("accountId", device))?;
+        entry.account.map(Id::from).ok_or_else(|| {
+            let id = &self.action.change.object;
+            Quarantine::new(
+                QuarantineReason::UnknownDevice,
+                format_args!("accountId is missing, and device {id} has none in the device table"),
+            )
+        })
+    }
+}
+
+fn tolerance(rules: &Rules) -> SignedDuration {
+    SignedDuration::from_millis(rules.policy.clock_skew_ms.into())
+}

@@ -1,0 +1,130 @@
+//! Whom a record names: who acted, and for whom. Each side is named by its classic user id, by its IAM id, or by both.
+
+use crate::classify::{Actor, UserAction};
+use crate::parse::field::Id;
+use crate::reference::{Directory, PrincipalKey};
+
+/// A side of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Who acted.
+    Acting,
+    /// For whom (`onBehalfOf`).
+    Behalf,
+}
+
+/// How a record names an identity.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Name<'r> {
+    /// By its classic user id.
+    UserId(&'r str),
+    /// By its IAM id.
+    IamId(&'r str),
+}
+
+impl Name<'_> {
+    /// As keys of the table have it.
+    pub fn in_account(self, account: &Id) -> PrincipalKey {
+        let (Name::UserId(id) | Name::IamId(id)) = self;
+        key(account, id)
+    }
+}
+
+/// What a record says of one side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'r> {
+    /// Which side.
+    pub side: Side,
+    /// The id that the table is asked for first.
+    pub first: Name<'r>,
+    /// The IAM id, where there is a classic id as well.
+    pub claimed: Option<&'r str>,
+}
+
+impl<'r> Named<'r> {
+    fn of(side: Side, user: Option<&'r str>, iam_id: Option<&'r str>) -> Option<Self> {
+        let first = user.map(Name::UserId).or(iam_id.map(Name::IamId))?;
+        Some(Named {
+            side,
+            first,
+            claimed: iam_id.filter(|_| user.is_some()),
+        })
+    }
+
+    fn names(self) -> impl Iterator<Item = Name<'r>> {
+        std::iter::once(self.first).chain(self.claimed.map(Name::IamId))
+    }
+}
+
+/// Who acted, if the record says so.
+pub(super) fn acting<'r>(action: &'r UserAction<'_>) -> Option<Named<'r>> {
+    let change = &action.change;
+    Named::of(
+        Side::Acting,
+        change.user.as_deref(),
+        change.iam_id.as_deref(),
+    )
+}
+
+/// For whom, if the record says so and it counts.
+pub(super) fn behalf<'r>(action: &'r UserAction<'_>) -> Option<Named<'r>> {
+    let behalf = action.change.on_behalf_of.as_ref()?;
+    Named::of(
+        Side::Behalf,
+        behalf.user.as_deref(),
+        behalf.iam_id.as_deref(),
+    )
+}
+
+/// The keys of all principals that an action asks for: for whom somebody acted, then who acted, and what identity was
+/// assumed. Of those that are asked for by IAM id, all that have it at any time.
+pub fn principals_asked(
+    action: &UserAction<'_>,
+    account: &Id,
+    directory: &Directory,
+) -> Vec<PrincipalKey> {
+    let mut keys = Vec::new();
+    let sides = behalf(action).into_iter().chain(acting(action));
+    for name in sides.flat_map(Named::names) {
+        let found = match name {
+            Name::UserId(_) => Vec::new(),
+            Name::IamId(iam_id) => carriers(account, iam_id, directory),
+        };
+        if found.is_empty() {
+            keys.push(name.in_account(account));
+        }
+        keys.extend(found);
+    }
+    let mut asked: Vec<PrincipalKey> = Vec::new();
+    for key in keys {
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
+    }
+    asked
+}
+
+fn carriers(account: &Id, iam_id: &str, directory: &Directory) -> Vec<PrincipalKey> {
+    let mut carriers = Vec::new();
+    directory
+        .principals
+        .carriers(account, iam_id, |id, versions| {
+            let mut values = versions.iter().filter_map(|version| version.value);
+            if values.any(|principal| principal.iam_id == Some(iam_id)) {
+                carriers.push(key(account, id));
+            }
+        });
+    carriers
+}
+
+pub(super) fn key(account: &Id, id: &str) -> PrincipalKey {
+    PrincipalKey {
+        account: account.clone(),
+        id: Id::from(id),
+    }
+}
+
+/// Whether the record must name who acted: the system may act without being named.
+pub(super) const fn must_be_named(actor: Actor) -> bool {
+    !matches!(actor, Actor::SystemOnBehalfOfUser)
+}

@@ -1,0 +1,185 @@
+//! The fields of JSON records as they come, and the ids in them: read tolerantly, checked once. It does not
+//! know which fields a record has.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use compact_str::CompactString;
+
+use crate::json::Raw;
+use crate::json::bytes::has_escapes;
+use crate::json::nested;
+use crate::json::number::whole;
+use crate::text::{clean, is_absent, trim};
+
+/// An id that is safe inside keys and CRNs: 1 to 64 characters of `[A-Za-z0-9_-]`.
+pub type Id = CompactString;
+
+impl<'a> Raw<'a> {
+    /// The value of a field that is text: a string, borrowed if it has no escapes, or a whole number.
+    ///
+    /// # Errors
+    /// What is there instead.
+    fn text(self) -> Result<Cow<'a, str>, Cow<'static, str>> {
+        let Raw(json) = self;
+        Err(Cow::Borrowed(match json.as_bytes() {
+            [b'"', inside @ .., b'"'] if !has_escapes(inside) => {
+                return Ok(Cow::Borrowed(&json[1..json.len() - 1]));
+            }
+            [b'"', ..] => {
+                let decoded = serde_json::from_str(json).map(Cow::Owned);
+                return decoded.map_err(|error| Cow::Owned(format!("no text: {error}")));
+            }
+            [b't' | b'f', ..] => "a boolean",
+            [b'[', ..] => "a list",
+            [b'{', ..] => "an object",
+            _ => return whole(json).map_err(Cow::Borrowed),
+        }))
+    }
+
+    /// Its text, if it is text, so that a number and the same number as text are the same; else its JSON as it stands.
+    pub(crate) fn read_form(self) -> Cow<'a, str> {
+        self.text().unwrap_or(Cow::Borrowed(self.0))
+    }
+
+    /// The value of a field that decides nothing, read as long as there is one plain way to read it.
+    pub(crate) fn plain(self) -> Plain<'a> {
+        match self.0.as_bytes() {
+            [b'[', ..] => match nested::items(self.0).as_deref() {
+                Some([]) => Plain::Absent,
+                Some([only]) if !matches!(only.0.as_bytes(), [b'[' | b'{', ..]) => only.plain(),
+                _ => Plain::Unreadable,
+            },
+            // PHP writes an empty object, an empty list or false where it has nothing.
+            b"{}" | b"false" => Plain::Absent,
+            [b'{' | b't', ..] => Plain::Unreadable,
+            _ => Plain::of(self.lenient_text()),
+        }
+    }
+
+    /// The text of a string or of any number.
+    pub(crate) fn lenient_text(self) -> Option<Cow<'a, str>> {
+        match self.text() {
+            Ok(text) => Some(text),
+            Err(_) if self.0.starts_with('"') => nested::string(self.0).map(Cow::Owned),
+            // A number that is not whole, as it is written.
+            Err(_) => Some(Cow::Borrowed(self.0)),
+        }
+    }
+}
+
+/// What a field that decides nothing holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Plain<'a> {
+    /// Nothing.
+    Absent,
+    /// Text.
+    Text(Cow<'a, str>),
+    /// Something that is not read as text.
+    Unreadable,
+}
+
+impl<'a> Plain<'a> {
+    /// Of a text that may stand for nothing.
+    pub(crate) fn of(text: Option<Cow<'a, str>>) -> Self {
+        match text {
+            Some(text) if is_absent(&text) => Plain::Absent,
+            Some(text) => Plain::Text(text),
+            None => Plain::Unreadable,
+        }
+    }
+}
+
+/// For people, on one line.
+impl fmt::Display for Raw<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text() {
+            Ok(text) => f.write_str(&clean(trim(&text))),
+            Err(what) => write!(f, "({what})"),
+        }
+    }
+}
+
+/// The text of a field that is present and does not stand for nothing.
+pub(crate) fn filled<'a>(
+    field: &str,
+    raw: Option<Raw<'a>>,
+) -> Result<Option<Cow<'a, str>>, String> {
+    match raw.map(Raw::text) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text).filter(|text| !is_absent(text))),
+        Some(Err(what)) => Err(format!(
+            "{field} is {what}, expected a string or a whole number"
+        )),
+    }
+}
+
+/// A field that is an id, or absent.
+pub(crate) fn id(field: &str, raw: Option<Raw<'_>>) -> Result<Option<Id>, String> {
+    let Some(text) = filled(field, raw)? else {
+        return Ok(None);
+    };
+    let id = canonical_id(trim(&text));
+    if !is_id(id) {
+        return Err(format!(
+            "{field} is not an id of 1 to 64 letters, digits, '_' or '-': {id:?}"
+        ));
+    }
+    Ok(Some(Id::from(id)))
+}
+
+/// An id that is a number, in the one form of this number: without zeros in front, or behind a point. Other ids stay as they are.
+pub(crate) fn canonical_id(id: &str) -> &str {
+    if let [b'1'..=b'9', rest @ ..] = id.as_bytes()
+        && rest.iter().all(u8::is_ascii_digit)
+    {
+        return id;
+    }
+    let all = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(is);
+    let number = match id.split_once('.') {
+        Some((number, zeros)) if all(zeros, |byte| *byte == b'0') => number,
+        _ => id,
+    };
+    if !all(number, u8::is_ascii_digit) {
+        return id;
+    }
+    match number.trim_start_matches('0') {
+        "" => "0",
+        digits => digits,
+    }
+}
+
+/// `iamId`, or nothing.
+pub(crate) fn iam_id(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, String> {
+    let Some(text) = filled("iamId", raw)? else {
+        return Ok(None);
+    };
+    let text = match text {
+        Cow::Borrowed(text) => Cow::Borrowed(trim(text)),
+        Cow::Owned(text) => Cow::Owned(trim(&text).to_owned()),
+    };
+    if is_iam_id(&text) {
+        Ok(Some(text))
+    } else {
+        Err(format!("iamId is not an IAM identity: {text:?}"))
+    }
+}
+
+/// Whether a text is an [`Id`].
+pub fn is_id(text: &str) -> bool {
+    let legal = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+    // A leading minus can only be a negative number: no upstream id is one.
+    (1..=MOST_ID_BYTES).contains(&text.len()) && text.bytes().all(legal) && !text.starts_with('-')
+}
+
+/// Longest [`Id`], in bytes.
+pub const MOST_ID_BYTES: usize = 64;
+/// Longest IAM identity, in bytes.
+pub const MOST_IAM_ID_BYTES: usize = 512;
+
+/// Whether a text can be an IAM identity: 1 to 512 characters of `[A-Za-z0-9_.@:/+%=,~-]`. That of a service that acts for
+/// itself is `crn-` and a CRN, with colons and slashes.
+pub fn is_iam_id(text: &str) -> bool {
+    let legal = |c: u8| c.is_ascii_alphanumeric() || b"_.@:/+%=,~-".contains(&c);
+    (1..=MOST_IAM_ID_BYTES).contains(&text.len()) && text.bytes().all(legal)
+}

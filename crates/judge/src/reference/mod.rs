@@ -1,0 +1,43 @@
+//! The reference tables: principals and devices, by key and time. Lines of files and records of topics are
+//! read here; where they come from is not this folder's business. Whether a principal has access is decided
+//! in `access`.
+
+mod device;
+mod entry;
+mod file;
+mod list;
+mod object;
+mod oddities;
+pub mod packing;
+mod permissions;
+mod principal;
+mod record;
+mod store;
+mod table;
+mod upkeep;
+mod value;
+pub mod versions;
+
+pub use device::{Device, DeviceKey, DeviceKind, DeviceView};
+pub use file::{LineProblem, read_devices, read_principals};
+pub use oddities::{Oddities, Tally};
+pub use permissions::unknown_permissions;
+pub use principal::{
+    DeviceIds, Permissions, Principal, PrincipalKey, PrincipalKind, PrincipalView,
+};
+pub(crate) use principal::{KNOWN_PERMISSIONS, PackedName};
+pub use record::{
+    MOST_VALUE_BYTES, RecordProblem, RecordReason, parse_device_record, parse_principal_record,
+    unreadable_record,
+};
+pub use store::{StoreKey, TableFull};
+pub use table::{Table, TableChange, TableKey, TableWriter};
+
+/// The tables that a record is judged against: an immutable snapshot; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    /// Who may act.
+    pub principals: Table<PrincipalKey, Principal>,
+    /// What is acted upon; `None` where no device table is configured.
+    pub devices: Option<Table<DeviceKey, Device>>,
+}

@@ -1,0 +1,348 @@
+//! Principals: who can act in an account. How they are packed is here as well.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::device::DeviceKind;
+use super::packing::{Packed, Reader, put_part};
+use super::permissions::normalised;
+use super::store::StoreKey;
+use super::table::{KeyRoom, Table, TableKey, join};
+use crate::parse::field::{Id, is_iam_id, is_id};
+use crate::reference::versions::Versions;
+
+/// Key of a principal: the account, and the classic user id or, where there is none, the IAM id. As text they are divided
+/// by a slash, the first one: an IAM id can hold more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PrincipalKey {
+    /// The classic account.
+    pub account: Id,
+    /// `userId`, else `iamId`.
+    pub id: Id,
+}
+
+impl fmt::Display for PrincipalKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.id)
+    }
+}
+
+impl TableKey for PrincipalKey {
+    fn text<'a>(&'a self, room: &'a mut KeyRoom) -> &'a [u8] {
+        join(&self.account, &self.id, room)
+    }
+
+    fn parts(&self) -> StoreKey<'_> {
+        StoreKey::pair(self.account.as_bytes(), self.id.as_bytes())
+    }
+
+    fn of(text: &str) -> Option<Self> {
+        let (account, id) = text.split_once('/')?;
+        (is_id(account) && (is_id(id) || is_iam_id(id))).then(|| PrincipalKey {
+            account: Id::from(account),
+            id: Id::from(id),
+        })
+    }
+}
+
+/// Principals, as a kind of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Principal {}
+
+/// Someone or something that can act in an account.
+#[derive(Debug, Clone, Copy)]
+pub struct PrincipalView<'a> {
+    /// The IAM identity that an audit event names as initiator.
+    pub iam_id: Option<&'a str>,
+    /// User name, often an e-mail address.
+    pub name: Option<&'a str>,
+    /// What kind of identity this is.
+    pub kind: PrincipalKind,
+    /// Whether the classic account is linked to the cloud account for this principal.
+    pub linked: bool,
+    /// Whether this is the account's master user, who may do everything. Only a user can be.
+    pub master: bool,
+    /// The explicit statement, which wins over the permissions.
+    pub infrastructure_access: Option<bool>,
+    /// Classic permission names.
+    pub permissions: Permissions<'a>,
+    /// The hardware that the principal may touch; `None` means all.
+    pub devices: Option<DeviceIds<'a>>,
+    /// The virtual guests that the principal may touch; `None` means all.
+    pub virtual_guests: Option<DeviceIds<'a>>,
+}
+
+impl<'a> PrincipalView<'a> {
+    /// The devices of a kind that the principal may touch; `None` means all.
+    pub fn devices_of(&self, kind: DeviceKind) -> Option<DeviceIds<'a>> {
+        match kind {
+            DeviceKind::Hardware => self.devices,
+            DeviceKind::VirtualGuest => self.virtual_guests,
+        }
+    }
+}
+
+/// Kinds of identities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PrincipalKind {
+    /// A person.
+    #[default]
+    User,
+    /// A service id.
+    ServiceId,
+    /// A registered client application.
+    Application,
+    /// A trusted profile, assumed by a user.
+    Profile,
+    /// A client certificate.
+    Certificate,
+}
+
+impl PrincipalKind {
+    /// The value of `initiator.typeURI`.
+    pub const fn type_uri(self) -> &'static str {
+        match self {
+            PrincipalKind::User | PrincipalKind::Profile => "service/security/account/user",
+            PrincipalKind::ServiceId => "service/security/account/serviceid",
+            PrincipalKind::Application => "service/security/clientid",
+            PrincipalKind::Certificate => "service/security/client/certificateid",
+        }
+    }
+
+    /// The kind of a name, as entries have it.
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "user" => PrincipalKind::User,
+            "serviceId" => PrincipalKind::ServiceId,
+            "application" => PrincipalKind::Application,
+            "profile" => PrincipalKind::Profile,
+            "certificate" => PrincipalKind::Certificate,
+            _ => return None,
+        })
+    }
+
+    const fn unpacked(bits: u8) -> Self {
+        match bits {
+            1 => PrincipalKind::ServiceId,
+            2 => PrincipalKind::Application,
+            3 => PrincipalKind::Profile,
+            4 => PrincipalKind::Certificate,
+            _ => PrincipalKind::User,
+        }
+    }
+}
+
+/// The published classic permission names, one byte each when packed; their order must stay.
+pub(crate) const KNOWN_PERMISSIONS: [&str; 10] = [
+    "HARDWARE_VIEW",
+    "ACCESS_ALL_HARDWARE",
+    "REMOTE_MANAGEMENT",
+    "SERVER_RELOAD",
+    "PORT_CONTROL",
+    "HOSTNAME_EDIT",
+    "SERVER_ADD",
+    "SERVER_CANCEL",
+    "SERVER_UPGRADE",
+    "USER_MANAGE",
+];
+/// In place of the byte of a published name: another name follows.
+const OTHER_PERMISSION: u8 = u8::MAX;
+
+/// One name as it is packed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PackedName<'a> {
+    /// The position among [`KNOWN_PERMISSIONS`].
+    Known(u8),
+    /// Any other name.
+    Other(&'a str),
+}
+
+impl<'a> PackedName<'a> {
+    /// As it was given.
+    pub(crate) fn text(self) -> &'a str {
+        match self {
+            PackedName::Known(known) => KNOWN_PERMISSIONS
+                .get(usize::from(known))
+                .copied()
+                .unwrap_or_default(),
+            PackedName::Other(name) => name,
+        }
+    }
+}
+
+/// Names of permissions, packed.
+#[derive(Debug, Clone, Copy)]
+pub struct Permissions<'a>(&'a [u8]);
+
+impl<'a> Permissions<'a> {
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All, normalised.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        self.packed_names().map(PackedName::text)
+    }
+
+    /// All, without looking up what the known ones are called.
+    pub(crate) fn packed_names(self) -> impl Iterator<Item = PackedName<'a>> {
+        let mut rest = Reader(self.0);
+        std::iter::from_fn(move || {
+            (!rest.0.is_empty()).then(|| match rest.byte() {
+                OTHER_PERMISSION => PackedName::Other(rest.text()),
+                known => PackedName::Known(known),
+            })
+        })
+    }
+
+    /// The names that [`Permissions::put`] packed.
+    pub(super) const fn packed(names: &'a [u8]) -> Self {
+        Permissions(names)
+    }
+
+    /// Packs one more name, normalised.
+    pub(super) fn put(name: &str, out: &mut Vec<u8>) {
+        let name = &*normalised(name);
+        match KNOWN_PERMISSIONS.iter().position(|known| *known == name) {
+            Some(known) => out.push(known as u8),
+            None => {
+                out.push(OTHER_PERMISSION);
+                put_part(out, name.as_bytes());
+            }
+        }
+    }
+}
+
+/// Ids of devices, packed.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceIds<'a>(&'a [u8]);
+
+impl<'a> DeviceIds<'a> {
+    /// Whether a device is among them.
+    pub fn contains(self, id: &str) -> bool {
+        self.iter().any(|known| known == id)
+    }
+
+    /// All, as they were given.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let mut rest = Reader(self.0);
+        std::iter::from_fn(move || (!rest.0.is_empty()).then(|| rest.text()))
+    }
+
+    /// The ids that [`DeviceIds::put`] packed.
+    pub(super) const fn packed(ids: &'a [u8]) -> Self {
+        DeviceIds(ids)
+    }
+
+    /// Packs one more id.
+    pub(super) fn put(id: &str, out: &mut Vec<u8>) {
+        put_part(out, id.as_bytes());
+    }
+}
+
+/// In place of a kind: a user, the account's master.
+const MASTER_USER: u8 = 5;
+/// The first byte of a packed principal: what there is of it.
+const KIND: u8 = 0b111;
+const LINKED: u8 = 1 << 3;
+const ACCESS_STATED: u8 = 1 << 4;
+const ACCESS: u8 = 1 << 5;
+const LISTS: u8 = 1 << 6;
+const NAME: u8 = 1 << 7;
+/// Which lists of devices follow; there is none where all devices are meant.
+const HARDWARE: u8 = 1;
+const GUESTS: u8 = 1 << 1;
+
+impl Packed for Principal {
+    type View<'a> = PrincipalView<'a>;
+
+    fn pack(principal: &PrincipalView<'_>, out: &mut Vec<u8>) {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let kind = match principal.kind {
+            PrincipalKind::User if principal.master => MASTER_USER,
+            kind => kind as u8,
+        };
+        let lists = flag(principal.devices.is_some(), HARDWARE)
+            | flag(principal.virtual_guests.is_some(), GUESTS);
+        out.push(
+            kind | flag(principal.linked, LINKED)
+                | flag(principal.infrastructure_access.is_some(), ACCESS_STATED)
+                | flag(principal.infrastructure_access == Some(true), ACCESS)
+                | flag(lists != 0, LISTS)
+                | flag(principal.name.is_some(), NAME),
+        );
+        // An IAM identity is never empty.
+        put_part(out, principal.iam_id.unwrap_or_default().as_bytes());
+        if let Some(name) = principal.name {
+            put_part(out, name.as_bytes());
+        }
+        put_part(out, principal.permissions.0);
+        if lists != 0 {
+            out.push(lists);
+        }
+        for devices in [principal.devices, principal.virtual_guests]
+            .into_iter()
+            .flatten()
+        {
+            put_part(out, devices.0);
+        }
+    }
+
+    fn view(packed: &[u8]) -> PrincipalView<'_> {
+        let mut reader = Reader(packed);
+        let flags = reader.byte();
+        let is = |flag: u8| flags & flag != 0;
+        let iam_id = Some(reader.text()).filter(|id| !id.is_empty());
+        let name = is(NAME).then(|| reader.text());
+        let permissions = Permissions(reader.part());
+        let lists = if is(LISTS) { reader.byte() } else { 0 };
+        let mut list = |list: u8| (lists & list != 0).then(|| DeviceIds(reader.part()));
+        PrincipalView {
+            kind: PrincipalKind::unpacked(flags & KIND),
+            master: flags & KIND == MASTER_USER,
+            linked: is(LINKED),
+            infrastructure_access: is(ACCESS_STATED).then_some(is(ACCESS)),
+            iam_id,
+            name,
+            permissions,
+            devices: list(HARDWARE),
+            virtual_guests: list(GUESTS),
+        }
+    }
+
+    const HAS_ALIASES: bool = true;
+
+    /// The IAM identity, which is what most identities of a cloud account are named by.
+    fn alias(packed: &[u8]) -> Option<&str> {
+        let iam_id = Reader(packed.get(1..)?).text();
+        Some(iam_id).filter(|id| !id.is_empty())
+    }
+}
+
+impl Table<PrincipalKey, Principal> {
+    /// Calls `each` with every principal of an account that has, or had at some time, an IAM identity: with its id in the
+    /// account and with its versions. There may be others among them, and one may come twice.
+    pub fn carriers<'s>(
+        &'s self,
+        account: &str,
+        iam_id: &str,
+        mut each: impl FnMut(&str, Versions<'s, Principal>),
+    ) {
+        let name = StoreKey::pair(account.as_bytes(), iam_id.as_bytes());
+        if let Some(versions) = self.versions_of(name) {
+            each(iam_id, versions);
+        }
+        self.aliased(name, |key, versions| {
+            let id = key.strip_prefix(account);
+            if let Some(id) = id.and_then(|id| id.strip_prefix('/')) {
+                each(id, versions);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

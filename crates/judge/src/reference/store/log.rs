@@ -1,0 +1,216 @@
+//! Where a store keeps its entries: appended to segments, never changed in place. Who needs an entry knows its
+//! place; whether an entry is still needed is not known here, only how many bytes of a segment are not.
+
+use std::sync::Arc;
+
+use crate::reference::packing::{Reader, put_number};
+
+/// A segment is full when the next entry does not fit; an entry that is larger has one for itself. In unit
+/// tests they are small, so that some hundred entries need many.
+pub(super) const SEGMENT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 2 << 20 };
+/// Entries begin at multiples of so many bytes.
+const UNIT: usize = 4;
+const UNITS: u64 = (SEGMENT_BYTES / UNIT) as u64;
+/// Places are numbers of so many bits, so that the index has room for more than a place in a word.
+pub(super) const PLACE_BITS: u32 = 34;
+const MOST_SEGMENTS: usize = ((1 << PLACE_BITS) / UNITS) as usize;
+/// No entry is in this segment, so that no place is zero.
+const NO_SEGMENT: usize = 0;
+
+/// Where an entry lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place(u64);
+
+impl Place {
+    pub const fn of(bits: u64) -> Place {
+        Place(bits)
+    }
+
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub const fn at(segment: usize, offset: usize) -> Place {
+        Place(segment as u64 * UNITS + (offset / UNIT) as u64)
+    }
+
+    const fn segment(self) -> usize {
+        (self.0 / UNITS) as usize
+    }
+
+    const fn offset(self) -> usize {
+        (self.0 % UNITS) as usize * UNIT
+    }
+}
+
+/// A key and its value: their lengths come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+    /// The bytes that it takes in its segment.
+    pub bytes: usize,
+}
+
+impl<'a> Entry<'a> {
+    /// The entry at the beginning of these bytes, if there are any.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return None;
+        }
+        let mut reader = Reader(bytes);
+        let key_bytes = reader.number() as usize;
+        let value_bytes = reader.number() as usize;
+        let (key, rest) = reader.0.split_at_checked(key_bytes)?;
+        let (value, rest) = rest.split_at_checked(value_bytes)?;
+        let bytes = (bytes.len() - rest.len()).next_multiple_of(UNIT);
+        Some(Entry { key, value, bytes })
+    }
+}
+
+/// The entries, for those who read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Log {
+    segments: Vec<Arc<Vec<u8>>>,
+}
+
+impl Log {
+    /// The entry at a place.
+    pub fn entry(&self, place: Place) -> Option<Entry<'_>> {
+        let segment = self.segments.get(place.segment())?;
+        segment.get(place.offset()..).and_then(Entry::read)
+    }
+
+    /// The bytes of all entries, those that are no longer needed among them.
+    pub fn bytes(&self) -> usize {
+        self.segments.iter().map(|segment| segment.len()).sum()
+    }
+}
+
+/// The entries, for the one who writes.
+#[derive(Debug, Default)]
+pub(super) struct LogWriter {
+    log: Log,
+    /// The segment that is appended to.
+    head: usize,
+    /// The head as it was before the last snapshot, or the room of one: what the snapshot shares is not written to.
+    spare: Option<Arc<Vec<u8>>>,
+    /// Segments that can be used again.
+    free: Vec<usize>,
+    /// For each segment the bytes of entries that are not needed any more.
+    dead: Vec<usize>,
+    bytes: usize,
+    dead_bytes: usize,
+}
+
+impl LogWriter {
+    /// What others may read now.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Appends an entry; nothing if there is no place left.
+    pub fn append(&mut self, key: &[u8], value: &[u8]) -> Option<Place> {
+        let head = self.log.segments.get(self.head).map_or(0, |it| it.len());
+        // Two for the lengths, or some more for that of a large value.
+        let most = 16 + key.len() + value.len();
+        if self.head == NO_SEGMENT || head > 0 && head + most > SEGMENT_BYTES {
+            self.open_segment()?;
+        }
+        let number = self.head;
+        let head = self.head_mut()?;
+        let offset = head.len();
+        put_number(head, key.len() as u64);
+        put_number(head, value.len() as u64);
+        head.extend_from_slice(key);
+        head.extend_from_slice(value);
+        head.resize(head.len().next_multiple_of(UNIT), 0);
+        self.bytes += head.len() - offset;
+        Some(Place::at(number, offset))
+    }
+
+    /// An entry of so many bytes is not needed any more.
+    pub fn bury(&mut self, place: Place, bytes: usize) {
+        if let Some(dead) = self.dead.get_mut(place.segment()) {
+            *dead += bytes;
+            self.dead_bytes += bytes;
+        }
+    }
+
+    /// The segment that has most to give back, once a quarter of all bytes are not needed.
+    pub fn deadest(&self) -> Option<usize> {
+        if self.dead_bytes < SEGMENT_BYTES || self.dead_bytes < self.bytes / 4 {
+            return None;
+        }
+        let closed = self.dead.iter().enumerate();
+        let closed = closed.filter(|(segment, dead)| *segment != self.head && **dead > 0);
+        let (segment, _) = closed.max_by_key(|(_, dead)| **dead)?;
+        Some(segment)
+    }
+
+    /// A segment, to be read while entries are appended to another.
+    pub fn segment(&self, number: usize) -> Arc<Vec<u8>> {
+        let segment = self.log.segments.get(number);
+        segment.cloned().unwrap_or_default()
+    }
+
+    /// Gives back a segment of which nothing is needed any more. Snapshots that share it keep it.
+    pub fn release(&mut self, number: usize) {
+        let Some(segment) = self.log.segments.get_mut(number) else {
+            return;
+        };
+        self.bytes -= segment.len();
+        self.dead_bytes -= self.dead.get_mut(number).map_or(0, std::mem::take);
+        *segment = Arc::default();
+        self.free.push(number);
+    }
+
+    fn open_segment(&mut self) -> Option<()> {
+        if self.log.segments.is_empty() {
+            self.log.segments.push(Arc::default());
+            self.dead.push(0);
+        }
+        let is_first = self.head == NO_SEGMENT;
+        let mut room = self.spare.take().unwrap_or_default();
+        match Arc::get_mut(&mut room) {
+            Some(bytes) => bytes.clear(),
+            None => room = Arc::default(),
+        }
+        if !is_first {
+            // The first one grows as it must: small tables are to stay small.
+            Arc::make_mut(&mut room).reserve_exact(SEGMENT_BYTES);
+        }
+        let segments = &mut self.log.segments;
+        self.head = match self.free.pop() {
+            Some(number) => {
+                segments[number] = room;
+                number
+            }
+            None if segments.len() < MOST_SEGMENTS => {
+                segments.push(room);
+                self.dead.push(0);
+                segments.len() - 1
+            }
+            None => return None,
+        };
+        Some(())
+    }
+
+    /// The head, to be written to. If a snapshot shares it, what the snapshot before it shared is brought up to
+    /// the same state, and takes its place.
+    fn head_mut(&mut self) -> Option<&mut Vec<u8>> {
+        let head = self.log.segments.get_mut(self.head)?;
+        if Arc::get_mut(head).is_none() {
+            let mut own = self.spare.take().unwrap_or_default();
+            if Arc::get_mut(&mut own).is_none() {
+                own = Arc::default();
+            }
+            let bytes = Arc::make_mut(&mut own);
+            let missing = head.get(bytes.len()..).unwrap_or_default();
+            bytes.reserve_exact(head.capacity().saturating_sub(bytes.len()));
+            bytes.extend_from_slice(missing);
+            self.spare = Some(std::mem::replace(head, own));
+        }
+        Some(Arc::make_mut(head))
+    }
+}

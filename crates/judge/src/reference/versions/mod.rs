@@ -1,0 +1,243 @@
+//! A value that changes over time: the versions of one key, packed, and which was valid when. It knows no
+//! clock; the caller names the moment.
+
+use std::marker::PhantomData;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::reference::packing::{Packed, PackedValue, Reader};
+
+pub(crate) mod writing;
+
+pub use writing::{FEWEST_VERSIONS, History, Horizon, MOST_VERSIONS, MOST_VERSIONS_BYTES};
+
+const EXPLICIT: u8 = 1;
+const REMOVED: u8 = 2;
+const FINE: u8 = 4;
+/// The first version after a removal, counted from its writing. It is certain that nothing was true before.
+const RETURNED: u8 = 8;
+const UNREADABLE: u8 = 16;
+
+/// What was true of a key from one moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version<T> {
+    /// First moment at which this version is valid.
+    pub valid_from: Timestamp,
+    /// Whether the entry itself named that moment, or it is that of a return after a removal. Otherwise it is the time at
+    /// which the entry was written, and what it says may have been true before.
+    pub explicit: bool,
+    /// The value; `None` where the key was removed, and where nobody knows what was said.
+    pub value: Option<T>,
+    /// Whether something was said that cannot be read. It may have been a grant, another value or a removal, so that nothing
+    /// may rest on it, nor on what was said before.
+    pub is_unreadable: bool,
+}
+
+/// A version that is to be added to those of a key.
+pub type VersionChange<V> = Version<PackedValue<V>>;
+
+impl<T> Version<T> {
+    /// The removal of a key.
+    pub const fn removed(valid_from: Timestamp) -> Self {
+        Version {
+            valid_from,
+            explicit: false,
+            value: None,
+            is_unreadable: false,
+        }
+    }
+
+    /// What cannot be read.
+    pub const fn unreadable(valid_from: Timestamp) -> Self {
+        Version {
+            valid_from,
+            explicit: false,
+            value: None,
+            is_unreadable: true,
+        }
+    }
+
+    /// Whether this is the removal of a key.
+    pub const fn is_removal(&self) -> bool {
+        self.value.is_none() && !self.is_unreadable
+    }
+}
+
+/// All known versions of one key, read where they lie.
+#[derive(Debug)]
+pub struct Versions<'a, V> {
+    /// Newest first: the newest are asked for most, and the oldest are cut off.
+    packed: Reader<'a>,
+    values: PhantomData<fn() -> V>,
+}
+
+impl<V> Clone for Versions<'_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Versions<'_, V> {}
+
+impl<'a, V: Packed> Versions<'a, V> {
+    /// The versions that `writing` wrote.
+    pub(crate) const fn read(packed: &'a [u8]) -> Self {
+        Versions {
+            packed: Reader(packed),
+            values: PhantomData,
+        }
+    }
+
+    /// The version valid at a moment. The earliest one counts before its time as well, unless it is explicit:
+    /// compaction forgets older versions.
+    pub fn as_of(self, moment: Timestamp) -> Option<Version<V::View<'a>>> {
+        self.raw_as_of(moment).map(view::<V>)
+    }
+
+    /// The other versions by which the key exists, or may exist, that are valid at some time in `[moment - tolerance, moment + tolerance]`,
+    /// each with its distance from the moment. The nearest come first, of two equally near the earlier.
+    pub fn others_near(
+        self,
+        moment: Timestamp,
+        tolerance: SignedDuration,
+    ) -> Vec<(SignedDuration, Version<V::View<'a>>)> {
+        let at_moment = self.raw_as_of(moment).map(|version| version.valid_from);
+        let others = self
+            .spans_near(moment, tolerance)
+            .filter(|span| Some(span.version.valid_from) != at_moment);
+        let mut others: Vec<_> = others
+            .map(|span| (span.distance(moment), view::<V>(span.version)))
+            .collect();
+        others.sort_by_key(|(distance, version)| (*distance, version.valid_from));
+        others
+    }
+
+    /// The version valid at a moment if the key existed then, else the nearest within a tolerance by which it
+    /// did; of two that are equally near, the earlier. Where it cannot be read, it may have existed.
+    pub fn nearest(
+        self,
+        moment: Timestamp,
+        tolerance: SignedDuration,
+    ) -> Option<Version<V::View<'a>>> {
+        let at_moment = self.raw_as_of(moment);
+        let existed = at_moment.filter(|version| !version.is_removal());
+        let nearest = || {
+            self.spans_near(moment, tolerance)
+                .min_by_key(|span| (span.distance(moment), span.version.valid_from))
+                .map(|span| span.version)
+        };
+        existed.or_else(nearest).map(view::<V>)
+    }
+
+    /// All versions, newest first.
+    pub fn iter(self) -> impl Iterator<Item = Version<V::View<'a>>> {
+        self.raw().map(view::<V>)
+    }
+
+    fn raw(self) -> Raw<'a> {
+        Raw(self.packed)
+    }
+
+    fn raw_as_of(self, moment: Timestamp) -> Option<Version<&'a [u8]>> {
+        let mut earliest = None;
+        for version in self.raw() {
+            if version.valid_from <= moment {
+                return Some(version);
+            }
+            earliest = Some(version);
+        }
+        earliest.filter(|version| !version.explicit)
+    }
+
+    /// Those by which the key exists, or may exist: nobody knows what an unreadable one says.
+    fn spans_near(
+        self,
+        moment: Timestamp,
+        tolerance: SignedDuration,
+    ) -> impl Iterator<Item = Span<'a>> {
+        let earliest = shifted(moment, -tolerance);
+        let latest = shifted(moment, tolerance);
+        self.spans().filter(move |span| {
+            let is_near = span.begins <= latest && span.ends.is_none_or(|ends| ends > earliest);
+            is_near && !span.version.is_removal()
+        })
+    }
+
+    fn spans(self) -> impl Iterator<Item = Span<'a>> {
+        let mut raw = self.raw();
+        let mut ends = None;
+        std::iter::from_fn(move || {
+            let version = raw.next()?;
+            let is_earliest = raw.0.0.is_empty();
+            let begins = if is_earliest && !version.explicit {
+                Timestamp::MIN
+            } else {
+                version.valid_from
+            };
+            let span = Span {
+                version,
+                begins,
+                ends,
+            };
+            ends = Some(version.valid_from);
+            Some(span)
+        })
+    }
+}
+
+/// A version with the time for which it is valid.
+struct Span<'a> {
+    version: Version<&'a [u8]>,
+    /// The first moment at which it is.
+    begins: Timestamp,
+    /// The first moment at which it no longer is.
+    ends: Option<Timestamp>,
+}
+
+impl Span<'_> {
+    fn distance(&self, moment: Timestamp) -> SignedDuration {
+        match self.ends {
+            _ if self.begins > moment => self.begins.duration_since(moment),
+            Some(ends) if ends <= moment => moment.duration_since(ends),
+            _ => SignedDuration::ZERO,
+        }
+    }
+}
+
+fn shifted(moment: Timestamp, by: SignedDuration) -> Timestamp {
+    moment.saturating_add(by).unwrap_or(moment)
+}
+
+fn view<'a, V: Packed>(raw: Version<&'a [u8]>) -> Version<V::View<'a>> {
+    Version {
+        valid_from: raw.valid_from,
+        explicit: raw.explicit,
+        value: raw.value.map(V::view),
+        is_unreadable: raw.is_unreadable,
+    }
+}
+
+/// Versions with their values still packed, newest first.
+#[derive(Clone, Copy)]
+struct Raw<'a>(Reader<'a>);
+
+impl<'a> Iterator for Raw<'a> {
+    type Item = Version<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Version<&'a [u8]>> {
+        if self.0.0.is_empty() {
+            return None;
+        }
+        let flags = self.0.byte();
+        let valid_from = self.0.time(flags & FINE != 0);
+        Some(Version {
+            valid_from,
+            explicit: flags & (EXPLICIT | RETURNED) != 0,
+            value: (flags & (REMOVED | UNREADABLE) == 0).then(|| self.0.part()),
+            is_unreadable: flags & UNREADABLE != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Fourth stage, *route*: to which of the configured regions does the event go? The table of regions is closed; nothing
+//! from a record ever becomes part of a topic's name.
+
+use crate::fate::{Quarantine, QuarantineReason, RegionIndex};
+
+/// The regions that have an output topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routes {
+    regions: Vec<String>,
+}
+
+impl Routes {
+    /// A table of these regions, in this order.
+    pub fn new(regions: impl IntoIterator<Item = String>) -> Self {
+        Routes {
+            regions: regions.into_iter().collect(),
+        }
+    }
+
+    /// Where a region stands in the table, if it is there.
+    pub fn find(&self, region: &str) -> Option<RegionIndex> {
+        let position = self.regions.iter().position(|known| known == region)?;
+        Some(RegionIndex(position))
+    }
+
+    /// Routes an event of a region.
+    ///
+    /// # Errors
+    /// `unrouted_region`.
+    pub fn route(&self, region: &str) -> Result<RegionIndex, Quarantine> {
+        self.find(region).ok_or_else(|| {
+            Quarantine::new(
+                QuarantineReason::UnroutedRegion,
+                format_args!("region {region} is not among the configured output regions"),
+            )
+        })
+    }
+
+    /// The regions, each at its index.
+    pub fn regions(&self) -> &[String] {
+        &self.regions
+    }
+}

@@ -1,0 +1,173 @@
+//! Text of records as people see it: what cannot be seen, the words for nothing, and the one form in which text goes out.
+
+pub mod names;
+
+use std::borrow::Cow;
+
+use crate::json::bytes::is_printable_ascii;
+
+/// Stands for what cannot be shown.
+const REPLACEMENT: char = '\u{fffd}';
+
+/// Whether a character shows nothing: white space, control characters, and what Unicode calls default ignorable (zero-width
+/// spaces and joiners, soft hyphen, byte order mark, directions).
+pub(crate) fn is_unseen(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || is_ignorable(c)
+}
+
+fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A text without what cannot be seen at its ends.
+pub(crate) fn trim(text: &str) -> &str {
+    let is_plain = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if is_plain(bytes.first()) && is_plain(bytes.last()) {
+        return text;
+    }
+    text.trim_matches(is_unseen)
+}
+
+/// Whether a text stands for nothing: there is nothing to be seen, or one of the words that programs write for nothing.
+pub(crate) fn is_absent(text: &str) -> bool {
+    // Most texts begin with something else.
+    match text.as_bytes() {
+        [b'n' | b'N' | b'u' | b'U' | b'(', ..] => is_word_for_nothing(trim(text)),
+        [first, ..] if first.is_ascii_graphic() => false,
+        _ => {
+            let seen = trim(text);
+            seen.is_empty() || is_word_for_nothing(seen)
+        }
+    }
+}
+
+fn is_word_for_nothing(text: &str) -> bool {
+    ["null", "none", "nil", "undefined", "(null)"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// A text as it goes out: a run of line breaks and tabs is one space, at the ends nothing; other control characters, and those
+/// that turn the direction of text, are U+FFFD. So it is one line, looks like what it is, and can be stored everywhere.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    // Most texts are plain ASCII; of the others, most are clean.
+    if is_printable_ascii(text.as_bytes()) || !text.contains(must_go) {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned = String::with_capacity(text.len());
+    for c in text.trim_matches(breaks).chars() {
+        match c {
+            _ if !must_go(c) => cleaned.push(c),
+            _ if !breaks(c) => cleaned.push(REPLACEMENT),
+            _ if cleaned.ends_with(' ') => {}
+            _ => cleaned.push(' '),
+        }
+    }
+    Cow::Owned(cleaned)
+}
+
+fn must_go(c: char) -> bool {
+    c.is_control() || breaks(c) || turns(c)
+}
+
+/// Line breaks and tabs, in the order of their code points.
+fn breaks(c: char) -> bool {
+    matches!(c, '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// The characters of Unicode's property `Bidi_Control`.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The first characters of a text.
+pub(crate) fn cut(text: &str, characters: usize) -> &str {
+    if text.len() <= characters {
+        return text;
+    }
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_nothing_are_nothing() {
+        for absent in [
+            "",
+            " ",
+            "\u{a0}\t",
+            "\u{200b}",
+            "\u{feff}",
+            "\0",
+            "null",
+            "NULL",
+            "None",
+            "nil",
+            " undefined ",
+            "(null)",
+            "\u{feff}null",
+            "null\u{200b}",
+        ] {
+            assert!(is_absent(absent), "{absent:?}");
+        }
+        for there in [
+            "nullable",
+            "null null",
+            "-",
+            "0",
+            "n",
+            "\"null\"",
+            "NaN",
+            "nothing",
+            "ü",
+        ] {
+            assert!(!is_absent(there), "{there:?}");
+        }
+    }
+
+    #[test]
+    fn the_ends_are_trimmed_of_what_is_unseen() {
+        for (given, expected) in [
+            ("a", "a"),
+            ("\u{feff}a\u{200b}", "a"),
+            (" \u{a0}a b\n", "a b"),
+            ("\u{ad}", ""),
+            ("", ""),
+            ("ü ", "ü"),
+        ] {
+            assert_eq!(trim(given), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn what_goes_out_is_one_line_and_clean() {
+        for (given, expected) in [
+            ("a b~", "a b~"),
+            ("佐藤 🚀 e\u{301} a\u{200d}b", "佐藤 🚀 e\u{301} a\u{200d}b"),
+            ("a\r\n\nb", "a b"),
+            ("a \n b\t", "a  b"),
+            ("\na\u{b}b\u{2028}c\u{85}", "a b c"),
+            ("a\0b", "a\u{fffd}b"),
+            ("\u{1b}[31m\u{9b}\u{7f}", "\u{fffd}[31m\u{fffd}\u{fffd}"),
+            ("\u{202e}exe.doc\u{2066}", "\u{fffd}exe.doc\u{fffd}"),
+        ] {
+            assert_eq!(clean(given), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("äöü", 2), "äö");
+        assert_eq!(cut("ab", 3), "ab");
+    }
+}
