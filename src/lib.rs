@@ -9,33 +9,20 @@
 //! - [`stream`] is the loop: partitions, offsets, batches, and a small `Broker` trait.
 //! - [`kafka`] is the edge: the only folder that names the Kafka client.
 //!
-//! [`app`] wires them; [`commands`] are what a person types. Read `crates/judge/src/lib.rs`, then
-//! `stream/worker.rs`, then `kafka/session.rs`; `docs/architecture.md` says why.
+//! [`relay`] is the running process and wires them; [`commands`] are what a person types. [`config`] holds the settings,
+//! [`deployment`] what they name, [`tables`] the reference tables as all threads share them, [`liveness`] what stands still,
+//! [`metrics`] what is counted. Read `crates/judge/src/lib.rs`, then `stream/worker/mod.rs`, then `kafka/session.rs`;
+//! `docs/architecture.md` says why.
 
 #![deny(unsafe_code)]
 
-pub mod admin;
-pub mod app;
-pub mod assemble;
-pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod exit;
-pub mod grace;
-pub mod health;
+pub mod deployment;
 pub mod kafka;
+pub mod liveness;
 pub mod logging;
 pub mod metrics;
-mod quiet;
-pub mod reopening;
-pub mod start_check;
+pub mod relay;
 pub mod stream;
-pub mod supervise;
-pub mod table_feed;
-pub mod table_files;
-pub mod table_judge;
 pub mod tables;
-mod threads;
-pub mod warnings;
-pub mod watchdog;
-pub mod worker_thread;

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use audit_relay::cli::{Cli, Command};
 use audit_relay::commands;
-use audit_relay::exit::Exit;
+use audit_relay::commands::arguments::{Cli, Command};
+use audit_relay::commands::exit::Exit;
 use clap::Parser;
 
 // librdkafka uses it as well: see Cargo.toml.

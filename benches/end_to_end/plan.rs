@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use audit_judge::fate::{Audited, Fate};
 use audit_judge::{Reference, judge};
-use audit_relay::assemble::Assembly;
+use audit_relay::deployment::Assembly;
 use serde::{Deserialize, Serialize};
 
 use super::records::{Expected, Record};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use audit_relay::assemble::Assembly;
+use audit_relay::deployment::Assembly;
 
 use super::records::Kind;
 use super::{RECORDS, judge_one};

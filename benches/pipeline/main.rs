@@ -14,8 +14,8 @@ use audit_judge::classify::classify;
 use audit_judge::enrich::enrich;
 use audit_judge::parse::record::parse;
 use audit_judge::{Reference, judge, judge_action};
-use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
+use audit_relay::deployment::{Assembly, assemble};
 use records::{Kind, records};
 
 /// Records of a kind, judged in turn.

@@ -8,8 +8,8 @@ use audit_judge::reference::{
     Directory, Oddities, Principal, PrincipalKey, TableWriter, parse_principal_record,
 };
 use audit_judge::{Reference, judge};
-use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
+use audit_relay::deployment::{Assembly, assemble};
 use audit_relay::tables::SharedTables;
 
 use crate::{principal, scattered, time};

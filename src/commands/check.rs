@@ -8,10 +8,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::oddities::{self, Odd};
-use super::{Unusable, print};
-use crate::assemble::Assembly;
-use crate::cli::CheckArgs;
+use crate::commands::arguments::CheckArgs;
+use crate::commands::exit::Unusable;
+use crate::commands::print;
 use crate::config::{Config, TableSource};
+use crate::deployment::Assembly;
 use crate::kafka::check::{Finding, check_cluster, check_transactions, check_writing};
 use crate::logging;
 use audit_judge::catalog::Action;

@@ -3,8 +3,9 @@
 use anyhow::Context;
 use serde_json::json;
 
-use super::{Unusable, draft, print, texts, visible};
-use crate::cli::ShowConfigArgs;
+use crate::commands::arguments::ShowConfigArgs;
+use crate::commands::exit::Unusable;
+use crate::commands::{draft, print, texts, visible};
 use crate::config::Effective;
 
 /// Every key, with its default and its meaning.
@@ -29,7 +30,7 @@ pub fn config(arguments: &ShowConfigArgs) -> anyhow::Result<()> {
     }
     let problems = draft.finish().err().map(texts);
     problems.map_or(Ok(()), |problems| {
-        Err(Unusable::new(&arguments.config, problems).into())
+        Err(Unusable::new(arguments.config.config.is_some(), problems).into())
     })
 }
 

@@ -1,9 +1,11 @@
 //! What a person can type. Each command returns whether it succeeded; errors that nobody can branch on
 //! are printed by `main`.
 
+pub mod arguments;
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod exit;
 pub mod explain;
 mod oddities;
 pub mod run;
@@ -12,9 +14,10 @@ pub mod table;
 use std::fmt;
 use std::io::Write;
 
-use crate::assemble::{Assembly, assemble_draft};
-use crate::cli::ConfigArgs;
+use crate::commands::arguments::ConfigArgs;
+use crate::commands::exit::Unusable;
 use crate::config::{Config, Draft, Problems};
+use crate::deployment::{Assembly, assemble_draft};
 use crate::kafka::settings::check_property;
 
 /// A text for a person at a terminal: what could move the cursor, break the line or turn the direction of writing is
@@ -38,43 +41,6 @@ fn print(line: impl fmt::Display) -> std::io::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}")
 }
 
-/// A configuration that cannot be used: all that is wrong with it, and with the files that it names.
-#[derive(Debug, thiserror::Error)]
-pub struct Unusable {
-    /// One problem each, with the remedy.
-    pub problems: Vec<String>,
-    /// Whether there was a file; else everything had to come from the environment.
-    had_file: bool,
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.problems.len() {
-            1 => write!(f, "the configuration cannot be used; 1 problem:")?,
-            count => write!(f, "the configuration cannot be used; {count} problems:")?,
-        }
-        for problem in &self.problems {
-            write!(f, "\n  - {problem}")?;
-        }
-        if !self.had_file {
-            write!(
-                f,
-                "\nno configuration file was given: name one by --config FILE or AUDIT_RELAY_CONFIG (`audit-relay config` prints an example)"
-            )?;
-        }
-        Ok(())
-    }
-}
-
-impl Unusable {
-    pub(crate) fn new(arguments: &ConfigArgs, problems: Vec<String>) -> Self {
-        Unusable {
-            problems,
-            had_file: arguments.config.is_some(),
-        }
-    }
-}
-
 fn texts(Problems(problems): Problems) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
@@ -88,7 +54,7 @@ fn load(arguments: &ConfigArgs) -> Result<(Config, Assembly), Unusable> {
         (config, assembly) => {
             let mut problems = config.err().map(texts).unwrap_or_default();
             problems.extend(assembly.err().into_iter().flat_map(|files| files.0));
-            Err(Unusable::new(arguments, problems))
+            Err(Unusable::new(arguments.config.is_some(), problems))
         }
     }
 }
@@ -96,14 +62,14 @@ fn load(arguments: &ConfigArgs) -> Result<(Config, Assembly), Unusable> {
 /// Reads the configuration alone.
 fn load_config(arguments: &ConfigArgs) -> Result<Config, Unusable> {
     let config = draft(arguments)?.finish();
-    config.map_err(|problems| Unusable::new(arguments, texts(problems)))
+    config.map_err(|problems| Unusable::new(arguments.config.is_some(), texts(problems)))
 }
 
 /// Reads the configuration as far as that is possible.
 fn draft(arguments: &ConfigArgs) -> Result<Draft, Unusable> {
     let path = arguments.config.as_deref();
     Config::draft(path, environment(), &check_property)
-        .map_err(|problems| Unusable::new(arguments, texts(problems)))
+        .map_err(|problems| Unusable::new(arguments.config.is_some(), texts(problems)))
 }
 
 /// The variables that are text; others cannot be meant for us, and `std::env::vars` would panic on them.

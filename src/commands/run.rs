@@ -1,8 +1,8 @@
 //! `run`: the relay itself, until it is asked to stop.
 
-use crate::app::Relay;
-use crate::cli::ConfigArgs;
+use crate::commands::arguments::ConfigArgs;
 use crate::logging;
+use crate::relay::Relay;
 use crate::stream::worker::StopRequest;
 
 /// Runs the relay.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::oddities::{self, Odd};
-use crate::assemble::{load_devices, load_permissions, load_principals};
-use crate::cli::{TableArgs, TableName, TableShow};
+use crate::commands::arguments::{TableArgs, TableName, TableShow};
+use crate::deployment::{load_devices, load_permissions, load_principals};
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::versions::{Version, Versions};
 use audit_judge::reference::{
@@ -217,7 +217,7 @@ fn count<K: TableKey, V: Packed>(table: &Table<K, V>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::ConfigArgs;
+    use crate::commands::arguments::ConfigArgs;
     use audit_judge::reference::read_principals;
     use audit_judge::rules::permissions::PermissionNames;
 

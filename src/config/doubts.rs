@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Config;
-use super::kafka::Client;
+use super::kafka_properties::Client;
 
 impl Config {
     /// What is worth a warning, one sentence each.

@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 use super::load::{Node, Tree, Value};
 use super::problem::{Origin, Problem, did_you_mean, nearest};
 use super::properties::canonical_key;
-use super::settings::{DefaultValue, SETTINGS, literal_keys};
-
-/// What every variable of ours begins with.
-pub(super) const ENVIRONMENT_PREFIX: &str = "AUDIT_RELAY_";
+use super::settings::{DefaultValue, ENVIRONMENT_PREFIX, SETTINGS, literal_keys, variable_of};
 
 /// Variables by name; `{ env = ".." }` looks here as well.
 pub(super) type Environment = BTreeMap<String, String>;
@@ -33,23 +30,6 @@ pub(super) fn overlay(tree: &mut Tree, environment: &Environment) -> Vec<Problem
         }
     }
     problems
-}
-
-/// The variable of a key: `input.group` is `AUDIT_RELAY_INPUT__GROUP`.
-pub(super) fn variable_of(key: &str) -> String {
-    let name = match (key.strip_prefix("kafka."), key.split_once('.')) {
-        (Some(property), _) => {
-            let scoped = property.replacen("consumer.", "consumer__", 1).replacen(
-                "producer.",
-                "producer__",
-                1,
-            );
-            format!("kafka__{}", scoped.replace('.', "_"))
-        }
-        (None, Some((section, key))) => format!("{section}__{key}"),
-        (None, None) => key.to_owned(),
-    };
-    format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase())
 }
 
 /// Variables with our prefix that are not settings: the command line's, the tests', and those that Kubernetes gives

@@ -4,117 +4,18 @@
 //! [`PropertyCheck`], and its complaints join the same list.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::environment::Environment;
+use super::kafka_properties::{Client, KafkaProperties, PropertyValue, Secret};
 use super::limits::own_limit;
 use super::load::{Node, Value};
 use super::problem::{did_you_mean, nearest};
-use super::properties::{Scope, canonical, concerns, is_secret, refusal, settable, split_key};
+use super::properties::{Scope, concerns, is_secret, refusal, settable, split_key};
 use super::read::Reader;
 use super::tokens;
 
 /// Asks librdkafka about one property, name and value, without connecting; its complaint is the error.
 pub type PropertyCheck<'a> = &'a dyn Fn(&str, &str) -> Result<(), String>;
-
-/// A value that is never shown: `Debug` and `Display` give `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The value itself, for the client that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// The value of a property, as the text that librdkafka takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PropertyValue {
-    /// May be shown.
-    Plain(String),
-    /// Must not be shown: the property is known as secret, or its value was given by reference.
-    Secret(Secret),
-}
-
-impl PropertyValue {
-    /// The value itself, secret or not, for the client that needs it.
-    pub fn reveal(&self) -> &str {
-        match self {
-            Self::Plain(text) => text,
-            Self::Secret(secret) => secret.reveal(),
-        }
-    }
-}
-
-/// The two kinds of Kafka client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Client {
-    /// Reads the input.
-    Consumer,
-    /// Writes events and offsets, in transactions.
-    Producer,
-}
-
-/// What the operator says to librdkafka. Where a property has two names, this holds the newer one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KafkaProperties {
-    both: BTreeMap<String, PropertyValue>,
-    consumer: BTreeMap<String, PropertyValue>,
-    producer: BTreeMap<String, PropertyValue>,
-}
-
-impl KafkaProperties {
-    /// The properties for one client: those for both that concern it, and its own, which win.
-    pub fn of(&self, client: Client) -> BTreeMap<&str, &PropertyValue> {
-        let (own, others) = match client {
-            Client::Consumer => (&self.consumer, Scope::Producer),
-            Client::Producer => (&self.producer, Scope::Consumer),
-        };
-        let shared = self
-            .both
-            .iter()
-            .filter(|(name, _)| concerns(name) != others);
-        shared
-            .chain(own)
-            .map(|(name, value)| (name.as_str(), value))
-            .collect()
-    }
-
-    /// One property of one client, by either of its names, if the operator gave it.
-    pub fn get(&self, client: Client, name: &str) -> Option<&str> {
-        self.of(client)
-            .get(canonical(name))
-            .map(|value| value.reveal())
-    }
-
-    /// The brokers to begin with, as given.
-    pub fn bootstrap_servers(&self) -> &str {
-        self.both
-            .get("bootstrap.servers")
-            .map_or("", PropertyValue::reveal)
-    }
-
-    fn table(&mut self, scope: Scope) -> &mut BTreeMap<String, PropertyValue> {
-        match scope {
-            Scope::Both => &mut self.both,
-            Scope::Consumer => &mut self.consumer,
-            Scope::Producer => &mut self.producer,
-        }
-    }
-}
 
 /// Reads everything below `kafka`.
 pub(super) fn read(

@@ -9,6 +9,7 @@ mod doubts;
 mod effective;
 mod environment;
 mod kafka;
+mod kafka_properties;
 mod limits;
 mod load;
 mod names;
@@ -20,6 +21,7 @@ mod settings;
 mod tables;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text_file;
 mod token_url;
 mod tokens;
 
@@ -31,7 +33,8 @@ use std::time::Duration;
 pub use crate::stream::batch::BatchLimits;
 pub use audit_judge::rules::policy::{AccessRules, Policy};
 pub use effective::Effective;
-pub use kafka::{Client, KafkaProperties, PropertyCheck, PropertyValue, Secret};
+pub use kafka::PropertyCheck;
+pub use kafka_properties::{Client, KafkaProperties, PropertyValue, Secret};
 pub use pass_over::PassOver;
 pub use problem::{Origin, Problem, Problems};
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};

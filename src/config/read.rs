@@ -8,9 +8,9 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::environment::variable_of;
 use super::load::{Node, Tree, Value};
 use super::problem::{Origin, Problem, did_you_mean, nearest};
+use super::settings::variable_of;
 use super::settings::{literal_keys, sections};
 
 /// Reads one configuration.

@@ -3,8 +3,6 @@
 //! The reader takes known keys and defaults from here, the README its table, and the tests what the example file must
 //! mention. Ranges are not here: they stand where a value is read.
 
-use super::environment::variable_of;
-
 /// What holds when a key is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultValue {
@@ -122,4 +120,24 @@ fn row(setting: &Setting) -> String {
         "| `{}` | {default} | `{variable}` | {} |\n",
         setting.key, setting.meaning
     )
+}
+
+/// What every variable of ours begins with.
+pub(super) const ENVIRONMENT_PREFIX: &str = "AUDIT_RELAY_";
+
+/// The variable of a key: `input.group` is `AUDIT_RELAY_INPUT__GROUP`.
+pub(super) fn variable_of(key: &str) -> String {
+    let name = match (key.strip_prefix("kafka."), key.split_once('.')) {
+        (Some(property), _) => {
+            let scoped = property.replacen("consumer.", "consumer__", 1).replacen(
+                "producer.",
+                "producer__",
+                1,
+            );
+            format!("kafka__{}", scoped.replace('.', "_"))
+        }
+        (None, Some((section, key))) => format!("{section}__{key}"),
+        (None, None) => key.to_owned(),
+    };
+    format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase())
 }

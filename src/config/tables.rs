@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::environment::variable_of;
 use super::names::is_topic;
 use super::read::Reader;
+use super::settings::variable_of;
 use super::{Input, Output, TableSource, Tables};
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,7 +1,7 @@
 //! What OAUTHBEARER needs of the configuration: somewhere to get tokens from, and a way there that keeps a secret. The
 //! tokens themselves are fetched at the edge.
 
-use super::kafka::{Client, KafkaProperties};
+use super::kafka_properties::{Client, KafkaProperties};
 use super::read::Reader;
 use super::token_url::TokenUrl;
 

@@ -8,10 +8,10 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client_context::{LoggingContext, begin};
 use super::settings;
 use super::topics::METADATA_LIMIT;
 use crate::config::Config;
+use crate::kafka::client::context::{LoggingContext, begin};
 
 /// Longest wait for a single record.
 const RECORD_LIMIT: Duration = Duration::from_secs(15);

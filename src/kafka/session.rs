@@ -2,20 +2,19 @@
 //! on top. It holds the rules that make exactly-once true on this client: which group membership a
 //! commit speaks for, what is sent before the commit, and from where reading resumes.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::incoming::Incoming;
 use super::native::set_leader_epoch;
-use super::outgoing::outgoing;
 use super::producer::TransactionalProducer;
+use super::replaced::Replaced;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
+use crate::kafka::consumer::incoming::Incoming;
+use crate::kafka::producer::outgoing::outgoing;
 use crate::stream::outputs::Outputs;
 use crate::stream::{Arrival, Broker, Failure, Partition, Position, Rewound};
 
@@ -28,49 +27,6 @@ pub struct Session {
     /// Whether a record was for a partition that its topic does not have: then the topic is another one.
     topics_changed: bool,
     clock: Instant,
-}
-
-/// Told why a producer was replaced although the loop did not ask for it.
-#[derive(Clone)]
-pub struct OnReplaced(Arc<dyn Fn(Replaced) + Send + Sync>);
-
-/// Why a producer was replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replaced {
-    /// Its client may have sent a request twice, or has to skip the numbers of records that failed.
-    Spent,
-    /// It could not abort.
-    Unabortable,
-}
-
-impl Replaced {
-    /// As metrics say it.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Replaced::Spent => "spent",
-            Replaced::Unabortable => "unabortable",
-        }
-    }
-}
-
-impl OnReplaced {
-    /// Calls this.
-    pub fn new(told: impl Fn(Replaced) + Send + Sync + 'static) -> Self {
-        OnReplaced(Arc::new(told))
-    }
-}
-
-impl Default for OnReplaced {
-    /// Nobody wants to know.
-    fn default() -> Self {
-        OnReplaced::new(|_| {})
-    }
-}
-
-impl fmt::Debug for OnReplaced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnReplaced")
-    }
 }
 
 /// Why a session could not be opened.

@@ -4,10 +4,10 @@
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
-use super::session::OnReplaced;
-use super::tokens;
 use super::topics::TopicNames;
 use crate::config::{Client, Config, PassOver};
+use crate::kafka::OnReplaced;
+use crate::kafka::client::oauth;
 use audit_judge::fate::Envelope;
 
 /// The property that says for how long a member may be silent.
@@ -206,7 +206,7 @@ fn operators(config: &Config, client: Client, defaults: &[(&str, &str)]) -> Clie
     for (name, value) in config.kafka.of(client) {
         properties.set(name, value.reveal());
     }
-    tokens::adopt(&mut properties);
+    oauth::adopt(&mut properties);
     // The safe client would else cut off what was asked for as soon as the client is made. Our own log has the last word.
     properties.set_log_level(match properties.get("debug") {
         Some(_) => RDKafkaLogLevel::Debug,
@@ -226,7 +226,7 @@ fn apply(client: &mut ClientConfig, properties: &[(&str, &str)]) {
 /// # Errors
 /// librdkafka's complaint.
 pub fn check_property(name: &str, value: &str) -> Result<(), String> {
-    if tokens::is_ours(name) {
+    if oauth::is_ours(name) {
         return Ok(());
     }
     let mut client = ClientConfig::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::client_context::begin;
+use crate::kafka::client::context::begin;
 use crate::stream::{Content, Output};
 use audit_judge::fate::RegionIndex;
 

@@ -5,7 +5,6 @@
 //! read again, so the counters of all processes add up to the input; only a commit whose answer got
 //! lost is counted by none.
 
-mod board;
 mod held;
 mod observer;
 mod scrape;
@@ -25,7 +24,7 @@ use crate::stream::{Failure, Partition};
 use crate::tables::SharedTables;
 use audit_judge::fate::FateKind;
 
-pub use board::{PartitionBoard, PartitionView};
+pub use crate::liveness::board::{PartitionBoard, PartitionView};
 pub use held::InputName;
 pub use observer::WorkerObserver;
 pub use table::{METRICS, Metric, MetricType, metrics_markdown};

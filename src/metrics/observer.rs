@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
-use super::board::seconds;
 use super::held::{HeldPartitions, InputName};
 use super::scrape::now_ms;
 use super::{COMMITTED, Metrics, PartitionCounters, result_of};
-use crate::health::Health;
-use crate::quiet::Quiet;
+use crate::liveness::board::seconds;
+use crate::liveness::health::Health;
+use crate::liveness::watchdog::{Doing, Pulse};
+use crate::logging::quiet::Quiet;
 use crate::stream::batch::Batch;
 use crate::stream::worker::{Notice, Observer};
 use crate::stream::{
     Arrival, Content, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault,
 };
-use crate::watchdog::{Doing, Pulse};
 
 /// The observer of one worker.
 #[derive(Debug)]

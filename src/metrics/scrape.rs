@@ -8,8 +8,8 @@ use prometheus::GaugeVec;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
-use super::board::PartitionBoard;
 use super::table;
+use crate::liveness::board::PartitionBoard;
 
 /// Shows a [`PartitionBoard`].
 pub(super) struct BoardCollector {

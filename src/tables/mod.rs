@@ -8,6 +8,7 @@
 //! answers for none of them, since it may have missed what was written before the request.
 
 mod feed;
+pub mod files;
 mod look_up;
 mod standing;
 #[cfg(test)]

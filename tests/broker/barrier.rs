@@ -7,15 +7,15 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use audit_judge::fate::Fate;
-use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
+use audit_relay::deployment::{Assembly, assemble};
 use audit_relay::kafka;
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::metrics::Metrics;
+use audit_relay::relay::judge::TableJudge;
 use audit_relay::stream::worker::{Judge, Notice, Observer, StopRequest, Worker};
 use audit_relay::stream::{Arrival, Content};
-use audit_relay::table_judge::TableJudge;
 use audit_relay::tables::SharedTables;
 use jiff::Timestamp;
 use serde_json::json;
@@ -118,14 +118,14 @@ impl World {
         let text = text.replace("file = \"principals.jsonl\"", &source);
         let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
         let assembly = Arc::new(assemble(&config).expect("assembles"));
-        let followed = kafka::table::followed(&config);
+        let followed = kafka::followers::followed(&config);
         let limit = config.tables.staleness_limit;
         let tables = Arc::new(SharedTables::new(
             assembly.directory.clone(),
             &followed,
             limit,
         ));
-        kafka::table::follow(&config, &tables).expect("follows");
+        kafka::followers::follow(&config, &tables).expect("follows");
         tables.await_ready(LIMIT).expect("ready");
         World {
             broker,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use audit_judge::reference::{Directory, PrincipalKey, Table};
 use audit_relay::config::Config;
-use audit_relay::kafka::table::{follow, followed, read_topics};
+use audit_relay::kafka::followers::{follow, followed, read_topics};
 use audit_relay::tables::{SharedTables, TableCounts, TableName};
 use jiff::Timestamp;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};

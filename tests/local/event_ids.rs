@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::LazyLock;
 
 use audit_judge::fate::{Audited, Fate};
-use audit_relay::assemble::Assembly;
+use audit_relay::deployment::Assembly;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use audit_relay::exit::Exit;
+use audit_relay::commands::exit::Exit;
 
 use crate::sources::root;
 

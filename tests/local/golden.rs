@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use audit_judge::fate::{Audited, Fate, FateKind};
 use audit_judge::{Reference, judge};
-use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
+use audit_relay::deployment::{Assembly, assemble};
 use serde_json::{Value, json};
 
 /// A case, read.

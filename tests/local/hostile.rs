@@ -3,7 +3,7 @@
 //! step whose cost grows with the square of its input would not end.
 
 use audit_judge::fate::{Audited, Fate};
-use audit_relay::assemble::Assembly;
+use audit_relay::deployment::Assembly;
 use serde_json::{Value, json};
 
 use crate::properties::{judged, load};

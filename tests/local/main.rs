@@ -16,6 +16,7 @@ mod framings;
 mod golden;
 mod hostile;
 mod mock;
+mod plan;
 mod properties;
 mod records;
 mod schemas;

@@ -13,8 +13,8 @@ use std::sync::{LazyLock, Mutex};
 
 use audit_judge::fate::{Audited, Fate, FateKind, Quarantine};
 use audit_judge::{Reference, judge};
-use audit_relay::assemble::{Assembly, assemble};
 use audit_relay::config::Config;
+use audit_relay::deployment::{Assembly, assemble};
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::{Content, Partition, SourceRecord};
 use jsonschema::Validator;

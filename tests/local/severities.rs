@@ -1,7 +1,7 @@
 //! How grave an event is, and what it says of the reason: every status, with every outcome, against the published lists.
 
 use audit_judge::fate::Fate;
-use audit_relay::assemble::Assembly;
+use audit_relay::deployment::Assembly;
 use serde_json::{Value, json};
 
 use crate::properties::{judged, load};

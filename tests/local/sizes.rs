@@ -3,7 +3,7 @@
 use audit_judge::fate::Fate;
 use audit_judge::reference::read_principals;
 use audit_judge::{Reference, judge};
-use audit_relay::assemble::Assembly;
+use audit_relay::deployment::Assembly;
 use serde_json::{Value, json};
 
 use crate::properties::{judged, load};

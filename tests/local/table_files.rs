@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use audit_relay::assemble::{Assembly, FileProblems, assemble};
 use audit_relay::config::Config;
+use audit_relay::deployment::{Assembly, FileProblems, assemble};
 
 const LINE: &str = r#"{"accountId":1,"userId":2,"name":"ä","validFrom":"2018-01-01T00:00:00Z"}"#;
 

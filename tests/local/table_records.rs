@@ -8,7 +8,7 @@ use audit_judge::reference::{
     parse_device_record, parse_principal_record, read_devices, unreadable_record,
 };
 use audit_judge::{Reference, judge};
-use audit_relay::assemble::Assembly;
+use audit_relay::deployment::Assembly;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

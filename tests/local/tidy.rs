@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use audit_judge::catalog::{Catalog, Switches};
 use audit_judge::fate::{FateKind, fates_markdown};
+use audit_relay::commands::exit::exits_markdown;
 use audit_relay::config::settings_markdown;
-use audit_relay::exit::exits_markdown;
 use audit_relay::metrics::metrics_markdown;
 
 use crate::sources::{Source, root, sources};

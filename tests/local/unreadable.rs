@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use audit_judge::reference::Directory;
 use audit_relay::config::Config;
-use audit_relay::kafka::input_ends::InputEnds;
-use audit_relay::kafka::table::{follow, followed};
+use audit_relay::kafka::consumer::input_ends::InputEnds;
+use audit_relay::kafka::followers::{follow, followed};
 use audit_relay::stream::Partition;
 use audit_relay::tables::{SharedTables, TableName};
 use rdkafka::ClientConfig;

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
-use crate::app::Relay;
-use crate::assemble::assemble;
-use crate::cli::DemoArgs;
+use crate::commands::arguments::DemoArgs;
 use crate::config::{Config, LogFormat};
-use crate::health::Health;
-use crate::kafka::embedded::{EmbeddedBroker, Sampler, Watcher};
+use crate::deployment::assemble;
+use crate::kafka::demo_broker::{EmbeddedBroker, Sampler, Watcher};
 use crate::kafka::topics::TopicNames;
+use crate::liveness::health::Health;
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::relay::Relay;
 use crate::stream::worker::StopRequest;
 use screen::Screen;
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 
 use crate::commands::{print, visible};
-use crate::kafka::embedded::Written;
+use crate::kafka::demo_broker::Written;
 use crate::kafka::topics::TopicNames;
 use crate::metrics::Metrics;
 use audit_judge::fate::FateKind;

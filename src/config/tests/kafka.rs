@@ -1,6 +1,6 @@
 //! Pass-through properties: what passes, what is refused, and that no secret is ever shown.
 
-use super::super::kafka::Secret;
+use super::super::kafka_properties::Secret;
 use super::super::properties::{REFUSED, refusal};
 use super::super::{Client, Config};
 use super::{MINIMAL, check_refused, complaints, good, read, variables};

@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{Finding, Verdict};
 use crate::config::Config;
-use crate::kafka::client_context::{NotingContext, begin, serve};
+use crate::kafka::client::context::{NotingContext, begin, serve};
 use crate::kafka::settings;
 use crate::kafka::topics::{METADATA_LIMIT, partition_count};
 

@@ -12,10 +12,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use super::demands::TopicFacts;
 use super::{Finding, Used, Verdict};
 use crate::config::{Client, Config};
-use crate::kafka::client_context::{LoggingContext, NotingContext, begin, serve};
+use crate::kafka::client::context::{LoggingContext, NotingContext, begin, serve};
+use crate::kafka::client::oauth;
 use crate::kafka::native::rights_on;
 use crate::kafka::settings;
-use crate::kafka::tokens;
 use crate::kafka::topics::{METADATA_LIMIT, TopicProblem, shape};
 
 /// Longest wait for settings and rights, which the relay can do without.
@@ -43,7 +43,7 @@ impl Asking {
         let admin: AdminClient<LoggingContext> = client
             .create_with_context(LoggingContext::default())
             .context("create a client")?;
-        tokens::give(admin.inner(), &client)?;
+        oauth::give(admin.inner(), &client)?;
         let broker = brokers.first().copied().unwrap_or_default();
         let asking = Asking {
             consumer,

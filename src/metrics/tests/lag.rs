@@ -1,7 +1,7 @@
 //! The rules of lag, as sequences of events. Times are seconds; a record's timestamp as well.
 
-use super::super::board::{PartitionBoard, PartitionView};
 use super::{batch, record, skipped};
+use crate::liveness::board::{PartitionBoard, PartitionView};
 use crate::stream::Partition;
 use crate::stream::batch::Batch;
 

@@ -11,7 +11,7 @@ use compact_str::CompactString;
 use uuid::Uuid;
 
 use super::{InputName, Metrics, WorkerObserver};
-use crate::health::Health;
+use crate::liveness::health::Health;
 use crate::stream::batch::Batch;
 use crate::stream::{OwnedHeaders, Partition, SourceRecord};
 use crate::tables::{SharedTables, TableName};

@@ -1,7 +1,8 @@
 //! How transactions end: aborts that fail, aborts of nothing, and what is written.
 
 use audit_judge::fate::{Audited, Envelope, RegionIndex};
-use audit_relay::kafka::session::{OnReplaced, Replaced};
+use audit_relay::kafka::OnReplaced;
+use audit_relay::kafka::Replaced;
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::{Arrival, Broker};
 use rdkafka::consumer::{BaseConsumer, Consumer};

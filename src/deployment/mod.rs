@@ -1,0 +1,235 @@
+//! From configuration to the finished values that judging and the sessions work with: the files
+//! are read here, once, and every problem in any of them is reported together.
+
+mod tables;
+
+use std::fmt;
+
+use crate::config::text_file::read;
+use crate::config::{Config, Draft};
+use crate::kafka::topics::TopicNames;
+use crate::tables::files::TableFile;
+use audit_judge::catalog::{Catalog, CatalogFile, Switches};
+use audit_judge::reference::Directory;
+use audit_judge::regions::Locations;
+use audit_judge::route::Routes;
+use audit_judge::rules::Rules;
+use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
+use audit_judge::rules::permissions::PermissionNames;
+
+pub use tables::{fill_from_topics, load_devices, load_principals};
+
+/// Everything that is wrong with the files that the configuration names.
+#[derive(Debug, Default)]
+pub struct FileProblems(pub Vec<String>);
+
+impl fmt::Display for FileProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for FileProblems {}
+
+/// What the configuration names, loaded.
+#[derive(Debug)]
+pub struct Assembly {
+    /// The rules of this deployment.
+    pub rules: Rules,
+    /// The reference tables; those from topics are empty.
+    pub directory: Directory,
+    /// The files that they were read from.
+    pub table_files: Vec<TableFile>,
+    /// The topics.
+    pub topics: TopicNames,
+}
+
+/// Loads everything.
+///
+/// # Errors
+/// All problems of all files.
+pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
+    load(config, |_| true)
+}
+
+/// Loads what a configuration names that may have problems of its own: what rests on its bad sections is left out, and
+/// the rest is looked at, so that all problems are known at once.
+///
+/// # Errors
+/// All problems of the files; none, if only sections of the configuration are bad.
+pub fn assemble_draft(draft: &Draft) -> Result<Assembly, FileProblems> {
+    load(draft.config(), |section| draft.is_good(section))
+}
+
+fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, FileProblems> {
+    let mut problems = FileProblems::default();
+    let mut part = Parts {
+        is_good,
+        problems: &mut problems,
+    };
+    let catalog = part.load("catalog", || load_catalog(config));
+    let permissions = part.load("catalog", || load_permissions(config));
+    let locations = part.load("locations", || load_locations(config));
+    let crns = part.load("crn", || parse_crns(config));
+    // Before they are read: a change that comes in between is then seen as one.
+    let table_files = TableFile::all(config);
+    let principals = part.load("principals", || tables::principals_at_start(config));
+    let devices = part.load("devices", || tables::devices_at_start(config));
+    let routes = locations
+        .as_ref()
+        .and_then(|locations| part.load("output", || choose_regions(config, locations)));
+    let rules = (catalog, permissions, locations, crns, routes);
+    let (
+        (Some(catalog), Some(permissions), Some(locations), Some(crns), Some(routes)),
+        (Some(principals), Some(devices)),
+    ) = (rules, (principals, devices))
+    else {
+        return Err(problems);
+    };
+    let directory = Directory {
+        principals,
+        devices,
+    };
+    let topics = TopicNames {
+        input: config.input.topic.clone(),
+        regions: output_topics(config, &routes),
+        quarantine: config.output.quarantine_topic.clone(),
+    };
+    let rules = Rules {
+        catalog,
+        locations,
+        routes,
+        permissions,
+        policy: config.policy,
+        crns,
+        max_event_bytes: config.output.max_message_bytes,
+    };
+    Ok(Assembly {
+        rules,
+        directory,
+        table_files,
+        topics,
+    })
+}
+
+/// Loads one part after the other, and keeps what is wrong with each.
+struct Parts<'p, G> {
+    is_good: G,
+    problems: &'p mut FileProblems,
+}
+
+impl<G: Fn(&str) -> bool> Parts<'_, G> {
+    /// A part that rests on one section of the configuration.
+    fn load<T>(
+        &mut self,
+        section: &str,
+        load: impl FnOnce() -> Result<T, Vec<String>>,
+    ) -> Option<T> {
+        if !(self.is_good)(section) {
+            return None;
+        }
+        let problems = &mut self.problems.0;
+        load().map_err(|wrong| problems.extend(wrong)).ok()
+    }
+}
+
+fn output_topics(config: &Config, routes: &Routes) -> Vec<String> {
+    let topic = |region: &String| config.output.topic(region);
+    routes.regions().iter().map(topic).collect()
+}
+
+fn texts<E: fmt::Display>(problems: Vec<E>) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
+    let switches = Switches {
+        enable: config.catalog.enable.clone(),
+        disable: config.catalog.disable.clone(),
+    };
+    if config.catalog.files.is_empty() {
+        return Catalog::load(&Catalog::embedded_files(), &switches).map_err(texts);
+    }
+    let mut read_files = Vec::new();
+    let mut problems = Vec::new();
+    for path in &config.catalog.files {
+        match read(path, "catalog.files") {
+            Ok(text) => read_files.push((path.display().to_string(), text)),
+            Err(unread) => problems.extend(unread),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let files: Vec<CatalogFile<'_>> = read_files
+        .iter()
+        .map(|(name, text)| CatalogFile { name, text })
+        .collect();
+    Catalog::load(&files, &switches).map_err(texts)
+}
+
+/// Reads what permissions mean.
+///
+/// # Errors
+/// All that is wrong with the file.
+pub fn load_permissions(config: &Config) -> Result<PermissionNames, Vec<String>> {
+    let Some(path) = &config.catalog.permissions else {
+        return PermissionNames::load(PermissionNames::EMBEDDED).map_err(texts);
+    };
+    let text = read(path, "catalog.permissions")?;
+    let name = &path.display().to_string();
+    PermissionNames::load(CatalogFile { name, text: &text }).map_err(texts)
+}
+
+fn load_locations(config: &Config) -> Result<Locations, Vec<String>> {
+    let profile = &config.locations.profile;
+    match &config.locations.file {
+        None => Locations::embedded(profile).map_err(texts),
+        Some(path) => {
+            let text = read(path, "locations.file")?;
+            Locations::load(&path.display().to_string(), &text, profile).map_err(texts)
+        }
+    }
+}
+
+fn parse_crns(config: &Config) -> Result<CrnTemplates, Vec<String>> {
+    let parse = |key: &str, template: &str| {
+        CrnTemplate::parse(template).map_err(|problem| vec![format!("{key}: {problem}")])
+    };
+    Ok(CrnTemplates {
+        target: parse("crn.target", &config.crn.target)?,
+        log_source: parse("crn.log_source", &config.crn.log_source)?,
+    })
+}
+
+fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<String>> {
+    let known: Vec<&str> = locations.regions().collect();
+    let given = &config.output.regions;
+    let unknown = given
+        .iter()
+        .filter(|region| !known.contains(&region.as_str()));
+    let mut problems: Vec<String> = unknown
+        .map(|region| {
+            format!(
+                "output.regions: the location table never yields {region:?}; it knows {}",
+                known.join(", ")
+            )
+        })
+        .collect();
+    let routes = if given.is_empty() {
+        Routes::new(known.iter().map(ToString::to_string))
+    } else {
+        Routes::new(given.iter().cloned())
+    };
+    // Those that are given were checked with the rest of the configuration.
+    if given.is_empty()
+        && let Err(clashes) = config.check_output_topics(routes.regions())
+    {
+        problems.extend(texts(clashes.0));
+    }
+    if problems.is_empty() {
+        Ok(routes)
+    } else {
+        Err(problems)
+    }
+}

@@ -1,0 +1,78 @@
+//! The reference tables, read whole from where the configuration says: for the start, for commands, and when a file has
+//! changed.
+
+use super::Assembly;
+use crate::config::{Config, TableSource};
+use crate::kafka::followers::{followed, read_topics};
+use crate::tables::TableName;
+use crate::tables::files::{read_devices_file, read_principals_file};
+use audit_judge::reference::{Device, DeviceKey, Principal, PrincipalKey, Table};
+
+/// The principals, as far as they come from a file. Those from a topic are filled in by their follower.
+pub(super) fn principals_at_start(
+    config: &Config,
+) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    match &config.principals {
+        TableSource::File(path) => read_principals_file(path),
+        TableSource::Topic(_) => Ok(Table::default()),
+    }
+}
+
+/// As [`principals_at_start`].
+pub(super) fn devices_at_start(
+    config: &Config,
+) -> Result<Option<Table<DeviceKey, Device>>, Vec<String>> {
+    match &config.devices {
+        Some(TableSource::File(path)) => read_devices_file(path).map(Some),
+        Some(TableSource::Topic(_)) => Ok(Some(Table::default())),
+        None => Ok(None),
+    }
+}
+
+/// Reads the principals, whole, from where the configuration says.
+///
+/// # Errors
+/// What is wrong with the file, or why the topic cannot be read.
+pub fn load_principals(config: &Config) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
+    match &config.principals {
+        TableSource::File(path) => read_principals_file(path),
+        TableSource::Topic(_) => {
+            let read = read_topics(config, &[TableName::Principals]);
+            let read = read.map_err(|problem| vec![problem])?;
+            Ok(read.principals.clone())
+        }
+    }
+}
+
+/// Reads the devices, whole, if the configuration names a table of them.
+///
+/// # Errors
+/// As [`load_principals`].
+pub fn load_devices(config: &Config) -> Option<Result<Table<DeviceKey, Device>, Vec<String>>> {
+    match config.devices.as_ref()? {
+        TableSource::File(path) => Some(read_devices_file(path)),
+        TableSource::Topic(_) => match read_topics(config, &[TableName::Devices]) {
+            Ok(read) => read.devices.clone().map(Ok),
+            Err(problem) => Some(Err(vec![problem])),
+        },
+    }
+}
+
+/// Reads those tables that topics feed, once and whole, for commands that judge a record.
+///
+/// # Errors
+/// Why a topic cannot be read.
+pub fn fill_from_topics(config: &Config, assembly: &mut Assembly) -> anyhow::Result<()> {
+    let names = followed(config);
+    if names.is_empty() {
+        return Ok(());
+    }
+    let read = read_topics(config, &names).map_err(anyhow::Error::msg)?;
+    for name in names {
+        match name {
+            TableName::Principals => assembly.directory.principals = read.principals.clone(),
+            TableName::Devices => assembly.directory.devices.clone_from(&read.devices),
+        }
+    }
+    Ok(())
+}

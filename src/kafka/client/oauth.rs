@@ -1,0 +1,395 @@
+//! Tokens for OAUTHBEARER, from the endpoint that the operator names with librdkafka's own properties
+//! (`sasl.oauthbearer.method=oidc` and its fellows). librdkafka's own way needs libcurl, which is not built
+//! in. What is needed for a token travels in `sasl.oauthbearer.config`, which librdkafka keeps secret and hands back
+//! when it wants one.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use form_urlencoded::byte_serialize;
+use rdkafka::client::{Client, ClientContext, OAuthToken};
+use rdkafka::config::ClientConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+
+use crate::config::TokenUrl;
+use crate::kafka::native::set_token;
+
+/// Longest time for a token, from looking up the name to the last byte: a worker's poll waits for it.
+const TOKEN_LIMIT: Duration = Duration::from_secs(5);
+/// Longest answer; a token is a few KiB.
+const MOST_ANSWER_BYTES: u64 = 256 * 1024;
+
+/// Properties that are answered here, and that librdkafka as it is built would not take.
+const OURS: [&str; 7] = [
+    "sasl.oauthbearer.method",
+    "sasl.oauthbearer.token.endpoint.url",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.scope",
+    "https.ca.location",
+    "https.ca.pem",
+];
+/// What hands all of them on.
+const CONFIG: &str = "sasl.oauthbearer.config";
+
+/// Whether a property is for this file and not for librdkafka.
+pub fn is_ours(name: &str) -> bool {
+    OURS.contains(&name)
+}
+
+/// Where a token comes from.
+#[derive(Serialize, Deserialize)]
+struct Endpoint {
+    url: String,
+    client: String,
+    secret: String,
+    scope: Option<String>,
+    /// Whose certificates are trusted instead of the system's.
+    ca_file: Option<PathBuf>,
+    ca_pem: Option<String>,
+}
+
+/// Puts what is for this file into the one property that librdkafka hands back.
+pub fn adopt(client: &mut ClientConfig) {
+    let [method, url, id, secret, scope, ca_file, ca_pem] = OURS.map(|name| {
+        let value = client.get(name).map(str::to_string);
+        client.remove(name);
+        value
+    });
+    let (Some(_), Some(url), Some(id), Some(secret)) = (method, url, id, secret) else {
+        return;
+    };
+    let endpoint = Endpoint {
+        url,
+        client: id,
+        secret,
+        scope,
+        ca_file: ca_file.map(PathBuf::from),
+        ca_pem,
+    };
+    if let Ok(config) = serde_json::to_string(&endpoint) {
+        client.set(CONFIG, config);
+    }
+}
+
+/// Fetches a token, for a client's callback.
+///
+/// # Errors
+/// Names the endpoint; tells no secret.
+pub fn generate(config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+    let endpoint: Endpoint = config
+        .and_then(|config| serde_json::from_str(config).ok())
+        .ok_or("OAUTHBEARER needs sasl.oauthbearer.method=oidc and a token endpoint")?;
+    let url = TokenUrl::parse(&endpoint.url)?;
+    // One line: it becomes part of librdkafka's own message.
+    endpoint
+        .fetch(&url)
+        .map_err(|error| format!("token endpoint {url}: {error:#}").into())
+}
+
+/// Gives a token to a client that nobody polls, so that its callback would never run. Does nothing for other mechanisms.
+///
+/// # Errors
+/// As [`generate`].
+pub fn give<C: ClientContext>(client: &Client<C>, config: &ClientConfig) -> anyhow::Result<()> {
+    let Some(endpoint) = config.get(CONFIG) else {
+        return Ok(());
+    };
+    let token = generate(Some(endpoint)).map_err(|error| anyhow!(error.to_string()))?;
+    let (value, principal) = (
+        CString::new(token.token)?,
+        CString::new(token.principal_name)?,
+    );
+    let is_taken = set_token(client, &value, token.lifetime_ms, &principal);
+    ensure!(is_taken, "librdkafka does not take the token");
+    Ok(())
+}
+
+/// What the endpoint answers, of RFC 6749, and what a token says of itself, if it is a JWT. A member of the wrong type is not there.
+#[derive(Debug, Default, PartialEq)]
+struct Answer {
+    token: String,
+    /// For how many seconds the token is good.
+    lasts: Option<f64>,
+    subject: Option<String>,
+    /// When it expires, in seconds since 1970.
+    expires: Option<f64>,
+}
+
+impl Answer {
+    /// Reads the body of an answer. What is in it may be a secret.
+    fn read(body: &str) -> Option<Self> {
+        let answer: Value = serde_json::from_str(body).ok()?;
+        let token = answer.get("access_token")?.as_str()?;
+        let claims = claims(token).unwrap_or_default();
+        Some(Answer {
+            token: token.to_string(),
+            lasts: number(&answer["expires_in"]),
+            subject: claims["sub"].as_str().map(str::to_string),
+            expires: number(&claims["exp"]),
+        })
+    }
+}
+
+/// A number; some endpoints write it as text.
+fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok()?,
+        other => other.as_f64()?,
+    };
+    Some(number).filter(|number: &f64| number.is_finite() && *number >= 0.0)
+}
+
+impl Endpoint {
+    fn fetch(&self, url: &TokenUrl) -> anyhow::Result<OAuthToken> {
+        let answer = Answer::read(&self.ask(url)?)
+            .context("its answer is no JSON object with an access_token")?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let told = answer.lasts.map(|seconds| now.as_secs_f64() + seconds);
+        let expires = answer.expires.or(told);
+        let expires = expires.context("neither the answer nor the token says when it expires")?;
+        Ok(OAuthToken {
+            token: answer.token,
+            principal_name: answer.subject.unwrap_or_else(|| self.client.clone()),
+            lifetime_ms: (expires * 1_000.0) as i64,
+        })
+    }
+
+    fn ask(&self, url: &TokenUrl) -> anyhow::Result<String> {
+        let mut form = vec![("grant_type", "client_credentials")];
+        form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
+        let mut response = self
+            .agent(url)?
+            .post(url.uri())
+            .header("Authorization", format!("Basic {}", self.credentials()))
+            .header("Accept", "application/json")
+            .send_form(form)?;
+        let status = response.status();
+        if status.is_redirection() {
+            bail!(
+                "it answers {status}; redirects are not followed, since the secret is for this endpoint: give the URL that it leads to"
+            );
+        }
+        if !status.is_success() {
+            bail!("it answers {status}; check client id, secret and scope");
+        }
+        let body = response.body_mut().with_config().limit(MOST_ANSWER_BYTES);
+        Ok(body.read_to_string()?)
+    }
+
+    /// Id and secret, each encoded as a form's field first, as RFC 6749 (2.3.1) says: an id may hold a colon.
+    fn credentials(&self) -> String {
+        let encoded = |text: &str| -> String { byte_serialize(text.as_bytes()).collect() };
+        STANDARD.encode(format!(
+            "{}:{}",
+            encoded(&self.client),
+            encoded(&self.secret)
+        ))
+    }
+
+    fn agent(&self, url: &TokenUrl) -> anyhow::Result<ureq::Agent> {
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::NativeTls)
+            .root_certs(self.trusted()?)
+            .build();
+        let mut config = ureq::Agent::config_builder();
+        // A proxy reads what is not encrypted, and its 127.0.0.1 is another machine's. Plain HTTP is for this machine only.
+        if url.is_local() {
+            config = config.proxy(None);
+        }
+        let config = config
+            .tls_config(tls)
+            .timeout_global(Some(TOKEN_LIMIT))
+            .http_status_as_error(false)
+            // Credentials are for this endpoint, not for whoever it points to.
+            .max_redirects(0)
+            .build();
+        Ok(config.into())
+    }
+
+    fn trusted(&self) -> anyhow::Result<RootCerts> {
+        let pem = match (&self.ca_pem, &self.ca_file) {
+            (Some(pem), _) => pem.clone().into_bytes(),
+            (None, Some(file)) => std::fs::read(file)
+                .with_context(|| format!("cannot read {} (https.ca.location)", file.display()))?,
+            (None, None) => return Ok(RootCerts::PlatformVerifier),
+        };
+        let certificates = parse_pem(&pem).filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        });
+        let certificates: Vec<Certificate<'static>> = certificates.collect();
+        ensure!(!certificates.is_empty(), "https.ca holds no certificate");
+        Ok(RootCerts::new_with_certs(&certificates))
+    }
+}
+
+fn claims(token: &str) -> Option<Value> {
+    let payload = token.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(properties: &[(&str, &str)]) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        for (name, value) in properties {
+            client.set(*name, *value);
+        }
+        adopt(&mut client);
+        client
+    }
+
+    #[test]
+    fn the_endpoint_travels_in_one_property() {
+        let adopted = client(&[
+            ("sasl.oauthbearer.method", "oidc"),
+            (
+                "sasl.oauthbearer.token.endpoint.url",
+                "https://id.example.com/token",
+            ),
+            ("sasl.oauthbearer.client.id", "relay"),
+            ("sasl.oauthbearer.client.secret", "hunter2"),
+            ("sasl.mechanism", "OAUTHBEARER"),
+        ]);
+        assert_eq!(adopted.get("sasl.oauthbearer.client.secret"), None);
+        assert_eq!(adopted.get("sasl.mechanism"), Some("OAUTHBEARER"));
+        let config = adopted.get(CONFIG).expect("adopted");
+        let endpoint: Endpoint = serde_json::from_str(config).expect("JSON");
+        assert_eq!(
+            (endpoint.client.as_str(), endpoint.secret.as_str()),
+            ("relay", "hunter2")
+        );
+        assert_eq!(client(&[("client.id", "x")]).get(CONFIG), None);
+    }
+
+    fn jwt(claims: &str) -> String {
+        format!("x.{}.y", URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn members_of_a_wrong_type_do_not_discard_the_others() {
+        let good = jwt(r#"{"sub":"relay","exp":1700000000}"#);
+        let odd = jwt(r#"{"sub":["relay"],"exp":"1700000000"}"#);
+        let timeless = jwt(r#"{"sub":"relay","exp":{}}"#);
+        let relay = Some("relay");
+        for (token, expires_in, lasts, subject, expires) in [
+            (&good, "3599", Some(3_599.0), relay, Some(1.7e9)),
+            (&good, "\"3599\"", Some(3_599.0), relay, Some(1.7e9)),
+            (&good, "[1]", None, relay, Some(1.7e9)),
+            (&good, "-1", None, relay, Some(1.7e9)),
+            (&odd, "3599.5", Some(3_599.5), None, Some(1.7e9)),
+            (&timeless, "null", None, relay, None),
+            (&"opaque".to_string(), "\"60\"", Some(60.0), None, None),
+            (&"a.!.c".to_string(), "60", Some(60.0), None, None),
+        ] {
+            let body = format!(
+                r#"{{"access_token":"{token}","token_type":7,"scope":[],"expires_in":{expires_in}}}"#
+            );
+            let read = Answer::read(&body).unwrap_or_else(|| panic!("{body}"));
+            let expected = Answer {
+                token: token.clone(),
+                lasts,
+                subject: subject.map(str::to_string),
+                expires,
+            };
+            assert_eq!(read, expected, "{body}");
+        }
+        for body in ["", "[]", "{}", r#"{"access_token":7}"#, r#""access_token""#] {
+            assert_eq!(Answer::read(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn id_and_secret_are_encoded_before_they_are_joined() {
+        let endpoint = Endpoint {
+            url: String::new(),
+            client: "relay:a b".to_string(),
+            secret: "p%s+ö&=~".to_string(),
+            scope: None,
+            ca_file: None,
+            ca_pem: None,
+        };
+        let credentials = STANDARD.decode(endpoint.credentials()).expect("base64");
+        assert_eq!(
+            String::from_utf8_lossy(&credentials),
+            "relay%3Aa+b:p%25s%2B%C3%B6%26%3D%7E"
+        );
+    }
+
+    /// Answers each request with this, and returns what was asked.
+    fn serve(status: &'static str) -> (u16, std::sync::mpsc::Receiver<String>) {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (asked, requests) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut head = [0; 4_096];
+                let read = stream.read(&mut head).unwrap_or(0);
+                // Nobody may want to know.
+                _ = asked.send(String::from_utf8_lossy(&head[..read]).into_owned());
+                _ = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nLocation: http://127.0.0.1:{port}/other?hunter2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+            }
+        });
+        (port, requests)
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed_and_nothing_of_the_query_is_told() {
+        let (port, requests) = serve("302 Found");
+        let config = format!(
+            r#"{{"url":"http://127.0.0.1:{port}/token?key=hunter2","client":"relay","secret":"hunter2"}}"#
+        );
+        let error = generate(Some(&config)).err().expect("an error").to_string();
+        assert!(
+            error.starts_with(&format!(
+                "token endpoint http://127.0.0.1:{port}/token: it answers 302 Found; redirects are not followed"
+            )),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+        let asked: Vec<String> = requests.try_iter().collect();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert!(
+            asked[0].starts_with("POST /token?key=hunter2 "),
+            "{asked:?}"
+        );
+    }
+
+    #[test]
+    fn the_agent_for_this_machine_knows_no_proxy() {
+        let config = r#"{"url":"","client":"relay","secret":"x"}"#;
+        let endpoint: Endpoint = serde_json::from_str(config).expect("JSON");
+        for url in ["http://127.0.0.1:9/", "http://[::1]/", "https://localhost/"] {
+            let url = TokenUrl::parse(url).expect(url);
+            let agent = endpoint.agent(&url).expect("an agent");
+            assert!(agent.config().proxy().is_none(), "{url}");
+        }
+    }
+
+    #[test]
+    fn failures_name_the_endpoint_and_no_secret() {
+        // Port 9 of this machine: nothing listens there.
+        let config = r#"{"url":"http://127.0.0.1:9/token","client":"relay","secret":"hunter2"}"#;
+        let error = generate(Some(config)).err().expect("an error").to_string();
+        assert!(
+            error.starts_with("token endpoint http://127.0.0.1:9/token: "),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+        assert!(generate(None).is_err() && generate(Some("x=y")).is_err());
+    }
+}

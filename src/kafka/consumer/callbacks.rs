@@ -1,0 +1,144 @@
+//! The consumer's callbacks: rebalances and statistics are put in a queue, in the order in which they
+//! came, and are handed to the loop by the poll that served them. What they mean is decided there.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use crate::kafka::client::context::{Listener, Logged, log_error};
+use crate::kafka::native::QueueHandle;
+use crate::stream::{GroupStatistics, Partition};
+
+/// What a callback reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Partitions that are now ours as well; may be none.
+    Assigned(Vec<Partition>),
+    /// Partitions taken from us in good order.
+    Revoked(Vec<Partition>),
+    /// Partitions that others may own already.
+    Lost(Vec<Partition>),
+    /// Statistics.
+    Statistics(GroupStatistics),
+}
+
+/// Collects the consumer's callbacks. They run inside the consumer's own polls.
+pub struct CallbackQueue {
+    topic: String,
+    /// Where the records of our partitions are led.
+    records: OnceLock<QueueHandle>,
+    events: Mutex<VecDeque<Event>>,
+    /// Whether there are any, so that most polls need not lock.
+    any: AtomicBool,
+}
+
+impl CallbackQueue {
+    /// A queue for a consumer of one topic.
+    pub fn new(topic: &str) -> Self {
+        CallbackQueue {
+            topic: topic.to_string(),
+            records: OnceLock::new(),
+            events: Mutex::default(),
+            any: AtomicBool::new(false),
+        }
+    }
+
+    /// The topic that the consumer reads.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Says where the records of all partitions that will be assigned are to be led.
+    pub(in crate::kafka) fn lead_to(&self, records: QueueHandle) {
+        // Said once, by whoever made the consumer.
+        let _ = self.records.set(records);
+    }
+
+    /// Whether there is an event that was not taken yet.
+    pub fn has_events(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    /// The oldest event that was not taken yet.
+    pub fn take(&self) -> Option<Event> {
+        let mut events = self.lock();
+        let event = events.pop_front();
+        self.any.store(!events.is_empty(), Ordering::Release);
+        event
+    }
+
+    fn push(&self, event: Event) {
+        let mut events = self.lock();
+        events.push_back(event);
+        self.any.store(true, Ordering::Release);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
+        // A queue of values is whole at any time, even if a holder of the lock panicked.
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for CallbackQueue {
+    fn statistics(&self, statistics: &Statistics) {
+        self.push(Event::Statistics(group_statistics(statistics, &self.topic)));
+    }
+}
+
+impl ConsumerContext for Logged<CallbackQueue> {
+    /// Before the assignment: from its first record on a partition is led to our queue. Before the unassignment: only
+    /// now does the client still know whether the assignment was lost.
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                if let Some(records) = self.0.records.get() {
+                    for partition in partitions(list) {
+                        records.lead_here(consumer.client(), &self.0.topic, partition.0);
+                    }
+                }
+            }
+            Rebalance::Revoke(list) => {
+                let partitions = partitions(list);
+                self.0.push(if consumer.assignment_lost() {
+                    Event::Lost(partitions)
+                } else {
+                    Event::Revoked(partitions)
+                });
+            }
+            Rebalance::Error(_) => {}
+        }
+    }
+
+    /// After the assignment: the group's generation is now that of these partitions.
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => self.0.push(Event::Assigned(partitions(list))),
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => log_error(error, "rebalance failed"),
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
+    let elements = list.elements();
+    elements
+        .iter()
+        .map(|element| Partition(element.partition()))
+        .collect()
+}
+
+fn group_statistics(statistics: &Statistics, topic: &str) -> GroupStatistics {
+    let group = statistics.cgrp.as_ref();
+    let ends = statistics.topics.get(topic).into_iter().flat_map(|topic| {
+        let known = topic.partitions.values().filter(|p| p.ls_offset >= 0);
+        known.map(|p| (Partition(p.partition), p.ls_offset))
+    });
+    GroupStatistics {
+        steady: group.is_some_and(|group| group.join_state == "steady"),
+        end_offsets: ends.collect(),
+    }
+}

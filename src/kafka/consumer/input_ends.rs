@@ -1,0 +1,152 @@
+//! Asks the brokers how far the input's partitions go, on a connection of its own: what a worker's consumer believes is what the
+//! watchdog doubts. It reads no records and belongs to no group.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::config::Config;
+use crate::kafka::client::context::{LoggingContext, serve_events};
+use crate::kafka::settings;
+use crate::stream::Partition;
+
+/// Longest wait for an answer.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
+/// The same for one partition by itself, and for all that are asked for one by one.
+const ONE_LIMIT: Duration = Duration::from_secs(1);
+const ONE_BY_ONE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A client that looks up ends.
+pub struct InputEnds {
+    consumer: BaseConsumer<LoggingContext>,
+    topic: String,
+    /// Partitions that gave no answer when they were asked for by themselves.
+    silent: BTreeSet<Partition>,
+}
+
+impl InputEnds {
+    /// Makes the client; nothing is connected yet.
+    ///
+    /// # Errors
+    /// If the client cannot be made.
+    pub fn new(config: &Config) -> Result<Self, KafkaError> {
+        let client = settings::follower(config, "watchdog");
+        Ok(InputEnds {
+            consumer: client.create_with_context(LoggingContext::default())?,
+            topic: config.input.topic.clone(),
+            silent: BTreeSet::new(),
+        })
+    }
+
+    /// The offset behind the last record that can be read of each partition. Those whose brokers do not answer are left out. To be
+    /// called also for no partitions: it serves the client's own events.
+    pub fn look_up(
+        &mut self,
+        partitions: impl Iterator<Item = Partition>,
+    ) -> BTreeMap<Partition, i64> {
+        serve_events(&self.consumer);
+        let partitions: Vec<Partition> = partitions.collect();
+        if partitions.is_empty() {
+            return BTreeMap::new();
+        }
+        // The client answers for all or for none: a single partition without a leader would hide the others.
+        self.ask(&partitions, LOOK_UP_LIMIT).unwrap_or_else(|_| {
+            let since = Instant::now();
+            let mut silent = std::mem::take(&mut self.silent);
+            let ends = one_by_one(&partitions, &mut silent, |partition| {
+                let left = ONE_BY_ONE_LIMIT.checked_sub(since.elapsed())?;
+                let ends = self.ask(&[partition], left.min(ONE_LIMIT));
+                Some(ends.ok().and_then(|ends| ends.get(&partition).copied()))
+            });
+            self.silent = silent;
+            ends
+        })
+    }
+
+    fn ask(
+        &self,
+        partitions: &[Partition],
+        limit: Duration,
+    ) -> Result<BTreeMap<Partition, i64>, KafkaError> {
+        ends(&self.consumer, &self.topic, partitions, limit)
+    }
+}
+
+/// Asks for the offset that the next record of each partition would get. Partitions without an answer are left out.
+///
+/// # Errors
+/// If the client answers for none of them, as when a single one has no leader.
+pub(in crate::kafka) fn ends(
+    consumer: &BaseConsumer<LoggingContext>,
+    topic: &str,
+    partitions: &[Partition],
+    limit: Duration,
+) -> Result<BTreeMap<Partition, i64>, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition_offset(topic, partition.0, Offset::End)?;
+    }
+    let found = consumer.offsets_for_times(list, limit)?;
+    let ends = found.elements().into_iter().filter_map(|element| {
+        let end = element.error().ok().and(element.offset().to_raw())?;
+        (end >= 0).then_some((Partition(element.partition()), end))
+    });
+    Ok(ends.collect())
+}
+
+/// Asks for each partition by itself, until there is no time left (the outer `None`). Those that gave no answer are remembered in
+/// `silent`, and come last the next time: they take all the time there is.
+fn one_by_one(
+    partitions: &[Partition],
+    silent: &mut BTreeSet<Partition>,
+    mut ask: impl FnMut(Partition) -> Option<Option<i64>>,
+) -> BTreeMap<Partition, i64> {
+    let mut order = partitions.to_vec();
+    order.sort_by_key(|partition| silent.contains(partition));
+    let mut ends = BTreeMap::new();
+    for partition in order {
+        match ask(partition) {
+            None => break,
+            Some(Some(end)) => {
+                silent.remove(&partition);
+                ends.insert(partition, end);
+            }
+            Some(None) => {
+                silent.insert(partition);
+            }
+        }
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_without_an_answer_do_not_hide_the_others() {
+        let partitions: Vec<Partition> = (0..6).map(Partition).collect();
+        let mut silent = BTreeSet::new();
+        let mut look = |seconds: u64| {
+            // A partition without a leader takes a second, the others no time.
+            let mut left = seconds;
+            let ends = one_by_one(&partitions, &mut silent, |Partition(number)| {
+                if number > 2 {
+                    return Some(Some(100 + i64::from(number)));
+                }
+                left = left.checked_sub(1)?;
+                Some(None)
+            });
+            ends.keys().map(|partition| partition.0).collect::<Vec<_>>()
+        };
+        assert_eq!(look(3), [3, 4, 5], "there was time for all");
+        assert_eq!(look(0), [3, 4, 5], "those that answer come first");
+        let mut silent = BTreeSet::from([Partition(0)]);
+        let ends = one_by_one(&partitions[..1], &mut silent, |_| Some(Some(7)));
+        assert_eq!(ends, BTreeMap::from([(Partition(0), 7)]));
+        assert!(silent.is_empty(), "it answers again");
+    }
+}

@@ -1,0 +1,184 @@
+//! Follows the topics of reference tables: which tables, and with what clients and threads. How a topic is
+//! read is in `follower`; what a record says is decided in `audit_judge::reference`, who waits for what in
+//! `tables`.
+
+mod ends;
+mod follower;
+mod obstacles;
+mod positions;
+mod reading_log;
+mod topic_watch;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::SignedDuration;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+
+use super::settings;
+use crate::config::{Config, TableSource};
+use crate::kafka::client::context::LoggingContext;
+use crate::kafka::followers::ends::EndsFinder;
+use crate::kafka::followers::follower::{Follower, Kind};
+use audit_judge::reference::{
+    Device, DeviceKey, Directory, Oddities, Principal, PrincipalKey, RecordProblem, Table,
+    TableChange, TableWriter, parse_device_record, parse_principal_record,
+};
+
+use crate::liveness::threads;
+use crate::tables::{Reading, SharedTables, TableName};
+
+/// Longest time for reading topics once.
+const READ_LIMIT: Duration = Duration::from_secs(120);
+/// Look-ups are made at least so often, so that partitions that are added are found.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(5);
+
+struct Principals;
+
+impl Kind for Principals {
+    type Key = PrincipalKey;
+    type Value = Principal;
+    const NAME: TableName = TableName::Principals;
+
+    fn parse(
+        key: &[u8],
+        value: Option<&[u8]>,
+        timestamp_ms: Option<i64>,
+        oddities: &mut Oddities,
+    ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
+        parse_principal_record(key, value, timestamp_ms, oddities)
+    }
+
+    fn put(directory: &mut Directory, table: Table<PrincipalKey, Principal>) {
+        directory.principals = table;
+    }
+}
+
+struct Devices;
+
+impl Kind for Devices {
+    type Key = DeviceKey;
+    type Value = Device;
+    const NAME: TableName = TableName::Devices;
+
+    fn parse(
+        key: &[u8],
+        value: Option<&[u8]>,
+        timestamp_ms: Option<i64>,
+        oddities: &mut Oddities,
+    ) -> Result<TableChange<DeviceKey, Device>, RecordProblem> {
+        parse_device_record(key, value, timestamp_ms, oddities)
+    }
+
+    fn put(directory: &mut Directory, table: Table<DeviceKey, Device>) {
+        directory.devices = Some(table);
+    }
+}
+
+/// The tables that topics feed, by configuration.
+pub fn followed(config: &Config) -> Vec<TableName> {
+    let is_topic = |source: &TableSource| matches!(source, TableSource::Topic(_));
+    let principals = is_topic(&config.principals).then_some(TableName::Principals);
+    let devices = config.devices.as_ref().is_some_and(is_topic);
+    let devices = devices.then_some(TableName::Devices);
+    principals.into_iter().chain(devices).collect()
+}
+
+/// Reads the topics of these tables once, to their ends; the other tables are empty.
+///
+/// # Errors
+/// What they wait for when they are not read in time.
+pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory>, String> {
+    let tables = Arc::new(SharedTables::new(
+        Directory::default(),
+        names,
+        config.tables.staleness_limit,
+    ));
+    let followers = follow(config, &tables).map_err(|error| format!("{error:#}"))?;
+    let read = tables.await_ready(READ_LIMIT);
+    tables.close();
+    threads::join(followers, threads::JOIN_LIMIT);
+    read.map(|()| tables.load())
+}
+
+/// Starts to follow those of the tables that topics feed; ends when the tables are closed.
+///
+/// # Errors
+/// If a client or a thread cannot be made. A broker that does not answer is waited for.
+pub fn follow(config: &Config, tables: &Arc<SharedTables>) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let mut threads = Vec::new();
+    if let TableSource::Topic(topic) = &config.principals
+        && tables.is_followed(TableName::Principals)
+    {
+        threads.extend(start::<Principals>(config, topic, tables)?);
+    }
+    if let Some(TableSource::Topic(topic)) = &config.devices
+        && tables.is_followed(TableName::Devices)
+    {
+        threads.extend(start::<Devices>(config, topic, tables)?);
+    }
+    Ok(threads)
+}
+
+fn start<K: Kind>(
+    config: &Config,
+    topic: &str,
+    tables: &Arc<SharedTables>,
+) -> anyhow::Result<[JoinHandle<()>; 2]> {
+    let name = K::NAME.name();
+    let client = settings::ends_finder(config, &format!("{name}-ends"));
+    let heartbeat = (config.tables.staleness_limit / 3).min(LONGEST_HEARTBEAT);
+    let finder = EndsFinder::new(K::NAME, topic, create(&client, topic)?, tables, heartbeat);
+    let begin = reading::<K>(config, topic, tables);
+    let first = begin(tables.assignment(K::NAME).reading)?;
+    let closing = Arc::clone(tables);
+    let follow = move || {
+        let mut next = first.run();
+        while let Some(reading) = next {
+            next = match begin(reading) {
+                Ok(follower) => follower.run(),
+                Err(error) => return closing.ended(K::NAME, format!("{error:#}")),
+            };
+        }
+    };
+    let spawn = |role: &str, work: Box<dyn FnOnce() + Send>| {
+        let thread = std::thread::Builder::new().name(format!("{name}{role}"));
+        thread.spawn(work).context("start a thread")
+    };
+    Ok([
+        spawn("-ends", Box::new(|| finder.run()))?,
+        spawn("", Box::new(follow))?,
+    ])
+}
+
+fn create(client: &ClientConfig, topic: &str) -> anyhow::Result<BaseConsumer<LoggingContext>> {
+    let made = client.create_with_context(LoggingContext::default());
+    made.with_context(|| format!("create a client for {topic:?}"))
+}
+
+/// Makes a follower for each reading of a topic: with a client, a table and positions of its own, since nothing of one reading
+/// counts for another.
+fn reading<K: Kind>(
+    config: &Config,
+    topic: &str,
+    tables: &Arc<SharedTables>,
+) -> impl Fn(Reading) -> anyhow::Result<Follower<K>> + Send + 'static {
+    let client = settings::follower(config, K::NAME.name());
+    let history = SignedDuration::try_from(config.tables.history);
+    let history = history.unwrap_or(SignedDuration::MAX);
+    let publish_interval = config.tables.publish_interval;
+    let (topic, tables) = (topic.to_string(), Arc::clone(tables));
+    move |reading| {
+        Follower::<K>::new(
+            create(&client, &topic)?,
+            topic.clone(),
+            Arc::clone(&tables),
+            TableWriter::with_history(history),
+            reading,
+            publish_interval,
+        )
+    }
+}

@@ -1,0 +1,337 @@
+//! Sees what stands still without saying so: a worker that is silent in the middle of something, and a partition that has data and
+//! makes no progress although nothing is known to be wrong. It mends nothing: what it finds ends the process with a message, so that
+//! a fresh one begins at the committed positions.
+//!
+//! Time is counted in looks, not read from a clock: a process that was stopped for a while, or a machine that slept, has not
+//! stood still on its own account.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::liveness::board::PartitionView;
+use crate::stream::Partition;
+
+/// How often a worker's signs of life are looked for.
+pub const SILENCE_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest silence beside the wait for the tables: more than all limits of the calls that publish or mend, one after the other.
+const SILENCE_LIMIT: Duration = Duration::from_secs(150);
+/// How often partitions are looked at.
+pub const STALL_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest time without progress beside the wait for the tables: a client gives up any connection that is dead by then.
+const STALL_LIMIT: Duration = Duration::from_secs(120);
+
+/// The longest of what stands still.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standstill {
+    /// For how long it has been standing.
+    pub time: Duration,
+    /// Whether that is too long.
+    pub is_over: bool,
+    /// What stands, in words; empty for nothing.
+    pub what: String,
+}
+
+impl fmt::Display for Standstill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for {:?}", self.what, self.time)
+    }
+}
+
+/// What a worker does between two signs of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Doing {
+    /// Connecting, for the first time.
+    Opening,
+    /// Polling and judging.
+    Reading,
+    /// Waiting for the tables, writing, committing.
+    Publishing,
+    /// Aborting, building a new producer, going back.
+    Mending,
+    /// Leaving the group and closing the clients.
+    Closing,
+    /// Nothing any more.
+    Ended,
+}
+
+impl Doing {
+    const ALL: [Doing; 6] = [
+        Doing::Opening,
+        Doing::Reading,
+        Doing::Publishing,
+        Doing::Mending,
+        Doing::Closing,
+        Doing::Ended,
+    ];
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Doing::Opening => "connecting to the cluster",
+            Doing::Reading => "polling for records",
+            Doing::Publishing => "publishing a batch",
+            Doing::Mending => "mending a failure (abort, new producer, or going back)",
+            Doing::Closing => "closing its clients",
+            Doing::Ended => "done",
+        })
+    }
+}
+
+/// The signs of life of one worker; given without waiting for anybody.
+#[derive(Debug)]
+pub struct Pulse {
+    beats: AtomicU64,
+    doing: AtomicU8,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Pulse {
+            beats: AtomicU64::new(0),
+            doing: AtomicU8::new(Doing::Opening as u8),
+        }
+    }
+}
+
+impl Pulse {
+    /// The worker lives, and does this from now on.
+    pub fn beat(&self, doing: Doing) {
+        self.doing.store(doing as u8, Ordering::Relaxed);
+        self.beats.fetch_add(1, Ordering::Release);
+    }
+
+    /// What the worker said last that it does.
+    pub fn doing(&self) -> Doing {
+        let doing = self.doing.load(Ordering::Relaxed);
+        let found = Doing::ALL.into_iter().find(|known| *known as u8 == doing);
+        found.unwrap_or(Doing::Ended)
+    }
+}
+
+/// Looks for silent workers.
+#[derive(Debug)]
+pub struct SilenceWatch {
+    /// For each worker the beats that were seen last, and for how many looks they have been the same.
+    seen: Vec<(u64, u32)>,
+    most_looks: u32,
+}
+
+impl SilenceWatch {
+    /// A watch over so many workers, which may wait for their tables for as long as `barrier_limit`.
+    pub fn new(workers: usize, barrier_limit: Duration) -> Self {
+        let limit = SILENCE_LIMIT + barrier_limit;
+        SilenceWatch {
+            seen: vec![(0, 0); workers],
+            most_looks: u32::try_from(limit.as_secs()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Looks once; to be called every [`SILENCE_INTERVAL`]. Tells of the most silent worker.
+    pub fn look<'a>(&mut self, pulses: impl Iterator<Item = &'a Pulse>) -> Standstill {
+        let mut longest = Standstill::default();
+        for (worker, (pulse, (beats, looks))) in pulses.zip(&mut self.seen).enumerate() {
+            let now = pulse.beats.load(Ordering::Acquire);
+            let doing = pulse.doing();
+            *looks = if now == *beats && doing != Doing::Ended {
+                *looks + 1
+            } else {
+                0
+            };
+            *beats = now;
+            let time = SILENCE_INTERVAL * *looks;
+            if time > longest.time {
+                longest = Standstill {
+                    time,
+                    is_over: *looks > self.most_looks,
+                    what: format!("worker {worker} has given no sign of life while {doing}"),
+                };
+            }
+        }
+        longest
+    }
+}
+
+/// Looks for partitions that stand still.
+#[derive(Debug)]
+pub struct StallWatch {
+    seen: BTreeMap<Partition, Look>,
+    most_looks: u32,
+}
+
+/// A partition when it was looked at last.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    moves: u64,
+    end: i64,
+    /// Whether the log grew while the partition did not move: then there is something to read, even if the client does not know.
+    grew: bool,
+    looks: u32,
+}
+
+impl StallWatch {
+    /// A watch over workers which may wait for their tables for as long as `barrier_limit`.
+    pub fn new(barrier_limit: Duration) -> Self {
+        let limit = STALL_LIMIT + barrier_limit;
+        let most_looks = limit.as_secs() / STALL_INTERVAL.as_secs();
+        StallWatch {
+            seen: BTreeMap::new(),
+            most_looks: u32::try_from(most_looks).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Looks once; to be called every [`STALL_INTERVAL`] with the owned partitions whose workers know of no trouble, and with the ends
+    /// of those that the brokers were just asked for. Tells of the one that stands longest.
+    ///
+    /// A partition that is in one of the two only begins anew: its worker holds or mends, which may take as long as it takes, or its
+    /// broker does not answer, which is waited for.
+    pub fn look(
+        &mut self,
+        views: &[PartitionView],
+        ends: &BTreeMap<Partition, i64>,
+        doing: impl Fn(usize) -> Doing,
+    ) -> Standstill {
+        let before = std::mem::take(&mut self.seen);
+        let mut longest = Standstill::default();
+        for view in views {
+            let partition = view.partition;
+            let Some(end) = ends.get(&partition).copied() else {
+                continue;
+            };
+            let look = Look::after(before.get(&partition), view, end);
+            let time = STALL_INTERVAL * look.looks;
+            if time > longest.time {
+                let (worker, doing) = (view.worker, doing(view.worker));
+                longest = Standstill {
+                    time,
+                    is_over: look.looks > self.most_looks,
+                    what: format!(
+                        "partition {partition} has data before offset {end}, its broker answers, and worker {worker} makes no progress while {doing}"
+                    ),
+                };
+            }
+            self.seen.insert(partition, look);
+        }
+        longest
+    }
+}
+
+impl Look {
+    fn after(before: Option<&Look>, view: &PartitionView, end: i64) -> Look {
+        let still = before.filter(|before| before.moves == view.moves);
+        // What grew before the last move may be nothing but control records, of which no record tells.
+        let grew = still.is_some_and(|before| before.grew || end > before.end);
+        let stands = still.filter(|_| grew || view.lag_records > 0);
+        Look {
+            moves: view.moves,
+            end,
+            grew,
+            looks: stands.map_or(0, |before| before.looks + 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(standstill: &Standstill) -> (u64, bool) {
+        (standstill.time.as_secs(), standstill.is_over)
+    }
+
+    /// Looks so often at a worker that gives no sign of life meanwhile.
+    fn listen(watch: &mut SilenceWatch, pulse: &Pulse, looks: u32) -> Standstill {
+        let look = |_| watch.look(std::iter::once(pulse));
+        (0..looks).map(look).last().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_silent_worker_is_named_with_what_it_does() {
+        let pulse = Pulse::default();
+        let mut watch = SilenceWatch::new(1, Duration::from_secs(10));
+        for _ in 0..2 {
+            pulse.beat(Doing::Publishing);
+            assert_eq!(seconds(&listen(&mut watch, &pulse, 161)), (160, false));
+        }
+        let found = listen(&mut watch, &pulse, 1);
+        assert_eq!(seconds(&found), (161, true));
+        assert_eq!(
+            found.to_string(),
+            "worker 0 has given no sign of life while publishing a batch for 161s"
+        );
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_may_be_silent() {
+        let pulse = Pulse::default();
+        let mut watch = SilenceWatch::new(1, Duration::ZERO);
+        pulse.beat(Doing::Ended);
+        assert_eq!(listen(&mut watch, &pulse, 1_000), Standstill::default());
+    }
+
+    fn view(moves: u64, lag_records: i64) -> PartitionView {
+        PartitionView {
+            partition: Partition(3),
+            worker: 1,
+            moves,
+            lag_records,
+            lag_seconds: 0.0,
+            last_progress_seconds: 0.0,
+            held: None,
+        }
+    }
+
+    /// Looks so often at a partition that stands like this, while its log ends there.
+    fn look(watch: &mut StallWatch, view: &PartitionView, end: i64, looks: u32) -> (u64, bool) {
+        let ends = BTreeMap::from([(view.partition, end)]);
+        let look = |_| watch.look(std::slice::from_ref(view), &ends, |_| Doing::Reading);
+        seconds(&(0..looks).map(look).last().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_partition_with_data_and_no_progress_is_named() {
+        let mut watch = StallWatch::new(Duration::ZERO);
+        assert_eq!(look(&mut watch, &view(7, 5), 100, 13), (120, false));
+        assert_eq!(look(&mut watch, &view(8, 5), 100, 13), (120, false));
+        let ends = BTreeMap::from([(Partition(3), 100)]);
+        let found = watch.look(&[view(8, 5)], &ends, |_| Doing::Publishing);
+        assert_eq!(seconds(&found), (130, true));
+        assert!(
+            found.what.contains("partition 3 ")
+                && found
+                    .what
+                    .contains("worker 1 makes no progress while publishing"),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn a_log_that_grows_where_the_client_sees_nothing_is_a_stall() {
+        let mut watch = StallWatch::new(Duration::ZERO);
+        // A marker of a transaction behind the last record, say.
+        assert_eq!(look(&mut watch, &view(7, 0), 100, 50), (0, false));
+        assert_eq!(look(&mut watch, &view(7, 0), 101, 12), (120, false));
+        assert_eq!(look(&mut watch, &view(7, 0), 101, 1), (130, true));
+    }
+
+    #[test]
+    fn what_holds_or_cannot_be_reached_begins_anew() {
+        let mut watch = StallWatch::new(Duration::ZERO);
+        let (stands, nothing) = (view(7, 5), Standstill::default());
+        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
+        let ends = BTreeMap::from([(Partition(3), 100)]);
+        assert_eq!(watch.look(&[], &ends, |_| Doing::Reading), nothing);
+        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
+        let unanswered = BTreeMap::new();
+        assert_eq!(
+            watch.look(std::slice::from_ref(&stands), &unanswered, |_| {
+                Doing::Reading
+            }),
+            nothing
+        );
+        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
+    }
+}

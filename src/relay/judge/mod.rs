@@ -1,0 +1,78 @@
+//! The judge that the workers use: `audit_judge`, the rules, and the tables as the process shares them.
+//! Whether a fate must wait for the tables is said here; how waiting works is in `tables`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::deployment::Assembly;
+use crate::metrics::Metrics;
+use crate::stream::worker::Judge;
+use crate::tables::SharedTables;
+use audit_judge::fate::{Fate, Unaudited};
+use audit_judge::{Reference, judge_action, judge_other, user_action};
+
+/// Judges by tables that may be followed from topics.
+#[derive(Debug)]
+pub struct TableJudge {
+    assembly: Arc<Assembly>,
+    tables: Arc<SharedTables>,
+    barrier_limit: Duration,
+    metrics: Arc<Metrics>,
+    /// Tables from files hold all they will ever hold: nothing rests on what may still come.
+    waits: bool,
+}
+
+impl TableJudge {
+    /// A judge that waits at most `barrier_limit` for the tables to catch up.
+    pub fn new(
+        assembly: Arc<Assembly>,
+        tables: Arc<SharedTables>,
+        barrier_limit: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let waits = tables.follows_any();
+        TableJudge {
+            assembly,
+            tables,
+            barrier_limit,
+            metrics,
+            waits,
+        }
+    }
+}
+
+impl Judge for TableJudge {
+    fn judge(&self, payload: Option<&[u8]>) -> Fate {
+        let rules = &self.assembly.rules;
+        let action = match user_action(payload, rules) {
+            // Most records are skipped here, and no table was asked.
+            Err(Unaudited::Unrecognised(quarantine)) => {
+                let directory = &self.tables.borrow();
+                let reference = Reference { rules, directory };
+                return judge_other(payload, Unaudited::Unrecognised(quarantine), reference);
+            }
+            Err(unaudited) => return unaudited.into(),
+            Ok(action) => action,
+        };
+        let directory = &self.tables.borrow();
+        judge_action(action, Reference { rules, directory })
+    }
+
+    fn is_final(&self, fate: &Fate) -> bool {
+        !self.waits || !fate.awaits_tables()
+    }
+
+    fn trusted(&self) -> Result<(), String> {
+        self.tables.trusted()
+    }
+
+    fn catch_up(&self) -> Result<(), String> {
+        let began = Instant::now();
+        let result = self.tables.catch_up(self.barrier_limit);
+        self.metrics.count_barrier(result.is_ok(), began.elapsed());
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! Wires everything: one thread for each worker, a small runtime for signals and the admin server, and
+//! what watches over them. It knows all parts and does none of their work.
+
+pub mod admin;
+pub mod grace;
+pub mod judge;
+pub mod preflight;
+pub mod reopening;
+pub mod supervise;
+pub mod table_feed;
+pub mod worker_thread;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::deployment::Assembly;
+use crate::kafka;
+use crate::kafka::OnReplaced;
+use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
+use crate::liveness::health::Health;
+use crate::liveness::threads;
+use crate::metrics::{InputName, Metrics};
+use crate::relay::admin::Admin;
+use crate::relay::preflight::StartCheck;
+use crate::relay::supervise::{Signals, Watch, supervise};
+use crate::relay::worker_thread::WorkerTask;
+use crate::stream::worker::StopRequest;
+use crate::tables::SharedTables;
+
+/// A relay, ready to run.
+pub struct Relay {
+    config: Config,
+    assembly: Arc<Assembly>,
+    tables: Arc<SharedTables>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+}
+
+impl Relay {
+    /// Wires a relay; nothing is connected yet.
+    ///
+    /// # Errors
+    /// If the metrics cannot be registered.
+    pub fn new(config: Config, mut assembly: Assembly) -> anyhow::Result<Self> {
+        let version = kafka::librdkafka_version();
+        let metrics = Metrics::new(assembly.rules.routes.regions(), &version)?;
+        // The tables change from now on; what was loaded must not be kept beside them.
+        let tables = Arc::new(SharedTables::new(
+            std::mem::take(&mut assembly.directory),
+            &kafka::followers::followed(&config),
+            config.tables.staleness_limit,
+        ));
+        metrics.show_tables(Arc::clone(&tables))?;
+        let health = Arc::new(Health::new(config.workers.get()));
+        Ok(Relay {
+            config,
+            assembly: Arc::new(assembly),
+            tables,
+            metrics,
+            health,
+        })
+    }
+
+    /// What is counted; stays readable while the relay runs.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Whether it works, and why not; stays readable while the relay runs.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
+    /// Runs until a signal or `stop`. `announce` is told where the admin server listens.
+    ///
+    /// # Errors
+    /// If the admin address cannot be had, a worker cannot work, or the shutdown deadline passes.
+    pub fn run(self, stop: StopRequest, announce: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("start the runtime")?;
+        let result = runtime.block_on(self.serve(stop, announce));
+        // A worker that hangs in the client must not hold the process.
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn serve(
+        self,
+        stop: StopRequest,
+        announce: impl FnOnce(SocketAddr),
+    ) -> anyhow::Result<()> {
+        let admin = Admin::bind(self.config.admin.listen).await?;
+        let address = admin.local_addr();
+        let closing = Arc::new(Notify::new());
+        let closed = Arc::clone(&closing);
+        let serving = tokio::spawn(admin.serve(
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.health),
+            async move { closed.notified().await },
+        ));
+        self.log_start(address);
+        announce(address);
+        let mut feeders = Vec::new();
+        let result = self.work(&stop, &mut feeders).await;
+        // Followers, and whoever waits for them, end by themselves.
+        self.tables.close();
+        threads::join(feeders, threads::JOIN_LIMIT);
+        closing.notify_one();
+        serving.abort();
+        match &result {
+            Ok(()) => info!("stopped"),
+            Err(error) => error!("stopped: {error:#}"),
+        }
+        result
+    }
+
+    /// Feeds the tables, and lets the workers begin when they are complete: no record is judged before.
+    async fn work(
+        &self,
+        stop: &StopRequest,
+        feeders: &mut Vec<JoinHandle<()>>,
+    ) -> anyhow::Result<()> {
+        let mut signals = Signals::new()?;
+        let tasks = self.worker_tasks(stop)?;
+        let mut check = StartCheck::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
+        let quarantine_limit = loop {
+            tokio::select! {
+                checked = check.result() => break checked?,
+                () = signals.wait(stop) => {}
+            }
+            if stop.is_requested() {
+                return Ok(());
+            }
+        };
+        *feeders = table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
+        // For as long as it takes: the log and /readyz say what is awaited.
+        while let Err(why) = self.tables.ready() {
+            self.health.hold(table_feed::TABLES, &why);
+            signals.wait(stop).await;
+            if stop.is_requested() {
+                return Ok(());
+            }
+        }
+        table_feed::watch(&self.tables, &self.health);
+        let watch = Watch::start(&self.config, &self.metrics, &self.health)?;
+        let workers = tasks.into_iter();
+        let workers = workers.map(|task| task.spawn(quarantine_limit));
+        let workers = workers.collect::<anyhow::Result<_>>()?;
+        supervise(
+            workers,
+            stop,
+            &mut signals,
+            watch,
+            self.config.shutdown.deadline,
+        )
+        .await
+    }
+
+    fn log_start(&self, address: SocketAddr) {
+        let config = &self.config;
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            librdkafka = kafka::librdkafka_version(),
+            instance = config.instance.name,
+            workers = config.workers.get(),
+            input = config.input.topic,
+            group = config.input.group,
+            admin = %address,
+            "starting"
+        );
+        for doubt in config.doubts() {
+            warn!("{doubt}");
+        }
+        if uses_consumer_protocol(config) {
+            warn!(
+                "group.protocol=consumer is young in librdkafka {}; known faults are mended from 2.15 on",
+                kafka::librdkafka_version()
+            );
+        }
+    }
+
+    fn worker_tasks(&self, stop: &StopRequest) -> anyhow::Result<Vec<WorkerTask>> {
+        (0..self.config.workers.get())
+            .map(|number| {
+                let mut settings = SessionSettings::new(
+                    &self.config,
+                    self.assembly.topics.clone(),
+                    self.assembly.rules.routes.regions().to_vec(),
+                    number,
+                );
+                let metrics = Arc::clone(&self.metrics);
+                settings.replaced =
+                    OnReplaced::new(move |replaced| metrics.count_rebuild(replaced.reason()));
+                Ok(WorkerTask {
+                    number,
+                    input: InputName {
+                        topic: self.config.input.topic.clone(),
+                        group: self.config.input.group.clone(),
+                        bootstrap: self.config.kafka.bootstrap_servers().to_string(),
+                    },
+                    settings,
+                    limits: self.config.batch,
+                    assembly: Arc::clone(&self.assembly),
+                    tables: Arc::clone(&self.tables),
+                    barrier_limit: self.config.tables.barrier_limit,
+                    metrics: Arc::clone(&self.metrics),
+                    health: Arc::clone(&self.health),
+                    stop: stop.clone(),
+                })
+            })
+            .collect()
+    }
+}

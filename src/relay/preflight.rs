@@ -1,0 +1,220 @@
+//! The check of the cluster at the start of `run`: waits for a cluster that does not answer yet, names every
+//! unmet demand at once, and logs what is doubtful. What is demanded is decided in `kafka::check`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::sync::oneshot::{self, Receiver};
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::kafka::check::{Checked, Finding, Verdict, check_cluster};
+use crate::kafka::topics::TopicNames;
+use crate::liveness::health::Health;
+use crate::logging::quiet::Quiet;
+use crate::relay::grace::{Grace, MISSING_TOPIC_GRACE};
+use crate::stream::keeping::RecordLimit;
+use crate::stream::worker::StopRequest;
+
+/// What /readyz says it is about.
+const CLUSTER: &str = "cluster";
+/// Pause between attempts; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Longest pause between attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the cluster lacks, all of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Unmet(Vec<Finding>);
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the cluster is not as the relay needs it:")?;
+        self.0
+            .iter()
+            .try_for_each(|finding| write!(f, "\n  - {finding}"))
+    }
+}
+
+/// The check, on a thread of its own, since the client's calls block.
+pub struct StartCheck(Receiver<Result<RecordLimit, Unmet>>);
+
+impl StartCheck {
+    /// Begins; `health` is told what is waited for, and `stop` ends the wait.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub fn spawn(
+        config: &Config,
+        topics: &TopicNames,
+        health: &Arc<Health>,
+        stop: &StopRequest,
+    ) -> anyhow::Result<Self> {
+        let (config, topics) = (config.clone(), topics.clone());
+        let (health, stop) = (Arc::clone(health), stop.clone());
+        let thread = std::thread::Builder::new().name("start-check".to_string());
+        let (sender, receiver) = oneshot::channel();
+        // Nobody waits any more if the relay was asked to stop.
+        let check = move || _ = sender.send(run(&config, &topics, &health, &stop));
+        thread.spawn(check).context("start a thread")?;
+        Ok(StartCheck(receiver))
+    }
+
+    /// What the quarantine topic takes, waited for; may be dropped and waited for again.
+    ///
+    /// # Errors
+    /// Every demand that the cluster does not meet.
+    pub async fn result(&mut self) -> anyhow::Result<RecordLimit> {
+        let checked = (&mut self.0).await;
+        Ok(checked.context("the check of the cluster panicked: please report this")??)
+    }
+}
+
+/// Asks until the cluster has said everything, or until asked to stop.
+fn run(
+    config: &Config,
+    topics: &TopicNames,
+    health: &Health,
+    stop: &StopRequest,
+) -> Result<RecordLimit, Unmet> {
+    let began = Instant::now();
+    let mut grace = Grace::new(MISSING_TOPIC_GRACE);
+    let mut pause = FIRST_PAUSE;
+    // Of a cluster that does not answer, and of one that lacks topics.
+    let mut quiet = [Quiet::default(); 2];
+    while !stop.is_requested() {
+        let Checked {
+            findings,
+            quarantine,
+        } = check_cluster(config, topics);
+        let Some(cause) = awaited(&findings, &mut grace, began.elapsed()) else {
+            health.release(CLUSTER);
+            return report(findings).map(|()| quarantine);
+        };
+        let is_missing = |found: &Finding| matches!(found.verdict, Verdict::Missing(_));
+        let quiet = &mut quiet[usize::from(findings.iter().any(is_missing))];
+        if quiet.happened(1, Instant::now()).is_some() {
+            warn!(%cause, "cannot begin yet; trying again");
+        }
+        health.hold(CLUSTER, &cause);
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Ok(RecordLimit::default())
+}
+
+/// What is waited for at this time. Nothing, if all is clear; nor if something is unmet for certain: that is not kept back for what
+/// may yet pass.
+fn awaited(findings: &[Finding], grace: &mut Grace, now: Duration) -> Option<String> {
+    let is_unmet = |finding: &Finding| matches!(finding.verdict, Verdict::Unmet(_));
+    if findings.iter().any(is_unmet) {
+        return None;
+    }
+    let missing = findings.iter().filter_map(|found| match found.verdict {
+        Verdict::Missing(_) => Some(found.to_string()),
+        _ => None,
+    });
+    let missing: Vec<String> = missing.collect();
+    if !missing.is_empty() {
+        let left = grace.left(now)?.as_secs();
+        return Some(format!("waiting for {left} s more: {}", missing.join("; ")));
+    }
+    let mut unclear = findings.iter();
+    let unclear = unclear.find(|found| matches!(found.verdict, Verdict::Unclear(_)))?;
+    Some(format!("cannot connect yet: {unclear}"))
+}
+
+/// Logs what stops nothing, and names all that does at once.
+fn report(findings: Vec<Finding>) -> Result<(), Unmet> {
+    let mut ends = false;
+    for finding in &findings {
+        match finding.verdict {
+            Verdict::Held(_) => error!("{finding}"),
+            Verdict::Doubtful(_) => warn!("{finding}"),
+            Verdict::Unasked(_) => info!("{finding}"),
+            Verdict::Met(_) => {}
+            Verdict::Unclear(_) | Verdict::Missing(_) | Verdict::Unmet(_) => ends = true,
+        }
+    }
+    if !ends {
+        return Ok(());
+    }
+    let problems = findings.into_iter();
+    Err(Unmet(
+        problems
+            .filter(|found| found.verdict.is_problem())
+            .collect(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn found(verdict: Verdict) -> Finding {
+        Finding {
+            subject: "it".to_string(),
+            verdict,
+        }
+    }
+
+    fn missing() -> Finding {
+        found(Verdict::Missing("is not there".to_string()))
+    }
+
+    fn unclear() -> Finding {
+        found(Verdict::Unclear("no answer".to_string()))
+    }
+
+    fn unmet() -> Finding {
+        found(Verdict::Unmet("bad".to_string()))
+    }
+
+    fn held() -> Finding {
+        found(Verdict::Held("behind the end".to_string()))
+    }
+
+    #[test]
+    fn a_missing_topic_is_named_and_waited_for_until_its_grace_is_over() {
+        let mut grace = Grace::new(10 * SECOND);
+        let mut at =
+            |seconds: u32, findings: &[Finding]| awaited(findings, &mut grace, seconds * SECOND);
+        assert_eq!(
+            at(5, &[missing(), unclear()]).as_deref(),
+            Some("waiting for 10 s more: it: is not there")
+        );
+        // A cluster that does not answer says nothing about it, and the grace goes on.
+        assert_eq!(
+            at(9, &[unclear()]).as_deref(),
+            Some("cannot connect yet: it: no answer")
+        );
+        assert_eq!(
+            at(14, &[missing(), missing()]).as_deref(),
+            Some("waiting for 1 s more: it: is not there; it: is not there")
+        );
+        assert_eq!(at(15, &[missing()]), None);
+        assert_eq!(
+            report(vec![missing(), held()]),
+            Err(Unmet(vec![missing(), held()]))
+        );
+    }
+
+    #[test]
+    fn what_is_certainly_unmet_waits_for_nothing() {
+        let mut grace = Grace::new(10 * SECOND);
+        let all = [missing(), unclear(), unmet()];
+        assert_eq!(awaited(&all, &mut grace, SECOND), None);
+        assert_eq!(report(all.to_vec()), Err(Unmet(all.to_vec())));
+    }
+
+    #[test]
+    fn what_holds_a_partition_stops_no_start() {
+        let mut grace = Grace::new(SECOND);
+        assert_eq!(awaited(&[held()], &mut grace, SECOND), None);
+        assert_eq!(report(vec![held()]), Ok(()));
+    }
+}
