@@ -14,8 +14,6 @@
 //! [`metrics`] what is counted. Read `crates/judge/src/lib.rs`, then `stream/worker/mod.rs`, then `kafka/session.rs`;
 //! `docs/architecture.md` says why.
 
-#![deny(unsafe_code)]
-
 pub mod commands;
 pub mod config;
 pub mod deployment;

@@ -1,5 +1,6 @@
 //! The program: parses the command line and reports errors. Everything else is in the library.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use audit_relay::commands;
@@ -25,7 +26,8 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => Exit::Fine,
         Err(error) => {
-            eprintln!("audit-relay: {error:#}");
+            // To nobody, if nobody reads it.
+            _ = writeln!(std::io::stderr(), "audit-relay: {error:#}");
             Exit::of(&error)
         }
     };

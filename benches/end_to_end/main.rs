@@ -2,6 +2,18 @@
 //! same records and does nothing else. `cargo bench --bench end_to_end -- --help`; docs/performance.md says what the figures
 //! mean. Not a test: it prints the figures beside their goals.
 
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a benchmark ends by a panic where it cannot measure, and its output is what it is for"
+)]
+
 mod fleet;
 mod honesty;
 mod lab;

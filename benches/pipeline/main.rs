@@ -3,6 +3,18 @@
 //! `baseline.toml`, and without it they are compared: a difference of 2 % shows, and ends the program with an error
 //! under `-- --check`. Instructions are counted by valgrind, which must be installed for that.
 
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a benchmark ends by a panic where it cannot measure, and its output is what it is for"
+)]
+
 mod instructions;
 mod records;
 

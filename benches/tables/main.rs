@@ -3,6 +3,18 @@
 //! another number of keys: `cargo bench --bench tables -- 100000`. How long both tables take to be ready from a real
 //! Kafka: `cargo bench --bench tables -- topics`. What unchanged snapshots cost: `-- republish`.
 
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a benchmark ends by a panic where it cannot measure, and its output is what it is for"
+)]
+
 mod judging;
 mod republish;
 #[path = "../../tests/support/mod.rs"]

@@ -2,7 +2,7 @@
 #![no_main]
 
 #[path = "../properties.rs"]
-#[allow(dead_code)] // each target uses one of the functions
+#[allow(dead_code, reason = "each target uses one of the functions")]
 mod properties;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::permissions(data));

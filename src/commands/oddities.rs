@@ -10,13 +10,16 @@ use audit_judge::rules::permissions::PermissionNames;
 
 /// What is odd in a table.
 #[derive(Debug)]
-pub struct Odd {
+pub(super) struct Odd {
     noted: Oddities,
     unknown_permissions: Tally,
 }
 
 /// What is odd in the principals.
-pub fn of_principals(table: &Table<PrincipalKey, Principal>, known: &PermissionNames) -> Odd {
+pub(super) fn of_principals(
+    table: &Table<PrincipalKey, Principal>,
+    known: &PermissionNames,
+) -> Odd {
     Odd {
         noted: table.oddities().clone(),
         unknown_permissions: unknown_permissions(table, |name| known.is_known(name)),
@@ -24,7 +27,7 @@ pub fn of_principals(table: &Table<PrincipalKey, Principal>, known: &PermissionN
 }
 
 /// What is odd in the devices.
-pub fn of_devices(table: &Table<DeviceKey, Device>) -> Odd {
+pub(super) fn of_devices(table: &Table<DeviceKey, Device>) -> Odd {
     Odd {
         noted: table.oddities().clone(),
         unknown_permissions: Tally::default(),
@@ -33,7 +36,7 @@ pub fn of_devices(table: &Table<DeviceKey, Device>) -> Odd {
 
 impl Odd {
     /// One line for each kind of oddity that there is.
-    pub fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let names = [
             ("unknown fields", &self.noted.fields),
             ("unknown permissions", &self.unknown_permissions),
@@ -46,7 +49,7 @@ impl Odd {
     }
 
     /// The same for programs.
-    pub fn as_json(&self) -> Map<String, Value> {
+    pub(super) fn as_json(&self) -> Map<String, Value> {
         let fields = [
             ("unknownFields", object_of(&self.noted.fields)),
             ("unknownPermissions", object_of(&self.unknown_permissions)),

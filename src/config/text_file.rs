@@ -6,7 +6,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Names the file and the key.
-pub fn read(path: &Path, key: &str) -> Result<String, Vec<String>> {
+pub(crate) fn read(path: &Path, key: &str) -> Result<String, Vec<String>> {
     let read = std::fs::read(path).map_err(|error| error.to_string());
     read.and_then(as_text)
         .map_err(|error| vec![format!("cannot read {} ({key}): {error}", path.display())])

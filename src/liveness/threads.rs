@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// Longest wait for all threads that only feed or watch.
-pub const JOIN_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const JOIN_LIMIT: Duration = Duration::from_secs(5);
 /// How often it is looked whether a thread has ended.
 const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Waits until these threads have ended, all in all at most for `limit`. Those that have not are left alone and logged; returns how
 /// many they are.
-pub fn join(threads: Vec<JoinHandle<()>>, limit: Duration) -> usize {
+pub(crate) fn join(threads: Vec<JoinHandle<()>>, limit: Duration) -> usize {
     let deadline = Instant::now() + limit;
     let mut abandoned = 0;
     for thread in threads {

@@ -10,7 +10,7 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// One thing that repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Quiet(Option<Burst>);
+pub(crate) struct Quiet(Option<Burst>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Burst {
@@ -23,7 +23,7 @@ struct Burst {
 
 impl Quiet {
     /// It happened so many times. Returns how many there are to be said now, those that were held back among them.
-    pub fn happened(&mut self, count: u64, now: Instant) -> Option<u64> {
+    pub(crate) fn happened(&mut self, count: u64, now: Instant) -> Option<u64> {
         let burst = match &mut self.0 {
             Some(burst) if now.saturating_duration_since(burst.last) <= burst.interval => burst,
             earlier => {
@@ -48,7 +48,7 @@ impl Quiet {
     }
 
     /// Returns how often it happened since it was said, once. It stays as quiet as it is.
-    pub fn take_held_back(&mut self) -> u64 {
+    pub(crate) fn take_held_back(&mut self) -> u64 {
         let burst = self.0.as_mut();
         burst.map_or(0, |burst| std::mem::take(&mut burst.held_back))
     }

@@ -38,7 +38,7 @@ struct Logged {
 }
 
 impl HeldPartitions {
-    pub fn new(input: InputName) -> Self {
+    pub(super) fn new(input: InputName) -> Self {
         HeldPartitions {
             input,
             held: BTreeMap::new(),
@@ -46,7 +46,7 @@ impl HeldPartitions {
     }
 
     /// A partition is held, for the time with this number in a row. Returns what there is to say of it.
-    pub fn hold(
+    pub(super) fn hold(
         &mut self,
         worker: usize,
         partition: Partition,
@@ -66,12 +66,12 @@ impl HeldPartitions {
     }
 
     /// A partition is held no more. Whether it was.
-    pub fn release(&mut self, partition: Partition) -> bool {
+    pub(super) fn release(&mut self, partition: Partition) -> bool {
         self.held.remove(&partition).is_some()
     }
 
     /// These are somebody else's.
-    pub fn forget(&mut self, partitions: &[Partition]) {
+    pub(super) fn forget(&mut self, partitions: &[Partition]) {
         for partition in partitions {
             self.held.remove(partition);
         }

@@ -18,9 +18,9 @@ impl MetricType {
     /// The word that Prometheus has for it.
     pub const fn name(self) -> &'static str {
         match self {
-            MetricType::Counter => "counter",
-            MetricType::Gauge => "gauge",
-            MetricType::Histogram(_) => "histogram",
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram(_) => "histogram",
         }
     }
 }
@@ -43,7 +43,7 @@ macro_rules! metrics {
     ($($constant:ident = $name:literal, $type:expr, [$($label:literal),*], $help:literal;)+) => {
         $(
             #[doc = $help]
-            pub const $constant: Metric = Metric {
+            pub(super) const $constant: Metric = Metric {
                 name: $name,
                 metric_type: $type,
                 labels: &[$($label),*],

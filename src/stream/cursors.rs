@@ -9,7 +9,7 @@ use super::{Partition, PartitionFault, Place, Rewound};
 
 /// The cursors of all partitions.
 #[derive(Debug, Default)]
-pub struct Cursors {
+pub(super) struct Cursors {
     /// By the number of the partition.
     cursors: Vec<Cursor>,
     /// How many are held, so that nothing is searched for while none is.
@@ -43,7 +43,7 @@ enum Stand {
 
 impl Cursors {
     /// These were assigned. No record of them may be judged before their floor is known.
-    pub fn assigned(&mut self, partitions: &[Partition]) {
+    pub(super) fn assigned(&mut self, partitions: &[Partition]) {
         for partition in partitions {
             self.set(*partition, Stand::Unplaced);
             self.forget_past(*partition);
@@ -51,7 +51,7 @@ impl Cursors {
     }
 
     /// These are somebody else's.
-    pub fn gone(&mut self, partitions: &[Partition]) {
+    pub(super) fn gone(&mut self, partitions: &[Partition]) {
         for partition in partitions {
             self.set(*partition, Stand::Gone);
             self.forget_past(*partition);
@@ -59,14 +59,14 @@ impl Cursors {
     }
 
     /// No record of a partition that was just assigned may come before this floor.
-    pub fn placed(&mut self, partition: Partition, floor: i64) {
+    pub(super) fn placed(&mut self, partition: Partition, floor: i64) {
         if matches!(self.cursor(partition).place, Stand::Unplaced) {
             self.set(partition, Stand::At(floor));
         }
     }
 
     /// Whether a record may be judged. If it lies before what was judged already, its partition is held.
-    pub fn admits(&mut self, partition: Partition, offset: i64) -> bool {
+    pub(super) fn admits(&mut self, partition: Partition, offset: i64) -> bool {
         if let Stand::At(next) = &mut self.cursor(partition).place
             && offset >= *next
         {
@@ -78,7 +78,7 @@ impl Cursors {
     }
 
     /// Whether the end of a partition is believed. One that lies before what was judged already tells of a shorter log.
-    pub fn reaches_end(&mut self, partition: Partition, end: i64) -> bool {
+    pub(super) fn reaches_end(&mut self, partition: Partition, end: i64) -> bool {
         if let Stand::At(next) = self.cursor(partition).place
             && end >= next
         {
@@ -100,7 +100,7 @@ impl Cursors {
     }
 
     /// A partition cannot go on. The first fault counts: what follows it follows from it.
-    pub fn hold(&mut self, partition: Partition, fault: PartitionFault) {
+    pub(super) fn hold(&mut self, partition: Partition, fault: PartitionFault) {
         if let Stand::At(_) | Stand::Unplaced = self.cursor(partition).place {
             let held = Stand::Held {
                 fault,
@@ -111,12 +111,12 @@ impl Cursors {
     }
 
     /// The partitions that are held and that the client still reads, with what is wrong.
-    pub fn unparked(&self) -> Vec<(Partition, PartitionFault)> {
+    pub(super) fn unparked(&self) -> Vec<(Partition, PartitionFault)> {
         self.held(|fault, retry_at| retry_at.is_none().then(|| fault.clone()))
     }
 
     /// The client leaves this partition alone. Says how often it was held in a row.
-    pub fn parked(&mut self, partition: Partition, now: Duration) -> u32 {
+    pub(super) fn parked(&mut self, partition: Partition, now: Duration) -> u32 {
         let cursor = self.cursor(partition);
         if let Stand::Held { retry_at, .. } = &mut cursor.place {
             cursor.attempts = cursor.attempts.saturating_add(1);
@@ -126,7 +126,7 @@ impl Cursors {
     }
 
     /// The held partitions that are to be tried again now, and whether what failed was to write their output.
-    pub fn due(&self, now: Duration) -> Vec<(Partition, bool)> {
+    pub(super) fn due(&self, now: Duration) -> Vec<(Partition, bool)> {
         self.held(|fault, retry_at| {
             let is_due = retry_at.is_some_and(|at| at <= now);
             is_due.then_some(matches!(fault, PartitionFault::Unpublishable { .. }))
@@ -149,13 +149,13 @@ impl Cursors {
     }
 
     /// Whether a partition is held.
-    pub fn is_held(&self, partition: Partition) -> bool {
+    pub(super) fn is_held(&self, partition: Partition) -> bool {
         let cursor = index(partition).and_then(|index| self.cursors.get(index));
         cursor.is_some_and(|cursor| matches!(cursor.place, Stand::Held { .. }))
     }
 
     /// A partition was rewound, or could not be.
-    pub fn rewound(&mut self, Rewound { partition, place }: Rewound) {
+    pub(super) fn rewound(&mut self, Rewound { partition, place }: Rewound) {
         if matches!(self.cursor(partition).place, Stand::Gone) {
             return;
         }
@@ -181,13 +181,13 @@ impl Cursors {
     }
 
     /// Everything before this offset is committed. Whether the partition had been held before.
-    pub fn committed(&mut self, partition: Partition, next: i64) -> bool {
+    pub(super) fn committed(&mut self, partition: Partition, next: i64) -> bool {
         self.cursor(partition).committed = Some(next);
         self.moved(partition)
     }
 
     /// The partition got further. Whether it had been held before, and is no more.
-    pub fn moved(&mut self, partition: Partition) -> bool {
+    pub(super) fn moved(&mut self, partition: Partition) -> bool {
         let cursor = self.cursor(partition);
         !matches!(cursor.place, Stand::Held { .. }) && std::mem::take(&mut cursor.attempts) > 0
     }

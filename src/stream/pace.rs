@@ -6,7 +6,7 @@ use std::time::Duration;
 /// nobody looked included. A worker that lags knows that its records have waited longer anyway: it fills its batches for the
 /// whole age, since large ones are cheaper.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub(super) struct Pace {
     /// How long publishing takes these days.
     publishing: Duration,
     /// Whether a partition was read to its end since the last batch was published.
@@ -17,32 +17,32 @@ pub struct Pace {
 
 impl Pace {
     /// One batch that takes long counts for an eighth.
-    pub fn published(&mut self, took: Duration) {
+    pub(super) fn published(&mut self, took: Duration) {
         self.publishing = (self.publishing * 7 + took) / 8;
     }
 
     /// How long a batch is filled that is to be committed at this age; at least half of it, however slow the broker is.
-    pub fn time_to_fill(&self, max_age: Duration) -> Duration {
+    pub(super) fn time_to_fill(&self, max_age: Duration) -> Duration {
         max_age.saturating_sub(self.publishing).max(max_age / 2)
     }
 
     /// The end of a partition was reached.
-    pub fn caught_up(&mut self) {
+    pub(super) fn caught_up(&mut self) {
         self.keeps_up = true;
     }
 
     /// From now on nothing is read for a while.
-    pub fn looks_away(&mut self, now: Duration) {
+    pub(super) fn looks_away(&mut self, now: Duration) {
         self.away_since = std::mem::take(&mut self.keeps_up).then_some(now);
     }
 
     /// What comes from now on has not waited.
-    pub fn looked(&mut self) {
+    pub(super) fn looked(&mut self) {
         self.away_since = None;
     }
 
     /// Since when a record may have waited that is read now, as the first of its batch.
-    pub fn waiting_since(&mut self, now: Duration) -> Duration {
+    pub(super) fn waiting_since(&mut self, now: Duration) -> Duration {
         self.away_since.take().unwrap_or(now)
     }
 }

@@ -5,20 +5,20 @@ use std::time::Duration;
 use super::Failure;
 
 /// Pause after the first failure in a row; it doubles up to [`LONGEST_PAUSE`].
-pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest pause between attempts.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// So many failures of the producer in a row, without a commit between them, end the worker.
-pub const MOST_BROKEN_IN_A_ROW: u32 = 20;
+pub(super) const MOST_BROKEN_IN_A_ROW: u32 = 20;
 /// So many fencings with fewer than [`COMMITS_THAT_FORGIVE`] commits between them end the worker: two
 /// processes with the same transactional id would otherwise throw each other out for ever.
-pub const MOST_FENCED: u32 = 5;
+pub(super) const MOST_FENCED: u32 = 5;
 /// Commits after which earlier fencings no longer count.
-pub const COMMITS_THAT_FORGIVE: u32 = 100;
+pub(super) const COMMITS_THAT_FORGIVE: u32 = 100;
 
 /// What has failed lately.
 #[derive(Debug, Default)]
-pub struct Patience {
+pub(super) struct Patience {
     in_a_row: u32,
     broken_in_a_row: u32,
     fenced: u32,
@@ -27,7 +27,7 @@ pub struct Patience {
 
 impl Patience {
     /// A batch was committed.
-    pub fn committed(&mut self) {
+    pub(super) fn committed(&mut self) {
         self.in_a_row = 0;
         self.broken_in_a_row = 0;
         self.commits += 1;
@@ -41,7 +41,7 @@ impl Patience {
     ///
     /// # Errors
     /// There is to be none.
-    pub fn after(&mut self, failure: &Failure) -> Result<Duration, Failure> {
+    pub(super) fn after(&mut self, failure: &Failure) -> Result<Duration, Failure> {
         self.in_a_row += 1;
         match failure {
             // An output that cannot be written holds the input, for as long as it takes; so does a table
@@ -72,7 +72,7 @@ impl Patience {
 }
 
 /// The pause after so many failures in a row, at least one.
-pub fn pause_after(failures: u32) -> Duration {
+pub(super) fn pause_after(failures: u32) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
     doubled.min(LONGEST_PAUSE)
 }

@@ -10,7 +10,7 @@ const COMMITS_TO_GROW: u32 = 8;
 
 /// The limits of the next batch, as far as they are below the configured ones.
 #[derive(Debug, Default)]
-pub struct Portion {
+pub(super) struct Portion {
     limits: Option<Limits>,
     /// Commits since the limits changed.
     commits: u32,
@@ -24,7 +24,7 @@ struct Limits {
 
 impl Portion {
     /// The configured limits, made smaller.
-    pub fn of(&self, configured: BatchLimits) -> BatchLimits {
+    pub(super) fn of(&self, configured: BatchLimits) -> BatchLimits {
         match self.limits {
             None => configured,
             Some(limits) => BatchLimits {
@@ -36,7 +36,7 @@ impl Portion {
     }
 
     /// This batch could not be published: the next is to have half of it.
-    pub fn failed(&mut self, batch: &Batch) {
+    pub(super) fn failed(&mut self, batch: &Batch) {
         self.set(Limits {
             records: (batch.records() / 2).max(1),
             bytes: (batch.bytes() / 2).max(1),
@@ -49,7 +49,7 @@ impl Portion {
     }
 
     /// A batch was committed. After some of them the next may be twice as large, up to the configured limits.
-    pub fn committed(&mut self, configured: &BatchLimits) {
+    pub(super) fn committed(&mut self, configured: &BatchLimits) {
         self.commits += 1;
         if self.limits.is_none() || self.commits < COMMITS_TO_GROW {
             return;
@@ -67,7 +67,7 @@ impl Portion {
     }
 
     /// The next batch has one record.
-    pub fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.set(Limits {
             records: 1,
             bytes: usize::MAX,
@@ -75,7 +75,7 @@ impl Portion {
     }
 
     /// Whether a batch has one record because larger ones failed.
-    pub fn is_least(&self) -> bool {
+    pub(super) fn is_least(&self) -> bool {
         self.limits.is_some_and(|limits| limits.records == 1)
     }
 }

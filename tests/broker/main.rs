@@ -1,6 +1,18 @@
 //! The tests that need a real Apache Kafka, in one binary, so that they share one broker: what only a broker can show, such as
 //! transactions, fencing, compaction and its own restarts. Everything else is tested without one.
 
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, says on its output what it found, and what is long in it is a table of cases"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

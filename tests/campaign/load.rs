@@ -72,7 +72,10 @@ pub struct Load {
 }
 
 impl Load {
-    #[allow(clippy::too_many_arguments)] // one of each thing that a load is made of
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one of each thing that a load is made of"
+    )]
     pub fn new(
         ledger: Arc<Ledger>,
         people: Arc<People>,

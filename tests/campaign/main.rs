@@ -3,6 +3,18 @@
 //!
 //! A binary of its own, without the usual harness: a run needs the machine for itself, and takes options.
 
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, says on its output what it found, and what is long in it is a table of cases"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -77,7 +77,10 @@ impl Recovery {
 }
 
 impl Report {
-    #[allow(clippy::too_many_arguments)] // one of each thing that is reported
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one of each thing that is reported"
+    )]
     pub fn new(
         settings: &Settings,
         took: Duration,

@@ -1,5 +1,17 @@
 //! Everything that needs no broker. One binary, so that it is linked once.
 
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, says on its output what it found, and what is long in it is a table of cases"
+)]
+
 mod allocations;
 mod clock_skew;
 mod commands;

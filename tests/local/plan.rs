@@ -1,59 +1,52 @@
-//! The plan of the house: no folder needs another one that needs it, however many lie between. What code says is read by a parser of
-//! Rust; tests beside the code may reach further.
+//! The plan of the house: no folder needs another one that needs it, however many lie between, and each leaves to others what is
+//! theirs. The code is read by a parser of Rust; tests beside it may reach further. What `crates/judge` leaves to others stands
+//! in its `clippy.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use syn::visit::{self, Visit};
 use syn::{ItemMod, ItemUse, UseTree};
 
-use crate::sources::root;
+use crate::sources::sources;
 
 /// Which folder needs which, by their names.
 type Needs = BTreeMap<String, BTreeSet<String>>;
 
-/// Collects the folders that a file names by a path from the root of its crate, or through its parents.
-struct Named {
-    /// The modules from the root of the crate to this file.
-    here: Vec<String>,
-    folders: BTreeSet<String>,
-}
+/// The paths that a file names, segment by segment.
+#[derive(Default)]
+struct Paths(Vec<Vec<String>>);
 
-impl Named {
-    fn path(&mut self, segments: &[String]) {
-        let parents = segments.iter().take_while(|word| *word == "super").count();
-        let folder = match segments.first().map(String::as_str) {
-            Some("crate") => segments.get(1),
-            Some("super") if parents == self.here.len() => segments.get(parents),
-            _ => None,
-        };
-        self.folders.extend(folder.cloned());
+impl Paths {
+    fn of(text: &str) -> Self {
+        let mut paths = Paths::default();
+        paths.visit_file(&syn::parse_file(text).expect("Rust"));
+        paths
     }
 
-    fn tree(&mut self, before: &[String], tree: &UseTree) {
+    fn add_tree(&mut self, before: &[String], tree: &UseTree) {
         let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
         match tree {
-            UseTree::Path(path) => self.tree(&with(&path.ident), &path.tree),
-            UseTree::Name(name) => self.path(&with(&name.ident)),
-            UseTree::Rename(name) => self.path(&with(&name.ident)),
-            UseTree::Glob(_) => self.path(before),
-            UseTree::Group(group) => group.items.iter().for_each(|tree| self.tree(before, tree)),
+            UseTree::Path(path) => self.add_tree(&with(&path.ident), &path.tree),
+            UseTree::Name(name) => self.0.push(with(&name.ident)),
+            UseTree::Rename(name) => self.0.push(with(&name.ident)),
+            UseTree::Glob(_) => self.0.push(before.to_vec()),
+            UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.add_tree(before, tree);
+                }
+            }
         }
     }
 }
 
-impl<'ast> Visit<'ast> for Named {
+impl<'ast> Visit<'ast> for Paths {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        self.tree(&[], &item.tree);
+        self.add_tree(&[], &item.tree);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let segments: Vec<String> = path
-            .segments
-            .iter()
-            .map(|it| it.ident.to_string())
-            .collect();
-        self.path(&segments);
+        let segments = path.segments.iter().map(|it| it.ident.to_string());
+        self.0.push(segments.collect());
         visit::visit_path(self, path);
     }
 
@@ -65,37 +58,38 @@ impl<'ast> Visit<'ast> for Named {
     }
 }
 
-/// Reads all files below a folder that are not tests.
-fn read(folder: &Path, here: &[String], needs: &mut Needs) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = path
-            .file_stem()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        if name == "tests" {
-            continue;
-        }
-        let inside = [here, std::slice::from_ref(&name)].concat();
-        if path.is_dir() {
-            read(&path, &inside, needs);
-            continue;
-        }
-        let here = if name == "mod" { here } else { &inside };
-        let Some(top) = here.first() else { continue };
-        let text = std::fs::read_to_string(&path).expect("a file");
-        let file = syn::parse_file(&text).expect("Rust");
-        let mut named = Named {
-            here: here.to_vec(),
-            folders: BTreeSet::new(),
-        };
-        named.visit_file(&file);
-        needs.entry(top.clone()).or_default().extend(named.folders);
+/// The modules from the root of a crate to one of its files.
+fn module<'p>(path: &'p str, source: &str) -> Vec<&'p str> {
+    let inside = path[source.len()..].trim_start_matches('/');
+    let inside = inside.trim_end_matches(".rs").trim_end_matches("/mod");
+    inside.split('/').collect()
+}
+
+/// The folder at the root of the crate that a path leads to, from a module so deep.
+fn folder(path: &[String], depth: usize) -> Option<&String> {
+    let parents = path.iter().take_while(|word| *word == "super").count();
+    match path.first()?.as_str() {
+        "crate" => path.get(1),
+        "super" if parents == depth => path.get(parents),
+        _ => None,
     }
 }
 
-/// A folder that needs itself by way of others, with the way.
+fn needs(source: &str) -> Needs {
+    let mut needs = Needs::new();
+    for file in sources(source).iter().filter(|file| !file.is_test()) {
+        let module = module(&file.path, source);
+        let Paths(paths) = Paths::of(&file.text);
+        let named = paths.iter().filter_map(|path| folder(path, module.len()));
+        needs
+            .entry(module[0].to_owned())
+            .or_default()
+            .extend(named.cloned());
+    }
+    needs
+}
+
+/// A way from a folder back to itself by way of others, if there is one.
 fn circle(needs: &Needs) -> Option<Vec<String>> {
     fn walk(needs: &Needs, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
         let last = way.last().expect("never empty").clone();
@@ -120,20 +114,17 @@ fn circle(needs: &Needs) -> Option<Vec<String>> {
     })
 }
 
-#[track_caller]
-fn has_no_circle(source: &str, known: (&str, &str)) {
-    let mut needs = Needs::new();
-    read(&root().join(source), &[], &mut needs);
-    // Lest everything is overlooked.
-    let (folder, other) = known;
-    assert!(needs[folder].contains(other), "{source}: {needs:?}");
-    assert_eq!(circle(&needs), None, "{source}");
-}
-
 #[test]
 fn no_folder_needs_one_that_needs_it() {
-    has_no_circle("src", ("kafka", "stream"));
-    has_no_circle("crates/judge/src", ("enrich", "reference"));
+    // Each with a need that is known, lest all of them are overlooked.
+    for (source, from, to) in [
+        ("src", "kafka", "stream"),
+        ("crates/judge/src", "enrich", "reference"),
+    ] {
+        let needs = needs(source);
+        assert!(needs[from].contains(to), "{source}: {needs:?}");
+        assert_eq!(circle(&needs), None, "{source}");
+    }
 }
 
 #[test]
@@ -141,18 +132,62 @@ fn a_circle_is_found() {
     let needs = |pairs: &[(&str, &str)]| {
         let mut needs = Needs::new();
         for (from, to) in pairs {
-            needs
-                .entry((*from).to_string())
-                .or_default()
-                .insert((*to).to_string());
+            let from = needs.entry((*from).to_owned()).or_default();
+            from.insert((*to).to_owned());
         }
         needs
     };
-    assert_eq!(
-        circle(&needs(&[("a", "b"), ("a", "c"), ("b", "c"), ("c", "c")])),
-        None
-    );
+    let none = needs(&[("a", "b"), ("a", "c"), ("b", "c"), ("c", "c")]);
+    assert_eq!(circle(&none), None);
     let way = circle(&needs(&[("a", "b"), ("b", "c"), ("c", "d"), ("d", "b")]));
     let way = way.expect("a circle");
     assert_eq!(way.last(), Some(&String::from("b")), "{way:?}");
+}
+
+/// The lines of a rule that is broken: files of a folder that name what they must not.
+fn breaches(files: impl Fn(&str) -> bool, forbidden: &[&str]) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for file in sources("src") {
+        if file.is_test() || !files(&file.path) {
+            continue;
+        }
+        for path in Paths::of(&file.text).0 {
+            let path = path.join("::");
+            let is_forbidden =
+                |name: &&&str| path == **name || path.starts_with(&format!("{name}::"));
+            if let Some(name) = forbidden.iter().find(is_forbidden) {
+                breaches.push(format!("{} names {name}", file.path));
+            }
+        }
+    }
+    breaches
+}
+
+#[test]
+fn only_the_edge_names_the_kafka_client() {
+    let is_edge = |path: &str| path.starts_with("src/kafka/");
+    assert!(!breaches(is_edge, &["rdkafka"]).is_empty());
+    assert_eq!(breaches(|path| !is_edge(path), &["rdkafka"]), [""; 0]);
+}
+
+#[test]
+fn the_loop_leaves_the_outside_to_its_broker() {
+    let outside = [
+        "rdkafka",
+        "tokio",
+        "prometheus",
+        "axum",
+        "std::fs",
+        "std::env",
+        "std::io",
+        "std::net",
+        "std::process",
+        "std::thread",
+        "std::time::Instant",
+        "std::time::SystemTime",
+        "jiff",
+    ];
+    let is_loop = |path: &str| path.starts_with("src/stream/");
+    assert!(!breaches(is_loop, &["std"]).is_empty());
+    assert_eq!(breaches(is_loop, &outside), [""; 0]);
 }

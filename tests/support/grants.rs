@@ -1,6 +1,11 @@
 //! Grants rights on a broker with an authorizer. The client crate has no call for it, so librdkafka's own is used; a mistake here fails
 //! the test that makes it.
 
+#![allow(
+    unsafe_code,
+    reason = "the client has no call that creates access rules, and no test may use the relay's own"
+)]
+
 use std::ffi::{CStr, CString, c_char};
 
 use anyhow::{Context, bail, ensure};

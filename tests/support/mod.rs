@@ -3,8 +3,7 @@
 //!
 //! Nothing here is ever skipped: without a broker such a test fails and says what to install.
 
-// Each test binary uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 mod admin;
 pub mod certificates;

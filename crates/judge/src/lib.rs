@@ -2,7 +2,7 @@
 //! logs, counts, panics or knows Kafka.
 //!
 //! Reading order: [`fate`], then what happens to a record: [`parse`], [`classify`], [`enrich`], [`route`],
-//! [`format`](mod@format). What it is judged by: [`rules`], [`catalog`], [`regions`], and the tables in [`reference`].
+//! [`format`](mod@format). What it is judged by: [`rules`], [`catalog`], [`regions`], and the tables in [`reference`](mod@reference).
 
 pub mod catalog;
 pub mod classify;

@@ -40,7 +40,7 @@ const VISITOR: u64 = 6_100_900;
 
 /// A sample state change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// The key: the device.
     pub key: String,
     /// The value.
@@ -48,7 +48,7 @@ pub struct Sample {
 }
 
 /// The principals' file.
-pub fn principals() -> String {
+pub(super) fn principals() -> String {
     let operator = |(id, name): (u64, &str)| {
         json!({
             "accountId": ACCOUNT, "userId": id, "iamId": format!("IBMid-{:010}", id), "name": name,
@@ -65,7 +65,7 @@ pub fn principals() -> String {
 }
 
 /// The devices' file.
-pub fn devices() -> String {
+pub(super) fn devices() -> String {
     let all = (0..DATA_CENTERS.len() as u64 * DEVICES_EACH).map(|number| {
         json!({
             "deviceId": device_id(number), "accountId": ACCOUNT, "name": device_name(number),
@@ -92,7 +92,7 @@ fn device_name(number: u64) -> String {
 }
 
 /// The state change with this number.
-pub fn state_change(number: u64, now: Timestamp) -> Sample {
+pub(super) fn state_change(number: u64, now: Timestamp) -> Sample {
     // Of twenty: seven by users, ten by the system, and one each of the cases that need attention.
     match number % 20 {
         0 | 3 | 6 | 9 | 12 | 15 | 18 => user_action(number / 20 * 7 + number % 20 / 3, now),

@@ -35,7 +35,7 @@ const NEXT: [(&str, &str); 3] = [
 ];
 
 /// The screen, and what was shown on it.
-pub struct Screen {
+pub(super) struct Screen {
     quarantine: String,
     address: SocketAddr,
     topics: BTreeMap<String, u64>,
@@ -60,7 +60,7 @@ struct Named {
 
 impl Screen {
     /// An empty screen.
-    pub fn new(names: &TopicNames, address: SocketAddr) -> Self {
+    pub(super) fn new(names: &TopicNames, address: SocketAddr) -> Self {
         Screen {
             quarantine: names.quarantine.clone(),
             address,
@@ -73,7 +73,7 @@ impl Screen {
     }
 
     /// Says what is about to happen.
-    pub fn opening(&self, records: u32) {
+    pub(super) fn opening(&self, records: u32) {
         line!(
             "audit-relay demo: {records} state changes through the real relay, on an embedded broker"
         );
@@ -82,7 +82,7 @@ impl Screen {
     }
 
     /// Shows a record of an output topic.
-    pub fn show(&mut self, written: Written<'_>) {
+    pub(super) fn show(&mut self, written: Written<'_>) {
         let Written {
             topic,
             value,
@@ -114,12 +114,12 @@ impl Screen {
     }
 
     /// How many records were shown.
-    pub fn seen(&self) -> u64 {
+    pub(super) fn seen(&self) -> u64 {
         self.topics.values().sum()
     }
 
     /// Sums up.
-    pub fn summary(&self, metrics: &Metrics) {
+    pub(super) fn summary(&self, metrics: &Metrics) {
         line!("\nwritten to");
         for (topic, count) in &self.topics {
             line!("  {topic:<36} {count:>7}");

@@ -11,7 +11,7 @@ use audit_judge::reference::{DeviceKey, Directory, PrincipalKey, Table, TableKey
 use audit_judge::rules::Rules;
 
 /// What was asked of the tables.
-pub struct Asked<'a> {
+pub(super) struct Asked<'a> {
     directory: &'a Directory,
     principals: Vec<PrincipalKey>,
     /// Only if the record lacks something that the device's entry could supply.
@@ -24,7 +24,7 @@ pub struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// What an action asks.
-    pub fn of(action: &UserAction<'_>, directory: &'a Directory, rules: &Rules) -> Self {
+    pub(super) fn of(action: &UserAction<'_>, directory: &'a Directory, rules: &Rules) -> Self {
         let change = &action.change;
         let tolerance = SignedDuration::from_millis(rules.policy.clock_skew_ms.into());
         let used = device_version(action, directory, rules);
@@ -47,7 +47,7 @@ impl<'a> Asked<'a> {
     }
 
     /// One line for each version.
-    pub fn describe(&self, attributed: Option<&AttributedAction<'_>>) -> Vec<String> {
+    pub(super) fn describe(&self, attributed: Option<&AttributedAction<'_>>) -> Vec<String> {
         let mut lines = Vec::new();
         for key in &self.principals {
             let used = attributed.and_then(|attributed| {

@@ -277,7 +277,7 @@ impl Explanation {
 }
 
 fn indented(event: &RawValue) -> String {
-    let pretty = serde_json::from_str::<serde_json::Value>(event.get())
+    let pretty = serde_json::from_str::<Value>(event.get())
         .and_then(|value| serde_json::to_string_pretty(&value));
     pretty
         .unwrap_or_else(|_| event.get().to_string())

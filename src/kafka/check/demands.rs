@@ -280,6 +280,7 @@ mod tests {
     type Case = (Role, &'static [(&'static str, &'static str)], &'static str);
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn settings_that_the_promises_rest_on() {
         use Role::{Input, Output, Quarantine, Table};
         let good = "ok 4 partitions, 3 replicas";

@@ -33,7 +33,7 @@ pub(super) struct Asking {
 
 impl Asking {
     /// Connects; says as well how many brokers there are.
-    pub fn connect(config: &Config) -> anyhow::Result<(Self, usize)> {
+    pub(super) fn connect(config: &Config) -> anyhow::Result<(Self, usize)> {
         let client = settings::inspector(config);
         let consumer: BaseConsumer<NotingContext> = client
             .create_with_context(NotingContext::default())
@@ -54,7 +54,7 @@ impl Asking {
     }
 
     /// Partitions and replicas of a topic, and nothing else yet.
-    pub fn shape(&self, topic: &str) -> Result<TopicFacts, TopicProblem> {
+    pub(super) fn shape(&self, topic: &str) -> Result<TopicFacts, TopicProblem> {
         let shape = shape(&self.consumer, topic)?;
         Ok(TopicFacts {
             partitions: shape.partitions,
@@ -64,7 +64,7 @@ impl Asking {
     }
 
     /// Adds settings and rights; returns what could not be asked.
-    pub fn complete(&self, seen: &mut [(&Used<'_>, TopicFacts)]) -> Vec<Finding> {
+    pub(super) fn complete(&self, seen: &mut [(&Used<'_>, TopicFacts)]) -> Vec<Finding> {
         let mut unknown = Vec::new();
         unknown.extend(self.add_rights(seen));
         unknown.extend(self.add_settings(seen));
@@ -114,7 +114,7 @@ impl Asking {
     }
 
     /// Whether the broker takes our transactions' time-out.
-    pub fn transaction_timeout(&self, config: &Config) -> Option<Finding> {
+    pub(super) fn transaction_timeout(&self, config: &Config) -> Option<Finding> {
         const SETTING: &str = "transaction.max.timeout.ms";
         let subject = "brokers' transaction.max.timeout.ms";
         let broker = ResourceSpecifier::Broker(self.broker);

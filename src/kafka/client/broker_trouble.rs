@@ -69,7 +69,7 @@ pub(in crate::kafka) struct Recovered {
 
 impl BrokerTrouble {
     /// A client complains of a broker. Returns how many complaints there are to be said now, those that were held back among them.
-    pub fn complain(&mut self, text: &str, now: Instant) -> Option<u64> {
+    pub(super) fn complain(&mut self, text: &str, now: Instant) -> Option<u64> {
         let Some((broker, rest)) = broker_of(text) else {
             return Some(1);
         };
@@ -93,7 +93,7 @@ impl BrokerTrouble {
     }
 
     /// A client reaches a broker, which it knows as host and port. Returns what is over by that.
-    pub fn reached(&mut self, broker: &str, now: Instant) -> Option<Recovered> {
+    pub(super) fn reached(&mut self, broker: &str, now: Instant) -> Option<Recovered> {
         let over = self.0.iter_mut().filter(|((of, _), trouble)| {
             let calm = now.saturating_duration_since(trouble.last);
             of == broker && trouble.is_down && calm >= CALM
@@ -112,7 +112,7 @@ impl BrokerTrouble {
     }
 
     /// Whether any broker was ever complained of.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

@@ -39,7 +39,7 @@ const OURS: [&str; 7] = [
 const CONFIG: &str = "sasl.oauthbearer.config";
 
 /// Whether a property is for this file and not for librdkafka.
-pub fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     OURS.contains(&name)
 }
 
@@ -56,7 +56,7 @@ struct Endpoint {
 }
 
 /// Puts what is for this file into the one property that librdkafka hands back.
-pub fn adopt(client: &mut ClientConfig) {
+pub(crate) fn adopt(client: &mut ClientConfig) {
     let [method, url, id, secret, scope, ca_file, ca_pem] = OURS.map(|name| {
         let value = client.get(name).map(str::to_string);
         client.remove(name);
@@ -82,7 +82,7 @@ pub fn adopt(client: &mut ClientConfig) {
 ///
 /// # Errors
 /// Names the endpoint; tells no secret.
-pub fn generate(config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+pub(crate) fn generate(config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
     let endpoint: Endpoint = config
         .and_then(|config| serde_json::from_str(config).ok())
         .ok_or("OAUTHBEARER needs sasl.oauthbearer.method=oidc and a token endpoint")?;
@@ -97,7 +97,10 @@ pub fn generate(config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::
 ///
 /// # Errors
 /// As [`generate`].
-pub fn give<C: ClientContext>(client: &Client<C>, config: &ClientConfig) -> anyhow::Result<()> {
+pub(crate) fn give<C: ClientContext>(
+    client: &Client<C>,
+    config: &ClientConfig,
+) -> anyhow::Result<()> {
     let Some(endpoint) = config.get(CONFIG) else {
         return Ok(());
     };

@@ -36,7 +36,7 @@ pub(in crate::kafka) struct Committed {
 
 impl GroupPositions {
     /// Connects in the background.
-    pub fn open(config: &ClientConfig, topic: &str) -> KafkaResult<Self> {
+    pub(super) fn open(config: &ClientConfig, topic: &str) -> KafkaResult<Self> {
         Ok(GroupPositions {
             consumer: config.create_with_context(LoggingContext::default())?,
             topic: topic.to_string(),
@@ -44,7 +44,7 @@ impl GroupPositions {
     }
 
     /// The committed offsets of those of these partitions that have one. Waits for open transactions.
-    pub fn of(
+    pub(super) fn of(
         &self,
         partitions: &[Partition],
         limit: Duration,
@@ -72,12 +72,12 @@ impl GroupPositions {
     }
 
     /// The offsets that the next records of these partitions would get, as far as they can be had.
-    pub fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
+    pub(super) fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
         ends(&self.consumer, &self.topic, partitions, LOOK_UP_LIMIT).unwrap_or_default()
     }
 
     /// What tells the topic from another of the same name; none if the broker does not say.
-    pub fn topic_id(&self) -> Option<TopicId> {
+    pub(super) fn topic_id(&self) -> Option<TopicId> {
         let found = topic_identity(self.consumer.client(), &self.topic, LOOK_UP_LIMIT);
         found.ok()?.id
     }
@@ -91,7 +91,7 @@ impl GroupPositions {
     }
 
     /// Serves the client's own events, such as errors, which are logged then; to be called now and then.
-    pub fn serve(&self) {
+    pub(super) fn serve(&self) {
         serve_events(&self.consumer);
     }
 }

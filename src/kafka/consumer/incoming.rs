@@ -39,7 +39,7 @@ pub(in crate::kafka) struct Incoming {
 
 impl Incoming {
     /// A consumer that has not joined its group yet.
-    pub fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
+    pub(crate) fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
         let context = Logged(CallbackQueue::new(&settings.topics.input));
         let group = settings.consumer.get("group.id").unwrap_or_default();
         let consumer: BaseConsumer<_> = settings.consumer.create_with_context(context)?;
@@ -57,26 +57,26 @@ impl Incoming {
     }
 
     /// For whom a commit speaks now; nobody after a loss.
-    pub fn membership(&self) -> Option<&ConsumerGroupMetadata> {
+    pub(crate) fn membership(&self) -> Option<&ConsumerGroupMetadata> {
         self.member.membership.as_ref()
     }
 
     /// By KIP-848 the epoch of a member grows without a rebalance of its own, and a commit with an older one is refused. Asked anew
     /// before a commit it is still that of the batch: a partition goes only after this member has given it up, or with a loss.
-    pub fn follow_epoch(&mut self) {
+    pub(crate) fn follow_epoch(&mut self) {
         if self.epoch_grows && self.member.membership.is_some() {
             self.renew_membership();
         }
     }
 
     /// Asks the client anew for whom a commit speaks.
-    pub fn renew_membership(&mut self) {
+    pub(crate) fn renew_membership(&mut self) {
         self.member.membership = current_membership(&self.consumer);
     }
 
     /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
     /// not throw its successor's producer out by building one of its own.
-    pub fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.consumer.client().fatal_error() {
             Some((code, text)) => {
                 let failure = dead(code, &text);
@@ -89,7 +89,7 @@ impl Incoming {
     }
 
     /// See `Broker::poll`.
-    pub fn poll(
+    pub(crate) fn poll(
         &mut self,
         wait: Duration,
         most: usize,
@@ -179,12 +179,12 @@ impl Incoming {
     }
 
     /// These positions were committed by this member.
-    pub fn committed(&mut self, positions: &[Position]) {
+    pub(crate) fn committed(&mut self, positions: &[Position]) {
         self.placing.committed(positions);
     }
 
     /// Goes back to the group's positions, or to the beginnings of partitions that it has none of. See `Broker::rewind`.
-    pub fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
+    pub(crate) fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         let held = |error: KafkaError| {
             Failure::Held(format!(
                 "cannot read the group's committed offsets: {error}"
@@ -214,7 +214,7 @@ impl Incoming {
     /// Leads the client to the ends of these partitions, where it reads nothing but what is new: a partition that is paused
     /// may stay so for ever, by a fault of the client. The ends are looked up here. A client that looks one up itself still goes
     /// there when the answer comes after the partition was rewound, and passes over all that lies before it.
-    pub fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+    pub(crate) fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
         let ends = self.placing.ends(partitions).into_iter();
         // Those that cannot be moved are read on; nothing of them is taken.
         self.seek(ends.map(|(partition, end)| (partition, ReadFrom::Offset(end, None))))?;

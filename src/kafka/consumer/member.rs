@@ -26,7 +26,7 @@ pub(in crate::kafka) struct Member {
 
 impl Member {
     /// Hands over what the callbacks of the last poll reported.
-    pub fn follow(
+    pub(super) fn follow(
         &mut self,
         consumer: &BaseConsumer<Logged<CallbackQueue>>,
         placing: &mut Placing,
@@ -61,7 +61,7 @@ impl Member {
     }
 
     /// A client can come to answer no rebalance any more, and believe itself a member for ever (`docs/reliability.md`).
-    pub fn check(&self) -> Result<(), Failure> {
+    pub(super) fn check(&self) -> Result<(), Failure> {
         let is_over = |since: Instant| since.elapsed() > LONGEST_DEAF;
         if !self.deaf_since.is_some_and(is_over) {
             return Ok(());

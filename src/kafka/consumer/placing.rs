@@ -75,7 +75,7 @@ pub(in crate::kafka) type Course = Result<(ReadFrom, Place), PartitionFault>;
 
 impl Placing {
     /// Knows nothing yet.
-    pub fn new(positions: GroupPositions, pass_over: &[PassOver]) -> Self {
+    pub(super) fn new(positions: GroupPositions, pass_over: &[PassOver]) -> Self {
         Placing {
             positions,
             pass_over: pass_over.to_vec(),
@@ -92,19 +92,19 @@ impl Placing {
     }
 
     /// Serves the client that asks; to be called now and then.
-    pub fn serve(&self) {
+    pub(super) fn serve(&self) {
         self.positions.serve();
     }
 
     /// These were assigned.
-    pub fn assigned(&mut self, partitions: &[Partition]) {
+    pub(super) fn assigned(&mut self, partitions: &[Partition]) {
         self.gone(partitions);
         self.unplaced.extend(partitions);
         self.asked_in_vain = false;
     }
 
     /// These are somebody else's.
-    pub fn gone(&mut self, partitions: &[Partition]) {
+    pub(super) fn gone(&mut self, partitions: &[Partition]) {
         self.reach.forget(partitions);
         for partition in partitions {
             self.unplaced.remove(partition);
@@ -116,7 +116,7 @@ impl Placing {
     }
 
     /// These positions were committed.
-    pub fn committed(&mut self, positions: &[Position]) {
+    pub(super) fn committed(&mut self, positions: &[Position]) {
         for position in positions {
             self.committed
                 .insert(position.partition, position.next_offset);
@@ -128,7 +128,7 @@ impl Placing {
     }
 
     /// A partition could not be read at this offset.
-    pub fn unreadable(&mut self, partition: Partition, offset: i64) {
+    pub(super) fn unreadable(&mut self, partition: Partition, offset: i64) {
         let read_to = self.reach.of(partition).unwrap_or(offset);
         let unreadable = Unreadable { offset, read_to };
         self.unreadable.entry(partition).or_insert(unreadable);
@@ -137,7 +137,7 @@ impl Placing {
     /// A partition goes on at this offset, and then at the next. Before the first news of a partition its floor is told.
     /// If it was to go on elsewhere, it is looked up whether anything was deleted between the two. `log_start` says where
     /// its log begins. Whether what came may be handed on.
-    pub fn goes_on(
+    pub(super) fn goes_on(
         &mut self,
         partition: Partition,
         (offset, next): (i64, i64),
@@ -202,7 +202,7 @@ impl Placing {
     }
 
     /// Where these partitions end, as far as that is known.
-    pub fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
+    pub(super) fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
         self.positions.ends(partitions)
     }
 
@@ -210,7 +210,7 @@ impl Placing {
     ///
     /// # Errors
     /// If the group does not say where it is.
-    pub fn courses(
+    pub(super) fn courses(
         &mut self,
         partitions: &[Partition],
     ) -> KafkaResult<BTreeMap<Partition, Course>> {
@@ -308,7 +308,7 @@ impl Placing {
     }
 
     /// A partition was moved there.
-    pub fn moved(&mut self, partition: Partition, place: Place) {
+    pub(super) fn moved(&mut self, partition: Partition, place: Place) {
         self.unplaced.remove(&partition);
         match place {
             Place::At(offset) => self.reach.set(partition, offset),

@@ -15,17 +15,17 @@ pub(in crate::kafka) struct Reach {
 
 impl Reach {
     /// The offset that is read next.
-    pub fn of(&self, partition: Partition) -> Option<i64> {
+    pub(super) fn of(&self, partition: Partition) -> Option<i64> {
         self.next.get(index(partition)).copied().flatten()
     }
 
     /// Everything before this offset was read, or was not there.
-    pub fn set(&mut self, partition: Partition, next: i64) {
+    pub(super) fn set(&mut self, partition: Partition, next: i64) {
         *self.entry(partition) = Some(next);
     }
 
     /// These are read from wherever the group has come to.
-    pub fn forget(&mut self, partitions: &[Partition]) {
+    pub(super) fn forget(&mut self, partitions: &[Partition]) {
         for partition in partitions {
             *self.entry(*partition) = None;
         }

@@ -54,7 +54,7 @@ enum Problem {
 }
 
 impl EndsFinder {
-    pub fn new(
+    pub(super) fn new(
         table: TableName,
         topic: &str,
         consumer: BaseConsumer<LoggingContext>,
@@ -74,7 +74,7 @@ impl EndsFinder {
     }
 
     /// Works until the tables are closed.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         begin(&self.consumer);
         while !self.tables.is_closed() {
             let request = self.tables.await_request(self.table, self.heartbeat, WAIT);

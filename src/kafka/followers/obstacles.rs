@@ -39,12 +39,12 @@ pub(in crate::kafka) enum Passed {
 
 impl Obstacles {
     /// An error of a partition: it is not read until it is due. False if that is known.
-    pub fn stop(&mut self, partition: i32, cause: String, now: Instant) -> bool {
+    pub(super) fn stop(&mut self, partition: i32, cause: String, now: Instant) -> bool {
         self.add(partition, cause, false, now)
     }
 
     /// The client went back in a partition: it is not read until it is due. False if that is known.
-    pub fn stop_going_back(&mut self, partition: i32, cause: String, now: Instant) -> bool {
+    pub(super) fn stop_going_back(&mut self, partition: i32, cause: String, now: Instant) -> bool {
         self.add(partition, cause, true, now)
     }
 
@@ -65,27 +65,27 @@ impl Obstacles {
     }
 
     /// Whether nothing that comes from this partition counts.
-    pub fn is_stopped(&self, partition: i32) -> bool {
+    pub(super) fn is_stopped(&self, partition: i32) -> bool {
         let obstacle = self.0.get(&partition);
         obstacle.is_some_and(|obstacle| obstacle.due.is_some())
     }
 
     /// Partitions to be tried again now.
-    pub fn due(&self, now: Instant) -> Vec<i32> {
+    pub(super) fn due(&self, now: Instant) -> Vec<i32> {
         let is_due = |obstacle: &Obstacle| obstacle.due.is_some_and(|due| due <= now);
         let due = self.0.iter().filter(|(_, obstacle)| is_due(obstacle));
         due.map(|(partition, _)| *partition).collect()
     }
 
     /// A partition is tried again. What was in its way stays known until it is read on.
-    pub fn resume(&mut self, partition: i32) {
+    pub(super) fn resume(&mut self, partition: i32) {
         if let Some(obstacle) = self.0.get_mut(&partition) {
             obstacle.due = None;
         }
     }
 
     /// A partition was read on.
-    pub fn pass(&mut self, partition: i32) -> Passed {
+    pub(super) fn pass(&mut self, partition: i32) -> Passed {
         match self.0.remove(&partition) {
             None => Passed::Nothing,
             Some(obstacle) if obstacle.went_back => Passed::WentBack(obstacle.cause),
@@ -94,7 +94,7 @@ impl Obstacles {
     }
 
     /// What is in the way, if anything is.
-    pub fn cause(&self) -> Option<&str> {
+    pub(super) fn cause(&self) -> Option<&str> {
         let first = self.0.values().next();
         first.map(|obstacle| obstacle.cause.as_str())
     }

@@ -12,12 +12,12 @@ pub(in crate::kafka) struct Positions {
 
 impl Positions {
     /// A record was read.
-    pub fn read(&mut self, partition: i32, offset: i64) {
+    pub(super) fn read(&mut self, partition: i32, offset: i64) {
         self.advance(partition, offset + 1);
     }
 
     /// The client says that nothing is left to read before this offset.
-    pub fn advance(&mut self, partition: i32, next: i64) {
+    pub(super) fn advance(&mut self, partition: i32, next: i64) {
         if self.of(partition).is_none_or(|known| known < next) {
             self.next.insert(partition, next);
             self.changed = true;
@@ -25,23 +25,23 @@ impl Positions {
     }
 
     /// The offset of the next record of a partition, if that is known.
-    pub fn of(&self, partition: i32) -> Option<i64> {
+    pub(super) fn of(&self, partition: i32) -> Option<i64> {
         self.next.get(&partition).copied()
     }
 
     /// All of them.
-    pub fn all(&self) -> &Offsets {
+    pub(super) fn all(&self) -> &Offsets {
         &self.next
     }
 
     /// Whether everything before these ends was read.
-    pub fn cover(&self, ends: &Offsets) -> bool {
+    pub(super) fn cover(&self, ends: &Offsets) -> bool {
         let mut ends = ends.iter();
         ends.all(|(partition, end)| self.of(*partition).unwrap_or(0) >= *end)
     }
 
     /// Whether anything moved since this was asked last.
-    pub fn take_changed(&mut self) -> bool {
+    pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 }

@@ -24,7 +24,7 @@ pub(in crate::kafka) struct Progress {
 }
 
 impl Progress {
-    pub fn begin(table: TableName, topic: &str) -> Self {
+    pub(super) fn begin(table: TableName, topic: &str) -> Self {
         info!(table = table.name(), topic, "reading the table");
         let now = Instant::now();
         Progress {
@@ -34,7 +34,12 @@ impl Progress {
         }
     }
 
-    pub fn log(&mut self, counts: &TableCounts, positions: &Offsets, target: Option<&Target>) {
+    pub(super) fn log(
+        &mut self,
+        counts: &TableCounts,
+        positions: &Offsets,
+        target: Option<&Target>,
+    ) {
         if self.logged.elapsed() < PROGRESS_INTERVAL {
             return;
         }
@@ -54,7 +59,7 @@ impl Progress {
         );
     }
 
-    pub fn log_end(&self, counts: &TableCounts, entries: usize) {
+    pub(super) fn log_end(&self, counts: &TableCounts, entries: usize) {
         info!(
             table = self.table.name(),
             records = counts.records,
@@ -83,7 +88,7 @@ pub(in crate::kafka) struct Complaints {
 }
 
 impl Complaints {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Complaints {
             since: Instant::now(),
             count: 0,
@@ -92,7 +97,7 @@ impl Complaints {
     }
 
     /// Said once: a key that has too many versions has one more with each record.
-    pub fn log_dropped(&mut self, table: TableName, topic: &str, key: &[u8]) {
+    pub(super) fn log_dropped(&mut self, table: TableName, topic: &str, key: &[u8]) {
         if !std::mem::replace(&mut self.dropping, true) {
             warn!(
                 table = table.name(),
@@ -105,7 +110,7 @@ impl Complaints {
         }
     }
 
-    pub fn log(
+    pub(super) fn log(
         &mut self,
         table: TableName,
         topic: &str,

@@ -68,12 +68,12 @@ pub(in crate::kafka) struct TopicWatch {
 
 impl TopicWatch {
     /// How many partitions it has, as far as is known.
-    pub fn partitions(&self) -> i32 {
+    pub(super) fn partitions(&self) -> i32 {
         i32::try_from(self.ends.len()).unwrap_or(i32::MAX)
     }
 
     /// Whether this cannot be the topic that is known.
-    pub fn compare(&self, identity: TopicIdentity) -> Option<Change> {
+    pub(super) fn compare(&self, identity: TopicIdentity) -> Option<Change> {
         let (had, has) = (self.partitions(), identity.partitions);
         match (self.id, identity.id) {
             (Some(known), Some(id)) if known != id => Some(Change::MadeAnew),
@@ -82,12 +82,12 @@ impl TopicWatch {
     }
 
     /// That there is no such topic: a change if there was one.
-    pub fn missing(&self) -> Option<Change> {
+    pub(super) fn missing(&self) -> Option<Change> {
         (!self.ends.is_empty()).then_some(Change::Missing)
     }
 
     /// Whether a partition ends before the end that is known, or before what was read.
-    pub fn went_back(&self, ends: &Offsets, positions: &Offsets) -> Option<Change> {
+    pub(super) fn went_back(&self, ends: &Offsets, positions: &Offsets) -> Option<Change> {
         ends.iter().find_map(|(partition, end)| {
             let known = [self.ends.get(partition), positions.get(partition)];
             let known = known.into_iter().flatten().max().copied()?;
@@ -100,19 +100,19 @@ impl TopicWatch {
     }
 
     /// The topic is as it was, and goes so far now.
-    pub fn accept(&mut self, identity: TopicIdentity, ends: &Offsets) {
+    pub(super) fn accept(&mut self, identity: TopicIdentity, ends: &Offsets) {
         self.id = identity.id.or(self.id);
         self.ends.clone_from(ends);
         self.suspected = None;
     }
 
     /// Whether this is the first sign of a change.
-    pub fn is_news(&self) -> bool {
+    pub(super) fn is_news(&self) -> bool {
         self.suspected.is_none()
     }
 
     /// Whether the topic changed for sure: the signs have lasted. Then nothing is known any more.
-    pub fn is_certain(&mut self, change: Change, now: Instant) -> bool {
+    pub(super) fn is_certain(&mut self, change: Change, now: Instant) -> bool {
         let since = *self.suspected.get_or_insert(now);
         let certain = now.duration_since(since) >= change.patience();
         if certain {

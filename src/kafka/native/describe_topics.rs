@@ -25,7 +25,10 @@ impl Question<'_> {
     ///
     /// # Errors
     /// If a topic's name is none, or the client refuses the question.
-    pub fn ask<'c, C: ClientContext>(&self, client: &'c Client<C>) -> Result<Asked<'c>, String> {
+    pub(super) fn ask<'c, C: ClientContext>(
+        &self,
+        client: &'c Client<C>,
+    ) -> Result<Asked<'c>, String> {
         let names = self.topics.iter().map(|topic| CString::new(*topic));
         let names: Vec<CString> = names
             .collect::<Result<_, _>>()
@@ -107,7 +110,10 @@ impl<'c> Asked<'c> {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub fn collect<T>(self, read: impl Fn(&Description) -> Option<T>) -> Result<Vec<T>, String> {
+    pub(super) fn collect<T>(
+        self,
+        read: impl Fn(&Description) -> Option<T>,
+    ) -> Result<Vec<T>, String> {
         // The question has a limit of its own; this is for a client that does not keep it.
         let limit_ms = i32::try_from(self.limit.as_millis() + 1_000).unwrap_or(i32::MAX);
         // SAFETY: the queue is alive, and the event belongs to whoever polled it.
@@ -160,21 +166,21 @@ impl Drop for Answer {
 
 /// What tells a topic from another of the same name: one that is deleted and made anew gets another id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TopicId(pub i64, pub i64);
+pub(crate) struct TopicId(pub i64, pub i64);
 
 /// What a broker says of a topic. It is lent for as long as the answer lives, and to nobody who could keep it.
 pub(super) struct Description(*const native::rd_kafka_TopicDescription_t);
 
 impl Description {
     /// The topic's name.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         // SAFETY: the description is part of a living answer; its name is a C string.
         unsafe { text(native::rd_kafka_TopicDescription_name(self.0)) }
     }
 
     /// The numbers of the operations that are allowed to us, if the broker told them. Numbers, since a newer librdkafka may know
     /// operations that the bindings' enumeration does not.
-    pub fn operations(&self) -> Option<&[u32]> {
+    pub(super) fn operations(&self) -> Option<&[u32]> {
         let mut count = 0;
         // SAFETY: the description is part of a living answer; the operations are as many as the count says.
         unsafe {
@@ -188,7 +194,7 @@ impl Description {
     }
 
     /// Why the topic is not described, if it is not: the broker's code, and what it means.
-    pub fn error(&self) -> Option<(i32, String)> {
+    pub(super) fn error(&self) -> Option<(i32, String)> {
         // SAFETY: the description is part of a living answer, and so is the error; its text is a C string of the error's.
         unsafe {
             let error = native::rd_kafka_TopicDescription_error(self.0);
@@ -201,7 +207,7 @@ impl Description {
     }
 
     /// How many partitions the topic has.
-    pub fn partitions(&self) -> i32 {
+    pub(super) fn partitions(&self) -> i32 {
         let mut count = 0;
         // SAFETY: the description is part of a living answer.
         unsafe { native::rd_kafka_TopicDescription_partitions(self.0, &mut count) };
@@ -209,7 +215,7 @@ impl Description {
     }
 
     /// The topic's id, if there is such a topic, and the broker gives ids to topics.
-    pub fn id(&self) -> Option<TopicId> {
+    pub(super) fn id(&self) -> Option<TopicId> {
         // SAFETY: the description is part of a living answer, and so is the id.
         let id = unsafe {
             let id = native::rd_kafka_TopicDescription_topic_id(self.0);

@@ -26,7 +26,7 @@ unsafe extern "C" {
 }
 
 /// Returns the code, if rust-rdkafka has a name for it.
-pub fn known_code(code: i32) -> Option<RDKafkaErrorCode> {
+pub(super) fn known_code(code: i32) -> Option<RDKafkaErrorCode> {
     use RDKafkaErrorCode::{Begin, End, EndAll};
     let named = RDKafkaErrorCode::from(RDKafkaRespErr::try_from(code).ok()?);
     // The ends of the enumeration are no errors; a newer broker may give their numbers to some.
@@ -34,7 +34,7 @@ pub fn known_code(code: i32) -> Option<RDKafkaErrorCode> {
 }
 
 /// Describes an error code in librdkafka's words, or says its number.
-pub fn code_text(code: i32) -> String {
+pub(super) fn code_text(code: i32) -> String {
     // SAFETY: the call takes any number, and returns a C string that stays at least until this thread's next such call.
     let text = unsafe { CStr::from_ptr(rd_kafka_err2str(code)) };
     text.to_string_lossy().into_owned()

@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 const UNKNOWN: i32 = -1;
 
 /// Sets the leader epoch of a partition's offset, or removes it. Returns whether the list has the partition.
-pub fn set_leader_epoch(
+pub(crate) fn set_leader_epoch(
     list: &mut TopicPartitionList,
     topic: &str,
     partition: i32,
@@ -31,7 +31,7 @@ pub fn set_leader_epoch(
 }
 
 /// Returns the leader epoch of a partition's offset, if the list has one.
-pub fn leader_epoch(list: &TopicPartitionList, topic: &str, partition: i32) -> Option<i32> {
+pub(crate) fn leader_epoch(list: &TopicPartitionList, topic: &str, partition: i32) -> Option<i32> {
     let element = find(list, topic, partition)?;
     // SAFETY: the element is part of the list, which is borrowed.
     let epoch = unsafe { rd_kafka_topic_partition_get_leader_epoch(element.as_ptr()) };

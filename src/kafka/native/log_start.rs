@@ -7,7 +7,11 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::types::RDKafkaRespErr;
 
 /// The first offset of a partition, as the last fetch from it said. Asks nobody.
-pub fn log_start<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32) -> Option<i64> {
+pub(crate) fn log_start<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    partition: i32,
+) -> Option<i64> {
     let topic = CString::new(topic).ok()?;
     let (mut low, mut high) = (-1, -1);
     // SAFETY: the client lives, since it is borrowed; the name is a C string, and the numbers are ours.

@@ -3,7 +3,10 @@
 //! over. This is the only folder with `unsafe` code; what it offers is safe to use: whatever points to a client is owned together with
 //! the client, or borrows from it.
 
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "these calls have no safe form in the client: decision 9"
+)]
 
 mod describe_topics;
 mod error_number;

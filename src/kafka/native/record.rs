@@ -20,7 +20,7 @@ const PARTITION_END: i32 = RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF as i
 
 /// What a record queue can bring.
 #[derive(Debug)]
-pub enum News<'a> {
+pub(crate) enum News<'a> {
     /// A record.
     Record(NativeRecord<'a>),
     /// This partition has nothing more to read before this offset. With `read_committed` that is its last stable offset.
@@ -31,7 +31,7 @@ pub enum News<'a> {
 
 /// Why a partition could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadError {
+pub(crate) struct ReadError {
     /// The partition.
     pub partition: i32,
     /// The offset, as librdkafka reports it; negative if it has none to report.
@@ -44,7 +44,7 @@ pub struct ReadError {
 
 impl ReadError {
     /// Returns the code, if rust-rdkafka has a name for it.
-    pub fn known(&self) -> Option<RDKafkaErrorCode> {
+    pub(crate) fn known(&self) -> Option<RDKafkaErrorCode> {
         known_code(self.code)
     }
 }
@@ -98,7 +98,7 @@ unsafe fn error_text(message: *const rd_kafka_message_t) -> Option<String> {
 }
 
 /// A record that was read, borrowed from librdkafka.
-pub struct NativeRecord<'a> {
+pub(crate) struct NativeRecord<'a> {
     /// A message without an error, by which a reference to it is sound.
     message: *const rd_kafka_message_t,
     lives: PhantomData<&'a rd_kafka_message_t>,
@@ -111,37 +111,37 @@ impl<'a> NativeRecord<'a> {
     }
 
     /// The partition it was read from.
-    pub fn partition(&self) -> i32 {
+    pub(crate) fn partition(&self) -> i32 {
         self.message().partition
     }
 
     /// Its offset there.
-    pub fn offset(&self) -> i64 {
+    pub(crate) fn offset(&self) -> i64 {
         self.message().offset
     }
 
     /// The epoch of the leader that wrote it, if the broker told it.
-    pub fn leader_epoch(&self) -> Option<i32> {
+    pub(crate) fn leader_epoch(&self) -> Option<i32> {
         // SAFETY: the message lives.
         known_epoch(unsafe { rd_kafka_message_leader_epoch(self.message) })
     }
 
     /// Its key.
-    pub fn key(&self) -> Option<&'a [u8]> {
+    pub(crate) fn key(&self) -> Option<&'a [u8]> {
         let message = self.message();
         // SAFETY: librdkafka says that so many bytes are there, for as long as the message.
         unsafe { bytes(message.key.cast(), message.key_len) }
     }
 
     /// Its value.
-    pub fn payload(&self) -> Option<&'a [u8]> {
+    pub(crate) fn payload(&self) -> Option<&'a [u8]> {
         let message = self.message();
         // SAFETY: as for the key.
         unsafe { bytes(message.payload.cast(), message.len) }
     }
 
     /// Milliseconds since 1970, if the record has a time.
-    pub fn timestamp_ms(&self) -> Option<i64> {
+    pub(crate) fn timestamp_ms(&self) -> Option<i64> {
         let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message lives. The kind is librdkafka's own: it makes it from one bit.
         let time = unsafe { rd_kafka_message_timestamp(self.message, &mut kind) };

@@ -21,7 +21,7 @@ use super::record::{News, news};
 
 /// A consumer together with the queue on which the records of its partitions arrive. It is used like the consumer that it
 /// holds, which it never gives away: so the queue cannot outlive it.
-pub struct QueuedConsumer<C: ConsumerContext> {
+pub(crate) struct QueuedConsumer<C: ConsumerContext> {
     // The order of the fields is the order in which they are dropped: a client that is closed waits for its records, and a
     // queue points to its client.
     records: Arc<RecordQueue>,
@@ -30,25 +30,25 @@ pub struct QueuedConsumer<C: ConsumerContext> {
 
 impl<C: ConsumerContext> QueuedConsumer<C> {
     /// Adds a queue to a consumer; nothing is led there yet. `None` without memory.
-    pub fn new(consumer: BaseConsumer<C>) -> Option<Self> {
+    pub(crate) fn new(consumer: BaseConsumer<C>) -> Option<Self> {
         let records = Arc::new(RecordQueue::new(consumer.client())?);
         Some(QueuedConsumer { records, consumer })
     }
 
     /// Leads the records of a partition to the queue, if it is called before the partition is assigned: then none of them
     /// go anywhere else.
-    pub fn lead_here(&self, topic: &str, partition: i32) {
+    pub(crate) fn lead_here(&self, topic: &str, partition: i32) {
         self.records
             .lead_here(self.consumer.client(), topic, partition);
     }
 
     /// Returns what the consumer's own callbacks need to lead partitions to the queue.
-    pub fn queue_handle(&self) -> QueueHandle {
+    pub(crate) fn queue_handle(&self) -> QueueHandle {
         QueueHandle(Arc::downgrade(&self.records))
     }
 
     /// Takes what comes first, if anything comes in this time.
-    pub fn take(&self, wait: Duration) -> Option<Taken<'_>> {
+    pub(crate) fn take(&self, wait: Duration) -> Option<Taken<'_>> {
         self.records.take(wait)
     }
 }
@@ -62,11 +62,16 @@ impl<C: ConsumerContext> Deref for QueuedConsumer<C> {
 }
 
 /// Leads partitions of a consumer to its queue, from where only the bare client is at hand. It does not keep the queue alive.
-pub struct QueueHandle(Weak<RecordQueue>);
+pub(crate) struct QueueHandle(Weak<RecordQueue>);
 
 impl QueueHandle {
     /// As [`QueuedConsumer::lead_here`]. Does nothing if the queue is gone, or belongs to another client.
-    pub fn lead_here<C: ClientContext>(&self, consumer: &Client<C>, topic: &str, partition: i32) {
+    pub(crate) fn lead_here<C: ClientContext>(
+        &self,
+        consumer: &Client<C>,
+        topic: &str,
+        partition: i32,
+    ) {
         // The queue lives at most until the end of this call, through which its client is borrowed.
         if let Some(records) = self.0.upgrade()
             && records.client.as_ptr() == consumer.native_ptr()
@@ -131,7 +136,7 @@ impl RecordQueue {
 }
 
 /// What was taken from a record queue, ours to destroy before its consumer.
-pub struct Taken<'a> {
+pub(crate) struct Taken<'a> {
     message: NonNull<rd_kafka_message_t>,
     lives: PhantomData<&'a RecordQueue>,
 }
@@ -145,7 +150,7 @@ impl Drop for Taken<'_> {
 
 impl Taken<'_> {
     /// Tells what it is.
-    pub fn news(&self) -> News<'_> {
+    pub(crate) fn news(&self) -> News<'_> {
         // SAFETY: the message came from a consumer, lives as long as `self`, and nobody changes it.
         unsafe { news(self.message) }
     }

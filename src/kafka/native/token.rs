@@ -8,7 +8,7 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::types::RDKafkaRespErr;
 
 /// Whether the client takes the token, which is good until `lifetime_ms`, in milliseconds since 1970.
-pub fn set_token<C: ClientContext>(
+pub(crate) fn set_token<C: ClientContext>(
     client: &Client<C>,
     value: &CStr,
     lifetime_ms: i64,

@@ -10,7 +10,7 @@ use super::error_number::UNKNOWN_TOPIC;
 
 /// A topic, as a broker describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TopicIdentity {
+pub(crate) struct TopicIdentity {
     /// Its id; brokers before 2.8 tell none.
     pub id: Option<TopicId>,
     /// How many partitions it has.
@@ -19,7 +19,7 @@ pub struct TopicIdentity {
 
 /// Why a topic was not described.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undescribed {
+pub(crate) enum Undescribed {
     /// The broker says that there is no such topic.
     Missing,
     /// Anything else, in words.
@@ -30,7 +30,7 @@ pub enum Undescribed {
 ///
 /// # Errors
 /// See [`Undescribed`].
-pub fn topic_identity<C: ClientContext>(
+pub(crate) fn topic_identity<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     limit: Duration,
@@ -47,7 +47,7 @@ pub fn topic_identity<C: ClientContext>(
 ///
 /// # Errors
 /// Why there is none.
-pub fn broker_to_ask<C: ClientContext>(
+pub(crate) fn broker_to_ask<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     turn: usize,
@@ -65,14 +65,14 @@ pub fn broker_to_ask<C: ClientContext>(
 }
 
 /// A question that is under way. It borrows its client, which must outlive it.
-pub struct IdentityQuestion<'c>(Asked<'c>);
+pub(crate) struct IdentityQuestion<'c>(Asked<'c>);
 
 impl<'c> IdentityQuestion<'c> {
     /// Asks the broker of this id, and does not wait.
     ///
     /// # Errors
     /// If the name of the topic is none.
-    pub fn ask<C: ClientContext>(
+    pub(crate) fn ask<C: ClientContext>(
         client: &'c Client<C>,
         broker: i32,
         topic: &str,
@@ -91,7 +91,7 @@ impl<'c> IdentityQuestion<'c> {
     ///
     /// # Errors
     /// See [`Undescribed`].
-    pub fn answer(self) -> Result<TopicIdentity, Undescribed> {
+    pub(crate) fn answer(self) -> Result<TopicIdentity, Undescribed> {
         let told = self.0.collect(|topic| Some(identity(topic)));
         let first = told.map_err(Undescribed::Failed)?.pop();
         let nothing = || Err(Undescribed::Failed("the answer is of no topic".to_string()));

@@ -19,14 +19,14 @@ use rdkafka::types::RDKafkaRespErr;
 use super::error_number::{NO_ERROR, known_code, rd_kafka_producev};
 
 /// A producer together with the topics that it writes to. It is used like the producer that it holds.
-pub struct TopicProducer<C: ProducerContext + 'static> {
+pub(crate) struct TopicProducer<C: ProducerContext + 'static> {
     // The order of the fields is the order in which they are dropped: a topic points to its client.
     topics: Vec<Topic>,
     producer: ThreadedProducer<C>,
 }
 
 /// A record to be sent.
-pub struct OutgoingRecord<'a> {
+pub(crate) struct OutgoingRecord<'a> {
     /// Index of its topic among those that the producer was made with.
     pub topic: usize,
     /// The partition.
@@ -42,7 +42,7 @@ pub struct OutgoingRecord<'a> {
 }
 
 /// A record that was not taken, and why.
-pub struct Refused<'a> {
+pub(crate) struct Refused<'a> {
     /// As it was before.
     pub record: OutgoingRecord<'a>,
     /// The error code: librdkafka's own if negative, else what the broker told of the topic.
@@ -51,7 +51,7 @@ pub struct Refused<'a> {
 
 impl Refused<'_> {
     /// Returns the code, if rust-rdkafka has a name for it.
-    pub fn known(&self) -> Option<RDKafkaErrorCode> {
+    pub(crate) fn known(&self) -> Option<RDKafkaErrorCode> {
         known_code(self.code)
     }
 }
@@ -61,7 +61,7 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
     ///
     /// # Errors
     /// The first name that is none of a topic.
-    pub fn new<'t>(
+    pub(crate) fn new<'t>(
         producer: ThreadedProducer<C>,
         topics: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, &'t str> {
@@ -72,7 +72,7 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
     }
 
     /// Returns the name of a topic.
-    pub fn topic_name(&self, topic: usize) -> Option<&str> {
+    pub(crate) fn topic_name(&self, topic: usize) -> Option<&str> {
         self.topics.get(topic).map(|topic| topic.name.as_str())
     }
 
@@ -80,7 +80,7 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
     ///
     /// # Errors
     /// Then the record is handed back. One for a topic that there is not has the code of an unknown topic.
-    pub fn send<'a>(&self, record: OutgoingRecord<'a>) -> Result<(), Refused<'a>> {
+    pub(crate) fn send<'a>(&self, record: OutgoingRecord<'a>) -> Result<(), Refused<'a>> {
         let code = match self.topics.get(record.topic) {
             Some(topic) => produce(self.client(), topic, &record),
             None => RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC as i32,
@@ -97,7 +97,7 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
     ///
     /// # Errors
     /// If it takes longer.
-    pub fn flush(&self, limit: Duration) -> Result<(), RDKafkaErrorCode> {
+    pub(crate) fn flush(&self, limit: Duration) -> Result<(), RDKafkaErrorCode> {
         let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the client lives, since it is borrowed. The code is librdkafka's, no broker's.
         let result = unsafe { rd_kafka_flush(self.client().native_ptr(), limit_ms) };
@@ -187,7 +187,7 @@ fn produce<C: ClientContext>(
 }
 
 /// The headers of a record to be sent.
-pub struct Headers(NonNull<rd_kafka_headers_t>);
+pub(crate) struct Headers(NonNull<rd_kafka_headers_t>);
 
 impl Drop for Headers {
     fn drop(&mut self) {
@@ -198,13 +198,13 @@ impl Drop for Headers {
 
 impl Headers {
     /// No headers yet, with room for some. `None` without memory.
-    pub fn with_capacity(count: usize) -> Option<Self> {
+    pub(crate) fn with_capacity(count: usize) -> Option<Self> {
         // SAFETY: the call has no conditions.
         NonNull::new(unsafe { rd_kafka_headers_new(count) }).map(Headers)
     }
 
     /// Adds a header; a missing value stays missing.
-    pub fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
+    pub(crate) fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
         let start = value.map_or(ptr::null(), <[u8]>::as_ptr);
         let length = value.map_or(0, <[u8]>::len);
         // SAFETY: the headers live; name and value are copied. A slice is never longer than `isize` can say. The only

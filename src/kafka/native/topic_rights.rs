@@ -32,7 +32,7 @@ impl Right {
 ///
 /// # Errors
 /// Why the broker could not be asked.
-pub fn rights_on<C: ClientContext>(
+pub(crate) fn rights_on<C: ClientContext>(
     client: &Client<C>,
     broker: i32,
     topics: &[&str],

@@ -58,23 +58,23 @@ impl<T> Slot<T> {
 
 impl FailedDelivery {
     /// Forgets what failed before.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.take();
         self.partition.take();
     }
 
     /// Whether a delivery has failed.
-    pub fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.delivery.is_set()
     }
 
     /// The delivery that failed, once.
-    pub fn take(&self) -> Option<Undelivered> {
+    pub(crate) fn take(&self) -> Option<Undelivered> {
         self.delivery.take()
     }
 
     /// Notes the code of an error, of a delivery or of handing over a record.
-    pub fn note(&self, code: Option<RDKafkaErrorCode>) {
+    pub(crate) fn note(&self, code: Option<RDKafkaErrorCode>) {
         use RDKafkaErrorCode::{UnknownPartition, UnknownTopicOrPartition};
         if matches!(code, Some(UnknownPartition | UnknownTopicOrPartition)) {
             self.lacked_a_partition.store(true, Ordering::Release);
@@ -82,12 +82,12 @@ impl FailedDelivery {
     }
 
     /// Whether a record was for a partition that the topic does not have, once.
-    pub fn take_lacked_a_partition(&self) -> bool {
+    pub(crate) fn take_lacked_a_partition(&self) -> bool {
         self.lacked_a_partition.swap(false, Ordering::AcqRel)
     }
 
     /// What explains that a call failed, once. By itself it is no failure: the client may have tried again.
-    pub fn explanation(&self) -> Option<String> {
+    pub(crate) fn explanation(&self) -> Option<String> {
         self.partition
             .take()
             .or_else(|| self.take().map(|undelivered| undelivered.what))

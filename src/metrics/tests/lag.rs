@@ -60,6 +60,7 @@ fn played(steps: &[(i64, Step)]) -> PartitionBoard {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn lag_follows_from_what_happened() {
     // What, the steps, when to look, and what lag in records and seconds is expected then.
     type Case = (&'static str, &'static [(i64, Step)], i64, (i64, f64));

@@ -274,7 +274,7 @@ fn accounts() -> String {
     for partition in 0..2 {
         let read = format!("audit_relay_records_read_total{{partition=\"{partition}\"}} 15\n");
         page.push_str(&read);
-        for (fate, reason) in super::accounts::KNOWN {
+        for (fate, reason) in accounts::KNOWN {
             let series = format!(
                 "audit_relay_records_total{{fate=\"{fate}\",partition=\"{partition}\",reason=\"{reason}\"}} 1\n"
             );

@@ -8,7 +8,7 @@ use crate::rules::policy::AccessRules;
 
 /// What access is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Demand<'a> {
+pub(super) struct Demand<'a> {
     /// What the policy demands beyond the minimum rule.
     pub rules: AccessRules,
     /// What permissions mean.
@@ -24,7 +24,7 @@ impl Demand<'_> {
     ///
     /// # Errors
     /// Says which rule was not met.
-    pub fn check(&self, principal: PrincipalView<'_>) -> Result<(), String> {
+    pub(super) fn check(&self, principal: PrincipalView<'_>) -> Result<(), String> {
         if !self.holds_any(principal) {
             return Err("holds no infrastructure permission".to_string());
         }

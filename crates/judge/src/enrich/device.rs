@@ -27,7 +27,7 @@ pub(super) enum FoundDevice<'a> {
 
 impl<'a> FoundDevice<'a> {
     /// The entry, if it may be used.
-    pub fn entry(self) -> Option<DeviceView<'a>> {
+    pub(super) fn entry(self) -> Option<DeviceView<'a>> {
         match self {
             FoundDevice::Known(device) => Some(device),
             FoundDevice::Unknown | FoundDevice::Unreadable(_) | FoundDevice::Foreign => None,

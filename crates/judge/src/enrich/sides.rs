@@ -24,7 +24,7 @@ pub(super) enum Name<'r> {
 
 impl Name<'_> {
     /// As keys of the table have it.
-    pub fn in_account(self, account: &Id) -> PrincipalKey {
+    pub(super) fn in_account(self, account: &Id) -> PrincipalKey {
         let (Name::UserId(id) | Name::IamId(id)) = self;
         key(account, id)
     }

@@ -5,11 +5,11 @@ use super::{QuarantineReason, SkipReason};
 /// A fate reduced to what is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FateKind {
-    /// See [`Fate::Audited`].
+    /// See [`Fate::Audited`](super::Fate::Audited).
     Audited,
-    /// See [`Fate::Skipped`].
+    /// See [`Fate::Skipped`](super::Fate::Skipped).
     Skipped(SkipReason),
-    /// See [`Fate::Quarantined`].
+    /// See [`Fate::Quarantined`](super::Fate::Quarantined).
     Quarantined(QuarantineReason),
 }
 

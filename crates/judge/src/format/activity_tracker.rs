@@ -39,7 +39,7 @@ const CREDENTIAL_TYPES: [&str; 10] = [
 
 /// An Activity Tracker audit event: `schemas/audit-event.schema.json`.
 #[derive(Debug, Clone, Copy)]
-pub struct AuditEvent<'a> {
+pub(super) struct AuditEvent<'a> {
     /// The action and all that was found out about it.
     pub attributed: &'a AttributedAction<'a>,
     /// The id of the event.
@@ -50,7 +50,7 @@ pub struct AuditEvent<'a> {
 
 /// How much of an event is written. What is too large is cut, and says so, but never omitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub(super) enum Extent {
     /// Everything.
     Whole,
     /// Without request and response data.
@@ -61,7 +61,7 @@ pub enum Extent {
 
 impl Extent {
     /// What is tried in turn when an event is too large.
-    pub const SMALLER: [Extent; 4] = [
+    pub(super) const SMALLER: [Extent; 4] = [
         Extent::WithoutData,
         Extent::Cut(256),
         Extent::Cut(64),
@@ -87,7 +87,7 @@ impl Extent {
 
 impl AuditEvent<'_> {
     /// Writes the event as JSON, every field in its canonical place and without white space.
-    pub fn write(&self, extent: Extent, json: &mut Json) {
+    pub(super) fn write(&self, extent: Extent, json: &mut Json) {
         let change = self.change();
         let action = self.attributed.user_action.action;
         let mut id = [0; Hyphenated::LENGTH];

@@ -18,7 +18,7 @@ pub(crate) struct PlainObject<'a> {
 
 /// In all of these, `None` means that the object is not plain.
 impl<'a> PlainObject<'a> {
-    pub fn begin(text: &'a str) -> Option<Self> {
+    pub(crate) fn begin(text: &'a str) -> Option<Self> {
         let mut object = PlainObject {
             text,
             at: 0,
@@ -28,7 +28,7 @@ impl<'a> PlainObject<'a> {
     }
 
     /// The next key, with escapes as they are, and where its value stands.
-    pub fn field(&mut self) -> Option<(&'a [u8], Span)> {
+    pub(crate) fn field(&mut self) -> Option<(&'a [u8], Span)> {
         if self.next()? != b'"' {
             return None;
         }
@@ -46,12 +46,12 @@ impl<'a> PlainObject<'a> {
     }
 
     /// A value as it is written.
-    pub fn json(&self, value: Span) -> Option<&'a str> {
+    pub(crate) fn json(&self, value: Span) -> Option<&'a str> {
         self.text.get(value)
     }
 
     /// Whether another field follows; if not, the object has ended well, and nothing comes after it.
-    pub fn has_more(&mut self) -> Option<bool> {
+    pub(crate) fn has_more(&mut self) -> Option<bool> {
         match self.next()? {
             b',' => Some(true),
             b'}' => self.has_ended().then_some(false),

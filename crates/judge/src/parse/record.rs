@@ -35,8 +35,10 @@ macro_rules! fields {
                 match self { $(Field::$field => $name,)+ }
             }
 
-            // A pattern can be a constant of bytes, but not a text turned into bytes.
-            #[allow(non_upper_case_globals)]
+            #[allow(
+                non_upper_case_globals,
+                reason = "a pattern can be a constant of bytes, but not a text turned into bytes"
+            )]
             fn of(name: &[u8]) -> Option<Self> {
                 $(const $field: &[u8] = $name.as_bytes();)+
                 match name {

@@ -21,9 +21,9 @@ const SWEPT_AT_ONCE: usize = 4;
 const MOST_AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
 /// Longest text of a key: an account, a divider and an IAM identity.
-pub const MOST_KEY_BYTES: usize = MOST_ID_BYTES + 1 + MOST_IAM_ID_BYTES;
+pub(super) const MOST_KEY_BYTES: usize = MOST_ID_BYTES + 1 + MOST_IAM_ID_BYTES;
 /// Room for the text of a key.
-pub type KeyRoom = [u8; MOST_KEY_BYTES];
+pub(super) type KeyRoom = [u8; MOST_KEY_BYTES];
 
 /// The text of a key of two parts. One that is longer than any key is that of none.
 pub(super) fn join<'a>(first: &str, second: &str, room: &'a mut KeyRoom) -> &'a [u8] {

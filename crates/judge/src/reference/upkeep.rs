@@ -15,7 +15,7 @@ pub(super) struct Upkeep<V> {
 
 impl<V> Upkeep<V> {
     /// Whatever is older than the horizon is not needed.
-    pub const fn until(horizon: Horizon) -> Self {
+    pub(super) const fn until(horizon: Horizon) -> Self {
         Upkeep {
             horizon,
             values: PhantomData,

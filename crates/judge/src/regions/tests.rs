@@ -194,6 +194,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn entries_that_could_not_be_judged_by_are_refused() {
     let cases = [
         (

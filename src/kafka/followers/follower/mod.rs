@@ -86,7 +86,7 @@ impl<K: Kind> Follower<K> {
     ///
     /// # Errors
     /// If the client has no queue for records.
-    pub fn new(
+    pub(super) fn new(
         consumer: BaseConsumer<LoggingContext>,
         topic: String,
         tables: Arc<SharedTables>,
@@ -122,7 +122,7 @@ impl<K: Kind> Follower<K> {
     }
 
     /// Works until the tables are closed, or the topic is to be read anew: then it returns the reading that counts.
-    pub fn run(mut self) -> Option<Reading> {
+    pub(super) fn run(mut self) -> Option<Reading> {
         while !self.reader.tables.is_closed() && !self.reader.is_broken {
             let assignment = self.reader.tables.assignment(K::NAME);
             if assignment.reading != self.reader.reading {

@@ -66,6 +66,7 @@ fn a_right_row_is_right() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn rows_that_could_not_be_judged_by_are_refused() {
     let long = format!("events = [\"{}\"]", "x".repeat(129));
     let long_message = format!(

@@ -176,6 +176,7 @@ fn the_shipped_rows_are_the_published_ones() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_row_says_what_its_event_says() {
     let catalog = shipped();
     let expected = [

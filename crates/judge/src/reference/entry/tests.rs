@@ -125,6 +125,7 @@ fn devices_are_read_in_every_form() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_says_two_things_or_nothing_is_refused() {
     let cases = [
         (

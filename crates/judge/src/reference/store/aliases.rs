@@ -17,7 +17,7 @@ pub(super) struct AliasChange {
 
 impl AliasChange {
     /// Reads them off the value before, if there was one, and the one after, if there is one.
-    pub fn of(
+    pub(super) fn of(
         reading: &impl Reading,
         key: &[u8],
         before: Option<&[u8]>,
@@ -51,12 +51,12 @@ pub(super) struct AliasIndex(IndexWriter);
 
 impl AliasIndex {
     /// What others may read now.
-    pub const fn slots(&self) -> &Arc<Slots> {
+    pub(super) const fn slots(&self) -> &Arc<Slots> {
         self.0.slots()
     }
 
     /// Makes room for what is to be added; nothing if that cannot be.
-    pub fn make_room(&mut self, change: &AliasChange) -> Option<()> {
+    pub(super) fn make_room(&mut self, change: &AliasChange) -> Option<()> {
         match change.gained.len() {
             0 => Some(()),
             names => self.0.make_room(names),
@@ -64,7 +64,7 @@ impl AliasIndex {
     }
 
     /// Changes the names of the key with this hash.
-    pub fn apply(&mut self, change: &AliasChange, key: u64) {
+    pub(super) fn apply(&mut self, change: &AliasChange, key: u64) {
         let key = key_mark(key);
         for name in &change.lost {
             let found = self

@@ -20,12 +20,12 @@ pub(super) struct IndexWriter {
 
 impl IndexWriter {
     /// What others may read now.
-    pub const fn slots(&self) -> &Arc<Slots> {
+    pub(super) const fn slots(&self) -> &Arc<Slots> {
         &self.slots
     }
 
     /// Makes room for so many more keys; nothing if that cannot be.
-    pub fn make_room(&mut self, keys: usize) -> Option<()> {
+    pub(super) fn make_room(&mut self, keys: usize) -> Option<()> {
         while !self.slots.has_room(keys) {
             self.slots = Arc::new(self.slots.grown()?);
             self.drop_spare();
@@ -34,20 +34,20 @@ impl IndexWriter {
     }
 
     /// Puts in a new key, for which there is room.
-    pub fn insert(&mut self, hash: u64, place: Place) {
+    pub(super) fn insert(&mut self, hash: u64, place: Place) {
         let slot = self.slots.free(hash);
         self.write(slot, word(hash, place));
     }
 
     /// Removes the key in a slot.
-    pub fn remove(&mut self, slot: usize) {
+    pub(super) fn remove(&mut self, slot: usize) {
         for (slot, word) in self.slots.emptied(slot) {
             self.write(slot, word);
         }
     }
 
     /// Writes a slot.
-    pub fn write(&mut self, slot: usize, word: u64) {
+    pub(super) fn write(&mut self, slot: usize, word: u64) {
         self.writable().write(slot, word);
         if self.spare.is_some() {
             self.missed.push(slot);

@@ -22,15 +22,15 @@ const NO_SEGMENT: usize = 0;
 pub(super) struct Place(u64);
 
 impl Place {
-    pub const fn of(bits: u64) -> Place {
+    pub(super) const fn of(bits: u64) -> Place {
         Place(bits)
     }
 
-    pub const fn bits(self) -> u64 {
+    pub(super) const fn bits(self) -> u64 {
         self.0
     }
 
-    pub const fn at(segment: usize, offset: usize) -> Place {
+    pub(super) const fn at(segment: usize, offset: usize) -> Place {
         Place(segment as u64 * UNITS + (offset / UNIT) as u64)
     }
 
@@ -54,7 +54,7 @@ pub(super) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// The entry at the beginning of these bytes, if there are any.
-    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         if bytes.is_empty() {
             return None;
         }
@@ -76,13 +76,13 @@ pub(super) struct Log {
 
 impl Log {
     /// The entry at a place.
-    pub fn entry(&self, place: Place) -> Option<Entry<'_>> {
+    pub(super) fn entry(&self, place: Place) -> Option<Entry<'_>> {
         let segment = self.segments.get(place.segment())?;
         segment.get(place.offset()..).and_then(Entry::read)
     }
 
     /// The bytes of all entries, those that are no longer needed among them.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.segments.iter().map(|segment| segment.len()).sum()
     }
 }
@@ -105,12 +105,12 @@ pub(super) struct LogWriter {
 
 impl LogWriter {
     /// What others may read now.
-    pub fn log(&self) -> &Log {
+    pub(super) fn log(&self) -> &Log {
         &self.log
     }
 
     /// Appends an entry; nothing if there is no place left.
-    pub fn append(&mut self, key: &[u8], value: &[u8]) -> Option<Place> {
+    pub(super) fn append(&mut self, key: &[u8], value: &[u8]) -> Option<Place> {
         let head = self.log.segments.get(self.head).map_or(0, |it| it.len());
         // Two for the lengths, or some more for that of a large value.
         let most = 16 + key.len() + value.len();
@@ -130,7 +130,7 @@ impl LogWriter {
     }
 
     /// An entry of so many bytes is not needed any more.
-    pub fn bury(&mut self, place: Place, bytes: usize) {
+    pub(super) fn bury(&mut self, place: Place, bytes: usize) {
         if let Some(dead) = self.dead.get_mut(place.segment()) {
             *dead += bytes;
             self.dead_bytes += bytes;
@@ -138,7 +138,7 @@ impl LogWriter {
     }
 
     /// The segment that has most to give back, once a quarter of all bytes are not needed.
-    pub fn deadest(&self) -> Option<usize> {
+    pub(super) fn deadest(&self) -> Option<usize> {
         if self.dead_bytes < SEGMENT_BYTES || self.dead_bytes < self.bytes / 4 {
             return None;
         }
@@ -149,13 +149,13 @@ impl LogWriter {
     }
 
     /// A segment, to be read while entries are appended to another.
-    pub fn segment(&self, number: usize) -> Arc<Vec<u8>> {
+    pub(super) fn segment(&self, number: usize) -> Arc<Vec<u8>> {
         let segment = self.log.segments.get(number);
         segment.cloned().unwrap_or_default()
     }
 
     /// Gives back a segment of which nothing is needed any more. Snapshots that share it keep it.
-    pub fn release(&mut self, number: usize) {
+    pub(super) fn release(&mut self, number: usize) {
         let Some(segment) = self.log.segments.get_mut(number) else {
             return;
         };

@@ -33,7 +33,7 @@ const CLEANING: usize = 8;
 
 /// A snapshot.
 #[derive(Clone, Default)]
-pub struct Store {
+pub(super) struct Store {
     slots: Arc<Slots>,
     aliases: Arc<Slots>,
     log: Log,
@@ -47,17 +47,17 @@ impl fmt::Debug for Store {
 
 impl Store {
     /// How many keys there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Bytes of all entries and of both indexes.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.log.bytes() + self.slots.bytes() + self.aliases.bytes()
     }
 
     /// The value of a key.
-    pub fn get(&self, key: StoreKey<'_>) -> Option<&[u8]> {
+    pub(super) fn get(&self, key: StoreKey<'_>) -> Option<&[u8]> {
         let look = |place| self.log.entry(place).filter(|entry| key.is(entry.key));
         let (_, entry) = self.slots.find(key.hash(), look)?;
         Some(entry.value)
@@ -65,7 +65,11 @@ impl Store {
 
     /// Calls `each` with the key and the value of every entry that has this other name, in no order. Names are known by
     /// their hashes alone, so there may be a wrong entry among them, or the same one twice.
-    pub fn aliased<'s>(&'s self, name: StoreKey<'_>, mut each: impl FnMut(&'s [u8], &'s [u8])) {
+    pub(super) fn aliased<'s>(
+        &'s self,
+        name: StoreKey<'_>,
+        mut each: impl FnMut(&'s [u8], &'s [u8]),
+    ) {
         let mut look = |place| {
             let entry = self.log.entry(place)?;
             each(entry.key, entry.value);
@@ -77,7 +81,7 @@ impl Store {
     }
 
     /// All keys and values, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let entries = self
             .slots
             .places()
@@ -92,7 +96,7 @@ impl Store {
 pub struct TableFull;
 
 /// What the owner of a store knows of its values.
-pub trait Reading {
+pub(super) trait Reading {
     /// How many bytes of a value are to be kept when its entry is moved; with none, the key goes.
     fn kept(&self, value: &[u8]) -> usize;
 
@@ -112,7 +116,7 @@ impl<R: Reading> Reading for &R {
 
 /// The one who writes.
 #[derive(Debug, Default)]
-pub struct StoreWriter {
+pub(super) struct StoreWriter {
     index: IndexWriter,
     aliases: AliasIndex,
     log: LogWriter,
@@ -125,7 +129,7 @@ pub struct StoreWriter {
 
 impl StoreWriter {
     /// What was written so far.
-    pub fn snapshot(&self) -> Store {
+    pub(super) fn snapshot(&self) -> Store {
         Store {
             slots: Arc::clone(self.index.slots()),
             aliases: Arc::clone(self.aliases.slots()),
@@ -134,7 +138,7 @@ impl StoreWriter {
     }
 
     /// How many keys there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.index.slots().len()
     }
 
@@ -142,7 +146,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// If there is no room left; the store then is as it was.
-    pub fn change(
+    pub(super) fn change(
         &mut self,
         key: &[u8],
         write: impl FnOnce(Option<&[u8]>, &mut Vec<u8>),
@@ -178,7 +182,7 @@ impl StoreWriter {
 
     /// Looks at the keys in the next slots, and removes those whose values are not needed. Says whether it has come
     /// round; the next sweep then begins anew.
-    pub fn sweep(
+    pub(super) fn sweep(
         &mut self,
         slots: usize,
         mut is_needed: impl FnMut(&[u8]) -> bool,

@@ -37,22 +37,22 @@ pub(super) struct Slots {
 
 impl Slots {
     /// How many keys there are.
-    pub const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.used
     }
 
     /// How many slots there are.
-    pub const fn count(&self) -> usize {
+    pub(super) const fn count(&self) -> usize {
         self.groups.len() * GROUP
     }
 
     /// The bytes that the index takes.
-    pub const fn bytes(&self) -> usize {
+    pub(super) const fn bytes(&self) -> usize {
         self.count() * size_of::<u64>()
     }
 
     /// The slot of the key with this hash, and what `look` finds at its place; at a wrong place it finds nothing.
-    pub fn find<T>(
+    pub(super) fn find<T>(
         &self,
         hash: u64,
         mut look: impl FnMut(Place) -> Option<T>,
@@ -76,7 +76,7 @@ impl Slots {
     }
 
     /// All places, in no order.
-    pub fn places(&self) -> impl Iterator<Item = Place> {
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
         self.words().map(place)
     }
 
@@ -86,12 +86,12 @@ impl Slots {
     }
 
     /// Whether there is room for so many more keys: up to three quarters, few keys do not fit into their group.
-    pub const fn has_room(&self, keys: usize) -> bool {
+    pub(super) const fn has_room(&self, keys: usize) -> bool {
         self.used + keys <= self.count() / 4 * 3
     }
 
     /// The same index, half as large again; nothing if it cannot grow.
-    pub fn grown(&self) -> Option<Slots> {
+    pub(super) fn grown(&self) -> Option<Slots> {
         let groups = (self.groups.len() + self.groups.len() / 2).max(FEWEST);
         if groups > MOST {
             return None;
@@ -107,7 +107,7 @@ impl Slots {
     }
 
     /// The slot that a new key with this hash takes.
-    pub fn free(&self, hash: u64) -> usize {
+    pub(super) fn free(&self, hash: u64) -> usize {
         let mut slot = self.home(hash);
         while self.count() > 0 && self.word(slot) != EMPTY {
             slot = self.after(slot);
@@ -116,20 +116,20 @@ impl Slots {
     }
 
     /// The place in a slot, if a key has it.
-    pub fn place(&self, slot: usize) -> Option<Place> {
+    pub(super) fn place(&self, slot: usize) -> Option<Place> {
         Some(self.word(slot))
             .filter(|word| *word != EMPTY)
             .map(place)
     }
 
     /// The word of a slot.
-    pub fn word(&self, slot: usize) -> u64 {
+    pub(super) fn word(&self, slot: usize) -> u64 {
         let group = self.groups.get(slot / GROUP);
         group.map_or(EMPTY, |group| group.0[slot % GROUP])
     }
 
     /// Writes a slot.
-    pub fn write(&mut self, slot: usize, word: u64) {
+    pub(super) fn write(&mut self, slot: usize, word: u64) {
         let Some(group) = self.groups.get_mut(slot / GROUP) else {
             return;
         };
@@ -139,7 +139,7 @@ impl Slots {
     }
 
     /// What must be written, and where, to empty a slot: whatever was pushed away from it moves back.
-    pub fn emptied(&self, slot: usize) -> Vec<(usize, u64)> {
+    pub(super) fn emptied(&self, slot: usize) -> Vec<(usize, u64)> {
         let mut writes = Vec::new();
         let (mut hole, mut next) = (slot, self.after(slot));
         while self.word(next) != EMPTY {
