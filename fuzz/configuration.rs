@@ -1,9 +1,10 @@
-//! What must hold of any bytes that are read as a configuration. Unlike the other properties it needs the relay, and with it
-//! librdkafka.
+//! What must hold of any bytes that are read as a configuration. Unlike the other properties it
+//! needs the relay, and with it librdkafka.
 
 use audit_relay::config::{Client, Config};
 
-/// A configuration is either taken or refused with reasons; what follows a NUL is a variable of the environment.
+/// A configuration is either taken or refused with reasons; what follows a NUL is a variable of the
+/// environment.
 pub fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

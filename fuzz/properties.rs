@@ -1,5 +1,6 @@
-//! What must hold of any bytes that are read as a record, a catalogue, a record of a table, locations, or
-//! permissions. The fuzz targets look for bytes of which it does not hold; `tests/local/corpus.rs` runs the known ones.
+//! What must hold of any bytes that are read as a record, a catalogue, a record of a table,
+//! locations, or permissions. The fuzz targets look for bytes of which it does not hold;
+//! `tests/local/corpus.rs` runs the known ones.
 
 use std::sync::LazyLock;
 
@@ -24,10 +25,7 @@ const DEVICES: &str = include_str!("../schemas/examples/_reference/devices.jsonl
 /// As shipped, but with every action enabled.
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
     let switches = Switches {
-        enable: vec![
-            "audit-log.vsi.*".to_string(),
-            "audit-log.user.login".to_string(),
-        ],
+        enable: vec!["audit-log.vsi.*".to_string(), "audit-log.user.login".to_string()],
         disable: Vec::new(),
     };
     let locations = Locations::embedded("six").expect("the shipped locations are good");
@@ -53,19 +51,12 @@ static DIRECTORY: LazyLock<Directory> = LazyLock::new(|| Directory {
     devices: Some(read_devices("devices", DEVICES).expect("good devices")),
 });
 
-/// Any record has a fate, the same each time; an event is JSON on one line and within its limit, and what is said
-/// of a bad record fits a header.
+/// Any record has a fate, the same each time; an event is JSON on one line and within its limit,
+/// and what is said of a bad record fits a header.
 pub fn record(data: &[u8]) {
-    let reference = Reference {
-        rules: &RULES,
-        directory: &DIRECTORY,
-    };
+    let reference = Reference { rules: &RULES, directory: &DIRECTORY };
     let fate = judge(Some(data), reference);
-    assert_eq!(
-        fate,
-        judge(Some(data), reference),
-        "the same record, the same fate"
-    );
+    assert_eq!(fate, judge(Some(data), reference), "the same record, the same fate");
     match fate {
         Fate::Audited(audited) => {
             assert!(audited.event.len() <= RULES.max_event_bytes);
@@ -89,25 +80,20 @@ pub fn catalogue(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let file = CatalogFile {
-        name: "fuzz.toml",
-        text,
-    };
+    let file = CatalogFile { name: "fuzz.toml", text };
     match Catalog::load(&[file], &Switches::default()) {
         Ok(catalog) => assert!(catalog.actions().all(|action| !action.name.is_empty())),
         Err(problems) => says_why(&problems),
     }
 }
 
-/// A file of permissions is either taken, and then knows the names that it lists, or refused with reasons.
+/// A file of permissions is either taken, and then knows the names that it lists, or refused with
+/// reasons.
 pub fn permissions(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let file = CatalogFile {
-        name: "fuzz.toml",
-        text,
-    };
+    let file = CatalogFile { name: "fuzz.toml", text };
     match PermissionNames::load(file) {
         Ok(names) => {
             let table: toml::Table = text.parse().expect("what was taken is TOML");
@@ -135,8 +121,8 @@ pub fn locations(data: &[u8]) {
     }
 }
 
-/// A record of a table is either taken, and then found under its key, or refused with a reason on one line. The
-/// key ends at the first line break; without a value it is a tombstone.
+/// A record of a table is either taken, and then found under its key, or refused with a reason on
+/// one line. The key ends at the first line break; without a value it is a tombstone.
 pub fn table_record(data: &[u8]) {
     let at = data.iter().position(|byte| *byte == b'\n');
     let (key, value) = match at {
@@ -173,9 +159,5 @@ fn is_taken_or_refused<K: TableKey + Clone, V: Packed, P: ToString>(
 
 fn says_why<P: ToString>(problems: &[P]) {
     assert!(!problems.is_empty(), "refused without a reason");
-    assert!(
-        problems
-            .iter()
-            .all(|problem| !problem.to_string().trim().is_empty())
-    );
+    assert!(problems.iter().all(|problem| !problem.to_string().trim().is_empty()));
 }

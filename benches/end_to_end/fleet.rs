@@ -1,5 +1,5 @@
-//! A run: some processes of one kind read a topic with a fresh group until everything is committed, and are watched from
-//! outside. What is made of the figures is decided elsewhere.
+//! A run: some processes of one kind read a topic with a fresh group until everything is committed,
+//! and are watched from outside. What is made of the figures is decided elsewhere.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,11 +47,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Tuning {
-            headers: true,
-            max_age_ms: 100,
-            principals: Principals::File,
-        }
+        Tuning { headers: true, max_age_ms: 100, principals: Principals::File }
     }
 }
 
@@ -92,11 +88,7 @@ impl Fleet {
             .into_iter()
             .map(|(command, log)| Process::spawn(&command, lab.directory(), log))
             .collect();
-        Ok(Fleet {
-            group,
-            processes: processes?,
-            started,
-        })
+        Ok(Fleet { group, processes: processes?, started })
     }
 
     /// CPU time of all.
@@ -198,18 +190,14 @@ impl Run<'_> {
         self.watched(lab, &mut |_, _| Ok(()))
     }
 
-    /// Runs until every record is committed; `look` sees the processes whenever the offsets were asked for.
+    /// Runs until every record is committed; `look` sees the processes whenever the offsets were
+    /// asked for.
     pub fn watched(
         self,
         lab: &Lab,
         look: &mut dyn FnMut(&Fleet, usize) -> anyhow::Result<()>,
     ) -> anyhow::Result<Outcome> {
-        let Run {
-            contestant,
-            tuning,
-            data,
-            ..
-        } = self;
+        let Run { contestant, tuning, data, .. } = self;
         let mut fleet = Fleet::start(lab, contestant, tuning, data)?;
         let watch = Watch::new(lab, &fleet.group, &data.topic)?;
         let mut first = None;

@@ -1,5 +1,5 @@
-//! Before anything is compared with it: a raw copy must have written what the relay writes. Both read the same records, and what
-//! came out must agree in everything but the content of the events.
+//! Before anything is compared with it: a raw copy must have written what the relay writes. Both
+//! read the same records, and what came out must agree in everything but the content of the events.
 
 use std::time::Duration;
 
@@ -36,11 +36,7 @@ impl From<Seen> for Shape {
             timestamp: seen.timestamp,
             key: seen.key,
             length: length(seen.value),
-            headers: seen
-                .headers
-                .into_iter()
-                .map(|(name, value)| (name, length(value)))
-                .collect(),
+            headers: seen.headers.into_iter().map(|(name, value)| (name, length(value))).collect(),
         }
     }
 }
@@ -48,11 +44,7 @@ impl From<Seen> for Shape {
 /// An error where the two did not write the same.
 pub fn check(lab: &mut Lab, relay: &Contestant, raw_copy: &Contestant) -> anyhow::Result<()> {
     let data = lab.data(DataKey {
-        mix: Mix {
-            audited: 250,
-            malformed: 10,
-            strangers: 0,
-        },
+        mix: Mix { audited: 250, malformed: 10, strangers: 0 },
         bytes: 512,
         partitions: 12,
         records: RECORDS,
@@ -60,12 +52,7 @@ pub fn check(lab: &mut Lab, relay: &Contestant, raw_copy: &Contestant) -> anyhow
     })?;
     let mut written = Vec::new();
     for contestant in [relay, raw_copy] {
-        let run = Run {
-            contestant,
-            tuning: Tuning::default(),
-            data: &data,
-            interval: INTERVAL,
-        };
+        let run = Run { contestant, tuning: Tuning::default(), data: &data, interval: INTERVAL };
         run.to_the_end(lab)?;
         written.push(shapes(lab));
     }
@@ -87,10 +74,7 @@ pub fn check(lab: &mut Lab, relay: &Contestant, raw_copy: &Contestant) -> anyhow
         relayed.len(),
         copied.len()
     );
-    eprintln!(
-        "the raw copy writes what the relay writes: {} records compared",
-        copied.len()
-    );
+    eprintln!("the raw copy writes what the relay writes: {} records compared", copied.len());
     Ok(())
 }
 
@@ -100,7 +84,8 @@ fn shapes(lab: &Lab) -> Vec<Shape> {
         let seen = read_committed(lab.broker().bootstrap(), &topic);
         shapes.extend(seen.into_iter().map(Shape::from));
     }
-    // Records of several input partitions meet in one output partition, in an order that is nobody's.
+    // Records of several input partitions meet in one output partition, in an order that is
+    // nobody's.
     shapes.sort_by(|left, right| {
         let place = |it: &Shape| (it.topic.clone(), it.partition, it.timestamp);
         place(left).cmp(&place(right))

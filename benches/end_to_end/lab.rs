@@ -1,5 +1,6 @@
-//! Where everything takes place: a broker, the topics, the data sets in them, the tables and the configurations. A data set is
-//! written once and read by every run with a consumer group of its own.
+//! Where everything takes place: a broker, the topics, the data sets in them, the tables and the
+//! configurations. A data set is written once and read by every run with a consumer group of its
+//! own.
 
 use std::collections::HashMap;
 use std::fs;
@@ -102,26 +103,18 @@ impl Lab {
         );
         let config = Config::from_toml(&text, std::iter::empty())?;
         let assembly = assemble(&config)?;
-        ensure!(
-            assembly.rules.routes.regions() == REGIONS,
-            "other regions than those known"
-        );
-        let lab = Lab {
-            broker,
-            directory,
-            assembly,
-            data: HashMap::new(),
-            principals: OnceLock::new(),
-        };
+        ensure!(assembly.rules.routes.regions() == REGIONS, "other regions than those known");
+        let lab =
+            Lab { broker, directory, assembly, data: HashMap::new(), principals: OnceLock::new() };
         for topic in lab.outputs() {
             let small = [
                 ("segment.bytes", "67108864"),
                 ("file.delete.delay.ms", "1000"),
-                // The quarantine must take the largest record of the input, with some headers more.
+                // The quarantine must take the largest record of the input, with some headers
+                // more.
                 ("max.message.bytes", "2097152"),
             ];
-            lab.broker
-                .create_topic_with(&topic, OUTPUT_PARTITIONS, &small);
+            lab.broker.create_topic_with(&topic, OUTPUT_PARTITIONS, &small);
         }
         Ok(lab)
     }
@@ -132,8 +125,7 @@ impl Lab {
             return Ok(topic);
         }
         let topic = self.broker.unique("principals");
-        self.broker
-            .create_topic_with(&topic, 1, &[("cleanup.policy", "compact")]);
+        self.broker.create_topic_with(&topic, 1, &[("cleanup.policy", "compact")]);
         let producer = self.producer("20")?;
         for (key, principal) in principals() {
             let record = BaseRecord::to(&topic).key(&key).payload(&principal);
@@ -174,10 +166,7 @@ impl Lab {
         eprintln!("  writing {} records to {topic}", key.records);
         let mut plan = key.planned.then(|| self.new_plan(key.partitions));
         let producer = self.producer("20")?;
-        for (number, record) in Records::new(key.mix, key.bytes)
-            .take(key.records)
-            .enumerate()
-        {
+        for (number, record) in Records::new(key.mix, key.bytes).take(key.records).enumerate() {
             let partition = partition_of(&record, key.partitions);
             if let Some(plan) = &mut plan {
                 plan.add(partition as usize, &record, &self.assembly)?;
@@ -192,11 +181,7 @@ impl Lab {
             Some(mut plan) => self.keep_plan(&mut plan, &topic)?,
             None => Plans::default(),
         };
-        let data = DataSet {
-            topic,
-            records: key.records,
-            plan,
-        };
+        let data = DataSet { topic, records: key.records, plan };
         self.data.insert(key, data.clone());
         Ok(data)
     }
@@ -223,7 +208,8 @@ impl Lab {
         Ok(Plans { path, bytes })
     }
 
-    /// A producer that keeps the order, so that a record has the offset that the plan thinks it has.
+    /// A producer that keeps the order, so that a record has the offset that the plan thinks it
+    /// has.
     pub fn producer(
         &self,
         linger_ms: &str,

@@ -1,5 +1,6 @@
-//! End-to-end time at a fixed rate: from a record's timestamp, set by its producer, to the moment at which a reader of
-//! committed records has the output in hand. Producer, reader and clock are those of the benchmark, for both sides.
+//! End-to-end time at a fixed rate: from a record's timestamp, set by its producer, to the moment
+//! at which a reader of committed records has the output in hand. Producer, reader and clock are
+//! those of the benchmark, for both sides.
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,7 +18,8 @@ use super::records::{Mix, Record, Records};
 use super::statistics::{Spread, percentile};
 use super::support::{REQUEST_LIMIT, client_config};
 
-/// Records of these first seconds are written and read, and not counted: the process starts and joins meanwhile.
+/// Records of these first seconds are written and read, and not counted: the process starts and
+/// joins meanwhile.
 const WARM_UP: Duration = Duration::from_secs(5);
 /// Longest wait for an output once none comes any more.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -140,9 +142,7 @@ impl LatencyRace {
             let writer = scope.spawn(|| self.write(lab, &data.topic, records, began));
             let times = reader.read(records.len(), counted_from, &|| fleet.cpu());
             fleet.must_run()?;
-            writer
-                .join()
-                .map_err(|_| anyhow!("the writer panicked"))??;
+            writer.join().map_err(|_| anyhow!("the writer panicked"))??;
             times
         })?;
         let cpu = fleet.cpu()?.saturating_sub(warm);
@@ -197,7 +197,8 @@ impl Reader {
         Ok(Reader(consumer))
     }
 
-    /// Milliseconds that each record took whose timestamp is not before `counted_from`, and what `cpu` said at the first.
+    /// Milliseconds that each record took whose timestamp is not before `counted_from`, and what
+    /// `cpu` said at the first.
     fn read(
         &self,
         records: usize,
@@ -209,10 +210,7 @@ impl Reader {
         let (mut seen, mut last) = (0, Instant::now());
         while seen < records {
             let Some(message) = self.0.poll(Duration::from_millis(100)) else {
-                ensure!(
-                    last.elapsed() < READ_LIMIT,
-                    "only {seen} of {records} came out"
-                );
+                ensure!(last.elapsed() < READ_LIMIT, "only {seen} of {records} came out");
                 continue;
             };
             let now = now_ms();

@@ -1,6 +1,7 @@
-//! The end-to-end benchmark: the relay as a process of its own on a real Apache Kafka, in turn with a raw copy that writes the
-//! same records and does nothing else. `cargo bench --bench end_to_end -- --help`; docs/performance.md says what the figures
-//! mean. Not a test: it prints the figures beside their goals.
+//! The end-to-end benchmark: the relay as a process of its own on a real Apache Kafka, in turn with
+//! a raw copy that writes the same records and does nothing else. `cargo bench --bench end_to_end
+//! -- --help`; docs/performance.md says what the figures mean. Not a test: it prints the figures
+//! beside their goals.
 
 #![allow(
     unreachable_pub,
@@ -59,20 +60,14 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     }
     let all = scenarios::all(options);
     if options.list {
-        for Scenario {
-            name, main, what, ..
-        } in &all
-        {
+        for Scenario { name, main, what, .. } in &all {
             println!("{name:16} {} {what}", if *main { "main" } else { "    " });
         }
         return Ok(());
     }
     let chosen = chosen(all, options)?;
     let mut lab = Lab::open()?;
-    let mut report = Report {
-        rounds: options.rounds,
-        ..Report::default()
-    };
+    let mut report = Report { rounds: options.rounds, ..Report::default() };
     report.load_average.push(load_average());
     let [relay, raw_copy] = scenarios::checked(options);
     honesty::check(&mut lab, &relay, &raw_copy)?;
@@ -93,10 +88,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     if let Some(path) = &options.json {
         report.write(path)?;
     }
-    println!(
-        "{} rounds; load average before and after: {:?}",
-        report.rounds, report.load_average
-    );
+    println!("{} rounds; load average before and after: {:?}", report.rounds, report.load_average);
     println!("figures: median (least to most)");
     report.print();
     Ok(())
@@ -106,10 +98,7 @@ fn chosen(all: Vec<Scenario>, options: &Options) -> anyhow::Result<Vec<Scenario>
     let known: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
     for name in &options.scenarios {
         if !known.contains(&name.as_str()) {
-            bail!(
-                "there is no scenario {name}; there are {}",
-                known.join(", ")
-            );
+            bail!("there is no scenario {name}; there are {}", known.join(", "));
         }
     }
     let is_chosen = |scenario: &Scenario| match options.scenarios.as_slice() {
@@ -123,13 +112,9 @@ fn run(kind: &Kind, lab: &mut Lab, options: &Options) -> anyhow::Result<Outcome>
     Ok(match kind {
         Kind::Race(race) => Outcome::Race(race.run(lab, options.rounds)?),
         Kind::Latency(race) => Outcome::Latency(race.run(lab, options.rounds)?),
-        Kind::Memory(contestant, mix) => Outcome::Memory(single::memory(
-            lab,
-            contestant,
-            *mix,
-            partitions(),
-            options.behind,
-        )?),
+        Kind::Memory(contestant, mix) => {
+            Outcome::Memory(single::memory(lab, contestant, *mix, partitions(), options.behind)?)
+        }
         Kind::Start(contestants) => {
             // Nobody is a principal, so that nothing can be audited.
             let mix = Mix::default();

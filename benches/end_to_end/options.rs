@@ -1,5 +1,5 @@
-//! The command line. The subcommands are the yardsticks: the benchmark starts itself once more with one of them, so that each
-//! is a process of its own.
+//! The command line. The subcommands are the yardsticks: the benchmark starts itself once more with
+//! one of them, so that each is a process of its own.
 
 use std::path::PathBuf;
 

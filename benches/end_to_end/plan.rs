@@ -1,6 +1,7 @@
-//! What a raw copy must know to write what the relay would write: for each input record, in the order of the offsets, one
-//! number that says where its output goes and how long it is; and real events and headers to take the bytes from. Made
-//! beforehand by the library's `judge`, written to a file, loaded before a raw copy connects.
+//! What a raw copy must know to write what the relay would write: for each input record, in the
+//! order of the offsets, one number that says where its output goes and how long it is; and real
+//! events and headers to take the bytes from. Made beforehand by the library's `judge`, written to
+//! a file, loaded before a raw copy connects.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -14,8 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{Expected, Record};
 
-/// Real events, end to end: bodies are cut out of these, so that they compress as events do. Larger than the window of any
-/// compression, and small enough to stay in the processor's cache, where a relay's own bytes are as well.
+/// Real events, end to end: bodies are cut out of these, so that they compress as events do. Larger
+/// than the window of any compression, and small enough to stay in the processor's cache, where a
+/// relay's own bytes are as well.
 const BODY_BYTES: usize = 1 << 20;
 /// Sets of headers that are kept for each topic, to be used in turn.
 const HEADER_SETS: usize = 64;
@@ -75,10 +77,7 @@ impl Plan {
         record: &Record,
         assembly: &Assembly,
     ) -> anyhow::Result<()> {
-        let reference = Reference {
-            rules: &assembly.rules,
-            directory: &assembly.directory,
-        };
+        let reference = Reference { rules: &assembly.rules, directory: &assembly.directory };
         let fate = judge(Some(record.value.as_bytes()), reference);
         let number = match (&fate, record.expected) {
             (Fate::Skipped(_), Expected::Skipped) => 0,
@@ -99,12 +98,7 @@ impl Plan {
         if sets.len() < HEADER_SETS {
             let name = &assembly.rules.routes.regions()[region];
             let mut id = [0; 36];
-            sets.push(
-                audited
-                    .envelope
-                    .headers(name, &mut id)
-                    .map(|(_, value)| value.to_string()),
-            );
+            sets.push(audited.envelope.headers(name, &mut id).map(|(_, value)| value.to_string()));
         }
         if self.bodies.len() < BODY_BYTES {
             self.bodies.extend(&audited.event);
@@ -145,7 +139,8 @@ impl Plan {
         &self.bodies
     }
 
-    /// Writes the plan; returns the file's size, which is what a raw copy needs of memory to hold it.
+    /// Writes the plan; returns the file's size, which is what a raw copy needs of memory to hold
+    /// it.
     pub fn write(&mut self, path: &Path) -> anyhow::Result<u64> {
         while !self.bodies.is_empty() && self.bodies.len() < BODY_BYTES {
             self.bodies.extend_from_within(..);
@@ -182,11 +177,7 @@ impl Plan {
             numbers.push(of_partition);
         }
         ensure!(file.read(&mut [0])? == 0, "the plan is too long");
-        Ok(Plan {
-            head,
-            bodies,
-            numbers,
-        })
+        Ok(Plan { head, bodies, numbers })
     }
 }
 

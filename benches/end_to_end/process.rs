@@ -1,5 +1,5 @@
-//! A process under test, seen from outside: what the operating system says of its CPU time and memory. It does not know what
-//! the process does.
+//! A process under test, seen from outside: what the operating system says of its CPU time and
+//! memory. It does not know what the process does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,8 @@ impl Process {
         Ok(Process { guarded, pid, log })
     }
 
-    /// User and system time of all threads so far, to the nanosecond: `stat` counts in hundredths of a second.
+    /// User and system time of all threads so far, to the nanosecond: `stat` counts in hundredths
+    /// of a second.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         let mut nanoseconds = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {

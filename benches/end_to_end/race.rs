@@ -1,4 +1,5 @@
-//! Two sides read the same topic in turn, round by round: what does a record cost each, and how do the costs compare?
+//! Two sides read the same topic in turn, round by round: what does a record cost each, and how do
+//! the costs compare?
 
 use std::time::Duration;
 
@@ -50,8 +51,8 @@ pub struct RaceResult {
     pub right: Side,
     /// CPU time of left to right, from rounds side by side.
     pub ratio: Spread,
-    /// Left's least to right's least. What others do on the machine only ever adds to a figure, so that this is nearer to the
-    /// truth when they do much.
+    /// Left's least to right's least. What others do on the machine only ever adds to a figure, so
+    /// that this is nearer to the truth when they do much.
     pub ratio_of_least: f64,
 }
 
@@ -67,16 +68,9 @@ impl Race {
             planned,
         };
         // As many records as partitions cost next to nothing: what is left is starting and joining.
-        let few = DataKey {
-            records: key.partitions as usize,
-            planned: true,
-            ..key
-        };
+        let few = DataKey { records: key.partitions as usize, planned: true, ..key };
         let few = lab.data(few)?;
-        let starts = [
-            self.start(lab, &self.left, &few)?,
-            self.start(lab, &self.right, &few)?,
-        ];
+        let starts = [self.start(lab, &self.left, &few)?, self.start(lab, &self.right, &few)?];
         let data = lab.data(key)?;
         let mut outcomes = [Vec::new(), Vec::new()];
         for round in 0..rounds {
@@ -86,10 +80,7 @@ impl Race {
                 let contestant = contestants[side];
                 let outcome = self.once(lab, contestant, &data)?;
                 let each = per_record(&outcome, starts[side], data.records);
-                eprintln!(
-                    "  round {round}: {each:.3} us a record, {}",
-                    contestant.name
-                );
+                eprintln!("  round {round}: {each:.3} us a record, {}", contestant.name);
                 outcomes[side].push(outcome);
             }
         }
@@ -106,20 +97,14 @@ impl Race {
     }
 
     fn once(&self, lab: &Lab, contestant: &Contestant, data: &DataSet) -> anyhow::Result<Outcome> {
-        let run = Run {
-            contestant,
-            tuning: self.tuning,
-            data,
-            interval: INTERVAL,
-        };
+        let run = Run { contestant, tuning: self.tuning, data, interval: INTERVAL };
         run.to_the_end(lab)
     }
 
     /// CPU time of starting, with next to no records.
     fn start(&self, lab: &Lab, contestant: &Contestant, few: &DataSet) -> anyhow::Result<Duration> {
-        let starts: anyhow::Result<Vec<Outcome>> = (0..STARTS)
-            .map(|_| self.once(lab, contestant, few))
-            .collect();
+        let starts: anyhow::Result<Vec<Outcome>> =
+            (0..STARTS).map(|_| self.once(lab, contestant, few)).collect();
         let mut starts: Vec<Duration> = starts?.iter().map(|start| start.cpu).collect();
         starts.sort();
         Ok(starts[STARTS / 2])
@@ -131,10 +116,8 @@ fn per_record(outcome: &Outcome, start: Duration, records: usize) -> f64 {
 }
 
 fn side(contestant: &Contestant, start: Duration, outcomes: &[Outcome], records: usize) -> Side {
-    let rounds: Vec<f64> = outcomes
-        .iter()
-        .map(|outcome| per_record(outcome, start, records))
-        .collect();
+    let rounds: Vec<f64> =
+        outcomes.iter().map(|outcome| per_record(outcome, start, records)).collect();
     // Of a run that was over at the first look only the whole is known.
     let speed = |outcome: &Outcome| match records - outcome.first_records {
         0 => records as f64 / outcome.all.as_secs_f64(),

@@ -1,5 +1,6 @@
-//! The state changes that are measured with: event-log records as their producers send them, made from a seed, so that
-//! every run of the benchmark reads the same bytes. It knows what should become of each record, and nothing of Kafka.
+//! The state changes that are measured with: event-log records as their producers send them, made
+//! from a seed, so that every run of the benchmark reads the same bytes. It knows what should
+//! become of each record, and nothing of Kafka.
 
 use std::fmt::Write;
 
@@ -47,7 +48,8 @@ fn device_id(device: u64) -> u64 {
     1_000_000 + device
 }
 
-/// The principals of the records, each with its key: users of some hundred accounts, all linked and with access.
+/// The principals of the records, each with its key: users of some hundred accounts, all linked and
+/// with access.
 pub fn principals() -> impl Iterator<Item = (String, String)> {
     let users = |account| (0..USERS_OF_AN_ACCOUNT).map(move |user| (account, user));
     (0..ACCOUNTS).flat_map(users).map(|(account, user)| {
@@ -80,27 +82,12 @@ const ACTIONS: [(&str, &str); 12] = [
     ("Reboot", ""),
     ("Soft Reboot", ""),
     ("Hard Reboot", ""),
-    (
-        "Rename",
-        r#"{"oldName":"web01.example.com","newName":"web02.example.com"}"#,
-    ),
+    ("Rename", r#"{"oldName":"web01.example.com","newName":"web02.example.com"}"#),
     ("Rescue", ""),
-    (
-        "OS Reload",
-        r#"{"imageTemplateId":4711,"operatingSystem":"DEBIAN_12_64"}"#,
-    ),
-    (
-        "Disable Port",
-        r#"{"interface":"public","port":1,"speed":0}"#,
-    ),
-    (
-        "Enable Port",
-        r#"{"interface":"private","port":0,"speed":-1}"#,
-    ),
-    (
-        "Port Speed Update",
-        r#"{"interface":"public","port":1,"previousSpeed":100,"speed":1000}"#,
-    ),
+    ("OS Reload", r#"{"imageTemplateId":4711,"operatingSystem":"DEBIAN_12_64"}"#),
+    ("Disable Port", r#"{"interface":"public","port":1,"speed":0}"#),
+    ("Enable Port", r#"{"interface":"private","port":0,"speed":-1}"#),
+    ("Port Speed Update", r#"{"interface":"public","port":1,"previousSpeed":100,"speed":1000}"#),
 ];
 
 /// Class and name of events that are not audited, whoever causes them.
@@ -146,12 +133,7 @@ pub struct Records {
 impl Records {
     /// Records of about this size.
     pub fn new(mix: Mix, bytes: usize) -> Self {
-        Records {
-            mix,
-            bytes,
-            random: Random(0x00a0_d17e_1e1a_7000),
-            made: 0,
-        }
+        Records { mix, bytes, random: Random(0x00a0_d17e_1e1a_7000), made: 0 }
     }
 
     fn kind(&mut self, expected: Expected) -> Kind {
@@ -169,11 +151,7 @@ impl Records {
     }
 
     fn expected(&mut self) -> Expected {
-        let Mix {
-            audited,
-            malformed,
-            strangers,
-        } = self.mix;
+        let Mix { audited, malformed, strangers } = self.mix;
         match self.random.below(1_000) {
             draw if draw < audited => Expected::Audited,
             draw if draw < audited + malformed => Expected::Malformed,
@@ -184,10 +162,8 @@ impl Records {
 
     /// The fields in the order of the upstream, which is that of the alphabet.
     fn value(&mut self, device: u64, kind: Kind) -> String {
-        let listed = matches!(
-            kind,
-            Kind::Customers | Kind::Strangers | Kind::Employees | Kind::System
-        );
+        let listed =
+            matches!(kind, Kind::Customers | Kind::Strangers | Kind::Employees | Kind::System);
         let (class, name, meta_data) = if listed {
             let (name, meta_data) = *self.random.of(&ACTIONS);
             ("Server", name, meta_data)
@@ -209,10 +185,7 @@ impl Records {
             let _ = write!(head, r#""ipAddress":"192.0.2.{}","#, 1 + user);
         }
         let _ = write!(head, r#""label":"web{device}.example.com","metaData":"#);
-        let mut middle = format!(
-            r#","objectId":{},"objectName":"{class}","#,
-            device_id(device)
-        );
+        let mut middle = format!(r#","objectId":{},"objectName":"{class}","#, device_id(device));
         if !by_system {
             let _ = write!(
                 middle,
@@ -225,8 +198,8 @@ impl Records {
         self.padded(&head, meta_data, &middle, &tail)
     }
 
-    /// A record is filled up to its size where producers put what nobody asked for: in the resource and, when it is to be
-    /// large, in the metadata too.
+    /// A record is filled up to its size where producers put what nobody asked for: in the resource
+    /// and, when it is to be large, in the metadata too.
     fn padded(&mut self, head: &str, meta_data: &str, middle: &str, tail: &str) -> String {
         let written = head.len() + meta_data.len() + middle.len() + tail.len() + 24;
         let missing = self.bytes.saturating_sub(written);
@@ -282,11 +255,7 @@ impl Iterator for Records {
             value.truncate(value.len() * 2 / 3);
         }
         self.made += 1;
-        Some(Record {
-            device,
-            value,
-            expected,
-        })
+        Some(Record { device, value, expected })
     }
 }
 
@@ -314,10 +283,7 @@ fn time(number: u64) -> String {
     let micros = number * 3_217 % 86_400_000_000;
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    format!(
-        "2025-11-06T{hours:02}:{minutes:02}:{:02}.{fraction:06}-06:00",
-        seconds % 60
-    )
+    format!("2025-11-06T{hours:02}:{minutes:02}:{:02}.{fraction:06}-06:00", seconds % 60)
 }
 
 /// SplitMix64: small, and the same everywhere.

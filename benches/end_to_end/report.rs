@@ -32,7 +32,8 @@ pub struct Entry {
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     pub rounds: usize,
-    /// How many processes wanted the CPU in the last minute, before and after: whether the machine was busy with other things.
+    /// How many processes wanted the CPU in the last minute, before and after: whether the machine
+    /// was busy with other things.
     pub load_average: Vec<String>,
     pub entries: Vec<Entry>,
 }

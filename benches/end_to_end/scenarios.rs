@@ -1,5 +1,6 @@
-//! Every scenario with its name, its sides and its goal. Where nothing else is said: 12 partitions, one worker, records of
-//! 0.5 KiB, commits every 100 ms, headers, everything else as the relay's defaults have it.
+//! Every scenario with its name, its sides and its goal. Where nothing else is said: 12 partitions,
+//! one worker, records of 0.5 KiB, commits every 100 ms, headers, everything else as the relay's
+//! defaults have it.
 
 use std::path::PathBuf;
 
@@ -57,20 +58,13 @@ pub fn all(options: &Options) -> Vec<Scenario> {
 }
 
 const fn audited(audited: u64) -> Mix {
-    Mix {
-        audited,
-        malformed: 0,
-        strangers: 0,
-    }
+    Mix { audited, malformed: 0, strangers: 0 }
 }
 
 impl<'a> Maker<'a> {
     fn new(options: &'a Options) -> Self {
         let built = PathBuf::from(env!("CARGO_BIN_EXE_audit-relay"));
-        Maker {
-            options,
-            relay: options.relay.clone().unwrap_or(built),
-        }
+        Maker { options, relay: options.relay.clone().unwrap_or(built) }
     }
 
     fn relay(&self) -> Contestant {
@@ -102,33 +96,17 @@ impl<'a> Maker<'a> {
         let all = self.race(audited(1_000));
         let quarter = self.race(audited(250));
         let twentieth = self.race(audited(50));
-        let malformed = self.race(Mix {
-            malformed: 10,
-            ..audited(250)
-        });
-        let polled = Race {
-            right: self.other(Program::PollOnly),
-            ..self.race(audited(10))
-        };
+        let malformed = self.race(Mix { malformed: 10, ..audited(250) });
+        let polled = Race { right: self.other(Program::PollOnly), ..self.race(audited(10)) };
         let main = |name, what, goal, race| scenario(name, true, what, goal, race);
         vec![
             main("all", "all audited", "at most 1.5", all.clone()),
             main("quarter", "25 % audited", "", quarter),
-            main(
-                "twentieth",
-                "5 % audited",
-                "at most 1.15",
-                twentieth.clone(),
-            ),
+            main("twentieth", "5 % audited", "at most 1.15", twentieth.clone()),
             main("hundredth", "1 % audited", "at most 1.3", polled),
             main("malformed", "25 % audited, 1 % malformed", "", malformed),
             main("all-bare", "all audited, no headers", "", bare(all)),
-            main(
-                "twentieth-bare",
-                "5 % audited, no headers",
-                "",
-                bare(twentieth),
-            ),
+            main("twentieth-bare", "5 % audited, no headers", "", bare(twentieth)),
         ]
     }
 
@@ -139,10 +117,7 @@ impl<'a> Maker<'a> {
             records: self.options.records * 1_024 / bytes,
             ..quarter.clone()
         };
-        let partitions = Race {
-            partitions: 96,
-            ..quarter.clone()
-        };
+        let partitions = Race { partitions: 96, ..quarter.clone() };
         let mut workers = quarter.clone();
         workers.left.workers = 2;
         workers.right.workers = 2;
@@ -161,34 +136,15 @@ impl<'a> Maker<'a> {
     /// Four processes against one.
     fn instances(&self) -> Vec<Scenario> {
         let against_itself = |one: Contestant| {
-            let four = Contestant {
-                name: format!("4 x {}", one.name),
-                instances: 4,
-                ..one.clone()
-            };
-            Race {
-                left: four,
-                right: one,
-                ..self.race(audited(250))
-            }
+            let four =
+                Contestant { name: format!("4 x {}", one.name), instances: 4, ..one.clone() };
+            Race { left: four, right: one, ..self.race(audited(250)) }
         };
         let relay = against_itself(self.relay());
         let raw_copy = against_itself(contestant("raw copy", Program::RawCopy));
         vec![
-            scenario(
-                "instances",
-                false,
-                "25 % audited, 4 instances",
-                "at most 1.1",
-                relay,
-            ),
-            scenario(
-                "instances-raw",
-                false,
-                "25 % audited, 4 raw copies",
-                "",
-                raw_copy,
-            ),
+            scenario("instances", false, "25 % audited, 4 instances", "at most 1.1", relay),
+            scenario("instances-raw", false, "25 % audited, 4 raw copies", "", raw_copy),
         ]
     }
 
@@ -200,27 +156,12 @@ impl<'a> Maker<'a> {
             seconds: self.options.seconds,
             max_age_ms,
             left: side(self.relay(), audited(1_000), Principals::File),
-            right: side(
-                self.other(Program::RawCopy),
-                audited(1_000),
-                Principals::File,
-            ),
+            right: side(self.other(Program::RawCopy), audited(1_000), Principals::File),
         };
-        let absences = Mix {
-            strangers: 50,
-            ..audited(950)
-        };
+        let absences = Mix { strangers: 50, ..audited(950) };
         let barrier = LatencyRace {
-            left: side(
-                named("5 % absences", self.relay()),
-                absences,
-                Principals::Topic,
-            ),
-            right: side(
-                named("none", self.relay()),
-                audited(1_000),
-                Principals::Topic,
-            ),
+            left: side(named("5 % absences", self.relay()), absences, Principals::Topic),
+            right: side(named("none", self.relay()), audited(1_000), Principals::Topic),
             ..race(100)
         };
         let time = |name, what, goal, max_age_ms| Scenario {
@@ -237,12 +178,7 @@ impl<'a> Maker<'a> {
                 "p99 at most 130 ms and 1.1 times the raw copy's",
                 100,
             ),
-            time(
-                "time-10",
-                "commits every 10 ms",
-                "p99 at most 45 ms, p50 at most 20 ms",
-                10,
-            ),
+            time("time-10", "commits every 10 ms", "p99 at most 45 ms, p50 at most 20 ms", 10),
             Scenario {
                 name: "barrier",
                 main: false,
@@ -274,12 +210,7 @@ impl<'a> Maker<'a> {
 }
 
 fn contestant(name: &str, program: Program) -> Contestant {
-    Contestant {
-        name: name.to_string(),
-        program,
-        workers: 1,
-        instances: 1,
-    }
+    Contestant { name: name.to_string(), program, workers: 1, instances: 1 }
 }
 
 fn named(name: &str, contestant: Contestant) -> Contestant {
@@ -288,11 +219,7 @@ fn named(name: &str, contestant: Contestant) -> Contestant {
 }
 
 fn side(contestant: Contestant, mix: Mix, principals: Principals) -> Side {
-    Side {
-        contestant,
-        mix,
-        principals,
-    }
+    Side { contestant, mix, principals }
 }
 
 fn bare(mut race: Race) -> Race {
@@ -307,13 +234,7 @@ fn scenario(
     goal: &'static str,
     race: Race,
 ) -> Scenario {
-    Scenario {
-        name,
-        main,
-        what,
-        goal,
-        kind: Kind::Race(Box::new(race)),
-    }
+    Scenario { name, main, what, goal, kind: Kind::Race(Box::new(race)) }
 }
 
 /// The partitions of the scenarios that have no own.

@@ -1,4 +1,5 @@
-//! What one program is measured by on its own: memory while it is far behind, and the time from its start to its first commit.
+//! What one program is measured by on its own: memory while it is far behind, and the time from its
+//! start to its first commit.
 
 use std::time::Duration;
 
@@ -35,20 +36,9 @@ pub fn memory(
     partitions: i32,
     records: usize,
 ) -> anyhow::Result<MemoryResult> {
-    let data = lab.data(DataKey {
-        mix,
-        bytes: 512,
-        partitions,
-        records,
-        planned: false,
-    })?;
+    let data = lab.data(DataKey { mix, bytes: 512, partitions, records, planned: false })?;
     let mut parts = vec![Vec::new(); PARTS];
-    let run = Run {
-        contestant,
-        tuning: Tuning::default(),
-        data: &data,
-        interval: LOOK_INTERVAL,
-    };
+    let run = Run { contestant, tuning: Tuning::default(), data: &data, interval: LOOK_INTERVAL };
     let outcome = run.watched(lab, &mut |fleet, committed| {
         let part = (committed * PARTS / records).min(PARTS - 1);
         for process in &fleet.processes {
@@ -89,16 +79,8 @@ pub fn start(
         records: partitions as usize,
         planned: true,
     })?;
-    let tuning = Tuning {
-        principals: Principals::Nobody,
-        ..Tuning::default()
-    };
-    let run = Run {
-        contestant,
-        tuning,
-        data: &data,
-        interval: SHORT_INTERVAL,
-    };
+    let tuning = Tuning { principals: Principals::Nobody, ..Tuning::default() };
+    let run = Run { contestant, tuning, data: &data, interval: SHORT_INTERVAL };
     let mut outcomes = Vec::new();
     for round in 0..rounds {
         let outcome = run.to_the_end(lab)?;

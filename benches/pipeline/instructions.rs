@@ -1,5 +1,5 @@
-//! Counts the instructions of judging with valgrind's callgrind, by running this program anew under it, and compares
-//! them with the committed baseline. It knows nothing of what is judged.
+//! Counts the instructions of judging with valgrind's callgrind, by running this program anew under
+//! it, and compares them with the committed baseline. It knows nothing of what is judged.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -61,11 +61,7 @@ pub fn compare(words: Vec<String>) -> ExitCode {
         let change = before.map_or(0.0, |before| count as f64 / before as f64 - 1.0);
         worse += usize::from(change > NOTABLE);
         let mark = if change.abs() > NOTABLE { "  <--" } else { "" };
-        println!(
-            "  {:<22}{count:8}  {:+6.1} %{mark}",
-            kind.name(),
-            change * 100.0
-        );
+        println!("  {:<22}{count:8}  {:+6.1} %{mark}", kind.name(), change * 100.0);
         counts.insert(kind.name(), count);
     }
     if is_said("--save") {

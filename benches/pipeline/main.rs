@@ -1,7 +1,8 @@
-//! What judging costs, without Kafka: the time of a record by kind, and the instructions that it takes, which are the
-//! same on a busy machine. `cargo bench --bench pipeline` prints both; `-- --save` writes the instructions to
-//! `baseline.toml`, and without it they are compared: a difference of 2 % shows, and ends the program with an error
-//! under `-- --check`. Instructions are counted by valgrind, which must be installed for that.
+//! What judging costs, without Kafka: the time of a record by kind, and the instructions that it
+//! takes, which are the same on a busy machine. `cargo bench --bench pipeline` prints both; `--
+//! --save` writes the instructions to `baseline.toml`, and without it they are compared: a
+//! difference of 2 % shows, and ends the program with an error under `-- --check`. Instructions are
+//! counted by valgrind, which must be installed for that.
 
 #![allow(
     unreachable_pub,
@@ -67,13 +68,8 @@ fn assembly() -> Assembly {
 }
 
 fn judge_one(assembly: &Assembly, record: &str) {
-    let Assembly {
-        rules, directory, ..
-    } = assembly;
-    black_box(judge(
-        Some(record.as_bytes()),
-        Reference { rules, directory },
-    ));
+    let Assembly { rules, directory, .. } = assembly;
+    black_box(judge(Some(record.as_bytes()), Reference { rules, directory }));
 }
 
 fn borrowed(records: &[String]) -> Vec<&str> {
@@ -82,9 +78,7 @@ fn borrowed(records: &[String]) -> Vec<&str> {
 
 /// A benchmark of records that are judged otherwise than it says would be worth nothing.
 fn is_as_named(assembly: &Assembly, kind: Kind, records: &[String]) {
-    let Assembly {
-        rules, directory, ..
-    } = assembly;
+    let Assembly { rules, directory, .. } = assembly;
     for record in records {
         let fate = judge(Some(record.as_bytes()), Reference { rules, directory });
         let found = fate.kind();
@@ -94,9 +88,7 @@ fn is_as_named(assembly: &Assembly, kind: Kind, records: &[String]) {
 
 /// How the time of an audited record divides: each line is the time up to and with that stage.
 fn stages(assembly: &Assembly) {
-    let Assembly {
-        rules, directory, ..
-    } = assembly;
+    let Assembly { rules, directory, .. } = assembly;
     let reference = Reference { rules, directory };
     let records = records(Kind::AuditedPower, RECORDS);
     let read = |record: &'static str| parse(Some(record.as_bytes())).expect("a record");
@@ -106,14 +98,8 @@ fn stages(assembly: &Assembly) {
         |record| classify(&read(record), &rules.catalog, &rules.policy).expect("a user's action");
     println!("stages of an audited record, each with those before it");
     let line = |name: &str, each: f64| println!("  {name:<22}{each:8.0}");
-    line(
-        "parse",
-        nanoseconds(&records, |record| _ = black_box(read(record))),
-    );
-    line(
-        "classify",
-        nanoseconds(&records, |record| _ = black_box(classified(record))),
-    );
+    line("parse", nanoseconds(&records, |record| _ = black_box(read(record))));
+    line("classify", nanoseconds(&records, |record| _ = black_box(classified(record))));
     line(
         "enrich",
         nanoseconds(&records, |record| {

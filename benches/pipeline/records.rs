@@ -72,11 +72,7 @@ fn record(kind: Kind, number: usize) -> String {
     // An order in which neighbours are far apart.
     let person = number * 3_571 % PRINCIPALS;
     let (account, user) = (300_000 + person / 40, 6_000_000 + person);
-    let user = if kind == Kind::UnknownPrincipal {
-        user + PRINCIPALS
-    } else {
-        user
-    };
+    let user = if kind == Kind::UnknownPrincipal { user + PRINCIPALS } else { user };
     let event = match kind {
         Kind::SystemUnlisted | Kind::CustomerUnlisted => "Network Component Polled",
         Kind::AuditedPort => "Port Speed Update",
@@ -99,11 +95,7 @@ fn record(kind: Kind, number: usize) -> String {
             number % 10
         ),
     };
-    let id = if kind == Kind::Malformed {
-        "-1"
-    } else {
-        "1234567"
-    };
+    let id = if kind == Kind::Malformed { "-1" } else { "1234567" };
     format!(
         r#"{{"accountId":{account},"datacenter":"{}","eventCreateDate":"2026-01-{:02}T{:02}:22:36.221541-06:00","eventName":"{event}","ipAddress":"192.0.2.{}","label":"web{number:02}.frontend.example.com","metaData":"{meta_data}","objectId":{id},"objectName":"Server","openIdConnectUserName":"firstname.lastname{person}@example.com","resource":{resource},"traceId":"59e767e9{number:05x}",{by},"userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"}}"#,
         ["dal10", "wdc04", "lon02", "fra02", "syd01", "tok02"][number % 6],

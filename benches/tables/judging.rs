@@ -1,4 +1,5 @@
-//! Judging while the table of principals is left alone, and while it is changed and published at the rate of the goal.
+//! Judging while the table of principals is left alone, and while it is changed and published at
+//! the rate of the goal.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,14 +19,11 @@ use crate::{principal, scattered, time};
 const CHANGES_A_SECOND: u64 = 10_000;
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Judging while the table is left alone, and while it is changed and published at the goal's rate: rounds
-/// in turn, so that what others do on the machine meets both.
+/// Judging while the table is left alone, and while it is changed and published at the goal's rate:
+/// rounds in turn, so that what others do on the machine meets both.
 pub fn measure(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
     let assembly = assembly();
-    let directory = Directory {
-        principals: principals.snapshot(),
-        devices: None,
-    };
+    let directory = Directory { principals: principals.snapshot(), devices: None };
     let tables = SharedTables::new(directory, &[], Duration::from_secs(60));
     let records: Vec<String> = scattered(keys).take(20_000).map(record).collect();
     let changing = AtomicBool::new(false);
@@ -37,12 +35,7 @@ pub fn measure(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
             let is_changing = turn % 2 == 1;
             changing.store(is_changing, Ordering::Release);
             let each = judge_all(&assembly, &tables, &records);
-            if is_changing {
-                &mut changed
-            } else {
-                &mut alone
-            }
-            .push(each);
+            if is_changing { &mut changed } else { &mut alone }.push(each);
         }
         over.store(true, Ordering::Release);
     });
@@ -54,10 +47,7 @@ pub fn measure(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
     println!("judging an audited record, its principal any key");
     println!("  table left alone          {alone:8.1} ns");
     println!("  {CHANGES_A_SECOND} changes a second    {changed:8.1} ns");
-    println!(
-        "  ratio                     {:8.3}    goal 1.05",
-        changed / alone
-    );
+    println!("  ratio                     {:8.3}    goal 1.05", changed / alone);
 }
 
 fn assembly() -> Assembly {
@@ -76,17 +66,14 @@ fn record(number: u64) -> String {
 fn judge_all(assembly: &Assembly, tables: &SharedTables, records: &[String]) -> f64 {
     let begun = processor_nanoseconds();
     for record in records {
-        let reference = Reference {
-            rules: &assembly.rules,
-            directory: &tables.borrow(),
-        };
+        let reference = Reference { rules: &assembly.rules, directory: &tables.borrow() };
         black_box(judge(Some(record.as_bytes()), reference));
     }
     (processor_nanoseconds() - begun) / records.len() as f64
 }
 
-/// The time that this thread has spent on a processor: others that want the processor do not count, but those that slow
-/// its memory do.
+/// The time that this thread has spent on a processor: others that want the processor do not count,
+/// but those that slow its memory do.
 fn processor_nanoseconds() -> f64 {
     // The kernel brings the figure up to date when it looks who is next.
     std::thread::yield_now();
@@ -95,8 +82,8 @@ fn processor_nanoseconds() -> f64 {
     first.parse().expect("a number")
 }
 
-/// A follower without a topic: while it is told to, it changes keys at the goal's rate and publishes as often
-/// as a follower does.
+/// A follower without a topic: while it is told to, it changes keys at the goal's rate and
+/// publishes as often as a follower does.
 fn follow(
     mut table: TableWriter<PrincipalKey, Principal>,
     keys: u64,

@@ -1,7 +1,8 @@
-//! What the reference tables cost: resident memory for each key, time of a look-up, of a change and of a
-//! snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench tables`, or with
-//! another number of keys: `cargo bench --bench tables -- 100000`. How long both tables take to be ready from a real
-//! Kafka: `cargo bench --bench tables -- topics`. What unchanged snapshots cost: `-- republish`.
+//! What the reference tables cost: resident memory for each key, time of a look-up, of a change and
+//! of a snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench
+//! tables`, or with another number of keys: `cargo bench --bench tables -- 100000`. How long both
+//! tables take to be ready from a real Kafka: `cargo bench --bench tables -- topics`. What
+//! unchanged snapshots cost: `-- republish`.
 
 #![allow(
     unreachable_pub,
@@ -38,7 +39,8 @@ const LOOK_UPS: usize = 200_000;
 const GOAL_BYTES: f64 = 200.0;
 const GOAL_LOOK_UP_NANOSECONDS: f64 = 200.0;
 const HISTORY: SignedDuration = SignedDuration::from_hours(168);
-/// When the tables begin, and how far apart the changes are: a million span some hours of the history.
+/// When the tables begin, and how far apart the changes are: a million span some hours of the
+/// history.
 const START_MS: i64 = 1_700_000_000_000;
 const STEP_MS: i64 = 10;
 /// Of every so many keys one has changed twice more within the history.
@@ -60,30 +62,17 @@ fn main() {
     let parse = |number, round| {
         let (key, value) = principal(number, round);
         let odd = &mut Oddities::default();
-        parse_principal_record(
-            key.as_bytes(),
-            Some(value.as_bytes()),
-            time(number, round),
-            odd,
-        )
+        parse_principal_record(key.as_bytes(), Some(value.as_bytes()), time(number, round), odd)
     };
     let read = |principal: PrincipalView<'_>| usize::from(principal.linked);
     let principals = measure("principals", keys, parse, read);
     let parse = |number, round| {
         let (key, value) = device(number, round);
         let odd = &mut Oddities::default();
-        parse_device_record(
-            key.as_bytes(),
-            Some(value.as_bytes()),
-            time(number, round),
-            odd,
-        )
+        parse_device_record(key.as_bytes(), Some(value.as_bytes()), time(number, round), odd)
     };
-    let read = |device: DeviceView<'_>| {
-        device
-            .name
-            .map_or(0, |it| usize::from(it.as_bytes()[0] / b'w'))
-    };
+    let read =
+        |device: DeviceView<'_>| device.name.map_or(0, |it| usize::from(it.as_bytes()[0] / b'w'));
     let _devices = measure("devices", keys, parse, read);
     judging::measure(principals, keys);
     yardstick(keys);
@@ -92,19 +81,14 @@ fn main() {
 /// What a look-up costs without any table of ours, and what waiting for memory once does.
 fn yardstick(keys: u64) {
     let key = |number: u64| format!("{}/{}", 300_000 + number / 40, 6_000_000 + number);
-    let map: HashMap<String, Box<[u8]>> = (0..keys)
-        .map(|number| (key(number), vec![1; 80].into_boxed_slice()))
-        .collect();
+    let map: HashMap<String, Box<[u8]>> =
+        (0..keys).map(|number| (key(number), vec![1; 80].into_boxed_slice())).collect();
     let wanted: Vec<String> = scattered(keys).take(LOOK_UPS).map(key).collect();
     println!("a plain HashMap of as many keys");
-    print_look_ups(&wanted, |key| {
-        map.get(key).map_or(0, |it| usize::from(it[40]))
-    });
+    print_look_ups(&wanted, |key| map.get(key).map_or(0, |it| usize::from(it[40])));
     let memory = vec![1_u8; keys as usize * 110];
-    let wanted: Vec<usize> = scattered(memory.len() as u64)
-        .take(LOOK_UPS)
-        .map(|place| place as usize)
-        .collect();
+    let wanted: Vec<usize> =
+        scattered(memory.len() as u64).take(LOOK_UPS).map(|place| place as usize).collect();
     println!("one byte in as much memory as the principals take");
     print_look_ups(&wanted, |place| usize::from(memory[*place]));
 }
@@ -156,27 +140,17 @@ fn measure<K: TableKey, V: Packed>(
     let counted = snapshot.bytes() as f64 / snapshot.len() as f64;
     let resident = || resident_bytes().saturating_sub(before) as f64 / keys as f64;
     println!("  counted bytes a key       {counted:8.1}");
-    println!(
-        "  resident bytes a key      {:8.1}    goal {GOAL_BYTES}",
-        resident()
-    );
+    println!("  resident bytes a key      {:8.1}    goal {GOAL_BYTES}", resident());
     look_up(&snapshot, keys, &parse, read);
     drop(snapshot);
     change(&mut table, keys, &parse);
-    println!(
-        "  resident bytes a key then {:8.1}    goal {GOAL_BYTES}",
-        resident()
-    );
+    println!("  resident bytes a key then {:8.1}    goal {GOAL_BYTES}", resident());
     table
 }
 
 /// How many versions a key has.
 fn rounds(number: u64) -> u64 {
-    if number.is_multiple_of(CHANGED_ONE_IN) {
-        3
-    } else {
-        1
-    }
+    if number.is_multiple_of(CHANGED_ONE_IN) { 3 } else { 1 }
 }
 
 /// In an order that no cache foresees.
@@ -213,8 +187,9 @@ fn look_up<K: TableKey, V: Packed>(
     println!("  look-up, of 1,000 keys    {hot:8.1} ns");
 }
 
-/// Look-ups of any key: one after the other, so that the machine begins the next while the last still waits for
-/// memory; and each only when the last is done, as where a record is judged in between.
+/// Look-ups of any key: one after the other, so that the machine begins the next while the last
+/// still waits for memory; and each only when the last is done, as where a record is judged in
+/// between.
 fn print_look_ups<K>(wanted: &[K], found: impl Fn(&K) -> usize) {
     let any = best_nanoseconds(wanted, |key, _| found(key));
     println!("  look-up, any key          {any:8.1} ns");
@@ -222,9 +197,9 @@ fn print_look_ups<K>(wanted: &[K], found: impl Fn(&K) -> usize) {
     println!("  look-up, any key, alone   {one:8.1} ns");
 }
 
-/// Time of a look-up in the best quarter of many short rounds: what others do on the machine is not ours. No round
-/// repeats the keys of another, unless there are few. Each look-up is told the next position, which depends on
-/// what the one before it found.
+/// Time of a look-up in the best quarter of many short rounds: what others do on the machine is not
+/// ours. No round repeats the keys of another, unless there are few. Each look-up is told the next
+/// position, which depends on what the one before it found.
 fn best_nanoseconds<K>(keys: &[K], found: impl Fn(&K, usize) -> usize) -> f64 {
     const ROUND: usize = 1_000;
     let round = |(number, keys): (usize, &[K])| {
@@ -253,9 +228,8 @@ fn change<K: TableKey, V: Packed>(
     let mut snapshot = table.snapshot();
     for _ in 0..CHANGES / CHANGES_AT_ONCE {
         let numbers = numbers.by_ref().take(CHANGES_AT_ONCE);
-        let changes: Vec<_> = numbers
-            .map(|number| parse(number, 5).expect("a good record"))
-            .collect();
+        let changes: Vec<_> =
+            numbers.map(|number| parse(number, 5).expect("a good record")).collect();
         let begun = Instant::now();
         for change in changes {
             table.apply(change).expect("room");

@@ -1,4 +1,5 @@
-//! What a snapshot costs that is published again and again without a change: `cargo bench --bench tables -- republish`.
+//! What a snapshot costs that is published again and again without a change: `cargo bench --bench
+//! tables -- republish`.
 
 use audit_judge::reference::{
     Oddities, Principal, PrincipalKey, TableWriter, parse_principal_record,

@@ -1,5 +1,6 @@
-//! How long a relay takes to read both tables from a real Kafka, and what it needs for that. The relay is a process of
-//! its own, on topics that are written first; the figures are its own metrics.
+//! How long a relay takes to read both tables from a real Kafka, and what it needs for that. The
+//! relay is a process of its own, on topics that are written first; the figures are its own
+//! metrics.
 
 use std::time::Duration;
 
@@ -66,10 +67,7 @@ fn topic(
         for number in changed {
             let (key, value) = entry(number, round);
             let record = BaseRecord::to(&topic).key(&key).payload(&value);
-            send(
-                &producer,
-                record.timestamp(time(number, round).unwrap_or_default()),
-            );
+            send(&producer, record.timestamp(time(number, round).unwrap_or_default()));
         }
     }
     producer.flush(LIMIT).expect("written");

@@ -1,4 +1,5 @@
-//! The command line, turned once into finished values. What the commands do is in [`crate::commands`].
+//! The command line, turned once into finished values. What the commands do is in
+//! [`crate::commands`].
 
 use std::path::PathBuf;
 
@@ -11,16 +12,12 @@ use crate::kafka::inspect::RecordAddress;
 fn version() -> &'static str {
     static VERSION: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     VERSION.get_or_init(|| {
-        format!(
-            "{} (librdkafka {})",
-            env!("CARGO_PKG_VERSION"),
-            crate::kafka::librdkafka_version()
-        )
+        format!("{} (librdkafka {})", env!("CARGO_PKG_VERSION"), crate::kafka::librdkafka_version())
     })
 }
 
-/// Turns infrastructure state changes on Kafka into Activity Tracker audit events: exactly once, every
-/// record accounted for.
+/// Turns infrastructure state changes on Kafka into Activity Tracker audit events: exactly once,
+/// every record accounted for.
 #[derive(Debug, Parser)]
 #[command(name = "audit-relay", version = version(), arg_required_else_help = true, after_help = exits_help())]
 pub struct Cli {
@@ -50,13 +47,7 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
     /// Configuration file (TOML). Without it, everything comes from AUDIT_RELAY_… variables.
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        env = "AUDIT_RELAY_CONFIG",
-        global = true
-    )]
+    #[arg(short, long, value_name = "FILE", env = "AUDIT_RELAY_CONFIG", global = true)]
     pub config: Option<PathBuf>,
 }
 
@@ -81,8 +72,8 @@ pub struct ShowConfigArgs {
     /// Where the configuration is, for --effective.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Every value that counts and where it came from (default, file and line, environment variable), instead of the
-    /// commented example. Secrets are not shown.
+    /// Every value that counts and where it came from (default, file and line, environment
+    /// variable), instead of the commented example. Secrets are not shown.
     #[arg(long)]
     pub effective: bool,
     /// One JSON object for each key instead of text.
@@ -99,8 +90,8 @@ pub struct CheckArgs {
     /// Also ask the cluster: topics, partitions, access, transactions.
     #[arg(long)]
     pub connect: bool,
-    /// Also write a record to each output topic, in a transaction that is aborted: this proves the right to
-    /// write. Readers with isolation.level=read_committed never see it; others do.
+    /// Also write a record to each output topic, in a transaction that is aborted: this proves the
+    /// right to write. Readers with isolation.level=read_committed never see it; others do.
     #[arg(long, requires = "connect")]
     pub write: bool,
     /// One JSON object instead of text.
@@ -114,12 +105,9 @@ pub struct ExplainArgs {
     /// Where the configuration is: the tables and rules to judge by.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// File whose bytes are one record, judged as `run` judges the value of a message; `-` is standard input.
-    #[arg(
-        value_name = "FILE",
-        required_unless_present = "from",
-        conflicts_with = "from"
-    )]
+    /// File whose bytes are one record, judged as `run` judges the value of a message; `-` is
+    /// standard input.
+    #[arg(value_name = "FILE", required_unless_present = "from", conflicts_with = "from")]
     pub file: Option<PathBuf>,
     /// A record on the cluster instead, e.g. `infrastructure.state-changes/3/1200`.
     #[arg(long, value_name = "TOPIC/PARTITION/OFFSET")]

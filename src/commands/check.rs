@@ -106,9 +106,7 @@ fn ask_cluster(config: &Config, assembly: &Assembly, write: bool) -> Vec<Finding
 impl Report {
     fn of(path: Option<&Path>, config: &Config, assembly: &Assembly) -> Self {
         let enabled = |action: &&Action| action.enabled;
-        let Assembly {
-            rules, directory, ..
-        } = assembly;
+        let Assembly { rules, directory, .. } = assembly;
         let principals = &directory.principals;
         let odd = oddities::of_principals(principals, &rules.permissions);
         let devices = config.devices.as_ref().zip(directory.devices.as_ref());
@@ -147,10 +145,7 @@ impl Report {
         for warning in &self.warnings {
             print(format_args!("WARNING          {warning}"))?;
         }
-        print(format_args!(
-            "actions          {} enabled",
-            self.actions_enabled
-        ))?;
+        print(format_args!("actions          {} enabled", self.actions_enabled))?;
         print(format_args!("regions          {}", self.regions.join(", ")))?;
         self.principals.print("principals")?;
         match &self.devices {
@@ -167,9 +162,7 @@ impl Report {
         } else if self.cluster.is_none() {
             print("cluster          not asked (use --connect)")?;
         } else {
-            findings
-                .iter()
-                .try_for_each(|finding| print(&finding.line))?;
+            findings.iter().try_for_each(|finding| print(&finding.line))?;
         }
         match findings.iter().filter(|finding| finding.is_problem).count() {
             0 => Ok(()),
@@ -184,13 +177,7 @@ impl TableReport {
             TableSource::File(path) => ("file", path.display().to_string(), Some(keys)),
             TableSource::Topic(topic) => ("topic", topic.clone(), None),
         };
-        TableReport {
-            source,
-            name,
-            keys,
-            odd: odd.as_json(),
-            warnings: odd.lines(),
-        }
+        TableReport { source, name, keys, odd: odd.as_json(), warnings: odd.lines() }
     }
 
     fn print(&self, table: &str) -> std::io::Result<()> {

@@ -1,4 +1,5 @@
-//! `config`: an example to begin with, and which values count. It reads nothing but the configuration.
+//! `config`: an example to begin with, and which values count. It reads nothing but the
+//! configuration.
 
 use anyhow::Context;
 use serde_json::json;
@@ -21,11 +22,7 @@ pub fn config(arguments: &ShowConfigArgs) -> anyhow::Result<()> {
     }
     let draft = draft(&arguments.config)?;
     for value in draft.values() {
-        let line = if arguments.json {
-            as_json(value)
-        } else {
-            as_text(value)
-        };
+        let line = if arguments.json { as_json(value) } else { as_text(value) };
         print(line).context("write the values")?;
     }
     let problems = draft.finish().err().map(texts);

@@ -1,4 +1,5 @@
-//! How the process ends: the codes, what each means, and which one an error has. The numbers above 2 are those of `sysexits.h`.
+//! How the process ends: the codes, what each means, and which one an error has. The numbers above
+//! 2 are those of `sysexits.h`.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -22,13 +23,8 @@ pub enum Exit {
 
 impl Exit {
     /// All of them, by their codes.
-    pub const ALL: [Exit; 5] = [
-        Exit::Fine,
-        Exit::Failed,
-        Exit::Usage,
-        Exit::Cluster,
-        Exit::Configuration,
-    ];
+    pub const ALL: [Exit; 5] =
+        [Exit::Fine, Exit::Failed, Exit::Usage, Exit::Cluster, Exit::Configuration];
 
     /// How an error ends the process.
     pub fn of(error: &anyhow::Error) -> Self {
@@ -88,7 +84,8 @@ pub fn exits_markdown() -> String {
     format!("| code | meaning |\n|---|---|\n{}", rows.concat())
 }
 
-/// A configuration that cannot be used: all that is wrong with it, and with the files that it names.
+/// A configuration that cannot be used: all that is wrong with it, and with the files that it
+/// names.
 #[derive(Debug, thiserror::Error)]
 pub struct Unusable {
     /// One problem each, with the remedy.

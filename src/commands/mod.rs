@@ -1,5 +1,5 @@
-//! What a person can type. Each command returns whether it succeeded; errors that nobody can branch on
-//! are printed by `main`.
+//! What a person can type. Each command returns whether it succeeded; errors that nobody can branch
+//! on are printed by `main`.
 
 pub mod arguments;
 pub mod check;
@@ -20,8 +20,8 @@ use crate::config::{Config, Draft, Problems};
 use crate::deployment::{Assembly, assemble_draft};
 use crate::kafka::settings::check_property;
 
-/// A text for a person at a terminal: what could move the cursor, break the line or turn the direction of writing is
-/// shown as JSON would escape it. Records and tables can hold anything.
+/// A text for a person at a terminal: what could move the cursor, break the line or turn the
+/// direction of writing is shown as JSON would escape it. Records and tables can hold anything.
 fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in text.chars() {
@@ -36,7 +36,8 @@ fn visible(text: &str) -> String {
     visible
 }
 
-/// Writes a line to standard output; unlike `println!` it does not panic when nobody reads any more.
+/// Writes a line to standard output; unlike `println!` it does not panic when nobody reads any
+/// more.
 fn print(line: impl fmt::Display) -> std::io::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}")
 }
@@ -72,7 +73,8 @@ fn draft(arguments: &ConfigArgs) -> Result<Draft, Unusable> {
         .map_err(|problems| Unusable::new(arguments.config.is_some(), texts(problems)))
 }
 
-/// The variables that are text; others cannot be meant for us, and `std::env::vars` would panic on them.
+/// The variables that are text; others cannot be meant for us, and `std::env::vars` would panic on
+/// them.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| {
         let text = |os: std::ffi::OsString| os.into_string().ok();

@@ -1,5 +1,5 @@
-//! What commands say of a table that is odd and does not make it unusable: fields that nobody knows, and permissions that
-//! are blank or that nobody knows.
+//! What commands say of a table that is odd and does not make it unusable: fields that nobody
+//! knows, and permissions that are blank or that nobody knows.
 
 use serde_json::{Map, Value, json};
 
@@ -28,10 +28,7 @@ pub(super) fn of_principals(
 
 /// What is odd in the devices.
 pub(super) fn of_devices(table: &Table<DeviceKey, Device>) -> Odd {
-    Odd {
-        noted: table.oddities().clone(),
-        unknown_permissions: Tally::default(),
-    }
+    Odd { noted: table.oddities().clone(), unknown_permissions: Tally::default() }
 }
 
 impl Odd {
@@ -55,16 +52,11 @@ impl Odd {
             ("unknownPermissions", object_of(&self.unknown_permissions)),
             ("blankPermissions", json!(self.noted.blank_permissions)),
         ];
-        fields
-            .into_iter()
-            .map(|(name, value)| (name.to_string(), value))
-            .collect()
+        fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
     }
 }
 
 fn object_of(tally: &Tally) -> Value {
-    let counts = tally
-        .iter()
-        .map(|(name, count)| (name.to_string(), json!(count)));
+    let counts = tally.iter().map(|(name, count)| (name.to_string(), json!(count)));
     Value::Object(counts.collect())
 }

@@ -1,4 +1,5 @@
-//! `table`: what the reference tables hold, read from their source, so that no running relay is needed.
+//! `table`: what the reference tables hold, read from their source, so that no running relay is
+//! needed.
 
 use std::io::Write;
 
@@ -98,10 +99,7 @@ fn list<K: TableKey, V: Shown>(
     as_json: bool,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
-    let mut entries: Vec<_> = table
-        .iter()
-        .map(|(key, all)| (key.to_string(), all))
-        .collect();
+    let mut entries: Vec<_> = table.iter().map(|(key, all)| (key.to_string(), all)).collect();
     entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     for (key, versions) in entries {
         let Some(newest) = versions.iter().next() else {
@@ -143,11 +141,7 @@ fn as_value<V: Shown>(key: &str, version: Version<V::View<'_>>) -> Value {
 }
 
 fn as_text<V: Shown>(version: Version<V::View<'_>>) -> String {
-    let origin = if version.explicit {
-        ""
-    } else {
-        " (record's timestamp)"
-    };
+    let origin = if version.explicit { "" } else { " (record's timestamp)" };
     let value = match version.value {
         Some(value) => V::shown(value).to_string(),
         None if version.is_unreadable => "unreadable".to_string(),
@@ -197,21 +191,12 @@ fn count<K: TableKey, V: Packed>(table: &Table<K, V>) -> Map<String, Value> {
         ("removedKeys", json!(removed)),
         ("unreadableKeys", json!(unreadable)),
         ("versions", json!(versions)),
-        (
-            "oldestValidFrom",
-            json!(time(times.map(|(oldest, _)| oldest))),
-        ),
-        (
-            "newestValidFrom",
-            json!(time(times.map(|(_, newest)| newest))),
-        ),
+        ("oldestValidFrom", json!(time(times.map(|(oldest, _)| oldest)))),
+        ("newestValidFrom", json!(time(times.map(|(_, newest)| newest)))),
         ("bytes", json!(table.bytes())),
         ("bytesPerKey", json!(table.bytes().checked_div(table.len()))),
     ];
-    counts
-        .into_iter()
-        .map(|(name, count)| (name.to_string(), count))
-        .collect()
+    counts.into_iter().map(|(name, count)| (name.to_string(), count)).collect()
 }
 
 #[cfg(test)]
@@ -254,14 +239,10 @@ mod tests {
 
     #[test]
     fn all_versions_of_a_key_are_got() {
-        let get = |key: &str| TableShow::Get {
-            key: key.to_string(),
-        };
+        let get = |key: &str| TableShow::Get { key: key.to_string() };
         let lines = shown(get("1/2"), true).expect("shown");
-        let versions: Vec<Value> = lines
-            .iter()
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect();
+        let versions: Vec<Value> =
+            lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(versions.len(), 2);
         assert_eq!(versions[0]["value"], Value::Null);
         assert_eq!(versions[1]["value"]["permissions"], json!(["PORT_CONTROL"]));

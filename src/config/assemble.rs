@@ -1,4 +1,5 @@
-//! Builds a [`Config`] section by section from the reader: the limits of every value, and what must fit together.
+//! Builds a [`Config`] section by section from the reader: the limits of every value, and what must
+//! fit together.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -19,7 +20,8 @@ use super::{
     LocationSettings, LogFormat, LogSettings, Output, Policy, Problems, PropertyCheck, Shutdown,
 };
 
-/// More threads than this share one process's memory and metrics to nobody's good; start another process.
+/// More threads than this share one process's memory and metrics to nobody's good; start another
+/// process.
 const MAX_WORKERS: usize = 64;
 
 /// Lays defaults, file and environment over each other and reads the result.
@@ -38,11 +40,7 @@ pub(super) fn config(
     let values = effective::shown(&tree);
     let mut reader = Reader::new(tree, problems, folder.to_owned());
     let config = assemble(&mut reader, &environment, check);
-    Ok(Draft {
-        config,
-        values,
-        problems: reader.finish(),
-    })
+    Ok(Draft { config, values, problems: reader.finish() })
 }
 
 fn assemble(reader: &mut Reader, environment: &Environment, check: PropertyCheck<'_>) -> Config {
@@ -71,9 +69,7 @@ fn assemble(reader: &mut Reader, environment: &Environment, check: PropertyCheck
         principals,
         devices,
         tables: tables::tables(reader),
-        admin: Admin {
-            listen: listen(reader),
-        },
+        admin: Admin { listen: listen(reader) },
         shutdown: Shutdown {
             deadline: reader.milliseconds("shutdown.deadline_ms", 1_000..=600_000),
         },
@@ -89,10 +85,7 @@ fn instance(reader: &mut Reader) -> Instance {
                 format!("{name:?} will not do; give 1 to {MAX_STEM} of a-z A-Z 0-9 . _ -"),
             );
         }
-        return Instance {
-            name,
-            configured: true,
-        };
+        return Instance { name, configured: true };
     }
     let name = gethostname::gethostname().to_string_lossy().into_owned();
     if !is_name(&name, MAX_STEM) && !reader.has_problem("instance") {
@@ -101,18 +94,14 @@ fn instance(reader: &mut Reader) -> Instance {
             format!("not given, and the host name {name:?} will not do in its place; give one"),
         );
     }
-    Instance {
-        name,
-        configured: false,
-    }
+    Instance { name, configured: false }
 }
 
 fn workers(reader: &mut Reader) -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let given = reader.optional_number("workers", 1..=MAX_WORKERS as u64);
-    let count = given
-        .and_then(|count| usize::try_from(count).ok())
-        .unwrap_or(cores.min(MAX_WORKERS));
+    let count =
+        given.and_then(|count| usize::try_from(count).ok()).unwrap_or(cores.min(MAX_WORKERS));
     NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
@@ -136,9 +125,8 @@ fn batch(reader: &mut Reader) -> BatchLimits {
 fn output(reader: &mut Reader, input: &Input) -> Output {
     let prefix = format!("a topic prefix: 1 to {MAX_STEM} of a-z A-Z 0-9 . _ -");
     let output = Output {
-        topic_prefix: reader.legal_text("output.topic_prefix", &prefix, |name| {
-            is_name(name, MAX_STEM)
-        }),
+        topic_prefix: reader
+            .legal_text("output.topic_prefix", &prefix, |name| is_name(name, MAX_STEM)),
         quarantine_topic: topic(reader, "output.quarantine_topic"),
         regions: reader.list("output.regions"),
         headers: reader.boolean("output.headers"),
@@ -152,10 +140,7 @@ fn keep_topics_apart(reader: &mut Reader, input: &Input, output: &Output) {
     let key = "output.quarantine_topic";
     let is_known = !reader.has_problem(key) && !reader.has_problem("input.topic");
     if is_known && output.quarantine_topic == input.topic {
-        reader.problem(
-            key,
-            format!("{:?} is the input topic as well; give another", input.topic),
-        );
+        reader.problem(key, format!("{:?} is the input topic as well; give another", input.topic));
     }
     if reader.has_problem("output.topic_prefix") || reader.has_problem("output.regions") {
         return;
@@ -182,52 +167,28 @@ fn policy(reader: &mut Reader) -> Policy {
 fn access(reader: &mut Reader) -> AccessRules {
     const KEY: &str = "policy.access";
     let rules = reader.list(KEY);
-    for rule in rules
-        .iter()
-        .filter(|rule| !["permission", "device", ""].contains(&rule.as_str()))
-    {
-        reader.problem(
-            KEY,
-            format!("{rule:?} will not do; give permission, device, both or none"),
-        );
+    for rule in rules.iter().filter(|rule| !["permission", "device", ""].contains(&rule.as_str())) {
+        reader.problem(KEY, format!("{rule:?} will not do; give permission, device, both or none"));
     }
     let has = |name: &str| rules.iter().any(|rule| rule == name);
-    AccessRules {
-        permission: has("permission"),
-        device: has("device"),
-    }
+    AccessRules { permission: has("permission"), device: has("device") }
 }
 
 fn catalog(reader: &mut Reader) -> CatalogSettings {
-    let files = reader
-        .list("catalog.files")
-        .iter()
-        .map(|path| reader.resolve(path))
-        .collect();
-    let (enable, disable) = (
-        actions(reader, "catalog.enable"),
-        actions(reader, "catalog.disable"),
-    );
+    let files = reader.list("catalog.files").iter().map(|path| reader.resolve(path)).collect();
+    let (enable, disable) = (actions(reader, "catalog.enable"), actions(reader, "catalog.disable"));
     for action in enable.iter().filter(|action| disable.contains(action)) {
         reader.problem(
             "catalog.disable",
             format!("{action:?} stands in catalog.enable as well; remove one"),
         );
     }
-    CatalogSettings {
-        files,
-        enable,
-        disable,
-        permissions: reader.path("catalog.permissions"),
-    }
+    CatalogSettings { files, enable, disable, permissions: reader.path("catalog.permissions") }
 }
 
 fn actions(reader: &mut Reader, key: &str) -> Vec<String> {
     let actions = reader.list(key);
-    for action in actions
-        .iter()
-        .filter(|action| !action.is_empty() && !is_action(action))
-    {
+    for action in actions.iter().filter(|action| !action.is_empty() && !is_action(action)) {
         reader.problem(
             key,
             format!("{action:?} will not do; give an action's name, or a prefix ending in .*"),
@@ -261,25 +222,15 @@ fn listen(reader: &mut Reader) -> SocketAddr {
         "an IP address and port, such as 0.0.0.0:9464",
         is_address,
     );
-    text.parse()
-        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
+    text.parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
 fn log(reader: &mut Reader) -> LogSettings {
-    let formats = [
-        ("auto", LogFormat::Auto),
-        ("text", LogFormat::Text),
-        ("json", LogFormat::Json),
-    ];
+    let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
     let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
     LogSettings {
-        format: reader
-            .choice("log.format", &formats)
-            .unwrap_or(LogFormat::Auto),
-        level: reader
-            .choice("log.level", &levels)
-            .unwrap_or_default()
-            .to_owned(),
+        format: reader.choice("log.format", &formats).unwrap_or(LogFormat::Auto),
+        level: reader.choice("log.level", &levels).unwrap_or_default().to_owned(),
     }
 }
 

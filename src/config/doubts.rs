@@ -9,9 +9,7 @@ impl Config {
     /// What is worth a warning, one sentence each.
     pub fn doubts(&self) -> BTreeSet<&'static str> {
         let clients = [Client::Consumer, Client::Producer];
-        let doubts = clients
-            .into_iter()
-            .flat_map(|client| self.doubts_of(client));
+        let doubts = clients.into_iter().flat_map(|client| self.doubts_of(client));
         doubts.collect()
     }
 
@@ -47,22 +45,10 @@ mod tests {
         for (kafka, expected) in [
             ("", vec![]),
             ("kafka.\"security.protocol\" = \"SASL_SSL\"", vec![]),
-            (
-                "kafka.\"security.protocol\" = \"sasl_plaintext\"",
-                vec!["SASL_PLAINTEXT"],
-            ),
-            (
-                "kafka.producer.\"security.protocol\" = \"SASL_PLAINTEXT\"",
-                vec!["SASL_PLAINTEXT"],
-            ),
-            (
-                "kafka.\"enable.ssl.certificate.verification\" = true",
-                vec![],
-            ),
-            (
-                "kafka.\"enable.ssl.certificate.verification\" = false",
-                vec![unverified],
-            ),
+            ("kafka.\"security.protocol\" = \"sasl_plaintext\"", vec!["SASL_PLAINTEXT"]),
+            ("kafka.producer.\"security.protocol\" = \"SASL_PLAINTEXT\"", vec!["SASL_PLAINTEXT"]),
+            ("kafka.\"enable.ssl.certificate.verification\" = true", vec![]),
+            ("kafka.\"enable.ssl.certificate.verification\" = false", vec![unverified]),
             (
                 "kafka.consumer.\"enable.ssl.certificate.verification\" = false\nkafka.\"security.protocol\" = \"SASL_PLAINTEXT\"",
                 vec![unverified, "SASL_PLAINTEXT"],
@@ -71,10 +57,7 @@ mod tests {
             let found = doubts(kafka);
             assert_eq!(found.len(), expected.len(), "{kafka}: {found:?}");
             for word in expected {
-                assert!(
-                    found.iter().any(|doubt| doubt.contains(word)),
-                    "{kafka}: {found:?}"
-                );
+                assert!(found.iter().any(|doubt| doubt.contains(word)), "{kafka}: {found:?}");
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Every value that counts, and where it came from, for people who ask why a setting is what it is. Secrets are not in it.
+//! Every value that counts, and where it came from, for people who ask why a setting is what it is.
+//! Secrets are not in it.
 
 use super::load::{Tree, Value};
 use super::problem::Origin;
@@ -13,15 +14,15 @@ const HIDDEN: &str = "***";
 pub struct Effective {
     /// The key, such as `batch.max_records`.
     pub key: String,
-    /// The value as one writes it in the file; a secret as `***`; for a key that nobody set and that has no fixed
-    /// default, what holds then, in words and parentheses.
+    /// The value as one writes it in the file; a secret as `***`; for a key that nobody set and
+    /// that has no fixed default, what holds then, in words and parentheses.
     pub value: String,
     /// Where it came from.
     pub origin: Origin,
 }
 
-/// The values of the tree in the order of the documentation; librdkafka's properties and unknown keys come where their
-/// section does, in alphabetical order.
+/// The values of the tree in the order of the documentation; librdkafka's properties and unknown
+/// keys come where their section does, in alphabetical order.
 pub(super) fn shown(tree: &Tree) -> Vec<Effective> {
     let mut values = Vec::new();
     for setting in SETTINGS {
@@ -42,11 +43,7 @@ fn unset(key: &str, default: DefaultValue) -> Option<Effective> {
     let DefaultValue::Computed(words) = default else {
         return None;
     };
-    Some(Effective {
-        key: key.to_owned(),
-        value: format!("({words})"),
-        origin: Origin::Default,
-    })
+    Some(Effective { key: key.to_owned(), value: format!("({words})"), origin: Origin::Default })
 }
 
 /// What was given below `kafka.`, or below one of its two tables.
@@ -67,16 +64,12 @@ fn properties<'a>(tree: &'a Tree, prefix: &'a str) -> impl Iterator<Item = Effec
     })
 }
 
-/// A value is shown only if the property is known and no secret: a misspelt one may be one. A reference says where the
-/// secret lies, not what it is.
+/// A value is shown only if the property is known and no secret: a misspelt one may be one. A
+/// reference says where the secret lies, not what it is.
 fn property(key: &str, value: &Value) -> String {
     let (_, name) = split_key(key);
     match value {
-        Value::Table(table)
-            if table
-                .keys()
-                .all(|key| ["file", "env"].contains(&key.as_str())) =>
-        {
+        Value::Table(table) if table.keys().all(|key| ["file", "env"].contains(&key.as_str())) => {
             literal(value)
         }
         Value::Table(_) => HIDDEN.to_owned(),
@@ -104,9 +97,8 @@ fn literal(value: &Value) -> String {
         }
         Value::Table(table) => {
             let entries = table.iter();
-            let entries: Vec<String> = entries
-                .map(|(key, value)| format!("{key} = {}", literal(value)))
-                .collect();
+            let entries: Vec<String> =
+                entries.map(|(key, value)| format!("{key} = {}", literal(value))).collect();
             format!("{{ {} }}", entries.join(", "))
         }
         Value::Other(name) => format!("({name})"),

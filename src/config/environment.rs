@@ -1,8 +1,8 @@
 //! The environment's layer: `AUDIT_RELAY_INPUT__GROUP` is `group` of `[input]`.
 //!
-//! `__` stands between section and key. librdkafka's names have dots and no underscores, so below `kafka` a single
-//! `_` is a dot. An empty variable takes a value of the file away where the key may be left out. The environment comes in
-//! as a map: nothing here reads the process's own.
+//! `__` stands between section and key. librdkafka's names have dots and no underscores, so below
+//! `kafka` a single `_` is a dot. An empty variable takes a value of the file away where the key
+//! may be left out. The environment comes in as a map: nothing here reads the process's own.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +32,10 @@ pub(super) fn overlay(tree: &mut Tree, environment: &Environment) -> Vec<Problem
     problems
 }
 
-/// Variables with our prefix that are not settings: the command line's, the tests', and those that Kubernetes gives
-/// every pod next to a Service called `audit-relay` or `audit-relay-..` (`AUDIT_RELAY_SERVICE_HOST`,
-/// `AUDIT_RELAY_PORT=tcp://..`, `AUDIT_RELAY_PORT_9464_TCP_ADDR`), which nobody wrote and which no setting looks like.
+/// Variables with our prefix that are not settings: the command line's, the tests', and those that
+/// Kubernetes gives every pod next to a Service called `audit-relay` or `audit-relay-..`
+/// (`AUDIT_RELAY_SERVICE_HOST`, `AUDIT_RELAY_PORT=tcp://..`, `AUDIT_RELAY_PORT_9464_TCP_ADDR`),
+/// which nobody wrote and which no setting looks like.
 fn is_not_ours(rest: &str, value: &str) -> bool {
     let service = |suffix: &str| rest == suffix || rest.ends_with(&format!("_{suffix}"));
     rest == "CONFIG"
@@ -47,18 +48,15 @@ fn is_not_ours(rest: &str, value: &str) -> bool {
         || is_service_port(rest)
 }
 
-/// `PORT_9464_TCP`, also with `_ADDR`, `_PORT`, `_PROTO` behind and the rest of a Service's name before it.
+/// `PORT_9464_TCP`, also with `_ADDR`, `_PORT`, `_PROTO` behind and the rest of a Service's name
+/// before it.
 fn is_service_port(rest: &str) -> bool {
-    let Some((before, after)) = rest
-        .rsplit_once("PORT_")
-        .filter(|(_, after)| !after.is_empty())
+    let Some((before, after)) = rest.rsplit_once("PORT_").filter(|(_, after)| !after.is_empty())
     else {
         return false;
     };
     let (number, protocol) = after.split_once('_').unwrap_or((after, ""));
-    let is_protocol = ["TCP", "UDP", "SCTP"]
-        .iter()
-        .any(|name| protocol.starts_with(name));
+    let is_protocol = ["TCP", "UDP", "SCTP"].iter().any(|name| protocol.starts_with(name));
     (before.is_empty() || before.ends_with('_'))
         && number.bytes().all(|byte| byte.is_ascii_digit())
         && is_protocol
@@ -78,7 +76,8 @@ fn key_and_value(rest: &str, value: &str) -> Option<(String, Value)> {
     known.then(|| (key, Value::Untyped(value.to_owned())))
 }
 
-/// Below `kafka`: `SASL_PASSWORD`, `CONSUMER__FETCH_MAX_BYTES`, and `SASL_PASSWORD__FILE` for `{ file = ".." }`.
+/// Below `kafka`: `SASL_PASSWORD`, `CONSUMER__FETCH_MAX_BYTES`, and `SASL_PASSWORD__FILE` for `{
+/// file = ".." }`.
 fn property_and_value(property: &str, value: &str) -> Option<(String, Value)> {
     let (name, value) = match property.rsplit_once("__") {
         Some((name, kind @ ("file" | "env"))) => {
@@ -92,27 +91,14 @@ fn property_and_value(property: &str, value: &str) -> Option<(String, Value)> {
         _ => (String::new(), name),
     };
     let is_name = !name.is_empty() && !name.contains("__");
-    is_name.then(|| {
-        (
-            canonical_key(&format!("kafka.{scope}{}", name.replace('_', "."))),
-            value,
-        )
-    })
+    is_name.then(|| (canonical_key(&format!("kafka.{scope}{}", name.replace('_', "."))), value))
 }
 
 fn insert(tree: &mut Tree, key: String, value: Value, variable: &str) -> Result<(), Problem> {
     let origin = Origin::Environment(variable.to_owned());
-    if let Some(Node {
-        origin: Origin::Environment(earlier),
-        ..
-    }) = tree.get(&key)
-    {
+    if let Some(Node { origin: Origin::Environment(earlier), .. }) = tree.get(&key) {
         let complaint = format!("given twice, also by {earlier}; keep one of them");
-        return Err(Problem {
-            key,
-            origin: Some(origin),
-            complaint,
-        });
+        return Err(Problem { key, origin: Some(origin), complaint });
     }
     if is_blank(&value) && is_optional(&key) {
         tree.remove(&key);
@@ -139,9 +125,6 @@ fn unknown(variable: &str) -> Problem {
     Problem {
         key: variable.to_owned(),
         origin: None,
-        complaint: format!(
-            "unknown environment variable; remove it{}",
-            did_you_mean(suggestion)
-        ),
+        complaint: format!("unknown environment variable; remove it{}", did_you_mean(suggestion)),
     }
 }

@@ -1,7 +1,8 @@
-//! librdkafka's properties: passed through, except those the promises rest on; secrets read from where they lie.
+//! librdkafka's properties: passed through, except those the promises rest on; secrets read from
+//! where they lie.
 //!
-//! Nothing here names a Kafka client. Whether librdkafka knows a name and takes a value is asked by way of a
-//! [`PropertyCheck`], and its complaints join the same list.
+//! Nothing here names a Kafka client. Whether librdkafka knows a name and takes a value is asked by
+//! way of a [`PropertyCheck`], and its complaints join the same list.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use super::properties::{Scope, concerns, is_secret, refusal, settable, split_key
 use super::read::Reader;
 use super::tokens;
 
-/// Asks librdkafka about one property, name and value, without connecting; its complaint is the error.
+/// Asks librdkafka about one property, name and value, without connecting; its complaint is the
+/// error.
 pub type PropertyCheck<'a> = &'a dyn Fn(&str, &str) -> Result<(), String>;
 
 /// Reads everything below `kafka`.
@@ -89,7 +91,8 @@ fn value_of(
     })
 }
 
-/// A name that nobody here knows may be a secret of a newer librdkafka, or a misspelt one where librdkafka is not asked.
+/// A name that nobody here knows may be a secret of a newer librdkafka, or a misspelt one where
+/// librdkafka is not asked.
 fn hidden_if_unknown(name: &str, value: PropertyValue) -> PropertyValue {
     match value {
         PropertyValue::Plain(text) if !settable().any(|known| known == name) => {
@@ -99,24 +102,20 @@ fn hidden_if_unknown(name: &str, value: PropertyValue) -> PropertyValue {
     }
 }
 
-/// `{ file = ".." }` or `{ env = ".." }`. A file's last line end is cut: editors and `kubectl` add one.
+/// `{ file = ".." }` or `{ env = ".." }`. A file's last line end is cut: editors and `kubectl` add
+/// one.
 fn referenced(
     table: &BTreeMap<String, Value>,
     environment: &Environment,
     reader: &Reader,
 ) -> Result<String, String> {
-    let entries: Vec<(&str, &Value)> = table
-        .iter()
-        .map(|(key, value)| (key.as_str(), value))
-        .collect();
+    let entries: Vec<(&str, &Value)> =
+        table.iter().map(|(key, value)| (key.as_str(), value)).collect();
     match entries.as_slice() {
         [("file", Value::Text(path))] => {
             let path = reader.resolve(path);
             let text = std::fs::read_to_string(&path).map_err(|error| {
-                format!(
-                    "cannot read {}: {error}; make the file readable",
-                    path.display()
-                )
+                format!("cannot read {}: {error}; make the file readable", path.display())
             })?;
             let line = text.strip_suffix('\n').unwrap_or(&text);
             Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
@@ -125,9 +124,10 @@ fn referenced(
             .get(variable)
             .cloned()
             .ok_or_else(|| format!("environment variable {variable} is not set; set it")),
-        _ => Err(
-            "a table will not do; give a value, { file = \"..\" } or { env = \"..\" }".to_owned(),
-        ),
+        _ => {
+            Err("a table will not do; give a value, { file = \"..\" } or { env = \"..\" }"
+                .to_owned())
+        }
     }
 }
 
@@ -160,7 +160,8 @@ fn is_legal(
         })
 }
 
-/// librdkafka's complaint, with what it leaves out: the nearest name, or the value of a property known to be harmless.
+/// librdkafka's complaint, with what it leaves out: the nearest name, or the value of a property
+/// known to be harmless.
 fn explained(complaint: &str, name: &str, text: &str) -> String {
     let complaint = complaint.trim_end();
     if !settable().any(|known| known == name) {
@@ -185,10 +186,9 @@ fn need_one_group_protocol(reader: &mut Reader, properties: &KafkaProperties) {
         return;
     }
     for name in ["session.timeout.ms", "heartbeat.interval.ms"] {
-        for (table, prefix) in [
-            (&properties.both, "kafka."),
-            (&properties.consumer, "kafka.consumer."),
-        ] {
+        for (table, prefix) in
+            [(&properties.both, "kafka."), (&properties.consumer, "kafka.consumer.")]
+        {
             if table.contains_key(name) {
                 let key = format!("{prefix}{name}");
                 reader.problem(

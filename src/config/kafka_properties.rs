@@ -71,28 +71,18 @@ impl KafkaProperties {
             Client::Consumer => (&self.consumer, Scope::Producer),
             Client::Producer => (&self.producer, Scope::Consumer),
         };
-        let shared = self
-            .both
-            .iter()
-            .filter(|(name, _)| concerns(name) != others);
-        shared
-            .chain(own)
-            .map(|(name, value)| (name.as_str(), value))
-            .collect()
+        let shared = self.both.iter().filter(|(name, _)| concerns(name) != others);
+        shared.chain(own).map(|(name, value)| (name.as_str(), value)).collect()
     }
 
     /// One property of one client, by either of its names, if the operator gave it.
     pub fn get(&self, client: Client, name: &str) -> Option<&str> {
-        self.of(client)
-            .get(canonical(name))
-            .map(|value| value.reveal())
+        self.of(client).get(canonical(name)).map(|value| value.reveal())
     }
 
     /// The brokers to begin with, as given.
     pub fn bootstrap_servers(&self) -> &str {
-        self.both
-            .get("bootstrap.servers")
-            .map_or("", PropertyValue::reveal)
+        self.both.get("bootstrap.servers").map_or("", PropertyValue::reveal)
     }
 
     /// Where the properties of a scope are kept.

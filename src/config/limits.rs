@@ -1,5 +1,6 @@
-//! Limits on librdkafka's properties that are narrower than its own, and why: beyond them, a rule that the promises rest on would be
-//! switched off. What may not be set at all is in `properties.rs`.
+//! Limits on librdkafka's properties that are narrower than its own, and why: beyond them, a rule
+//! that the promises rest on would be switched off. What may not be set at all is in
+//! `properties.rs`.
 
 use std::ops::RangeInclusive;
 
@@ -15,7 +16,8 @@ struct Limit {
 }
 
 const LIMITS: &[Limit] = &[
-    // Up to the longest, nothing rests on it: what outlasts its call is aborted, or its producer replaced.
+    // Up to the longest, nothing rests on it: what outlasts its call is aborted, or its producer
+    // replaced.
     Limit {
         name: "transaction.timeout.ms",
         client: Scope::Producer,

@@ -1,8 +1,9 @@
 //! File and environment to one flat tree: `section.key` to a value and where it came from.
 //!
-//! Three layers, of which the later wins: the defaults of `SETTINGS`, the file, the environment. Values keep the type
-//! they were written with; what they must be is the reader's business. librdkafka's properties have dots in their
-//! names, so below `kafka` a nested table is just another way to write a dot.
+//! Three layers, of which the later wins: the defaults of `SETTINGS`, the file, the environment.
+//! Values keep the type they were written with; what they must be is the reader's business.
+//! librdkafka's properties have dots in their names, so below `kafka` a nested table is just
+//! another way to write a dot.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -81,13 +82,7 @@ pub(super) fn defaults() -> Tree {
         .filter_map(|(key, literal)| {
             // Every literal parses: a test reads each of them.
             let value = convert(DeValue::parse(literal).ok()?.get_ref());
-            Some((
-                key.to_owned(),
-                Node {
-                    value,
-                    origin: Origin::Default,
-                },
-            ))
+            Some((key.to_owned(), Node { value, origin: Origin::Default }))
         })
         .collect()
 }
@@ -98,12 +93,7 @@ pub(super) fn defaults() -> Tree {
 /// A text that is not TOML, as the one problem that it is: nothing after the place can be trusted.
 pub(super) fn file(text: &str, name: &str, tree: &mut Tree) -> Result<Vec<Problem>, Problem> {
     let name: Arc<str> = name.into();
-    let mut layer = FileLayer {
-        text,
-        name,
-        tree: Tree::new(),
-        problems: Vec::new(),
-    };
+    let mut layer = FileLayer { text, name, tree: Tree::new(), problems: Vec::new() };
     let document = DeTable::parse(text).map_err(|error| layer.not_toml(&error))?;
     layer.document(document.get_ref());
     tree.append(&mut layer.tree);
@@ -167,17 +157,10 @@ impl FileLayer<'_> {
     }
 
     fn insert(&mut self, key: String, span: &Range<usize>, value: &Spanned<DeValue<'_>>) {
-        let node = Node {
-            value: convert(value.get_ref()),
-            origin: self.origin(span),
-        };
+        let node = Node { value: convert(value.get_ref()), origin: self.origin(span) };
         if let Some(earlier) = self.tree.get(&key) {
             let complaint = format!("given twice, also at {}; keep one of them", earlier.origin);
-            self.problems.push(Problem {
-                key,
-                origin: Some(node.origin),
-                complaint,
-            });
+            self.problems.push(Problem { key, origin: Some(node.origin), complaint });
             return;
         }
         self.tree.insert(key, node);
@@ -186,10 +169,7 @@ impl FileLayer<'_> {
     fn origin(&self, span: &Range<usize>) -> Origin {
         let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        Origin::File {
-            name: Arc::clone(&self.name),
-            line,
-        }
+        Origin::File { name: Arc::clone(&self.name), line }
     }
 }
 

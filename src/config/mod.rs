@@ -1,8 +1,8 @@
 //! The configuration as finished values: read once, whole, before anything connects.
 //!
-//! Who holds a [`Config`] need not check it again: every value is within its limits, every path is resolved, every
-//! secret is read. Nothing here opens a socket, reads the reference files or names a Kafka client; whether topics and
-//! regions exist is found out by those who use them.
+//! Who holds a [`Config`] need not check it again: every value is within its limits, every path is
+//! resolved, every secret is read. Nothing here opens a socket, reads the reference files or names
+//! a Kafka client; whether topics and regions exist is found out by those who use them.
 
 mod assemble;
 mod doubts;
@@ -82,8 +82,8 @@ pub struct Config {
 pub struct Instance {
     /// At most 200 of `[a-zA-Z0-9._-]`, which leaves room to make ids from it.
     pub name: String,
-    /// Whether the operator gave it. If not it is the host's name, which need not come back after a restart, so
-    /// that static group membership must not rest on it.
+    /// Whether the operator gave it. If not it is the host's name, which need not come back after
+    /// a restart, so that static group membership must not rest on it.
     pub configured: bool,
 }
 
@@ -142,7 +142,8 @@ pub struct LocationSettings {
     pub profile: String,
 }
 
-/// Templates that begin with `crn:` and hold only `{service}`, `{location}`, `{account}`, `{resource_type}`, `{id}`.
+/// Templates that begin with `crn:` and hold only `{service}`, `{location}`, `{account}`,
+/// `{resource_type}`, `{id}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrnTemplates {
     /// Of `target.id`.
@@ -171,7 +172,8 @@ pub struct Tables {
     pub barrier_limit: Duration,
     /// Between two snapshots at least, unless a batch waits.
     pub publish_interval: Duration,
-    /// Of the keys of a table, how many of a hundred may be missing in its file when it is read again.
+    /// Of the keys of a table, how many of a hundred may be missing in its file when it is read
+    /// again.
     pub reload_loss_limit_percent: u8,
 }
 
@@ -209,8 +211,9 @@ pub struct LogSettings {
     pub level: String,
 }
 
-/// A configuration as far as it could be read. Where something is wrong it holds a stand-in, so that the rest can be
-/// used to look for more problems: those in the files that the configuration names.
+/// A configuration as far as it could be read. Where something is wrong it holds a stand-in, so
+/// that the rest can be used to look for more problems: those in the files that the configuration
+/// names.
 #[derive(Debug)]
 pub struct Draft {
     config: Config,
@@ -240,18 +243,14 @@ impl Draft {
     /// # Errors
     /// All problems.
     pub fn finish(self) -> Result<Config, Problems> {
-        if self.problems.is_empty() {
-            Ok(self.config)
-        } else {
-            Err(Problems(self.problems))
-        }
+        if self.problems.is_empty() { Ok(self.config) } else { Err(Problems(self.problems)) }
     }
 }
 
 impl Config {
     /// Reads the file, if there is one, and lays the environment over it (for a process:
-    /// `std::env::vars_os`, without what is not Unicode, at which `vars` panics). librdkafka is not asked about its
-    /// properties; see [`Config::load_checked`].
+    /// `std::env::vars_os`, without what is not Unicode, at which `vars` panics). librdkafka is not
+    /// asked about its properties; see [`Config::load_checked`].
     ///
     /// # Errors
     /// All problems at once; a file that cannot be read or is not TOML is the only one then.
@@ -289,11 +288,7 @@ impl Config {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let complaint = format!("cannot be read: {error}; name a readable TOML file");
-            Problems(vec![Problem {
-                key: name.clone(),
-                origin: None,
-                complaint,
-            }])
+            Problems(vec![Problem { key: name.clone(), origin: None, complaint }])
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         assemble::config(&text, &name, folder, environment, check)
@@ -307,33 +302,21 @@ impl Config {
         text: &str,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Problems> {
-        assemble::config(
-            text,
-            "configuration",
-            Path::new(""),
-            environment,
-            &|_, _| Ok(()),
-        )?
-        .finish()
+        assemble::config(text, "configuration", Path::new(""), environment, &|_, _| Ok(()))?
+            .finish()
     }
 
-    /// Checks that no region's topic is the input or the quarantine topic, and that its name is legal. Listed regions
-    /// were checked on loading; call this with those of the location profile when the list is empty.
+    /// Checks that no region's topic is the input or the quarantine topic, and that its name is
+    /// legal. Listed regions were checked on loading; call this with those of the location
+    /// profile when the list is empty.
     ///
     /// # Errors
     /// One problem for each topic that will not do.
     pub fn check_output_topics(&self, regions: &[impl AsRef<str>]) -> Result<(), Problems> {
         let complaints = names::output_topic_complaints(&self.input, &self.output, regions);
-        let problem = |complaint| Problem {
-            key: "output.topic_prefix".to_owned(),
-            origin: None,
-            complaint,
-        };
+        let problem =
+            |complaint| Problem { key: "output.topic_prefix".to_owned(), origin: None, complaint };
         let problems: Vec<Problem> = complaints.into_iter().map(problem).collect();
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Problems(problems))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 }

@@ -44,25 +44,18 @@ pub(super) fn output_topic_complaints(
             "the topic {topic:?} of region {region:?} {wrong}; change the prefix or the region"
         ))
     };
-    regions
-        .iter()
-        .filter_map(|region| complaint(region.as_ref()))
-        .collect()
+    regions.iter().filter_map(|region| complaint(region.as_ref())).collect()
 }
 
 /// Whether a CRN template begins as one and holds known placeholders only.
 pub(super) fn check_crn_template(template: &str) -> Result<(), String> {
     const PLACEHOLDERS: &[&str] = &["service", "location", "account", "resource_type", "id"];
     if !template.starts_with("crn:") || !template.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!(
-            "{template:?} will not do; begin with crn: and use no blanks"
-        ));
+        return Err(format!("{template:?} will not do; begin with crn: and use no blanks"));
     }
     let mut rest = template;
     while let Some(at) = rest.find(['{', '}']) {
-        let inner = rest[at..]
-            .strip_prefix('{')
-            .and_then(|inner| inner.split_once('}'));
+        let inner = rest[at..].strip_prefix('{').and_then(|inner| inner.split_once('}'));
         let Some((name, after)) = inner else {
             return Err(format!(
                 "{template:?} has an unpaired brace; write placeholders as {{name}}"

@@ -1,5 +1,5 @@
-//! Stretches of the input that can never be read, such as a batch that a disk has damaged: where the operator lets reading
-//! go on behind them. Offsets that can be read after all are read.
+//! Stretches of the input that can never be read, such as a batch that a disk has damaged: where
+//! the operator lets reading go on behind them. Offsets that can be read after all are read.
 
 use super::read::Reader;
 
@@ -65,10 +65,7 @@ mod tests {
     #[test]
     fn a_stretch_is_a_partition_and_two_offsets() {
         let stretch = PassOver::parse("3:1200-1299").expect("parses");
-        assert_eq!(
-            (stretch.partition, stretch.first, stretch.last),
-            (3, 1200, 1299)
-        );
+        assert_eq!((stretch.partition, stretch.first, stretch.last), (3, 1200, 1299));
         assert!(stretch.contains(1200) && stretch.contains(1299));
         assert!(!stretch.contains(1199) && !stretch.contains(1300));
         for text in [

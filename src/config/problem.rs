@@ -1,7 +1,8 @@
 //! What is wrong with a configuration: which key, where it came from, why, and what to do about it.
 //!
-//! Problems are collected, never thrown one by one: an operator who fixes a file wants the whole list. This file
-//! decides nothing about values; it also never sees one that is secret, because the complaint is made before.
+//! Problems are collected, never thrown one by one: an operator who fixes a file wants the whole
+//! list. This file decides nothing about values; it also never sees one that is secret, because the
+//! complaint is made before.
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,16 +64,14 @@ impl fmt::Display for Problems {
             1 => write!(f, "1 problem in the configuration:")?,
             count => write!(f, "{count} problems in the configuration:")?,
         }
-        self.0
-            .iter()
-            .try_for_each(|problem| write!(f, "\n  - {problem}"))
+        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
     }
 }
 
 impl std::error::Error for Problems {}
 
-/// The candidate most like `word`, if any is like enough to be what was meant: the nearest by edit distance, or else
-/// the only one whose last part is the same (the right key in the wrong section).
+/// The candidate most like `word`, if any is like enough to be what was meant: the nearest by edit
+/// distance, or else the only one whose last part is the same (the right key in the wrong section).
 pub(super) fn nearest<'a>(
     word: &str,
     candidates: impl Iterator<Item = &'a str> + Clone,
@@ -96,7 +95,5 @@ fn last_part(key: &str) -> Option<&str> {
 
 /// `; did you mean x?`, or nothing.
 pub(super) fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion
-        .map(|name| format!("; did you mean {name}?"))
-        .unwrap_or_default()
+    suggestion.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }

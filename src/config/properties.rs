@@ -1,7 +1,8 @@
-//! What the relay knows about librdkafka's properties by name: aliases, secrets, whom they concern, which are refused.
+//! What the relay knows about librdkafka's properties by name: aliases, secrets, whom they concern,
+//! which are refused.
 //!
-//! Source: CONFIGURATION.md of librdkafka 2.12.1. Whether a name exists and a value is legal is librdkafka's own
-//! business; it is asked by way of a [`PropertyCheck`](super::PropertyCheck).
+//! Source: CONFIGURATION.md of librdkafka 2.12.1. Whether a name exists and a value is legal is
+//! librdkafka's own business; it is asked by way of a [`PropertyCheck`](super::PropertyCheck).
 
 /// The clients that a property is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +17,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("bootstrap.servers", "metadata.broker.list"),
     ("max.in.flight.requests.per.connection", "max.in.flight"),
     ("sasl.mechanism", "sasl.mechanisms"),
-    (
-        "sasl.oauthbearer.client.id",
-        "sasl.oauthbearer.client.credentials.client.id",
-    ),
-    (
-        "sasl.oauthbearer.client.secret",
-        "sasl.oauthbearer.client.credentials.client.secret",
-    ),
+    ("sasl.oauthbearer.client.id", "sasl.oauthbearer.client.credentials.client.id"),
+    ("sasl.oauthbearer.client.secret", "sasl.oauthbearer.client.credentials.client.secret"),
     ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
     ("linger.ms", "queue.buffering.max.ms"),
     ("retries", "message.send.max.retries"),
@@ -49,11 +44,12 @@ const SECRETS: &[&str] = &[
     "sasl.kerberos.kinit.cmd",
 ];
 
-/// A misspelt or future secret is one as well, and a PEM text may hold a key next to the certificate: a name with such
-/// a part is never printed with its value.
+/// A misspelt or future secret is one as well, and a PEM text may hold a key next to the
+/// certificate: a name with such a part is never printed with its value.
 const SECRET_PARTS: &[&str] = &["passw", "passphrase", "secret", ".pem"];
 
-/// Consumer properties: a producer would only warn of them. A trailing dot stands for the whole family.
+/// Consumer properties: a producer would only warn of them. A trailing dot stands for the whole
+/// family.
 const CONSUMER_ONLY: &[&str] = &[
     "group.",
     "session.timeout.ms",
@@ -78,8 +74,8 @@ const PRODUCER_ONLY: &[&str] = &[
     "produce.offset.report",
 ];
 
-/// Every property that may be set, by its one name. For suggestions only, and for whether a refused value may be
-/// repeated: a name that is not here may be a misspelt secret.
+/// Every property that may be set, by its one name. For suggestions only, and for whether a refused
+/// value may be repeated: a name that is not here may be a misspelt secret.
 const SETTABLE: &str = "\
     api.version.request.timeout.ms \
     batch.num.messages batch.size bootstrap.servers broker.address.family broker.address.ttl \
@@ -120,7 +116,8 @@ const TOKENS: &str = "the relay gets tokens by client id and secret, and in no o
 const VERSION: &str = "zombies are kept out by a protocol that no fallback knows, so the broker itself must say what it speaks";
 const CODE: &str = "it takes program code, not a value";
 
-/// Properties that the promises rest on, and why each is not for the operator. Names after aliases are resolved.
+/// Properties that the promises rest on, and why each is not for the operator. Names after aliases
+/// are resolved.
 #[rustfmt::skip] // one property a line reads as the table that it is
 pub(super) const REFUSED: &[(&str, &str)] = &[
     ("enable.auto.commit", OFFSETS),
@@ -175,10 +172,7 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
 /// Why a property is refused, if it is.
 pub(super) fn refusal(name: &str) -> Option<&'static str> {
     let name = canonical(name);
-    let listed = REFUSED
-        .iter()
-        .find(|(refused, _)| *refused == name)
-        .map(|(_, reason)| *reason);
+    let listed = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason);
     let family = || match name {
         _ if name.ends_with("_cb") => Some(CODE),
         _ if name.starts_with("sasl.oauthbearer.assertion.") => Some(TOKENS),
@@ -213,10 +207,7 @@ pub(super) fn concerns(name: &str) -> Scope {
 
 /// The one name of a property that may have two.
 pub(super) fn canonical(name: &str) -> &str {
-    ALIASES
-        .iter()
-        .find(|(_, alias)| *alias == name)
-        .map_or(name, |(name, _)| *name)
+    ALIASES.iter().find(|(_, alias)| *alias == name).map_or(name, |(name, _)| *name)
 }
 
 /// `kafka.consumer.x` with `x` by its one name, so that both names are one key in the tree.

@@ -24,22 +24,13 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(tree: Tree, problems: Vec<Problem>, folder: PathBuf) -> Self {
-        Self {
-            tree,
-            origins: BTreeMap::new(),
-            problems,
-            folder,
-        }
+        Self { tree, origins: BTreeMap::new(), problems, folder }
     }
 
     /// Notes that the value of `key` is wrong; where it came from is known from reading it.
     pub(super) fn problem(&mut self, key: &str, complaint: impl Into<String>) {
         let origin = self.origins.get(key).cloned();
-        self.problems.push(Problem {
-            key: key.to_owned(),
-            origin,
-            complaint: complaint.into(),
-        });
+        self.problems.push(Problem { key: key.to_owned(), origin, complaint: complaint.into() });
     }
 
     /// Whether a key was given and not taken yet.
@@ -56,15 +47,9 @@ impl Reader {
 
     /// Takes all keys that begin with `prefix`, in alphabetical order.
     pub(super) fn take_all(&mut self, prefix: &str) -> Vec<(String, Node)> {
-        let keys: Vec<String> = self
-            .tree
-            .keys()
-            .filter(|key| key.starts_with(prefix))
-            .cloned()
-            .collect();
-        keys.into_iter()
-            .filter_map(|key| self.take(&key).map(|node| (key, node)))
-            .collect()
+        let keys: Vec<String> =
+            self.tree.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+        keys.into_iter().filter_map(|key| self.take(&key).map(|node| (key, node))).collect()
     }
 
     fn refuse(&mut self, key: &str, value: &Value, wanted: &str) {
@@ -74,10 +59,7 @@ impl Reader {
     pub(super) fn missing(&mut self, key: &str) {
         self.problem(
             key,
-            format!(
-                "required, and not given; set it in the file or as {}",
-                variable_of(key)
-            ),
+            format!("required, and not given; set it in the file or as {}", variable_of(key)),
         );
     }
 
@@ -124,8 +106,7 @@ impl Reader {
 
     /// A whole number within `range`.
     pub(super) fn number(&mut self, key: &str, range: RangeInclusive<u64>) -> u64 {
-        self.optional_number(key, range.clone())
-            .unwrap_or(*range.start())
+        self.optional_number(key, range.clone()).unwrap_or(*range.start())
     }
 
     /// A whole number within `range`; none when the key is not given.
@@ -139,11 +120,8 @@ impl Reader {
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
             let unquoted = unquoted(&node.value);
-            let wanted = format!(
-                "a whole number from {} to {}{unquoted}",
-                range.start(),
-                range.end()
-            );
+            let wanted =
+                format!("a whole number from {} to {}{unquoted}", range.start(), range.end());
             self.refuse(key, &node.value, &wanted);
         }
         number
@@ -181,11 +159,7 @@ impl Reader {
             return Vec::new();
         };
         let Some(entries) = texts(&node.value) else {
-            self.refuse(
-                key,
-                &node.value,
-                "a list of texts, such as [\"one\", \"two\"]",
-            );
+            self.refuse(key, &node.value, "a list of texts, such as [\"one\", \"two\"]");
             return Vec::new();
         };
         for (index, entry) in entries.iter().enumerate() {
@@ -201,25 +175,20 @@ impl Reader {
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let text = self.optional_text(key)?;
-        let chosen = choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if chosen.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
             let suggestion = did_you_mean(nearest(&text, words.iter().copied()));
             self.problem(
                 key,
-                format!(
-                    "{text:?} will not do; give one of {}{suggestion}",
-                    words.join(", ")
-                ),
+                format!("{text:?} will not do; give one of {}{suggestion}", words.join(", ")),
             );
         }
         chosen
     }
 
-    /// A path, relative ones seen from the configuration file's folder; none when the key is not given.
+    /// A path, relative ones seen from the configuration file's folder; none when the key is not
+    /// given.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.optional_text(key).map(|text| self.resolve(&text))
     }
@@ -254,11 +223,7 @@ impl Reader {
                     did_you_mean(nearest(&key, literal_keys().chain(sections())))
                 ),
             };
-            self.problems.push(Problem {
-                key,
-                origin: Some(node.origin),
-                complaint,
-            });
+            self.problems.push(Problem { key, origin: Some(node.origin), complaint });
         }
         self.problems
     }
@@ -266,21 +231,15 @@ impl Reader {
 
 /// A number in quotes is the likeliest slip.
 fn unquoted(value: &Value) -> &'static str {
-    if matches!(value, Value::Text(_)) {
-        ", without quotes"
-    } else {
-        ""
-    }
+    if matches!(value, Value::Text(_)) { ", without quotes" } else { "" }
 }
 
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Untyped(text) if text.trim().is_empty() => Some(Vec::new()),
-        Value::Untyped(text) => Some(
-            text.split(',')
-                .map(|entry| entry.trim().to_owned())
-                .collect(),
-        ),
+        Value::Untyped(text) => {
+            Some(text.split(',').map(|entry| entry.trim().to_owned()).collect())
+        }
         Value::List(entries) => entries.iter().map(text).collect(),
         _ => None,
     }

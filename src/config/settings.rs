@@ -1,7 +1,7 @@
 //! Every key of the configuration with its default and its meaning, once.
 //!
-//! The reader takes known keys and defaults from here, the README its table, and the tests what the example file must
-//! mention. Ranges are not here: they stand where a value is read.
+//! The reader takes known keys and defaults from here, the README its table, and the tests what the
+//! example file must mention. Ranges are not here: they stand where a value is read.
 
 /// What holds when a key is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub enum DefaultValue {
 /// One key.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// `section.key`; a key of the top level has no section. A trailing `*` stands for any librdkafka property.
+    /// `section.key`; a key of the top level has no section. A trailing `*` stands for any
+    /// librdkafka property.
     pub key: &'static str,
     /// What holds when it is not given.
     pub default: DefaultValue,
@@ -28,11 +29,7 @@ pub struct Setting {
 use DefaultValue::{Computed, Required, Value};
 
 const fn setting(key: &'static str, default: DefaultValue, meaning: &'static str) -> Setting {
-    Setting {
-        key,
-        default,
-        meaning,
-    }
+    Setting { key, default, meaning }
 }
 
 /// The keys, in the order in which they are documented.
@@ -86,18 +83,12 @@ pub const SETTINGS: &[Setting] = &[
 
 /// The keys that can be written literally: all of [`SETTINGS`] but the `*` rows.
 pub(super) fn literal_keys() -> impl Iterator<Item = &'static str> + Clone {
-    SETTINGS
-        .iter()
-        .map(|setting| setting.key)
-        .filter(|key| !key.ends_with('*'))
+    SETTINGS.iter().map(|setting| setting.key).filter(|key| !key.ends_with('*'))
 }
 
 /// The sections, such as `input`; one comes as often as it has keys.
 pub(super) fn sections() -> impl Iterator<Item = &'static str> + Clone {
-    SETTINGS
-        .iter()
-        .filter_map(|setting| setting.key.split_once('.'))
-        .map(|(section, _)| section)
+    SETTINGS.iter().filter_map(|setting| setting.key.split_once('.')).map(|(section, _)| section)
 }
 
 /// [`SETTINGS`] as the table of the README: key, default, environment variable, meaning.
@@ -116,10 +107,7 @@ fn row(setting: &Setting) -> String {
         Computed(words) => words.to_owned(),
     };
     let variable = variable_of(setting.key);
-    format!(
-        "| `{}` | {default} | `{variable}` | {} |\n",
-        setting.key, setting.meaning
-    )
+    format!("| `{}` | {default} | `{variable}` | {} |\n", setting.key, setting.meaning)
 }
 
 /// What every variable of ours begins with.

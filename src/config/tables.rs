@@ -53,10 +53,7 @@ fn drop_overridden(reader: &mut Reader, file: &str, topic: &str) {
     if !reader.has(file) || !reader.has(topic) {
         return;
     }
-    let overridden = match (
-        reader.is_from_environment(file),
-        reader.is_from_environment(topic),
-    ) {
+    let overridden = match (reader.is_from_environment(file), reader.is_from_environment(topic)) {
         (true, false) => topic,
         (false, true) => file,
         (true, true) | (false, false) => return,
@@ -89,10 +86,7 @@ pub(super) fn keep_topics_apart(
         (input.topic.clone(), "input.topic"),
         (output.quarantine_topic.clone(), "output.quarantine_topic"),
     ];
-    for (source, key) in [
-        (Some(principals), "principals.topic"),
-        (devices, "devices.topic"),
-    ] {
+    for (source, key) in [(Some(principals), "principals.topic"), (devices, "devices.topic")] {
         let Some(TableSource::Topic(topic)) = source else {
             continue;
         };
@@ -100,10 +94,7 @@ pub(super) fn keep_topics_apart(
         if let Some((_, other)) = twice
             && !reader.has_problem(key)
         {
-            reader.problem(
-                key,
-                format!("{topic:?} is {other} as well; give another topic"),
-            );
+            reader.problem(key, format!("{topic:?} is {other} as well; give another topic"));
         }
         taken.push((topic.clone(), key));
     }

@@ -12,8 +12,8 @@ pub(crate) fn read(path: &Path, key: &str) -> Result<String, Vec<String>> {
         .map_err(|error| vec![format!("cannot read {} ({key}): {error}", path.display())])
 }
 
-/// The text of a file. Some editors begin UTF-8 with a byte order mark, which means nothing; what PowerShell redirects to a
-/// file is UTF-16.
+/// The text of a file. Some editors begin UTF-8 with a byte order mark, which means nothing; what
+/// PowerShell redirects to a file is UTF-16.
 fn as_text(bytes: Vec<u8>) -> Result<String, String> {
     match &*bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {

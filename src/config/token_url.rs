@@ -1,5 +1,6 @@
-//! The URL of a token endpoint. It is parsed once, by the parser of the client that uses it, so that the host that is judged is the host
-//! that is asked. Its query may be a secret: what is shown of it is scheme, host, port and path.
+//! The URL of a token endpoint. It is parsed once, by the parser of the client that uses it, so
+//! that the host that is judged is the host that is asked. Its query may be a secret: what is shown
+//! of it is scheme, host, port and path.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -86,20 +87,14 @@ mod tests {
             ("HTTP://LocalHost/token", "http://LocalHost/token", true),
         ] {
             let parsed = TokenUrl::parse(url).unwrap_or_else(|why| panic!("{url}: {why}"));
-            assert_eq!(
-                (parsed.to_string().as_str(), parsed.is_local()),
-                (shown, is_local)
-            );
+            assert_eq!((parsed.to_string().as_str(), parsed.is_local()), (shown, is_local));
         }
     }
 
     #[test]
     fn what_is_refused_is_not_repeated() {
         for (url, why) in [
-            (
-                "http://127.0.0.1:hunter2@127.0.0.2:18082/token",
-                "user name",
-            ),
+            ("http://127.0.0.1:hunter2@127.0.0.2:18082/token", "user name"),
             ("https://relay:hunter2@id.example.com/token", "user name"),
             ("https://hunter2@id.example.com/token", "user name"),
             ("http://id.example.com/hunter2", "in the clear"),
@@ -119,10 +114,7 @@ mod tests {
             ("", "no URL"),
         ] {
             let refused = TokenUrl::parse(url).expect_err(url);
-            assert!(
-                refused.contains(why) && !refused.contains("hunter2"),
-                "{url}: {refused}"
-            );
+            assert!(refused.contains(why) && !refused.contains("hunter2"), "{url}: {refused}");
         }
     }
 }

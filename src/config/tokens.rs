@@ -1,5 +1,5 @@
-//! What OAUTHBEARER needs of the configuration: somewhere to get tokens from, and a way there that keeps a secret. The
-//! tokens themselves are fetched at the edge.
+//! What OAUTHBEARER needs of the configuration: somewhere to get tokens from, and a way there that
+//! keeps a secret. The tokens themselves are fetched at the edge.
 
 use super::kafka_properties::{Client, KafkaProperties};
 use super::read::Reader;
@@ -18,7 +18,8 @@ pub(super) fn limit(name: &str, text: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a secret may be sent there. The complaint repeats nothing of the URL, which may be a secret itself.
+/// Whether a secret may be sent there. The complaint repeats nothing of the URL, which may be a
+/// secret itself.
 pub(super) fn endpoint(name: &str, text: &str) -> Result<(), String> {
     match name {
         ENDPOINT => TokenUrl::parse(text).map(drop).map_err(str::to_owned),
@@ -42,10 +43,7 @@ pub(super) fn need_endpoint(reader: &mut Reader, properties: &KafkaProperties) {
     .filter(|name| get(name).is_none() && !reader.has_problem(&format!("kafka.{name}")))
     .collect();
     if !missing.is_empty() {
-        let complaint = format!(
-            "OAUTHBEARER needs {} as well; give them",
-            missing.join(", ")
-        );
+        let complaint = format!("OAUTHBEARER needs {} as well; give them", missing.join(", "));
         reader.problem("kafka.sasl.mechanism", complaint);
     }
 }

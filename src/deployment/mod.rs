@@ -52,8 +52,8 @@ pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     load(config, |_| true)
 }
 
-/// Loads what a configuration names that may have problems of its own: what rests on its bad sections is left out, and
-/// the rest is looked at, so that all problems are known at once.
+/// Loads what a configuration names that may have problems of its own: what rests on its bad
+/// sections is left out, and the rest is looked at, so that all problems are known at once.
 ///
 /// # Errors
 /// All problems of the files; none, if only sections of the configuration are bad.
@@ -63,10 +63,7 @@ pub fn assemble_draft(draft: &Draft) -> Result<Assembly, FileProblems> {
 
 fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, FileProblems> {
     let mut problems = FileProblems::default();
-    let mut part = Parts {
-        is_good,
-        problems: &mut problems,
-    };
+    let mut part = Parts { is_good, problems: &mut problems };
     let catalog = part.load("catalog", || load_catalog(config));
     let permissions = part.load("catalog", || load_permissions(config));
     let locations = part.load("locations", || load_locations(config));
@@ -86,10 +83,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
     else {
         return Err(problems);
     };
-    let directory = Directory {
-        principals,
-        devices,
-    };
+    let directory = Directory { principals, devices };
     let topics = TopicNames {
         input: config.input.topic.clone(),
         regions: output_topics(config, &routes),
@@ -104,12 +98,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
         crns,
         max_event_bytes: config.output.max_message_bytes,
     };
-    Ok(Assembly {
-        rules,
-        directory,
-        table_files,
-        topics,
-    })
+    Ok(Assembly { rules, directory, table_files, topics })
 }
 
 /// Loads one part after the other, and keeps what is wrong with each.
@@ -143,10 +132,8 @@ fn texts<E: fmt::Display>(problems: Vec<E>) -> Vec<String> {
 }
 
 fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
-    let switches = Switches {
-        enable: config.catalog.enable.clone(),
-        disable: config.catalog.disable.clone(),
-    };
+    let switches =
+        Switches { enable: config.catalog.enable.clone(), disable: config.catalog.disable.clone() };
     if config.catalog.files.is_empty() {
         return Catalog::load(&Catalog::embedded_files(), &switches).map_err(texts);
     }
@@ -161,10 +148,8 @@ fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let files: Vec<CatalogFile<'_>> = read_files
-        .iter()
-        .map(|(name, text)| CatalogFile { name, text })
-        .collect();
+    let files: Vec<CatalogFile<'_>> =
+        read_files.iter().map(|(name, text)| CatalogFile { name, text }).collect();
     Catalog::load(&files, &switches).map_err(texts)
 }
 
@@ -205,9 +190,7 @@ fn parse_crns(config: &Config) -> Result<CrnTemplates, Vec<String>> {
 fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<String>> {
     let known: Vec<&str> = locations.regions().collect();
     let given = &config.output.regions;
-    let unknown = given
-        .iter()
-        .filter(|region| !known.contains(&region.as_str()));
+    let unknown = given.iter().filter(|region| !known.contains(&region.as_str()));
     let mut problems: Vec<String> = unknown
         .map(|region| {
             format!(
@@ -227,9 +210,5 @@ fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<
     {
         problems.extend(texts(clashes.0));
     }
-    if problems.is_empty() {
-        Ok(routes)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(routes) } else { Err(problems) }
 }

@@ -1,5 +1,5 @@
-//! The reference tables, read whole from where the configuration says: for the start, for commands, and when a file has
-//! changed.
+//! The reference tables, read whole from where the configuration says: for the start, for commands,
+//! and when a file has changed.
 
 use super::Assembly;
 use crate::config::{Config, TableSource};
@@ -8,7 +8,8 @@ use crate::tables::TableName;
 use crate::tables::files::{read_devices_file, read_principals_file};
 use audit_judge::reference::{Device, DeviceKey, Principal, PrincipalKey, Table};
 
-/// The principals, as far as they come from a file. Those from a topic are filled in by their follower.
+/// The principals, as far as they come from a file. Those from a topic are filled in by their
+/// follower.
 pub(super) fn principals_at_start(
     config: &Config,
 ) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {

@@ -1,6 +1,6 @@
-//! A broker inside this process, for the demo: librdkafka's mock cluster on a local port, with a way to
-//! write samples and to watch what comes out. It speaks the protocol and groups; it proves nothing about
-//! transactions, which it accepts and does not enforce.
+//! A broker inside this process, for the demo: librdkafka's mock cluster on a local port, with a
+//! way to write samples and to watch what comes out. It speaks the protocol and groups; it proves
+//! nothing about transactions, which it accepts and does not enforce.
 
 use std::time::Duration;
 
@@ -57,14 +57,8 @@ impl EmbeddedBroker {
     /// # Errors
     /// If the client cannot be made.
     pub fn sampler(&self, topic: &str) -> anyhow::Result<Sampler> {
-        let producer = self
-            .client()
-            .create()
-            .context("create the sample producer")?;
-        Ok(Sampler {
-            producer,
-            topic: topic.to_string(),
-        })
+        let producer = self.client().create().context("create the sample producer")?;
+        Ok(Sampler { producer, topic: topic.to_string() })
     }
 
     /// A way to watch the output topics, from their beginning.
@@ -103,10 +97,7 @@ impl Sampler {
     /// If the producer does not take it.
     pub fn write(&self, key: &str, value: &[u8]) -> anyhow::Result<()> {
         let record = BaseRecord::to(&self.topic).key(key).payload(value);
-        self.producer
-            .send(record)
-            .map_err(|(error, _)| error)
-            .context("produce a sample")
+        self.producer.send(record).map_err(|(error, _)| error).context("produce a sample")
     }
 
     /// Waits until everything written is on the broker.
@@ -114,9 +105,7 @@ impl Sampler {
     /// # Errors
     /// If that takes too long.
     pub fn flush(&self) -> anyhow::Result<()> {
-        self.producer
-            .flush(FLUSH_LIMIT)
-            .context("deliver the samples")
+        self.producer.flush(FLUSH_LIMIT).context("deliver the samples")
     }
 }
 

@@ -36,11 +36,7 @@ impl std::str::FromStr for RecordAddress {
         let partition = parts.next().and_then(|part| part.parse().ok());
         match (parts.next(), partition, offset) {
             (Some(topic), Some(partition), Some(offset)) if partition >= 0 && offset >= 0 => {
-                Ok(RecordAddress {
-                    topic: topic.to_string(),
-                    partition,
-                    offset,
-                })
+                Ok(RecordAddress { topic: topic.to_string(), partition, offset })
             }
             _ => Err("expected TOPIC/PARTITION/OFFSET, e.g. state-changes/3/1200".to_string()),
         }
@@ -52,11 +48,7 @@ impl std::str::FromStr for RecordAddress {
 /// # Errors
 /// If the record is not there (any more), or cannot be read in time.
 pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Option<Vec<u8>>> {
-    let RecordAddress {
-        topic,
-        partition,
-        offset,
-    } = address;
+    let RecordAddress { topic, partition, offset } = address;
     let mut client = settings::inspector(config);
     // A group must be named to read; nothing is ever committed for it, and it is not joined.
     client.set("group.id", format!("{}-explain", config.input.group));
@@ -99,10 +91,7 @@ mod tests {
     #[test]
     fn record_addresses() {
         let address: RecordAddress = "a.b/3/12".parse().expect("parses");
-        assert_eq!(
-            (address.topic.as_str(), address.partition, address.offset),
-            ("a.b", 3, 12)
-        );
+        assert_eq!((address.topic.as_str(), address.partition, address.offset), ("a.b", 3, 12));
         for wrong in ["a/b", "a/x/1", "a/-1/2", "1/2", ""] {
             assert!(wrong.parse::<RecordAddress>().is_err(), "{wrong}");
         }

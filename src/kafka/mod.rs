@@ -1,5 +1,5 @@
-//! The edge: the only folder that names the Kafka client. It turns librdkafka's callbacks, error codes
-//! and timeouts into the few words of [`crate::stream`]. It decides nothing about records.
+//! The edge: the only folder that names the Kafka client. It turns librdkafka's callbacks, error
+//! codes and timeouts into the few words of [`crate::stream`]. It decides nothing about records.
 
 pub mod check;
 pub mod client;

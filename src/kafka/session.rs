@@ -1,6 +1,6 @@
-//! A worker's connection to Kafka: one consumer, one transactional producer, and the [`Broker`] trait
-//! on top. It holds the rules that make exactly-once true on this client: which group membership a
-//! commit speaks for, what is sent before the commit, and from where reading resumes.
+//! A worker's connection to Kafka: one consumer, one transactional producer, and the [`Broker`]
+//! trait on top. It holds the rules that make exactly-once true on this client: which group
+//! membership a commit speaks for, what is sent before the commit, and from where reading resumes.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,8 @@ pub struct Session {
     incoming: Incoming,
     producer: Option<TransactionalProducer>,
     topics: OutputTopics,
-    /// Whether a record was for a partition that its topic does not have: then the topic is another one.
+    /// Whether a record was for a partition that its topic does not have: then the topic is
+    /// another one.
     topics_changed: bool,
     clock: Instant,
 }
@@ -58,7 +59,8 @@ impl OpenError {
         }
     }
 
-    /// Whether topics are missing, while others are there and none is closed to us: they may be created yet.
+    /// Whether topics are missing, while others are there and none is closed to us: they may be
+    /// created yet.
     pub fn is_missing(&self) -> bool {
         match self {
             OpenError::Topics { problems, of } => {
@@ -71,8 +73,8 @@ impl OpenError {
 }
 
 impl Session {
-    /// Makes the consumer, looks the topics up, takes over the transactional id, and joins the group, in this order: a
-    /// predecessor's transaction is ended before anything is read.
+    /// Makes the consumer, looks the topics up, takes over the transactional id, and joins the
+    /// group, in this order: a predecessor's transaction is ended before anything is read.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -80,10 +82,7 @@ impl Session {
         let incoming = Incoming::open(&settings)?;
         let topics =
             OutputTopics::discover(&incoming.consumer, &settings.topics).map_err(|problems| {
-                OpenError::Topics {
-                    problems,
-                    of: 1 + settings.topics.outputs().count(),
-                }
+                OpenError::Topics { problems, of: 1 + settings.topics.outputs().count() }
             })?;
         let producer = TransactionalProducer::open(&settings.producer, settings.topics.outputs())?;
         incoming.consumer.subscribe(&[&settings.topics.input])?;
@@ -114,8 +113,9 @@ impl Session {
         Ok(())
     }
 
-    /// Looks the output topics up again if one of them turned out to lack a partition. One that has more than before is left
-    /// as it is: the partition of a device's events must not change under it.
+    /// Looks the output topics up again if one of them turned out to lack a partition. One that has
+    /// more than before is left as it is: the partition of a device's events must not change
+    /// under it.
     fn renew_topics(&mut self) {
         if !std::mem::take(&mut self.topics_changed) {
             return;
@@ -150,10 +150,7 @@ impl Session {
     fn open_producer(&mut self) -> Result<(), Failure> {
         self.producer = None;
         let topics = self.settings.topics.outputs();
-        self.producer = Some(TransactionalProducer::open(
-            &self.settings.producer,
-            topics,
-        )?);
+        self.producer = Some(TransactionalProducer::open(&self.settings.producer, topics)?);
         Ok(())
     }
 
@@ -209,10 +206,12 @@ impl Broker for Session {
     fn abort(&mut self) -> Result<(), Failure> {
         match self.producer()?.abort() {
             Ok(()) => {}
-            // A new producer ends whatever the old one cannot. Among the reasons: the broker knows of no transaction, since
-            // it let no partition become part of it, and the client takes that answer for a fatal one. Or it gave the transaction
-            // up just before, as it does with what took too long: it calls that fenced. Another process of this name is found
-            // out all the same, since one of the two is fenced while it publishes.
+            // A new producer ends whatever the old one cannot. Among the reasons: the broker knows
+            // of no transaction, since it let no partition become part of it, and the
+            // client takes that answer for a fatal one. Or it gave the transaction
+            // up just before, as it does with what took too long: it calls that fenced. Another
+            // process of this name is found out all the same, since one of the two is
+            // fenced while it publishes.
             Err(Failure::Broken(what) | Failure::Fenced(what)) => {
                 tracing::warn!("the producer is replaced instead of aborting: {what}");
                 (self.settings.replaced.0)(Replaced::Unabortable);

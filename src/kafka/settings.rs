@@ -1,5 +1,5 @@
-//! From configuration to librdkafka's properties: defaults that suit the job, then the operator's, then
-//! those that the promises rest on, which nobody can change.
+//! From configuration to librdkafka's properties: defaults that suit the job, then the operator's,
+//! then those that the promises rest on, which nobody can change.
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -39,28 +39,32 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // Memory must not grow with lag: librdkafka's own default is 64 MiB and 100,000 records.
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "20000"),
-    // Of compressed records, from each broker; the answer is held decompressed. Smaller fetches take less memory, and longer to
-    // catch up (`docs/reliability.md`).
+    // Of compressed records, from each broker; the answer is held decompressed. Smaller fetches
+    // take less memory, and longer to catch up (`docs/reliability.md`).
     ("fetch.max.bytes", "8388608"),
-    // What is compressed with zstd is read only up to here, or up to a third of it if the batch does not tell its size: beyond, its
-    // partition is held. So a record of 120 MB, which takes 4 kB when it is blank, holds nothing up.
+    // What is compressed with zstd is read only up to here, or up to a third of it if the batch
+    // does not tell its size: beyond, its partition is held. So a record of 120 MB, which
+    // takes 4 kB when it is blank, holds nothing up.
     ("receive.message.max.bytes", "400000000"),
     // With small queues the default of one second would starve the loop.
     ("fetch.queue.backoff.ms", "10"),
-    // So long, at most, a fetch of partitions that have nothing new holds up those that are assigned after it was sent, and the
-    // report that one is at its end.
+    // So long, at most, a fetch of partitions that have nothing new holds up those that are
+    // assigned after it was sent, and the report that one is at its end.
     ("fetch.wait.max.ms", "100"),
-    // So soon, at the latest, partitions that are added to the input are read; librdkafka's own default is five minutes.
+    // So soon, at the latest, partitions that are added to the input are read; librdkafka's own
+    // default is five minutes.
     ("topic.metadata.refresh.interval.ms", "30000"),
     // For dynamic membership; a static member has longer.
     ("session.timeout.ms", "15000"),
     ("socket.keepalive.enable", "true"),
-    // The OpenSSL inside looks only where it was built; certificates are where the system has them.
+    // The OpenSSL inside looks only where it was built; certificates are where the system has
+    // them.
     ("ssl.ca.location", "probe"),
 ];
 
-/// Session time-out of a static member in milliseconds, unless configured. Its restart takes less; and a client that hears nothing
-/// of its coordinator for so long can fence itself (`docs/reliability.md`).
+/// Session time-out of a static member in milliseconds, unless configured. Its restart takes less;
+/// and a client that hears nothing of its coordinator for so long can fence itself
+/// (`docs/reliability.md`).
 const STATIC_SESSION_MS: u32 = 45_000;
 
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
@@ -68,13 +72,16 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("compression.type", "lz4"),
     // A dead predecessor's transaction blocks its partitions for at most so long.
     ("transaction.timeout.ms", "10000"),
-    // A commit that takes this long may have been sent twice, and costs the producer: more than a healthy cluster needs for one.
+    // A commit that takes this long may have been sent twice, and costs the producer: more than a
+    // healthy cluster needs for one.
     ("retry.backoff.ms", "500"),
-    // When the group's coordinator moves, librdkafka can wait for it for ever inside send_offsets_to_transaction, whatever the limit of
-    // the call: only a connection that is opened or closed makes it look again. So idle ones are closed.
+    // When the group's coordinator moves, librdkafka can wait for it for ever inside
+    // send_offsets_to_transaction, whatever the limit of the call: only a connection that is
+    // opened or closed makes it look again. So idle ones are closed.
     ("connections.max.idle.ms", "5000"),
     ("socket.keepalive.enable", "true"),
-    // The OpenSSL inside looks only where it was built; certificates are where the system has them.
+    // The OpenSSL inside looks only where it was built; certificates are where the system has
+    // them.
     ("ssl.ca.location", "probe"),
 ];
 
@@ -95,8 +102,8 @@ const PRODUCER_FIXED: &[(&str, &str)] = &[
     ("acks", "all"),
     ("delivery.report.only.error", "true"),
     ("statistics.interval.ms", "0"),
-    // Events are judged by their size before they are produced, and of a quarantined record that its topic does not take, a stub is
-    // written.
+    // Events are judged by their size before they are produced, and of a quarantined record that
+    // its topic does not take, a stub is written.
     ("message.max.bytes", "104857600"),
 ];
 
@@ -133,17 +140,20 @@ pub fn inspector(config: &Config) -> ClientConfig {
     client
 }
 
-/// A client that names the group and does not join it: one that follows a table's topic, or looks something up.
+/// A client that names the group and does not join it: one that follows a table's topic, or looks
+/// something up.
 pub fn follower(config: &Config, role: &str) -> ClientConfig {
     let mut client = inspector(config);
-    // A group must be named to read; this one the relay may use. Nothing is committed, nobody joins.
+    // A group must be named to read; this one the relay may use. Nothing is committed, nobody
+    // joins.
     client.set("group.id", &config.input.group);
     client.set("client.id", format!("{}-{role}", config.instance.name));
     client
 }
 
-/// A client that looks up the ends of a table's topic: of all records, those of open transactions too. A
-/// transaction that its producer has committed may still be open on the partition for a moment.
+/// A client that looks up the ends of a table's topic: of all records, those of open transactions
+/// too. A transaction that its producer has committed may still be open on the partition for a
+/// moment.
 pub fn ends_finder(config: &Config, role: &str) -> ClientConfig {
     let mut client = follower(config, role);
     client.set("isolation.level", "read_uncommitted");
@@ -186,7 +196,8 @@ pub fn producer(config: &Config, worker: usize) -> ClientConfig {
     client
 }
 
-/// The transactional id of a worker: stable over restarts, so that a restart fences its predecessor.
+/// The transactional id of a worker: stable over restarts, so that a restart fences its
+/// predecessor.
 pub fn transactional_id(config: &Config, worker: usize) -> String {
     format!("{}-{}", config.input.group, member(config, worker))
 }
@@ -207,7 +218,8 @@ fn operators(config: &Config, client: Client, defaults: &[(&str, &str)]) -> Clie
         properties.set(name, value.reveal());
     }
     oauth::adopt(&mut properties);
-    // The safe client would else cut off what was asked for as soon as the client is made. Our own log has the last word.
+    // The safe client would else cut off what was asked for as soon as the client is made. Our own
+    // log has the last word.
     properties.set_log_level(match properties.get("debug") {
         Some(_) => RDKafkaLogLevel::Debug,
         None => RDKafkaLogLevel::Info,
@@ -251,18 +263,9 @@ mod tests {
         for (text, expected) in [
             ("", Some("15000")),
             ("instance = \"a\"\n", Some("45000")),
-            (
-                "instance = \"a\"\nkafka.\"session.timeout.ms\" = 6000\n",
-                Some("6000"),
-            ),
-            (
-                "instance = \"a\"\nkafka.\"max.poll.interval.ms\" = 30000\n",
-                Some("30000"),
-            ),
-            (
-                "instance = \"a\"\nkafka.\"group.protocol\" = \"consumer\"\n",
-                None,
-            ),
+            ("instance = \"a\"\nkafka.\"session.timeout.ms\" = 6000\n", Some("6000")),
+            ("instance = \"a\"\nkafka.\"max.poll.interval.ms\" = 30000\n", Some("30000")),
+            ("instance = \"a\"\nkafka.\"group.protocol\" = \"consumer\"\n", None),
         ] {
             let text = format!(
                 "{text}kafka.\"bootstrap.servers\" = \"127.0.0.1:1\"\nprincipals.topic = \"p\"\n"

@@ -27,10 +27,7 @@ pub struct TopicNames {
 impl TopicNames {
     /// The topics that are written to.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
-        self.regions
-            .iter()
-            .chain([&self.quarantine])
-            .map(String::as_str)
+        self.regions.iter().chain([&self.quarantine]).map(String::as_str)
     }
 }
 
@@ -120,10 +117,9 @@ pub fn shape<C: ConsumerContext>(
     }
     let replicas = topic.partitions().iter().map(|one| one.replicas().len());
     match (topic.partitions().len(), replicas.min()) {
-        (count, Some(replicas)) => Ok(Shape {
-            partitions: i32::try_from(count).unwrap_or(i32::MAX),
-            replicas,
-        }),
+        (count, Some(replicas)) => {
+            Ok(Shape { partitions: i32::try_from(count).unwrap_or(i32::MAX), replicas })
+        }
         (_, None) => Err(TopicProblem::Missing(name.to_string())),
     }
 }
@@ -151,10 +147,7 @@ impl OutputTopics {
         let mut problems = Vec::new();
         for name in std::iter::once(names.input.as_str()).chain(names.outputs()) {
             match partition_count(consumer, name) {
-                Ok(partitions) => looked_up.push(Topic {
-                    name: name.to_string(),
-                    partitions,
-                }),
+                Ok(partitions) => looked_up.push(Topic { name: name.to_string(), partitions }),
                 // A cluster that does not answer would not answer for the others either.
                 Err(problem) if problem.may_pass() => return Err(vec![problem]),
                 Err(problem) => problems.push(problem),
@@ -162,15 +155,15 @@ impl OutputTopics {
         }
         // The input was looked up first, the quarantine last.
         match looked_up.pop() {
-            Some(quarantine) if problems.is_empty() => Ok(OutputTopics {
-                regions: looked_up.split_off(1),
-                quarantine,
-            }),
+            Some(quarantine) if problems.is_empty() => {
+                Ok(OutputTopics { regions: looked_up.split_off(1), quarantine })
+            }
             _ => Err(problems),
         }
     }
 
-    /// Takes the partition counts of topics that have fewer partitions now, as after they were made anew.
+    /// Takes the partition counts of topics that have fewer partitions now, as after they were made
+    /// anew.
     pub fn shrink_to(&mut self, found: &OutputTopics) {
         let ours = self.regions.iter_mut().chain([&mut self.quarantine]);
         for (topic, found) in ours.zip(found.regions.iter().chain([&found.quarantine])) {
@@ -186,8 +179,9 @@ impl OutputTopics {
         }
     }
 
-    /// Where an output goes: the topic, as an index of [`TopicNames::outputs`], and the partition that the input
-    /// partition maps to. `None` for a region without a topic, which the core never names.
+    /// Where an output goes: the topic, as an index of [`TopicNames::outputs`], and the partition
+    /// that the input partition maps to. `None` for a region without a topic, which the core
+    /// never names.
     pub fn destination(&self, output: &Output<'_>) -> Option<(usize, i32)> {
         let index = match &output.content {
             Content::Event { envelope, .. } => {
@@ -212,14 +206,9 @@ mod tests {
     use audit_judge::fate::{Envelope, Quarantine};
 
     fn topics(counts: &[i32], quarantine: i32) -> OutputTopics {
-        let topic = |partitions: &i32| Topic {
-            name: format!("t{partitions}"),
-            partitions: *partitions,
-        };
-        OutputTopics {
-            regions: counts.iter().map(topic).collect(),
-            quarantine: topic(&quarantine),
-        }
+        let topic =
+            |partitions: &i32| Topic { name: format!("t{partitions}"), partitions: *partitions };
+        OutputTopics { regions: counts.iter().map(topic).collect(), quarantine: topic(&quarantine) }
     }
 
     /// Where the output of a partition goes: of a region, or to quarantine.
@@ -235,19 +224,14 @@ mod tests {
             location: "dal10".into(),
             id: Uuid::nil(),
         };
-        let kept = QuarantinedRecord {
-            original: original(),
-            quarantine: Quarantine::malformed("x"),
-        };
+        let kept =
+            QuarantinedRecord { original: original(), quarantine: Quarantine::malformed("x") };
         topics.destination(&Output {
             source_partition: Partition(source),
             source_offset: 0,
             timestamp_ms: None,
             content: match region {
-                Some(_) => Content::Event {
-                    envelope: &envelope,
-                    event: b"{}",
-                },
+                Some(_) => Content::Event { envelope: &envelope, event: b"{}" },
                 None => Content::Quarantined(&kept),
             },
         })

@@ -1,9 +1,9 @@
-//! How far each owned partition is: what lag and progress are computed from, at the time of a scrape,
-//! so that the lag of a worker that hangs grows. It counts no records.
+//! How far each owned partition is: what lag and progress are computed from, at the time of a
+//! scrape, so that the lag of a worker that hangs grows. It counts no records.
 //!
-//! Offsets alone do not tell the lag: behind the last record of a transactional topic lies a control
-//! record that nobody ever commits. So the end of a partition counts as reached when the client said
-//! so after the last committed record, whatever the end offset is.
+//! Offsets alone do not tell the lag: behind the last record of a transactional topic lies a
+//! control record that nobody ever commits. So the end of a partition counts as reached when the
+//! client said so after the last committed record, whatever the end offset is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -88,17 +88,13 @@ impl PartitionBoard {
         let given_up = |partition: &Partition, standing: &Standing| {
             standing.worker == worker && partitions.contains(partition)
         };
-        self.lock()
-            .standings
-            .retain(|partition, standing| !given_up(partition, standing));
+        self.lock().standings.retain(|partition, standing| !given_up(partition, standing));
     }
 
     /// A worker is gone, and with it all that it owned.
     pub fn dismiss(&self, worker: usize) {
         let mut owned = self.lock();
-        owned
-            .standings
-            .retain(|_, standing| standing.worker != worker);
+        owned.standings.retain(|_, standing| standing.worker != worker);
         owned.workers.remove(&worker);
     }
 
@@ -137,7 +133,8 @@ impl PartitionBoard {
         }
     }
 
-    /// A partition is held for this reason, or for none any more. What of it was to be published is read again.
+    /// A partition is held for this reason, or for none any more. What of it was to be published is
+    /// read again.
     pub fn hold(&self, worker: usize, partition: Partition, reason: Option<&'static str>) {
         self.with(worker, partition, |standing| {
             standing.held = reason;
@@ -169,9 +166,7 @@ impl PartitionBoard {
     pub fn view(&self, now_ms: i64) -> Vec<PartitionView> {
         let owned = self.lock();
         let standings = owned.standings.iter();
-        standings
-            .map(|(partition, standing)| standing.view(*partition, now_ms))
-            .collect()
+        standings.map(|(partition, standing)| standing.view(*partition, now_ms)).collect()
     }
 
     fn with(&self, worker: usize, partition: Partition, change: impl FnOnce(&mut Standing)) {
@@ -248,9 +243,7 @@ impl Standing {
     /// The oldest record that waits came after the last one that was committed, and after the time
     /// when nothing waited. Without either it may have waited since the assignment, or for longer.
     fn waiting_since_ms(&self) -> i64 {
-        self.clear_ms
-            .max(self.committed_timestamp_ms)
-            .unwrap_or(self.assigned_ms)
+        self.clear_ms.max(self.committed_timestamp_ms).unwrap_or(self.assigned_ms)
     }
 
     fn view(&self, partition: Partition, now_ms: i64) -> PartitionView {
@@ -261,11 +254,7 @@ impl Standing {
             worker: self.worker,
             moves: self.moves,
             lag_records,
-            lag_seconds: if lag_records > 0 {
-                seconds(waiting_ms)
-            } else {
-                0.0
-            },
+            lag_seconds: if lag_records > 0 { seconds(waiting_ms) } else { 0.0 },
             last_progress_seconds: seconds(self.progress_ms),
             held: self.held,
         }

@@ -1,8 +1,8 @@
 //! Whether the process is alive and whether it does its work, each with the reasons why not. It
 //! measures nothing and mends nothing; those who know tell it.
 //!
-//! *Live* is lost only when a restart is needed. *Ready* is lost whenever a worker does not work or the
-//! process holds; nothing is lost then, the input waits.
+//! *Live* is lost only when a restart is needed. *Ready* is lost whenever a worker does not work or
+//! the process holds; nothing is lost then, the input waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,11 +55,8 @@ enum Stage {
 impl Health {
     /// The health of a process that is to have so many workers, none of which has begun.
     pub fn new(workers: usize) -> Self {
-        let starting = || WorkerHealth {
-            stage: Stage::Starting,
-            recovering: None,
-            held: BTreeMap::new(),
-        };
+        let starting =
+            || WorkerHealth { stage: Stage::Starting, recovering: None, held: BTreeMap::new() };
         Health {
             inner: Mutex::new(Inner {
                 workers: (0..workers).map(|_| starting()).collect(),
@@ -102,8 +99,8 @@ impl Health {
         self.change(worker, |health| health.stage = stage);
     }
 
-    /// A worker is about to become a member of the consumer group, for the first time or again. Why its session before was closed
-    /// stays said until it is one.
+    /// A worker is about to become a member of the consumer group, for the first time or again. Why
+    /// its session before was closed stays said until it is one.
     pub fn joining(&self, worker: usize) {
         self.change(worker, |health| {
             if !matches!(health.stage, Stage::Rejoining(_)) {
@@ -167,7 +164,8 @@ impl Health {
         self.lock().holds.remove(what);
     }
 
-    /// Whether a worker is a member of the group, mends nothing, and nothing makes the process hold: then it must make progress.
+    /// Whether a worker is a member of the group, mends nothing, and nothing makes the process
+    /// hold: then it must make progress.
     pub fn is_working(&self, worker: usize) -> bool {
         let inner = self.lock();
         let health = inner.workers.get(worker);
@@ -204,11 +202,7 @@ impl Health {
         let holds = inner.holds.iter();
         let holds = holds.map(|(what, cause)| format!("{what}: {cause}"));
         let reasons: Vec<String> = reasons.chain(holds).collect();
-        if reasons.is_empty() {
-            Ok(())
-        } else {
-            Err(reasons)
-        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
 }
 
@@ -245,10 +239,7 @@ mod tests {
     #[test]
     fn is_ready_when_every_worker_has_joined() {
         let health = Health::new(2);
-        assert_eq!(
-            reasons(&health),
-            ["worker 0: starting", "worker 1: starting"]
-        );
+        assert_eq!(reasons(&health), ["worker 0: starting", "worker 1: starting"]);
         health.connecting(0, "topic a is missing\ntopic b is missing");
         health.joining(1);
         assert_eq!(
@@ -271,10 +262,7 @@ mod tests {
         health.working(0);
         health.recovering(0, "producer fenced: x");
         health.working(0);
-        assert_eq!(
-            reasons(&health),
-            ["worker 0: recovering: producer fenced: x"]
-        );
+        assert_eq!(reasons(&health), ["worker 0: recovering: producer fenced: x"]);
         health.joining(0);
         health.recovered(0);
         assert_eq!(reasons(&health), ["worker 0: joining the consumer group"]);
@@ -308,14 +296,8 @@ mod tests {
         assert_eq!(health.live(), Ok(()));
         health.stopped(1, Some("no such topic".to_string()));
         health.working(1);
-        assert_eq!(
-            health.live(),
-            Err("worker 1: stopped: no such topic".to_string())
-        );
-        assert_eq!(
-            reasons(&health),
-            ["worker 0: stopped", "worker 1: stopped: no such topic"]
-        );
+        assert_eq!(health.live(), Err("worker 1: stopped: no such topic".to_string()));
+        assert_eq!(reasons(&health), ["worker 0: stopped", "worker 1: stopped: no such topic"]);
     }
 
     #[test]
@@ -354,10 +336,7 @@ mod tests {
         health.working(0);
         health.hold_partition(0, Partition(3), "cannot be read");
         health.hold_partition(0, Partition(1), "went back");
-        assert_eq!(
-            reasons(&health),
-            ["worker 0: went back", "worker 0: cannot be read"]
-        );
+        assert_eq!(reasons(&health), ["worker 0: went back", "worker 0: cannot be read"]);
         health.rejoining(0, "deaf");
         assert_eq!(reasons(&health), ["worker 0: rejoining: deaf"]);
         health.working(0);

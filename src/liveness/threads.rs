@@ -1,5 +1,6 @@
-//! Waits for threads when the process ends, but not for ever. A thread that still uses a client of Kafka when `main` returns may
-//! run into what OpenSSL takes down at the exit, which ends the process by a signal.
+//! Waits for threads when the process ends, but not for ever. A thread that still uses a client of
+//! Kafka when `main` returns may run into what OpenSSL takes down at the exit, which ends the
+//! process by a signal.
 
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ pub(crate) const JOIN_LIMIT: Duration = Duration::from_secs(5);
 /// How often it is looked whether a thread has ended.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Waits until these threads have ended, all in all at most for `limit`. Those that have not are left alone and logged; returns how
-/// many they are.
+/// Waits until these threads have ended, all in all at most for `limit`. Those that have not are
+/// left alone and logged; returns how many they are.
 pub(crate) fn join(threads: Vec<JoinHandle<()>>, limit: Duration) -> usize {
     let deadline = Instant::now() + limit;
     let mut abandoned = 0;

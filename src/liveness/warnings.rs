@@ -1,4 +1,5 @@
-//! What somebody should look at although the process works: it shows in `/readyz`, which stays well. Those who know tell it.
+//! What somebody should look at although the process works: it shows in `/readyz`, which stays
+//! well. Those who know tell it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

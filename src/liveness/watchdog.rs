@@ -1,9 +1,10 @@
-//! Sees what stands still without saying so: a worker that is silent in the middle of something, and a partition that has data and
-//! makes no progress although nothing is known to be wrong. It mends nothing: what it finds ends the process with a message, so that
-//! a fresh one begins at the committed positions.
+//! Sees what stands still without saying so: a worker that is silent in the middle of something,
+//! and a partition that has data and makes no progress although nothing is known to be wrong. It
+//! mends nothing: what it finds ends the process with a message, so that a fresh one begins at the
+//! committed positions.
 //!
-//! Time is counted in looks, not read from a clock: a process that was stopped for a while, or a machine that slept, has not
-//! stood still on its own account.
+//! Time is counted in looks, not read from a clock: a process that was stopped for a while, or a
+//! machine that slept, has not stood still on its own account.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,11 +16,13 @@ use crate::stream::Partition;
 
 /// How often a worker's signs of life are looked for.
 pub const SILENCE_INTERVAL: Duration = Duration::from_secs(1);
-/// Longest silence beside the wait for the tables: more than all limits of the calls that publish or mend, one after the other.
+/// Longest silence beside the wait for the tables: more than all limits of the calls that publish
+/// or mend, one after the other.
 const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 /// How often partitions are looked at.
 pub const STALL_INTERVAL: Duration = Duration::from_secs(10);
-/// Longest time without progress beside the wait for the tables: a client gives up any connection that is dead by then.
+/// Longest time without progress beside the wait for the tables: a client gives up any connection
+/// that is dead by then.
 const STALL_LIMIT: Duration = Duration::from_secs(120);
 
 /// The longest of what stands still.
@@ -90,10 +93,7 @@ pub struct Pulse {
 
 impl Default for Pulse {
     fn default() -> Self {
-        Pulse {
-            beats: AtomicU64::new(0),
-            doing: AtomicU8::new(Doing::Opening as u8),
-        }
+        Pulse { beats: AtomicU64::new(0), doing: AtomicU8::new(Doing::Opening as u8) }
     }
 }
 
@@ -115,13 +115,15 @@ impl Pulse {
 /// Looks for silent workers.
 #[derive(Debug)]
 pub struct SilenceWatch {
-    /// For each worker the beats that were seen last, and for how many looks they have been the same.
+    /// For each worker the beats that were seen last, and for how many looks they have been the
+    /// same.
     seen: Vec<(u64, u32)>,
     most_looks: u32,
 }
 
 impl SilenceWatch {
-    /// A watch over so many workers, which may wait for their tables for as long as `barrier_limit`.
+    /// A watch over so many workers, which may wait for their tables for as long as
+    /// `barrier_limit`.
     pub fn new(workers: usize, barrier_limit: Duration) -> Self {
         let limit = SILENCE_LIMIT + barrier_limit;
         SilenceWatch {
@@ -136,11 +138,7 @@ impl SilenceWatch {
         for (worker, (pulse, (beats, looks))) in pulses.zip(&mut self.seen).enumerate() {
             let now = pulse.beats.load(Ordering::Acquire);
             let doing = pulse.doing();
-            *looks = if now == *beats && doing != Doing::Ended {
-                *looks + 1
-            } else {
-                0
-            };
+            *looks = if now == *beats && doing != Doing::Ended { *looks + 1 } else { 0 };
             *beats = now;
             let time = SILENCE_INTERVAL * *looks;
             if time > longest.time {
@@ -167,7 +165,8 @@ pub struct StallWatch {
 struct Look {
     moves: u64,
     end: i64,
-    /// Whether the log grew while the partition did not move: then there is something to read, even if the client does not know.
+    /// Whether the log grew while the partition did not move: then there is something to read,
+    /// even if the client does not know.
     grew: bool,
     looks: u32,
 }
@@ -183,11 +182,12 @@ impl StallWatch {
         }
     }
 
-    /// Looks once; to be called every [`STALL_INTERVAL`] with the owned partitions whose workers know of no trouble, and with the ends
-    /// of those that the brokers were just asked for. Tells of the one that stands longest.
+    /// Looks once; to be called every [`STALL_INTERVAL`] with the owned partitions whose workers
+    /// know of no trouble, and with the ends of those that the brokers were just asked for.
+    /// Tells of the one that stands longest.
     ///
-    /// A partition that is in one of the two only begins anew: its worker holds or mends, which may take as long as it takes, or its
-    /// broker does not answer, which is waited for.
+    /// A partition that is in one of the two only begins anew: its worker holds or mends, which may
+    /// take as long as it takes, or its broker does not answer, which is waited for.
     pub fn look(
         &mut self,
         views: &[PartitionView],
@@ -222,15 +222,11 @@ impl StallWatch {
 impl Look {
     fn after(before: Option<&Look>, view: &PartitionView, end: i64) -> Look {
         let still = before.filter(|before| before.moves == view.moves);
-        // What grew before the last move may be nothing but control records, of which no record tells.
+        // What grew before the last move may be nothing but control records, of which no record
+        // tells.
         let grew = still.is_some_and(|before| before.grew || end > before.end);
         let stands = still.filter(|_| grew || view.lag_records > 0);
-        Look {
-            moves: view.moves,
-            end,
-            grew,
-            looks: stands.map_or(0, |before| before.looks + 1),
-        }
+        Look { moves: view.moves, end, grew, looks: stands.map_or(0, |before| before.looks + 1) }
     }
 }
 
@@ -301,9 +297,7 @@ mod tests {
         assert_eq!(seconds(&found), (130, true));
         assert!(
             found.what.contains("partition 3 ")
-                && found
-                    .what
-                    .contains("worker 1 makes no progress while publishing"),
+                && found.what.contains("worker 1 makes no progress while publishing"),
             "{found}"
         );
     }
@@ -327,9 +321,7 @@ mod tests {
         assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
         let unanswered = BTreeMap::new();
         assert_eq!(
-            watch.look(std::slice::from_ref(&stands), &unanswered, |_| {
-                Doing::Reading
-            }),
+            watch.look(std::slice::from_ref(&stands), &unanswered, |_| { Doing::Reading }),
             nothing
         );
         assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));

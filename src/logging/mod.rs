@@ -1,5 +1,5 @@
-//! Where the log goes: to standard error, as text for a person at a terminal and as one JSON object a
-//! line for everything else. What is logged is decided where it happens.
+//! Where the log goes: to standard error, as text for a person at a terminal and as one JSON object
+//! a line for everything else. What is logged is decided where it happens.
 
 pub(crate) mod quiet;
 
@@ -19,22 +19,13 @@ const OVERRIDE: &str = "RUST_LOG";
 pub fn init(format: LogFormat, level: &str) {
     let terminal = std::io::stderr().is_terminal();
     let (filter, refused) = filter(std::env::var(OVERRIDE).ok().as_deref(), level);
-    let builder = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(filter);
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
     let begun = if as_json(format, terminal) {
         let builder = builder.json().flatten_event(true);
-        builder
-            .with_current_span(false)
-            .with_span_list(false)
-            .finish()
-            .try_init()
+        builder.with_current_span(false).with_span_list(false).finish().try_init()
     } else {
         let colourless = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        builder
-            .with_ansi(terminal && !colourless)
-            .finish()
-            .try_init()
+        builder.with_ansi(terminal && !colourless).finish().try_init()
     };
     // At its finest level, the client for tokens tells a URL with its query, which may hold a key.
     log::set_max_level(log::max_level().min(log::LevelFilter::Debug));

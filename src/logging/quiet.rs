@@ -1,5 +1,5 @@
-//! Keeps the log quiet about what repeats: it is said at once, then at growing intervals with how often it happened since. It looks at
-//! no clock.
+//! Keeps the log quiet about what repeats: it is said at once, then at growing intervals with how
+//! often it happened since. It looks at no clock.
 
 use std::time::{Duration, Instant};
 
@@ -22,18 +22,15 @@ struct Burst {
 }
 
 impl Quiet {
-    /// It happened so many times. Returns how many there are to be said now, those that were held back among them.
+    /// It happened so many times. Returns how many there are to be said now, those that were held
+    /// back among them.
     pub(crate) fn happened(&mut self, count: u64, now: Instant) -> Option<u64> {
         let burst = match &mut self.0 {
             Some(burst) if now.saturating_duration_since(burst.last) <= burst.interval => burst,
             earlier => {
                 let unsaid = earlier.as_ref().map_or(0, |burst| burst.held_back);
-                self.0 = Some(Burst {
-                    said: now,
-                    interval: FIRST_INTERVAL,
-                    held_back: 0,
-                    last: now,
-                });
+                self.0 =
+                    Some(Burst { said: now, interval: FIRST_INTERVAL, held_back: 0, last: now });
                 return Some(count + unsaid);
             }
         };

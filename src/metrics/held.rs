@@ -1,5 +1,5 @@
-//! What is said of a partition that is held: to the log, now and then, and to whoever asks whether the relay is ready. It
-//! names the thing and the remedy.
+//! What is said of a partition that is held: to the log, now and then, and to whoever asks whether
+//! the relay is ready. It names the thing and the remedy.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -39,13 +39,11 @@ struct Logged {
 
 impl HeldPartitions {
     pub(super) fn new(input: InputName) -> Self {
-        HeldPartitions {
-            input,
-            held: BTreeMap::new(),
-        }
+        HeldPartitions { input, held: BTreeMap::new() }
     }
 
-    /// A partition is held, for the time with this number in a row. Returns what there is to say of it.
+    /// A partition is held, for the time with this number in a row. Returns what there is to say of
+    /// it.
     pub(super) fn hold(
         &mut self,
         worker: usize,
@@ -121,14 +119,8 @@ mod tests {
             bootstrap: "b:9092".to_string(),
         };
         let mut held = HeldPartitions::new(input);
-        let damaged = PartitionFault::Unreadable {
-            offset: 1200,
-            cause: "bad CRC".to_string(),
-        };
-        let behind = PartitionFault::BehindEnd {
-            committed: 100,
-            end: 15,
-        };
+        let damaged = PartitionFault::Unreadable { offset: 1200, cause: "bad CRC".to_string() };
+        let behind = PartitionFault::BehindEnd { committed: 100, end: 15 };
         let unpublishable = PartitionFault::Unpublishable {
             offset: 7,
             cause: "unknown topic audit.eu-de".to_string(),
@@ -136,20 +128,11 @@ mod tests {
         let cases = [
             (
                 &unpublishable,
-                vec![
-                    "offset 7",
-                    "audit.eu-de",
-                    "create the topic",
-                    "max.message.bytes",
-                ],
+                vec!["offset 7", "audit.eu-de", "create the topic", "max.message.bytes"],
             ),
             (
                 &damaged,
-                vec![
-                    "partition 3 of topic \"changes\"",
-                    "offset 1200: bad CRC",
-                    "3:1200-LAST",
-                ],
+                vec!["partition 3 of topic \"changes\"", "offset 1200: bad CRC", "3:1200-LAST"],
             ),
             (
                 &behind,

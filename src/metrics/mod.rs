@@ -1,5 +1,5 @@
-//! What is counted and measured, for Prometheus. Values change once per batch, never per record; lag
-//! and readiness are looked up at scrape time. Nothing here decides anything.
+//! What is counted and measured, for Prometheus. Values change once per batch, never per record;
+//! lag and readiness are looked up at scrape time. Nothing here decides anything.
 //!
 //! A record is counted when its commit is confirmed. What a process read and did not commit will be
 //! read again, so the counters of all processes add up to the input; only a commit whose answer got
@@ -140,8 +140,8 @@ impl Metrics {
         Ok(Arc::new(metrics))
     }
 
-    /// What can happen is shown before it happens: a counter that appears with its first event shows
-    /// no increase.
+    /// What can happen is shown before it happens: a counter that appears with its first event
+    /// shows no increase.
     fn begin_at_zero(&self) -> Result<(), prometheus::Error> {
         for result in [COMMITTED, "aborted", "broken", "fenced", "fatal"] {
             self.transactions.get_metric_with_label_values(&[result])?;
@@ -150,8 +150,7 @@ impl Metrics {
             self.barriers.get_metric_with_label_values(&[result])?;
         }
         for reason in ["broken", "fenced", "spent", "unabortable"] {
-            self.producer_rebuilds
-                .get_metric_with_label_values(&[reason])?;
+            self.producer_rebuilds.get_metric_with_label_values(&[reason])?;
         }
         for kind in ["assigned", "revoked", "lost"] {
             self.rebalances.get_metric_with_label_values(&[kind])?;
@@ -213,10 +212,7 @@ impl Metrics {
 
     /// Input records with this fate, over all partitions, since the process began.
     pub fn fate_total(&self, kind: FateKind) -> u64 {
-        sum(
-            &self.records,
-            &[("fate", kind.fate()), ("reason", kind.reason())],
-        )
+        sum(&self.records, &[("fate", kind.fate()), ("reason", kind.reason())])
     }
 
     /// Sums over all partitions since the process began.
@@ -266,9 +262,7 @@ fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
         labels.iter().all(has)
     });
     // Counts of records stay far below the 2^53 that a double holds exactly.
-    counted
-        .map(|metric| metric.get_counter().get_value() as u64)
-        .sum()
+    counted.map(|metric| metric.get_counter().get_value() as u64).sum()
 }
 
 /// What a transaction that failed in this way is counted as; a batch that was held began none.

@@ -1,5 +1,5 @@
-//! Watches one worker: counts what it committed, keeps the board and the health up to date, and logs
-//! what a person wants to know. It changes nothing about what the worker does.
+//! Watches one worker: counts what it committed, keeps the board and the health up to date, and
+//! logs what a person wants to know. It changes nothing about what the worker does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,9 +84,7 @@ impl WorkerObserver {
     }
 
     fn assigned(&mut self, partitions: &[Partition]) {
-        let Metrics {
-            rebalances, board, ..
-        } = &*self.metrics;
+        let Metrics { rebalances, board, .. } = &*self.metrics;
         rebalances.with_label_values(&["assigned"]).inc();
         board.assigned(self.worker, partitions, now_ms());
         for partition in partitions {
@@ -98,9 +96,7 @@ impl WorkerObserver {
 
     fn held(&mut self, partition: Partition, fault: &PartitionFault, attempt: u32) {
         let text = self.held.hold(self.worker, partition, fault, attempt);
-        self.metrics
-            .board
-            .hold(self.worker, partition, Some(fault.reason()));
+        self.metrics.board.hold(self.worker, partition, Some(fault.reason()));
         self.health.hold_partition(self.worker, partition, &text);
     }
 
@@ -113,9 +109,7 @@ impl WorkerObserver {
     }
 
     fn released(&mut self, kind: &str, partitions: &[Partition]) {
-        let Metrics {
-            rebalances, board, ..
-        } = &*self.metrics;
+        let Metrics { rebalances, board, .. } = &*self.metrics;
         rebalances.with_label_values(&[kind]).inc();
         board.released(self.worker, partitions);
         self.held.forget(partitions);
@@ -189,8 +183,9 @@ impl WorkerObserver {
         warn!(worker = self.worker, attempt = trouble.attempts, cause = %failure, "recovering");
     }
 
-    /// A worker that can read again has recovered only when what failed to be published is committed,
-    /// or belongs to another member: else one that never can would be ready half of the time.
+    /// A worker that can read again has recovered only when what failed to be published is
+    /// committed, or belongs to another member: else one that never can would be ready half of
+    /// the time.
     fn settle(&mut self) {
         let mended = self.trouble.as_ref().is_some_and(|trouble| trouble.mended);
         if !mended || self.metrics.board.has_unpublished(self.worker) {
@@ -198,11 +193,7 @@ impl WorkerObserver {
         }
         if let Some(trouble) = self.trouble.take() {
             let after = trouble.since.elapsed();
-            info!(
-                worker = self.worker,
-                attempts = trouble.attempts,
-                "recovered after {after:.1?}"
-            );
+            info!(worker = self.worker, attempts = trouble.attempts, "recovered after {after:.1?}");
         }
         self.health.recovered(self.worker);
     }
@@ -257,12 +248,11 @@ fn counters<'a>(
     metrics: &Metrics,
     partition: Partition,
 ) -> &'a PartitionCounters {
-    partitions
-        .entry(partition)
-        .or_insert_with(|| metrics.partition_counters(partition))
+    partitions.entry(partition).or_insert_with(|| metrics.partition_counters(partition))
 }
 
-/// Offsets that were not read are counted with the commit that passes them, so once, however often it was tried.
+/// Offsets that were not read are counted with the commit that passes them, so once, however often
+/// it was tried.
 fn note_gap(worker: usize, partition: Partition, gap: &Gap, counters: &PartitionCounters) {
     let (from, to) = (gap.offsets.start, gap.offsets.end);
     let count = u64::try_from(to.saturating_sub(from)).unwrap_or_default();
@@ -286,7 +276,8 @@ fn note_gap(worker: usize, partition: Partition, gap: &Gap, counters: &Partition
     }
 }
 
-/// Quarantined records that were not written whole are logged once per burst, with one of them to look at.
+/// Quarantined records that were not written whole are logged once per burst, with one of them to
+/// look at.
 fn note_stubs(worker: usize, batch: &Batch, quiet: &mut Quiet) {
     let mut tallies = batch.partitions().iter();
     let Some((partition, _)) = tallies.find(|(_, tally)| tally.stubs > 0) else {

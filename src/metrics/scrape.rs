@@ -1,5 +1,5 @@
-//! What is computed when Prometheus asks: lag, progress and ownership, from the board. Partitions that
-//! are not owned any more are not shown any more.
+//! What is computed when Prometheus asks: lag, progress and ownership, from the board. Partitions
+//! that are not owned any more are not shown any more.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,13 +37,7 @@ impl BoardCollector {
     }
 
     fn gauges(&self) -> [&GaugeVec; 5] {
-        [
-            &self.lag_records,
-            &self.lag_seconds,
-            &self.last_progress,
-            &self.assigned,
-            &self.held,
-        ]
+        [&self.lag_records, &self.lag_seconds, &self.last_progress, &self.assigned, &self.held]
     }
 
     fn fill(&self, now_ms: i64) {
@@ -69,10 +63,7 @@ impl BoardCollector {
 
 impl Collector for BoardCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauges()
-            .into_iter()
-            .flat_map(Collector::desc)
-            .collect()
+        self.gauges().into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -86,7 +77,5 @@ impl Collector for BoardCollector {
 /// The wall clock, in milliseconds since 1970.
 pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

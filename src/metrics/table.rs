@@ -1,5 +1,5 @@
-//! Every metric of the relay: its name, type, labels and help, in this one place. What is registered
-//! and what the README says are both made from it. It holds no values.
+//! Every metric of the relay: its name, type, labels and help, in this one place. What is
+//! registered and what the README says are both made from it. It holds no values.
 
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts};
 
@@ -59,17 +59,14 @@ macro_rules! metrics {
 use MetricType::{Counter, Gauge, Histogram};
 
 /// Seconds, around the goals of 45 and 130 ms and up to a minute of lag.
-const LATENCY_BUCKETS: &[f64] = &[
-    0.005, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1, 0.13, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
+const LATENCY_BUCKETS: &[f64] =
+    &[0.005, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1, 0.13, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Records, up to twice the default limit of a batch.
-const BATCH_BUCKETS: &[f64] = &[
-    1.0, 10.0, 100.0, 1_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0, 100_000.0,
-];
+const BATCH_BUCKETS: &[f64] =
+    &[1.0, 10.0, 100.0, 1_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0, 100_000.0];
 /// Seconds, up to the longest wait for one step of a transaction.
-const DURATION_BUCKETS: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0,
-];
+const DURATION_BUCKETS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
 
 metrics! {
     RECORDS_READ = "audit_relay_records_read_total", Counter, ["partition"],
@@ -157,10 +154,7 @@ impl Metric {
         let options = HistogramOpts::from(self.options());
         match self.metric_type {
             Histogram(buckets) => HistogramVec::new(options.buckets(buckets.to_vec()), self.labels),
-            Counter | Gauge => Err(prometheus::Error::Msg(format!(
-                "{} has no buckets",
-                self.name
-            ))),
+            Counter | Gauge => Err(prometheus::Error::Msg(format!("{} has no buckets", self.name))),
         }
     }
 }
@@ -169,11 +163,7 @@ impl Metric {
 pub fn metrics_markdown() -> String {
     let mut table = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
     for metric in METRICS {
-        let labels: Vec<String> = metric
-            .labels
-            .iter()
-            .map(|label| format!("`{label}`"))
-            .collect();
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         table.push_str(&format!(
             "| `{}` | {} | {} | {} |\n",
             metric.name,

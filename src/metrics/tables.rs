@@ -1,5 +1,5 @@
-//! What is shown of the reference tables when Prometheus asks, from the tables themselves. It measures
-//! nothing.
+//! What is shown of the reference tables when Prometheus asks, from the tables themselves. It
+//! measures nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -63,10 +63,7 @@ impl TablesCollector {
 
     fn fill(&self) {
         let counters = [&self.records, &self.bytes, &self.rejected];
-        for counter in counters
-            .into_iter()
-            .chain([&self.versions_dropped, &self.reloads])
-        {
+        for counter in counters.into_iter().chain([&self.versions_dropped, &self.reloads]) {
             counter.reset();
         }
         let directory = self.tables.load();
@@ -102,29 +99,19 @@ impl TablesCollector {
         } else {
             set(&self.reload_refused, f64::from(u8::from(view.refused)));
             add(&self.reloads, &[view.table.name(), "ok"], counts.reloads);
-            add(
-                &self.reloads,
-                &[view.table.name(), "failed"],
-                counts.failed_reloads,
-            );
+            add(&self.reloads, &[view.table.name(), "failed"], counts.failed_reloads);
         }
     }
 }
 
 impl Collector for TablesCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.collectors()
-            .into_iter()
-            .flat_map(|c| c.desc())
-            .collect()
+        self.collectors().into_iter().flat_map(|c| c.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.fill();
-        self.collectors()
-            .into_iter()
-            .flat_map(|c| c.collect())
-            .collect()
+        self.collectors().into_iter().flat_map(|c| c.collect()).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! The names of customers' events that the catalogue lacks, of all workers: a total for Prometheus, the names for people. A name as a
-//! label would let senders of records make metrics.
+//! The names of customers' events that the catalogue lacks, of all workers: a total for Prometheus,
+//! the names for people. A name as a label would let senders of records make metrics.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -39,10 +39,7 @@ pub struct NameCount {
 
 impl Unlisted {
     pub(super) fn new(counter: IntCounter) -> Self {
-        Unlisted {
-            counter,
-            names: Mutex::default(),
-        }
+        Unlisted { counter, names: Mutex::default() }
     }
 
     /// Takes those of a batch; returns the names that nobody saw before.
@@ -58,17 +55,9 @@ impl Unlisted {
     pub(super) fn view(&self) -> UnlistedView {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = names.names().iter();
-        let mut shown: Vec<_> = counted
-            .map(|(name, count)| NameCount {
-                name: name.clone(),
-                count: *count,
-            })
-            .collect();
+        let mut shown: Vec<_> =
+            counted.map(|(name, count)| NameCount { name: name.clone(), count: *count }).collect();
         shown.sort_by_key(|named| std::cmp::Reverse(named.count));
-        UnlistedView {
-            total: names.total(),
-            most_names: UnlistedNames::MOST,
-            names: shown,
-        }
+        UnlistedView { total: names.total(), most_names: UnlistedNames::MOST, names: shown }
     }
 }

@@ -1,6 +1,6 @@
-//! The admin server: metrics and health over HTTP, for Prometheus, orchestrators and people. It tells
-//! and never changes anything. Connections are few, small and short, and one that says nothing gives way
-//! to the next, so that nobody can hold it up.
+//! The admin server: metrics and health over HTTP, for Prometheus, orchestrators and people. It
+//! tells and never changes anything. Connections are few, small and short, and one that says
+//! nothing gives way to the next, so that nobody can hold it up.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -119,10 +119,10 @@ struct Connection {
 }
 
 impl Places {
-    /// Closes a connection if all places are taken: the oldest one without a request, else the oldest.
+    /// Closes a connection if all places are taken: the oldest one without a request, else the
+    /// oldest.
     fn make_room(&mut self) {
-        self.0
-            .retain(|connection| !connection.serving.is_finished());
+        self.0.retain(|connection| !connection.serving.is_finished());
         if self.0.len() < MOST_CONNECTIONS {
             return;
         }
@@ -219,10 +219,7 @@ mod tests {
     }
 
     fn fetch(address: SocketAddr, path: &str) -> String {
-        ask(
-            address,
-            &format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n"),
-        )
+        ask(address, &format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n"))
     }
 
     #[test]
@@ -231,20 +228,14 @@ mod tests {
         assert!(fetch(address, "/livez").starts_with("HTTP/1.1 200"));
         let unready = fetch(address, "/readyz");
         assert!(unready.starts_with("HTTP/1.1 503"), "{unready}");
-        assert!(
-            unready.ends_with("\r\n\r\nworker 0: starting\n"),
-            "{unready}"
-        );
+        assert!(unready.ends_with("\r\n\r\nworker 0: starting\n"), "{unready}");
         assert!(fetch(address, "/metrics").contains("\naudit_relay_ready 0\n"));
         health.working(0);
         assert!(fetch(address, "/readyz").ends_with("\r\n\r\nok\n"));
         health.warnings.set("principals", Some("old".to_string()));
         let warned = fetch(address, "/readyz");
         assert!(warned.starts_with("HTTP/1.1 200"), "{warned}");
-        assert!(
-            warned.ends_with("\r\n\r\nok\nwarning: principals: old\n"),
-            "{warned}"
-        );
+        assert!(warned.ends_with("\r\n\r\nok\nwarning: principals: old\n"), "{warned}");
         health.warnings.set("principals", None);
         assert!(fetch(address, "/readyz").ends_with("\r\n\r\nok\n"));
         let metrics = fetch(address, "/metrics");
@@ -253,10 +244,7 @@ mod tests {
         health.stopped(0, Some("fenced".to_string()));
         let dead = fetch(address, "/livez");
         assert!(dead.starts_with("HTTP/1.1 503"), "{dead}");
-        assert!(
-            dead.ends_with("\r\n\r\nworker 0: stopped: fenced\n"),
-            "{dead}"
-        );
+        assert!(dead.ends_with("\r\n\r\nworker 0: stopped: fenced\n"), "{dead}");
     }
 
     #[test]
@@ -273,10 +261,7 @@ mod tests {
         let (_runtime, address, _) = start();
         let answer = fetch(address, "/");
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
-        assert!(
-            answer.ends_with("/metrics\n/livez\n/readyz\n/status\n"),
-            "{answer}"
-        );
+        assert!(answer.ends_with("/metrics\n/livez\n/readyz\n/status\n"), "{answer}");
     }
 
     #[test]
@@ -288,15 +273,14 @@ mod tests {
         assert!(fetch(address, "/livez").starts_with("HTTP/1.1 200"));
     }
 
-    /// The first of them wait for longer than any probe does, and each that is closed is opened anew.
+    /// The first of them wait for longer than any probe does, and each that is closed is opened
+    /// anew.
     #[test]
     fn connections_that_say_nothing_hold_up_no_probe() {
         let (_runtime, address, _) = start();
         let idle = || {
             let mut stream = TcpStream::connect(address).expect("connects");
-            stream
-                .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
-                .expect("is sent");
+            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n").expect("is sent");
             stream
         };
         let mut held: VecDeque<TcpStream> = (0..2 * MOST_CONNECTIONS).map(|_| idle()).collect();
@@ -307,15 +291,10 @@ mod tests {
             // Generous, and less than the ten seconds for which a connection may last.
             let limit = Some(Duration::from_secs(8));
             stream.set_read_timeout(limit).expect("a limit");
-            stream
-                .write_all(b"GET /livez HTTP/1.1\r\nHost: relay\r\n\r\n")
-                .expect("is sent");
+            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: relay\r\n\r\n").expect("is sent");
             let mut answer = String::new();
             let read = stream.read_to_string(&mut answer);
-            assert!(
-                answer.starts_with("HTTP/1.1 200"),
-                "{probe}: {read:?} {answer}"
-            );
+            assert!(answer.starts_with("HTTP/1.1 200"), "{probe}: {read:?} {answer}");
         }
     }
 
@@ -330,10 +309,7 @@ mod tests {
         let mut answer = String::new();
         let closed = stream.read_to_string(&mut answer);
         let still_open = std::io::ErrorKind::WouldBlock;
-        assert!(
-            closed.as_ref().err().map(std::io::Error::kind) != Some(still_open),
-            "{closed:?}"
-        );
+        assert!(closed.as_ref().err().map(std::io::Error::kind) != Some(still_open), "{closed:?}");
         assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 

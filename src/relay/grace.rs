@@ -1,8 +1,10 @@
-//! For how long what is missing at a start is waited for, before it is taken for a mistake. It looks at no clock.
+//! For how long what is missing at a start is waited for, before it is taken for a mistake. It
+//! looks at no clock.
 
 use std::time::Duration;
 
-/// A topic that is missing while others are there is waited for so long: it may be created in the same deployment.
+/// A topic that is missing while others are there is waited for so long: it may be created in the
+/// same deployment.
 pub const MISSING_TOPIC_GRACE: Duration = Duration::from_secs(300);
 
 /// A wait that begins when something is found missing for the first time.

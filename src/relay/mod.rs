@@ -1,5 +1,5 @@
-//! Wires everything: one thread for each worker, a small runtime for signals and the admin server, and
-//! what watches over them. It knows all parts and does none of their work.
+//! Wires everything: one thread for each worker, a small runtime for signals and the admin server,
+//! and what watches over them. It knows all parts and does none of their work.
 
 pub mod admin;
 pub mod grace;
@@ -58,13 +58,7 @@ impl Relay {
         ));
         metrics.show_tables(Arc::clone(&tables))?;
         let health = Arc::new(Health::new(config.workers.get()));
-        Ok(Relay {
-            config,
-            assembly: Arc::new(assembly),
-            tables,
-            metrics,
-            health,
-        })
+        Ok(Relay { config, assembly: Arc::new(assembly), tables, metrics, health })
     }
 
     /// What is counted; stays readable while the relay runs.
@@ -123,7 +117,8 @@ impl Relay {
         result
     }
 
-    /// Feeds the tables, and lets the workers begin when they are complete: no record is judged before.
+    /// Feeds the tables, and lets the workers begin when they are complete: no record is judged
+    /// before.
     async fn work(
         &self,
         stop: &StopRequest,
@@ -155,14 +150,7 @@ impl Relay {
         let workers = tasks.into_iter();
         let workers = workers.map(|task| task.spawn(quarantine_limit));
         let workers = workers.collect::<anyhow::Result<_>>()?;
-        supervise(
-            workers,
-            stop,
-            &mut signals,
-            watch,
-            self.config.shutdown.deadline,
-        )
-        .await
+        supervise(workers, stop, &mut signals, watch, self.config.shutdown.deadline).await
     }
 
     fn log_start(&self, address: SocketAddr) {

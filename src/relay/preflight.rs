@@ -1,5 +1,6 @@
-//! The check of the cluster at the start of `run`: waits for a cluster that does not answer yet, names every
-//! unmet demand at once, and logs what is doubtful. What is demanded is decided in `kafka::check`.
+//! The check of the cluster at the start of `run`: waits for a cluster that does not answer yet,
+//! names every unmet demand at once, and logs what is doubtful. What is demanded is decided in
+//! `kafka::check`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,9 +33,7 @@ pub struct Unmet(Vec<Finding>);
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the cluster is not as the relay needs it:")?;
-        self.0
-            .iter()
-            .try_for_each(|finding| write!(f, "\n  - {finding}"))
+        self.0.iter().try_for_each(|finding| write!(f, "\n  - {finding}"))
     }
 }
 
@@ -85,10 +84,7 @@ fn run(
     // Of a cluster that does not answer, and of one that lacks topics.
     let mut quiet = [Quiet::default(); 2];
     while !stop.is_requested() {
-        let Checked {
-            findings,
-            quarantine,
-        } = check_cluster(config, topics);
+        let Checked { findings, quarantine } = check_cluster(config, topics);
         let Some(cause) = awaited(&findings, &mut grace, began.elapsed()) else {
             health.release(CLUSTER);
             return report(findings).map(|()| quarantine);
@@ -105,8 +101,8 @@ fn run(
     Ok(RecordLimit::default())
 }
 
-/// What is waited for at this time. Nothing, if all is clear; nor if something is unmet for certain: that is not kept back for what
-/// may yet pass.
+/// What is waited for at this time. Nothing, if all is clear; nor if something is unmet for
+/// certain: that is not kept back for what may yet pass.
 fn awaited(findings: &[Finding], grace: &mut Grace, now: Duration) -> Option<String> {
     let is_unmet = |finding: &Finding| matches!(finding.verdict, Verdict::Unmet(_));
     if findings.iter().any(is_unmet) {
@@ -142,11 +138,7 @@ fn report(findings: Vec<Finding>) -> Result<(), Unmet> {
         return Ok(());
     }
     let problems = findings.into_iter();
-    Err(Unmet(
-        problems
-            .filter(|found| found.verdict.is_problem())
-            .collect(),
-    ))
+    Err(Unmet(problems.filter(|found| found.verdict.is_problem()).collect()))
 }
 
 #[cfg(test)]
@@ -156,10 +148,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn found(verdict: Verdict) -> Finding {
-        Finding {
-            subject: "it".to_string(),
-            verdict,
-        }
+        Finding { subject: "it".to_string(), verdict }
     }
 
     fn missing() -> Finding {
@@ -188,19 +177,13 @@ mod tests {
             Some("waiting for 10 s more: it: is not there")
         );
         // A cluster that does not answer says nothing about it, and the grace goes on.
-        assert_eq!(
-            at(9, &[unclear()]).as_deref(),
-            Some("cannot connect yet: it: no answer")
-        );
+        assert_eq!(at(9, &[unclear()]).as_deref(), Some("cannot connect yet: it: no answer"));
         assert_eq!(
             at(14, &[missing(), missing()]).as_deref(),
             Some("waiting for 1 s more: it: is not there; it: is not there")
         );
         assert_eq!(at(15, &[missing()]), None);
-        assert_eq!(
-            report(vec![missing(), held()]),
-            Err(Unmet(vec![missing(), held()]))
-        );
+        assert_eq!(report(vec![missing(), held()]), Err(Unmet(vec![missing(), held()])));
     }
 
     #[test]

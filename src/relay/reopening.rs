@@ -1,16 +1,14 @@
-//! How often a worker may open its session anew when its client is dead, and after which pause. It counts, and looks at no clock.
+//! How often a worker may open its session anew when its client is dead, and after which pause. It
+//! counts, and looks at no clock.
 
 use std::time::Duration;
 
 use crate::stream::Failure;
 
-/// Pauses before a session that replaces a dead one is opened. They grow: two processes with the same `instance` throw each other out
-/// of the group, and each gives the other one time to work.
-const PAUSES: [Duration; 3] = [
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(20),
-];
+/// Pauses before a session that replaces a dead one is opened. They grow: two processes with the
+/// same `instance` throw each other out of the group, and each gives the other one time to work.
+const PAUSES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 /// So long a dead session is remembered. More of them than there are pauses end the worker.
 const MEMORY: Duration = Duration::from_secs(600);
 /// Pause while a place in the group is not released; it doubles up to [`LONGEST_WAIT`].

@@ -1,5 +1,6 @@
-//! Watches over the workers until the end, which it makes an orderly one: of all after a signal, or of one that failed or stands
-//! still, which stops the others. What standing still means is in `liveness/watchdog.rs`.
+//! Watches over the workers until the end, which it makes an orderly one: of all after a signal, or
+//! of one that failed or stands still, which stops the others. What standing still means is in
+//! `liveness/watchdog.rs`.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -169,7 +170,8 @@ fn must_move(metrics: &Metrics, health: &Health) -> Vec<PartitionView> {
     views
 }
 
-/// Waits for the end: of all workers after a stop, or of one that failed or stands still, which stops the others.
+/// Waits for the end: of all workers after a stop, or of one that failed or stands still, which
+/// stops the others.
 ///
 /// # Errors
 /// Why a worker failed, what stands still, or that the deadline passed.
@@ -228,9 +230,5 @@ async fn join(workers: Vec<WorkerThread>) -> anyhow::Result<()> {
             Err(_) => failures.push(format!("worker {number} panicked: please report this")),
         }
     }
-    if failures.is_empty() {
-        Ok(())
-    } else {
-        Err(anyhow!(failures.join("\n")))
-    }
+    if failures.is_empty() { Ok(()) } else { Err(anyhow!(failures.join("\n"))) }
 }

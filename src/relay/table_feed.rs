@@ -1,6 +1,6 @@
-//! Feeds the reference tables while the relay runs: from topics, which are followed, and from files, which
-//! are read again when they change or on SIGHUP. And it tells health whether the tables can be trusted, and which files were
-//! not taken.
+//! Feeds the reference tables while the relay runs: from topics, which are followed, and from
+//! files, which are read again when they change or on SIGHUP. And it tells health whether the
+//! tables can be trusted, and which files were not taken.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,7 +21,8 @@ pub const TABLES: &str = "tables";
 /// How often it is looked whether the tables can be trusted.
 const TRUST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Starts all that feeds the tables; it ends when they are closed. Returns the threads, which are to be waited for then.
+/// Starts all that feeds the tables; it ends when they are closed. Returns the threads, which are
+/// to be waited for then.
 ///
 /// # Errors
 /// If a client, a thread or the signal cannot be had.
@@ -35,11 +36,7 @@ pub fn start(
     if !files.is_empty() {
         let files = TableFiles::new(files.to_vec(), Arc::clone(tables), reload.clone());
         let thread = std::thread::Builder::new().name("table-files".to_string());
-        threads.push(
-            thread
-                .spawn(move || files.run())
-                .context("start a thread")?,
-        );
+        threads.push(thread.spawn(move || files.run()).context("start a thread")?);
     }
     // Listened to even without files: by default it would end the process.
     let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;

@@ -1,5 +1,5 @@
-//! The thread of one worker: opens its session, runs the loop on it, and opens another one when the client of the first is dead. How
-//! often that may be is in `reopening.rs`.
+//! The thread of one worker: opens its session, runs the loop on it, and opens another one when the
+//! client of the first is dead. How often that may be is in `reopening.rs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -118,8 +118,8 @@ impl WorkerTask {
         Ok(())
     }
 
-    /// Opens a session, waiting as long as it takes for a cluster that cannot be reached. `None` if the
-    /// relay is asked to stop meanwhile.
+    /// Opens a session, waiting as long as it takes for a cluster that cannot be reached. `None` if
+    /// the relay is asked to stop meanwhile.
     fn open(&self) -> anyhow::Result<Option<Session>> {
         let began = Instant::now();
         let mut grace = Grace::new(MISSING_TOPIC_GRACE);
@@ -156,7 +156,8 @@ impl WorkerTask {
     }
 }
 
-/// Whether what failed is tried again: for as long as it takes, or until the grace of a missing topic is over.
+/// Whether what failed is tried again: for as long as it takes, or until the grace of a missing
+/// topic is over.
 fn is_awaited(error: &OpenError, grace: &mut Grace, now: Duration) -> bool {
     error.may_pass() || error.is_missing() && grace.left(now).is_some()
 }
@@ -175,10 +176,8 @@ mod tests {
         const SECOND: Duration = Duration::from_secs(1);
         let missing = |name: &str| TopicProblem::Missing(name.to_string());
         let denied = || TopicProblem::Denied("d".to_string());
-        let unknown = || TopicProblem::Unknown {
-            topic: "u".to_string(),
-            cause: "no answer".to_string(),
-        };
+        let unknown =
+            || TopicProblem::Unknown { topic: "u".to_string(), cause: "no answer".to_string() };
         let mut grace = Grace::new(10 * SECOND);
         let mut at =
             |seconds: u32, error: OpenError| is_awaited(&error, &mut grace, seconds * SECOND);

@@ -1,6 +1,7 @@
-//! How far each partition was read, and which are held. A client is to hand a partition's records out in order, each
-//! once, from the committed offset on. The loop holds it to that: a record that passes twice is an event that is written
-//! twice. A partition whose client does otherwise, or cannot read, is held and tried again, while the others go on.
+//! How far each partition was read, and which are held. A client is to hand a partition's records
+//! out in order, each once, from the committed offset on. The loop holds it to that: a record that
+//! passes twice is an event that is written twice. A partition whose client does otherwise, or
+//! cannot read, is held and tried again, while the others go on.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(super) struct Cursors {
 #[derive(Debug, Default)]
 struct Cursor {
     place: Stand,
-    /// The last offset that was committed since the assignment. Whatever the group says later, it cannot be less.
+    /// The last offset that was committed since the assignment. Whatever the group says later, it
+    /// cannot be less.
     committed: Option<i64>,
     /// How often it was held since it last moved.
     attempts: u32,
@@ -65,7 +67,8 @@ impl Cursors {
         }
     }
 
-    /// Whether a record may be judged. If it lies before what was judged already, its partition is held.
+    /// Whether a record may be judged. If it lies before what was judged already, its partition is
+    /// held.
     pub(super) fn admits(&mut self, partition: Partition, offset: i64) -> bool {
         if let Stand::At(next) = &mut self.cursor(partition).place
             && offset >= *next
@@ -77,7 +80,8 @@ impl Cursors {
         false
     }
 
-    /// Whether the end of a partition is believed. One that lies before what was judged already tells of a shorter log.
+    /// Whether the end of a partition is believed. One that lies before what was judged already
+    /// tells of a shorter log.
     pub(super) fn reaches_end(&mut self, partition: Partition, end: i64) -> bool {
         if let Stand::At(next) = self.cursor(partition).place
             && end >= next
@@ -91,9 +95,9 @@ impl Cursors {
     fn refuse(&mut self, partition: Partition, offset: i64) {
         let fault = match self.cursor(partition).place {
             Stand::At(floor) => PartitionFault::WentBack { offset, floor },
-            Stand::Unplaced => PartitionFault::Unplaced {
-                cause: "the client did not wait for it".to_string(),
-            },
+            Stand::Unplaced => {
+                PartitionFault::Unplaced { cause: "the client did not wait for it".to_string() }
+            }
             Stand::Gone | Stand::Held { .. } => return,
         };
         self.hold(partition, fault);
@@ -102,10 +106,7 @@ impl Cursors {
     /// A partition cannot go on. The first fault counts: what follows it follows from it.
     pub(super) fn hold(&mut self, partition: Partition, fault: PartitionFault) {
         if let Stand::At(_) | Stand::Unplaced = self.cursor(partition).place {
-            let held = Stand::Held {
-                fault,
-                retry_at: None,
-            };
+            let held = Stand::Held { fault, retry_at: None };
             self.set(partition, held);
         }
     }
@@ -125,7 +126,8 @@ impl Cursors {
         cursor.attempts
     }
 
-    /// The held partitions that are to be tried again now, and whether what failed was to write their output.
+    /// The held partitions that are to be tried again now, and whether what failed was to write
+    /// their output.
     pub(super) fn due(&self, now: Duration) -> Vec<(Partition, bool)> {
         self.held(|fault, retry_at| {
             let is_due = retry_at.is_some_and(|at| at <= now);
@@ -242,17 +244,11 @@ mod tests {
     }
 
     fn rewind(cursors: &mut Cursors, place: Result<Place, PartitionFault>) {
-        cursors.rewound(Rewound {
-            partition: P,
-            place,
-        });
+        cursors.rewound(Rewound { partition: P, place });
     }
 
     fn damaged() -> PartitionFault {
-        PartitionFault::Unreadable {
-            offset: 9,
-            cause: "bad CRC".to_string(),
-        }
+        PartitionFault::Unreadable { offset: 9, cause: "bad CRC".to_string() }
     }
 
     #[test]
@@ -335,13 +331,7 @@ mod tests {
     fn a_held_partition_is_tried_again_after_growing_pauses() {
         let mut cursors = placed(&[P, OTHER], 0);
         cursors.hold(P, damaged());
-        cursors.hold(
-            P,
-            PartitionFault::WentBack {
-                offset: 0,
-                floor: 9,
-            },
-        );
+        cursors.hold(P, PartitionFault::WentBack { offset: 0, floor: 9 });
         assert_eq!(cursors.unparked(), [(P, damaged())], "the first counts");
         assert_eq!(cursors.due(NOW), [], "the client reads it still");
         let mut pauses = Vec::new();

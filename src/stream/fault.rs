@@ -3,7 +3,8 @@
 /// What is wrong with a partition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartitionFault {
-    /// The client cannot read on from this offset: the log is damaged there, or a record is larger than the client takes.
+    /// The client cannot read on from this offset: the log is damaged there, or a record is larger
+    /// than the client takes.
     #[error("cannot be read at offset {offset}: {cause}")]
     Unreadable {
         /// Where reading fails.
@@ -11,7 +12,8 @@ pub enum PartitionFault {
         /// What the client says.
         cause: String,
     },
-    /// The group's committed offset lies behind the end of the log: the log was truncated, or replaced by a shorter one.
+    /// The group's committed offset lies behind the end of the log: the log was truncated, or
+    /// replaced by a shorter one.
     #[error("the committed offset {committed} is behind the end of the log, which is {end}")]
     BehindEnd {
         /// The group's committed offset.
@@ -47,13 +49,8 @@ pub enum PartitionFault {
 
 impl PartitionFault {
     /// All that [`PartitionFault::reason`] can be.
-    pub const REASONS: [&str; 5] = [
-        "unreadable",
-        "behind_end",
-        "went_back",
-        "unpublishable",
-        "unplaced",
-    ];
+    pub const REASONS: [&str; 5] =
+        ["unreadable", "behind_end", "went_back", "unpublishable", "unplaced"];
 
     /// As metrics say it.
     pub const fn reason(&self) -> &'static str {

@@ -1,5 +1,6 @@
-//! What is kept of an input record that goes to quarantine: the whole record if its topic surely takes it, else a stub, so that no
-//! record can block the quarantine. Which of the two follows from the record and the limit alone.
+//! What is kept of an input record that goes to quarantine: the whole record if its topic surely
+//! takes it, else a stub, so that no record can block the quarantine. Which of the two follows from
+//! the record and the limit alone.
 
 use sha2::{Digest, Sha256};
 
@@ -9,12 +10,14 @@ use super::{OwnedHeaders, SourceRecord};
 pub const STUB_BYTES: usize = 1_000;
 /// The most that the original headers of a stub take.
 const STUB_HEADER_BYTES: usize = 64 * 1024;
-/// What a batch of one record, and the headers that say why it is here, add to the original. The detail alone may have 1,600 bytes.
+/// What a batch of one record, and the headers that say why it is here, add to the original. The
+/// detail alone may have 1,600 bytes.
 pub const QUARANTINE_OVERHEAD_BYTES: usize = 4_096;
 /// The most that the lengths of a header's name and value take.
 const HEADER_FRAMING_BYTES: usize = 10;
 
-/// The largest record batch that the quarantine topic surely takes: a record that is no larger before it is compressed fits.
+/// The largest record batch that the quarantine topic surely takes: a record that is no larger
+/// before it is compressed fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordLimit(usize);
 
@@ -35,8 +38,8 @@ impl RecordLimit {
         self.0
     }
 
-    /// The topic refused this record for its size, so its limit is lower. Halves down to it are few. `None` if the record was as small
-    /// as any.
+    /// The topic refused this record for its size, so its limit is lower. Halves down to it are
+    /// few. `None` if the record was as small as any.
     pub fn lowered(self, refused: &KeptRecord) -> Option<Self> {
         let bytes = refused.wire_bytes().min(self.0);
         let halved = RecordLimit((bytes / 2).max(Self::LEAST.0));
@@ -90,7 +93,8 @@ impl From<&SourceRecord<'_>> for KeptRecord {
 }
 
 impl KeptRecord {
-    /// Keeps a record whole if it is within the limit, else a stub. A large value is not copied first.
+    /// Keeps a record whole if it is within the limit, else a stub. A large value is not copied
+    /// first.
     pub fn within(record: &SourceRecord<'_>, limit: RecordLimit) -> Self {
         let headers = record.headers.read();
         if wire_bytes(record.key, record.payload, &headers) > limit.0 {
@@ -110,15 +114,11 @@ impl KeptRecord {
         if self.wire_bytes() <= limit.0 {
             return self;
         }
-        stub(
-            self.key.as_deref(),
-            self.payload.as_deref(),
-            self.headers,
-            limit,
-        )
+        stub(self.key.as_deref(), self.payload.as_deref(), self.headers, limit)
     }
 
-    /// What it takes in memory. Headers count, each for its place as well: a flood of them would else pass the limit of a batch.
+    /// What it takes in memory. Headers count, each for its place as well: a flood of them would
+    /// else pass the limit of a batch.
     pub fn bytes(&self) -> usize {
         let place = size_of::<(Vec<u8>, Option<Vec<u8>>)>();
         let headers = self.headers.iter();
@@ -171,9 +171,7 @@ fn wire_bytes(
     headers: &[(Vec<u8>, Option<Vec<u8>>)],
 ) -> usize {
     let headers = headers.iter();
-    let headers: usize = headers
-        .map(|header| header_bytes(header) + HEADER_FRAMING_BYTES)
-        .sum();
+    let headers: usize = headers.map(|header| header_bytes(header) + HEADER_FRAMING_BYTES).sum();
     QUARANTINE_OVERHEAD_BYTES + length(key) + length(value) + headers
 }
 
@@ -268,10 +266,7 @@ mod tests {
             limit = lower;
             kept = original.clone().cut_to(limit);
         }
-        assert!(
-            sizes.is_sorted_by(|a, b| a > b) && sizes.len() <= 8,
-            "{sizes:?}"
-        );
+        assert!(sizes.is_sorted_by(|a, b| a > b) && sizes.len() <= 8, "{sizes:?}");
         assert!(kept.wire_bytes() <= RecordLimit::LEAST.0, "{sizes:?}");
         assert_eq!(kept.payload.map(|value| value.len()), Some(STUB_BYTES));
         assert_eq!(RecordLimit::new(10), RecordLimit::LEAST);

@@ -52,7 +52,8 @@ pub struct SourceRecord<'a> {
     pub leader_epoch: Option<i32>,
 }
 
-/// The headers of an input record. The client has to read them first, and for most records nobody asks.
+/// The headers of an input record. The client has to read them first, and for most records nobody
+/// asks.
 pub trait SourceHeaders: fmt::Debug {
     /// The headers, in order; the names as bytes, since nobody has checked that they are text.
     fn read(&self) -> OwnedHeaders;
@@ -71,12 +72,14 @@ pub enum Arrival<'a> {
     Record(SourceRecord<'a>),
     /// The end of a partition was reached: nothing is left to read before this offset.
     CaughtUp(Partition, i64),
-    /// The floor of a partition that was assigned: the group's committed offset, or 0 if it has none. It comes before the
-    /// partition's first record or end. No record before it may be judged.
+    /// The floor of a partition that was assigned: the group's committed offset, or 0 if it has
+    /// none. It comes before the partition's first record or end. No record before it may be
+    /// judged.
     Placed(Partition, i64),
     /// Offsets of a partition that will never be read; reading goes on behind them.
     Gap(Partition, Gap),
-    /// A partition cannot be read on. What still comes of it is not to be trusted until it was rewound.
+    /// A partition cannot be read on. What still comes of it is not to be trusted until it was
+    /// rewound.
     Faulty(Partition, PartitionFault),
     /// These partitions are now ours as well.
     Assigned(&'a [Partition]),
@@ -88,7 +91,8 @@ pub enum Arrival<'a> {
     Statistics(GroupStatistics),
 }
 
-/// Offsets of a partition that were not read and never will be. They are committed, and so counted, like records.
+/// Offsets of a partition that were not read and never will be. They are committed, and so counted,
+/// like records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
     /// The offsets.
@@ -111,7 +115,8 @@ pub enum GapCause {
 pub struct GroupStatistics {
     /// Whether this member has joined and the group is not rebalancing.
     pub steady: bool,
-    /// For each partition that is fetched, the offset that the next record would get (last stable offset).
+    /// For each partition that is fetched, the offset that the next record would get (last stable
+    /// offset).
     pub end_offsets: Vec<(Partition, i64)>,
 }
 
@@ -161,8 +166,8 @@ pub struct Position {
     pub partition: Partition,
     /// The offset of the next record to read.
     pub next_offset: i64,
-    /// The leader epoch of the last record before it, if that is known: with it the broker can tell that the record is not
-    /// in the log any more.
+    /// The leader epoch of the last record before it, if that is known: with it the broker can
+    /// tell that the record is not in the log any more.
     pub leader_epoch: Option<i32>,
     /// Text committed with the offset, at most 4,096 characters; empty for none.
     pub metadata: String,
@@ -180,39 +185,44 @@ pub struct Rewound {
 /// A place from which records may be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The group's committed offset, or one behind it if the offsets between are passed over; 0 if the group has none.
+    /// The group's committed offset, or one behind it if the offsets between are passed over; 0 if
+    /// the group has none.
     At(i64),
-    /// The beginning of another log: the topic was made anew, and what was committed of the old one means nothing.
+    /// The beginning of another log: the topic was made anew, and what was committed of the old one
+    /// means nothing.
     Anew,
 }
 
 /// Why a step of the loop did not succeed. The two kinds that can be mended differ in how.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The transaction is certain not to be committed: abort it and go back to the committed position.
+    /// The transaction is certain not to be committed: abort it and go back to the committed
+    /// position.
     #[error("transaction aborted: {0}")]
     Aborted(String),
     /// As [`Failure::Aborted`], because a topic takes no batch as large as one that was sent.
     #[error("transaction aborted: {0}")]
     TooLarge(String),
-    /// The producer is of no use any more, or the result of a commit is not known: throw the producer
-    /// away, build a new one, and go back to the committed position.
+    /// The producer is of no use any more, or the result of a commit is not known: throw the
+    /// producer away, build a new one, and go back to the committed position.
     #[error("producer broken: {0}")]
     Broken(String),
-    /// As [`Failure::Broken`], because another producer with the same transactional id took over, or
-    /// because the broker gave the transaction up.
+    /// As [`Failure::Broken`], because another producer with the same transactional id took over,
+    /// or because the broker gave the transaction up.
     #[error("producer fenced: {0}")]
     Fenced(String),
-    /// The reference tables cannot be relied on, a right to read was taken away, or the group does not say where it is:
-    /// nothing was begun. Go back to the committed position, and try again later.
+    /// The reference tables cannot be relied on, a right to read was taken away, or the group does
+    /// not say where it is: nothing was begun. Go back to the committed position, and try again
+    /// later.
     #[error("held: {0}")]
     Held(String),
-    /// This client can never read again, though another one of this process can: its membership of the group was lost in a
-    /// way that it does not recover from. Close the whole session and open a new one; too often is [`Failure::Fatal`].
+    /// This client can never read again, though another one of this process can: its membership of
+    /// the group was lost in a way that it does not recover from. Close the whole session and
+    /// open a new one; too often is [`Failure::Fatal`].
     #[error("consumer dead: {0}")]
     ConsumerDead(String),
-    /// The broker still keeps this member's place in the group for a process that was killed. Close the session, and open
-    /// one again once the place is free, for as long as that takes.
+    /// The broker still keeps this member's place in the group for a process that was killed. Close
+    /// the session, and open one again once the place is free, for as long as that takes.
     #[error("place in the group not released: {0}")]
     Unreleased(String),
     /// Nothing in this process can mend it.
@@ -239,12 +249,12 @@ impl Failure {
 
 /// Everything the loop asks of the outside. Every call is bounded in time.
 pub trait Broker {
-    /// Waits at most `wait` and hands over what arrived, at most `most` records. Rebalances are handed over
-    /// before the records that follow them. No transaction is open while this runs.
+    /// Waits at most `wait` and hands over what arrived, at most `most` records. Rebalances are
+    /// handed over before the records that follow them. No transaction is open while this runs.
     ///
     /// # Errors
-    /// [`Failure::ConsumerDead`], [`Failure::Unreleased`] or [`Failure::Fatal`] if this consumer can never read again,
-    /// [`Failure::Held`] if it must not.
+    /// [`Failure::ConsumerDead`], [`Failure::Unreleased`] or [`Failure::Fatal`] if this consumer
+    /// can never read again, [`Failure::Held`] if it must not.
     fn poll(
         &mut self,
         wait: Duration,
@@ -255,7 +265,8 @@ pub trait Broker {
     /// Writes the outputs and commits the positions in one transaction.
     ///
     /// # Errors
-    /// See [`Failure`]; after any error nothing may be assumed of the outputs until [`Broker::rewind`].
+    /// See [`Failure`]; after any error nothing may be assumed of the outputs until
+    /// [`Broker::rewind`].
     fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure>;
 
     /// Aborts the transaction that failed to be published.
@@ -264,21 +275,23 @@ pub trait Broker {
     /// Then the producer has to be rebuilt.
     fn abort(&mut self) -> Result<(), Failure>;
 
-    /// Replaces the producer by a new one with the same transactional id, which ends whatever the old
-    /// one left open.
+    /// Replaces the producer by a new one with the same transactional id, which ends whatever the
+    /// old one left open.
     ///
     /// # Errors
     /// May be tried again.
     fn rebuild(&mut self) -> Result<(), Failure>;
 
-    /// Goes back to the committed position of each of these partitions, or to its beginning if none was
-    /// ever committed. Says of each where it goes on; one that cannot does not keep the others.
+    /// Goes back to the committed position of each of these partitions, or to its beginning if none
+    /// was ever committed. Says of each where it goes on; one that cannot does not keep the
+    /// others.
     ///
     /// # Errors
     /// If nothing is known of any of them; they may have been moved or not.
     fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure>;
 
-    /// Keeps the client from reading these partitions until they are rewound. A little of them may still come.
+    /// Keeps the client from reading these partitions until they are rewound. A little of them may
+    /// still come.
     ///
     /// # Errors
     /// If that cannot be done now.

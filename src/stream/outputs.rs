@@ -1,12 +1,14 @@
-//! What a batch is going to write. The events of all its records lie in one buffer, which is kept from batch to batch:
-//! in the steady state nothing is asked of the allocator, and the memory is touched already. It decides nothing.
+//! What a batch is going to write. The events of all its records lie in one buffer, which is kept
+//! from batch to batch: in the steady state nothing is asked of the allocator, and the memory is
+//! touched already. It decides nothing.
 
 use std::ops::Range;
 
 use super::{Content, Output, Partition, QuarantinedRecord, SourceRecord};
 use audit_judge::fate::{Audited, Envelope};
 
-/// So many bytes of the buffer are kept: a batch of the default size, and room for the growth of the buffer by doubling.
+/// So many bytes of the buffer are kept: a batch of the default size, and room for the growth of
+/// the buffer by doubling.
 const MOST_KEPT: usize = 32 << 20;
 
 /// Records to be written, in the order of the input within each partition.
@@ -91,14 +93,12 @@ impl Outputs {
 
     /// Restores the order of the input within each partition.
     pub(super) fn sort(&mut self) {
-        self.entries
-            .sort_by_key(|entry| (entry.origin.partition, entry.origin.offset));
+        self.entries.sort_by_key(|entry| (entry.origin.partition, entry.origin.offset));
     }
 
     /// Drops what came from these partitions. Its events stay in the buffer until it is cleared.
     pub(super) fn forget(&mut self, partitions: &[Partition]) {
-        self.entries
-            .retain(|entry| !partitions.contains(&entry.origin.partition));
+        self.entries.retain(|entry| !partitions.contains(&entry.origin.partition));
     }
 
     /// Begins anew, in the same memory, unless it has become unusually much.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// The pace of one worker. A batch is to be committed when the first of its records has waited for its age, the time in which
-/// nobody looked included. A worker that lags knows that its records have waited longer anyway: it fills its batches for the
-/// whole age, since large ones are cheaper.
+/// The pace of one worker. A batch is to be committed when the first of its records has waited for
+/// its age, the time in which nobody looked included. A worker that lags knows that its records
+/// have waited longer anyway: it fills its batches for the whole age, since large ones are cheaper.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// How long publishing takes these days.
@@ -21,7 +21,8 @@ impl Pace {
         self.publishing = (self.publishing * 7 + took) / 8;
     }
 
-    /// How long a batch is filled that is to be committed at this age; at least half of it, however slow the broker is.
+    /// How long a batch is filled that is to be committed at this age; at least half of it, however
+    /// slow the broker is.
     pub(super) fn time_to_fill(&self, max_age: Duration) -> Duration {
         max_age.saturating_sub(self.publishing).max(max_age / 2)
     }

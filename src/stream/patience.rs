@@ -1,4 +1,5 @@
-//! How many failures a worker bears, and how long it pauses before it tries again. It counts, and looks at no clock.
+//! How many failures a worker bears, and how long it pauses before it tries again. It counts, and
+//! looks at no clock.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// So many failures of the producer in a row, without a commit between them, end the worker.
 pub(super) const MOST_BROKEN_IN_A_ROW: u32 = 20;
-/// So many fencings with fewer than [`COMMITS_THAT_FORGIVE`] commits between them end the worker: two
-/// processes with the same transactional id would otherwise throw each other out for ever.
+/// So many fencings with fewer than [`COMMITS_THAT_FORGIVE`] commits between them end the worker:
+/// two processes with the same transactional id would otherwise throw each other out for ever.
 pub(super) const MOST_FENCED: u32 = 5;
 /// Commits after which earlier fencings no longer count.
 pub(super) const COMMITS_THAT_FORGIVE: u32 = 100;
@@ -44,8 +45,8 @@ impl Patience {
     pub(super) fn after(&mut self, failure: &Failure) -> Result<Duration, Failure> {
         self.in_a_row += 1;
         match failure {
-            // An output that cannot be written holds the input, for as long as it takes; so does a table
-            // that cannot be read.
+            // An output that cannot be written holds the input, for as long as it takes; so does a
+            // table that cannot be read.
             Failure::Aborted(_) | Failure::TooLarge(_) | Failure::Held(_) => {}
             Failure::Broken(_) => self.broken_in_a_row += 1,
             Failure::Fenced(_) => {

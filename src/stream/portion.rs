@@ -1,7 +1,7 @@
-//! How much of its limits a batch may use. A batch that cannot be published is tried again in halves, since a smaller one
-//! may fit what a quota or slow replication lets through in the time of a transaction. After some commits it is doubled, and
-//! not at once: where a quota lasts, every second transaction would fail. So one record that can never be written ends up
-//! alone.
+//! How much of its limits a batch may use. A batch that cannot be published is tried again in
+//! halves, since a smaller one may fit what a quota or slow replication lets through in the time of
+//! a transaction. After some commits it is doubled, and not at once: where a quota lasts, every
+//! second transaction would fail. So one record that can never be written ends up alone.
 
 use super::batch::{Batch, BatchLimits};
 
@@ -48,7 +48,8 @@ impl Portion {
         self.commits = 0;
     }
 
-    /// A batch was committed. After some of them the next may be twice as large, up to the configured limits.
+    /// A batch was committed. After some of them the next may be twice as large, up to the
+    /// configured limits.
     pub(super) fn committed(&mut self, configured: &BatchLimits) {
         self.commits += 1;
         if self.limits.is_none() || self.commits < COMMITS_TO_GROW {
@@ -68,10 +69,7 @@ impl Portion {
 
     /// The next batch has one record.
     pub(super) fn restart(&mut self) {
-        self.set(Limits {
-            records: 1,
-            bytes: usize::MAX,
-        });
+        self.set(Limits { records: 1, bytes: usize::MAX });
     }
 
     /// Whether a batch has one record because larger ones failed.
@@ -86,11 +84,8 @@ mod tests {
 
     use super::*;
 
-    const CONFIGURED: BatchLimits = BatchLimits {
-        max_records: 8,
-        max_bytes: 1_000,
-        max_age: Duration::from_millis(100),
-    };
+    const CONFIGURED: BatchLimits =
+        BatchLimits { max_records: 8, max_bytes: 1_000, max_age: Duration::from_millis(100) };
 
     fn commits(portion: &mut Portion, count: u32) -> usize {
         (0..count).for_each(|_| portion.committed(&CONFIGURED));

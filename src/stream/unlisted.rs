@@ -1,5 +1,5 @@
-//! Names of customers' events that no row of the catalogue has: the first distinct ones, and how often each came. A sender that
-//! makes up names cannot make this grow.
+//! Names of customers' events that no row of the catalogue has: the first distinct ones, and how
+//! often each came. A sender that makes up names cannot make this grow.
 
 use std::collections::BTreeMap;
 

@@ -8,7 +8,8 @@ use super::{Assignment, LookUp, Offsets, Reading, SharedTables, TableName, Targe
 
 impl SharedTables {
     /// Waits at most `wait` until somebody asks for the ends of a table's topic, or the
-    /// last look-up was so long ago as `heartbeat`. The look-up then begins with the return of this call.
+    /// last look-up was so long ago as `heartbeat`. The look-up then begins with the return of this
+    /// call.
     pub fn await_request(
         &self,
         table: TableName,
@@ -42,8 +43,8 @@ impl SharedTables {
         self.with(table, |standing| standing.doubt(look_up, cause));
     }
 
-    /// The topic is no longer the one that was read, and why. The table is not ready until the topic
-    /// that is there now was read to its end.
+    /// The topic is no longer the one that was read, and why. The table is not ready until the
+    /// topic that is there now was read to its end.
     pub fn read_anew(&self, table: TableName, cause: String) {
         self.with(table, |standing| standing.read_anew(cause, Instant::now()));
     }
@@ -57,9 +58,7 @@ impl SharedTables {
 
     /// Everything before these offsets is in the published snapshot.
     pub fn reached(&self, table: TableName, reading: Reading, positions: &Offsets) {
-        self.with(table, |standing| {
-            standing.reached(reading, positions, Instant::now())
-        });
+        self.with(table, |standing| standing.reached(reading, positions, Instant::now()));
     }
 
     /// The offsets before which the published snapshot holds everything.

@@ -1,6 +1,7 @@
 //! Reads the files of reference tables again when they change, or when asked to. A bad file changes
-//! nothing: the old table stays, and the log, `/readyz` and a metric tell. Bad is also a file in which too many of the
-//! table's keys are missing: whoever writes into a file in place truncates it first, and may pause half-way.
+//! nothing: the old table stays, and the log, `/readyz` and a metric tell. Bad is also a file in
+//! which too many of the table's keys are missing: whoever writes into a file in place truncates it
+//! first, and may pause half-way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,11 +83,7 @@ impl Stamp {
 impl TableFiles {
     /// Watches these files.
     pub fn new(files: Vec<TableFile>, tables: Arc<SharedTables>, reload: ReloadRequest) -> Self {
-        TableFiles {
-            files,
-            tables,
-            reload,
-        }
+        TableFiles { files, tables, reload }
     }
 
     /// Watches until the tables are closed.
@@ -333,13 +330,7 @@ mod tests {
         }
         // 15 are known since the fourth file, of which the last holds none.
         let why = watched.refusal().expect("refused");
-        for word in [
-            "20 keys",
-            "15 of the 15",
-            "50 %",
-            "reload_loss_limit_percent",
-            "mv",
-        ] {
+        for word in ["20 keys", "15 of the 15", "50 %", "reload_loss_limit_percent", "mv"] {
             assert!(why.contains(word), "{why}");
         }
         assert_eq!(watched.counts(), (1, 4, 15));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::Offsets;
 
-/// Which reading of a table's topic something belongs to. A topic that is no longer the one that was read is read anew:
-/// what is known of one reading says nothing of another.
+/// Which reading of a table's topic something belongs to. A topic that is no longer the one that
+/// was read is read anew: what is known of one reading says nothing of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reading(u64);
 
@@ -25,8 +25,8 @@ pub struct Assignment {
     pub partitions: i32,
 }
 
-/// Longest time between a look-up and the moment when its ends are reached, for it to be known that the topic is still
-/// the one that was looked up. After that it is looked up once more.
+/// Longest time between a look-up and the moment when its ends are reached, for it to be known that
+/// the topic is still the one that was looked up. After that it is looked up once more.
 pub(super) const FRESH: Duration = Duration::from_millis(500);
 
 /// A look-up of the ends of a table's topic that has begun.

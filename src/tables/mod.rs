@@ -1,11 +1,12 @@
-//! The reference tables as the threads share them: the snapshot that records are judged against, and how
-//! far it is behind the topics that feed it. It reads nothing by itself; followers and files feed it, and
-//! it names no Kafka client.
+//! The reference tables as the threads share them: the snapshot that records are judged against,
+//! and how far it is behind the topics that feed it. It reads nothing by itself; followers and
+//! files feed it, and it names no Kafka client.
 //!
-//! The read barrier is [`SharedTables::catch_up`]. Who calls it asks every topic-fed table for the ends of
-//! its topic as of now, and returns when a snapshot that holds everything up to these ends is published.
-//! Requests that come before the look-up of the ends begins share it; a look-up that has begun already
-//! answers for none of them, since it may have missed what was written before the request.
+//! The read barrier is [`SharedTables::catch_up`]. Who calls it asks every topic-fed table for the
+//! ends of its topic as of now, and returns when a snapshot that holds everything up to these ends
+//! is published. Requests that come before the look-up of the ends begins share it; a look-up that
+//! has begun already answers for none of them, since it may have missed what was written before the
+//! request.
 
 mod feed;
 pub mod files;
@@ -28,8 +29,8 @@ use standing::Standing;
 pub use look_up::{Assignment, LookUp, Reading, Target};
 pub use view::{TableCounts, TableName, TableView};
 
-/// For each partition of a table's topic the offset of the next record: of the first that was not read
-/// yet, or of the first that was not written yet.
+/// For each partition of a table's topic the offset of the next record: of the first that was not
+/// read yet, or of the first that was not written yet.
 pub type Offsets = BTreeMap<i32, i64>;
 
 /// The tables of a process.
@@ -54,8 +55,8 @@ struct State {
 }
 
 impl SharedTables {
-    /// Tables that begin as this snapshot. Those that are `followed` are not ready until their followers
-    /// say so; a snapshot older than `staleness_limit` is not to be trusted.
+    /// Tables that begin as this snapshot. Those that are `followed` are not ready until their
+    /// followers say so; a snapshot older than `staleness_limit` is not to be trusted.
     pub fn new(directory: Directory, followed: &[TableName], staleness_limit: Duration) -> Self {
         let mut counts = BTreeMap::from([(TableName::Principals, TableCounts::default())]);
         if directory.devices.is_some() {
@@ -87,14 +88,14 @@ impl SharedTables {
         self.snapshot.load_full()
     }
 
-    /// The newest snapshot for a moment, as for one record: cheaper than [`SharedTables::load`] where many
-    /// threads do it.
+    /// The newest snapshot for a moment, as for one record: cheaper than [`SharedTables::load`]
+    /// where many threads do it.
     pub fn borrow(&self) -> Guard<Arc<Directory>> {
         self.snapshot.load()
     }
 
-    /// Publishes a changed snapshot. `change` replaces a table of the newest one, so that those who feed
-    /// different tables do not undo each other's work. Readers wait for nobody.
+    /// Publishes a changed snapshot. `change` replaces a table of the newest one, so that those who
+    /// feed different tables do not undo each other's work. Readers wait for nobody.
     pub fn publish(&self, change: impl FnOnce(&mut Directory)) {
         let turn = self.publishing.lock();
         let _turn = turn.unwrap_or_else(PoisonError::into_inner);
@@ -103,8 +104,8 @@ impl SharedTables {
         self.snapshot.store(Arc::new(directory));
     }
 
-    /// The read barrier: returns when the snapshot holds everything that the topics held when this was
-    /// called. Tables that are fed by no topic always do.
+    /// The read barrier: returns when the snapshot holds everything that the topics held when this
+    /// was called. Tables that are fed by no topic always do.
     ///
     /// # Errors
     /// Which table is behind after `limit`, and what it waits for; or that the process ends.
@@ -189,8 +190,8 @@ impl SharedTables {
         !self.lock().followed.is_empty()
     }
 
-    /// Whether the snapshot may be relied upon: all tables are ready, and were complete no longer ago than
-    /// the staleness limit.
+    /// Whether the snapshot may be relied upon: all tables are ready, and were complete no longer
+    /// ago than the staleness limit.
     ///
     /// # Errors
     /// Which table may not, and why.
@@ -233,7 +234,8 @@ impl SharedTables {
         self.lock().counts.get(&table).cloned().unwrap_or_default()
     }
 
-    /// The file of a table was read again: it was taken, or not for this reason, and the older table stays.
+    /// The file of a table was read again: it was taken, or not for this reason, and the older
+    /// table stays.
     pub fn reloaded(&self, table: TableName, refused: Option<String>) {
         let mut state = self.lock();
         match refused {
@@ -282,9 +284,5 @@ impl State {
 }
 
 fn none_of(complaints: Vec<String>) -> Result<(), String> {
-    if complaints.is_empty() {
-        Ok(())
-    } else {
-        Err(complaints.join("; "))
-    }
+    if complaints.is_empty() { Ok(()) } else { Err(complaints.join("; ")) }
 }

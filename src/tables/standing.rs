@@ -1,5 +1,5 @@
-//! How far the snapshot of one table is behind its topic, and who waits for it. Plain data that changes
-//! under the lock of its owner; it waits for nothing itself.
+//! How far the snapshot of one table is behind its topic, and who waits for it. Plain data that
+//! changes under the lock of its owner; it waits for nothing itself.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,11 +59,7 @@ impl Standing {
     pub(super) fn request(&mut self) -> Wait {
         self.requested = self.begun + 1;
         self.waiting += 1;
-        Wait {
-            number: self.requested,
-            answer: None,
-            confirmation: None,
-        }
+        Wait { number: self.requested, answer: None, confirmation: None }
     }
 
     /// How many look-ups were ever asked for.
@@ -78,11 +74,7 @@ impl Standing {
 
     /// Whether what is waited for is there. It may ask for another look-up.
     pub(super) fn is_met(&mut self, wait: &mut Wait, now: Instant) -> bool {
-        if wait
-            .answer
-            .as_ref()
-            .is_some_and(|a| a.look_up.reading != self.reading)
-        {
+        if wait.answer.as_ref().is_some_and(|a| a.look_up.reading != self.reading) {
             (wait.answer, wait.confirmation) = (None, None);
         }
         let number = wait.number;
@@ -102,8 +94,9 @@ impl Standing {
         true
     }
 
-    /// Whether ends that were looked up then are still those of the topic that was read: somebody may have deleted it and
-    /// made another while they were waited for, and the follower may have gone on in that one.
+    /// Whether ends that were looked up then are still those of the topic that was read: somebody
+    /// may have deleted it and made another while they were waited for, and the follower may
+    /// have gone on in that one.
     fn is_confirmed(&mut self, wait: &mut Wait, began: Instant, now: Instant) -> bool {
         if let Some(confirmation) = wait.confirmation {
             let answer = self.answer.as_ref();
@@ -127,11 +120,7 @@ impl Standing {
         self.begun += 1;
         self.requested = self.requested.max(self.begun);
         self.last_begin = now;
-        Some(LookUp {
-            number: self.begun,
-            reading: self.reading,
-            began: now,
-        })
+        Some(LookUp { number: self.begun, reading: self.reading, began: now })
     }
 
     /// Takes what a look-up found; one that found nothing is asked for again.
@@ -155,8 +144,8 @@ impl Standing {
         }
     }
 
-    /// A look-up found that the topic may be no longer the one that was read. The table is not relied on until another
-    /// look-up shows that it is, or the topic is read anew.
+    /// A look-up found that the topic may be no longer the one that was read. The table is not
+    /// relied on until another look-up shows that it is, or the topic is read anew.
     pub(super) fn doubt(&mut self, look_up: LookUp, cause: String) {
         if look_up.reading == self.reading {
             self.doubt = Some(cause);
@@ -187,7 +176,8 @@ impl Standing {
         }
     }
 
-    /// The follower has published all that is before these offsets; only so does a table become ready.
+    /// The follower has published all that is before these offsets; only so does a table become
+    /// ready.
     pub(super) fn reached(&mut self, reading: Reading, positions: &Offsets, now: Instant) {
         if reading != self.reading {
             return;
@@ -228,17 +218,14 @@ impl Standing {
         let answer = self.answer.as_ref();
         if let Some(answer) = answer.filter(|answer| covers(&self.positions, &answer.ends)) {
             self.complete = self.complete.max(Some(answer.look_up.began));
-            self.loaded
-                .get_or_insert_with(|| now.duration_since(self.started));
+            self.loaded.get_or_insert_with(|| now.duration_since(self.started));
         }
     }
 
     pub(super) fn target(&self) -> Option<Target> {
         let answer = self.answer.as_ref()?;
-        let target = Target {
-            ends: Arc::clone(&answer.ends),
-            urgent: self.waiting > 0 || !self.is_ready(),
-        };
+        let target =
+            Target { ends: Arc::clone(&answer.ends), urgent: self.waiting > 0 || !self.is_ready() };
         let is_reached = self.is_ready() && covers(&self.positions, &answer.ends);
         (!is_reached).then_some(target)
     }

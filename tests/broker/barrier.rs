@@ -1,6 +1,7 @@
-//! The read barrier on a real Apache Kafka: principals that are granted access in the very instant before
-//! they act, followed by a table that shows nothing new for a minute unless a batch waits for it. With the barrier none is left out; without it
-//! some are, which shows that the test can fail.
+//! The read barrier on a real Apache Kafka: principals that are granted access in the very instant
+//! before they act, followed by a table that shows nothing new for a minute unless a batch waits
+//! for it. With the barrier none is left out; without it some are, which shows that the test can
+//! fail.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -28,7 +29,8 @@ use crate::support::topics::{TestRecord, produce};
 const GRANTS: u64 = 3_000;
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Counts fates, tells when the worker has joined its group, and stops it when all records are committed.
+/// Counts fates, tells when the worker has joined its group, and stops it when all records are
+/// committed.
 struct Counter {
     read: u64,
     audited: u64,
@@ -56,10 +58,7 @@ impl Observer for &mut Counter {
         match notice {
             Notice::Committed(batch, _) => {
                 self.read += batch.records() as u64;
-                batch
-                    .outputs()
-                    .iter()
-                    .for_each(|it| self.count(&it.content));
+                batch.outputs().iter().for_each(|it| self.count(&it.content));
                 if self.read >= GRANTS {
                     self.stop.request();
                 }
@@ -120,33 +119,19 @@ impl World {
         let assembly = Arc::new(assemble(&config).expect("assembles"));
         let followed = kafka::followers::followed(&config);
         let limit = config.tables.staleness_limit;
-        let tables = Arc::new(SharedTables::new(
-            assembly.directory.clone(),
-            &followed,
-            limit,
-        ));
+        let tables = Arc::new(SharedTables::new(assembly.directory.clone(), &followed, limit));
         kafka::followers::follow(&config, &tables).expect("follows");
         tables.await_ready(LIMIT).expect("ready");
-        World {
-            broker,
-            deployment,
-            table,
-            config,
-            assembly,
-            tables,
-        }
+        World { broker, deployment, table, config, assembly, tables }
     }
 
-    /// Grants, and the action right after, a thousand of each at a time so that the input is never dry.
+    /// Grants, and the action right after, a thousand of each at a time so that the input is never
+    /// dry.
     fn grant_and_act(&self) {
         for thousand in 0..GRANTS / 1_000 {
             let numbers = thousand * 1_000..(thousand + 1) * 1_000;
             let now = Timestamp::now();
-            produce(
-                self.broker.bootstrap(),
-                &self.table,
-                numbers.clone().map(|n| grant(n, now)),
-            );
+            produce(self.broker.bootstrap(), &self.table, numbers.clone().map(|n| grant(n, now)));
             produce(
                 self.broker.bootstrap(),
                 &self.deployment.input,
@@ -162,14 +147,8 @@ impl World {
         let session = Session::open(settings).expect("session");
         let stop = StopRequest::default();
         let (joined, when_joined) = channel();
-        let mut counter = Counter {
-            read: 0,
-            audited: 0,
-            late: 0,
-            held: 0,
-            joined,
-            stop: stop.clone(),
-        };
+        let mut counter =
+            Counter { read: 0, audited: 0, late: 0, held: 0, joined, stop: stop.clone() };
         let since = Instant::now();
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -177,13 +156,8 @@ impl World {
                 when_joined.recv_timeout(LIMIT).expect("joined");
                 self.grant_and_act();
             });
-            let mut worker = Worker::new(
-                session,
-                judge,
-                &mut counter,
-                self.config.batch,
-                stop.clone(),
-            );
+            let mut worker =
+                Worker::new(session, judge, &mut counter, self.config.batch, stop.clone());
             while !stop.is_requested() {
                 assert!(since.elapsed() < LIMIT, "stalled");
                 worker.turn().expect("turn");
@@ -197,12 +171,7 @@ impl World {
         let limit = self.config.tables.barrier_limit;
         let regions = self.assembly.rules.routes.regions();
         let metrics = Metrics::new(regions, "none").expect("metrics");
-        TableJudge::new(
-            Arc::clone(&self.assembly),
-            Arc::clone(&self.tables),
-            limit,
-            metrics,
-        )
+        TableJudge::new(Arc::clone(&self.assembly), Arc::clone(&self.tables), limit, metrics)
     }
 }
 
@@ -234,24 +203,13 @@ fn action(number: u64, now: Timestamp) -> TestRecord {
 fn with_the_barrier_no_grant_comes_too_late() {
     let world = World::start();
     let counter = world.run(world.judge());
-    assert_eq!(
-        (counter.read, counter.audited),
-        (GRANTS, GRANTS),
-        "held {}",
-        counter.held
-    );
+    assert_eq!((counter.read, counter.audited), (GRANTS, GRANTS), "held {}", counter.held);
 }
 
 #[test]
 fn without_the_barrier_grants_come_too_late() {
     let world = World::start();
     let counter = world.run(WithoutBarrier(world.judge()));
-    assert_eq!(
-        (counter.read, counter.audited + counter.late),
-        (GRANTS, GRANTS)
-    );
-    assert!(
-        counter.late > 0,
-        "the table was never behind: this test shows nothing"
-    );
+    assert_eq!((counter.read, counter.audited + counter.late), (GRANTS, GRANTS));
+    assert!(counter.late > 0, "the table was never behind: this test shows nothing");
 }

@@ -1,5 +1,6 @@
-//! Topics of reference tables that change under a live follower: deleted and made anew, with fewer or more partitions. Nothing of
-//! the old topic may decide anything, and the new one is read without a restart of the process.
+//! Topics of reference tables that change under a live follower: deleted and made anew, with fewer
+//! or more partitions. Nothing of the old topic may decide anything, and the new one is read
+//! without a restart of the process.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,8 @@ fn make_anew(broker: &KafkaBroker, topic: &str, partitions: i32, records: Vec<Te
     write(broker, topic, records);
 }
 
-/// Waits until the table is relied on again. Whenever it is meanwhile, what is known is that of the new topic.
+/// Waits until the table is relied on again. Whenever it is meanwhile, what is known is that of the
+/// new topic.
 fn await_new(following: &Following) {
     await_that(|| following.tables.trusted().is_err());
     await_that(|| following.tables.trusted().is_ok());
@@ -40,11 +42,7 @@ fn await_new(following: &Following) {
 /// What the barrier lets pass must be of the new topic, from the moment when that is there.
 fn first_pass(following: &Following) {
     let since = Instant::now();
-    while following
-        .tables
-        .catch_up(Duration::from_millis(500))
-        .is_err()
-    {
+    while following.tables.catch_up(Duration::from_millis(500)).is_err() {
         assert!(since.elapsed() < LIMIT, "held for {LIMIT:?}");
     }
 }
@@ -56,10 +54,7 @@ fn a_topic_made_anew_and_shorter_is_read_anew() {
     make_anew(broker, &topic, 2, with_access(20..21));
     first_pass(&following);
     assert!(following.has_access(20), "the new content decides");
-    assert!(
-        (0..10).all(|user| !following.has_access(user)),
-        "old rights are gone"
-    );
+    assert!((0..10).all(|user| !following.has_access(user)), "old rights are gone");
     assert_eq!(following.tables.trusted(), Ok(()));
     write(broker, &topic, with_access(21..22));
     following.catch_up();
@@ -124,12 +119,7 @@ fn a_topic_that_is_missing_is_waited_for_and_nothing_is_decided_meanwhile() {
         why.contains(&format!("topic {topic:?} was deleted")) && why.contains("does not exist")
     };
     await_that(is_named);
-    assert!(
-        following
-            .tables
-            .catch_up(Duration::from_millis(300))
-            .is_err()
-    );
+    assert!(following.tables.catch_up(Duration::from_millis(300)).is_err());
     await_that(|| !following.has_access(1));
     broker.create_topic_with(&topic, 1, &COMPACTED);
     write(broker, &topic, with_access(20..21));
@@ -148,10 +138,7 @@ fn a_grant_in_a_partition_that_was_just_added_is_waited_for() {
         following.catch_up();
         broker.try_add_partitions(&topic, count).expect("added");
         let user = usize::try_from(count).expect("a number");
-        let in_new = TestRecord {
-            partition: Some(count - 1),
-            ..principal(user, true)
-        };
+        let in_new = TestRecord { partition: Some(count - 1), ..principal(user, true) };
         write(broker, &topic, vec![in_new]);
         following.catch_up();
         assert!(following.has_access(user), "partition {}", count - 1);

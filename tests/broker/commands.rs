@@ -19,26 +19,16 @@ fn check_names_what_is_missing_and_joins_nothing() {
     let seen = text(&good.stdout);
     assert!(good.status.success(), "{seen}\n{}", text(&good.stderr));
     assert!(seen.contains("12 enabled"), "{seen}");
-    assert!(
-        seen.contains(&format!("input topic {}: 3 partitions", deployment.input)),
-        "{seen}"
-    );
+    assert!(seen.contains(&format!("input topic {}: 3 partitions", deployment.input)), "{seen}");
     assert!(seen.contains("transactions are possible"), "{seen}");
-    assert_eq!(
-        broker.committed(&deployment.group, &deployment.input).len(),
-        0
-    );
+    assert_eq!(broker.committed(&deployment.group, &deployment.input).len(), 0);
 
     let written = deployment.command(&["check", "--connect", "--write", "--config", config]);
     let seen = text(&written.stdout);
     assert!(written.status.success(), "{seen}");
     assert_eq!(seen.matches("writing to").count(), 7, "{seen}");
     for topic in deployment.outputs().iter().chain([&deployment.quarantine]) {
-        assert_eq!(
-            broker.end_offsets(topic)[&0],
-            2,
-            "a record and a marker: {topic}"
-        );
+        assert_eq!(broker.end_offsets(topic)[&0], 2, "a record and a marker: {topic}");
         assert_eq!(read_committed(broker.bootstrap(), topic), [], "{topic}");
     }
 
@@ -75,17 +65,9 @@ fn explain_reads_a_record_where_it_lies() {
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
         assert_eq!(answer["fate"], fate, "{answer}");
-        assert_eq!(
-            answer["reason"].as_str().unwrap_or_default(),
-            reason,
-            "{answer}"
-        );
+        assert_eq!(answer["reason"].as_str().unwrap_or_default(), reason, "{answer}");
     }
     let beyond = explain(10);
     assert!(!beyond.status.success());
-    assert!(
-        text(&beyond.stderr).contains("holds offsets 0 to 10"),
-        "{}",
-        text(&beyond.stderr)
-    );
+    assert!(text(&beyond.stderr).contains("holds offsets 0 to 10"), "{}", text(&beyond.stderr));
 }

@@ -1,6 +1,7 @@
-//! An input whose log is damaged on the broker's disk: one bit of one batch. Brokers send bytes from their files unchecked, so it is for
-//! the relay to see it. The partition is held there, the others go on, nothing is read again, and the operator can let the relay
-//! go on behind what nobody can read.
+//! An input whose log is damaged on the broker's disk: one bit of one batch. Brokers send bytes
+//! from their files unchecked, so it is for the relay to see it. The partition is held there, the
+//! others go on, nothing is read again, and the operator can let the relay go on behind what nobody
+//! can read.
 
 use std::ops::Range;
 
@@ -51,15 +52,11 @@ impl Damage {
         let first = batches[batches.len() / 2].offsets.start;
         let offsets = broker.damage(topic, DAMAGED, first);
         broker.restart();
-        Damage {
-            broker,
-            deployment,
-            input,
-            offsets,
-        }
+        Damage { broker, deployment, input, offsets }
     }
 
-    /// The numbers of the damaged partition's records at these offsets, of which something was to be written.
+    /// The numbers of the damaged partition's records at these offsets, of which something was to
+    /// be written.
     fn numbers_at(&self, offsets: Range<i64>) -> Vec<u64> {
         let there = self
             .input

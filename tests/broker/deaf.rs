@@ -1,6 +1,8 @@
-//! A client that does not hear its group any more. librdkafka 2.12.1 becomes so when it learns of added partitions while a partition
-//! that it is to give up waits for the application: it answers no later rebalance. The others must not wait for it, and it must
-//! not go on for ever. Should this fail since the client is mended, then what looks for deafness (`kafka/consumer/incoming.rs`) has no reason left.
+//! A client that does not hear its group any more. librdkafka 2.12.1 becomes so when it learns of
+//! added partitions while a partition that it is to give up waits for the application: it answers
+//! no later rebalance. The others must not wait for it, and it must not go on for ever. Should this
+//! fail since the client is mended, then what looks for deafness (`kafka/consumer/incoming.rs`) has
+//! no reason left.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +16,8 @@ use crate::support::kafka::KafkaBroker;
 use crate::support::relay::Deployment;
 use crate::support::topics::{TestRecord, produce};
 
-/// What the group waits for a member that does not hear it: `max.poll.interval.ms`. All that is to happen meanwhile must fit, on a
-/// machine that is busy with other things.
+/// What the group waits for a member that does not hear it: `max.poll.interval.ms`. All that is to
+/// happen meanwhile must fit, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -62,24 +64,21 @@ fn member(deployment: &mut Deployment, name: &str, looks_ms: u32) -> SessionSett
     settings
 }
 
-/// A session that is deaf to its group from now on, one that is well, and the partitions that this one owns.
+/// A session that is deaf to its group from now on, one that is well, and the partitions that this
+/// one owns.
 fn deaf_and_well(
     broker: &KafkaBroker,
     deployment: &mut Deployment,
 ) -> (Session, Session, Vec<Partition>) {
     let settings = member(deployment, "deaf", 300);
     let mut deaf = Session::open(settings).expect("open");
-    poll_until(
-        &mut deaf,
-        |arrival| matches!(arrival, Arrival::Assigned(it) if it.len() == 4),
-    );
-    // Another comes, for which two partitions are to be given up; that waits for the next poll. Now partitions are added,
-    // of which the newcomer does not know; when it must join again, the first one does.
+    poll_until(&mut deaf, |arrival| matches!(arrival, Arrival::Assigned(it) if it.len() == 4));
+    // Another comes, for which two partitions are to be given up; that waits for the next poll. Now
+    // partitions are added, of which the newcomer does not know; when it must join again, the
+    // first one does.
     let settings = member(deployment, "well", 900_000);
     let mut well = Session::open(settings).expect("open");
-    poll_until(&mut well, |arrival| {
-        matches!(arrival, Arrival::Assigned([]))
-    });
+    poll_until(&mut well, |arrival| matches!(arrival, Arrival::Assigned([])));
     let added = broker.try_add_partitions(&deployment.input, 6);
     added.expect("partitions are added");
     let mut owned: Vec<Partition> = Vec::new();
@@ -101,15 +100,13 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
     let (mut deaf, mut well, owned) = deaf_and_well(broker, &mut deployment);
     await_state(broker, &group, "Stable", &mut [&mut deaf, &mut well]);
 
-    // A third one comes: the group waits for one that does not hear, but who goes back meanwhile needs not.
+    // A third one comes: the group waits for one that does not hear, but who goes back meanwhile
+    // needs not.
     let settings = member(&mut deployment, "third", 900_000);
     let since = Instant::now();
     let mut third = Session::open(settings).expect("open");
     await_state(broker, &group, "PreparingRebalance", &mut []);
-    let to_each = (0..4).map(|partition| TestRecord {
-        partition: Some(partition),
-        ..change(0)
-    });
+    let to_each = (0..4).map(|partition| TestRecord { partition: Some(partition), ..change(0) });
     produce(broker.bootstrap(), &input, to_each);
     let batch = fill(&mut deaf, 1);
     well.rewind(&owned).expect("goes back");
@@ -119,8 +116,9 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
         "the group went on after {waited:?}"
     );
 
-    // When it has waited for long enough, the group goes on without it. Nothing that it read can be committed any more, neither while its
-    // client believes itself a member nor when that has dropped its id; and it learns that its session must end.
+    // When it has waited for long enough, the group goes on without it. Nothing that it read can be
+    // committed any more, neither while its client believes itself a member nor when that has
+    // dropped its id; and it learns that its session must end.
     let mut all = [&mut deaf, &mut well, &mut third];
     await_state(broker, &group, "Stable", &mut all);
     let since = Instant::now();
@@ -140,9 +138,7 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
     );
     assert_eq!(
         deaf.publish(batch.outputs(), &batch.positions()),
-        Err(Failure::Aborted(
-            "this member has left the consumer group".to_string()
-        ))
+        Err(Failure::Aborted("this member has left the consumer group".to_string()))
     );
     drop((well, third));
 }

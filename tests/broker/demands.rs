@@ -1,5 +1,5 @@
-//! What the relay demands of a cluster before it begins: everything that is not met is named at once, by
-//! `check --connect` and by `run`, and what is only doubtful stops nothing.
+//! What the relay demands of a cluster before it begins: everything that is not met is named at
+//! once, by `check --connect` and by `run`, and what is only doubtful stops nothing.
 
 use crate::ledger::PRINCIPALS;
 use crate::support::kafka::{BrokerOptions, KafkaBroker};
@@ -18,10 +18,7 @@ fn unsuitable(broker: &KafkaBroker) -> Deployment {
         name
     };
     deployment.input = topic("compacted", &[("cleanup.policy", "compact")]);
-    let small = [
-        ("cleanup.policy", "compact,delete"),
-        ("max.message.bytes", "8000"),
-    ];
+    let small = [("cleanup.policy", "compact,delete"), ("max.message.bytes", "8000")];
     deployment.quarantine = topic("small", &small);
     let principals = topic("forgetful", &[("retention.ms", "3600000")]);
     deployment.principals = format!("topic = \"{principals}\"");
@@ -37,9 +34,7 @@ fn unsuitable(broker: &KafkaBroker) -> Deployment {
 
 /// What must be said, and of which topic.
 fn demands(deployment: &Deployment) -> Vec<String> {
-    let Deployment {
-        input, quarantine, ..
-    } = deployment;
+    let Deployment { input, quarantine, .. } = deployment;
     let outputs = deployment.outputs();
     let principals = deployment.principals.split('"').nth(1).expect("a topic");
     let mut demands = vec![
@@ -66,26 +61,13 @@ fn all_unmet_demands_are_named_at_once() {
     let check = deployment.command(&["check", "--connect", "--config", config]);
     let run = deployment.command(&["run", "--config", config]);
     let (checked, ran) = (text(&check.stdout), text(&run.stderr));
-    assert_eq!(
-        (check.status.code(), run.status.code()),
-        (Some(1), Some(69))
-    );
+    assert_eq!((check.status.code(), run.status.code()), (Some(1), Some(69)));
     for demand in demands(&deployment) {
-        assert!(
-            checked.contains(&format!("PROBLEM  {demand}")),
-            "{demand}\n{checked}"
-        );
+        assert!(checked.contains(&format!("PROBLEM  {demand}")), "{demand}\n{checked}");
         assert!(ran.contains(&demand), "{demand}\n{ran}");
     }
-    assert_eq!(
-        checked.matches("PROBLEM").count(),
-        demands(&deployment).len(),
-        "{checked}"
-    );
-    assert!(
-        ran.contains("set it to 1001024 or more"),
-        "the remedy: {ran}"
-    );
+    assert_eq!(checked.matches("PROBLEM").count(), demands(&deployment).len(), "{checked}");
+    assert!(ran.contains("set it to 1001024 or more"), "the remedy: {ran}");
 }
 
 #[test]
@@ -121,12 +103,6 @@ fn a_transaction_time_out_that_the_broker_refuses_is_named() {
     let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
     let ran = text(&run.stderr);
     assert!(!run.status.success());
-    assert!(
-        ran.contains("transaction.max.timeout.ms: 5000, less than our 10000"),
-        "{ran}"
-    );
-    assert!(
-        ran.contains("set transaction.timeout.ms under [kafka]"),
-        "{ran}"
-    );
+    assert!(ran.contains("transaction.max.timeout.ms: 5000, less than our 10000"), "{ran}");
+    assert!(ran.contains("set transaction.timeout.ms under [kafka]"), "{ran}");
 }

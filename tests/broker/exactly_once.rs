@@ -14,10 +14,7 @@ const SMALL_BATCHES: &str = "[batch]\nmax_age_ms = 20\n";
 
 /// Committed records of the group; compaction and transactions aside, offsets count records here.
 fn committed(broker: &KafkaBroker, deployment: &Deployment) -> i64 {
-    broker
-        .committed(&deployment.group, &deployment.input)
-        .values()
-        .sum()
+    broker.committed(&deployment.group, &deployment.input).values().sum()
 }
 
 #[track_caller]
@@ -41,7 +38,8 @@ pub fn end(relay: &mut Relay) {
     assert!(relay.wait().success(), "{}", relay.log());
 }
 
-/// Keeps writing records while a test needs a backlog: this many are always ahead of the committed offsets.
+/// Keeps writing records while a test needs a backlog: this many are always ahead of the committed
+/// offsets.
 struct Load<'a> {
     broker: &'a KafkaBroker,
     deployment: &'a Deployment,
@@ -54,12 +52,7 @@ impl<'a> Load<'a> {
     const AHEAD: u64 = 3 * Self::PORTION;
 
     fn new(broker: &'a KafkaBroker, deployment: &'a Deployment) -> Self {
-        Load {
-            broker,
-            deployment,
-            is_enough: AtomicBool::new(false),
-            written: AtomicU64::new(0),
-        }
+        Load { broker, deployment, is_enough: AtomicBool::new(false), written: AtomicU64::new(0) }
     }
 
     fn write(&self) {
@@ -151,7 +144,8 @@ fn three_instances_through_kills_and_a_graceful_leave() {
     ledger.assert_clean();
 }
 
-/// Members come and go under load by the group protocol of KIP-848. No kills: the broker's session time-out is 45 s.
+/// Members come and go under load by the group protocol of KIP-848. No kills: the broker's session
+/// time-out is 45 s.
 #[test]
 fn instances_come_and_go_by_the_new_group_protocol() {
     let broker = KafkaBroker::shared();
@@ -185,11 +179,7 @@ fn instances_come_and_go_by_the_new_group_protocol() {
 #[track_caller]
 fn stop_in_a_transaction(broker: &KafkaBroker, deployment: &Deployment, relay: &mut Relay) {
     let outputs = deployment.outputs();
-    let is_open = || {
-        outputs
-            .iter()
-            .any(|topic| broker.has_open_transaction(topic))
-    };
+    let is_open = || outputs.iter().any(|topic| broker.has_open_transaction(topic));
     let since = Instant::now();
     loop {
         relay.signal("STOP");
@@ -239,16 +229,14 @@ fn a_zombie_process_neither_doubles_nor_loses() {
     Ledger::of(broker.bootstrap(), &deployment, written + 4_000).assert_clean();
 }
 
-/// Of two processes with one name each takes the other one's place in the group until one gives up. Returns that one first.
+/// Of two processes with one name each takes the other one's place in the group until one gives up.
+/// Returns that one first.
 #[track_caller]
 fn await_loser(mut zombie: Relay, mut successor: Relay) -> (Relay, Relay) {
     let since = Instant::now();
     loop {
         assert!(since.elapsed() < LIMIT, "both go on:\n{}", zombie.log());
-        match (
-            zombie.ended().expect("asked"),
-            successor.ended().expect("asked"),
-        ) {
+        match (zombie.ended().expect("asked"), successor.ended().expect("asked")) {
             (None, None) => std::thread::sleep(Duration::from_millis(100)),
             (Some(_), None) => return (zombie, successor),
             (None, Some(_)) => return (successor, zombie),
@@ -262,30 +250,16 @@ fn all_is_accounted_for_in_the_metrics_of_one_instance() {
     const RECORDS: u64 = 5_000;
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 6, PRINCIPALS, "");
-    produce(
-        broker.bootstrap(),
-        &deployment.input,
-        (0..RECORDS).map(change),
-    );
+    produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
     let relay = deployment.start("only");
     await_committed(broker, &deployment, RECORDS as i64);
     relay.await_ready();
-    let metrics = relay.await_metric("audit_relay_records_read_total", "", |read| {
-        read >= RECORDS as f64
-    });
+    let metrics =
+        relay.await_metric("audit_relay_records_read_total", "", |read| read >= RECORDS as f64);
     assert_eq!(assert_accounted(&metrics), RECORDS as f64);
-    assert_eq!(
-        relay.metric("audit_relay_records_total", "fate=\"audited\""),
-        2_000.0
-    );
-    assert_eq!(
-        relay.metric("audit_relay_records_total", "fate=\"skipped\""),
-        2_500.0
-    );
-    assert_eq!(
-        relay.metric("audit_relay_records_total", "fate=\"quarantined\""),
-        500.0
-    );
+    assert_eq!(relay.metric("audit_relay_records_total", "fate=\"audited\""), 2_000.0);
+    assert_eq!(relay.metric("audit_relay_records_total", "fate=\"skipped\""), 2_500.0);
+    assert_eq!(relay.metric("audit_relay_records_total", "fate=\"quarantined\""), 500.0);
     assert_eq!(relay.metric("audit_relay_events_total", ""), 2_000.0);
     // Lag is nothing once all is read, although nothing says so but the end of the partitions.
     relay.await_metric("audit_relay_partition_lag_records", "", |lag| lag == 0.0);

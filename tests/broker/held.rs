@@ -1,5 +1,5 @@
-//! What is common to the tests of partitions that are held while the others of their worker go on: what the relay says of them, and
-//! how far the others come.
+//! What is common to the tests of partitions that are held while the others of their worker go on:
+//! what the relay says of them, and how far the others come.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ pub const HELD: &str = "audit_relay_partition_held";
 const LIMIT: Duration = Duration::from_secs(120);
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Waits until the relay's metrics satisfy a condition. Meanwhile it must not commit more records than there are.
+/// Waits until the relay's metrics satisfy a condition. Meanwhile it must not commit more records
+/// than there are.
 #[track_caller]
 pub fn await_metrics(relay: &Relay, what: &str, records: u64, done: impl Fn(&str) -> bool) {
     let since = Instant::now();
@@ -30,16 +31,13 @@ pub fn await_metrics(relay: &Relay, what: &str, records: u64, done: impl Fn(&str
             assert!(counted.is_some(), "no {READ}:\n{metrics}");
             return;
         }
-        assert!(
-            since.elapsed() < LIMIT,
-            "no {what}\n{}",
-            last_complaints(relay)
-        );
+        assert!(since.elapsed() < LIMIT, "no {what}\n{}", last_complaints(relay));
         std::thread::sleep(INTERVAL);
     }
 }
 
-/// Waits until this partition, and no other, is held for this reason. There are so many records that may be judged.
+/// Waits until this partition, and no other, is held for this reason. There are so many records
+/// that may be judged.
 #[track_caller]
 pub fn await_held(relay: &Relay, partition: i32, reason: &str, records: u64) {
     let labels = format!("partition=\"{partition}\",reason=\"{reason}\"");
@@ -49,8 +47,8 @@ pub fn await_held(relay: &Relay, partition: i32, reason: &str, records: u64) {
     });
 }
 
-/// Waits until no partition is held, and the relay is ready. What is not held is in no series; that this one has its name yet is shown
-/// where something is held ([`await_held`]).
+/// Waits until no partition is held, and the relay is ready. What is not held is in no series; that
+/// this one has its name yet is shown where something is held ([`await_held`]).
 #[track_caller]
 pub fn await_released(relay: &Relay) {
     relay.await_page("/metrics", |_, metrics| {
@@ -60,7 +58,8 @@ pub fn await_released(relay: &Relay) {
     relay.await_ready();
 }
 
-/// The relay is not ready, and names the topic, the partition, these offsets, and a word of the remedy. So does its log.
+/// The relay is not ready, and names the topic, the partition, these offsets, and a word of the
+/// remedy. So does its log.
 #[track_caller]
 pub fn assert_named(
     relay: &Relay,
@@ -76,9 +75,8 @@ pub fn assert_named(
         let names = |number: i64| words.contains(&number.to_string().as_str());
         text.contains(&deployment.input) && text.contains(remedy) && numbers().all(names)
     };
-    let looked_for = format!("{}, {:?}, {remedy:?}", deployment.input, {
-        numbers().collect::<Vec<_>>()
-    });
+    let looked_for =
+        format!("{}, {:?}, {remedy:?}", deployment.input, { numbers().collect::<Vec<_>>() });
     // A relay that just tries again may say so instead for a moment.
     let since = Instant::now();
     loop {
@@ -86,10 +84,7 @@ pub fn assert_named(
         if status != 200 && names_all(&body) {
             break;
         }
-        assert!(
-            since.elapsed() < LIMIT,
-            "/readyz lacks one of {looked_for}: {status} {body}"
-        );
+        assert!(since.elapsed() < LIMIT, "/readyz lacks one of {looked_for}: {status} {body}");
         std::thread::sleep(INTERVAL);
     }
     let log = relay.log();
@@ -101,9 +96,7 @@ pub fn assert_named(
 
 fn complaints(log: &str) -> impl Iterator<Item = &str> {
     let is_one = |line: &&str| {
-        ["\"level\":\"WARN\"", "\"level\":\"ERROR\""]
-            .iter()
-            .any(|level| line.contains(level))
+        ["\"level\":\"WARN\"", "\"level\":\"ERROR\""].iter().any(|level| line.contains(level))
     };
     log.lines().filter(is_one)
 }

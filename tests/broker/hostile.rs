@@ -1,6 +1,7 @@
-//! Records on the limit of what the input takes: 10 MB, floods of headers, keys that are no text. Each gets into
-//! the quarantine as it was, the partition goes on behind it, and the metrics do not grow with what a producer writes.
-//! What a producer compressed so well that the quarantine does not take it becomes a stub.
+//! Records on the limit of what the input takes: 10 MB, floods of headers, keys that are no text.
+//! Each gets into the quarantine as it was, the partition goes on behind it, and the metrics do not
+//! grow with what a producer writes. What a producer compressed so well that the quarantine does
+//! not take it becomes a stub.
 
 use openssl::sha::sha256;
 
@@ -17,21 +18,13 @@ const INPUT_BYTES: usize = 12_000_000;
 const PEAK_LIMIT_BYTES: u64 = 200_000_000;
 
 fn bad(key: &[u8], value: Vec<u8>, headers: HeaderList) -> TestRecord {
-    TestRecord {
-        key: Some(key.to_vec()),
-        value: Some(value),
-        headers,
-        ..TestRecord::default()
-    }
+    TestRecord { key: Some(key.to_vec()), value: Some(value), headers, ..TestRecord::default() }
 }
 
 /// Headers with names and values of all kinds, those of the relay among them.
 fn flood(count: usize) -> HeaderList {
     let header = |number: usize| match number % 4 {
-        0 => (
-            "audit-relay-reason".to_string(),
-            Some(b"forged\r\n".to_vec()),
-        ),
+        0 => ("audit-relay-reason".to_string(), Some(b"forged\r\n".to_vec())),
         1 => (String::new(), None),
         2 => ("\u{1b}[31m".to_string(), Some(vec![0xff; 100])),
         _ => (format!("header-{number}"), Some(Vec::new())),
@@ -50,16 +43,8 @@ fn records() -> Vec<TestRecord> {
         bad(b"flood", b"x".to_vec(), flood(99_990)),
         bad(&[0xff, 0, b'\n', 0x1b], b"\xff\xfe".to_vec(), flood(4)),
         bad(&large(1_000_000), b"{}".to_vec(), Vec::new()),
-        bad(
-            b"partition=\"9\"} 1\n# HELP",
-            b"{\"eventName\":\"\\n\"}".to_vec(),
-            Vec::new(),
-        ),
-        TestRecord {
-            key: None,
-            value: None,
-            ..TestRecord::default()
-        },
+        bad(b"partition=\"9\"} 1\n# HELP", b"{\"eventName\":\"\\n\"}".to_vec(), Vec::new()),
+        TestRecord { key: None, value: None, ..TestRecord::default() },
     ]
 }
 
@@ -83,22 +68,13 @@ fn records_on_the_limit_are_kept_whole_and_hold_nothing_up() {
     let deployment = deployment(broker);
     let hostile = records();
     let count = hostile.len();
-    let behind = (0..4).map(|number| TestRecord {
-        partition: Some(0),
-        ..change(number)
-    });
-    produce(
-        broker.bootstrap(),
-        &deployment.input,
-        hostile.clone().into_iter().chain(behind),
-    );
+    let behind = (0..4).map(|number| TestRecord { partition: Some(0), ..change(number) });
+    produce(broker.bootstrap(), &deployment.input, hostile.clone().into_iter().chain(behind));
     let relay = deployment.start("steadfast");
     let metrics = await_read(&relay, count as u64 + 4);
     let audited = measured(&metrics, "audit_relay_records_total", "fate=\"audited\"");
     assert_eq!(audited, Some(4.0));
-    let series = metrics
-        .lines()
-        .filter(|line| line.starts_with("audit_relay_records_total{"));
+    let series = metrics.lines().filter(|line| line.starts_with("audit_relay_records_total{"));
     // Of one partition: one for each fate and reason, and nothing that a producer wrote.
     assert_eq!(series.count(), 15, "{metrics}");
     assert_accounted(&metrics);
@@ -109,7 +85,8 @@ fn records_on_the_limit_are_kept_whole_and_hold_nothing_up() {
     }
 }
 
-/// The original is there, to the last header, and behind its headers are ours: each once, with what is true of the record.
+/// The original is there, to the last header, and behind its headers are ours: each once, with what
+/// is true of the record.
 #[track_caller]
 fn is_kept_whole(original: &TestRecord, kept: &Seen, topic: &str, offset: usize) {
     let key = String::from_utf8_lossy(original.key.as_deref().unwrap_or_default());
@@ -138,9 +115,7 @@ fn is_kept_whole(original: &TestRecord, kept: &Seen, topic: &str, offset: usize)
 /// Bytes that gzip makes eight times smaller, and lz4 not much.
 fn bits(bytes: usize) -> Vec<u8> {
     let noise = noise(bytes.div_ceil(8));
-    let bits = noise
-        .iter()
-        .flat_map(|byte| (0..8).map(move |bit| b'0' + (byte >> bit & 1)));
+    let bits = noise.iter().flat_map(|byte| (0..8).map(move |bit| b'0' + (byte >> bit & 1)));
     bits.take(bytes).collect()
 }
 
@@ -151,11 +126,7 @@ fn swollen(name: &str, value: Vec<u8>) -> TestRecord {
     TestRecord {
         partition: Some(0),
         value: Some([&beginning[..], &value].concat()),
-        ..bad(
-            name.as_bytes(),
-            Vec::new(),
-            vec![("of".to_string(), Some(name.into()))],
-        )
+        ..bad(name.as_bytes(), Vec::new(), vec![("of".to_string(), Some(name.into()))])
     }
 }
 
@@ -169,10 +140,7 @@ fn plain_deployment(broker: &KafkaBroker) -> Deployment {
 
 /// Writes good records, and among them these, compressed. Returns how many in all.
 fn mixed(broker: &KafkaBroker, deployment: &Deployment, codec: &str, bad: &[TestRecord]) -> u64 {
-    let good = (0..40).map(|number| TestRecord {
-        partition: Some(0),
-        ..change(number)
-    });
+    let good = (0..40).map(|number| TestRecord { partition: Some(0), ..change(number) });
     let mut records: Vec<TestRecord> = good.collect();
     for (number, record) in bad.iter().enumerate() {
         records.insert(5 + 6 * number, record.clone());
@@ -183,9 +151,7 @@ fn mixed(broker: &KafkaBroker, deployment: &Deployment, codec: &str, bad: &[Test
 
 #[track_caller]
 fn await_read(relay: &Relay, count: u64) -> String {
-    relay.await_metric("audit_relay_records_read_total", "", |read| {
-        read == count as f64
-    })
+    relay.await_metric("audit_relay_records_read_total", "", |read| read == count as f64)
 }
 
 /// The last header of a name, as text.
@@ -202,10 +168,7 @@ fn is_stub_of(original: &TestRecord, stub: &Seen) {
     assert_eq!(stub.value.as_deref(), Some(&value[..1_000]));
     assert_eq!(stub.key, original.key);
     assert!(stub.headers.starts_with(&original.headers));
-    let sha256: String = sha256(value)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256: String = sha256(value).iter().map(|byte| format!("{byte:02x}")).collect();
     for (name, expected) in [
         ("audit-relay-stub", "true"),
         ("audit-relay-reason", "malformed"),
@@ -221,9 +184,7 @@ fn is_stub_of(original: &TestRecord, stub: &Seen) {
 #[track_caller]
 fn nothing_is_held_up(broker: &KafkaBroker, deployment: &Deployment, bad: &[TestRecord]) {
     let kept = read_committed(broker.bootstrap(), &deployment.quarantine);
-    let stubs = kept
-        .iter()
-        .filter(|seen| header(seen, "audit-relay-stub") == "true");
+    let stubs = kept.iter().filter(|seen| header(seen, "audit-relay-stub") == "true");
     let stubs: Vec<&Seen> = stubs.collect();
     assert_eq!(stubs.len(), bad.len());
     for (original, stub) in bad.iter().zip(stubs) {
@@ -257,7 +218,8 @@ fn what_was_compressed_too_well_for_the_quarantine_becomes_a_stub() {
     }
 }
 
-/// The limit of the quarantine is lowered after the relay has read it: it is learnt by what is refused.
+/// The limit of the quarantine is lowered after the relay has read it: it is learnt by what is
+/// refused.
 #[test]
 fn a_quarantine_whose_limit_was_lowered_holds_nothing_up() {
     let broker = KafkaBroker::shared();
@@ -267,9 +229,8 @@ fn a_quarantine_whose_limit_was_lowered_holds_nothing_up() {
     let lower = [("max.message.bytes", "100000")];
     let lowered = broker.try_alter_topic(&deployment.quarantine, &lower);
     lowered.expect("the limit is lowered");
-    let bad: Vec<TestRecord> = (0..4)
-        .map(|number| swollen("noise", noise(500_000 - number)))
-        .collect();
+    let bad: Vec<TestRecord> =
+        (0..4).map(|number| swollen("noise", noise(500_000 - number))).collect();
     let count = mixed(broker, &deployment, "none", &bad);
     let metrics = await_read(&relay, count);
     nothing_is_held_up(broker, &deployment, &bad);
@@ -291,9 +252,6 @@ fn a_record_that_unpacks_to_a_hundred_times_its_size_takes_bounded_memory() {
         await_read(&relay, count);
         nothing_is_held_up(broker, &deployment, &bad);
         let peak = relay.peak_resident();
-        assert!(
-            peak < PEAK_LIMIT_BYTES,
-            "{codec}: {peak} bytes were resident"
-        );
+        assert!(peak < PEAK_LIMIT_BYTES, "{codec}: {peak} bytes were resident");
     }
 }

@@ -1,5 +1,5 @@
-//! Lag on a topic that was written in transactions: behind the last record lie markers that the group
-//! never commits, so offsets alone would show lag for ever.
+//! Lag on a topic that was written in transactions: behind the last record lie markers that the
+//! group never commits, so offsets alone would show lag for ever.
 
 use std::time::{Duration, Instant};
 
@@ -22,11 +22,7 @@ pub fn begin(producer: &Transactional, topic: &str, number: u64) {
     let value = record.value.expect("a change has a value");
     producer.begin_transaction().expect("begun");
     producer
-        .send(
-            BaseRecord::<str, [u8]>::to(topic)
-                .partition(0)
-                .payload(&value),
-        )
+        .send(BaseRecord::<str, [u8]>::to(topic).partition(0).payload(&value))
         .map_err(|(error, _)| error)
         .expect("queued");
     producer.flush(LIMIT).expect("written");
@@ -36,11 +32,7 @@ pub fn begin(producer: &Transactional, topic: &str, number: u64) {
 fn markers_of_transactions_are_no_lag() {
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 2, PRINCIPALS, "");
-    let producer = transactional(
-        broker.bootstrap(),
-        &broker.unique("upstream"),
-        REQUEST_LIMIT,
-    );
+    let producer = transactional(broker.bootstrap(), &broker.unique("upstream"), REQUEST_LIMIT);
     let relay = deployment.start("only");
     relay.await_ready();
     for number in 0..3 {
@@ -51,8 +43,9 @@ fn markers_of_transactions_are_no_lag() {
     }
     relay.await_metric("audit_relay_records_read_total", "", |read| read == 3.0);
     relay.await_metric(LAG, "", |lag| lag == 0.0);
-    // The client may learn of the new end before it has read up to there; then the lag is real, and passes.
-    // Looks that are far enough apart to have statistics between them must all see none in the end.
+    // The client may learn of the new end before it has read up to there; then the lag is real, and
+    // passes. Looks that are far enough apart to have statistics between them must all see none
+    // in the end.
     let since = Instant::now();
     let mut without_lag = 0;
     while without_lag < LOOKS {

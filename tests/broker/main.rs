@@ -1,5 +1,6 @@
-//! The tests that need a real Apache Kafka, in one binary, so that they share one broker: what only a broker can show, such as
-//! transactions, fencing, compaction and its own restarts. Everything else is tested without one.
+//! The tests that need a real Apache Kafka, in one binary, so that they share one broker: what only
+//! a broker can show, such as transactions, fencing, compaction and its own restarts. Everything
+//! else is tested without one.
 
 #![allow(
     unreachable_pub,

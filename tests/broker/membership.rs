@@ -1,11 +1,13 @@
-//! Static members whose process was killed: what the broker keeps of them must not keep their successors from the group.
+//! Static members whose process was killed: what the broker keeps of them must not keep their
+//! successors from the group.
 
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::support::kafka::{BrokerOptions, KafkaBroker};
 use crate::support::relay::Deployment;
 use crate::support::topics::produce;
 
-/// By KIP-848 the broker gives the place of a killed static member to nobody before its session is over.
+/// By KIP-848 the broker gives the place of a killed static member to nobody before its session is
+/// over.
 #[test]
 fn the_place_of_a_killed_member_is_waited_for_by_the_new_protocol() {
     const RECORDS: u64 = 400;
@@ -23,11 +25,7 @@ fn the_place_of_a_killed_member_is_waited_for_by_the_new_protocol() {
     let mut deployment = Deployment::create(&broker, 4, PRINCIPALS, "");
     deployment.membership = "\"group.protocol\" = \"consumer\"\n".to_string();
     let write = |from: u64, to: u64| {
-        produce(
-            broker.bootstrap(),
-            &deployment.input,
-            (from..to).map(change),
-        );
+        produce(broker.bootstrap(), &deployment.input, (from..to).map(change));
     };
     write(0, RECORDS / 2);
     let mut killed = deployment.start("same");
@@ -44,11 +42,7 @@ fn the_place_of_a_killed_member_is_waited_for_by_the_new_protocol() {
     });
     relay.await_metric("audit_relay_records_read_total", "", half);
     relay.await_ready();
-    assert_eq!(
-        relay.ended().expect("asked"),
-        None,
-        "it is the same process"
-    );
+    assert_eq!(relay.ended().expect("asked"), None, "it is the same process");
     relay.signal("TERM");
     assert!(relay.wait().success(), "{}", relay.log());
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();

@@ -1,5 +1,5 @@
-//! Memory while a relay catches up on input that was compressed well: the limit of a fetch counts compressed bytes, but the client
-//! holds all of its answer decompressed.
+//! Memory while a relay catches up on input that was compressed well: the limit of a fetch counts
+//! compressed bytes, but the client holds all of its answer decompressed.
 
 use serde_json::json;
 
@@ -15,7 +15,8 @@ const PARTITIONS: i32 = 12;
 const NOISE_BYTES: usize = 300;
 /// A record of so many bytes shrinks to a few hundred.
 const EXTREME_BYTES: usize = 5_000_000;
-/// It takes 79 MB; 137 MB with the client's own limits of its queue, 167 MB and more with larger fetches.
+/// It takes 79 MB; 137 MB with the client's own limits of its queue, 167 MB and more with larger
+/// fetches.
 const PEAK_LIMIT_BYTES: u64 = 115_000_000;
 
 /// A change that is skipped unless its number is a multiple of 50.
@@ -39,17 +40,14 @@ fn change(number: usize, noise: &[u8], filler: &str) -> TestRecord {
     }
 }
 
-/// Small fetches, so that what is held is not all that was written; the limits of the queue are the relay's defaults. The topics take
-/// the extreme record before the broker has compressed it.
+/// Small fetches, so that what is held is not all that was written; the limits of the queue are the
+/// relay's defaults. The topics take the extreme record before the broker has compressed it.
 fn deployment(broker: &KafkaBroker) -> Deployment {
     let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
     deployment.kafka = "\"fetch.max.bytes\" = 2097152\n".to_string();
     deployment.input = broker.unique("compressed");
     deployment.quarantine = broker.unique("large-quarantine");
-    let input = [
-        ("compression.type", "zstd"),
-        ("max.message.bytes", "6000000"),
-    ];
+    let input = [("compression.type", "zstd"), ("max.message.bytes", "6000000")];
     broker.create_topic_with(&deployment.input, PARTITIONS, &input);
     let quarantine = [("max.message.bytes", "6100000")];
     broker.create_topic_with(&deployment.quarantine, 1, &quarantine);
@@ -69,9 +67,7 @@ fn memory_is_bounded_when_the_backlog_was_compressed_well() {
     let count = produce(broker.bootstrap(), &deployment.input, written);
 
     let relay = deployment.start("only");
-    relay.await_metric("audit_relay_records_read_total", "", |read| {
-        read == count as f64
-    });
+    relay.await_metric("audit_relay_records_read_total", "", |read| read == count as f64);
     let peak = relay.peak_resident();
     assert!(peak < PEAK_LIMIT_BYTES, "{peak} bytes were resident");
 }

@@ -1,5 +1,6 @@
-//! A committed offset that the log does not have. The log was cut off, or is another one, and nobody but an operator knows where to go
-//! on: the relay writes nothing of it until that has been said.
+//! A committed offset that the log does not have. The log was cut off, or is another one, and
+//! nobody but an operator knows where to go on: the relay writes nothing of it until that has been
+//! said.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +39,8 @@ fn a_committed_offset_behind_the_end_is_held_until_it_is_reset() {
     ledger.assert_clean_but_for(&[0, 1, 2, 3]);
 }
 
-/// As when power fails before the last records are on any disk: the broker comes back with less than was committed.
+/// As when power fails before the last records are on any disk: the broker comes back with less
+/// than was committed.
 #[test]
 fn a_log_that_is_cut_off_under_a_running_relay_is_not_read_again() {
     let mut broker = KafkaBroker::start(BrokerOptions::default()).expect("a broker");
@@ -56,7 +58,8 @@ fn a_log_that_is_cut_off_under_a_running_relay_is_not_read_again() {
     broker.restart();
     assert_eq!(broker.end_offsets(topic)[&0], left);
 
-    // Whether the client goes back to where the log was cut off, or finds out first that the log ends before its position.
+    // Whether the client goes back to where the log was cut off, or finds out first that the log
+    // ends before its position.
     produce(broker.bootstrap(), topic, (30..35).map(change));
     await_metrics(&relay, HELD, 30, |metrics| {
         let held = |reason: &str| measured(metrics, HELD, &format!("reason=\"{reason}\""));

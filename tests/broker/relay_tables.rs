@@ -1,4 +1,5 @@
-//! Relays whose tables come from topics or change as files: what is awaited, and what is read again.
+//! Relays whose tables come from topics or change as files: what is awaited, and what is read
+//! again.
 
 use std::time::Duration;
 
@@ -29,9 +30,7 @@ fn ledger_principals() -> Vec<TestRecord> {
 }
 
 fn await_read(relay: &Relay, count: usize) {
-    relay.await_metric("audit_relay_records_read_total", "", |read| {
-        read == count as f64
-    });
+    relay.await_metric("audit_relay_records_read_total", "", |read| read == count as f64);
 }
 
 #[test]
@@ -55,10 +54,7 @@ fn a_relay_reads_its_tables_before_the_first_record() {
     await_read(&relay, RECORDS as usize);
     relay.await_ready();
     assert_eq!(relay.metric("audit_relay_table_ready", "principals"), 1.0);
-    assert_eq!(
-        relay.metric("audit_relay_table_records_total", "principals"),
-        2.0
-    );
+    assert_eq!(relay.metric("audit_relay_table_records_total", "principals"), 2.0);
     assert!(relay.log().contains("the table is ready"));
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }
@@ -90,16 +86,11 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
     for record in ledger_principals() {
         let (key, value) = (record.key.expect("key"), record.value.expect("value"));
         let record = BaseRecord::to(&principals).key(&key).payload(&value);
-        producer
-            .send(record)
-            .map_err(|(error, _)| error)
-            .expect("queued");
+        producer.send(record).map_err(|(error, _)| error).expect("queued");
     }
     // One record whose fate rests on absence holds all that are read with it.
     produce(broker.bootstrap(), &deployment.input, (0..20).map(change));
-    relay.await_page("/readyz", |status, body| {
-        status == 503 && body.contains("held")
-    });
+    relay.await_page("/readyz", |status, body| status == 503 && body.contains("held"));
     assert_eq!(relay.metric("audit_relay_records_read_total", ""), 0.0);
     assert!(relay.metric("audit_relay_table_barriers_total", "\"failed\"") >= 1.0);
     producer.commit_transaction(LIMIT).expect("committed");
@@ -108,8 +99,8 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
     Ledger::of(broker.bootstrap(), &deployment, 20).assert_clean();
 }
 
-/// What is known of a principal may be withdrawn in what cannot be read: even a fate that rests on nothing that the table lacks is held
-/// once the table has been behind for too long.
+/// What is known of a principal may be withdrawn in what cannot be read: even a fate that rests on
+/// nothing that the table lacks is held once the table has been behind for too long.
 #[test]
 fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
     let broker = KafkaBroker::shared();
@@ -119,9 +110,7 @@ fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
     let (deployment, relay) = following(broker, &principals, more);
     let producer = open_transaction(broker, &principals);
     let stale = "principals: not known to be complete for";
-    relay.await_page("/readyz", |status, body| {
-        status == 503 && body.contains(stale)
-    });
+    relay.await_page("/readyz", |status, body| status == 503 && body.contains(stale));
     // The first four are audited, by a principal that is known.
     produce(broker.bootstrap(), &deployment.input, (0..4).map(change));
     relay.await_page("/readyz", |status, body| {
@@ -156,11 +145,7 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     relay.signal("HUP");
     relay.await_metric(RELOADS, "\"failed\"", |reloads| reloads >= 1.0);
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
-    assert!(
-        relay.log().contains("principals.jsonl:1:"),
-        "{}",
-        relay.log()
-    );
+    assert!(relay.log().contains("principals.jsonl:1:"), "{}", relay.log());
     // As while somebody writes it in place, and pauses.
     deployment.write_principals("");
     relay.signal("HUP");
@@ -226,11 +211,7 @@ fn what_a_record_does_not_say_comes_from_the_device_as_of_its_time() {
     let deployment = Deployment::create(broker, 1, PRINCIPALS, &more);
     // Before the first version, at each, after the removal, and after the return.
     let hours = [1, 3, 7, 13, 19];
-    produce(
-        broker.bootstrap(),
-        &deployment.input,
-        hours.into_iter().map(bare_action),
-    );
+    produce(broker.bootstrap(), &deployment.input, hours.into_iter().map(bare_action));
     let relay = deployment.start("only");
     await_read(&relay, hours.len());
     let names = |region: &str| {
@@ -241,9 +222,7 @@ fn what_a_record_does_not_say_comes_from_the_device_as_of_its_time() {
             let target = &event["target"];
             format!("{} {}", target["name"], target["id"])
         };
-        events
-            .map(|event| name(&event.value.expect("an event")))
-            .collect::<Vec<_>>()
+        events.map(|event| name(&event.value.expect("an event"))).collect::<Vec<_>>()
     };
     let told = |name: &str, data_center: &str| {
         format!(
@@ -256,8 +235,5 @@ fn what_a_record_does_not_say_comes_from_the_device_as_of_its_time() {
     assert_eq!(names("eu-gb"), [told("web-back", "lon02")]);
     let records = |label| relay.metric("audit_relay_records_total", label);
     assert_eq!(records("unknown_device"), 1.0);
-    assert_eq!(
-        read_committed(broker.bootstrap(), &deployment.quarantine).len(),
-        1
-    );
+    assert_eq!(read_committed(broker.bootstrap(), &deployment.quarantine).len(), 1);
 }

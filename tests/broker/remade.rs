@@ -1,5 +1,5 @@
-//! Topics that are deleted and made anew under a running relay, which goes on by itself: from the beginning of a new input, and with the
-//! partitions that a new output has.
+//! Topics that are deleted and made anew under a running relay, which goes on by itself: from the
+//! beginning of a new input, and with the partitions that a new output has.
 
 use crate::exactly_once::{await_committed, end};
 use crate::held::{await_all, await_released};
@@ -17,7 +17,8 @@ fn make_anew(broker: &KafkaBroker, topic: &str, partitions: i32) {
     broker.create_topic(topic, partitions);
 }
 
-/// An input of so many records is followed by one of so many others. The broker forgets what was committed of the old one.
+/// An input of so many records is followed by one of so many others. The broker forgets what was
+/// committed of the old one.
 fn a_new_input_is_read_whole(old: u64, new: u64) {
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 2, PRINCIPALS, SMALL_BATCHES);

@@ -1,5 +1,6 @@
-//! Input that is deleted before it is read: nobody can say what it held, and so it must be said that it is gone, however the relay
-//! finds out: by a record that lies behind what is gone, or by the end of a partition that holds nothing more.
+//! Input that is deleted before it is read: nobody can say what it held, and so it must be said
+//! that it is gone, however the relay finds out: by a record that lies behind what is gone, or by
+//! the end of a partition that holds nothing more.
 
 use std::collections::BTreeMap;
 
@@ -53,12 +54,7 @@ fn what_was_deleted_before_it_was_read_is_named_and_counted() {
     let log = relay.log();
     let said = log.lines().find(|line| line.contains("were deleted"));
     let said = said.expect("it is said");
-    for part in [
-        "\"level\":\"ERROR\"",
-        "\"partition\":\"0\"",
-        "\"from\":10",
-        "\"to\":25",
-    ] {
+    for part in ["\"level\":\"ERROR\"", "\"partition\":\"0\"", "\"from\":10", "\"to\":25"] {
         assert!(said.contains(part), "{part} in {said}");
     }
     relay.signal("TERM");
@@ -73,8 +69,8 @@ fn what_was_deleted_before_it_was_read_is_named_and_counted() {
     await_counts(&relay, 4, 2);
 }
 
-/// Offsets that a transaction takes for its marker, and its records if it is aborted, lie between records and are no loss, whether or
-/// not the log was cut off somewhere before.
+/// Offsets that a transaction takes for its marker, and its records if it is aborted, lie between
+/// records and are no loss, whether or not the log was cut off somewhere before.
 #[test]
 fn what_transactions_leave_between_records_was_not_deleted() {
     let broker = KafkaBroker::shared();
@@ -83,11 +79,7 @@ fn what_transactions_leave_between_records_was_not_deleted() {
     broker.delete_records(&deployment.input, &BTreeMap::from([(0, 3)]));
     let relay = deployment.start("only");
     await_counts(&relay, 0, 7);
-    let producer = transactional(
-        broker.bootstrap(),
-        &broker.unique("upstream"),
-        REQUEST_LIMIT,
-    );
+    let producer = transactional(broker.bootstrap(), &broker.unique("upstream"), REQUEST_LIMIT);
     for number in 10..14 {
         begin(&producer, &deployment.input, number);
         if number % 2 == 0 {

@@ -1,5 +1,5 @@
-//! A partition that leaves a session and comes back to it: the session must forget what it knew of it, since another member may have
-//! read it meanwhile, and retention may have deleted part of it.
+//! A partition that leaves a session and comes back to it: the session must forget what it knew of
+//! it, since another member may have read it meanwhile, and retention may have deleted part of it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -72,11 +72,7 @@ impl Lender {
         let broker = KafkaBroker::shared();
         let deployment = deployment(broker, PARTITIONS);
         let session = Session::open(member(&deployment, "lender")).expect("open");
-        let lender = Lender {
-            broker,
-            deployment,
-            session,
-        };
+        let lender = Lender { broker, deployment, session };
         lender.write(10);
         lender
     }
@@ -118,9 +114,7 @@ impl Lender {
     fn comes_back(&mut self, borrower: Session, partition: Partition) -> Vec<Told> {
         drop(borrower);
         let is_record = |told: &Told| matches!(told, Told::Record(_));
-        listen(&mut self.session, partition, |all| {
-            all.iter().any(is_record)
-        })
+        listen(&mut self.session, partition, |all| all.iter().any(is_record))
     }
 
     fn cut(&self, partition: Partition, before: i64) {
@@ -149,7 +143,8 @@ fn what_was_read_and_not_committed_before_a_partition_left_is_no_place_to_go_on_
     assert_eq!(all, [Told::Assigned, Told::Placed(0), Told::Record(13)]);
 }
 
-/// The place where the partition goes on is the one where it was left. Still its floor must be told.
+/// The place where the partition goes on is the one where it was left. Still its floor must be
+/// told.
 #[test]
 fn a_partition_that_comes_back_unchanged_is_placed_anew() {
     let mut lender = Lender::with_ten_of_each();

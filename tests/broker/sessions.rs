@@ -1,5 +1,5 @@
-//! One session, or two, in the test's own process: what is committed, and what is not, when something comes between a batch and
-//! its commit.
+//! One session, or two, in the test's own process: what is committed, and what is not, when
+//! something comes between a batch and its commit.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,7 +38,8 @@ pub fn patient(mut deployment: Deployment) -> Deployment {
 /// Settings of a session.
 pub fn settings(deployment: &Deployment) -> SessionSettings {
     let text = std::fs::read_to_string(deployment.config("inside")).expect("configuration");
-    // Dynamic membership: the successor must not take the zombie's place in the group, only its producer's.
+    // Dynamic membership: the successor must not take the zombie's place in the group, only its
+    // producer's.
     let text = text.replace("instance = \"inside\"\n", "");
     let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
     assert_eq!(config.kafka.bootstrap_servers(), deployment.bootstrap);
@@ -56,31 +57,21 @@ pub fn fill(session: &mut Session, records: usize) -> Batch {
     let mut batch = Batch::default();
     let since = Instant::now();
     while batch.records() < records {
-        let polled = session.poll(
-            Duration::from_millis(100),
-            1,
-            &mut |arrival| match arrival {
-                Arrival::Record(record) => {
-                    let fate = Fate::Quarantined(Quarantine::malformed("test"));
-                    batch.add(&record, fate);
-                }
-                Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
-                    batch.forget(partitions)
-                }
-                Arrival::Gap(partition, gap) => panic!("partition {partition}: {gap:?}"),
-                Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
-                Arrival::Assigned(_)
-                | Arrival::Placed(..)
-                | Arrival::CaughtUp(..)
-                | Arrival::Statistics(_) => {}
-            },
-        );
+        let polled = session.poll(Duration::from_millis(100), 1, &mut |arrival| match arrival {
+            Arrival::Record(record) => {
+                let fate = Fate::Quarantined(Quarantine::malformed("test"));
+                batch.add(&record, fate);
+            }
+            Arrival::Revoked(partitions) | Arrival::Lost(partitions) => batch.forget(partitions),
+            Arrival::Gap(partition, gap) => panic!("partition {partition}: {gap:?}"),
+            Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
+            Arrival::Assigned(_)
+            | Arrival::Placed(..)
+            | Arrival::CaughtUp(..)
+            | Arrival::Statistics(_) => {}
+        });
         polled.expect("poll");
-        assert!(
-            since.elapsed() < LIMIT,
-            "{} of {records} records",
-            batch.records()
-        );
+        assert!(since.elapsed() < LIMIT, "{} of {records} records", batch.records());
     }
     batch
 }
@@ -109,14 +100,9 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
     let mut other = settings.clone();
     other.consumer.set("group.id", broker.unique("other"));
     let second = Session::open(other).expect("open");
-    let failure = first
-        .publish(batch.outputs(), &batch.positions())
-        .expect_err("fenced");
+    let failure = first.publish(batch.outputs(), &batch.positions()).expect_err("fenced");
     assert!(matches!(failure, Failure::Fenced(_)), "{failure}");
-    assert_eq!(
-        read_committed(broker.bootstrap(), &deployment.quarantine),
-        []
-    );
+    assert_eq!(read_committed(broker.bootstrap(), &deployment.quarantine), []);
     let committed = broker.committed(&deployment.group, &deployment.input);
     assert_eq!(committed, BTreeMap::new());
     drop(second);
@@ -129,15 +115,10 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
         batch.outputs().iter().collect::<Vec<_>>(),
         "read again from the committed position"
     );
-    first
-        .publish(again.outputs(), &again.positions())
-        .expect("commits");
+    first.publish(again.outputs(), &again.positions()).expect("commits");
     let seen = read_committed(broker.bootstrap(), &deployment.quarantine);
     assert_eq!(seen.len(), 10);
-    assert_eq!(
-        broker.committed(&deployment.group, &deployment.input),
-        BTreeMap::from([(0, 10)])
-    );
+    assert_eq!(broker.committed(&deployment.group, &deployment.input), BTreeMap::from([(0, 10)]));
 }
 
 #[test]
@@ -147,29 +128,20 @@ fn after_an_abort_reading_resumes_at_the_committed_position() {
     write(broker, &deployment, 2, 0..20);
     let mut session = Session::open(settings(&deployment)).expect("open");
     let first = fill(&mut session, 20);
-    session
-        .publish(first.outputs(), &first.positions())
-        .expect("commits");
+    session.publish(first.outputs(), &first.positions()).expect("commits");
     write(broker, &deployment, 2, 20..30);
     let second = fill(&mut session, 10);
     let mut impossible = second.positions();
     impossible[0].metadata = "x".repeat(5_000);
-    let failure = session
-        .publish(second.outputs(), &impossible)
-        .expect_err("metadata too large");
+    let failure = session.publish(second.outputs(), &impossible).expect_err("metadata too large");
     assert!(matches!(failure, Failure::Aborted(_)), "{failure}");
     session.abort().expect("abort");
     let partitions: Vec<_> = second.partitions().keys().copied().collect();
     session.rewind(&partitions).expect("rewind");
     let again = fill(&mut session, 10);
     assert_eq!(again.positions(), second.positions());
-    session
-        .publish(again.outputs(), &again.positions())
-        .expect("commits");
-    assert_eq!(
-        read_committed(broker.bootstrap(), &deployment.quarantine).len(),
-        30
-    );
+    session.publish(again.outputs(), &again.positions()).expect("commits");
+    assert_eq!(read_committed(broker.bootstrap(), &deployment.quarantine).len(), 30);
 }
 
 /// A partition that cannot be moved is named, and is not taken for one that was.

@@ -1,4 +1,5 @@
-//! What a start waits for, and what it only says: topics that are missing, and committed offsets that the log does not hold.
+//! What a start waits for, and what it only says: topics that are missing, and committed offsets
+//! that the log does not hold.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -33,20 +34,14 @@ fn a_topic_that_is_missing_is_named_and_waited_for() {
     for topic in others {
         broker.create_topic(topic, 3);
     }
-    produce(
-        broker.bootstrap(),
-        &deployment.input,
-        (0..RECORDS).map(change),
-    );
+    produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
     let mut relay = deployment.start("early");
     let missing = format!("output topic {late}: topic {late:?} does not exist");
     relay.await_page("/readyz", |status, body| {
         status != 200 && body.contains("cluster: waiting for") && body.contains(&missing)
     });
     broker.create_topic(late, 3);
-    relay.await_metric("audit_relay_records_read_total", "", |read| {
-        read == RECORDS as f64
-    });
+    relay.await_metric("audit_relay_records_read_total", "", |read| read == RECORDS as f64);
     relay.await_ready();
     relay.signal("TERM");
     assert!(relay.wait().success(), "{}", relay.log());
@@ -71,10 +66,8 @@ fn committed_offsets_that_the_log_does_not_hold_are_named_before_anything_is_rea
     let broker = KafkaBroker::shared();
     let deployment = Deployment::create(broker, 4, PRINCIPALS, "");
     let (input, group) = (&deployment.input, &deployment.group);
-    let records = (0..60).map(|number| TestRecord {
-        partition: Some((number % 4) as i32),
-        ..change(number)
-    });
+    let records =
+        (0..60).map(|number| TestRecord { partition: Some((number % 4) as i32), ..change(number) });
     produce(broker.bootstrap(), input, records);
     broker.delete_records(input, &BTreeMap::from([(1, 5)]));
     // Behind the end, before the beginning, and at the end; nothing of the last one.

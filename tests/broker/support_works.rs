@@ -1,5 +1,6 @@
-//! Proves the support itself, so that the other tests can be believed: what it writes is what it reads, aborted records stay
-//! hidden, zombies are fenced, and a broker that is stopped or killed comes back with its data.
+//! Proves the support itself, so that the other tests can be believed: what it writes is what it
+//! reads, aborted records stay hidden, zombies are fenced, and a broker that is stopped or killed
+//! comes back with its data.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -22,10 +23,7 @@ const TRANSACTION: Duration = Duration::from_secs(60);
 
 fn send(producer: &Transactional, topic: &str, value: &str) {
     let record = BaseRecord::<str, str>::to(topic).key("key").payload(value);
-    producer
-        .send(record)
-        .map_err(|(error, _)| error)
-        .expect("queued");
+    producer.send(record).map_err(|(error, _)| error).expect("queued");
 }
 
 fn values(seen: &[Seen]) -> Vec<String> {
@@ -61,11 +59,7 @@ fn what_is_produced_is_read_back_whole() {
         ],
         timestamp: Some(1_500_000_000_123),
     };
-    let tombstone = TestRecord {
-        value: None,
-        headers: Vec::new(),
-        ..record.clone()
-    };
+    let tombstone = TestRecord { value: None, headers: Vec::new(), ..record.clone() };
     let records = [record.clone(), tombstone];
     assert_eq!(produce(kafka.bootstrap(), &topic, records.into_iter()), 2);
 
@@ -78,17 +72,9 @@ fn what_is_produced_is_read_back_whole() {
         headers: record.headers,
         timestamp: record.timestamp,
     };
-    let second = Seen {
-        offset: 1,
-        value: None,
-        headers: Vec::new(),
-        ..first.clone()
-    };
+    let second = Seen { offset: 1, value: None, headers: Vec::new(), ..first.clone() };
     assert_eq!(read_committed(kafka.bootstrap(), &topic), [first, second]);
-    assert_eq!(
-        kafka.end_offsets(&topic),
-        BTreeMap::from([(0, 0), (1, 0), (2, 2)])
-    );
+    assert_eq!(kafka.end_offsets(&topic), BTreeMap::from([(0, 0), (1, 0), (2, 2)]));
 }
 
 #[test]
@@ -101,10 +87,8 @@ fn many_records_arrive_once_each_and_deleted_ones_are_gone() {
 
     let done = |seen: &[Seen]| seen.len() >= 150_000;
     let seen = read_until(kafka.bootstrap(), &[&topic], LIMIT, done);
-    let mut numbers: Vec<usize> = values(&seen)
-        .iter()
-        .map(|value| value.parse().expect("a number"))
-        .collect();
+    let mut numbers: Vec<usize> =
+        values(&seen).iter().map(|value| value.parse().expect("a number")).collect();
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(0..150_000));
 
@@ -112,10 +96,7 @@ fn many_records_arrive_once_each_and_deleted_ones_are_gone() {
     assert_eq!(deleted, BTreeMap::from([(0, 50_000), (2, 49_999)]));
     let left = read_committed(kafka.bootstrap(), &topic);
     assert_eq!(left.len(), 50_001);
-    assert_eq!(
-        kafka.end_offsets(&topic),
-        BTreeMap::from([(0, 50_000), (1, 50_000), (2, 50_000)])
-    );
+    assert_eq!(kafka.end_offsets(&topic), BTreeMap::from([(0, 50_000), (1, 50_000), (2, 50_000)]));
 }
 
 #[test]
@@ -124,10 +105,7 @@ fn a_record_that_was_not_delivered_fails_the_test() {
     let kafka = KafkaBroker::shared();
     let topic = kafka.unique("refused");
     kafka.create_topic_with(&topic, 1, &[("max.message.bytes", "1000")]);
-    let too_large = TestRecord {
-        value: Some(vec![b'x'; 2_000]),
-        ..TestRecord::default()
-    };
+    let too_large = TestRecord { value: Some(vec![b'x'; 2_000]), ..TestRecord::default() };
     let records = numbered(1).chain([too_large]);
     produce(kafka.bootstrap(), &topic, records);
 }
@@ -137,11 +115,7 @@ fn aborted_records_are_hidden_and_their_offsets_not_committed() {
     let kafka = KafkaBroker::shared();
     let (topic, group) = (kafka.unique("transactions"), kafka.unique("group"));
     kafka.create_topic(&topic, 1);
-    let producer = transactional(
-        kafka.bootstrap(),
-        &kafka.unique("transactional"),
-        TRANSACTION,
-    );
+    let producer = transactional(kafka.bootstrap(), &kafka.unique("transactional"), TRANSACTION);
     let member = member_of(kafka.bootstrap(), &group, &topic);
     let metadata = member.group_metadata().expect("a member's metadata");
 
@@ -150,12 +124,8 @@ fn aborted_records_are_hidden_and_their_offsets_not_committed() {
         send(&producer, &topic, value);
         producer.flush(LIMIT).expect("written");
         let mut offsets = TopicPartitionList::new();
-        offsets
-            .add_partition_offset(&topic, 0, Offset::Offset(offset))
-            .expect("an offset");
-        producer
-            .send_offsets_to_transaction(&offsets, &metadata, LIMIT)
-            .expect("sent");
+        offsets.add_partition_offset(&topic, 0, Offset::Offset(offset)).expect("an offset");
+        producer.send_offsets_to_transaction(&offsets, &metadata, LIMIT).expect("sent");
     };
     open(1, "kept");
     producer.commit_transaction(LIMIT).expect("committed");
@@ -173,10 +143,7 @@ fn aborted_records_are_hidden_and_their_offsets_not_committed() {
         assert_eq!(committed, BTreeMap::from([(0, 3)]));
     });
 
-    assert_eq!(
-        values(&read_committed(kafka.bootstrap(), &topic)),
-        ["kept", "last"]
-    );
+    assert_eq!(values(&read_committed(kafka.bootstrap(), &topic)), ["kept", "last"]);
     // Three records and three markers.
     assert_eq!(kafka.end_offsets(&topic), BTreeMap::from([(0, 6)]));
 }
@@ -218,45 +185,31 @@ fn a_zombie_is_fenced_by_its_successor() {
     send(&successor, &topic, "the successor's");
     successor.commit_transaction(LIMIT).expect("committed");
 
-    let fenced = zombie
-        .commit_transaction(LIMIT)
-        .expect_err("the zombie must not commit");
+    let fenced = zombie.commit_transaction(LIMIT).expect_err("the zombie must not commit");
     let KafkaError::Transaction(error) = fenced else {
         panic!("an error of the transaction was expected, not {fenced}");
     };
     assert!(error.is_fatal(), "{error:?}");
     assert_eq!(error.code(), RDKafkaErrorCode::Fenced);
-    assert_eq!(
-        values(&read_committed(kafka.bootstrap(), &topic)),
-        ["the successor's"]
-    );
+    assert_eq!(values(&read_committed(kafka.bootstrap(), &topic)), ["the successor's"]);
 }
 
 #[test]
 fn a_broker_that_is_stopped_or_killed_comes_back_with_its_data() {
     let properties = vec![("offsets.topic.num.partitions".into(), "1".into())];
-    let mut kafka = KafkaBroker::start(BrokerOptions {
-        properties,
-        ..BrokerOptions::default()
-    })
-    .expect("a private broker");
+    let mut kafka = KafkaBroker::start(BrokerOptions { properties, ..BrokerOptions::default() })
+        .expect("a private broker");
     let (topic, group) = (kafka.unique("restarts"), kafka.unique("group"));
     kafka.create_topic_with(&topic, 3, &[("cleanup.policy", "compact")]);
     let bootstrap = kafka.bootstrap().to_owned();
     let mut offsets = TopicPartitionList::new();
-    offsets
-        .add_partition_offset(&topic, 1, Offset::Offset(7))
-        .expect("an offset");
+    offsets.add_partition_offset(&topic, 1, Offset::Offset(7)).expect("an offset");
 
     for (round, how) in [Stop::Graceful, Stop::Kill].into_iter().enumerate() {
         produce(&bootstrap, &topic, numbered(30).map(keyed));
-        let consumer: BaseConsumer = client_config(&bootstrap)
-            .set("group.id", &group)
-            .create()
-            .expect("a consumer");
-        consumer
-            .commit(&offsets, CommitMode::Sync)
-            .expect("committed");
+        let consumer: BaseConsumer =
+            client_config(&bootstrap).set("group.id", &group).create().expect("a consumer");
+        consumer.commit(&offsets, CommitMode::Sync).expect("committed");
         kafka.stop(how);
         kafka.restart();
         assert_eq!(kafka.bootstrap(), bootstrap);
@@ -270,8 +223,5 @@ fn a_broker_that_is_stopped_or_killed_comes_back_with_its_data() {
 
 /// A compacted topic takes only records with a key.
 fn keyed(record: TestRecord) -> TestRecord {
-    TestRecord {
-        key: record.value.clone().or(Some(b"key".to_vec())),
-        ..record
-    }
+    TestRecord { key: record.value.clone().or(Some(b"key".to_vec())), ..record }
 }

@@ -1,5 +1,5 @@
-//! Reference tables that are fed by topics: read whole after compaction, followed, and caught up with by the
-//! read barrier, whatever lies at the ends of the topics.
+//! Reference tables that are fed by topics: read whole after compaction, followed, and caught up
+//! with by the read barrier, whatever lies at the ends of the topics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,10 +76,7 @@ impl Drop for Following {
         self.tables.close();
         for thread in self.threads.drain(..) {
             let ended = thread.join();
-            assert!(
-                ended.is_ok() || std::thread::panicking(),
-                "a follower panicked"
-            );
+            assert!(ended.is_ok() || std::thread::panicking(), "a follower panicked");
         }
     }
 }
@@ -93,10 +90,7 @@ fn config(broker: &KafkaBroker, principals: &str, more: &str) -> Config {
 }
 
 fn has_access(directory: &Directory, user: usize) -> bool {
-    let key = PrincipalKey {
-        account: "1".into(),
-        id: user.to_string().into(),
-    };
+    let key = PrincipalKey { account: "1".into(), id: user.to_string().into() };
     let principal = directory.principals.as_of(&key, Timestamp::now());
     principal.is_some_and(|principal| principal.infrastructure_access == Some(true))
 }
@@ -114,11 +108,7 @@ pub fn principal(user: usize, access: bool) -> TestRecord {
 }
 
 fn record(user: usize, value: Option<Vec<u8>>) -> TestRecord {
-    TestRecord {
-        key: Some(key(user)),
-        value,
-        ..TestRecord::default()
-    }
+    TestRecord { key: Some(key(user)), value, ..TestRecord::default() }
 }
 
 pub fn write(broker: &KafkaBroker, topic: &str, records: Vec<TestRecord>) {
@@ -131,15 +121,13 @@ pub fn compacted_topic(broker: &KafkaBroker, partitions: i32) -> String {
     topic
 }
 
-/// Writes until the broker has thrown away what was superseded, so that of each user below `users` at most
-/// one record is left.
+/// Writes until the broker has thrown away what was superseded, so that of each user below `users`
+/// at most one record is left.
 fn await_compaction(broker: &KafkaBroker, topic: &str, partitions: i32, users: usize) {
     let since = Instant::now();
     loop {
-        let filler = |partition| TestRecord {
-            partition: Some(partition),
-            ..principal(999_999, false)
-        };
+        let filler =
+            |partition| TestRecord { partition: Some(partition), ..principal(999_999, false) };
         write(broker, topic, (0..partitions).map(filler).collect());
         let mut left = BTreeMap::new();
         for seen in read_committed(broker.bootstrap(), topic) {
@@ -164,11 +152,7 @@ fn a_compacted_topic_is_read_whole() {
         write(broker, &topic, versions.collect());
     }
     let removed = (0..USERS).step_by(10);
-    write(
-        broker,
-        &topic,
-        removed.map(|user| record(user, None)).collect(),
-    );
+    write(broker, &topic, removed.map(|user| record(user, None)).collect());
     let mismatch = principal(USERS + 1, true).value;
     let bad = vec![
         record(USERS + 2, Some(b"nonsense".to_vec())),
@@ -189,10 +173,7 @@ fn a_compacted_topic_is_read_whole() {
             counts.rejected,
             BTreeMap::from([("key_mismatch", 1), ("malformed", 1), ("too_large", 1)])
         );
-        assert!(
-            counts.records < 2 * USERS as u64,
-            "not compacted: {counts:?}"
-        );
+        assert!(counts.records < 2 * USERS as u64, "not compacted: {counts:?}");
         assert!(counts.bytes > 70_000);
     }
     let config = config(broker, &topic, "");
@@ -253,21 +234,11 @@ fn a_bad_record_makes_its_key_unknown_until_a_good_one_comes() {
     following.catch_up();
     assert!(!following.has_access(1));
     assert!((2..=3).all(|user| following.has_access(user)));
-    let key = PrincipalKey {
-        account: "1".into(),
-        id: "1".into(),
-    };
+    let key = PrincipalKey { account: "1".into(), id: "1".into() };
     let directory = following.tables.load();
     let versions = directory.principals.versions(&key).expect("known");
-    assert!(
-        versions
-            .as_of(Timestamp::now())
-            .is_some_and(|version| version.is_unreadable)
-    );
-    assert_eq!(
-        following.counts().rejected,
-        BTreeMap::from([("malformed", 1)])
-    );
+    assert!(versions.as_of(Timestamp::now()).is_some_and(|version| version.is_unreadable));
+    assert_eq!(following.counts().rejected, BTreeMap::from([("malformed", 1)]));
     assert_eq!(following.tables.trusted(), Ok(()));
     write(broker, &topic, vec![principal(1, true)]);
     following.catch_up();
@@ -293,8 +264,8 @@ pub fn begin(producer: &Transactional, topic: &str, user: usize) {
     producer.flush(LIMIT).expect("written");
 }
 
-/// The barrier waits for what may be committed already, for all that one can see. A wait that is over before the ends were looked up
-/// says nothing of them.
+/// The barrier waits for what may be committed already, for all that one can see. A wait that is
+/// over before the ends were looked up says nothing of them.
 fn is_behind_what_is_open(following: &Following) {
     const BRIEF: Duration = Duration::from_secs(1);
     let is_said = || {
@@ -305,16 +276,13 @@ fn is_behind_what_is_open(following: &Following) {
     await_that(is_said);
 }
 
-/// What lies at the end of such a topic are markers, and the records of aborted and of open transactions.
+/// What lies at the end of such a topic are markers, and the records of aborted and of open
+/// transactions.
 #[test]
 fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 1);
-    let producer = transactional(
-        broker.bootstrap(),
-        &broker.unique("directory"),
-        REQUEST_LIMIT,
-    );
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), REQUEST_LIMIT);
     begin(&producer, &topic, 1_000);
     producer.commit_transaction(LIMIT).expect("committed");
     let following = Following::ready(broker, &topic, "");
@@ -373,15 +341,10 @@ fn partitions_that_are_added_are_read() {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let more = [NewPartitions::new(&topic, 3)];
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
-    let made = runtime
-        .expect("a runtime")
-        .block_on(admin.create_partitions(&more, &options));
+    let made = runtime.expect("a runtime").block_on(admin.create_partitions(&more, &options));
     made.expect("asked")[0].as_ref().expect("made");
     await_that(|| broker.end_offsets(&topic).len() == 3);
-    let in_new = TestRecord {
-        partition: Some(2),
-        ..principal(1, true)
-    };
+    let in_new = TestRecord { partition: Some(2), ..principal(1, true) };
     write(broker, &topic, vec![in_new]);
     await_that(|| following.has_access(1));
 }

@@ -1,5 +1,5 @@
-//! A cluster that takes less in the time of a transaction than a full batch holds, as behind a producer quota: batches become small
-//! enough to fit, so the lag falls.
+//! A cluster that takes less in the time of a transaction than a full batch holds, as behind a
+//! producer quota: batches become small enough to fit, so the lag falls.
 
 use std::net::SocketAddr;
 
@@ -18,10 +18,7 @@ const BROKER: [(&str, &str); 2] = [
     // Two seconds of the past count, not eleven: what two seconds may write passes at once.
     ("quota.window.num", "2"),
     // As by default: who gives a transaction up in time is not forestalled by the broker.
-    (
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
-        "10000",
-    ),
+    ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000"),
 ];
 const PRODUCER: &str = "\
 [kafka.producer]
@@ -32,9 +29,7 @@ const PRODUCER: &str = "\
 #[test]
 fn a_lag_behind_a_quota_falls() {
     let options = BrokerOptions {
-        properties: BROKER
-            .map(|(name, value)| (name.into(), value.into()))
-            .into(),
+        properties: BROKER.map(|(name, value)| (name.into(), value.into())).into(),
         ..BrokerOptions::default()
     };
     let broker = KafkaBroker::start(options).expect("a broker");
@@ -43,11 +38,7 @@ fn a_lag_behind_a_quota_falls() {
     deployment.kafka = PRODUCER.to_string();
     let address: SocketAddr = broker.bootstrap().parse().expect("an address");
     wire::limit_producer(address, "modest-0", Some(BYTES_PER_SECOND)).expect("a quota");
-    produce(
-        broker.bootstrap(),
-        &deployment.input,
-        (0..RECORDS).map(change),
-    );
+    produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
     let mut relay = deployment.start("modest");
     await_all(&broker, &deployment, &relay);
     await_released(&relay);

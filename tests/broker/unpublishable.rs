@@ -1,5 +1,6 @@
-//! Output that a topic refuses: one record whose audit event the topic of its region does not take. Its partition is held, the others
-//! go on, and what was counted is not counted again with every attempt.
+//! Output that a topic refuses: one record whose audit event the topic of its region does not take.
+//! Its partition is held, the others go on, and what was counted is not counted again with every
+//! attempt.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,18 +23,12 @@ fn poison(number: u64) -> TestRecord {
     assert_eq!(demand(number), Demand::Audited);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.expect("a time of this era").as_millis() as i64;
-    TestRecord {
-        timestamp: Some(now - 2 * OLDEST_MS),
-        ..change(number)
-    }
+    TestRecord { timestamp: Some(now - 2 * OLDEST_MS), ..change(number) }
 }
 
 fn limit(broker: &KafkaBroker, deployment: &Deployment, oldest_ms: i64) {
     let oldest = oldest_ms.to_string();
-    let settings = [
-        ("retention.ms", "-1"),
-        ("message.timestamp.before.max.ms", oldest.as_str()),
-    ];
+    let settings = [("retention.ms", "-1"), ("message.timestamp.before.max.ms", oldest.as_str())];
     for topic in deployment.outputs() {
         let altered = broker.try_alter_topic(&topic, &settings);
         altered.expect("the limit is set");
@@ -75,19 +70,11 @@ fn one_record_that_cannot_be_written_holds_its_partition_alone() {
     await_held(&relay, bad.partition, "unpublishable", RECORDS);
     await_all_but(Some(bad.partition), broker, &deployment, &relay);
     let named = [bad.offset];
-    assert_named(
-        &relay,
-        &deployment,
-        bad.partition,
-        &named,
-        "max.message.bytes",
-    );
+    assert_named(&relay, &deployment, bad.partition, &named, "max.message.bytes");
     let committed = broker.committed(&deployment.group, topic);
-    assert!(
-        committed.get(&bad.partition) <= Some(&bad.offset),
-        "{committed:?}"
-    );
-    // Each attempt is given up before the broker does so: else this would look like another process of the same name.
+    assert!(committed.get(&bad.partition) <= Some(&bad.offset), "{committed:?}");
+    // Each attempt is given up before the broker does so: else this would look like another process
+    // of the same name.
     let fenced = relay.metric("audit_relay_transactions_total", "result=\"fenced\"");
     assert_eq!(fenced, 0.0, "{}", relay.log());
     heal(broker, &deployment);

@@ -1,4 +1,5 @@
-//! The records of the load: a pure function of what is expected of them, so that the ledger can make each one again and compare.
+//! The records of the load: a pure function of what is expected of them, so that the ledger can
+//! make each one again and compare.
 
 use crate::demand::{ACCOUNT, DEEDS, Device, Expected, instant};
 use crate::random::Random;
@@ -14,7 +15,8 @@ pub enum Variant {
     Unlisted,
     /// Cut short.
     Truncated,
-    /// Cut short, and larger than the quarantine topic takes while it is told to refuse: then a stub stands for it.
+    /// Cut short, and larger than the quarantine topic takes while it is told to refuse: then a
+    /// stub stands for it.
     Oversized,
     /// Says neither where the device is nor names one that is known.
     LostDevice,

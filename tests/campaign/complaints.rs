@@ -18,7 +18,8 @@ pub enum Wrong {
     Doubled,
     /// It stands before an earlier change of the same device.
     Reordered,
-    /// It is in the wrong region, under the wrong key, or in another partition than what else is of its device.
+    /// It is in the wrong region, under the wrong key, or in another partition than what else is of
+    /// its device.
     Misrouted,
     /// Output without the offset behind it, or the reverse.
     Torn,
@@ -98,9 +99,7 @@ impl Complaints {
     pub fn told(&self) -> Vec<String> {
         let words = |(wrong, (_, told)): (&Wrong, &(u64, Vec<String>))| {
             let name = wrong.name();
-            told.iter()
-                .map(|text| format!("{name}: {text}"))
-                .collect::<Vec<_>>()
+            told.iter().map(|text| format!("{name}: {text}")).collect::<Vec<_>>()
         };
         self.0.iter().flat_map(words).collect()
     }

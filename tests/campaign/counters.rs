@@ -1,5 +1,5 @@
-//! What a relay says of itself at `/metrics`, and whether it adds up. A series that is not there is an error, never zero. It is fed
-//! with pages, and fetches none.
+//! What a relay says of itself at `/metrics`, and whether it adds up. A series that is not there is
+//! an error, never zero. It is fed with pages, and fetches none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,23 +12,8 @@ const DELETED: &str = "audit_relay_deleted_offsets_total";
 /// The fates of this load's records, each with the reasons that it may have.
 const REASONS: [(&str, &[&str]); 3] = [
     ("audited", &[""]),
-    (
-        "skipped",
-        &[
-            "unlisted_action",
-            "not_user_initiated",
-            "no_infrastructure_access",
-        ],
-    ),
-    (
-        "quarantined",
-        &[
-            "malformed",
-            "unknown_principal",
-            "unknown_device",
-            "unknown_location",
-        ],
-    ),
+    ("skipped", &["unlisted_action", "not_user_initiated", "no_infrastructure_access"]),
+    ("quarantined", &["malformed", "unknown_principal", "unknown_device", "unknown_location"]),
 ];
 
 /// What all processes together have counted, as far as they could be asked.
@@ -105,8 +90,9 @@ impl<'a> Series<'a> {
 }
 
 impl Counted {
-    /// What a process has counted. What is counted by partition may only be missing as long as nothing was committed: by `before`, what
-    /// an earlier page said, since a first commit may be under way while a page is made.
+    /// What a process has counted. What is counted by partition may only be missing as long as
+    /// nothing was committed: by `before`, what an earlier page said, since a first commit may
+    /// be under way while a page is made.
     pub fn of(page: &Page<'_>, before: &Counted) -> anyhow::Result<Counted> {
         let all = |name| page.sum(name, &[]);
         let result = |result| page.sum("audit_relay_transactions_total", &[("result", result)]);
@@ -158,19 +144,14 @@ pub struct Account {
     pub wrong: Vec<String>,
 }
 
-/// In every partition, what was read has as many fates; and each fate is one that this load can have.
+/// In every partition, what was read has as many fates; and each fate is one that this load can
+/// have.
 pub fn check_account(page: &Page<'_>) -> Account {
     let mut account = Account::default();
     let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for series in page
-        .0
-        .iter()
-        .filter(|series| [READ, FATES].contains(&series.name))
-    {
+    for series in page.0.iter().filter(|series| [READ, FATES].contains(&series.name)) {
         let Some(partition) = series.labels.get("partition") else {
-            account
-                .wrong
-                .push(format!("{} without a partition", series.name));
+            account.wrong.push(format!("{} without a partition", series.name));
             continue;
         };
         let (read, fates) = sums.entry(partition).or_default();
@@ -181,9 +162,7 @@ pub fn check_account(page: &Page<'_>) -> Account {
         *fates += series.value;
         if series.value > 0.0 && !series.is_expected() {
             let (labels, value) = (&series.labels, series.value);
-            account
-                .wrong
-                .push(format!("{value} records are {labels:?}"));
+            account.wrong.push(format!("{value} records are {labels:?}"));
         }
     }
     for (partition, (read, fates)) in sums {

@@ -1,4 +1,5 @@
-//! A fault of a disk: the leader of a partition of the input has a bad batch, which is still to be read. The other replicas are whole.
+//! A fault of a disk: the leader of a partition of the input has a bad batch, which is still to be
+//! read. The other replicas are whole.
 
 use std::time::{Duration, Instant};
 
@@ -45,27 +46,22 @@ impl World {
         for relay in RELAYS {
             self.fleet.start(relay, relay)?;
         }
-        let damage = Damage {
-            broker,
-            partition,
-            offset: offsets.start,
-        };
+        let damage = Damage { broker, partition, offset: offsets.start };
         Ok((Undo::Replace(damage), hold))
     }
 
-    /// As an operator would: while the broker is away another replica leads, and it gets a new copy when it starts.
+    /// As an operator would: while the broker is away another replica leads, and it gets a new copy
+    /// when it starts.
     pub(crate) fn replace_replica(&mut self, damage: Damage) -> anyhow::Result<()> {
         self.await_whole()?;
-        let Damage {
-            broker, partition, ..
-        } = damage;
+        let Damage { broker, partition, .. } = damage;
         self.cluster.stop(broker, Stop::Graceful)?;
-        self.cluster
-            .forget_partition(broker, &self.deployment.input, partition)?;
+        self.cluster.forget_partition(broker, &self.deployment.input, partition)?;
         self.cluster.restart(broker)
     }
 
-    /// Waits until there are records behind what the group has committed, and returns where they begin.
+    /// Waits until there are records behind what the group has committed, and returns where they
+    /// begin.
     fn await_unread(&mut self, partition: i32) -> anyhow::Result<i64> {
         let mut committed = 0;
         patiently(|| {

@@ -1,5 +1,5 @@
-//! What must become of each record, said once, when it is made. This is the second statement of the rules: it shares no code with
-//! the relay.
+//! What must become of each record, said once, when it is made. This is the second statement of the
+//! rules: it shares no code with the relay.
 
 use std::fmt;
 
@@ -31,11 +31,7 @@ pub const DEEDS: [Deed; 4] = [
 ];
 
 const fn deed(event_name: &'static str, verb: &'static str, severity: &'static str) -> Deed {
-    Deed {
-        event_name,
-        verb,
-        severity,
-    }
+    Deed { event_name, verb, severity }
 }
 
 /// Why a record must be in the quarantine topic.
@@ -148,8 +144,5 @@ pub fn instant(time_ms: i64) -> impl fmt::Display {
 pub fn event_time(time_ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or_default();
     let hundredths = time_ms.rem_euclid(1_000) / 10;
-    format!(
-        "{}.{hundredths:02}+0000",
-        time.strftime("%Y-%m-%dT%H:%M:%S")
-    )
+    format!("{}.{hundredths:02}+0000", time.strftime("%Y-%m-%dT%H:%M:%S"))
 }

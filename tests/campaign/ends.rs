@@ -1,4 +1,5 @@
-//! How a relay ended, and whether that is a clean end. A clean end has a status that says what to do, and a log that says why.
+//! How a relay ended, and whether that is a clean end. A clean end has a status that says what to
+//! do, and a log that says why.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -28,7 +29,8 @@ fn crash(asked: Asked, status: ExitStatus, log: &str) -> Option<String> {
     // The guard passes a signal's number on as a shell does.
     let signal = status.signal().map(|signal| 128 + signal);
     let code = status.code().or(signal).unwrap_or(-1);
-    // What is read again by the next one is no loss; a fence or the deadline may end a relay that was just told to stop.
+    // What is read again by the next one is no loss; a fence or the deadline may end a relay that
+    // was just told to stop.
     let clean: &[i32] = match asked {
         Asked::ByNobody => &[1, 69],
         Asked::ToStop => &[0, 1, 69],

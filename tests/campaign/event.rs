@@ -1,5 +1,5 @@
-//! The event that must stand for a record, to the byte, and its headers: part of the second statement of the rules, which shares no
-//! code with the relay.
+//! The event that must stand for a record, to the byte, and its headers: part of the second
+//! statement of the rules, which shares no code with the relay.
 
 use serde_json::{Map, Value};
 
@@ -12,10 +12,7 @@ pub fn text(number: u32, expected: &Expected, device: &Device, id: &str) -> Stri
     let (verb, severity) = (deed.verb, deed.severity);
     let (label, time) = (device.label(), event_time(expected.time_ms));
     let (user, name) = (iam_id(expected.user), user_name(expected.user));
-    let scope = format!(
-        "crn:v1:bluemix:public:audit-log:{}:a/{ACCOUNT}",
-        device.data_center()
-    );
+    let scope = format!("crn:v1:bluemix:public:audit-log:{}:a/{ACCOUNT}", device.data_center());
     let head = format!(
         "\"typeURI\":\"http://schemas.dmtf.org/cloud/audit/1.0/event\",\"eventType\":\"activity\",\"id\":\"{id}\",\"eventTime\":\"{time}\""
     );
@@ -49,7 +46,8 @@ pub fn headers(device: &Device, id: &str) -> Vec<(String, Vec<u8>)> {
     headers.map(own).to_vec()
 }
 
-/// The number that an id stands for, if it is a UUID of version 5 in the form that events have: lower case, with hyphens.
+/// The number that an id stands for, if it is a UUID of version 5 in the form that events have:
+/// lower case, with hyphens.
 pub fn id_number(id: &str) -> Option<u128> {
     let form = "xxxxxxxx-xxxx-5xxx-yxxx-xxxxxxxxxxxx";
     let fits = |(is, must): (char, char)| match must {

@@ -1,5 +1,5 @@
-//! What must have happened in a run, so that finding nothing wrong means something; and how its numbers must agree. It is fed with
-//! what was observed, and looks at nothing itself.
+//! What must have happened in a run, so that finding nothing wrong means something; and how its
+//! numbers must agree. It is fed with what was observed, and looks at nothing itself.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use crate::complaints::Wrong;
 use crate::counters::Counted;
 use crate::ledger::{Ledger, Offsets};
 
-/// On a busy machine a fault and the recovery from it take some twenty seconds; a run goes on until it had one for so much of its time.
+/// On a busy machine a fault and the recovery from it take some twenty seconds; a run goes on until
+/// it had one for so much of its time.
 const TIME_OF_A_FAULT: Duration = Duration::from_secs(30);
 
 /// How many faults a run of this length must have at least.
@@ -64,18 +65,9 @@ impl Observed {
             (counted.read > 0.0, "no relay counts a record as read"),
             (counted.audited > 0.0, "no relay counts one as audited"),
             (counted.skipped > 0.0, "no relay counts one as skipped"),
-            (
-                counted.quarantined > 0.0,
-                "no relay counts one as quarantined",
-            ),
-            (
-                counted.committed > 0.0,
-                "no relay counts a transaction as committed",
-            ),
-            (
-                self.partitions_read > 0,
-                "no relay had read a partition at last",
-            ),
+            (counted.quarantined > 0.0, "no relay counts one as quarantined"),
+            (counted.committed > 0.0, "no relay counts a transaction as committed"),
+            (self.partitions_read > 0, "no relay had read a partition at last"),
             (self.recoveries > 0, "the world has recovered from no fault"),
             (
                 self.offsets_checked,
@@ -108,9 +100,7 @@ impl Observed {
             ("quarantined", counted.quarantined, tally.quarantined),
             ("deleted", counted.deleted, 0),
         ];
-        let excess = limits
-            .iter()
-            .filter(|(_, counted, most)| *counted > *most as f64);
+        let excess = limits.iter().filter(|(_, counted, most)| *counted > *most as f64);
         excess
             .map(|(what, counted, most)| format!("relays count {counted} as {what}, of {most}"))
             .collect()

@@ -1,4 +1,5 @@
-//! The relays: started, watched and started again when they end, as an orchestrator would. What they count is kept beyond their end.
+//! The relays: started, watched and started again when they end, as an orchestrator would. What
+//! they count is kept beyond their end.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,7 +92,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Looks after all of them: who has ended is noted and started again, and what they count is fetched.
+    /// Looks after all of them: who has ended is noted and started again, and what they count is
+    /// fetched.
     pub fn tend(&mut self) -> anyhow::Result<()> {
         let names: Vec<String> = self.members.keys().cloned().collect();
         for name in &names {
@@ -125,10 +127,7 @@ impl Fleet {
             return Ok(false);
         };
         member.ended = Some(Instant::now());
-        let (lived, log) = (
-            member.started.elapsed(),
-            member.relay.log_path().to_path_buf(),
-        );
+        let (lived, log) = (member.started.elapsed(), member.relay.log_path().to_path_buf());
         let (last, text) = (member.hearing.last, member.relay.log());
         self.counted.add(&last);
         self.restarts.ended(name, lived, &log);
@@ -157,9 +156,7 @@ impl Fleet {
     }
 
     fn member(&mut self, name: &str) -> anyhow::Result<&mut Member> {
-        self.members
-            .get_mut(name)
-            .with_context(|| format!("there is no relay {name}"))
+        self.members.get_mut(name).with_context(|| format!("there is no relay {name}"))
     }
 
     /// SIGKILL, and a new process at once.
@@ -196,9 +193,7 @@ impl Fleet {
     pub fn freeze(&mut self, name: &str, frozen: bool) -> anyhow::Result<()> {
         let member = self.member(name)?;
         if member.ended.is_none() {
-            member
-                .relay
-                .try_signal(if frozen { "STOP" } else { "CONT" })?;
+            member.relay.try_signal(if frozen { "STOP" } else { "CONT" })?;
             member.frozen = frozen;
         }
         Ok(())
@@ -265,11 +260,7 @@ impl Fleet {
     pub fn counted(&mut self) -> Counted {
         self.scrape();
         let mut counted = self.counted;
-        for member in self
-            .members
-            .values()
-            .filter(|member| member.ended.is_none())
-        {
+        for member in self.members.values().filter(|member| member.ended.is_none()) {
             counted.add(&member.hearing.last);
         }
         counted
@@ -287,10 +278,7 @@ fn await_end(relay: &mut Relay) -> anyhow::Result<ExitStatus> {
             return Ok(status);
         }
         if since.elapsed() > END_LIMIT {
-            bail!(
-                "a relay did not end within {END_LIMIT:?}; {}",
-                relay.log_path().display()
-            );
+            bail!("a relay did not end within {END_LIMIT:?}; {}", relay.log_path().display());
         }
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -1,5 +1,5 @@
-//! What is made of a relay's answers at `/metrics`: of none at all, of one that lacks a series, and of one that does not add up. It is
-//! fed with answers, knows no clock, and asks nobody.
+//! What is made of a relay's answers at `/metrics`: of none at all, of one that lacks a series, and
+//! of one that does not add up. It is fed with answers, knows no clock, and asks nobody.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use crate::complaints::Wrong;
 use crate::counters::{Counted, Page, check_account};
 use crate::ledger::Ledger;
 
-/// A relay that runs may leave this much time without an answer: while it closes its clients, it gives none.
+/// A relay that runs may leave this much time without an answer: while it closes its clients, it
+/// gives none.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 /// The page of a process that is just ending may be cut off, but not twice in a row.
 const MOST_BAD_PAGES: u32 = 1;
@@ -103,16 +104,12 @@ impl Last {
     }
 }
 
-/// Judges what all relays say at last, and returns of how many partitions something was read. What was read and its fates are
-/// counted one after the other, so that this holds while nothing is read only.
+/// Judges what all relays say at last, and returns of how many partitions something was read. What
+/// was read and its fates are counted one after the other, so that this holds while nothing is read
+/// only.
 pub fn judge_last(answers: &[Last], ledger: &Ledger) -> usize {
     let mut partitions: BTreeSet<String> = BTreeSet::new();
-    for Last {
-        relay,
-        before,
-        answer,
-    } in answers
-    {
+    for Last { relay, before, answer } in answers {
         let account = read(answer, before).and_then(|_| {
             let page = Page::parse(good_page(answer)?)?;
             Ok(check_account(&page))

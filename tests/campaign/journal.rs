@@ -19,11 +19,7 @@ pub struct Journal {
 impl Journal {
     pub fn create(path: &Path, aloud: bool) -> anyhow::Result<Journal> {
         let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-        Ok(Journal {
-            file,
-            begun: Instant::now(),
-            aloud,
-        })
+        Ok(Journal { file, begun: Instant::now(), aloud })
     }
 
     pub fn write(&mut self, what: &str, value: Value) -> anyhow::Result<()> {

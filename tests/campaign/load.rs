@@ -1,4 +1,5 @@
-//! Makes the records: numbered, device by device in order, each with a demand that the ledger is told of before the brokers get it.
+//! Makes the records: numbered, device by device in order, each with a demand that the ledger is
+//! told of before the brokers get it.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,18 +42,13 @@ impl Controls {
     }
 
     pub fn send_oversized(&self) {
-        *self
-            .oversized
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) += 1;
+        *self.oversized.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
     pub fn settle_partitions(&self, partitions: impl Iterator<Item = i32>) {
         let mut new = self.new_partitions.lock();
-        new.as_mut().map_or_else(
-            |poisoned| poisoned.get_mut().clear(),
-            |new| new.extend(partitions),
-        );
+        new.as_mut()
+            .map_or_else(|poisoned| poisoned.get_mut().clear(), |new| new.extend(partitions));
     }
 }
 
@@ -72,10 +68,7 @@ pub struct Load {
 }
 
 impl Load {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one of each thing that a load is made of"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "one of each thing that a load is made of")]
     pub fn new(
         ledger: Arc<Ledger>,
         people: Arc<People>,
@@ -119,8 +112,7 @@ impl Load {
             device.data_center()
         );
         let record = BaseRecord::with_opaque_to(&self.devices_topic, 0_usize);
-        self.devices_sender
-            .send(record.key(key.as_bytes()).payload(value.as_bytes()))
+        self.devices_sender.send(record.key(key.as_bytes()).payload(value.as_bytes()))
     }
 
     /// Sends, at an even pace, until told to stop; then everything is delivered.
@@ -147,17 +139,9 @@ impl Load {
 
     /// Does what the faults ask for.
     fn obey(&mut self) -> anyhow::Result<()> {
-        let new = self
-            .controls
-            .new_partitions
-            .lock()
-            .map(|mut new| std::mem::take(&mut *new));
+        let new = self.controls.new_partitions.lock().map(|mut new| std::mem::take(&mut *new));
         self.settle(new.unwrap_or_default().into_iter())?;
-        let oversized = self
-            .controls
-            .oversized
-            .lock()
-            .map(|mut count| std::mem::take(&mut *count));
+        let oversized = self.controls.oversized.lock().map(|mut count| std::mem::take(&mut *count));
         for _ in 0..oversized.unwrap_or_default() {
             let mut expected = self.make_up();
             expected.variant = Variant::Oversized;
@@ -224,10 +208,7 @@ impl Load {
         let value = change::value(number, &expected, &device);
         let key = device.id.to_string();
         let number_text = number.to_string();
-        let header = Header {
-            key: "number",
-            value: Some(&number_text),
-        };
+        let header = Header { key: "number", value: Some(&number_text) };
         let record = BaseRecord::with_opaque_to(&self.input, number as usize)
             .partition(device.partition)
             .timestamp(expected.stamp_ms)

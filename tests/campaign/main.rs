@@ -1,7 +1,9 @@
-//! The fault campaign: three brokers, three relays, a proxy between them, and a ledger outside that judges what comes out. As a test it
-//! runs for two to three minutes with one seed; `cargo test --test campaign -- run --help` tells how to run it for longer.
+//! The fault campaign: three brokers, three relays, a proxy between them, and a ledger outside that
+//! judges what comes out. As a test it runs for two to three minutes with one seed; `cargo test
+//! --test campaign -- run --help` tells how to run it for longer.
 //!
-//! A binary of its own, without the usual harness: a run needs the machine for itself, and takes options.
+//! A binary of its own, without the usual harness: a run needs the machine for itself, and takes
+//! options.
 
 #![allow(
     unreachable_pub,
@@ -125,10 +127,7 @@ fn short() -> Result<(), Failed> {
         return Ok(());
     }
     let verdict = report.verdict();
-    Err(Failed::from(format!(
-        "{verdict}\n{}",
-        how_to_repeat(&settings)
-    )))
+    Err(Failed::from(format!("{verdict}\n{}", how_to_repeat(&settings))))
 }
 
 fn long(options: &Options) -> ExitCode {
@@ -143,10 +142,7 @@ fn long(options: &Options) -> ExitCode {
         };
         let report = match &options.replay {
             Some(log) => carry_out(&settings, plan::from_log(log)?.into_iter())?,
-            None => carry_out(
-                &settings,
-                plan::of_kinds(options.seed, options.kind.clone())?,
-            )?,
+            None => carry_out(&settings, plan::of_kinds(options.seed, options.kind.clone())?)?,
         };
         if let Some(path) = &options.report {
             std::fs::write(path, serde_json::to_string_pretty(&report)?)

@@ -1,5 +1,5 @@
-//! What a fault makes impossible must be named by a relay, as not ready or as the reason of its end: a topic that cannot be written, or
-//! the place in the input that cannot be read.
+//! What a fault makes impossible must be named by a relay, as not ready or as the reason of its
+//! end: a topic that cannot be written, or the place in the input that cannot be read.
 
 use std::time::Duration;
 
@@ -30,11 +30,7 @@ impl World {
             | Fault::RightsTaken { region, .. } => self.output(*region),
             _ => return None,
         };
-        Some(Unnamed {
-            words: vec![topic],
-            exits,
-            held: None,
-        })
+        Some(Unnamed { words: vec![topic], exits, held: None })
     }
 
     /// The place of a bad batch.
@@ -44,11 +40,7 @@ impl World {
             format!("partition {} ", damage.partition),
             format!("offset {}:", damage.offset),
         ];
-        Unnamed {
-            words,
-            exits,
-            held: Some(damage.partition),
-        }
+        Unnamed { words, exits, held: Some(damage.partition) }
     }
 
     /// Whether a relay has named it since.
@@ -68,8 +60,7 @@ impl World {
     /// Partitions that can be read did not go on beside one that cannot.
     pub fn complain_of_company(&self, held: i32, target: &Offsets) {
         let (committed, health) = (self.committed().unwrap_or_default(), self.fleet.health());
-        self.ledger
-            .complain_of_company(held, &committed, target, health);
+        self.ledger.complain_of_company(held, &committed, target, health);
     }
 }
 

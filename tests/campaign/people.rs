@@ -1,5 +1,6 @@
-//! The principals: who always has access, who never has, and those to whom it is granted and from whom it is taken while the load
-//! runs. It writes their topic, and knows what may be demanded of an action of theirs.
+//! The principals: who always has access, who never has, and those to whom it is granted and from
+//! whom it is taken while the load runs. It writes their topic, and knows what may be demanded of
+//! an action of theirs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,8 +18,8 @@ pub const STEADY: u64 = 20;
 const WITHOUT: u64 = 5;
 const CHANGING: u64 = 20;
 const NEWCOMERS: u64 = 400;
-/// Users that the topic names at first, and not any more when it was made anew, and again when it was made anew once more: so it is shorter
-/// and longer in turn, and says the same of all others.
+/// Users that the topic names at first, and not any more when it was made anew, and again when it
+/// was made anew once more: so it is shorter and longer in turn, and says the same of all others.
 const GUESTS: u64 = 400;
 /// The relays hold when they have not heard of a table for so long.
 pub const STALENESS_LIMIT: Duration = Duration::from_secs(8);
@@ -71,10 +72,7 @@ impl People {
     pub fn settle(topic: &str, sender: &Sender) -> anyhow::Result<People> {
         let people = People {
             changing: Mutex::default(),
-            guests: Mutex::new(Guests {
-                are_named: true,
-                since: Instant::now(),
-            }),
+            guests: Mutex::new(Guests { are_named: true, since: Instant::now() }),
             writing: Mutex::default(),
             topic: topic.to_string(),
         };
@@ -94,7 +92,8 @@ impl People {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes everything once more, to a topic that is empty, but for the guests, or with them; while all rest.
+    /// Writes everything once more, to a topic that is empty, but for the guests, or with them;
+    /// while all rest.
     pub fn write_again(&self, sender: &Sender) -> anyhow::Result<()> {
         let are_named = !self.guests().are_named;
         if are_named {
@@ -107,10 +106,7 @@ impl People {
             }
         }
         sender.flush()?;
-        *self.guests() = Guests {
-            are_named,
-            since: Instant::now(),
-        };
+        *self.guests() = Guests { are_named, since: Instant::now() };
         Ok(())
     }
 
@@ -132,16 +128,8 @@ impl People {
     }
 
     fn add(&self, user: u64, from_ms: i64, access: bool) {
-        let version = Version {
-            from_ms,
-            access,
-            written: Instant::now(),
-        };
-        self.lock().push(Person {
-            user,
-            history: vec![version],
-            is_changing: false,
-        });
+        let version = Version { from_ms, access, written: Instant::now() };
+        self.lock().push(Person { user, history: vec![version], is_changing: false });
     }
 
     fn write(&self, sender: &Sender, user: u64, from_ms: i64, access: bool) -> anyhow::Result<()> {
@@ -185,11 +173,7 @@ impl People {
             let person = &mut people[index];
             person.is_changing = true;
             let last = person.history.last();
-            (
-                index,
-                person.user,
-                !last.is_some_and(|version| version.access),
-            )
+            (index, person.user, !last.is_some_and(|version| version.access))
         };
         // Actions of this very millisecond were made up before this one began to change.
         let from_ms = now_ms() + 1;
@@ -197,15 +181,12 @@ impl People {
         sender.flush()?;
         let mut people = self.lock();
         people[index].is_changing = false;
-        people[index].history.push(Version {
-            from_ms,
-            access,
-            written: Instant::now(),
-        });
+        people[index].history.push(Version { from_ms, access, written: Instant::now() });
         Ok(())
     }
 
-    /// An action of a guest. Relays may still know one who is not named any more, so nothing can be demanded at first.
+    /// An action of a guest. Relays may still know one who is not named any more, so nothing can be
+    /// demanded at first.
     pub fn act_as_guest(&self, random: &mut Random) -> Option<Action> {
         let Guests { are_named, since } = *self.guests();
         let demand = match are_named {
@@ -213,11 +194,7 @@ impl People {
             false if since.elapsed() > SETTLED => Demand::Quarantined(Reason::UnknownPrincipal),
             false => return None,
         };
-        Some(Action {
-            user: guest(random.below(GUESTS)),
-            time_ms: now_ms(),
-            demand,
-        })
+        Some(Action { user: guest(random.below(GUESTS)), time_ms: now_ms(), demand })
     }
 
     /// An action of somebody whose access changes, and what must become of it.
@@ -253,11 +230,7 @@ impl Person {
             // What was true before might still be all that a relay knows.
             false => Demand::AuditedOrSkipped,
         };
-        Action {
-            user: self.user,
-            time_ms,
-            demand,
-        }
+        Action { user: self.user, time_ms, demand }
     }
 }
 

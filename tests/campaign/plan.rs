@@ -1,5 +1,5 @@
-//! Which faults, when, and how hard: chosen from a seed before anything starts, or read from the log of an earlier run. Nothing here
-//! touches the world.
+//! Which faults, when, and how hard: chosen from a seed before anything starts, or read from the
+//! log of an earlier run. Nothing here touches the world.
 
 use std::path::Path;
 
@@ -38,11 +38,7 @@ pub enum Fault {
     /// All connections of a relay are cut.
     ConnectionsCut { relay: usize },
     /// Everything that a relay sends and gets takes longer.
-    ConnectionsDelayed {
-        relay: usize,
-        delay_ms: u64,
-        hold_ms: u64,
-    },
+    ConnectionsDelayed { relay: usize, delay_ms: u64, hold_ms: u64 },
     /// No relay reaches this broker, which runs on.
     BrokerUnreachable { broker: usize, hold_ms: u64 },
     /// A commit is done, and the relay does not learn of it.
@@ -50,11 +46,7 @@ pub enum Fault {
     /// A commit reaches the broker after the relay has given it up.
     CommitDelayed { relay: usize, late_ms: u64 },
     /// Nothing of what a relay sends arrives, or nothing of what is sent to it.
-    OneWayCut {
-        relay: usize,
-        to_broker: bool,
-        hold_ms: u64,
-    },
+    OneWayCut { relay: usize, to_broker: bool, hold_ms: u64 },
     /// The input gets more partitions, and devices that live there.
     PartitionsAdded { count: usize },
     /// An output topic is deleted, and made anew later.
@@ -63,7 +55,8 @@ pub enum Fault {
     OutputShrunk { region: usize, hold_ms: u64 },
     /// The relays may not write to an output topic for a while.
     RightsTaken { region: usize, hold_ms: u64 },
-    /// A record is larger than the quarantine topic takes from now on, until its limit is raised; a stub stands for it.
+    /// A record is larger than the quarantine topic takes from now on, until its limit is raised; a
+    /// stub stands for it.
     RecordRefused { hold_ms: u64 },
     /// The times of the changes jump.
     ClockStepped { by_s: i64, hold_ms: u64 },
@@ -71,15 +64,14 @@ pub enum Fault {
     RebalanceStorm { members: usize, stay_ms: u64 },
     /// A second process with the instance of a relay that runs.
     Twin { relay: usize, hold_ms: u64 },
-    /// Each broker takes so little of a relay that a full batch needs more time than a transaction has.
-    ProducerThrottled {
-        relay: usize,
-        bytes_per_second: u32,
-        hold_ms: u64,
-    },
-    /// The leader of a partition of the input has a bad batch on its disk, which is still to be read. Another replica leads later.
+    /// Each broker takes so little of a relay that a full batch needs more time than a transaction
+    /// has.
+    ProducerThrottled { relay: usize, bytes_per_second: u32, hold_ms: u64 },
+    /// The leader of a partition of the input has a bad batch on its disk, which is still to be
+    /// read. Another replica leads later.
     LogDamaged { partition: usize, hold_ms: u64 },
-    /// The topic of the principals is deleted, and made anew later: it names some users no more, or again, and says the same of all others.
+    /// The topic of the principals is deleted, and made anew later: it names some users no more, or
+    /// again, and says the same of all others.
     TableRemade { hold_ms: u64 },
 }
 
@@ -119,10 +111,7 @@ impl Fault {
 
     /// Whether it lies in wait for the next commit of a relay.
     pub fn is_ambush(&self) -> bool {
-        matches!(
-            self,
-            Fault::CommitUnanswered { .. } | Fault::CommitDelayed { .. }
-        )
+        matches!(self, Fault::CommitUnanswered { .. } | Fault::CommitDelayed { .. })
     }
 
     /// The relay whose process it is about.
@@ -145,10 +134,7 @@ impl Fault {
         match kind {
             0 => Fault::RelayKilled { relay },
             // The session time-out of the relays is 6 s.
-            1 => Fault::RelayFrozen {
-                relay,
-                hold_ms: random.within(7_000, 12_000),
-            },
+            1 => Fault::RelayFrozen { relay, hold_ms: random.within(7_000, 12_000) },
             2 => Fault::RelayStopped { relay },
             3 => Fault::BrokerKilled { broker, hold_ms },
             4 => Fault::BrokerRestarted { broker },
@@ -156,25 +142,16 @@ impl Fault {
             6 => Fault::GroupCoordinatorKilled { hold_ms },
             7 => Fault::TransactionCoordinatorKilled { relay, hold_ms },
             8 => Fault::ConnectionsCut { relay },
-            9 => Fault::ConnectionsDelayed {
-                relay,
-                delay_ms: random.within(20, 400),
-                hold_ms,
-            },
+            9 => Fault::ConnectionsDelayed { relay, delay_ms: random.within(20, 400), hold_ms },
             10 => Fault::BrokerUnreachable { broker, hold_ms },
             11 => Fault::CommitUnanswered { relay },
-            12 => Fault::CommitDelayed {
-                relay,
-                late_ms: random.within(0, 4_000),
-            },
+            12 => Fault::CommitDelayed { relay, late_ms: random.within(0, 4_000) },
             13 => Fault::OneWayCut {
                 relay,
                 to_broker: random.happens(50),
                 hold_ms: random.within(2_000, 15_000),
             },
-            14 => Fault::PartitionsAdded {
-                count: random.within(1, 3) as usize,
-            },
+            14 => Fault::PartitionsAdded { count: random.within(1, 3) as usize },
             15 => Fault::OutputDeleted { region, hold_ms },
             16 => Fault::RightsTaken { region, hold_ms },
             17 => Fault::RecordRefused { hold_ms },
@@ -223,7 +200,8 @@ pub struct Step {
     pub fault: Fault,
 }
 
-/// The faults of a seed, without end: all kinds in turn, in an order that differs from round to round.
+/// The faults of a seed, without end: all kinds in turn, in an order that differs from round to
+/// round.
 pub fn from_seed(seed: u64) -> impl Iterator<Item = Step> {
     let mut random = Random::new(seed ^ 0xfa17);
     let mut round: Vec<usize> = Vec::new();
@@ -244,15 +222,9 @@ pub fn from_seed(seed: u64) -> impl Iterator<Item = Step> {
 
 /// Those of these kinds; of all, if none is named.
 pub fn of_kinds(seed: u64, kinds: Vec<String>) -> anyhow::Result<impl Iterator<Item = Step>> {
-    let round: Vec<String> = from_seed(seed)
-        .take(KINDS)
-        .map(|step| step.fault.name())
-        .collect();
+    let round: Vec<String> = from_seed(seed).take(KINDS).map(|step| step.fault.name()).collect();
     let unknown = kinds.iter().find(|kind| !round.contains(kind));
-    anyhow::ensure!(
-        unknown.is_none(),
-        "no fault is called {unknown:?}: {round:?}"
-    );
+    anyhow::ensure!(unknown.is_none(), "no fault is called {unknown:?}: {round:?}");
     let is_wanted = move |step: &Step| kinds.is_empty() || kinds.contains(&step.fault.name());
     Ok(from_seed(seed).filter(is_wanted))
 }

@@ -1,5 +1,6 @@
-//! The load's own way to the brokers: past the proxies, idempotent, and so patient that a broker that is away for minutes loses
-//! nothing. What cannot be delivered all the same is the end of a run, not a finding.
+//! The load's own way to the brokers: past the proxies, idempotent, and so patient that a broker
+//! that is away for minutes loses nothing. What cannot be delivered all the same is the end of a
+//! run, not a finding.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -53,18 +54,10 @@ impl Sender {
             .set("topic.metadata.refresh.interval.ms", "1000")
             .set("message.max.bytes", "8388608")
             .set("message.timeout.ms", DELIVERY_LIMIT.as_millis().to_string());
-        let reports = Reports {
-            delivered,
-            count: AtomicUsize::new(0),
-            failed: AtomicBool::new(false),
-        };
-        let producer = config
-            .create_with_context(reports)
-            .context("create a producer")?;
-        Ok(Sender {
-            producer,
-            sent: AtomicUsize::new(0),
-        })
+        let reports =
+            Reports { delivered, count: AtomicUsize::new(0), failed: AtomicBool::new(false) };
+        let producer = config.create_with_context(reports).context("create a producer")?;
+        Ok(Sender { producer, sent: AtomicUsize::new(0) })
     }
 
     /// Hands a record over, waiting for room in the queue.
@@ -72,7 +65,8 @@ impl Sender {
         let since = Instant::now();
         while let Err((error, refused)) = self.producer.send(record) {
             use RDKafkaErrorCode::{QueueFull, UnknownPartition, UnknownTopic};
-            // The queue is full, or the client has not heard of partitions that were just added, or of a topic that is there again.
+            // The queue is full, or the client has not heard of partitions that were just added, or
+            // of a topic that is there again.
             let passes =
                 [QueueFull, UnknownPartition, UnknownTopic].map(KafkaError::MessageProduction);
             if !passes.contains(&error) || since.elapsed() > DELIVERY_LIMIT {
@@ -90,10 +84,7 @@ impl Sender {
         let since = Instant::now();
         while self.undelivered()? > 0 {
             if since.elapsed() > DELIVERY_LIMIT {
-                bail!(
-                    "{} records were not delivered in {DELIVERY_LIMIT:?}",
-                    self.undelivered()?
-                );
+                bail!("{} records were not delivered in {DELIVERY_LIMIT:?}", self.undelivered()?);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -103,10 +94,7 @@ impl Sender {
     /// How many records the brokers have not acknowledged yet.
     pub fn undelivered(&self) -> anyhow::Result<usize> {
         let reports = self.producer.context();
-        ensure!(
-            !reports.failed.load(Ordering::Acquire),
-            "a record of the load was not delivered"
-        );
+        ensure!(!reports.failed.load(Ordering::Acquire), "a record of the load was not delivered");
         let count = reports.count.load(Ordering::Acquire);
         Ok(self.sent.load(Ordering::Relaxed) - count)
     }

@@ -1,5 +1,5 @@
-//! The one source of chance: SplitMix64, from the seed. The same seed makes the same plan; what the machine makes of it is another
-//! matter, which is why the log of a run can be replayed as well.
+//! The one source of chance: SplitMix64, from the seed. The same seed makes the same plan; what the
+//! machine makes of it is another matter, which is why the log of a run can be replayed as well.
 
 /// A stream of numbers that follows from its seed.
 #[derive(Clone, Debug)]

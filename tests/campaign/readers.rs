@@ -1,5 +1,5 @@
-//! Readers of committed records: one for each output topic, from its beginning on, while the faults happen. They come past the
-//! proxies. What they see goes to the ledger.
+//! Readers of committed records: one for each output topic, from its beginning on, while the faults
+//! happen. They come past the proxies. What they see goes to the ledger.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,11 +66,7 @@ impl Readers {
         };
         let thread = std::thread::Builder::new().name(format!("reader-{topic}"));
         let thread = thread.spawn(move || reading.run())?;
-        let reader = Reader {
-            stop,
-            positions,
-            thread,
-        };
+        let reader = Reader { stop, positions, thread };
         self.running.insert(place, reader);
         Ok(())
     }
@@ -90,16 +86,9 @@ impl Readers {
     /// Waits until a topic has been read up to these ends.
     pub fn await_ends(&self, place: Place, ends: &Offsets, limit: Duration) -> anyhow::Result<()> {
         let since = Instant::now();
-        let reader = self
-            .running
-            .get(&place)
-            .with_context(|| format!("nobody reads {place:?}"))?;
+        let reader = self.running.get(&place).with_context(|| format!("nobody reads {place:?}"))?;
         loop {
-            let positions = reader
-                .positions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let positions = reader.positions.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mut ends_met = ends.iter();
             if ends_met.all(|(p, end)| positions.get(p).copied().unwrap_or(0) >= *end) {
                 return Ok(());
@@ -138,10 +127,7 @@ impl Reading {
         let Ok(list) = self.consumer.position() else {
             return;
         };
-        let mut positions = self
-            .positions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
         for element in list.elements() {
             if let Offset::Offset(next) = element.offset() {
                 positions.insert(element.partition(), next);

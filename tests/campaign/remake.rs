@@ -1,4 +1,5 @@
-//! Faults in which a topic is deleted and made anew: an output, also with fewer partitions, and the topic of the principals.
+//! Faults in which a topic is deleted and made anew: an output, also with fewer partitions, and the
+//! topic of the principals.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,8 @@ impl World {
         hold_ms: u64,
     ) -> anyhow::Result<(Undo, Duration)> {
         let topic = self.output(region);
-        // Before these offsets all was read; what comes after may be written and gone before anybody sees it.
+        // Before these offsets all was read; what comes after may be written and gone before
+        // anybody sees it.
         let from = self.ledger.settled();
         self.cluster.kafka().try_delete_topic(&topic)?;
         self.readers.stop(Place::Region(region))?;
@@ -27,7 +29,8 @@ impl World {
         Ok((Undo::Recreate { region, from }, hold))
     }
 
-    /// To one partition: whoever still counts those of the old topic cannot spread a device's events over several then.
+    /// To one partition: whoever still counts those of the old topic cannot spread a device's
+    /// events over several then.
     pub(crate) fn shrink_output(
         &mut self,
         region: usize,
@@ -38,7 +41,8 @@ impl World {
     }
 
     pub(crate) fn recreate_output(&mut self, region: usize, from: Offsets) -> anyhow::Result<()> {
-        // What is committed by now was written to the topic that is gone; nothing else of this region can be.
+        // What is committed by now was written to the topic that is gone; nothing else of this
+        // region can be.
         let mut to = Offsets::new();
         patiently(|| {
             to = self.committed()?;
@@ -48,12 +52,12 @@ impl World {
         let (topic, partitions) = (self.output(region), self.output_partitions[region]);
         let kafka = self.cluster.kafka();
         patiently(|| kafka.try_create_topic(&topic, partitions, &[]))?;
-        self.readers
-            .start(Place::Region(region), &topic, partitions)
+        self.readers.start(Place::Region(region), &topic, partitions)
     }
 
-    /// Nothing is sent from before the topic is deleted until it is whole again: a relay cannot know that a topic is still to be filled,
-    /// and would be right to quarantine whom it does not name.
+    /// Nothing is sent from before the topic is deleted until it is whole again: a relay cannot
+    /// know that a topic is still to be filled, and would be right to quarantine whom it does
+    /// not name.
     pub(crate) fn remake_table(&mut self, away: Duration) -> anyhow::Result<(Undo, Duration)> {
         let (controls, people) = (Arc::clone(&self.controls), Arc::clone(&self.people));
         let _at_rest = (controls.rest(), people.rest());
@@ -66,7 +70,8 @@ impl World {
         patiently(|| kafka.try_create_topic(&topic, TABLE_PARTITIONS, &TABLE_SETTINGS))?;
         let sender = Sender::connect(kafka.bootstrap(), Box::new(|_, _, _| {}))?;
         people.write_again(&sender)?;
-        // Meanwhile it comes to be demanded that relays have forgotten whom the topic does not name any more.
+        // Meanwhile it comes to be demanded that relays have forgotten whom the topic does not name
+        // any more.
         Ok((Undo::Nothing, SETTLED + Duration::from_secs(1)))
     }
 

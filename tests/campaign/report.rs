@@ -67,20 +67,12 @@ impl Recovery {
             let rank = (times.len() * per_cent).div_ceil(100).saturating_sub(1);
             times.get(rank).map_or(0, |time| time.as_millis() as u64)
         };
-        Recovery {
-            measured: times.len(),
-            p50: at(50),
-            p99: at(99),
-            max: at(100),
-        }
+        Recovery { measured: times.len(), p50: at(50), p99: at(99), max: at(100) }
     }
 }
 
 impl Report {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one of each thing that is reported"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "one of each thing that is reported")]
     pub fn new(
         settings: &Settings,
         took: Duration,
@@ -125,11 +117,7 @@ impl Report {
     pub fn verdict(&self) -> String {
         let (untested, others): (Vec<&String>, Vec<&String>) =
             (self.told.iter()).partition(|told| told.starts_with(Wrong::Untested.name()));
-        let told: Vec<&str> = untested
-            .into_iter()
-            .chain(others)
-            .map(String::as_str)
-            .collect();
+        let told: Vec<&str> = untested.into_iter().chain(others).map(String::as_str).collect();
         told.join("\n")
     }
 
@@ -141,19 +129,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Records {
-            input,
-            audited,
-            quarantined,
-            skipped,
-            ..
-        } = self.records;
-        let Recovery {
-            measured,
-            p50,
-            p99,
-            max,
-        } = self.recovery_ms;
+        let Records { input, audited, quarantined, skipped, .. } = self.records;
+        let Recovery { measured, p50, p99, max } = self.recovery_ms;
         let relays = &self.relays;
         writeln!(
             f,
@@ -192,11 +169,7 @@ impl fmt::Display for Report {
             relays.peak_resident_bytes / 1_048_576.0,
             self.exits.len()
         )?;
-        writeln!(
-            f,
-            "faults (commits ambushed: {} of {}):",
-            self.commits_ambushed, self.ambushes
-        )?;
+        writeln!(f, "faults (commits ambushed: {} of {}):", self.commits_ambushed, self.ambushes)?;
         for (kind, count) in &self.faults_by_kind {
             writeln!(f, "  {count:>4} {kind}")?;
         }

@@ -1,5 +1,6 @@
-//! When to give up: a relay that only starts and ends will not do better for being started once more, and what is wrong
-//! stands in its log. It knows no clock; who looks after the relays says how long they lived.
+//! When to give up: a relay that only starts and ends will not do better for being started once
+//! more, and what is wrong stands in its log. It knows no clock; who looks after the relays says
+//! how long they lived.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use crate::support::last_lines;
 
 /// A relay that ends this soon has done no more than start.
 pub const SHORT_LIFE: Duration = Duration::from_secs(5);
-/// So many short lives in a row are no accident. With the pauses between them they take some twenty seconds.
+/// So many short lives in a row are no accident. With the pauses between them they take some twenty
+/// seconds.
 pub const MOST_SHORT_LIVES: u32 = 20;
 
 /// The short lives in a row of each relay that ended by itself.

@@ -22,7 +22,8 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// Most faults that are in force at once.
 const MOST_AT_ONCE: usize = 3;
 
-/// Longest time in which a fault lies in wait for a commit, while others end and the world recovers from them.
+/// Longest time in which a fault lies in wait for a commit, while others end and the world recovers
+/// from them.
 const AMBUSH_LIMIT: Duration = Duration::from_secs(240);
 
 /// What a run is to be.
@@ -59,7 +60,8 @@ enum Over {
     Hopeless,
 }
 
-/// Runs; an error means that the world could not be built or broken as planned, or that the relays cannot run in it.
+/// Runs; an error means that the world could not be built or broken as planned, or that the relays
+/// cannot run in it.
 pub fn run(settings: &Settings, steps: impl Iterator<Item = Step>) -> anyhow::Result<Report> {
     std::fs::create_dir_all(&settings.folder).context("create the folder for logs")?;
     let journal = Journal::create(&settings.folder.join("faults.jsonl"), settings.aloud)?;
@@ -148,8 +150,9 @@ impl Run {
         Ok(())
     }
 
-    /// A fault that lies in wait is none until a commit has met it. Meanwhile the other faults end as planned: they may keep its relay
-    /// from committing. Whether it was met in the end is judged with all else.
+    /// A fault that lies in wait is none until a commit has met it. Meanwhile the other faults end
+    /// as planned: they may keep its relay from committing. Whether it was met in the end is
+    /// judged with all else.
     fn await_commit(&mut self, struck: &mut Struck) -> anyhow::Result<()> {
         let Some(before) = struck.ambushed_before else {
             return Ok(());
@@ -166,7 +169,8 @@ impl Run {
         self.journal.write("ambushed", what)
     }
 
-    /// Meanwhile the other faults end as planned: a relay that reaches nobody does not know what it cannot write.
+    /// Meanwhile the other faults end as planned: a relay that reaches nobody does not know what it
+    /// cannot write.
     fn await_named(&mut self, struck: &mut Struck) -> anyhow::Result<()> {
         let Some(unnamed) = struck.unnamed.take() else {
             return Ok(());
@@ -197,8 +201,7 @@ impl Run {
             self.pass(Duration::from_millis(200))?;
         }
         let offset = self.world.committed().unwrap_or_default();
-        self.journal
-            .write("others_go_on", json!({ "held": held, "committed": offset }))
+        self.journal.write("others_go_on", json!({ "held": held, "committed": offset }))
     }
 
     /// Two of a kind at once would undo each other's undoing; and only one broker may be away.
@@ -218,10 +221,7 @@ impl Run {
     fn pass(&mut self, time: Duration) -> anyhow::Result<()> {
         let since = Instant::now();
         loop {
-            let due = self
-                .active
-                .iter()
-                .position(|struck| struck.until <= Instant::now());
+            let due = self.active.iter().position(|struck| struck.until <= Instant::now());
             if let Some(due) = due {
                 let struck = self.active.remove(due);
                 self.journal.write("lift", json!(struck.number))?;
@@ -251,10 +251,8 @@ impl Run {
         self.offsets_checked = checked.is_ok();
         let took_ms = took.map(|took| took.as_millis() as u64);
         let offsets = checked.map_or_else(|error| format!("{error:#}"), |()| "good".to_string());
-        self.journal.write(
-            "recovered",
-            json!({ "from": from, "after_ms": took_ms, "offsets": offsets }),
-        )?;
+        self.journal
+            .write("recovered", json!({ "from": from, "after_ms": took_ms, "offsets": offsets }))?;
         Ok(took)
     }
 
@@ -297,14 +295,6 @@ impl Run {
     fn report(self, settings: &Settings, observed: Observed, took: Duration) -> Report {
         let exits = self.world.fleet.exits().to_vec();
         let ledger = &self.world.ledger;
-        Report::new(
-            settings,
-            took,
-            self.by_kind,
-            self.recoveries,
-            ledger,
-            observed,
-            exits,
-        )
+        Report::new(settings, took, self.by_kind, self.recoveries, ledger, observed, exits)
     }
 }

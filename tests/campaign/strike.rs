@@ -1,5 +1,5 @@
-//! Makes a fault, and undoes it. What cannot be made just now, because another fault is in the way, is waited for. Topics that are made
-//! anew and logs that are damaged are in files of their own.
+//! Makes a fault, and undoes it. What cannot be made just now, because another fault is in the way,
+//! is waited for. Topics that are made anew and logs that are damaged are in files of their own.
 
 use std::time::{Duration, Instant};
 
@@ -62,9 +62,7 @@ impl World {
     pub fn strike(&mut self, number: usize, fault: &Fault) -> anyhow::Result<Struck> {
         let exits = self.fleet.exits().len();
         let ambushed = self.cluster.rules().sprung();
-        let struck = self
-            .make(fault)
-            .with_context(|| format!("fault {number}, {fault:?}"))?;
+        let struck = self.make(fault).with_context(|| format!("fault {number}, {fault:?}"))?;
         let (undo, hold) = struck;
         let unnamed = match &undo {
             Undo::Replace(damage) => Some(self.unread(damage, exits)),
@@ -122,11 +120,9 @@ impl World {
                 self.damage_log(partition as i32, millis(hold_ms))
             }
             Fault::TableRemade { hold_ms } => self.remake_table(millis(hold_ms)),
-            Fault::ProducerThrottled {
-                relay,
-                bytes_per_second,
-                hold_ms,
-            } => self.throttle(relay, bytes_per_second, hold_ms),
+            Fault::ProducerThrottled { relay, bytes_per_second, hold_ms } => {
+                self.throttle(relay, bytes_per_second, hold_ms)
+            }
             Fault::RightsTaken { region, hold_ms } => self.take_rights(region, hold_ms),
             Fault::RecordRefused { hold_ms } => self.refuse_record(hold_ms),
             Fault::ClockStepped { by_s, hold_ms } => {
@@ -134,9 +130,8 @@ impl World {
                 Ok((Undo::SetClockRight, millis(hold_ms)))
             }
             Fault::RebalanceStorm { members, stay_ms } => {
-                let names: Vec<String> = (0..members)
-                    .map(|member| format!("storm-{member}"))
-                    .collect();
+                let names: Vec<String> =
+                    (0..members).map(|member| format!("storm-{member}")).collect();
                 for name in &names {
                     self.fleet.start(name, name)?;
                     self.wait(millis(stay_ms / 4))?;
@@ -166,30 +161,16 @@ impl World {
                 rules.cut(&of(relay));
                 Ok((Undo::Nothing, Duration::ZERO))
             }
-            Fault::ConnectionsDelayed {
-                relay,
-                delay_ms,
-                hold_ms,
-            } => lasting(
-                of(relay),
-                Effect::Delay(Duration::from_millis(delay_ms)),
-                hold_ms,
-            ),
+            Fault::ConnectionsDelayed { relay, delay_ms, hold_ms } => {
+                lasting(of(relay), Effect::Delay(Duration::from_millis(delay_ms)), hold_ms)
+            }
             Fault::BrokerUnreachable { broker, hold_ms } => {
                 let struck = lasting(Aim::broker(broker), Effect::Refuse, hold_ms);
                 rules.cut(&Aim::broker(broker));
                 struck
             }
-            Fault::OneWayCut {
-                relay,
-                to_broker,
-                hold_ms,
-            } => {
-                let way = if to_broker {
-                    Direction::ToBroker
-                } else {
-                    Direction::ToClient
-                };
+            Fault::OneWayCut { relay, to_broker, hold_ms } => {
+                let way = if to_broker { Direction::ToBroker } else { Direction::ToClient };
                 lasting(of(relay), Effect::BlackHole(way), hold_ms)
             }
             Fault::CommitUnanswered { relay } => {
@@ -283,10 +264,7 @@ impl World {
     }
 
     fn add_partitions(&mut self, count: i32) -> anyhow::Result<()> {
-        let (from, to) = (
-            self.partitions,
-            (self.partitions + count).min(MOST_PARTITIONS),
-        );
+        let (from, to) = (self.partitions, (self.partitions + count).min(MOST_PARTITIONS));
         if from < to {
             let kafka = self.cluster.kafka();
             kafka.try_add_partitions(&self.deployment.input, to)?;

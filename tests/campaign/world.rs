@@ -1,5 +1,5 @@
-//! Everything that a run is made of: brokers, proxies, relays, the load and its readers. It knows when the world has recovered; what
-//! happens to it is for others to say.
+//! Everything that a run is made of: brokers, proxies, relays, the load and its readers. It knows
+//! when the world has recovered; what happens to it is for others to say.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,15 +29,14 @@ pub const ROOMY_BYTES: &str = "8392704";
 const OUTPUT_PARTITIONS: i32 = 3;
 /// Of each table's topic, and how it is kept: old versions are what decides of old changes.
 pub const TABLE_PARTITIONS: i32 = 2;
-pub const TABLE_SETTINGS: [(&str, &str); 2] = [
-    ("cleanup.policy", "compact"),
-    ("min.compaction.lag.ms", "604800000"),
-];
+pub const TABLE_SETTINGS: [(&str, &str); 2] =
+    [("cleanup.policy", "compact"), ("min.compaction.lag.ms", "604800000")];
 const QUARANTINE_PARTITIONS: i32 = 2;
 /// By then everything must be delivered when nothing is broken any more.
 pub const RECOVERY_LIMIT: Duration = Duration::from_secs(180);
 const OFFSETS_LIMIT: Duration = Duration::from_secs(10);
-/// When nothing is broken any more: how long the group's coordinator, or a relay, is asked again before it counts as silent.
+/// When nothing is broken any more: how long the group's coordinator, or a relay, is asked again
+/// before it counts as silent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -71,16 +70,8 @@ impl World {
         for (region, topic) in deployment.outputs().iter().enumerate() {
             readers.start(Place::Region(region), topic, OUTPUT_PARTITIONS)?;
         }
-        readers.start(
-            Place::Quarantine,
-            &deployment.quarantine,
-            QUARANTINE_PARTITIONS,
-        )?;
-        let fleet = Fleet::new(
-            Arc::clone(&deployment),
-            Arc::clone(&ledger),
-            PathBuf::from(logs),
-        );
+        readers.start(Place::Quarantine, &deployment.quarantine, QUARANTINE_PARTITIONS)?;
+        let fleet = Fleet::new(Arc::clone(&deployment), Arc::clone(&ledger), PathBuf::from(logs));
         let group = group_client(&cluster, &deployment.group)?;
         let granting = Sender::connect(cluster.kafka().bootstrap(), Box::new(|_, _, _| {}))?;
         let [principals, devices] = tables;
@@ -132,9 +123,8 @@ impl World {
         load.settle(0..INPUT_PARTITIONS)?;
         let controls = Arc::clone(&self.controls);
         self.threads.push(std::thread::spawn(move || load.run()));
-        self.threads.push(std::thread::spawn(move || {
-            people.change(&granting, seed, &controls.stop)
-        }));
+        self.threads
+            .push(std::thread::spawn(move || people.change(&granting, seed, &controls.stop)));
         Ok(())
     }
 
@@ -163,9 +153,7 @@ impl World {
     /// Ends the load; the brokers have all of it then.
     pub fn end_load(&mut self) -> anyhow::Result<()> {
         self.controls.stop.store(true, Ordering::Release);
-        std::mem::take(&mut self.threads)
-            .into_iter()
-            .try_for_each(join)
+        std::mem::take(&mut self.threads).into_iter().try_for_each(join)
     }
 
     /// What the group has committed; no open transaction can undo it.
@@ -187,8 +175,9 @@ impl World {
         Ok(committed)
     }
 
-    /// Waits until everything that the brokers have now is delivered, and tells how long that took. None, and a complaint, if it
-    /// takes too long. Nothing is broken meanwhile, so that it fails as soon as a relay is seen to do nothing but start and end.
+    /// Waits until everything that the brokers have now is delivered, and tells how long that took.
+    /// None, and a complaint, if it takes too long. Nothing is broken meanwhile, so that it
+    /// fails as soon as a relay is seen to do nothing but start and end.
     pub fn await_recovery(&mut self) -> anyhow::Result<Option<Duration>> {
         let since = Instant::now();
         let target = self.ledger.ends();
@@ -211,14 +200,15 @@ impl World {
         Ok(None)
     }
 
-    /// Whether everything up to there is delivered of each partition but this one, which cannot be read.
+    /// Whether everything up to there is delivered of each partition but this one, which cannot be
+    /// read.
     pub fn is_delivered_but(&self, held: i32, target: &Offsets) -> bool {
         let committed = self.committed().unwrap_or_default();
         self.ledger.is_delivered_but(held, &committed, target)
     }
 
-    /// Looks for output that readers see, and behind which no offset is committed; a coordinator that is just moving is asked again.
-    /// An error means that nothing is known of that.
+    /// Looks for output that readers see, and behind which no offset is committed; a coordinator
+    /// that is just moving is asked again. An error means that nothing is known of that.
     pub fn check_for_torn_output(&mut self) -> anyhow::Result<()> {
         let since = Instant::now();
         loop {
@@ -250,10 +240,7 @@ impl World {
     /// The topic of a region, or the quarantine topic behind the last of them.
     pub fn output(&self, region: usize) -> String {
         let outputs = self.deployment.outputs();
-        outputs
-            .get(region)
-            .unwrap_or(&self.deployment.quarantine)
-            .clone()
+        outputs.get(region).unwrap_or(&self.deployment.quarantine).clone()
     }
 
     /// After the last relay has ended: waits until the readers have seen all that is there.
@@ -292,11 +279,10 @@ fn deploy(cluster: &Cluster) -> anyhow::Result<(Deployment, [String; 2])> {
         .context("make room in the quarantine topic")?;
     deployment.principals = format!("topic = \"{}\"", tables[0]);
     deployment.bootstrap = cluster.relay_bootstrap().to_string();
-    // A topic that is gone is given up after 5 s instead of 30, so that a run has time for more faults.
-    deployment.kafka = format!(
-        "{}\"topic.metadata.propagation.max.ms\" = 5000\n",
-        Cluster::relay_settings()
-    );
+    // A topic that is gone is given up after 5 s instead of 30, so that a run has time for more
+    // faults.
+    deployment.kafka =
+        format!("{}\"topic.metadata.propagation.max.ms\" = 5000\n", Cluster::relay_settings());
     Ok((deployment, tables))
 }
 
@@ -306,14 +292,10 @@ fn group_client(cluster: &Cluster, group: &str) -> anyhow::Result<BaseConsumer> 
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("isolation.level", "read_committed");
-    config
-        .create()
-        .context("create a client for the group's offsets")
+    config.create().context("create a client for the group's offsets")
 }
 
 fn join(thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
     let result = thread.join();
-    result
-        .map_err(|_| anyhow!("a thread of the load panicked"))?
-        .context("the load")
+    result.map_err(|_| anyhow!("a thread of the load panicked"))?.context("the load")
 }

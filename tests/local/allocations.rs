@@ -1,5 +1,5 @@
-//! How often judging asks for memory: never for what is skipped at a glance, and a stated number of times for an
-//! audit event. What the client does is not counted here.
+//! How often judging asks for memory: never for what is skipped at a glance, and a stated number of
+//! times for an audit event. What the client does is not counted here.
 
 use allocation_counter::measure;
 use audit_judge::fate::FateKind;
@@ -27,16 +27,13 @@ fn an_audit_event_asks_for_little_memory() {
     }
 }
 
-/// How often memory is asked for while an example is judged, once whatever is made lazily has been made. The examples
-/// are laid out for people; producers write them without white space.
+/// How often memory is asked for while an example is judged, once whatever is made lazily has been
+/// made. The examples are laid out for people; producers write them without white space.
 fn allocations(name: &str, fate: &str) -> u64 {
     let case = cases().into_iter().find(|case| case.name == name);
     let case = case.expect(name);
     let assembly = case.assembly();
-    let reference = Reference {
-        rules: &assembly.rules,
-        directory: &assembly.directory,
-    };
+    let reference = Reference { rules: &assembly.rules, directory: &assembly.directory };
     let input: serde_json::Value = serde_json::from_slice(&case.input).expect("an example is JSON");
     let input = input.to_string();
     let first: FateKind = judge(Some(input.as_bytes()), reference).kind();

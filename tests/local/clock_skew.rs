@@ -1,5 +1,5 @@
-//! How many versions of a principal within the clock skew are asked, and in which order: built, since no example could be
-//! read that has so many.
+//! How many versions of a principal within the clock skew are asked, and in which order: built,
+//! since no example could be read that has so many.
 
 use audit_judge::fate::Fate;
 use audit_judge::reference::{Directory, read_principals};
@@ -43,10 +43,7 @@ fn judged_as(principals: &str, iam_id: &Value) -> String {
         "accountId": 1, "userId": 2, "iamId": iam_id, "userType": "CUSTOMER", "eventCreateDate": action_time().to_string(),
         "eventName": "Power On", "objectName": "Server", "objectId": 1, "label": "web01", "datacenter": "dal10",
     });
-    let reference = Reference {
-        rules: &rules,
-        directory: &directory,
-    };
+    let reference = Reference { rules: &rules, directory: &directory };
     match judge(Some(record.to_string().as_bytes()), reference) {
         Fate::Audited(audited) => {
             let event: Value = serde_json::from_slice(&audited.event).expect("JSON");

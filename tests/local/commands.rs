@@ -42,11 +42,7 @@ impl Desk {
     }
 
     fn explain(&self, arguments: &[&str]) -> Seen {
-        let all = [
-            &["explain", "--config", "relay.toml", "message.json"],
-            arguments,
-        ]
-        .concat();
+        let all = [&["explain", "--config", "relay.toml", "message.json"], arguments].concat();
         self.run(&all)
     }
 }
@@ -126,14 +122,7 @@ fn an_expectation_decides_the_exit_code() {
 #[test]
 fn control_characters_of_a_record_are_escaped() {
     let nasty = "\\u001b[31m\\n  fate      audited\\u202e\\u009b";
-    for field in [
-        "eventName",
-        "objectName",
-        "userType",
-        "accountId",
-        "objectId",
-        "label",
-    ] {
+    for field in ["eventName", "objectName", "userType", "accountId", "objectId", "label"] {
         let forged = AUDITED.replace("\"datacenter\"", "\"label\":\"a\",\"datacenter\"");
         let mut record: Value = serde_json::from_str(&forged).expect("JSON");
         record[field] = serde_json::from_str(&format!("\"Server{nasty}\"")).expect("JSON");
@@ -142,10 +131,7 @@ fn control_characters_of_a_record_are_escaped() {
         let is_odd =
             |c: char| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
         assert!(!seen.contains(is_odd), "{field}: {seen:?}");
-        let fates = seen
-            .lines()
-            .filter(|line| line.starts_with("  fate "))
-            .count();
+        let fates = seen.lines().filter(|line| line.starts_with("  fate ")).count();
         assert_eq!(fates, 1, "{field}: {seen}");
     }
 }
@@ -179,16 +165,10 @@ fn all_problems_of_configuration_and_files_come_together() {
     let seen = desk.run(&["check", "--config", "relay.toml"]);
     assert!(!seen.is_good());
     for problem in all {
-        assert!(
-            seen.errors().contains(problem),
-            "{problem}: {}",
-            seen.errors()
-        );
+        assert!(seen.errors().contains(problem), "{problem}: {}", seen.errors());
     }
     assert!(seen.errors().contains("5 problems"), "{}", seen.errors());
-    let json = desk
-        .run(&["check", "--config", "relay.toml", "--json"])
-        .json();
+    let json = desk.run(&["check", "--config", "relay.toml", "--json"]).json();
     assert_eq!(json["ok"], false);
     assert_eq!(json["problems"].as_array().map(Vec::len), Some(5), "{json}");
 
@@ -201,24 +181,13 @@ fn all_problems_of_configuration_and_files_come_together() {
 fn a_check_without_a_file_says_so() {
     let desk = Desk::with(RELAY, AUDITED);
     let errors = desk.run(&["check"]).errors();
-    for word in [
-        "no configuration file",
-        "--config FILE",
-        "principals.topic",
-        "principals.file",
-    ] {
+    for word in ["no configuration file", "--config FILE", "principals.topic", "principals.file"] {
         assert!(errors.contains(word), "{word}: {errors}");
     }
     let good = desk.run(&["check", "--config", "relay.toml"]);
     assert!(good.is_good(), "{}", good.errors());
-    assert!(
-        good.out().contains("1 known, from principals.jsonl"),
-        "{}",
-        good.out()
-    );
-    let json = desk
-        .run(&["check", "--config", "relay.toml", "--json"])
-        .json();
+    assert!(good.out().contains("1 known, from principals.jsonl"), "{}", good.out());
+    let json = desk.run(&["check", "--config", "relay.toml", "--json"]).json();
     assert_eq!(json["ok"], true);
     assert_eq!(json["configuration"], "relay.toml");
     assert_eq!(json["principals"]["keys"], 1);
@@ -235,15 +204,9 @@ fn the_example_can_be_printed_and_checked() {
     desk.write("devices.jsonl", "");
     let checked = desk.run(&["check", "--config", "relay.toml"]);
     assert!(checked.is_good(), "{}", checked.errors());
-    let effective = desk
-        .run(&["config", "--effective", "--config", "relay.toml"])
-        .out();
+    let effective = desk.run(&["config", "--effective", "--config", "relay.toml"]).out();
     assert!(effective.contains("instance = \"relay-0\""), "{effective}");
     let bad = desk.run(&["config", "--effective"]);
-    assert!(
-        bad.out().contains("batch.max_records = 50000"),
-        "{}",
-        bad.out()
-    );
+    assert!(bad.out().contains("batch.max_records = 50000"), "{}", bad.out());
     assert!(!bad.is_good() && bad.errors().contains("kafka.bootstrap.servers"));
 }

@@ -1,4 +1,5 @@
-//! The script that creates topics makes them as the relay's own check wants them, without a warning.
+//! The script that creates topics makes them as the relay's own check wants them, without a
+//! warning.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +24,8 @@ const BROKERS_DEFAULTS: [(&str, &str); 8] = [
     ("retention.ms", "604800000"),
 ];
 
-/// Runs the script with a tool that only tells what it was called with: the topics, each with what the cluster would say of it.
+/// Runs the script with a tool that only tells what it was called with: the topics, each with what
+/// the cluster would say of it.
 fn created(replication: Option<&str>) -> BTreeMap<String, TopicFacts> {
     let folder = tempfile::tempdir().expect("a folder");
     let tool = folder.path().join("kafka-topics.sh");
@@ -46,10 +48,7 @@ fn topic(call: &str) -> (String, TopicFacts) {
     let words: Vec<&str> = call.split(' ').collect();
     let values = |option: &str| -> Vec<&str> {
         let pairs = words.windows(2);
-        pairs
-            .filter(|pair| pair[0] == option)
-            .map(|pair| pair[1])
-            .collect()
+        pairs.filter(|pair| pair[0] == option).map(|pair| pair[1]).collect()
     };
     let text = |(name, value): (&str, &str)| (name.to_string(), value.to_string());
     let mut settings: BTreeMap<String, String> = BROKERS_DEFAULTS.map(text).into();

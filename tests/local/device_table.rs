@@ -1,5 +1,6 @@
-//! What a record leaves to the device table: every combination of what it says itself and of what the table has, judged by
-//! the relay and by a second statement of the rules. Above all: which fates wait for the table.
+//! What a record leaves to the device table: every combination of what it says itself and of what
+//! the table has, judged by the relay and by a second statement of the rules. Above all: which
+//! fates wait for the table.
 
 use std::fmt::Write;
 
@@ -24,11 +25,7 @@ struct Said {
 enum Device {
     NoTable,
     Unknown,
-    Entry {
-        account: bool,
-        place: Place,
-        name: bool,
-    },
+    Entry { account: bool, place: Place, name: bool },
 }
 
 /// The data center of an entry.
@@ -64,11 +61,7 @@ fn devices() -> Vec<Device> {
     let mut devices = vec![NoTable, Unknown];
     for place in PLACES {
         for (account, name) in combinations() {
-            devices.push(Entry {
-                account,
-                place,
-                name,
-            });
+            devices.push(Entry { account, place, name });
         }
     }
     devices
@@ -83,11 +76,7 @@ fn directory(device: Device) -> Directory {
     let devices = match device {
         NoTable => None,
         Unknown => Some(String::new()),
-        Entry {
-            account,
-            place,
-            name,
-        } => Some(entry(account, place, name)),
+        Entry { account, place, name } => Some(entry(account, place, name)),
     };
     Directory {
         principals: read_principals("principals", principal).expect("principals"),
@@ -129,41 +118,25 @@ fn record(said: Said) -> String {
 
 #[test]
 fn what_the_device_table_supplies_waits_for_it() {
-    let rules = Rules {
-        routes: Routes::new(["us-south".to_string()]),
-        ..rules(Demands::default())
-    };
+    let rules =
+        Rules { routes: Routes::new(["us-south".to_string()]), ..rules(Demands::default()) };
     let mut wrong = Vec::new();
     for device in devices() {
         let directory = &directory(device);
         for (account, place) in combinations() {
             for label in [false, true] {
-                let said = Said {
-                    account,
-                    place,
-                    label,
-                };
-                let reference = Reference {
-                    rules: &rules,
-                    directory,
-                };
+                let said = Said { account, place, label };
+                let reference = Reference { rules: &rules, directory };
                 let fate = judge(Some(record(said).as_bytes()), reference);
                 let kind = fate.kind();
                 let words = format!("{} {}", kind.fate(), kind.reason());
                 let got = (words.trim_end(), fate.awaits_tables());
                 let expected = expected(said, device);
                 if got != expected {
-                    wrong.push(format!(
-                        "{said:?} {device:?}: expected {expected:?}, got {got:?}"
-                    ));
+                    wrong.push(format!("{said:?} {device:?}: expected {expected:?}, got {got:?}"));
                 }
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

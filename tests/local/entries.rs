@@ -1,5 +1,5 @@
-//! Entries of the tables: schemas and readers agree. What a schema allows is read, and as the right value; what is read,
-//! its schema allows. The values come from the schemas themselves.
+//! Entries of the tables: schemas and readers agree. What a schema allows is read, and as the right
+//! value; what is read, its schema allows. The values come from the schemas themselves.
 
 use std::cell::Cell;
 
@@ -45,10 +45,7 @@ impl Expected<'_> {
     }
 
     fn text(&self, field: &str) -> Option<&str> {
-        self.0
-            .get(field)?
-            .as_str()
-            .filter(|text| !Self::absent(text))
+        self.0.get(field)?.as_str().filter(|text| !Self::absent(text))
     }
 
     fn flag(&self, field: &str) -> Option<bool> {
@@ -59,13 +56,7 @@ impl Expected<'_> {
         let list = self.0.get("permissions").and_then(Value::as_array);
         let names = list.into_iter().flatten().filter_map(Value::as_str);
         let names = names.filter(|name| !Self::absent(name));
-        names
-            .map(|name| {
-                Self::trim(name)
-                    .to_ascii_uppercase()
-                    .replace([' ', '-'], "_")
-            })
-            .collect()
+        names.map(|name| Self::trim(name).to_ascii_uppercase().replace([' ', '-'], "_")).collect()
     }
 
     fn devices(&self, field: &str) -> Option<Vec<String>> {
@@ -75,17 +66,11 @@ impl Expected<'_> {
 
     fn principal(&self) -> (String, String) {
         let user = self.id("userId").or(self.text("iamId").map(str::to_string));
-        let key = format!(
-            "{}/{}",
-            self.id("accountId").unwrap_or_default(),
-            user.unwrap_or_default()
-        );
+        let key =
+            format!("{}/{}", self.id("accountId").unwrap_or_default(), user.unwrap_or_default());
         let iam_id = self.text("iamId");
         let devices = self.devices("devices");
-        let is_given = self
-            .0
-            .get("virtualGuests")
-            .is_some_and(|given| !given.is_null());
+        let is_given = self.0.get("virtualGuests").is_some_and(|given| !given.is_null());
         let guests = match &devices {
             Some(_) if !is_given => Some(Vec::new()),
             _ => self.devices("virtualGuests"),
@@ -110,11 +95,7 @@ impl Expected<'_> {
             Some("virtualGuest") => format!("virtualGuest/{id}"),
             _ => id,
         };
-        let shown = json!([
-            self.id("accountId"),
-            self.text("name"),
-            self.text("datacenter")
-        ]);
+        let shown = json!([self.id("accountId"), self.text("name"), self.text("datacenter")]);
         (key, shown.to_string())
     }
 }
@@ -168,12 +149,9 @@ fn is_read_right<K: TableKey, V: Entry>(
     let taken = record(key.as_bytes(), text.as_bytes());
     match taken {
         Ok(()) => prop_assert!(!is_deleted, "{}", text),
-        Err(problem) => prop_assert!(
-            is_deleted && problem.contains("deleted"),
-            "{}: {}",
-            text,
-            problem
-        ),
+        Err(problem) => {
+            prop_assert!(is_deleted && problem.contains("deleted"), "{}: {}", text, problem)
+        }
     }
     let from = value["validFrom"].as_str();
     match line(text) {
@@ -182,12 +160,9 @@ fn is_read_right<K: TableKey, V: Entry>(
             let shown = Some(shown).filter(|_| !is_deleted);
             prop_assert_eq!(held(&table), (key, from, shown), "{}", text);
         }
-        Err(problem) => prop_assert!(
-            from.is_none() && problem.contains("validFrom"),
-            "{}: {}",
-            text,
-            problem
-        ),
+        Err(problem) => {
+            prop_assert!(from.is_none() && problem.contains("validFrom"), "{}: {}", text, problem)
+        }
     }
     Ok(())
 }
@@ -202,8 +177,8 @@ fn device_record(key: &[u8], value: &[u8]) -> Result<(), String> {
     read.map(drop).map_err(String::from)
 }
 
-/// Gives objects of a schema to a property: as the schema sees them, and as text. So many in a hundred at least must be of
-/// use, as the property says.
+/// Gives objects of a schema to a property: as the schema sees them, and as text. So many in a
+/// hundred at least must be of use, as the property says.
 fn try_objects(
     name: &str,
     junk: bool,

@@ -1,4 +1,5 @@
-//! JSON texts made from a schema: objects that it allows, in every way of writing them, and with junk in between.
+//! JSON texts made from a schema: objects that it allows, in every way of writing them, and with
+//! junk in between.
 
 use std::fmt::Write;
 
@@ -73,9 +74,7 @@ fn values(part: &Value, root: &Value) -> BoxedStrategy<String> {
         return one_of(parts.iter().map(|part| values(part, root)).collect());
     }
     if let Some(listed) = part["enum"].as_array() {
-        return select(listed.clone())
-            .prop_map(|value| value.to_string())
-            .boxed();
+        return select(listed.clone()).prop_map(|value| value.to_string()).boxed();
     }
     let types = match &part["type"] {
         Value::Array(types) => types.clone(),
@@ -170,8 +169,5 @@ pub fn texts_of(members: &Members, case: u8) -> (Value, String) {
         _ => name.to_string(),
     });
     // What JSON cannot hold as a number no schema allows.
-    (
-        serde_json::from_str(&canonical).unwrap_or(Value::Null),
-        cased,
-    )
+    (serde_json::from_str(&canonical).unwrap_or(Value::Null), cased)
 }

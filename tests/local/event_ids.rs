@@ -1,5 +1,5 @@
-//! Event ids: two events that differ have two ids, and the same record has the same id, however its numbers are
-//! written and whatever the tables say later.
+//! Event ids: two events that differ have two ids, and the same record has the same id, however its
+//! numbers are written and whatever the tables say later.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -84,13 +84,7 @@ fn two_events_that_differ_have_two_ids() {
 /// However long they are, and however far in they differ.
 #[test]
 fn long_texts_that_differ_at_their_ends_have_two_ids() {
-    for field in [
-        "eventId",
-        "label",
-        "traceId",
-        "reasonForFailure",
-        "previousState",
-    ] {
+    for field in ["eventId", "label", "traceId", "reasonForFailure", "previousState"] {
         for length in [31, 255, 1_023, 1_024, 1_025, 5_000] {
             let [one, other] = ["a", "b"].map(|end| {
                 let text = "x".repeat(length) + end;
@@ -212,25 +206,21 @@ fn the_producers_event_id_alone_makes_the_id() {
 fn records_that_differ_in_their_meta_data_only_are_two_events() {
     let compared = RefCell::new(0);
     let values = "[a-z0-9 \\PC]{0,12}";
-    hold(
-        1_500,
-        (near_valid(), values, values),
-        |(record, one, other)| {
-            let record = record.with("eventId", "null");
-            let marked = |mark: &str| {
-                let inner = serde_json::json!({ "mark": mark }).to_string();
-                let as_text = Value::from(inner.as_str()).to_string();
-                [inner, as_text].map(|meta_data| id(&record.with("metaData", &meta_data)))
-            };
-            let [first, as_text] = marked(&one);
-            prop_assert_eq!(&first, &as_text, "as an object and as text");
-            let [second, _] = marked(&other);
-            if let (Some(first), Some(second)) = (first, second) {
-                prop_assert_eq!(first == second, one == other);
-                *compared.borrow_mut() += 1;
-            }
-            Ok(())
-        },
-    );
+    hold(1_500, (near_valid(), values, values), |(record, one, other)| {
+        let record = record.with("eventId", "null");
+        let marked = |mark: &str| {
+            let inner = serde_json::json!({ "mark": mark }).to_string();
+            let as_text = Value::from(inner.as_str()).to_string();
+            [inner, as_text].map(|meta_data| id(&record.with("metaData", &meta_data)))
+        };
+        let [first, as_text] = marked(&one);
+        prop_assert_eq!(&first, &as_text, "as an object and as text");
+        let [second, _] = marked(&other);
+        if let (Some(first), Some(second)) = (first, second) {
+            prop_assert_eq!(first == second, one == other);
+            *compared.borrow_mut() += 1;
+        }
+        Ok(())
+    });
     assert!(compared.into_inner() > 100);
 }

@@ -46,10 +46,6 @@ fn each_end_has_its_code() {
     ];
     for (arguments, configuration, exit) in cases {
         let found = code(folder, arguments, configuration);
-        assert_eq!(
-            found,
-            Some(i32::from(exit.code())),
-            "{arguments:?} {configuration:?}"
-        );
+        assert_eq!(found, Some(i32::from(exit.code())), "{arguments:?} {configuration:?}");
     }
 }

@@ -19,16 +19,10 @@ fn all_identities_that_were_asked_are_named() {
     let profile = "principal 307608/iam-Profile-2b1d7c36-58f4-4e09-8f6a-9d1c3b5a7e42 from";
     let cases: [(&str, &[&str]); 7] = [
         // By IAM id, though the table has them under their classic ids.
-        (
-            "initiator-user-by-iam-id-alone",
-            &["principal 307608/6100101 from"],
-        ),
+        ("initiator-user-by-iam-id-alone", &["principal 307608/6100101 from"]),
         (
             "customer-on-behalf-by-iam-id",
-            &[
-                "principal 307608/6100102 from",
-                "principal 307608/6100101 from",
-            ],
+            &["principal 307608/6100102 from", "principal 307608/6100101 from"],
         ),
         (
             "customer-on-behalf-acting-service-by-iam-id",
@@ -36,11 +30,7 @@ fn all_identities_that_were_asked_are_named() {
         ),
         (
             "customer-on-behalf-acting-under-a-profile",
-            &[
-                "principal 307608/6100102 from",
-                "principal 307608/6100101 from",
-                profile,
-            ],
+            &["principal 307608/6100102 from", "principal 307608/6100101 from", profile],
         ),
         (
             "customer-on-behalf-acting-service-unknown",

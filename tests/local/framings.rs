@@ -1,5 +1,5 @@
-//! State changes as the real serializers put them on a topic (`tests/recorded/framings.py` made them): each is judged as what
-//! stands in it, byte for byte.
+//! State changes as the real serializers put them on a topic (`tests/recorded/framings.py` made
+//! them): each is judged as what stands in it, byte for byte.
 
 use std::collections::BTreeMap;
 
@@ -31,15 +31,10 @@ fn what_serializers_write_is_judged_as_what_stands_in_it() {
     let mut audited: BTreeMap<String, usize> = BTreeMap::new();
     for line in RECORDED.lines() {
         let recorded: Recorded = serde_json::from_str(line).expect("a line");
-        let Recorded {
-            example, framing, ..
-        } = &recorded;
+        let Recorded { example, framing, .. } = &recorded;
         let case = cases.iter().find(|case| case.name == *example);
         let assembly = case.expect("an example").assembly();
-        let reference = Reference {
-            rules: &assembly.rules,
-            directory: &assembly.directory,
-        };
+        let reference = Reference { rules: &assembly.rules, directory: &assembly.directory };
         let value = STANDARD.decode(&recorded.value).expect("base64");
         let fate = judge(Some(&value), reference);
         let plain = judge(Some(recorded.plain.as_bytes()), reference);
@@ -61,11 +56,9 @@ fn a_framed_example_gives_the_event_of_the_plain_one() {
     };
     let plain = outcome("power-on");
     assert_eq!(plain["fate"], "audited");
-    for framed in [
-        "framed-by-a-schema-registry",
-        "cloud-event-structured",
-        "cloud-event-with-base64",
-    ] {
+    for framed in
+        ["framed-by-a-schema-registry", "cloud-event-structured", "cloud-event-with-base64"]
+    {
         assert_eq!(outcome(framed), plain, "{framed}");
     }
 }

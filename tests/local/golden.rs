@@ -1,6 +1,7 @@
-//! Every case of `schemas/examples` is documentation and test at once: the input, judged by the rules
-//! and tables beside it, must have exactly the outcome beside it. `UPDATE_EXAMPLES=1 cargo test --test local golden` writes the
-//! outcomes as they are judged now; whoever does that reads the difference.
+//! Every case of `schemas/examples` is documentation and test at once: the input, judged by the
+//! rules and tables beside it, must have exactly the outcome beside it. `UPDATE_EXAMPLES=1 cargo
+//! test --test local golden` writes the outcomes as they are judged now; whoever does that reads
+//! the difference.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -107,12 +108,7 @@ impl Case {
     fn judge(&self) -> (Value, Fate) {
         let config = self.config();
         let assembly = self.assembly();
-        let Assembly {
-            rules,
-            directory,
-            topics,
-            ..
-        } = &assembly;
+        let Assembly { rules, directory, topics, .. } = &assembly;
         let fate = judge(Some(&self.input), Reference { rules, directory });
         let described = match &fate {
             Fate::Audited(audited) => {
@@ -136,11 +132,8 @@ impl Case {
                     json!({"fate": "quarantined", "reason": quarantine.reason.name()});
                 if let Some(word) = self.outcome["detail_contains"].as_str() {
                     let holds = quarantine.detail.contains(word);
-                    described["detail_contains"] = if holds {
-                        json!(word)
-                    } else {
-                        json!(quarantine.detail)
-                    };
+                    described["detail_contains"] =
+                        if holds { json!(word) } else { json!(quarantine.detail) };
                 }
                 described
             }
@@ -159,28 +152,17 @@ fn every_example_has_its_outcome() {
         if got != expected && updates() {
             case.update(&described);
         } else if got != expected {
-            wrong.push(format!(
-                "{}\n  expected {expected}\n  got      {got}",
-                case.name
-            ));
+            wrong.push(format!("{}\n  expected {expected}\n  got      {got}", case.name));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// What stands in the headers stands in the event, too.
 #[test]
 fn the_headers_of_an_event_are_those_of_the_provider() {
     let (mut with, mut without) = (0, 0);
-    for case in cases()
-        .iter()
-        .filter(|case| case.outcome["fate"] == "audited")
-    {
+    for case in cases().iter().filter(|case| case.outcome["fate"] == "audited") {
         let event = &case.outcome["event"];
         let crn = event["logSourceCRN"].as_str().expect("a CRN");
         let segments: Vec<&str> = crn.split(':').collect();
@@ -195,12 +177,7 @@ fn the_headers_of_an_event_are_those_of_the_provider() {
             without += 1;
         } else {
             with += 1;
-            assert_eq!(
-                case.outcome["headers"].to_string(),
-                expected.to_string(),
-                "{}",
-                case.name
-            );
+            assert_eq!(case.outcome["headers"].to_string(), expected.to_string(), "{}", case.name);
         }
     }
     assert!(with > 50 && without == 1, "{with} {without}");
@@ -230,23 +207,12 @@ fn the_examples_cover_every_fate_action_and_region() {
             regions.insert(described["region"].as_str().expect("region").to_string());
         }
     }
-    let missing: Vec<FateKind> = FateKind::all()
-        .filter(|kind| !kinds.contains(kind))
-        .collect();
+    let missing: Vec<FateKind> = FateKind::all().filter(|kind| !kinds.contains(kind)).collect();
     assert!(missing.is_empty(), "no example for {missing:?}");
     let config = cases().remove(0).config();
     let assembly = assemble(&config).expect("assembles");
-    for action in assembly
-        .rules
-        .catalog
-        .actions()
-        .filter(|action| action.enabled)
-    {
-        assert!(
-            actions.contains(&action.name),
-            "no example for {}",
-            action.name
-        );
+    for action in assembly.rules.catalog.actions().filter(|action| action.enabled) {
+        assert!(actions.contains(&action.name), "no example for {}", action.name);
     }
     for region in assembly.rules.routes.regions() {
         assert!(regions.contains(region), "no example for {region}");

@@ -1,6 +1,6 @@
-//! The plan of the house: no folder needs another one that needs it, however many lie between, and each leaves to others what is
-//! theirs. The code is read by a parser of Rust; tests beside it may reach further. What `crates/judge` leaves to others stands
-//! in its `clippy.toml`.
+//! The plan of the house: no folder needs another one that needs it, however many lie between, and
+//! each leaves to others what is theirs. The code is read by a parser of Rust; tests beside it may
+//! reach further. What `crates/judge` leaves to others stands in its `clippy.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,10 +81,7 @@ fn needs(source: &str) -> Needs {
         let module = module(&file.path, source);
         let Paths(paths) = Paths::of(&file.text);
         let named = paths.iter().filter_map(|path| folder(path, module.len()));
-        needs
-            .entry(module[0].to_owned())
-            .or_default()
-            .extend(named.cloned());
+        needs.entry(module[0].to_owned()).or_default().extend(named.cloned());
     }
     needs
 }
@@ -117,10 +114,9 @@ fn circle(needs: &Needs) -> Option<Vec<String>> {
 #[test]
 fn no_folder_needs_one_that_needs_it() {
     // Each with a need that is known, lest all of them are overlooked.
-    for (source, from, to) in [
-        ("src", "kafka", "stream"),
-        ("crates/judge/src", "enrich", "reference"),
-    ] {
+    for (source, from, to) in
+        [("src", "kafka", "stream"), ("crates/judge/src", "enrich", "reference")]
+    {
         let needs = needs(source);
         assert!(needs[from].contains(to), "{source}: {needs:?}");
         assert_eq!(circle(&needs), None, "{source}");

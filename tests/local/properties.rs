@@ -1,9 +1,9 @@
-//! What holds of every input, proved on many: no bytes make judging panic, the same record gives the
-//! same bytes, every record is counted once, and nothing gets into an audit event that may not be there.
-//! What a particular record should become is shown by `golden` and `decisions`.
+//! What holds of every input, proved on many: no bytes make judging panic, the same record gives
+//! the same bytes, every record is counted once, and nothing gets into an audit event that may not
+//! be there. What a particular record should become is shown by `golden` and `decisions`.
 //!
-//! The seed is fixed, so a run is repeatable; `PROPTEST_RNG_SEED=7 PROPTEST_CASES=25600` tries another
-//! seed and a hundred times as many cases.
+//! The seed is fixed, so a run is repeatable; `PROPTEST_RNG_SEED=7 PROPTEST_CASES=25600` tries
+//! another seed and a hundred times as many cases.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -41,8 +41,8 @@ const DEPLOYMENTS: [&str; 4] = [
     "[policy]\nunknown_principal = \"skip\"\n[output]\nregions = [\"us-south\", \"us-east\"]",
 ];
 
-/// Each deployment loaded twice: two loads have nothing in common but what was loaded, in particular not
-/// the order of their hash maps.
+/// Each deployment loaded twice: two loads have nothing in common but what was loaded, in
+/// particular not the order of their hash maps.
 static LOADED: LazyLock<Vec<[Assembly; 2]>> = LazyLock::new(|| {
     let twice = |settings: &&str| [load(settings), load(settings)];
     DEPLOYMENTS.iter().map(twice).collect()
@@ -70,9 +70,7 @@ pub fn load_with(principals: &Path, devices: &Path, settings: &str) -> Assembly 
 
 /// What becomes of a record.
 pub fn judged(assembly: &Assembly, payload: &[u8]) -> Fate {
-    let Assembly {
-        rules, directory, ..
-    } = assembly;
+    let Assembly { rules, directory, .. } = assembly;
     judge(Some(payload), Reference { rules, directory })
 }
 
@@ -150,7 +148,8 @@ fn may_be_written(audited: &Audited, assembly: &Assembly) -> Result<(), TestCase
     holds_only_what_is_allowed(assembly, &event)
 }
 
-/// The type that was first met in each place of an event. Consumers keep events in tables with one type for a column.
+/// The type that was first met in each place of an event. Consumers keep events in tables with one
+/// type for a column.
 static TYPES: Mutex<BTreeMap<String, &'static str>> = Mutex::new(BTreeMap::new());
 
 fn has_one_type_in_each_place(place: &str, value: &Value) -> Result<(), TestCaseError> {
@@ -162,11 +161,8 @@ fn has_one_type_in_each_place(place: &str, value: &Value) -> Result<(), TestCase
         Value::Array(_) => "list",
         Value::Object(_) => "object",
     };
-    let first = *TYPES
-        .lock()
-        .expect("nobody panics with it")
-        .entry(place.to_string())
-        .or_insert(found);
+    let first =
+        *TYPES.lock().expect("nobody panics with it").entry(place.to_string()).or_insert(found);
     prop_assert_eq!(first, found, "{}", place);
     for (key, value) in value.as_object().into_iter().flatten() {
         has_one_type_in_each_place(&format!("{place}/{key}"), value)?;
@@ -188,16 +184,8 @@ fn names_one_thing(audited: &Audited, event: &Value) -> Result<(), TestCaseError
     let action = event["action"].as_str().unwrap_or_default();
     let service = action.split('.').next().unwrap_or_default();
     let scope = format!("a/{}", audited.envelope.account);
-    let beginning = [
-        "crn",
-        "v1",
-        "bluemix",
-        "public",
-        service,
-        &audited.envelope.location,
-        &scope,
-        "",
-    ];
+    let beginning =
+        ["crn", "v1", "bluemix", "public", service, &audited.envelope.location, &scope, ""];
     let segments = |crn: &Value| -> Vec<String> {
         let crn = crn.as_str().unwrap_or_default();
         crn.split(':').map(str::to_string).collect()
@@ -210,55 +198,29 @@ fn names_one_thing(audited: &Audited, event: &Value) -> Result<(), TestCaseError
     prop_assert_eq!(log_source.len(), 10, "{:?}", log_source);
     prop_assert_eq!(&log_source[..8], &beginning);
     prop_assert_eq!(&log_source[8..], &["", ""]);
-    for id in [
-        &audited.envelope.account,
-        &audited.envelope.device,
-        &audited.envelope.location,
-    ] {
+    for id in [&audited.envelope.account, &audited.envelope.device, &audited.envelope.location] {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         prop_assert!(!id.is_empty() && id.chars().all(plain), "{:?}", id);
     }
     Ok(())
 }
 
-/// What each action may take over from the metadata, written out: the catalogue is under test. No action has response data.
+/// What each action may take over from the metadata, written out: the catalogue is under test. No
+/// action has response data.
 const ALLOWED: [(&str, &[&str]); 7] = [
-    (
-        ".provision",
-        &[
-            "hostname",
-            "domain",
-            "datacenter",
-            "operatingSystem",
-            "imageTemplateId",
-        ],
-    ),
+    (".provision", &["hostname", "domain", "datacenter", "operatingSystem", "imageTemplateId"]),
     (".rename", &["updateType", "initialValue", "newValue"]),
     (".reload", &["imageTemplateId", "operatingSystem"]),
     ("-port.disable", &["interface", "port", "speed"]),
     ("-port.enable", &["interface", "port", "speed"]),
     (
         "-port-speed.update",
-        &[
-            "interface",
-            "port",
-            "speed",
-            "updateType",
-            "initialValue",
-            "newValue",
-        ],
+        &["interface", "port", "speed", "updateType", "initialValue", "newValue"],
     ),
-    (
-        "-image-template.create",
-        &["imageTemplateId", "imageTemplateName"],
-    ),
+    ("-image-template.create", &["imageTemplateId", "imageTemplateName"]),
 ];
-const SECURITY_GROUP: &[&str] = &[
-    "securityGroupId",
-    "securityGroupName",
-    "networkComponentId",
-    "networkInterfaceType",
-];
+const SECURITY_GROUP: &[&str] =
+    &["securityGroupId", "securityGroupName", "networkComponentId", "networkInterfaceType"];
 
 fn allowed(action: &str) -> &'static [&'static str] {
     if action.contains("-security-group.") {
@@ -275,42 +237,29 @@ fn holds_only_what_is_allowed(assembly: &Assembly, event: &Value) -> Result<(), 
     let mut actions = assembly.rules.catalog.actions();
     let is_enabled = actions.any(|action| action.name == name && action.enabled);
     prop_assert!(is_enabled, "{} is not enabled", name);
-    for key in event["requestData"]
-        .as_object()
-        .into_iter()
-        .flat_map(|data| data.keys())
-    {
+    for key in event["requestData"].as_object().into_iter().flat_map(|data| data.keys()) {
         let key = key.as_str();
         let is_allowed = allowed(name).contains(&key) || ALWAYS.contains(&key);
         prop_assert!(is_allowed, "requestData of {} holds {}", name, key);
     }
-    prop_assert!(
-        event.get("responseData").is_none(),
-        "no action has response data"
-    );
+    prop_assert!(event.get("responseData").is_none(), "no action has response data");
     Ok(())
 }
 
 #[test]
 fn any_bytes_have_a_fate() {
-    hold(2_000, any::<Vec<u8>>(), |bytes| {
-        keeps_its_promises(&bytes).map(drop)
-    });
+    hold(2_000, any::<Vec<u8>>(), |bytes| keeps_its_promises(&bytes).map(drop));
 }
 
 #[test]
 fn any_json_has_a_fate() {
-    hold(500, any_record(), |text| {
-        keeps_its_promises(text.as_bytes()).map(drop)
-    });
+    hold(500, any_record(), |text| keeps_its_promises(text.as_bytes()).map(drop));
 }
 
 #[test]
 fn a_record_without_value_has_a_fate() {
     for [assembly, _] in LOADED.iter() {
-        let Assembly {
-            rules, directory, ..
-        } = assembly;
+        let Assembly { rules, directory, .. } = assembly;
         let kind = judge(None, Reference { rules, directory }).kind();
         assert_eq!(kind.reason(), "malformed");
     }
@@ -319,11 +268,8 @@ fn a_record_without_value_has_a_fate() {
 #[test]
 fn examples_cut_short_or_with_a_wrong_byte_have_a_fate() {
     let inputs: Vec<Vec<u8>> = cases().into_iter().map(|case| case.input).collect();
-    let damage = (
-        proptest::sample::select(inputs),
-        any::<prop::sample::Index>(),
-        any::<Option<u8>>(),
-    );
+    let damage =
+        (proptest::sample::select(inputs), any::<prop::sample::Index>(), any::<Option<u8>>());
     hold(1_000, damage, |(mut input, position, byte)| {
         if !input.is_empty() {
             let position = position.index(input.len());
@@ -348,9 +294,7 @@ fn records_near_the_valid_shape_keep_every_promise() {
     let seen = seen.into_inner();
     println!("{seen:#?}");
     // A generator that no longer reaches the last stage proves nothing.
-    let missing: Vec<FateKind> = FateKind::all()
-        .filter(|kind| !seen.contains_key(kind))
-        .collect();
+    let missing: Vec<FateKind> = FateKind::all().filter(|kind| !seen.contains_key(kind)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}");
     let audited = seen[&FateKind::Audited];
     assert!(audited * 5 > seen.values().sum(), "only {audited} audited");
@@ -360,13 +304,8 @@ fn records_near_the_valid_shape_keep_every_promise() {
 fn ids_cannot_forge_a_crn() {
     let (plain, forged) = (RefCell::new(0), RefCell::new(0));
     let ids = "[0-9A-Za-z]{1,3}([:/@._ -]?[0-9A-Za-z]{1,20}){0,4}";
-    let fields = (
-        ids,
-        prop_oneof![
-            Just("dal10".to_string()),
-            ids.prop_map(|id| format!("dal10{id}"))
-        ],
-    );
+    let fields =
+        (ids, prop_oneof![Just("dal10".to_string()), ids.prop_map(|id| format!("dal10{id}"))]);
     hold(1_000, fields, |(id, data_center)| {
         let text = serde_json::json!({
             "accountId": 307608, "objectId": id, "objectName": "Server", "label": "web01",
@@ -374,11 +313,7 @@ fn ids_cannot_forge_a_crn() {
             "userId": 6100101, "eventCreateDate": "2021-07-14T09:12:44Z",
         });
         let kinds = keeps_its_promises(text.to_string().as_bytes())?;
-        let seen = if kinds.contains(&FateKind::Audited) {
-            &plain
-        } else {
-            &forged
-        };
+        let seen = if kinds.contains(&FateKind::Audited) { &plain } else { &forged };
         *seen.borrow_mut() += 1;
         Ok(())
     });
@@ -420,10 +355,7 @@ fn every_record_of_a_batch_is_counted_once() {
             prop_assert_eq!(tally.read, tally.fates.iter().sum::<u64>());
             prop_assert_eq!(tally.read, read[&partition.0]);
             for kind in FateKind::all() {
-                let count = expected[&partition.0]
-                    .get(&kind)
-                    .copied()
-                    .unwrap_or_default();
+                let count = expected[&partition.0].get(&kind).copied().unwrap_or_default();
                 prop_assert_eq!(tally.fates[kind.index()], count, "{:?}", kind);
             }
         }

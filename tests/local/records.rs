@@ -1,5 +1,6 @@
 //! Generators of input records: any JSON, and the examples with a few fields replaced by what is
-//! plausible, wrong, huge or hostile. They know the names of the fields and nothing of what should happen.
+//! plausible, wrong, huge or hostile. They know the names of the fields and nothing of what should
+//! happen.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
@@ -13,10 +14,7 @@ use crate::golden::cases;
 
 /// The fields of a state change, each with values (as JSON) that can lead to an audit event.
 const FIELDS: [(&str, &[&str]); 27] = [
-    (
-        "schemaVersion",
-        &["1", "\"1\"", "1.0", "\"01.0\"", "null", "2"],
-    ),
+    ("schemaVersion", &["1", "\"1\"", "1.0", "\"01.0\"", "null", "2"]),
     (
         "accountId",
         &[
@@ -88,15 +86,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "\"2021-07-14T09:12:44.3-05:00\"",
         ],
     ),
-    (
-        "userType",
-        &[
-            "\"CUSTOMER\"",
-            "\"customer \"",
-            "\"SYSTEM\"",
-            "\"EMPLOYEE\"",
-        ],
-    ),
+    ("userType", &["\"CUSTOMER\"", "\"customer \"", "\"SYSTEM\"", "\"EMPLOYEE\""]),
     (
         "userId",
         &[
@@ -113,10 +103,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
         ],
     ),
     ("username", &["\"307608_operator1\"", "null", "\"\""]),
-    (
-        "openIdConnectUserName",
-        &["\"operator@example.com\"", "null"],
-    ),
+    ("openIdConnectUserName", &["\"operator@example.com\"", "null"]),
     (
         "iamId",
         &[
@@ -141,10 +128,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
             "{\"userId\":\"1:2\"}",
         ],
     ),
-    (
-        "credentialType",
-        &["\"token\"", "\"apikey\"", "\"password\""],
-    ),
+    ("credentialType", &["\"token\"", "\"apikey\"", "\"password\""]),
     (
         "ipAddress",
         &[
@@ -204,17 +188,11 @@ const FIELDS: [(&str, &[&str]); 27] = [
     ),
     (
         "reasonCode",
-        &[
-            "200", "200.0", "\"403\"", "299", "503", "100", "599", "\"+200\"", "\"0200\"",
-        ],
+        &["200", "200.0", "\"403\"", "299", "503", "100", "599", "\"+200\"", "\"0200\""],
     ),
     (
         "reasonForFailure",
-        &[
-            "\"no\\r\\n\\nway\"",
-            "\"\\r\\n\"",
-            "{\"code\":1,\"message\":\"busy\"}",
-        ],
+        &["\"no\\r\\n\\nway\"", "\"\\r\\n\"", "{\"code\":1,\"message\":\"busy\"}"],
     ),
     ("traceId", &["\"59e767e9c2184\"", "null", "7"]),
     ("eventId", &["\"e-1\"", "\"\"", "null"]),
@@ -265,8 +243,8 @@ const HOSTILE: [&str; 23] = [
     "\"佐藤 Ünïcøde \\ud83d\\ude80\"",
 ];
 
-/// An input record as it is written: keys in order, values as JSON text. So numbers that no type holds
-/// and keys that stand there twice can be written too.
+/// An input record as it is written: keys in order, values as JSON text. So numbers that no type
+/// holds and keys that stand there twice can be written too.
 #[derive(Clone, Default)]
 pub struct Record(Vec<(String, String)>);
 
@@ -284,10 +262,7 @@ impl Record {
     /// Whether a key stands there twice, in any case, which makes a record malformed.
     pub fn repeats_a_field(&self) -> bool {
         let mut seen = BTreeSet::new();
-        !self
-            .0
-            .iter()
-            .all(|(key, _)| seen.insert(key.to_ascii_lowercase()))
+        !self.0.iter().all(|(key, _)| seen.insert(key.to_ascii_lowercase()))
     }
 
     /// The record as a JSON Schema takes it, which knows keys in one case only.
@@ -298,11 +273,7 @@ impl Record {
             known.map_or_else(|| key.clone(), |(field, _)| field.to_string())
         };
         let fields = self.0.iter();
-        Record(
-            fields
-                .map(|(key, value)| (known(key), value.clone()))
-                .collect(),
-        )
+        Record(fields.map(|(key, value)| (known(key), value.clone())).collect())
     }
 
     /// The record with one of its fields changed.

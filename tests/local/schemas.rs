@@ -1,5 +1,5 @@
-//! The schemas against the examples: what the relay takes is what the schemas say, and what it writes
-//! too.
+//! The schemas against the examples: what the relay takes is what the schemas say, and what it
+//! writes too.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -22,19 +22,16 @@ pub fn schema(name: &str) -> Validator {
 
 /// A schema of `schemas/`.
 pub fn schema_text(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("schemas")
-        .join(format!("{name}.schema.json"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.schema.json"));
     let text = std::fs::read(&path).expect("schema");
     let schema: Value = serde_json::from_slice(&text).expect("JSON");
-    assert_eq!(
-        schema["$schema"],
-        "https://json-schema.org/draft/2020-12/schema"
-    );
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     schema
 }
 
-/// An object with its keys as the schema names them: it says that they are read in any case, which it cannot express.
+/// An object with its keys as the schema names them: it says that they are read in any case, which
+/// it cannot express.
 fn canonical(object: &Value, schema: &Value) -> Value {
     let names = schema["properties"].as_object().expect("properties");
     let named = |(key, value): (&String, &Value)| {
@@ -64,8 +61,8 @@ fn inputs_and_events_of_the_examples_are_valid() {
         if let Some(event) = outcome.get("event") {
             assert_valid(&audit_event, event, &case.name);
             events += 1;
-            // A text that was cut in the middle of a character, and what is framed, is no JSON to others. Of a CloudEvent, the
-            // schema is about the data.
+            // A text that was cut in the middle of a character, and what is framed, is no JSON to
+            // others. Of a CloudEvent, the schema is about the data.
             let Ok(input) = serde_json::from_slice::<Value>(&case.input) else {
                 continue;
             };
@@ -89,9 +86,7 @@ fn the_schema_knows_the_words_for_outcomes_and_no_other() {
             "eventName": "Power On", "outcome": outcome,
         })
     };
-    let words = words
-        .values()
-        .flat_map(|list| list.as_array().expect("a list"));
+    let words = words.values().flat_map(|list| list.as_array().expect("a list"));
     for word in words.map(|word| word.as_str().expect("a word")) {
         for word in [word.to_string(), word.to_uppercase(), format!(" {word} ")] {
             assert_valid(&validator, &record(&word), &word);
@@ -104,10 +99,7 @@ fn the_schema_knows_the_words_for_outcomes_and_no_other() {
 
 #[test]
 fn reference_lines_of_the_examples_are_valid() {
-    for (file, name) in [
-        ("principals.jsonl", "principal"),
-        ("devices.jsonl", "device"),
-    ] {
+    for (file, name) in [("principals.jsonl", "principal"), ("devices.jsonl", "device")] {
         let (validator, text_of_schema) = (schema(name), schema_text(name));
         for case in cases() {
             let text = std::fs::read_to_string(case.reference(file)).expect(file);
@@ -172,7 +164,8 @@ fn the_schema_and_the_reader_agree() {
     let state_change = schema("state-change");
     let (taken, refused) = (RefCell::new(0), RefCell::new(0));
     hold(4_000, near_valid(), |record| {
-        // A JSON Schema cannot say that keys stand there once, and sees no value that is no JSON to others.
+        // A JSON Schema cannot say that keys stand there once, and sees no value that is no JSON to
+        // others.
         let as_known = serde_json::from_str(&record.with_known_keys().text());
         let (false, Ok(value)) = (record.repeats_a_field(), as_known) else {
             return Ok(());

@@ -1,5 +1,6 @@
-//! A token endpoint in the clear on this machine, with a proxy in the environment: the proxy is never asked, and nothing secret is in
-//! the log, in `/readyz` or in what `check` says. The real program, without a broker.
+//! A token endpoint in the clear on this machine, with a proxy in the environment: the proxy is
+//! never asked, and nothing secret is in the log, in `/readyz` or in what `check` says. The real
+//! program, without a broker.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,7 +14,8 @@ use std::time::{Duration, Instant};
 const MARK: &str = "hunter2";
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Accepts connections, answers each with a redirect, and tells what was asked. Ends with the test's process.
+/// Accepts connections, answers each with a redirect, and tells what was asked. Ends with the
+/// test's process.
 fn serve() -> (u16, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -91,10 +93,7 @@ fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
     let (endpoint, asked) = serve();
     let (proxy, proxied) = serve();
     let shown = format!("token endpoint http://127.0.0.1:{endpoint}/token: it answers 302");
-    write_configuration(
-        folder,
-        &format!("http://127.0.0.1:{endpoint}/token?key={MARK}"),
-    );
+    write_configuration(folder, &format!("http://127.0.0.1:{endpoint}/token?key={MARK}"));
     let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
 
     let mut check = program(folder, &["check", "--connect"], proxy, "check.txt");
@@ -102,9 +101,7 @@ fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
     let address = awaited("admin address", || {
         let log = read("run.txt");
         let after = log.split("\"admin\":\"").nth(1)?;
-        after
-            .split_once('"')
-            .map(|(address, _)| address.to_string())
+        after.split_once('"').map(|(address, _)| address.to_string())
     });
     let ready = awaited("answer that names the endpoint", || {
         readyz(&address).filter(|answer| answer.contains(&shown))
@@ -119,11 +116,8 @@ fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
     let is_whole = |request: &String| request.starts_with(&format!("POST /token?key={MARK} "));
     assert!(requests.iter().all(is_whole), "no redirect: {requests:?}");
     assert_eq!(proxied.try_iter().count(), 0, "the proxy was asked");
-    for (name, text) in [
-        ("check", read("check.txt")),
-        ("log", read("run.txt")),
-        ("/readyz", ready),
-    ] {
+    for (name, text) in [("check", read("check.txt")), ("log", read("run.txt")), ("/readyz", ready)]
+    {
         assert!(text.contains(&shown), "{name}: {text}");
         let told = text.lines().find(|line| line.contains(MARK));
         assert_eq!(told, None, "{name}");
@@ -134,17 +128,11 @@ fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
 fn a_url_with_a_password_is_refused_and_not_repeated() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    write_configuration(
-        folder,
-        &format!("http://127.0.0.1:{MARK}@127.0.0.2:18082/token"),
-    );
+    write_configuration(folder, &format!("http://127.0.0.1:{MARK}@127.0.0.2:18082/token"));
     let mut check = program(folder, &["check"], 1, "check.txt");
     let status = check.wait().expect("a child");
     let said = std::fs::read_to_string(folder.join("check.txt")).expect("output");
     assert!(!status.success());
     assert!(said.contains("user name or password"), "{said}");
-    assert!(
-        !said.contains(MARK) && !said.contains("127.0.0.2"),
-        "{said}"
-    );
+    assert!(!said.contains(MARK) && !said.contains("127.0.0.2"), "{said}");
 }

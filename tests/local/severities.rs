@@ -1,4 +1,5 @@
-//! How grave an event is, and what it says of the reason: every status, with every outcome, against the published lists.
+//! How grave an event is, and what it says of the reason: every status, with every outcome, against
+//! the published lists.
 
 use audit_judge::fate::Fate;
 use audit_relay::deployment::Assembly;
@@ -9,11 +10,8 @@ use crate::properties::{judged, load};
 const CRITICAL: [u16; 4] = [401, 403, 503, 507];
 const WARNING: [u16; 7] = [400, 409, 424, 500, 502, 504, 505];
 /// The event names of actions with a severity of their own.
-const ACTIONS: [(&str, &str); 3] = [
-    ("Power On", "normal"),
-    ("Power Off", "warning"),
-    ("OS Reload", "critical"),
-];
+const ACTIONS: [(&str, &str); 3] =
+    [("Power On", "normal"), ("Power Off", "warning"), ("OS Reload", "critical")];
 /// From least to most.
 const SEVERITIES: [&str; 3] = ["normal", "warning", "critical"];
 
@@ -23,11 +21,7 @@ fn rank(severity: &str) -> usize {
 }
 
 fn expected(own: &'static str, outcome: &str, code: Option<u16>) -> &'static str {
-    let by_outcome = if outcome == "failure" {
-        "warning"
-    } else {
-        "normal"
-    };
+    let by_outcome = if outcome == "failure" { "warning" } else { "normal" };
     let by_code = match code {
         Some(code) if CRITICAL.contains(&code) => "critical",
         Some(code) if WARNING.contains(&code) => "warning",
@@ -83,11 +77,8 @@ fn audited(assembly: &Assembly, record: &Value) -> Value {
 fn a_name_cannot_pretend_another_outcome() {
     let assembly = load("");
     for pretended in ["-failure", "-pending", "-success", "-success -Failure"] {
-        for (outcome, end) in [
-            ("success", ""),
-            ("failure", " -failure"),
-            ("pending", " -pending"),
-        ] {
+        for (outcome, end) in [("success", ""), ("failure", " -failure"), ("pending", " -pending")]
+        {
             let record = json!({
                 "accountId": 307608, "eventCreateDate": "2021-07-14T09:12:44.318207-05:00",
                 "eventName": "Power On", "label": format!("web01 {pretended}"), "objectId": 1234567,

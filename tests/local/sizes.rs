@@ -38,9 +38,7 @@ fn without_names() -> Assembly {
 /// The event under a limit, or nothing if it is too large.
 fn event(assembly: &mut Assembly, limit: usize) -> Option<Vec<u8>> {
     assembly.rules.max_event_bytes = limit;
-    let Assembly {
-        rules, directory, ..
-    } = &*assembly;
+    let Assembly { rules, directory, .. } = &*assembly;
     match judge(Some(long().as_bytes()), Reference { rules, directory }) {
         Fate::Audited(audited) => Some(audited.event),
         other => {
@@ -66,31 +64,23 @@ fn lengths(event: &[u8]) -> Vec<usize> {
         text.expect("a text").chars().count()
     };
     let message = event["message"].as_str().expect("a text");
-    let in_message = message
-        .chars()
-        .filter(|char| matches!(char, 'l' | '…'))
-        .count();
-    texts
-        .iter()
-        .map(length)
-        .chain([in_message - FIXED_LETTERS])
-        .collect()
+    let in_message = message.chars().filter(|char| matches!(char, 'l' | '…')).count();
+    texts.iter().map(length).chain([in_message - FIXED_LETTERS]).collect()
 }
 
-/// How often the letter of the name occurs in the rest of the message: in "Metal", "Classic", "metal" and "failure".
+/// How often the letter of the name occurs in the rest of the message: in "Metal", "Classic",
+/// "metal" and "failure".
 const FIXED_LETTERS: usize = 4;
 
-/// An event that is exactly as large as it may be is left as it is; one byte less, and it is cut by the next step.
+/// An event that is exactly as large as it may be is left as it is; one byte less, and it is cut by
+/// the next step.
 #[test]
 fn an_event_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
     let mut assembly = without_names();
     let mut limit = usize::MAX;
     let mut seen = Vec::new();
     while let Some(event) = event(&mut assembly, limit) {
-        assert_eq!(
-            self::event(&mut assembly, event.len()).as_ref(),
-            Some(&event)
-        );
+        assert_eq!(self::event(&mut assembly, event.len()).as_ref(), Some(&event));
         limit = event.len() - 1;
         seen.push(event);
     }

@@ -1,4 +1,5 @@
-//! Files of tables as people and their tools write them: what is taken, and what is refused by a name that helps.
+//! Files of tables as people and their tools write them: what is taken, and what is refused by a
+//! name that helps.
 
 use std::path::Path;
 
@@ -35,12 +36,7 @@ fn files_are_taken_with_a_byte_order_mark_and_any_ends_of_lines() {
         let assembly = load(folder.path(), text.as_bytes()).expect("taken");
         assert_eq!(assembly.directory.principals.len(), 2, "{text:?}");
         // A table of devices may be empty: every message may name its place.
-        assert!(
-            assembly
-                .directory
-                .devices
-                .is_some_and(|devices| devices.is_empty())
-        );
+        assert!(assembly.directory.devices.is_some_and(|devices| devices.is_empty()));
     }
 }
 

@@ -1,5 +1,6 @@
-//! Records of table topics that cannot be read: what was said of the key is not known from then on, and actions that rest on
-//! it go to quarantine until a good record comes. The version before never stays in force in silence.
+//! Records of table topics that cannot be read: what was said of the key is not known from then on,
+//! and actions that rest on it go to quarantine until a good record comes. The version before never
+//! stays in force in silence.
 
 use audit_judge::fate::{Fate, QuarantineReason, SkipReason};
 use audit_judge::reference::packing::Packed;
@@ -77,10 +78,7 @@ fn seen(assembly: &Assembly, directory: &Directory, action: &Value) -> Seen {
         Fate::Skipped(skip) if skip.reason == SkipReason::NoInfrastructureAccess => NoAccess,
         Fate::Skipped(skip) if skip.reason == SkipReason::UnknownPrincipal => Unknown,
         Fate::Quarantined(quarantine) if quarantine.detail.contains("cannot be read") => {
-            let reasons = [
-                QuarantineReason::UnknownPrincipal,
-                QuarantineReason::UnknownDevice,
-            ];
+            let reasons = [QuarantineReason::UnknownPrincipal, QuarantineReason::UnknownDevice];
             assert!(reasons.contains(&quarantine.reason), "{quarantine:?}");
             Unreadable
         }
@@ -144,11 +142,7 @@ fn a_principal_of_whom_only_a_bad_record_is_known_is_not_skipped() {
     let directory = principals(&[("14:10:00", Some("{"))]);
     // What was there before may have been compacted away.
     for time in ["14:00:00", "14:10:00", "15:00:00"] {
-        assert_eq!(
-            seen(&assembly, &directory, &action(time)),
-            Unreadable,
-            "{time}"
-        );
+        assert_eq!(seen(&assembly, &directory, &action(time)), Unreadable, "{time}");
     }
 }
 
@@ -157,17 +151,9 @@ fn a_good_record_with_an_old_start_corrects_the_time_of_the_bad_one() {
     let assembly = load("");
     let grant = user(true).replace('}', ",\"validFrom\":\"2018-01-01T00:00:00Z\"}");
     let good = Some(grant.as_str());
-    let directory = principals(&[
-        ("14:00:00", good),
-        ("14:10:00", Some("{")),
-        ("14:20:00", good),
-    ]);
+    let directory = principals(&[("14:00:00", good), ("14:10:00", Some("{")), ("14:20:00", good)]);
     for time in ["14:05:00", "14:15:00", "14:25:00"] {
-        assert_eq!(
-            seen(&assembly, &directory, &action(time)),
-            Audited,
-            "{time}"
-        );
+        assert_eq!(seen(&assembly, &directory, &action(time)), Audited, "{time}");
     }
 }
 
@@ -210,10 +196,6 @@ fn a_device_is_unknown_from_a_bad_record_until_a_good_one() {
         provision["metaData"] = json!({"datacenter": provision["datacenter"].take()});
         let seen_of_new = seen(&assembly, &directory, &provision);
         assert_eq!(&seen_of_new, expected, "at {time}, place in the metadata");
-        assert_eq!(
-            seen(&assembly, &directory, &action(time)),
-            Audited,
-            "{time}"
-        );
+        assert_eq!(seen(&assembly, &directory, &action(time)), Audited, "{time}");
     }
 }

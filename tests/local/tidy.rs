@@ -1,5 +1,5 @@
-//! Rules about the tree that no lint holds: files say what they are for and stay short, and the tables of the README are those of
-//! the code. `UPDATE_README=1 cargo test
+//! Rules about the tree that no lint holds: files say what they are for and stay short, and the
+//! tables of the README are those of the code. `UPDATE_README=1 cargo test
 //! --test local tidy` writes the tables anew.
 
 use std::fmt::Write;
@@ -14,6 +14,8 @@ use crate::sources::{root, sources};
 
 const FILE_LINES: usize = 350;
 const TEST_FILE_LINES: usize = 450;
+/// Of a comment; of code, rustfmt sees to it.
+const COMMENT_CHARACTERS: usize = 100;
 
 #[derive(Default)]
 struct Complaints(Vec<String>);
@@ -33,9 +35,13 @@ fn files_say_what_they_are_for_and_stay_short() {
         for source in sources(folder) {
             if !source.text.starts_with("//! ") {
                 let path = &source.path;
-                complaints
-                    .0
-                    .push(format!("{path}: must open with //! and what it is for"));
+                complaints.0.push(format!("{path}: must open with //! and what it is for"));
+            }
+            let lines = (1..).zip(source.text.lines());
+            for (number, line) in lines.filter(|(_, line)| line.trim_start().starts_with("//")) {
+                if line.chars().count() > COMMENT_CHARACTERS {
+                    complaints.0.push(format!("{}:{number}: a comment is too long", source.path));
+                }
             }
             let (counted, limit) = if source.is_test() {
                 (source.text.lines().count(), TEST_FILE_LINES)
@@ -44,9 +50,7 @@ fn files_say_what_they_are_for_and_stay_short() {
             };
             if counted > limit {
                 let path = &source.path;
-                complaints
-                    .0
-                    .push(format!("{path}: {counted} lines, the limit is {limit}"));
+                complaints.0.push(format!("{path}: {counted} lines, the limit is {limit}"));
             }
         }
     }
@@ -84,22 +88,16 @@ fn the_tables_of_the_readme_are_those_of_the_code() {
         ("exits", exits_markdown()),
     ] {
         let (opening, closing) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-        let begin = updated
-            .find(&opening)
-            .map(|position| position + opening.len());
+        let begin = updated.find(&opening).map(|position| position + opening.len());
         let end = updated.find(&closing);
         match (begin, end) {
             (Some(begin), Some(end)) if begin <= end => {
                 if updated[begin..end] != expected {
-                    complaints
-                        .0
-                        .push(format!("between the {name} markers must stand\n{expected}"));
+                    complaints.0.push(format!("between the {name} markers must stand\n{expected}"));
                     updated.replace_range(begin..end, &expected);
                 }
             }
-            _ => complaints
-                .0
-                .push(format!("lacks {opening}{expected}{closing}")),
+            _ => complaints.0.push(format!("lacks {opening}{expected}{closing}")),
         }
     }
     if std::env::var_os("UPDATE_README").is_some_and(|value| value == "1") {

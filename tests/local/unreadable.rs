@@ -1,5 +1,6 @@
-//! Partitions that cannot be read or whose brokers do not answer, on librdkafka's mock cluster: one of them must not hide the
-//! others, and a table's topic is not read again from its beginning because of one.
+//! Partitions that cannot be read or whose brokers do not answer, on librdkafka's mock cluster: one
+//! of them must not hide the others, and a table's topic is not read again from its beginning
+//! because of one.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -27,10 +28,8 @@ fn config(bootstrap: &str) -> Config {
 }
 
 fn write(bootstrap: &str, topic: &str, partition: i32, values: &[&str]) {
-    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .create()
-        .expect("a producer");
+    let producer: ThreadedProducer<DefaultProducerContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("a producer");
     for value in values {
         let record = BaseRecord::to(topic).partition(partition).key("1/1");
         let sent = producer.send(record.payload(value.as_bytes()));
@@ -97,7 +96,8 @@ fn bad_batch() -> Vec<u8> {
     batch
 }
 
-/// Writes a batch as it is, with a Produce request of version 3: a client would compute the checksum.
+/// Writes a batch as it is, with a Produce request of version 3: a client would compute the
+/// checksum.
 fn write_raw(bootstrap: &str, topic: &str, batch: &[u8]) {
     let mut request = vec![0, 0, 0, 3, 0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
     request.extend(10_000_i32.to_be_bytes());
@@ -117,7 +117,8 @@ fn write_raw(bootstrap: &str, topic: &str, batch: &[u8]) {
     broker.read_exact(&mut length).expect("an answer");
 }
 
-/// The client goes back to the beginning after a bad batch, and would read all before it again, for ever.
+/// The client goes back to the beginning after a bad batch, and would read all before it again, for
+/// ever.
 #[test]
 fn a_bad_batch_in_a_tables_topic_is_named_and_nothing_is_read_twice() {
     let mock = MockCluster::new(1).expect("mock cluster");

@@ -1,5 +1,6 @@
-//! What tests ask of a broker as an administrator: topics, end offsets, committed offsets, deletion. Every answer is complete when it
-//! returns, and an error fails the test with the reason. Records are written and read in `topics.rs`.
+//! What tests ask of a broker as an administrator: topics, end offsets, committed offsets,
+//! deletion. Every answer is complete when it returns, and an error fails the test with the reason.
+//! Records are written and read in `topics.rs`.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,14 +19,16 @@ use super::kafka::KafkaBroker;
 use super::{REQUEST_LIMIT, client_config, settled};
 
 impl KafkaBroker {
-    /// Creates a topic that keeps its records however old they are; it can be written and read when this returns.
+    /// Creates a topic that keeps its records however old they are; it can be written and read when
+    /// this returns.
     #[track_caller]
     pub fn create_topic(&self, name: &str, partitions: i32) {
         self.create_topic_with(name, partitions, &[]);
     }
 
-    /// Creates a topic with settings of its own, such as `("cleanup.policy", "compact")`; records are kept for ever unless
-    /// `retention.ms` is one of them. Every partition has a leader when this returns.
+    /// Creates a topic with settings of its own, such as `("cleanup.policy", "compact")`; records
+    /// are kept for ever unless `retention.ms` is one of them. Every partition has a leader
+    /// when this returns.
     #[track_caller]
     pub fn create_topic_with(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {
         settled(
@@ -34,23 +37,18 @@ impl KafkaBroker {
         );
     }
 
-    /// The offset that the next record of each partition gets: the end of the log, uncommitted records and transaction markers included.
+    /// The offset that the next record of each partition gets: the end of the log, uncommitted
+    /// records and transaction markers included.
     #[track_caller]
     pub fn end_offsets(&self, topic: &str) -> BTreeMap<i32, i64> {
-        settled(
-            self.try_end_offsets(topic),
-            format_args!("end offsets of {topic}"),
-        )
+        settled(self.try_end_offsets(topic), format_args!("end offsets of {topic}"))
     }
 
-    /// The group's committed offsets, for those partitions that have one. Waits while an open transaction holds back an offset, so
-    /// what is returned cannot be aborted any more.
+    /// The group's committed offsets, for those partitions that have one. Waits while an open
+    /// transaction holds back an offset, so what is returned cannot be aborted any more.
     #[track_caller]
     pub fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
-        settled(
-            self.try_committed(group, topic),
-            format_args!("offsets of {group} in {topic}"),
-        )
+        settled(self.try_committed(group, topic), format_args!("offsets of {group} in {topic}"))
     }
 
     /// Commits offsets for a group that has no members, as an operator's tool would.
@@ -65,19 +63,14 @@ impl KafkaBroker {
     /// What the group is doing, in the broker's words, such as `Stable`.
     #[track_caller]
     pub fn group_state(&self, group: &str) -> String {
-        settled(
-            self.try_group_state(group),
-            format_args!("the state of {group}"),
-        )
+        settled(self.try_group_state(group), format_args!("the state of {group}"))
     }
 
-    /// Deletes each partition's records below the given offset, as retention would; returns the new first offsets.
+    /// Deletes each partition's records below the given offset, as retention would; returns the new
+    /// first offsets.
     #[track_caller]
     pub fn delete_records(&self, topic: &str, before: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
-        settled(
-            self.try_delete_records(topic, before),
-            format_args!("delete records of {topic}"),
-        )
+        settled(self.try_delete_records(topic, before), format_args!("delete records of {topic}"))
     }
 
     /// The answer lacks the group as long as the client is not connected to all brokers.
@@ -85,9 +78,7 @@ impl KafkaBroker {
         let client: BaseConsumer = client_config(self.bootstrap()).create()?;
         let since = Instant::now();
         loop {
-            let list = client
-                .client()
-                .fetch_group_list(Some(group), REQUEST_LIMIT)?;
+            let list = client.client().fetch_group_list(Some(group), REQUEST_LIMIT)?;
             if let Some(found) = list.groups().first() {
                 return Ok(found.state().to_string());
             }
@@ -103,7 +94,8 @@ impl KafkaBroker {
         partitions: i32,
         config: &[(&str, &str)],
     ) -> anyhow::Result<()> {
-        // -1 leaves the replication to the broker's default, which suits a single broker and a given cluster.
+        // -1 leaves the replication to the broker's default, which suits a single broker and a
+        // given cluster.
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         // Records with the times of past years must not be deleted under a test's eyes.
         let forever = ("retention.ms", "-1");
@@ -168,24 +160,15 @@ impl KafkaBroker {
     }
 
     fn partitions_with_leader(&self, topic: &str) -> usize {
-        let Ok(metadata) = self
-            .admin
-            .inner()
-            .fetch_metadata(Some(topic), REQUEST_LIMIT)
-        else {
+        let Ok(metadata) = self.admin.inner().fetch_metadata(Some(topic), REQUEST_LIMIT) else {
             return 0;
         };
-        let partitions = metadata
-            .topics()
-            .iter()
-            .flat_map(|topic| topic.partitions());
-        partitions
-            .filter(|partition| partition.leader() >= 0)
-            .count()
+        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        partitions.filter(|partition| partition.leader() >= 0).count()
     }
 
-    /// Whether a transaction is open in which records of this topic were written: then readers of committed records see its end
-    /// earlier than others do. May miss one that just begins.
+    /// Whether a transaction is open in which records of this topic were written: then readers of
+    /// committed records see its end earlier than others do. May miss one that just begins.
     #[track_caller]
     pub fn has_open_transaction(&self, topic: &str) -> bool {
         let ends = |isolation| {
@@ -194,9 +177,7 @@ impl KafkaBroker {
         };
         // In this order: what is written and committed in between makes no difference.
         let all = ends("read_uncommitted");
-        ends("read_committed")
-            .iter()
-            .any(|(partition, stable)| stable < &all[partition])
+        ends("read_committed").iter().any(|(partition, stable)| stable < &all[partition])
     }
 
     /// As [`KafkaBroker::end_offsets`], for a cluster that may be in trouble.
@@ -209,8 +190,9 @@ impl KafkaBroker {
         let since = Instant::now();
         let end = |partition| loop {
             match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {
-                // A client that has just been made may ask about the partition before it has taken in that there is one; a broker
-                // that has just been started, before it leads it.
+                // A client that has just been made may ask about the partition before it has taken
+                // in that there is one; a broker that has just been started, before
+                // it leads it.
                 Err(KafkaError::MetadataFetch(
                     RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::NotLeaderForPartition,
                 )) if since.elapsed() < REQUEST_LIMIT => {
@@ -230,7 +212,8 @@ impl KafkaBroker {
         }
         let since = Instant::now();
         loop {
-            // The group's coordinator moves when its topic is created, and that is when it is first asked for.
+            // The group's coordinator moves when its topic is created, and that is when it is first
+            // asked for.
             match consumer.committed_offsets(asked.clone(), REQUEST_LIMIT) {
                 Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotCoordinator))
                     if since.elapsed() < REQUEST_LIMIT =>
@@ -242,7 +225,8 @@ impl KafkaBroker {
         }
     }
 
-    /// Members that were killed are waited for: until the broker misses them, it refuses everybody else.
+    /// Members that were killed are waited for: until the broker misses them, it refuses everybody
+    /// else.
     fn try_commit(
         &self,
         group: &str,
@@ -300,10 +284,7 @@ pub(super) fn reader(
 /// The topic's partitions; an error when there is no such topic.
 pub(super) fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
-    let found = metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions());
+    let found = metadata.topics().iter().flat_map(|topic| topic.partitions());
     let partitions: Vec<i32> = found.map(|partition| partition.id()).collect();
     ensure!(!partitions.is_empty(), "there is no topic {topic}");
     Ok(partitions)
@@ -322,9 +303,7 @@ fn valid_offsets(list: &TopicPartitionList) -> anyhow::Result<BTreeMap<i32, i64>
 }
 
 fn admin_options() -> AdminOptions {
-    AdminOptions::new()
-        .request_timeout(Some(REQUEST_LIMIT))
-        .operation_timeout(Some(REQUEST_LIMIT))
+    AdminOptions::new().request_timeout(Some(REQUEST_LIMIT)).operation_timeout(Some(REQUEST_LIMIT))
 }
 
 /// The admin client answers through futures; tests are plain threads.

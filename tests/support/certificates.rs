@@ -30,10 +30,7 @@ impl Authority {
         certificate.set_issuer_name(&name)?;
         certificate.append_extension(BasicConstraints::new().critical().ca().build()?)?;
         certificate.sign(&key, MessageDigest::sha256())?;
-        Ok(Authority {
-            key,
-            certificate: certificate.build(),
-        })
+        Ok(Authority { key, certificate: certificate.build() })
     }
 
     /// The certificate that whoever trusts this authority needs.

@@ -1,5 +1,6 @@
-//! Three brokers that replicate each other, each with a proxy in front of a listener of its own for relays. Brokers are killed and
-//! started again here; whether the cluster still works meanwhile is for those who use it to find out.
+//! Three brokers that replicate each other, each with a proxy in front of a listener of its own for
+//! relays. Brokers are killed and started again here; whether the cluster still works meanwhile is
+//! for those who use it to find out.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 pub const RELAY_USER: &str = "relay";
 const PASSWORD: &str = "for-tests-only";
 
-/// What differs from a broker that is alone. Coordinators are many enough to be spread over the brokers.
+/// What differs from a broker that is alone. Coordinators are many enough to be spread over the
+/// brokers.
 const PROPERTIES: [(&str, &str); 16] = [
     ("default.replication.factor", "3"),
     ("min.insync.replicas", "2"),
@@ -31,7 +33,8 @@ const PROPERTIES: [(&str, &str); 16] = [
     ("transaction.state.log.num.partitions", "12"),
     ("transaction.state.log.replication.factor", "3"),
     ("transaction.state.log.min.isr", "2"),
-    // A broker that was killed is missed sooner than after 9 s, and a replica that lags after 30 s is not waited for.
+    // A broker that was killed is missed sooner than after 9 s, and a replica that lags after 30 s
+    // is not waited for.
     ("replica.lag.time.max.ms", "10000"),
     ("replica.fetch.wait.max.ms", "100"),
     // Of a quota's past a second and a half counts, instead of ten: so much passes at once.
@@ -42,10 +45,7 @@ const PROPERTIES: [(&str, &str); 16] = [
     // Larger than what a topic of a fault takes.
     ("message.max.bytes", "8388608"),
     ("sasl.enabled.mechanisms", "PLAIN"),
-    (
-        "authorizer.class.name",
-        "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    ),
+    ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
     ("super.users", "User:ANONYMOUS"),
 ];
 
@@ -68,9 +68,7 @@ struct Broker {
 impl Cluster {
     /// Starts the brokers and waits until all of them know each other.
     pub fn start() -> anyhow::Result<Cluster> {
-        let nodes = (1..=BROKERS)
-            .map(node)
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let nodes = (1..=BROKERS).map(node).collect::<anyhow::Result<Vec<_>>>()?;
         let rules = Arc::new(Rules::default());
         let mut proxies = Vec::new();
         for node in &nodes {
@@ -83,13 +81,8 @@ impl Cluster {
         };
         let kafka = KafkaBroker::named(list(&|node| node.port))?;
         let relay_bootstrap = list(&|node| node.proxied.map_or(0, |proxied| proxied.advertised));
-        let mut cluster = Cluster {
-            kafka,
-            brokers: format(&nodes)?,
-            rules,
-            relay_bootstrap,
-            _proxies: proxies,
-        };
+        let mut cluster =
+            Cluster { kafka, brokers: format(&nodes)?, rules, relay_bootstrap, _proxies: proxies };
         for broker in 1..=BROKERS {
             cluster.spawn(broker)?;
         }
@@ -152,17 +145,15 @@ impl Cluster {
     pub fn leaders(&self, topic: &str, partition: i32) -> anyhow::Result<(usize, usize)> {
         let client = self.kafka.admin.inner();
         let metadata = client.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
-        let mut partitions = metadata
-            .topics()
-            .iter()
-            .flat_map(|topic| topic.partitions());
+        let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
         let found = partitions.find(|found| found.id() == partition);
         let found = found.with_context(|| format!("no partition {partition} of {topic}"))?;
         let preferred = found.replicas().first().context("no replicas")?;
         Ok((found.leader().try_into()?, (*preferred).try_into()?))
     }
 
-    /// Deletes all that a stopped broker has of a partition. It gets it from the others when it starts.
+    /// Deletes all that a stopped broker has of a partition. It gets it from the others when it
+    /// starts.
     pub fn forget_partition(
         &self,
         broker: usize,
@@ -207,10 +198,7 @@ impl Cluster {
                 }
             }
             if since.elapsed() > START_LIMIT {
-                bail!(
-                    "{} of {count} brokers after {START_LIMIT:?}",
-                    self.registered()
-                );
+                bail!("{} of {count} brokers after {START_LIMIT:?}", self.registered());
             }
             thread::sleep(Duration::from_millis(100));
         }
@@ -243,10 +231,7 @@ fn node(id: usize) -> anyhow::Result<Node> {
         port,
         controller_port,
         further: Vec::new(),
-        proxied: Some(Proxied {
-            port: proxied,
-            advertised,
-        }),
+        proxied: Some(Proxied { port: proxied, advertised }),
         heap: "-Xmx320m",
     })
 }
@@ -258,19 +243,14 @@ fn local(port: u16) -> SocketAddr {
 /// Formats all storages at once: each takes a start of Java.
 fn format(nodes: &[Node]) -> anyhow::Result<Vec<Broker>> {
     let (cluster_id, voters) = (new_cluster_id(), voters(nodes));
-    let mut properties: Vec<(String, String)> = PROPERTIES
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
+    let mut properties: Vec<(String, String)> =
+        PROPERTIES.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
     properties.push((
         "listener.name.relays.plain.sasl.jaas.config".to_string(),
         format!("{login} required user_{RELAY_USER}=\"{PASSWORD}\";"),
     ));
-    properties.push((
-        "allow.everyone.if.no.acl.found".to_string(),
-        "true".to_string(),
-    ));
+    properties.push(("allow.everyone.if.no.acl.found".to_string(), "true".to_string()));
     thread::scope(|scope| {
         let formatting: Vec<_> = nodes
             .iter()
@@ -280,15 +260,9 @@ fn format(nodes: &[Node]) -> anyhow::Result<Vec<Broker>> {
             })
             .collect();
         let formatted = formatting.into_iter().zip(nodes).map(|(thread, node)| {
-            let server = thread
-                .join()
-                .map_err(|_| anyhow::anyhow!("formatting panicked"))??;
+            let server = thread.join().map_err(|_| anyhow::anyhow!("formatting panicked"))??;
             let address = local(node.port);
-            Ok(Broker {
-                server,
-                address,
-                runs: false,
-            })
+            Ok(Broker { server, address, runs: false })
         });
         formatted.collect()
     })

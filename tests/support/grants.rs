@@ -1,5 +1,5 @@
-//! Grants rights on a broker with an authorizer. The client crate has no call for it, so librdkafka's own is used; a mistake here fails
-//! the test that makes it.
+//! Grants rights on a broker with an authorizer. The client crate has no call for it, so
+//! librdkafka's own is used; a mistake here fails the test that makes it.
 
 #![allow(
     unsafe_code,
@@ -78,12 +78,11 @@ fn binding(grant: &Grant) -> anyhow::Result<*mut native::rd_kafka_AclBinding_t> 
     use native::rd_kafka_ResourcePatternType_t::{
         RD_KAFKA_RESOURCE_PATTERN_LITERAL, RD_KAFKA_RESOURCE_PATTERN_PREFIXED,
     };
-    let (name, principal) = (
-        CString::new(grant.name.as_str())?,
-        CString::new(format!("User:{}", grant.principal))?,
-    );
+    let (name, principal) =
+        (CString::new(grant.name.as_str())?, CString::new(format!("User:{}", grant.principal))?);
     let mut complaint: [c_char; 256] = [0; 256];
-    // SAFETY: the strings live through the call, which copies them; the buffer is as long as is said.
+    // SAFETY: the strings live through the call, which copies them; the buffer is as long as is
+    // said.
     let binding = unsafe {
         native::rd_kafka_AclBinding_new(
             match grant.resource {
@@ -125,11 +124,7 @@ unsafe fn outcome(event: *mut native::rd_kafka_event_t) -> anyhow::Result<()> {
         }
         let mut count = 0;
         let results = native::rd_kafka_CreateAcls_result_acls(result, &mut count);
-        ensure!(
-            count > 0,
-            "{:?}",
-            CStr::from_ptr(native::rd_kafka_event_error_string(event))
-        );
+        ensure!(count > 0, "{:?}", CStr::from_ptr(native::rd_kafka_event_error_string(event)));
         for index in 0..count {
             let error = native::rd_kafka_acl_result_error(*results.add(index));
             if !error.is_null() {

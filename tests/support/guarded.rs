@@ -1,5 +1,6 @@
-//! A child process that cannot outlive the tests: a guard stands between, passes signals on, and ends the child when the test
-//! process is gone, however it went. It does not know what the child is.
+//! A child process that cannot outlive the tests: a guard stands between, passes signals on, and
+//! ends the child when the test process is gone, however it went. It does not know what the child
+//! is.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -12,9 +13,10 @@ use anyhow::{Context, bail};
 
 use super::last_lines;
 
-/// Runs a program (the arguments after the first two) and does with it what its standard input says: a line is the name of a signal
-/// to send, its end means that the test process is gone, so the program goes too, and its directory with it. The kernel closes that
-/// pipe whatever ends the test process, SIGKILL included. It says the program's process id on its standard output.
+/// Runs a program (the arguments after the first two) and does with it what its standard input
+/// says: a line is the name of a signal to send, its end means that the test process is gone, so
+/// the program goes too, and its directory with it. The kernel closes that pipe whatever ends the
+/// test process, SIGKILL included. It says the program's process id on its standard output.
 const GUARD: &str = r#"
 directory=$1; log=$2; shift 2
 exec 3<&0
@@ -47,7 +49,8 @@ impl Guarded {
             .arg(log)
             .arg(command.get_program())
             .args(command.get_args())
-            // A group of its own: a signal to the tests' group must not take the guard away from its child.
+            // A group of its own: a signal to the tests' group must not take the guard away from
+            // its child.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -58,11 +61,7 @@ impl Guarded {
         let mut pid = String::new();
         BufReader::new(guard.stdout.take().context("the guard's output")?).read_line(&mut pid)?;
         let pid = pid.trim().parse().context("the child's process id")?;
-        Ok(Guarded {
-            guard,
-            signals,
-            pid,
-        })
+        Ok(Guarded { guard, signals, pid })
     }
 
     /// The child's own process id, not the guard's.
@@ -96,8 +95,9 @@ impl Guarded {
 }
 
 impl Drop for Guarded {
-    /// The child is killed, and the guard follows it; waiting for it leaves nothing behind when a test ends. The guard's input stays
-    /// open until then: closed, it would mean that the directory is abandoned, and others may still need it.
+    /// The child is killed, and the guard follows it; waiting for it leaves nothing behind when a
+    /// test ends. The guard's input stays open until then: closed, it would mean that the
+    /// directory is abandoned, and others may still need it.
     fn drop(&mut self) {
         // Nothing better can be done with an error here; a child that has ended takes no signal.
         let _ = self.signal("KILL");

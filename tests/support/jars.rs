@@ -1,5 +1,5 @@
-//! Finds a Java and the jars of Apache Kafka: those of `KAFKA_HOME`, else the published ones, fetched once with Maven and kept below
-//! cargo's target directory. It starts nothing that stays.
+//! Finds a Java and the jars of Apache Kafka: those of `KAFKA_HOME`, else the published ones,
+//! fetched once with Maven and kept below cargo's target directory. It starts nothing that stays.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use super::{run, scratch};
 const VERSION: &str = "4.3.1";
 /// From an empty local repository Maven needs half a minute; this is for slow lines.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
-/// log4j-slf4j-impl is the binding for slf4j 1.7, at the version of the log4j-core that Kafka itself brings.
+/// log4j-slf4j-impl is the binding for slf4j 1.7, at the version of the log4j-core that Kafka
+/// itself brings.
 const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>audit-relay</groupId>
@@ -46,18 +47,13 @@ impl Kafka {
             Some(home) => jars_of_home(Path::new(&home))?,
             None => published_jars()?,
         };
-        Ok(Kafka {
-            java,
-            class_path: format!("{}/*", jars.display()),
-        })
+        Ok(Kafka { java, class_path: format!("{}/*", jars.display()) })
     }
 
     /// The command line that runs one of Kafka's main classes; flags of the JVM come first.
     pub(super) fn command_line(&self, jvm: &[&str], main_class: &str) -> Command {
         let mut command = Command::new(&self.java);
-        command
-            .args(jvm)
-            .args(["-cp", &self.class_path, main_class]);
+        command.args(jvm).args(["-cp", &self.class_path, main_class]);
         command
     }
 }
@@ -93,8 +89,9 @@ fn jars_of_home(home: &Path) -> anyhow::Result<PathBuf> {
     Ok(jars)
 }
 
-/// The cached jars, downloaded first if need be. The folder gets its name only when it is complete, so that a broken download is
-/// never taken for a good one; the lock lets one of several test processes download while the others wait.
+/// The cached jars, downloaded first if need be. The folder gets its name only when it is complete,
+/// so that a broken download is never taken for a good one; the lock lets one of several test
+/// processes download while the others wait.
 fn published_jars() -> anyhow::Result<PathBuf> {
     let scratch = scratch()?;
     let jars = scratch.join(format!("kafka-{VERSION}"));
@@ -111,9 +108,7 @@ fn download(scratch: &Path, jars: &Path) -> anyhow::Result<()> {
     if !answers(maven, "-version") {
         bail!("KAFKA_HOME is not set, and there is no `mvn` on PATH to download Kafka.\n{REMEDY}");
     }
-    let project = tempfile::Builder::new()
-        .prefix("kafka-download-")
-        .tempdir_in(scratch)?;
+    let project = tempfile::Builder::new().prefix("kafka-download-").tempdir_in(scratch)?;
     fs::write(project.path().join("pom.xml"), POM)?;
     let mut copy = Command::new(maven);
     copy.current_dir(project.path())

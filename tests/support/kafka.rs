@@ -1,7 +1,8 @@
-//! A real Apache Kafka for tests: started, stopped and started again. What tests ask of it is in `admin.rs`; records are written and
-//! read in `topics.rs`.
+//! A real Apache Kafka for tests: started, stopped and started again. What tests ask of it is in
+//! `admin.rs`; records are written and read in `topics.rs`.
 //!
-//! Only starting a broker returns errors, for a test that wants to see one; everything else fails the test with the reason.
+//! Only starting a broker returns errors, for a test that wants to see one; everything else fails
+//! the test with the reason.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -28,7 +29,8 @@ const START_ATTEMPTS: u32 = 5;
 pub struct BrokerOptions {
     /// Lines added to `server.properties`; they win over this support's own.
     pub properties: Vec<(String, String)>,
-    /// Further listeners: name and protocol, such as `TLS` and `SSL`. Clients find them at [`KafkaBroker::address`].
+    /// Further listeners: name and protocol, such as `TLS` and `SSL`. Clients find them at
+    /// [`KafkaBroker::address`].
     pub listeners: Vec<(String, String)>,
     /// SCRAM credentials to begin with, as Kafka's storage tool takes them.
     pub scram: Vec<String>,
@@ -43,7 +45,8 @@ pub enum Stop {
     Kill,
 }
 
-/// One broker that also is its own controller, on the loopback interface; or, when shared, the cluster that the environment names.
+/// One broker that also is its own controller, on the loopback interface; or, when shared, the
+/// cluster that the environment names.
 pub struct KafkaBroker {
     bootstrap: String,
     pub(super) admin: AdminClient<DefaultClientContext>,
@@ -51,7 +54,8 @@ pub struct KafkaBroker {
 }
 
 impl KafkaBroker {
-    /// The broker all tests of this process share; the first caller starts it. Fails the test when there is none to be had.
+    /// The broker all tests of this process share; the first caller starts it. Fails the test when
+    /// there is none to be had.
     #[track_caller]
     pub fn shared() -> &'static KafkaBroker {
         static SHARED: OnceLock<Result<KafkaBroker, String>> = OnceLock::new();
@@ -68,11 +72,13 @@ impl KafkaBroker {
         }
     }
 
-    /// Starts a private broker, ready when this returns; it ends, and its data go, when it is dropped. It is always a process of
-    /// its own, because nobody may stop a cluster that was merely named in the environment.
+    /// Starts a private broker, ready when this returns; it ends, and its data go, when it is
+    /// dropped. It is always a process of its own, because nobody may stop a cluster that was
+    /// merely named in the environment.
     ///
     /// # Errors
-    /// Java, or Kafka's jars, are missing; or the broker does not answer in time: then the end of its log is in the error.
+    /// Java, or Kafka's jars, are missing; or the broker does not answer in time: then the end of
+    /// its log is in the error.
     pub fn start(options: BrokerOptions) -> anyhow::Result<KafkaBroker> {
         for _ in 1..START_ATTEMPTS {
             let mut broker = KafkaBroker::of(Server::format(&options)?)?;
@@ -93,10 +99,7 @@ impl KafkaBroker {
     /// `host:port` of a further listener of a private broker.
     #[track_caller]
     pub fn address(&self, listener: &str) -> String {
-        let address = self
-            .server
-            .as_ref()
-            .and_then(|server| server.address(listener));
+        let address = self.server.as_ref().and_then(|server| server.address(listener));
         address.unwrap_or_else(|| panic!("no listener {listener}"))
     }
 
@@ -146,21 +149,13 @@ impl KafkaBroker {
     fn of(server: Server) -> anyhow::Result<KafkaBroker> {
         let bootstrap = server.bootstrap();
         let admin = client_config(&bootstrap).create()?;
-        Ok(KafkaBroker {
-            bootstrap,
-            admin,
-            server: Some(server),
-        })
+        Ok(KafkaBroker { bootstrap, admin, server: Some(server) })
     }
 
     /// Brokers that somebody else starts and stops; they need not run yet.
     pub(super) fn named(bootstrap: String) -> anyhow::Result<KafkaBroker> {
         let admin = client_config(&bootstrap).create()?;
-        Ok(KafkaBroker {
-            bootstrap,
-            admin,
-            server: None,
-        })
+        Ok(KafkaBroker { bootstrap, admin, server: None })
     }
 
     fn running(bootstrap: String) -> anyhow::Result<KafkaBroker> {

@@ -1,5 +1,6 @@
-//! What every test against a real Apache Kafka shares: a broker that is started for the tests and dies with them, and
-//! readers and writers that either do what they say or fail the test with the reason. Of audit-relay it knows how to start one.
+//! What every test against a real Apache Kafka shares: a broker that is started for the tests and
+//! dies with them, and readers and writers that either do what they say or fail the test with the
+//! reason. Of audit-relay it knows how to start one.
 //!
 //! Nothing here is ever skipped: without a broker such a test fails and says what to install.
 
@@ -31,8 +32,8 @@ use rdkafka::ClientConfig;
 /// The limit of every single request and wait in this support, unless a test names its own.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 
-/// A client's settings: a broker that is just starting or restarting is looked for five times a second, where the default would
-/// let the pauses grow to ten seconds.
+/// A client's settings: a broker that is just starting or restarting is looked for five times a
+/// second, where the default would let the pauses grow to ten seconds.
 pub fn client_config(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -44,7 +45,8 @@ pub fn client_config(bootstrap: &str) -> ClientConfig {
     config
 }
 
-/// Cargo's folder for what tests leave behind, or, when the compiled test was carried to another machine, one beside the test itself.
+/// Cargo's folder for what tests leave behind, or, when the compiled test was carried to another
+/// machine, one beside the test itself.
 pub fn scratch() -> anyhow::Result<PathBuf> {
     let built_with = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     if std::fs::create_dir_all(&built_with).is_ok() {
@@ -89,25 +91,16 @@ fn run(command: &mut Command, log: &Path, limit: Duration) -> anyhow::Result<()>
     }
 }
 
-/// The last 20 lines of a log, for an error message, after the last 10 complaints before them: a broker that gives up says why
-/// and then shuts down at length.
+/// The last 20 lines of a log, for an error message, after the last 10 complaints before them: a
+/// broker that gives up says why and then shuts down at length.
 pub fn last_lines(log: &Path) -> String {
     let bytes = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let (before, last) = lines.split_at(lines.len().saturating_sub(20));
-    let complains = |line: &&&str| {
-        ["ERROR", "FATAL", "Exception: "]
-            .iter()
-            .any(|word| line.contains(word))
-    };
-    let mut told: Vec<&str> = before
-        .iter()
-        .rev()
-        .filter(complains)
-        .take(10)
-        .copied()
-        .collect();
+    let complains =
+        |line: &&&str| ["ERROR", "FATAL", "Exception: "].iter().any(|word| line.contains(word));
+    let mut told: Vec<&str> = before.iter().rev().filter(complains).take(10).copied().collect();
     told.reverse();
     told.extend(last);
     told.join("\n")

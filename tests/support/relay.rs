@@ -17,7 +17,8 @@ use super::{REQUEST_LIMIT, last_lines, scratch, settled};
 /// The regions of the default location table.
 pub const REGIONS: [&str; 6] = ["au-syd", "eu-de", "eu-gb", "jp-tok", "us-east", "us-south"];
 
-/// How long a relay may take to come to where a test waits for it, on a machine that is busy with much else.
+/// How long a relay may take to come to where a test waits for it, on a machine that is busy with
+/// much else.
 const PROGRESS_LIMIT: Duration = Duration::from_secs(180);
 /// How long a relay may take to show a page.
 const PAGE_LIMIT: Duration = Duration::from_secs(30);
@@ -75,11 +76,7 @@ impl Deployment {
         for topic in deployment.outputs() {
             broker.create_topic(&topic, 3);
         }
-        broker.create_topic_with(
-            &deployment.quarantine,
-            2,
-            &[("max.message.bytes", "2097152")],
-        );
+        broker.create_topic_with(&deployment.quarantine, 2, &[("max.message.bytes", "2097152")]);
         deployment.write_principals(principals);
         deployment
     }
@@ -126,10 +123,7 @@ impl Deployment {
             self.more
         );
         let path = self.path(&format!("{instance}.toml"));
-        settled(
-            fs::write(&path, text).context("write"),
-            format_args!("the configuration"),
-        );
+        settled(fs::write(&path, text).context("write"), format_args!("the configuration"));
         path
     }
 
@@ -159,11 +153,7 @@ impl Deployment {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        Ok(Output {
-            status,
-            stdout: fs::read(out)?,
-            stderr: fs::read(log)?,
-        })
+        Ok(Output { status, stdout: fs::read(out)?, stderr: fs::read(log)? })
     }
 
     /// Starts a relay and waits until its admin server answers.
@@ -184,11 +174,7 @@ impl Deployment {
         command.arg("run").arg("--config").arg(config);
         fs::write(&log, "")?;
         let process = Guarded::spawn(&command, self.directory.path(), &log)?;
-        Ok(Relay {
-            process,
-            log,
-            admin: None,
-        })
+        Ok(Relay { process, log, admin: None })
     }
 }
 
@@ -275,10 +261,7 @@ impl Relay {
     /// Waits for the end.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        settled(
-            self.process.wait(REQUEST_LIMIT, &self.log),
-            format_args!("wait for the relay"),
-        )
+        settled(self.process.wait(REQUEST_LIMIT, &self.log), format_args!("wait for the relay"))
     }
 
     /// Everything logged so far.
@@ -291,10 +274,7 @@ impl Relay {
         let address = self.admin.context("no admin address")?;
         let mut stream = TcpStream::connect_timeout(&address, PAGE_LIMIT)?;
         stream.set_read_timeout(Some(PAGE_LIMIT))?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"
-        )?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
@@ -324,7 +304,8 @@ impl Relay {
         }
     }
 
-    /// The sum of a metric over its labels, in the series that contain `label`. A relay that has no such series fails the test.
+    /// The sum of a metric over its labels, in the series that contain `label`. A relay that has no
+    /// such series fails the test.
     #[track_caller]
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let (_, body) = settled(self.get("/metrics"), format_args!("/metrics"));
@@ -332,18 +313,16 @@ impl Relay {
             .unwrap_or_else(|| panic!("no series of {name} with {label:?}:\n{body}"))
     }
 
-    /// Waits until a metric, in the series that contain `label`, satisfies a condition. While there is no such series it does not,
-    /// so a metric that was renamed fails the test.
+    /// Waits until a metric, in the series that contain `label`, satisfies a condition. While there
+    /// is no such series it does not, so a metric that was renamed fails the test.
     #[track_caller]
     pub fn await_metric(&self, name: &str, label: &str, done: impl Fn(f64) -> bool) -> String {
-        self.await_page("/metrics", |_, body| {
-            measured(body, name, label).is_some_and(&done)
-        })
+        self.await_page("/metrics", |_, body| measured(body, name, label).is_some_and(&done))
     }
 }
 
-/// The sum of a metric over its labels, in the series that contain `label`; none if there is no such series: what is absent, or has
-/// another name now, is no zero.
+/// The sum of a metric over its labels, in the series that contain `label`; none if there is no
+/// such series: what is absent, or has another name now, is no zero.
 pub fn measured(metrics: &str, name: &str, label: &str) -> Option<f64> {
     let value = |line: &str| -> Option<f64> {
         let rest = line.strip_prefix(name)?;

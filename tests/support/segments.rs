@@ -1,5 +1,6 @@
-//! The files in which a broker keeps a partition, for tests that damage them as a bad disk or a loss of power would. The broker must be
-//! stopped meanwhile. Each partition is expected to have one segment, as it has in tests.
+//! The files in which a broker keeps a partition, for tests that damage them as a bad disk or a
+//! loss of power would. The broker must be stopped meanwhile. Each partition is expected to have
+//! one segment, as it has in tests.
 
 use std::fs::{self, OpenOptions};
 use std::ops::Range;
@@ -32,29 +33,23 @@ impl KafkaBroker {
     /// The batches of a partition, in order.
     #[track_caller]
     pub fn stored_batches(&self, topic: &str, partition: i32) -> Vec<StoredBatch> {
-        let batches = self
-            .segment(topic, partition)
-            .and_then(|path| batches(&path));
-        settled(
-            batches,
-            format_args!("batches of partition {partition} of {topic}"),
-        )
+        let batches = self.segment(topic, partition).and_then(|path| batches(&path));
+        settled(batches, format_args!("batches of partition {partition} of {topic}"))
     }
 
-    /// Flips one bit in the middle of the records of the batch that holds this offset, and returns the offsets of that batch.
+    /// Flips one bit in the middle of the records of the batch that holds this offset, and returns
+    /// the offsets of that batch.
     #[track_caller]
     pub fn damage(&self, topic: &str, partition: i32, offset: i64) -> Range<i64> {
         let damaged = self
             .segment(topic, partition)
             .and_then(|path| flip_bit(&path, &batch_of(&path, offset)?));
-        settled(
-            damaged,
-            format_args!("damage partition {partition} of {topic}"),
-        )
+        settled(damaged, format_args!("damage partition {partition} of {topic}"))
     }
 
-    /// Cuts off the batch that holds this offset, and all behind it. Only after a kill: a broker that was stopped in good order
-    /// believes its files when it starts again. Returns the end of what is left.
+    /// Cuts off the batch that holds this offset, and all behind it. Only after a kill: a broker
+    /// that was stopped in good order believes its files when it starts again. Returns the end
+    /// of what is left.
     #[track_caller]
     pub fn cut_log(&self, topic: &str, partition: i32, offset: i64) -> i64 {
         let cut = || {
@@ -74,8 +69,8 @@ impl KafkaBroker {
 }
 
 impl Cluster {
-    /// Flips one bit in what a stopped broker has of a partition: in the middle one of the batches that begin at this offset or behind it.
-    /// Returns the offsets of that batch.
+    /// Flips one bit in what a stopped broker has of a partition: in the middle one of the batches
+    /// that begin at this offset or behind it. Returns the offsets of that batch.
     pub fn damage(
         &self,
         broker: usize,
@@ -83,10 +78,8 @@ impl Cluster {
         from: i64,
     ) -> anyhow::Result<Range<i64>> {
         let path = only_segment(&self.partition_directory(broker, topic, partition)?)?;
-        let behind: Vec<StoredBatch> = batches(&path)?
-            .into_iter()
-            .filter(|batch| batch.offsets.start >= from)
-            .collect();
+        let behind: Vec<StoredBatch> =
+            batches(&path)?.into_iter().filter(|batch| batch.offsets.start >= from).collect();
         let middle = behind.get(behind.len() / 2);
         let middle = middle.with_context(|| format!("no batch begins behind offset {from}"))?;
         flip_bit(&path, middle)

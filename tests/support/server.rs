@@ -1,5 +1,6 @@
-//! One broker process: its directory, its ports, its configuration, and a guard that ends it when the test process ends, however
-//! that happens. It does not speak Kafka's protocol; whether the broker is ready is for `kafka.rs` or `cluster.rs` to ask.
+//! One broker process: its directory, its ports, its configuration, and a guard that ends it when
+//! the test process ends, however that happens. It does not speak Kafka's protocol; whether the
+//! broker is ready is for `kafka.rs` or `cluster.rs` to ask.
 
 use std::fs;
 use std::net::TcpListener;
@@ -68,14 +69,7 @@ impl Node {
             let [port] = free_ports()?;
             further.push((name.clone(), protocol.clone(), port));
         }
-        Ok(Node {
-            id: 1,
-            port,
-            controller_port,
-            proxied: None,
-            further,
-            heap: "-Xmx512m",
-        })
+        Ok(Node { id: 1, port, controller_port, proxied: None, further, heap: "-Xmx512m" })
     }
 
     /// The three lines that say where it listens.
@@ -138,16 +132,8 @@ impl Server {
 
     fn unformatted(node: Node, cluster_id: String) -> anyhow::Result<Server> {
         let kafka = Kafka::find()?;
-        let directory = tempfile::Builder::new()
-            .prefix("broker-")
-            .tempdir_in(scratch()?)?;
-        Ok(Server {
-            running: None,
-            kafka,
-            directory,
-            node,
-            cluster_id,
-        })
+        let directory = tempfile::Builder::new().prefix("broker-").tempdir_in(scratch()?)?;
+        Ok(Server { running: None, kafka, directory, node, cluster_id })
     }
 
     pub(super) fn bootstrap(&self) -> String {
@@ -199,9 +185,7 @@ impl Server {
         let jvm = [self.node.heap, "-XX:+UseSerialGC", logging.as_str()];
         let broker = self.kafka.command_line(&jvm, "kafka.Kafka");
         let mut command = Command::new(broker.get_program());
-        command
-            .args(broker.get_args())
-            .arg(self.path("server.properties"));
+        command.args(broker.get_args()).arg(self.path("server.properties"));
         self.running = Some(Guarded::spawn(&command, self.directory.path(), &log)?);
         Ok(())
     }
@@ -232,10 +216,7 @@ impl Server {
     }
 
     fn logging_flag(&self) -> String {
-        format!(
-            "-Dlog4j2.configurationFile={}",
-            self.path("log4j2.properties").display()
-        )
+        format!("-Dlog4j2.configurationFile={}", self.path("log4j2.properties").display())
     }
 
     fn write_configuration(
@@ -258,15 +239,9 @@ impl Server {
 
     fn format_storage(&mut self, scram: &[String]) -> anyhow::Result<()> {
         let logging = self.logging_flag();
-        let jvm = [
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            logging.as_str(),
-        ];
+        let jvm = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", logging.as_str()];
         let mut format = self.kafka.command_line(&jvm, "kafka.tools.StorageTool");
-        format
-            .args(["format", "-t", &self.cluster_id, "-c"])
-            .arg(self.path("server.properties"));
+        format.args(["format", "-t", &self.cluster_id, "-c"]).arg(self.path("server.properties"));
         for credentials in scram {
             format.args(["--add-scram", credentials]);
         }
@@ -275,7 +250,8 @@ impl Server {
     }
 }
 
-/// Everything that does not depend on the ports. Properties given by a test come later in the file, and the last one wins.
+/// Everything that does not depend on the ports. Properties given by a test come later in the file,
+/// and the last one wins.
 const PROPERTIES: &str = "\
 process.roles=broker,controller
 controller.listener.names=CONTROLLER
@@ -312,8 +288,9 @@ pub(super) fn voters(nodes: &[Node]) -> String {
     nodes.iter().map(voter).collect::<Vec<_>>().join(",")
 }
 
-/// Ports that were free a moment ago; all are held until all are known, so that they differ. They are below those that the system
-/// gives to connections that go out: one of these could have taken the port of a broker that is down for a moment.
+/// Ports that were free a moment ago; all are held until all are known, so that they differ. They
+/// are below those that the system gives to connections that go out: one of these could have taken
+/// the port of a broker that is down for a moment.
 pub(super) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
     const LOWEST: u32 = 15_000;
     const HIGHEST: u32 = 32_000;
@@ -340,7 +317,8 @@ pub(super) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
     Ok(ports)
 }
 
-/// 22 characters of URL-safe base64 are what Kafka takes for 16 bytes; the last one holds two bits, so it may be an `A`.
+/// 22 characters of URL-safe base64 are what Kafka takes for 16 bytes; the last one holds two bits,
+/// so it may be an `A`.
 pub(super) fn new_cluster_id() -> String {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let started = STARTED.fetch_add(1, Ordering::Relaxed) & 0xff;

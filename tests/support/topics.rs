@@ -1,5 +1,6 @@
-//! Writes records to topics and reads them back, whole and in order, or fails the test with the reason. For tests that judge what a
-//! topic holds; a test about a client's behaviour builds its own client.
+//! Writes records to topics and reads them back, whole and in order, or fails the test with the
+//! reason. For tests that judge what a topic holds; a test about a client's behaviour builds its
+//! own client.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -19,10 +20,12 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use super::admin::{partitions, reader};
 use super::{REQUEST_LIMIT, client_config, settled};
 
-/// A producer that writes in transactions; what it writes, and whether it commits, is the test's business.
+/// A producer that writes in transactions; what it writes, and whether it commits, is the test's
+/// business.
 pub type Transactional = ThreadedProducer<DefaultProducerContext>;
 
-/// A transactional producer that has fenced every other one with its id. The broker aborts its transactions after `timeout`.
+/// A transactional producer that has fenced every other one with its id. The broker aborts its
+/// transactions after `timeout`.
 #[track_caller]
 pub fn transactional(bootstrap: &str, id: &str, timeout: Duration) -> Transactional {
     let mut config = client_config(bootstrap);
@@ -30,9 +33,7 @@ pub fn transactional(bootstrap: &str, id: &str, timeout: Duration) -> Transactio
         .set("transactional.id", id)
         .set("transaction.timeout.ms", timeout.as_millis().to_string());
     let producer: Transactional = config.create().expect("a producer");
-    producer
-        .init_transactions(REQUEST_LIMIT)
-        .expect("initialised");
+    producer.init_transactions(REQUEST_LIMIT).expect("initialised");
     producer
 }
 
@@ -68,15 +69,14 @@ pub struct Seen {
 pub fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 7_u64;
     let byte = |_| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 56) as u8
     };
     (0..bytes).map(byte).collect()
 }
 
-/// Writes the records, in order and each exactly once, and returns how many; all are acknowledged then.
+/// Writes the records, in order and each exactly once, and returns how many; all are acknowledged
+/// then.
 #[track_caller]
 pub fn produce(bootstrap: &str, topic: &str, records: impl Iterator<Item = TestRecord>) -> usize {
     produce_compressed(bootstrap, topic, "none", records)
@@ -90,14 +90,11 @@ pub fn produce_compressed(
     codec: &str,
     records: impl Iterator<Item = TestRecord>,
 ) -> usize {
-    settled(
-        try_produce(bootstrap, topic, codec, records),
-        format_args!("produce to {topic}"),
-    )
+    settled(try_produce(bootstrap, topic, codec, records), format_args!("produce to {topic}"))
 }
 
-/// Everything committed that the topic holds now, by partition and offset. A transaction that is still open hides what comes after its
-/// first record.
+/// Everything committed that the topic holds now, by partition and offset. A transaction that is
+/// still open hides what comes after its first record.
 #[track_caller]
 pub fn read_committed(bootstrap: &str, topic: &str) -> Vec<Seen> {
     let read = || {
@@ -122,9 +119,9 @@ pub fn partition_count(bootstrap: &str, topic: &str) -> i32 {
     settled(count(), format_args!("partitions of {topic}"))
 }
 
-/// Reads the committed records of the topics from their start on until they satisfy `done`, and returns them in the order of their
-/// arrival (within a partition, that of their offsets). Fails the test when they do not within `limit`. A broker that is away in the
-/// meantime is waited for.
+/// Reads the committed records of the topics from their start on until they satisfy `done`, and
+/// returns them in the order of their arrival (within a partition, that of their offsets). Fails
+/// the test when they do not within `limit`. A broker that is away in the meantime is waited for.
 #[track_caller]
 pub fn read_until(
     bootstrap: &str,
@@ -177,7 +174,8 @@ impl Reading {
         })
     }
 
-    /// Whether each partition's end was met. The report does not name the topic, so this suits one topic only.
+    /// Whether each partition's end was met. The report does not name the topic, so this suits one
+    /// topic only.
     fn at_end(&self) -> bool {
         self.ended.len() >= self.partitions
     }
@@ -227,10 +225,7 @@ impl Reading {
 
 impl From<&BorrowedMessage<'_>> for Seen {
     fn from(message: &BorrowedMessage<'_>) -> Seen {
-        let headers = message
-            .headers()
-            .into_iter()
-            .flat_map(|headers| headers.iter());
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
         Seen {
             topic: message.topic().to_owned(),
             partition: message.partition(),

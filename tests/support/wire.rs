@@ -1,6 +1,7 @@
-//! The few requests to a broker for which the client has no call: rights, quotas, elections of leaders, and who coordinates
-//! what. Written by
-//! hand, in old versions of the protocol that every broker of today still speaks. Only for the tests' own listener, without security.
+//! The few requests to a broker for which the client has no call: rights, quotas, elections of
+//! leaders, and who coordinates what. Written by
+//! hand, in old versions of the protocol that every broker of today still speaks. Only for the
+//! tests' own listener, without security.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -54,8 +55,9 @@ pub fn allow_again(broker: SocketAddr, topic: &str) -> anyhow::Result<()> {
     no_error(&answer, 8)
 }
 
-/// Limits what all producers with this client id may write together, in bytes a second; none takes the limit away. A broker of its own
-/// lets more pass at first: as much as its windows (`quota.window.num`, one second each) may hold.
+/// Limits what all producers with this client id may write together, in bytes a second; none takes
+/// the limit away. A broker of its own lets more pass at first: as much as its windows
+/// (`quota.window.num`, one second each) may hold.
 pub fn limit_producer(
     broker: SocketAddr,
     client_id: &str,
@@ -73,7 +75,8 @@ pub fn limit_producer(
     no_error(&answer, 8)
 }
 
-/// Lets every partition be led by the broker that is named first for it. That some are led by it already is no error.
+/// Lets every partition be led by the broker that is named first for it. That some are led by it
+/// already is no error.
 pub fn elect_preferred_leaders(broker: SocketAddr) -> anyhow::Result<()> {
     let mut body = Body::default();
     let millis = i32::try_from(LIMIT.as_millis())?;
@@ -139,9 +142,7 @@ fn ask(broker: SocketAddr, kind: i16, version: i16, body: &Body) -> anyhow::Resu
     stream.write_all(&u32::try_from(request.0.len())?.to_be_bytes())?;
     stream.write_all(&request.0)?;
     let mut length = [0; 4];
-    stream
-        .read_exact(&mut length)
-        .context("wait for the answer")?;
+    stream.read_exact(&mut length).context("wait for the answer")?;
     let mut answer = vec![0; u32::from_be_bytes(length) as usize];
     stream.read_exact(&mut answer)?;
     ensure!(answer.len() >= 4, "an answer without a header");

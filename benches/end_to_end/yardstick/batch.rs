@@ -72,8 +72,7 @@ impl Batch {
     }
 
     pub fn forget(&mut self, partitions: &[i32]) {
-        self.pending
-            .retain(|it| !partitions.contains(&it.source_partition));
+        self.pending.retain(|it| !partitions.contains(&it.source_partition));
         for partition in partitions {
             if let Some(offset) = self.next_offsets.get_mut(*partition as usize) {
                 *offset = None;
@@ -96,8 +95,6 @@ impl Batch {
     }
 
     pub fn time_left(&self, limits: &BatchLimits) -> Duration {
-        self.began.map_or(LONGEST_POLL, |began| {
-            limits.max_age.saturating_sub(began.elapsed())
-        })
+        self.began.map_or(LONGEST_POLL, |began| limits.max_age.saturating_sub(began.elapsed()))
     }
 }

@@ -1,4 +1,5 @@
-//! What both yardsticks share: the relay's own client settings, and a note of the partitions that were taken away.
+//! What both yardsticks share: the relay's own client settings, and a note of the partitions that
+//! were taken away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -13,10 +14,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 pub fn settings(config: &Config, regions: &[&str], worker: usize) -> SessionSettings {
     let topics = TopicNames {
         input: config.input.topic.clone(),
-        regions: regions
-            .iter()
-            .map(|region| config.output.topic(region))
-            .collect(),
+        regions: regions.iter().map(|region| config.output.topic(region)).collect(),
         quarantine: config.output.quarantine_topic.clone(),
     };
     let regions = regions.iter().map(|region| (*region).to_string()).collect();

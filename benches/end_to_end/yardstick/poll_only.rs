@@ -1,5 +1,5 @@
-//! Poll only, for input of which next to nothing is audited: a consumer with the relay's settings that polls, and commits its
-//! offsets as often as the relay would. No transactions, no output.
+//! Poll only, for input of which next to nothing is audited: a consumer with the relay's settings
+//! that polls, and commits its offsets as often as the relay would. No transactions, no output.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,14 +19,10 @@ use super::{LONGEST_POLL, RECORDS_A_LOOK};
 pub fn run(config: &Path, regions: &[&str]) -> anyhow::Result<()> {
     let config = Config::load_checked(Some(config), std::iter::empty(), &check_property)?;
     let settings = settings(&config, regions, 0);
-    let consumer: BaseConsumer<Revocations> = settings
-        .consumer
-        .create_with_context(Revocations::default())?;
+    let consumer: BaseConsumer<Revocations> =
+        settings.consumer.create_with_context(Revocations::default())?;
     consumer.subscribe(&[&config.input.topic])?;
-    let mut polling = Polling {
-        consumer,
-        next_offsets: Vec::new(),
-    };
+    let mut polling = Polling { consumer, next_offsets: Vec::new() };
     loop {
         let began = Instant::now();
         let mut records = 0;

@@ -1,4 +1,5 @@
-//! The raw copy: polls, looks up in the plan what each record becomes, and writes that, in the relay's transactions.
+//! The raw copy: polls, looks up in the plan what each record becomes, and writes that, in the
+//! relay's transactions.
 
 use std::path::Path;
 use std::thread;
@@ -79,10 +80,7 @@ impl<'a> Taking<'a> {
         let sets = self.plan.headers(topic);
         self.headers += 1;
         let values = &sets[self.headers % sets.len()];
-        let headers = HEADERS
-            .iter()
-            .zip(values)
-            .map(|(name, value)| (*name, value.as_str()));
+        let headers = HEADERS.iter().zip(values).map(|(name, value)| (*name, value.as_str()));
         with_headers(5, headers)
     }
 }
@@ -95,9 +93,8 @@ impl<'a> Copier<'a> {
         plan: &'a Plan,
     ) -> anyhow::Result<Copier<'a>> {
         let settings = settings(config, regions, worker);
-        let consumer: BaseConsumer<Revocations> = settings
-            .consumer
-            .create_with_context(Revocations::default())?;
+        let consumer: BaseConsumer<Revocations> =
+            settings.consumer.create_with_context(Revocations::default())?;
         let mut partitions = Vec::new();
         for topic in settings.topics.outputs() {
             let metadata = consumer.fetch_metadata(Some(topic), LIMIT)?;
@@ -114,11 +111,7 @@ impl<'a> Copier<'a> {
             consumer,
             producer,
             batch: Batch::default(),
-            taking: Taking {
-                plan,
-                bodies: partitions.iter().map(begin).collect(),
-                headers: 0,
-            },
+            taking: Taking { plan, bodies: partitions.iter().map(begin).collect(), headers: 0 },
             partitions,
             settings,
         })
@@ -164,8 +157,7 @@ impl<'a> Copier<'a> {
             Some(Err(error)) => bail!("poll: {error}"),
             Some(Ok(message)) => {
                 let copying = self.plan.copying(message.partition(), message.offset());
-                self.batch
-                    .add(&message, copying.context("not in the plan")?);
+                self.batch.add(&message, copying.context("not in the plan")?);
                 Ok(true)
             }
         }
@@ -178,13 +170,12 @@ impl<'a> Copier<'a> {
         for position in 0..self.batch.pending.len() {
             self.send(position)?;
         }
-        // The producer's own thread takes the reports. A poll of a millisecond would not wait but spin: the client counts what is
-        // left of it in whole milliseconds.
+        // The producer's own thread takes the reports. A poll of a millisecond would not wait but
+        // spin: the client counts what is left of it in whole milliseconds.
         while self.producer.in_flight_count() > 0 {
             thread::sleep(DRAIN_INTERVAL);
         }
-        self.producer
-            .send_offsets_to_transaction(&offsets, &membership, LIMIT)?;
+        self.producer.send_offsets_to_transaction(&offsets, &membership, LIMIT)?;
         self.producer.commit_transaction(LIMIT)?;
         Ok(())
     }
@@ -268,11 +259,8 @@ fn with_headers<'a>(
     count: usize,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> OwnedHeaders {
-    headers.fold(
-        OwnedHeaders::new_with_capacity(count),
-        |all, (key, value)| {
-            let value = Some(value);
-            all.insert(Header { key, value })
-        },
-    )
+    headers.fold(OwnedHeaders::new_with_capacity(count), |all, (key, value)| {
+        let value = Some(value);
+        all.insert(Header { key, value })
+    })
 }

@@ -1,5 +1,5 @@
-//! What the catalogue and the location table share in reading TOML: messages that name the line, the unknown key and the
-//! key that was probably meant. It knows nothing of what the files say.
+//! What the catalogue and the location table share in reading TOML: messages that name the line,
+//! the unknown key and the key that was probably meant. It knows nothing of what the files say.
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -18,29 +18,24 @@ pub(crate) fn parse(text: &str) -> Result<Table, String> {
 
 /// Reads one table into its type, or says what does not fit.
 pub(crate) fn read<T: DeserializeOwned>(table: Table) -> Result<T, String> {
-    Value::Table(table)
-        .try_into()
-        .map_err(|error: toml::de::Error| one_line(&error))
+    Value::Table(table).try_into().map_err(|error: toml::de::Error| one_line(&error))
 }
 
 /// Takes the rows of an array of tables (`[[name]]`) out of `table`; absent means none.
 pub(crate) fn take_rows(table: &mut Table, name: &str) -> Result<Vec<Table>, String> {
     match table.remove(name) {
         None => Ok(Vec::new()),
-        Some(rows) => rows
-            .try_into()
-            .map_err(|_| format!("`{name}` must be written as [[{name}]] rows")),
+        Some(rows) => {
+            rows.try_into().map_err(|_| format!("`{name}` must be written as [[{name}]] rows"))
+        }
     }
 }
 
-/// Takes every key that is not `known` out of `table` and returns one message for each, so that the rest can still be read
-/// and all problems of a file come to light at once.
+/// Takes every key that is not `known` out of `table` and returns one message for each, so that the
+/// rest can still be read and all problems of a file come to light at once.
 pub(crate) fn take_unknown(table: &mut Table, known: &[&str]) -> Vec<String> {
-    let unknown: Vec<String> = table
-        .keys()
-        .filter(|key| !known.contains(&key.as_str()))
-        .cloned()
-        .collect();
+    let unknown: Vec<String> =
+        table.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect();
     for key in &unknown {
         table.remove(key);
     }
@@ -67,12 +62,10 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Whether `text` is one or more of `[a-z0-9-]`: safe in a topic name, a CRN segment and a metric label.
+/// Whether `text` is one or more of `[a-z0-9-]`: safe in a topic name, a CRN segment and a metric
+/// label.
 pub(crate) fn is_slug(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 fn one_line(error: &toml::de::Error) -> String {
@@ -96,10 +89,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn say(&mut self, message: impl Into<String>) {
-        self.problems.push(Problem {
-            row: self.row.clone(),
-            message: message.into(),
-        });
+        self.problems.push(Problem { row: self.row.clone(), message: message.into() });
     }
 
     pub(crate) fn say_all(&mut self, messages: Vec<String>) {
@@ -125,10 +115,7 @@ mod tests {
     #[test]
     fn a_syntax_error_names_its_line() {
         let problem = parse("a = 1\nb = \n").unwrap_err();
-        assert!(
-            problem.starts_with("line 2 is not valid TOML: "),
-            "{problem}"
-        );
+        assert!(problem.starts_with("line 2 is not valid TOML: "), "{problem}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The pure core: the bytes of a record in, its fate out. Nothing in this crate reads a clock, a file or the network,
-//! logs, counts, panics or knows Kafka.
+//! The pure core: the bytes of a record in, its fate out. Nothing in this crate reads a clock, a
+//! file or the network, logs, counts, panics or knows Kafka.
 //!
-//! Reading order: [`fate`], then what happens to a record: [`parse`], [`classify`], [`enrich`], [`route`],
-//! [`format`](mod@format). What it is judged by: [`rules`], [`catalog`], [`regions`], and the tables in [`reference`](mod@reference).
+//! Reading order: [`fate`], then what happens to a record: [`parse`], [`classify`], [`enrich`],
+//! [`route`], [`format`](mod@format). What it is judged by: [`rules`], [`catalog`], [`regions`],
+//! and the tables in [`reference`](mod@reference).
 
 pub mod catalog;
 pub mod classify;
@@ -34,8 +35,8 @@ pub struct Reference<'a> {
     pub directory: &'a Directory,
 }
 
-/// Judges the value of one input record. Total and deterministic: every record has exactly one fate,
-/// and the same record against the same reference has the same one, to the byte.
+/// Judges the value of one input record. Total and deterministic: every record has exactly one
+/// fate, and the same record against the same reference has the same one, to the byte.
 pub fn judge(payload: Option<&[u8]>, reference: Reference<'_>) -> Fate {
     match user_action(payload, reference.rules) {
         Ok(action) => judge_action(action, reference),
@@ -43,8 +44,8 @@ pub fn judge(payload: Option<&[u8]>, reference: Reference<'_>) -> Fate {
     }
 }
 
-/// Judges a record that is no user's action by the first half of [`judge`]: a CloudEvent by what it holds. What is wrapped
-/// otherwise is named, with the remedy.
+/// Judges a record that is no user's action by the first half of [`judge`]: a CloudEvent by what it
+/// holds. What is wrapped otherwise is named, with the remedy.
 pub fn judge_other(payload: Option<&[u8]>, unaudited: Unaudited, reference: Reference<'_>) -> Fate {
     match unaudited {
         Unaudited::Unrecognised(quarantine) => unwrapped(payload, quarantine, reference),
@@ -89,7 +90,8 @@ fn unread(quarantine: Quarantine) -> Unaudited {
     }
 }
 
-/// The second half. People who ask what would have become of an action at another time change its time in between.
+/// The second half. People who ask what would have become of an action at another time change its
+/// time in between.
 pub fn judge_action(action: UserAction<'_>, reference: Reference<'_>) -> Fate {
     match audit(action, reference) {
         Ok(audited) => Fate::Audited(audited),

@@ -1,5 +1,5 @@
-//! Fourth stage, *route*: to which of the configured regions does the event go? The table of regions is closed; nothing
-//! from a record ever becomes part of a topic's name.
+//! Fourth stage, *route*: to which of the configured regions does the event go? The table of
+//! regions is closed; nothing from a record ever becomes part of a topic's name.
 
 use crate::fate::{Quarantine, QuarantineReason, RegionIndex};
 
@@ -12,9 +12,7 @@ pub struct Routes {
 impl Routes {
     /// A table of these regions, in this order.
     pub fn new(regions: impl IntoIterator<Item = String>) -> Self {
-        Routes {
-            regions: regions.into_iter().collect(),
-        }
+        Routes { regions: regions.into_iter().collect() }
     }
 
     /// Where a region stands in the table, if it is there.

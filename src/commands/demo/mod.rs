@@ -1,5 +1,6 @@
-//! `demo`: the real relay on a broker inside this process, with sample data in and what came out on the
-//! screen. It ends by itself; it proves nothing about crashes, for which the tests use a real broker.
+//! `demo`: the real relay on a broker inside this process, with sample data in and what came out on
+//! the screen. It ends by itself; it proves nothing about crashes, for which the tests use a real
+//! broker.
 
 mod samples;
 mod screen;
@@ -35,13 +36,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub fn demo(arguments: &DemoArgs) -> anyhow::Result<()> {
     logging::init(LogFormat::Auto, "warn");
     let folder = tempfile::tempdir().context("create a folder for the sample tables")?;
-    std::fs::write(
-        folder.path().join("principals.jsonl"),
-        samples::principals(),
-    )?;
+    std::fs::write(folder.path().join("principals.jsonl"), samples::principals())?;
     std::fs::write(folder.path().join("devices.jsonl"), samples::devices())?;
-    // The topics' names follow from the configuration, and the configuration needs the broker's address:
-    // the names are the defaults, which the first reading shows.
+    // The topics' names follow from the configuration, and the configuration needs the broker's
+    // address: the names are the defaults, which the first reading shows.
     let names = assemble(&config(folder.path(), "127.0.0.1:1", arguments.listen)?)?.topics;
     let broker = EmbeddedBroker::start(&names)?;
     let config = config(folder.path(), &broker.bootstrap_servers(), arguments.listen)?;
@@ -90,14 +88,12 @@ impl Stage {
         let (announce, announced) = mpsc::channel();
         let stop = self.stop.clone();
         let relay = self.relay;
-        let running = std::thread::Builder::new()
-            .name("relay".to_string())
-            .spawn(move || {
-                relay.run(stop, move |address| {
-                    // Nobody listens any more only if the demo has failed already.
-                    let _ = announce.send(address);
-                })
-            })?;
+        let running = std::thread::Builder::new().name("relay".to_string()).spawn(move || {
+            relay.run(stop, move |address| {
+                // Nobody listens any more only if the demo has failed already.
+                let _ = announce.send(address);
+            })
+        })?;
         let address = announced
             .recv_timeout(Duration::from_secs(10))
             .context("the admin server did not start")?;
@@ -140,17 +136,10 @@ impl Show<'_> {
         let mut deadline = None;
         while !self.stop.is_requested() {
             let due = (began.elapsed().as_secs_f64() * f64::from(RATE)) as u64;
-            let due = if self.keep {
-                due
-            } else {
-                due.min(self.records)
-            };
+            let due = if self.keep { due } else { due.min(self.records) };
             self.produce(produced..due)?;
             produced = produced.max(due);
-            while self
-                .watcher
-                .next(Duration::from_millis(20), |written| screen.show(written))
-            {}
+            while self.watcher.next(Duration::from_millis(20), |written| screen.show(written)) {}
             if self.keep || produced < self.records {
                 continue;
             }

@@ -1,5 +1,6 @@
 //! Sample data for the demo: a small cloud with six regions, a few people, and a stream of state
-//! changes in which most are the system's own. The same number gives the same record, but for its time.
+//! changes in which most are the system's own. The same number gives the same record, but for its
+//! time.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -23,10 +24,7 @@ const ACTIONS: [(&str, &str); 12] = [
     ("OS Reload", r#"{"imageTemplateId":4711}"#),
     ("Port Speed Update", r#"{"interface":"eth1","speed":0}"#),
     ("Port Speed Update", r#"{"interface":"eth1","speed":-1}"#),
-    (
-        "Port Speed Update",
-        r#"{"interface":"eth1","previousSpeed":100,"speed":1000}"#,
-    ),
+    ("Port Speed Update", r#"{"interface":"eth1","previousSpeed":100,"speed":1000}"#),
 ];
 
 /// Users with access: classic id and name.
@@ -96,28 +94,14 @@ pub(super) fn state_change(number: u64, now: Timestamp) -> Sample {
     // Of twenty: seven by users, ten by the system, and one each of the cases that need attention.
     match number % 20 {
         0 | 3 | 6 | 9 | 12 | 15 | 18 => user_action(number / 20 * 7 + number % 20 / 3, now),
-        2 => by(
-            number,
-            now,
-            json!({"userType": "EMPLOYEE", "userId": 42, "username": "support"}),
-        ),
-        4 => by(
-            number,
-            now,
-            json!({"userType": "CUSTOMER", "userId": VISITOR}),
-        ),
+        2 => by(number, now, json!({"userType": "EMPLOYEE", "userId": 42, "username": "support"})),
+        4 => by(number, now, json!({"userType": "CUSTOMER", "userId": VISITOR})),
         7 if number % 60 == 7 => malformed(number),
-        7 if number % 60 == 27 => by(
-            number,
-            now,
-            json!({"userType": "CUSTOMER", "userId": 6_999_999}),
-        ),
+        7 if number % 60 == 27 => {
+            by(number, now, json!({"userType": "CUSTOMER", "userId": 6_999_999}))
+        }
         7 => by(number, now, json!({"datacenter": "xyz99"})),
-        _ => by(
-            number,
-            now,
-            json!({"userType": "SYSTEM", "userId": "", "username": null}),
-        ),
+        _ => by(number, now, json!({"userType": "SYSTEM", "userId": "", "username": null})),
     }
 }
 
@@ -158,10 +142,7 @@ fn sample(
     if let (Value::Object(change), Value::Object(changes)) = (&mut change, changes) {
         change.extend(changes);
     }
-    Sample {
-        key: device_id(device).to_string(),
-        value: change.to_string().into_bytes(),
-    }
+    Sample { key: device_id(device).to_string(), value: change.to_string().into_bytes() }
 }
 
 fn malformed(number: u64) -> Sample {

@@ -20,10 +20,7 @@ macro_rules! line {
 
 /// What a new user does after the demo.
 const NEXT: [(&str, &str); 3] = [
-    (
-        "audit-relay config > relay.toml",
-        "an example with every key: set brokers and tables",
-    ),
+    ("audit-relay config > relay.toml", "an example with every key: set brokers and tables"),
     (
         "audit-relay check --config relay.toml --connect",
         "is it good, and has the cluster what it needs?",
@@ -64,10 +61,7 @@ impl Screen {
         Screen {
             quarantine: names.quarantine.clone(),
             address,
-            topics: names
-                .outputs()
-                .map(|topic| (topic.to_string(), 0))
-                .collect(),
+            topics: names.outputs().map(|topic| (topic.to_string(), 0)).collect(),
             actions: BTreeSet::new(),
         }
     }
@@ -83,12 +77,7 @@ impl Screen {
 
     /// Shows a record of an output topic.
     pub(super) fn show(&mut self, written: Written<'_>) {
-        let Written {
-            topic,
-            value,
-            reason,
-            detail,
-        } = written;
+        let Written { topic, value, reason, detail } = written;
         *self.topics.entry(topic.to_string()).or_default() += 1;
         if topic == self.quarantine {
             let said = |text: Option<&str>| visible(text.unwrap_or("not said"));
@@ -141,16 +130,9 @@ impl Screen {
             totals.audited,
             totals.skipped,
             totals.quarantined,
-            if totals.read == sum {
-                ""
-            } else {
-                "   NOT EQUAL"
-            }
+            if totals.read == sum { "" } else { "   NOT EQUAL" }
         );
-        line!(
-            "metrics were at http://{}/metrics (--keep keeps it running)",
-            self.address
-        );
+        line!("metrics were at http://{}/metrics (--keep keeps it running)", self.address);
         line!("\nnext");
         for (command, what) in NEXT {
             line!("  {command:<50} # {what}");

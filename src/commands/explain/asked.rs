@@ -1,5 +1,5 @@
-//! Which entries of the reference tables a record was judged by: all versions of each key that was asked for,
-//! which of them counted, and which decided.
+//! Which entries of the reference tables a record was judged by: all versions of each key that was
+//! asked for, which of them counted, and which decided.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -56,13 +56,7 @@ impl<'a> Asked<'a> {
                 identities.find(|identity| identity.key == *key)
             });
             let decided = used.map(|identity| identity.valid_from);
-            self.versions(
-                "principal",
-                key,
-                &self.directory.principals,
-                decided,
-                &mut lines,
-            );
+            self.versions("principal", key, &self.directory.principals, decided, &mut lines);
         }
         if let (Some(device), Some(devices)) = (&self.device, &self.directory.devices) {
             self.versions("device", device, devices, self.device_from, &mut lines);
@@ -109,15 +103,8 @@ impl<'a> Asked<'a> {
                 None if version.is_unreadable => " unreadable",
                 None => " removed",
             };
-            let origin = if version.explicit {
-                ""
-            } else {
-                ", by the record's timestamp"
-            };
-            lines.push(format!(
-                "{what} {key}{removed} from {}{origin}{role}",
-                version.valid_from
-            ));
+            let origin = if version.explicit { "" } else { ", by the record's timestamp" };
+            lines.push(format!("{what} {key}{removed} from {}{origin}{role}", version.valid_from));
         }
     }
 }

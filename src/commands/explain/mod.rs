@@ -1,5 +1,5 @@
-//! `explain`: why was this message audited, skipped or quarantined? It runs the stages one by one, by
-//! the same functions as `run`, and says what each found.
+//! `explain`: why was this message audited, skipped or quarantined? It runs the stages one by one,
+//! by the same functions as `run`, and says what each found.
 
 use std::io::Read;
 use std::path::Path;
@@ -101,9 +101,7 @@ const fn word(fate: ExpectedFate) -> &'static str {
 fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .context("read standard input")?;
+        std::io::stdin().read_to_end(&mut bytes).context("read standard input")?;
     } else {
         bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
     }
@@ -118,9 +116,7 @@ fn records(path: &Path, bytes: Vec<u8>, by_line: bool) -> Vec<(String, Option<Ve
     }
     let lines = bytes.split(|byte| *byte == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-    filled
-        .map(|(number, line)| (format!("{name}:{}", number + 1), Some(line.to_vec())))
-        .collect()
+    filled.map(|(number, line)| (format!("{name}:{}", number + 1), Some(line.to_vec()))).collect()
 }
 
 /// Explains one record, as if it had happened at another time if one is given.
@@ -130,12 +126,7 @@ pub fn explain_record(
     at: Option<Timestamp>,
     assembly: &Assembly,
 ) -> Explanation {
-    let Assembly {
-        rules,
-        directory,
-        topics,
-        ..
-    } = assembly;
+    let Assembly { rules, directory, topics, .. } = assembly;
     let reference = Reference { rules, directory };
     // A CloudEvent is explained by what it holds.
     let unwrapped = payload.map(framing::unwrap).and_then(Result::ok);
@@ -220,9 +211,7 @@ impl Explanation {
         at: Option<Timestamp>,
         assembly: &Assembly,
     ) -> Result<(), &'static str> {
-        let Assembly {
-            rules, directory, ..
-        } = assembly;
+        let Assembly { rules, directory, .. } = assembly;
         self.found("parse", record.to_string());
         let action = action.ok_or("classify")?;
         self.found("classify", describe_action(&action));
@@ -318,10 +307,7 @@ mod tests {
         let named = |name: &str, record: &str| (name.to_owned(), record.to_owned());
         assert_eq!(read("{}\n{} \n", false), [named("f", "{}\n{} \n")]);
         assert_eq!(read("", false), [named("f", "")]);
-        assert_eq!(
-            read("{}\n\n{} \n", true),
-            [named("f:1", "{}"), named("f:3", "{} ")]
-        );
+        assert_eq!(read("{}\n\n{} \n", true), [named("f:1", "{}"), named("f:3", "{} ")]);
         assert_eq!(read("", true), []);
     }
 }

@@ -11,10 +11,7 @@ const EXAMPLE: &str = include_str!("../../../audit-relay.example.toml");
 
 #[test]
 fn the_example_is_a_good_configuration() {
-    let path = Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/audit-relay.example.toml"
-    ));
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/audit-relay.example.toml"));
     let config = Config::load(Some(path), std::iter::empty())
         .unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.instance.name, "relay-0");
@@ -37,10 +34,7 @@ fn the_defaults_in_the_example_are_the_defaults() {
             continue;
         };
         let key = setting.key.rsplit('.').next().unwrap();
-        assert!(
-            uncommented.contains(&format!("\n{key} = {default}\n")),
-            "{key} = {default}"
-        );
+        assert!(uncommented.contains(&format!("\n{key} = {default}\n")), "{key} = {default}");
     }
 }
 
@@ -53,9 +47,7 @@ fn the_example_mentions_every_key() {
         } else {
             EXAMPLE.split(&format!("\n[{section}]\n")).nth(1)
         };
-        let body = begin
-            .and_then(|text| text.split("\n[").next())
-            .unwrap_or_default();
+        let body = begin.and_then(|text| text.split("\n[").next()).unwrap_or_default();
         assert!(
             body.contains(&format!("{name} =")) || body.contains(&format!("\"{name}\" =")),
             "{key}"
@@ -68,9 +60,8 @@ fn the_example_mentions_every_key() {
 
 #[test]
 fn every_default_is_read() {
-    let with_value = SETTINGS
-        .iter()
-        .filter(|setting| matches!(setting.default, DefaultValue::Value(_)));
+    let with_value =
+        SETTINGS.iter().filter(|setting| matches!(setting.default, DefaultValue::Value(_)));
     let keys: Vec<&str> = with_value.map(|setting| setting.key).collect();
     let read: Vec<String> = defaults().into_keys().collect();
     assert_eq!(read.len(), keys.len());
@@ -81,9 +72,7 @@ fn every_default_is_read() {
 #[test]
 fn every_key_of_the_table_is_known_to_the_reader() {
     for key in literal_keys() {
-        let message = read(&format!("{key} = 1979-05-27"), &[])
-            .unwrap_err()
-            .to_string();
+        let message = read(&format!("{key} = 1979-05-27"), &[]).unwrap_err().to_string();
         assert!(
             message.contains(&format!("- {key}: a date or time will not do")),
             "{key}: {message}"
@@ -95,10 +84,7 @@ fn every_key_of_the_table_is_known_to_the_reader() {
 fn the_table_has_a_row_for_every_key() {
     let table = settings_markdown();
     assert_eq!(table.lines().count(), SETTINGS.len() + 2);
-    assert!(
-        table.lines().all(|row| row.matches('|').count() == 5),
-        "{table}"
-    );
+    assert!(table.lines().all(|row| row.matches('|').count() == 5), "{table}");
     let row = "| `batch.max_age_ms` | `100` | `AUDIT_RELAY_BATCH__MAX_AGE_MS` | ";
     assert!(table.contains(row), "{table}");
     assert!(table.contains(

@@ -50,15 +50,9 @@ fn every_value_has_its_origin() {
         let count = lines.iter().filter(|line| *line == expected).count();
         assert_eq!(count, 1, "{expected}\nin {lines:#?}");
     }
-    for setting in SETTINGS
-        .iter()
-        .filter(|setting| !setting.key.ends_with('*'))
-    {
+    for setting in SETTINGS.iter().filter(|setting| !setting.key.ends_with('*')) {
         let prefix = format!("{} = ", setting.key);
-        assert!(
-            lines.iter().any(|line| line.starts_with(&prefix)),
-            "{prefix}"
-        );
+        assert!(lines.iter().any(|line| line.starts_with(&prefix)), "{prefix}");
     }
 }
 
@@ -66,10 +60,7 @@ fn every_value_has_its_origin() {
 fn no_secret_is_shown() {
     let environment = [("AUDIT_RELAY_KAFKA__SSL_KEYSTORE_PASSWORD", "hunter5")];
     let lines = lines(&environment);
-    let hidden = lines
-        .iter()
-        .filter(|line| line.contains(" = *** # "))
-        .count();
+    let hidden = lines.iter().filter(|line| line.contains(" = *** # ")).count();
     assert_eq!(hidden, 5, "{lines:#?}");
     assert!(!lines.concat().contains("hunter"), "{lines:#?}");
 }

@@ -33,17 +33,9 @@ fn tunables_pass_in_any_spelling() {
     let names: Vec<&str> = producer.keys().copied().collect();
     assert_eq!(
         names,
-        [
-            "bootstrap.servers",
-            "linger.ms",
-            "socket.keepalive.enable",
-            "transaction.timeout.ms"
-        ]
+        ["bootstrap.servers", "linger.ms", "socket.keepalive.enable", "transaction.timeout.ms"]
     );
-    assert_eq!(
-        config.kafka.get(Client::Producer, "queue.buffering.max.ms"),
-        Some("0.5")
-    );
+    assert_eq!(config.kafka.get(Client::Producer, "queue.buffering.max.ms"), Some("0.5"));
 }
 
 #[test]
@@ -67,10 +59,7 @@ fn oauthbearer_needs_a_token_endpoint_that_keeps_a_secret() {
         kafka.sasl.oauthbearer.client.secret = \"hunter2\"\n";
     let found = complaints(&format!("{mechanism}{rest}"), &[]);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found[0].contains("needs sasl.oauthbearer.token.endpoint.url as well"),
-        "{found:?}"
-    );
+    assert!(found[0].contains("needs sasl.oauthbearer.token.endpoint.url as well"), "{found:?}");
     for (url, is_safe) in [
         ("https://id.example.com/token", true),
         ("http://127.0.0.1:8080/token", true),
@@ -81,11 +70,7 @@ fn oauthbearer_needs_a_token_endpoint_that_keeps_a_secret() {
     ] {
         let text =
             format!("{mechanism}{rest}kafka.sasl.oauthbearer.token.endpoint.url = \"{url}\"\n");
-        assert_eq!(
-            read(&format!("{MINIMAL}{text}"), &[]).is_ok(),
-            is_safe,
-            "{url}"
-        );
+        assert_eq!(read(&format!("{MINIMAL}{text}"), &[]).is_ok(), is_safe, "{url}");
     }
     for refused in [
         "kafka.sasl.oauthbearer.method = \"default\"",
@@ -99,21 +84,13 @@ fn oauthbearer_needs_a_token_endpoint_that_keeps_a_secret() {
 
 #[test]
 fn a_clients_own_property_wins() {
-    let config = good(
-        "kafka.client.id = \"both\"\nkafka.producer.client.id = \"producer\"\n",
-        &[],
-    );
-    assert_eq!(
-        config.kafka.get(Client::Consumer, "client.id"),
-        Some("both")
-    );
-    assert_eq!(
-        config.kafka.get(Client::Producer, "client.id"),
-        Some("producer")
-    );
+    let config = good("kafka.client.id = \"both\"\nkafka.producer.client.id = \"producer\"\n", &[]);
+    assert_eq!(config.kafka.get(Client::Consumer, "client.id"), Some("both"));
+    assert_eq!(config.kafka.get(Client::Producer, "client.id"), Some("producer"));
 }
 
-/// The properties that the promises rest on, and their other names; a list of its own, so that none is lost.
+/// The properties that the promises rest on, and their other names; a list of its own, so that none
+/// is lost.
 #[test]
 fn what_the_promises_rest_on_is_refused_by_name() {
     let names = "enable.auto.commit auto.commit.enable auto.commit.interval.ms enable.auto.offset.store isolation.level \
@@ -142,11 +119,7 @@ fn what_would_undo_a_rule_is_refused_by_value() {
         ("retry.backoff.ms", ["100", "1000"], ["99", "1001"]),
         ("connections.max.idle.ms", ["1000", "30000"], ["0", "30001"]),
         ("socket.timeout.ms", ["1000", "60000"], ["999", "60001"]),
-        (
-            "transaction.timeout.ms",
-            ["1000", "60000"],
-            ["999", "60001"],
-        ),
+        ("transaction.timeout.ms", ["1000", "60000"], ["999", "60001"]),
     ] {
         for value in good {
             let found = read(&format!("{MINIMAL}kafka.{name} = {value}\n"), &[]);
@@ -161,20 +134,13 @@ fn what_would_undo_a_rule_is_refused_by_value() {
         }
     }
     // Nothing rests on these of the consumer.
-    good(
-        "[kafka.consumer]\nconnections.max.idle.ms = 0\nretry.backoff.ms = 5000\n",
-        &[],
-    );
+    good("[kafka.consumer]\nconnections.max.idle.ms = 0\nretry.backoff.ms = 5000\n", &[]);
 }
 
 #[test]
 fn every_refusal_is_reachable() {
     for (name, reason) in REFUSED {
-        assert_eq!(
-            refusal(name),
-            Some(*reason),
-            "{name} is listed under its other name"
-        );
+        assert_eq!(refusal(name), Some(*reason), "{name} is listed under its other name");
     }
 }
 
@@ -209,10 +175,7 @@ fn refusals_say_why_and_what_instead() {
         ),
     );
     for milliseconds in ["999", "60001", "\"soon\""] {
-        let found = complaints(
-            &format!("kafka.transaction.timeout.ms = {milliseconds}"),
-            &[],
-        );
+        let found = complaints(&format!("kafka.transaction.timeout.ms = {milliseconds}"), &[]);
         assert!(
             found[0].contains("will not do; give milliseconds from 1000 to 60000"),
             "{found:?}"
@@ -254,9 +217,9 @@ fn refusals_say_why_and_what_instead() {
 fn librdkafka(name: &str, value: &str) -> Result<(), String> {
     match name {
         "bootstrap.servers" | "client.id" => Ok(()),
-        "linger.ms" | "sasl.password" => Err(format!(
-            "Invalid value \"{value}\" for configuration property \"{name}\""
-        )),
+        "linger.ms" | "sasl.password" => {
+            Err(format!("Invalid value \"{value}\" for configuration property \"{name}\""))
+        }
         "debug" => Err("Invalid value for configuration property \"debug\"\n".to_owned()),
         _ => Err(format!("No such configuration property: \"{name}\"")),
     }
@@ -317,33 +280,16 @@ const SECRETIVE: &[&str] = &[
 
 #[test]
 fn secrets_are_never_shown() {
-    let environment = [
-        ("PASSWORD", "hunter2"),
-        ("AUDIT_RELAY_KAFKA__SSL_KEY_PASSWORD", "hunter2"),
-    ];
+    let environment = [("PASSWORD", "hunter2"), ("AUDIT_RELAY_KAFKA__SSL_KEY_PASSWORD", "hunter2")];
     for text in SECRETIVE {
         let text = format!("{MINIMAL}{text}");
         let config =
             read(&text, &environment).unwrap_or_else(|problems| panic!("{text}: {problems}"));
         let shown = format!("{config:?} {config:#?}");
-        assert!(
-            !shown.contains("hunter2") && shown.contains("***"),
-            "{text}: {shown}"
-        );
-        let values: Vec<&str> = config
-            .kafka
-            .of(Client::Consumer)
-            .values()
-            .map(|value| value.reveal())
-            .collect();
-        assert!(
-            values
-                .iter()
-                .filter(|value| value.contains("hunter2"))
-                .count()
-                >= 1,
-            "{text}"
-        );
+        assert!(!shown.contains("hunter2") && shown.contains("***"), "{text}: {shown}");
+        let values: Vec<&str> =
+            config.kafka.of(Client::Consumer).values().map(|value| value.reveal()).collect();
+        assert!(values.iter().filter(|value| value.contains("hunter2")).count() >= 1, "{text}");
     }
 }
 
@@ -354,10 +300,8 @@ fn secrets_are_in_no_complaint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("relay.toml");
         std::fs::write(&path, format!("workers = 0\n{MINIMAL}{text}")).unwrap();
-        let environment = variables(&[
-            ("PASSWORD", "hunter2"),
-            ("AUDIT_RELAY_SASL_PASSWORD", "hunter2"),
-        ]);
+        let environment =
+            variables(&[("PASSWORD", "hunter2"), ("AUDIT_RELAY_SASL_PASSWORD", "hunter2")]);
         let problems = Config::load_checked(Some(&path), environment, &wrong).unwrap_err();
         let shown = format!("{problems} {problems:?}");
         assert!(!shown.contains("hunter2"), "{text}: {shown}");
@@ -370,10 +314,7 @@ fn secrets_are_in_no_complaint() {
     ];
     for text in misplaced {
         let found = complaints(text, &[]);
-        assert!(
-            found.iter().all(|complaint| !complaint.contains("hunter2")),
-            "{found:?}"
-        );
+        assert!(found.iter().all(|complaint| !complaint.contains("hunter2")), "{found:?}");
     }
 }
 

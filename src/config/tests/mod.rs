@@ -14,9 +14,7 @@ const MINIMAL: &str =
     "kafka.bootstrap.servers = \"localhost:9092\"\nprincipals.file = \"principals.jsonl\"\n";
 
 fn variables<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (String, String)> + 'a {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
 }
 
 fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {

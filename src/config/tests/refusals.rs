@@ -127,16 +127,10 @@ fn all_problems_come_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.toml");
     std::fs::write(&path, text).unwrap();
-    let environment = variables(&[
-        ("AUDIT_RELAY_OUTPUT__HEADERS", "maybe"),
-        ("AUDIT_RELAY_WORKES", "1"),
-    ]);
+    let environment =
+        variables(&[("AUDIT_RELAY_OUTPUT__HEADERS", "maybe"), ("AUDIT_RELAY_WORKES", "1")]);
     let problems = Config::load_checked(Some(&path), environment, &check).unwrap_err();
-    let keys: Vec<&str> = problems
-        .0
-        .iter()
-        .map(|problem| problem.key.as_str())
-        .collect();
+    let keys: Vec<&str> = problems.0.iter().map(|problem| problem.key.as_str()).collect();
     let expected = [
         "AUDIT_RELAY_WORKES",
         "workers",
@@ -150,23 +144,13 @@ fn all_problems_come_at_once() {
         "input.topc",
     ];
     assert_eq!(keys, expected, "{problems}");
-    assert!(
-        problems
-            .to_string()
-            .starts_with("10 problems in the configuration:\n  - ")
-    );
+    assert!(problems.to_string().starts_with("10 problems in the configuration:\n  - "));
 }
 
 #[test]
 fn a_long_value_is_cut_in_its_complaint() {
-    let text = format!(
-        "log.level = \"{}\"\ninput.topic = \"{}\"",
-        "x".repeat(20),
-        "y".repeat(5_000)
-    );
+    let text =
+        format!("log.level = \"{}\"\ninput.topic = \"{}\"", "x".repeat(20), "y".repeat(5_000));
     let found = complaints(&text, &[]);
-    assert!(
-        found.iter().all(|complaint| complaint.len() < 300),
-        "{found:?}"
-    );
+    assert!(found.iter().all(|complaint| complaint.len() < 300), "{found:?}");
 }

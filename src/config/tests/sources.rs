@@ -21,14 +21,8 @@ fn relative_paths_are_seen_from_the_files_folder() {
     let text = format!("{MINIMAL}locations.file = \"/abs.toml\"\ncatalog.files = [\"c.toml\"]\n");
     let (folder, path) = written(&text);
     let config = load(&path, &[("AUDIT_RELAY_DEVICES__FILE", "d.jsonl")]).unwrap();
-    assert_eq!(
-        config.principals,
-        TableSource::File(folder.path().join("principals.jsonl"))
-    );
-    assert_eq!(
-        config.devices,
-        Some(TableSource::File(folder.path().join("d.jsonl")))
-    );
+    assert_eq!(config.principals, TableSource::File(folder.path().join("principals.jsonl")));
+    assert_eq!(config.devices, Some(TableSource::File(folder.path().join("d.jsonl"))));
     assert_eq!(config.catalog.files, [folder.path().join("c.toml")]);
     assert_eq!(config.locations.file, Some(PathBuf::from("/abs.toml")));
 }
@@ -43,26 +37,11 @@ fn secrets_are_read_from_files_and_variables() {
     let (folder, path) = written(&text);
     std::fs::write(folder.path().join("password"), "hunter2 \n").unwrap();
     let config = load(&path, &[("KEY", "hunter3")]).unwrap();
-    assert_eq!(
-        config.kafka.get(Client::Consumer, "sasl.password"),
-        Some("hunter2 ")
-    );
-    assert_eq!(
-        config.kafka.get(Client::Producer, "ssl.key.password"),
-        Some("hunter3")
-    );
-    let overriding = load(
-        &path,
-        &[
-            ("KEY", "k"),
-            ("AUDIT_RELAY_KAFKA__SASL_PASSWORD__ENV", "KEY"),
-        ],
-    )
-    .unwrap();
-    assert_eq!(
-        overriding.kafka.get(Client::Consumer, "sasl.password"),
-        Some("k")
-    );
+    assert_eq!(config.kafka.get(Client::Consumer, "sasl.password"), Some("hunter2 "));
+    assert_eq!(config.kafka.get(Client::Producer, "ssl.key.password"), Some("hunter3"));
+    let overriding =
+        load(&path, &[("KEY", "k"), ("AUDIT_RELAY_KAFKA__SASL_PASSWORD__ENV", "KEY")]).unwrap();
+    assert_eq!(overriding.kafka.get(Client::Consumer, "sasl.password"), Some("k"));
 }
 
 #[test]
@@ -72,9 +51,7 @@ fn secrets_that_are_not_there_are_named() {
     let message = load(&path, &[]).unwrap_err();
     let gone = folder.path().join("gone").display().to_string();
     assert!(
-        message.contains(&format!(
-            "kafka.sasl.password: cannot read {gone}: No such file"
-        )),
+        message.contains(&format!("kafka.sasl.password: cannot read {gone}: No such file")),
         "{message}"
     );
     assert!(
@@ -86,11 +63,8 @@ fn secrets_that_are_not_there_are_named() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_one_problem() {
-    let message = load(
-        Path::new("/nowhere/relay.toml"),
-        &[("AUDIT_RELAY_NONSENSE", "1")],
-    )
-    .unwrap_err();
+    let message =
+        load(Path::new("/nowhere/relay.toml"), &[("AUDIT_RELAY_NONSENSE", "1")]).unwrap_err();
     let expected = "1 problem in the configuration:\n  - /nowhere/relay.toml: cannot be read: No such file or directory (os error 2); name a readable TOML file";
     assert_eq!(message, expected);
 }
@@ -104,10 +78,7 @@ fn a_file_that_is_not_toml_is_one_problem_with_its_line_and_without_its_text() {
         let problems = read(text, &[]).unwrap_err();
         let message = format!("{problems} {problems:?}");
         assert_eq!(problems.0.len(), 1);
-        assert!(
-            message.contains("configuration: not a TOML file: "),
-            "{message}"
-        );
+        assert!(message.contains("configuration: not a TOML file: "), "{message}");
         assert!(message.contains("(configuration, line 2)"), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
     }
@@ -116,10 +87,7 @@ fn a_file_that_is_not_toml_is_one_problem_with_its_line_and_without_its_text() {
 #[test]
 fn problems_say_where_the_value_came_from() {
     assert_eq!(
-        complaints(
-            "\n[batch]\nmax_records = 0\n",
-            &[("AUDIT_RELAY_BATCH__MAX_AGE_MS", "soon")]
-        ),
+        complaints("\n[batch]\nmax_records = 0\n", &[("AUDIT_RELAY_BATCH__MAX_AGE_MS", "soon")]),
         [
             "batch.max_records: 0 will not do; give a whole number from 1 to 100000 (configuration, line 5)",
             "batch.max_age_ms: \"soon\" will not do; give a whole number from 1 to 10000 (environment variable AUDIT_RELAY_BATCH__MAX_AGE_MS)",
@@ -130,10 +98,7 @@ fn problems_say_where_the_value_came_from() {
 #[test]
 fn unknown_variables_are_problems() {
     let cases = [
-        (
-            "AUDIT_RELAY_INPUT_GROUP",
-            "; did you mean AUDIT_RELAY_INPUT__GROUP?",
-        ),
+        ("AUDIT_RELAY_INPUT_GROUP", "; did you mean AUDIT_RELAY_INPUT__GROUP?"),
         ("AUDIT_RELAY_WORKER", "; did you mean AUDIT_RELAY_WORKERS?"),
         ("AUDIT_RELAY_input__group", ""),
         ("AUDIT_RELAY_", ""),
@@ -151,10 +116,8 @@ fn unknown_variables_are_problems() {
 
 #[test]
 fn no_two_variables_contend_for_a_key() {
-    let environment = [
-        ("AUDIT_RELAY_KAFKA__LINGER_MS", "1"),
-        ("AUDIT_RELAY_KAFKA__QUEUE_BUFFERING_MAX_MS", "2"),
-    ];
+    let environment =
+        [("AUDIT_RELAY_KAFKA__LINGER_MS", "1"), ("AUDIT_RELAY_KAFKA__QUEUE_BUFFERING_MAX_MS", "2")];
     assert_eq!(
         complaints("", &environment),
         [

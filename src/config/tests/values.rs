@@ -22,43 +22,25 @@ fn the_least_that_works_has_good_defaults() {
     assert_eq!(config.kafka.bootstrap_servers(), "localhost:9092");
     assert_eq!(config.input.topic, "infrastructure.state-changes");
     assert_eq!(config.input.group, "audit-relay");
-    assert_eq!(
-        (config.batch.max_records, config.batch.max_bytes),
-        (50_000, 16_777_216)
-    );
+    assert_eq!((config.batch.max_records, config.batch.max_bytes), (50_000, 16_777_216));
     assert_eq!(config.batch.max_age, Duration::from_millis(100));
     assert_eq!(config.output.topic("us-south"), "audit.events.us-south");
     assert_eq!(config.output.quarantine_topic, "audit.quarantine");
     assert!(config.output.regions.is_empty() && config.output.headers);
     assert_eq!(config.output.max_message_bytes, 1_000_000);
-    let policy = Policy {
-        clock_skew_ms: Policy::CLOCK_SKEW_MS,
-        ..Policy::default()
-    };
+    let policy = Policy { clock_skew_ms: Policy::CLOCK_SKEW_MS, ..Policy::default() };
     assert_eq!(config.policy, policy);
     assert!(config.catalog.files.is_empty());
-    assert_eq!(
-        (config.locations.file, config.locations.profile.as_str()),
-        (None, "six")
-    );
-    assert_eq!(
-        config.crn.log_source,
-        "crn:v1:bluemix:public:{service}:{location}:a/{account}:::"
-    );
-    assert_eq!(
-        config.principals,
-        TableSource::File(PathBuf::from("principals.jsonl"))
-    );
+    assert_eq!((config.locations.file, config.locations.profile.as_str()), (None, "six"));
+    assert_eq!(config.crn.log_source, "crn:v1:bluemix:public:{service}:{location}:a/{account}:::");
+    assert_eq!(config.principals, TableSource::File(PathBuf::from("principals.jsonl")));
     assert_eq!(config.devices, None);
     assert_eq!(config.tables.history, Duration::from_secs(7 * 24 * 3_600));
     assert_eq!(config.tables.staleness_limit, Duration::from_secs(60));
     assert_eq!(config.tables.barrier_limit, Duration::from_secs(10));
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9464");
     assert_eq!(config.shutdown.deadline, Duration::from_secs(20));
-    assert_eq!(
-        (config.log.format, config.log.level.as_str()),
-        (LogFormat::Auto, "info")
-    );
+    assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Auto, "info"));
 }
 
 #[test]
@@ -110,10 +92,7 @@ fn a_file_sets_every_section() {
     assert!(config.instance.configured && config.instance.name == "relay-0");
     assert_eq!(config.workers.get(), 3);
     assert_eq!(config.output.regions, ["us-south", "eu-de"]);
-    let access = AccessRules {
-        permission: true,
-        device: true,
-    };
+    let access = AccessRules { permission: true, device: true };
     let policy = Policy {
         access,
         system_on_behalf_of_user: true,
@@ -125,10 +104,7 @@ fn a_file_sets_every_section() {
     assert_eq!(config.policy, policy);
     assert_eq!(config.catalog.enable, ["audit-log.vsi.*"]);
     assert_eq!(config.locations.file, Some(PathBuf::from("places.toml")));
-    assert_eq!(
-        config.devices,
-        Some(TableSource::File(PathBuf::from("/data/devices.jsonl")))
-    );
+    assert_eq!(config.devices, Some(TableSource::File(PathBuf::from("/data/devices.jsonl"))));
     assert_eq!(config.admin.listen.to_string(), "[::]:0");
     assert_eq!(config.log.format, LogFormat::Json);
 }
@@ -159,15 +135,9 @@ fn the_environment_wins() {
     assert!(!config.output.headers);
     assert_eq!(config.output.regions, ["us-south", "eu-de"]);
     assert_eq!(config.kafka.bootstrap_servers(), "broker:1");
-    assert_eq!(
-        config.kafka.get(Client::Consumer, "fetch.max.bytes"),
-        Some("100000")
-    );
+    assert_eq!(config.kafka.get(Client::Consumer, "fetch.max.bytes"), Some("100000"));
     assert_eq!(config.kafka.get(Client::Producer, "fetch.max.bytes"), None);
-    assert_eq!(
-        config.kafka.get(Client::Producer, "compression.codec"),
-        Some("lz4")
-    );
+    assert_eq!(config.kafka.get(Client::Producer, "compression.codec"), Some("lz4"));
 }
 
 #[test]
@@ -232,13 +202,9 @@ fn variables_that_are_not_settings_are_left_alone() {
 fn output_topics_are_checked_when_the_profile_is_known() {
     let config = good("[input]\ntopic = \"audit.events.eu-de\"\n", &[]);
     assert!(config.check_output_topics(&["us-south"]).is_ok());
-    let problems = config
-        .check_output_topics(&["us-south", "eu-de"])
-        .unwrap_err();
+    let problems = config.check_output_topics(&["us-south", "eu-de"]).unwrap_err();
     assert!(
-        problems
-            .to_string()
-            .contains("region \"eu-de\" is the input topic as well"),
+        problems.to_string().contains("region \"eu-de\" is the input topic as well"),
         "{problems}"
     );
 }

@@ -1,5 +1,5 @@
-//! Asks where the group has come to in every partition of the input, and compares it with what the partition's log holds. It needs a
-//! right to the group, but no membership.
+//! Asks where the group has come to in every partition of the input, and compares it with what the
+//! partition's log holds. It needs a right to the group, but no membership.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -58,7 +58,8 @@ impl<'a> Look<'a> {
 
     /// The ends are asked for last: they cannot lie before what was committed already.
     fn look(&self) -> KafkaResult<(Offsets, Logs)> {
-        // A topic that cannot be seen is named elsewhere; whether we may use the group, one partition shows.
+        // A topic that cannot be seen is named elsewhere; whether we may use the group, one
+        // partition shows.
         let count = partition_count(&self.consumer, self.topic).unwrap_or(1);
         let committed = self.committed(count)?;
         let logs = self.logs(committed.keys().copied());
@@ -80,9 +81,7 @@ impl<'a> Look<'a> {
             if noted.and_then(|noted| noted.code)
                 == Some(RDKafkaErrorCode::GroupAuthorizationFailed)
             {
-                return Err(KafkaError::OffsetFetch(
-                    RDKafkaErrorCode::GroupAuthorizationFailed,
-                ));
+                return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::GroupAuthorizationFailed));
             }
             if !may_pass(&error) || Instant::now() >= deadline {
                 return Err(error);
@@ -132,9 +131,7 @@ impl<'a> Look<'a> {
         let deadline = Instant::now() + METADATA_LIMIT;
         let in_time = partitions.take_while(|_| Instant::now() < deadline);
         let asked = in_time.filter_map(|partition| {
-            let found = self
-                .consumer
-                .fetch_watermarks(self.topic, partition, ATTEMPT);
+            let found = self.consumer.fetch_watermarks(self.topic, partition, ATTEMPT);
             let (begins, ends) = found.ok()?;
             Some((partition, begins..ends))
         });
@@ -161,13 +158,8 @@ fn may_pass(error: &KafkaError) -> bool {
     };
     let code = error.rdkafka_error_code();
     code.is_some_and(|code| {
-        [
-            NotCoordinator,
-            CoordinatorNotAvailable,
-            CoordinatorLoadInProgress,
-            OperationTimedOut,
-        ]
-        .contains(&code)
+        [NotCoordinator, CoordinatorNotAvailable, CoordinatorLoadInProgress, OperationTimedOut]
+            .contains(&code)
     })
 }
 
@@ -248,15 +240,9 @@ mod tests {
 
     #[test]
     fn what_the_log_holds_is_well_and_so_is_its_end() {
+        assert_eq!(said(&[], &[]), ["ok consumer group g: nothing is committed yet"]);
         assert_eq!(
-            said(&[], &[]),
-            ["ok consumer group g: nothing is committed yet"]
-        );
-        assert_eq!(
-            said(
-                &[(0, 5), (1, 9), (2, 0)],
-                &[(0, 5..9), (1, 5..9), (2, 0..0)]
-            ),
+            said(&[(0, 5), (1, 9), (2, 0)], &[(0, 5..9), (1, 5..9), (2, 0..0)]),
             ["ok consumer group g: offsets of 3 partitions are committed"]
         );
     }

@@ -1,5 +1,5 @@
-//! What a topic must be like for the promises to hold, and what is only worth a warning. Pure: what the
-//! cluster says goes in, verdicts with remedies come out.
+//! What a topic must be like for the promises to hold, and what is only worth a warning. Pure: what
+//! the cluster says goes in, verdicts with remedies come out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -73,7 +73,8 @@ pub struct Needs {
     pub history: Duration,
 }
 
-/// Everything that there is to say of a topic: what is unmet or doubtful, or else that it is as it must be.
+/// Everything that there is to say of a topic: what is unmet or doubtful, or else that it is as it
+/// must be.
 pub fn judge(role: Role, facts: &TopicFacts, needs: &Needs) -> Vec<Verdict> {
     let found = [
         right(role, facts),
@@ -169,10 +170,7 @@ fn event_size(taken: u64, needs: &Needs) -> Option<Verdict> {
     let event = needs.event_bytes + EVENT_OVERHEAD_BYTES;
     // Records that fit one by one do not if they come in one batch: the client never splits it.
     let (largest, why) = if event >= needs.batch_bytes {
-        (
-            event,
-            "an audit event as large as output.max_message_bytes allows would not fit",
-        )
+        (event, "an audit event as large as output.max_message_bytes allows would not fit")
     } else {
         (
             needs.batch_bytes,
@@ -180,9 +178,7 @@ fn event_size(taken: u64, needs: &Needs) -> Option<Verdict> {
         )
     };
     (taken < largest).then(|| {
-        Verdict::Unmet(format!(
-            "max.message.bytes is {taken}: {why}; set it to {largest} or more"
-        ))
+        Verdict::Unmet(format!("max.message.bytes is {taken}: {why}; set it to {largest} or more"))
     })
 }
 
@@ -222,7 +218,8 @@ fn history(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
     })
 }
 
-/// A removal that is compacted away before every relay has forgotten what it removed comes back as a grant after a restart.
+/// A removal that is compacted away before every relay has forgotten what it removed comes back as
+/// a grant after a restart.
 fn removals(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
     if role != Role::Table || !facts.setting("cleanup.policy")?.contains("compact") {
         return None;
@@ -236,7 +233,8 @@ fn removals(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
     })
 }
 
-/// A removal has no time but that of its record, and so has an entry that does not say since when it is valid.
+/// A removal has no time but that of its record, and so has an entry that does not say since when
+/// it is valid.
 fn clock(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let kind = facts.setting("message.timestamp.type")?;
     (role == Role::Table && kind == "CreateTime").then(|| {
@@ -286,33 +284,13 @@ mod tests {
         let good = "ok 4 partitions, 3 replicas";
         let cases: &[Case] = &[
             (Input, &[("cleanup.policy", "delete")], good),
-            (
-                Input,
-                &[("cleanup.policy", "compact")],
-                "PROBLEM cleanup.policy is \"compact\"",
-            ),
-            (
-                Output,
-                &[("cleanup.policy", "compact,delete")],
-                "PROBLEM cleanup.policy",
-            ),
-            (
-                Quarantine,
-                &[("cleanup.policy", "delete, compact")],
-                "PROBLEM cleanup.policy",
-            ),
+            (Input, &[("cleanup.policy", "compact")], "PROBLEM cleanup.policy is \"compact\""),
+            (Output, &[("cleanup.policy", "compact,delete")], "PROBLEM cleanup.policy"),
+            (Quarantine, &[("cleanup.policy", "delete, compact")], "PROBLEM cleanup.policy"),
+            (Table, &[("cleanup.policy", "compact"), ("retention.ms", "1000")], good),
             (
                 Table,
-                &[("cleanup.policy", "compact"), ("retention.ms", "1000")],
-                good,
-            ),
-            (
-                Table,
-                &[
-                    ("cleanup.policy", "delete"),
-                    ("retention.ms", "-1"),
-                    ("retention.bytes", "-1"),
-                ],
+                &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")],
                 good,
             ),
             (
@@ -322,26 +300,13 @@ mod tests {
             ),
             (
                 Table,
-                &[
-                    ("cleanup.policy", "compact,delete"),
-                    ("retention.bytes", "9"),
-                ],
+                &[("cleanup.policy", "compact,delete"), ("retention.bytes", "9")],
                 "PROBLEM cleanup.policy",
             ),
+            (Table, &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "3600000")], good),
             (
                 Table,
-                &[
-                    ("cleanup.policy", "compact"),
-                    ("min.compaction.lag.ms", "3600000"),
-                ],
-                good,
-            ),
-            (
-                Table,
-                &[
-                    ("cleanup.policy", "compact"),
-                    ("min.compaction.lag.ms", "0"),
-                ],
+                &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "0")],
                 "WARNING min.compaction.lag.ms is 0",
             ),
             (
@@ -352,21 +317,13 @@ mod tests {
             (Table, &[("message.timestamp.type", "LogAppendTime")], good),
             (Input, &[("message.timestamp.type", "CreateTime")], good),
             (Output, &[("min.insync.replicas", "2")], good),
-            (
-                Output,
-                &[("min.insync.replicas", "1")],
-                "WARNING min.insync.replicas is 1: an event",
-            ),
+            (Output, &[("min.insync.replicas", "1")], "WARNING min.insync.replicas is 1: an event"),
             (
                 Quarantine,
                 &[("min.insync.replicas", "3")],
                 "WARNING min.insync.replicas is 3, as many",
             ),
-            (
-                Quarantine,
-                &[("min.insync.replicas", "4")],
-                "WARNING min.insync.replicas is 4, but",
-            ),
+            (Quarantine, &[("min.insync.replicas", "4")], "WARNING min.insync.replicas is 4, but"),
             (Input, &[("min.insync.replicas", "1")], good),
             (Output, &[("max.message.bytes", "1001024")], good),
             (
@@ -395,20 +352,10 @@ mod tests {
                 &[("max.message.bytes", "8191")],
                 "PROBLEM max.message.bytes is 8191: not even the stub",
             ),
+            (Table, &[("cleanup.policy", "compact"), ("delete.retention.ms", "7200000")], good),
             (
                 Table,
-                &[
-                    ("cleanup.policy", "compact"),
-                    ("delete.retention.ms", "7200000"),
-                ],
-                good,
-            ),
-            (
-                Table,
-                &[
-                    ("cleanup.policy", "compact"),
-                    ("delete.retention.ms", "7199999"),
-                ],
+                &[("cleanup.policy", "compact"), ("delete.retention.ms", "7199999")],
                 "WARNING delete.retention.ms is 7199999",
             ),
             (Input, &[("max.message.bytes", "10")], good),
@@ -416,10 +363,7 @@ mod tests {
         for (role, settings, expected) in cases {
             let said = said(*role, &facts(settings));
             assert_eq!(said.len(), 1, "{role:?} {settings:?}: {said:?}");
-            assert!(
-                said[0].starts_with(expected),
-                "{role:?} {settings:?}: {said:?}"
-            );
+            assert!(said[0].starts_with(expected), "{role:?} {settings:?}: {said:?}");
         }
     }
 
@@ -430,23 +374,13 @@ mod tests {
         bad.replicas = 1;
         let said = said(Role::Output, &bad);
         assert_eq!(said.len(), 4, "{said:?}");
-        assert!(
-            said[0].contains("no right to write; grant it Write"),
-            "{said:?}"
-        );
-        assert!(
-            said[2].starts_with("WARNING it has one replica"),
-            "{said:?}"
-        );
+        assert!(said[0].contains("no right to write; grant it Write"), "{said:?}");
+        assert!(said[2].starts_with("WARNING it has one replica"), "{said:?}");
     }
 
     #[test]
     fn what_is_not_known_is_not_judged() {
-        let unknown = TopicFacts {
-            settings: None,
-            rights: None,
-            ..facts(&[])
-        };
+        let unknown = TopicFacts { settings: None, rights: None, ..facts(&[]) };
         for role in [Role::Input, Role::Output, Role::Quarantine, Role::Table] {
             assert_eq!(said(role, &unknown), ["ok 4 partitions, 3 replicas"]);
         }
@@ -454,18 +388,9 @@ mod tests {
 
     #[test]
     fn one_broker_can_hold_one_replica_only() {
-        let needs = Needs {
-            brokers: 1,
-            ..NEEDS
-        };
-        let alone = TopicFacts {
-            replicas: 1,
-            ..facts(&[("min.insync.replicas", "1")])
-        };
-        assert!(matches!(
-            judge(Role::Output, &alone, &needs)[..],
-            [Verdict::Met(_)]
-        ));
+        let needs = Needs { brokers: 1, ..NEEDS };
+        let alone = TopicFacts { replicas: 1, ..facts(&[("min.insync.replicas", "1")]) };
+        assert!(matches!(judge(Role::Output, &alone, &needs)[..], [Verdict::Met(_)]));
     }
 
     /// The role, the largest record of the input, the topic's limit, and how the verdict begins.
@@ -488,11 +413,7 @@ mod tests {
             (Quarantine, None, 1_000_000, good),
         ];
         for (role, input_bytes, limit, expected) in cases {
-            let needs = Needs {
-                event_bytes: 1_000,
-                input_bytes: *input_bytes,
-                ..NEEDS
-            };
+            let needs = Needs { event_bytes: 1_000, input_bytes: *input_bytes, ..NEEDS };
             let limit = limit.to_string();
             let verdicts = judge(*role, &facts(&[("max.message.bytes", &limit)]), &needs);
             let said = format!("{} {}", verdicts[0].word(), verdicts[0].text());

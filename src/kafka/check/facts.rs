@@ -1,5 +1,5 @@
-//! Collects what the cluster says of topics. What cannot be asked for lack of a right is said once, not
-//! failed: the relay works without DescribeConfigs.
+//! Collects what the cluster says of topics. What cannot be asked for lack of a right is said once,
+//! not failed: the relay works without DescribeConfigs.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -35,21 +35,15 @@ impl Asking {
     /// Connects; says as well how many brokers there are.
     pub(super) fn connect(config: &Config) -> anyhow::Result<(Self, usize)> {
         let client = settings::inspector(config);
-        let consumer: BaseConsumer<NotingContext> = client
-            .create_with_context(NotingContext::default())
-            .context("create a client")?;
+        let consumer: BaseConsumer<NotingContext> =
+            client.create_with_context(NotingContext::default()).context("create a client")?;
         begin(&consumer);
         let brokers = reach(&consumer)?;
-        let admin: AdminClient<LoggingContext> = client
-            .create_with_context(LoggingContext::default())
-            .context("create a client")?;
+        let admin: AdminClient<LoggingContext> =
+            client.create_with_context(LoggingContext::default()).context("create a client")?;
         oauth::give(admin.inner(), &client)?;
         let broker = brokers.first().copied().unwrap_or_default();
-        let asking = Asking {
-            consumer,
-            admin,
-            broker,
-        };
+        let asking = Asking { consumer, admin, broker };
         Ok((asking, brokers.len()))
     }
 
@@ -148,9 +142,8 @@ impl Asking {
         resource: &'a ResourceSpecifier<'a>,
     ) -> impl Future<Output = anyhow::Result<BTreeMap<String, String>>> + use<'a> {
         // Any broker can answer; by default the client would look for the controller first.
-        let options = AdminOptions::new()
-            .request_timeout(Some(ANSWER_LIMIT))
-            .broker_id(self.broker);
+        let options =
+            AdminOptions::new().request_timeout(Some(ANSWER_LIMIT)).broker_id(self.broker);
         let asked = self.admin.describe_configs([resource], &options);
         async move {
             let answers = asked.await.map_err(|error| anyhow!("{error}"))?;
@@ -162,8 +155,8 @@ impl Asking {
     }
 }
 
-/// Waits for any broker, and returns the ids of all. The error has what the client complained of last: that a
-/// password is wrong is not in the failure of the call.
+/// Waits for any broker, and returns the ids of all. The error has what the client complained of
+/// last: that a password is wrong is not in the failure of the call.
 fn reach(consumer: &BaseConsumer<NotingContext>) -> anyhow::Result<Vec<i32>> {
     let deadline = Instant::now() + METADATA_LIMIT;
     loop {
@@ -189,9 +182,7 @@ fn reach(consumer: &BaseConsumer<NotingContext>) -> anyhow::Result<Vec<i32>> {
 
 fn entries(resource: ConfigResource) -> BTreeMap<String, String> {
     let entries = resource.entries.into_iter();
-    entries
-        .filter_map(|entry| Some((entry.name, entry.value?)))
-        .collect()
+    entries.filter_map(|entry| Some((entry.name, entry.value?))).collect()
 }
 
 /// The admin client answers through futures; whoever checks is a plain thread.

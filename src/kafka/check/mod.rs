@@ -1,6 +1,6 @@
-//! Asks the cluster for everything that the relay needs, before it needs it: for the start of `run` and for
-//! `check --connect`. It never joins the group, and writes a record only on request. What a topic must be
-//! like is in `demands`; this asks, and puts the answers together.
+//! Asks the cluster for everything that the relay needs, before it needs it: for the start of `run`
+//! and for `check --connect`. It never joins the group, and writes a record only on request. What a
+//! topic must be like is in `demands`; this asks, and puts the answers together.
 
 mod committed;
 pub mod demands;
@@ -38,7 +38,8 @@ pub enum Verdict {
     Unclear(String),
     /// A topic is not there although others are: it may be created yet.
     Missing(String),
-    /// The relay begins all the same, and holds what this is about until somebody decides how to go on.
+    /// The relay begins all the same, and holds what this is about until somebody decides how to go
+    /// on.
     Held(String),
     /// Not as it must be, with the remedy.
     Unmet(String),
@@ -92,10 +93,7 @@ pub struct Finding {
 
 impl Finding {
     fn new(subject: impl Into<String>, verdict: Verdict) -> Self {
-        Finding {
-            subject: subject.into(),
-            verdict,
-        }
+        Finding { subject: subject.into(), verdict }
     }
 }
 
@@ -128,8 +126,8 @@ impl Used<'_> {
     }
 }
 
-/// Asks for all that `run` needs except the transactional ids, which asking would take from a running relay.
-/// Stops early only if no broker answers.
+/// Asks for all that `run` needs except the transactional ids, which asking would take from a
+/// running relay. Stops early only if no broker answers.
 pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
     let brokers = format!("brokers {}", config.kafka.bootstrap_servers());
     let (asking, count) = match Asking::connect(config) {
@@ -150,12 +148,10 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
         }
     };
     let reached = Finding::new(brokers, Verdict::Met("reached".to_string()));
-    let mut checked = Checked {
-        findings: vec![reached],
-        quarantine: RecordLimit::default(),
-    };
+    let mut checked = Checked { findings: vec![reached], quarantine: RecordLimit::default() };
     let used = used(config, topics);
-    // Finding the group's coordinator takes the client half a second, in which it can be asked for the rest.
+    // Finding the group's coordinator takes the client half a second, in which it can be asked for
+    // the rest.
     thread::scope(|scope| {
         let group = scope.spawn(|| committed::check_group(config, &topics.input));
         check_topics(config, &asking, &used, count, &mut checked);
@@ -168,10 +164,9 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
 fn used<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<Used<'a>> {
     let of = |role, kind, name| Used { role, kind, name };
     let mut used = vec![of(Role::Input, "input", topics.input.as_str())];
-    for (kind, source) in [
-        ("principals", Some(&config.principals)),
-        ("devices", config.devices.as_ref()),
-    ] {
+    for (kind, source) in
+        [("principals", Some(&config.principals)), ("devices", config.devices.as_ref())]
+    {
         if let Some(TableSource::Topic(topic)) = source {
             used.push(of(Role::Table, kind, topic));
         }
@@ -235,9 +230,7 @@ fn needs(config: &Config, seen: &[(&Used<'_>, TopicFacts)], brokers: usize) -> N
     let batch = config.kafka.get(Client::Producer, "batch.size");
     Needs {
         event_bytes: config.output.max_message_bytes as u64,
-        batch_bytes: batch
-            .and_then(|bytes| bytes.parse().ok())
-            .unwrap_or(BATCH_SIZE),
+        batch_bytes: batch.and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_SIZE),
         input_bytes: limit_of(Role::Input, seen),
         brokers,
         history: config.tables.history,
@@ -259,18 +252,10 @@ mod tests {
         // Each is right by itself; together librdkafka refuses them, when the client is made.
         let text = "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"max.poll.interval.ms\" = 10000\n[principals]\ntopic = \"p\"\n";
         let config = Config::from_toml(text, std::iter::empty()).expect("configuration");
-        let topics = TopicNames {
-            input: "i".to_string(),
-            regions: Vec::new(),
-            quarantine: "q".to_string(),
-        };
+        let topics =
+            TopicNames { input: "i".to_string(), regions: Vec::new(), quarantine: "q".to_string() };
         match check_cluster(&config, &topics).findings.as_slice() {
-            [
-                Finding {
-                    verdict: Verdict::Unmet(what),
-                    ..
-                },
-            ] => {
+            [Finding { verdict: Verdict::Unmet(what), .. }] => {
                 assert!(what.contains("max.poll.interval.ms"), "{what}");
             }
             other => panic!("{other:?}"),

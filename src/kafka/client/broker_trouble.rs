@@ -1,5 +1,6 @@
-//! Trouble with brokers, as all clients of the process report it: a broker that is away is reported dozens of times a second, by each of
-//! them and twice. It is said once, then at growing intervals, and once more when it answers again. Pure but for [`REPORTED`].
+//! Trouble with brokers, as all clients of the process report it: a broker that is away is reported
+//! dozens of times a second, by each of them and twice. It is said once, then at growing intervals,
+//! and once more when it answers again. Pure but for [`REPORTED`].
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,7 +12,8 @@ use crate::logging::quiet::Quiet;
 pub(in crate::kafka) static REPORTED: Mutex<BrokerTrouble> =
     Mutex::new(BrokerTrouble(BTreeMap::new()));
 
-/// A broker that one client reaches answers again only when no other has complained of it for so long; they try each ten seconds at least.
+/// A broker that one client reaches answers again only when no other has complained of it for so
+/// long; they try each ten seconds at least.
 const CALM: Duration = Duration::from_secs(10);
 /// Most pairs of broker and kind that are remembered; what goes beyond is said each time.
 const MOST: usize = 1_000;
@@ -68,7 +70,8 @@ pub(in crate::kafka) struct Recovered {
 }
 
 impl BrokerTrouble {
-    /// A client complains of a broker. Returns how many complaints there are to be said now, those that were held back among them.
+    /// A client complains of a broker. Returns how many complaints there are to be said now, those
+    /// that were held back among them.
     pub(super) fn complain(&mut self, text: &str, now: Instant) -> Option<u64> {
         let Some((broker, rest)) = broker_of(text) else {
             return Some(1);
@@ -117,8 +120,9 @@ impl BrokerTrouble {
     }
 }
 
-/// The broker that a text is about, as host and port, and what is said of it. A text begins with the client's name for the broker, such
-/// as `sasl_ssl://host:9093/2` or `host:9092/bootstrap`; what coordinates goes by its role first.
+/// The broker that a text is about, as host and port, and what is said of it. A text begins with
+/// the client's name for the broker, such as `sasl_ssl://host:9093/2` or `host:9092/bootstrap`;
+/// what coordinates goes by its role first.
 fn broker_of(text: &str) -> Option<(&str, &str)> {
     let (name, rest) = without_thread(text).split_once(": ")?;
     let (name, rest) = match name {
@@ -133,9 +137,7 @@ fn broker_of(text: &str) -> Option<(&str, &str)> {
 
 /// A text without the name of the thread that it may begin with.
 pub(in crate::kafka) fn without_thread(text: &str) -> &str {
-    let after = text
-        .strip_prefix("[thrd:")
-        .and_then(|rest| rest.split_once("]: "));
+    let after = text.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: "));
     after.map_or(text, |(_, rest)| rest)
 }
 
@@ -150,26 +152,14 @@ mod tests {
         let address = "127.0.0.1:31161";
         for (text, broker) in [
             (REFUSED, Some(address)),
-            (
-                "[thrd:127.0.0.1:31161/bootstrap]: 127.0.0.1:31161/1: Connect to x",
-                Some(address),
-            ),
+            ("[thrd:127.0.0.1:31161/bootstrap]: 127.0.0.1:31161/1: Connect to x", Some(address)),
             (
                 "[thrd:TxnCoordinator]: TxnCoordinator: 127.0.0.1:31161: Disconnected: reset",
                 Some(address),
             ),
-            (
-                "GroupCoordinator: 127.0.0.1:31161: Connect to x",
-                Some(address),
-            ),
-            (
-                "sasl_ssl://127.0.0.1:31161/2: SASL authentication error: no",
-                Some(address),
-            ),
-            (
-                "ssl://[::1]:9093/bootstrap: SSL handshake failed",
-                Some("[::1]:9093"),
-            ),
+            ("GroupCoordinator: 127.0.0.1:31161: Connect to x", Some(address)),
+            ("sasl_ssl://127.0.0.1:31161/2: SASL authentication error: no", Some(address)),
+            ("ssl://[::1]:9093/bootstrap: SSL handshake failed", Some("[::1]:9093")),
             ("GroupCoordinator: Not coordinator", None),
             ("3/3 brokers are down", None),
             ("[thrd:main]: Consumer group session timed out: x", None),
@@ -193,31 +183,16 @@ mod tests {
             }
         }
         let address = "127.0.0.1:31161";
-        assert_eq!(
-            trouble.reached(address, at(20_000)),
-            None,
-            "others may not reach it"
-        );
+        assert_eq!(trouble.reached(address, at(20_000)), None, "others may not reach it");
         assert_eq!(trouble.reached("127.0.0.1:31162", at(30_000)), None);
-        let over = Recovered {
-            lasted: Duration::from_millis(19_900),
-            held_back: 398,
-        };
+        let over = Recovered { lasted: Duration::from_millis(19_900), held_back: 398 };
         assert_eq!(trouble.reached(address, at(30_000)), Some(over));
         assert_eq!(trouble.reached(address, at(31_000)), None, "said once");
         // Soon again: one line a minute at most, however often it comes and goes.
         assert_eq!(trouble.complain(REFUSED, at(40_000)), None);
-        assert_eq!(
-            trouble.reached(address, at(55_000)),
-            None,
-            "nothing was said"
-        );
+        assert_eq!(trouble.reached(address, at(55_000)), None, "nothing was said");
         assert_eq!(trouble.complain(REFUSED, at(61_000)), Some(2));
-        assert_eq!(
-            trouble.complain(REFUSED, at(500_000)),
-            Some(1),
-            "later at once"
-        );
+        assert_eq!(trouble.complain(REFUSED, at(500_000)), Some(1), "later at once");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What every client of ours shares: librdkafka's log lines and errors go to our structured log, each
-//! with the facility that librdkafka gave it.
+//! What every client of ours shares: librdkafka's log lines and errors go to our structured log,
+//! each with the facility that librdkafka gave it.
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
@@ -26,8 +26,8 @@ const FAIL: &str = "FAIL";
 /// Events that are served at once.
 const EVENTS_AT_ONCE: usize = 32;
 
-/// The context of every client of ours: it logs, and has tokens made. What else is made of what the client reports, its
-/// listener knows.
+/// The context of every client of ours: it logs, and has tokens made. What else is made of what the
+/// client reports, its listener knows.
 #[derive(Debug, Default)]
 pub struct Logged<L>(pub L);
 
@@ -115,23 +115,21 @@ impl Listener for LastError {
             return;
         }
         if let Ok(mut noted) = self.0.lock() {
-            *noted = Some(Noted {
-                code,
-                text: reason.to_string(),
-            });
+            *noted = Some(Noted { code, text: reason.to_string() });
         }
     }
 }
 
 impl ConsumerContext for NotingContext {}
 
-/// Lets a client begin, for a moment: it asks for its token in a poll, and does not connect without. It must not be
-/// subscribed to anything yet.
+/// Lets a client begin, for a moment: it asks for its token in a poll, and does not connect
+/// without. It must not be subscribed to anything yet.
 pub fn begin<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
     consumer.poll(BEGINNING);
 }
 
-/// Lets a client say what it complains of, for a moment. It must not be subscribed to anything: records are dropped.
+/// Lets a client say what it complains of, for a moment. It must not be subscribed to anything:
+/// records are dropped.
 pub fn serve(consumer: &BaseConsumer<NotingContext>) {
     let since = Instant::now();
     while let Some(left) = SERVING.checked_sub(since.elapsed()) {
@@ -139,8 +137,9 @@ pub fn serve(consumer: &BaseConsumer<NotingContext>) {
     }
 }
 
-/// Serves what a client that only looks things up has to tell, without waiting: tokens are made here, and errors that nobody takes
-/// would pile up. It must not be subscribed to anything: records are dropped.
+/// Serves what a client that only looks things up has to tell, without waiting: tokens are made
+/// here, and errors that nobody takes would pile up. It must not be subscribed to anything: records
+/// are dropped.
 pub fn serve_events<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
     // A fixed number: the answer does not tell an event that was served from none.
     for _ in 0..EVENTS_AT_ONCE {
@@ -164,8 +163,8 @@ fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// Writes an error event of librdkafka to our log. These inform: the client goes on by itself. The end
-/// of a partition comes this way as well, and is none.
+/// Writes an error event of librdkafka to our log. These inform: the client goes on by itself. The
+/// end of a partition comes this way as well, and is none.
 pub fn log_error(error: &KafkaError, reason: &str) {
     use RDKafkaErrorCode::{Authentication, BrokerTransportFailure, Resolve, SSL};
     match error.rdkafka_error_code() {
@@ -200,10 +199,7 @@ fn note_reached(statistics: &Statistics) {
     if reported.is_empty() {
         return;
     }
-    let up = statistics
-        .brokers
-        .values()
-        .filter(|broker| broker.state == "UP");
+    let up = statistics.brokers.values().filter(|broker| broker.state == "UP");
     for broker in up {
         let name = &broker.nodename;
         if let Some(recovered) = reported.reached(name, Instant::now()) {

@@ -1,5 +1,6 @@
-//! Sorts what the client reports into the failures that the loop tells apart. Everything that is not
-//! known to be harmless makes the producer a broken one: its successor starts from what is committed.
+//! Sorts what the client reports into the failures that the loop tells apart. Everything that is
+//! not known to be harmless makes the producer a broken one: its successor starts from what is
+//! committed.
 
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 
@@ -66,8 +67,8 @@ fn sort_transactional(step: Step, error: &RDKafkaError, what: String) -> Failure
     } else if error.is_fatal() {
         Failure::Broken(what)
     } else if step == Step::Commit {
-        // Whatever the client concludes from an answer, the request may have gone out twice, and its first copy may
-        // still commit. Only a new epoch rules that out.
+        // Whatever the client concludes from an answer, the request may have gone out twice, and
+        // its first copy may still commit. Only a new epoch rules that out.
         Failure::Broken(what)
     } else if error.txn_requires_abort() {
         Failure::Aborted(what)
@@ -106,26 +107,23 @@ pub fn dead(code: RDKafkaErrorCode, text: &str) -> Failure {
 pub fn remedy(code: Option<RDKafkaErrorCode>, topic: &str, group: &str) -> Option<String> {
     use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
     match code? {
-        GroupAuthorizationFailed => Some(format!(
-            "grant the relay's principal Read on the group {group:?}"
-        )),
-        TopicAuthorizationFailed => Some(format!(
-            "grant the relay's principal Read on the topic {topic:?}"
-        )),
+        GroupAuthorizationFailed => {
+            Some(format!("grant the relay's principal Read on the group {group:?}"))
+        }
+        TopicAuthorizationFailed => {
+            Some(format!("grant the relay's principal Read on the topic {topic:?}"))
+        }
         _ => None,
     }
 }
 
 /// A record was refused, and the transaction can only be aborted.
 pub fn refused(is_too_large: bool, what: String) -> Failure {
-    if is_too_large {
-        Failure::TooLarge(what)
-    } else {
-        Failure::Aborted(what)
-    }
+    if is_too_large { Failure::TooLarge(what) } else { Failure::Aborted(what) }
 }
 
-/// Whether a topic takes no batch as large as the one that was sent: by its max.message.bytes, or by its segment.bytes.
+/// Whether a topic takes no batch as large as the one that was sent: by its max.message.bytes, or
+/// by its segment.bytes.
 pub fn is_too_large(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{MessageBatchTooLarge, MessageSizeTooLarge};
     matches!(code, MessageSizeTooLarge | MessageBatchTooLarge)
@@ -143,18 +141,12 @@ mod tests {
     #[test]
     fn a_dead_consumer_costs_its_session_and_a_place_that_is_taken_is_waited_for() {
         use RDKafkaErrorCode::{FencedInstanceId, InvalidRequest, UnreleasedInstanceId};
-        assert!(matches!(
-            dead(UnreleasedInstanceId, "x"),
-            Failure::Unreleased(_)
-        ));
+        assert!(matches!(dead(UnreleasedInstanceId, "x"), Failure::Unreleased(_)));
         assert!(matches!(
             dead(FencedInstanceId, "x"),
             Failure::ConsumerDead(what) if what.contains("`instance`")
         ));
-        assert!(matches!(
-            dead(InvalidRequest, "x"),
-            Failure::ConsumerDead(_)
-        ));
+        assert!(matches!(dead(InvalidRequest, "x"), Failure::ConsumerDead(_)));
     }
 
     #[test]
@@ -174,15 +166,9 @@ mod tests {
             ));
         }
         assert!(matches!(sorted(Step::Produce, Fatal), Failure::Broken(_)));
+        assert!(matches!(sorted(Step::Produce, ProducerFenced), Failure::Fenced(_)));
         assert!(matches!(
-            sorted(Step::Produce, ProducerFenced),
-            Failure::Fenced(_)
-        ));
-        assert!(matches!(
-            sort(
-                Step::Commit,
-                &KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)
-            ),
+            sort(Step::Commit, &KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
             Failure::Aborted(_)
         ));
         assert!(matches!(

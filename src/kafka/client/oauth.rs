@@ -1,7 +1,7 @@
-//! Tokens for OAUTHBEARER, from the endpoint that the operator names with librdkafka's own properties
-//! (`sasl.oauthbearer.method=oidc` and its fellows). librdkafka's own way needs libcurl, which is not built
-//! in. What is needed for a token travels in `sasl.oauthbearer.config`, which librdkafka keeps secret and hands back
-//! when it wants one.
+//! Tokens for OAUTHBEARER, from the endpoint that the operator names with librdkafka's own
+//! properties (`sasl.oauthbearer.method=oidc` and its fellows). librdkafka's own way needs libcurl,
+//! which is not built in. What is needed for a token travels in `sasl.oauthbearer.config`, which
+//! librdkafka keeps secret and hands back when it wants one.
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -20,7 +20,8 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 use crate::config::TokenUrl;
 use crate::kafka::native::set_token;
 
-/// Longest time for a token, from looking up the name to the last byte: a worker's poll waits for it.
+/// Longest time for a token, from looking up the name to the last byte: a worker's poll waits for
+/// it.
 const TOKEN_LIMIT: Duration = Duration::from_secs(5);
 /// Longest answer; a token is a few KiB.
 const MOST_ANSWER_BYTES: u64 = 256 * 1024;
@@ -65,14 +66,8 @@ pub(crate) fn adopt(client: &mut ClientConfig) {
     let (Some(_), Some(url), Some(id), Some(secret)) = (method, url, id, secret) else {
         return;
     };
-    let endpoint = Endpoint {
-        url,
-        client: id,
-        secret,
-        scope,
-        ca_file: ca_file.map(PathBuf::from),
-        ca_pem,
-    };
+    let endpoint =
+        Endpoint { url, client: id, secret, scope, ca_file: ca_file.map(PathBuf::from), ca_pem };
     if let Ok(config) = serde_json::to_string(&endpoint) {
         client.set(CONFIG, config);
     }
@@ -88,12 +83,11 @@ pub(crate) fn generate(config: Option<&str>) -> Result<OAuthToken, Box<dyn std::
         .ok_or("OAUTHBEARER needs sasl.oauthbearer.method=oidc and a token endpoint")?;
     let url = TokenUrl::parse(&endpoint.url)?;
     // One line: it becomes part of librdkafka's own message.
-    endpoint
-        .fetch(&url)
-        .map_err(|error| format!("token endpoint {url}: {error:#}").into())
+    endpoint.fetch(&url).map_err(|error| format!("token endpoint {url}: {error:#}").into())
 }
 
-/// Gives a token to a client that nobody polls, so that its callback would never run. Does nothing for other mechanisms.
+/// Gives a token to a client that nobody polls, so that its callback would never run. Does nothing
+/// for other mechanisms.
 ///
 /// # Errors
 /// As [`generate`].
@@ -105,16 +99,14 @@ pub(crate) fn give<C: ClientContext>(
         return Ok(());
     };
     let token = generate(Some(endpoint)).map_err(|error| anyhow!(error.to_string()))?;
-    let (value, principal) = (
-        CString::new(token.token)?,
-        CString::new(token.principal_name)?,
-    );
+    let (value, principal) = (CString::new(token.token)?, CString::new(token.principal_name)?);
     let is_taken = set_token(client, &value, token.lifetime_ms, &principal);
     ensure!(is_taken, "librdkafka does not take the token");
     Ok(())
 }
 
-/// What the endpoint answers, of RFC 6749, and what a token says of itself, if it is a JWT. A member of the wrong type is not there.
+/// What the endpoint answers, of RFC 6749, and what a token says of itself, if it is a JWT. A
+/// member of the wrong type is not there.
 #[derive(Debug, Default, PartialEq)]
 struct Answer {
     token: String,
@@ -186,14 +178,11 @@ impl Endpoint {
         Ok(body.read_to_string()?)
     }
 
-    /// Id and secret, each encoded as a form's field first, as RFC 6749 (2.3.1) says: an id may hold a colon.
+    /// Id and secret, each encoded as a form's field first, as RFC 6749 (2.3.1) says: an id may
+    /// hold a colon.
     fn credentials(&self) -> String {
         let encoded = |text: &str| -> String { byte_serialize(text.as_bytes()).collect() };
-        STANDARD.encode(format!(
-            "{}:{}",
-            encoded(&self.client),
-            encoded(&self.secret)
-        ))
+        STANDARD.encode(format!("{}:{}", encoded(&self.client), encoded(&self.secret)))
     }
 
     fn agent(&self, url: &TokenUrl) -> anyhow::Result<ureq::Agent> {
@@ -202,7 +191,8 @@ impl Endpoint {
             .root_certs(self.trusted()?)
             .build();
         let mut config = ureq::Agent::config_builder();
-        // A proxy reads what is not encrypted, and its 127.0.0.1 is another machine's. Plain HTTP is for this machine only.
+        // A proxy reads what is not encrypted, and its 127.0.0.1 is another machine's. Plain HTTP
+        // is for this machine only.
         if url.is_local() {
             config = config.proxy(None);
         }
@@ -256,10 +246,7 @@ mod tests {
     fn the_endpoint_travels_in_one_property() {
         let adopted = client(&[
             ("sasl.oauthbearer.method", "oidc"),
-            (
-                "sasl.oauthbearer.token.endpoint.url",
-                "https://id.example.com/token",
-            ),
+            ("sasl.oauthbearer.token.endpoint.url", "https://id.example.com/token"),
             ("sasl.oauthbearer.client.id", "relay"),
             ("sasl.oauthbearer.client.secret", "hunter2"),
             ("sasl.mechanism", "OAUTHBEARER"),
@@ -268,10 +255,7 @@ mod tests {
         assert_eq!(adopted.get("sasl.mechanism"), Some("OAUTHBEARER"));
         let config = adopted.get(CONFIG).expect("adopted");
         let endpoint: Endpoint = serde_json::from_str(config).expect("JSON");
-        assert_eq!(
-            (endpoint.client.as_str(), endpoint.secret.as_str()),
-            ("relay", "hunter2")
-        );
+        assert_eq!((endpoint.client.as_str(), endpoint.secret.as_str()), ("relay", "hunter2"));
         assert_eq!(client(&[("client.id", "x")]).get(CONFIG), None);
     }
 
@@ -323,10 +307,7 @@ mod tests {
             ca_pem: None,
         };
         let credentials = STANDARD.decode(endpoint.credentials()).expect("base64");
-        assert_eq!(
-            String::from_utf8_lossy(&credentials),
-            "relay%3Aa+b:p%25s%2B%C3%B6%26%3D%7E"
-        );
+        assert_eq!(String::from_utf8_lossy(&credentials), "relay%3Aa+b:p%25s%2B%C3%B6%26%3D%7E");
     }
 
     /// Answers each request with this, and returns what was asked.
@@ -366,10 +347,7 @@ mod tests {
         assert!(!error.contains("hunter2"), "{error}");
         let asked: Vec<String> = requests.try_iter().collect();
         assert_eq!(asked.len(), 1, "{asked:?}");
-        assert!(
-            asked[0].starts_with("POST /token?key=hunter2 "),
-            "{asked:?}"
-        );
+        assert!(asked[0].starts_with("POST /token?key=hunter2 "), "{asked:?}");
     }
 
     #[test]
@@ -388,10 +366,7 @@ mod tests {
         // Port 9 of this machine: nothing listens there.
         let config = r#"{"url":"http://127.0.0.1:9/token","client":"relay","secret":"hunter2"}"#;
         let error = generate(Some(config)).err().expect("an error").to_string();
-        assert!(
-            error.starts_with("token endpoint http://127.0.0.1:9/token: "),
-            "{error}"
-        );
+        assert!(error.starts_with("token endpoint http://127.0.0.1:9/token: "), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
         assert!(generate(None).is_err() && generate(Some("x=y")).is_err());
     }

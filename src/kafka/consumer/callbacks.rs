@@ -1,5 +1,6 @@
-//! The consumer's callbacks: rebalances and statistics are put in a queue, in the order in which they
-//! came, and are handed to the loop by the poll that served them. What they mean is decided there.
+//! The consumer's callbacks: rebalances and statistics are put in a queue, in the order in which
+//! they came, and are handed to the loop by the poll that served them. What they mean is decided
+//! there.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,8 +91,8 @@ impl Listener for CallbackQueue {
 }
 
 impl ConsumerContext for Logged<CallbackQueue> {
-    /// Before the assignment: from its first record on a partition is led to our queue. Before the unassignment: only
-    /// now does the client still know whether the assignment was lost.
+    /// Before the assignment: from its first record on a partition is led to our queue. Before the
+    /// unassignment: only now does the client still know whether the assignment was lost.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => {
@@ -125,10 +126,7 @@ impl ConsumerContext for Logged<CallbackQueue> {
 
 fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
     let elements = list.elements();
-    elements
-        .iter()
-        .map(|element| Partition(element.partition()))
-        .collect()
+    elements.iter().map(|element| Partition(element.partition())).collect()
 }
 
 fn group_statistics(statistics: &Statistics, topic: &str) -> GroupStatistics {

@@ -1,6 +1,6 @@
-//! Asks where the group has come to, and how far the log goes, on a connection of its own: while the group rebalances, the
-//! broker answers a member nothing on the connection of its JoinGroup, and one that waits there for committed offsets waits
-//! for the slowest member.
+//! Asks where the group has come to, and how far the log goes, on a connection of its own: while
+//! the group rebalances, the broker answers a member nothing on the connection of its JoinGroup,
+//! and one that waits there for committed offsets waits for the slowest member.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,8 +29,8 @@ pub(in crate::kafka) struct GroupPositions {
 pub(in crate::kafka) struct Committed {
     /// The offset of the next record to read.
     pub offset: i64,
-    /// The leader epoch of the last record before it, if it was committed with one: by this the broker tells whether that
-    /// record is still in the log.
+    /// The leader epoch of the last record before it, if it was committed with one: by this the
+    /// broker tells whether that record is still in the log.
     pub leader_epoch: Option<i32>,
 }
 
@@ -43,7 +43,8 @@ impl GroupPositions {
         })
     }
 
-    /// The committed offsets of those of these partitions that have one. Waits for open transactions.
+    /// The committed offsets of those of these partitions that have one. Waits for open
+    /// transactions.
     pub(super) fn of(
         &self,
         partitions: &[Partition],
@@ -51,21 +52,13 @@ impl GroupPositions {
     ) -> KafkaResult<BTreeMap<Partition, Committed>> {
         self.serve();
         let mut committed = BTreeMap::new();
-        let found = self
-            .consumer
-            .committed_offsets(self.list(partitions), limit)?;
+        let found = self.consumer.committed_offsets(self.list(partitions), limit)?;
         for element in found.elements() {
             element.error()?;
             if let Offset::Offset(offset) = element.offset() {
                 let partition = element.partition();
                 let leader_epoch = leader_epoch(&found, &self.topic, partition);
-                committed.insert(
-                    Partition(partition),
-                    Committed {
-                        offset,
-                        leader_epoch,
-                    },
-                );
+                committed.insert(Partition(partition), Committed { offset, leader_epoch });
             }
         }
         Ok(committed)
@@ -90,7 +83,8 @@ impl GroupPositions {
         list
     }
 
-    /// Serves the client's own events, such as errors, which are logged then; to be called now and then.
+    /// Serves the client's own events, such as errors, which are logged then; to be called now and
+    /// then.
     pub(super) fn serve(&self) {
         serve_events(&self.consumer);
     }

@@ -1,5 +1,5 @@
-//! What is read: the consumer, its membership of the group, and the queue that its records are led to. A rebalance is
-//! served before any record that follows it.
+//! What is read: the consumer, its membership of the group, and the queue that its records are led
+//! to. A rebalance is served before any record that follows it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,8 +61,9 @@ impl Incoming {
         self.member.membership.as_ref()
     }
 
-    /// By KIP-848 the epoch of a member grows without a rebalance of its own, and a commit with an older one is refused. Asked anew
-    /// before a commit it is still that of the batch: a partition goes only after this member has given it up, or with a loss.
+    /// By KIP-848 the epoch of a member grows without a rebalance of its own, and a commit with an
+    /// older one is refused. Asked anew before a commit it is still that of the batch: a
+    /// partition goes only after this member has given it up, or with a loss.
     pub(crate) fn follow_epoch(&mut self) {
         if self.epoch_grows && self.member.membership.is_some() {
             self.renew_membership();
@@ -74,8 +75,8 @@ impl Incoming {
         self.member.membership = current_membership(&self.consumer);
     }
 
-    /// Whether this consumer can ever read again. One whose place in the group was taken cannot, and must
-    /// not throw its successor's producer out by building one of its own.
+    /// Whether this consumer can ever read again. One whose place in the group was taken cannot,
+    /// and must not throw its successor's producer out by building one of its own.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.consumer.client().fatal_error() {
             Some((code, text)) => {
@@ -120,8 +121,7 @@ impl Incoming {
         let polled = self.consumer.poll(wait);
         if self.consumer.context().0.has_events() {
             // At least once a second, with the statistics.
-            self.member
-                .follow(&self.consumer, &mut self.placing, receive);
+            self.member.follow(&self.consumer, &mut self.placing, receive);
             self.placing.serve();
             self.member.check()?;
             self.check()?;
@@ -145,9 +145,7 @@ impl Incoming {
         wait: Duration,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<bool, Failure> {
-        let Incoming {
-            consumer, placing, ..
-        } = self;
+        let Incoming { consumer, placing, .. } = self;
         let Some(taken) = consumer.take(wait) else {
             return Ok(false);
         };
@@ -183,12 +181,11 @@ impl Incoming {
         self.placing.committed(positions);
     }
 
-    /// Goes back to the group's positions, or to the beginnings of partitions that it has none of. See `Broker::rewind`.
+    /// Goes back to the group's positions, or to the beginnings of partitions that it has none of.
+    /// See `Broker::rewind`.
     pub(crate) fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         let held = |error: KafkaError| {
-            Failure::Held(format!(
-                "cannot read the group's committed offsets: {error}"
-            ))
+            Failure::Held(format!("cannot read the group's committed offsets: {error}"))
         };
         let courses = self.placing.courses(partitions).map_err(held)?;
         let moves = courses.iter().filter_map(|(partition, course)| {
@@ -198,9 +195,7 @@ impl Incoming {
         let unmoved = self.seek(moves)?;
         let rewound = courses.into_iter().map(|(partition, course)| {
             let place = match unmoved.get(&partition) {
-                Some(cause) => Err(PartitionFault::Unplaced {
-                    cause: cause.clone(),
-                }),
+                Some(cause) => Err(PartitionFault::Unplaced { cause: cause.clone() }),
                 None => course.map(|(_, place)| place),
             };
             if let Ok(place) = place {
@@ -211,9 +206,10 @@ impl Incoming {
         Ok(rewound.collect())
     }
 
-    /// Leads the client to the ends of these partitions, where it reads nothing but what is new: a partition that is paused
-    /// may stay so for ever, by a fault of the client. The ends are looked up here. A client that looks one up itself still goes
-    /// there when the answer comes after the partition was rewound, and passes over all that lies before it.
+    /// Leads the client to the ends of these partitions, where it reads nothing but what is new: a
+    /// partition that is paused may stay so for ever, by a fault of the client. The ends are
+    /// looked up here. A client that looks one up itself still goes there when the answer comes
+    /// after the partition was rewound, and passes over all that lies before it.
     pub(crate) fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
         let ends = self.placing.ends(partitions).into_iter();
         // Those that cannot be moved are read on; nothing of them is taken.
@@ -236,17 +232,13 @@ impl Incoming {
                 ReadFrom::Beginning => (Offset::Beginning, None),
                 ReadFrom::Offset(offset, leader_epoch) => (Offset::Offset(offset), leader_epoch),
             };
-            list.add_partition_offset(topic, partition.0, offset)
-                .map_err(held)?;
+            list.add_partition_offset(topic, partition.0, offset).map_err(held)?;
             set_leader_epoch(&mut list, topic, partition.0, leader_epoch);
         }
         if list.count() == 0 {
             return Ok(BTreeMap::new());
         }
-        let moved = self
-            .consumer
-            .seek_partitions(list, SEEK_LIMIT)
-            .map_err(held)?;
+        let moved = self.consumer.seek_partitions(list, SEEK_LIMIT).map_err(held)?;
         // The call as a whole succeeds even where single partitions failed.
         let failed = moved.elements().into_iter().filter_map(|element| {
             let error = element.error().err()?;
@@ -255,13 +247,10 @@ impl Incoming {
         Ok(failed.collect())
     }
 
-    /// The client goes on by itself; but where a right is missing, in vain, and somebody must be told.
+    /// The client goes on by itself; but where a right is missing, in vain, and somebody must be
+    /// told.
     fn complain(&self, error: &KafkaError) -> Result<(), Failure> {
-        match remedy(
-            error.rdkafka_error_code(),
-            self.consumer.context().0.topic(),
-            &self.group,
-        ) {
+        match remedy(error.rdkafka_error_code(), self.consumer.context().0.topic(), &self.group) {
             Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
             None if is_of_brokers(error) => {
                 tracing::debug!(%error, "poll");
@@ -275,14 +264,12 @@ impl Incoming {
     }
 }
 
-/// What an error of a partition means for it. Where a right is missing everything holds: waiting grants none.
+/// What an error of a partition means for it. Where a right is missing everything holds: waiting
+/// grants none.
 fn unreadable(error: &ReadError, topic: &str, group: &str) -> Result<PartitionFault, Failure> {
     match remedy(error.known(), topic, group) {
         Some(remedy) => Err(Failure::Held(format!("{}; {remedy}", error.text))),
-        None => Ok(PartitionFault::Unreadable {
-            offset: error.offset,
-            cause: error.text.clone(),
-        }),
+        None => Ok(PartitionFault::Unreadable { offset: error.offset, cause: error.text.clone() }),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Asks the brokers how far the input's partitions go, on a connection of its own: what a worker's consumer believes is what the
-//! watchdog doubts. It reads no records and belongs to no group.
+//! Asks the brokers how far the input's partitions go, on a connection of its own: what a worker's
+//! consumer believes is what the watchdog doubts. It reads no records and belongs to no group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -41,8 +41,9 @@ impl InputEnds {
         })
     }
 
-    /// The offset behind the last record that can be read of each partition. Those whose brokers do not answer are left out. To be
-    /// called also for no partitions: it serves the client's own events.
+    /// The offset behind the last record that can be read of each partition. Those whose brokers do
+    /// not answer are left out. To be called also for no partitions: it serves the client's own
+    /// events.
     pub fn look_up(
         &mut self,
         partitions: impl Iterator<Item = Partition>,
@@ -52,7 +53,8 @@ impl InputEnds {
         if partitions.is_empty() {
             return BTreeMap::new();
         }
-        // The client answers for all or for none: a single partition without a leader would hide the others.
+        // The client answers for all or for none: a single partition without a leader would hide
+        // the others.
         self.ask(&partitions, LOOK_UP_LIMIT).unwrap_or_else(|_| {
             let since = Instant::now();
             let mut silent = std::mem::take(&mut self.silent);
@@ -75,7 +77,8 @@ impl InputEnds {
     }
 }
 
-/// Asks for the offset that the next record of each partition would get. Partitions without an answer are left out.
+/// Asks for the offset that the next record of each partition would get. Partitions without an
+/// answer are left out.
 ///
 /// # Errors
 /// If the client answers for none of them, as when a single one has no leader.
@@ -97,8 +100,9 @@ pub(in crate::kafka) fn ends(
     Ok(ends.collect())
 }
 
-/// Asks for each partition by itself, until there is no time left (the outer `None`). Those that gave no answer are remembered in
-/// `silent`, and come last the next time: they take all the time there is.
+/// Asks for each partition by itself, until there is no time left (the outer `None`). Those that
+/// gave no answer are remembered in `silent`, and come last the next time: they take all the time
+/// there is.
 fn one_by_one(
     partitions: &[Partition],
     silent: &mut BTreeSet<Partition>,

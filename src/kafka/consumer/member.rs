@@ -1,4 +1,5 @@
-//! How a consumer stands in its group: for whom a commit speaks, what it owns, and whether it still hears of the group.
+//! How a consumer stands in its group: for whom a commit speaks, what it owns, and whether it still
+//! hears of the group.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use crate::kafka::consumer::callbacks::{CallbackQueue, Event};
 use crate::kafka::native::has_member_id;
 use crate::stream::{Arrival, Failure, Partition};
 
-/// A client that rests for so long in a group without being a member is deaf to it. One that is well joins again at once.
+/// A client that rests for so long in a group without being a member is deaf to it. One that is
+/// well joins again at once.
 const LONGEST_DEAF: Duration = Duration::from_secs(10);
 
 /// One member of the group, as its client sees it.
@@ -20,7 +22,8 @@ pub(in crate::kafka) struct Member {
     /// For whom a commit speaks: the member and generation that own the partitions of the batch.
     pub membership: Option<ConsumerGroupMetadata>,
     pub owned: BTreeSet<Partition>,
-    /// Since when the client seems deaf to its group. Not how often: after a long call statistics from before it come in a row.
+    /// Since when the client seems deaf to its group. Not how often: after a long call statistics
+    /// from before it come in a row.
     deaf_since: Option<Instant>,
 }
 
@@ -60,7 +63,8 @@ impl Member {
         }
     }
 
-    /// A client can come to answer no rebalance any more, and believe itself a member for ever (`docs/reliability.md`).
+    /// A client can come to answer no rebalance any more, and believe itself a member for ever
+    /// (`docs/reliability.md`).
     pub(super) fn check(&self) -> Result<(), Failure> {
         let is_over = |since: Instant| since.elapsed() > LONGEST_DEAF;
         if !self.deaf_since.is_some_and(is_over) {
@@ -72,14 +76,14 @@ impl Member {
     }
 
     fn give_up(&mut self, partitions: &[Partition]) {
-        self.owned
-            .retain(|partition| !partitions.contains(partition));
+        self.owned.retain(|partition| !partitions.contains(partition));
     }
 }
 
 /// The membership, unless the client knows that it has been lost. A client that was thrown out has
-/// forgotten its member id, and the broker would take its commit for one of a group without members.
-/// Looked at in this order: the client marks the loss, if it does, before it can hand out the empty member id.
+/// forgotten its member id, and the broker would take its commit for one of a group without
+/// members. Looked at in this order: the client marks the loss, if it does, before it can hand out
+/// the empty member id.
 pub(in crate::kafka) fn current_membership(
     consumer: &BaseConsumer<Logged<CallbackQueue>>,
 ) -> Option<ConsumerGroupMetadata> {

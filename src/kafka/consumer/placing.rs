@@ -1,5 +1,6 @@
-//! Where each partition goes on: from the group's committed offset, never before it. It knows which offsets will never be
-//! read, because they were deleted or are passed over, and why a partition cannot go on. It moves nothing itself.
+//! Where each partition goes on: from the group's committed offset, never before it. It knows which
+//! offsets will never be read, because they were deleted or are passed over, and why a partition
+//! cannot go on. It moves nothing itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -12,11 +13,14 @@ use crate::config::PassOver;
 use crate::kafka::native::TopicId;
 use crate::stream::{Arrival, Gap, GapCause, Partition, PartitionFault, Place, Position};
 
-/// Longest wait for the group's committed offset of a partition, which the client has just begun to read from there.
+/// Longest wait for the group's committed offset of a partition, which the client has just begun to
+/// read from there.
 const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
-/// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited for.
+/// Longest wait for the group's positions to go back to; a predecessor's open transaction is waited
+/// for.
 const POSITIONS_LIMIT: Duration = Duration::from_secs(20);
-/// A leader that was deposed and does not know it may tell an end of the past until its session is over, not longer.
+/// A leader that was deposed and does not know it may tell an end of the past until its session is
+/// over, not longer.
 const LONGEST_DEPOSED: Duration = Duration::from_secs(10);
 
 /// What is known of the places of this consumer's partitions.
@@ -38,7 +42,8 @@ pub(in crate::kafka) struct Placing {
     behind: BTreeMap<Partition, Behind>,
     /// What tells the topic from another of its name, once it was asked for.
     topic_id: Option<Option<TopicId>>,
-    /// Partitions of a topic that is not there any more: what is known to be committed is of that one.
+    /// Partitions of a topic that is not there any more: what is known to be committed is of that
+    /// one.
     of_old_topic: BTreeSet<Partition>,
 }
 
@@ -48,7 +53,8 @@ struct Behind {
     committed: i64,
     end: i64,
     since: Instant,
-    /// Whether it was found so for long enough. Then it stays wrong when the log has grown past it: the records are others.
+    /// Whether it was found so for long enough. Then it stays wrong when the log has grown past
+    /// it: the records are others.
     certain: bool,
 }
 
@@ -118,8 +124,7 @@ impl Placing {
     /// These positions were committed.
     pub(super) fn committed(&mut self, positions: &[Position]) {
         for position in positions {
-            self.committed
-                .insert(position.partition, position.next_offset);
+            self.committed.insert(position.partition, position.next_offset);
             self.of_old_topic.remove(&position.partition);
         }
         if self.topic_id.is_none() {
@@ -134,9 +139,10 @@ impl Placing {
         self.unreadable.entry(partition).or_insert(unreadable);
     }
 
-    /// A partition goes on at this offset, and then at the next. Before the first news of a partition its floor is told.
-    /// If it was to go on elsewhere, it is looked up whether anything was deleted between the two. `log_start` says where
-    /// its log begins. Whether what came may be handed on.
+    /// A partition goes on at this offset, and then at the next. Before the first news of a
+    /// partition its floor is told. If it was to go on elsewhere, it is looked up whether
+    /// anything was deleted between the two. `log_start` says where its log begins. Whether
+    /// what came may be handed on.
     pub(super) fn goes_on(
         &mut self,
         partition: Partition,
@@ -160,9 +166,8 @@ impl Placing {
             receive(Arrival::Gap(partition, gap));
         }
         let begins = log_start().filter(|begins| *begins > 0);
-        let gone = expected
-            .zip(begins)
-            .and_then(|(expected, begins)| deleted(expected, offset, begins));
+        let gone =
+            expected.zip(begins).and_then(|(expected, begins)| deleted(expected, offset, begins));
         if let Some(offsets) = gone {
             let cause = GapCause::Deleted;
             receive(Arrival::Gap(partition, Gap { offsets, cause }));
@@ -170,7 +175,8 @@ impl Placing {
         true
     }
 
-    /// Tells the floor of a partition that was assigned, once. Returns the group's committed offset, if it is asked for now.
+    /// Tells the floor of a partition that was assigned, once. Returns the group's committed
+    /// offset, if it is asked for now.
     fn place(
         &mut self,
         partition: Partition,
@@ -181,22 +187,17 @@ impl Placing {
         }
         let unplaced = |cause: String| PartitionFault::Unplaced { cause };
         if self.asked_in_vain {
-            // Many partitions would wait one after the other; when they are rewound they wait together.
-            return Err(unplaced(
-                "the group's coordinator did not answer".to_string(),
-            ));
+            // Many partitions would wait one after the other; when they are rewound they wait
+            // together.
+            return Err(unplaced("the group's coordinator did not answer".to_string()));
         }
-        let found = self
-            .positions
-            .of(&[partition], COMMITTED_LIMIT)
-            .map_err(|error| {
-                self.asked_in_vain = true;
-                unplaced(error.to_string())
-            })?;
+        let found = self.positions.of(&[partition], COMMITTED_LIMIT).map_err(|error| {
+            self.asked_in_vain = true;
+            unplaced(error.to_string())
+        })?;
         self.unplaced.remove(&partition);
         let committed = found.get(&partition).map(|committed| committed.offset);
-        self.committed
-            .extend(committed.map(|offset| (partition, offset)));
+        self.committed.extend(committed.map(|offset| (partition, offset)));
         receive(Arrival::Placed(partition, committed.unwrap_or(0)));
         Ok(committed)
     }
@@ -228,7 +229,8 @@ impl Placing {
         Ok(partitions.iter().map(course).collect())
     }
 
-    /// Where offsets are gone that this consumer has committed, the topic may be another one: then the broker forgot them.
+    /// Where offsets are gone that this consumer has committed, the topic may be another one: then
+    /// the broker forgot them.
     fn notice_new_topic(
         &mut self,
         partitions: &[Partition],
@@ -249,26 +251,20 @@ impl Placing {
     }
 
     fn course(&mut self, partition: Partition, committed: Committed, end: Option<&i64>) -> Course {
-        let Committed {
-            offset,
-            leader_epoch,
-        } = committed;
+        let Committed { offset, leader_epoch } = committed;
         self.gaps.remove(&partition);
         let unreadable = self.unreadable.remove(&partition);
         self.check_end(partition, offset, end.copied())?;
         let Some(behind) = unreadable.and_then(|at| self.passed_over(partition, offset, at)) else {
             return Ok((ReadFrom::Offset(offset, leader_epoch), Place::At(offset)));
         };
-        let gap = Gap {
-            offsets: offset..behind,
-            cause: GapCause::PassedOver,
-        };
+        let gap = Gap { offsets: offset..behind, cause: GapCause::PassedOver };
         self.gaps.insert(partition, gap);
         Ok((ReadFrom::Offset(behind, None), Place::At(behind)))
     }
 
-    /// The group has no offset of this partition: none was committed yet, or the topic was made anew. Offsets that got lost
-    /// in any other way are no reason to judge everything again.
+    /// The group has no offset of this partition: none was committed yet, or the topic was made
+    /// anew. Offsets that got lost in any other way are no reason to judge everything again.
     fn course_without(&mut self, partition: Partition) -> Course {
         if self.of_old_topic.contains(&partition) {
             return Ok((ReadFrom::Beginning, Place::Anew));
@@ -297,7 +293,8 @@ impl Placing {
         })
     }
 
-    /// Where reading goes on behind what can never be read: only if nothing that can be read lies before that.
+    /// Where reading goes on behind what can never be read: only if nothing that can be read lies
+    /// before that.
     fn passed_over(&self, partition: Partition, committed: i64, at: Unreadable) -> Option<i64> {
         let is_met = |stretch: &&PassOver| {
             stretch.partition == partition.0
@@ -317,7 +314,8 @@ impl Placing {
     }
 }
 
-/// Whether a committed offset is behind the end of the log, by what is known and by an end that was looked up now.
+/// Whether a committed offset is behind the end of the log, by what is known and by an end that was
+/// looked up now.
 fn behind(known: Option<Behind>, committed: i64, end: Option<i64>, now: Instant) -> Option<Behind> {
     match (end.filter(|end| *end < committed), known) {
         (Some(end), known) => {
@@ -350,26 +348,18 @@ mod tests {
         assert!(look(None, None, Duration::ZERO).is_none());
         let first = look(None, Some(15), Duration::ZERO);
         assert!(first.is_some_and(|it| it.end == 15 && !it.certain));
-        assert!(
-            look(first, None, LONGEST_DEPOSED).is_some(),
-            "nobody said otherwise"
-        );
+        assert!(look(first, None, LONGEST_DEPOSED).is_some(), "nobody said otherwise");
         let passing = look(first, Some(120), LONGEST_DEPOSED);
         assert!(passing.is_none(), "a deposed leader had answered");
         let lasting = look(first, Some(16), LONGEST_DEPOSED);
         assert!(lasting.is_some_and(|it| it.certain));
-        assert!(
-            look(lasting, Some(120), LONGEST_DEPOSED).is_some(),
-            "others"
-        );
+        assert!(look(lasting, Some(120), LONGEST_DEPOSED).is_some(), "others");
     }
 
     /// Places of a group whose coordinator nobody can reach.
     fn unheard() -> Placing {
         let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", "127.0.0.1:1")
-            .set("group.id", "unheard");
+        config.set("bootstrap.servers", "127.0.0.1:1").set("group.id", "unheard");
         let positions = GroupPositions::open(&config, "changes").expect("a client");
         Placing::new(positions, &[])
     }

@@ -1,6 +1,6 @@
-//! Up to where each partition was read, to notice what was deleted before that: retention does not wait for readers. The
-//! client goes on at the beginning of what is left, with a warning in its log; but every record is to be accounted for, and of
-//! these nobody can say what they held.
+//! Up to where each partition was read, to notice what was deleted before that: retention does not
+//! wait for readers. The client goes on at the beginning of what is left, with a warning in its
+//! log; but every record is to be accounted for, and of these nobody can say what they held.
 
 use std::ops::Range;
 
@@ -45,8 +45,9 @@ fn index(partition: Partition) -> usize {
     usize::try_from(partition.0).unwrap_or_default()
 }
 
-/// What is gone for ever when reading goes on from `next` to `offset`, and the log begins at `log_start`. Any other gap is what
-/// transactions and compaction leave. A log that begins behind `offset` was cut off after that was fetched.
+/// What is gone for ever when reading goes on from `next` to `offset`, and the log begins at
+/// `log_start`. Any other gap is what transactions and compaction leave. A log that begins behind
+/// `offset` was cut off after that was fetched.
 pub(in crate::kafka) fn deleted(next: i64, offset: i64, log_start: i64) -> Option<Range<i64>> {
     (next < log_start && log_start <= offset).then_some(next..log_start)
 }
@@ -68,11 +69,7 @@ mod tests {
             // Offset 12 was fetched before the log was cut off at 30.
             (10, 12, 30, None),
         ] {
-            assert_eq!(
-                deleted(next, offset, log_start),
-                expected,
-                "{next} {offset} {log_start}"
-            );
+            assert_eq!(deleted(next, offset, log_start), expected, "{next} {offset} {log_start}");
         }
     }
 

@@ -1,12 +1,14 @@
-//! Looks up the ends of a table's topic whenever somebody asks, on a connection of its own: on that of the
-//! follower the broker would let the question wait behind the fetch that waits for the next record. It
-//! reads no records.
+//! Looks up the ends of a table's topic whenever somebody asks, on a connection of its own: on that
+//! of the follower the broker would let the question wait behind the fetch that waits for the next
+//! record. It reads no records.
 //!
-//! An end is that of all records, those of open transactions too. The follower gets past them when the
-//! transaction ends. Had we asked for the last stable offset, a grant whose transaction is committed, but
-//! not yet marked so on the partition, would be missed, and one that hangs would hide all that follows.
+//! An end is that of all records, those of open transactions too. The follower gets past them when
+//! the transaction ends. Had we asked for the last stable offset, a grant whose transaction is
+//! committed, but not yet marked so on the partition, would be missed, and one that hangs would
+//! hide all that follows.
 //!
-//! Each look-up also asks, at the same time, whether the topic is still the one that is read and how many partitions it has.
+//! Each look-up also asks, at the same time, whether the topic is still the one that is read and
+//! how many partitions it has.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -81,7 +83,8 @@ impl EndsFinder {
             if let Some(look_up) = request {
                 self.serve(look_up);
             }
-            // Whether or not there was something to look up: tokens are made in a poll, and errors wait to be logged.
+            // Whether or not there was something to look up: tokens are made in a poll, and errors
+            // wait to be logged.
             serve_events(&self.consumer);
         }
     }
@@ -95,15 +98,13 @@ impl EndsFinder {
         self.consumer.poll(PAUSE);
     }
 
-    /// Holds the table at the first sign that its topic changed, and has it read anew when the signs last.
+    /// Holds the table at the first sign that its topic changed, and has it read anew when the
+    /// signs last.
     fn suspect(&mut self, look_up: LookUp, change: Change) {
         let (table, topic) = (self.table.name(), &self.topic);
         let cause = format!("its topic {topic:?} {change}");
         if self.watch.is_news() {
-            warn!(
-                table,
-                topic, "the topic {change}; the table is not relied on, looking again"
-            );
+            warn!(table, topic, "the topic {change}; the table is not relied on, looking again");
         }
         if self.watch.is_certain(change, Instant::now()) {
             error!(
@@ -121,10 +122,12 @@ impl EndsFinder {
         let client = self.consumer.client();
         let question = IdentityQuestion::ask(client, broker, &self.topic, DESCRIBE_LIMIT);
         let question = question.map_err(|why| self.trouble(&why))?;
-        // As of before the ends: of what is written meanwhile, the follower may have read what they do not count yet.
+        // As of before the ends: of what is written meanwhile, the follower may have read what they
+        // do not count yet.
         let positions = self.tables.positions(self.table);
         let asked = self.watch.partitions();
-        // While the description is under way. What is not known to exist is not asked for: the client would wait for it.
+        // While the description is under way. What is not known to exist is not asked for: the
+        // client would wait for it.
         let ends = self.ends(0..asked);
         let described = question.answer();
         let identity = self.identify(described)?;
@@ -194,9 +197,6 @@ impl EndsFinder {
     }
 
     fn trouble(&self, why: &dyn std::fmt::Display) -> Problem {
-        Problem::Trouble(format!(
-            "cannot look up the ends of {:?}: {why}",
-            self.topic
-        ))
+        Problem::Trouble(format!("cannot look up the ends of {:?}: {why}", self.topic))
     }
 }

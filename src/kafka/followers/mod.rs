@@ -1,6 +1,6 @@
-//! Follows the topics of reference tables: which tables, and with what clients and threads. How a topic is
-//! read is in `follower`; what a record says is decided in `audit_judge::reference`, who waits for what in
-//! `tables`.
+//! Follows the topics of reference tables: which tables, and with what clients and threads. How a
+//! topic is read is in `follower`; what a record says is decided in `audit_judge::reference`, who
+//! waits for what in `tables`.
 
 mod ends;
 mod follower;
@@ -92,11 +92,8 @@ pub fn followed(config: &Config) -> Vec<TableName> {
 /// # Errors
 /// What they wait for when they are not read in time.
 pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory>, String> {
-    let tables = Arc::new(SharedTables::new(
-        Directory::default(),
-        names,
-        config.tables.staleness_limit,
-    ));
+    let tables =
+        Arc::new(SharedTables::new(Directory::default(), names, config.tables.staleness_limit));
     let followers = follow(config, &tables).map_err(|error| format!("{error:#}"))?;
     let read = tables.await_ready(READ_LIMIT);
     tables.close();
@@ -148,10 +145,7 @@ fn start<K: Kind>(
         let thread = std::thread::Builder::new().name(format!("{name}{role}"));
         thread.spawn(work).context("start a thread")
     };
-    Ok([
-        spawn("-ends", Box::new(|| finder.run()))?,
-        spawn("", Box::new(follow))?,
-    ])
+    Ok([spawn("-ends", Box::new(|| finder.run()))?, spawn("", Box::new(follow))?])
 }
 
 fn create(client: &ClientConfig, topic: &str) -> anyhow::Result<BaseConsumer<LoggingContext>> {
@@ -159,8 +153,8 @@ fn create(client: &ClientConfig, topic: &str) -> anyhow::Result<BaseConsumer<Log
     made.with_context(|| format!("create a client for {topic:?}"))
 }
 
-/// Makes a follower for each reading of a topic: with a client, a table and positions of its own, since nothing of one reading
-/// counts for another.
+/// Makes a follower for each reading of a topic: with a client, a table and positions of its own,
+/// since nothing of one reading counts for another.
 fn reading<K: Kind>(
     config: &Config,
     topic: &str,

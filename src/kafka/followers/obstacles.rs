@@ -1,13 +1,15 @@
 //! Partitions of a table's topic that cannot be read on, and when each is tried again. Pure.
 //!
-//! What a client does after such an error is not to be relied on: after a batch that fails its checksum it may go on at an
-//! offset that it took from the middle of the payload, or at the beginning of the partition, and so read the whole of it again
-//! for ever. So the partition is given back, and assigned anew at the position that the follower knows, with growing pauses.
+//! What a client does after such an error is not to be relied on: after a batch that fails its
+//! checksum it may go on at an offset that it took from the middle of the payload, or at the
+//! beginning of the partition, and so read the whole of it again for ever. So the partition is
+//! given back, and assigned anew at the position that the follower knows, with growing pauses.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Pause before a partition is tried again; it doubles up to [`LONGEST_PAUSE`] while it cannot be read on.
+/// Pause before a partition is tried again; it doubles up to [`LONGEST_PAUSE`] while it cannot be
+/// read on.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -32,8 +34,8 @@ pub(in crate::kafka) enum Passed {
     Nothing,
     /// An error, which is over.
     Error,
-    /// The client had gone back without an error, as it does when the end of the log was cut off. Since the log goes on where it was
-    /// read up to, what lies before there was written anew.
+    /// The client had gone back without an error, as it does when the end of the log was cut off.
+    /// Since the log goes on where it was read up to, what lies before there was written anew.
     WentBack(String),
 }
 
@@ -131,11 +133,7 @@ mod tests {
         assert_eq!(obstacles.pass(3), Passed::Nothing);
         assert_eq!(obstacles.cause(), None);
         obstacles.stop(3, "another".to_string(), at);
-        assert_eq!(
-            obstacles.due(at + FIRST_PAUSE),
-            [3],
-            "the pauses begin anew"
-        );
+        assert_eq!(obstacles.due(at + FIRST_PAUSE), [3], "the pauses begin anew");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! How far the partitions of a table's topic were read. Control records count, which a client is not handed, and so do offsets that
-//! hold nothing at all.
+//! How far the partitions of a table's topic were read. Control records count, which a client is
+//! not handed, and so do offsets that hold nothing at all.
 
 use crate::tables::Offsets;
 
@@ -57,11 +57,9 @@ mod tests {
         positions.read(0, 7);
         assert!(!positions.cover(&ends) && positions.take_changed());
         positions.advance(0, 8);
-        assert!(
-            !positions.take_changed(),
-            "an offset that was passed is no news"
-        );
-        // A transaction is open from here on, and what the end of the partition is to a reader lies before it.
+        assert!(!positions.take_changed(), "an offset that was passed is no news");
+        // A transaction is open from here on, and what the end of the partition is to a reader lies
+        // before it.
         positions.advance(0, 9);
         assert!(!positions.cover(&ends) && positions.take_changed());
         positions.advance(0, 10);

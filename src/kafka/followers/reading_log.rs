@@ -1,5 +1,5 @@
-//! What is said in the log while a table's topic is read: how far it is, and what was bad. It decides
-//! nothing.
+//! What is said in the log while a table's topic is read: how far it is, and what was bad. It
+//! decides nothing.
 
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,7 @@ impl Progress {
     pub(super) fn begin(table: TableName, topic: &str) -> Self {
         info!(table = table.name(), topic, "reading the table");
         let now = Instant::now();
-        Progress {
-            table,
-            began: now,
-            logged: now,
-        }
+        Progress { table, began: now, logged: now }
     }
 
     pub(super) fn log(
@@ -47,9 +43,7 @@ impl Progress {
         let read: i64 = positions.values().sum();
         let all: i64 = target.map_or(0, |target| target.ends.values().sum());
         // Offsets that were compacted away count as read when the next record is.
-        let percent = (read * 100)
-            .checked_div(all)
-            .map(|percent| percent.min(100));
+        let percent = (read * 100).checked_div(all).map(|percent| percent.min(100));
         info!(
             table = self.table.name(),
             records = counts.records,
@@ -89,11 +83,7 @@ pub(in crate::kafka) struct Complaints {
 
 impl Complaints {
     pub(super) fn new() -> Self {
-        Complaints {
-            since: Instant::now(),
-            count: 0,
-            dropping: false,
-        }
+        Complaints { since: Instant::now(), count: 0, dropping: false }
     }
 
     /// Said once: a key that has too many versions has one more with each record.

@@ -1,4 +1,5 @@
-//! Whether a table's topic is still the one that was read, by what look-ups say of it. Pure: what the brokers said goes in.
+//! Whether a table's topic is still the one that was read, by what look-ups say of it. Pure: what
+//! the brokers said goes in.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,9 +7,11 @@ use std::time::{Duration, Instant};
 use crate::kafka::native::{TopicId, TopicIdentity};
 use crate::tables::Offsets;
 
-/// How long a sign must last until the topic is read anew: a broker that is starting may not know everything yet.
+/// How long a sign must last until the topic is read anew: a broker that is starting may not know
+/// everything yet.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The same for an end that went back: until its session ends, a leader that was deposed may answer what it knew last.
+/// The same for an end that went back: until its session ends, a leader that was deposed may answer
+/// what it knew last.
 const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A sign that the topic is no longer the one that was read.
@@ -21,11 +24,7 @@ pub(in crate::kafka) enum Change {
     /// It had more partitions.
     LostPartitions { had: i32, has: i32 },
     /// A partition ended behind this offset before, or was read so far.
-    WentBack {
-        partition: i32,
-        known: i64,
-        end: i64,
-    },
+    WentBack { partition: i32, known: i64, end: i64 },
 }
 
 impl fmt::Display for Change {
@@ -36,11 +35,7 @@ impl fmt::Display for Change {
             Change::LostPartitions { had, has } => {
                 write!(f, "has {has} partitions where it had {had}")
             }
-            Change::WentBack {
-                partition,
-                known,
-                end,
-            } => write!(
+            Change::WentBack { partition, known, end } => write!(
                 f,
                 "went back: partition {partition} ends at {end}, where it reached {known}"
             ),
@@ -91,11 +86,7 @@ impl TopicWatch {
         ends.iter().find_map(|(partition, end)| {
             let known = [self.ends.get(partition), positions.get(partition)];
             let known = known.into_iter().flatten().max().copied()?;
-            (*end < known).then_some(Change::WentBack {
-                partition: *partition,
-                known,
-                end: *end,
-            })
+            (*end < known).then_some(Change::WentBack { partition: *partition, known, end: *end })
         })
     }
 
@@ -167,13 +158,7 @@ mod tests {
             known().went_back(&offsets(ends), &offsets(positions))
         };
         assert_eq!(went_back(&[(0, 10), (1, 0), (2, 0)], &[(0, 10)]), None);
-        let back = |partition, known, end| {
-            Some(Change::WentBack {
-                partition,
-                known,
-                end,
-            })
-        };
+        let back = |partition, known, end| Some(Change::WentBack { partition, known, end });
         assert_eq!(went_back(&[(0, 9), (1, 0)], &[]), back(0, 10, 9));
         assert_eq!(went_back(&[(0, 11), (1, 0)], &[(0, 12)]), back(0, 12, 11));
         assert_eq!(went_back(&[(0, 10), (1, 0)], &[(1, 1)]), back(1, 1, 0));
@@ -182,11 +167,7 @@ mod tests {
     #[test]
     fn one_sign_is_not_enough_and_signs_that_pass_are_forgotten() {
         let (mut watch, now) = (known(), Instant::now());
-        let back = Change::WentBack {
-            partition: 0,
-            known: 10,
-            end: 9,
-        };
+        let back = Change::WentBack { partition: 0, known: 10, end: 9 };
         assert!(watch.is_news() && !watch.is_certain(back, now));
         assert!(!watch.is_news());
         assert!(!watch.is_certain(back, now + PATIENCE));

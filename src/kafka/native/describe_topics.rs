@@ -1,4 +1,5 @@
-//! Asks a broker to describe topics. The client crate has no call for this, so librdkafka's own is used.
+//! Asks a broker to describe topics. The client crate has no call for this, so librdkafka's own is
+//! used.
 
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
@@ -12,7 +13,8 @@ use super::error_number::{NO_ERROR, rd_kafka_error_code, rd_kafka_event_error};
 /// What is asked.
 pub(super) struct Question<'a> {
     pub topics: &'a [&'a str],
-    /// The broker to ask: any can answer. By default the client would look for the controller first.
+    /// The broker to ask: any can answer. By default the client would look for the controller
+    /// first.
     pub broker: i32,
     /// Whether the broker is to tell what we may do with them.
     pub with_rights: bool,
@@ -30,13 +32,13 @@ impl Question<'_> {
         client: &'c Client<C>,
     ) -> Result<Asked<'c>, String> {
         let names = self.topics.iter().map(|topic| CString::new(*topic));
-        let names: Vec<CString> = names
-            .collect::<Result<_, _>>()
-            .map_err(|error| error.to_string())?;
+        let names: Vec<CString> =
+            names.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         let asked = Asked::new(client, self)?;
-        // SAFETY: the pointers are to strings that live until the end of this function, and the call copies them;
-        // the client is alive, and the options and the queue were made for it.
+        // SAFETY: the pointers are to strings that live until the end of this function, and the
+        // call copies them; the client is alive, and the options and the queue were made
+        // for it.
         unsafe {
             let collection = native::rd_kafka_TopicCollection_of_topic_names(
                 pointers.as_mut_ptr(),
@@ -69,8 +71,8 @@ impl<'c> Asked<'c> {
     ) -> Result<Self, String> {
         let limit_ms = i32::try_from(question.limit.as_millis()).unwrap_or(i32::MAX);
         let mut complaint = [0; 256];
-        // SAFETY: the client is alive; both objects are its, and are destroyed with this value, before it. The codes that the
-        // calls answer with are librdkafka's, no broker's.
+        // SAFETY: the client is alive; both objects are its, and are destroyed with this value,
+        // before it. The codes that the calls answer with are librdkafka's, no broker's.
         unsafe {
             let asked = Asked {
                 options: native::rd_kafka_AdminOptions_new(
@@ -164,11 +166,13 @@ impl Drop for Answer {
     }
 }
 
-/// What tells a topic from another of the same name: one that is deleted and made anew gets another id.
+/// What tells a topic from another of the same name: one that is deleted and made anew gets another
+/// id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TopicId(pub i64, pub i64);
 
-/// What a broker says of a topic. It is lent for as long as the answer lives, and to nobody who could keep it.
+/// What a broker says of a topic. It is lent for as long as the answer lives, and to nobody who
+/// could keep it.
 pub(super) struct Description(*const native::rd_kafka_TopicDescription_t);
 
 impl Description {
@@ -178,11 +182,12 @@ impl Description {
         unsafe { text(native::rd_kafka_TopicDescription_name(self.0)) }
     }
 
-    /// The numbers of the operations that are allowed to us, if the broker told them. Numbers, since a newer librdkafka may know
-    /// operations that the bindings' enumeration does not.
+    /// The numbers of the operations that are allowed to us, if the broker told them. Numbers,
+    /// since a newer librdkafka may know operations that the bindings' enumeration does not.
     pub(super) fn operations(&self) -> Option<&[u32]> {
         let mut count = 0;
-        // SAFETY: the description is part of a living answer; the operations are as many as the count says.
+        // SAFETY: the description is part of a living answer; the operations are as many as the
+        // count says.
         unsafe {
             let operations =
                 native::rd_kafka_TopicDescription_authorized_operations(self.0, &mut count);
@@ -195,7 +200,8 @@ impl Description {
 
     /// Why the topic is not described, if it is not: the broker's code, and what it means.
     pub(super) fn error(&self) -> Option<(i32, String)> {
-        // SAFETY: the description is part of a living answer, and so is the error; its text is a C string of the error's.
+        // SAFETY: the description is part of a living answer, and so is the error; its text is a C
+        // string of the error's.
         unsafe {
             let error = native::rd_kafka_TopicDescription_error(self.0);
             let told = || {
@@ -238,7 +244,5 @@ unsafe fn text(pointer: *const c_char) -> String {
         return String::new();
     }
     // SAFETY: as the caller promises.
-    unsafe { CStr::from_ptr(pointer) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }

@@ -1,5 +1,6 @@
-//! Error codes as numbers. A broker's code passes through librdkafka unchanged, and a newer broker has codes that the bindings'
-//! enumeration lacks. Such a value in a Rust enum is undefined behavior, so whatever a broker may have chosen is read as a number.
+//! Error codes as numbers. A broker's code passes through librdkafka unchanged, and a newer broker
+//! has codes that the bindings' enumeration lacks. Such a value in a Rust enum is undefined
+//! behavior, so whatever a broker may have chosen is read as a number.
 
 use std::ffi::{CStr, c_char};
 
@@ -35,7 +36,8 @@ pub(super) fn known_code(code: i32) -> Option<RDKafkaErrorCode> {
 
 /// Describes an error code in librdkafka's words, or says its number.
 pub(super) fn code_text(code: i32) -> String {
-    // SAFETY: the call takes any number, and returns a C string that stays at least until this thread's next such call.
+    // SAFETY: the call takes any number, and returns a C string that stays at least until this
+    // thread's next such call.
     let text = unsafe { CStr::from_ptr(rd_kafka_err2str(code)) };
     text.to_string_lossy().into_owned()
 }

@@ -1,5 +1,6 @@
-//! Leader epochs in lists of partitions, which the safe client does not show. An offset that is committed, or sought, with the
-//! epoch of its record lets the client notice that the log was cut off before it.
+//! Leader epochs in lists of partitions, which the safe client does not show. An offset that is
+//! committed, or sought, with the epoch of its record lets the client notice that the log was cut
+//! off before it.
 
 use std::ffi::CString;
 use std::ptr::NonNull;
@@ -13,7 +14,8 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 /// librdkafka's number for an epoch that is not known.
 const UNKNOWN: i32 = -1;
 
-/// Sets the leader epoch of a partition's offset, or removes it. Returns whether the list has the partition.
+/// Sets the leader epoch of a partition's offset, or removes it. Returns whether the list has the
+/// partition.
 pub(crate) fn set_leader_epoch(
     list: &mut TopicPartitionList,
     topic: &str,
@@ -49,7 +51,8 @@ fn find(
     partition: i32,
 ) -> Option<NonNull<rd_kafka_topic_partition_t>> {
     let topic = CString::new(topic).ok()?;
-    // SAFETY: the list lives, since it is borrowed; the name is a C string. The call changes nothing.
+    // SAFETY: the list lives, since it is borrowed; the name is a C string. The call changes
+    // nothing.
     let element =
         unsafe { rd_kafka_topic_partition_list_find(list.ptr(), topic.as_ptr(), partition) };
     NonNull::new(element)

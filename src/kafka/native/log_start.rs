@@ -1,4 +1,5 @@
-//! Where a partition's log begins, as far as the client knows. The safe client only offers to ask the broker for it.
+//! Where a partition's log begins, as far as the client knows. The safe client only offers to ask
+//! the broker for it.
 
 use std::ffi::CString;
 
@@ -14,7 +15,8 @@ pub(crate) fn log_start<C: ClientContext>(
 ) -> Option<i64> {
     let topic = CString::new(topic).ok()?;
     let (mut low, mut high) = (-1, -1);
-    // SAFETY: the client lives, since it is borrowed; the name is a C string, and the numbers are ours.
+    // SAFETY: the client lives, since it is borrowed; the name is a C string, and the numbers are
+    // ours.
     let known = unsafe {
         rd_kafka_get_watermark_offsets(
             client.native_ptr(),

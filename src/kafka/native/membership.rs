@@ -3,10 +3,11 @@
 use rdkafka::bindings::{rd_kafka_mem_free, rd_kafka_memberid};
 use rdkafka::client::{Client, ClientContext};
 
-/// Whether the client has a member id. It drops it when it learns that the group does not know it, or has heard nothing of the
-/// group for too long.
+/// Whether the client has a member id. It drops it when it learns that the group does not know it,
+/// or has heard nothing of the group for too long.
 pub(crate) fn has_member_id<C: ClientContext>(client: &Client<C>) -> bool {
-    // SAFETY: the client lives, since it is borrowed. What it returns is a C string of ours, to be freed by the client, or nothing.
+    // SAFETY: the client lives, since it is borrowed. What it returns is a C string of ours, to be
+    // freed by the client, or nothing.
     unsafe {
         let id = rd_kafka_memberid(client.native_ptr());
         if id.is_null() {

@@ -1,12 +1,11 @@
-//! The few calls of librdkafka that the safe client lacks, or makes dear for each record: records are taken from
-//! the consumer without an event for each, and handed to the producer without looking up their topic by name; the broker is asked what the relay may do and which topic it has under a name, the client where a log begins, and tokens are handed
-//! over. This is the only folder with `unsafe` code; what it offers is safe to use: whatever points to a client is owned together with
-//! the client, or borrows from it.
+//! The few calls of librdkafka that the safe client lacks, or makes dear for each record: records
+//! are taken from the consumer without an event for each, and handed to the producer without
+//! looking up their topic by name; the broker is asked what the relay may do and which topic it has
+//! under a name, the client where a log begins, and tokens are handed over. This is the only folder
+//! with `unsafe` code; what it offers is safe to use: whatever points to a client is owned together
+//! with the client, or borrows from it.
 
-#![allow(
-    unsafe_code,
-    reason = "these calls have no safe form in the client: decision 9"
-)]
+#![allow(unsafe_code, reason = "these calls have no safe form in the client: decision 9")]
 
 mod describe_topics;
 mod error_number;

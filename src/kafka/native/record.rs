@@ -1,4 +1,5 @@
-//! What a record queue brings: records, ends of partitions, errors of partitions. All of it is borrowed from librdkafka.
+//! What a record queue brings: records, ends of partitions, errors of partitions. All of it is
+//! borrowed from librdkafka.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -23,7 +24,8 @@ const PARTITION_END: i32 = RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF as i
 pub(crate) enum News<'a> {
     /// A record.
     Record(NativeRecord<'a>),
-    /// This partition has nothing more to read before this offset. With `read_committed` that is its last stable offset.
+    /// This partition has nothing more to read before this offset. With `read_committed` that is
+    /// its last stable offset.
     End(i32, i64),
     /// A partition could not be read; the client goes on by itself.
     Error(ReadError),
@@ -65,17 +67,15 @@ impl fmt::Display for ReadError {
 /// The message must be librdkafka's, from a consumer, and live unchanged for `'a`.
 pub(super) unsafe fn news<'a>(message: NonNull<rd_kafka_message_t>) -> News<'a> {
     let message = message.as_ptr();
-    // SAFETY: by the contract of this function the fields can be read. They are read through the pointer, since a reference
-    // to a message whose code the enumeration does not have would be undefined behavior in itself.
+    // SAFETY: by the contract of this function the fields can be read. They are read through the
+    // pointer, since a reference to a message whose code the enumeration does not have would be
+    // undefined behavior in itself.
     let (code, partition, offset) = unsafe {
         let code = ptr::addr_of!((*message).err).cast::<i32>().read();
         (code, (*message).partition, (*message).offset)
     };
     match code {
-        NO_ERROR => News::Record(NativeRecord {
-            message,
-            lives: PhantomData,
-        }),
+        NO_ERROR => News::Record(NativeRecord { message, lives: PhantomData }),
         PARTITION_END => News::End(partition, offset),
         code => News::Error(ReadError {
             partition,
@@ -106,7 +106,8 @@ pub(crate) struct NativeRecord<'a> {
 
 impl<'a> NativeRecord<'a> {
     fn message(&self) -> &'a rd_kafka_message_t {
-        // SAFETY: the message lives for `'a`, nobody changes it, and its code was read and is one of the enumeration's.
+        // SAFETY: the message lives for `'a`, nobody changes it, and its code was read and is one
+        // of the enumeration's.
         unsafe { &*self.message }
     }
 
@@ -152,12 +153,7 @@ impl<'a> NativeRecord<'a> {
 
 impl fmt::Debug for NativeRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "record {} of partition {}",
-            self.offset(),
-            self.partition()
-        )
+        write!(f, "record {} of partition {}", self.offset(), self.partition())
     }
 }
 
@@ -165,16 +161,18 @@ impl fmt::Debug for NativeRecord<'_> {
 impl SourceHeaders for NativeRecord<'_> {
     fn read(&self) -> OwnedHeaders {
         let mut headers = ptr::null_mut();
-        // SAFETY: the message lives; the headers are its own. The code is librdkafka's, no broker's.
+        // SAFETY: the message lives; the headers are its own. The code is librdkafka's, no
+        // broker's.
         let found = unsafe { rd_kafka_message_headers(self.message, &mut headers) };
         if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             return Vec::new();
         }
         let header = |number| {
             let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-            // SAFETY: the headers live as long as the message; the name is a C string (librdkafka keeps its length to
-            // itself, so a name ends at its first NUL), and at the value are `size` bytes, or none where it is null. The
-            // code is librdkafka's.
+            // SAFETY: the headers live as long as the message; the name is a C string (librdkafka
+            // keeps its length to itself, so a name ends at its first NUL), and at the
+            // value are `size` bytes, or none where it is null. The code is librdkafka'
+            // s.
             unsafe {
                 let found =
                     rd_kafka_header_get_all(headers, number, &mut name, &mut value, &mut size);
@@ -206,17 +204,14 @@ mod tests {
         let message = Box::leak(Box::new(MaybeUninit::<rd_kafka_message_t>::zeroed()));
         let message = NonNull::from(message).cast::<rd_kafka_message_t>();
         let raw = message.as_ptr();
-        // SAFETY: the memory is ours and is never freed; each field is written through the pointer with a value of its type,
-        // the code but as a number.
+        // SAFETY: the memory is ours and is never freed; each field is written through the pointer
+        // with a value of its type, the code but as a number.
         unsafe {
             ptr::addr_of_mut!((*raw).err).cast::<i32>().write(code);
             (*raw).partition = 3;
             (*raw).offset = 17;
             (*raw).len = payload.map_or(0, <[u8]>::len);
-            (*raw).payload = payload
-                .map_or(ptr::null(), <[u8]>::as_ptr)
-                .cast_mut()
-                .cast();
+            (*raw).payload = payload.map_or(ptr::null(), <[u8]>::as_ptr).cast_mut().cast();
         }
         // SAFETY: the message has all its fields, and lives for ever.
         unsafe { news(message) }
@@ -262,12 +257,7 @@ mod tests {
         assert!(matches!(read(PARTITION_END, None), News::End(3, 17)));
         match read(NO_ERROR, Some(b"{}")) {
             News::Record(record) => assert_eq!(
-                (
-                    record.partition(),
-                    record.offset(),
-                    record.payload(),
-                    record.key()
-                ),
+                (record.partition(), record.offset(), record.payload(), record.key()),
                 (3, 17, Some(b"{}".as_slice()), None)
             ),
             other => panic!("{other:?}"),

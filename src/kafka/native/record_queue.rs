@@ -1,6 +1,8 @@
-//! Takes records from a consumer, and learns how far a partition has nothing more, which the safe client does not tell. The queues of its partitions are led into one of our own, where nothing but records
-//! arrives, and errors of partitions; what is left on the consumer's main queue, such as rebalances, the safe client serves as
-//! ever. Records are taken one by one: the call that takes many at once goes wrong (decision 9).
+//! Takes records from a consumer, and learns how far a partition has nothing more, which the safe
+//! client does not tell. The queues of its partitions are led into one of our own, where nothing
+//! but records arrives, and errors of partitions; what is left on the consumer's main queue, such
+//! as rebalances, the safe client serves as ever. Records are taken one by one: the call that takes
+//! many at once goes wrong (decision 9).
 
 use std::ffi::CString;
 use std::marker::PhantomData;
@@ -19,11 +21,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 
 use super::record::{News, news};
 
-/// A consumer together with the queue on which the records of its partitions arrive. It is used like the consumer that it
-/// holds, which it never gives away: so the queue cannot outlive it.
+/// A consumer together with the queue on which the records of its partitions arrive. It is used
+/// like the consumer that it holds, which it never gives away: so the queue cannot outlive it.
 pub(crate) struct QueuedConsumer<C: ConsumerContext> {
-    // The order of the fields is the order in which they are dropped: a client that is closed waits for its records, and a
-    // queue points to its client.
+    // The order of the fields is the order in which they are dropped: a client that is closed
+    // waits for its records, and a queue points to its client.
     records: Arc<RecordQueue>,
     consumer: BaseConsumer<C>,
 }
@@ -35,11 +37,10 @@ impl<C: ConsumerContext> QueuedConsumer<C> {
         Some(QueuedConsumer { records, consumer })
     }
 
-    /// Leads the records of a partition to the queue, if it is called before the partition is assigned: then none of them
-    /// go anywhere else.
+    /// Leads the records of a partition to the queue, if it is called before the partition is
+    /// assigned: then none of them go anywhere else.
     pub(crate) fn lead_here(&self, topic: &str, partition: i32) {
-        self.records
-            .lead_here(self.consumer.client(), topic, partition);
+        self.records.lead_here(self.consumer.client(), topic, partition);
     }
 
     /// Returns what the consumer's own callbacks need to lead partitions to the queue.
@@ -61,11 +62,13 @@ impl<C: ConsumerContext> Deref for QueuedConsumer<C> {
     }
 }
 
-/// Leads partitions of a consumer to its queue, from where only the bare client is at hand. It does not keep the queue alive.
+/// Leads partitions of a consumer to its queue, from where only the bare client is at hand. It does
+/// not keep the queue alive.
 pub(crate) struct QueueHandle(Weak<RecordQueue>);
 
 impl QueueHandle {
-    /// As [`QueuedConsumer::lead_here`]. Does nothing if the queue is gone, or belongs to another client.
+    /// As [`QueuedConsumer::lead_here`]. Does nothing if the queue is gone, or belongs to another
+    /// client.
     pub(crate) fn lead_here<C: ClientContext>(
         &self,
         consumer: &Client<C>,
@@ -81,21 +84,24 @@ impl QueueHandle {
     }
 }
 
-/// Where the records of a consumer's partitions arrive. Private, since nothing but its owner keeps it from outliving its client.
+/// Where the records of a consumer's partitions arrive. Private, since nothing but its owner keeps
+/// it from outliving its client.
 struct RecordQueue {
     queue: NonNull<rd_kafka_queue_t>,
     /// Whose queue it is.
     client: NonNull<rd_kafka_t>,
 }
 
-// SAFETY: librdkafka locks its queues; any thread may use them. The client is only compared with another.
+// SAFETY: librdkafka locks its queues; any thread may use them. The client is only compared with
+// another.
 unsafe impl Send for RecordQueue {}
 // SAFETY: as above.
 unsafe impl Sync for RecordQueue {}
 
 impl Drop for RecordQueue {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner. The client lives: see `QueuedConsumer` and `QueueHandle`.
+        // SAFETY: the pointer came from librdkafka, and this is its only owner. The client lives:
+        // see `QueuedConsumer` and `QueueHandle`.
         unsafe { rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }
 }
@@ -112,7 +118,8 @@ impl RecordQueue {
         let Ok(topic) = CString::new(topic) else {
             return;
         };
-        // SAFETY: the client lives, since it is borrowed, and so do the queues; the name is a C string.
+        // SAFETY: the client lives, since it is borrowed, and so do the queues; the name is a C
+        // string.
         unsafe {
             let source =
                 rd_kafka_queue_get_partition(consumer.native_ptr(), topic.as_ptr(), partition);
@@ -128,10 +135,7 @@ impl RecordQueue {
         let wait_ms = i32::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX);
         // SAFETY: the queue lives, and so does its client: only a `QueuedConsumer` takes from it.
         let message = unsafe { rd_kafka_consume_queue(self.queue.as_ptr(), wait_ms) };
-        Some(Taken {
-            message: NonNull::new(message)?,
-            lives: PhantomData,
-        })
+        Some(Taken { message: NonNull::new(message)?, lives: PhantomData })
     }
 }
 
@@ -143,7 +147,8 @@ pub(crate) struct Taken<'a> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner; the client lives, since its queue is borrowed.
+        // SAFETY: the pointer came from librdkafka, and this is its only owner; the client lives,
+        // since its queue is borrowed.
         unsafe { rd_kafka_message_destroy(self.message.as_ptr()) }
     }
 }

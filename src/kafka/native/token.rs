@@ -7,7 +7,8 @@ use rdkafka::bindings::rd_kafka_oauthbearer_set_token;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::types::RDKafkaRespErr;
 
-/// Whether the client takes the token, which is good until `lifetime_ms`, in milliseconds since 1970.
+/// Whether the client takes the token, which is good until `lifetime_ms`, in milliseconds since
+/// 1970.
 pub(crate) fn set_token<C: ClientContext>(
     client: &Client<C>,
     value: &CStr,
@@ -15,7 +16,8 @@ pub(crate) fn set_token<C: ClientContext>(
     principal: &CStr,
 ) -> bool {
     let mut complaint = [0; 256];
-    // SAFETY: the client and the strings live through the call, which copies them; the buffer is as long as is said.
+    // SAFETY: the client and the strings live through the call, which copies them; the buffer is as
+    // long as is said.
     let code = unsafe {
         rd_kafka_oauthbearer_set_token(
             client.native_ptr(),

@@ -1,5 +1,6 @@
-//! Asks whether a topic is still the one that it was: its id and its partition count. A topic that is deleted and made anew keeps
-//! its name and gets another id, which the safe client does not hand on.
+//! Asks whether a topic is still the one that it was: its id and its partition count. A topic that
+//! is deleted and made anew keeps its name and gets another id, which the safe client does not hand
+//! on.
 
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,9 @@ pub(crate) fn topic_identity<C: ClientContext>(
     question.map_err(Undescribed::Failed)?.answer()
 }
 
-/// Returns a broker that just answered, if its id is known, or else the one of the cluster whose turn it is. Any can describe a
-/// topic; without being told one the client waits for the controller.
+/// Returns a broker that just answered, if its id is known, or else the one of the cluster whose
+/// turn it is. Any can describe a topic; without being told one the client waits for the
+/// controller.
 ///
 /// # Errors
 /// Why there is none.
@@ -78,12 +80,7 @@ impl<'c> IdentityQuestion<'c> {
         topic: &str,
         limit: Duration,
     ) -> Result<Self, String> {
-        let question = Question {
-            topics: &[topic],
-            broker,
-            with_rights: false,
-            limit,
-        };
+        let question = Question { topics: &[topic], broker, with_rights: false, limit };
         Ok(IdentityQuestion(question.ask(client)?))
     }
 
@@ -101,10 +98,7 @@ impl<'c> IdentityQuestion<'c> {
 
 fn identity(topic: &Description) -> Result<TopicIdentity, Undescribed> {
     match topic.error() {
-        None => Ok(TopicIdentity {
-            id: topic.id(),
-            partitions: topic.partitions(),
-        }),
+        None => Ok(TopicIdentity { id: topic.id(), partitions: topic.partitions() }),
         Some((UNKNOWN_TOPIC, _)) => Err(Undescribed::Missing),
         Some((_, why)) => Err(Undescribed::Failed(why)),
     }

@@ -1,5 +1,5 @@
-//! Hands records to a producer: the topic is known by a handle that was looked up once, and headers are made without
-//! copies of their names.
+//! Hands records to a producer: the topic is known by a handle that was looked up once, and headers
+//! are made without copies of their names.
 
 use std::ffi::CString;
 use std::ops::Deref;
@@ -18,9 +18,11 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::error_number::{NO_ERROR, known_code, rd_kafka_producev};
 
-/// A producer together with the topics that it writes to. It is used like the producer that it holds.
+/// A producer together with the topics that it writes to. It is used like the producer that it
+/// holds.
 pub(crate) struct TopicProducer<C: ProducerContext + 'static> {
-    // The order of the fields is the order in which they are dropped: a topic points to its client.
+    // The order of the fields is the order in which they are dropped: a topic points to its
+    // client.
     topics: Vec<Topic>,
     producer: ThreadedProducer<C>,
 }
@@ -79,7 +81,8 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
     /// Hands a record over, which is copied.
     ///
     /// # Errors
-    /// Then the record is handed back. One for a topic that there is not has the code of an unknown topic.
+    /// Then the record is handed back. One for a topic that there is not has the code of an unknown
+    /// topic.
     pub(crate) fn send<'a>(&self, record: OutgoingRecord<'a>) -> Result<(), Refused<'a>> {
         let code = match self.topics.get(record.topic) {
             Some(topic) => produce(self.client(), topic, &record),
@@ -127,7 +130,8 @@ unsafe impl Send for Topic {}
 
 impl Drop for Topic {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner; the client lives: see `TopicProducer`.
+        // SAFETY: the pointer came from librdkafka, and this is its only owner; the client lives:
+        // see `TopicProducer`.
         unsafe { rd_kafka_topic_destroy(self.handle.as_ptr()) }
     }
 }
@@ -138,14 +142,12 @@ impl Topic {
         // SAFETY: the client lives, since it is borrowed; the name is a C string, and is copied.
         let handle =
             unsafe { rd_kafka_topic_new(producer.native_ptr(), name.as_ptr(), ptr::null_mut()) };
-        Some(Topic {
-            name: topic.to_string(),
-            handle: NonNull::new(handle)?,
-        })
+        Some(Topic { name: topic.to_string(), handle: NonNull::new(handle)? })
     }
 }
 
-/// Hands a record to the client of the topic; returns the error code. If there is none, the headers are the client's own.
+/// Hands a record to the client of the topic; returns the error code. If there is none, the headers
+/// are the client's own.
 fn produce<C: ClientContext>(
     producer: &Client<C>,
     topic: &Topic,
@@ -160,8 +162,8 @@ fn produce<C: ClientContext>(
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
     let headers = record.headers.as_ref();
     let client: *mut rd_kafka_t = producer.native_ptr();
-    // SAFETY: the client lives, since it is borrowed, and so does the topic; each argument has the type that its tag asks
-    // for; key and value are copied.
+    // SAFETY: the client lives, since it is borrowed, and so does the topic; each argument has the
+    // type that its tag asks for; key and value are copied.
     unsafe {
         rd_kafka_producev(
             client,
@@ -191,7 +193,8 @@ pub(crate) struct Headers(NonNull<rd_kafka_headers_t>);
 
 impl Drop for Headers {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner: sent ones are forgotten.
+        // SAFETY: the pointer came from librdkafka, and this is its only owner: sent ones are
+        // forgotten.
         unsafe { rd_kafka_headers_destroy(self.0.as_ptr()) }
     }
 }
@@ -207,8 +210,8 @@ impl Headers {
     pub(crate) fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
         let start = value.map_or(ptr::null(), <[u8]>::as_ptr);
         let length = value.map_or(0, <[u8]>::len);
-        // SAFETY: the headers live; name and value are copied. A slice is never longer than `isize` can say. The only
-        // errors are for headers that a producer owns already.
+        // SAFETY: the headers live; name and value are copied. A slice is never longer than `isize`
+        // can say. The only errors are for headers that a producer owns already.
         unsafe {
             rd_kafka_header_add(
                 self.0.as_ptr(),
@@ -241,10 +244,7 @@ mod tests {
     #[test]
     fn a_record_for_no_topic_is_handed_back() {
         let producer = TopicProducer::new(producer(), ["a"]).expect("topics");
-        assert_eq!(
-            (producer.topic_name(0), producer.topic_name(1)),
-            (Some("a"), None)
-        );
+        assert_eq!((producer.topic_name(0), producer.topic_name(1)), (Some("a"), None));
         let mut headers = Headers::with_capacity(1).expect("headers");
         headers.add(b"name", None);
         let refused = producer.send(OutgoingRecord {

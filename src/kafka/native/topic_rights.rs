@@ -1,5 +1,6 @@
-//! Asks the broker what the relay's principal may do with topics. Without it a missing right to write would show only with
-//! the first event of a region, which may be days after the start, or by writing a record to find out.
+//! Asks the broker what the relay's principal may do with topics. Without it a missing right to
+//! write would show only with the first event of a region, which may be days after the start, or by
+//! writing a record to find out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +29,8 @@ impl Right {
     }
 }
 
-/// The rights on each topic that the broker, by its id, told them for. Brokers before 2.3 tell none.
+/// The rights on each topic that the broker, by its id, told them for. Brokers before 2.3 tell
+/// none.
 ///
 /// # Errors
 /// Why the broker could not be asked.
@@ -38,12 +40,7 @@ pub(crate) fn rights_on<C: ClientContext>(
     topics: &[&str],
     limit: Duration,
 ) -> Result<BTreeMap<String, Vec<Right>>, String> {
-    let question = Question {
-        topics,
-        broker,
-        with_rights: true,
-        limit,
-    };
+    let question = Question { topics, broker, with_rights: true, limit };
     let told = question.ask(client)?.collect(rights)?;
     Ok(told.into_iter().collect())
 }

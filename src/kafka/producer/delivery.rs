@@ -1,4 +1,5 @@
-//! What becomes of records that were handed to the producer: of those that were not accepted, the first is remembered.
+//! What becomes of records that were handed to the producer: of those that were not accepted, the
+//! first is remembered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,8 +12,8 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use crate::kafka::client::context::{Listener, Logged};
 use crate::kafka::client::error::is_too_large;
 
-/// The first delivery that failed in the current transaction, and the first partition that could not become part of it.
-/// Their texts say more than the errors that calls then report.
+/// The first delivery that failed in the current transaction, and the first partition that could
+/// not become part of it. Their texts say more than the errors that calls then report.
 #[derive(Debug, Clone, Default)]
 pub(in crate::kafka) struct FailedDelivery {
     delivery: Slot<Undelivered>,
@@ -86,11 +87,10 @@ impl FailedDelivery {
         self.lacked_a_partition.swap(false, Ordering::AcqRel)
     }
 
-    /// What explains that a call failed, once. By itself it is no failure: the client may have tried again.
+    /// What explains that a call failed, once. By itself it is no failure: the client may have
+    /// tried again.
     pub(crate) fn explanation(&self) -> Option<String> {
-        self.partition
-            .take()
-            .or_else(|| self.take().map(|undelivered| undelivered.what))
+        self.partition.take().or_else(|| self.take().map(|undelivered| undelivered.what))
     }
 }
 
@@ -99,8 +99,7 @@ impl Listener for FailedDelivery {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == "ADDPARTS" && (level as i32) <= RDKafkaLogLevel::Error as i32 {
             let is_denied = message.contains("Topic authorization failed");
-            self.partition
-                .set(format!("{message}{}", remedy(is_denied)));
+            self.partition.set(format!("{message}{}", remedy(is_denied)));
         }
     }
 }
@@ -133,9 +132,5 @@ impl ProducerContext for Logged<FailedDelivery> {
 
 /// What to do if the broker denied it.
 pub(in crate::kafka) const fn remedy(is_denied: bool) -> &'static str {
-    if is_denied {
-        "; grant the relay's principal Write on this topic"
-    } else {
-        ""
-    }
+    if is_denied { "; grant the relay's principal Write on this topic" } else { "" }
 }

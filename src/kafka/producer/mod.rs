@@ -49,8 +49,8 @@ pub struct TransactionalProducer {
 }
 
 impl TransactionalProducer {
-    /// Connects, fences every other producer with the same transactional id, and ends what it left open. It
-    /// writes to these topics, each known by its index.
+    /// Connects, fences every other producer with the same transactional id, and ends what it left
+    /// open. It writes to these topics, each known by its index.
     ///
     /// # Errors
     /// [`Failure::Broken`]; may be tried again.
@@ -60,9 +60,8 @@ impl TransactionalProducer {
     ) -> Result<Self, Failure> {
         let failed_delivery = FailedDelivery::default();
         let context = Logged(failed_delivery.clone());
-        let producer: ThreadedProducer<Logged<FailedDelivery>> = config
-            .create_with_context(context)
-            .map_err(|error| sort(Step::Init, &error))?;
+        let producer: ThreadedProducer<Logged<FailedDelivery>> =
+            config.create_with_context(context).map_err(|error| sort(Step::Init, &error))?;
         let no_name = |name| Failure::Fatal(format!("{name:?} is no name of a topic"));
         let opened = TransactionalProducer {
             producer: TopicProducer::new(producer, topics).map_err(no_name)?,
@@ -75,9 +74,8 @@ impl TransactionalProducer {
             is_spent: Cell::new(false),
         };
         opened.await_broker();
-        let initialized = opened.step(Step::Init, INIT_LIMIT, |producer, limit| {
-            producer.init_transactions(limit)
-        });
+        let initialized = opened
+            .step(Step::Init, INIT_LIMIT, |producer, limit| producer.init_transactions(limit));
         initialized.map_err(|failure| match failure {
             Failure::Fatal(what) => Failure::Fatal(format!(
                 "{what}; grant the relay's principal Write on the transactional id {:?}",
@@ -88,8 +86,8 @@ impl TransactionalProducer {
         Ok(opened)
     }
 
-    /// Waits a moment for a first connection. The client looks for its coordinator as soon as it is told to; without one it
-    /// looks again only half a second later.
+    /// Waits a moment for a first connection. The client looks for its coordinator as soon as it is
+    /// told to; without one it looks again only half a second later.
     fn await_broker(&self) {
         if let Some(topic) = self.producer.topic_name(0) {
             let client = self.producer.client();
@@ -98,15 +96,18 @@ impl TransactionalProducer {
         }
     }
 
-    /// Whether this producer should begin no other transaction. Its client may have sent a request twice by itself, as it
-    /// does when a connection breaks: it takes its time then, which is all that can be seen of it. The first copy may
-    /// arrive in any later transaction of this epoch and be taken for a part of it: a commit would tear it, older offsets
-    /// would be committed. Or records failed, for which the client fails the next transaction as well.
+    /// Whether this producer should begin no other transaction. Its client may have sent a request
+    /// twice by itself, as it does when a connection breaks: it takes its time then, which is
+    /// all that can be seen of it. The first copy may arrive in any later transaction of this
+    /// epoch and be taken for a part of it: a commit would tear it, older offsets
+    /// would be committed. Or records failed, for which the client fails the next transaction as
+    /// well.
     pub fn is_spent(&self) -> bool {
         self.is_spent.get()
     }
 
-    /// Whether a record was for a partition that its topic does not have, since this was asked last.
+    /// Whether a record was for a partition that its topic does not have, since this was asked
+    /// last.
     pub fn lacked_a_partition(&self) -> bool {
         self.failed_delivery.take_lacked_a_partition()
     }
@@ -117,9 +118,7 @@ impl TransactionalProducer {
     /// See [`Failure`].
     pub fn begin(&self) -> Result<(), Failure> {
         self.failed_delivery.clear();
-        self.producer
-            .begin_transaction()
-            .map_err(|error| sort(Step::Begin, &error))?;
+        self.producer.begin_transaction().map_err(|error| sort(Step::Begin, &error))?;
         self.in_transaction.set(true);
         Ok(())
     }
@@ -151,17 +150,18 @@ impl TransactionalProducer {
         }
     }
 
-    /// Sends what lingers, and waits until everything has been delivered or something has failed. The safe client's own
-    /// flush looks only every 100 ms. The client sends nothing more of a transaction that must be aborted: the rest would be
-    /// waited for until it is too old, and by then the broker has given the transaction up.
+    /// Sends what lingers, and waits until everything has been delivered or something has failed.
+    /// The safe client's own flush looks only every 100 ms. The client sends nothing more of a
+    /// transaction that must be aborted: the rest would be waited for until it is too old, and
+    /// by then the broker has given the transaction up.
     ///
     /// # Errors
     /// [`Failure::Aborted`] if a record was not accepted, or not in time.
     pub fn drain(&self) -> Result<(), Failure> {
         let drained = self.await_deliveries();
         if drained.is_err() {
-            // The client has given numbers to records that never arrived, and fails the next transaction for that: one that
-            // may hold nothing but good records.
+            // The client has given numbers to records that never arrived, and fails the next
+            // transaction for that: one that may hold nothing but good records.
             self.is_spent.set(true);
         }
         drained
@@ -182,9 +182,9 @@ impl TransactionalProducer {
             }
             self.producer.poll(DRAIN_INTERVAL);
         }
-        self.failed_delivery.take().map_or(Ok(()), |undelivered| {
-            Err(self.delivery_failure(undelivered))
-        })
+        self.failed_delivery
+            .take()
+            .map_or(Ok(()), |undelivered| Err(self.delivery_failure(undelivered)))
     }
 
     /// A fatal error shows first as failed deliveries; then an abort would be in vain.
@@ -219,15 +219,14 @@ impl TransactionalProducer {
     /// Commits.
     ///
     /// # Errors
-    /// See [`Failure`]; a result that is not known is [`Failure::Broken`], so that the epoch moves on.
+    /// See [`Failure`]; a result that is not known is [`Failure::Broken`], so that the epoch moves
+    /// on.
     pub fn commit(&self) -> Result<(), Failure> {
-        self.end(Step::Commit, |producer, limit| {
-            producer.commit_transaction(limit)
-        })
+        self.end(Step::Commit, |producer, limit| producer.commit_transaction(limit))
     }
 
-    /// Aborts the transaction that is open. Without one nothing is done: the client's own abort would be an
-    /// error, and cost a healthy producer.
+    /// Aborts the transaction that is open. Without one nothing is done: the client's own abort
+    /// would be an error, and cost a healthy producer.
     ///
     /// # Errors
     /// Then only a new producer can go on.
@@ -235,13 +234,12 @@ impl TransactionalProducer {
         if !self.in_transaction.get() {
             return Ok(());
         }
-        self.end(Step::Abort, |producer, limit| {
-            producer.abort_transaction(limit)
-        })
-        .map_err(|failure| match failure {
-            Failure::Aborted(what) => Failure::Broken(what),
-            other => other,
-        })
+        self.end(Step::Abort, |producer, limit| producer.abort_transaction(limit)).map_err(
+            |failure| match failure {
+                Failure::Aborted(what) => Failure::Broken(what),
+                other => other,
+            },
+        )
     }
 
     /// Ends the transaction that is open.
@@ -277,8 +275,8 @@ impl TransactionalProducer {
                     std::thread::sleep(DRAIN_INTERVAL.min(left));
                 }
                 Err(error) => {
-                    // Sending again is likeliest where nothing worked. A new producer is cheap beside a commit that
-                    // arrives in another transaction.
+                    // Sending again is likeliest where nothing worked. A new producer is cheap
+                    // beside a commit that arrives in another transaction.
                     let may_be_late =
                         matches!(step, Step::SendOffsets | Step::Commit | Step::Abort);
                     self.is_spent.set(self.is_spent.get() || may_be_late);
@@ -288,7 +286,8 @@ impl TransactionalProducer {
         }
     }
 
-    /// What a transaction failed of, the client writes to its log; the calls that fail after that say little.
+    /// What a transaction failed of, the client writes to its log; the calls that fail after that
+    /// say little.
     fn explained(&self, failure: Failure) -> Failure {
         self.producer.poll(DRAIN_INTERVAL);
         match self.failed_delivery.explanation() {
@@ -316,10 +315,7 @@ fn refused_at_once(topic: &str, refused: &Refused<'_>) -> Failure {
     let code = refused.known().unwrap_or(RDKafkaErrorCode::Unknown);
     let remedy = remedy(code == RDKafkaErrorCode::TopicAuthorizationFailed);
     let failure = sort(Step::Produce, &KafkaError::MessageProduction(code));
-    failure.with(&format!(
-        ", for topic {topic} (error {}){remedy}",
-        refused.code
-    ))
+    failure.with(&format!(", for topic {topic} (error {}){remedy}", refused.code))
 }
 
 /// The client varies its pause before it sends a request again by a fifth, and caps it.

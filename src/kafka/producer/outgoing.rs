@@ -1,5 +1,5 @@
-//! What is written, in the form in which the client takes it: topic, partition, key and headers of each output. It
-//! sends nothing itself.
+//! What is written, in the form in which the client takes it: topic, partition, key and headers of
+//! each output. It sends nothing itself.
 
 use uuid::fmt::Hyphenated;
 
@@ -28,11 +28,9 @@ pub(in crate::kafka) fn outgoing<'a>(
         ))
     })?;
     let (key, payload, headers) = match output.content {
-        Content::Event { envelope, event } => (
-            Some(envelope.device.as_bytes()),
-            Some(event),
-            event_headers(envelope, settings),
-        ),
+        Content::Event { envelope, event } => {
+            (Some(envelope.device.as_bytes()), Some(event), event_headers(envelope, settings))
+        }
         // A missing key or value stays missing: an empty one is something else.
         Content::Quarantined(kept) => (
             kept.original.key.as_deref(),
@@ -63,8 +61,8 @@ fn event_headers(envelope: &Envelope, settings: &SessionSettings) -> Option<Head
     Some(headers)
 }
 
-/// The original headers, and after them why the record is here, where it came from, and what it was if this is a stub. Each of ours is
-/// always there, since one that is missing could be forged.
+/// The original headers, and after them why the record is here, where it came from, and what it was
+/// if this is a stub. Each of ours is always there, since one that is missing could be forged.
 fn quarantine_headers(
     kept: &QuarantinedRecord,
     output: &Output<'_>,
@@ -80,10 +78,7 @@ fn quarantine_headers(
         ("audit-relay-partition", &partition),
         ("audit-relay-offset", &offset),
         ("audit-relay-version", env!("CARGO_PKG_VERSION")),
-        (
-            "audit-relay-stub",
-            if stub.is_some() { "true" } else { "false" },
-        ),
+        ("audit-relay-stub", if stub.is_some() { "true" } else { "false" }),
     ];
     let of_stub = stub.map(stub_headers);
     let of_stub = of_stub.as_ref().map_or(&[][..], |headers| headers);
@@ -108,9 +103,6 @@ fn stub_headers(stub: &Stub) -> [(&'static str, String); 4] {
         ("audit-relay-value-bytes", stub.value_bytes.to_string()),
         ("audit-relay-value-sha256", hex.collect()),
         ("audit-relay-key-bytes", stub.key_bytes.to_string()),
-        (
-            "audit-relay-headers-dropped",
-            stub.headers_dropped.to_string(),
-        ),
+        ("audit-relay-headers-dropped", stub.headers_dropped.to_string()),
     ]
 }

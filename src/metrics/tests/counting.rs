@@ -21,9 +21,8 @@ const P0: Partition = Partition(0);
 fn mixed_batch() -> Batch {
     let mut batch = Batch::default();
     let old = now_ms() - 3_000;
-    for (offset, fate) in [audited(0), audited(1), audited(1), skipped(), malformed()]
-        .into_iter()
-        .enumerate()
+    for (offset, fate) in
+        [audited(0), audited(1), audited(1), skipped(), malformed()].into_iter().enumerate()
     {
         batch.add(&record(3, offset as i64, Some(old)), fate);
     }
@@ -46,14 +45,8 @@ fn names_that_the_catalogue_lacks_are_shown_once_they_are_committed() {
         observer.notice(Notice::Committed(&batch, Duration::from_millis(80)));
     }
     let view = metrics.unlisted_names();
-    let names = view
-        .names
-        .iter()
-        .map(|named| (named.name.as_str(), named.count));
-    assert_eq!(
-        names.collect::<Vec<_>>(),
-        [("Tea", 4), ("Cancel Service", 2)]
-    );
+    let names = view.names.iter().map(|named| (named.name.as_str(), named.count));
+    assert_eq!(names.collect::<Vec<_>>(), [("Tea", 4), ("Cancel Service", 2)]);
     let text = metrics.render();
     assert_eq!(value(&text, "audit_relay_unlisted_names_total"), Some(6.0));
     batch.forget(&[Partition(3)]);
@@ -77,40 +70,22 @@ fn a_committed_batch_is_counted_once_with_every_fate() {
     let text = metrics.render();
     let expected = [
         (r#"audit_relay_records_read_total{partition="3"}"#, 5.0),
-        (
-            r#"audit_relay_records_total{fate="audited",partition="3",reason=""}"#,
-            3.0,
-        ),
+        (r#"audit_relay_records_total{fate="audited",partition="3",reason=""}"#, 3.0),
         (
             r#"audit_relay_records_total{fate="skipped",partition="3",reason="unlisted_action"}"#,
             1.0,
         ),
-        (
-            r#"audit_relay_records_total{fate="quarantined",partition="3",reason="malformed"}"#,
-            1.0,
-        ),
-        (
-            r#"audit_relay_records_total{fate="quarantined",partition="4",reason="too_large"}"#,
-            0.0,
-        ),
+        (r#"audit_relay_records_total{fate="quarantined",partition="3",reason="malformed"}"#, 1.0),
+        (r#"audit_relay_records_total{fate="quarantined",partition="4",reason="too_large"}"#, 0.0),
         (r#"audit_relay_events_total{region="eu-de"}"#, 2.0),
         (r#"audit_relay_events_total{region="us-south"}"#, 2.0),
         (r#"audit_relay_transactions_total{result="committed"}"#, 1.0),
         ("audit_relay_batch_records_sum", 6.0),
-        (
-            r#"audit_relay_batch_duration_seconds_bucket{le="0.1"}"#,
-            1.0,
-        ),
+        (r#"audit_relay_batch_duration_seconds_bucket{le="0.1"}"#, 1.0),
         // The record without a timestamp has no latency.
         ("audit_relay_end_to_end_latency_seconds_count", 3.0),
-        (
-            r#"audit_relay_end_to_end_latency_seconds_bucket{le="2.5"}"#,
-            0.0,
-        ),
-        (
-            r#"audit_relay_end_to_end_latency_seconds_bucket{le="30"}"#,
-            3.0,
-        ),
+        (r#"audit_relay_end_to_end_latency_seconds_bucket{le="2.5"}"#, 0.0),
+        (r#"audit_relay_end_to_end_latency_seconds_bucket{le="30"}"#, 3.0),
     ];
     for (series, count) in expected {
         assert_eq!(value(&text, series), Some(count), "{series}");
@@ -144,11 +119,9 @@ fn offsets_that_were_deleted_unread_are_counted_from_zero() {
     observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
     assert_eq!(value(&metrics.render(), series), Some(0.0));
     let mut batch = Batch::default();
-    for (offsets, cause) in [
-        (7..12, GapCause::Deleted),
-        (12..14, GapCause::PassedOver),
-        (40..41, GapCause::Deleted),
-    ] {
+    for (offsets, cause) in
+        [(7..12, GapCause::Deleted), (12..14, GapCause::PassedOver), (40..41, GapCause::Deleted)]
+    {
         batch.pass(P0, Gap { offsets, cause });
     }
     assert_eq!(batch.positions()[0].next_offset, 41);
@@ -171,10 +144,7 @@ fn quarantined_records_that_were_not_written_whole_are_counted() {
     let mut batch = Batch::default();
     batch.add(&record(0, 0, None), malformed());
     for (offset, is_final) in [(1, true), (2, false)] {
-        let record = SourceRecord {
-            payload: Some(&large),
-            ..record(0, offset, None)
-        };
+        let record = SourceRecord { payload: Some(&large), ..record(0, offset, None) };
         match is_final {
             true => batch.add(&record, malformed()),
             false => batch.hold(&record),
@@ -192,10 +162,7 @@ fn everything_declared_is_rendered_and_nothing_else() {
     show_tables(&metrics);
     metrics.set_ready(true);
     observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
-    let fault = PartitionFault::BehindEnd {
-        committed: 100,
-        end: 15,
-    };
+    let fault = PartitionFault::BehindEnd { committed: 100, end: 15 };
     observer.notice(Notice::Held(P0, &fault, 1));
     let text = metrics.render();
     let mut types: Vec<(&str, &str)> = text
@@ -204,26 +171,16 @@ fn everything_declared_is_rendered_and_nothing_else() {
         .filter(|(name, _)| !name.starts_with("process_"))
         .collect();
     types.sort_unstable();
-    let mut declared: Vec<(&str, &str)> = METRICS
-        .iter()
-        .map(|metric| (metric.name, metric.metric_type.name()))
-        .collect();
+    let mut declared: Vec<(&str, &str)> =
+        METRICS.iter().map(|metric| (metric.name, metric.metric_type.name())).collect();
     declared.sort_unstable();
     assert_eq!(types, declared);
     assert_eq!(value(&text, "audit_relay_ready"), Some(1.0));
-    assert_eq!(
-        value(&text, r#"audit_relay_table_entries{table="principals"}"#),
-        Some(1.0)
-    );
-    assert_eq!(
-        value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#),
-        Some(1.0)
-    );
+    assert_eq!(value(&text, r#"audit_relay_table_entries{table="principals"}"#), Some(1.0));
+    assert_eq!(value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#), Some(1.0));
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     for sample in samples {
-        let number = sample
-            .rsplit_once(' ')
-            .map(|(_, value)| value.parse::<f64>());
+        let number = sample.rsplit_once(' ').map(|(_, value)| value.parse::<f64>());
         assert!(matches!(number, Some(Ok(_))), "{sample}");
     }
 }
@@ -232,15 +189,8 @@ fn everything_declared_is_rendered_and_nothing_else() {
 fn names_follow_the_conventions_of_prometheus() {
     for metric in METRICS {
         let is_counter = metric.metric_type.name() == "counter";
-        assert_eq!(
-            metric.name.ends_with("_total"),
-            is_counter,
-            "{}",
-            metric.name
-        );
-        for unit in [
-            "_ms", "_millis", "_minutes", "_kib", "_count", "_sum", "_bucket",
-        ] {
+        assert_eq!(metric.name.ends_with("_total"), is_counter, "{}", metric.name);
+        for unit in ["_ms", "_millis", "_minutes", "_kib", "_count", "_sum", "_bucket"] {
             assert!(!metric.name.contains(unit), "{}", metric.name);
         }
         let plain = |c: char| c.is_ascii_lowercase() || c == '_';
@@ -282,29 +232,17 @@ fn rebalances_are_counted_and_lost_partitions_disappear() {
     observer.notice(Notice::Arrived(&Arrival::Revoked(&[Partition(1)])));
     assert!(health.ready().is_ok());
     observer.notice(Notice::Arrived(&Arrival::Lost(&[P0])));
-    assert_eq!(
-        health.ready(),
-        Err(vec!["worker 0: joining the consumer group".to_string()])
-    );
+    assert_eq!(health.ready(), Err(vec!["worker 0: joining the consumer group".to_string()]));
     let text = metrics.render();
     for kind in ["assigned", "revoked", "lost"] {
         let series = format!(r#"audit_relay_rebalances_total{{kind="{kind}"}}"#);
         assert_eq!(value(&text, &series), Some(1.0), "{kind}");
     }
     assert!(!text.contains("audit_relay_partition_lag_records"));
-    assert_eq!(
-        value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#),
-        Some(0.0)
-    );
-    let steady = GroupStatistics {
-        steady: true,
-        end_offsets: Vec::new(),
-    };
+    assert_eq!(value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#), Some(0.0));
+    let steady = GroupStatistics { steady: true, end_offsets: Vec::new() };
     observer.notice(Notice::Arrived(&Arrival::Statistics(steady)));
-    assert!(
-        health.ready().is_ok(),
-        "a member without partitions works as well"
-    );
+    assert!(health.ready().is_ok(), "a member without partitions works as well");
 }
 
 #[test]
@@ -324,24 +262,11 @@ fn a_worker_is_ready_again_only_when_what_failed_is_committed() {
     assert!(health.ready().is_ok());
     let text = metrics.render();
     let transactions = |result: &str| {
-        value(
-            &text,
-            &format!(r#"audit_relay_transactions_total{{result="{result}"}}"#),
-        )
+        value(&text, &format!(r#"audit_relay_transactions_total{{result="{result}"}}"#))
     };
     assert_eq!(transactions("aborted"), Some(2.0));
-    assert_eq!(
-        transactions("broken"),
-        Some(0.0),
-        "mending is no transaction"
-    );
-    assert_eq!(
-        value(
-            &text,
-            r#"audit_relay_producer_rebuilds_total{reason="broken"}"#
-        ),
-        Some(2.0)
-    );
+    assert_eq!(transactions("broken"), Some(0.0), "mending is no transaction");
+    assert_eq!(value(&text, r#"audit_relay_producer_rebuilds_total{reason="broken"}"#), Some(2.0));
 }
 
 #[test]
@@ -360,26 +285,11 @@ fn tables_show_what_was_counted_of_them() {
         let text = metrics.render();
         let is =
             |series: &str, expected| assert_eq!(value(&text, series), Some(expected), "{series}");
-        is(
-            r#"audit_relay_table_records_total{table="principals"}"#,
-            3.0,
-        );
-        is(
-            r#"audit_relay_table_versions_dropped_total{table="principals"}"#,
-            2.0,
-        );
-        is(
-            r#"audit_relay_table_rejected_total{reason="malformed",table="principals"}"#,
-            1.0,
-        );
-        is(
-            r#"audit_relay_table_rejected_total{reason="too_large",table="principals"}"#,
-            0.0,
-        );
-        is(
-            r#"audit_relay_table_reloads_total{result="failed",table="devices"}"#,
-            1.0,
-        );
+        is(r#"audit_relay_table_records_total{table="principals"}"#, 3.0);
+        is(r#"audit_relay_table_versions_dropped_total{table="principals"}"#, 2.0);
+        is(r#"audit_relay_table_rejected_total{reason="malformed",table="principals"}"#, 1.0);
+        is(r#"audit_relay_table_rejected_total{reason="too_large",table="principals"}"#, 0.0);
+        is(r#"audit_relay_table_reloads_total{result="failed",table="devices"}"#, 1.0);
         is(r#"audit_relay_table_reload_refused{table="devices"}"#, 1.0);
         is(r#"audit_relay_table_ready{table="principals"}"#, 0.0);
         is(r#"audit_relay_table_ready{table="devices"}"#, 1.0);

@@ -65,83 +65,47 @@ fn lag_follows_from_what_happened() {
     // What, the steps, when to look, and what lag in records and seconds is expected then.
     type Case = (&'static str, &'static [(i64, Step)], i64, (i64, f64));
     let cases: &[Case] = &[
-        (
-            "just assigned, nothing known",
-            &[(10, Assigned)],
-            10,
-            (1, 0.0),
-        ),
+        ("just assigned, nothing known", &[(10, Assigned)], 10, (1, 0.0)),
         (
             "assigned and stuck before the first commit",
             &[(10, Assigned), (11, End(500))],
             70,
             (1, 60.0),
         ),
-        (
-            "an empty partition",
-            &[(10, Assigned), (10, CaughtUp), (11, End(0))],
-            70,
-            (0, 0.0),
-        ),
+        ("an empty partition", &[(10, Assigned), (10, CaughtUp), (11, End(0))], 70, (0, 0.0)),
         (
             "behind",
-            &[
-                (10, Assigned),
-                (11, End(500)),
-                (12, Committed(0, 100, 2, false)),
-            ],
+            &[(10, Assigned), (11, End(500)), (12, Committed(0, 100, 2, false))],
             13,
             (400, 11.0),
         ),
         (
             "behind, timestamp in the future",
-            &[
-                (10, Assigned),
-                (11, End(500)),
-                (12, Committed(0, 100, 99, false)),
-            ],
+            &[(10, Assigned), (11, End(500)), (12, Committed(0, 100, 99, false))],
             13,
             (400, 0.0),
         ),
         (
             "end reported before what was read since",
-            &[
-                (10, Assigned),
-                (11, End(50)),
-                (12, Committed(0, 100, 2, false)),
-            ],
+            &[(10, Assigned), (11, End(50)), (12, Committed(0, 100, 2, false))],
             13,
             (0, 0.0),
         ),
         (
             "a control record behind the last record",
-            &[
-                (10, Assigned),
-                (12, Committed(0, 100, 12, false)),
-                (13, CaughtUp),
-                (14, End(101)),
-            ],
+            &[(10, Assigned), (12, Committed(0, 100, 12, false)), (13, CaughtUp), (14, End(101))],
             90,
             (0, 0.0),
         ),
         (
             "the same, the end reached before the commit",
-            &[
-                (10, Assigned),
-                (12, Committed(0, 100, 12, true)),
-                (14, End(101)),
-            ],
+            &[(10, Assigned), (12, Committed(0, 100, 12, true)), (14, End(101))],
             90,
             (0, 0.0),
         ),
         (
             "more came after the end was reached",
-            &[
-                (10, Assigned),
-                (10, CaughtUp),
-                (11, Committed(0, 50, 10, false)),
-                (12, End(900)),
-            ],
+            &[(10, Assigned), (10, CaughtUp), (11, Committed(0, 50, 10, false)), (12, End(900))],
             13,
             (850, 3.0),
         ),
@@ -153,12 +117,7 @@ fn lag_follows_from_what_happened() {
         ),
         (
             "the same, with the end known",
-            &[
-                (10, Assigned),
-                (10, CaughtUp),
-                (20, End(8)),
-                (20, Publishing(0, 5)),
-            ],
+            &[(10, Assigned), (10, CaughtUp), (20, End(8)), (20, Publishing(0, 5))],
             80,
             (5, 60.0),
         ),
@@ -175,11 +134,7 @@ fn lag_follows_from_what_happened() {
         ),
         (
             "published at last",
-            &[
-                (10, Assigned),
-                (20, Publishing(0, 5)),
-                (80, Committed(0, 5, 20, true)),
-            ],
+            &[(10, Assigned), (20, Publishing(0, 5)), (80, Committed(0, 5, 20, true))],
             81,
             (0, 0.0),
         ),
@@ -224,13 +179,7 @@ fn lag_follows_from_what_happened() {
         ),
         (
             "held after its end was reached: it is read again",
-            &[
-                (10, Assigned),
-                (10, CaughtUp),
-                (20, Publishing(0, 5)),
-                (30, CaughtUp),
-                (40, Held),
-            ],
+            &[(10, Assigned), (10, CaughtUp), (20, Publishing(0, 5)), (30, CaughtUp), (40, Held)],
             80,
             (1, 50.0),
         ),
@@ -249,12 +198,7 @@ fn lag_follows_from_what_happened() {
         ),
         (
             "assigned again: what was known before is forgotten",
-            &[
-                (10, Assigned),
-                (11, Committed(0, 5, 3, true)),
-                (12, Released),
-                (50, Assigned),
-            ],
+            &[(10, Assigned), (11, Committed(0, 5, 3, true)), (12, Released), (50, Assigned)],
             60,
             (1, 10.0),
         ),
@@ -273,12 +217,7 @@ fn progress_is_a_commit_or_the_end() {
     assert_eq!(progress(&[(10, Assigned), (12, CaughtUp)]), Some(12.0));
     let idle = &[(10, Assigned), (12, CaughtUp), (500, End(1))];
     assert_eq!(progress(idle), Some(500.0));
-    let hangs = &[
-        (10, Assigned),
-        (12, CaughtUp),
-        (13, Publishing(0, 1)),
-        (500, End(1)),
-    ];
+    let hangs = &[(10, Assigned), (12, CaughtUp), (13, Publishing(0, 1)), (500, End(1))];
     assert_eq!(progress(hangs), Some(12.0));
 }
 
@@ -339,10 +278,7 @@ fn a_partition_that_another_worker_took_over_is_left_alone() {
     board.publishing(0, &batch(0..9, 0, false));
     assert!(!board.has_unpublished(0));
     board.released(0, &[P0, Partition(1)]);
-    assert_eq!(
-        board.owners().into_iter().collect::<Vec<_>>(),
-        [(0, 0), (1, 1)]
-    );
+    assert_eq!(board.owners().into_iter().collect::<Vec<_>>(), [(0, 0), (1, 1)]);
     assert_eq!(board.view(7_000)[0].lag_records, 1);
     board.dismiss(1);
     assert_eq!(board.view(7_000), []);

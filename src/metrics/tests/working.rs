@@ -69,10 +69,8 @@ impl Broker for Script {
     }
 
     fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
-        let rewound = |partition: &Partition| Rewound {
-            partition: *partition,
-            place: Ok(Place::At(0)),
-        };
+        let rewound =
+            |partition: &Partition| Rewound { partition: *partition, place: Ok(Place::At(0)) };
         Ok(partitions.iter().map(rewound).collect())
     }
 
@@ -89,11 +87,8 @@ impl Broker for Script {
     }
 }
 
-const LIMITS: BatchLimits = BatchLimits {
-    max_records: 2,
-    max_bytes: 1_000,
-    max_age: Duration::from_millis(100),
-};
+const LIMITS: BatchLimits =
+    BatchLimits { max_records: 2, max_bytes: 1_000, max_age: Duration::from_millis(100) };
 
 #[test]
 fn the_end_of_a_partition_is_no_end_of_its_lag_before_its_records_are_committed() {
@@ -132,11 +127,7 @@ fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
     let read_again = || Arrival::Record(record(0, 7, Some(0)));
     let script = Script {
         polls: VecDeque::from([
-            vec![
-                Arrival::Assigned(&[P0]),
-                Arrival::Placed(P0, 7),
-                Arrival::CaughtUp(P0, 7),
-            ],
+            vec![Arrival::Assigned(&[P0]), Arrival::Placed(P0, 7), Arrival::CaughtUp(P0, 7)],
             // The poll without records is the time until the batch is due.
             vec![read_again(), Arrival::CaughtUp(P0, 8)],
             vec![],

@@ -1,5 +1,5 @@
-//! The judge that the workers use: `audit_judge`, the rules, and the tables as the process shares them.
-//! Whether a fate must wait for the tables is said here; how waiting works is in `tables`.
+//! The judge that the workers use: `audit_judge`, the rules, and the tables as the process shares
+//! them. Whether a fate must wait for the tables is said here; how waiting works is in `tables`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,13 +31,7 @@ impl TableJudge {
         metrics: Arc<Metrics>,
     ) -> Self {
         let waits = tables.follows_any();
-        TableJudge {
-            assembly,
-            tables,
-            barrier_limit,
-            metrics,
-            waits,
-        }
+        TableJudge { assembly, tables, barrier_limit, metrics, waits }
     }
 }
 

@@ -27,19 +27,14 @@ fn judge(devices: &str) -> TableJudge {
 
 /// The same, before the topics of these tables were read, with a limit for the barrier.
 fn unread(followed: &[TableName], limit: Duration) -> TableJudge {
-    let principals = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/schemas/examples/_reference/principals.jsonl"
-    );
+    let principals =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/examples/_reference/principals.jsonl");
     let config = format!(
         "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9092\"\n[principals]\nfile = {principals:?}\n[devices]\ntopic = \"devices\"\n"
     );
     let config = Config::from_toml(&config, std::iter::empty()).expect("configuration");
     let assembly = Arc::new(assemble(&config).expect("assembly"));
-    let directory = Directory {
-        devices: Some(Default::default()),
-        ..assembly.directory.clone()
-    };
+    let directory = Directory { devices: Some(Default::default()), ..assembly.directory.clone() };
     let tables = SharedTables::new(directory, followed, LIMIT);
     let metrics = Metrics::new(assembly.rules.routes.regions(), "0").expect("metrics");
     TableJudge::new(assembly, Arc::new(tables), limit, metrics)
@@ -66,16 +61,13 @@ fn follow(tables: &SharedTables, end: i64, devices: &str) {
     let read = read_devices("devices", devices).expect("devices");
     tables.publish(|directory| directory.devices = Some(read));
     let end = Offsets::from([(0, end)]);
-    tables.answer(
-        TableName::Devices,
-        look_up.expect("a request"),
-        Ok(end.clone()),
-    );
+    tables.answer(TableName::Devices, look_up.expect("a request"), Ok(end.clone()));
     tables.reached(TableName::Devices, Reading::default(), &end);
 }
 
-/// What is written of a record as the loop would: judged as it arrives, held if that is not final, judged once more after the
-/// tables have read `then`. The region, or the reason of the quarantine, and whether it was held.
+/// What is written of a record as the loop would: judged as it arrives, held if that is not final,
+/// judged once more after the tables have read `then`. The region, or the reason of the quarantine,
+/// and whether it was held.
 fn written(before: &str, fields: &str, then: &str) -> (String, bool) {
     let judge = judge(before);
     let payload = change(fields);
@@ -116,62 +108,14 @@ fn what_the_device_table_supplies_is_judged_again_once_it_has_caught_up() {
     let both = format!("{BEFORE}\n{MOVED}");
     let complete = format!(r#"{PLACED},"label":"web""#);
     let cases = [
-        (
-            "a device that has moved",
-            BEFORE,
-            ACCOUNT,
-            both.as_str(),
-            ("eu-de", true),
-        ),
-        (
-            "one that has not",
-            BEFORE,
-            ACCOUNT,
-            BEFORE,
-            ("us-south", true),
-        ),
-        (
-            "an account that comes",
-            NO_ACCOUNT,
-            PLACE,
-            BEFORE,
-            ("us-south", true),
-        ),
-        (
-            "one that does not",
-            NO_ACCOUNT,
-            PLACE,
-            NO_ACCOUNT,
-            ("unknown_device", true),
-        ),
-        (
-            "an account from the table",
-            BEFORE,
-            PLACE,
-            BEFORE,
-            ("us-south", true),
-        ),
-        (
-            "a name from the table",
-            BEFORE,
-            PLACED,
-            &both,
-            ("us-south", false),
-        ),
-        (
-            "a name that nobody knows",
-            "",
-            PLACED,
-            BEFORE,
-            ("us-south", true),
-        ),
-        (
-            "nothing from the table",
-            BEFORE,
-            &complete,
-            &both,
-            ("us-south", false),
-        ),
+        ("a device that has moved", BEFORE, ACCOUNT, both.as_str(), ("eu-de", true)),
+        ("one that has not", BEFORE, ACCOUNT, BEFORE, ("us-south", true)),
+        ("an account that comes", NO_ACCOUNT, PLACE, BEFORE, ("us-south", true)),
+        ("one that does not", NO_ACCOUNT, PLACE, NO_ACCOUNT, ("unknown_device", true)),
+        ("an account from the table", BEFORE, PLACE, BEFORE, ("us-south", true)),
+        ("a name from the table", BEFORE, PLACED, &both, ("us-south", false)),
+        ("a name that nobody knows", "", PLACED, BEFORE, ("us-south", true)),
+        ("nothing from the table", BEFORE, &complete, &both, ("us-south", false)),
     ];
     for (what, before, fields, then, (expected, is_held)) in cases {
         let written = written(before, fields, then);

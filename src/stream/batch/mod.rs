@@ -87,8 +87,8 @@ impl Batch {
         self.held.is_empty()
     }
 
-    /// Judges the records that were held. Then the outputs are in the order of their offsets within each
-    /// partition, as if the fates had been final at once.
+    /// Judges the records that were held. Then the outputs are in the order of their offsets within
+    /// each partition, as if the fates had been final at once.
     pub fn settle(&mut self, judge: impl Fn(Option<&[u8]>) -> Fate) {
         if self.is_settled() {
             return;
@@ -136,23 +136,21 @@ impl Batch {
                 {
                     tally.stubs += 1;
                 }
-                let kept = QuarantinedRecord {
-                    original,
-                    quarantine,
-                };
+                let kept = QuarantinedRecord { original, quarantine };
                 self.outputs.push_quarantined(origin, kept);
             }
         }
     }
 
-    /// Notes that the end of a partition was reached. Whether the batch holds records of it: if so, the
-    /// end is reached only once they are committed.
+    /// Notes that the end of a partition was reached. Whether the batch holds records of it: if so,
+    /// the end is reached only once they are committed.
     pub fn reached_end(&mut self, partition: Partition) -> bool {
         let tally = self.partitions.get_mut(&partition);
         tally.map(|tally| tally.at_end = true).is_some()
     }
 
-    /// Takes offsets that will never be read. They are committed even if no record follows, so that they are counted once.
+    /// Takes offsets that will never be read. They are committed even if no record follows, so that
+    /// they are counted once.
     pub fn pass(&mut self, partition: Partition, gap: Gap) {
         let tally = self.partitions.entry(partition).or_default();
         tally.next_offset = tally.next_offset.max(gap.offsets.end);
@@ -168,8 +166,7 @@ impl Batch {
             }
         }
         self.outputs.forget(partitions);
-        self.held
-            .retain(|held| !partitions.contains(&held.origin.partition));
+        self.held.retain(|held| !partitions.contains(&held.origin.partition));
         if self.is_empty() {
             self.clear();
         }
@@ -190,8 +187,9 @@ impl Batch {
         self.limit = limit;
     }
 
-    /// The limit beyond which quarantined records are stubs, lowered since the topic refused the only record of this batch. `None` if
-    /// that is no quarantined record, or nothing smaller could be written of it.
+    /// The limit beyond which quarantined records are stubs, lowered since the topic refused the
+    /// only record of this batch. `None` if that is no quarantined record, or nothing smaller
+    /// could be written of it.
     pub fn lowered_limit(&self) -> Option<RecordLimit> {
         let mut outputs = self.outputs.iter();
         match (outputs.next()?.content, outputs.next()) {
@@ -247,8 +245,7 @@ impl Batch {
 
     /// Time since the first record arrived.
     pub fn age(&self, now: Duration) -> Duration {
-        self.began
-            .map_or(Duration::ZERO, |began| now.saturating_sub(began))
+        self.began.map_or(Duration::ZERO, |began| now.saturating_sub(began))
     }
 
     /// How many more records there is room for.
@@ -261,7 +258,8 @@ impl Batch {
         self.records >= limits.max_records || self.bytes >= limits.max_bytes
     }
 
-    /// How long to wait for more before the batch is due: zero when it is, `None` while it is empty.
+    /// How long to wait for more before the batch is due: zero when it is, `None` while it is
+    /// empty.
     pub fn time_left(&self, limits: &BatchLimits, now: Duration) -> Option<Duration> {
         let began = self.began?;
         if self.is_full(limits) {

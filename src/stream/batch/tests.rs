@@ -9,20 +9,11 @@ use audit_judge::fate::{Audited, Envelope, Quarantine, RegionIndex, SkipReason};
 #[test]
 fn a_flood_of_headers_makes_a_batch_due() {
     let mut batch = Batch::default();
-    let flooded = SourceRecord {
-        headers: &vec![(b"h".to_vec(), None); 10],
-        ..record(0, 0)
-    };
+    let flooded = SourceRecord { headers: &vec![(b"h".to_vec(), None); 10], ..record(0, 0) };
     batch.add(&flooded, Fate::Quarantined(Quarantine::malformed("x")));
     batch.begin(|| Duration::ZERO);
-    let limits = BatchLimits {
-        max_bytes: 10 * size_of::<(Vec<u8>, Option<Vec<u8>>)>(),
-        ..LIMITS
-    };
-    assert_eq!(
-        batch.time_left(&limits, Duration::ZERO),
-        Some(Duration::ZERO)
-    );
+    let limits = BatchLimits { max_bytes: 10 * size_of::<(Vec<u8>, Option<Vec<u8>>)>(), ..LIMITS };
+    assert_eq!(batch.time_left(&limits, Duration::ZERO), Some(Duration::ZERO));
 }
 
 #[derive(Debug)]
@@ -101,10 +92,7 @@ fn forgets_partitions_whole() {
     assert_eq!(batch.outputs().len(), 1);
     assert_eq!(only(&batch).source_partition, Partition(1));
     let positions = batch.positions();
-    assert_eq!(
-        (positions[0].partition, positions[0].next_offset),
-        (Partition(1), 10)
-    );
+    assert_eq!((positions[0].partition, positions[0].next_offset), (Partition(1), 10));
     batch.forget(&[Partition(1)]);
     assert!(batch.is_empty());
     assert_eq!(batch.time_left(&LIMITS, Duration::ZERO), None);
@@ -200,20 +188,14 @@ fn nothing_is_left_of_a_batch_that_was_cleared() {
     assert_eq!(batch.room(&LIMITS), 3);
     batch.add(&record(0, 3), skipped());
     batch.begin(|| Duration::from_millis(50));
-    assert_eq!(
-        batch.age(Duration::from_millis(60)),
-        Duration::from_millis(10)
-    );
+    assert_eq!(batch.age(Duration::from_millis(60)), Duration::from_millis(10));
 }
 
 #[test]
 fn positions_are_those_behind_the_last_record_and_tell_its_epoch() {
     let mut batch = Batch::default();
     for (offset, epoch) in [(7, Some(4)), (9, Some(5))] {
-        let record = SourceRecord {
-            leader_epoch: epoch,
-            ..record(3, offset)
-        };
+        let record = SourceRecord { leader_epoch: epoch, ..record(3, offset) };
         batch.add(&record, skipped());
     }
     batch.add(&record(4, 1), skipped());
@@ -230,10 +212,7 @@ fn positions_are_those_behind_the_last_record_and_tell_its_epoch() {
 #[test]
 fn offsets_that_are_passed_move_a_position_on_and_never_back() {
     let mut batch = Batch::default();
-    let gap = |offsets| Gap {
-        offsets,
-        cause: GapCause::Deleted,
-    };
+    let gap = |offsets| Gap { offsets, cause: GapCause::Deleted };
     batch.pass(Partition(0), gap(3..9));
     assert_eq!(batch.positions()[0].next_offset, 9);
     batch.add(&record(0, 9), skipped());

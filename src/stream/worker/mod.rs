@@ -1,6 +1,7 @@
-//! The loop: fill a batch, publish it in one transaction. Polling and publishing alternate, so a rebalance needs no
-//! handshake: what was taken away is forgotten. The truth is what the broker has committed; what is known here of positions
-//! only refuses records. How the loop recovers from failures is in `recovery`.
+//! The loop: fill a batch, publish it in one transaction. Polling and publishing alternate, so a
+//! rebalance needs no handshake: what was taken away is forgotten. The truth is what the broker has
+//! committed; what is known here of positions only refuses records. How the loop recovers from
+//! failures is in `recovery`.
 
 mod recovery;
 
@@ -63,14 +64,15 @@ impl<F: Fn(Option<&[u8]>) -> Fate> Judge for F {
 /// What happened in the loop, for those who count and watch.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    /// A rebalance, the end of a partition, or statistics; records are not noticed one by one. The end of a partition only
-    /// if nothing of it waits to be committed, else its tally says so.
+    /// A rebalance, the end of a partition, or statistics; records are not noticed one by one. The
+    /// end of a partition only if nothing of it waits to be committed, else its tally says so.
     Arrived(&'a Arrival<'a>),
     /// A partition is held, for the time with this number in a row; the others go on.
     Held(Partition, &'a PartitionFault, u32),
     /// A partition that was held got further.
     Released(Partition),
-    /// A batch is full and about to be settled and published. If that hangs or fails, these records wait.
+    /// A batch is full and about to be settled and published. If that hangs or fails, these records
+    /// wait.
     Publishing(&'a Batch),
     /// A batch was committed; it took this long from its first record.
     Committed(&'a Batch, Duration),
@@ -112,7 +114,8 @@ pub struct Worker<B, J, O> {
     stop: StopRequest,
     batch: Batch,
     cursors: Cursors,
-    /// Partitions of which records came that were not taken, though they were not held: they are to be read again.
+    /// Partitions of which records came that were not taken, though they were not held: they are
+    /// to be read again.
     missed: BTreeSet<Partition>,
     pace: Pace,
     portion: Portion,
@@ -137,15 +140,16 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         }
     }
 
-    /// The quarantine topic takes records up to this limit, as far as is known: larger ones become stubs.
+    /// The quarantine topic takes records up to this limit, as far as is known: larger ones become
+    /// stubs.
     #[must_use]
     pub fn with_quarantine_limit(mut self, limit: RecordLimit) -> Self {
         self.batch.set_limit(limit);
         self
     }
 
-    /// Works until asked to stop. A turn that has begun is ended, so its batch is committed, not dropped.
-    /// Returns the broker, to be closed.
+    /// Works until asked to stop. A turn that has begun is ended, so its batch is committed, not
+    /// dropped. Returns the broker, to be closed.
     ///
     /// # Errors
     /// A failure that cannot be mended, or that kept coming back.
@@ -161,10 +165,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     /// # Errors
     /// As [`Worker::run`].
     pub fn turn(&mut self) -> Result<(), Failure> {
-        let turned = self
-            .retry_held()
-            .and_then(|()| self.fill())
-            .and_then(|()| self.publish());
+        let turned = self.retry_held().and_then(|()| self.fill()).and_then(|()| self.publish());
         match turned {
             Ok(()) => Ok(()),
             Err(failure) => self.recover(failure),
@@ -182,7 +183,8 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             let now = self.broker.now();
             let left = self.batch.time_left(&limits, now);
             let is_due = left.is_some_and(|left| left.is_zero());
-            // Records that have waited make a batch due at once. What else has come meanwhile goes with them.
+            // Records that have waited make a batch due at once. What else has come meanwhile goes
+            // with them.
             let may_take_more = now.saturating_sub(since) < self.limits.max_age / 2;
             if is_due && (!may_take_more || self.batch.is_full(&limits)) || self.stop.is_requested()
             {
@@ -198,23 +200,8 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     }
 
     fn poll(&mut self, wait: Duration, room: usize) -> Result<(), Failure> {
-        let Worker {
-            broker,
-            judge,
-            observer,
-            batch,
-            cursors,
-            missed,
-            pace,
-            ..
-        } = self;
-        let mut intake = Intake {
-            judge,
-            batch,
-            cursors,
-            missed,
-            trusted: None,
-        };
+        let Worker { broker, judge, observer, batch, cursors, missed, pace, .. } = self;
+        let mut intake = Intake { judge, batch, cursors, missed, trusted: None };
         broker.poll(wait, room, &mut |arrival| match &arrival {
             Arrival::Record(record) => intake.take(record),
             Arrival::Placed(partition, floor) => intake.cursors.placed(*partition, *floor),
@@ -272,10 +259,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         let age = self.batch.age(now);
         self.observer.notice(Notice::Committed(&self.batch, age));
         for position in &positions {
-            if self
-                .cursors
-                .committed(position.partition, position.next_offset)
-            {
+            if self.cursors.committed(position.partition, position.next_offset) {
                 self.observer.notice(Notice::Released(position.partition));
             }
         }
@@ -285,8 +269,8 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         Ok(())
     }
 
-    /// The read barrier: a fate that rests on absence is final only when the tables hold all that their
-    /// sources held after the record was read. Then it is judged once more.
+    /// The read barrier: a fate that rests on absence is final only when the tables hold all that
+    /// their sources held after the record was read. Then it is judged once more.
     fn settle(&mut self) -> Result<(), Failure> {
         let Worker { judge, batch, .. } = self;
         judge.trusted().map_err(Failure::Held)?;
@@ -304,8 +288,9 @@ struct Intake<'a, J> {
     batch: &'a mut Batch,
     cursors: &'a mut Cursors,
     missed: &'a mut BTreeSet<Partition>,
-    /// Whether the tables may be relied on, asked once there is something to judge: a fate stands, so the tables that it
-    /// was judged by must be fit at that time, and not only when the batch is published.
+    /// Whether the tables may be relied on, asked once there is something to judge: a fate stands,
+    /// so the tables that it was judged by must be fit at that time, and not only when the
+    /// batch is published.
     trusted: Option<Result<(), String>>,
 }
 

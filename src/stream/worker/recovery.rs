@@ -1,10 +1,12 @@
-//! How the loop recovers: from a failure of the whole worker, which goes back to the committed positions, and from the
-//! fault of one partition, which is held and tried again while the others go on.
+//! How the loop recovers: from a failure of the whole worker, which goes back to the committed
+//! positions, and from the fault of one partition, which is held and tried again while the others
+//! go on.
 
 use super::{Broker, Failure, Judge, Notice, Observer, Partition, PartitionFault, Worker};
 
 impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
-    /// Keeps the client from what was found faulty, and tries again what has been held for its time. The batch is empty.
+    /// Keeps the client from what was found faulty, and tries again what has been held for its
+    /// time. The batch is empty.
     pub(super) fn retry_held(&mut self) -> Result<(), Failure> {
         let now = self.broker.now();
         let due = self.cursors.due(now);
@@ -37,14 +39,14 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         let now = self.broker.now();
         for (partition, fault) in &unparked {
             let attempt = self.cursors.parked(*partition, now);
-            self.observer
-                .notice(Notice::Held(*partition, fault, attempt));
+            self.observer.notice(Notice::Held(*partition, fault, attempt));
         }
         Ok(())
     }
 
-    /// A batch could not be published: the next one is smaller. One that was as small as can be holds its partition, so
-    /// that a record that can never be written does not stop the others.
+    /// A batch could not be published: the next one is smaller. One that was as small as can be
+    /// holds its partition, so that a record that can never be written does not stop the
+    /// others.
     pub(super) fn unpublished(&mut self, failure: &Failure) {
         match failure {
             Failure::TooLarge(cause) => {
@@ -78,7 +80,8 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         }
     }
 
-    /// Recovers from a failure, however many attempts that takes, as long as the retry budget lasts.
+    /// Recovers from a failure, however many attempts that takes, as long as the retry budget
+    /// lasts.
     pub(super) fn recover(&mut self, mut failure: Failure) -> Result<(), Failure> {
         // What is held goes back when it is tried again.
         let mut partitions = std::mem::take(&mut self.missed);

@@ -1,4 +1,5 @@
-//! Topics that are no longer the ones that were read: nothing that is known of one may count for another.
+//! Topics that are no longer the ones that were read: nothing that is known of one may count for
+//! another.
 
 use super::*;
 use crate::tables::look_up::FRESH;
@@ -62,10 +63,7 @@ fn an_empty_new_topic_is_waited_for_until_the_old_table_is_gone() {
     await_waiting(&tables, 1);
     let look_up = begin(&tables);
     tables.answer(PRINCIPALS, look_up, Ok(at(0)));
-    assert!(
-        tables.trusted().is_err(),
-        "the old table is still published"
-    );
+    assert!(tables.trusted().is_err(), "the old table is still published");
     assert!(!waiting.is_finished());
     tables.reached(PRINCIPALS, reading(&tables), &Offsets::new());
     assert_eq!(waiting.join().expect("no panic"), Ok(()));
@@ -85,7 +83,8 @@ fn a_missing_topic_is_named_while_it_is_waited_for() {
     assert!(tables.await_request(PRINCIPALS, NEVER, LONG).is_some());
 }
 
-/// While ends were waited for, the topic may have been made anew, and the follower may have gone on in that one.
+/// While ends were waited for, the topic may have been made anew, and the follower may have gone on
+/// in that one.
 #[test]
 fn ends_that_are_reached_late_are_looked_up_once_more() {
     let tables = loaded();
@@ -137,7 +136,8 @@ fn what_keeps_the_follower_from_reading_survives_good_look_ups() {
     assert!(!told(&tables).contains("cannot be read on"));
 }
 
-/// Else a topic that is made anew while it is read for the first time would never be read to its ends.
+/// Else a topic that is made anew while it is read for the first time would never be read to its
+/// ends.
 #[test]
 fn look_ups_go_on_while_a_table_is_not_ready() {
     let tables = tables(&[PRINCIPALS]);

@@ -1,5 +1,5 @@
-//! The barrier with threads in place of followers: what shares a look-up, what does not, and what time-outs
-//! say.
+//! The barrier with threads in place of followers: what shares a look-up, what does not, and what
+//! time-outs say.
 
 mod changed_topic;
 mod standing;
@@ -72,11 +72,7 @@ fn a_table_is_ready_when_it_has_reached_the_first_ends() {
     tables.reached(PRINCIPALS, Reading::default(), &at(3));
     tables.answer(PRINCIPALS, first, Ok(at(10)));
     assert!(tables.ready().is_err() && tables.trusted().is_err());
-    assert!(
-        tables
-            .target(PRINCIPALS)
-            .is_some_and(|target| target.urgent)
-    );
+    assert!(tables.target(PRINCIPALS).is_some_and(|target| target.urgent));
     tables.reached(PRINCIPALS, Reading::default(), &at(10));
     assert_eq!((tables.ready(), tables.trusted()), (Ok(()), Ok(())));
     assert!(tables.target(PRINCIPALS).is_none());
@@ -124,11 +120,7 @@ fn a_look_up_that_began_before_the_request_does_not_count() {
     tables.answer(PRINCIPALS, late, Ok(at(11)));
     thread::sleep(SHORT);
     assert!(!second.is_finished(), "the snapshot is behind the end");
-    assert!(
-        tables
-            .target(PRINCIPALS)
-            .is_some_and(|target| target.urgent)
-    );
+    assert!(tables.target(PRINCIPALS).is_some_and(|target| target.urgent));
     tables.reached(PRINCIPALS, Reading::default(), &at(11));
     assert_eq!(second.join().expect("no panic"), Ok(()));
 }
@@ -152,24 +144,14 @@ fn a_time_out_says_what_is_waited_for() {
     let look_up = begin(&tables);
     tables.answer(PRINCIPALS, look_up, Err("no broker".to_string()));
     let why = waiting.join().expect("no panic").expect_err("no answer");
-    assert_eq!(
-        why,
-        "principals: the ends of its topic are not known (no broker) after 50ms"
-    );
+    assert_eq!(why, "principals: the ends of its topic are not known (no broker) after 50ms");
     let waiting = catch_up(&tables, SHORT);
     await_waiting(&tables, 1);
     let look_up = begin(&tables);
     tables.answer(PRINCIPALS, look_up, Ok(at(12)));
     let why = waiting.join().expect("no panic").expect_err("behind");
-    assert_eq!(
-        why,
-        "principals: partition 0 is read up to 10, its end was 12 after 50ms"
-    );
-    assert!(
-        tables
-            .target(PRINCIPALS)
-            .is_some_and(|target| !target.urgent)
-    );
+    assert_eq!(why, "principals: partition 0 is read up to 10, its end was 12 after 50ms");
+    assert!(tables.target(PRINCIPALS).is_some_and(|target| !target.urgent));
 }
 
 #[test]
@@ -276,19 +258,16 @@ fn lines(keys: usize, key: &str) -> String {
     (0..keys).map(line).collect()
 }
 
-/// Writers append to a topic that is only a number; whoever passes the barrier must see what was appended
-/// before, whatever the threads do.
+/// Writers append to a topic that is only a number; whoever passes the barrier must see what was
+/// appended before, whatever the threads do.
 #[test]
 fn nobody_passes_before_what_was_written_before() {
     let tables = loaded();
     let end = Arc::new(AtomicUsize::new(10));
     let published = Arc::new(AtomicUsize::new(10));
     let follower = {
-        let (tables, end, published) = (
-            Arc::clone(&tables),
-            Arc::clone(&end),
-            Arc::clone(&published),
-        );
+        let (tables, end, published) =
+            (Arc::clone(&tables), Arc::clone(&end), Arc::clone(&published));
         thread::spawn(move || {
             while let Some(look_up) = tables.await_request(PRINCIPALS, NEVER, LONG) {
                 let ends = end.load(Ordering::SeqCst);
@@ -300,11 +279,8 @@ fn nobody_passes_before_what_was_written_before() {
     };
     let workers: Vec<_> = (0..4)
         .map(|_| {
-            let (tables, end, published) = (
-                Arc::clone(&tables),
-                Arc::clone(&end),
-                Arc::clone(&published),
-            );
+            let (tables, end, published) =
+                (Arc::clone(&tables), Arc::clone(&end), Arc::clone(&published));
             thread::spawn(move || {
                 for _ in 0..500 {
                     let written = end.fetch_add(1, Ordering::SeqCst) + 1;

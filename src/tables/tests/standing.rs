@@ -53,10 +53,7 @@ fn a_table_is_trusted_up_to_the_limit_of_its_age() {
     let why = |age| standing.why_not_trusted(began + age, 10 * SECOND);
     assert_eq!(why(10 * SECOND), None);
     let why = why(10 * SECOND + MS).expect("too old");
-    assert!(
-        why.starts_with("not known to be complete for 10 s"),
-        "{why}"
-    );
+    assert!(why.starts_with("not known to be complete for 10 s"), "{why}");
 }
 
 #[test]

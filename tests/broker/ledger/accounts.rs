@@ -24,8 +24,8 @@ pub(super) const KNOWN: [(&str, &str); 15] = [
     ("quarantined", "too_large"),
 ];
 
-/// The records that a relay has read, by its metrics. Fails unless in each partition read = audited + skipped + quarantined, in the
-/// fates that are known, and unless it has read any.
+/// The records that a relay has read, by its metrics. Fails unless in each partition read = audited
+/// + skipped + quarantined, in the fates that are known, and unless it has read any.
 #[track_caller]
 pub fn assert_accounted(metrics: &str) -> f64 {
     accounted(metrics).unwrap_or_else(|wrong| panic!("{wrong}:\n{metrics}"))
@@ -46,9 +46,7 @@ pub(super) fn accounted(metrics: &str) -> Result<f64, String> {
         return Err(format!("other fates than are known: {fates:?}"));
     }
     if read != judged {
-        return Err(format!(
-            "by partition {read:?} were read, {judged:?} judged"
-        ));
+        return Err(format!("by partition {read:?} were read, {judged:?} judged"));
     }
     let total = read.values().sum();
     match total > 0.0 {

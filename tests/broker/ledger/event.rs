@@ -1,5 +1,5 @@
-//! The audit event that each record of the load demands, whole, and its id: written from `schemas/README.md`, with no code of the
-//! relay.
+//! The audit event that each record of the load demands, whole, and its id: written from
+//! `schemas/README.md`, with no code of the relay.
 
 use openssl::sha::sha1;
 use serde_json::{Value, json};
@@ -83,7 +83,8 @@ pub(super) fn id_of_producers(account: &str, id: &str) -> String {
     uuid(OF_PRODUCERS, &parts, four_bytes)
 }
 
-/// What differs between the records whose ids are made here; all of them are a user's `Power Off` of a bare metal server.
+/// What differs between the records whose ids are made here; all of them are a user's `Power Off`
+/// of a bare metal server.
 #[derive(Default)]
 pub(super) struct Fields {
     pub device: String,
@@ -131,7 +132,8 @@ pub(super) fn id_of_fields(fields: &Fields) -> String {
     uuid(OF_FIELDS, &parts, leb128)
 }
 
-/// A UUID of version 5: the beginning of a SHA-1 of the namespace and the name, which is parts with their lengths before them.
+/// A UUID of version 5: the beginning of a SHA-1 of the namespace and the name, which is parts with
+/// their lengths before them.
 fn uuid(namespace: u128, parts: &[&[u8]], length: fn(usize) -> Vec<u8>) -> String {
     let mut name = namespace.to_be_bytes().to_vec();
     for part in parts {
@@ -144,13 +146,7 @@ fn uuid(namespace: u128, parts: &[&[u8]], length: fn(usize) -> Vec<u8>) -> Strin
     bytes[6] = bytes[6] & 0x0f | 0x50;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = format!("{:032x}", u128::from_be_bytes(bytes));
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     parts.join("-")
 }
 

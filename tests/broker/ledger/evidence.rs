@@ -1,4 +1,5 @@
-//! What a ledger judges: the input, and all that the output topics hold, as readers of committed records see them.
+//! What a ledger judges: the input, and all that the output topics hold, as readers of committed
+//! records see them.
 
 use std::collections::BTreeMap;
 
@@ -47,13 +48,15 @@ impl Evidence {
         self.outputs.iter().zip(REGIONS)
     }
 
-    /// The records of the input by their numbers. One that was read before a topic was cut off, and after it, is the same.
+    /// The records of the input by their numbers. One that was read before a topic was cut off, and
+    /// after it, is the same.
     pub(super) fn by_number(&self) -> BTreeMap<u64, &Seen> {
         let numbered = |seen| Some((number(seen)?, seen));
         self.input.iter().filter_map(numbered).collect()
     }
 
-    /// The records of the input by where they are. A topic that was made anew has other records at the same offsets.
+    /// The records of the input by where they are. A topic that was made anew has other records at
+    /// the same offsets.
     pub(super) fn by_position(&self) -> BTreeMap<(i32, i64), Vec<&Seen>> {
         let mut originals: BTreeMap<_, Vec<&Seen>> = BTreeMap::new();
         for seen in &self.input {

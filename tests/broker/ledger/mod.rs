@@ -1,5 +1,6 @@
-//! The judge outside the program: numbered state changes whose demands are known by their number, and a ledger that compares what
-//! readers of committed records see with what was demanded. It shares no code with the relay.
+//! The judge outside the program: numbered state changes whose demands are known by their number,
+//! and a ledger that compares what readers of committed records see with what was demanded. It
+//! shares no code with the relay.
 
 mod accounts;
 mod event;
@@ -36,8 +37,8 @@ pub struct Ledger {
     pub lost: Vec<u64>,
     pub doubled: Vec<u64>,
     pub reordered: Vec<u64>,
-    /// In the topic of another region, in another partition than the input's modulo the topic's count, or apart from the device's
-    /// other events.
+    /// In the topic of another region, in another partition than the input's modulo the topic's
+    /// count, or apart from the device's other events.
     pub misrouted: Vec<u64>,
     /// Other content, key, timestamp or headers than demanded.
     pub changed: Vec<String>,
@@ -61,18 +62,13 @@ impl fmt::Display for Ledger {
             ("unexpected", self.unexpected.len()),
             ("quarantine incomplete", self.quarantine_incomplete.len()),
         ];
-        write!(
-            f,
-            "{} events, {} quarantined",
-            self.events, self.quarantined
-        )?;
-        counts
-            .iter()
-            .try_for_each(|(kind, count)| write!(f, "; {kind} {count}"))
+        write!(f, "{} events, {} quarantined", self.events, self.quarantined)?;
+        counts.iter().try_for_each(|(kind, count)| write!(f, "; {kind} {count}"))
     }
 }
 
-/// How often there is an output for each record, and in which order and partition those of a device came.
+/// How often there is an output for each record, and in which order and partition those of a device
+/// came.
 #[derive(Default)]
 struct Tally {
     outputs: BTreeMap<u64, u32>,
@@ -129,8 +125,7 @@ impl Ledger {
                 let number = correlation.and_then(|id| id.parse().ok());
                 let Some((number, original)) = number.and_then(|it| Some((it, *input.get(&it)?)))
                 else {
-                    self.unexpected
-                        .push(format!("no event of the input: {event}"));
+                    self.unexpected.push(format!("no event of the input: {event}"));
                     continue;
                 };
                 self.place(number, original, seen, contents, &mut all);
@@ -171,7 +166,8 @@ impl Ledger {
         }
     }
 
-    /// Whether an event is the one that is demanded, to the last field, and carries what its readers look at.
+    /// Whether an event is the one that is demanded, to the last field, and carries what its
+    /// readers look at.
     fn compare(
         &mut self,
         number: u64,
@@ -192,8 +188,7 @@ impl Ledger {
             ("headers", seen.headers != headers),
         ];
         for (part, _) in wrong.iter().filter(|(_, is_wrong)| *is_wrong) {
-            self.changed
-                .push(format!("{part} of record {number}: {seen:?}"));
+            self.changed.push(format!("{part} of record {number}: {seen:?}"));
         }
     }
 
@@ -204,15 +199,12 @@ impl Ledger {
         for seen in &evidence.quarantine.records {
             self.quarantined += 1;
             let Some(number) = number(seen) else {
-                self.unexpected
-                    .push(format!("quarantined without number: {seen:?}"));
+                self.unexpected.push(format!("quarantined without number: {seen:?}"));
                 continue;
             };
             let partition = header(seen, "audit-relay-partition").parse().ok();
             let offset = header(seen, "audit-relay-offset").parse().ok();
-            let found = partition
-                .zip(offset)
-                .and_then(|position| originals.get(&position));
+            let found = partition.zip(offset).and_then(|position| originals.get(&position));
             let mut found = found.into_iter().flatten();
             match found.find(|original| is_kept_whole(original, seen)) {
                 Some(original) if explains(original, seen, &evidence.topic) => {

@@ -1,4 +1,5 @@
-//! Each judge can complain: a clean picture is harmed in one way, and the ledger must say in which. No broker is needed.
+//! Each judge can complain: a clean picture is harmed in one way, and the ledger must say in which.
+//! No broker is needed.
 
 use super::accounts::accounted;
 use super::event::{self, Fields, id_of_fields, id_of_producers};
@@ -26,10 +27,8 @@ fn seen(topic: &str, partition: i32, offset: usize, record: TestRecord) -> Seen 
 fn input() -> Vec<Seen> {
     let record = |number: u64| {
         let partition = load::device_id(number) as i32 % INPUT_PARTITIONS;
-        let record = TestRecord {
-            timestamp: Some(1_700_000_000_000 + number as i64),
-            ..change(number)
-        };
+        let record =
+            TestRecord { timestamp: Some(1_700_000_000_000 + number as i64), ..change(number) };
         seen(TOPIC, partition, number as usize, record)
     };
     (0..RECORDS).map(record).collect()
@@ -77,19 +76,13 @@ fn clean() -> Evidence {
         let audited = of_demand(Demand::Audited);
         let here = audited.filter(|(number, _)| super::region(*number) == region);
         let records = here.map(|(number, original)| event_of(number, original, 3));
-        Contents {
-            partitions: 3,
-            records: records.collect(),
-        }
+        Contents { partitions: 3, records: records.collect() }
     };
     let quarantined = of_demand(Demand::Quarantined).map(|(_, original)| kept_of(original));
     Evidence {
         topic: TOPIC.to_string(),
         outputs: REGIONS.map(output).into(),
-        quarantine: Contents {
-            partitions: 2,
-            records: quarantined.collect(),
-        },
+        quarantine: Contents { partitions: 2, records: quarantined.collect() },
         event_headers: true,
         input: input.clone(),
     }
@@ -190,9 +183,7 @@ fn what_is_changed_in_an_event_is_seen() {
     }
     is_seen(&["changed"], |it| first(it).key = Some(b"1000001".to_vec()));
     is_seen(&["changed"], |it| first(it).key = None);
-    is_seen(&["changed"], |it| {
-        *first(it).timestamp.as_mut().unwrap() += 1
-    });
+    is_seen(&["changed"], |it| *first(it).timestamp.as_mut().unwrap() += 1);
     is_seen(&["changed"], |it| first(it).timestamp = None);
     is_seen(&["changed", "shared id"], |it| {
         let other = it.outputs[2].records[1].value.as_deref().unwrap();
@@ -216,10 +207,7 @@ fn headers_that_are_missing_or_wrong_are_seen() {
     is_seen(&["changed"], |it| it.event_headers = false);
     is_seen(&[], |it| {
         it.event_headers = false;
-        let events = it
-            .outputs
-            .iter_mut()
-            .flat_map(|contents| &mut contents.records);
+        let events = it.outputs.iter_mut().flat_map(|contents| &mut contents.records);
         events.for_each(|seen| seen.headers.clear());
     });
 }
@@ -262,10 +250,7 @@ fn ids_are_made_as_documented() {
         address: "192.0.2.10",
         ..Fields::default()
     };
-    assert_eq!(
-        id_of_fields(&fields),
-        "11ffcaa3-b14d-5c3a-81a9-6f6d2e96aff3"
-    );
+    assert_eq!(id_of_fields(&fields), "11ffcaa3-b14d-5c3a-81a9-6f6d2e96aff3");
 }
 
 /// Accounts of two partitions as a relay shows them.

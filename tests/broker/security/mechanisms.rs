@@ -1,5 +1,5 @@
-//! Every mechanism carries a relay, and a wrong password or a stranger's certificate is said in plain words.
-//! Throughout, no secret is in anything that a process writes.
+//! Every mechanism carries a relay, and a wrong password or a stranger's certificate is said in
+//! plain words. Throughout, no secret is in anything that a process writes.
 
 use std::process::Output;
 
@@ -22,27 +22,16 @@ fn mechanisms(world: &World) -> Vec<Mechanism> {
     let user = format!("\"sasl.username\" = \"{RELAY}\"\n");
     let literal = format!("{user}\"sasl.password\" = \"{}\"\n", password(RELAY));
     std::fs::write(world.path("password"), password(RELAY) + "\n").expect("a file");
-    let file = format!(
-        "{user}\"sasl.password\" = {{ file = {:?} }}\n",
-        world.path("password")
-    );
+    let file = format!("{user}\"sasl.password\" = {{ file = {:?} }}\n", world.path("password"));
     let mutual = format!(
         "\"security.protocol\" = \"SSL\"\n{}\"ssl.key.location\" = {:?}\n\"ssl.certificate.location\" = {:?}\n",
         world.trust(),
         world.path("relay.key"),
         world.path("relay.pem"),
     );
-    let of = |name, listener, kafka| Mechanism {
-        name,
-        listener,
-        kafka,
-    };
+    let of = |name, listener, kafka| Mechanism { name, listener, kafka };
     vec![
-        of(
-            "tls",
-            "TLS",
-            format!("\"security.protocol\" = \"SSL\"\n{}", world.trust()),
-        ),
+        of("tls", "TLS", format!("\"security.protocol\" = \"SSL\"\n{}", world.trust())),
         of("mutual-tls", "MUTUAL", mutual),
         of("plain", "SASL", world.sasl("PLAIN", &literal)),
         of("scram", "SASL", world.sasl("SCRAM-SHA-512", &file)),
@@ -52,12 +41,7 @@ fn mechanisms(world: &World) -> Vec<Mechanism> {
 #[test]
 fn every_mechanism_carries_a_relay() {
     let world = world();
-    for Mechanism {
-        name,
-        listener,
-        kafka,
-    } in mechanisms(&world)
-    {
+    for Mechanism { name, listener, kafka } in mechanisms(&world) {
         // librdkafka's own debugging is the likeliest to tell a secret.
         let mut deployment = world.deployment("[log]\nlevel = \"debug\"\n");
         deployment.bootstrap = world.broker.address(listener);
@@ -74,9 +58,8 @@ pub(super) fn carries(world: &World, deployment: &Deployment, name: &str) {
     assert!(check.status.success(), "{name}: {written}");
     let mut relay = deployment.start(name);
     relay.await_ready();
-    let metrics = relay.await_metric("audit_relay_records_read_total", "", |read| {
-        read == RECORDS as f64
-    });
+    let metrics =
+        relay.await_metric("audit_relay_records_read_total", "", |read| read == RECORDS as f64);
     relay.signal("TERM");
     assert!(relay.wait().success(), "{name}: {}", relay.log());
     written.push_str(&metrics);
@@ -135,25 +118,12 @@ fn refused(world: &World) -> Vec<(&'static str, &'static str, String, &'static s
         world.sasl(mechanism, &credentials)
     };
     let tls = "\"security.protocol\" = \"SSL\"\n";
-    let stranger = format!(
-        "{tls}\"ssl.ca.location\" = {:?}\n",
-        world.path("stranger.pem")
-    );
+    let stranger = format!("{tls}\"ssl.ca.location\" = {:?}\n", world.path("stranger.pem"));
     let nameless = format!("{tls}{}", world.trust());
     let listless = format!("{tls}\"ssl.ca.location\" = \"/nowhere/ca.pem\"\n");
     vec![
-        (
-            "wrong-plain",
-            "SASL",
-            wrong("PLAIN"),
-            "Authentication failed",
-        ),
-        (
-            "wrong-scram",
-            "SASL",
-            wrong("SCRAM-SHA-512"),
-            "Authentication failed",
-        ),
+        ("wrong-plain", "SASL", wrong("PLAIN"), "Authentication failed"),
+        ("wrong-scram", "SASL", wrong("SCRAM-SHA-512"), "Authentication failed"),
         ("stranger", "TLS", stranger, "certificate verify failed"),
         ("nameless", "MUTUAL", nameless, "alert bad certificate"),
         ("listless", "TLS", listless, "ssl.ca.location failed"),
@@ -180,9 +150,7 @@ fn a_relay_that_is_turned_away_waits_and_says_why() {
     deployment.bootstrap = world.broker.address(listener);
     deployment.kafka = kafka;
     let mut relay = deployment.start("wrong");
-    let ready = relay.await_page("/readyz", |status, body| {
-        status == 503 && body.contains(why)
-    });
+    let ready = relay.await_page("/readyz", |status, body| status == 503 && body.contains(why));
     let (_, metrics) = relay.get("/metrics").expect("metrics");
     relay.signal("TERM");
     assert!(relay.wait().success(), "{}", relay.log());

@@ -1,5 +1,5 @@
-//! Security on a real broker: one with a listener for every mechanism, an authorizer, and certificates of its
-//! own. What is shown with it is in the files below.
+//! Security on a real broker: one with a listener for every mechanism, an authorizer, and
+//! certificates of its own. What is shown with it is in the files below.
 
 mod mechanisms;
 mod rights;
@@ -59,9 +59,7 @@ impl World {
                 listener("MUTUAL", "SSL"),
                 listener("SASL", "SASL_SSL"),
             ],
-            scram: vec![format!(
-                "SCRAM-SHA-512=[name={RELAY},password={credentials}]"
-            )],
+            scram: vec![format!("SCRAM-SHA-512=[name={RELAY},password={credentials}]")],
         })?;
         Ok(World { broker, folder })
     }
@@ -102,19 +100,9 @@ fn needed(deployment: &Deployment, principal: &str) -> Vec<Grant> {
     vec![
         grant(Operation::Read, Resource::Topic, &deployment.input, false),
         grant(Operation::Write, Resource::Topic, &deployment.prefix, true),
-        grant(
-            Operation::Write,
-            Resource::Topic,
-            &deployment.quarantine,
-            false,
-        ),
+        grant(Operation::Write, Resource::Topic, &deployment.quarantine, false),
         grant(Operation::Read, Resource::Group, &deployment.group, false),
-        grant(
-            Operation::Write,
-            Resource::TransactionalId,
-            &deployment.group,
-            true,
-        ),
+        grant(Operation::Write, Resource::TransactionalId, &deployment.group, true),
     ]
 }
 
@@ -125,10 +113,7 @@ fn write_certificates(folder: &Path) -> anyhow::Result<()> {
     let files = [
         ("authority.pem", authority.certificate()?),
         ("stranger.pem", stranger.certificate()?),
-        (
-            "broker.pem",
-            format!("{}{}", broker.key, broker.certificate),
-        ),
+        ("broker.pem", format!("{}{}", broker.key, broker.certificate)),
         ("broker.crt", broker.certificate),
         ("relay.key", relay.key),
         ("relay.pem", relay.certificate),
@@ -141,15 +126,12 @@ fn write_certificates(folder: &Path) -> anyhow::Result<()> {
 
 fn properties(folder: &Path) -> Vec<(String, String)> {
     const MODULE: &str = "org.apache.kafka.common.security";
-    let users = (0..CASES)
-        .map(|number| format!("case{number}"))
-        .chain([RELAY.to_string()]);
-    let users: String = users
-        .map(|user| format!(" user_{user}=\"{}\"", password(&user)))
-        .collect();
+    let users = (0..CASES).map(|number| format!("case{number}")).chain([RELAY.to_string()]);
+    let users: String = users.map(|user| format!(" user_{user}=\"{}\"", password(&user))).collect();
     let file = |name: &str| folder.join(name).display().to_string();
     let properties = [
-        // The listener without security, which the test's own clients and the broker itself use, may do everything.
+        // The listener without security, which the test's own clients and the broker itself use,
+        // may do everything.
         (
             "authorizer.class.name",
             "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_string(),
@@ -159,18 +141,9 @@ fn properties(folder: &Path) -> Vec<(String, String)> {
         ("ssl.keystore.location", file("broker.pem")),
         ("ssl.truststore.type", "PEM".to_string()),
         ("ssl.truststore.location", file("authority.pem")),
-        (
-            "listener.name.mutual.ssl.client.auth",
-            "required".to_string(),
-        ),
-        (
-            "listener.name.mutual.ssl.principal.mapping.rules",
-            "RULE:^CN=(.*)$/$1/".to_string(),
-        ),
-        (
-            "sasl.enabled.mechanisms",
-            "PLAIN,SCRAM-SHA-512,OAUTHBEARER".to_string(),
-        ),
+        ("listener.name.mutual.ssl.client.auth", "required".to_string()),
+        ("listener.name.mutual.ssl.principal.mapping.rules", "RULE:^CN=(.*)$/$1/".to_string()),
+        ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512,OAUTHBEARER".to_string()),
         (
             "listener.name.sasl.plain.sasl.jaas.config",
             format!("{MODULE}.plain.PlainLoginModule required{users};"),
@@ -184,12 +157,7 @@ fn properties(folder: &Path) -> Vec<(String, String)> {
             format!("{MODULE}.oauthbearer.OAuthBearerLoginModule required;"),
         ),
         // So that a connection ends with its token, unless the client shows another one in time.
-        (
-            "listener.name.sasl.oauthbearer.connections.max.reauth.ms",
-            "3600000".to_string(),
-        ),
+        ("listener.name.sasl.oauthbearer.connections.max.reauth.ms", "3600000".to_string()),
     ];
-    properties
-        .map(|(name, value)| (name.to_string(), value))
-        .into()
+    properties.map(|(name, value)| (name.to_string(), value)).into()
 }

@@ -1,5 +1,5 @@
-//! The rights that the README names are enough, and each is needed: with one less the relay does not begin,
-//! or holds, and says which right on what is missing.
+//! The rights that the README names are enough, and each is needed: with one less the relay does
+//! not begin, or holds, and says which right on what is missing.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,7 +18,8 @@ use crate::support::{REQUEST_LIMIT, wire};
 use super::mechanisms::{checked, said, tells_no_secret};
 use super::{World, needed, password, world};
 
-/// A right that is taken away (an index into [`needed`]), or only replaced by the right to see the thing; and what must be said.
+/// A right that is taken away (an index into [`needed`]), or only replaced by the right to see the
+/// thing; and what must be said.
 struct Case {
     missing: usize,
     described: bool,
@@ -135,10 +136,8 @@ fn grants(deployment: &Deployment, number: usize, case: &Case) -> Vec<Grant> {
 }
 
 fn become_user(world: &World, deployment: &mut Deployment, user: &str) {
-    let credentials = format!(
-        "\"sasl.username\" = \"{user}\"\n\"sasl.password\" = \"{}\"\n",
-        password(user)
-    );
+    let credentials =
+        format!("\"sasl.username\" = \"{user}\"\n\"sasl.password\" = \"{}\"\n", password(user));
     deployment.kafka = world.sasl("PLAIN", &credentials);
 }
 
@@ -177,21 +176,12 @@ fn a_group_that_cannot_be_joined_is_named_while_the_relay_holds() {
     let world = world();
     let mut deployment = world.deployment("");
     deployment.bootstrap = world.broker.address("SASL");
-    let case = Case {
-        missing: 3,
-        described: true,
-        said: |_| Vec::new(),
-    };
+    let case = Case { missing: 3, described: true, said: |_| Vec::new() };
     world.broker.grant(&grants(&deployment, 14, &case));
     become_user(&world, &mut deployment, "case14");
     let relay = deployment.start("case14");
-    let expected = format!(
-        "grant the relay's principal Read on the group {:?}",
-        deployment.group
-    );
-    relay.await_page("/readyz", |status, body| {
-        status == 503 && body.contains(&expected)
-    });
+    let expected = format!("grant the relay's principal Read on the group {:?}", deployment.group);
+    relay.await_page("/readyz", |status, body| status == 503 && body.contains(&expected));
 }
 
 /// A table's topic is none of the topics that the relay always needs.
@@ -201,9 +191,7 @@ fn a_table_topic_needs_a_right_of_its_own() {
     let mut deployment = world.deployment("");
     deployment.bootstrap = world.broker.address("SASL");
     let table = world.broker.unique("principals");
-    world
-        .broker
-        .create_topic_with(&table, 1, &[("cleanup.policy", "compact")]);
+    world.broker.create_topic_with(&table, 1, &[("cleanup.policy", "compact")]);
     deployment.principals = format!("topic = {table:?}");
     let described = Grant {
         operation: Operation::Describe,
@@ -228,11 +216,12 @@ fn a_table_topic_needs_a_right_of_its_own() {
 const MANY: u64 = 60_000;
 /// Of so many bytes each: 180 MB in all.
 const FILLER_BYTES: usize = 3_000;
-/// What a relay that holds may need beyond what it had before: what its client has fetched, and a batch that it tries to write.
+/// What a relay that holds may need beyond what it had before: what its client has fetched, and a
+/// batch that it tries to write.
 const HELD_LIMIT_BYTES: f64 = 70e6;
 
-/// What cannot be written holds the input, in the same memory however much waits, and is written once that is allowed
-/// again.
+/// What cannot be written holds the input, in the same memory however much waits, and is written
+/// once that is allowed again.
 #[test]
 fn a_right_that_is_withdrawn_holds_a_running_relay() {
     let world = world();
@@ -253,13 +242,12 @@ fn a_right_that_is_withdrawn_holds_a_running_relay() {
     };
     produce(&plain, &deployment.input, (0..MANY).map(malformed));
     let (topic, remedy) = (&deployment.quarantine, "grant the relay's principal Write");
-    // First the broker refuses the transaction, then the client the record: each says it in its own words.
+    // First the broker refuses the transaction, then the client the record: each says it in its own
+    // words.
     let is_named =
         |status, body: &str| status == 503 && body.contains(topic) && body.contains(remedy);
     relay.await_page("/readyz", is_named);
-    relay.await_metric("audit_relay_transactions_total", "aborted", |aborted| {
-        aborted >= 5.0
-    });
+    relay.await_metric("audit_relay_transactions_total", "aborted", |aborted| aborted >= 5.0);
     relay.await_page("/readyz", is_named);
     let more = relay.metric("process_resident_memory_bytes", "") - before;
     println!("{more} bytes more than {before} while the input is held");
@@ -267,14 +255,13 @@ fn a_right_that_is_withdrawn_holds_a_running_relay() {
     assert_eq!(read_committed(&plain, &deployment.quarantine), []);
     wire::allow_again(broker, &deployment.quarantine).expect("given back");
     relay.await_ready();
-    relay.await_metric("audit_relay_records_total", "malformed", |kept| {
-        kept == MANY as f64
-    });
+    relay.await_metric("audit_relay_records_total", "malformed", |kept| kept == MANY as f64);
     let written = read_committed(&plain, &deployment.quarantine).len();
     assert_eq!(written as u64, MANY);
 }
 
-/// A group whose offsets may not be asked for has come to some place all the same: nothing is moved to the beginning meanwhile.
+/// A group whose offsets may not be asked for has come to some place all the same: nothing is moved
+/// to the beginning meanwhile.
 #[test]
 fn positions_that_may_not_be_asked_for_move_nothing() {
     const USER: &str = "case13";
@@ -286,9 +273,7 @@ fn positions_that_may_not_be_asked_for_move_nothing() {
     world.broker.grant(&needed(&deployment, USER));
     produce(&plain, &deployment.input, (0..10).map(change));
     let committed = BTreeMap::from([(0, 5)]);
-    world
-        .broker
-        .commit(&deployment.group, &deployment.input, &committed);
+    world.broker.commit(&deployment.group, &deployment.input, &committed);
     let mut session = Session::open(settings(&deployment)).expect("open");
     let batch = fill(&mut session, 5);
     let broker: SocketAddr = plain.parse().expect("an address");
@@ -300,16 +285,10 @@ fn positions_that_may_not_be_asked_for_move_nothing() {
             Err(failure) => break failure,
             Ok(rewound) => assert_eq!(rewound[0].place, Ok(Place::At(5))),
         }
-        assert!(
-            since.elapsed() < REQUEST_LIMIT,
-            "the right is not withdrawn"
-        );
+        assert!(since.elapsed() < REQUEST_LIMIT, "the right is not withdrawn");
     };
     let names_it = |why: &str| why.contains("committed offsets") && why.contains("uthoriz");
-    assert!(
-        matches!(&held, Failure::Held(why) if names_it(why)),
-        "{held}"
-    );
+    assert!(matches!(&held, Failure::Held(why) if names_it(why)), "{held}");
     wire::allow_again(broker, &deployment.input).expect("given back");
     let again = loop {
         match session.rewind(&[Partition(0)]) {
@@ -334,14 +313,8 @@ fn what_must_not_be_asked_is_said() {
     let written = said(&checked(&deployment, "case15"));
     let settings = format!("unknown  settings of {}", deployment.input);
     assert!(written.contains(&settings), "{written}");
-    assert!(
-        written.contains("grant the relay's principal DescribeConfigs"),
-        "{written}"
-    );
-    assert!(
-        written.contains("transaction.max.timeout.ms: not checked"),
-        "{written}"
-    );
+    assert!(written.contains("grant the relay's principal DescribeConfigs"), "{written}");
+    assert!(written.contains("transaction.max.timeout.ms: not checked"), "{written}");
     assert!(!written.contains("PROBLEM"), "{written}");
     for grant in &mut grants {
         grant.operation = Operation::DescribeConfigs;
@@ -357,8 +330,5 @@ fn what_must_not_be_asked_is_said() {
     world.broker.grant(&grants);
     let written = said(&checked(&deployment, "case15"));
     assert!(!written.contains("unknown "), "{written}");
-    assert!(
-        written.contains("transaction.max.timeout.ms: 900000, ours is 10000"),
-        "{written}"
-    );
+    assert!(written.contains("transaction.max.timeout.ms: 900000, ours is 10000"), "{written}");
 }

@@ -1,5 +1,5 @@
-//! OAUTHBEARER: a relay gets its tokens from an endpoint, over TLS, and gets new ones before they expire. An
-//! endpoint that refuses is named, and no secret is told.
+//! OAUTHBEARER: a relay gets its tokens from an endpoint, over TLS, and gets new ones before they
+//! expire. An endpoint that refuses is named, and no secret is told.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -17,7 +17,8 @@ use crate::support::relay::{Deployment, Relay};
 use crate::support::topics::produce;
 use crate::support::wire;
 
-/// How long tokens last: a client asks for the next one when four fifths of it are over. Long enough to connect with on a busy machine.
+/// How long tokens last: a client asks for the next one when four fifths of it are over. Long
+/// enough to connect with on a busy machine.
 const LIFETIME: Duration = Duration::from_secs(15);
 /// Tokens expire at whole ones.
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,14 +30,14 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    /// Serves until the test process ends; a thread of it waits for connections and does nothing else.
+    /// Serves until the test process ends; a thread of it waits for connections and does nothing
+    /// else.
     fn start(world: &World) -> Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let mut tls = SslAcceptor::mozilla_intermediate(SslMethod::tls_server()).expect("TLS");
         let identity = world.path("broker.pem");
-        tls.set_private_key_file(&identity, SslFiletype::PEM)
-            .expect("a key");
+        tls.set_private_key_file(&identity, SslFiletype::PEM).expect("a key");
         tls.set_certificate_file(world.path("broker.crt"), SslFiletype::PEM)
             .expect("a certificate");
         let (tls, given) = (tls.build(), Arc::new(AtomicUsize::new(0)));
@@ -109,9 +110,7 @@ fn read_request(stream: &mut impl Read) -> std::io::Result<String> {
             .split("content-length: ")
             .nth(1)
             .and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
-        let body = request
-            .split_once("\r\n\r\n")
-            .map_or(0, |(_, body)| body.len());
+        let body = request.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
         if read == 0 || length.is_some_and(|length| body >= length && request.contains("\r\n\r\n"))
         {
             return Ok(request);
@@ -121,25 +120,14 @@ fn read_request(stream: &mut impl Read) -> std::io::Result<String> {
 
 /// A token without a signature, as the test broker takes them.
 fn token() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a time")
-        .as_secs();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
     let part = |json: String| {
         let text = encode_block(json.as_bytes());
-        text.trim_end_matches('=')
-            .replace('+', "-")
-            .replace('/', "_")
+        text.trim_end_matches('=').replace('+', "-").replace('/', "_")
     };
-    let claims = format!(
-        "{{\"sub\":\"{RELAY}\",\"iat\":{now},\"exp\":{}}}",
-        now + LIFETIME.as_secs()
-    );
-    format!(
-        "{}.{}.",
-        part("{\"alg\":\"none\"}".to_string()),
-        part(claims)
-    )
+    let claims =
+        format!("{{\"sub\":\"{RELAY}\",\"iat\":{now},\"exp\":{}}}", now + LIFETIME.as_secs());
+    format!("{}.{}.", part("{\"alg\":\"none\"}".to_string()), part(claims))
 }
 
 #[test]
@@ -156,10 +144,9 @@ fn tokens_carry_a_relay_and_are_renewed() {
     let before = endpoint.given.load(Ordering::SeqCst);
     let ready = Instant::now();
     // Its consumer, its producer, and what asks where the group has come to.
-    relay.await_page("/readyz", |_, _| {
-        endpoint.given.load(Ordering::SeqCst) >= before + 3
-    });
-    // The broker ends connections whose token has expired: from then on each that still works has shown another one.
+    relay.await_page("/readyz", |_, _| endpoint.given.load(Ordering::SeqCst) >= before + 3);
+    // The broker ends connections whose token has expired: from then on each that still works has
+    // shown another one.
     let rest = (LIFETIME + SECOND).saturating_sub(ready.elapsed());
     std::thread::sleep(rest);
     each_client_works(&world, &deployment, &relay);
@@ -175,9 +162,7 @@ fn each_client_works(world: &World, deployment: &Deployment, relay: &Relay) {
     // To be quarantined.
     let records = (50..60).map(change);
     produce(plain, &deployment.input, records);
-    relay.await_metric("audit_relay_transactions_total", "aborted", |aborted| {
-        aborted >= 1.0
-    });
+    relay.await_metric("audit_relay_transactions_total", "aborted", |aborted| aborted >= 1.0);
     wire::allow_again(broker, &deployment.quarantine).expect("given back");
     relay.await_metric("audit_relay_records_read_total", "", |read| read == 10.0);
     relay.await_ready();
@@ -197,11 +182,7 @@ fn an_endpoint_that_refuses_is_named() {
         &format!("\"https.ca.location\" = {:?}", world.path("stranger.pem")),
     );
     for (name, kafka, why) in [
-        (
-            "refused",
-            wrong,
-            "it answers 401 Unauthorized; check client id, secret and scope",
-        ),
+        ("refused", wrong, "it answers 401 Unauthorized; check client id, secret and scope"),
         ("untrusted", untrusted, "certificate verify failed"),
     ] {
         deployment.kafka = format!("{kafka}debug = \"security,conf\"\n");

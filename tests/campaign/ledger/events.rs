@@ -10,9 +10,7 @@ use crate::event;
 impl Ledger {
     pub(super) fn saw_event(&self, sighting: &Sighting<'_>, region: usize) {
         let event: Value = serde_json::from_slice(sighting.value).unwrap_or_default();
-        let number = event["correlationId"]
-            .as_str()
-            .and_then(|id| id.parse().ok());
+        let number = event["correlationId"].as_str().and_then(|id| id.parse().ok());
         let mut book = self.lock();
         let Some(number) = book.note(sighting, number) else {
             return;

@@ -1,5 +1,6 @@
-//! The judge outside the program. It is told what is demanded of each record when that is made, and what the readers of committed
-//! records see; it compares the two, and neither with the relay's own opinion.
+//! The judge outside the program. It is told what is demanded of each record when that is made, and
+//! what the readers of committed records see; it compares the two, and neither with the relay's own
+//! opinion.
 
 mod events;
 mod quarantined;
@@ -48,7 +49,8 @@ struct Book {
     tally: Tally,
 }
 
-/// Output that was deleted with its topic, perhaps before anybody could read it: of records in these ranges of input offsets.
+/// Output that was deleted with its topic, perhaps before anybody could read it: of records in
+/// these ranges of input offsets.
 #[derive(Clone, Debug)]
 pub struct Gone {
     pub region: usize,
@@ -70,10 +72,7 @@ pub struct Tally {
 impl Ledger {
     /// Of records that stand in this topic.
     pub fn of(input: &str) -> Ledger {
-        Ledger(Mutex::new(Book {
-            input: input.to_string(),
-            ..Book::default()
-        }))
+        Ledger(Mutex::new(Book { input: input.to_string(), ..Book::default() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
@@ -108,7 +107,8 @@ impl Ledger {
         book.expected.len() as u32 - 1
     }
 
-    /// The brokers have this record. Those of one partition are told of in the order of their offsets.
+    /// The brokers have this record. Those of one partition are told of in the order of their
+    /// offsets.
     pub fn delivered(&self, number: u32, partition: i32, offset: i64) {
         let mut book = self.lock();
         let input = &mut book.inputs[partition as usize];
@@ -117,8 +117,7 @@ impl Ledger {
         // The client does not know the offset of what it had to send twice.
         if offset >= 0 && offset != place {
             let what = format!("record {number} is at {partition}/{offset}, not {place}");
-            book.complaints
-                .add(Wrong::Unexpected, format!("the load itself: {what}"));
+            book.complaints.add(Wrong::Unexpected, format!("the load itself: {what}"));
         }
         book.offsets[number as usize] = place;
         if book.seen[number as usize] > 0 {
@@ -129,9 +128,8 @@ impl Ledger {
     /// How many records the brokers have, by partition.
     pub fn ends(&self) -> Offsets {
         let book = self.lock();
-        let ends = (0..)
-            .zip(&book.inputs)
-            .map(|(partition, input)| (partition, input.len() as i64));
+        let ends =
+            (0..).zip(&book.inputs).map(|(partition, input)| (partition, input.len() as i64));
         ends.collect()
     }
 
@@ -146,9 +144,7 @@ impl Ledger {
         let mut book = self.lock();
         book.settle();
         let settled = (0..).zip(&book.settled);
-        settled
-            .map(|(partition, count)| (partition, *count as i64))
-            .collect()
+        settled.map(|(partition, count)| (partition, *count as i64)).collect()
     }
 
     /// Behind the last record of each partition whose output was seen.
@@ -157,7 +153,8 @@ impl Ledger {
         (0..).zip(book.seen_up_to.iter().copied()).collect()
     }
 
-    /// These were deleted with their topic. In the one that follows it, devices may have another partition.
+    /// These were deleted with their topic. In the one that follows it, devices may have another
+    /// partition.
     pub fn add_gone(&self, gone: Gone) {
         let mut book = self.lock();
         let place = Place::Region(gone.region);

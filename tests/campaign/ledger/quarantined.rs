@@ -1,5 +1,5 @@
-//! Quarantined records, held against what was demanded: the original, whole or as a stub, its headers, and after them why it is
-//! there and where it came from.
+//! Quarantined records, held against what was demanded: the original, whole or as a stub, its
+//! headers, and after them why it is there and where it came from.
 
 use openssl::sha::sha256;
 
@@ -40,7 +40,8 @@ impl Ledger {
     }
 }
 
-/// Whether it holds this original, or is a stub of it where it may be: of what is larger than a topic was told to take.
+/// Whether it holds this original, or is a stub of it where it may be: of what is larger than a
+/// topic was told to take.
 fn has_original(sighting: &Sighting<'_>, is_stub: bool, original: &[u8], device: &Device) -> bool {
     let has_value = match is_stub {
         false => sighting.value == original,
@@ -52,8 +53,8 @@ fn has_original(sighting: &Sighting<'_>, is_stub: bool, original: &[u8], device:
 }
 
 impl Book {
-    /// Whether the headers are those of the original and the relay's, in this order. What stands in the reason is judged elsewhere,
-    /// and what in the detail is free.
+    /// Whether the headers are those of the original and the relay's, in this order. What stands in
+    /// the reason is judged elsewhere, and what in the detail is free.
     fn has_headers(
         &self,
         sighting: &Sighting<'_>,
@@ -70,14 +71,8 @@ impl Book {
             ("audit-relay-detail", None),
             ("audit-relay-topic", Some(self.input.clone())),
             ("audit-relay-partition", Some(partition.to_string())),
-            (
-                "audit-relay-offset",
-                offset.map(|offset| offset.to_string()),
-            ),
-            (
-                "audit-relay-version",
-                Some(env!("CARGO_PKG_VERSION").to_string()),
-            ),
+            ("audit-relay-offset", offset.map(|offset| offset.to_string())),
+            ("audit-relay-version", Some(env!("CARGO_PKG_VERSION").to_string())),
             ("audit-relay-stub", Some(stub_of.is_some().to_string())),
         ];
         if let Some(original) = stub_of {

@@ -1,4 +1,5 @@
-//! Whether the world has recovered, and what to complain of if it has not: judged from what was seen and what the group has committed.
+//! Whether the world has recovered, and what to complain of if it has not: judged from what was
+//! seen and what the group has committed.
 
 use std::fmt::Debug;
 
@@ -18,7 +19,8 @@ impl Ledger {
         self.is_delivered(committed, &others)
     }
 
-    /// Complains of output that was seen before the group was asked, and behind which it has no offset.
+    /// Complains of output that was seen before the group was asked, and behind which it has no
+    /// offset.
     pub fn check_for_torn_output(&self, seen: &Offsets, committed: &Offsets) {
         for (partition, seen) in seen {
             let committed = committed.get(partition).copied().unwrap_or(0);

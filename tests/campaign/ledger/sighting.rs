@@ -1,4 +1,5 @@
-//! What a reader saw: once for each record, after what came before it of the same device, and in the same partition.
+//! What a reader saw: once for each record, after what came before it of the same device, and in
+//! the same partition.
 
 use std::borrow::Cow;
 
@@ -61,8 +62,8 @@ impl Ledger {
 }
 
 impl Book {
-    /// Notes that the output of a record was seen: once, and after those of its device that came before. None if there is no such
-    /// record.
+    /// Notes that the output of a record was seen: once, and after those of its device that came
+    /// before. None if there is no such record.
     pub(super) fn note(&mut self, sighting: &Sighting<'_>, number: Option<u32>) -> Option<u32> {
         let number = number.filter(|number| (*number as usize) < self.expected.len());
         let Some(number) = number else {

@@ -10,10 +10,7 @@ const TEXTS: [(&str, &str); 22] = [
     ("cloud/audit/1.0/event", "cloud/audit/1.1/event"),
     ("\"activity\"", "\"monitor\""),
     (".12+0000", ".13+0000"),
-    (
-        "\"audit-log.bare-metal.power-on\"",
-        "\"audit-log.bare-metal.power-off\"",
-    ),
+    ("\"audit-log.bare-metal.power-on\"", "\"audit-log.bare-metal.power-off\""),
     ("\"success\"", "\"pending\""),
     ("\"severity\":\"normal\"", "\"severity\":\"critical\""),
     (": power-on bare-metal", ": power-off bare-metal"),
@@ -29,10 +26,7 @@ const TEXTS: [(&str, &str); 22] = [
     ("\"dataEvent\":false", "\"dataEvent\":true"),
     ("/307608:::", "/307609:::"),
     ("\"saveServiceCopy\":true", "\"saveServiceCopy\":false"),
-    (
-        ",\"saveServiceCopy\":true",
-        ",\"saveServiceCopy\":true,\"more\":1",
-    ),
+    (",\"saveServiceCopy\":true", ",\"saveServiceCopy\":true,\"more\":1"),
     ("\"eventType\":\"activity\",", ""),
     ("\"requestData\":{}", "\"requestData\": {}"),
 ];
@@ -41,11 +35,7 @@ const TEXTS: [(&str, &str); 22] = [
 type Case = (&'static str, fn(&mut Seen) -> Result<(), String>, Wrong);
 
 const CASES: [Case; 13] = [
-    (
-        "another id in the header",
-        |seen| seen.set_header("id", &id(7)),
-        Wrong::Changed,
-    ),
+    ("another id in the header", |seen| seen.set_header("id", &id(7)), Wrong::Changed),
     (
         "a UUID of version 4",
         |seen| {
@@ -87,21 +77,9 @@ const CASES: [Case; 13] = [
         },
         Wrong::Changed,
     ),
-    (
-        "another type",
-        |seen| seen.set_header("type", "data"),
-        Wrong::Changed,
-    ),
-    (
-        "another account",
-        |seen| seen.set_header("account", "1"),
-        Wrong::Changed,
-    ),
-    (
-        "another region in the header",
-        |seen| seen.set_header("region", "eu-de"),
-        Wrong::Changed,
-    ),
+    ("another type", |seen| seen.set_header("type", "data"), Wrong::Changed),
+    ("another account", |seen| seen.set_header("account", "1"), Wrong::Changed),
+    ("another region in the header", |seen| seen.set_header("region", "eu-de"), Wrong::Changed),
     (
         "no timestamp",
         |seen| {

@@ -1,5 +1,5 @@
-//! A judge that never complains proves nothing: here each kind of fault is planted, and the judges must find that one and no other.
-//! They are fed by hand; no broker and no relay is there.
+//! A judge that never complains proves nothing: here each kind of fault is planted, and the judges
+//! must find that one and no other. They are fed by hand; no broker and no relay is there.
 
 mod event;
 mod quarantine;
@@ -23,15 +23,9 @@ pub type Planting = (&'static str, fn(&Finds) -> Result<(), String>);
 pub const PLANTINGS: [Planting; 8] = [
     ("the_ledger_finds_what_is_planted", records::find),
     ("each_part_of_an_event_is_compared", event::find),
-    (
-        "each_part_of_a_quarantined_record_is_compared",
-        quarantine::find,
-    ),
+    ("each_part_of_a_quarantined_record_is_compared", quarantine::find),
     ("a_world_that_does_not_recover_is_found", recovery::find),
-    (
-        "a_relay_that_ends_badly_or_falls_silent_is_found",
-        relays::find,
-    ),
+    ("a_relay_that_ends_badly_or_falls_silent_is_found", relays::find),
     ("a_relay_that_only_restarts_is_found", |_| restarts::find()),
     ("a_run_in_which_nothing_happened_is_found", runs::find),
     ("every_kind_of_complaint_is_planted", find_every_kind),
@@ -50,9 +44,7 @@ impl Finds {
         expected: &[(Wrong, u64)],
     ) -> Result<(), String> {
         let complaints = ledger.complaints();
-        let found = Wrong::ALL
-            .iter()
-            .map(|wrong| (*wrong, complaints.count(*wrong)));
+        let found = Wrong::ALL.iter().map(|wrong| (*wrong, complaints.count(*wrong)));
         let found: BTreeSet<(Wrong, u64)> = found.filter(|(_, count)| *count > 0).collect();
         if found != expected.iter().copied().collect() {
             let told = complaints.told();
@@ -72,10 +64,7 @@ fn find_every_kind(finds: &Finds) -> Result<(), String> {
         }
     }
     let found = finds.0.borrow();
-    let missing: Vec<&Wrong> = Wrong::ALL
-        .iter()
-        .filter(|wrong| !found.contains(wrong))
-        .collect();
+    let missing: Vec<&Wrong> = Wrong::ALL.iter().filter(|wrong| !found.contains(wrong)).collect();
     match missing.is_empty() {
         true => Ok(()),
         false => Err(format!("nothing is planted for {missing:?}")),

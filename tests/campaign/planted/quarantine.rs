@@ -1,4 +1,5 @@
-//! Plants quarantined records of which one part is wrong: each part, one at a time, of a whole one and of a stub.
+//! Plants quarantined records of which one part is wrong: each part, one at a time, of a whole one
+//! and of a stub.
 
 use super::Finds;
 use super::stage::{LAST, Seen, Stage};
@@ -27,52 +28,22 @@ type Case = (&'static str, fn(&mut Seen), Wrong);
 const CASES: [Case; 6] = [
     ("cut off", |seen| seen.value.truncate(20), Wrong::Changed),
     ("another key", |seen| seen.key.clear(), Wrong::Changed),
-    (
-        "another timestamp",
-        |seen| seen.timestamp_ms = Some(0),
-        Wrong::Changed,
-    ),
-    (
-        "a header more",
-        |seen| seen.headers.push(("more".to_string(), Vec::new())),
-        Wrong::Changed,
-    ),
-    (
-        "headers in another order",
-        |seen| seen.headers.swap(0, 1),
-        Wrong::Changed,
-    ),
-    (
-        "another partition",
-        |seen| seen.partition = 1,
-        Wrong::Misrouted,
-    ),
+    ("another timestamp", |seen| seen.timestamp_ms = Some(0), Wrong::Changed),
+    ("a header more", |seen| seen.headers.push(("more".to_string(), Vec::new())), Wrong::Changed),
+    ("headers in another order", |seen| seen.headers.swap(0, 1), Wrong::Changed),
+    ("another partition", |seen| seen.partition = 1, Wrong::Misrouted),
 ];
 
 const STUB_CASES: [Case; 2] = [
-    (
-        "a stub that is cut off",
-        |seen| seen.value.truncate(999),
-        Wrong::Changed,
-    ),
-    (
-        "a stub of another value",
-        |seen| seen.value[500] ^= 1,
-        Wrong::Changed,
-    ),
+    ("a stub that is cut off", |seen| seen.value.truncate(999), Wrong::Changed),
+    ("a stub of another value", |seen| seen.value[500] ^= 1, Wrong::Changed),
 ];
 
 /// Plants, and looks.
 pub fn find(finds: &Finds) -> Result<(), String> {
     let (whole, stub) = (Stage::new(), Stage::for_stubs());
-    let whole = (
-        &Stage::new as &dyn Fn() -> Stage,
-        whole.quarantined(LAST, false),
-    );
-    let stub = (
-        &Stage::for_stubs as &dyn Fn() -> Stage,
-        stub.quarantined(LAST, true),
-    );
+    let whole = (&Stage::new as &dyn Fn() -> Stage, whole.quarantined(LAST, false));
+    let stub = (&Stage::for_stubs as &dyn Fn() -> Stage, stub.quarantined(LAST, true));
     for (of, cases) in [(&whole, &CASES[..]), (&stub, &STUB_CASES)] {
         for (what, spoil, wrong) in cases {
             let mut seen = of.1.clone();

@@ -1,4 +1,5 @@
-//! Plants output that is missing, doubled, late, for nothing, of nothing, or gone with its topic; and a load that is not what it says.
+//! Plants output that is missing, doubled, late, for nothing, of nothing, or gone with its topic;
+//! and a load that is not what it says.
 
 use super::Finds;
 use super::stage::{LAST, MALFORMED, SKIPPED, Stage, id};

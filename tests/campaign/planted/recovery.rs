@@ -1,4 +1,5 @@
-//! Plants a world that does not recover: offsets without their output, output without its offset, and what stands still.
+//! Plants a world that does not recover: offsets without their output, output without its offset,
+//! and what stands still.
 
 use super::Finds;
 use super::stage::Stage;
@@ -56,11 +57,7 @@ fn find_stalled(finds: &Finds) -> Result<(), String> {
         }
     }
     ledger.complain_of_stall(&at(0, 5), &target, HEALTH);
-    finds.must_be(
-        ledger,
-        "the last one is not committed",
-        &[(Wrong::Stalled, 1)],
-    )?;
+    finds.must_be(ledger, "the last one is not committed", &[(Wrong::Stalled, 1)])?;
     match whole.ledger.is_delivered(&target, &target) {
         true => Ok(()),
         false => Err("all is there, and not delivered".to_string()),
@@ -82,7 +79,8 @@ fn find_held(finds: &Finds) -> Result<(), String> {
     finds.must_be(ledger, "others stand still", &[(Wrong::Stalled, 1)])
 }
 
-/// What cannot be written must be named, all of it, by a relay that is not ready or that ended for it.
+/// What cannot be written must be named, all of it, by a relay that is not ready or that ended for
+/// it.
 fn find_silence(finds: &Finds) -> Result<(), String> {
     let unnamed = Unnamed {
         words: vec!["changes".to_string(), "offset 7:".to_string()],

@@ -1,4 +1,5 @@
-//! Plants ends that are not clean, relays that fall silent, and pages that lack a series or do not add up.
+//! Plants ends that are not clean, relays that fall silent, and pages that lack a series or do not
+//! add up.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -133,12 +134,7 @@ fn find_absent_series(finds: &Finds) -> Result<(), String> {
     for line in lines.filter(|line| !line.contains("_bucket")) {
         let name = line.split(['{', ' ']).next().unwrap_or_default();
         // A fate, or a result, is a series of its own.
-        let labels = [
-            "fate=\"audited\"",
-            "fate=\"skipped\"",
-            "fate=\"quarantined\"",
-            "result=",
-        ];
+        let labels = ["fate=\"audited\"", "fate=\"skipped\"", "fate=\"quarantined\"", "result="];
         let label = labels.iter().find(|label| line.contains(**label));
         let is_it = |other: &str| match label {
             Some(&"result=") => other == line,
@@ -164,11 +160,7 @@ fn find_absent_series(finds: &Finds) -> Result<(), String> {
 
 fn find_bad_pages(finds: &Finds) -> Result<(), String> {
     let found = [(Wrong::Unaccounted, 1)];
-    let other = [
-        (500, PAGE.to_string()),
-        (200, "<html>\n".to_string()),
-        (200, String::new()),
-    ];
+    let other = [(500, PAGE.to_string()), (200, "<html>\n".to_string()), (200, String::new())];
     for (status, page) in other {
         let (ledger, what) = (Ledger::default(), format!("{status} {page:?}"));
         let bad = || Ok((status, page.clone()));
@@ -184,10 +176,7 @@ fn find_bad_pages(finds: &Finds) -> Result<(), String> {
     let ledger = Ledger::default();
     heard(&ledger, &[Ok((200, young.clone()))]);
     finds.must_be(&ledger, "nothing is committed yet", &[])?;
-    heard(
-        &ledger,
-        &[good(), Ok((200, young.clone())), Ok((200, young))],
-    );
+    heard(&ledger, &[good(), Ok((200, young.clone())), Ok((200, young))]);
     finds.must_be(&ledger, "its partitions are gone", &found)
 }
 
@@ -202,10 +191,7 @@ fn heard(ledger: &Ledger, answers: &[Answer]) -> Counted {
 fn find_false_accounts(finds: &Finds) -> Result<(), String> {
     let spoilt = [
         ("{partition=\"0\"} 7", "{partition=\"0\"} 8"),
-        (
-            "partition=\"1\",reason=\"malformed\"} 2",
-            "partition=\"1\",reason=\"malformed\"} 1",
-        ),
+        ("partition=\"1\",reason=\"malformed\"} 2", "partition=\"1\",reason=\"malformed\"} 1"),
         ("reason=\"malformed\"", "reason=\"unlisted_action\""),
         ("reason=\"unlisted_action\"", "reason=\"unknown_service\""),
         (
@@ -248,9 +234,5 @@ fn find_last_silence(finds: &Finds) -> Result<(), String> {
 }
 
 fn last(answer: Answer) -> Last {
-    Last {
-        relay: "a".to_string(),
-        before: Counted::default(),
-        answer,
-    }
+    Last { relay: "a".to_string(), before: Counted::default(), answer }
 }

@@ -15,82 +15,22 @@ type Case = (&'static str, fn(&mut Observed), Wrong);
 const CASES: [Case; 18] = [
     ("no fault", |run| run.faults = 0, Wrong::Untested),
     ("too few faults", |run| run.faults = 2, Wrong::Untested),
-    (
-        "no commit ambushed",
-        |run| run.ambushed = 0,
-        Wrong::Untested,
-    ),
-    (
-        "one commit ambushed of two",
-        |run| run.ambushed = 1,
-        Wrong::Untested,
-    ),
+    ("no commit ambushed", |run| run.ambushed = 0, Wrong::Untested),
+    ("one commit ambushed of two", |run| run.ambushed = 1, Wrong::Untested),
     ("no recovery", |run| run.recoveries = 0, Wrong::Untested),
-    (
-        "no look at the offsets",
-        |run| run.offsets_checked = false,
-        Wrong::Untested,
-    ),
-    (
-        "no partition read",
-        |run| run.partitions_read = 0,
-        Wrong::Untested,
-    ),
-    (
-        "none counted as read",
-        |run| run.counted.read = 0.0,
-        Wrong::Untested,
-    ),
-    (
-        "none counted as audited",
-        |run| run.counted.audited = 0.0,
-        Wrong::Untested,
-    ),
-    (
-        "none counted as skipped",
-        |run| run.counted.skipped = 0.0,
-        Wrong::Untested,
-    ),
-    (
-        "none counted as quarantined",
-        |run| run.counted.quarantined = 0.0,
-        Wrong::Untested,
-    ),
-    (
-        "no commit counted",
-        |run| run.counted.committed = 0.0,
-        Wrong::Untested,
-    ),
-    (
-        "more read",
-        |run| run.counted.read = 7.0,
-        Wrong::Unaccounted,
-    ),
-    (
-        "more audited",
-        |run| run.counted.audited = 4.0,
-        Wrong::Unaccounted,
-    ),
-    (
-        "more skipped",
-        |run| run.counted.skipped = 2.0,
-        Wrong::Unaccounted,
-    ),
-    (
-        "more quarantined",
-        |run| run.counted.quarantined = 3.0,
-        Wrong::Unaccounted,
-    ),
-    (
-        "offsets deleted",
-        |run| run.counted.deleted = 1.0,
-        Wrong::Unaccounted,
-    ),
-    (
-        "a record more in the log",
-        |run| _ = run.log_ends.insert(0, 7),
-        Wrong::Unexpected,
-    ),
+    ("no look at the offsets", |run| run.offsets_checked = false, Wrong::Untested),
+    ("no partition read", |run| run.partitions_read = 0, Wrong::Untested),
+    ("none counted as read", |run| run.counted.read = 0.0, Wrong::Untested),
+    ("none counted as audited", |run| run.counted.audited = 0.0, Wrong::Untested),
+    ("none counted as skipped", |run| run.counted.skipped = 0.0, Wrong::Untested),
+    ("none counted as quarantined", |run| run.counted.quarantined = 0.0, Wrong::Untested),
+    ("no commit counted", |run| run.counted.committed = 0.0, Wrong::Untested),
+    ("more read", |run| run.counted.read = 7.0, Wrong::Unaccounted),
+    ("more audited", |run| run.counted.audited = 4.0, Wrong::Unaccounted),
+    ("more skipped", |run| run.counted.skipped = 2.0, Wrong::Unaccounted),
+    ("more quarantined", |run| run.counted.quarantined = 3.0, Wrong::Unaccounted),
+    ("offsets deleted", |run| run.counted.deleted = 1.0, Wrong::Unaccounted),
+    ("a record more in the log", |run| _ = run.log_ends.insert(0, 7), Wrong::Unexpected),
 ];
 
 /// Plants, and looks.

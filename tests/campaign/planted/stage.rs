@@ -90,11 +90,7 @@ impl Stage {
             let number = ledger.expect(*record);
             ledger.delivered(number, 0, offset as i64);
         }
-        Stage {
-            ledger,
-            device,
-            expected,
-        }
+        Stage { ledger, device, expected }
     }
 
     /// One that sees all that it should, but for these.

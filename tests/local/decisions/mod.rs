@@ -1,6 +1,6 @@
-//! Who had access? The whole table: every combination of who acted, what is known of the principal, when,
-//! and what the deployment demands, judged by the relay and by a second statement of the rules that
-//! shares nothing with it. A dozen readable lines come first.
+//! Who had access? The whole table: every combination of who acted, what is known of the principal,
+//! when, and what the deployment demands, judged by the relay and by a second statement of the
+//! rules that shares nothing with it. A dozen readable lines come first.
 
 mod world;
 
@@ -10,8 +10,9 @@ pub use self::world::rules;
 use self::world::{WORLD, judged, record};
 use self::{Known::*, Listed::*, Permissions::*, When::*, Who::*};
 
-/// Lines to read: all else being as in the first. Policy: `obo` audits the system on behalf of a user, `quarantine`
-/// keeps actions without access, `skip` skips unknown principals; rules: what access demands beyond holding any.
+/// Lines to read: all else being as in the first. Policy: `obo` audits the system on behalf of a
+/// user, `quarantine` keeps actions without access, `skip` skips unknown principals; rules: what
+/// access demands beyond holding any.
 const TABLE: &str = "
 who         principal  access  permissions  devices   rules       when    policy      | fate
 CUSTOMER    linked     -       needed       -         -           valid   -           | audited
@@ -74,18 +75,10 @@ const KNOWN: [(&str, Known); 4] = [
 ];
 const ACCESS: [(&str, Option<bool>); 3] =
     [("-", None), ("true", Some(true)), ("false", Some(false))];
-const PERMISSIONS: [(&str, Permissions); 4] = [
-    ("-", Nothing),
-    ("ticket", Ticket),
-    ("other", Other),
-    ("needed", Needed),
-];
-const DEVICES: [(&str, Listed); 4] = [
-    ("-", DevicesAbsent),
-    ("all", All),
-    ("listed", ThisOne),
-    ("unlisted", AnotherOne),
-];
+const PERMISSIONS: [(&str, Permissions); 4] =
+    [("-", Nothing), ("ticket", Ticket), ("other", Other), ("needed", Needed)];
+const DEVICES: [(&str, Listed); 4] =
+    [("-", DevicesAbsent), ("all", All), ("listed", ThisOne), ("unlisted", AnotherOne)];
 /// Whether the permission and the device are asked for.
 const RULES: [(&str, (bool, bool)); 4] = [
     ("-", (false, false)),
@@ -93,14 +86,10 @@ const RULES: [(&str, (bool, bool)); 4] = [
     ("device", (false, true)),
     ("both", (true, true)),
 ];
-const WHEN: [(&str, When); 3] = [
-    ("before", Before),
-    ("valid", Valid),
-    ("after", AfterRemoval),
-];
+const WHEN: [(&str, When); 3] = [("before", Before), ("valid", Valid), ("after", AfterRemoval)];
 
-/// What `userType` says, and where the record names the principal: in `userId`, in `onBehalfOf`, in `iamId`, or, as a service
-/// with the same rights, in `iamId`.
+/// What `userType` says, and where the record names the principal: in `userId`, in `onBehalfOf`, in
+/// `iamId`, or, as a service with the same rights, in `iamId`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Customer,
@@ -247,29 +236,17 @@ fn every_combination_is_decided_as_the_rules_say() {
     println!("{total} combinations: {seen:#?}");
     assert_eq!(total, (4 * 3 * 4 * 4) * 11 * 3 * 32);
     let first = &wrong[..wrong.len().min(20)];
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        first.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), first.join("\n"));
 }
 
 #[test]
 fn the_readable_lines_hold() {
-    let lines: Vec<&str> = TABLE
-        .lines()
-        .filter(|line| !line.is_empty())
-        .skip(1)
-        .collect();
+    let lines: Vec<&str> = TABLE.lines().filter(|line| !line.is_empty()).skip(1).collect();
     for line in &lines {
         let (conditions, fate) = line.split_once(" | ").expect("a fate");
         let (who, holder, when, wanted) = read(conditions);
-        let (_, rules) = WORLD
-            .rules
-            .iter()
-            .find(|(demands, _)| *demands == wanted)
-            .expect("all demands");
+        let (_, rules) =
+            WORLD.rules.iter().find(|(demands, _)| *demands == wanted).expect("all demands");
         let payload = record(who, WORLD.users[&holder], when);
         assert_eq!(judged(rules, &payload).0, fate, "{line}");
         assert_eq!(expected(who, holder, when, wanted), fate, "{line}");
@@ -279,17 +256,7 @@ fn the_readable_lines_hold() {
 
 fn read(conditions: &str) -> (Who, Holder, When, Demands) {
     let words: Vec<&str> = conditions.split_whitespace().collect();
-    let [
-        who,
-        known,
-        access,
-        permissions,
-        devices,
-        rules,
-        when,
-        policy,
-    ] = words[..]
-    else {
+    let [who, known, access, permissions, devices, rules, when, policy] = words[..] else {
         panic!("{} columns in {conditions:?}", words.len());
     };
     let holder = Holder {

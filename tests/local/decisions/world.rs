@@ -1,4 +1,5 @@
-//! Every holder of rights as a principal of its own, the rules with every demand, and the records that are judged by them.
+//! Every holder of rights as a principal of its own, the rules with every demand, and the records
+//! that are judged by them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -63,10 +64,7 @@ pub struct World {
 pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     let users: BTreeMap<Holder, usize> = holders().into_iter().zip(1..).collect();
     let mut lines = String::new();
-    for (id, rights) in [
-        (OWNER, r#""masterUser":true"#),
-        (CLERK, r#""permissions":[]"#),
-    ] {
+    for (id, rights) in [(OWNER, r#""masterUser":true"#), (CLERK, r#""permissions":[]"#)] {
         let line = format!(
             r#"{{"accountId":1,"userId":{id},"iamId":"IBMid-{id}",{rights},"validFrom":"2010-01-01T00:00:00Z"}}"#
         );
@@ -80,10 +78,7 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     let principals = read_principals("principals", &lines).expect("principals");
     World {
         users,
-        directory: Directory {
-            principals,
-            devices: None,
-        },
+        directory: Directory { principals, devices: None },
         rules: demands().into_iter().map(|it| (it, rules(it))).collect(),
     }
 });
@@ -141,10 +136,7 @@ pub fn rules(demands: Demands) -> Rules {
         permissions: PermissionNames::load(PermissionNames::EMBEDDED).expect("good names"),
         policy: Policy {
             service_initiators: true,
-            access: AccessRules {
-                permission: demands.permission,
-                device: demands.device,
-            },
+            access: AccessRules { permission: demands.permission, device: demands.device },
             system_on_behalf_of_user: demands.system_on_behalf,
             quarantine_no_infrastructure_access: demands.quarantine_no_access,
             skip_unknown_principal: demands.skip_unknown,
@@ -162,10 +154,9 @@ pub fn rules(demands: Demands) -> Rules {
 pub fn record(who: Who, user: usize, when: When) -> String {
     let who = match who {
         Customer => format!(r#""userType":"CUSTOMER","userId":{user}"#),
-        Assumed => format!(
-            r#""userType":"CUSTOMER","userId":{OWNER},"iamId":"IBMid-{}""#,
-            SERVICES + user
-        ),
+        Assumed => {
+            format!(r#""userType":"CUSTOMER","userId":{OWNER},"iamId":"IBMid-{}""#, SERVICES + user)
+        }
         Employee => format!(r#""userType":"EMPLOYEE","userId":{user}"#),
         EmployeeOnBehalf => {
             format!(r#""userType":"EMPLOYEE","userId":{CLERK},"onBehalfOf":{{"userId":{user}}}"#)

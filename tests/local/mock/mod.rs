@@ -1,6 +1,6 @@
-//! Each class of error that a broker can answer with, injected into librdkafka's mock cluster, and what
-//! the loop does about it. The mock accepts transactions and does not enforce them: it shows how errors
-//! are sorted, never that anything is exactly once.
+//! Each class of error that a broker can answer with, injected into librdkafka's mock cluster, and
+//! what the loop does about it. The mock accepts transactions and does not enforce them: it shows
+//! how errors are sorted, never that anything is exactly once.
 
 mod transactions;
 
@@ -113,10 +113,7 @@ impl Cluster {
         for number in 0..RECORDS {
             let key = number.to_string();
             let record = BaseRecord::to(&names.input).key(&key).payload("x");
-            producer
-                .send(record)
-                .map_err(|(error, _)| error)
-                .expect("send");
+            producer.send(record).map_err(|(error, _)| error).expect("send");
         }
         producer.flush(LIMIT).expect("flush");
         Cluster { mock, names }
@@ -130,7 +127,8 @@ impl Cluster {
         let config = Config::from_toml(&text, std::iter::empty()).expect("config");
         let mut settings =
             SessionSettings::new(&config, self.names.clone(), vec!["region".into()], 0);
-        // Sooner than an operator may have it: most tests here are about what comes after a second try.
+        // Sooner than an operator may have it: most tests here are about what comes after a second
+        // try.
         for client in [&mut settings.consumer, &mut settings.producer] {
             client.set("retry.backoff.ms", "10");
         }
@@ -149,11 +147,8 @@ impl Cluster {
         max_records: usize,
     ) -> (Vec<Seen>, Vec<String>, Result<(), Failure>) {
         let recorder = Recorder::default();
-        let limits = BatchLimits {
-            max_records,
-            max_bytes: 1_000_000,
-            max_age: Duration::from_millis(200),
-        };
+        let limits =
+            BatchLimits { max_records, max_bytes: 1_000_000, max_age: Duration::from_millis(200) };
         let judge = |_: Option<&[u8]>| Fate::Quarantined(Quarantine::malformed("mock"));
         let stop = recorder.stop.clone();
         let mut worker = Worker::new(session, judge, recorder.clone(), limits, stop);
@@ -296,14 +291,10 @@ impl Case {
 
 #[test]
 fn each_class_of_error_has_its_answer() {
-    let threads: Vec<_> = CASES
-        .iter()
-        .map(|case| std::thread::spawn(|| case.complaint()))
-        .collect();
-    let wrong: Vec<String> = threads
-        .into_iter()
-        .filter_map(|thread| thread.join().expect("thread"))
-        .collect();
+    let threads: Vec<_> =
+        CASES.iter().map(|case| std::thread::spawn(|| case.complaint())).collect();
+    let wrong: Vec<String> =
+        threads.into_iter().filter_map(|thread| thread.join().expect("thread")).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -311,36 +302,25 @@ fn each_class_of_error_has_its_answer() {
 fn fenced_again_and_again_it_gives_up_and_names_the_setting() {
     let cluster = Cluster::start();
     let fenced = [Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED; 12];
-    cluster
-        .mock
-        .request_errors(Api::AddPartitionsToTxn, &fenced);
+    cluster.mock.request_errors(Api::AddPartitionsToTxn, &fenced);
     let (seen, _, result) = cluster.run();
     let failure = result.expect_err("gives up");
-    assert!(
-        matches!(&failure, Failure::Fatal(what) if what.contains("`instance`")),
-        "{failure}"
-    );
+    assert!(matches!(&failure, Failure::Fatal(what) if what.contains("`instance`")), "{failure}");
     assert!(!seen.contains(&Seen::Committed), "{seen:?}");
 }
 
-/// The mock forgets offsets that were committed in a transaction: what a group forgets is no reason to begin anew.
+/// The mock forgets offsets that were committed in a transaction: what a group forgets is no reason
+/// to begin anew.
 #[test]
 fn a_producer_that_sent_a_commit_twice_begins_no_other_transaction() {
     let cluster = Cluster::start();
     let session = Session::open(cluster.settings()).expect("session");
-    cluster
-        .mock
-        .request_errors(Api::EndTxn, &[Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR]);
+    cluster.mock.request_errors(Api::EndTxn, &[Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR]);
     // Only a new producer asks for an id: the error shows that there is one.
     let refused = [Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED];
     cluster.mock.request_errors(Api::InitProducerId, &refused);
     let (seen, causes, _) = cluster.work(session, RECORDS as usize / 2);
-    let expected = [
-        Seen::Committed,
-        Seen::Broken,
-        Seen::Recovered,
-        Seen::PartitionHeld,
-    ];
+    let expected = [Seen::Committed, Seen::Broken, Seen::Recovered, Seen::PartitionHeld];
     assert_eq!(seen, expected, "{causes:?}");
     let last = causes.last().map(String::as_str).unwrap_or_default();
     assert!(last.contains("although 10 was committed"), "{last}");
@@ -358,18 +338,10 @@ fn a_producer_whose_call_failed_late_begins_no_other_transaction() {
     let refused = [Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED];
     cluster.mock.request_errors(Api::InitProducerId, &refused);
     let (seen, causes, result) = cluster.work(session, 1_000);
-    let renewed = [
-        Seen::Aborted,
-        Seen::Recovered,
-        Seen::Broken,
-        Seen::Recovered,
-    ];
+    let renewed = [Seen::Aborted, Seen::Recovered, Seen::Broken, Seen::Recovered];
     assert!(seen.starts_with(&renewed), "{seen:?} {causes:?}");
     assert!(causes[1].contains("init_transactions"), "{causes:?}");
-    assert!(
-        result.is_ok() && seen.ends_with(&[Seen::Committed]),
-        "{seen:?}"
-    );
+    assert!(result.is_ok() && seen.ends_with(&[Seen::Committed]), "{seen:?}");
 }
 
 #[test]
@@ -392,16 +364,10 @@ fn a_missing_topic_is_named_and_no_waiting_helps() {
     // The mock creates topics when asked for them; an error must be put in its way.
     let unknown = Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     settings.topics.quarantine = "nowhere".into();
-    cluster
-        .mock
-        .topic_error("nowhere", unknown)
-        .expect("topic error");
+    cluster.mock.topic_error("nowhere", unknown).expect("topic error");
     let Err(error) = Session::open(settings) else {
         panic!("opened without its quarantine topic");
     };
     assert!(!error.may_pass());
-    assert!(
-        error.to_string().contains("\"nowhere\" does not exist"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("\"nowhere\" does not exist"), "{error}");
 }

@@ -115,8 +115,7 @@ fn only(cluster: &Cluster, topic: &str) -> OwnedMessage {
         .create()
         .expect("consumer");
     let mut all = rdkafka::TopicPartitionList::new();
-    all.add_partition_offset(topic, 0, rdkafka::Offset::Beginning)
-        .expect("an offset");
+    all.add_partition_offset(topic, 0, rdkafka::Offset::Beginning).expect("an offset");
     consumer.assign(&all).expect("assigned");
     let deadline = Instant::now() + LIMIT;
     loop {
@@ -135,10 +134,7 @@ fn an_event_is_written_with_its_key_its_headers_and_the_time_of_its_record() {
         settings.event_headers = event_headers;
         let mut session = Session::open(settings).expect("session");
         let batch = read(&mut session, 1, &audited());
-        let time = batch
-            .partitions()
-            .values()
-            .find_map(|it| it.last_timestamp_ms);
+        let time = batch.partitions().values().find_map(|it| it.last_timestamp_ms);
         let published = session.publish(batch.outputs(), &batch.positions());
         assert_eq!(published, Ok(()));
         let event = only(&cluster, "out");

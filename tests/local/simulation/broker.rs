@@ -1,7 +1,7 @@
-//! One worker's connection to the simulated cluster. It does, call by call, what `src/kafka/session.rs`
-//! does with the real client, and keeps in memory what that keeps. Before every step it lets the rest of
-//! the world move on, and asks whether a fault strikes. Reading is in `consuming.rs`, writing in
-//! `producing.rs`; the trait that the loop asks for is in `seam.rs`.
+//! One worker's connection to the simulated cluster. It does, call by call, what
+//! `src/kafka/session.rs` does with the real client, and keeps in memory what that keeps. Before
+//! every step it lets the rest of the world move on, and asks whether a fault strikes. Reading is
+//! in `consuming.rs`, writing in `producing.rs`; the trait that the loop asks for is in `seam.rs`.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,15 +33,16 @@ pub struct SimulatedBroker {
     pub(super) producer: Option<Producer>,
     /// For whom a commit speaks: taken when the partitions were assigned.
     pub(super) membership: Option<Membership>,
-    /// Partitions of the records that were handed over since the last publication: only to see whether
-    /// news ever comes while a batch is being filled.
+    /// Partitions of the records that were handed over since the last publication: only to see
+    /// whether news ever comes while a batch is being filled.
     pub(super) handed_over: BTreeSet<Partition>,
     /// Polls that still hand over records which were fetched before the news that wait.
     pub(super) polls_before_news: usize,
     pub(super) rewind_failed: bool,
     /// Partitions that were assigned and of which nothing came yet.
     pub(super) unplaced: BTreeSet<Partition>,
-    /// What was confirmed to be committed of each partition since it was assigned: before the last commit, and with it.
+    /// What was confirmed to be committed of each partition since it was assigned: before the last
+    /// commit, and with it.
     pub(super) confirmed: BTreeMap<Partition, (i64, i64)>,
     pub(super) troubles: Troubles,
     /// Since when the client believes itself a member and is none.
@@ -143,10 +144,7 @@ impl SimulatedBroker {
     }
 
     fn may_poll_too_seldom(&self) {
-        if self
-            .stage
-            .strikes_one_in(10, Fault::PollsTooSeldom, self.client)
-        {
+        if self.stage.strikes_one_in(10, Fault::PollsTooSeldom, self.client) {
             let mut cluster = self.stage.cluster.borrow_mut();
             let now = cluster.now;
             cluster.group.polls_too_seldom(self.client, now);
@@ -200,18 +198,14 @@ impl SimulatedBroker {
         let result = self.transact(drafts, positions);
         self.stage.log(self.client, || {
             let moves = positions.iter();
-            let moves: Vec<String> = moves
-                .map(|p| format!("{}->{}", p.partition, p.next_offset))
-                .collect();
+            let moves: Vec<String> =
+                moves.map(|p| format!("{}->{}", p.partition, p.next_offset)).collect();
             let (drafts, moves) = (drafts.len(), moves.join(" "));
             format!("publish {drafts} outputs, {moves}: {result:?}")
         });
         self.stage.cluster.borrow_mut().reported(result?);
         for position in positions {
-            let before = self
-                .confirmed
-                .get(&position.partition)
-                .map_or(0, |(_, last)| *last);
+            let before = self.confirmed.get(&position.partition).map_or(0, |(_, last)| *last);
             let confirmed = (before, position.next_offset);
             self.confirmed.insert(position.partition, confirmed);
         }

@@ -1,5 +1,5 @@
-//! The consumer client of one incarnation of a worker, as the client itself sees the group: which may
-//! be out of date. Its heartbeats run beside the worker; its news wait for the next poll.
+//! The consumer client of one incarnation of a worker, as the client itself sees the group: which
+//! may be out of date. Its heartbeats run beside the worker; its news wait for the next poll.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -75,7 +75,8 @@ impl Client {
         self.is_static && other.is_static && self.instance == other.instance
     }
 
-    /// Whether it would join a rebalance: not while it is silent, nor before it gave up what it must.
+    /// Whether it would join a rebalance: not while it is silent, nor before it gave up what it
+    /// must.
     pub fn is_ready(&self) -> bool {
         let owes = |news: &News| !matches!(news, News::Assigned(_));
         !self.is_deaf && self.silent_since.is_none() && !self.news.iter().any(owes)
@@ -91,13 +92,10 @@ impl Client {
         self.news.push_back(News::Lost(lost.into_iter().collect()));
     }
 
-    /// The membership as the client hands it out: without a member id once it knows that it is none.
+    /// The membership as the client hands it out: without a member id once it knows that it is
+    /// none.
     pub fn membership(&self) -> Membership {
-        Membership {
-            member: self.member,
-            generation: self.generation,
-            is_static: self.is_static,
-        }
+        Membership { member: self.member, generation: self.generation, is_static: self.is_static }
     }
 
     /// What the rebalance callback does when a poll serves it.

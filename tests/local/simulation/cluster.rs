@@ -1,6 +1,6 @@
 //! A fake Kafka cluster: an input topic, a log of outputs, committed offsets, virtual time. The
-//! transaction coordinator's part is in `transactions.rs`, the consumer group's in `group.rs`. It never
-//! fails by itself; faults are injected by those who use it.
+//! transaction coordinator's part is in `transactions.rs`, the consumer group's in `group.rs`. It
+//! never fails by itself; faults are injected by those who use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -32,7 +32,8 @@ pub struct Cluster {
     pub(super) unfinished: BTreeSet<usize>,
     /// How often a process took an id back from the one that had taken it.
     pub alternations: u64,
-    /// A transaction with more outputs than this never gets through in its time, as behind a quota.
+    /// A transaction with more outputs than this never gets through in its time, as behind a
+    /// quota.
     pub quota: Option<usize>,
     /// Requests that are still under way.
     pub(super) delayed: Vec<Delayed>,
@@ -66,9 +67,7 @@ impl Cluster {
     pub fn is_drained(&self) -> bool {
         self.unfinished.is_empty()
             && self.delayed.is_empty()
-            && self
-                .partitions()
-                .all(|p| self.committed_offset(p) == self.end_offset(p))
+            && self.partitions().all(|p| self.committed_offset(p) == self.end_offset(p))
     }
 
     /// The verdict, once faults have stopped and all that could be done has been done.
@@ -76,8 +75,7 @@ impl Cluster {
         for partition in self.partitions() {
             let committed = self.committed_offset(partition);
             if committed < self.end_offset(partition) {
-                self.ledger
-                    .violated(Violation::Stalled(partition, committed));
+                self.ledger.violated(Violation::Stalled(partition, committed));
             }
             let committed_outputs = self.written.iter().filter(|output| {
                 output.draft.partition == partition
@@ -89,9 +87,7 @@ impl Cluster {
             let records = &self.input[partition.0 as usize];
             self.ledger.check_view(partition, records, &view);
         }
-        let unreported = self
-            .unreported()
-            .flat_map(|transaction| transaction.ranges.clone());
+        let unreported = self.unreported().flat_map(|transaction| transaction.ranges.clone());
         let ranges: Vec<_> = unreported.collect();
         self.ledger.check_counts(&self.input, &ranges);
     }

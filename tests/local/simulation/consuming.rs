@@ -1,5 +1,5 @@
-//! The reading half of a simulated connection: news of the group, positions in memory, records, and the
-//! committed offsets that reading goes back to.
+//! The reading half of a simulated connection: news of the group, positions in memory, records, and
+//! the committed offsets that reading goes back to.
 
 use std::time::Duration;
 
@@ -59,9 +59,7 @@ impl SimulatedBroker {
         self.stage.pass(Duration::from_millis(1));
         if self.is_fenced() {
             self.saw(Sight::ConsumerFenced);
-            return Err(Failure::Fatal(
-                "this group instance id is taken".to_string(),
-            ));
+            return Err(Failure::Fatal("this group instance id is taken".to_string()));
         }
         if self.is_over() && !self.stage.planted(Sabotage::DeafnessUnnoticed) {
             return Err(Failure::ConsumerDead("the group has gone on".to_string()));
@@ -79,8 +77,7 @@ impl SimulatedBroker {
         }
         self.breathe(Moment::Polling)?;
         fetched.news.iter().for_each(|news| self.heed(news));
-        self.handed_over
-            .extend(arrived.iter().map(Arrived::partition));
+        self.handed_over.extend(arrived.iter().map(Arrived::partition));
         match arrived.len() {
             0 => {
                 self.stage.pass(wait);
@@ -95,7 +92,8 @@ impl SimulatedBroker {
         Ok(fetched)
     }
 
-    /// Puts the floor of a partition before the first that comes of it. Where it cannot be had, nothing comes.
+    /// Puts the floor of a partition before the first that comes of it. Where it cannot be had,
+    /// nothing comes.
     fn placed(&mut self, arrived: Arrived) -> Vec<Arrived> {
         let partition = arrived.partition();
         if !self.unplaced.contains(&partition) {
@@ -106,11 +104,7 @@ impl SimulatedBroker {
             None => vec![Arrived::Faulty(partition)],
             Some(floor) => {
                 self.unplaced.remove(&partition);
-                let told = if self.stage.planted(Sabotage::FloorUntold) {
-                    0
-                } else {
-                    floor
-                };
+                let told = if self.stage.planted(Sabotage::FloorUntold) { 0 } else { floor };
                 vec![Arrived::Placed(partition, told), arrived]
             }
         }
@@ -118,10 +112,7 @@ impl SimulatedBroker {
 
     /// The client goes back to the beginning of a partition, whatever it knows of it.
     fn may_reset(&mut self) {
-        if !self
-            .stage
-            .strikes_one_in(3, Fault::ClientReset, self.client)
-        {
+        if !self.stage.strikes_one_in(3, Fault::ClientReset, self.client) {
             return;
         }
         let mut cluster = self.stage.cluster.borrow_mut();
@@ -191,8 +182,8 @@ impl SimulatedBroker {
         }
     }
 
-    /// Asks for the committed offsets of newly assigned partitions; those that a transaction is about to
-    /// change are asked for again later.
+    /// Asks for the committed offsets of newly assigned partitions; those that a transaction is
+    /// about to change are asked for again later.
     fn resolve_positions(&mut self) {
         let mut cluster = self.stage.cluster.borrow_mut();
         let positions = &cluster.group.client(self.client).positions;
@@ -218,9 +209,7 @@ impl SimulatedBroker {
     }
 
     fn next_record(&mut self) -> Option<Arrived> {
-        let is_repeated = self
-            .stage
-            .strikes_one_in(5, Fault::RecordTwice, self.client);
+        let is_repeated = self.stage.strikes_one_in(5, Fault::RecordTwice, self.client);
         self.may_become_unreadable();
         let unreadable = self.unreadable();
         let mut cluster = self.stage.cluster.borrow_mut();
@@ -232,7 +221,8 @@ impl SimulatedBroker {
         let next = if is_repeated { at } else { at + 1 };
         let client = cluster.group.client(self.client);
         if unreadable == Some(partition) {
-            // The client takes what it cannot read for the next header, is out of range, and begins anew.
+            // The client takes what it cannot read for the next header, is out of range, and begins
+            // anew.
             client.positions.insert(partition, Some(0));
             return Some(Arrived::Faulty(partition));
         }
@@ -247,10 +237,7 @@ impl SimulatedBroker {
     }
 
     fn may_become_unreadable(&mut self) {
-        if self
-            .stage
-            .strikes_one_in(5, Fault::PartitionUnreadable, self.client)
-        {
+        if self.stage.strikes_one_in(5, Fault::PartitionUnreadable, self.client) {
             let mut cluster = self.stage.cluster.borrow_mut();
             let positions = &cluster.group.client(self.client).positions;
             let partitions: Vec<Partition> = positions.keys().copied().collect();

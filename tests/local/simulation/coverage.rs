@@ -1,6 +1,7 @@
-//! What occurred in the runs, and what has to: every fault, every sight, every fault in a process that
-//! has not got over another, and every fault of the world in every moment of a turn. So a change of the
-//! simulator that makes something interesting impossible, or too rare, does not pass in silence.
+//! What occurred in the runs, and what has to: every fault, every sight, every fault in a process
+//! that has not got over another, and every fault of the world in every moment of a turn. So a
+//! change of the simulator that makes something interesting impossible, or too rare, does not pass
+//! in silence.
 
 use super::faults::{Fault, Moment, Sight};
 
@@ -88,11 +89,7 @@ impl Coverage {
 
     /// What has to occur and did not, named.
     pub fn missing(&self) -> Vec<String> {
-        let all = self
-            .counts()
-            .into_iter()
-            .chain(self.pairs())
-            .chain(self.moments());
+        let all = self.counts().into_iter().chain(self.pairs()).chain(self.moments());
         let missing = all.filter(|(_, count)| *count == 0);
         missing.map(|(name, _)| name).collect()
     }

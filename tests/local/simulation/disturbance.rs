@@ -1,5 +1,6 @@
-//! What happens in the world besides turns: records arrive, members come, go, stand still or are thrown
-//! out, delayed requests arrive. It can happen between turns and, by way of the broker, inside them.
+//! What happens in the world besides turns: records arrive, members come, go, stand still or are
+//! thrown out, delayed requests arrive. It can happen between turns and, by way of the broker,
+//! inside them.
 
 use std::time::Duration;
 
@@ -86,8 +87,7 @@ impl World {
         let delayed = cluster.delayed_requests();
         if delayed > 0 {
             let seen = cluster.deliver_delayed(self.random().below(delayed));
-            seen.into_iter()
-                .for_each(|sight| self.stage.faults.saw(sight));
+            seen.into_iter().for_each(|sight| self.stage.faults.saw(sight));
         }
     }
 

@@ -1,5 +1,6 @@
-//! What can go wrong, how often in this run, and what did. It injects nothing itself: the places where a
-//! fault can strike ask [`Faults::strikes_one_in`]. How a run's rates are drawn is in `plan.rs`.
+//! What can go wrong, how often in this run, and what did. It injects nothing itself: the places
+//! where a fault can strike ask [`Faults::strikes_one_in`]. How a run's rates are drawn is in
+//! `plan.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -51,13 +52,15 @@ counted! {
         CommitDelayed,
         /// The commit is done, its answer is lost, and a copy of it arrives once more, later.
         CommitRepeated,
-        /// The client sends the commit twice by itself and reports success; the first copy arrives later.
+        /// The client sends the commit twice by itself and reports success; the first copy arrives
+        /// later.
         CommitSentTwice,
         /// An abort fails, done or not.
         AbortFails,
         /// The abort arrives later than the worker waits.
         AbortDelayed,
-        /// The client sends the abort twice by itself and reports success; the first copy arrives later.
+        /// The client sends the abort twice by itself and reports success; the first copy arrives
+        /// later.
         AbortSentTwice,
         /// No new producer can be had.
         RebuildFails,
@@ -81,9 +84,11 @@ counted! {
         RecordBeforeNews,
         /// A record is handed over a second time, with what follows it.
         RecordTwice,
-        /// The client goes back to the beginning of a partition by itself, perhaps before anything of it was read.
+        /// The client goes back to the beginning of a partition by itself, perhaps before anything
+        /// of it was read.
         ClientReset,
-        /// A partition cannot be read for a while; after each error the client goes back to its beginning.
+        /// A partition cannot be read for a while; after each error the client goes back to its
+        /// beginning.
         PartitionUnreadable,
         /// A reference table hears nothing from its topic for a while.
         TableSilent,
@@ -177,7 +182,8 @@ counted! {
         MembershipRefused,
         /// A commit was not even tried, for nobody would have spoken.
         NoMembership,
-        /// The client knew of a loss, and the worker had not heard of it, when the membership was asked for.
+        /// The client knew of a loss, and the worker had not heard of it, when the membership was
+        /// asked for.
         LossKnownToClientOnly,
         /// The assignment was lost while a transaction was open.
         LostInTransaction,
@@ -280,7 +286,8 @@ impl Faults {
         self.on.get()
     }
 
-    /// Whether the fault strikes here and now, at a fraction of its rate where there are many places.
+    /// Whether the fault strikes here and now, at a fraction of its rate where there are many
+    /// places.
     pub fn strikes_one_in(&self, places: usize, fault: Fault, random: &Random) -> bool {
         let rate = self.plan.per_mille(fault);
         self.on.get() && random.happens(rate) && random.below(places) == 0
@@ -305,8 +312,8 @@ impl Faults {
         self.unhealed.borrow_mut().insert(client, 0);
     }
 
-    /// The client committed: it got over what had struck it, except that what was sent twice in this
-    /// epoch may still arrive.
+    /// The client committed: it got over what had struck it, except that what was sent twice in
+    /// this epoch may still arrive.
     pub fn heals(&self, client: ClientId, epoch_goes_on: bool) {
         if let Some(unhealed) = self.unhealed.borrow_mut().get_mut(&client) {
             *unhealed &= if epoch_goes_on { Fault::RESENT } else { 0 };

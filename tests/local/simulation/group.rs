@@ -1,6 +1,6 @@
-//! The consumer group: members, generation, and beside them the clients, which know less. Rebalances are
-//! cooperative: a partition goes to its new owner only when the old one has been told and has joined
-//! again. A member that was thrown out learns it later, and goes on
+//! The consumer group: members, generation, and beside them the clients, which know less.
+//! Rebalances are cooperative: a partition goes to its new owner only when the old one has been
+//! told and has joined again. A member that was thrown out learns it later, and goes on
 //! reading until then. Static members take their predecessor's place without a rebalance.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,9 +38,9 @@ impl Group {
         &mut self.clients[client]
     }
 
-    /// What the broker checks of a transactional commit: member and generation, not ownership. A commit
-    /// without either is taken for one from outside any group: into a group without members always, into
-    /// one with members unless it names a group instance id.
+    /// What the broker checks of a transactional commit: member and generation, not ownership. A
+    /// commit without either is taken for one from outside any group: into a group without
+    /// members always, into one with members unless it names a group instance id.
     pub fn accepts(&self, membership: &Membership) -> bool {
         if membership.generation < 0 && self.members.is_empty() {
             return true;
@@ -85,8 +85,8 @@ impl Group {
         own.is_deaf && !own.member.is_some_and(is_member)
     }
 
-    /// The client sees that its process polls too seldom, and leaves the group while the process is busy.
-    /// A static member says nothing of it.
+    /// The client sees that its process polls too seldom, and leaves the group while the process is
+    /// busy. A static member says nothing of it.
     pub fn polls_too_seldom(&mut self, client: ClientId, now: Duration) {
         let own = &self.clients[client];
         let (member, is_static) = (own.member, own.is_static);
@@ -149,14 +149,9 @@ impl Group {
 
     fn expel_silent(&mut self, now: Duration) {
         let silent = |client: &Client| {
-            client
-                .silent_since
-                .is_some_and(|since| now.saturating_sub(since) > SESSION_TIMEOUT)
+            client.silent_since.is_some_and(|since| now.saturating_sub(since) > SESSION_TIMEOUT)
         };
-        let members = self
-            .members
-            .iter()
-            .filter(|(_, client)| silent(&self.clients[**client]));
+        let members = self.members.iter().filter(|(_, client)| silent(&self.clients[**client]));
         let expired: Vec<MemberId> = members.map(|(member, _)| *member).collect();
         expired.iter().for_each(|member| self.expel(*member, now));
     }
@@ -164,9 +159,8 @@ impl Group {
     /// A client that is no longer a member learns it.
     fn heartbeat(&mut self, client: ClientId) {
         let own = &self.clients[client];
-        let Some(member) = own
-            .member
-            .filter(|member| !own.is_deaf && !self.members.contains_key(member))
+        let Some(member) =
+            own.member.filter(|member| !own.is_deaf && !self.members.contains_key(member))
         else {
             return;
         };
@@ -211,12 +205,12 @@ impl Group {
         let assigned = self.clients[predecessor].assigned.clone();
         let own = &mut self.clients[client];
         own.generation = self.generation;
-        own.news
-            .push_back(News::Assigned(assigned.iter().copied().collect()));
+        own.news.push_back(News::Assigned(assigned.iter().copied().collect()));
         own.assigned = assigned;
     }
 
-    /// Members that have not joined again: silent ones, and those that must first give up partitions.
+    /// Members that have not joined again: silent ones, and those that must first give up
+    /// partitions.
     fn members_not_ready(&self) -> Vec<MemberId> {
         let members = self.members.iter();
         let waiting = members.filter(|(_, client)| !self.clients[**client].is_ready());
@@ -240,8 +234,7 @@ impl Group {
             own.assigned = kept;
             own.assigned.extend(&added);
             if !revoked.is_empty() {
-                own.news
-                    .push_back(News::Revoked(revoked.into_iter().collect()));
+                own.news.push_back(News::Revoked(revoked.into_iter().collect()));
                 self.rebalancing_since = Some(now);
             }
             own.news.push_back(News::Assigned(added));

@@ -1,5 +1,5 @@
-//! The life of instances: one is started, takes turns, ends in order or otherwise, and is started again,
-//! as a supervisor would.
+//! The life of instances: one is started, takes turns, ends in order or otherwise, and is started
+//! again, as a supervisor would.
 
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
@@ -55,9 +55,7 @@ impl World {
             free && instance.not_before <= now && (instance.is_up || !instance.is_ghost)
         };
         let instances = self.instances.borrow();
-        let able: Vec<usize> = (0..instances.len())
-            .filter(|i| able(&instances[*i]))
-            .collect();
+        let able: Vec<usize> = (0..instances.len()).filter(|i| able(&instances[*i])).collect();
         drop(instances);
         let Some(index) = self.random().pick(&able) else {
             // Everybody waits.
@@ -156,13 +154,8 @@ impl World {
         }
         drop(cluster);
         let how = (in_order, crashed);
-        self.stage
-            .faults
-            .log(|| format!("{:>6} {name}#{client} ended {how:?}", now.as_millis()));
-        self.end(
-            index,
-            now + Duration::from_millis(self.random().below(4_000) as u64),
-        );
+        self.stage.faults.log(|| format!("{:>6} {name}#{client} ended {how:?}", now.as_millis()));
+        self.end(index, now + Duration::from_millis(self.random().below(4_000) as u64));
     }
 
     /// Whether another process of the same name runs.

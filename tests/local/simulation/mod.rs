@@ -1,9 +1,9 @@
-//! The loop under a seeded simulation: whole consumer groups on a fake cluster, with crashes, zombies,
-//! aborts, unknown results, requests that arrive late, lagging tables and rebalances at every point of a
-//! turn. The pure judge mapped over the input says what ought to come out. No seed is special: what the
-//! runs must contain is demanded by name in `coverage.rs`, and what they must find is planted in
-//! `sabotage.rs`. A failing seed is printed with its log; `SIMULATION_SEED=n` runs it again,
-//! `SIMULATION_SEEDS=n` says how many seeds to run.
+//! The loop under a seeded simulation: whole consumer groups on a fake cluster, with crashes,
+//! zombies, aborts, unknown results, requests that arrive late, lagging tables and rebalances at
+//! every point of a turn. The pure judge mapped over the input says what ought to come out. No seed
+//! is special: what the runs must contain is demanded by name in `coverage.rs`, and what they must
+//! find is planted in `sabotage.rs`. A failing seed is printed with its log; `SIMULATION_SEED=n`
+//! runs it again, `SIMULATION_SEEDS=n` says how many seeds to run.
 
 mod broker;
 mod client;
@@ -36,10 +36,7 @@ const SEEDS_TO_CATCH: u64 = 2_000;
 
 fn from_environment(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
-    )
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
 /// Runs a seed that failed once more, with its log, which says everything.
@@ -71,10 +68,7 @@ fn nothing_is_lost_doubled_or_torn() {
     }
     // A few seeds cannot contain everything.
     let missing = coverage.missing();
-    assert!(
-        missing.is_empty() || seeds < SEEDS,
-        "no run contains {missing:#?}"
-    );
+    assert!(missing.is_empty() || seeds < SEEDS, "no run contains {missing:#?}");
 }
 
 #[test]
@@ -103,8 +97,5 @@ fn every_planted_fault_is_caught() {
             None => uncaught.push(name),
         }
     }
-    assert!(
-        uncaught.is_empty(),
-        "not caught in {SEEDS_TO_CATCH} seeds: {uncaught:?}"
-    );
+    assert!(uncaught.is_empty(), "not caught in {SEEDS_TO_CATCH} seeds: {uncaught:?}");
 }

@@ -1,6 +1,6 @@
-//! What ought to come out. The judge is a pure function of the payload; mapped over the input it says
-//! which outputs there must be, and the ledger compares what was committed with that: at every commit,
-//! and once more at the end.
+//! What ought to come out. The judge is a pure function of the payload; mapped over the input it
+//! says which outputs there must be, and the ledger compares what was committed with that: at every
+//! commit, and once more at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,15 +49,8 @@ pub enum Verdict {
 /// What is written for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    Event {
-        region: usize,
-        event: Vec<u8>,
-    },
-    Original {
-        key: Option<Vec<u8>>,
-        payload: Option<Vec<u8>>,
-        reason: &'static str,
-    },
+    Event { region: usize, event: Vec<u8> },
+    Original { key: Option<Vec<u8>>, payload: Option<Vec<u8>>, reason: &'static str },
 }
 
 /// The key of every input record.
@@ -96,9 +89,7 @@ pub fn judge(number: u64) -> Verdict {
         (3, _) | (_, 3) => Verdict::Unlisted,
         (_, 4) => Verdict::NoAccess,
         (_, 5) => Verdict::UnknownDevice,
-        (_, remainder) => Verdict::Audited {
-            region: remainder as usize % 3,
-        },
+        (_, remainder) => Verdict::Audited { region: remainder as usize % 3 },
     }
 }
 
@@ -134,10 +125,7 @@ fn content(number: u64, verdict: Verdict, payload: &[u8]) -> Option<Content> {
             payload: Some(payload.to_vec()),
             reason: "unknown_device",
         }),
-        Verdict::Audited { region } => Some(Content::Event {
-            region,
-            event: event(number),
-        }),
+        Verdict::Audited { region } => Some(Content::Event { region, event: event(number) }),
     }
 }
 
@@ -195,10 +183,11 @@ impl Ledger {
         }
     }
 
-    /// The accounting identity. A worker counts a batch when its commit is confirmed; a commit that was
-    /// done without the worker ever knowing (answer lost, or the process died before it came) is counted
-    /// by nobody, for the next reader starts behind it. So what was counted, plus what the `unreported`
-    /// commits cover, is the input: for each partition and each kind of fate, exactly.
+    /// The accounting identity. A worker counts a batch when its commit is confirmed; a commit that
+    /// was done without the worker ever knowing (answer lost, or the process died before it
+    /// came) is counted by nobody, for the next reader starts behind it. So what was counted,
+    /// plus what the `unreported` commits cover, is the input: for each partition and each kind
+    /// of fate, exactly.
     pub fn check_counts(
         &mut self,
         input: &[Vec<InputRecord>],
@@ -233,9 +222,7 @@ impl Ledger {
             if seen.last().is_some_and(|last| last > offset) {
                 self.violated(Violation::Reordered(partition, *offset));
             }
-            let due = input
-                .get(*offset as usize)
-                .and_then(|record| record.content.as_ref());
+            let due = input.get(*offset as usize).and_then(|record| record.content.as_ref());
             if !seen.insert(*offset) || due.is_none() {
                 self.violated(Violation::Doubled(partition, *offset));
             } else if due != Some(*content) {

@@ -1,7 +1,7 @@
-//! How often each fault strikes in a run. Runs take turns: one mixes all kinds at rates of its own; one
-//! lets a pair of faults strike often, each pair in its turn; one lets a few faults strike often that
-//! chance has picked. So each pair meets whatever the seeds happen to be, and deeper conjunctions get
-//! their chance.
+//! How often each fault strikes in a run. Runs take turns: one mixes all kinds at rates of its own;
+//! one lets a pair of faults strike often, each pair in its turn; one lets a few faults strike
+//! often that chance has picked. So each pair meets whatever the seeds happen to be, and deeper
+//! conjunctions get their chance.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! The writing half of a simulated connection: one transaction at a time, the steps in the order of
-//! `src/kafka/session.rs`, and every way in which the client can fail at each of them. What the broker
-//! answers is decided in `transactions.rs`.
+//! `src/kafka/session.rs`, and every way in which the client can fail at each of them. What the
+//! broker answers is decided in `transactions.rs`.
 
 use std::time::Duration;
 
@@ -145,9 +145,7 @@ impl SimulatedBroker {
             if !self.stage.planted(Sabotage::LateFailureUnheeded) {
                 self.resent();
             }
-            return Err(Self::aborted(
-                "no attempt to send the positions was answered",
-            ));
+            return Err(Self::aborted("no attempt to send the positions was answered"));
         }
         if self.strikes(Fault::OffsetsSentTwice) {
             let positions = positions.to_vec();
@@ -253,11 +251,7 @@ impl SimulatedBroker {
             let what = "init_transactions lost its answer";
             return Err(Failure::Broken(what.to_string()));
         }
-        self.producer = Some(Producer {
-            epoch,
-            step: Step::Ready,
-            resent: false,
-        });
+        self.producer = Some(Producer { epoch, step: Step::Ready, resent: false });
         Ok(())
     }
 

@@ -1,6 +1,7 @@
-//! Planted faults, one for each rule that the loop and its edge must keep, each with the violation that
-//! gives it away. Production code has no hooks for them: they sit at the seam (`seam.rs`) or in what
-//! plays the edge. The simulation must catch them all: that is the proof that its silence means something.
+//! Planted faults, one for each rule that the loop and its edge must keep, each with the violation
+//! that gives it away. Production code has no hooks for them: they sit at the seam (`seam.rs`) or
+//! in what plays the edge. The simulation must catch them all: that is the proof that its silence
+//! means something.
 
 use super::oracle::Violation;
 
@@ -39,7 +40,8 @@ pub enum Sabotage {
     PositionsApart,
     /// A commit whose result is not known is taken for done.
     DoubtTakenForSuccess,
-    /// A client that was thrown out commits without a member id, and is taken for one outside any group.
+    /// A client that was thrown out commits without a member id, and is taken for one outside any
+    /// group.
     NobodysMembership,
     /// A process whose place in the group was taken goes on throwing its successor's producer out.
     ConsumerUnchecked,
@@ -49,11 +51,13 @@ pub enum Sabotage {
     ResendingUnheeded,
     /// The same, after a call that failed.
     LateFailureUnheeded,
-    /// A commit that failed while it may still arrive is taken for one that needs only to be aborted.
+    /// A commit that failed while it may still arrive is taken for one that needs only to be
+    /// aborted.
     LateCommitAborted,
     /// The loop is told 0 as the floor of each partition that is assigned.
     FloorUntold,
-    /// The loop is not told that an offset which the group names is older than one that it confirmed.
+    /// The loop is not told that an offset which the group names is older than one that it
+    /// confirmed.
     StalePositionsTrusted,
     /// A fate that rests on absence is final at once.
     NoBarrier,
@@ -82,23 +86,13 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::NoRewind, lost),
     (Sabotage::RewindFailureOverlooked, lost),
     (Sabotage::UnstableOffsetsTaken, doubled),
-    (Sabotage::RewindNeverDone, |v| {
-        matches!(v, Violation::Endless(_))
-    }),
+    (Sabotage::RewindNeverDone, |v| matches!(v, Violation::Endless(_))),
     (Sabotage::OffsetOff(1), lost),
     (Sabotage::OffsetOff(-1), doubled),
-    (Sabotage::OutputsReversed, |v| {
-        matches!(v, Violation::Reordered(..))
-    }),
-    (Sabotage::RegionsMistaken, |v| {
-        matches!(v, Violation::Changed(..))
-    }),
-    (Sabotage::QuietBatchesKept, |v| {
-        matches!(v, Violation::Stalled(..))
-    }),
-    (Sabotage::CountedTooEarly, |v| {
-        matches!(v, Violation::Miscounted(_))
-    }),
+    (Sabotage::OutputsReversed, |v| matches!(v, Violation::Reordered(..))),
+    (Sabotage::RegionsMistaken, |v| matches!(v, Violation::Changed(..))),
+    (Sabotage::QuietBatchesKept, |v| matches!(v, Violation::Stalled(..))),
+    (Sabotage::CountedTooEarly, |v| matches!(v, Violation::Miscounted(_))),
     (Sabotage::RevokedUnheard, doubled),
     (Sabotage::LostUnheard, doubled),
     (Sabotage::BatchNotCleared, doubled),
@@ -107,17 +101,11 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::PositionsApart, doubled),
     (Sabotage::DoubtTakenForSuccess, lost),
     (Sabotage::NobodysMembership, doubled),
-    (Sabotage::ConsumerUnchecked, |v| {
-        matches!(v, Violation::Usurped(_))
-    }),
-    (Sabotage::DeafnessUnnoticed, |v| {
-        matches!(v, Violation::Stalled(..))
-    }),
+    (Sabotage::ConsumerUnchecked, |v| matches!(v, Violation::Usurped(_))),
+    (Sabotage::DeafnessUnnoticed, |v| matches!(v, Violation::Stalled(..))),
     (Sabotage::ResendingUnheeded, doubled),
     (Sabotage::ResendingUnheeded, lost),
-    (Sabotage::ResendingUnheeded, |v| {
-        matches!(v, Violation::Regressed(..))
-    }),
+    (Sabotage::ResendingUnheeded, |v| matches!(v, Violation::Regressed(..))),
     (Sabotage::LateFailureUnheeded, |v| {
         matches!(v, Violation::Regressed(..)) || lost(v) || doubled(v)
     }),
@@ -126,7 +114,5 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::StalePositionsTrusted, doubled),
     (Sabotage::NoBarrier, lost),
     (Sabotage::BarrierUnasked, lost),
-    (Sabotage::StaleTablesTrusted, |v| {
-        matches!(v, Violation::Guessed(_))
-    }),
+    (Sabotage::StaleTablesTrusted, |v| matches!(v, Violation::Guessed(_))),
 ];

@@ -1,7 +1,7 @@
-//! Where the simulation meets the loop: the only file here that implements the traits of `src/stream`,
-//! builds what they pass and takes it apart. The rest of the simulation has its own, plainer types, so a
-//! change of the seam is a change of this file. It also holds the planted faults that sit at the seam;
-//! those that belong to the edge are in the files that play it.
+//! Where the simulation meets the loop: the only file here that implements the traits of
+//! `src/stream`, builds what they pass and takes it apart. The rest of the simulation has its own,
+//! plainer types, so a change of the seam is a change of this file. It also holds the planted
+//! faults that sit at the seam; those that belong to the edge are in the files that play it.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -58,21 +58,11 @@ impl Relay {
         stop: StopRequest,
     ) -> Self {
         let tables = Rc::new(tables);
-        let recorder = Recorder {
-            stage: stage.clone(),
-            tables: tables.clone(),
-            held: BTreeSet::new(),
-        };
-        let link = Link {
-            stage: stage.clone(),
-            tables: tables.clone(),
-            broker,
-            uncleared: Vec::new(),
-        };
-        let judge = TableJudge {
-            stage: stage.clone(),
-            tables,
-        };
+        let recorder =
+            Recorder { stage: stage.clone(), tables: tables.clone(), held: BTreeSet::new() };
+        let link =
+            Link { stage: stage.clone(), tables: tables.clone(), broker, uncleared: Vec::new() };
+        let judge = TableJudge { stage: stage.clone(), tables };
         Relay(Worker::new(link, judge, recorder, limits, stop))
     }
 
@@ -204,9 +194,7 @@ impl Broker for Link {
                 // Another log has no past that would contradict.
                 Ok(_) if trusting => Ok(Place::Anew),
                 Ok(offset) => Ok(Place::At(offset)),
-                Err(cause) => Err(PartitionFault::Unplaced {
-                    cause: cause.to_string(),
-                }),
+                Err(cause) => Err(PartitionFault::Unplaced { cause: cause.to_string() }),
             },
         });
         Ok(rewound.collect())
@@ -321,8 +309,7 @@ impl Observer for Recorder {
                 }
             }
             Notice::Arrived(Arrival::Revoked(partitions) | Arrival::Lost(partitions)) => {
-                self.held
-                    .retain(|partition| !partitions.contains(partition));
+                self.held.retain(|partition| !partitions.contains(partition));
             }
             Notice::Arrived(_) | Notice::Failed(_) | Notice::Recovered => {}
         }
@@ -368,19 +355,14 @@ pub fn kind_index(verdict: Verdict) -> usize {
 fn draft(output: Output<'_>) -> Draft {
     use audit_relay::stream::Content as Written;
     let content = match output.content {
-        Written::Event { envelope, event } => Content::Event {
-            region: envelope.region.0,
-            event: event.to_vec(),
-        },
+        Written::Event { envelope, event } => {
+            Content::Event { region: envelope.region.0, event: event.to_vec() }
+        }
         Written::Quarantined(kept) => Content::Original {
             key: kept.original.key.clone(),
             payload: kept.original.payload.clone(),
             reason: kept.quarantine.reason.name(),
         },
     };
-    Draft {
-        partition: output.source_partition,
-        offset: output.source_offset,
-        content,
-    }
+    Draft { partition: output.source_partition, offset: output.source_offset, content }
 }

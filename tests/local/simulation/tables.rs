@@ -1,6 +1,7 @@
-//! Reference tables that lag: what a record needs to be audited is written to its table just before the
-//! record, and each process learns of it in its own time. So without a barrier a worker would skip what
-//! ought to be audited. A table can also hear nothing for a while, or not catch up for a while.
+//! Reference tables that lag: what a record needs to be audited is written to its table just before
+//! the record, and each process learns of it in its own time. So without a barrier a worker would
+//! skip what ought to be audited. A table can also hear nothing for a while, or not catch up for a
+//! while.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};

@@ -1,6 +1,6 @@
-//! The transaction coordinator, protocol version 1 as librdkafka speaks it: a transactional id has an
-//! epoch, a higher one fences the lower, and a request names the epoch but not the transaction. So a
-//! delayed one can hit a later transaction of the same epoch.
+//! The transaction coordinator, protocol version 1 as librdkafka speaks it: a transactional id has
+//! an epoch, a higher one fences the lower, and a request names the epoch but not the transaction.
+//! So a delayed one can hit a later transaction of the same epoch.
 
 use std::time::Duration;
 
@@ -129,14 +129,12 @@ impl Cluster {
         let transaction = self.open_transaction(id, epoch)?;
         let place = self.written.len();
         self.transactions[transaction].outputs.push(place);
-        self.written.push(Written {
-            draft: draft.clone(),
-            transaction,
-        });
+        self.written.push(Written { draft: draft.clone(), transaction });
         Ok(())
     }
 
-    /// As the real broker does, this looks at member and generation, not at who owns the partitions.
+    /// As the real broker does, this looks at member and generation, not at who owns the
+    /// partitions.
     pub fn send_offsets(
         &mut self,
         id: &str,
@@ -148,9 +146,7 @@ impl Cluster {
         if !self.group.accepts(membership) {
             return Err(Refusal::NotAMember);
         }
-        self.transactions[transaction]
-            .offsets
-            .extend_from_slice(positions);
+        self.transactions[transaction].offsets.extend_from_slice(positions);
         Ok(())
     }
 
@@ -242,14 +238,12 @@ impl Cluster {
         expired.len()
     }
 
-    /// The committed offset as a reader with `read_committed` gets it: not while a transaction is to
-    /// change it.
+    /// The committed offset as a reader with `read_committed` gets it: not while a transaction is
+    /// to change it.
     pub fn stable_offset(&self, partition: Partition) -> Option<i64> {
         let touches = |number: &usize| {
             let offsets = &self.transactions[*number].offsets;
-            offsets
-                .iter()
-                .any(|position| position.partition == partition)
+            offsets.iter().any(|position| position.partition == partition)
         };
         let stable = !self.unfinished.iter().any(touches);
         stable.then(|| self.committed_offset(partition))
@@ -257,15 +251,11 @@ impl Cluster {
 
     fn checked(&self, id: &str, epoch: u32) -> Result<Option<usize>, Refusal> {
         let producer = self.producers.get(id).ok_or(Refusal::InvalidState)?;
-        if epoch == producer.epoch {
-            Ok(producer.last)
-        } else {
-            Err(Refusal::Fenced)
-        }
+        if epoch == producer.epoch { Ok(producer.last) } else { Err(Refusal::Fenced) }
     }
 
-    /// The open transaction, begun if there is none. The broker lets no other begin before the markers
-    /// of the last are written; the client waits for that.
+    /// The open transaction, begun if there is none. The broker lets no other begin before the
+    /// markers of the last are written; the client waits for that.
     fn open_transaction(&mut self, id: &str, epoch: u32) -> Result<usize, Refusal> {
         if let Some(last) = self.checked(id, epoch)? {
             self.settle(last);
@@ -309,9 +299,7 @@ impl Cluster {
         }
         let outputs = std::mem::take(&mut self.transactions[number].outputs);
         for output in outputs.iter().map(|index| &self.written[*index]) {
-            let Draft {
-                partition, offset, ..
-            } = output.draft;
+            let Draft { partition, offset, .. } = output.draft;
             self.ledger.committed_output(partition, offset);
             touched.push(partition);
         }
@@ -330,9 +318,7 @@ impl Cluster {
         if after < before {
             self.ledger.violated(Violation::Regressed(partition, after));
         }
-        self.transactions[number]
-            .ranges
-            .push((partition, before, after));
+        self.transactions[number].ranges.push((partition, before, after));
         self.committed.insert(partition, position);
     }
 }

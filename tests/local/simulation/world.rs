@@ -1,6 +1,6 @@
-//! The world of one run: instances that come and go on a shared cluster, and a scheduler that, step by
-//! step, lets one of them take a turn or something else happen. All that is random follows from the
-//! seed. First faults strike; then they stop, and everything must drain.
+//! The world of one run: instances that come and go on a shared cluster, and a scheduler that, step
+//! by step, lets one of them take a turn or something else happen. All that is random follows from
+//! the seed. First faults strike; then they stop, and everything must drain.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -89,12 +89,7 @@ impl World {
             (0..random.below(30)).for_each(|_| cluster.append(partition));
         }
         let instances = random.within(2, 4);
-        let stage = Rc::new(Stage {
-            random,
-            faults,
-            cluster: RefCell::new(cluster),
-            planted,
-        });
+        let stage = Rc::new(Stage { random, faults, cluster: RefCell::new(cluster), planted });
         let world = Rc::new_cyclic(|me| World {
             stage,
             instances: RefCell::default(),
@@ -121,8 +116,8 @@ impl World {
         }
     }
 
-    /// No fault from here on, and everything must be drained. Predecessors that still run are ended,
-    /// unless they are to settle that with their successors.
+    /// No fault from here on, and everything must be drained. Predecessors that still run are
+    /// ended, unless they are to settle that with their successors.
     fn drain(&self) {
         self.stage.faults.stop();
         self.stage.faults.log(|| "faults stop".to_string());

@@ -1,4 +1,5 @@
-//! One connection through a proxy: two threads that pass whole frames on, one for each way, and do what the rules say.
+//! One connection through a proxy: two threads that pass whole frames on, one for each way, and do
+//! what the rules say.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +12,8 @@ use super::rules::{Ambush, Direction, Rules};
 const END_TXN: u16 = 26;
 /// A frame that says that it is larger is no frame.
 const LARGEST_FRAME: u32 = 256 << 20;
-/// For an answer that nobody waits for any more: until then the broker must not see that the client is gone.
+/// For an answer that nobody waits for any more: until then the broker must not see that the client
+/// is gone.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 
 /// What both ways share.
@@ -130,16 +132,15 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// A frame is its length, the request's kind, its version, the correlation id and the client's id.
+    /// A frame is its length, the request's kind, its version, the correlation id and the client's
+    /// id.
     fn of(frame: &[u8]) -> Request<'_> {
         let short = |at: usize| number(frame, at) >> 16;
         let name = frame.get(14..14 + short(12) as usize);
         Request {
             kind: short(4) as u16,
             correlation: number(frame, 8),
-            client: name
-                .and_then(|name| std::str::from_utf8(name).ok())
-                .unwrap_or(""),
+            client: name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or(""),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! A TCP proxy that stands between relays and brokers and does them harm on request: it cuts, delays, swallows, holds back. It reads
-//! of Kafka's protocol what it needs to hit the right moment: where a frame ends, and what a request is and from whom. When to do
-//! harm is decided by others.
+//! A TCP proxy that stands between relays and brokers and does them harm on request: it cuts,
+//! delays, swallows, holds back. It reads of Kafka's protocol what it needs to hit the right
+//! moment: where a frame ends, and what a request is and from whom. When to do harm is decided by
+//! others.
 //!
-//! All brokers' proxies share one set of [`Rules`], so that a fault can be aimed at a relay, at a broker, or at both.
+//! All brokers' proxies share one set of [`Rules`], so that a fault can be aimed at a relay, at a
+//! broker, or at both.
 
 mod connection;
 mod rules;
@@ -31,7 +33,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a port, and passes on what comes to the broker of this number, which listens at `target`.
+    /// Listens on a port, and passes on what comes to the broker of this number, which listens at
+    /// `target`.
     pub fn start(
         port: u16,
         target: SocketAddr,
@@ -45,13 +48,7 @@ impl Proxy {
             let (rules, ended) = (Arc::clone(rules), Arc::clone(&ended));
             move || accept(&listener, target, broker, &rules, &ended)
         })?;
-        Ok(Proxy {
-            port,
-            broker,
-            rules: Arc::clone(rules),
-            ended,
-            accepting: Some(accepting),
-        })
+        Ok(Proxy { port, broker, rules: Arc::clone(rules), ended, accepting: Some(accepting) })
     }
 }
 
@@ -82,7 +79,8 @@ fn accept(
         let Ok(client) = client else {
             continue;
         };
-        // A client whose broker does not answer sees what it would see without a proxy: the end of its connection.
+        // A client whose broker does not answer sees what it would see without a proxy: the end of
+        // its connection.
         if rules.refuses(broker) {
             continue;
         }

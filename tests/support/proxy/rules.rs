@@ -1,12 +1,13 @@
-//! What a proxy is to do at the moment, and which connections it has. Changed by the one who makes the faults, looked at by every
-//! connection before it passes a frame on.
+//! What a proxy is to do at the moment, and which connections it has. Changed by the one who makes
+//! the faults, looked at by every connection before it passes a frame on.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Whose connections are meant: all, those of one client, those to one broker, or those of one client to one broker.
+/// Whose connections are meant: all, those of one client, those to one broker, or those of one
+/// client to one broker.
 #[derive(Clone, Debug, Default)]
 pub struct Aim {
     /// What the client's id begins with; a relay's clients are all called after it.
@@ -17,18 +18,12 @@ pub struct Aim {
 impl Aim {
     /// Those of a relay.
     pub fn client(prefix: &str) -> Aim {
-        Aim {
-            client: prefix.to_string(),
-            broker: None,
-        }
+        Aim { client: prefix.to_string(), broker: None }
     }
 
     /// Those to a broker.
     pub fn broker(broker: usize) -> Aim {
-        Aim {
-            client: String::new(),
-            broker: Some(broker),
-        }
+        Aim { client: String::new(), broker: Some(broker) }
     }
 
     fn meets(&self, client: &str, broker: usize) -> bool {
@@ -106,8 +101,8 @@ impl Rules {
         number
     }
 
-    /// Ends a disturbance. Connections on which something was swallowed are cut: what is missing from them would otherwise be taken
-    /// for a delay that never ends.
+    /// Ends a disturbance. Connections on which something was swallowed are cut: what is missing
+    /// from them would otherwise be taken for a delay that never ends.
     pub fn end(&self, number: u64) {
         let mut inner = self.lock();
         if let Some((aim, Effect::BlackHole(_))) = inner.effects.remove(&number) {
@@ -147,11 +142,7 @@ impl Rules {
         inner.next += 1;
         let number = inner.next;
         let client = String::new();
-        let known = Known {
-            client,
-            broker,
-            streams,
-        };
+        let known = Known { client, broker, streams };
         inner.connections.insert(number, known);
         number
     }

@@ -1,5 +1,6 @@
-//! The attributes of metadata that rows name, and what a record has there. An attribute may be published under several names, and its
-//! value may carry a unit. Nothing but what rows name is ever kept.
+//! The attributes of metadata that rows name, and what a record has there. An attribute may be
+//! published under several names, and its value may carry a unit. Nothing but what rows name is
+//! ever kept.
 
 use std::collections::BTreeMap;
 
@@ -56,9 +57,7 @@ impl Key {
         Key {
             name: name.to_owned(),
             also: text.also,
-            units: units
-                .map(|(unit, factor)| (normalise(&unit).into_owned(), factor))
-                .collect(),
+            units: units.map(|(unit, factor)| (normalise(&unit).into_owned(), factor)).collect(),
         }
     }
 
@@ -73,11 +72,7 @@ impl Key {
         let (number, unit) = text.split_at_checked(end)?;
         let unit = normalise(unit);
         let (_, factor) = self.units.iter().find(|(known, _)| *known == unit)?;
-        number
-            .parse::<i64>()
-            .ok()?
-            .checked_mul(i64::from(*factor))
-            .map(i128::from)
+        number.parse::<i64>().ok()?.checked_mul(i64::from(*factor)).map(i128::from)
     }
 }
 
@@ -144,11 +139,7 @@ pub struct Attributes<'c> {
 impl<'c> Attributes<'c> {
     /// Of metadata that has members, with the values at their keys' positions.
     pub fn new(keys: &'c Keys, values: Vec<Option<Attribute>>, has_members: bool) -> Self {
-        Attributes {
-            keys: Some(keys),
-            values,
-            has_members,
-        }
+        Attributes { keys: Some(keys), values, has_members }
     }
 
     /// Whether the metadata has anything in it, named by a row or not.

@@ -1,6 +1,6 @@
-//! Conditions on a record's metadata, as far as a catalogue row can state them: attribute in, or not in, a set of values.
-//! They are kept in a form in which "can it hold" and "can both hold" are decided exactly. How they are written is
-//! known to `file.rs`.
+//! Conditions on a record's metadata, as far as a catalogue row can state them: attribute in, or
+//! not in, a set of values. They are kept in a form in which "can it hold" and "can both hold" are
+//! decided exactly. How they are written is known to `file.rs`.
 
 use std::collections::BTreeMap;
 
@@ -34,12 +34,7 @@ impl Scalar {
         text.parse()
             .map(Self::Integer)
             .ok()
-            .or_else(|| {
-                text.parse()
-                    .ok()
-                    .filter(|_| numeric())
-                    .and_then(Self::from_float)
-            })
+            .or_else(|| text.parse().ok().filter(|_| numeric()).and_then(Self::from_float))
             .unwrap_or_else(|| Self::Text(text.to_owned()))
     }
 
@@ -87,7 +82,8 @@ impl Test {
     /// Whether it holds for an attribute.
     ///
     /// # Errors
-    /// What is there, if it cannot be compared with the test's values: then nobody knows whether it is one of them.
+    /// What is there, if it cannot be compared with the test's values: then nobody knows whether it
+    /// is one of them.
     fn holds(&self, attribute: &Attribute) -> Result<bool, String> {
         let (values, is_in) = match self {
             Self::OneOf(values) => (values, true),
@@ -137,9 +133,7 @@ impl Condition {
     /// The attribute whose test no value can pass, if there is one.
     pub(super) fn impossible_attribute(&self) -> Option<&str> {
         let mut tests = self.0.iter();
-        tests
-            .find(|(_, test)| !test.can_hold())
-            .map(|(attribute, _)| attribute.as_str())
+        tests.find(|(_, test)| !test.can_hold()).map(|(attribute, _)| attribute.as_str())
     }
 
     /// The attributes that it looks at.
@@ -150,8 +144,8 @@ impl Condition {
     /// Whether it holds for a record with these attributes.
     ///
     /// # Errors
-    /// If that rests on an attribute that the metadata lacks, or that cannot be compared. Where there is no metadata at all, nothing
-    /// rests on it.
+    /// If that rests on an attribute that the metadata lacks, or that cannot be compared. Where
+    /// there is no metadata at all, nothing rests on it.
     pub(super) fn holds(&self, attributes: &Attributes<'_>) -> Result<bool, String> {
         let mut holds = Ok(true);
         for (name, test) in &self.0 {
@@ -167,19 +161,20 @@ impl Condition {
 
     fn test(name: &str, test: &Test, attributes: &Attributes<'_>) -> Result<bool, String> {
         match attributes.get(name) {
-            Some(attribute) => test
-                .holds(attribute)
-                .map_err(|what| format!("metaData.{name} {what}")),
+            Some(attribute) => {
+                test.holds(attribute).map_err(|what| format!("metaData.{name} {what}"))
+            }
             None if *test == Test::Present => Ok(false),
-            None if attributes.has_members() => Err(format!(
-                "metaData has no {name}, which says what action it was"
-            )),
+            None if attributes.has_members() => {
+                Err(format!("metaData has no {name}, which says what action it was"))
+            }
             None => Ok(test.holds_for_nothing()),
         }
     }
 
-    /// Whether no record can satisfy both. Attributes are independent of each other, so two conditions that can each hold
-    /// exclude each other just when their tests of one attribute do.
+    /// Whether no record can satisfy both. Attributes are independent of each other, so two
+    /// conditions that can each hold exclude each other just when their tests of one attribute
+    /// do.
     pub(super) fn is_disjoint(&self, other: &Self) -> bool {
         self.0.iter().any(|(attribute, test)| {
             let opposite = other.0.get(attribute);
@@ -196,9 +191,7 @@ mod tests {
     use crate::json::Raw;
 
     fn values(list: &[i64]) -> Vec<Scalar> {
-        list.iter()
-            .map(|n| Scalar::Integer(i128::from(*n)))
-            .collect()
+        list.iter().map(|n| Scalar::Integer(i128::from(*n))).collect()
     }
 
     fn one_of(list: &[i64]) -> Test {
@@ -210,9 +203,7 @@ mod tests {
     }
 
     fn condition(tests: &[(&str, Test)]) -> Condition {
-        let owned = tests
-            .iter()
-            .map(|(name, test)| (name.to_string(), test.clone()));
+        let owned = tests.iter().map(|(name, test)| (name.to_string(), test.clone()));
         Condition(owned.collect())
     }
 
@@ -231,24 +222,13 @@ mod tests {
     fn numbers_and_numeric_texts_are_equal() {
         let zero = condition(&[("speed", one_of(&[0]))]);
         let speed = |value: &str| holds(&zero, &format!("{{\"speed\":{value}}}"));
-        for value in [
-            "0", r#""0""#, "0.0", "-0.0", r#"" 0 ""#, r#""0.0""#, r#""-0""#, "0e5",
-        ] {
+        for value in ["0", r#""0""#, "0.0", "-0.0", r#"" 0 ""#, r#""0.0""#, r#""-0""#, "0e5"] {
             assert_eq!(speed(value), Some(true), "{value}");
         }
         for value in ["1", "0.5", "18446744073709551615", "1e40"] {
             assert_eq!(speed(value), Some(false), "{value}");
         }
-        for value in [
-            r#""fast""#,
-            r#""""#,
-            "false",
-            "[0]",
-            "{}",
-            "null",
-            r#""null""#,
-            "1e400",
-        ] {
+        for value in [r#""fast""#, r#""""#, "false", "[0]", "{}", "null", r#""null""#, "1e400"] {
             assert_eq!(speed(value), None, "{value}");
         }
         assert_eq!(Scalar::from_text("1e2"), Scalar::Integer(100));
@@ -276,11 +256,7 @@ mod tests {
 
     #[test]
     fn without_metadata_the_complement_holds_and_with_it_nothing_is_guessed() {
-        let cases = [
-            (one_of(&[0]), false),
-            (none_of(&[0]), true),
-            (Test::Present, false),
-        ];
+        let cases = [(one_of(&[0]), false), (none_of(&[0]), true), (Test::Present, false)];
         for (test, expected) in cases {
             let condition = condition(&[("speed", test.clone())]);
             for nothing in ["{}", "[]", r#""""#] {

@@ -1,5 +1,5 @@
-//! From the text of one catalogue file to rows, with every problem said. What rows mean together (overlaps, switches) is not
-//! decided here.
+//! From the text of one catalogue file to rows, with every problem said. What rows mean together
+//! (overlaps, switches) is not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,8 +101,9 @@ struct UpdateText {
     new: String,
 }
 
-/// Adds the file's rows to `rows` and what is wrong with it to `problems`. Rows with problems are added too where they can be
-/// read at all, so that the checks across rows do not report what only follows from another problem.
+/// Adds the file's rows to `rows` and what is wrong with it to `problems`. Rows with problems are
+/// added too where they can be read at all, so that the checks across rows do not report what only
+/// follows from another problem.
 pub(super) fn read(
     file: &CatalogFile<'_>,
     rows: &mut Vec<Row>,
@@ -136,7 +137,8 @@ fn read_text(file: &CatalogFile<'_>, rows: &mut Vec<Row>, report: &mut Report) {
     }
 }
 
-/// Takes all but the first row of each name away, so that the copies are not reported as overlapping as well.
+/// Takes all but the first row of each name away, so that the copies are not reported as
+/// overlapping as well.
 pub(super) fn refuse_repeated_names(rows: &mut Vec<Row>, problems: &mut Vec<CatalogProblem>) {
     let mut first_file: BTreeMap<String, String> = BTreeMap::new();
     rows.retain(|row| {
@@ -164,12 +166,7 @@ fn read_head(mut table: Table, report: &mut Report) -> Option<Head> {
     for (key, value) in [("family", &head.family), ("service", &head.service)] {
         report.require(is_slug(value), || not_a_slug(key, value));
     }
-    check_common(
-        &head.classes,
-        &head.resource_type,
-        &head.display_name,
-        report,
-    );
+    check_common(&head.classes, &head.resource_type, &head.display_name, report);
     attributes::check(&head.attributes, report);
     Some(head)
 }
@@ -185,9 +182,7 @@ fn check_common(classes: &[String], resource_type: &str, display_name: &str, rep
         "`classes` is empty: name the upstream classes".to_owned()
     });
     check_names("classes", classes, report);
-    report.require(is_slug(resource_type), || {
-        not_a_slug("resource_type", resource_type)
-    });
+    report.require(is_slug(resource_type), || not_a_slug("resource_type", resource_type));
     check_not_blank("display_name", display_name, report);
     forms::check_display_name(display_name, report);
 }
@@ -212,12 +207,8 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
         object,
         verb,
         family: head.family.clone(),
-        display_name: text
-            .display_name
-            .unwrap_or_else(|| head.display_name.clone()),
-        resource_type: text
-            .resource_type
-            .unwrap_or_else(|| head.resource_type.clone()),
+        display_name: text.display_name.unwrap_or_else(|| head.display_name.clone()),
+        resource_type: text.resource_type.unwrap_or_else(|| head.resource_type.clone()),
         target_type: text.target_type,
         device_kind,
         deviceless_classes,
@@ -233,21 +224,12 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
         events: events.into_iter().collect(),
         name: text.name,
     };
-    Row {
-        file: file.to_owned(),
-        action,
-        matches,
-        attributes: head.attributes.clone(),
-    }
+    Row { file: file.to_owned(), action, matches, attributes: head.attributes.clone() }
 }
 
 impl From<UpdateText> for Update {
     fn from(text: UpdateText) -> Self {
-        Self {
-            update_type: text.update_type,
-            initial_key: text.initial,
-            new_key: text.new,
-        }
+        Self { update_type: text.update_type, initial_key: text.initial, new_key: text.new }
     }
 }
 
@@ -315,9 +297,8 @@ fn check_keys(key: &str, listed: &[String], report: &mut Report) {
     let mut seen = BTreeSet::new();
     for name in listed {
         forms::check_key(key, name, report);
-        report.require(seen.insert(name), || {
-            format!("`{key}` lists `{name}` twice: leave out one")
-        });
+        report
+            .require(seen.insert(name), || format!("`{key}` lists `{name}` twice: leave out one"));
     }
 }
 

@@ -1,17 +1,12 @@
-//! The forms that a row's words must have, so that no event made of them breaks `schemas/audit-event.schema.json`.
+//! The forms that a row's words must have, so that no event made of them breaks
+//! `schemas/audit-event.schema.json`.
 
 use crate::data_file::Report;
 use crate::text::clean;
 
 /// Keys of `requestData` that the relay writes itself, which no row may copy.
-const OWN_KEYS: [&str; 6] = [
-    "updateType",
-    "initialValue",
-    "newValue",
-    "truncated",
-    "unreadable",
-    "unreadableFields",
-];
+const OWN_KEYS: [&str; 6] =
+    ["updateType", "initialValue", "newValue", "truncated", "unreadable", "unreadableFields"];
 
 /// Whether a text is words of `[a-z0-9]` joined by single hyphens.
 fn is_hyphenated(text: &str) -> bool {

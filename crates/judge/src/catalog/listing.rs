@@ -1,5 +1,5 @@
-//! The index from what a record calls its event to the actions it may be. Built once from rows that are known not to
-//! overlap; looking up allocates nothing and cannot fail.
+//! The index from what a record calls its event to the actions it may be. Built once from rows that
+//! are known not to overlap; looking up allocates nothing and cannot fail.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,7 +25,8 @@ struct Alternative {
 }
 
 impl Listing {
-    /// Whether [`choose`](Self::choose) looks at any attribute. If not, the record's metadata need not be parsed for it.
+    /// Whether [`choose`](Self::choose) looks at any attribute. If not, the record's metadata need
+    /// not be parsed for it.
     pub fn needs_attributes(&self) -> bool {
         let mut alternatives = self.alternatives.iter();
         alternatives.any(|alternative| !alternative.condition.is_always())
@@ -88,7 +89,8 @@ impl Index {
         let by_key = event_key.and_then(|key| events.get(key));
         let listing = by_key.or_else(|| event_name.and_then(|name| events.get(name)));
         match listing {
-            // A name of disabled rows only is known, and so the key decides even then, but it lists nothing.
+            // A name of disabled rows only is known, and so the key decides even then, but it lists
+            // nothing.
             Some(listing) if listing.alternatives.is_empty() => Found::Nothing,
             Some(listing) => Found::Listed(listing),
             None if *is_audited => Found::UnknownName,
@@ -115,11 +117,7 @@ impl Index {
             }
         }
         let tables = classes.into_values();
-        Self(
-            tables
-                .map(|(class, names)| (class, Class::of(names)))
-                .collect(),
-        )
+        Self(tables.map(|(class, names)| (class, Class::of(names))).collect())
     }
 }
 
@@ -171,16 +169,13 @@ fn claims(rows: &[Row]) -> impl Iterator<Item = Claim<'_>> {
 /// The rows that claim one name, and when.
 type Claimants<'r> = Vec<(usize, &'r Condition)>;
 
-/// One problem for each two rows, enabled or not, that one record could satisfy both: enabling a row must never change what
-/// another one means.
+/// One problem for each two rows, enabled or not, that one record could satisfy both: enabling a
+/// row must never change what another one means.
 pub(super) fn ambiguities(rows: &[Row]) -> Vec<CatalogProblem> {
     let mut by_name: BTreeMap<(Cow<str>, Cow<str>), Claimants<'_>> = BTreeMap::new();
     for claim in claims(rows) {
         let key = (normalise(claim.class), normalise(claim.name));
-        by_name
-            .entry(key)
-            .or_default()
-            .push((claim.row, claim.condition));
+        by_name.entry(key).or_default().push((claim.row, claim.condition));
     }
     let mut shared: BTreeMap<(usize, usize), Vec<String>> = BTreeMap::new();
     for ((class, name), claimants) in &by_name {

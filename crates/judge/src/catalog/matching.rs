@@ -1,5 +1,6 @@
-//! What a row matches: its event names and keys, and the conditions under which they mean it, from the form in which a file
-//! has them to the form in which records are judged. Whether two rows match the same record is not decided here.
+//! What a row matches: its event names and keys, and the conditions under which they mean it, from
+//! the form in which a file has them to the form in which records are judged. Whether two rows
+//! match the same record is not decided here.
 
 use std::collections::BTreeMap;
 
@@ -43,14 +44,9 @@ pub(super) fn read_matches(
         "matches no events: name some in `events`, or in `match` with a condition".to_owned()
     });
     check_names("events", &events, report);
-    let always = Match {
-        events,
-        condition: Condition::default(),
-    };
-    let conditional: Vec<_> = conditional
-        .into_iter()
-        .map(|text| read_match(text, report))
-        .collect();
+    let always = Match { events, condition: Condition::default() };
+    let conditional: Vec<_> =
+        conditional.into_iter().map(|text| read_match(text, report)).collect();
     [always].into_iter().chain(conditional).collect()
 }
 
@@ -72,10 +68,7 @@ fn read_match(text: MatchText, report: &mut Report) -> Match {
             "the condition on `{attribute}` can never hold, for `not_in` excludes all of `in`: correct one of them"
         ));
     }
-    Match {
-        events: text.events,
-        condition,
-    }
+    Match { events: text.events, condition }
 }
 
 fn read_test(attribute: &str, text: TestText, report: &mut Report) -> Test {
@@ -87,10 +80,7 @@ fn read_test(attribute: &str, text: TestText, report: &mut Report) -> Test {
         return Test::Present;
     }
     let lists = [("in", &text.is_in), ("not_in", &text.not_in)];
-    for (key, _) in lists
-        .iter()
-        .filter(|(_, list)| list.as_ref().is_some_and(Vec::is_empty))
-    {
+    for (key, _) in lists.iter().filter(|(_, list)| list.as_ref().is_some_and(Vec::is_empty)) {
         report.say(format!(
             "`{key}` of the condition on `{attribute}` is empty: list values or leave it out"
         ));
@@ -98,10 +88,7 @@ fn read_test(attribute: &str, text: TestText, report: &mut Report) -> Test {
     // An empty `in` is said to be empty; that it can never hold as well need not be said.
     let is_in = text.is_in.filter(|values| !values.is_empty());
     let is_in = is_in.map(|values| read_values(attribute, values, report));
-    Test::new(
-        is_in,
-        read_values(attribute, text.not_in.unwrap_or_default(), report),
-    )
+    Test::new(is_in, read_values(attribute, text.not_in.unwrap_or_default(), report))
 }
 
 fn read_values(attribute: &str, values: Vec<Value>, report: &mut Report) -> Vec<Scalar> {

@@ -1,9 +1,12 @@
-//! The action catalogue: which upstream events are auditable actions, and what their audit events say. The catalogue is
-//! data (`catalog/*.toml`, explained at the head of `bare-metal.toml`); here are its types, the refusal of data that could
-//! not be judged by, and the look-up. It reads no files: texts come in.
+//! The action catalogue: which upstream events are auditable actions, and what their audit events
+//! say. The catalogue is data (`catalog/*.toml`, explained at the head of `bare-metal.toml`); here
+//! are its types, the refusal of data that could not be judged by, and the look-up. It reads no
+//! files: texts come in.
 //!
-//! `file.rs` reads one file into rows, `forms.rs` says how their words must look, `matching.rs` what they match, `attributes.rs` knows what they name, `condition.rs` decides by it, `switches.rs` turns rows on and off, `listing.rs`
-//! is the index that each record is looked up in, `names.rs` makes spellings comparable.
+//! `file.rs` reads one file into rows, `forms.rs` says how their words must look, `matching.rs`
+//! what they match, `attributes.rs` knows what they name, `condition.rs` decides by it,
+//! `switches.rs` turns rows on and off, `listing.rs` is the index that each record is looked up in,
+//! `names.rs` makes spellings comparable.
 
 mod attributes;
 mod condition;
@@ -77,13 +80,17 @@ pub struct Action {
     pub severity: Severity,
     /// The classic permission that allows the action, where one is known.
     pub permission: Option<String>,
-    /// Whether the object comes into being by the action, so that no list of devices can hold it before.
+    /// Whether the object comes into being by the action, so that no list of devices can hold it
+    /// before.
     pub creates: bool,
-    /// The metadata key that says in which data center the object came into being, for objects that no table knows yet.
+    /// The metadata key that says in which data center the object came into being, for objects
+    /// that no table knows yet.
     pub place: Option<String>,
-    /// Metadata keys that may be copied into `requestData`, in the order in which they are written.
+    /// Metadata keys that may be copied into `requestData`, in the order in which they are
+    /// written.
     pub request_data: Vec<String>,
-    /// Metadata keys that may be copied into `responseData`, in the order in which they are written.
+    /// Metadata keys that may be copied into `responseData`, in the order in which they are
+    /// written.
     pub response_data: Vec<String>,
     /// Set when the action changes one value from something to something.
     pub update: Option<Update>,
@@ -91,20 +98,22 @@ pub struct Action {
     pub enabled: bool,
     /// Upstream classes, as written in the file.
     pub classes: Vec<String>,
-    /// Upstream event names and keys that can mean the action, as written in the file, those with conditions included.
+    /// Upstream event names and keys that can mean the action, as written in the file, those with
+    /// conditions included.
     pub events: Vec<String>,
 }
 
 impl Action {
-    /// Which kind of device an object of a class is, in the device table and in principals' lists of devices; nothing if it is
-    /// none, so that its id is looked up nowhere.
+    /// Which kind of device an object of a class is, in the device table and in principals' lists
+    /// of devices; nothing if it is none, so that its id is looked up nowhere.
     pub fn device_kind(&self, class: &str) -> Option<DeviceKind> {
         let mut others = self.deviceless_classes.iter();
         let is_other = others.any(|other| normalise(other) == normalise(class));
         self.device_kind.filter(|_| !is_other)
     }
 
-    /// The attributes of metadata that it copies, writes as the values of a change or locates its object by.
+    /// The attributes of metadata that it copies, writes as the values of a change or locates its
+    /// object by.
     fn attributes(&self) -> impl Iterator<Item = &str> {
         let copied = self.request_data.iter().chain(&self.response_data);
         let update = self.update.iter();
@@ -137,8 +146,8 @@ pub struct CatalogFile<'t> {
 pub struct CatalogProblem {
     /// The file's name as given, or `configuration`.
     pub file: String,
-    /// The row's action name, or `action 3` for the third when it has none; the key of the configuration; or nothing when
-    /// the whole file is meant.
+    /// The row's action name, or `action 3` for the third when it has none; the key of the
+    /// configuration; or nothing when the whole file is meant.
     pub row: Option<String>,
     /// What is wrong and how to put it right.
     pub message: String,
@@ -146,18 +155,11 @@ pub struct CatalogProblem {
 
 impl CatalogProblem {
     fn of_file(file: &str, message: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            row: None,
-            message: message.into(),
-        }
+        Self { file: file.to_owned(), row: None, message: message.into() }
     }
 
     fn of_row(file: &str, row: &str, message: impl Into<String>) -> Self {
-        Self {
-            row: Some(row.to_owned()),
-            ..Self::of_file(file, message)
-        }
+        Self { row: Some(row.to_owned()), ..Self::of_file(file, message) }
     }
 }
 
@@ -202,9 +204,10 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// All problems at once: TOML that is not valid, unknown keys, values that are missing or out of range, a name given
-    /// twice, a condition that can never hold, two rows (enabled or not) that could match the same record, switches that
-    /// match nothing or contradict each other, and a catalogue without any enabled action.
+    /// All problems at once: TOML that is not valid, unknown keys, values that are missing or out
+    /// of range, a name given twice, a condition that can never hold, two rows (enabled or not)
+    /// that could match the same record, switches that match nothing or contradict each other,
+    /// and a catalogue without any enabled action.
     pub fn load(
         files: &[CatalogFile<'_>],
         switches: &Switches,
@@ -225,18 +228,17 @@ impl Catalog {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let actions: Vec<_> = rows
-            .iter()
-            .map(|row| Arc::new(row.action.clone()))
-            .collect();
+        let actions: Vec<_> = rows.iter().map(|row| Arc::new(row.action.clone())).collect();
         let index = Index::build(&rows, &actions);
         Ok(Self { actions, index })
     }
 
-    /// The enabled actions that a record can mean, by its class and its event key or, when the catalogue does not know the
-    /// key, its event name. Spellings do not count, see [`normalise`].
+    /// The enabled actions that a record can mean, by its class and its event key or, when the
+    /// catalogue does not know the key, its event name. Spellings do not count, see
+    /// [`normalise`].
     ///
-    /// A key that is known decides even when its rows are disabled: the name is then only the key's display text.
+    /// A key that is known decides even when its rows are disabled: the name is then only the key's
+    /// display text.
     pub fn find(
         &self,
         class: &str,

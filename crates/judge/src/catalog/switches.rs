@@ -1,12 +1,15 @@
-//! Which actions are on: what the catalogue's files say, and what the configuration enables and disables on top.
+//! Which actions are on: what the catalogue's files say, and what the configuration enables and
+//! disables on top.
 
 use super::CatalogProblem;
 use super::file::Row;
 use crate::data_file::nearest;
 
-/// What the configuration says about actions, as written there: action names, or prefixes ending in `.*`.
+/// What the configuration says about actions, as written there: action names, or prefixes ending in
+/// `.*`.
 ///
-/// `audit-log.vsi.*` means every action whose name begins with `audit-log.vsi.`, so not `audit-log.vsi-port.enable`.
+/// `audit-log.vsi.*` means every action whose name begins with `audit-log.vsi.`, so not
+/// `audit-log.vsi-port.enable`.
 #[derive(Debug, Clone, Default)]
 pub struct Switches {
     pub enable: Vec<String>,
@@ -42,9 +45,7 @@ fn first_match<'p>(patterns: &'p [String], name: &str) -> Option<&'p String> {
 
 fn unmatched(rows: &[Row], key: &str, patterns: &[String]) -> Vec<CatalogProblem> {
     let names = || rows.iter().map(|row| row.action.name.as_str());
-    let unknown = patterns
-        .iter()
-        .filter(|pattern| !names().any(|name| matches(pattern, name)));
+    let unknown = patterns.iter().filter(|pattern| !names().any(|name| matches(pattern, name)));
     unknown
         .map(|pattern| {
             let remedy = match nearest(pattern, names()) {

@@ -1,5 +1,6 @@
-//! The fields of a record that decide nothing: names, addresses, agents, reasons. None of them can keep an action out of the
-//! trail. What can be read in one plain way is read, else the field is left out, and the event says that it was there.
+//! The fields of a record that decide nothing: names, addresses, agents, reasons. None of them can
+//! keep an action out of the trail. What can be read in one plain way is read, else the field is
+//! left out, and the event says that it was there.
 
 use std::borrow::Cow;
 
@@ -16,10 +17,7 @@ pub(crate) struct Descriptive<'r, 'a> {
 
 impl<'r, 'a> Descriptive<'r, 'a> {
     pub(crate) fn of(record: &'r Record<'a>) -> Self {
-        Descriptive {
-            record,
-            unreadable: Fields::default(),
-        }
+        Descriptive { record, unreadable: Fields::default() }
     }
 
     /// Which fields could not be read.
@@ -45,7 +43,8 @@ impl<'r, 'a> Descriptive<'r, 'a> {
         })
     }
 
-    /// `reasonForFailure`: text, or the text in an error as APIs give it. The rest of such an object could hold anything.
+    /// `reasonForFailure`: text, or the text in an error as APIs give it. The rest of such an
+    /// object could hold anything.
     pub(crate) fn reason(&mut self) -> Option<Cow<'a, str>> {
         self.read(Field::ReasonForFailure, |raw| match raw.0.as_bytes() {
             [b'{', _, _, ..] => reason(raw.0),
@@ -136,9 +135,8 @@ mod tests {
             (r#"{"a":1}"#, unreadable.clone()),
             ("true", unreadable.clone()),
         ] {
-            let found = read(value, Field::Label, |fields| {
-                fields.text(Field::Label).map(Cow::into_owned)
-            });
+            let found =
+                read(value, Field::Label, |fields| fields.text(Field::Label).map(Cow::into_owned));
             assert_eq!(found, expected, "{value}");
         }
     }
@@ -146,17 +144,13 @@ mod tests {
     #[test]
     fn addresses_may_be_a_list() {
         for (value, expected) in [
-            (
-                r#"["192.0.2.10","198.51.100.7"]"#,
-                Some("192.0.2.10,198.51.100.7"),
-            ),
+            (r#"["192.0.2.10","198.51.100.7"]"#, Some("192.0.2.10,198.51.100.7")),
             (r#"[null,"192.0.2.10"]"#, Some("192.0.2.10")),
             ("[[1,2],{}]", None),
             ("true", None),
         ] {
-            let (found, unreadable) = read(value, Field::IpAddress, |fields| {
-                fields.addresses().map(Cow::into_owned)
-            });
+            let (found, unreadable) =
+                read(value, Field::IpAddress, |fields| fields.addresses().map(Cow::into_owned));
             assert_eq!(found.as_deref(), expected, "{value}");
             assert_eq!(unreadable, expected.is_none(), "{value}");
         }
@@ -165,18 +159,14 @@ mod tests {
     #[test]
     fn a_reason_may_be_an_object_with_a_message() {
         for (value, expected) in [
-            (
-                r#"{"code":"SoftLayer_Exception","message":"busy"}"#,
-                Some("busy"),
-            ),
+            (r#"{"code":"SoftLayer_Exception","message":"busy"}"#, Some("busy")),
             (r#"{"Error":"busy","password":"x"}"#, Some("busy")),
             (r#"{"password":"x"}"#, None),
             (r#"{"message":{"a":1},"error":"busy"}"#, Some("busy")),
             (r#""busy""#, Some("busy")),
         ] {
-            let (found, unreadable) = read(value, Field::ReasonForFailure, |fields| {
-                fields.reason().map(Cow::into_owned)
-            });
+            let (found, unreadable) =
+                read(value, Field::ReasonForFailure, |fields| fields.reason().map(Cow::into_owned));
             assert_eq!(found.as_deref(), expected, "{value}");
             assert_eq!(unreadable, expected.is_none(), "{value}");
         }

@@ -117,9 +117,7 @@ impl<'c> Reading<'c> {
 
     fn finish(self) -> Result<Attributes<'c>, MetaDataProblem> {
         if let Some(keys) = self.twice {
-            return Err(MetaDataProblem::Ambiguous(format!(
-                "metaData says twice what {keys} is"
-            )));
+            return Err(MetaDataProblem::Ambiguous(format!("metaData says twice what {keys} is")));
         }
         let mut values = Vec::new();
         for (position, _, attribute) in self.found {
@@ -205,10 +203,7 @@ mod tests {
             (r#""{\"speed\":\"b\n\tc\"}""#, Some("b\n\tc")),
             (r#""{\"speed\":\"\\\"\nb\"}""#, Some("\"\nb")),
             (r#"{"speed":1e400}"#, Some("1e400")),
-            (
-                r#"{"speed":123456789012345678901234567890}"#,
-                Some("123456789012345678901234567890"),
-            ),
+            (r#"{"speed":123456789012345678901234567890}"#, Some("123456789012345678901234567890")),
             (r#"{"speed":true}"#, Some("true")),
             (r#"{"SPEED":"1\ud83d"}"#, Some("1\u{fffd}")),
             (r#"{"more":1,"more":2,"newSpeed":7}"#, Some("7")),
@@ -244,10 +239,7 @@ mod tests {
             r#"{"port":1,"port":null}"#,
         ] {
             let found = speed(input);
-            assert!(
-                matches!(found, Err(MetaDataProblem::Ambiguous(_))),
-                "{input}: {found:?}"
-            );
+            assert!(matches!(found, Err(MetaDataProblem::Ambiguous(_))), "{input}: {found:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Second stage, *classify*: is this one of the catalogue's actions, and did a user or a service initiate it? The
-//! cheap questions come first, since most records are the system's own. A record that is skipped here is skipped on
-//! what it says of its event and of who acted; its other fields are checked only if it goes on. Who the user is
-//! comes later.
+//! Second stage, *classify*: is this one of the catalogue's actions, and did a user or a service
+//! initiate it? The cheap questions come first, since most records are the system's own. A record
+//! that is skipped here is skipped on what it says of its event and of who acted; its other fields
+//! are checked only if it goes on. Who the user is comes later.
 
 mod descriptive;
 pub mod meta_data;
@@ -82,8 +82,9 @@ impl UserType {
 /// Classifies a record.
 ///
 /// # Errors
-/// `unlisted_action`, `not_user_initiated`, or `malformed` where the record does not say what happened, where
-/// a listed event does not say who acted, and where any field of a user's listed action cannot be read.
+/// `unlisted_action`, `not_user_initiated`, or `malformed` where the record does not say what
+/// happened, where a listed event does not say who acted, and where any field of a user's listed
+/// action cannot be read.
 pub fn classify<'a>(
     record: &Record<'a>,
     catalog: &'a Catalog,
@@ -96,16 +97,11 @@ pub fn classify<'a>(
     let attributes = attributes(&mut change, listing)?;
     let action = listing.choose(&attributes).map_err(Quarantine::malformed)?;
     let action = action.ok_or(SkipReason::UnlistedAction)?;
-    Ok(UserAction {
-        change,
-        action,
-        attributes,
-        actor,
-    })
+    Ok(UserAction { change, action, attributes, actor })
 }
 
-/// What the metadata has of the attributes that matter. What was done does not become less true for metadata that cannot be
-/// read, unless it says what was done.
+/// What the metadata has of the attributes that matter. What was done does not become less true for
+/// metadata that cannot be read, unless it says what was done.
 fn attributes<'c>(
     change: &mut StateChange<'_>,
     listing: &'c Listing,
@@ -146,7 +142,8 @@ fn listing<'c>(
     }
 }
 
-/// An event of an audited class, whose name no row has. Most of them are the system's own; of a customer's, the name is told.
+/// An event of an audited class, whose name no row has. Most of them are the system's own; of a
+/// customer's, the name is told.
 fn unlisted(record: &Record<'_>, name: &str) -> Skip {
     let by_customer = match record.raw(Field::UserType) {
         Some(Raw("\"SYSTEM\"")) | None => false,
@@ -162,9 +159,7 @@ fn unlisted(record: &Record<'_>, name: &str) -> Skip {
 }
 
 fn actor(record: &Record<'_>, policy: &Policy) -> Result<Actor, Unaudited> {
-    let user_type = record
-        .text(Field::UserType)
-        .map_err(Quarantine::malformed)?;
+    let user_type = record.text(Field::UserType).map_err(Quarantine::malformed)?;
     let Some(user_type) = user_type else {
         return Err(Quarantine::malformed("userType is missing").into());
     };

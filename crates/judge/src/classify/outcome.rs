@@ -1,5 +1,5 @@
-//! How an action ended, from what a producer says of it: a word, a status, a reason for failure. The words stand in
-//! `catalog/outcomes.toml`.
+//! How an action ended, from what a producer says of it: a word, a status, a reason for failure.
+//! The words stand in `catalog/outcomes.toml`.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -14,7 +14,8 @@ use crate::text::names::normalise;
 /// How the action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Also when the record does not say, unless its reason code is 400 or above, or it gives a reason for failure.
+    /// Also when the record does not say, unless its reason code is 400 or above, or it gives a
+    /// reason for failure.
     Success,
     /// The action failed.
     Failure,
@@ -47,15 +48,14 @@ impl Outcome {
             return Ok(None);
         };
         let mut published = Self::ALL.into_iter();
-        let outcome = published
-            .find(|outcome| *text == *outcome.name())
-            .or_else(|| WORDS.outcome(&text));
+        let outcome =
+            published.find(|outcome| *text == *outcome.name()).or_else(|| WORDS.outcome(&text));
         let refused = || format!("outcome is not success, failure or pending: {text:?}");
         outcome.map(Some).ok_or_else(refused)
     }
 
-    /// What follows from the rest of a record that does not say. A record that says 403, or why it failed, and nothing else did
-    /// not succeed.
+    /// What follows from the rest of a record that does not say. A record that says 403, or why it
+    /// failed, and nothing else did not succeed.
     pub(crate) fn from_rest(reason_code: Option<u16>, gives_reason: bool) -> Self {
         match reason_code {
             Some(400..) => Outcome::Failure,
@@ -139,16 +139,7 @@ mod tests {
             let raw = Some(Raw(json)).filter(|_| json != "null");
             assert_eq!(Outcome::read(raw), Ok(expected), "{json}");
         }
-        for json in [
-            "0",
-            "1",
-            r#""1""#,
-            r#""yes""#,
-            r#""maybe""#,
-            r#""done""#,
-            "[]",
-            "{}",
-        ] {
+        for json in ["0", "1", r#""1""#, r#""yes""#, r#""maybe""#, r#""done""#, "[]", "{}"] {
             assert!(Outcome::read(Some(Raw(json))).is_err(), "{json}");
         }
     }
@@ -164,11 +155,7 @@ mod tests {
             (Some(400), false, Failure),
             (Some(503), true, Failure),
         ] {
-            assert_eq!(
-                Outcome::from_rest(code, reason),
-                expected,
-                "{code:?} {reason}"
-            );
+            assert_eq!(Outcome::from_rest(code, reason), expected, "{code:?} {reason}");
         }
     }
 }

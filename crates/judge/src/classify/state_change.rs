@@ -1,6 +1,7 @@
-//! The fields of a record that matter to an audited action, checked once and borrowed from the payload where they
-//! can be. Tolerant where producers differ (ids as numbers or strings, `metaData` as object or text), strict about
-//! what identifies the event. Source of the fields: SoftLayer event log.
+//! The fields of a record that matter to an audited action, checked once and borrowed from the
+//! payload where they can be. Tolerant where producers differ (ids as numbers or strings,
+//! `metaData` as object or text), strict about what identifies the event. Source of the fields:
+//! SoftLayer event log.
 
 use std::borrow::Cow;
 
@@ -53,7 +54,8 @@ pub struct StateChange<'a> {
     pub label: Option<Cow<'a, str>>,
     /// `datacenter`.
     pub data_center: Option<Cow<'a, str>>,
-    /// `previousState`, of whatever form: it is part of what makes an event another one, and is not written.
+    /// `previousState`, of whatever form: it is part of what makes an event another one, and is
+    /// not written.
     pub previous_state: Option<Raw<'a>>,
     /// `newState`, likewise.
     pub new_state: Option<Raw<'a>>,
@@ -195,11 +197,7 @@ impl<'a> OnBehalfOf<'a> {
         let iam_id = iam_id(raw(behalf.iam_id)).map_err(|error| format!("onBehalfOf.{error}"))?;
         let username = filled("onBehalfOf.username", raw(behalf.username))?;
         let is_named = user.is_some() || iam_id.is_some();
-        Ok(is_named.then_some(OnBehalfOf {
-            user,
-            iam_id,
-            username,
-        }))
+        Ok(is_named.then_some(OnBehalfOf { user, iam_id, username }))
     }
 }
 
@@ -214,9 +212,7 @@ fn reason_code(text: Option<Cow<'_, str>>) -> Result<Option<u16>, String> {
     };
     match canonical_id(trim(&text)).parse() {
         Ok(code @ 100..=599) => Ok(Some(code)),
-        _ => Err(format!(
-            "reasonCode is not a status from 100 to 599: {text:?}"
-        )),
+        _ => Err(format!("reasonCode is not a status from 100 to 599: {text:?}")),
     }
 }
 
@@ -268,14 +264,7 @@ mod tests {
             let change = checked(&text).expect("is good");
             assert_eq!(change.user.as_deref(), Some(expected), "{id}");
         }
-        let words = [
-            r#""""#,
-            r#""  ""#,
-            "null",
-            r#""null""#,
-            r#""None""#,
-            r#""(null)""#,
-        ];
+        let words = [r#""""#, r#""  ""#, "null", r#""null""#, r#""None""#, r#""(null)""#];
         for absent in words {
             let text = record(&format!(",\"userId\":{absent}"));
             let change = checked(&text).expect("is good");
@@ -294,10 +283,7 @@ mod tests {
             (r#","accountId":true"#, "accountId is a boolean"),
             (r#","iamId":"a b""#, "iamId"),
             (r#","datacenter":{"a":[1,{}]}"#, "datacenter is an object"),
-            (
-                r#","datacenter":{"name":["dal10"]}"#,
-                "datacenter.name is a list",
-            ),
+            (r#","datacenter":{"name":["dal10"]}"#, "datacenter.name is a list"),
             (r#","datacenter":["dal10"]"#, "datacenter is a list"),
             (r#","userId":"\ud800""#, "userId is no text"),
             (r#","outcome":"maybe""#, "outcome"),

@@ -1,4 +1,5 @@
-//! The time of an action: an instant, never a local time. It reads no clock; a date that no running producer can mean is refused.
+//! The time of an action: an instant, never a local time. It reads no clock; a date that no running
+//! producer can mean is refused.
 
 use jiff::Timestamp;
 
@@ -7,7 +8,8 @@ use crate::text::trim;
 /// 2200-01-01T00:00:00Z, in seconds since 1970.
 const TOO_LATE: i64 = 7_258_118_400;
 
-/// Reads RFC 3339 with an offset, tolerant of `t`, a space, a comma and of offsets without a colon or minutes.
+/// Reads RFC 3339 with an offset, tolerant of `t`, a space, a comma and of offsets without a colon
+/// or minutes.
 ///
 /// # Errors
 /// Says why it is not the time of an action.
@@ -16,9 +18,8 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     if !has_form(text.as_bytes()) {
         return Err(format!("is not a time with an offset: {text:?}"));
     }
-    let time: Timestamp = text
-        .parse()
-        .map_err(|error| format!("is not a time with an offset: {error}"))?;
+    let time: Timestamp =
+        text.parse().map_err(|error| format!("is not a time with an offset: {error}"))?;
     if time < Timestamp::UNIX_EPOCH {
         return Err(format!("lies before 1970: {text:?}"));
     }
@@ -28,7 +29,8 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     Ok(time)
 }
 
-/// Whether the parts are where they should be: a parser of times takes more, such as a time zone that contradicts the offset.
+/// Whether the parts are where they should be: a parser of times takes more, such as a time zone
+/// that contradicts the offset.
 fn has_form(text: &[u8]) -> bool {
     let Some((date, rest)) = text.split_at_checked(b"dddd-dd-ddTdd:dd:dd".len()) else {
         return false;

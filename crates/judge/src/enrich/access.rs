@@ -1,5 +1,5 @@
-//! Whether a principal has Infrastructure access for an action: the rules alone. Which version of the
-//! principal to ask is decided by the caller.
+//! Whether a principal has Infrastructure access for an action: the rules alone. Which version of
+//! the principal to ask is decided by the caller.
 
 use crate::catalog::Action;
 use crate::reference::{DeviceKey, PrincipalView};
@@ -39,8 +39,8 @@ impl Demand<'_> {
         }
     }
 
-    /// The minimum rule: the master user has access, of others the explicit statement decides; without one, any
-    /// infrastructure permission does.
+    /// The minimum rule: the master user has access, of others the explicit statement decides;
+    /// without one, any infrastructure permission does.
     fn holds_any(&self, principal: PrincipalView<'_>) -> bool {
         let stated = principal.infrastructure_access;
         principal.master
@@ -70,7 +70,8 @@ impl Demand<'_> {
     }
 }
 
-/// Whether the table says that a principal has access, and does not say which: every permission then.
+/// Whether the table says that a principal has access, and does not say which: every permission
+/// then.
 fn holds_all(principal: PrincipalView<'_>) -> bool {
     let has_access = principal.infrastructure_access == Some(true);
     principal.master || has_access && principal.permissions.is_empty()

@@ -1,5 +1,6 @@
-//! The entries of the table by which an identity may be judged: the version that was valid at the time of the action, and
-//! those within the clock skew. By an IAM id several principals may be found; at one time only one of them may have it.
+//! The entries of the table by which an identity may be judged: the version that was valid at the
+//! time of the action, and those within the clock skew. By an IAM id several principals may be
+//! found; at one time only one of them may have it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,7 +36,8 @@ impl<'a> Candidate<'a> {
 pub(super) struct Near<'a> {
     /// Nearest first, of two equally near the earlier; the farthest are left out.
     pub candidates: Vec<Candidate<'a>>,
-    /// The fate of an action that would be skipped although one of the versions cannot be read: it may have been a grant.
+    /// The fate of an action that would be skipped although one of the versions cannot be read: it
+    /// may have been a grant.
     pub in_doubt: Option<Unaudited>,
 }
 
@@ -43,8 +45,9 @@ impl<'a> Lookup<'_, 'a> {
     /// The one valid at the time of the action.
     ///
     /// # Errors
-    /// `unlinked_principal` if two principals had the IAM id then; `unknown_principal` if the table's record of that time
-    /// cannot be read: it may take away what the one before it grants.
+    /// `unlinked_principal` if two principals had the IAM id then; `unknown_principal` if the
+    /// table's record of that time cannot be read: it may take away what the one before it
+    /// grants.
     pub(super) fn at_the_time(
         &self,
         account: &Id,
@@ -99,7 +102,8 @@ impl<'a> Lookup<'_, 'a> {
                 }
             }
         });
-        // Of one key they are in order already; the order of keys must not depend on how the table holds them.
+        // Of one key they are in order already; the order of keys must not depend on how the table
+        // holds them.
         near.sort_by(|(one, first), (other, second)| {
             let when = (one, first.valid_from).cmp(&(other, second.valid_from));
             when.then_with(|| first.key.id.cmp(&second.key.id))
@@ -108,10 +112,7 @@ impl<'a> Lookup<'_, 'a> {
             one.key == other.key && one.valid_from == other.valid_from
         });
         near.truncate(MOST_OTHER_VERSIONS);
-        Near {
-            candidates: near.into_iter().map(|(_, candidate)| candidate).collect(),
-            in_doubt,
-        }
+        Near { candidates: near.into_iter().map(|(_, candidate)| candidate).collect(), in_doubt }
     }
 
     /// The one valid at the time, else the nearest.
@@ -123,10 +124,7 @@ impl<'a> Lookup<'_, 'a> {
         if let Some(found) = self.at_the_time(account, name)? {
             return Ok(Some(found));
         }
-        let Near {
-            candidates,
-            in_doubt,
-        } = self.near(account, name);
+        let Near { candidates, in_doubt } = self.near(account, name);
         match (candidates.into_iter().next(), in_doubt) {
             (None, Some(in_doubt)) => Err(in_doubt),
             (nearest, _) => Ok(nearest),
@@ -184,7 +182,8 @@ fn may_be_named(name: Name<'_>, id: &str, versions: Versions<'_, Principal>) -> 
     }
 }
 
-/// Whether a version has the IAM id by which it was looked up: the key's other versions may have it.
+/// Whether a version has the IAM id by which it was looked up: the key's other versions may have
+/// it.
 fn is_named(name: Name<'_>, version: &Version<PrincipalView<'_>>) -> bool {
     match (name, version.value) {
         (Name::UserId(_), principal) => principal.is_some(),

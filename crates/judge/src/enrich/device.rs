@@ -19,7 +19,8 @@ pub(super) enum FoundDevice<'a> {
     Unknown,
     /// The table's record of that time cannot be read, so that nobody knows what it says.
     Unreadable(Timestamp),
-    /// It belongs to another account than the record says: it may be another tenant's, of which nothing may be told.
+    /// It belongs to another account than the record says: it may be another tenant's, of which
+    /// nothing may be told.
     Foreign,
     /// Its entry.
     Known(DeviceView<'a>),
@@ -35,8 +36,8 @@ impl<'a> FoundDevice<'a> {
     }
 }
 
-/// The version of the device's entry that counts: the one valid at the time, else the nearest, and rather one of the
-/// record's account than one of another.
+/// The version of the device's entry that counts: the one valid at the time, else the nearest, and
+/// rather one of the record's account than one of another.
 pub fn device_version<'a>(
     action: &UserAction<'_>,
     directory: &'a Directory,

@@ -1,5 +1,6 @@
-//! Who acted, and with what access. There is one look-up for every identity, acting or acted for: by its classic user id
-//! or by its IAM id. What does not fit together is not attributed to anybody.
+//! Who acted, and with what access. There is one look-up for every identity, acting or acted for:
+//! by its classic user id or by its IAM id. What does not fit together is not attributed to
+//! anybody.
 
 use super::candidates::Candidate;
 use super::sides::{Name, Named, acting, behalf, must_be_named};
@@ -45,14 +46,11 @@ impl<'a> Lookup<'_, 'a> {
         let acting = acting.ok_or(SkipReason::NotUserInitiated)?;
         let Found { who, login, access } = self.side(account, acting)?;
         access?;
-        Ok(Identities {
-            initiator: who,
-            authenticated: login.map(|login| *login),
-        })
+        Ok(Identities { initiator: who, authenticated: login.map(|login| *login) })
     }
 
-    /// The system acted under an IAM identity. That makes it a service if the table knows it as one; a user is not
-    /// what the system is.
+    /// The system acted under an IAM identity. That makes it a service if the table knows it as
+    /// one; a user is not what the system is.
     fn check_service(&self, account: &Id) -> Result<(), Unaudited> {
         let iam_id = self.action.change.iam_id.as_deref().unwrap_or_default();
         match self.nearest(account, Name::IamId(iam_id))? {
@@ -77,8 +75,8 @@ impl<'a> Lookup<'_, 'a> {
         })
     }
 
-    /// Judges by the version of an identity that was valid at the time; if that does not lead to an audit event, by the
-    /// others within the clock skew. The error is that of the first.
+    /// Judges by the version of an identity that was valid at the time; if that does not lead to an
+    /// audit event, by the others within the clock skew. The error is that of the first.
     fn judged(
         &self,
         account: &Id,
@@ -100,10 +98,7 @@ impl<'a> Lookup<'_, 'a> {
             }
             best = match (best, next) {
                 // It is known then, but what it lacks is what it lacked at the time.
-                (Err(first), Ok(next)) => Ok(Found {
-                    access: Err(first),
-                    ..next
-                }),
+                (Err(first), Ok(next)) => Ok(Found { access: Err(first), ..next }),
                 (best, _) => best,
             };
         }
@@ -121,9 +116,10 @@ impl<'a> Lookup<'_, 'a> {
         Ok(self.found(who, None))
     }
 
-    /// The record names another IAM identity than the table has for the user: a profile, service id or application
-    /// that the user assumed. If the table has none for the user, and knows nobody else who has it, it is the user's own. Any
-    /// other difference means that the link is not certain.
+    /// The record names another IAM identity than the table has for the user: a profile, service id
+    /// or application that the user assumed. If the table has none for the user, and knows
+    /// nobody else who has it, it is the user's own. Any other difference means that the link
+    /// is not certain.
     fn under(
         &self,
         account: &Id,
@@ -144,9 +140,7 @@ impl<'a> Lookup<'_, 'a> {
                 let iam_id = user.principal.iam_id.map(Id::from);
                 let mut login = self.linked(user, iam_id)?;
                 login.named_by = Some(named.side);
-                self.judged(account, name, |candidate| {
-                    self.assumed(candidate, &login, claimed)
-                })
+                self.judged(account, name, |candidate| self.assumed(candidate, &login, claimed))
             }
             None | Some(_) => Err(contradiction(&user, claimed)),
         }
@@ -170,19 +164,9 @@ impl<'a> Lookup<'_, 'a> {
         candidate: Candidate<'a>,
         iam_id: Option<Id>,
     ) -> Result<Identity<'a>, Unaudited> {
-        let Candidate {
-            key,
-            principal,
-            valid_from,
-        } = candidate;
+        let Candidate { key, principal, valid_from } = candidate;
         match iam_id.filter(|_| principal.linked) {
-            Some(iam_id) => Ok(Identity {
-                key,
-                principal,
-                valid_from,
-                iam_id,
-                named_by: None,
-            }),
+            Some(iam_id) => Ok(Identity { key, principal, valid_from, iam_id, named_by: None }),
             None => Err(Quarantine::new(
                 QuarantineReason::UnlinkedPrincipal,
                 format_args!("principal {key} is not linked to an IAM identity"),
@@ -217,7 +201,8 @@ impl<'a> Lookup<'_, 'a> {
     }
 }
 
-/// Access of either suffices: otherwise a record could hide what somebody with access did by naming somebody without.
+/// Access of either suffices: otherwise a record could hide what somebody with access did by naming
+/// somebody without.
 fn on_behalf<'a>(
     initiator: Found<'a>,
     acting: Option<Found<'a>>,
@@ -232,28 +217,20 @@ fn on_behalf<'a>(
         let mut others = user.into_iter().chain([acting.who]);
         others.find(|other| other.iam_id != who.iam_id)
     });
-    Ok(Identities {
-        initiator: who,
-        authenticated: acting.or(login.map(|login| *login)),
-    })
+    Ok(Identities { initiator: who, authenticated: acting.or(login.map(|login| *login)) })
 }
 
-/// A version near by cannot be read: what is quarantined or audited rests on others, but nothing is skipped.
+/// A version near by cannot be read: what is quarantined or audited rests on others, but nothing is
+/// skipped.
 fn not_skipped<'a>(
     found: Result<Found<'a>, Unaudited>,
     in_doubt: Unaudited,
 ) -> Result<Found<'a>, Unaudited> {
     match found {
         Err(Unaudited::Skipped(_)) => Err(in_doubt),
-        Ok(Found {
-            who,
-            login,
-            access: Err(Unaudited::Skipped(_)),
-        }) => Ok(Found {
-            who,
-            login,
-            access: Err(in_doubt),
-        }),
+        Ok(Found { who, login, access: Err(Unaudited::Skipped(_)) }) => {
+            Ok(Found { who, login, access: Err(in_doubt) })
+        }
         found => found,
     }
 }
@@ -271,10 +248,7 @@ fn contradiction(user: &Candidate<'_>, claimed: &str) -> Unaudited {
     let known = user.principal.iam_id.unwrap_or("no IAM identity");
     Quarantine::new(
         QuarantineReason::UnlinkedPrincipal,
-        format_args!(
-            "principal {} is linked to {known}, but the record says {claimed}",
-            user.key
-        ),
+        format_args!("principal {} is linked to {known}, but the record says {claimed}", user.key),
     )
     .into()
 }

@@ -1,8 +1,9 @@
-//! Third stage, *enrich*: whose action was it, with what access, and where? Everything is looked up as
-//! of the time of the event, and nothing is invented: what cannot be joined goes to quarantine.
+//! Third stage, *enrich*: whose action was it, with what access, and where? Everything is looked up
+//! as of the time of the event, and nothing is invented: what cannot be joined goes to quarantine.
 //!
-//! Clocks disagree a little. The version that was valid at the time of the event counts first; if by it the
-//! record would not be audited, those valid within the clock skew are asked as well, and access by any counts.
+//! Clocks disagree a little. The version that was valid at the time of the event counts first; if
+//! by it the record would not be audited, those valid within the clock skew are asked as well, and
+//! access by any counts.
 
 mod access;
 mod candidates;
@@ -40,8 +41,9 @@ pub struct AttributedAction<'a> {
     pub place: Place<'a>,
     /// The device's entry in the device table.
     pub device: Option<DeviceView<'a>>,
-    /// Whether the event waits for the tables: its account or place is the device table's, and would be wrong for good if the
-    /// device has moved, or the device that should supply its place or name is not known.
+    /// Whether the event waits for the tables: its account or place is the device table's, and
+    /// would be wrong for good if the device has moved, or the device that should supply its
+    /// place or name is not known.
     pub awaits_tables: bool,
 }
 
@@ -56,8 +58,8 @@ pub struct Identity<'a> {
     pub valid_from: Timestamp,
     /// Its IAM identity.
     pub iam_id: Id,
-    /// The side of the action whose user name is this identity's, if the table has no name for it. An identity that a user
-    /// assumed has none: what the record says is the user's name.
+    /// The side of the action whose user name is this identity's, if the table has no name for it.
+    /// An identity that a user assumed has none: what the record says is the user's name.
     pub named_by: Option<Side>,
 }
 
@@ -70,17 +72,10 @@ pub fn enrich<'a>(
     directory: &'a Directory,
     rules: &'a Rules,
 ) -> Result<AttributedAction<'a>, Unaudited> {
-    let lookup = Lookup {
-        action: &user_action,
-        directory,
-        rules,
-    };
+    let lookup = Lookup { action: &user_action, directory, rules };
     let device = lookup.device();
     let account = lookup.account(device)?;
-    let Identities {
-        initiator,
-        authenticated,
-    } = lookup.identities(&account)?;
+    let Identities { initiator, authenticated } = lookup.identities(&account)?;
     let place = lookup.place(device)?;
     let awaits_tables = lookup.awaits_tables(device);
     Ok(AttributedAction {

@@ -1,4 +1,5 @@
-//! Where it happened: as the record says, else as the device table says, else, of what is new, as the metadata says.
+//! Where it happened: as the record says, else as the device table says, else, of what is new, as
+//! the metadata says.
 
 use std::fmt;
 
@@ -15,9 +16,7 @@ impl<'a> Lookup<'_, 'a> {
             (Some(data_center), _) => data_center,
             (None, FoundDevice::Known(entry)) => entry.data_center.ok_or_else(|| {
                 let id = &change.object;
-                unknown(&format_args!(
-                    "device {id} has no data center in the device table"
-                ))
+                unknown(&format_args!("device {id} has no data center in the device table"))
             })?,
             // What the table says of it counts more, even if it cannot be read or used.
             (None, FoundDevice::Unreadable(_) | FoundDevice::Foreign) => {
@@ -36,8 +35,8 @@ impl<'a> Lookup<'_, 'a> {
         })
     }
 
-    /// The data center that the metadata gives of an object that came into being by the action. The tables may be older than
-    /// the object.
+    /// The data center that the metadata gives of an object that came into being by the action. The
+    /// tables may be older than the object.
     fn place_of_new_object(&self) -> Result<Option<&str>, Quarantine> {
         let key = self.action.action.place.as_deref();
         let stated = key.and_then(|key| Some((key, self.action.attributes.get(key)?)));

@@ -1,4 +1,5 @@
-//! Whom a record names: who acted, and for whom. Each side is named by its classic user id, by its IAM id, or by both.
+//! Whom a record names: who acted, and for whom. Each side is named by its classic user id, by its
+//! IAM id, or by both.
 
 use crate::classify::{Actor, UserAction};
 use crate::parse::field::Id;
@@ -44,11 +45,7 @@ pub(super) struct Named<'r> {
 impl<'r> Named<'r> {
     fn of(side: Side, user: Option<&'r str>, iam_id: Option<&'r str>) -> Option<Self> {
         let first = user.map(Name::UserId).or(iam_id.map(Name::IamId))?;
-        Some(Named {
-            side,
-            first,
-            claimed: iam_id.filter(|_| user.is_some()),
-        })
+        Some(Named { side, first, claimed: iam_id.filter(|_| user.is_some()) })
     }
 
     fn names(self) -> impl Iterator<Item = Name<'r>> {
@@ -59,25 +56,17 @@ impl<'r> Named<'r> {
 /// Who acted, if the record says so.
 pub(super) fn acting<'r>(action: &'r UserAction<'_>) -> Option<Named<'r>> {
     let change = &action.change;
-    Named::of(
-        Side::Acting,
-        change.user.as_deref(),
-        change.iam_id.as_deref(),
-    )
+    Named::of(Side::Acting, change.user.as_deref(), change.iam_id.as_deref())
 }
 
 /// For whom, if the record says so and it counts.
 pub(super) fn behalf<'r>(action: &'r UserAction<'_>) -> Option<Named<'r>> {
     let behalf = action.change.on_behalf_of.as_ref()?;
-    Named::of(
-        Side::Behalf,
-        behalf.user.as_deref(),
-        behalf.iam_id.as_deref(),
-    )
+    Named::of(Side::Behalf, behalf.user.as_deref(), behalf.iam_id.as_deref())
 }
 
-/// The keys of all principals that an action asks for: for whom somebody acted, then who acted, and what identity was
-/// assumed. Of those that are asked for by IAM id, all that have it at any time.
+/// The keys of all principals that an action asks for: for whom somebody acted, then who acted, and
+/// what identity was assumed. Of those that are asked for by IAM id, all that have it at any time.
 pub fn principals_asked(
     action: &UserAction<'_>,
     account: &Id,
@@ -106,22 +95,17 @@ pub fn principals_asked(
 
 fn carriers(account: &Id, iam_id: &str, directory: &Directory) -> Vec<PrincipalKey> {
     let mut carriers = Vec::new();
-    directory
-        .principals
-        .carriers(account, iam_id, |id, versions| {
-            let mut values = versions.iter().filter_map(|version| version.value);
-            if values.any(|principal| principal.iam_id == Some(iam_id)) {
-                carriers.push(key(account, id));
-            }
-        });
+    directory.principals.carriers(account, iam_id, |id, versions| {
+        let mut values = versions.iter().filter_map(|version| version.value);
+        if values.any(|principal| principal.iam_id == Some(iam_id)) {
+            carriers.push(key(account, id));
+        }
+    });
     carriers
 }
 
 pub(super) fn key(account: &Id, id: &str) -> PrincipalKey {
-    PrincipalKey {
-        account: account.clone(),
-        id: Id::from(id),
-    }
+    PrincipalKey { account: account.clone(), id: Id::from(id) }
 }
 
 /// Whether the record must name who acted: the system may act without being named.

@@ -73,11 +73,7 @@ pub fn fates_markdown() -> String {
             "" => String::new(),
             reason => format!("`{reason}`"),
         };
-        table.push_str(&format!(
-            "| {} | {reason} | {} |\n",
-            kind.fate(),
-            kind.meaning()
-        ));
+        table.push_str(&format!("| {} | {reason} | {} |\n", kind.fate(), kind.meaning()));
     }
     table
 }

@@ -1,5 +1,5 @@
-//! What becomes of a record: the closed set of fates and reasons. It decides nothing; it only names,
-//! so that counting, documentation and quarantine headers cannot disagree.
+//! What becomes of a record: the closed set of fates and reasons. It decides nothing; it only
+//! names, so that counting, documentation and quarantine headers cannot disagree.
 
 mod kind;
 
@@ -79,8 +79,9 @@ pub struct Skip {
     pub reason: SkipReason,
     /// See [`Fate::awaits_tables`].
     pub awaits_tables: bool,
-    /// The name of an unlisted event by which a customer did something to an object of an audited class: a part of the trail may be
-    /// missing, since the catalogue lacks a name. At most [`Skip::NAME_CHARACTERS`] long, on one line.
+    /// The name of an unlisted event by which a customer did something to an object of an audited
+    /// class: a part of the trail may be missing, since the catalogue lacks a name. At most
+    /// [`Skip::NAME_CHARACTERS`] long, on one line.
     pub unlisted_name: Option<CompactString>,
 }
 
@@ -99,11 +100,7 @@ impl Skip {
 
 impl From<SkipReason> for Skip {
     fn from(reason: SkipReason) -> Self {
-        Skip {
-            reason,
-            awaits_tables: reason.awaits_tables(),
-            unlisted_name: None,
-        }
+        Skip { reason, awaits_tables: reason.awaits_tables(), unlisted_name: None }
     }
 }
 
@@ -129,19 +126,12 @@ impl Quarantine {
         if !is_printable_ascii(detail.as_bytes()) {
             detail = detail.replace(char::is_control, " ");
         }
-        Quarantine {
-            reason,
-            detail,
-            awaits_tables: reason.awaits_tables(),
-        }
+        Quarantine { reason, detail, awaits_tables: reason.awaits_tables() }
     }
 
     /// The same of an action that was attributed by what the tables may yet change.
     pub fn awaiting_tables(self, awaits_tables: bool) -> Self {
-        Quarantine {
-            awaits_tables: self.awaits_tables || awaits_tables,
-            ..self
-        }
+        Quarantine { awaits_tables: self.awaits_tables || awaits_tables, ..self }
     }
 
     /// A record that is not a state change as `schemas/state-change.schema.json` has it.
@@ -250,9 +240,10 @@ impl Fate {
         }
     }
 
-    /// Whether a table's record that was written already, and is not read yet, must be able to change this fate: the fate rests on
-    /// something that the tables lack, or an account or a place that the device table supplied. Such a fate is final only
-    /// once the tables have caught up with their sources (decision 5).
+    /// Whether a table's record that was written already, and is not read yet, must be able to
+    /// change this fate: the fate rests on something that the tables lack, or an account or a
+    /// place that the device table supplied. Such a fate is final only once the tables have
+    /// caught up with their sources (decision 5).
     pub fn awaits_tables(&self) -> bool {
         match self {
             Fate::Audited(audited) => audited.awaits_tables,
@@ -295,10 +286,7 @@ mod tests {
     #[test]
     fn details_fit_a_header() {
         let quarantine = Quarantine::malformed("a\nb".repeat(1_000));
-        assert_eq!(
-            quarantine.detail.chars().count(),
-            Quarantine::DETAIL_CHARACTERS
-        );
+        assert_eq!(quarantine.detail.chars().count(), Quarantine::DETAIL_CHARACTERS);
         assert!(quarantine.detail.starts_with("a b"));
     }
 }

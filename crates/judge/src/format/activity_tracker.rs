@@ -61,12 +61,8 @@ pub(super) enum Extent {
 
 impl Extent {
     /// What is tried in turn when an event is too large.
-    pub(super) const SMALLER: [Extent; 4] = [
-        Extent::WithoutData,
-        Extent::Cut(256),
-        Extent::Cut(64),
-        Extent::Cut(16),
-    ];
+    pub(super) const SMALLER: [Extent; 4] =
+        [Extent::WithoutData, Extent::Cut(256), Extent::Cut(64), Extent::Cut(16)];
 
     /// A text of the record as it is written; an ellipsis stands for what was cut off.
     fn shown(self, text: &str) -> Cow<'_, str> {
@@ -141,9 +137,7 @@ impl AuditEvent<'_> {
 
     fn target_name(&self) -> &str {
         let label = self.change().label.as_deref();
-        label
-            .or_else(|| self.attributed.device?.name)
-            .unwrap_or_default()
+        label.or_else(|| self.attributed.device?.name).unwrap_or_default()
     }
 
     fn message(&self, extent: Extent, json: &mut Json) {
@@ -205,12 +199,7 @@ impl AuditEvent<'_> {
 
     fn data(&self, extent: Extent, json: &mut Json) {
         json.raw(r#","requestData":"#);
-        let UserAction {
-            change,
-            action,
-            attributes,
-            ..
-        } = &self.attributed.user_action;
+        let UserAction { change, action, attributes, .. } = &self.attributed.user_action;
         if extent != Extent::Whole {
             return write_truncated(change.unreadable, json);
         }
@@ -262,7 +251,8 @@ fn credential(written: &str) -> Option<&'static str> {
     published.find(|kind| kind.eq_ignore_ascii_case(written))
 }
 
-/// A name in a message, without words at its end that would read like the outcome. The target's name keeps them.
+/// A name in a message, without words at its end that would read like the outcome. The target's
+/// name keeps them.
 fn without_outcome(name: &str) -> &str {
     let mut name = trim(name);
     while let Some(before) = before_outcome(name) {
@@ -271,7 +261,8 @@ fn without_outcome(name: &str) -> &str {
     name
 }
 
-/// What stands before a last word that would read like the outcome; `None` if there is no such word.
+/// What stands before a last word that would read like the outcome; `None` if there is no such
+/// word.
 fn before_outcome(name: &str) -> Option<&str> {
     const OUTCOMES: [&str; 3] = ["-failure", "-pending", "-success"];
     let (before, last) = name.split_at_checked(name.len().checked_sub("-failure".len())?)?;
@@ -337,14 +328,8 @@ mod tests {
     #[test]
     fn times_are_utc_with_true_hundredths() {
         let cases = [
-            (
-                "2017-10-23T14:22:36.221541-05:00",
-                "2017-10-23T19:22:36.22+0000",
-            ),
-            (
-                "2018-12-31T23:59:59.999999999-06:00",
-                "2019-01-01T05:59:59.99+0000",
-            ),
+            ("2017-10-23T14:22:36.221541-05:00", "2017-10-23T19:22:36.22+0000"),
+            ("2018-12-31T23:59:59.999999999-06:00", "2019-01-01T05:59:59.99+0000"),
             ("2018-01-01T00:00:00Z", "2018-01-01T00:00:00.00+0000"),
             ("1970-01-01T00:00:00.009Z", "1970-01-01T00:00:00.00+0000"),
         ];

@@ -1,5 +1,6 @@
-//! The address of who acted, from whatever a proxy or a producer wrote: alone, with a port, brackets or a zone, in a list of
-//! X-Forwarded-For, in RFC 7239's Forwarded. Names of hosts are no addresses; nothing is looked up.
+//! The address of who acted, from whatever a proxy or a producer wrote: alone, with a port,
+//! brackets or a zone, in a list of X-Forwarded-For, in RFC 7239's Forwarded. Names of hosts are no
+//! addresses; nothing is looked up.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

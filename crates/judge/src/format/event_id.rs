@@ -1,5 +1,5 @@
-//! The id of an audit event: a UUIDv5 of what makes the event unique, so that reading the input again
-//! gives the same id. The exact layout is a contract, documented in `schemas/README.md`.
+//! The id of an audit event: a UUIDv5 of what makes the event unique, so that reading the input
+//! again gives the same id. The exact layout is a contract, documented in `schemas/README.md`.
 
 use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
@@ -10,7 +10,8 @@ use crate::json::Raw;
 
 /// Namespace of the ids that are made of a producer's own `eventId`.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f_7c31);
-/// Namespace of the ids that are made of a record's fields, layout 3: the UUIDv5 of `fields/3` in [`NAMESPACE`].
+/// Namespace of the ids that are made of a record's fields, layout 3: the UUIDv5 of `fields/3` in
+/// [`NAMESPACE`].
 pub const FIELDS_NAMESPACE: Uuid = Uuid::from_u128(0xcddb_3b4a_f5cb_5815_83e1_c5a9_5a12_239f);
 
 /// The id of the event of an action in an account.
@@ -18,7 +19,8 @@ pub fn event_id(action: &UserAction<'_>, account: &str) -> Uuid {
     match &action.change.event_id {
         Some(producers) => {
             let mut name = Name::in_namespace(NAMESPACE);
-            // Parts of this name have four bytes of length: its ids are older than the other lengths, and stay.
+            // Parts of this name have four bytes of length: its ids are older than the other
+            // lengths, and stay.
             for part in ["event-id", account, producers] {
                 name.write(&(part.len() as u32).to_be_bytes());
                 name.write(part.as_bytes());
@@ -35,14 +37,15 @@ pub fn event_id(action: &UserAction<'_>, account: &str) -> Uuid {
     }
 }
 
-/// Bytes that are collected before they are hashed. Most names are shorter, and many small calls of the hash cost more than the
-/// hash.
+/// Bytes that are collected before they are hashed. Most names are shorter, and many small calls of
+/// the hash cost more than the hash.
 const BUFFER_BYTES: usize = 1_024;
-/// Lengths have seven bits in each byte, the lowest first; the highest bit says that another byte follows.
+/// Lengths have seven bits in each byte, the lowest first; the highest bit says that another byte
+/// follows.
 const ONE_MORE: u8 = 0x80;
 
-/// The name that is hashed, behind its namespace: parts with their lengths before them, so that no two lists of parts give the
-/// same bytes.
+/// The name that is hashed, behind its namespace: parts with their lengths before them, so that no
+/// two lists of parts give the same bytes.
 struct Name {
     hash: Sha1,
     buffer: [u8; BUFFER_BYTES],
@@ -51,11 +54,7 @@ struct Name {
 
 impl Name {
     fn in_namespace(namespace: Uuid) -> Self {
-        let mut name = Name {
-            hash: Sha1::new(),
-            buffer: [0; BUFFER_BYTES],
-            filled: 0,
-        };
+        let mut name = Name { hash: Sha1::new(), buffer: [0; BUFFER_BYTES], filled: 0 };
         name.write(namespace.as_bytes());
         name
     }
@@ -144,8 +143,8 @@ impl Name {
         self.add_optional(change.agent.as_deref());
     }
 
-    /// Two events that differ only in their metadata are two events: the public and the private port switched by
-    /// one request.
+    /// Two events that differ only in their metadata are two events: the public and the private
+    /// port switched by one request.
     fn add_how(&mut self, change: &StateChange<'_>) {
         self.add(change.outcome.name());
         self.add_bytes(&change.reason_code.unwrap_or_default().to_be_bytes());
@@ -193,12 +192,9 @@ mod tests {
     fn parts_have_their_lengths_before_them() {
         assert_same(&[b"", b"ab", b""], b"\x00\x02ab\x00");
         assert_same(&[b"ab"], b"\x02ab");
-        for (length, written) in [
-            (127, &[127][..]),
-            (128, &[0x80, 1]),
-            (300, &[0xac, 2]),
-            (20_000, &[0xa0, 0x9c, 1]),
-        ] {
+        for (length, written) in
+            [(127, &[127][..]), (128, &[0x80, 1]), (300, &[0xac, 2]), (20_000, &[0xa0, 0x9c, 1])]
+        {
             let part = vec![b'x'; length];
             let bytes = [written, &part, &[1, b'y']].concat();
             assert_same(&[&part, b"y"], &bytes);
@@ -210,11 +206,7 @@ mod tests {
     fn a_name_may_be_longer_than_the_buffer() {
         for length in [900, 1_007, 1_008, 1_009, 1_100] {
             let part = vec![b'x'; length];
-            let long = [
-                &[(length % 128) as u8 | 0x80, (length / 128) as u8],
-                &part[..],
-            ]
-            .concat();
+            let long = [&[(length % 128) as u8 | 0x80, (length / 128) as u8], &part[..]].concat();
             let bytes = [&long[..], &[3, b'a', b'b', b'c'], &long].concat();
             assert_same(&[&part, b"abc", &part], &bytes);
         }

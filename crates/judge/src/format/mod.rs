@@ -24,11 +24,7 @@ pub fn format(
     rules: &Rules,
 ) -> Result<Audited, Quarantine> {
     let id = event_id(&attributed.user_action, &attributed.account);
-    let event = AuditEvent {
-        attributed,
-        id,
-        crns: &rules.crns,
-    };
+    let event = AuditEvent { attributed, id, crns: &rules.crns };
     let limit = rules.max_event_bytes;
     let mut json = Json::default();
     event.write(Extent::Whole, &mut json);
@@ -55,9 +51,5 @@ pub fn format(
         location: Id::from(attributed.place.data_center),
         id,
     };
-    Ok(Audited {
-        envelope,
-        event: json.into_bytes(),
-        awaits_tables: attributed.awaits_tables,
-    })
+    Ok(Audited { envelope, event: json.into_bytes(), awaits_tables: attributed.awaits_tables })
 }

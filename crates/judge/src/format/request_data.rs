@@ -1,6 +1,6 @@
 //! What may be copied from a record's metadata into its event: plain values under the keys that the
-//! catalogue's row names, and nothing else, since metadata can hold secrets. All of them are text, whatever they were in the
-//! record, so that a field has one type in all events of a topic.
+//! catalogue's row names, and nothing else, since metadata can hold secrets. All of them are text,
+//! whatever they were in the record, so that a field has one type in all events of a topic.
 
 use crate::catalog::{Action, Attributes, Update};
 use crate::enrich::AttributedAction;
@@ -11,7 +11,8 @@ use crate::text::{clean, cut, is_absent};
 /// Strings copied into request data are cut here, in characters.
 const REQUEST_VALUE_CHARACTERS: usize = 1_024;
 
-/// Writes `requestData`: the allow-listed attributes, the values before and after a change, and what could not be read.
+/// Writes `requestData`: the allow-listed attributes, the values before and after a change, and
+/// what could not be read.
 pub(crate) fn write_request_data(attributed: &AttributedAction<'_>, json: &mut Json) {
     let action = attributed.user_action.action;
     let attributes = &attributed.user_action.attributes;
@@ -85,8 +86,9 @@ impl<'j> Members<'j> {
         }
     }
 
-    /// Both values are the metadata's. The states of a record are those of the object, running or stopped: as values of a rename or a
-    /// speed update they would be wrong, and no row has allowed them.
+    /// Both values are the metadata's. The states of a record are those of the object, running or
+    /// stopped: as values of a rename or a speed update they would be wrong, and no row has
+    /// allowed them.
     fn change(&mut self, update: &Update, attributes: &Attributes<'_>) {
         let value = |key| attributes.text(key).filter(|text| !is_absent(text));
         if let Some(new) = value(&update.new_key) {
@@ -98,7 +100,8 @@ impl<'j> Members<'j> {
         }
     }
 
-    /// Says which fields of the record were there and could not be read, so that nobody takes them for absent.
+    /// Says which fields of the record were there and could not be read, so that nobody takes them
+    /// for absent.
     fn note_unreadable(&mut self, fields: Fields) {
         if !fields.is_empty() {
             let names: Vec<_> = fields.names().collect();

@@ -1,11 +1,13 @@
-//! Looks for bytes in texts, sixteen at once: most texts of a record are short, and are looked at several times.
+//! Looks for bytes in texts, sixteen at once: most texts of a record are short, and are looked at
+//! several times.
 
 use wide::i8x16;
 
 /// Bytes that are looked at together.
 const LANES: usize = 16;
 
-/// Whether any byte of a text in JSON, or of one that is to be written as JSON, stands for itself only behind a backslash.
+/// Whether any byte of a text in JSON, or of one that is to be written as JSON, stands for itself
+/// only behind a backslash.
 pub(crate) fn needs_escapes(bytes: &[u8]) -> bool {
     any(bytes, |lanes| {
         lanes.simd_eq(i8x16::splat(b'"' as i8))
@@ -22,14 +24,13 @@ pub(crate) fn has_escapes(bytes: &[u8]) -> bool {
 /// Whether all bytes are printable ASCII.
 pub(crate) fn is_printable_ascii(bytes: &[u8]) -> bool {
     // As signed numbers, the bytes that are not of ASCII come before the control characters.
-    !any(bytes, |lanes| {
-        lanes.simd_lt(i8x16::splat(b' ' as i8)) | lanes.simd_eq(i8x16::splat(0x7f))
-    })
+    !any(bytes, |lanes| lanes.simd_lt(i8x16::splat(b' ' as i8)) | lanes.simd_eq(i8x16::splat(0x7f)))
 }
 
 /// Which lanes hold a byte from 0 to 31.
 fn is_control(lanes: i8x16) -> i8x16 {
-    // Comparisons are of signed numbers: with the highest bit turned over, they order bytes as unsigned ones.
+    // Comparisons are of signed numbers: with the highest bit turned over, they order bytes as
+    // unsigned ones.
     let turned = lanes ^ i8x16::splat(i8::MIN);
     turned.simd_lt(i8x16::splat(i8::MIN + b' ' as i8))
 }
@@ -44,7 +45,8 @@ fn any(bytes: &[u8], is: impl Fn(i8x16) -> i8x16) -> bool {
     chunks.iter().any(|chunk| any(*chunk)) || any(*last)
 }
 
-/// All bytes of a text that is shorter than the lanes, some of them several times; `None` if there are none.
+/// All bytes of a text that is shorter than the lanes, some of them several times; `None` if there
+/// are none.
 fn short(bytes: &[u8]) -> Option<[u8; LANES]> {
     let lanes = |first: u64, last: u64| (u128::from(first) | u128::from(last) << 64).to_le_bytes();
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {

@@ -1,4 +1,5 @@
-//! JSON, as fast as records need it: read where it lies, and written piece by piece. What records mean is not known here.
+//! JSON, as fast as records need it: read where it lies, and written piece by piece. What records
+//! mean is not known here.
 
 pub(crate) mod bytes;
 pub(crate) mod nested;

@@ -1,4 +1,5 @@
-//! Looks one level into JSON lists and objects, whose items stay as they are written. However many they hold, little is kept.
+//! Looks one level into JSON lists and objects, whose items stay as they are written. However many
+//! they hold, little is kept.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,9 +15,7 @@ const MOST_ITEMS: usize = 16;
 
 /// The first items of a list.
 pub(crate) fn items(json: &str) -> Option<Vec<Raw<'_>>> {
-    serde_json::Deserializer::from_str(json)
-        .deserialize_seq(Items)
-        .ok()
+    serde_json::Deserializer::from_str(json).deserialize_seq(Items).ok()
 }
 
 struct Items;
@@ -41,14 +40,13 @@ impl<'de> Visitor<'de> for Items {
     }
 }
 
-/// The members of an object that have these names, in any case; `None` if it is no object, or has one of them twice.
+/// The members of an object that have these names, in any case; `None` if it is no object, or has
+/// one of them twice.
 pub(crate) fn members<'a, const N: usize>(
     json: &'a str,
     names: [&str; N],
 ) -> Option<[Option<Raw<'a>>; N]> {
-    serde_json::Deserializer::from_str(json)
-        .deserialize_map(Members(names))
-        .ok()
+    serde_json::Deserializer::from_str(json).deserialize_map(Members(names)).ok()
 }
 
 struct Members<'n, const N: usize>([&'n str; N]);
@@ -63,10 +61,7 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = [None; N];
         while let Some(Key(key)) = map.next_key()? {
-            let position = self
-                .0
-                .iter()
-                .position(|name| key.eq_ignore_ascii_case(name));
+            let position = self.0.iter().position(|name| key.eq_ignore_ascii_case(name));
             let Some(place) = position.and_then(|position| found.get_mut(position)) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -85,7 +80,8 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
 #[serde(transparent)]
 pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
-/// The text of a JSON string. Half a surrogate pair, left by a producer that cut a text in the middle of a character, is U+FFFD.
+/// The text of a JSON string. Half a surrogate pair, left by a producer that cut a text in the
+/// middle of a character, is U+FFFD.
 pub(crate) fn string(json: &str) -> Option<String> {
     struct Text;
 
@@ -106,9 +102,7 @@ pub(crate) fn string(json: &str) -> Option<String> {
         }
     }
 
-    serde_json::Deserializer::from_str(json)
-        .deserialize_bytes(Text)
-        .ok()
+    serde_json::Deserializer::from_str(json).deserialize_bytes(Text).ok()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Whole numbers as producers write them: 200, 200.0, 2e2. Programs that keep all numbers as floating point write ids so. It
-//! reads digits and rounds nothing.
+//! Whole numbers as producers write them: 200, 200.0, 2e2. Programs that keep all numbers as
+//! floating point write ids so. It reads digits and rounds nothing.
 
 use std::borrow::Cow;
 
-/// The digits of a whole number that 64 bits hold, from a number as JSON has it, or from text that may be one.
+/// The digits of a whole number that 64 bits hold, from a number as JSON has it, or from text that
+/// may be one.
 ///
 /// # Errors
 /// What it is instead.
@@ -24,7 +25,8 @@ pub(crate) fn whole(number: &str) -> Result<Cow<'_, str>, &'static str> {
     }
 }
 
-/// A number as its digits, without zeros at either end, and the power of ten that they are multiplied by.
+/// A number as its digits, without zeros at either end, and the power of ten that they are
+/// multiplied by.
 struct Digits {
     digits: String,
     exponent: i64,

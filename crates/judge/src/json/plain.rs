@@ -1,6 +1,7 @@
-//! Reads JSON objects that are plain: without control characters, `\u`, fractions, exponents, negative numbers and deep
-//! nesting. What is not plain is given up on, be it JSON or not; reading it is serde's work. For what is plain this takes
-//! a fraction of the time, since all quotes of 64 bytes are found at once.
+//! Reads JSON objects that are plain: without control characters, `\u`, fractions, exponents,
+//! negative numbers and deep nesting. What is not plain is given up on, be it JSON or not; reading
+//! it is serde's work. For what is plain this takes a fraction of the time, since all quotes of 64
+//! bytes are found at once.
 
 use std::ops::Range;
 
@@ -19,11 +20,7 @@ pub(crate) struct PlainObject<'a> {
 /// In all of these, `None` means that the object is not plain.
 impl<'a> PlainObject<'a> {
     pub(crate) fn begin(text: &'a str) -> Option<Self> {
-        let mut object = PlainObject {
-            text,
-            at: 0,
-            quotes: Quotes::of(text.as_bytes()),
-        };
+        let mut object = PlainObject { text, at: 0, quotes: Quotes::of(text.as_bytes()) };
         (object.next()? == b'{').then_some(object)
     }
 
@@ -50,7 +47,8 @@ impl<'a> PlainObject<'a> {
         self.text.get(value)
     }
 
-    /// Whether another field follows; if not, the object has ended well, and nothing comes after it.
+    /// Whether another field follows; if not, the object has ended well, and nothing comes after
+    /// it.
     pub(crate) fn has_more(&mut self) -> Option<bool> {
         match self.next()? {
             b',' => Some(true),
@@ -203,10 +201,7 @@ impl<'a> Quotes<'a> {
     /// Seldom compared with the quotes, so it is kept out of their way.
     #[inline(never)]
     fn look_at_block(&mut self) -> Option<()> {
-        let rest = self
-            .bytes
-            .get(self.next_block..)
-            .filter(|rest| !rest.is_empty())?;
+        let rest = self.bytes.get(self.next_block..).filter(|rest| !rest.is_empty())?;
         let mut padded;
         let block = match rest.first_chunk() {
             Some(block) => block,
@@ -216,11 +211,7 @@ impl<'a> Quotes<'a> {
                 &padded
             }
         };
-        let Masks {
-            quotes,
-            backslashes,
-            is_suspect,
-        } = Masks::of(block);
+        let Masks { quotes, backslashes, is_suspect } = Masks::of(block);
         self.is_suspect |= is_suspect;
         self.bits = quotes;
         if backslashes != 0 || self.escaped {
@@ -257,18 +248,15 @@ struct Masks {
 
 impl Masks {
     fn of(block: &[u8; BLOCK]) -> Self {
-        let mut masks = Masks {
-            quotes: 0,
-            backslashes: 0,
-            is_suspect: false,
-        };
+        let mut masks = Masks { quotes: 0, backslashes: 0, is_suspect: false };
         let (parts, _) = block.as_chunks::<16>();
         for (number, part) in parts.iter().enumerate() {
             let part = i8x16::new(part.map(u8::cast_signed));
             let bits = |mask: i8x16| u64::from(mask.to_bitmask()) << (16 * number);
             masks.quotes |= bits(part.simd_eq(i8x16::splat(b'"' as i8)));
             masks.backslashes |= bits(part.simd_eq(i8x16::splat(b'\\' as i8)));
-            // As signed numbers, the bytes that are not of ASCII come before the control characters.
+            // As signed numbers, the bytes that are not of ASCII come before the control
+            // characters.
             masks.is_suspect |= part.simd_lt(i8x16::splat(b' ' as i8)).any();
         }
         masks

@@ -1,5 +1,5 @@
-//! Writes JSON whose shape is known, piece by piece, into one buffer. Most texts need no escapes and are copied as they
-//! are; what does is left to serde.
+//! Writes JSON whose shape is known, piece by piece, into one buffer. Most texts need no escapes
+//! and are copied as they are; what does is left to serde.
 
 use crate::json::bytes::needs_escapes;
 

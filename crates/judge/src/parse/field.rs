@@ -1,5 +1,5 @@
-//! The fields of JSON records as they come, and the ids in them: read tolerantly, checked once. It does not
-//! know which fields a record has.
+//! The fields of JSON records as they come, and the ids in them: read tolerantly, checked once. It
+//! does not know which fields a record has.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,8 @@ use crate::text::{clean, is_absent, trim};
 pub type Id = CompactString;
 
 impl<'a> Raw<'a> {
-    /// The value of a field that is text: a string, borrowed if it has no escapes, or a whole number.
+    /// The value of a field that is text: a string, borrowed if it has no escapes, or a whole
+    /// number.
     ///
     /// # Errors
     /// What is there instead.
@@ -37,12 +38,14 @@ impl<'a> Raw<'a> {
         }))
     }
 
-    /// Its text, if it is text, so that a number and the same number as text are the same; else its JSON as it stands.
+    /// Its text, if it is text, so that a number and the same number as text are the same; else its
+    /// JSON as it stands.
     pub(crate) fn read_form(self) -> Cow<'a, str> {
         self.text().unwrap_or(Cow::Borrowed(self.0))
     }
 
-    /// The value of a field that decides nothing, read as long as there is one plain way to read it.
+    /// The value of a field that decides nothing, read as long as there is one plain way to read
+    /// it.
     pub(crate) fn plain(self) -> Plain<'a> {
         match self.0.as_bytes() {
             [b'[', ..] => match nested::items(self.0).as_deref() {
@@ -108,9 +111,7 @@ pub(crate) fn filled<'a>(
     match raw.map(Raw::text) {
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(text).filter(|text| !is_absent(text))),
-        Some(Err(what)) => Err(format!(
-            "{field} is {what}, expected a string or a whole number"
-        )),
+        Some(Err(what)) => Err(format!("{field} is {what}, expected a string or a whole number")),
     }
 }
 
@@ -121,14 +122,13 @@ pub(crate) fn id(field: &str, raw: Option<Raw<'_>>) -> Result<Option<Id>, String
     };
     let id = canonical_id(trim(&text));
     if !is_id(id) {
-        return Err(format!(
-            "{field} is not an id of 1 to 64 letters, digits, '_' or '-': {id:?}"
-        ));
+        return Err(format!("{field} is not an id of 1 to 64 letters, digits, '_' or '-': {id:?}"));
     }
     Ok(Some(Id::from(id)))
 }
 
-/// An id that is a number, in the one form of this number: without zeros in front, or behind a point. Other ids stay as they are.
+/// An id that is a number, in the one form of this number: without zeros in front, or behind a
+/// point. Other ids stay as they are.
 pub(crate) fn canonical_id(id: &str) -> &str {
     if let [b'1'..=b'9', rest @ ..] = id.as_bytes()
         && rest.iter().all(u8::is_ascii_digit)
@@ -177,8 +177,8 @@ pub const MOST_ID_BYTES: usize = 64;
 /// Longest IAM identity, in bytes.
 pub const MOST_IAM_ID_BYTES: usize = 512;
 
-/// Whether a text can be an IAM identity: 1 to 512 characters of `[A-Za-z0-9_.@:/+%=,~-]`. That of a service that acts for
-/// itself is `crn-` and a CRN, with colons and slashes.
+/// Whether a text can be an IAM identity: 1 to 512 characters of `[A-Za-z0-9_.@:/+%=,~-]`. That of
+/// a service that acts for itself is `crn-` and a CRN, with colons and slashes.
 pub fn is_iam_id(text: &str) -> bool {
     let legal = |c: u8| c.is_ascii_alphanumeric() || b"_.@:/+%=,~-".contains(&c);
     (1..=MOST_IAM_ID_BYTES).contains(&text.len()) && text.bytes().all(legal)

@@ -1,6 +1,7 @@
-//! Framings that producers put around a record without being told to: the wire format of Confluent's serializers, and
-//! CloudEvents in structured mode. What they frame is read as if it came alone; no registry is asked. CloudEvents in
-//! binary mode, and schema ids in headers, leave the value as it is.
+//! Framings that producers put around a record without being told to: the wire format of
+//! Confluent's serializers, and CloudEvents in structured mode. What they frame is read as if it
+//! came alone; no registry is asked. CloudEvents in binary mode, and schema ids in headers, leave
+//! the value as it is.
 
 use std::borrow::Cow;
 
@@ -10,7 +11,8 @@ use base64::prelude::BASE64_STANDARD;
 use crate::json::Raw;
 use crate::json::nested;
 
-/// What is framed, or the bytes as they are. For values of tables, of which millions are read at the start.
+/// What is framed, or the bytes as they are. For values of tables, of which millions are read at
+/// the start.
 ///
 /// # Errors
 /// Names the framing whose content is no JSON object, and the remedy.
@@ -117,10 +119,7 @@ mod tests {
             (b"\0\0\0\0\0[1]", "JSON Schema serializer"),
             (br#"{"specversion":"1.0"}"#, "CloudEvent"),
             (br#"{"specversion":"1.0","data":[1]}"#, "CloudEvent"),
-            (
-                br#"{"specversion":"1.0","data_base64":"AAAA"}"#,
-                "data_base64",
-            ),
+            (br#"{"specversion":"1.0","data_base64":"AAAA"}"#, "data_base64"),
             (br#"{"specversion":"1.0","data_base64":"?"}"#, "data_base64"),
         ] {
             let problem = unwrap(bytes).expect_err("must be refused");

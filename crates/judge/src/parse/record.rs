@@ -1,6 +1,7 @@
-//! First stage, *parse*: the payload of an input record becomes a [`Record`], its fields as they stand. Here
-//! it is settled that the payload is a JSON object of a known version, no known field of which stands twice; what
-//! the fields hold is checked by those who need them. It knows nothing of catalogues or principals.
+//! First stage, *parse*: the payload of an input record becomes a [`Record`], its fields as they
+//! stand. Here it is settled that the payload is a JSON object of a known version, no known field
+//! of which stands twice; what the fields hold is checked by those who need them. It knows nothing
+//! of catalogues or principals.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +20,8 @@ use crate::text::trim;
 /// Declares the fields that are known, each with its name in JSON.
 macro_rules! fields {
     ($($field:ident = $name:literal,)+) => {
-        /// A field of a record. Source: SoftLayer event log, and the extension in `schemas/README.md`.
+        /// A field of a record. Source: SoftLayer event log, and the extension in
+        /// `schemas/README.md`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Field { $(#[doc = $name] $field,)+ }
 
@@ -80,8 +82,9 @@ fields! {
 }
 
 impl Field {
-    /// A key in another case is the same key: what a producer writes as `dataCenter` decides the region as well. Most unknown keys
-    /// share neither length and first letter with a known one.
+    /// A key in another case is the same key: what a producer writes as `dataCenter` decides the
+    /// region as well. Most unknown keys share neither length and first letter with a known
+    /// one.
     fn in_another_case(name: &[u8]) -> Option<Self> {
         let first = name.first()?.to_ascii_lowercase().wrapping_sub(b'a');
         let firsts = FIRST_LETTERS.get(name.len())?;
@@ -129,8 +132,7 @@ impl Fields {
     /// The names of the fields, in the order in which they are declared.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let all = Field::ALL.iter();
-        all.filter(move |field| self.contains(**field))
-            .map(|field| field.name())
+        all.filter(move |field| self.contains(**field)).map(|field| field.name())
     }
 
     /// Whether a field is among them.
@@ -139,7 +141,8 @@ impl Fields {
     }
 }
 
-/// A record whose form is right: the known fields that are there and not `null`, as they stand in JSON.
+/// A record whose form is right: the known fields that are there and not `null`, as they stand in
+/// JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record<'a> {
     fields: [Option<Raw<'a>>; Field::ALL.len()],
@@ -168,8 +171,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A record that is being read, in its place: most records are read, asked for four fields and skipped, and moving them would
-/// be a tenth of that.
+/// A record that is being read, in its place: most records are read, asked for four fields and
+/// skipped, and moving them would be a tenth of that.
 struct Reading<'r, 'a> {
     record: &'r mut Record<'a>,
     /// The fields that were seen, `null` or not.
@@ -179,10 +182,7 @@ struct Reading<'r, 'a> {
 impl<'r, 'a> Reading<'r, 'a> {
     /// Into a blank record.
     fn of(record: &'r mut Record<'a>) -> Self {
-        Reading {
-            record,
-            seen: Fields::default(),
-        }
+        Reading { record, seen: Fields::default() }
     }
 
     /// Takes a field; the error is the name of one that was there before.
@@ -195,7 +195,8 @@ impl<'r, 'a> Reading<'r, 'a> {
         Ok(())
     }
 
-    /// Reads a record that is plain JSON, as most are: the same fields as serde would, or `None`, if it is not plain.
+    /// Reads a record that is plain JSON, as most are: the same fields as serde would, or `None`,
+    /// if it is not plain.
     fn read_plain(mut self, text: &'a str) -> Option<()> {
         let mut object = PlainObject::begin(text)?;
         loop {
@@ -230,8 +231,7 @@ impl<'de> Visitor<'de> for Reading<'_, 'de> {
                 None => _ = map.next_value::<IgnoredAny>()?,
                 Some(field) => {
                     let raw: &RawValue = map.next_value()?;
-                    self.put(field, raw.get())
-                        .map_err(A::Error::duplicate_field)?;
+                    self.put(field, raw.get()).map_err(A::Error::duplicate_field)?;
                 }
             }
         }
@@ -266,9 +266,7 @@ impl fmt::Display for Record<'_> {
         let or = |fields: &[Field], absent| {
             let written = fields.iter().find_map(|field| self.raw(*field));
             let written = written.map(|raw| raw.to_string());
-            written
-                .filter(|text| !text.is_empty())
-                .unwrap_or_else(|| String::from(absent))
+            written.filter(|text| !text.is_empty()).unwrap_or_else(|| String::from(absent))
         };
         write!(
             f,
@@ -330,11 +328,7 @@ fn text(payload: &[u8]) -> Result<&str, Quarantine> {
 }
 
 fn json_problem(error: &serde_json::Error) -> String {
-    if error.is_data() {
-        error.to_string()
-    } else {
-        format!("the value is not JSON: {error}")
-    }
+    if error.is_data() { error.to_string() } else { format!("the value is not JSON: {error}") }
 }
 
 fn check_version(version: Raw<'_>) -> Result<(), Quarantine> {
@@ -379,16 +373,7 @@ mod tests {
 
     #[test]
     fn version_one_in_every_form() {
-        for version in [
-            "1",
-            "1.0",
-            "1e0",
-            r#""1""#,
-            r#"" 1.0 ""#,
-            "null",
-            r#""""#,
-            r#""null""#,
-        ] {
+        for version in ["1", "1.0", "1e0", r#""1""#, r#"" 1.0 ""#, "null", r#""""#, r#""null""#] {
             let text = format!("{{\"schemaVersion\":{version}}}");
             assert!(parse(Some(text.as_bytes())).is_ok(), "{text}");
         }
@@ -412,11 +397,7 @@ mod tests {
             assert_eq!(Field::of(key.as_bytes()).is_some(), known, "{key}");
         }
         let twice = br#"{"datacenter":"dal10","dataCenter":null}"#;
-        refused(
-            twice,
-            QuarantineReason::Malformed,
-            "duplicate field `datacenter`",
-        );
+        refused(twice, QuarantineReason::Malformed, "duplicate field `datacenter`");
     }
 
     #[test]

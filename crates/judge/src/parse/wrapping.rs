@@ -1,5 +1,6 @@
-//! What a value is that is no state change: compressed, encoded, a batch, an envelope. It is looked at only when a record
-//! could not be read, so that the detail of its quarantine can say what to change. Nothing is unwrapped here.
+//! What a value is that is no state change: compressed, encoded, a batch, an envelope. It is looked
+//! at only when a record could not be read, so that the detail of its quarantine can say what to
+//! change. Nothing is unwrapped here.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
@@ -54,21 +55,12 @@ const COMPRESSED: &[(&[u8], &str)] = &[
         b"\x78\xda",
         "the value is compressed by zlib: let the producer compress (compression.type), not the application",
     ),
-    (
-        b"\xef\xbb\xbf",
-        "the value begins with a byte order mark: write UTF-8 without one",
-    ),
+    (b"\xef\xbb\xbf", "the value begins with a byte order mark: write UTF-8 without one"),
     (b"\xff\xfe", "the value is UTF-16: write UTF-8"),
     (b"\xfe\xff", "the value is UTF-16: write UTF-8"),
     (b"{\0", "the value is UTF-16: write UTF-8"),
-    (
-        b"Obj\x01",
-        "the value is an Avro file: Avro is not read; send JSON",
-    ),
-    (
-        b"\xac\xed\0\x05",
-        "the value is a serialized Java object: send JSON",
-    ),
+    (b"Obj\x01", "the value is an Avro file: Avro is not read; send JSON"),
+    (b"\xac\xed\0\x05", "the value is a serialized Java object: send JSON"),
     (
         b"\x03\0",
         "the value is in the wire format of the AWS Glue Schema Registry, which is not read: send plain JSON",
@@ -85,21 +77,13 @@ fn by_first_bytes(bytes: &[u8]) -> Option<&'static str> {
     found.map(|(_, what)| *what)
 }
 
-/// The envelopes of connectors, gateways and log shippers, by members that a state change does not have.
+/// The envelopes of connectors, gateways and log shippers, by members that a state change does not
+/// have.
 fn envelope(text: &str) -> Option<&'static str> {
     let [schema, payload, before, after, op] =
         members(text, ["schema", "payload", "before", "after", "op"])?;
-    let [records, value, detail, detail_type, at, message] = members(
-        text,
-        [
-            "records",
-            "value",
-            "detail",
-            "detail-type",
-            "@timestamp",
-            "message",
-        ],
-    )?;
+    let [records, value, detail, detail_type, at, message] =
+        members(text, ["records", "value", "detail", "detail-type", "@timestamp", "message"])?;
     let opens =
         |member: Option<Raw<'_>>, with: char| member.is_some_and(|raw| raw.0.starts_with(with));
     let is_change = op.is_some() && (before.is_some() || after.is_some());
@@ -176,27 +160,14 @@ mod tests {
                 br#"{"schema":null,"payload":{"before":null,"after":{},"op":"c"}}"#,
                 "ExtractNewRecordState",
             ),
-            (
-                br#"{"before":null,"after":{"id":1},"source":{},"op":"c"}"#,
-                "ExtractNewRecordState",
-            ),
-            (
-                br#"{"version":"0","detail-type":"x","detail":{}}"#,
-                "detail",
-            ),
-            (
-                br#"{"@timestamp":"2021","message":"{}","host":{}}"#,
-                "message",
-            ),
+            (br#"{"before":null,"after":{"id":1},"source":{},"op":"c"}"#, "ExtractNewRecordState"),
+            (br#"{"version":"0","detail-type":"x","detail":{}}"#, "detail"),
+            (br#"{"@timestamp":"2021","message":"{}","host":{}}"#, "message"),
             (br#"{"payload":{"eventName":"x"}}"#, "payload"),
             (br#"{"value":{"eventName":"x"}}"#, "value"),
         ] {
             let what = recognise(bytes).unwrap_or_default();
-            assert!(
-                what.contains(words),
-                "{}: {what}",
-                String::from_utf8_lossy(bytes)
-            );
+            assert!(what.contains(words), "{}: {what}", String::from_utf8_lossy(bytes));
         }
     }
 

@@ -7,7 +7,8 @@ use super::store::StoreKey;
 use super::table::{KeyRoom, TableKey, join};
 use crate::parse::field::{Id, is_id};
 
-/// Kinds of devices. Each has ids of its own: hardware 41002 and virtual guest 41002 are two devices.
+/// Kinds of devices. Each has ids of its own: hardware 41002 and virtual guest 41002 are two
+/// devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DeviceKind {
     /// A bare metal server.
@@ -34,7 +35,8 @@ impl DeviceKind {
     }
 }
 
-/// Key of a device. As text it is the id alone for hardware, `virtualGuest/<id>` for a virtual guest.
+/// Key of a device. As text it is the id alone for hardware, `virtualGuest/<id>` for a virtual
+/// guest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeviceKey {
     /// Which kind of device it is.
@@ -71,15 +73,11 @@ impl TableKey for DeviceKey {
         let (kind, id) = match text.split_once('/') {
             None => (DeviceKind::Hardware, text),
             // Hardware has one key, not two: else compaction would keep both.
-            Some((kind, id)) => (
-                DeviceKind::of(kind).filter(|kind| *kind != DeviceKind::Hardware)?,
-                id,
-            ),
+            Some((kind, id)) => {
+                (DeviceKind::of(kind).filter(|kind| *kind != DeviceKind::Hardware)?, id)
+            }
         };
-        is_id(id).then(|| DeviceKey {
-            kind,
-            id: Id::from(id),
-        })
+        is_id(id).then(|| DeviceKey { kind, id: Id::from(id) })
     }
 }
 
@@ -111,10 +109,6 @@ impl Packed for Device {
     fn view(packed: &[u8]) -> DeviceView<'_> {
         let mut reader = Reader(packed);
         let mut text = || Some(reader.text()).filter(|text| !text.is_empty());
-        DeviceView {
-            account: text(),
-            name: text(),
-            data_center: text(),
-        }
+        DeviceView { account: text(), name: text(), data_center: text() }
     }
 }

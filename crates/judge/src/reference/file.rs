@@ -52,9 +52,7 @@ fn read_lines<K: TableKey, V: Packed>(
             continue;
         }
         let stated = read(line.as_bytes(), table.oddities_mut());
-        let applied = stated
-            .and_then(change)
-            .and_then(|change| add(&mut table, change));
+        let applied = stated.and_then(change).and_then(|change| add(&mut table, change));
         if let Err(problem) = applied {
             problems.push(LineProblem {
                 file: file.to_string(),
@@ -63,11 +61,7 @@ fn read_lines<K: TableKey, V: Packed>(
             });
         }
     }
-    if problems.is_empty() {
-        Ok(table.snapshot())
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(table.snapshot()) } else { Err(problems) }
 }
 
 /// What is in a file is in the table, or the file is refused.
@@ -85,11 +79,11 @@ fn add<K: TableKey, V: Packed>(
     }
 }
 
-/// A file has no timestamps, so that every line must say from when on it is true. Nothing of a file is forgotten.
+/// A file has no timestamps, so that every line must say from when on it is true. Nothing of a file
+/// is forgotten.
 fn change<K, V>(stated: Stated<K, V>) -> Result<TableChange<K, V>, String> {
-    let valid_from = stated
-        .valid_from
-        .ok_or("validFrom is missing: a file has no other time for the entry")?;
+    let valid_from =
+        stated.valid_from.ok_or("validFrom is missing: a file has no other time for the entry")?;
     Ok(TableChange {
         key: stated.key,
         change: VersionChange {
@@ -118,10 +112,7 @@ mod tests {
 "#;
         let table = read_principals("p", text).expect("reads");
         assert_eq!(table.len(), 2);
-        let key = |id: &str| PrincipalKey {
-            account: Id::from("1"),
-            id: Id::from(id),
-        };
+        let key = |id: &str| PrincipalKey { account: Id::from("1"), id: Id::from(id) };
         let at = |time: &str| time.parse::<Timestamp>().expect("time");
         let user = table.as_of(&key("2"), at("2018-06-01T00:00:00Z"));
         assert!(user.is_some_and(|user| user.linked && user.devices.is_none()));
@@ -154,10 +145,7 @@ mod tests {
         assert!(read_devices("d", &lines(MOST_VERSIONS)).is_ok());
         let problems = read_devices("d", &lines(MOST_VERSIONS + 1)).expect_err("refused");
         let problem = problems[0].to_string();
-        assert!(
-            problem.starts_with("d:1001: too many versions of 1:"),
-            "{problem}"
-        );
+        assert!(problem.starts_with("d:1001: too many versions of 1:"), "{problem}");
     }
 
     #[test]

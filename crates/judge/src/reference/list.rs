@@ -1,4 +1,5 @@
-//! The lists of a principal's entry, packed as they are read: names of permissions, and ids of devices.
+//! The lists of a principal's entry, packed as they are read: names of permissions, and ids of
+//! devices.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
-//! The reference tables: principals and devices, by key and time. Lines of files and records of topics are
-//! read here; where they come from is not this folder's business. Whether a principal has access is decided
-//! in `access`.
+//! The reference tables: principals and devices, by key and time. Lines of files and records of
+//! topics are read here; where they come from is not this folder's business. Whether a principal
+//! has access is decided in `access`.
 
 mod device;
 mod entry;

@@ -1,6 +1,7 @@
-//! JSON objects with known fields, read in one pass. Keys are read in any case: `userid` is `userId`, which would
-//! otherwise be missing in silence. A field that is given twice, in whatever case, says two things and is refused; a field
-//! that nobody knows is counted and passed over. Lists are no objects.
+//! JSON objects with known fields, read in one pass. Keys are read in any case: `userid` is
+//! `userId`, which would otherwise be missing in silence. A field that is given twice, in whatever
+//! case, says two things and is refused; a field that nobody knows is counted and passed over.
+//! Lists are no objects.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,10 +28,7 @@ pub(super) fn read_object<'de, F: Fields<'de>>(
 ) -> Result<F, String> {
     let text = std::str::from_utf8(json).map_err(|error| format!("not UTF-8: {error}"))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let object = ObjectReader {
-        oddities,
-        fields: PhantomData,
-    };
+    let object = ObjectReader { oddities, fields: PhantomData };
     let fields = object.deserialize(&mut reader);
     let fields = fields.and_then(|fields| reader.end().map(|()| fields));
     fields.map_err(|error| error.to_string())
@@ -76,7 +74,8 @@ impl<'de, F: Fields<'de>> Visitor<'de> for ObjectReader<'_, F> {
     }
 }
 
-/// Where the name of a key stands. Most entries have the usual case and the usual order, and so the next name mostly.
+/// Where the name of a key stands. Most entries have the usual case and the usual order, and so the
+/// next name mostly.
 fn place_of(names: &[&str], key: &str, next: usize) -> Option<usize> {
     let (before, after) = names.split_at_checked(next).unwrap_or((names, &[]));
     let exact = after.iter().position(|name| *name == key);

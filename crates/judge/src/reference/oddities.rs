@@ -1,5 +1,6 @@
-//! What is odd in the entries of a table and does not make them unusable: fields that nobody knows, permissions without a
-//! name. It is tolerated, but in the table that decides who has access a misspelt field must not pass unseen.
+//! What is odd in the entries of a table and does not make them unusable: fields that nobody knows,
+//! permissions without a name. It is tolerated, but in the table that decides who has access a
+//! misspelt field must not pass unseen.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,9 +49,7 @@ impl Tally {
 
     /// The names and their counts, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.counts
-            .iter()
-            .map(|(name, count)| (name.as_str(), *count))
+        self.counts.iter().map(|(name, count)| (name.as_str(), *count))
     }
 
     /// How often other names occurred.
@@ -96,10 +95,7 @@ mod tests {
             tally.count(&number.to_string());
         }
         assert_eq!(tally.iter().count(), MOST_NAMES);
-        assert_eq!(
-            tally.others(),
-            2 * MOST_NAMES as u64 + 3 - MOST_NAMES as u64
-        );
+        assert_eq!(tally.others(), 2 * MOST_NAMES as u64 + 3 - MOST_NAMES as u64);
         assert!(tally.to_string().ends_with(", and others (103)"));
     }
 }

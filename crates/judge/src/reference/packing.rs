@@ -1,5 +1,5 @@
-//! How values of tables are held: packed into bytes, since millions of them are, and read in place. Numbers
-//! take as many bytes as they need (seven bits each), texts and parts carry their length.
+//! How values of tables are held: packed into bytes, since millions of them are, and read in place.
+//! Numbers take as many bytes as they need (seven bits each), texts and parts carry their length.
 
 use std::marker::PhantomData;
 
@@ -37,10 +37,7 @@ impl<V: Packed> PackedValue<V> {
     pub fn of(view: &V::View<'_>) -> Self {
         let mut bytes = Vec::with_capacity(128);
         V::pack(view, &mut bytes);
-        PackedValue {
-            bytes,
-            kind: PhantomData,
-        }
+        PackedValue { bytes, kind: PhantomData }
     }
 
     /// As it is in a table.

@@ -1,5 +1,5 @@
-//! Names of classic permissions: when two are the same, and which of those that principals hold nobody knows. What they
-//! allow is decided in `access`.
+//! Names of classic permissions: when two are the same, and which of those that principals hold
+//! nobody knows. What they allow is decided in `access`.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,8 @@ use super::oddities::Tally;
 use super::value::trimmed;
 use super::{Principal, PrincipalKey, Table};
 
-/// A name without regard to how it is written: `Remote Management` and `remote-management` are `REMOTE_MANAGEMENT`.
+/// A name without regard to how it is written: `Remote Management` and `remote-management` are
+/// `REMOTE_MANAGEMENT`.
 pub(super) fn normalised(name: &str) -> Cow<'_, str> {
     if is_well_formed(name) {
         return Cow::Borrowed(name);
@@ -48,21 +49,13 @@ mod tests {
 
     #[test]
     fn names_are_compared_however_they_are_written() {
-        for name in [
-            "REMOTE_MANAGEMENT",
-            "remote_management",
-            "Remote Management",
-            " remote-Management ",
-        ] {
+        for name in
+            ["REMOTE_MANAGEMENT", "remote_management", "Remote Management", " remote-Management "]
+        {
             let mut packed = Vec::new();
             Permissions::put(name, &mut packed);
             assert_eq!(packed.len(), 1, "{name} is not packed as a known one");
-            assert!(
-                Permissions::packed(&packed)
-                    .iter()
-                    .eq(["REMOTE_MANAGEMENT"]),
-                "{name}"
-            );
+            assert!(Permissions::packed(&packed).iter().eq(["REMOTE_MANAGEMENT"]), "{name}");
         }
         assert_eq!(normalised("ticket view+"), "TICKET_VIEW+");
         assert!(!is_well_formed("TICKET_VIEW+") && !is_well_formed("1A") && !is_well_formed(""));

@@ -1,5 +1,5 @@
-//! One record of a table topic: key and value as they come, the change they make. A record that cannot be
-//! used is refused with its reason; what then happens to it is the caller's business.
+//! One record of a table topic: key and value as they come, the change they make. A record that
+//! cannot be used is refused with its reason; what then happens to it is the caller's business.
 
 use std::fmt;
 
@@ -27,11 +27,8 @@ pub enum RecordReason {
 
 impl RecordReason {
     /// All reasons.
-    pub const ALL: [RecordReason; 3] = [
-        RecordReason::Malformed,
-        RecordReason::KeyMismatch,
-        RecordReason::TooLarge,
-    ];
+    pub const ALL: [RecordReason; 3] =
+        [RecordReason::Malformed, RecordReason::KeyMismatch, RecordReason::TooLarge];
 
     /// As metrics and logs say it.
     pub const fn name(self) -> &'static str {
@@ -69,10 +66,7 @@ impl From<RecordProblem> for String {
 /// Texts that come from looking at fields: the form is wrong.
 impl From<String> for RecordProblem {
     fn from(text: String) -> Self {
-        RecordProblem {
-            reason: RecordReason::Malformed,
-            text: one_line(&text),
-        }
+        RecordProblem { reason: RecordReason::Malformed, text: one_line(&text) }
     }
 }
 
@@ -83,8 +77,9 @@ pub(super) fn one_line(text: &str) -> String {
     text.chars().take(MOST_CHARACTERS).map(plain).collect()
 }
 
-/// Reads a record of the principals topic: key `accountId/userId`, or `accountId/iamId` for a principal without
-/// a classic user id. Without a value (a tombstone) the principal is removed from the record's timestamp on.
+/// Reads a record of the principals topic: key `accountId/userId`, or `accountId/iamId` for a
+/// principal without a classic user id. Without a value (a tombstone) the principal is removed from
+/// the record's timestamp on.
 ///
 /// # Errors
 /// Says what cannot be used; [`unreadable_record`] says what that means for the key.
@@ -94,13 +89,11 @@ pub fn parse_principal_record(
     timestamp_ms: Option<i64>,
     oddities: &mut Oddities,
 ) -> Result<TableChange<PrincipalKey, Principal>, RecordProblem> {
-    parse_record(key, value, timestamp_ms, |json| {
-        read_principal(json, oddities)
-    })
+    parse_record(key, value, timestamp_ms, |json| read_principal(json, oddities))
 }
 
-/// Reads a record of the devices topic: key device id, or `virtualGuest/<id>` for a virtual guest. Without a value (a tombstone) the device is removed
-/// from the record's timestamp on.
+/// Reads a record of the devices topic: key device id, or `virtualGuest/<id>` for a virtual guest.
+/// Without a value (a tombstone) the device is removed from the record's timestamp on.
 ///
 /// # Errors
 /// Says what cannot be used; [`unreadable_record`] says what that means for the key.
@@ -157,9 +150,9 @@ fn parse_key<K: TableKey>(key: &[u8]) -> Result<K, String> {
     K::of(text).ok_or_else(|| format!("the key is not of this table: {text:.200?}"))
 }
 
-/// What a record means that cannot be used: of its key, if that can be read, nobody knows what is true from the record's
-/// timestamp on, or from `now` on if it has none. It may have been a revocation, so that the version before must not stay in
-/// force.
+/// What a record means that cannot be used: of its key, if that can be read, nobody knows what is
+/// true from the record's timestamp on, or from `now` on if it has none. It may have been a
+/// revocation, so that the version before must not stay in force.
 pub fn unreadable_record<K: TableKey, V>(
     key: &[u8],
     timestamp_ms: Option<i64>,
@@ -219,9 +212,7 @@ mod tests {
     #[test]
     fn the_time_is_that_of_the_value_else_of_the_record() {
         let with = format!(r#"{VALUE},"validFrom":"2018-01-01T00:00:00Z"}}"#);
-        let TableChange {
-            change, written, ..
-        } = principal("1/2", Some(&with)).expect("reads");
+        let TableChange { change, written, .. } = principal("1/2", Some(&with)).expect("reads");
         assert!(change.explicit && change.value.is_some());
         assert_eq!(change.valid_from.to_string(), "2018-01-01T00:00:00Z");
         assert_eq!(written.map(Timestamp::as_millisecond), Some(1_500));
@@ -281,11 +272,7 @@ mod tests {
         let mut oddities = Oddities::default();
         let value = Some(framed[1].as_bytes());
         parse_principal_record(b"1/2", value, Some(1_500), &mut oddities).expect("reads");
-        assert_eq!(
-            oddities,
-            Oddities::default(),
-            "the frame's fields are none of the entry"
-        );
+        assert_eq!(oddities, Oddities::default(), "the frame's fields are none of the entry");
         let avro = principal("1/2", Some("\0\0\0\0\x07\x02\x06abc")).expect_err("refused");
         assert_eq!(avro.reason, RecordReason::Malformed);
         assert!(avro.text.contains("schema id 7"), "{avro}");
@@ -305,13 +292,7 @@ mod tests {
             let problem = device(key, Some(value)).expect_err("refused");
             assert_eq!(problem.reason, RecordReason::KeyMismatch, "{key} {value}");
         }
-        for key in [
-            "hardware/7",
-            "virtualguest/7",
-            "virtualGuest/",
-            "user/7",
-            "7/7",
-        ] {
+        for key in ["hardware/7", "virtualguest/7", "virtualGuest/", "user/7", "7/7"] {
             let problem = device(key, None).expect_err("refused");
             assert_eq!(problem.reason, RecordReason::Malformed, "{key}");
         }
@@ -319,10 +300,7 @@ mod tests {
 
     #[test]
     fn an_iam_id_may_be_a_crn() {
-        let id = format!(
-            "crn-crn:v1:bluemix:public:x:us-south:a/{}:y::",
-            "0".repeat(400)
-        );
+        let id = format!("crn-crn:v1:bluemix:public:x:us-south:a/{}:y::", "0".repeat(400));
         let value = format!(r#"{{"accountId":1,"iamId":"{id}"}}"#);
         let change = principal(&format!("1/{id}"), Some(&value)).expect("reads");
         assert_eq!((change.key.account.as_str(), &*change.key.id), ("1", &*id));
@@ -340,10 +318,7 @@ mod tests {
                 change.written.map(Timestamp::as_millisecond),
             ))
         };
-        assert_eq!(
-            unreadable(b"1/2", Some(1_500)),
-            Some(("1/2".into(), 1_500, Some(1_500)))
-        );
+        assert_eq!(unreadable(b"1/2", Some(1_500)), Some(("1/2".into(), 1_500, Some(1_500))));
         assert_eq!(unreadable(b"1/2", None), Some(("1/2".into(), 9_000, None)));
         assert_eq!(unreadable(b"1", Some(1_500)), None);
     }

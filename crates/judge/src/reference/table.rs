@@ -1,5 +1,5 @@
-//! One reference table: the versions of every key, for those who read a snapshot, and for the one who writes.
-//! Where the changes come from is the caller's business.
+//! One reference table: the versions of every key, for those who read a snapshot, and for the one
+//! who writes. Where the changes come from is the caller's business.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,8 +16,8 @@ use crate::reference::versions::{History, Horizon, VersionChange, Versions, writ
 
 /// So many slots of the index are looked at with each change, for keys that were removed long ago.
 const SWEPT_AT_ONCE: usize = 4;
-/// A producer's clock may be so far ahead; a record that is ahead by more was written when it was read. The time of the
-/// others is the same for all who read them, whenever that is.
+/// A producer's clock may be so far ahead; a record that is ahead by more was written when it was
+/// read. The time of the others is the same for all who read them, whenever that is.
 const MOST_AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
 /// Longest text of a key: an account, a divider and an IAM identity.
@@ -64,14 +64,16 @@ pub struct TableChange<K, V> {
     pub key: K,
     /// Its new version.
     pub change: VersionChange<V>,
-    /// When that was written, as far as is known: by this alone a table knows how late it is. A version may begin at any
-    /// time, and one with a wrong year is not to make the table forget what it still needs.
+    /// When that was written, as far as is known: by this alone a table knows how late it is. A
+    /// version may begin at any time, and one with a wrong year is not to make the table
+    /// forget what it still needs.
     pub written: Option<Timestamp>,
 }
 
 impl<K, V> TableChange<K, V> {
-    /// The same, as read at this time: nothing was written much later than that, whatever the clock of its producer said.
-    /// A table would else forget at once what it is still asked for, and a removal would not count until then.
+    /// The same, as read at this time: nothing was written much later than that, whatever the clock
+    /// of its producer said. A table would else forget at once what it is still asked for, and
+    /// a removal would not count until then.
     #[must_use]
     pub fn read_at(mut self, now: Timestamp) -> Self {
         let latest = now.saturating_add(MOST_AHEAD).unwrap_or(Timestamp::MAX);
@@ -87,11 +89,7 @@ impl<K, V> TableChange<K, V> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Table {
-            store: Store::default(),
-            oddities: Arc::default(),
-            entries: PhantomData,
-        }
+        Table { store: Store::default(), oddities: Arc::default(), entries: PhantomData }
     }
 }
 
@@ -121,9 +119,10 @@ impl<K: TableKey, V: Packed> Table<K, V> {
         self.store.get(key).map(Versions::read)
     }
 
-    /// Calls `each` with the key and the versions of every entry some version of which has this other name (see
-    /// [`Packed::alias`]), in no order. There may be others among them: the caller looks at the versions anyway, since
-    /// what a key was called at other times does not matter.
+    /// Calls `each` with the key and the versions of every entry some version of which has this
+    /// other name (see [`Packed::alias`]), in no order. There may be others among them: the
+    /// caller looks at the versions anyway, since what a key was called at other times does not
+    /// matter.
     pub(super) fn aliased<'s>(
         &'s self,
         name: StoreKey<'_>,
@@ -178,14 +177,16 @@ impl<K, V> Table<K, V> {
 pub struct TableWriter<K, V> {
     store: StoreWriter,
     oddities: Arc<Oddities>,
-    /// None: the lines of a file, which have no order of writing and of which nothing is forgotten.
+    /// None: the lines of a file, which have no order of writing and of which nothing is
+    /// forgotten.
     history: Option<History>,
     last_written: Timestamp,
     removals: Removals,
     entries: PhantomData<fn() -> (K, V)>,
 }
 
-/// Whether there may be keys that were removed long enough ago to be forgotten, so that it is worth looking for them.
+/// Whether there may be keys that were removed long enough ago to be forgotten, so that it is worth
+/// looking for them.
 #[derive(Debug)]
 struct Removals {
     /// No key was removed before that, as the last look at all of them showed.
@@ -198,11 +199,7 @@ struct Removals {
 
 impl Default for Removals {
     fn default() -> Self {
-        Removals {
-            oldest: Timestamp::MAX,
-            next_oldest: Timestamp::MAX,
-            any_forgotten: false,
-        }
+        Removals { oldest: Timestamp::MAX, next_oldest: Timestamp::MAX, any_forgotten: false }
     }
 }
 
@@ -236,16 +233,14 @@ impl<K, V> Default for TableWriter<K, V> {
 }
 
 impl<K: TableKey, V: Packed> TableWriter<K, V> {
-    /// An empty table for the records of a topic, applied in the order of writing: what a later record of a key says
-    /// replaces what was said before of the time from its beginning on. Versions are forgotten once they are older than
-    /// `history`, measured against the time of the last writing; of each key at least the newest older one stays,
-    /// unless the key is removed. [`TableWriter::default`] is for the lines of a file: the order of validity counts,
+    /// An empty table for the records of a topic, applied in the order of writing: what a later
+    /// record of a key says replaces what was said before of the time from its beginning on.
+    /// Versions are forgotten once they are older than `history`, measured against the time of
+    /// the last writing; of each key at least the newest older one stays, unless the key is
+    /// removed. [`TableWriter::default`] is for the lines of a file: the order of validity counts,
     /// and nothing is forgotten.
     pub fn with_history(history: SignedDuration) -> Self {
-        TableWriter {
-            history: Some(History(history)),
-            ..TableWriter::default()
-        }
+        TableWriter { history: Some(History(history)), ..TableWriter::default() }
     }
 
     /// The table as it is now, which later changes do not touch.
@@ -262,18 +257,14 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
         Arc::make_mut(&mut self.oddities)
     }
 
-    /// Adds a version of a key, and returns how many of its versions had to be dropped because it has too many: the
-    /// oldest, though the history is not over for them.
+    /// Adds a version of a key, and returns how many of its versions had to be dropped because it
+    /// has too many: the oldest, though the history is not over for them.
     ///
     /// # Errors
     /// If the table can grow no more; it then is as it was.
     pub fn apply(
         &mut self,
-        TableChange {
-            key,
-            change,
-            written,
-        }: TableChange<K, V>,
+        TableChange { key, change, written }: TableChange<K, V>,
     ) -> Result<usize, TableFull> {
         self.last_written = self.last_written.max(written.unwrap_or(Timestamp::MIN));
         let history = self.history;
@@ -289,8 +280,7 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
             };
         };
         let room = &mut [0; _];
-        self.store
-            .change(key.text(room), write, Upkeep::<V>::until(horizon))?;
+        self.store.change(key.text(room), write, Upkeep::<V>::until(horizon))?;
         if change.is_removal() && history.is_some() {
             self.removals.note(change.valid_from);
         }
@@ -298,8 +288,8 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
         Ok(dropped)
     }
 
-    /// Looks at some keys, and forgets those that were removed so long ago that they are as good as unknown. There is no
-    /// list of them: it would grow with each removal.
+    /// Looks at some keys, and forgets those that were removed so long ago that they are as good as
+    /// unknown. There is no list of them: it would grow with each removal.
     fn forget(&mut self, horizon: Horizon) {
         let removals = &mut self.removals;
         if removals.oldest > horizon.removals {
@@ -316,10 +306,7 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
             }
             None => true,
         };
-        if self
-            .store
-            .sweep(SWEPT_AT_ONCE, is_needed, Upkeep::<V>::until(horizon))
-        {
+        if self.store.sweep(SWEPT_AT_ONCE, is_needed, Upkeep::<V>::until(horizon)) {
             self.removals.come_round();
         }
     }

@@ -1,5 +1,5 @@
-//! What a table lets its store know of the versions of a key: how much of them is needed, and by which other names the
-//! key is to be found.
+//! What a table lets its store know of the versions of a key: how much of them is needed, and by
+//! which other names the key is to be found.
 
 use std::marker::PhantomData;
 
@@ -16,10 +16,7 @@ pub(super) struct Upkeep<V> {
 impl<V> Upkeep<V> {
     /// Whatever is older than the horizon is not needed.
     pub(super) const fn until(horizon: Horizon) -> Self {
-        Upkeep {
-            horizon,
-            values: PhantomData,
-        }
+        Upkeep { horizon, values: PhantomData }
     }
 }
 

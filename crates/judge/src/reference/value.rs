@@ -1,5 +1,5 @@
-//! Single values of entries: ids, texts, flags and times, read in every form in which producers write them. Whoever asks
-//! names the field, so that what is refused can be found.
+//! Single values of entries: ids, texts, flags and times, read in every form in which producers
+//! write them. Whoever asks names the field, so that what is refused can be found.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,8 @@ use crate::parse::field::{Id, is_iam_id, is_id};
 /// What some producers write where there is no value.
 const ABSENT: [&str; 4] = ["null", "none", "nil", "undefined"];
 
-/// A text without the blank characters around it, the byte order mark among them, which JSON Schema counts as blank.
+/// A text without the blank characters around it, the byte order mark among them, which JSON Schema
+/// counts as blank.
 pub(super) fn trimmed(text: &str) -> &str {
     // Most texts begin and end with something else.
     let is_plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
@@ -30,8 +31,8 @@ pub(super) fn is_absent(text: &str) -> bool {
 }
 
 impl<'a> Json<'a> {
-    /// An id, or nothing where it is blank. Ids of the tables go into CRNs and keys just as those of the records do, and so
-    /// must be as harmless.
+    /// An id, or nothing where it is blank. Ids of the tables go into CRNs and keys just as those
+    /// of the records do, and so must be as harmless.
     pub(super) fn id(self, field: &str) -> Result<Option<Id>, String> {
         let Some(json) = self.0 else { return Ok(None) };
         if !json.starts_with('"') {
@@ -47,9 +48,7 @@ impl<'a> Json<'a> {
         } else if is_id(text) {
             Ok(Some(Id::from(text)))
         } else {
-            Err(format!(
-                "{field} is not an id of 1 to 64 letters, digits, '_' or '-': {text:.80?}"
-            ))
+            Err(format!("{field} is not an id of 1 to 64 letters, digits, '_' or '-': {text:.80?}"))
         }
     }
 
@@ -77,9 +76,7 @@ impl<'a> Json<'a> {
             Some(text) if !text.contains('\\') => Ok(Some(Cow::Borrowed(text))),
             Some(_) => {
                 let decoded = serde_json::from_str(json).map(Cow::Owned);
-                decoded
-                    .map(Some)
-                    .map_err(|error| format!("{field} is not a string: {error}"))
+                decoded.map(Some).map_err(|error| format!("{field} is not a string: {error}"))
             }
         }
     }
@@ -108,7 +105,8 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The id that a JSON number is: integers may be written with a fraction or an exponent, and are read exactly.
+/// The id that a JSON number is: integers may be written with a fraction or an exponent, and are
+/// read exactly.
 fn whole_number(json: &str) -> Option<Id> {
     whole(json).ok().map(Id::from)
 }

@@ -1,4 +1,5 @@
-//! From the text of a location table to its entries, with every problem said. How places are looked up is not known here.
+//! From the text of a location table to its entries, with every problem said. How places are looked
+//! up is not known here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -31,10 +32,7 @@ struct Entry {
 
 /// One region for all profiles, or one for each.
 #[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "`region` must be one name, or a table of one name for each profile"
-)]
+#[serde(untagged, expecting = "`region` must be one name, or a table of one name for each profile")]
 enum RegionText {
     Same(String),
     ByProfile(BTreeMap<String, String>),
@@ -44,11 +42,8 @@ enum RegionText {
 pub(super) fn read_table(mut table: Table, profile: &str, report: &mut Report) -> Locations {
     let entries = report.accept(data_file::take_rows(&mut table, "entry"));
     let head = read_head(table, profile, report);
-    let mut locations = Locations {
-        periods: HashMap::new(),
-        regions: BTreeSet::new(),
-        names: Names::default(),
-    };
+    let mut locations =
+        Locations { periods: HashMap::new(), regions: BTreeSet::new(), names: Names::default() };
     if entries.as_ref().is_some_and(Vec::is_empty) {
         report.say("has no entry: add [[entry]] rows");
     }
@@ -73,19 +68,14 @@ fn read_head(mut table: Table, profile: &str, report: &mut Report) -> Head {
         && !profiles.contains(profile)
     {
         let known: Vec<_> = profiles.iter().map(String::as_str).collect();
-        report.say(format!(
-            "unknown profile `{profile}`: this table has {}",
-            known.join(", ")
-        ));
+        report.say(format!("unknown profile `{profile}`: this table has {}", known.join(", ")));
     }
     head.unwrap_or_default()
 }
 
 fn label(table: &Table, position: usize) -> String {
     let codes = table.get("data_centers").and_then(Value::as_array);
-    let first = codes
-        .and_then(|codes| codes.first())
-        .and_then(Value::as_str);
+    let first = codes.and_then(|codes| codes.first()).and_then(Value::as_str);
     match first {
         Some(code) => format!("entry {} ({code})", position + 1),
         None => format!("entry {}", position + 1),
@@ -157,9 +147,8 @@ fn read_region(
         }
     };
     for region in by_profile.values().filter(|region| !is_slug(region)) {
-        report.say(format!(
-            "`{region}` is not a region's name: write one or more of a-z, 0-9 and -"
-        ));
+        report
+            .say(format!("`{region}` is not a region's name: write one or more of a-z, 0-9 and -"));
     }
     by_profile.get(profile).cloned()
 }
@@ -172,11 +161,7 @@ fn read_time(key: &str, value: Option<Value>, report: &mut Report) -> Option<Tim
         other => other.to_string(),
     };
     let is_date = text.len() == "2020-12-01".len();
-    let whole = if is_date {
-        format!("{text}T00:00:00Z")
-    } else {
-        text.clone()
-    };
+    let whole = if is_date { format!("{text}T00:00:00Z") } else { text.clone() };
     report.accept(whole.parse().map_err(|_| {
         format!("`{key}` is {text}: write a date such as 2020-12-01, or a time with an offset such as 2020-12-01T00:00:00Z")
     }))

@@ -1,6 +1,7 @@
-//! From a data center to the region whose topic takes its events, by a dated table (`catalog/locations.toml`, explained at
-//! its head). It guesses nothing: a data center that is not in the table at the time of the event has no region.
-//! Whether a region has a topic is not known here.
+//! From a data center to the region whose topic takes its events, by a dated table
+//! (`catalog/locations.toml`, explained at its head). It guesses nothing: a data center that is not
+//! in the table at the time of the event has no region. Whether a region has a topic is not known
+//! here.
 
 mod file;
 mod names;
@@ -30,7 +31,8 @@ pub struct Place<'t> {
 pub struct LocationProblem {
     /// The table's name as given.
     pub file: String,
-    /// The entry, counted from 1 and named by its first data center; nothing when the whole table is meant.
+    /// The entry, counted from 1 and named by its first data center; nothing when the whole table
+    /// is meant.
     pub entry: Option<String>,
     /// What is wrong and how to put it right.
     pub message: String,
@@ -95,9 +97,10 @@ impl Locations {
     ///
     /// # Errors
     ///
-    /// All problems at once, those of other profiles included: TOML that is not valid, unknown keys, an unknown profile,
-    /// codes or regions that are not `[a-z0-9-]+`, an entry that ends before it begins, two entries of one data
-    /// center that hold at the same time, and names that two data centers share or none has.
+    /// All problems at once, those of other profiles included: TOML that is not valid, unknown
+    /// keys, an unknown profile, codes or regions that are not `[a-z0-9-]+`, an entry that ends
+    /// before it begins, two entries of one data center that hold at the same time, and names
+    /// that two data centers share or none has.
     pub fn load(name: &str, text: &str, profile: &str) -> Result<Self, Vec<LocationProblem>> {
         let mut report = Report::default();
         let locations = report
@@ -109,16 +112,13 @@ impl Locations {
         }
     }
 
-    /// The place of a data center at a time, by its code or another of its names, in any spelling. Anything from the first
-    /// dot on does not count: `DAL10`, `dal10.pod01`, `DALLAS10` and `Dallas 10` are `dal10`. `None` when the table has no
-    /// entry for it then.
+    /// The place of a data center at a time, by its code or another of its names, in any spelling.
+    /// Anything from the first dot on does not count: `DAL10`, `dal10.pod01`, `DALLAS10` and
+    /// `Dallas 10` are `dal10`. `None` when the table has no entry for it then.
     pub fn locate(&self, data_center: &str, at: Timestamp) -> Option<Place<'_>> {
         let (data_center, periods) = self.find(data_center)?;
         let period = periods.iter().find(|period| period.contains(at))?;
-        Some(Place {
-            data_center,
-            region: &period.region,
-        })
+        Some(Place { data_center, region: &period.region })
     }
 
     /// Most records say the code, so names are tried only when it is none.

@@ -1,5 +1,5 @@
-//! What else data centers are called: their codes by their key names and long names, as `[names]` of the location table says
-//! them. Where and when data centers are is not known here.
+//! What else data centers are called: their codes by their key names and long names, as `[names]`
+//! of the location table says them. Where and when data centers are is not known here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -62,7 +62,8 @@ fn check_keys(texts: &NameTexts, codes: &BTreeSet<&str>, report: &mut Report) {
     }
 }
 
-/// The names of one code, as they are written: its own, and those of its city with its number, padded and not.
+/// The names of one code, as they are written: its own, and those of its city with its number,
+/// padded and not.
 fn names_of(code: &str, texts: &NameTexts) -> Vec<String> {
     let listed = |key: &str| texts.get(key).map_or(&[][..], Vec::as_slice);
     let mut names = listed(code).to_vec();
@@ -97,10 +98,7 @@ mod tests {
         for (expected, names) in [
             ("dal01", "Dallas 1; DALLAS01"),
             ("dal05", "DALLAS05; Dallas 5; dallas 05; Dallas5"),
-            (
-                "dal10",
-                "DALLAS10; Dallas 10; DALLAS10.pod01; Dallas 10.pod01",
-            ),
+            ("dal10", "DALLAS10; Dallas 10; DALLAS10.pod01; Dallas 10.pod01"),
             (
                 "dal13",
                 "dallas 13; DALLAS13; Dallas-13; DALLAS_13; \u{feff}Dal\u{ad}las\u{a0}13\u{200b}",
@@ -137,13 +135,7 @@ mod tests {
 
     #[test]
     fn codes_are_known_in_the_spellings_of_names() {
-        for written in [
-            "dal 10",
-            "DAL-10",
-            "dal10\u{a0}",
-            "\u{200b}dal10.pod01",
-            "D A L 1 0",
-        ] {
+        for written in ["dal 10", "DAL-10", "dal10\u{a0}", "\u{200b}dal10.pod01", "D A L 1 0"] {
             assert_eq!(code(written).as_deref(), Some("dal10"), "{written:?}");
         }
     }
@@ -206,9 +198,6 @@ mod tests {
             assert_eq!(found.first(), expected.as_ref(), "{names}: {found:?}");
         }
         let found = problems("a = 'Here'", "'a01'");
-        assert!(
-            found.iter().any(|problem| problem.contains("sequence")),
-            "{found:?}"
-        );
+        assert!(found.iter().any(|problem| problem.contains("sequence")), "{found:?}");
     }
 }

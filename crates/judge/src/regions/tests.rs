@@ -1,4 +1,5 @@
-//! The shipped location table as a table of expectations, the edges of its dates, and each refusal with its message.
+//! The shipped location table as a table of expectations, the edges of its dates, and each refusal
+//! with its message.
 
 use jiff::Timestamp;
 
@@ -21,22 +22,14 @@ const TODAY: &[(&str, &str, &str)] = &[
         "us-south",
         "us-south",
     ),
-    (
-        "hou02 sea01 sjc01 sjc03 sjc04 mex01",
-        "us-south",
-        "us-south",
-    ),
+    ("hou02 sea01 sjc01 sjc03 sjc04 mex01", "us-south", "us-south"),
     ("wdc01 wdc03 wdc04 wdc06 wdc07", "us-east", "us-east"),
     ("mon01", "us-east", "us-east"),
     ("mon04", "us-east", "ca-mon"),
     ("tor01 tor04 tor05", "us-east", "ca-tor"),
     ("sao01 sao04 sao05", "us-south", "br-sao"),
     ("lon02 lon04 lon05 lon06", "eu-gb", "eu-gb"),
-    (
-        "fra02 fra04 fra05 ams01 ams03 par01 mil01 osl01",
-        "eu-de",
-        "eu-de",
-    ),
+    ("fra02 fra04 fra05 ams01 ams03 par01 mil01 osl01", "eu-de", "eu-de"),
     ("mad02 mad04 mad05", "eu-de", "eu-es"),
     ("syd01 syd04 syd05 mel01", "au-syd", "au-syd"),
     ("tok02 tok04 tok05 sng01 hkg02", "jp-tok", "jp-tok"),
@@ -58,11 +51,7 @@ fn every_data_center_has_its_region_in_both_profiles() {
             count += 1;
         }
     }
-    assert_eq!(
-        six.periods.len(),
-        count,
-        "the table has data centers that are not tested"
-    );
+    assert_eq!(six.periods.len(), count, "the table has data centers that are not tested");
 }
 
 /// (data centers, the first moment of the later region, [before, after] with six, and with all)
@@ -73,36 +62,11 @@ const EDGES: &[(&str, &str, [&str; 2], [&str; 2])] = &[
         ["us-south", "us-east"],
         ["us-south", "us-east"],
     ),
-    (
-        "mad02 mad04 mad05",
-        "2023-01-01T00:00:00Z",
-        ["eu-de", "eu-de"],
-        ["eu-de", "eu-es"],
-    ),
-    (
-        "osa21 osa22 osa23",
-        "2021-12-01T00:00:00Z",
-        ["jp-tok", "jp-tok"],
-        ["jp-tok", "jp-osa"],
-    ),
-    (
-        "seo01",
-        "2020-01-01T00:00:00Z",
-        ["jp-tok", "jp-tok"],
-        ["jp-tok", "kr-seo"],
-    ),
-    (
-        "seo01",
-        "2023-01-01T00:00:00Z",
-        ["jp-tok", "jp-tok"],
-        ["kr-seo", "jp-tok"],
-    ),
-    (
-        "che01 che02",
-        "2020-12-01T00:00:00Z",
-        ["jp-tok", "jp-tok"],
-        ["jp-tok", "in-che"],
-    ),
+    ("mad02 mad04 mad05", "2023-01-01T00:00:00Z", ["eu-de", "eu-de"], ["eu-de", "eu-es"]),
+    ("osa21 osa22 osa23", "2021-12-01T00:00:00Z", ["jp-tok", "jp-tok"], ["jp-tok", "jp-osa"]),
+    ("seo01", "2020-01-01T00:00:00Z", ["jp-tok", "jp-tok"], ["jp-tok", "kr-seo"]),
+    ("seo01", "2023-01-01T00:00:00Z", ["jp-tok", "jp-tok"], ["kr-seo", "jp-tok"]),
+    ("che01 che02", "2020-12-01T00:00:00Z", ["jp-tok", "jp-tok"], ["jp-tok", "in-che"]),
 ];
 
 #[test]
@@ -135,33 +99,13 @@ fn undated_entries_hold_always() {
 fn spellings_of_a_code() {
     let six = Locations::embedded("six").unwrap();
     let now = at("2024-06-01T00:00:00Z");
-    for code in [
-        "dal10",
-        "DAL10",
-        " Dal10\t",
-        "dal10.pod01",
-        "DAL10.",
-        "dal10.pod01.x",
-    ] {
+    for code in ["dal10", "DAL10", " Dal10\t", "dal10.pod01", "DAL10.", "dal10.pod01.x"] {
         let place = six.locate(code, now);
-        let expected = Place {
-            data_center: "dal10",
-            region: "us-south",
-        };
+        let expected = Place { data_center: "dal10", region: "us-south" };
         assert_eq!(place, Some(expected), "{code:?}");
     }
     let long = "dal10".repeat(7);
-    for code in [
-        "",
-        " ",
-        ".",
-        ".dal10",
-        "dal11",
-        "dal10pod01",
-        "däl10",
-        "ﬁ",
-        &long,
-    ] {
+    for code in ["", " ", ".", ".dal10", "dal11", "dal10pod01", "däl10", "ﬁ", &long] {
         assert_eq!(six.locate(code, now), None, "{code:?}");
     }
 }
@@ -172,10 +116,7 @@ fn the_regions_of_a_profile_are_sorted_and_complete() {
         let locations = Locations::embedded(profile).unwrap();
         locations.regions().map(str::to_owned).collect()
     };
-    assert_eq!(
-        regions("six"),
-        ["au-syd", "eu-de", "eu-gb", "jp-tok", "us-east", "us-south"]
-    );
+    assert_eq!(regions("six"), ["au-syd", "eu-de", "eu-gb", "jp-tok", "us-east", "us-south"]);
     assert_eq!(
         regions("all"),
         [
@@ -194,29 +135,16 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn entries_that_could_not_be_judged_by_are_refused() {
     let cases = [
-        (
-            "regoin = \"b\"",
-            "unknown key `regoin`: did you mean `region`?",
-        ),
-        (
-            "data_centers = []",
-            "`data_centers` is empty: name some or remove the entry",
-        ),
+        ("regoin = \"b\"", "unknown key `regoin`: did you mean `region`?"),
+        ("data_centers = []", "`data_centers` is empty: name some or remove the entry"),
         (
             "region = \"US South\"",
             "`US South` is not a region's name: write one or more of a-z, 0-9 and -",
         ),
-        (
-            "region = \"\"",
-            "`` is not a region's name: write one or more of a-z, 0-9 and -",
-        ),
-        (
-            "region = { six = \"a\" }",
-            "no region for the profile `all`: add one",
-        ),
+        ("region = \"\"", "`` is not a region's name: write one or more of a-z, 0-9 and -"),
+        ("region = { six = \"a\" }", "no region for the profile `all`: add one"),
         (
             "region = { six = \"a\", all = \"_\" }",
             "`_` is not a region's name: write one or more of a-z, 0-9 and -",
@@ -225,10 +153,7 @@ fn entries_that_could_not_be_judged_by_are_refused() {
             "region = { six = \"a\", all = \"b\", ten = \"c\" }",
             "a region for the unknown profile `ten`: add it to `profiles` or remove it",
         ),
-        (
-            "region = 1",
-            "`region` must be one name, or a table of one name for each profile",
-        ),
+        ("region = 1", "`region` must be one name, or a table of one name for each profile"),
         (
             "valid_from = 2021-01-01\nvalid_to = 2021-01-01",
             "`valid_to` (2021-01-01T00:00:00Z) is not after `valid_from` (2021-01-01T00:00:00Z): correct one of them",
@@ -256,18 +181,10 @@ fn entries_that_could_not_be_judged_by_are_refused() {
     ];
     for (lines, expected) in cases {
         let defaults = [("data_centers", "[\"aaa01\"]"), ("region", "\"a\"")];
-        let kept = defaults
-            .iter()
-            .filter(|(key, _)| !lines.starts_with(&format!("{key} =")));
-        let kept: String = kept
-            .map(|(key, value)| format!("{key} = {value}\n"))
-            .collect();
+        let kept = defaults.iter().filter(|(key, _)| !lines.starts_with(&format!("{key} =")));
+        let kept: String = kept.map(|(key, value)| format!("{key} = {value}\n")).collect();
         let found = problems(&format!("[[entry]]\n{kept}{lines}\n"));
-        let place = if lines.contains("[]") {
-            "entry 1"
-        } else {
-            "entry 1 (aaa01)"
-        };
+        let place = if lines.contains("[]") { "entry 1" } else { "entry 1 (aaa01)" };
         assert_eq!(found, [format!("t.toml: {place}: {expected}")], "{lines}");
     }
 }
@@ -275,9 +192,7 @@ fn entries_that_could_not_be_judged_by_are_refused() {
 #[test]
 fn codes_must_be_canonical() {
     for code in ["DAL10", "dal10.pod01", " dal10", "", &"x".repeat(33)] {
-        let found = problems(&format!(
-            "[[entry]]\ndata_centers = [\"{code}\"]\nregion = \"a\"\n"
-        ));
+        let found = problems(&format!("[[entry]]\ndata_centers = [\"{code}\"]\nregion = \"a\"\n"));
         let expected = format!(
             "t.toml: entry 1 ({code}): `{code}` is not a data center's code: write up to 32 of a-z, 0-9 and -, without a suffix"
         );
@@ -301,14 +216,8 @@ fn whole_tables_that_are_refused() {
     let cases = [
         ("profiles = [", "t.toml: line 1 is not valid TOML: "),
         (entry, "t.toml: missing field `profiles`"),
-        (
-            "profiles = [\"six\"]",
-            "t.toml: has no entry: add [[entry]] rows",
-        ),
-        (
-            "profiles = [\"six\"]\nentry = 1",
-            "t.toml: `entry` must be written as [[entry]] rows",
-        ),
+        ("profiles = [\"six\"]", "t.toml: has no entry: add [[entry]] rows"),
+        ("profiles = [\"six\"]\nentry = 1", "t.toml: `entry` must be written as [[entry]] rows"),
         (
             &format!("profile = 1\n{entry}"),
             "t.toml: unknown key `profile`: did you mean `profiles`?",
@@ -349,16 +258,8 @@ fn times_of_one_data_center_may_touch_but_not_overlap() {
             "valid_from = 2020-06-01\nvalid_to = 2020-07-01",
             true,
         ),
-        (
-            "valid_to = 2020-01-01T00:00:00Z",
-            "valid_from = 2019-12-31T23:30:00-00:30",
-            false,
-        ),
-        (
-            "valid_to = \"2020-01-01\"",
-            "valid_from = 2020-01-01",
-            false,
-        ),
+        ("valid_to = 2020-01-01T00:00:00Z", "valid_from = 2019-12-31T23:30:00-00:30", false),
+        ("valid_to = \"2020-01-01\"", "valid_from = 2020-01-01", false),
     ];
     for (one, two, overlaps) in cases {
         for (one, two) in [(one, two), (two, one)] {
@@ -375,10 +276,7 @@ fn a_gap_between_entries_has_no_region() {
     let text = "profiles = [\"six\"]\n[[entry]]\ndata_centers = [\"a\"]\nregion = \"r\"\nvalid_to = 2020-01-01\n[[entry]]\ndata_centers = [\"a\"]\nregion = \"s\"\nvalid_from = 2021-01-01\n";
     let locations = Locations::load("t.toml", text, "six").unwrap();
     assert_eq!(locations.locate("a", at("2020-06-01T00:00:00Z")), None);
-    assert_eq!(
-        region(&locations, "a", "2021-01-01T00:00:00Z").as_deref(),
-        Some("s")
-    );
+    assert_eq!(region(&locations, "a", "2021-01-01T00:00:00Z").as_deref(), Some("s"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Cloud resource names from configurable templates. A template is parsed once; filling it in cannot
-//! fail and cannot be injected into, since every value is an id or a code that was checked before.
+//! Cloud resource names from configurable templates. A template is parsed once; filling it in
+//! cannot fail and cannot be injected into, since every value is an id or a code that was checked
+//! before.
 
 use crate::json::bytes::{is_printable_ascii, needs_escapes};
 use crate::json::write::Json;
@@ -52,7 +53,8 @@ impl CrnTemplate {
     /// Parses a template.
     ///
     /// # Errors
-    /// Says which placeholder is not known, or why it is not a CRN: of ten segments, in printable ASCII.
+    /// Says which placeholder is not known, or why it is not a CRN: of ten segments, in printable
+    /// ASCII.
     pub fn parse(template: &str) -> Result<Self, String> {
         if !template.starts_with("crn:") || template.matches(':').count() < 9 {
             return Err(format!(
@@ -72,10 +74,7 @@ impl CrnTemplate {
                 .ok_or_else(|| format!("{template:?} lacks a closing brace"))?;
             pieces.push(Piece::Literal(literal.to_string()));
             pieces.push(Piece::placeholder(name).ok_or_else(|| {
-                format!(
-                    "{{{name}}} is not one of {{{}}}",
-                    Self::PLACEHOLDERS.join("}, {")
-                )
+                format!("{{{name}}} is not one of {{{}}}", Self::PLACEHOLDERS.join("}, {"))
             })?);
             rest = tail;
         }

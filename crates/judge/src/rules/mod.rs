@@ -1,4 +1,5 @@
-//! What a deployment decides: the rules by which records are judged. They are data, read and checked once.
+//! What a deployment decides: the rules by which records are judged. They are data, read and
+//! checked once.
 
 pub mod crn;
 pub mod permissions;

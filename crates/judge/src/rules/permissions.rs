@@ -1,6 +1,7 @@
-//! What the names of classic permissions mean: which are about Infrastructure at all, and which cover every device of a
-//! family. The names are data (`catalog/permissions.toml`, which explains itself); who must hold which is decided in
-//! `access`. Spellings do not count: case, spaces, hyphens and underscores.
+//! What the names of classic permissions mean: which are about Infrastructure at all, and which
+//! cover every device of a family. The names are data (`catalog/permissions.toml`, which explains
+//! itself); who must hold which is decided in `access`. Spellings do not count: case, spaces,
+//! hyphens and underscores.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,7 +81,8 @@ impl PermissionNames {
         covering.is_some_and(|covering| covering.holds_any(permissions))
     }
 
-    /// Whether a name is in the file at all. Any other is a slip of the pen, or lacks in the file; it gives no access.
+    /// Whether a name is in the file at all. Any other is a slip of the pen, or lacks in the file;
+    /// it gives no access.
     pub fn is_known(&self, name: &str) -> bool {
         let name = normalise(name);
         self.infrastructure.names.contains(&*name) || self.other.names.contains(&*name)
@@ -101,7 +103,8 @@ fn letters(name: &str) -> impl Iterator<Item = u8> {
 /// A set of names.
 #[derive(Debug, Default)]
 struct NameSet {
-    /// A bit for each of [`KNOWN_PERMISSIONS`], which most of a table's names are: nothing is compared for them.
+    /// A bit for each of [`KNOWN_PERMISSIONS`], which most of a table's names are: nothing is
+    /// compared for them.
     known: u32,
     /// All of the set, in their comparable form.
     names: BTreeSet<String>,
@@ -113,10 +116,7 @@ impl NameSet {
         let known = known.filter(|(known, _)| names.iter().any(|name| is_same(name, known)));
         NameSet {
             known: known.fold(0, |set, (_, bit)| set | 1 << bit),
-            names: names
-                .iter()
-                .map(|name| normalise(name).into_owned())
-                .collect(),
+            names: names.iter().map(|name| normalise(name).into_owned()).collect(),
         }
     }
 
@@ -145,10 +145,7 @@ fn read(text: &str, report: &mut Report) -> Option<Lists> {
             format!("`all_devices.{family}` is not a family: write one or more of a-z, 0-9 and -")
         });
         for name in covering {
-            let is_known = lists
-                .infrastructure
-                .iter()
-                .any(|known| is_same(known, name));
+            let is_known = lists.infrastructure.iter().any(|known| is_same(known, name));
             report.require(is_known, || {
                 format!("`all_devices.{family}` names \"{name}\", which is not among `infrastructure`: add it there")
             });
@@ -161,12 +158,9 @@ fn check_names(lists: &Lists, report: &mut Report) {
     let mut seen = BTreeSet::new();
     for name in lists.infrastructure.iter().chain(&lists.other) {
         let normal = normalise(name).into_owned();
-        report.require(!normal.is_empty(), || {
-            "a name is blank: remove it".to_owned()
-        });
-        report.require(seen.insert(normal), || {
-            format!("\"{name}\" is listed twice: leave out one")
-        });
+        report.require(!normal.is_empty(), || "a name is blank: remove it".to_owned());
+        report
+            .require(seen.insert(normal), || format!("\"{name}\" is listed twice: leave out one"));
     }
 }
 
@@ -237,10 +231,7 @@ mod tests {
                 "infrastructure = ['A']\nall_devices = { bare-metal = ['B'] }",
                 "not among `infrastructure`",
             ),
-            (
-                "infrastructure = ['A']\nall_devices = { \"Bare Metal\" = ['A'] }",
-                "not a family",
-            ),
+            ("infrastructure = ['A']\nall_devices = { \"Bare Metal\" = ['A'] }", "not a family"),
             ("infrastructure = 'A'", "invalid type"),
         ];
         for (text, expected) in cases {

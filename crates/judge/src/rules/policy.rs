@@ -7,11 +7,13 @@ pub struct Policy {
     pub access: AccessRules,
     /// Audit what the system did on behalf of a user (`onBehalfOf`).
     pub system_on_behalf_of_user: bool,
-    /// Audit what the system did under the `iamId` of a service, application, profile or certificate that the tables know.
+    /// Audit what the system did under the `iamId` of a service, application, profile or
+    /// certificate that the tables know.
     pub service_initiators: bool,
     /// Quarantine actions without access instead of skipping them: they are a security signal.
     pub quarantine_no_infrastructure_access: bool,
-    /// Skip unknown principals instead of quarantining them: for tables that list only those with access.
+    /// Skip unknown principals instead of quarantining them: for tables that list only those with
+    /// access.
     pub skip_unknown_principal: bool,
     /// How far the clock of the producer and the times in the tables may disagree, either way, in
     /// milliseconds. A principal that had access at any time so near to the action had it.

@@ -1,4 +1,5 @@
-//! Text of records as people see it: what cannot be seen, the words for nothing, and the one form in which text goes out.
+//! Text of records as people see it: what cannot be seen, the words for nothing, and the one form
+//! in which text goes out.
 
 pub mod names;
 
@@ -9,8 +10,8 @@ use crate::json::bytes::is_printable_ascii;
 /// Stands for what cannot be shown.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Whether a character shows nothing: white space, control characters, and what Unicode calls default ignorable (zero-width
-/// spaces and joiners, soft hyphen, byte order mark, directions).
+/// Whether a character shows nothing: white space, control characters, and what Unicode calls
+/// default ignorable (zero-width spaces and joiners, soft hyphen, byte order mark, directions).
 pub(crate) fn is_unseen(c: char) -> bool {
     c.is_whitespace() || c.is_control() || is_ignorable(c)
 }
@@ -33,7 +34,8 @@ pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_unseen)
 }
 
-/// Whether a text stands for nothing: there is nothing to be seen, or one of the words that programs write for nothing.
+/// Whether a text stands for nothing: there is nothing to be seen, or one of the words that
+/// programs write for nothing.
 pub(crate) fn is_absent(text: &str) -> bool {
     // Most texts begin with something else.
     match text.as_bytes() {
@@ -52,8 +54,9 @@ fn is_word_for_nothing(text: &str) -> bool {
         .any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// A text as it goes out: a run of line breaks and tabs is one space, at the ends nothing; other control characters, and those
-/// that turn the direction of text, are U+FFFD. So it is one line, looks like what it is, and can be stored everywhere.
+/// A text as it goes out: a run of line breaks and tabs is one space, at the ends nothing; other
+/// control characters, and those that turn the direction of text, are U+FFFD. So it is one line,
+/// looks like what it is, and can be stored everywhere.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     // Most texts are plain ASCII; of the others, most are clean.
     if is_printable_ascii(text.as_bytes()) || !text.contains(must_go) {
@@ -120,17 +123,7 @@ mod tests {
         ] {
             assert!(is_absent(absent), "{absent:?}");
         }
-        for there in [
-            "nullable",
-            "null null",
-            "-",
-            "0",
-            "n",
-            "\"null\"",
-            "NaN",
-            "nothing",
-            "ü",
-        ] {
+        for there in ["nullable", "null null", "-", "0", "n", "\"null\"", "NaN", "nothing", "ü"] {
             assert!(!is_absent(there), "{there:?}");
         }
     }

@@ -1,5 +1,6 @@
-//! Names as the producer writes them, made comparable: `Power Off`, `power-off` and `POWER_OFF` are one name. A table keyed by
-//! such names, whose look-up allocates nothing. What the names mean is not known here.
+//! Names as the producer writes them, made comparable: `Power Off`, `power-off` and `POWER_OFF` are
+//! one name. A table keyed by such names, whose look-up allocates nothing. What the names mean is
+//! not known here.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,11 +8,13 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::text::is_unseen;
 
-/// The longest name that can be listed, in bytes after trimming. Longer ones are looked up as not listed.
+/// The longest name that can be listed, in bytes after trimming. Longer ones are looked up as not
+/// listed.
 pub const NAME_BYTES_MAX: usize = 128;
 
-/// The comparable form of an event key, event name, class or code: ASCII letters in lower case, without white space, hyphens,
-/// underscores and what cannot be seen (no-break and zero-width spaces, soft hyphens, control characters).
+/// The comparable form of an event key, event name, class or code: ASCII letters in lower case,
+/// without white space, hyphens, underscores and what cannot be seen (no-break and zero-width
+/// spaces, soft hyphens, control characters).
 ///
 /// Other letters stay as they are: what Unicode calls lower case changes with its version.
 pub fn normalise(text: &str) -> Cow<'_, str> {
@@ -36,22 +39,24 @@ const fn is_dash(c: char) -> bool {
     )
 }
 
-/// A map whose keys are names in their comparable form. Every record is looked up and most are not listed, so it is
-/// made for the miss: the name is summed as it stands, without being copied or normalised first.
+/// A map whose keys are names in their comparable form. Every record is looked up and most are not
+/// listed, so it is made for the miss: the name is summed as it stands, without being copied or
+/// normalised first.
 #[derive(Debug)]
 pub(crate) struct NameTable<T>(HashMap<u64, Vec<Named<T>>, BuildHasherDefault<Summed>>);
 
 #[derive(Debug)]
 struct Named<T> {
-    /// As in the catalogue's file, which is how producers mostly write it: one comparison of memory finds it.
+    /// As in the catalogue's file, which is how producers mostly write it: one comparison of
+    /// memory finds it.
     written: String,
     normal: String,
     value: T,
 }
 
 impl<T> NameTable<T> {
-    /// Looks up a name as the producer wrote it. What cannot be seen in it is dropped only if the name is not found with it: most
-    /// names are ASCII.
+    /// Looks up a name as the producer wrote it. What cannot be seen in it is dropped only if the
+    /// name is not found with it: most names are ASCII.
     pub(crate) fn get(&self, name: &str) -> Option<&T> {
         let found = self.find(name.trim_ascii());
         if found.is_none() && !name.is_ascii() {
@@ -83,11 +88,7 @@ impl<T> FromIterator<(String, T)> for NameTable<T> {
         let mut names = HashMap::<_, Vec<_>, _>::default();
         for (written, value) in rows {
             let normal = normalise(&written).into_owned();
-            names.entry(sum(&normal)).or_default().push(Named {
-                written,
-                normal,
-                value,
-            });
+            names.entry(sum(&normal)).or_default().push(Named { written, normal, value });
         }
         Self(names)
     }
@@ -95,18 +96,18 @@ impl<T> FromIterator<(String, T)> for NameTable<T> {
 
 fn is_spelling_of(name: &str, normal: &str) -> bool {
     let kept = name.bytes().filter(|byte| !is_dropped(*byte));
-    kept.map(|byte| byte.to_ascii_lowercase())
-        .eq(normal.bytes())
+    kept.map(|byte| byte.to_ascii_lowercase()).eq(normal.bytes())
 }
 
-/// The sum of the weights of a name's bytes, which is the same for all its spellings. Anagrams collide; the keys are
-/// fixed by the catalogue, so a sender of records cannot make more of them do so.
+/// The sum of the weights of a name's bytes, which is the same for all its spellings. Anagrams
+/// collide; the keys are fixed by the catalogue, so a sender of records cannot make more of them do
+/// so.
 fn sum(name: &str) -> u64 {
-    name.bytes()
-        .fold(0, |sum, byte| sum.wrapping_add(WEIGHTS[usize::from(byte)]))
+    name.bytes().fold(0, |sum, byte| sum.wrapping_add(WEIGHTS[usize::from(byte)]))
 }
 
-/// Random-looking numbers, one for each byte; equal for both cases of a letter, and 0 for what is dropped.
+/// Random-looking numbers, one for each byte; equal for both cases of a letter, and 0 for what is
+/// dropped.
 static WEIGHTS: [u64; 256] = {
     let mut weights = [0; 256];
     let mut byte = 0;

@@ -14,7 +14,8 @@ use crate::kafka::followers::reading_log::log_obstacle;
 use crate::kafka::native::{News, QueuedConsumer};
 
 impl<K: Kind> Follower<K> {
-    /// Reads partitions that the topic was found to have, from their beginning, and those again that could not be read on.
+    /// Reads partitions that the topic was found to have, from their beginning, and those again
+    /// that could not be read on.
     pub(in crate::kafka) fn assign(&mut self, count: i32) {
         if count > self.reader.assigned {
             let added = self.reader.assigned..count;
@@ -72,8 +73,8 @@ impl<K: Kind> Reader<K> {
         }
     }
 
-    /// Whether what comes at this offset is news. If it is not, the client went back by itself, and is taken to the position that is
-    /// known.
+    /// Whether what comes at this offset is news. If it is not, the client went back by itself, and
+    /// is taken to the position that is known.
     fn goes_on(
         &mut self,
         partition: i32,
@@ -86,8 +87,7 @@ impl<K: Kind> Reader<K> {
         if offset < self.position(partition) {
             let why = format!("the client went back to offset {offset}");
             let cause = self.cannot_go_on(partition, &why);
-            self.obstacles
-                .stop_going_back(partition, cause, Instant::now());
+            self.obstacles.stop_going_back(partition, cause, Instant::now());
             self.give_back(partition, consumer);
             return false;
         }

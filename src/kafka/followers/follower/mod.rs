@@ -1,5 +1,5 @@
-//! Reads the topic of a reference table, first to its end and then for ever, and publishes what comes of
-//! it: now and then by itself, and at once when somebody waits.
+//! Reads the topic of a reference table, first to its end and then for ever, and publishes what
+//! comes of it: now and then by itself, and at once when somebody waits.
 
 mod assigning;
 
@@ -76,8 +76,8 @@ struct Reader<K: Kind> {
     complaints: Complaints,
     /// When the records that are taken now were read, or a moment before.
     now: Timestamp,
-    /// A record is missing in the table. Nothing is read any more: the table would never be complete, and so it is not to
-    /// look complete.
+    /// A record is missing in the table. Nothing is read any more: the table would never be
+    /// complete, and so it is not to look complete.
     is_broken: bool,
 }
 
@@ -121,7 +121,8 @@ impl<K: Kind> Follower<K> {
         })
     }
 
-    /// Works until the tables are closed, or the topic is to be read anew: then it returns the reading that counts.
+    /// Works until the tables are closed, or the topic is to be read anew: then it returns the
+    /// reading that counts.
     pub(super) fn run(mut self) -> Option<Reading> {
         while !self.reader.tables.is_closed() && !self.reader.is_broken {
             let assignment = self.reader.tables.assignment(K::NAME);
@@ -145,17 +146,15 @@ impl<K: Kind> Follower<K> {
         None
     }
 
-    /// Whoever asks does not wake us: what was read and not published yet, they would wait for in vain.
+    /// Whoever asks does not wake us: what was read and not published yet, they would wait for in
+    /// vain.
     fn wait(&self) -> Duration {
         let is_awaited = self.target.as_ref().is_some_and(|target| target.urgent);
-        if is_awaited || self.changed {
-            URGENT_WAIT
-        } else {
-            IDLE_WAIT
-        }
+        if is_awaited || self.changed { URGENT_WAIT } else { IDLE_WAIT }
     }
 
-    /// Serves the client's main queue, on which nothing but its own events arrives: records were led elsewhere.
+    /// Serves the client's main queue, on which nothing but its own events arrives: records were
+    /// led elsewhere.
     fn serve(&mut self) {
         match self.consumer.poll(Duration::ZERO) {
             None => {}
@@ -179,7 +178,8 @@ impl<K: Kind> Follower<K> {
             self.reader.hear(taken.news(), &self.consumer);
             wait = Duration::ZERO;
         }
-        // The client passes control records without a word, and says that it is at the end only after another fetch.
+        // The client passes control records without a word, and says that it is at the end only
+        // after another fetch.
         if idle && let Ok(list) = self.consumer.position() {
             for element in list.elements() {
                 let partition = element.partition();
@@ -202,12 +202,7 @@ impl<K: Kind> Follower<K> {
     }
 
     fn publish(&mut self) {
-        let Reader {
-            tables,
-            table,
-            reading,
-            ..
-        } = &self.reader;
+        let Reader { tables, table, reading, .. } = &self.reader;
         tables.publish(|directory| K::put(directory, table.snapshot()));
         tables.reached(K::NAME, *reading, self.reader.positions.all());
         if self.published.is_none() {
@@ -269,7 +264,6 @@ impl<K: Kind> Reader<K> {
 
     fn trouble(&self, error: &dyn fmt::Display) {
         let topic = &self.topic;
-        self.tables
-            .trouble(K::NAME, format!("cannot read {topic:?}: {error}"));
+        self.tables.trouble(K::NAME, format!("cannot read {topic:?}: {error}"));
     }
 }

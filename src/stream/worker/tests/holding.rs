@@ -1,5 +1,5 @@
-//! What one partition, one record or one moment of untrustworthy tables may hold up: a worker with two partitions, on a
-//! broker that has whatever is wrong with them written down.
+//! What one partition, one record or one moment of untrustworthy tables may hold up: a worker with
+//! two partitions, on a broker that has whatever is wrong with them written down.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,10 +54,7 @@ impl TwoPartitions {
         if partition == BAD && self.unreadable == Some(at) {
             self.positions.insert(partition, 0);
             let cause = "bad CRC".to_string();
-            receive(Arrival::Faulty(
-                partition,
-                PartitionFault::Unreadable { offset: at, cause },
-            ));
+            receive(Arrival::Faulty(partition, PartitionFault::Unreadable { offset: at, cause }));
             return true;
         }
         self.positions.insert(partition, at + 1);
@@ -122,17 +119,12 @@ impl Broker for TwoPartitions {
         self.stubs.extend(stubs.map(|output| output.source_offset));
         for position in positions {
             let before = self.offset(position.partition);
-            for output in outputs
-                .iter()
-                .filter(|it| it.source_partition == position.partition)
-            {
+            for output in outputs.iter().filter(|it| it.source_partition == position.partition) {
                 if output.source_offset < before {
-                    self.judged_twice
-                        .push((position.partition, output.source_offset));
+                    self.judged_twice.push((position.partition, output.source_offset));
                 }
             }
-            self.committed
-                .insert(position.partition, position.next_offset);
+            self.committed.insert(position.partition, position.next_offset);
         }
         Ok(())
     }
@@ -150,10 +142,7 @@ impl Broker for TwoPartitions {
             let offset = self.offset(*partition);
             self.positions.insert(*partition, offset);
             self.parked.remove(partition);
-            Rewound {
-                partition: *partition,
-                place: Ok(Place::At(offset)),
-            }
+            Rewound { partition: *partition, place: Ok(Place::At(offset)) }
         };
         Ok(partitions.iter().map(rewind).collect())
     }
@@ -210,27 +199,14 @@ fn turns(worker: &mut Held, turns: usize) {
 
 #[test]
 fn what_cannot_be_read_holds_its_partition_alone_and_doubles_nothing() {
-    let mut worker = worker(TwoPartitions {
-        unreadable: Some(10),
-        ..TwoPartitions::default()
-    });
+    let mut worker = worker(TwoPartitions { unreadable: Some(10), ..TwoPartitions::default() });
     turns(&mut worker, 200);
     let broker = &worker.broker;
     assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, 10));
     assert_eq!(broker.judged_twice, []);
-    let Holds {
-        held,
-        released,
-        failed,
-    } = &worker.observer;
-    assert!(
-        held.len() > 2 && held.iter().all(|it| *it == (BAD, "unreadable")),
-        "{held:?}"
-    );
-    assert!(
-        failed.is_empty() && !released.contains(&BAD),
-        "{failed:?} {released:?}"
-    );
+    let Holds { held, released, failed } = &worker.observer;
+    assert!(held.len() > 2 && held.iter().all(|it| *it == (BAD, "unreadable")), "{held:?}");
+    assert!(failed.is_empty() && !released.contains(&BAD), "{failed:?} {released:?}");
     // A transient error heals by reading again.
     worker.broker.unreadable = None;
     turns(&mut worker, 200);
@@ -240,38 +216,22 @@ fn what_cannot_be_read_holds_its_partition_alone_and_doubles_nothing() {
 
 #[test]
 fn a_batch_becomes_as_small_as_what_gets_through() {
-    let mut worker = worker(TwoPartitions {
-        most_outputs: Some(3),
-        ..TwoPartitions::default()
-    });
+    let mut worker = worker(TwoPartitions { most_outputs: Some(3), ..TwoPartitions::default() });
     turns(&mut worker, 200);
     let broker = &worker.broker;
-    assert_eq!(
-        (broker.offset(GOOD), broker.offset(BAD)),
-        (RECORDS, RECORDS)
-    );
+    assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, RECORDS));
     assert_eq!(worker.observer.held, [], "no record is to blame");
-    assert!(
-        broker.failed < 15,
-        "smaller batches are kept for a while: {}",
-        broker.failed
-    );
+    assert!(broker.failed < 15, "smaller batches are kept for a while: {}", broker.failed);
 }
 
 #[test]
 fn one_record_that_is_never_accepted_holds_its_partition_alone() {
-    let mut worker = worker(TwoPartitions {
-        refused: Some(5),
-        ..TwoPartitions::default()
-    });
+    let mut worker = worker(TwoPartitions { refused: Some(5), ..TwoPartitions::default() });
     turns(&mut worker, 400);
     let broker = &worker.broker;
     assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, 5));
     let held = &worker.observer.held;
-    assert!(
-        !held.is_empty() && held.iter().all(|it| *it == (BAD, "unpublishable")),
-        "{held:?}"
-    );
+    assert!(!held.is_empty() && held.iter().all(|it| *it == (BAD, "unpublishable")), "{held:?}");
     worker.broker.refused = None;
     turns(&mut worker, 400);
     assert_eq!(worker.broker.offset(BAD), RECORDS);
@@ -288,10 +248,7 @@ fn records_that_are_too_large_become_stubs_and_hold_nothing() {
     });
     turns(&mut worker, 400);
     let broker = &worker.broker;
-    assert_eq!(
-        (broker.offset(GOOD), broker.offset(BAD)),
-        (RECORDS, RECORDS)
-    );
+    assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, RECORDS));
     assert_eq!(broker.stubs, [5, 6, 20, 39]);
     assert_eq!(worker.observer.held, [], "none blocks its partition");
     assert!(broker.failed <= 3, "{}: the limit is learnt", broker.failed);
@@ -300,17 +257,12 @@ fn records_that_are_too_large_become_stubs_and_hold_nothing() {
 #[test]
 fn a_stub_that_no_topic_takes_holds_its_partition() {
     let value: &'static [u8] = Box::leak(vec![b'v'; 600_000].into_boxed_slice());
-    let mut worker = worker(TwoPartitions {
-        large: Some((vec![5], value, 500)),
-        ..TwoPartitions::default()
-    });
+    let mut worker =
+        worker(TwoPartitions { large: Some((vec![5], value, 500)), ..TwoPartitions::default() });
     turns(&mut worker, 400);
     assert_eq!(worker.broker.offset(BAD), 5);
     let held = &worker.observer.held;
-    assert!(
-        !held.is_empty() && held.iter().all(|it| *it == (BAD, "unpublishable")),
-        "{held:?}"
-    );
+    assert!(!held.is_empty() && held.iter().all(|it| *it == (BAD, "unpublishable")), "{held:?}");
 }
 
 /// Tables that are fit again just before the batch is published, and were not when it was judged.
@@ -356,9 +308,6 @@ fn nothing_is_judged_by_tables_that_may_not_be_relied_on() {
         worker.turn().expect("goes on");
     }
     let broker = &worker.broker;
-    assert_eq!(
-        (broker.offset(GOOD), broker.offset(BAD)),
-        (RECORDS, RECORDS)
-    );
+    assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, RECORDS));
     assert!(tables.judged.borrow().iter().all(|look| *look > 1));
 }

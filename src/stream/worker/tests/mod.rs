@@ -1,5 +1,6 @@
-//! The limits of the loop, against a broker that fails as its script says: when a worker gives up, when it stops, and
-//! how large and how old a batch gets. Scripts end, so that a limit that is not kept shows as a wrong answer and not as a hang.
+//! The limits of the loop, against a broker that fails as its script says: when a worker gives up,
+//! when it stops, and how large and how old a batch gets. Scripts end, so that a limit that is not
+//! kept shows as a wrong answer and not as a hang.
 
 mod holding;
 mod taking;
@@ -20,11 +21,7 @@ const ONE_BY_ONE: BatchLimits = limits(1);
 const NO_HEADERS: &OwnedHeaders = &Vec::new();
 
 const fn limits(max_records: usize) -> BatchLimits {
-    BatchLimits {
-        max_records,
-        max_bytes: 1 << 20,
-        max_age: Duration::from_secs(1),
-    }
+    BatchLimits { max_records, max_bytes: 1 << 20, max_age: Duration::from_secs(1) }
 }
 
 type Answer = Result<(), Failure>;
@@ -84,9 +81,7 @@ impl Scripted {
     fn there(&self) -> i64 {
         let come = |every: Duration| self.now.as_nanos() / every.as_nanos();
         let come = self.every.map(come).map(i64::try_from);
-        come.map_or(self.records, |come| {
-            self.records.min(come.unwrap_or(i64::MAX))
-        })
+        come.map_or(self.records, |come| self.records.min(come.unwrap_or(i64::MAX)))
     }
 
     fn mend(&mut self) -> Answer {
@@ -224,10 +219,7 @@ fn gives_up(worker: &mut Tested, because: &str) {
 
 #[test]
 fn one_fencing_too_many_ends_the_worker() {
-    let mut worker = worker(
-        Scripted::publishing(times(MOST_FENCED + 1, fenced())),
-        ONE_BY_ONE,
-    );
+    let mut worker = worker(Scripted::publishing(times(MOST_FENCED + 1, fenced())), ONE_BY_ONE);
     bears(&mut worker, MOST_FENCED);
     gives_up(&mut worker, "another process");
 }
@@ -241,10 +233,7 @@ fn only_enough_commits_forgive_fencings() {
         .chain(times(too_few, Ok(())))
         .chain([fenced()]);
     let mut worker = worker(Scripted::publishing(answers), ONE_BY_ONE);
-    bears(
-        &mut worker,
-        2 * MOST_FENCED + COMMITS_THAT_FORGIVE + too_few,
-    );
+    bears(&mut worker, 2 * MOST_FENCED + COMMITS_THAT_FORGIVE + too_few);
     gives_up(&mut worker, "another process");
 }
 
@@ -277,17 +266,12 @@ fn a_producer_that_cannot_be_rebuilt_ends_the_worker() {
 #[test]
 fn a_worker_that_mends_in_vain_stops_when_asked() {
     const ASKED_IN: usize = 3;
-    let broker = Scripted {
-        mending: times(50, aborted()).collect(),
-        ..Scripted::publishing([aborted()])
-    };
+    let broker =
+        Scripted { mending: times(50, aborted()).collect(), ..Scripted::publishing([aborted()]) };
     let mut worker = worker(broker, ONE_BY_ONE);
     worker.broker.stop_in_pause = Some((ASKED_IN, worker.stop.clone()));
     bears(&mut worker, 1);
-    let told = Told {
-        failed: ASKED_IN + 1,
-        recovered: 0,
-    };
+    let told = Told { failed: ASKED_IN + 1, recovered: 0 };
     assert_eq!(worker.observer, told);
     assert_eq!(worker.broker.mended, ASKED_IN);
     let broker = worker.run().expect("nothing is left to do");
@@ -296,17 +280,14 @@ fn a_worker_that_mends_in_vain_stops_when_asked() {
 
 #[test]
 fn no_batch_has_more_records_than_it_may() {
-    let broker = Scripted {
-        fetched: 4,
-        records: 20,
-        ..Scripted::default()
-    };
+    let broker = Scripted { fetched: 4, records: 20, ..Scripted::default() };
     let mut worker = worker(broker, limits(6));
     bears(&mut worker, 4);
     assert_eq!(worker.broker.published, [6, 12, 18, 20]);
 }
 
-/// The longest that a record waits to be committed, once the first batches have shown how long publishing takes.
+/// The longest that a record waits to be committed, once the first batches have shown how long
+/// publishing takes.
 fn longest_wait(max_age: Duration, takes: Duration) -> Duration {
     let every = Duration::from_millis(1);
     let broker = Scripted {
@@ -316,26 +297,14 @@ fn longest_wait(max_age: Duration, takes: Duration) -> Duration {
         takes,
         ..Scripted::default()
     };
-    let limits = BatchLimits {
-        max_age,
-        ..limits(1_000)
-    };
+    let limits = BatchLimits { max_age, ..limits(1_000) };
     let mut worker = worker(broker, limits);
     bears(&mut worker, 300);
-    let Scripted {
-        published,
-        published_at,
-        ..
-    } = &worker.broker;
+    let Scripted { published, published_at, .. } = &worker.broker;
     let commits = published.iter().zip(published_at);
-    let first_offsets = published
-        .iter()
-        .map(|end| u32::try_from(*end).expect("few"));
+    let first_offsets = published.iter().map(|end| u32::try_from(*end).expect("few"));
     let waits = first_offsets.zip(commits.skip(1)).skip(100);
-    waits
-        .map(|(first, (_, committed))| *committed - every * (first + 1))
-        .max()
-        .expect("commits")
+    waits.map(|(first, (_, committed))| *committed - every * (first + 1)).max().expect("commits")
 }
 
 #[test]
@@ -344,8 +313,5 @@ fn a_record_that_came_while_a_batch_was_published_is_not_kept_waiting_longer() {
     assert!(longest_wait(ms(100), ms(20)) <= ms(101));
     assert!(longest_wait(ms(100), ms(40)) <= ms(101));
     let slow = longest_wait(ms(10), ms(20));
-    assert!(
-        slow <= ms(2 * 20 + 1),
-        "as often as publishing allows: {slow:?}"
-    );
+    assert!(slow <= ms(2 * 20 + 1), "as often as publishing allows: {slow:?}");
 }

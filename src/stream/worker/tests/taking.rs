@@ -1,4 +1,5 @@
-//! What a worker takes of all that polls bring, and what it tells of it: a broker that brings what is written down.
+//! What a worker takes of all that polls bring, and what it tells of it: a broker that brings what
+//! is written down.
 
 use super::*;
 use crate::stream::{Gap, GapCause};
@@ -41,9 +42,7 @@ impl Broker for Bringing {
             return aborted();
         }
         self.published_at.push(self.now);
-        let sources = outputs
-            .iter()
-            .map(|it| (it.source_partition, it.source_offset));
+        let sources = outputs.iter().map(|it| (it.source_partition, it.source_offset));
         self.outputs.extend(sources);
         let ends = positions.iter().map(|it| (it.partition, it.next_offset));
         self.published.extend(ends);
@@ -59,10 +58,8 @@ impl Broker for Bringing {
     }
 
     fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
-        let rewound = |partition: &Partition| Rewound {
-            partition: *partition,
-            place: Ok(Place::At(0)),
-        };
+        let rewound =
+            |partition: &Partition| Rewound { partition: *partition, place: Ok(Place::At(0)) };
         Ok(partitions.iter().map(rewound).collect())
     }
 
@@ -99,10 +96,7 @@ impl Observer for Words {
 }
 
 fn of(partition: Partition, offset: i64) -> Arrival<'static> {
-    Arrival::Record(SourceRecord {
-        partition,
-        ..record(offset)
-    })
+    Arrival::Record(SourceRecord { partition, ..record(offset) })
 }
 
 fn quarantine(_: Option<&[u8]>) -> Fate {
@@ -111,10 +105,7 @@ fn quarantine(_: Option<&[u8]>) -> Fate {
 
 /// What comes of these polls, once all of them are over and what they brought is published.
 fn brought<const N: usize>(polls: [Vec<Arrival<'static>>; N]) -> (Bringing, Vec<&'static str>) {
-    worked(Bringing {
-        polls: polls.into(),
-        ..Bringing::default()
-    })
+    worked(Bringing { polls: polls.into(), ..Bringing::default() })
 }
 
 fn worked(broker: Bringing) -> (Bringing, Vec<&'static str>) {
@@ -128,11 +119,7 @@ fn worked(broker: Bringing) -> (Bringing, Vec<&'static str>) {
 }
 
 fn assigned() -> Vec<Arrival<'static>> {
-    vec![
-        Arrival::Assigned(BOTH),
-        Arrival::Placed(INPUT, 0),
-        Arrival::Placed(OTHER, 0),
-    ]
+    vec![Arrival::Assigned(BOTH), Arrival::Placed(INPUT, 0), Arrival::Placed(OTHER, 0)]
 }
 
 fn begin() -> Vec<Arrival<'static>> {
@@ -168,23 +155,13 @@ fn a_partition_that_comes_back_begins_at_its_new_floor() {
 
 #[test]
 fn offsets_that_nobody_will_read_are_committed_without_a_record() {
-    let gap = || Gap {
-        offsets: 0..5,
-        cause: GapCause::Deleted,
-    };
+    let gap = || Gap { offsets: 0..5, cause: GapCause::Deleted };
     let (broker, _) = brought([assigned(), vec![Arrival::Gap(INPUT, gap())]]);
     assert_eq!(broker.published, [(INPUT, 5)]);
-    let damaged = PartitionFault::Unreadable {
-        offset: 0,
-        cause: "bad CRC".to_string(),
-    };
+    let damaged = PartitionFault::Unreadable { offset: 0, cause: "bad CRC".to_string() };
     let faulty = vec![Arrival::Faulty(INPUT, damaged), Arrival::Gap(INPUT, gap())];
     let (broker, _) = brought([assigned(), faulty]);
-    assert_eq!(
-        broker.published,
-        [],
-        "what comes of it is not to be trusted"
-    );
+    assert_eq!(broker.published, [], "what comes of it is not to be trusted");
 }
 
 #[test]
@@ -207,10 +184,7 @@ fn an_end_before_what_was_judged_holds_its_partition() {
 
 #[test]
 fn a_partition_that_was_held_goes_on_when_its_end_is_reached() {
-    let damaged = PartitionFault::Unreadable {
-        offset: 0,
-        cause: "bad CRC".to_string(),
-    };
+    let damaged = PartitionFault::Unreadable { offset: 0, cause: "bad CRC".to_string() };
     let (_, words) = brought([
         assigned(),
         vec![Arrival::Faulty(INPUT, damaged)],
@@ -221,8 +195,9 @@ fn a_partition_that_was_held_goes_on_when_its_end_is_reached() {
     assert_eq!(words, ["arrived", "held", "end", "released"]);
 }
 
-/// The end of the first partition is reached behind these records, which are published when they have waited for a second; so
-/// many polls later it brings another one. Returns when that is published, after the first poll of that batch.
+/// The end of the first partition is reached behind these records, which are published when they
+/// have waited for a second; so many polls later it brings another one. Returns when that is
+/// published, after the first poll of that batch.
 fn waits(records: i64, failures: usize, empty_polls: usize) -> Duration {
     let mut first = assigned();
     first.extend((0..records).map(|offset| of(INPUT, offset)));
@@ -232,11 +207,7 @@ fn waits(records: i64, failures: usize, empty_polls: usize) -> Duration {
     polls.extend((0..10 + empty_polls).map(|_| Vec::new()));
     let next = if failures > 0 { 0 } else { records };
     polls.push_back(vec![of(INPUT, next)]);
-    let (broker, _) = worked(Bringing {
-        polls,
-        failures,
-        ..Bringing::default()
-    });
+    let (broker, _) = worked(Bringing { polls, failures, ..Bringing::default() });
     broker.published_at.last().copied().unwrap_or_default()
 }
 

@@ -22,10 +22,7 @@ fn everything() -> Catalog {
 
 fn switches(enable: &[&str], disable: &[&str]) -> Switches {
     let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
-    Switches {
-        enable: owned(enable),
-        disable: owned(disable),
-    }
+    Switches { enable: owned(enable), disable: owned(disable) }
 }
 
 /// The action of a record, as the pipeline would ask for it.

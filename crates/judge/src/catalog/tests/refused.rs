@@ -19,24 +19,17 @@ fn row(lines: &str) -> String {
         ("target_type", "\"s/o\""),
         ("severity", "\"normal\""),
     ];
-    let kept = defaults.iter().filter(|(key, _)| {
-        !lines
-            .lines()
-            .any(|line| line.starts_with(&format!("{key} =")))
-    });
-    let kept: String = kept
-        .map(|(key, value)| format!("{key} = {value}\n"))
-        .collect();
+    let kept = defaults
+        .iter()
+        .filter(|(key, _)| !lines.lines().any(|line| line.starts_with(&format!("{key} ="))));
+    let kept: String = kept.map(|(key, value)| format!("{key} = {value}\n")).collect();
     format!("[[action]]\n{kept}{lines}\n")
 }
 
 fn problems(texts: &[&str]) -> Vec<String> {
     let names = ["one.toml", "two.toml"];
-    let files: Vec<_> = names
-        .into_iter()
-        .zip(texts)
-        .map(|(name, text)| CatalogFile { name, text })
-        .collect();
+    let files: Vec<_> =
+        names.into_iter().zip(texts).map(|(name, text)| CatalogFile { name, text }).collect();
     match Catalog::load(&files, &Switches::default()) {
         Ok(_) => Vec::new(),
         Err(problems) => problems.iter().map(ToString::to_string).collect(),
@@ -51,16 +44,10 @@ fn a_right_row_is_right() {
             "permission = \"P\"\nresponse_data = [\"a\"]\nclasses = [\"D\"]\nresource_type = \"x\"\ndisplay_name = \"Other\""
         )
     );
-    let file = CatalogFile {
-        name: "one.toml",
-        text: &text,
-    };
+    let file = CatalogFile { name: "one.toml", text: &text };
     let catalog = Catalog::load(&[file], &Switches::default()).unwrap();
     let only = catalog.actions().next().unwrap();
-    assert_eq!(
-        (only.resource_type.as_str(), only.display_name.as_str()),
-        ("x", "Other")
-    );
+    assert_eq!((only.resource_type.as_str(), only.display_name.as_str()), ("x", "Other"));
     assert!(catalog.listed("C", None, Some("event")).is_none());
     assert!(catalog.listed("D", None, Some("event")).is_some());
 }
@@ -74,31 +61,13 @@ fn rows_that_could_not_be_judged_by_are_refused() {
         "x".repeat(129)
     );
     let cases = [
-        (
-            "serverity = \"x\"",
-            "unknown key `serverity`: did you mean `severity`?",
-        ),
-        (
-            "severity = \"high\"",
-            "unknown severity `high`: write normal, warning or critical",
-        ),
-        (
-            "severity = \"Normal\"",
-            "unknown severity `Normal`: write normal, warning or critical",
-        ),
-        (
-            "events = []",
-            "matches no events: name some in `events`, or in `match` with a condition",
-        ),
-        (
-            "events = [\"- _\"]",
-            "`events` holds \"- _\", which has no letter: remove it",
-        ),
+        ("serverity = \"x\"", "unknown key `serverity`: did you mean `severity`?"),
+        ("severity = \"high\"", "unknown severity `high`: write normal, warning or critical"),
+        ("severity = \"Normal\"", "unknown severity `Normal`: write normal, warning or critical"),
+        ("events = []", "matches no events: name some in `events`, or in `match` with a condition"),
+        ("events = [\"- _\"]", "`events` holds \"- _\", which has no letter: remove it"),
         (&long, &long_message),
-        (
-            "classes = []",
-            "`classes` is empty: name the upstream classes",
-        ),
+        ("classes = []", "`classes` is empty: name the upstream classes"),
         (
             "resource_type = \"a:b\"",
             "`resource_type` is \"a:b\": write one or more of a-z, 0-9 and -",
@@ -119,10 +88,7 @@ fn rows_that_could_not_be_judged_by_are_refused() {
             "place = \"datacenter\"",
             "`place` is for actions with `creates = true`: of what was there before, the device table knows the place",
         ),
-        (
-            "creates = true\nplace = \" \"",
-            "`place` is blank: name a metadata key or leave it out",
-        ),
+        ("creates = true\nplace = \" \"", "`place` is blank: name a metadata key or leave it out"),
         (
             "permission = \"remote management\"",
             "`permission` is \"remote management\": write it as REMOTE_MANAGEMENT, in A-Z, 0-9 and _",
@@ -135,10 +101,7 @@ fn rows_that_could_not_be_judged_by_are_refused() {
             "response_data = [\"truncated\"]",
             "`response_data` lists `truncated`, which the relay writes itself: leave it out",
         ),
-        (
-            "request_data = [\"a\", \"a\"]",
-            "`request_data` lists `a` twice: leave out one",
-        ),
+        ("request_data = [\"a\", \"a\"]", "`request_data` lists `a` twice: leave out one"),
         (
             "update = { type = \"t\", initial = \"\", new = \"n\" }",
             "`update.initial` is blank: say something or leave it out",
@@ -186,10 +149,7 @@ fn rows_that_could_not_be_judged_by_are_refused() {
     ];
     for (lines, expected) in cases {
         let found = problems(&[&format!("{HEAD}{}", row(lines))]);
-        assert!(
-            found.contains(&format!("one.toml: s.o.v: {expected}")),
-            "{lines}: {found:#?}"
-        );
+        assert!(found.contains(&format!("one.toml: s.o.v: {expected}")), "{lines}: {found:#?}");
     }
 }
 
@@ -217,16 +177,10 @@ fn whole_files_that_are_refused() {
     let without_service = good.replace("service = \"s\"\n", "");
     let cases = [
         ("a = ", "one.toml: line 1 is not valid TOML: "),
-        (
-            HEAD,
-            "one.toml: describes no action: add [[action]] rows or leave the file out",
-        ),
+        (HEAD, "one.toml: describes no action: add [[action]] rows or leave the file out"),
         ("", "one.toml: missing field `family`"),
         (&without_service, "one.toml: missing field `service`"),
-        (
-            &good.replace("family", "famly"),
-            "one.toml: unknown key `famly`: did you mean `family`?",
-        ),
+        (&good.replace("family", "famly"), "one.toml: unknown key `famly`: did you mean `family`?"),
         (
             &good.replace("\"test\"", "\"Te st\""),
             "one.toml: `family` is \"Te st\": write one or more of a-z, 0-9 and -",
@@ -242,10 +196,7 @@ fn whole_files_that_are_refused() {
             &good.replace("[[action]]", "[action]"),
             "one.toml: `action` must be written as [[action]] rows",
         ),
-        (
-            &good.replace("name = \"s.o.v\"\n", ""),
-            "one.toml: action 1: missing field `name`",
-        ),
+        (&good.replace("name = \"s.o.v\"\n", ""), "one.toml: action 1: missing field `name`"),
     ];
     for (text, expected) in cases {
         let found = problems(&[text]);
@@ -289,22 +240,10 @@ fn overlapping_rows_are_refused_and_disjoint_ones_are_not() {
         (String::new(), "classes = [\"D\", \" c\"]".to_owned(), true),
         (String::new(), when("a = { in = [1] }"), true),
         (when("a = { in = [1] }"), when("a = { in = [2] }"), false),
-        (
-            when("a = { in = [1] }"),
-            when("a = { in = [\"1\", 2] }"),
-            true,
-        ),
-        (
-            when("a = { in = [1] }"),
-            when("a = { not_in = [1.0] }"),
-            false,
-        ),
+        (when("a = { in = [1] }"), when("a = { in = [\"1\", 2] }"), true),
+        (when("a = { in = [1] }"), when("a = { not_in = [1.0] }"), false),
         (when("a = { in = [1] }"), when("b = { not_in = [1] }"), true),
-        (
-            when("a = { not_in = [1] }"),
-            when("a = { not_in = [2] }"),
-            true,
-        ),
+        (when("a = { not_in = [1] }"), when("a = { not_in = [2] }"), true),
         (
             when("a = { in = [1] }, b = { in = [1] }"),
             when("a = { in = [1] }, b = { in = [2] }"),

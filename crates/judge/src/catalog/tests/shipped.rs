@@ -44,22 +44,13 @@ const SERVER_EVENTS: &[(&str, &str)] = &[
     ("rebootHard", "bare-metal.hard-reboot"),
     ("bootToRescueLayer", "bare-metal.rescue"),
     ("reloadOperatingSystem", "bare-metal.reload"),
-    (
-        "reloadCurrentOperatingSystemConfiguration",
-        "bare-metal.reload",
-    ),
+    ("reloadCurrentOperatingSystemConfiguration", "bare-metal.reload"),
     ("activatePublicPort", "bare-metal-port.enable"),
     ("activatePrivatePort", "bare-metal-port.enable"),
     ("shutdownPublicPort", "bare-metal-port.disable"),
     ("shutdownPrivatePort", "bare-metal-port.disable"),
-    (
-        "setPublicNetworkInterfaceSpeed",
-        "bare-metal-port-speed.update",
-    ),
-    (
-        "setPrivateNetworkInterfaceSpeed",
-        "bare-metal-port-speed.update",
-    ),
+    ("setPublicNetworkInterfaceSpeed", "bare-metal-port-speed.update"),
+    ("setPrivateNetworkInterfaceSpeed", "bare-metal-port-speed.update"),
     // Other names, and other spellings.
     ("Reload", "bare-metal.reload"),
     ("Reload OS", "bare-metal.reload"),
@@ -78,17 +69,10 @@ fn each_server_event_has_its_action_by_name_and_by_key() {
     let catalog = shipped();
     for (event, expected) in SERVER_EVENTS {
         let expected = format!("audit-log.{expected}");
-        for class in [
-            "Server",
-            "Bare Metal Instance",
-            "SERVER",
-            "bare_metal_instance",
-        ] {
-            for (key, name) in [
-                (Some(*event), None),
-                (None, Some(*event)),
-                (Some("UNKNOWN"), Some(*event)),
-            ] {
+        for class in ["Server", "Bare Metal Instance", "SERVER", "bare_metal_instance"] {
+            for (key, name) in
+                [(Some(*event), None), (None, Some(*event)), (Some("UNKNOWN"), Some(*event))]
+            {
                 let found = action(&catalog, class, key, name, "{}");
                 assert_eq!(found, Some(expected.as_str()), "{class} {key:?} {name:?}");
             }
@@ -116,17 +100,9 @@ const OTHER_EVENTS: &[(&str, &str, &str)] = &[
     ("CCI", "Disable Port", "vsi-port.disable"),
     ("CCI", "Enable Port", "vsi-port.enable"),
     ("CCI", "Port Speed Update", "vsi-port-speed.update"),
-    (
-        "Image",
-        "Create Image Template",
-        "vsi-image-template.create",
-    ),
+    ("Image", "Create Image Template", "vsi-image-template.create"),
     ("CCI", "Security Group Added", "vsi-security-group.add"),
-    (
-        "Security Group",
-        "Security Group Removed",
-        "vsi-security-group.remove",
-    ),
+    ("Security Group", "Security Group Removed", "vsi-security-group.remove"),
     ("User", "Login Successful", "user.login"),
 ];
 
@@ -135,10 +111,7 @@ fn the_neighbours_are_known_but_disabled() {
     let (shipped, everything) = (shipped(), everything());
     for (class, event, expected) in OTHER_EVENTS {
         let name = Some(*event);
-        assert!(
-            shipped.listed(class, None, name).is_none(),
-            "{class} {event}"
-        );
+        assert!(shipped.listed(class, None, name).is_none(), "{class} {event}");
         assert_eq!(
             action(&everything, class, None, name, "{}"),
             Some(format!("audit-log.{expected}").as_str()),
@@ -176,88 +149,21 @@ fn the_shipped_rows_are_the_published_ones() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_row_says_what_its_event_says() {
     let catalog = shipped();
     let expected = [
         // (object, verb, target type, severity, permission)
-        (
-            "bare-metal",
-            "provision",
-            "audit-log/bare-metal",
-            "normal",
-            "SERVER_ADD",
-        ),
-        (
-            "bare-metal",
-            "power-on",
-            "audit-log/bare-metal",
-            "normal",
-            "REMOTE_MANAGEMENT",
-        ),
-        (
-            "bare-metal",
-            "power-off",
-            "audit-log/bare-metal",
-            "warning",
-            "REMOTE_MANAGEMENT",
-        ),
-        (
-            "bare-metal",
-            "reboot",
-            "audit-log/bare-metal",
-            "normal",
-            "REMOTE_MANAGEMENT",
-        ),
-        (
-            "bare-metal",
-            "soft-reboot",
-            "audit-log/bare-metal",
-            "normal",
-            "REMOTE_MANAGEMENT",
-        ),
-        (
-            "bare-metal",
-            "hard-reboot",
-            "audit-log/bare-metal",
-            "normal",
-            "REMOTE_MANAGEMENT",
-        ),
-        (
-            "bare-metal",
-            "rename",
-            "audit-log/bare-metal",
-            "warning",
-            "HOSTNAME_EDIT",
-        ),
-        (
-            "bare-metal",
-            "rescue",
-            "audit-log/bare-metal",
-            "warning",
-            "SERVER_RELOAD",
-        ),
-        (
-            "bare-metal",
-            "reload",
-            "audit-log/bare-metal",
-            "critical",
-            "SERVER_RELOAD",
-        ),
-        (
-            "bare-metal-port",
-            "disable",
-            "audit-log/bare-metal/port",
-            "warning",
-            "PORT_CONTROL",
-        ),
-        (
-            "bare-metal-port",
-            "enable",
-            "audit-log/bare-metal/port",
-            "warning",
-            "PORT_CONTROL",
-        ),
+        ("bare-metal", "provision", "audit-log/bare-metal", "normal", "SERVER_ADD"),
+        ("bare-metal", "power-on", "audit-log/bare-metal", "normal", "REMOTE_MANAGEMENT"),
+        ("bare-metal", "power-off", "audit-log/bare-metal", "warning", "REMOTE_MANAGEMENT"),
+        ("bare-metal", "reboot", "audit-log/bare-metal", "normal", "REMOTE_MANAGEMENT"),
+        ("bare-metal", "soft-reboot", "audit-log/bare-metal", "normal", "REMOTE_MANAGEMENT"),
+        ("bare-metal", "hard-reboot", "audit-log/bare-metal", "normal", "REMOTE_MANAGEMENT"),
+        ("bare-metal", "rename", "audit-log/bare-metal", "warning", "HOSTNAME_EDIT"),
+        ("bare-metal", "rescue", "audit-log/bare-metal", "warning", "SERVER_RELOAD"),
+        ("bare-metal", "reload", "audit-log/bare-metal", "critical", "SERVER_RELOAD"),
+        ("bare-metal-port", "disable", "audit-log/bare-metal/port", "warning", "PORT_CONTROL"),
+        ("bare-metal-port", "enable", "audit-log/bare-metal/port", "warning", "PORT_CONTROL"),
         (
             "bare-metal-port-speed",
             "update",
@@ -270,16 +176,7 @@ fn a_row_says_what_its_event_says() {
         let permission = action.permission.as_deref().unwrap();
         let (object, verb) = (action.object.as_str(), action.verb.as_str());
         let severity = action.severity.as_str();
-        assert_eq!(
-            (
-                object,
-                verb,
-                action.target_type.as_str(),
-                severity,
-                permission
-            ),
-            row
-        );
+        assert_eq!((object, verb, action.target_type.as_str(), severity, permission), row);
         assert_eq!(action.service, "audit-log");
         assert_eq!(action.resource_type, "bare-metal");
         assert_eq!(action.display_name, "Bare Metal Servers (Classic)");
@@ -295,13 +192,7 @@ fn only_renames_and_speed_updates_have_a_before_and_after() {
         .filter_map(|action| Some((action.verb.as_str(), action.update.as_ref()?)))
         .map(|(verb, update)| (verb, update.initial_key.as_str(), update.new_key.as_str()))
         .collect();
-    assert_eq!(
-        updates,
-        [
-            ("rename", "oldName", "newName"),
-            ("update", "previousSpeed", "speed")
-        ]
-    );
+    assert_eq!(updates, [("rename", "oldName", "newName"), ("update", "previousSpeed", "speed")]);
 }
 
 #[test]
@@ -309,9 +200,9 @@ fn nothing_secret_is_on_an_allow_list() {
     for action in everything().actions() {
         for key in action.request_data.iter().chain(&action.response_data) {
             let key = key.to_ascii_lowercase();
-            for word in [
-                "password", "secret", "token", "apikey", "ssh", "script", "userdata", "note",
-            ] {
+            for word in
+                ["password", "secret", "token", "apikey", "ssh", "script", "userdata", "note"]
+            {
                 assert!(!key.contains(word), "{}: {key}", action.name);
             }
         }
@@ -377,12 +268,7 @@ fn an_edit_is_a_rename_if_it_has_a_new_name() {
     let edit = |metadata| action(&catalog, "Server", None, Some("editObject"), metadata);
     let renamed = r#"{"oldName":"a","newName":"b"}"#;
     assert_eq!(edit(renamed), Some("audit-log.bare-metal.rename"));
-    for other in [
-        "{}",
-        r#"{"notes":"x"}"#,
-        r#"{"newName":null}"#,
-        r#"{"newName":""}"#,
-    ] {
+    for other in ["{}", r#"{"notes":"x"}"#, r#"{"newName":null}"#, r#"{"newName":""}"#] {
         assert_eq!(edit(other), None, "{other}");
     }
 }
@@ -390,22 +276,11 @@ fn an_edit_is_a_rename_if_it_has_a_new_name() {
 #[test]
 fn a_name_that_says_it_all_needs_no_attributes() {
     let catalog = shipped();
-    let needs = |name| {
-        catalog
-            .listed("Server", None, Some(name))
-            .unwrap()
-            .needs_attributes()
-    };
+    let needs = |name| catalog.listed("Server", None, Some(name)).unwrap().needs_attributes();
     assert!(needs("Port Speed Update"));
     assert!(!needs("Disable Port"));
     assert!(!needs("Power Off"));
-    let found = action(
-        &catalog,
-        "Server",
-        None,
-        Some("Disable Port"),
-        "{\"speed\":100}",
-    );
+    let found = action(&catalog, "Server", None, Some("Disable Port"), "{\"speed\":100}");
     assert_eq!(found, Some("audit-log.bare-metal-port.disable"));
 }
 
@@ -423,9 +298,6 @@ fn what_is_not_listed() {
         (&*long, None, Some("Power Off")),
         ("User", None, Some("Login Successful")),
     ] {
-        assert!(
-            catalog.listed(class, key, name).is_none(),
-            "{class} {key:?} {name:?}"
-        );
+        assert!(catalog.listed(class, key, name).is_none(), "{class} {key:?} {name:?}");
     }
 }

@@ -64,10 +64,7 @@ fn a_known_key_decides_even_when_it_is_disabled() {
     let catalog = load(&switches(&[], &["audit-log.bare-metal.soft-reboot"])).unwrap();
     let find = |key, name| action(&catalog, "Server", Some(key), Some(name), "{}");
     assert_eq!(find("HARDWARE_SOFT_REBOOT", "Reboot"), None);
-    assert_eq!(
-        find("HARDWARE_REBOOT", "Soft Reboot"),
-        Some("audit-log.bare-metal.reboot")
-    );
+    assert_eq!(find("HARDWARE_REBOOT", "Soft Reboot"), Some("audit-log.bare-metal.reboot"));
 }
 
 #[test]
@@ -75,13 +72,7 @@ fn a_disabled_alternative_is_not_replaced_by_another() {
     let catalog = load(&switches(&[], &["audit-log.bare-metal-port.*"])).unwrap();
     let find = |speed: i64| {
         let metadata = format!("{{\"speed\":{speed}}}");
-        action(
-            &catalog,
-            "Server",
-            None,
-            Some("Port Speed Update"),
-            &metadata,
-        )
+        action(&catalog, "Server", None, Some("Port Speed Update"), &metadata)
     };
     assert_eq!(find(0), None);
     assert_eq!(find(-1), None);

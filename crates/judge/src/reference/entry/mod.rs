@@ -1,6 +1,7 @@
-//! Principals and devices as they stand in JSON, checked and packed: the same object is a line of a file and the
-//! value of a record. Millions are read at the start, so that nothing is copied that can be packed from where it
-//! stands. `schemas/principal.schema.json` and `schemas/device.schema.json` say the same; a test holds them to it.
+//! Principals and devices as they stand in JSON, checked and packed: the same object is a line of a
+//! file and the value of a record. Millions are read at the start, so that nothing is copied that
+//! can be packed from where it stands. `schemas/principal.schema.json` and
+//! `schemas/device.schema.json` say the same; a test holds them to it.
 
 use jiff::Timestamp;
 use serde::de::MapAccess;
@@ -90,15 +91,8 @@ struct DeviceFields<'a> {
 }
 
 impl<'de> Fields<'de> for DeviceFields<'de> {
-    const NAMES: &'static [&'static str] = &[
-        "deviceId",
-        "kind",
-        "accountId",
-        "name",
-        "datacenter",
-        "validFrom",
-        "deleted",
-    ];
+    const NAMES: &'static [&'static str] =
+        &["deviceId", "kind", "accountId", "name", "datacenter", "validFrom", "deleted"];
 
     fn take<A: MapAccess<'de>>(&mut self, place: usize, map: &mut A) -> Result<(), A::Error> {
         match place {
@@ -178,10 +172,7 @@ pub(super) fn read_device(
         data_center: fields.datacenter.name("datacenter")?.as_deref(),
     });
     Ok(Stated {
-        key: DeviceKey {
-            kind: fields.kind.device_kind()?,
-            id: id.ok_or("deviceId is missing")?,
-        },
+        key: DeviceKey { kind: fields.kind.device_kind()?, id: id.ok_or("deviceId is missing")? },
         valid_from: fields.valid_from.time("validFrom")?,
         deleted: fields.deleted.flag("deleted")?.unwrap_or(false),
         value,

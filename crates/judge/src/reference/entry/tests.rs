@@ -1,4 +1,5 @@
-//! The forms in which producers write entries. What the schemas say of them is compared in `tests/local/entries.rs`.
+//! The forms in which producers write entries. What the schemas say of them is compared in
+//! `tests/local/entries.rs`.
 
 use super::*;
 use crate::reference::packing::Packed;
@@ -22,9 +23,7 @@ fn principal(json: &str) -> Result<String, String> {
         view.permissions.iter().collect::<Vec<_>>().join(","),
         list(view.devices),
         list(view.virtual_guests),
-        stated
-            .valid_from
-            .map_or("-".to_string(), |from| from.to_string()),
+        stated.valid_from.map_or("-".to_string(), |from| from.to_string()),
         stated.deleted,
     ))
 }
@@ -76,14 +75,8 @@ fn lists_of_hardware_do_not_speak_of_guests() {
         (r#","devices":"all""#, "devices=all guests=all"),
         (r#","devices":[7]"#, "devices=7 guests= "),
         (r#","devices":[]"#, "devices= guests= "),
-        (
-            r#","devices":[7],"virtualGuests":"all""#,
-            "devices=7 guests=all",
-        ),
-        (
-            r#","devices":[7],"virtualGuests":[8]"#,
-            "devices=7 guests=8",
-        ),
+        (r#","devices":[7],"virtualGuests":"all""#, "devices=7 guests=all"),
+        (r#","devices":[7],"virtualGuests":[8]"#, "devices=7 guests=8"),
         (r#","virtualGuests":[8]"#, "devices=all guests=8"),
         (r#","virtualGuests":[]"#, "devices=all guests= "),
     ];
@@ -102,17 +95,10 @@ fn devices_are_read_in_every_form() {
         r#"{"deviceId":70e-1,"accountId":"1","datacenter":"dal10","name":"nil","kind":null}"#,
     ];
     for json in same {
-        assert_eq!(
-            device(json).as_deref(),
-            Ok("7 1 - dal10 deleted=false"),
-            "{json}"
-        );
+        assert_eq!(device(json).as_deref(), Ok("7 1 - dal10 deleted=false"), "{json}");
     }
     let guest = r#"{"deviceId":7,"kind":"virtualGuest","name":"g","deleted":true}"#;
-    assert_eq!(
-        device(guest).as_deref(),
-        Ok("virtualGuest/7 - g - deleted=true")
-    );
+    assert_eq!(device(guest).as_deref(), Ok("virtualGuest/7 - g - deleted=true"));
     for (json, word) in [
         (r#"{"deviceId":"none"}"#, "deviceId is missing"),
         (r#"{"deviceId":7,"kind":"user"}"#, "kind"),
@@ -125,82 +111,33 @@ fn devices_are_read_in_every_form() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_says_two_things_or_nothing_is_refused() {
     let cases = [
-        (
-            r#"[1,2,"IBMid-X","n","user",true,true,[],null,null,null,false]"#,
-            "a JSON object",
-        ),
+        (r#"[1,2,"IBMid-X","n","user",true,true,[],null,null,null,false]"#, "a JSON object"),
         ("null", "a JSON object"),
-        (
-            r#"{"accountId":1,"userId":2,"userid":3}"#,
-            "duplicate field `userId`",
-        ),
-        (
-            r#"{"accountId":1,"userId":2,"IAMID":"a","iamid":"a"}"#,
-            "duplicate field `iamId`",
-        ),
+        (r#"{"accountId":1,"userId":2,"userid":3}"#, "duplicate field `userId`"),
+        (r#"{"accountId":1,"userId":2,"IAMID":"a","iamid":"a"}"#, "duplicate field `iamId`"),
         (r#"{"accountId":"null","userId":2}"#, "accountId is missing"),
         (r#"{"account_id":1,"userId":2}"#, "accountId is missing"),
-        (
-            r#"{"accountId":1,"userId":"none"}"#,
-            "userId and iamId are both missing",
-        ),
+        (r#"{"accountId":1,"userId":"none"}"#, "userId and iamId are both missing"),
         (r#"{"accountId":1,"userId":2.5}"#, "userId is not an id"),
         (r#"{"accountId":1,"userId":true}"#, "userId is not an id"),
         (r#"{"accountId":1,"userId":{}}"#, "userId is not an id"),
-        (
-            r#"{"accountId":"1:2","userId":2}"#,
-            "accountId is not an id",
-        ),
-        (
-            r#"{"accountId":1,"iamId":"a b"}"#,
-            "iamId is not an IAM identity",
-        ),
-        (
-            r#"{"accountId":1,"iamId":"\u00e4"}"#,
-            "iamId is not an IAM identity",
-        ),
+        (r#"{"accountId":"1:2","userId":2}"#, "accountId is not an id"),
+        (r#"{"accountId":1,"iamId":"a b"}"#, "iamId is not an IAM identity"),
+        (r#"{"accountId":1,"iamId":"\u00e4"}"#, "iamId is not an IAM identity"),
         (r#"{"accountId":1,"iamId":7}"#, "iamId is not a string"),
-        (
-            r#"{"accountId":1,"userId":2,"name":"\ud800"}"#,
-            "name is not a string",
-        ),
-        (
-            r#"{"accountId":1,"userId":2,"linked":"true"}"#,
-            "linked is not true or false",
-        ),
-        (
-            r#"{"accountId":1,"userId":2,"deleted":1}"#,
-            "deleted is not true or false",
-        ),
-        (
-            r#"{"accountId":1,"userId":2,"kind":"robot"}"#,
-            "kind is no kind of principal",
-        ),
-        (
-            r#"{"accountId":1,"userId":2,"permissions":"ALL"}"#,
-            "permissions",
-        ),
-        (
-            r#"{"accountId":1,"userId":2,"permissions":{"A":true}}"#,
-            "permissions",
-        ),
+        (r#"{"accountId":1,"userId":2,"name":"\ud800"}"#, "name is not a string"),
+        (r#"{"accountId":1,"userId":2,"linked":"true"}"#, "linked is not true or false"),
+        (r#"{"accountId":1,"userId":2,"deleted":1}"#, "deleted is not true or false"),
+        (r#"{"accountId":1,"userId":2,"kind":"robot"}"#, "kind is no kind of principal"),
+        (r#"{"accountId":1,"userId":2,"permissions":"ALL"}"#, "permissions"),
+        (r#"{"accountId":1,"userId":2,"permissions":{"A":true}}"#, "permissions"),
         (r#"{"accountId":1,"userId":2,"devices":""}"#, "devices"),
-        (
-            r#"{"accountId":1,"userId":2,"devices":["a b"]}"#,
-            "devices is not an id",
-        ),
+        (r#"{"accountId":1,"userId":2,"devices":["a b"]}"#, "devices is not an id"),
         (r#"{"accountId":1,"userId":2,"virtualGuests":7}"#, "devices"),
-        (
-            r#"{"accountId":1,"userId":2,"validFrom":"2018"}"#,
-            "validFrom is not a time",
-        ),
-        (
-            r#"{"accountId":1,"userId":2,"validFrom":1}"#,
-            "validFrom is not a string",
-        ),
+        (r#"{"accountId":1,"userId":2,"validFrom":"2018"}"#, "validFrom is not a time"),
+        (r#"{"accountId":1,"userId":2,"validFrom":1}"#, "validFrom is not a string"),
         (r#"{"accountId":1,"userId":2} {}"#, "trailing"),
     ];
     for (json, word) in cases {
@@ -210,11 +147,8 @@ fn what_says_two_things_or_nothing_is_refused() {
     let too_long = format!(r#"{{"accountId":1,"iamId":"{}"}}"#, "a".repeat(513));
     assert!(principal(&too_long).is_err());
     assert!(
-        read_principal(
-            b"{\"accountId\":1,\"userId\":2,\"x\":\"\xff\"}",
-            &mut Oddities::default()
-        )
-        .is_err()
+        read_principal(b"{\"accountId\":1,\"userId\":2,\"x\":\"\xff\"}", &mut Oddities::default())
+            .is_err()
     );
 }
 

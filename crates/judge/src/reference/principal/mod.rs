@@ -12,8 +12,8 @@ use super::table::{KeyRoom, Table, TableKey, join};
 use crate::parse::field::{Id, is_iam_id, is_id};
 use crate::reference::versions::Versions;
 
-/// Key of a principal: the account, and the classic user id or, where there is none, the IAM id. As text they are divided
-/// by a slash, the first one: an IAM id can hold more.
+/// Key of a principal: the account, and the classic user id or, where there is none, the IAM id. As
+/// text they are divided by a slash, the first one: an IAM id can hold more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PrincipalKey {
     /// The classic account.
@@ -39,10 +39,8 @@ impl TableKey for PrincipalKey {
 
     fn of(text: &str) -> Option<Self> {
         let (account, id) = text.split_once('/')?;
-        (is_id(account) && (is_id(id) || is_iam_id(id))).then(|| PrincipalKey {
-            account: Id::from(account),
-            id: Id::from(id),
-        })
+        (is_id(account) && (is_id(id) || is_iam_id(id)))
+            .then(|| PrincipalKey { account: Id::from(account), id: Id::from(id) })
     }
 }
 
@@ -163,10 +161,9 @@ impl<'a> PackedName<'a> {
     /// As it was given.
     pub(crate) fn text(self) -> &'a str {
         match self {
-            PackedName::Known(known) => KNOWN_PERMISSIONS
-                .get(usize::from(known))
-                .copied()
-                .unwrap_or_default(),
+            PackedName::Known(known) => {
+                KNOWN_PERMISSIONS.get(usize::from(known)).copied().unwrap_or_default()
+            }
             PackedName::Other(name) => name,
         }
     }
@@ -283,10 +280,7 @@ impl Packed for Principal {
         if lists != 0 {
             out.push(lists);
         }
-        for devices in [principal.devices, principal.virtual_guests]
-            .into_iter()
-            .flatten()
-        {
+        for devices in [principal.devices, principal.virtual_guests].into_iter().flatten() {
             put_part(out, devices.0);
         }
     }
@@ -323,8 +317,9 @@ impl Packed for Principal {
 }
 
 impl Table<PrincipalKey, Principal> {
-    /// Calls `each` with every principal of an account that has, or had at some time, an IAM identity: with its id in the
-    /// account and with its versions. There may be others among them, and one may come twice.
+    /// Calls `each` with every principal of an account that has, or had at some time, an IAM
+    /// identity: with its id in the account and with its versions. There may be others among
+    /// them, and one may come twice.
     pub fn carriers<'s>(
         &'s self,
         account: &str,

@@ -58,8 +58,9 @@ proptest! {
 const ACCOUNTS: [&str; 3] = ["1", "2", "12"];
 const IAM_IDS: [&str; 4] = ["a", "b", "2a", "iam-ServiceId-c"];
 
-/// What is written of a principal: who it is, when it is written, from when on it counts, and its IAM id, if it is there at
-/// all and has one. A principal without a classic user id is known by its IAM id.
+/// What is written of a principal: who it is, when it is written, from when on it counts, and its
+/// IAM id, if it is there at all and has one. A principal without a classic user id is known by its
+/// IAM id.
 #[derive(Debug, Clone)]
 struct Written {
     account: usize,
@@ -73,16 +74,9 @@ struct Written {
 }
 
 fn written() -> impl Strategy<Value = Vec<Written>> {
-    let who = (
-        0..3usize,
-        prop::option::weighted(0.8, 0u8..6),
-        0..4usize,
-        prop::bool::weighted(0.9),
-    );
-    let what = (
-        prop::bool::weighted(0.2),
-        prop::option::weighted(0.3, -20i64..400),
-    );
+    let who =
+        (0..3usize, prop::option::weighted(0.8, 0u8..6), 0..4usize, prop::bool::weighted(0.9));
+    let what = (prop::bool::weighted(0.2), prop::option::weighted(0.3, -20i64..400));
     let one = (who, what, 0i64..4, prop::bool::weighted(0.03));
     let one = one.prop_map(|(who, what, after, is_looked_at)| Written {
         account: who.0,
@@ -103,9 +97,7 @@ fn second(second: i64) -> Timestamp {
 
 fn change(written: &Written, now: i64) -> TableChange<PrincipalKey, Principal> {
     let iam_id = IAM_IDS[written.iam_id];
-    let id = written
-        .user
-        .map_or(Id::from(iam_id), |user| Id::from(user.to_string()));
+    let id = written.user.map_or(Id::from(iam_id), |user| Id::from(user.to_string()));
     let value = PackedValue::of(&PrincipalView {
         iam_id: written.has_iam_id.then_some(iam_id),
         name: Some("somebody"),
@@ -118,10 +110,7 @@ fn change(written: &Written, now: i64) -> TableChange<PrincipalKey, Principal> {
         virtual_guests: None,
     });
     TableChange {
-        key: PrincipalKey {
-            account: Id::from(ACCOUNTS[written.account]),
-            id,
-        },
+        key: PrincipalKey { account: Id::from(ACCOUNTS[written.account]), id },
         change: Version {
             valid_from: second(written.valid_from.unwrap_or(now)),
             explicit: written.valid_from.is_some(),
@@ -135,9 +124,7 @@ fn change(written: &Written, now: i64) -> TableChange<PrincipalKey, Principal> {
 /// The principals that have an IAM id at a moment: by the index, and by a look at all of them.
 fn assert_found_as_in_all(table: &Table<PrincipalKey, Principal>, moment: i64) {
     let has = |versions: Versions<'_, Principal>, iam_id: &str| {
-        let principal = versions
-            .as_of(second(moment))
-            .and_then(|version| version.value);
+        let principal = versions.as_of(second(moment)).and_then(|version| version.value);
         principal.is_some_and(|principal| principal.iam_id == Some(iam_id))
     };
     for account in ACCOUNTS {

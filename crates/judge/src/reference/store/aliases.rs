@@ -1,5 +1,6 @@
-//! The index of the other names of entries. A slot for each name of each entry holds the upper bits of the hash of the entry's
-//! key, by which the other index finds it: so the slots stay as they are while entries move, and change only with the names.
+//! The index of the other names of entries. A slot for each name of each entry holds the upper bits
+//! of the hash of the entry's key, by which the other index finds it: so the slots stay as they are
+//! while entries move, and change only with the names.
 
 use std::sync::Arc;
 
@@ -34,11 +35,7 @@ impl AliasChange {
         };
         let (mut lost, mut gained) = (names(before), names(after));
         let stays = |others: &[u64], name: &u64| others.binary_search(name).is_ok();
-        let kept: Vec<u64> = lost
-            .iter()
-            .copied()
-            .filter(|it| stays(&gained, it))
-            .collect();
+        let kept: Vec<u64> = lost.iter().copied().filter(|it| stays(&gained, it)).collect();
         lost.retain(|name| !stays(&kept, name));
         gained.retain(|name| !stays(&kept, name));
         AliasChange { lost, gained }
@@ -67,10 +64,7 @@ impl AliasIndex {
     pub(super) fn apply(&mut self, change: &AliasChange, key: u64) {
         let key = key_mark(key);
         for name in &change.lost {
-            let found = self
-                .0
-                .slots()
-                .find(*name, |known| (known == key).then_some(()));
+            let found = self.0.slots().find(*name, |known| (known == key).then_some(()));
             if let Some((slot, ())) = found {
                 self.0.remove(slot);
             }
@@ -81,7 +75,8 @@ impl AliasIndex {
     }
 }
 
-/// In place of a place: as much of a key's hash as the index of keys looks at. It is never zero, which no place is either.
+/// In place of a place: as much of a key's hash as the index of keys looks at. It is never zero,
+/// which no place is either.
 const fn key_mark(hash: u64) -> Place {
     Place::of(hash >> (u64::BITS - PLACE_BITS) | 1)
 }

@@ -1,12 +1,13 @@
-//! The index for the one who writes. It is held twice once there are snapshots: what the newest snapshot reads
-//! is left alone, what the one before it read is brought up to date and written to.
+//! The index for the one who writes. It is held twice once there are snapshots: what the newest
+//! snapshot reads is left alone, what the one before it read is brought up to date and written to.
 
 use std::sync::Arc;
 
 use super::log::Place;
 use super::slots::{Slots, word};
 
-/// When more than one in so many slots has changed, catching up with them costs as much as a copy of all.
+/// When more than one in so many slots has changed, catching up with them costs as much as a copy
+/// of all.
 const WORTH_CATCHING_UP: usize = 16;
 
 #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use foldhash::quality::FixedState;
 /// What stands between the parts of a key.
 const DIVIDER: u8 = b'/';
 
-/// A key that is looked up, in the parts in which it is at hand: to put them together would take writing what is read
-/// at once, for which the processor waits until all it does has come so far.
+/// A key that is looked up, in the parts in which it is at hand: to put them together would take
+/// writing what is read at once, for which the processor waits until all it does has come so far.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreKey<'a> {
     first: &'a [u8],
@@ -18,18 +18,12 @@ pub struct StoreKey<'a> {
 impl<'a> StoreKey<'a> {
     /// A key without a divider.
     pub const fn whole(key: &'a [u8]) -> Self {
-        StoreKey {
-            first: key,
-            second: None,
-        }
+        StoreKey { first: key, second: None }
     }
 
     /// A key with a divider; none is in the first part.
     pub const fn pair(first: &'a [u8], second: &'a [u8]) -> Self {
-        StoreKey {
-            first,
-            second: Some(second),
-        }
+        StoreKey { first, second: Some(second) }
     }
 
     /// The key of a text.
@@ -40,17 +34,18 @@ impl<'a> StoreKey<'a> {
         }
     }
 
-    /// The other name of an entry: it stands beside the same first part. None if it is the entry's key already, or if the key
-    /// has one part only.
+    /// The other name of an entry: it stands beside the same first part. None if it is the entry's
+    /// key already, or if the key has one part only.
     pub fn alias(key: &'a [u8], name: &'a str) -> Option<Self> {
         let StoreKey { first, second } = StoreKey::of(key);
         let is_other = second? != name.as_bytes();
         is_other.then(|| StoreKey::pair(first, name.as_bytes()))
     }
 
-    /// Hashes are the same in every run. Whoever could choose many keys of a table could make its look-ups slow, but
-    /// keys are ids that the operator's own systems give out; others choose at most what is looked up, and a
-    /// key that is not there costs a short run of slots, whichever it is.
+    /// Hashes are the same in every run. Whoever could choose many keys of a table could make its
+    /// look-ups slow, but keys are ids that the operator's own systems give out; others choose
+    /// at most what is looked up, and a key that is not there costs a short run of slots,
+    /// whichever it is.
     pub fn hash(self) -> u64 {
         let mut hasher = FixedState::with_seed(0).build_hasher();
         hasher.write(self.first);

@@ -1,12 +1,13 @@
-//! Where a store keeps its entries: appended to segments, never changed in place. Who needs an entry knows its
-//! place; whether an entry is still needed is not known here, only how many bytes of a segment are not.
+//! Where a store keeps its entries: appended to segments, never changed in place. Who needs an
+//! entry knows its place; whether an entry is still needed is not known here, only how many bytes
+//! of a segment are not.
 
 use std::sync::Arc;
 
 use crate::reference::packing::{Reader, put_number};
 
-/// A segment is full when the next entry does not fit; an entry that is larger has one for itself. In unit
-/// tests they are small, so that some hundred entries need many.
+/// A segment is full when the next entry does not fit; an entry that is larger has one for itself.
+/// In unit tests they are small, so that some hundred entries need many.
 pub(super) const SEGMENT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 2 << 20 };
 /// Entries begin at multiples of so many bytes.
 const UNIT: usize = 4;
@@ -93,7 +94,8 @@ pub(super) struct LogWriter {
     log: Log,
     /// The segment that is appended to.
     head: usize,
-    /// The head as it was before the last snapshot, or the room of one: what the snapshot shares is not written to.
+    /// The head as it was before the last snapshot, or the room of one: what the snapshot shares
+    /// is not written to.
     spare: Option<Arc<Vec<u8>>>,
     /// Segments that can be used again.
     free: Vec<usize>,
@@ -196,8 +198,8 @@ impl LogWriter {
         Some(())
     }
 
-    /// The head, to be written to. If a snapshot shares it, what the snapshot before it shared is brought up to
-    /// the same state, and takes its place.
+    /// The head, to be written to. If a snapshot shares it, what the snapshot before it shared is
+    /// brought up to the same state, and takes its place.
     fn head_mut(&mut self) -> Option<&mut Vec<u8>> {
         let head = self.log.segments.get_mut(self.head)?;
         if Arc::get_mut(head).is_none() {

@@ -1,14 +1,15 @@
-//! A map from keys to packed values for one who writes and many who read: they read snapshots, which later changes do
-//! not touch. It knows bytes only.
+//! A map from keys to packed values for one who writes and many who read: they read snapshots,
+//! which later changes do not touch. It knows bytes only.
 //!
-//! Values are appended to a log, and an index says where each key's newest one lies (`log`, `slots`). A snapshot
-//! shares both. What a snapshot shares the writer does not change: it goes on in the index, and in the last
-//! segment of the log, that the snapshot before shared, when nobody reads that one any more, and catches up
-//! with the few words that changed since. So a change copies no more than itself, as a rule, and a look-up
-//! waits for memory twice: for the slot and for the entry.
+//! Values are appended to a log, and an index says where each key's newest one lies (`log`,
+//! `slots`). A snapshot shares both. What a snapshot shares the writer does not change: it goes on
+//! in the index, and in the last segment of the log, that the snapshot before shared, when nobody
+//! reads that one any more, and catches up with the few words that changed since. So a change
+//! copies no more than itself, as a rule, and a look-up waits for memory twice: for the slot and
+//! for the entry.
 //!
-//! An entry may have other names beside its key, which several entries can share. A second index leads from them to
-//! the keys (`aliases`); it holds just the names that the present values have.
+//! An entry may have other names beside its key, which several entries can share. A second index
+//! leads from them to the keys (`aliases`); it holds just the names that the present values have.
 
 mod aliases;
 mod index;
@@ -27,8 +28,8 @@ pub use key::StoreKey;
 use log::{Entry, Log, LogWriter, Place};
 use slots::{Slots, word};
 
-/// For each byte that is not needed any more, so many bytes of the log are looked through for some that are: more than are
-/// needed to keep three quarters of the log in use.
+/// For each byte that is not needed any more, so many bytes of the log are looked through for some
+/// that are: more than are needed to keep three quarters of the log in use.
 const CLEANING: usize = 8;
 
 /// A snapshot.
@@ -63,8 +64,9 @@ impl Store {
         Some(entry.value)
     }
 
-    /// Calls `each` with the key and the value of every entry that has this other name, in no order. Names are known by
-    /// their hashes alone, so there may be a wrong entry among them, or the same one twice.
+    /// Calls `each` with the key and the value of every entry that has this other name, in no
+    /// order. Names are known by their hashes alone, so there may be a wrong entry among them,
+    /// or the same one twice.
     pub(super) fn aliased<'s>(
         &'s self,
         name: StoreKey<'_>,
@@ -75,17 +77,13 @@ impl Store {
             each(entry.key, entry.value);
             None::<()>
         };
-        self.aliases.find(name.hash(), |mark| {
-            self.slots.find(marked_key(mark), &mut look).map(|_| ())
-        });
+        self.aliases
+            .find(name.hash(), |mark| self.slots.find(marked_key(mark), &mut look).map(|_| ()));
     }
 
     /// All keys and values, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let entries = self
-            .slots
-            .places()
-            .filter_map(|place| self.log.entry(place));
+        let entries = self.slots.places().filter_map(|place| self.log.entry(place));
         entries.map(|entry| (entry.key, entry.value))
     }
 }
@@ -180,8 +178,8 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Looks at the keys in the next slots, and removes those whose values are not needed. Says whether it has come
-    /// round; the next sweep then begins anew.
+    /// Looks at the keys in the next slots, and removes those whose values are not needed. Says
+    /// whether it has come round; the next sweep then begins anew.
     pub(super) fn sweep(
         &mut self,
         slots: usize,
@@ -223,7 +221,8 @@ impl StoreWriter {
         self.clean(CLEANING * bytes, reading);
     }
 
-    /// Looks through some bytes of the log, a segment at a time, and moves what is still needed to its head.
+    /// Looks through some bytes of the log, a segment at a time, and moves what is still needed to
+    /// its head.
     fn clean(&mut self, mut bytes: usize, reading: impl Reading) {
         let next = |log: &LogWriter| log.deadest().map(|segment| (segment, 0));
         while let Some((number, mut offset)) = self.cleaning.or_else(|| next(&self.log)) {
@@ -245,10 +244,7 @@ impl StoreWriter {
     /// Moves an entry, if it is still needed; nothing if there is no room.
     fn relocate(&mut self, place: Place, entry: Entry<'_>, reading: &impl Reading) -> Option<()> {
         let hash = StoreKey::of(entry.key).hash();
-        let found = self
-            .index
-            .slots()
-            .find(hash, |known| (known == place).then_some(()));
+        let found = self.index.slots().find(hash, |known| (known == place).then_some(()));
         let Some((slot, _)) = found else {
             return Some(());
         };

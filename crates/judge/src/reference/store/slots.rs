@@ -1,13 +1,14 @@
-//! The index of a store: where the entry of a key lies, by the key's hash. Open addressing in one allocation, each slot a
-//! word: a part of the hash, so that hardly ever a wrong entry is looked at and that growing reads no key, and
-//! the place. It knows neither keys nor entries.
+//! The index of a store: where the entry of a key lies, by the key's hash. Open addressing in one
+//! allocation, each slot a word: a part of the hash, so that hardly ever a wrong entry is looked at
+//! and that growing reads no key, and the place. It knows neither keys nor entries.
 
 use super::log::{PLACE_BITS, Place};
 
 /// Bits of a slot that hold the upper bits of the hash; the others hold the place.
 const HASH_BITS: u32 = u64::BITS - PLACE_BITS;
-/// So many slots, a line of the processor's cache, are looked at together: one after the other, each would be a guess of
-/// where the search ends, and a wrong one throws away the look-ups that were begun after it.
+/// So many slots, a line of the processor's cache, are looked at together: one after the other,
+/// each would be a guess of where the search ends, and a wrong one throws away the look-ups that
+/// were begun after it.
 const GROUP: usize = 8;
 /// The groups of the smallest index that is not empty.
 const FEWEST: usize = 2;
@@ -51,7 +52,8 @@ impl Slots {
         self.count() * size_of::<u64>()
     }
 
-    /// The slot of the key with this hash, and what `look` finds at its place; at a wrong place it finds nothing.
+    /// The slot of the key with this hash, and what `look` finds at its place; at a wrong place it
+    /// finds nothing.
     pub(super) fn find<T>(
         &self,
         hash: u64,
@@ -85,7 +87,8 @@ impl Slots {
         words.filter(|word| *word != EMPTY)
     }
 
-    /// Whether there is room for so many more keys: up to three quarters, few keys do not fit into their group.
+    /// Whether there is room for so many more keys: up to three quarters, few keys do not fit into
+    /// their group.
     pub(super) const fn has_room(&self, keys: usize) -> bool {
         self.used + keys <= self.count() / 4 * 3
     }
@@ -96,10 +99,7 @@ impl Slots {
         if groups > MOST {
             return None;
         }
-        let mut grown = Slots {
-            groups: vec![Group::default(); groups],
-            used: 0,
-        };
+        let mut grown = Slots { groups: vec![Group::default(); groups], used: 0 };
         for word in self.words() {
             grown.write(grown.free(word), word);
         }
@@ -117,9 +117,7 @@ impl Slots {
 
     /// The place in a slot, if a key has it.
     pub(super) fn place(&self, slot: usize) -> Option<Place> {
-        Some(self.word(slot))
-            .filter(|word| *word != EMPTY)
-            .map(place)
+        Some(self.word(slot)).filter(|word| *word != EMPTY).map(place)
     }
 
     /// The word of a slot.
@@ -138,7 +136,8 @@ impl Slots {
         self.used -= usize::from(old != EMPTY);
     }
 
-    /// What must be written, and where, to empty a slot: whatever was pushed away from it moves back.
+    /// What must be written, and where, to empty a slot: whatever was pushed away from it moves
+    /// back.
     pub(super) fn emptied(&self, slot: usize) -> Vec<(usize, u64)> {
         let mut writes = Vec::new();
         let (mut hole, mut next) = (slot, self.after(slot));
@@ -155,8 +154,8 @@ impl Slots {
         writes
     }
 
-    /// Where the search for a hash begins, the first slot of a group. The order of the groups is that of the hashes. A
-    /// key is in the first slot from there on that was free.
+    /// Where the search for a hash begins, the first slot of a group. The order of the groups is
+    /// that of the hashes. A key is in the first slot from there on that was free.
     const fn home(&self, hash: u64) -> usize {
         (((hash >> PLACE_BITS) * self.groups.len() as u64) >> HASH_BITS) as usize * GROUP
     }
@@ -166,11 +165,7 @@ impl Slots {
     }
 
     const fn distance(&self, from: usize, to: usize) -> usize {
-        if to >= from {
-            to - from
-        } else {
-            to + self.count() - from
-        }
+        if to >= from { to - from } else { to + self.count() - from }
     }
 }
 

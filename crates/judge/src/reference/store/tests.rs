@@ -1,5 +1,5 @@
-//! The store against a plain map: snapshots stay as they were while it is written to, cleaned and grown. Segments
-//! are small here, so that some hundred entries fill many.
+//! The store against a plain map: snapshots stay as they were while it is written to, cleaned and
+//! grown. Segments are small here, so that some hundred entries fill many.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::*;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What is done to a key. A value that begins with zero is to be forgotten when its entry is moved, or on
-/// demand.
+/// What is done to a key. A value that begins with zero is to be forgotten when its entry is moved,
+/// or on demand.
 #[derive(Debug, Clone)]
 enum Step {
     Change {
@@ -49,21 +49,16 @@ fn key(number: u16) -> Vec<u8> {
 }
 
 fn keep(value: &[u8]) -> usize {
-    if value.first() == Some(&0) {
-        0
-    } else {
-        value.len()
-    }
+    if value.first() == Some(&0) { 0 } else { value.len() }
 }
 
-/// The other names of an entry: none, one or two, by the bytes of its value. Several keys share each.
+/// The other names of an entry: none, one or two, by the bytes of its value. Several keys share
+/// each.
 fn names<'k>(key: &'k [u8], value: &[u8]) -> Vec<StoreKey<'k>> {
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
     let fill = value.first().copied().map_or(0, usize::from);
     let names = NAMES.iter().skip(fill % 5).take(fill % 3);
-    names
-        .filter_map(|name| StoreKey::alias(key, name))
-        .collect()
+    names.filter_map(|name| StoreKey::alias(key, name)).collect()
 }
 
 struct Test;
@@ -88,10 +83,7 @@ fn assert_same(store: &Store, model: &Model) {
     assert_eq!(&entries(store), model);
     for number in 0..1_000 {
         let key = key(number);
-        assert_eq!(
-            store.get(StoreKey::of(&key)),
-            model.get(&key).map(Vec::as_slice)
-        );
+        assert_eq!(store.get(StoreKey::of(&key)), model.get(&key).map(Vec::as_slice));
     }
     assert_same_names(store, model);
 }
@@ -189,10 +181,7 @@ fn what_is_not_needed_is_given_back() {
         let indexes = [pair.writer.index.slots(), pair.writer.aliases.slots()];
         let indexes: usize = indexes.map(|slots| slots.bytes()).iter().sum();
         let log = store.bytes() - indexes;
-        assert!(
-            log < needed * 3 / 2 + 3 * SEGMENT_BYTES,
-            "{log} for {needed}"
-        );
+        assert!(log < needed * 3 / 2 + 3 * SEGMENT_BYTES, "{log} for {needed}");
     }
     assert_same(&pair.writer.snapshot(), &pair.model);
 }
@@ -213,10 +202,7 @@ fn an_entry_that_is_to_be_forgotten_is_not_moved() {
     let store = pair.writer.snapshot();
     assert!(store.len() < 400, "{store:?}");
     pair.model.retain(|_, value| value[0] != 0);
-    let kept: Model = entries(&store)
-        .into_iter()
-        .filter(|(_, value)| value[0] != 0)
-        .collect();
+    let kept: Model = entries(&store).into_iter().filter(|(_, value)| value[0] != 0).collect();
     assert_eq!(kept, pair.model);
 }
 
@@ -224,23 +210,21 @@ fn an_entry_that_is_to_be_forgotten_is_not_moved() {
 fn runs_of_slots_that_wrap_around_are_mended_when_a_key_goes() {
     let place = |number: usize| Place::at(1, number * 4);
     let mut index = IndexWriter::default();
-    // All hashes are among the largest, so that the runs begin in the last slots and end in the first ones.
+    // All hashes are among the largest, so that the runs begin in the last slots and end in the
+    // first ones.
     let hash = |number: usize| u64::MAX - ((number as u64 % 3) << 34);
     for number in 0..9 {
         index.make_room(1).expect("room");
         index.insert(hash(number), place(number));
     }
     for gone in 0..9 {
-        let found = index
-            .slots()
-            .find(hash(gone), |known| (known == place(gone)).then_some(()));
+        let found = index.slots().find(hash(gone), |known| (known == place(gone)).then_some(()));
         let (slot, _) = found.expect("there");
         index.remove(slot);
         assert_eq!(index.slots().len(), 8 - gone);
         for number in 0..9 {
-            let found = index
-                .slots()
-                .find(hash(number), |known| (known == place(number)).then_some(()));
+            let found =
+                index.slots().find(hash(number), |known| (known == place(number)).then_some(()));
             assert_eq!(found.is_some(), number > gone, "{number} after {gone} went");
         }
     }

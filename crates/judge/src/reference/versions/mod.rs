@@ -1,5 +1,5 @@
-//! A value that changes over time: the versions of one key, packed, and which was valid when. It knows no
-//! clock; the caller names the moment.
+//! A value that changes over time: the versions of one key, packed, and which was valid when. It
+//! knows no clock; the caller names the moment.
 
 use std::marker::PhantomData;
 
@@ -14,7 +14,8 @@ pub use writing::{FEWEST_VERSIONS, History, Horizon, MOST_VERSIONS, MOST_VERSION
 const EXPLICIT: u8 = 1;
 const REMOVED: u8 = 2;
 const FINE: u8 = 4;
-/// The first version after a removal, counted from its writing. It is certain that nothing was true before.
+/// The first version after a removal, counted from its writing. It is certain that nothing was true
+/// before.
 const RETURNED: u8 = 8;
 const UNREADABLE: u8 = 16;
 
@@ -23,13 +24,14 @@ const UNREADABLE: u8 = 16;
 pub struct Version<T> {
     /// First moment at which this version is valid.
     pub valid_from: Timestamp,
-    /// Whether the entry itself named that moment, or it is that of a return after a removal. Otherwise it is the time at
-    /// which the entry was written, and what it says may have been true before.
+    /// Whether the entry itself named that moment, or it is that of a return after a removal.
+    /// Otherwise it is the time at which the entry was written, and what it says may have been
+    /// true before.
     pub explicit: bool,
     /// The value; `None` where the key was removed, and where nobody knows what was said.
     pub value: Option<T>,
-    /// Whether something was said that cannot be read. It may have been a grant, another value or a removal, so that nothing
-    /// may rest on it, nor on what was said before.
+    /// Whether something was said that cannot be read. It may have been a grant, another value or
+    /// a removal, so that nothing may rest on it, nor on what was said before.
     pub is_unreadable: bool,
 }
 
@@ -39,22 +41,12 @@ pub type VersionChange<V> = Version<PackedValue<V>>;
 impl<T> Version<T> {
     /// The removal of a key.
     pub const fn removed(valid_from: Timestamp) -> Self {
-        Version {
-            valid_from,
-            explicit: false,
-            value: None,
-            is_unreadable: false,
-        }
+        Version { valid_from, explicit: false, value: None, is_unreadable: false }
     }
 
     /// What cannot be read.
     pub const fn unreadable(valid_from: Timestamp) -> Self {
-        Version {
-            valid_from,
-            explicit: false,
-            value: None,
-            is_unreadable: true,
-        }
+        Version { valid_from, explicit: false, value: None, is_unreadable: true }
     }
 
     /// Whether this is the removal of a key.
@@ -82,20 +74,18 @@ impl<V> Copy for Versions<'_, V> {}
 impl<'a, V: Packed> Versions<'a, V> {
     /// The versions that `writing` wrote.
     pub(crate) const fn read(packed: &'a [u8]) -> Self {
-        Versions {
-            packed: Reader(packed),
-            values: PhantomData,
-        }
+        Versions { packed: Reader(packed), values: PhantomData }
     }
 
-    /// The version valid at a moment. The earliest one counts before its time as well, unless it is explicit:
-    /// compaction forgets older versions.
+    /// The version valid at a moment. The earliest one counts before its time as well, unless it is
+    /// explicit: compaction forgets older versions.
     pub fn as_of(self, moment: Timestamp) -> Option<Version<V::View<'a>>> {
         self.raw_as_of(moment).map(view::<V>)
     }
 
-    /// The other versions by which the key exists, or may exist, that are valid at some time in `[moment - tolerance, moment + tolerance]`,
-    /// each with its distance from the moment. The nearest come first, of two equally near the earlier.
+    /// The other versions by which the key exists, or may exist, that are valid at some time in
+    /// `[moment - tolerance, moment + tolerance]`, each with its distance from the moment. The
+    /// nearest come first, of two equally near the earlier.
     pub fn others_near(
         self,
         moment: Timestamp,
@@ -105,15 +95,15 @@ impl<'a, V: Packed> Versions<'a, V> {
         let others = self
             .spans_near(moment, tolerance)
             .filter(|span| Some(span.version.valid_from) != at_moment);
-        let mut others: Vec<_> = others
-            .map(|span| (span.distance(moment), view::<V>(span.version)))
-            .collect();
+        let mut others: Vec<_> =
+            others.map(|span| (span.distance(moment), view::<V>(span.version))).collect();
         others.sort_by_key(|(distance, version)| (*distance, version.valid_from));
         others
     }
 
-    /// The version valid at a moment if the key existed then, else the nearest within a tolerance by which it
-    /// did; of two that are equally near, the earlier. Where it cannot be read, it may have existed.
+    /// The version valid at a moment if the key existed then, else the nearest within a tolerance
+    /// by which it did; of two that are equally near, the earlier. Where it cannot be read, it
+    /// may have existed.
     pub fn nearest(
         self,
         moment: Timestamp,
@@ -169,16 +159,9 @@ impl<'a, V: Packed> Versions<'a, V> {
         std::iter::from_fn(move || {
             let version = raw.next()?;
             let is_earliest = raw.0.0.is_empty();
-            let begins = if is_earliest && !version.explicit {
-                Timestamp::MIN
-            } else {
-                version.valid_from
-            };
-            let span = Span {
-                version,
-                begins,
-                ends,
-            };
+            let begins =
+                if is_earliest && !version.explicit { Timestamp::MIN } else { version.valid_from };
+            let span = Span { version, begins, ends };
             ends = Some(version.valid_from);
             Some(span)
         })

@@ -1,13 +1,14 @@
-//! How the versions of a key change. In a topic the order of writing counts: what a record says of the time from its
-//! beginning on replaces what was written before it. In a file, which has no such order, that of validity
-//! counts. Decision 14 gives the rules and their reasons.
+//! How the versions of a key change. In a topic the order of writing counts: what a record says of
+//! the time from its beginning on replaces what was written before it. In a file, which has no such
+//! order, that of validity counts. Decision 14 gives the rules and their reasons.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{EXPLICIT, FINE, REMOVED, RETURNED, Raw, UNREADABLE, Version, VersionChange};
 use crate::reference::packing::{Packed, PackedValue, Reader, is_fine, put_part, put_time};
 
-/// Most versions of one key; beyond them the oldest are dropped, so that one busy key cannot grow without limit.
+/// Most versions of one key; beyond them the oldest are dropped, so that one busy key cannot grow
+/// without limit.
 pub const MOST_VERSIONS: usize = 1_000;
 /// Most bytes of one key's versions, for the same reason: each change copies them.
 pub const MOST_VERSIONS_BYTES: usize = 1 << 20;
@@ -19,8 +20,8 @@ pub const FEWEST_VERSIONS: usize = 16;
 pub struct History(pub SignedDuration);
 
 impl History {
-    /// A removal is remembered for twice the history: what is written within that time cannot count from before the
-    /// removal.
+    /// A removal is remembered for twice the history: what is written within that time cannot count
+    /// from before the removal.
     fn memory(self) -> SignedDuration {
         self.0.checked_mul(2).unwrap_or(SignedDuration::MAX)
     }
@@ -28,10 +29,7 @@ impl History {
     /// Up to where a table forgets that has a record of this time.
     pub fn horizon(self, last_written: Timestamp) -> Horizon {
         let versions = earlier(last_written, self.0);
-        Horizon {
-            versions,
-            removals: earlier(versions, self.memory()),
-        }
+        Horizon { versions, removals: earlier(versions, self.memory()) }
     }
 }
 
@@ -46,18 +44,15 @@ pub struct Horizon {
 
 impl Horizon {
     /// Nothing is forgotten.
-    pub const NONE: Horizon = Horizon {
-        versions: Timestamp::MIN,
-        removals: Timestamp::MIN,
-    };
+    pub const NONE: Horizon = Horizon { versions: Timestamp::MIN, removals: Timestamp::MIN };
 }
 
 fn earlier(moment: Timestamp, by: SignedDuration) -> Timestamp {
     moment.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
-/// Appends the versions of a key after one more record of its topic, and returns how many had to be dropped although
-/// the history is not over for them.
+/// Appends the versions of a key after one more record of its topic, and returns how many had to be
+/// dropped although the history is not over for them.
 pub(crate) fn append_written<V: Packed>(
     known: &[u8],
     change: &VersionChange<V>,
@@ -68,7 +63,8 @@ pub(crate) fn append_written<V: Packed>(
 ) -> usize {
     let mut new = New::of(change);
     let mut older = known;
-    // What cannot be read is ordered as a value: it may be one, and whoever reads it later must come to the same.
+    // What cannot be read is ordered as a value: it may be one, and whoever reads it later must
+    // come to the same.
     if !new.version.is_removal() {
         let forgotten = written.map_or(Timestamp::MIN, |at| earlier(at, history.memory()));
         older = new.begin(known, written.unwrap_or(Timestamp::MIN), forgotten);
@@ -115,8 +111,9 @@ impl<'a> New<'a> {
         }
     }
 
-    /// Lets a value begin no earlier than the key's last removal allows, and returns what of the known versions is not
-    /// forgotten. Later values of the same life of a key may replace the first one, but not begin before it.
+    /// Lets a value begin no earlier than the key's last removal allows, and returns what of the
+    /// known versions is not forgotten. Later values of the same life of a key may replace the
+    /// first one, but not begin before it.
     fn begin<'k>(&mut self, known: &'k [u8], written: Timestamp, forgotten: Timestamp) -> &'k [u8] {
         let earliest = match Life::last(known) {
             Life::Only => return known,
@@ -153,7 +150,8 @@ impl<'a> New<'a> {
     }
 }
 
-/// A key lives from its first value, or the first after a removal, to the next removal. This is the last life.
+/// A key lives from its first value, or the first after a removal, to the next removal. This is the
+/// last life.
 enum Life<'k> {
     /// The key was never removed, as far as is known.
     Only,
@@ -244,10 +242,7 @@ fn append_kept(new: Option<New<'_>>, older: &[u8], horizon: Horizon, out: &mut V
             return 0;
         }
     }
-    let taken = Taken {
-        versions: usize::from(new.is_some()),
-        bytes: out.len() - before,
-    };
+    let taken = Taken { versions: usize::from(new.is_some()), bytes: out.len() - before };
     let (kept, dropped) = limited(older, horizon, taken);
     out.extend_from_slice(&older[..kept]);
     dropped
@@ -260,8 +255,8 @@ struct Taken {
     bytes: usize,
 }
 
-/// How many bytes of these versions, counted from the newest, are needed and have room; and how many versions are
-/// needed but have none.
+/// How many bytes of these versions, counted from the newest, are needed and have room; and how
+/// many versions are needed but have none.
 fn limited(packed: &[u8], horizon: Horizon, taken: Taken) -> (usize, usize) {
     let mut rest = Raw(Reader(packed));
     let (mut kept, mut dropped) = (0, 0);
@@ -286,8 +281,8 @@ pub(crate) fn values(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
     Raw(Reader(packed)).filter_map(|version| version.value)
 }
 
-/// How many bytes of the versions of a key, counted from the newest, are still needed; none if the key was removed so
-/// long ago that whatever is written of it now counts as of a new key.
+/// How many bytes of the versions of a key, counted from the newest, are still needed; none if the
+/// key was removed so long ago that whatever is written of it now counts as of a new key.
 pub(crate) fn kept(packed: &[u8], horizon: Horizon) -> usize {
     if newest_removal(packed).is_some_and(|removed| removed <= horizon.removals) {
         return 0;

@@ -1,4 +1,5 @@
-//! What tables of topics take is bounded: unchanged values, busy keys, large keys, and keys that were removed.
+//! What tables of topics take is bounded: unchanged values, busy keys, large keys, and keys that
+//! were removed.
 
 use super::*;
 
@@ -39,10 +40,9 @@ fn a_busy_key_does_not_grow_without_limit() {
 
 #[test]
 fn a_large_key_does_not_grow_without_limit() {
-    for (bytes, kept) in [
-        (MOST_VERSIONS_BYTES / 20, 19),
-        (MOST_VERSIONS_BYTES / 4, FEWEST_VERSIONS),
-    ] {
+    for (bytes, kept) in
+        [(MOST_VERSIONS_BYTES / 20, 19), (MOST_VERSIONS_BYTES / 4, FEWEST_VERSIONS)]
+    {
         let mut table = writer(1_000_000);
         let mut dropped = 0;
         for at in 0..40 {
@@ -58,11 +58,7 @@ fn a_large_key_does_not_grow_without_limit() {
                 value: Some(value),
                 is_unreadable: false,
             };
-            let change = TableChange {
-                key: key("1"),
-                change,
-                written: Some(second(at)),
-            };
+            let change = TableChange { key: key("1"), change, written: Some(second(at)) };
             dropped += table.apply(change).expect("room");
         }
         let all = table.snapshot();
@@ -82,10 +78,7 @@ fn what_the_history_is_over_for_is_not_dropped() {
         };
         assert_eq!(table.apply(change), Ok(0));
     }
-    assert_eq!(
-        versions(&table.snapshot(), "1").map(|all| all.len()),
-        Some(51)
-    );
+    assert_eq!(versions(&table.snapshot(), "1").map(|all| all.len()), Some(51));
 }
 
 #[test]
@@ -134,10 +127,7 @@ fn removals_of_one_key_take_no_room() {
         apply(&mut table, "1", value(1)(0));
         apply(&mut table, "2", removed(at));
     }
-    assert_eq!(
-        versions(&table.snapshot(), "2"),
-        Some(vec![removed(4_999), removed(0)])
-    );
+    assert_eq!(versions(&table.snapshot(), "2"), Some(vec![removed(4_999), removed(0)]));
 }
 
 /// The versions of a key to which each change was written when it became valid, packed.
@@ -147,14 +137,7 @@ fn packed(changes: &[Change]) -> Vec<u8> {
         let known = std::mem::take(&mut packed);
         let (change, written) = (change(*changed), Some(second(changed.0)));
         let history = History(SignedDuration::from_secs(7));
-        writing::append_written(
-            &known,
-            &change,
-            written,
-            history,
-            Horizon::NONE,
-            &mut packed,
-        );
+        writing::append_written(&known, &change, written, history, Horizon::NONE, &mut packed);
     }
     packed
 }

@@ -1,6 +1,6 @@
-//! Whole topics, read in different ways, against a model that keeps every record: followed from the beginning, read after
-//! compaction, and with the partitions in any order. All must decide alike within the history, about what cannot be read
-//! too.
+//! Whole topics, read in different ways, against a model that keeps every record: followed from the
+//! beginning, read after compaction, and with the partitions in any order. All must decide alike
+//! within the history, about what cannot be read too.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -70,8 +70,8 @@ impl Model {
         }
     }
 
-    /// When a value that is written now can begin; at any time if the key was never removed. A removal that is older than
-    /// `memory` is forgotten.
+    /// When a value that is written now can begin; at any time if the key was never removed. A
+    /// removal that is older than `memory` is forgotten.
     fn earliest(&mut self, written: i64, memory: i64) -> Option<i64> {
         let is_bound = |said: &Said| said.what == What::Removed || said.how == How::Returned;
         let bound = self.0.iter().rposition(is_bound)?;
@@ -96,8 +96,8 @@ impl Model {
     }
 }
 
-/// From when on all readers agree about a key: from the horizon on; what was planned before it for later, compaction takes
-/// the version before from, so that nobody can tell until it begins.
+/// From when on all readers agree about a key: from the horizon on; what was planned before it for
+/// later, compaction takes the version before from, so that nobody can tell until it begins.
 fn agreed_from(key: usize, records: &[Record], horizon: i64) -> i64 {
     let of_key = records.iter().filter(|record| record.key == key);
     let planned = of_key.filter(|record| record.written <= horizon);
@@ -129,8 +129,9 @@ fn read(records: &[Record], history: i64) -> Table<DeviceKey, Device> {
     table.snapshot()
 }
 
-/// What compaction may leave of a partition: of a beginning of the log that is as old as the history, the last record of each
-/// key; a tombstone may be gone as well once it was there for twice the history.
+/// What compaction may leave of a partition: of a beginning of the log that is as old as the
+/// history, the last record of each key; a tombstone may be gone as well once it was there for
+/// twice the history.
 fn compacted(partition: &[Record], horizon: i64, history: i64, chance: &[Index]) -> Vec<Record> {
     let old = partition.iter().take_while(|it| it.written <= horizon);
     let (cleaned, rest) = partition.split_at(chance[0].index(old.count() + 1));
@@ -140,20 +141,14 @@ fn compacted(partition: &[Record], horizon: i64, history: i64, chance: &[Index])
         is_last && !(is_old && chance[1].index(2) == 0)
     };
     let left = cleaned.iter().enumerate().filter(stays);
-    left.map(|(_, record)| *record)
-        .chain(rest.iter().copied())
-        .collect()
+    left.map(|(_, record)| *record).chain(rest.iter().copied()).collect()
 }
 
 /// Partitions one after another, in turns, or as records were written.
 fn orders(records: &[Record]) -> Vec<Vec<Record>> {
     let of = |key: usize| records.iter().copied().filter(move |it| it.key == key);
     let one_by_one = |keys: [usize; 3]| keys.into_iter().flat_map(of).collect::<Vec<_>>();
-    let longest = KEYS
-        .iter()
-        .enumerate()
-        .map(|(key, _)| of(key).count())
-        .max();
+    let longest = KEYS.iter().enumerate().map(|(key, _)| of(key).count()).max();
     let turn = |number| (0..KEYS.len()).filter_map(move |key| of(key).nth(number));
     vec![
         records.to_vec(),
@@ -164,7 +159,8 @@ fn orders(records: &[Record]) -> Vec<Vec<Record>> {
     ]
 }
 
-/// Steps of a clock, and what is written then: the clocks of some producers lag, and what is said may begin before or after.
+/// Steps of a clock, and what is written then: the clocks of some producers lag, and what is said
+/// may begin before or after.
 fn topics() -> impl Strategy<Value = Vec<Record>> {
     let lag = prop_oneof![6 => Just(0i64), 2 => 1i64..4, 1 => 4i64..30];
     let from = prop_oneof![
@@ -178,27 +174,14 @@ fn topics() -> impl Strategy<Value = Vec<Record>> {
         2 => Just(What::Unreadable),
         5 => (0u8..3).prop_map(What::Value),
     ];
-    let record = (
-        0..KEYS.len(),
-        prop_oneof![3 => 0i64..4, 1 => 4i64..25],
-        lag,
-        from,
-        what,
-    );
+    let record = (0..KEYS.len(), prop_oneof![3 => 0i64..4, 1 => 4i64..25], lag, from, what);
     prop::collection::vec(record, 1..25).prop_map(|steps| {
         let mut clock = 0;
         let record = |(key, passed, lag, from, what): (usize, i64, i64, Option<i64>, _)| {
             clock += passed;
             let written = clock - lag;
-            let from = from
-                .filter(|_| matches!(what, What::Value(_)))
-                .map(|from| written + from);
-            Record {
-                key,
-                written,
-                from,
-                what,
-            }
+            let from = from.filter(|_| matches!(what, What::Value(_))).map(|from| written + from);
+            Record { key, written, from, what }
         };
         steps.into_iter().map(record).collect()
     })
@@ -213,7 +196,8 @@ fn what(version: Version<DeviceView<'_>>) -> What {
     }
 }
 
-/// Compares a table with the model of the whole history, at each second within the history and after.
+/// Compares a table with the model of the whole history, at each second within the history and
+/// after.
 fn compare(
     table: &Table<DeviceKey, Device>,
     records: &[Record],
@@ -222,18 +206,9 @@ fn compare(
     for (key, name) in KEYS.iter().enumerate() {
         let model = Model::of(key, records, history);
         for at in agreed_from(key, records, now - history)..now + 30 {
-            let found = table
-                .versions(&self::key(name))
-                .and_then(|all| all.as_of(second(at)));
+            let found = table.versions(&self::key(name)).and_then(|all| all.as_of(second(at)));
             let found = found.map_or(What::Removed, what);
-            prop_assert_eq!(
-                found,
-                model.at(at),
-                "key {} at {} of {:?}",
-                name,
-                at,
-                records
-            );
+            prop_assert_eq!(found, model.at(at), "key {} at {} of {:?}", name, at, records);
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! The versions of a key: how they are read, and those of files against the same rules said naively. Topics have tests of
-//! their own.
+//! The versions of a key: how they are read, and those of files against the same rules said
+//! naively. Topics have tests of their own.
 
 mod bounds;
 mod histories;
@@ -18,30 +18,18 @@ fn second(second: i64) -> Timestamp {
 }
 
 fn device(name: u8) -> PackedValue<Device> {
-    PackedValue::of(&DeviceView {
-        account: None,
-        name: Some(&name.to_string()),
-        data_center: None,
-    })
+    PackedValue::of(&DeviceView { account: None, name: Some(&name.to_string()), data_center: None })
 }
 
 fn key(id: &str) -> DeviceKey {
-    DeviceKey {
-        kind: DeviceKind::Hardware,
-        id: Id::from(id),
-    }
+    DeviceKey { kind: DeviceKind::Hardware, id: Id::from(id) }
 }
 
 /// One change: when, whether it says so itself, and what (nothing: removed).
 type Change = (i64, bool, Option<u8>);
 
 fn change((from, explicit, value): Change) -> VersionChange<Device> {
-    Version {
-        valid_from: second(from),
-        explicit,
-        value: value.map(device),
-        is_unreadable: false,
-    }
+    Version { valid_from: second(from), explicit, value: value.map(device), is_unreadable: false }
 }
 
 /// A table of a topic.
@@ -60,11 +48,8 @@ fn apply_written(
     changed: Change,
     written: Option<i64>,
 ) {
-    let change = TableChange {
-        key: self::key(key),
-        change: change(changed),
-        written: written.map(second),
-    };
+    let change =
+        TableChange { key: self::key(key), change: change(changed), written: written.map(second) };
     table.apply(change).expect("room");
 }
 
@@ -108,14 +93,8 @@ fn the_newest_version_that_had_begun_counts() {
     }
     let table = writer.snapshot();
     let one = key("1");
-    let cases = [
-        (9, None),
-        (10, Some("1")),
-        (19, Some("1")),
-        (20, Some("2")),
-        (30, None),
-        (99, None),
-    ];
+    let cases =
+        [(9, None), (10, Some("1")), (19, Some("1")), (20, Some("2")), (30, None), (99, None)];
     for (at, expected) in cases {
         let found = table.as_of(&one, second(at)).and_then(|device| device.name);
         assert_eq!(found, expected, "at {at}");
@@ -130,15 +109,8 @@ fn the_newest_version_that_had_begun_counts() {
 #[test]
 fn keys_of_other_kinds_are_found_again() {
     let mut table: TableWriter<PrincipalKey, Device> = TableWriter::default();
-    let key = PrincipalKey {
-        account: Id::from("1"),
-        id: Id::from("iam-ServiceId-7"),
-    };
-    let added = TableChange {
-        key: key.clone(),
-        change: change((1, true, Some(1))),
-        written: None,
-    };
+    let key = PrincipalKey { account: Id::from("1"), id: Id::from("iam-ServiceId-7") };
+    let added = TableChange { key: key.clone(), change: change((1, true, Some(1))), written: None };
     table.apply(added).expect("room");
     let keys: Vec<PrincipalKey> = table.snapshot().iter().map(|(key, _)| key).collect();
     assert_eq!(keys, [key]);
@@ -171,16 +143,15 @@ fn versions(table: &Table<DeviceKey, Device>, key: &str) -> Option<Vec<Change>> 
     Some(versions.iter().map(said).collect())
 }
 
-/// The versions with a value that are valid within the tolerance, with their distances; nearest first, then earliest.
+/// The versions with a value that are valid within the tolerance, with their distances; nearest
+/// first, then earliest.
 fn near(sorted: &[Change], at: i64, tolerance: i64) -> Vec<(i64, Change)> {
     let mut near = Vec::new();
     for (position, version) in sorted.iter().enumerate() {
         let is_implicit = position == 0 && !version.1;
         let begins = if is_implicit { i64::MIN } else { version.0 };
         let ends = sorted.get(position + 1).map_or(i64::MAX, |next| next.0);
-        let distance = (begins.saturating_sub(at))
-            .max(at.saturating_sub(ends))
-            .max(0);
+        let distance = (begins.saturating_sub(at)).max(at.saturating_sub(ends)).max(0);
         let is_near = begins <= at + tolerance && ends > at - tolerance;
         if is_near && version.2.is_some() {
             near.push((distance, *version));

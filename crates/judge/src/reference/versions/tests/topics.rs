@@ -1,4 +1,5 @@
-//! The rules for topics, one by one: the last word counts, and nothing depends on what else was read.
+//! The rules for topics, one by one: the last word counts, and nothing depends on what else was
+//! read.
 
 use super::*;
 
@@ -26,77 +27,38 @@ fn check(records: &[(i64, Change)], expected: &[(i64, Option<u8>)]) {
 #[test]
 fn what_is_written_after_a_removal_ends_it() {
     let again = [(0, OLD), (10, removed(10)), (12, OLD)];
-    check(
-        &again,
-        &[
-            (9, Some(1)),
-            (10, None),
-            (11, None),
-            (12, Some(1)),
-            (99, Some(1)),
-        ],
-    );
+    check(&again, &[(9, Some(1)), (10, None), (11, None), (12, Some(1)), (99, Some(1))]);
     let other = (-500, true, Some(2));
     let then = [again[0], again[1], again[2], (20, OLD), (30, other)];
     // The removal stays in the past, whatever comes.
-    check(
-        &then,
-        &[(9, Some(1)), (11, None), (12, Some(2)), (99, Some(2))],
-    );
+    check(&then, &[(9, Some(1)), (11, None), (12, Some(2)), (99, Some(2))]);
     let implicit = [(0, value(1)(0)), (10, removed(10)), (12, value(1)(12))];
     check(&implicit, &[(9, Some(1)), (11, None), (12, Some(1))]);
     let planned = [(0, OLD), (10, removed(10)), (12, (30, true, Some(2)))];
-    check(
-        &planned,
-        &[(9, Some(1)), (12, None), (29, None), (30, Some(2))],
-    );
+    check(&planned, &[(9, Some(1)), (12, None), (29, None), (30, Some(2))]);
 }
 
 #[test]
 fn a_clock_that_lags_does_not_take_the_last_word() {
-    check(
-        &[(10, removed(10)), (8, value(1)(8))],
-        &[(10, Some(1)), (99, Some(1))],
-    );
-    check(
-        &[(0, OLD), (10, removed(10)), (8, OLD)],
-        &[(9, Some(1)), (10, Some(1))],
-    );
-    check(
-        &[(10, value(1)(10)), (8, value(2)(8))],
-        &[(8, Some(2)), (10, Some(2)), (99, Some(2))],
-    );
-    check(
-        &[(10, value(1)(10)), (8, removed(8))],
-        &[(8, None), (10, None), (99, None)],
-    );
+    check(&[(10, removed(10)), (8, value(1)(8))], &[(10, Some(1)), (99, Some(1))]);
+    check(&[(0, OLD), (10, removed(10)), (8, OLD)], &[(9, Some(1)), (10, Some(1))]);
+    check(&[(10, value(1)(10)), (8, value(2)(8))], &[(8, Some(2)), (10, Some(2)), (99, Some(2))]);
+    check(&[(10, value(1)(10)), (8, removed(8))], &[(8, None), (10, None), (99, None)]);
 }
 
 #[test]
 fn a_removal_and_a_later_value_end_what_was_planned() {
     let planned = (30, true, Some(2));
-    check(
-        &[(10, planned), (11, removed(11))],
-        &[(11, None), (30, None), (99, None)],
-    );
-    check(
-        &[(10, planned), (31, removed(29))],
-        &[(29, None), (30, None)],
-    );
-    check(
-        &[(0, OLD), (10, planned), (11, OLD)],
-        &[(29, Some(1)), (30, Some(1))],
-    );
+    check(&[(10, planned), (11, removed(11))], &[(11, None), (30, None), (99, None)]);
+    check(&[(10, planned), (31, removed(29))], &[(29, None), (30, None)]);
+    check(&[(0, OLD), (10, planned), (11, OLD)], &[(29, Some(1)), (30, Some(1))]);
 }
 
 #[test]
 fn a_time_far_ahead_is_that_of_reading() {
     for (at, expected) in [(1_000_000, 50), (51, 51)] {
-        let change = TableChange {
-            key: key("1"),
-            change: change(removed(at)),
-            written: Some(second(at)),
-        };
+        let change =
+            TableChange { key: key("1"), change: change(removed(at)), written: Some(second(at)) };
         let read = change.read_at(second(50));
         assert_eq!(read.written, Some(second(expected)));
         assert_eq!(read.change.valid_from, second(expected));
@@ -107,13 +69,11 @@ fn a_time_far_ahead_is_that_of_reading() {
         written: Some(second(1_000_000)),
     };
     let read = planned.read_at(second(50));
-    assert_eq!(
-        (read.written, read.change.valid_from),
-        (Some(second(50)), second(1_000_000))
-    );
+    assert_eq!((read.written, read.change.valid_from), (Some(second(50)), second(1_000_000)));
 }
 
-/// A day is a second here, and the history a week; a record of another key may be read at any point.
+/// A day is a second here, and the history a week; a record of another key may be read at any
+/// point.
 #[test]
 fn other_keys_do_not_decide_what_is_known() {
     let quiet = [(0, OLD), (10, removed(10)), (20, (5, true, Some(1)))];
@@ -130,12 +90,9 @@ fn other_keys_do_not_decide_what_is_known() {
             }
             let table = table.snapshot();
             let found = known.map(|at| name_at(&table, at));
-            // Removed so long ago that it is as a new key, whose first version counts before its time.
-            let expected = if records == gone {
-                [Some(1); 2]
-            } else {
-                [None, Some(1)]
-            };
+            // Removed so long ago that it is as a new key, whose first version counts before its
+            // time.
+            let expected = if records == gone { [Some(1); 2] } else { [None, Some(1)] };
             assert_eq!(found, expected, "{records:?}, others before {before}");
         }
     }
