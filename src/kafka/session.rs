@@ -13,7 +13,7 @@ use super::producer::TransactionalProducer;
 use super::replaced::Replaced;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
-use crate::kafka::consumer::incoming::Incoming;
+use crate::kafka::consumer::group_consumer::GroupConsumer;
 use crate::kafka::producer::outgoing::outgoing;
 use crate::stream::outputs::Outputs;
 use crate::stream::{Arrival, Broker, Failure, Partition, Position, Rewound};
@@ -21,7 +21,7 @@ use crate::stream::{Arrival, Broker, Failure, Partition, Position, Rewound};
 /// A consumer and a producer that work together.
 pub struct Session {
     settings: SessionSettings,
-    incoming: Incoming,
+    incoming: GroupConsumer,
     producer: Option<TransactionalProducer>,
     topics: OutputTopics,
     /// Whether a record was for a partition that its topic does not have: then the topic is
@@ -79,7 +79,7 @@ impl Session {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
-        let incoming = Incoming::open(&settings)?;
+        let incoming = GroupConsumer::open(&settings)?;
         let topics =
             OutputTopics::discover(&incoming.consumer, &settings.topics).map_err(|problems| {
                 OpenError::Topics { problems, of: 1 + settings.topics.outputs().count() }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::liveness::warnings::Warnings;
-use crate::liveness::watchdog::{Doing, Pulse};
+use crate::liveness::watchdog::{Activity, Heartbeat};
 use crate::stream::Partition;
 
 /// What the process is not ready for when the watchdog has found something that stands still.
@@ -19,7 +19,7 @@ pub const WATCHDOG: &str = "watchdog";
 pub struct Health {
     inner: Mutex<Inner>,
     /// One for each worker.
-    pulses: Vec<Arc<Pulse>>,
+    heartbeats: Vec<Arc<Heartbeat>>,
     /// What is no reason to be unready.
     pub warnings: Warnings,
 }
@@ -62,7 +62,7 @@ impl Health {
                 workers: (0..workers).map(|_| starting()).collect(),
                 holds: BTreeMap::new(),
             }),
-            pulses: (0..workers).map(|_| Arc::default()).collect(),
+            heartbeats: (0..workers).map(|_| Arc::default()).collect(),
             warnings: Warnings::default(),
         }
     }
@@ -73,13 +73,13 @@ impl Health {
     }
 
     /// The signs of life of a worker; of none, if there is no such worker.
-    pub fn pulse(&self, worker: usize) -> Arc<Pulse> {
-        self.pulses.get(worker).cloned().unwrap_or_default()
+    pub fn heartbeat(&self, worker: usize) -> Arc<Heartbeat> {
+        self.heartbeats.get(worker).cloned().unwrap_or_default()
     }
 
     /// Those of all workers, in their order.
-    pub fn pulses(&self) -> impl Iterator<Item = &Pulse> {
-        self.pulses.iter().map(|pulse| &**pulse)
+    pub fn heartbeats(&self) -> impl Iterator<Item = &Heartbeat> {
+        self.heartbeats.iter().map(|heartbeat| &**heartbeat)
     }
 
     /// A worker that has stopped stays so.
@@ -95,7 +95,7 @@ impl Health {
     /// A worker cannot reach the cluster yet, for this cause.
     pub fn connecting(&self, worker: usize, cause: &str) {
         let stage = Stage::Connecting(one_line(cause));
-        self.pulse(worker).beat(Doing::Opening);
+        self.heartbeat(worker).beat(Activity::Opening);
         self.change(worker, |health| health.stage = stage);
     }
 
@@ -150,7 +150,7 @@ impl Health {
     /// A worker has ended: for good reason, or for this cause.
     pub fn stopped(&self, worker: usize, cause: Option<String>) {
         let stage = Stage::Stopped(cause.as_deref().map(one_line));
-        self.pulse(worker).beat(Doing::Ended);
+        self.heartbeat(worker).beat(Activity::Ended);
         self.change(worker, |health| health.stage = stage);
     }
 
@@ -230,7 +230,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::liveness::watchdog::{SILENCE_INTERVAL, SilenceWatch};
+    use crate::liveness::watchdog::{HangDetector, SILENCE_INTERVAL};
 
     fn reasons(health: &Health) -> Vec<String> {
         health.ready().err().unwrap_or_default()
@@ -357,12 +357,12 @@ mod tests {
     #[test]
     fn a_worker_that_cannot_connect_gives_signs_of_life() {
         let health = Health::new(1);
-        let mut watch = SilenceWatch::new(1, Duration::ZERO);
+        let mut watch = HangDetector::new(1, Duration::ZERO);
         for silent in [1, 2] {
-            let seen = watch.look(health.pulses());
+            let seen = watch.look(health.heartbeats());
             assert_eq!(seen.time, SILENCE_INTERVAL * silent);
         }
         health.connecting(0, "no broker");
-        assert_eq!(watch.look(health.pulses()).time, Duration::ZERO);
+        assert_eq!(watch.look(health.heartbeats()).time, Duration::ZERO);
     }
 }

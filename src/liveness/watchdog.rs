@@ -1,10 +1,9 @@
-//! Sees what stands still without saying so: a worker that is silent in the middle of something,
-//! and a partition that has data and makes no progress although nothing is known to be wrong. It
-//! mends nothing: what it finds ends the process with a message, so that a fresh one begins at the
-//! committed positions.
+//! Detects hangs and stalls: a worker without a heartbeat, and a partition that has data and makes
+//! no progress although no error is known. It repairs nothing: it ends the process with a message,
+//! and the next one resumes from the committed offsets.
 //!
-//! Time is counted in looks, not read from a clock: a process that was stopped for a while, or a
-//! machine that slept, has not stood still on its own account.
+//! Time is counted in samples, not read from a clock, so that a process that was suspended, or a
+//! machine that slept, is not taken for one that hangs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,38 +13,38 @@ use std::time::Duration;
 use crate::liveness::board::PartitionView;
 use crate::stream::Partition;
 
-/// How often a worker's signs of life are looked for.
+/// How often the workers' heartbeats are sampled.
 pub const SILENCE_INTERVAL: Duration = Duration::from_secs(1);
-/// Longest silence beside the wait for the tables: more than all limits of the calls that publish
-/// or mend, one after the other.
+/// Longest time without a heartbeat, beside the wait for the tables: more than the limits of all
+/// calls that publish or recover, one after the other.
 const SILENCE_LIMIT: Duration = Duration::from_secs(150);
-/// How often partitions are looked at.
+/// How often the partitions are sampled.
 pub const STALL_INTERVAL: Duration = Duration::from_secs(10);
-/// Longest time without progress beside the wait for the tables: a client gives up any connection
-/// that is dead by then.
+/// Longest time without progress, beside the wait for the tables: by then a client has given up any
+/// dead connection.
 const STALL_LIMIT: Duration = Duration::from_secs(120);
 
-/// The longest of what stands still.
+/// The longest hang or stall.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standstill {
-    /// For how long it has been standing.
+pub struct Stall {
+    /// How long it has lasted.
     pub time: Duration,
-    /// Whether that is too long.
+    /// Whether that is over the limit.
     pub is_over: bool,
-    /// What stands, in words; empty for nothing.
+    /// What hangs, in words; empty for nothing.
     pub what: String,
 }
 
-impl fmt::Display for Standstill {
+impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} for {:?}", self.what, self.time)
     }
 }
 
-/// What a worker does between two signs of life.
+/// What a worker does between two heartbeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Doing {
+pub enum Activity {
     /// Connecting, for the first time.
     Opening,
     /// Polling and judging.
@@ -53,99 +52,99 @@ pub enum Doing {
     /// Waiting for the tables, writing, committing.
     Publishing,
     /// Aborting, building a new producer, going back.
-    Mending,
+    Recovering,
     /// Leaving the group and closing the clients.
     Closing,
     /// Nothing any more.
     Ended,
 }
 
-impl Doing {
-    const ALL: [Doing; 6] = [
-        Doing::Opening,
-        Doing::Reading,
-        Doing::Publishing,
-        Doing::Mending,
-        Doing::Closing,
-        Doing::Ended,
+impl Activity {
+    const ALL: [Activity; 6] = [
+        Activity::Opening,
+        Activity::Reading,
+        Activity::Publishing,
+        Activity::Recovering,
+        Activity::Closing,
+        Activity::Ended,
     ];
 }
 
-impl fmt::Display for Doing {
+impl fmt::Display for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Doing::Opening => "connecting to the cluster",
-            Doing::Reading => "polling for records",
-            Doing::Publishing => "publishing a batch",
-            Doing::Mending => "mending a failure (abort, new producer, or going back)",
-            Doing::Closing => "closing its clients",
-            Doing::Ended => "done",
+            Activity::Opening => "connecting to the cluster",
+            Activity::Reading => "polling for records",
+            Activity::Publishing => "publishing a batch",
+            Activity::Recovering => "recovering from a failure (abort, new producer or rewind)",
+            Activity::Closing => "closing its clients",
+            Activity::Ended => "done",
         })
     }
 }
 
 /// The signs of life of one worker; given without waiting for anybody.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     beats: AtomicU64,
-    doing: AtomicU8,
+    activity: AtomicU8,
 }
 
-impl Default for Pulse {
+impl Default for Heartbeat {
     fn default() -> Self {
-        Pulse { beats: AtomicU64::new(0), doing: AtomicU8::new(Doing::Opening as u8) }
+        Heartbeat { beats: AtomicU64::new(0), activity: AtomicU8::new(Activity::Opening as u8) }
     }
 }
 
-impl Pulse {
+impl Heartbeat {
     /// The worker lives, and does this from now on.
-    pub fn beat(&self, doing: Doing) {
-        self.doing.store(doing as u8, Ordering::Relaxed);
+    pub fn beat(&self, activity: Activity) {
+        self.activity.store(activity as u8, Ordering::Relaxed);
         self.beats.fetch_add(1, Ordering::Release);
     }
 
     /// What the worker said last that it does.
-    pub fn doing(&self) -> Doing {
-        let doing = self.doing.load(Ordering::Relaxed);
-        let found = Doing::ALL.into_iter().find(|known| *known as u8 == doing);
-        found.unwrap_or(Doing::Ended)
+    pub fn activity(&self) -> Activity {
+        let activity = self.activity.load(Ordering::Relaxed);
+        let found = Activity::ALL.into_iter().find(|known| *known as u8 == activity);
+        found.unwrap_or(Activity::Ended)
     }
 }
 
 /// Looks for silent workers.
 #[derive(Debug)]
-pub struct SilenceWatch {
+pub struct HangDetector {
     /// For each worker the beats that were seen last, and for how many looks they have been the
     /// same.
     seen: Vec<(u64, u32)>,
     most_looks: u32,
 }
 
-impl SilenceWatch {
+impl HangDetector {
     /// A watch over so many workers, which may wait for their tables for as long as
     /// `barrier_limit`.
     pub fn new(workers: usize, barrier_limit: Duration) -> Self {
         let limit = SILENCE_LIMIT + barrier_limit;
-        SilenceWatch {
+        HangDetector {
             seen: vec![(0, 0); workers],
             most_looks: u32::try_from(limit.as_secs()).unwrap_or(u32::MAX),
         }
     }
 
     /// Looks once; to be called every [`SILENCE_INTERVAL`]. Tells of the most silent worker.
-    pub fn look<'a>(&mut self, pulses: impl Iterator<Item = &'a Pulse>) -> Standstill {
-        let mut longest = Standstill::default();
-        for (worker, (pulse, (beats, looks))) in pulses.zip(&mut self.seen).enumerate() {
-            let now = pulse.beats.load(Ordering::Acquire);
-            let doing = pulse.doing();
-            *looks = if now == *beats && doing != Doing::Ended { *looks + 1 } else { 0 };
+    pub fn look<'a>(&mut self, heartbeats: impl Iterator<Item = &'a Heartbeat>) -> Stall {
+        let mut longest = Stall::default();
+        for (worker, (heartbeat, (beats, looks))) in heartbeats.zip(&mut self.seen).enumerate() {
+            let now = heartbeat.beats.load(Ordering::Acquire);
+            let activity = heartbeat.activity();
+            *looks = if now == *beats && activity != Activity::Ended { *looks + 1 } else { 0 };
             *beats = now;
             let time = SILENCE_INTERVAL * *looks;
             if time > longest.time {
-                longest = Standstill {
+                longest = Stall {
                     time,
                     is_over: *looks > self.most_looks,
-                    what: format!("worker {worker} has given no sign of life while {doing}"),
+                    what: format!("worker {worker} has given no sign of life while {activity}"),
                 };
             }
         }
@@ -155,7 +154,7 @@ impl SilenceWatch {
 
 /// Looks for partitions that stand still.
 #[derive(Debug)]
-pub struct StallWatch {
+pub struct StallDetector {
     seen: BTreeMap<Partition, Look>,
     most_looks: u32,
 }
@@ -171,12 +170,12 @@ struct Look {
     looks: u32,
 }
 
-impl StallWatch {
+impl StallDetector {
     /// A watch over workers which may wait for their tables for as long as `barrier_limit`.
     pub fn new(barrier_limit: Duration) -> Self {
         let limit = STALL_LIMIT + barrier_limit;
         let most_looks = limit.as_secs() / STALL_INTERVAL.as_secs();
-        StallWatch {
+        StallDetector {
             seen: BTreeMap::new(),
             most_looks: u32::try_from(most_looks).unwrap_or(u32::MAX),
         }
@@ -192,10 +191,10 @@ impl StallWatch {
         &mut self,
         views: &[PartitionView],
         ends: &BTreeMap<Partition, i64>,
-        doing: impl Fn(usize) -> Doing,
-    ) -> Standstill {
+        activity: impl Fn(usize) -> Activity,
+    ) -> Stall {
         let before = std::mem::take(&mut self.seen);
-        let mut longest = Standstill::default();
+        let mut longest = Stall::default();
         for view in views {
             let partition = view.partition;
             let Some(end) = ends.get(&partition).copied() else {
@@ -204,12 +203,12 @@ impl StallWatch {
             let look = Look::after(before.get(&partition), view, end);
             let time = STALL_INTERVAL * look.looks;
             if time > longest.time {
-                let (worker, doing) = (view.worker, doing(view.worker));
-                longest = Standstill {
+                let (worker, activity) = (view.worker, activity(view.worker));
+                longest = Stall {
                     time,
                     is_over: look.looks > self.most_looks,
                     what: format!(
-                        "partition {partition} has data before offset {end}, its broker answers, and worker {worker} makes no progress while {doing}"
+                        "partition {partition} has data before offset {end}, its broker answers, and worker {worker} makes no progress while {activity}"
                     ),
                 };
             }
@@ -234,25 +233,25 @@ impl Look {
 mod tests {
     use super::*;
 
-    fn seconds(standstill: &Standstill) -> (u64, bool) {
+    fn seconds(standstill: &Stall) -> (u64, bool) {
         (standstill.time.as_secs(), standstill.is_over)
     }
 
     /// Looks so often at a worker that gives no sign of life meanwhile.
-    fn listen(watch: &mut SilenceWatch, pulse: &Pulse, looks: u32) -> Standstill {
-        let look = |_| watch.look(std::iter::once(pulse));
+    fn listen(watch: &mut HangDetector, heartbeat: &Heartbeat, looks: u32) -> Stall {
+        let look = |_| watch.look(std::iter::once(heartbeat));
         (0..looks).map(look).last().unwrap_or_default()
     }
 
     #[test]
     fn a_silent_worker_is_named_with_what_it_does() {
-        let pulse = Pulse::default();
-        let mut watch = SilenceWatch::new(1, Duration::from_secs(10));
+        let heartbeat = Heartbeat::default();
+        let mut watch = HangDetector::new(1, Duration::from_secs(10));
         for _ in 0..2 {
-            pulse.beat(Doing::Publishing);
-            assert_eq!(seconds(&listen(&mut watch, &pulse, 161)), (160, false));
+            heartbeat.beat(Activity::Publishing);
+            assert_eq!(seconds(&listen(&mut watch, &heartbeat, 161)), (160, false));
         }
-        let found = listen(&mut watch, &pulse, 1);
+        let found = listen(&mut watch, &heartbeat, 1);
         assert_eq!(seconds(&found), (161, true));
         assert_eq!(
             found.to_string(),
@@ -262,10 +261,10 @@ mod tests {
 
     #[test]
     fn a_worker_that_has_ended_may_be_silent() {
-        let pulse = Pulse::default();
-        let mut watch = SilenceWatch::new(1, Duration::ZERO);
-        pulse.beat(Doing::Ended);
-        assert_eq!(listen(&mut watch, &pulse, 1_000), Standstill::default());
+        let heartbeat = Heartbeat::default();
+        let mut watch = HangDetector::new(1, Duration::ZERO);
+        heartbeat.beat(Activity::Ended);
+        assert_eq!(listen(&mut watch, &heartbeat, 1_000), Stall::default());
     }
 
     fn view(moves: u64, lag_records: i64) -> PartitionView {
@@ -281,19 +280,19 @@ mod tests {
     }
 
     /// Looks so often at a partition that stands like this, while its log ends there.
-    fn look(watch: &mut StallWatch, view: &PartitionView, end: i64, looks: u32) -> (u64, bool) {
+    fn look(watch: &mut StallDetector, view: &PartitionView, end: i64, looks: u32) -> (u64, bool) {
         let ends = BTreeMap::from([(view.partition, end)]);
-        let look = |_| watch.look(std::slice::from_ref(view), &ends, |_| Doing::Reading);
+        let look = |_| watch.look(std::slice::from_ref(view), &ends, |_| Activity::Reading);
         seconds(&(0..looks).map(look).last().unwrap_or_default())
     }
 
     #[test]
     fn a_partition_with_data_and_no_progress_is_named() {
-        let mut watch = StallWatch::new(Duration::ZERO);
+        let mut watch = StallDetector::new(Duration::ZERO);
         assert_eq!(look(&mut watch, &view(7, 5), 100, 13), (120, false));
         assert_eq!(look(&mut watch, &view(8, 5), 100, 13), (120, false));
         let ends = BTreeMap::from([(Partition(3), 100)]);
-        let found = watch.look(&[view(8, 5)], &ends, |_| Doing::Publishing);
+        let found = watch.look(&[view(8, 5)], &ends, |_| Activity::Publishing);
         assert_eq!(seconds(&found), (130, true));
         assert!(
             found.what.contains("partition 3 ")
@@ -304,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_log_that_grows_where_the_client_sees_nothing_is_a_stall() {
-        let mut watch = StallWatch::new(Duration::ZERO);
+        let mut watch = StallDetector::new(Duration::ZERO);
         // A marker of a transaction behind the last record, say.
         assert_eq!(look(&mut watch, &view(7, 0), 100, 50), (0, false));
         assert_eq!(look(&mut watch, &view(7, 0), 101, 12), (120, false));
@@ -313,15 +312,15 @@ mod tests {
 
     #[test]
     fn what_holds_or_cannot_be_reached_begins_anew() {
-        let mut watch = StallWatch::new(Duration::ZERO);
-        let (stands, nothing) = (view(7, 5), Standstill::default());
+        let mut watch = StallDetector::new(Duration::ZERO);
+        let (stands, nothing) = (view(7, 5), Stall::default());
         assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
         let ends = BTreeMap::from([(Partition(3), 100)]);
-        assert_eq!(watch.look(&[], &ends, |_| Doing::Reading), nothing);
+        assert_eq!(watch.look(&[], &ends, |_| Activity::Reading), nothing);
         assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
         let unanswered = BTreeMap::new();
         assert_eq!(
-            watch.look(std::slice::from_ref(&stands), &unanswered, |_| { Doing::Reading }),
+            watch.look(std::slice::from_ref(&stands), &unanswered, |_| { Activity::Reading }),
             nothing
         );
         assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));

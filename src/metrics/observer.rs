@@ -12,10 +12,10 @@ use super::scrape::now_ms;
 use super::{COMMITTED, Metrics, PartitionCounters, result_of};
 use crate::liveness::board::seconds;
 use crate::liveness::health::Health;
-use crate::liveness::watchdog::{Doing, Pulse};
+use crate::liveness::watchdog::{Activity, Heartbeat};
 use crate::logging::quiet::Quiet;
 use crate::stream::batch::Batch;
-use crate::stream::worker::{Notice, Observer};
+use crate::stream::worker::{Observer, WorkerEvent};
 use crate::stream::{
     Arrival, Content, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault,
 };
@@ -26,7 +26,7 @@ pub struct WorkerObserver {
     worker: usize,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
-    pulse: Arc<Pulse>,
+    heartbeat: Arc<Heartbeat>,
     partitions: BTreeMap<Partition, PartitionCounters>,
     /// Whether a transaction was begun whose result is not counted yet.
     in_transaction: bool,
@@ -56,7 +56,7 @@ impl WorkerObserver {
         WorkerObserver {
             worker,
             metrics,
-            pulse: health.pulse(worker),
+            heartbeat: health.heartbeat(worker),
             health,
             partitions: BTreeMap::new(),
             in_transaction: false,
@@ -200,19 +200,19 @@ impl WorkerObserver {
 }
 
 impl Observer for WorkerObserver {
-    fn notice(&mut self, notice: Notice<'_>) {
-        self.pulse.beat(doing_after(&notice));
-        match notice {
-            Notice::Arrived(arrival) => self.arrived(arrival),
-            Notice::Publishing(batch) => {
+    fn on_event(&mut self, event: WorkerEvent<'_>) {
+        self.heartbeat.beat(activity_after(&event));
+        match event {
+            WorkerEvent::Arrived(arrival) => self.arrived(arrival),
+            WorkerEvent::Publishing(batch) => {
                 self.in_transaction = true;
                 self.metrics.board.publishing(self.worker, batch);
             }
-            Notice::Committed(batch, age) => self.committed(batch, age),
-            Notice::Failed(failure) => self.failed(failure),
-            Notice::Held(partition, fault, attempt) => self.held(partition, fault, attempt),
-            Notice::Released(partition) => self.goes_on(partition),
-            Notice::Recovered => {
+            WorkerEvent::Committed(batch, age) => self.committed(batch, age),
+            WorkerEvent::Failed(failure) => self.failed(failure),
+            WorkerEvent::Held(partition, fault, attempt) => self.held(partition, fault, attempt),
+            WorkerEvent::Released(partition) => self.goes_on(partition),
+            WorkerEvent::Recovered => {
                 debug!(worker = self.worker, "reading again");
                 if let Some(trouble) = &mut self.trouble {
                     trouble.mended = true;
@@ -231,15 +231,15 @@ impl Drop for WorkerObserver {
 }
 
 /// What a worker does when it has said so.
-fn doing_after(notice: &Notice<'_>) -> Doing {
-    match notice {
-        Notice::Arrived(_)
-        | Notice::Committed(..)
-        | Notice::Held(..)
-        | Notice::Released(_)
-        | Notice::Recovered => Doing::Reading,
-        Notice::Publishing(_) => Doing::Publishing,
-        Notice::Failed(_) => Doing::Mending,
+fn activity_after(event: &WorkerEvent<'_>) -> Activity {
+    match event {
+        WorkerEvent::Arrived(_)
+        | WorkerEvent::Committed(..)
+        | WorkerEvent::Held(..)
+        | WorkerEvent::Released(_)
+        | WorkerEvent::Recovered => Activity::Reading,
+        WorkerEvent::Publishing(_) => Activity::Publishing,
+        WorkerEvent::Failed(_) => Activity::Recovering,
     }
 }
 

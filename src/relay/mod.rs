@@ -27,7 +27,7 @@ use crate::liveness::health::Health;
 use crate::liveness::threads;
 use crate::metrics::{InputName, Metrics};
 use crate::relay::admin::Admin;
-use crate::relay::preflight::StartCheck;
+use crate::relay::preflight::Preflight;
 use crate::relay::supervise::{Signals, Watch, supervise};
 use crate::relay::worker_thread::WorkerTask;
 use crate::stream::worker::StopRequest;
@@ -126,7 +126,7 @@ impl Relay {
     ) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
         let tasks = self.worker_tasks(stop)?;
-        let mut check = StartCheck::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
+        let mut check = Preflight::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
         let quarantine_limit = loop {
             tokio::select! {
                 checked = check.result() => break checked?,

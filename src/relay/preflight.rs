@@ -38,9 +38,9 @@ impl fmt::Display for Unmet {
 }
 
 /// The check, on a thread of its own, since the client's calls block.
-pub struct StartCheck(Receiver<Result<RecordLimit, Unmet>>);
+pub struct Preflight(Receiver<Result<RecordLimit, Unmet>>);
 
-impl StartCheck {
+impl Preflight {
     /// Begins; `health` is told what is waited for, and `stop` ends the wait.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl StartCheck {
         // Nobody waits any more if the relay was asked to stop.
         let check = move || _ = sender.send(run(&config, &topics, &health, &stop));
         thread.spawn(check).context("start a thread")?;
-        Ok(StartCheck(receiver))
+        Ok(Preflight(receiver))
     }
 
     /// What the quarantine topic takes, waited for; may be dropped and waited for again.

@@ -18,7 +18,7 @@ use crate::liveness::health::{Health, WATCHDOG};
 use crate::liveness::threads;
 use crate::liveness::threads::JOIN_LIMIT;
 use crate::liveness::watchdog::{
-    SILENCE_INTERVAL, STALL_INTERVAL, SilenceWatch, StallWatch, Standstill,
+    HangDetector, SILENCE_INTERVAL, STALL_INTERVAL, Stall, StallDetector,
 };
 use crate::metrics::Metrics;
 use crate::stream::worker::StopRequest;
@@ -69,11 +69,11 @@ impl Signals {
 pub struct Watch {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    silence: SilenceWatch,
+    silence: HangDetector,
     looked: Instant,
     /// What is found of the partitions.
-    stalls: Receiver<Standstill>,
-    stalled: Standstill,
+    stalls: Receiver<Stall>,
+    stalled: Stall,
     /// Ends the thread when it is dropped.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -102,30 +102,33 @@ impl Watch {
         let barrier_limit = config.tables.barrier_limit;
         let (of_workers, of_partitions) = (Arc::clone(health), Arc::clone(metrics));
         // A thread: the look-up blocks. It ends when nobody wants to know any more.
-        let thread = std::thread::Builder::new()
-            .name("watchdog".to_string())
-            .spawn(move || {
-                let mut watch = StallWatch::new(barrier_limit);
-                while stopped.recv_timeout(STALL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    let views = must_move(&of_partitions, &of_workers);
-                    // Also when none must move: the client's own events are served.
-                    let ends = ends.look_up(views.iter().map(|view| view.partition));
-                    if found
-                        .send(watch.look(&views, &ends, |worker| of_workers.pulse(worker).doing()))
-                        .is_err()
-                    {
-                        return;
+        let thread =
+            std::thread::Builder::new()
+                .name("watchdog".to_string())
+                .spawn(move || {
+                    let mut watch = StallDetector::new(barrier_limit);
+                    while stopped.recv_timeout(STALL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                        let views = must_move(&of_partitions, &of_workers);
+                        // Also when none must move: the client's own events are served.
+                        let ends = ends.look_up(views.iter().map(|view| view.partition));
+                        if found
+                            .send(watch.look(&views, &ends, |worker| {
+                                of_workers.heartbeat(worker).activity()
+                            }))
+                            .is_err()
+                        {
+                            return;
+                        }
                     }
-                }
-            })
-            .context("start a thread")?;
+                })
+                .context("start a thread")?;
         Ok(Watch {
             health: Arc::clone(health),
             metrics: Arc::clone(metrics),
-            silence: SilenceWatch::new(config.workers.get(), barrier_limit),
+            silence: HangDetector::new(config.workers.get(), barrier_limit),
             looked: Instant::now(),
             stalls,
-            stalled: Standstill::default(),
+            stalled: Stall::default(),
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -145,7 +148,7 @@ impl Watch {
             return Ok(());
         }
         self.looked = Instant::now();
-        let silent = self.silence.look(self.health.pulses());
+        let silent = self.silence.look(self.health.heartbeats());
         let standstill = match silent.time > self.stalled.time {
             true => &silent,
             false => &self.stalled,

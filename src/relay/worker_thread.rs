@@ -11,7 +11,7 @@ use crate::deployment::Assembly;
 use crate::kafka::session::{OpenError, Session};
 use crate::kafka::settings::SessionSettings;
 use crate::liveness::health::Health;
-use crate::liveness::watchdog::Doing;
+use crate::liveness::watchdog::Activity;
 use crate::metrics::{InputName, Metrics, WorkerObserver};
 use crate::relay::grace::{Grace, MISSING_TOPIC_GRACE};
 use crate::relay::judge::TableJudge;
@@ -112,7 +112,7 @@ impl WorkerTask {
         let observer = WorkerObserver::new(self.number, self.input.clone(), metrics, health);
         let worker = Worker::new(session, judge, observer, self.limits, self.stop.clone());
         let session = worker.with_quarantine_limit(quarantine_limit).run()?;
-        self.health.pulse(self.number).beat(Doing::Closing);
+        self.health.heartbeat(self.number).beat(Activity::Closing);
         // Leaves the group, unless the membership is static.
         drop(session);
         Ok(())
@@ -125,7 +125,7 @@ impl WorkerTask {
         let mut grace = Grace::new(MISSING_TOPIC_GRACE);
         let mut pause = FIRST_PAUSE;
         while !self.stop.is_requested() {
-            self.health.pulse(self.number).beat(Doing::Opening);
+            self.health.heartbeat(self.number).beat(Activity::Opening);
             match Session::open(self.settings.clone()) {
                 Ok(session) => return Ok(Some(session)),
                 Err(error) if is_awaited(&error, &mut grace, began.elapsed()) => {

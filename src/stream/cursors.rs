@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::patience::pause_after;
+use super::retry_budget::pause_after;
 use super::{Partition, PartitionFault, Place, Rewound};
 
 /// The cursors of all partitions.

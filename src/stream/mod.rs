@@ -3,13 +3,13 @@
 //! tests. It names no Kafka client.
 
 pub mod batch;
+mod batch_timer;
 mod cursors;
 mod fault;
 pub mod keeping;
 pub mod outputs;
-mod pace;
-mod patience;
 mod portion;
+mod retry_budget;
 pub mod unlisted;
 pub mod worker;
 

@@ -15,7 +15,7 @@ use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::metrics::Metrics;
 use audit_relay::relay::judge::TableJudge;
-use audit_relay::stream::worker::{Judge, Notice, Observer, StopRequest, Worker};
+use audit_relay::stream::worker::{Judge, Observer, StopRequest, Worker, WorkerEvent};
 use audit_relay::stream::{Arrival, Content};
 use audit_relay::tables::SharedTables;
 use jiff::Timestamp;
@@ -54,23 +54,23 @@ impl Counter {
 }
 
 impl Observer for &mut Counter {
-    fn notice(&mut self, notice: Notice<'_>) {
-        match notice {
-            Notice::Committed(batch, _) => {
+    fn on_event(&mut self, event: WorkerEvent<'_>) {
+        match event {
+            WorkerEvent::Committed(batch, _) => {
                 self.read += batch.records() as u64;
                 batch.outputs().iter().for_each(|it| self.count(&it.content));
                 if self.read >= GRANTS {
                     self.stop.request();
                 }
             }
-            Notice::Failed(_) => self.held += 1,
-            Notice::Held(_, fault, _) => panic!("{fault}"),
+            WorkerEvent::Failed(_) => self.held += 1,
+            WorkerEvent::Held(_, fault, _) => panic!("{fault}"),
             // Only the first is waited for; later ones find nobody.
-            Notice::Arrived(Arrival::Assigned(_)) => _ = self.joined.send(()),
-            Notice::Arrived(_)
-            | Notice::Publishing(_)
-            | Notice::Released(_)
-            | Notice::Recovered => {}
+            WorkerEvent::Arrived(Arrival::Assigned(_)) => _ = self.joined.send(()),
+            WorkerEvent::Arrived(_)
+            | WorkerEvent::Publishing(_)
+            | WorkerEvent::Released(_)
+            | WorkerEvent::Recovered => {}
         }
     }
 }

@@ -1,8 +1,8 @@
 //! A client that does not hear its group any more. librdkafka 2.12.1 becomes so when it learns of
 //! added partitions while a partition that it is to give up waits for the application: it answers
 //! no later rebalance. The others must not wait for it, and it must not go on for ever. Should this
-//! fail since the client is mended, then what looks for deafness (`kafka/consumer/incoming.rs`) has
-//! no reason left.
+//! fail since the client is mended, then what looks for deafness
+//! (`kafka/consumer/group_consumer.rs`) has no reason left.
 
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use super::super::scrape::now_ms;
 use super::super::{METRICS, Totals};
 use super::{audited, batch, malformed, observed, record, show_tables, skipped, value};
 use crate::stream::batch::Batch;
-use crate::stream::worker::{Notice, Observer};
+use crate::stream::worker::{Observer, WorkerEvent};
 use crate::stream::{
     Arrival, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault, SourceRecord,
 };
@@ -39,10 +39,10 @@ fn names_that_the_catalogue_lacks_are_shown_once_they_are_committed() {
         batch.add(&record(3, offset as i64, None), fate);
     }
     batch.add(&record(3, 3, None), skipped());
-    observer.notice(Notice::Publishing(&batch));
+    observer.on_event(WorkerEvent::Publishing(&batch));
     assert_eq!(metrics.unlisted_names().total, 0, "not committed yet");
     for _ in 0..2 {
-        observer.notice(Notice::Committed(&batch, Duration::from_millis(80)));
+        observer.on_event(WorkerEvent::Committed(&batch, Duration::from_millis(80)));
     }
     let view = metrics.unlisted_names();
     let names = view.names.iter().map(|named| (named.name.as_str(), named.count));
@@ -50,16 +50,16 @@ fn names_that_the_catalogue_lacks_are_shown_once_they_are_committed() {
     let text = metrics.render();
     assert_eq!(value(&text, "audit_relay_unlisted_names_total"), Some(6.0));
     batch.forget(&[Partition(3)]);
-    observer.notice(Notice::Committed(&batch, Duration::from_millis(80)));
+    observer.on_event(WorkerEvent::Committed(&batch, Duration::from_millis(80)));
     assert_eq!(metrics.unlisted_names().total, 6, "somebody else's now");
 }
 
 #[test]
 fn a_committed_batch_is_counted_once_with_every_fate() {
     let (metrics, _, mut observer) = observed();
-    observer.notice(Notice::Publishing(&mixed_batch()));
+    observer.on_event(WorkerEvent::Publishing(&mixed_batch()));
     assert_eq!(metrics.totals(), Totals::default(), "not committed yet");
-    observer.notice(Notice::Committed(&mixed_batch(), Duration::from_millis(80)));
+    observer.on_event(WorkerEvent::Committed(&mixed_batch(), Duration::from_millis(80)));
     let totals = metrics.totals();
     assert_eq!((totals.read, totals.audited), (6, 4));
     assert_eq!((totals.skipped, totals.quarantined), (1, 1));
@@ -96,7 +96,7 @@ fn a_committed_batch_is_counted_once_with_every_fate() {
 fn fates_add_up_to_what_was_read_in_each_partition() {
     let (metrics, _, mut observer) = observed();
     for _ in 0..3 {
-        observer.notice(Notice::Committed(&mixed_batch(), Duration::ZERO));
+        observer.on_event(WorkerEvent::Committed(&mixed_batch(), Duration::ZERO));
     }
     let text = metrics.render();
     for partition in ["3", "4"] {
@@ -116,7 +116,7 @@ fn fates_add_up_to_what_was_read_in_each_partition() {
 fn offsets_that_were_deleted_unread_are_counted_from_zero() {
     let (metrics, _, mut observer) = observed();
     let series = r#"audit_relay_deleted_offsets_total{partition="0"}"#;
-    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
     assert_eq!(value(&metrics.render(), series), Some(0.0));
     let mut batch = Batch::default();
     for (offsets, cause) in
@@ -125,9 +125,9 @@ fn offsets_that_were_deleted_unread_are_counted_from_zero() {
         batch.pass(P0, Gap { offsets, cause });
     }
     assert_eq!(batch.positions()[0].next_offset, 41);
-    observer.notice(Notice::Publishing(&batch));
+    observer.on_event(WorkerEvent::Publishing(&batch));
     assert_eq!(value(&metrics.render(), series), Some(0.0), "not committed");
-    observer.notice(Notice::Committed(&batch, Duration::ZERO));
+    observer.on_event(WorkerEvent::Committed(&batch, Duration::ZERO));
     assert_eq!(value(&metrics.render(), series), Some(6.0));
     let series = r#"audit_relay_passed_over_offsets_total{partition="0"}"#;
     assert_eq!(value(&metrics.render(), series), Some(2.0));
@@ -138,7 +138,7 @@ fn offsets_that_were_deleted_unread_are_counted_from_zero() {
 fn quarantined_records_that_were_not_written_whole_are_counted() {
     let (metrics, _, mut observer) = observed();
     let series = r#"audit_relay_quarantine_stubs_total{partition="0"}"#;
-    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
     assert_eq!(value(&metrics.render(), series), Some(0.0));
     let large = vec![b'v'; 1_000_000];
     let mut batch = Batch::default();
@@ -151,7 +151,7 @@ fn quarantined_records_that_were_not_written_whole_are_counted() {
         }
     }
     batch.settle(|_| malformed());
-    observer.notice(Notice::Committed(&batch, Duration::ZERO));
+    observer.on_event(WorkerEvent::Committed(&batch, Duration::ZERO));
     assert_eq!(value(&metrics.render(), series), Some(2.0));
     assert_eq!(metrics.totals().quarantined, 3);
 }
@@ -161,9 +161,9 @@ fn everything_declared_is_rendered_and_nothing_else() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);
     metrics.set_ready(true);
-    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
     let fault = PartitionFault::BehindEnd { committed: 100, end: 15 };
-    observer.notice(Notice::Held(P0, &fault, 1));
+    observer.on_event(WorkerEvent::Held(P0, &fault, 1));
     let text = metrics.render();
     let mut types: Vec<(&str, &str)> = text
         .lines()
@@ -206,8 +206,8 @@ fn names_follow_the_conventions_of_prometheus() {
 fn promtool_has_nothing_to_say() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);
-    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
-    observer.notice(Notice::Committed(&mixed_batch(), Duration::ZERO));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Committed(&mixed_batch(), Duration::ZERO));
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -227,11 +227,11 @@ fn promtool_has_nothing_to_say() {
 #[test]
 fn rebalances_are_counted_and_lost_partitions_disappear() {
     let (metrics, health, mut observer) = observed();
-    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0, Partition(1)])));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0, Partition(1)])));
     assert!(health.ready().is_ok());
-    observer.notice(Notice::Arrived(&Arrival::Revoked(&[Partition(1)])));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Revoked(&[Partition(1)])));
     assert!(health.ready().is_ok());
-    observer.notice(Notice::Arrived(&Arrival::Lost(&[P0])));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Lost(&[P0])));
     assert_eq!(health.ready(), Err(vec!["worker 0: joining the consumer group".to_string()]));
     let text = metrics.render();
     for kind in ["assigned", "revoked", "lost"] {
@@ -241,7 +241,7 @@ fn rebalances_are_counted_and_lost_partitions_disappear() {
     assert!(!text.contains("audit_relay_partition_lag_records"));
     assert_eq!(value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#), Some(0.0));
     let steady = GroupStatistics { steady: true, end_offsets: Vec::new() };
-    observer.notice(Notice::Arrived(&Arrival::Statistics(steady)));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Statistics(steady)));
     assert!(health.ready().is_ok(), "a member without partitions works as well");
 }
 
@@ -249,16 +249,16 @@ fn rebalances_are_counted_and_lost_partitions_disappear() {
 fn a_worker_is_ready_again_only_when_what_failed_is_committed() {
     let (metrics, health, mut observer) = observed();
     let waits = batch(0..5, 0, true);
-    observer.notice(Notice::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
     for _ in 0..2 {
-        observer.notice(Notice::Publishing(&waits));
-        observer.notice(Notice::Failed(&Failure::Aborted("no leader".to_string())));
-        observer.notice(Notice::Failed(&Failure::Broken("cannot abort".to_string())));
-        observer.notice(Notice::Recovered);
+        observer.on_event(WorkerEvent::Publishing(&waits));
+        observer.on_event(WorkerEvent::Failed(&Failure::Aborted("no leader".to_string())));
+        observer.on_event(WorkerEvent::Failed(&Failure::Broken("cannot abort".to_string())));
+        observer.on_event(WorkerEvent::Recovered);
         let reason = "worker 0: recovering: producer broken: cannot abort".to_string();
         assert_eq!(health.ready(), Err(vec![reason]));
     }
-    observer.notice(Notice::Committed(&waits, Duration::ZERO));
+    observer.on_event(WorkerEvent::Committed(&waits, Duration::ZERO));
     assert!(health.ready().is_ok());
     let text = metrics.render();
     let transactions = |result: &str| {

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::batch::{Batch, BatchLimits};
+use super::batch_timer::BatchTimer;
 use super::cursors::Cursors;
 use super::keeping::RecordLimit;
-use super::pace::Pace;
-use super::patience::Patience;
 use super::portion::Portion;
+use super::retry_budget::RetryBudget;
 use super::{Arrival, Broker, Failure, Partition, PartitionFault, SourceRecord};
 use audit_judge::fate::Fate;
 
@@ -63,7 +63,7 @@ impl<F: Fn(Option<&[u8]>) -> Fate> Judge for F {
 
 /// What happened in the loop, for those who count and watch.
 #[derive(Debug)]
-pub enum Notice<'a> {
+pub enum WorkerEvent<'a> {
     /// A rebalance, the end of a partition, or statistics; records are not noticed one by one. The
     /// end of a partition only if nothing of it waits to be committed, else its tally says so.
     Arrived(&'a Arrival<'a>),
@@ -71,21 +71,21 @@ pub enum Notice<'a> {
     Held(Partition, &'a PartitionFault, u32),
     /// A partition that was held got further.
     Released(Partition),
-    /// A batch is full and about to be settled and published. If that hangs or fails, these records
-    /// wait.
+    /// A batch is full and about to be published, after the read barrier if one of its records
+    /// needs it. If that hangs or fails, these records wait.
     Publishing(&'a Batch),
     /// A batch was committed; it took this long from its first record.
     Committed(&'a Batch, Duration),
-    /// A step failed and is being mended.
+    /// A step failed; the worker recovers from it.
     Failed(&'a Failure),
-    /// What had failed is mended.
+    /// The worker has recovered from the last failure.
     Recovered,
 }
 
 /// Watches a worker.
 pub trait Observer {
-    /// Takes notice.
-    fn notice(&mut self, notice: Notice<'_>);
+    /// Something happened.
+    fn on_event(&mut self, event: WorkerEvent<'_>);
 }
 
 /// A request to stop, shared by those who may ask and those who must.
@@ -117,9 +117,9 @@ pub struct Worker<B, J, O> {
     /// Partitions of which records came that were not taken, though they were not held: they are
     /// to be read again.
     missed: BTreeSet<Partition>,
-    pace: Pace,
+    timer: BatchTimer,
     portion: Portion,
-    patience: Patience,
+    retries: RetryBudget,
 }
 
 impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
@@ -134,9 +134,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             batch: Batch::default(),
             cursors: Cursors::default(),
             missed: BTreeSet::new(),
-            pace: Pace::default(),
+            timer: BatchTimer::default(),
             portion: Portion::default(),
-            patience: Patience::default(),
+            retries: RetryBudget::default(),
         }
     }
 
@@ -175,7 +175,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     /// Polls until the batch is due. An empty batch is never due: then one poll is a turn.
     fn fill(&mut self) -> Result<(), Failure> {
         let limits = BatchLimits {
-            max_age: self.pace.time_to_fill(self.limits.max_age),
+            max_age: self.timer.fill_budget(self.limits.max_age),
             ..self.portion.of(self.limits)
         };
         let since = self.broker.now();
@@ -200,7 +200,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     }
 
     fn poll(&mut self, wait: Duration, room: usize) -> Result<(), Failure> {
-        let Worker { broker, judge, observer, batch, cursors, missed, pace, .. } = self;
+        let Worker { broker, judge, observer, batch, cursors, missed, timer, .. } = self;
         let mut intake = Intake { judge, batch, cursors, missed, trusted: None };
         broker.poll(wait, room, &mut |arrival| match &arrival {
             Arrival::Record(record) => intake.take(record),
@@ -213,11 +213,11 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             Arrival::Faulty(partition, fault) => intake.cursors.hold(*partition, fault.clone()),
             Arrival::CaughtUp(partition, end) => {
                 if intake.cursors.reaches_end(*partition, *end) {
-                    pace.caught_up();
+                    timer.caught_up();
                     if !intake.batch.reached_end(*partition) {
-                        observer.notice(Notice::Arrived(&arrival));
+                        observer.on_event(WorkerEvent::Arrived(&arrival));
                         if intake.cursors.moved(*partition) {
-                            observer.notice(Notice::Released(*partition));
+                            observer.on_event(WorkerEvent::Released(*partition));
                         }
                     }
                 }
@@ -225,18 +225,18 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             Arrival::Revoked(partitions) | Arrival::Lost(partitions) => {
                 intake.batch.forget(partitions);
                 intake.cursors.gone(partitions);
-                observer.notice(Notice::Arrived(&arrival));
+                observer.on_event(WorkerEvent::Arrived(&arrival));
             }
             Arrival::Assigned(partitions) => {
                 intake.cursors.assigned(partitions);
-                observer.notice(Notice::Arrived(&arrival));
+                observer.on_event(WorkerEvent::Arrived(&arrival));
             }
-            Arrival::Statistics(_) => observer.notice(Notice::Arrived(&arrival)),
+            Arrival::Statistics(_) => observer.on_event(WorkerEvent::Arrived(&arrival)),
         })?;
         let trusted = intake.trusted.unwrap_or(Ok(()));
-        batch.begin(|| pace.waiting_since(broker.now()));
+        batch.begin(|| timer.waiting_since(broker.now()));
         if batch.is_empty() {
-            pace.looked();
+            timer.idle();
         }
         trusted.map_err(Failure::Held)
     }
@@ -245,9 +245,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        self.observer.notice(Notice::Publishing(&self.batch));
+        self.observer.on_event(WorkerEvent::Publishing(&self.batch));
         let began = self.broker.now();
-        self.pace.looks_away(began);
+        self.timer.publish_started(began);
         self.settle()?;
         let positions = self.batch.positions();
         if let Err(failure) = self.broker.publish(self.batch.outputs(), &positions) {
@@ -255,17 +255,17 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             return Err(failure);
         }
         let now = self.broker.now();
-        self.pace.published(now.saturating_sub(began));
+        self.timer.published(now.saturating_sub(began));
         let age = self.batch.age(now);
-        self.observer.notice(Notice::Committed(&self.batch, age));
+        self.observer.on_event(WorkerEvent::Committed(&self.batch, age));
         for position in &positions {
             if self.cursors.committed(position.partition, position.next_offset) {
-                self.observer.notice(Notice::Released(position.partition));
+                self.observer.on_event(WorkerEvent::Released(position.partition));
             }
         }
         self.batch.clear();
         self.portion.committed(&self.limits);
-        self.patience.committed();
+        self.retries.committed();
         Ok(())
     }
 

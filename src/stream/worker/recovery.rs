@@ -2,7 +2,7 @@
 //! positions, and from the fault of one partition, which is held and tried again while the others
 //! go on.
 
-use super::{Broker, Failure, Judge, Notice, Observer, Partition, PartitionFault, Worker};
+use super::{Broker, Failure, Judge, Observer, Partition, PartitionFault, Worker, WorkerEvent};
 
 impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     /// Keeps the client from what was found faulty, and tries again what has been held for its
@@ -39,7 +39,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         let now = self.broker.now();
         for (partition, fault) in &unparked {
             let attempt = self.cursors.parked(*partition, now);
-            self.observer.notice(Notice::Held(*partition, fault, attempt));
+            self.observer.on_event(WorkerEvent::Held(*partition, fault, attempt));
         }
         Ok(())
     }
@@ -89,21 +89,21 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         partitions.retain(|partition| !self.cursors.is_held(*partition));
         let partitions: Vec<Partition> = partitions.into_iter().collect();
         self.batch.clear();
-        self.pace.looked();
+        self.timer.idle();
         loop {
-            self.observer.notice(Notice::Failed(&failure));
+            self.observer.on_event(WorkerEvent::Failed(&failure));
             if self.stop.is_requested() {
                 // The next owner begins at the committed position, as this worker would have.
                 return Ok(());
             }
-            let pause = self.patience.after(&failure)?;
+            let pause = self.retries.after(&failure)?;
             self.broker.pause(pause);
             match self.mend(&failure, &partitions) {
                 Ok(()) => break,
                 Err(next) => failure = next,
             }
         }
-        self.observer.notice(Notice::Recovered);
+        self.observer.on_event(WorkerEvent::Recovered);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::kafka::topics::TopicNames;
 use audit_relay::stream::Failure;
 use audit_relay::stream::batch::BatchLimits;
-use audit_relay::stream::worker::{Notice, Observer, StopRequest, Worker};
+use audit_relay::stream::worker::{Observer, StopRequest, Worker, WorkerEvent};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
@@ -53,17 +53,19 @@ struct Recorder {
 }
 
 impl Observer for Recorder {
-    fn notice(&mut self, notice: Notice<'_>) {
-        let seen = match notice {
-            Notice::Arrived(_) | Notice::Publishing(_) | Notice::Released(_) => return,
-            Notice::Held(_, fault, _) => {
+    fn on_event(&mut self, event: WorkerEvent<'_>) {
+        let seen = match event {
+            WorkerEvent::Arrived(_) | WorkerEvent::Publishing(_) | WorkerEvent::Released(_) => {
+                return;
+            }
+            WorkerEvent::Held(_, fault, _) => {
                 self.causes.lock().expect("lock").push(fault.to_string());
                 // On the mock nothing ends that by itself.
                 self.stop.request();
                 Seen::PartitionHeld
             }
-            Notice::Recovered => Seen::Recovered,
-            Notice::Committed(batch, _) => {
+            WorkerEvent::Recovered => Seen::Recovered,
+            WorkerEvent::Committed(batch, _) => {
                 let mut committed = self.committed.lock().expect("lock");
                 *committed += batch.records() as u64;
                 if *committed >= RECORDS {
@@ -71,7 +73,7 @@ impl Observer for Recorder {
                 }
                 Seen::Committed
             }
-            Notice::Failed(failure) => {
+            WorkerEvent::Failed(failure) => {
                 self.causes.lock().expect("lock").push(failure.to_string());
                 match failure {
                     Failure::Aborted(_) => Seen::Aborted,

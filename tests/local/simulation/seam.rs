@@ -12,7 +12,7 @@ use audit_judge::fate::{
 };
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::outputs::Outputs;
-use audit_relay::stream::worker::{Judge, Notice, Observer, Worker};
+use audit_relay::stream::worker::{Judge, Observer, Worker, WorkerEvent};
 use audit_relay::stream::{
     Arrival, Broker, GroupStatistics, Output, OwnedHeaders, PartitionFault, Place, Rewound,
     SourceRecord,
@@ -280,26 +280,26 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn notice(&mut self, notice: Notice<'_>) {
-        match notice {
-            Notice::Publishing(batch) => {
+    fn on_event(&mut self, event: WorkerEvent<'_>) {
+        match event {
+            WorkerEvent::Publishing(batch) => {
                 self.tables.publishing();
                 if self.stage.planted(Sabotage::CountedTooEarly) {
                     self.count(batch);
                 }
             }
-            Notice::Held(partition, _, attempt) => {
+            WorkerEvent::Held(partition, _, attempt) => {
                 self.held.insert(partition);
                 self.stage.faults.saw(Sight::PartitionHeld);
                 if attempt > 2 {
                     self.stage.faults.saw(Sight::PartitionHeldForLong);
                 }
             }
-            Notice::Released(partition) => {
+            WorkerEvent::Released(partition) => {
                 self.held.remove(&partition);
                 self.stage.faults.saw(Sight::PartitionReleased);
             }
-            Notice::Committed(batch, _) => {
+            WorkerEvent::Committed(batch, _) => {
                 if !self.held.is_empty() {
                     self.stage.faults.saw(Sight::OthersWentOn);
                 }
@@ -308,10 +308,10 @@ impl Observer for Recorder {
                     self.count(batch);
                 }
             }
-            Notice::Arrived(Arrival::Revoked(partitions) | Arrival::Lost(partitions)) => {
+            WorkerEvent::Arrived(Arrival::Revoked(partitions) | Arrival::Lost(partitions)) => {
                 self.held.retain(|partition| !partitions.contains(partition));
             }
-            Notice::Arrived(_) | Notice::Failed(_) | Notice::Recovered => {}
+            WorkerEvent::Arrived(_) | WorkerEvent::Failed(_) | WorkerEvent::Recovered => {}
         }
     }
 }

@@ -170,11 +170,11 @@ struct Holds {
 }
 
 impl Observer for Holds {
-    fn notice(&mut self, notice: Notice<'_>) {
-        match notice {
-            Notice::Held(partition, fault, _) => self.held.push((partition, fault.reason())),
-            Notice::Released(partition) => self.released.push(partition),
-            Notice::Failed(failure) => self.failed.push(failure.to_string()),
+    fn on_event(&mut self, event: WorkerEvent<'_>) {
+        match event {
+            WorkerEvent::Held(partition, fault, _) => self.held.push((partition, fault.reason())),
+            WorkerEvent::Released(partition) => self.released.push(partition),
+            WorkerEvent::Failed(failure) => self.failed.push(failure.to_string()),
             _ => {}
         }
     }

@@ -10,8 +10,8 @@ use std::iter::repeat_n;
 
 use super::*;
 use crate::stream::outputs::Outputs;
-use crate::stream::patience::{
-    COMMITS_THAT_FORGIVE, LONGEST_PAUSE, MOST_BROKEN_IN_A_ROW, MOST_FENCED,
+use crate::stream::retry_budget::{
+    BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX, PAUSE_MAX,
 };
 use crate::stream::{OwnedHeaders, Place, Position, Rewound, SourceRecord};
 use audit_judge::fate::SkipReason;
@@ -170,10 +170,10 @@ struct Told {
 }
 
 impl Observer for Told {
-    fn notice(&mut self, notice: Notice<'_>) {
-        match notice {
-            Notice::Failed(_) => self.failed += 1,
-            Notice::Recovered => self.recovered += 1,
+    fn on_event(&mut self, event: WorkerEvent<'_>) {
+        match event {
+            WorkerEvent::Failed(_) => self.failed += 1,
+            WorkerEvent::Recovered => self.recovered += 1,
             _ => {}
         }
     }
@@ -219,48 +219,48 @@ fn gives_up(worker: &mut Tested, because: &str) {
 
 #[test]
 fn one_fencing_too_many_ends_the_worker() {
-    let mut worker = worker(Scripted::publishing(times(MOST_FENCED + 1, fenced())), ONE_BY_ONE);
-    bears(&mut worker, MOST_FENCED);
+    let mut worker = worker(Scripted::publishing(times(FENCED_MAX + 1, fenced())), ONE_BY_ONE);
+    bears(&mut worker, FENCED_MAX);
     gives_up(&mut worker, "another process");
 }
 
 #[test]
 fn only_enough_commits_forgive_fencings() {
-    let too_few = COMMITS_THAT_FORGIVE - 1;
-    let answers = times(MOST_FENCED, fenced())
-        .chain(times(COMMITS_THAT_FORGIVE, Ok(())))
-        .chain(times(MOST_FENCED, fenced()))
+    let too_few = FENCE_RESET_COMMITS - 1;
+    let answers = times(FENCED_MAX, fenced())
+        .chain(times(FENCE_RESET_COMMITS, Ok(())))
+        .chain(times(FENCED_MAX, fenced()))
         .chain(times(too_few, Ok(())))
         .chain([fenced()]);
     let mut worker = worker(Scripted::publishing(answers), ONE_BY_ONE);
-    bears(&mut worker, 2 * MOST_FENCED + COMMITS_THAT_FORGIVE + too_few);
+    bears(&mut worker, 2 * FENCED_MAX + FENCE_RESET_COMMITS + too_few);
     gives_up(&mut worker, "another process");
 }
 
 #[test]
 fn a_producer_that_breaks_too_often_in_a_row_ends_the_worker() {
-    let answers = times(MOST_BROKEN_IN_A_ROW, broken())
+    let answers = times(BROKEN_IN_A_ROW_MAX, broken())
         .chain([Ok(())])
-        .chain(times(MOST_BROKEN_IN_A_ROW + 1, broken()));
+        .chain(times(BROKEN_IN_A_ROW_MAX + 1, broken()));
     let mut worker = worker(Scripted::publishing(answers), ONE_BY_ONE);
-    bears(&mut worker, 2 * MOST_BROKEN_IN_A_ROW + 1);
+    bears(&mut worker, 2 * BROKEN_IN_A_ROW_MAX + 1);
     gives_up(&mut worker, "rebuild the producer");
 }
 
 #[test]
 fn a_producer_that_cannot_be_rebuilt_ends_the_worker() {
     let broker = Scripted {
-        mending: times(2 * MOST_BROKEN_IN_A_ROW, broken()).collect(),
+        mending: times(2 * BROKEN_IN_A_ROW_MAX, broken()).collect(),
         ..Scripted::publishing([broken()])
     };
     let mut worker = worker(broker, ONE_BY_ONE);
     gives_up(&mut worker, "rebuild the producer");
     let Scripted { mended, pauses, .. } = &worker.broker;
-    assert_eq!(*mended, MOST_BROKEN_IN_A_ROW as usize);
+    assert_eq!(*mended, BROKEN_IN_A_ROW_MAX as usize);
     let millis = Duration::from_millis;
     let first = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000].map(millis);
     assert_eq!(pauses[..first.len()], first);
-    assert!(pauses[first.len()..].iter().all(|it| *it == LONGEST_PAUSE));
+    assert!(pauses[first.len()..].iter().all(|it| *it == PAUSE_MAX));
 }
 
 #[test]

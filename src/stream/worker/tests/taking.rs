@@ -81,16 +81,16 @@ impl Broker for Bringing {
 struct Words(Vec<&'static str>);
 
 impl Observer for Words {
-    fn notice(&mut self, notice: Notice<'_>) {
-        self.0.push(match notice {
-            Notice::Arrived(Arrival::CaughtUp(..)) => "end",
-            Notice::Arrived(_) => "arrived",
-            Notice::Publishing(_) => "publishing",
-            Notice::Committed(..) => "committed",
-            Notice::Held(..) => "held",
-            Notice::Released(_) => "released",
-            Notice::Failed(_) => "failed",
-            Notice::Recovered => "recovered",
+    fn on_event(&mut self, event: WorkerEvent<'_>) {
+        self.0.push(match event {
+            WorkerEvent::Arrived(Arrival::CaughtUp(..)) => "end",
+            WorkerEvent::Arrived(_) => "arrived",
+            WorkerEvent::Publishing(_) => "publishing",
+            WorkerEvent::Committed(..) => "committed",
+            WorkerEvent::Held(..) => "held",
+            WorkerEvent::Released(_) => "released",
+            WorkerEvent::Failed(_) => "failed",
+            WorkerEvent::Recovered => "recovered",
         });
     }
 }

@@ -1,38 +1,38 @@
-//! How many failures a worker bears, and how long it pauses before it tries again. It counts, and
-//! looks at no clock.
+//! How many failures a worker tolerates, and how long it pauses before it retries. It counts and
+//! reads no clock.
 
 use std::time::Duration;
 
 use super::Failure;
 
-/// Pause after the first failure in a row; it doubles up to [`LONGEST_PAUSE`].
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Pause after the first failure in a row; it doubles up to [`PAUSE_MAX`].
+pub(super) const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause between attempts.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// So many failures of the producer in a row, without a commit between them, end the worker.
-pub(super) const MOST_BROKEN_IN_A_ROW: u32 = 20;
-/// So many fencings with fewer than [`COMMITS_THAT_FORGIVE`] commits between them end the worker:
-/// two processes with the same transactional id would otherwise throw each other out for ever.
-pub(super) const MOST_FENCED: u32 = 5;
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Failures of the producer in a row, without a commit between them, after which the worker ends.
+pub(super) const BROKEN_IN_A_ROW_MAX: u32 = 20;
+/// So many fencings with fewer than [`FENCE_RESET_COMMITS`] commits between them end the worker:
+/// two processes with the same transactional id would otherwise fence each other forever.
+pub(super) const FENCED_MAX: u32 = 5;
 /// Commits after which earlier fencings no longer count.
-pub(super) const COMMITS_THAT_FORGIVE: u32 = 100;
+pub(super) const FENCE_RESET_COMMITS: u32 = 100;
 
 /// What has failed lately.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct RetryBudget {
     in_a_row: u32,
     broken_in_a_row: u32,
     fenced: u32,
     commits: u32,
 }
 
-impl Patience {
+impl RetryBudget {
     /// A batch was committed.
     pub(super) fn committed(&mut self) {
         self.in_a_row = 0;
         self.broken_in_a_row = 0;
         self.commits += 1;
-        if self.commits >= COMMITS_THAT_FORGIVE {
+        if self.commits >= FENCE_RESET_COMMITS {
             self.commits = 0;
             self.fenced = 0;
         }
@@ -58,14 +58,14 @@ impl Patience {
                 return Err(failure.clone());
             }
         }
-        if self.broken_in_a_row > MOST_BROKEN_IN_A_ROW {
+        if self.broken_in_a_row > BROKEN_IN_A_ROW_MAX {
             return Err(Failure::Fatal(format!(
-                "gave up after {MOST_BROKEN_IN_A_ROW} attempts to rebuild the producer: {failure}"
+                "gave up after {BROKEN_IN_A_ROW_MAX} attempts to rebuild the producer: {failure}"
             )));
         }
-        if self.fenced > MOST_FENCED {
+        if self.fenced > FENCED_MAX {
             return Err(Failure::Fatal(format!(
-                "fenced {MOST_FENCED} times; is another process running with the same `instance`? {failure}"
+                "fenced {FENCED_MAX} times; is another process running with the same `instance`? {failure}"
             )));
         }
         Ok(pause_after(self.in_a_row))
@@ -74,6 +74,6 @@ impl Patience {
 
 /// The pause after so many failures in a row, at least one.
 pub(super) fn pause_after(failures: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(LONGEST_PAUSE)
+    let doubled = PAUSE_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(PAUSE_MAX)
 }

@@ -27,7 +27,7 @@ const MOST_AT_ONCE: usize = 256;
 const SEEK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A consumer of the input topic.
-pub(in crate::kafka) struct Incoming {
+pub(in crate::kafka) struct GroupConsumer {
     pub consumer: QueuedConsumer<Logged<CallbackQueue>>,
     placing: Placing,
     /// Name of the group.
@@ -37,7 +37,7 @@ pub(in crate::kafka) struct Incoming {
     member: Member,
 }
 
-impl Incoming {
+impl GroupConsumer {
     /// A consumer that has not joined its group yet.
     pub(crate) fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
         let context = Logged(CallbackQueue::new(&settings.topics.input));
@@ -47,7 +47,7 @@ impl Incoming {
             .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
         consumer.context().0.lead_to(consumer.queue_handle());
         let positions = GroupPositions::open(&settings.positions, &settings.topics.input)?;
-        Ok(Incoming {
+        Ok(GroupConsumer {
             consumer,
             placing: Placing::new(positions, &settings.pass_over),
             group: group.to_string(),
@@ -145,7 +145,7 @@ impl Incoming {
         wait: Duration,
         receive: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<bool, Failure> {
-        let Incoming { consumer, placing, .. } = self;
+        let GroupConsumer { consumer, placing, .. } = self;
         let Some(taken) = consumer.take(wait) else {
             return Ok(false);
         };
