@@ -1,5 +1,5 @@
-//! The reference tables, read whole from where the configuration says: for the start, for commands,
-//! and when a file has changed.
+//! The reference tables, read whole from where the configuration says: for the start and for
+//! commands.
 
 use super::Assembly;
 use crate::config::{Config, TableSource};

@@ -1,7 +1,7 @@
-//! Reads the files of reference tables again when they change, or when asked to. A bad file changes
-//! nothing: the old table stays, and the log, `/readyz` and a metric tell. Bad is also a file in
-//! which too many of the table's keys are missing: whoever writes into a file in place truncates it
-//! first, and may pause half-way.
+//! Reads the files of reference tables, and reads them again when they change or when asked to. A
+//! bad file changes nothing: the old table stays, and the log, `/readyz` and a metric tell. Bad is
+//! also a file in which too many of the table's keys are missing: whoever writes into a file in
+//! place truncates it first, and may pause half-way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

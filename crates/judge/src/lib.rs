@@ -5,6 +5,8 @@
 //! [`route`], [`format`](mod@format). What it is judged by: [`rules`], [`catalog`], [`regions`],
 //! and the tables in [`reference`](mod@reference).
 
+#![forbid(unsafe_code)]
+
 pub mod catalog;
 pub mod classify;
 mod data_file;

@@ -15,18 +15,13 @@ impl Routes {
         Routes { regions: regions.into_iter().collect() }
     }
 
-    /// Where a region stands in the table, if it is there.
-    pub fn find(&self, region: &str) -> Option<RegionIndex> {
-        let position = self.regions.iter().position(|known| known == region)?;
-        Some(RegionIndex(position))
-    }
-
     /// Routes an event of a region.
     ///
     /// # Errors
     /// `unrouted_region`.
     pub fn route(&self, region: &str) -> Result<RegionIndex, Quarantine> {
-        self.find(region).ok_or_else(|| {
+        let position = self.regions.iter().position(|known| known == region);
+        position.map(RegionIndex).ok_or_else(|| {
             Quarantine::new(
                 QuarantineReason::UnroutedRegion,
                 format_args!("region {region} is not among the configured output regions"),

@@ -4,5 +4,3 @@ pub mod field;
 pub mod framing;
 pub mod record;
 pub(crate) mod wrapping;
-
-pub use record::{Field, Fields, Record, parse};
