@@ -11,8 +11,8 @@
 //!
 //! [`relay`] is the running process and wires them; [`commands`] are what a person types.
 //! [`config`] holds the settings, [`deployment`] what they name, [`tables`] the reference tables as
-//! all threads share them, [`liveness`] what stands still, [`metrics`] what is counted. Read
-//! `crates/judge/src/lib.rs`, then `stream/worker/mod.rs`, then `kafka/session.rs`;
+//! all threads share them, [`quarantine`] the headers of quarantined records, [`liveness`] detects
+//! stalls, [`metrics`] counts. Read `crates/judge/src/lib.rs`, then `stream/worker/mod.rs`, then `kafka/session.rs`;
 //! `docs/architecture.md` says why.
 
 pub mod commands;
@@ -22,6 +22,7 @@ pub mod kafka;
 pub mod liveness;
 pub mod logging;
 pub mod metrics;
+pub mod quarantine;
 pub mod relay;
 pub mod stream;
 pub mod tables;

@@ -3,7 +3,7 @@
 use crate::commands::arguments::ConfigArgs;
 use crate::logging;
 use crate::relay::Relay;
-use crate::stream::worker::StopRequest;
+use crate::stream::StopRequest;
 
 /// Runs the relay.
 ///

@@ -14,6 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::topics::TopicNames;
 use crate::kafka::client::context::LoggingContext;
+use crate::quarantine::headers;
 
 /// Partitions of the input topic.
 pub const INPUT_PARTITIONS: i32 = 6;
@@ -135,8 +136,8 @@ impl Watcher {
                 show(Written {
                     topic: message.topic(),
                     value: message.payload().unwrap_or_default(),
-                    reason: last_header(&message, "audit-relay-reason"),
-                    detail: last_header(&message, "audit-relay-detail"),
+                    reason: header(&message, headers::REASON),
+                    detail: header(&message, headers::DETAIL),
                 });
                 true
             }
@@ -149,8 +150,7 @@ impl Watcher {
     }
 }
 
-fn last_header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m str> {
-    let headers = message.headers()?;
-    let named = headers.iter().filter(|header| header.key == name).last()?;
-    std::str::from_utf8(named.value?).ok()
+fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m str> {
+    let given = message.headers()?.iter();
+    headers::read(given.map(|header| (header.key, header.value)), name)
 }

@@ -16,12 +16,12 @@ use super::topics::{OutputTopics, TopicProblem};
 use crate::kafka::consumer::group_consumer::GroupConsumer;
 use crate::kafka::producer::outgoing::outgoing;
 use crate::stream::outputs::Outputs;
-use crate::stream::{Arrival, Broker, Failure, Partition, Position, Rewound};
+use crate::stream::{Broker, Failure, Partition, Polled, Position, Rewound};
 
 /// A consumer and a producer that work together.
 pub struct Session {
     settings: SessionSettings,
-    incoming: GroupConsumer,
+    consumer: GroupConsumer,
     producer: Option<TransactionalProducer>,
     topics: OutputTopics,
     /// Whether a record was for a partition that its topic does not have: then the topic is
@@ -79,16 +79,16 @@ impl Session {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
-        let incoming = GroupConsumer::open(&settings)?;
+        let consumer = GroupConsumer::open(&settings)?;
         let topics =
-            OutputTopics::discover(&incoming.consumer, &settings.topics).map_err(|problems| {
+            OutputTopics::discover(&consumer.client, &settings.topics).map_err(|problems| {
                 OpenError::Topics { problems, of: 1 + settings.topics.outputs().count() }
             })?;
         let producer = TransactionalProducer::open(&settings.producer, settings.topics.outputs())?;
-        incoming.consumer.subscribe(&[&settings.topics.input])?;
+        consumer.client.subscribe(&[&settings.topics.input])?;
         Ok(Session {
             settings,
-            incoming,
+            consumer,
             producer: Some(producer),
             topics,
             topics_changed: false,
@@ -106,7 +106,7 @@ impl Session {
     /// stays: it is that of the batch.
     fn renew_producer(&mut self) -> Result<(), Failure> {
         if self.producer()?.is_spent() {
-            self.incoming.check()?;
+            self.consumer.check()?;
             (self.settings.replaced.0)(Replaced::Spent);
             self.open_producer()?;
         }
@@ -120,7 +120,7 @@ impl Session {
         if !std::mem::take(&mut self.topics_changed) {
             return;
         }
-        match OutputTopics::discover(&self.incoming.consumer, &self.settings.topics) {
+        match OutputTopics::discover(&self.consumer.client, &self.settings.topics) {
             Ok(found) => self.topics.shrink_to(&found),
             Err(problems) => {
                 self.topics_changed = true;
@@ -134,7 +134,7 @@ impl Session {
     fn transact(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
         let producer = self.producer()?;
         let offsets = self.offsets(positions)?;
-        let membership = self.incoming.membership().ok_or_else(|| {
+        let membership = self.consumer.membership().ok_or_else(|| {
             Failure::Aborted("this member has left the consumer group".to_string())
         })?;
         producer.begin()?;
@@ -187,19 +187,19 @@ impl Broker for Session {
         &mut self,
         wait: Duration,
         most: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
-        self.incoming.poll(wait, most, receive)
+        self.consumer.poll(wait, most, receive)
     }
 
     fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
         self.renew_producer()?;
-        self.incoming.follow_epoch();
+        self.consumer.follow_epoch();
         let published = self.transact(outputs, positions);
         let producer = self.producer.as_ref();
         self.topics_changed |= producer.is_some_and(TransactionalProducer::lacked_a_partition);
         published?;
-        self.incoming.committed(positions);
+        self.consumer.committed(positions);
         Ok(())
     }
 
@@ -219,15 +219,15 @@ impl Broker for Session {
             }
             Err(failure) => return Err(failure),
         }
-        self.incoming.renew_membership();
+        self.consumer.renew_membership();
         self.renew_topics();
         Ok(())
     }
 
     fn rebuild(&mut self) -> Result<(), Failure> {
-        self.incoming.check()?;
+        self.consumer.check()?;
         self.open_producer()?;
-        self.incoming.renew_membership();
+        self.consumer.renew_membership();
         self.renew_topics();
         Ok(())
     }
@@ -236,13 +236,18 @@ impl Broker for Session {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        self.incoming.check()?;
-        self.incoming.rewind(partitions)
+        self.consumer.check()?;
+        self.consumer.rewind(partitions)
+    }
+
+    fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
+        self.consumer.check()?;
+        self.consumer.skip_to(partition, offset)
     }
 
     fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        self.incoming.check()?;
-        self.incoming.park(partitions)
+        self.consumer.check()?;
+        self.consumer.park(partitions)
     }
 
     fn pause(&mut self, time: Duration) {

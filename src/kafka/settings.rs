@@ -5,7 +5,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
 use super::topics::TopicNames;
-use crate::config::{Client, Config, PassOver};
+use crate::config::{Client, Config};
 use crate::kafka::OnReplaced;
 use crate::kafka::client::oauth;
 use audit_judge::fate::Envelope;
@@ -22,8 +22,6 @@ pub struct SessionSettings {
     pub regions: Vec<String>,
     /// Whether audit events carry headers.
     pub event_headers: bool,
-    /// What of the input can never be read, and is not waited for.
-    pub pass_over: Vec<PassOver>,
     /// Told of each producer that is replaced although the loop did not ask for it.
     pub replaced: OnReplaced,
     /// The consumer's properties.
@@ -114,7 +112,6 @@ impl SessionSettings {
             topics,
             regions,
             event_headers: config.output.headers,
-            pass_over: config.input.pass_over.clone(),
             replaced: OnReplaced::default(),
             consumer: consumer(config, worker),
             positions: follower(config, &format!("{worker}-positions")),

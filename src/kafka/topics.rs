@@ -201,7 +201,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::stream::keeping::{KeptRecord, RecordLimit};
+    use crate::stream::kept_record::{KeptRecord, RecordLimit};
     use crate::stream::{Partition, QuarantinedRecord, SourceRecord};
     use audit_judge::fate::{Envelope, Quarantine};
 
@@ -246,6 +246,7 @@ mod tests {
             payload: None,
             headers: &Vec::new(),
             leader_epoch: None,
+            log: &None,
         };
         KeptRecord::within(&record, RecordLimit::LEAST)
     }

@@ -15,9 +15,9 @@ use crate::liveness::health::Health;
 use crate::liveness::watchdog::{Activity, Heartbeat};
 use crate::logging::quiet::Quiet;
 use crate::stream::batch::Batch;
-use crate::stream::worker::{Observer, WorkerEvent};
 use crate::stream::{
-    Arrival, Content, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault,
+    Content, Failure, Gap, GapCause, GroupEvent, GroupStatistics, Observer, Partition,
+    PartitionFault, WorkerEvent,
 };
 
 /// The observer of one worker.
@@ -40,8 +40,8 @@ pub struct WorkerObserver {
 struct Trouble {
     since: Instant,
     attempts: u32,
-    /// Whether the worker is reading again. Whether it can commit again is yet to be seen.
-    mended: bool,
+    /// Whether the worker reads again. Whether it can commit again is not known yet.
+    is_reading: bool,
 }
 
 impl WorkerObserver {
@@ -66,20 +66,15 @@ impl WorkerObserver {
         }
     }
 
-    fn arrived(&mut self, arrival: &Arrival<'_>) {
-        let worker = self.worker;
-        match arrival {
-            Arrival::Record(_) | Arrival::Placed(..) | Arrival::Gap(..) | Arrival::Faulty(..) => {}
-            Arrival::CaughtUp(partition, _) => {
-                self.metrics.board.caught_up(worker, *partition, now_ms());
-            }
-            Arrival::Assigned(partitions) => self.assigned(partitions),
-            Arrival::Revoked(partitions) => self.released("revoked", partitions),
-            Arrival::Lost(partitions) => {
+    fn group(&mut self, event: &GroupEvent) {
+        match event {
+            GroupEvent::Assigned(partitions) => self.assigned(partitions),
+            GroupEvent::Revoked(partitions) => self.released("revoked", partitions),
+            GroupEvent::Lost(partitions) => {
                 self.released("lost", partitions);
-                self.health.joining(worker);
+                self.health.joining(self.worker);
             }
-            Arrival::Statistics(statistics) => self.learn(statistics),
+            GroupEvent::Statistics(statistics) => self.learn(statistics),
         }
     }
 
@@ -159,7 +154,7 @@ impl WorkerObserver {
 
     fn failed(&mut self, failure: &Failure) {
         let metrics = &self.metrics;
-        // What fails while a failure is being mended is no transaction of its own.
+        // A failure during recovery is not a transaction of its own.
         let was_open = std::mem::take(&mut self.in_transaction);
         if let Some(result) = result_of(failure).filter(|_| was_open) {
             metrics.transactions.with_label_values(&[result]).inc();
@@ -170,10 +165,10 @@ impl WorkerObserver {
         let trouble = self.trouble.get_or_insert_with(|| Trouble {
             since: Instant::now(),
             attempts: 0,
-            mended: false,
+            is_reading: false,
         });
         trouble.attempts += 1;
-        trouble.mended = false;
+        trouble.is_reading = false;
         self.health.recovering(self.worker, &failure.to_string());
         if matches!(failure, Failure::ConsumerDead(_) | Failure::Unreleased(_)) {
             // Said by whoever opens the next session.
@@ -183,12 +178,12 @@ impl WorkerObserver {
         warn!(worker = self.worker, attempt = trouble.attempts, cause = %failure, "recovering");
     }
 
-    /// A worker that can read again has recovered only when what failed to be published is
-    /// committed, or belongs to another member: else one that never can would be ready half of
-    /// the time.
-    fn settle(&mut self) {
-        let mended = self.trouble.as_ref().is_some_and(|trouble| trouble.mended);
-        if !mended || self.metrics.board.has_unpublished(self.worker) {
+    /// Reports that the worker has recovered: once it reads again, and what it failed to publish is
+    /// committed or belongs to another member. Without the second condition a worker that can never
+    /// publish would be ready half of the time.
+    fn note_recovered(&mut self) {
+        let is_reading = self.trouble.as_ref().is_some_and(|trouble| trouble.is_reading);
+        if !is_reading || self.metrics.board.has_unpublished(self.worker) {
             return;
         }
         if let Some(trouble) = self.trouble.take() {
@@ -203,7 +198,10 @@ impl Observer for WorkerObserver {
     fn on_event(&mut self, event: WorkerEvent<'_>) {
         self.heartbeat.beat(activity_after(&event));
         match event {
-            WorkerEvent::Arrived(arrival) => self.arrived(arrival),
+            WorkerEvent::Group(event) => self.group(event),
+            WorkerEvent::EndReached(partition) => {
+                self.metrics.board.caught_up(self.worker, partition, now_ms());
+            }
             WorkerEvent::Publishing(batch) => {
                 self.in_transaction = true;
                 self.metrics.board.publishing(self.worker, batch);
@@ -215,11 +213,11 @@ impl Observer for WorkerObserver {
             WorkerEvent::Recovered => {
                 debug!(worker = self.worker, "reading again");
                 if let Some(trouble) = &mut self.trouble {
-                    trouble.mended = true;
+                    trouble.is_reading = true;
                 }
             }
         }
-        self.settle();
+        self.note_recovered();
     }
 }
 
@@ -233,7 +231,8 @@ impl Drop for WorkerObserver {
 /// What a worker does when it has said so.
 fn activity_after(event: &WorkerEvent<'_>) -> Activity {
     match event {
-        WorkerEvent::Arrived(_)
+        WorkerEvent::Group(_)
+        | WorkerEvent::EndReached(_)
         | WorkerEvent::Committed(..)
         | WorkerEvent::Held(..)
         | WorkerEvent::Released(_)

@@ -16,8 +16,8 @@ use crate::kafka::topics::TopicNames;
 use crate::liveness::health::Health;
 use crate::logging::quiet::Quiet;
 use crate::relay::grace::{Grace, MISSING_TOPIC_GRACE};
-use crate::stream::keeping::RecordLimit;
-use crate::stream::worker::StopRequest;
+use crate::stream::StopRequest;
+use crate::stream::kept_record::RecordLimit;
 
 /// What /readyz says it is about.
 const CLUSTER: &str = "cluster";

@@ -21,7 +21,7 @@ use crate::liveness::watchdog::{
     HangDetector, SILENCE_INTERVAL, STALL_INTERVAL, Stall, StallDetector,
 };
 use crate::metrics::Metrics;
-use crate::stream::worker::StopRequest;
+use crate::stream::StopRequest;
 
 /// How often a stop that was requested inside the process is looked for.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);

@@ -17,10 +17,10 @@ use crate::relay::grace::{Grace, MISSING_TOPIC_GRACE};
 use crate::relay::judge::TableJudge;
 use crate::relay::reopening::Reopening;
 use crate::relay::supervise::WorkerThread;
-use crate::stream::Failure;
 use crate::stream::batch::BatchLimits;
-use crate::stream::keeping::RecordLimit;
-use crate::stream::worker::{StopRequest, Worker};
+use crate::stream::kept_record::RecordLimit;
+use crate::stream::worker::Worker;
+use crate::stream::{Failure, PassOver, StopRequest};
 use crate::tables::SharedTables;
 
 /// Pause between attempts to open a session; it doubles up to [`LONGEST_PAUSE`].
@@ -40,6 +40,8 @@ pub struct WorkerTask {
     pub settings: SessionSettings,
     /// How large a batch may be.
     pub limits: BatchLimits,
+    /// Offsets that may be skipped if they cannot be read.
+    pub pass_over: Vec<PassOver>,
     /// The rules.
     pub assembly: Arc<Assembly>,
     /// The tables.
@@ -111,7 +113,8 @@ impl WorkerTask {
         );
         let observer = WorkerObserver::new(self.number, self.input.clone(), metrics, health);
         let worker = Worker::new(session, judge, observer, self.limits, self.stop.clone());
-        let session = worker.with_quarantine_limit(quarantine_limit).run()?;
+        let worker = worker.with_quarantine_limit(quarantine_limit);
+        let session = worker.with_pass_over(self.pass_over.clone()).run()?;
         self.health.heartbeat(self.number).beat(Activity::Closing);
         // Leaves the group, unless the membership is static.
         drop(session);

@@ -1,15 +1,42 @@
-//! What a batch is going to write. The events of all its records lie in one buffer, which is kept
-//! from batch to batch: in the steady state nothing is asked of the allocator, and the memory is
-//! touched already. It decides nothing.
+//! The outputs of a batch. The events of all its records lie in one buffer, which is kept from batch
+//! to batch: in the steady state it allocates nothing and reuses warm memory. It decides nothing.
 
 use std::ops::Range;
 
-use super::{Content, Output, Partition, QuarantinedRecord, SourceRecord};
+use super::kept_record::QuarantinedRecord;
+use super::record::{Partition, SourceRecord};
 use audit_judge::fate::{Audited, Envelope};
 
-/// So many bytes of the buffer are kept: a batch of the default size, and room for the growth of
-/// the buffer by doubling.
-const MOST_KEPT: usize = 32 << 20;
+/// Bytes of the buffer that are kept: a batch of the default size, and the buffer's growth by
+/// doubling.
+const KEPT_BYTES_MAX: usize = 32 << 20;
+
+/// A record to be written, in the transaction of the batch that it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output<'a> {
+    /// The input partition; the output partition follows from it, so that order is kept.
+    pub source_partition: Partition,
+    /// The offset of the input record.
+    pub source_offset: i64,
+    /// The timestamp of the input record, in milliseconds since 1970, which the output inherits.
+    pub timestamp_ms: Option<i64>,
+    /// The content, which decides the topic.
+    pub content: Content<'a>,
+}
+
+/// The two kinds of records that the relay writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// An audit event, to the topic of its region.
+    Event {
+        /// The region, and the values of the headers.
+        envelope: &'a Envelope,
+        /// The event as canonical JSON.
+        event: &'a [u8],
+    },
+    /// An input record, whole or as a stub, to the quarantine topic.
+    Quarantined(&'a QuarantinedRecord),
+}
 
 /// Records to be written, in the order of the input within each partition.
 #[derive(Debug, Default)]
@@ -101,10 +128,10 @@ impl Outputs {
         self.entries.retain(|entry| !partitions.contains(&entry.origin.partition));
     }
 
-    /// Begins anew, in the same memory, unless it has become unusually much.
+    /// Clears it. Keeps the memory, unless it has grown unusually large.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.events.clear();
-        self.events.shrink_to(MOST_KEPT);
+        self.events.shrink_to(KEPT_BYTES_MAX);
     }
 }

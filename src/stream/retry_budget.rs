@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Failure;
+use super::broker::Failure;
 
 /// Pause after the first failure in a row; it doubles up to [`PAUSE_MAX`].
 pub(super) const PAUSE_MIN: Duration = Duration::from_millis(50);

@@ -15,8 +15,8 @@ use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::metrics::Metrics;
 use audit_relay::relay::judge::TableJudge;
-use audit_relay::stream::worker::{Judge, Observer, StopRequest, Worker, WorkerEvent};
-use audit_relay::stream::{Arrival, Content};
+use audit_relay::stream::worker::Worker;
+use audit_relay::stream::{Content, GroupEvent, Judge, Observer, StopRequest, WorkerEvent};
 use audit_relay::tables::SharedTables;
 use jiff::Timestamp;
 use serde_json::json;
@@ -66,8 +66,9 @@ impl Observer for &mut Counter {
             WorkerEvent::Failed(_) => self.held += 1,
             WorkerEvent::Held(_, fault, _) => panic!("{fault}"),
             // Only the first is waited for; later ones find nobody.
-            WorkerEvent::Arrived(Arrival::Assigned(_)) => _ = self.joined.send(()),
-            WorkerEvent::Arrived(_)
+            WorkerEvent::Group(GroupEvent::Assigned(_)) => _ = self.joined.send(()),
+            WorkerEvent::Group(_)
+            | WorkerEvent::EndReached(_)
             | WorkerEvent::Publishing(_)
             | WorkerEvent::Released(_)
             | WorkerEvent::Recovered => {}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
-use audit_relay::stream::{Arrival, Broker, Failure, Partition};
+use audit_relay::stream::{Broker, Failure, GroupEvent, Partition, Polled};
 
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
@@ -23,13 +23,15 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// Polls until something comes that is looked for.
 #[track_caller]
-fn poll_until(session: &mut Session, mut is_it: impl FnMut(&Arrival<'_>) -> bool) {
+fn poll_until(session: &mut Session, mut is_it: impl FnMut(&GroupEvent) -> bool) {
     let since = Instant::now();
     let mut came = false;
     while !came {
         assert!(since.elapsed() < LIMIT, "it did not come");
-        let polled = session.poll(Duration::from_millis(20), 1, &mut |arrival| {
-            came |= is_it(&arrival);
+        let polled = session.poll(Duration::from_millis(20), 1, &mut |polled| {
+            if let Polled::Group(event) = polled {
+                came |= is_it(event);
+            }
         });
         polled.expect("poll");
     }
@@ -72,23 +74,23 @@ fn deaf_and_well(
 ) -> (Session, Session, Vec<Partition>) {
     let settings = member(deployment, "deaf", 300);
     let mut deaf = Session::open(settings).expect("open");
-    poll_until(&mut deaf, |arrival| matches!(arrival, Arrival::Assigned(it) if it.len() == 4));
+    poll_until(&mut deaf, |event| matches!(event, GroupEvent::Assigned(it) if it.len() == 4));
     // Another comes, for which two partitions are to be given up; that waits for the next poll. Now
     // partitions are added, of which the newcomer does not know; when it must join again, the
     // first one does.
     let settings = member(deployment, "well", 900_000);
     let mut well = Session::open(settings).expect("open");
-    poll_until(&mut well, |arrival| matches!(arrival, Arrival::Assigned([])));
+    poll_until(&mut well, |event| matches!(event, GroupEvent::Assigned(it) if it.is_empty()));
     let added = broker.try_add_partitions(&deployment.input, 6);
     added.expect("partitions are added");
     let mut owned: Vec<Partition> = Vec::new();
-    poll_until(&mut well, |arrival| {
-        if let Arrival::Assigned(partitions) = arrival {
-            owned.extend(*partitions);
+    poll_until(&mut well, |event| {
+        if let GroupEvent::Assigned(partitions) = event {
+            owned.extend(partitions);
         }
-        matches!(arrival, Arrival::Assigned(_))
+        matches!(event, GroupEvent::Assigned(_))
     });
-    poll_until(&mut deaf, |arrival| matches!(arrival, Arrival::Revoked(_)));
+    poll_until(&mut deaf, |event| matches!(event, GroupEvent::Revoked(_)));
     (deaf, well, owned)
 }
 
@@ -133,7 +135,7 @@ fn who_is_deaf_to_the_group_holds_nobody_up_and_cannot_commit() {
         assert!(since.elapsed() < LIMIT, "it goes on");
     };
     assert!(
-        matches!(&end, Failure::ConsumerDead(why) if why.contains("gone on without it")),
+        matches!(&end, Failure::ConsumerDead(why) if why.contains("dropped from its group")),
         "{end}"
     );
     assert_eq!(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
-use audit_relay::stream::{Arrival, Broker, GapCause, Partition};
+use audit_relay::stream::{Broker, GroupEvent, Partition, PartitionEvent, Place, Polled};
 
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
@@ -22,25 +22,37 @@ const PARTITIONS: i32 = 2;
 enum Told {
     Assigned,
     Revoked,
-    Placed(i64),
-    Deleted(i64, i64),
-    Record(i64),
+    /// The group's committed offset and its metadata.
+    Placed(i64, String),
+    /// The group has committed nothing.
+    Beginning,
+    /// A record's offset, and where the client says that the log begins.
+    Record(i64, Option<i64>),
 }
 
-/// What an arrival says of this partition.
-fn told(arrival: &Arrival<'_>, of: Partition) -> Option<Told> {
-    match arrival {
-        Arrival::Assigned(partitions) => partitions.contains(&of).then_some(Told::Assigned),
-        Arrival::Revoked(partitions) => partitions.contains(&of).then_some(Told::Revoked),
-        Arrival::Placed(partition, floor) => (*partition == of).then_some(Told::Placed(*floor)),
-        Arrival::Gap(partition, gap) if *partition == of => {
-            assert_eq!(gap.cause, GapCause::Deleted);
-            Some(Told::Deleted(gap.offsets.start, gap.offsets.end))
+/// What a poll tells of this partition.
+fn told(polled: &Polled<'_>, of: Partition) -> Option<Told> {
+    match polled {
+        Polled::Record(record) => {
+            (record.partition == of).then(|| Told::Record(record.offset, record.log.first_offset()))
         }
-        Arrival::Record(record) => (record.partition == of).then_some(Told::Record(record.offset)),
-        Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
-        Arrival::Lost(partitions) => panic!("{partitions:?} were lost"),
-        Arrival::Gap(..) | Arrival::CaughtUp(..) | Arrival::Statistics(_) => None,
+        Polled::Partition(partition, event) => match event {
+            PartitionEvent::Failed(fault) => panic!("partition {partition}: {fault}"),
+            PartitionEvent::Placed(place) if *partition == of => Some(match place {
+                Place::At(position) => {
+                    Told::Placed(position.next_offset, position.metadata.clone())
+                }
+                Place::Beginning => Told::Beginning,
+                Place::NewLog => panic!("the topic is the same"),
+            }),
+            PartitionEvent::Placed(_) | PartitionEvent::End { .. } => None,
+        },
+        Polled::Group(event) => match event {
+            GroupEvent::Assigned(partitions) => partitions.contains(&of).then_some(Told::Assigned),
+            GroupEvent::Revoked(partitions) => partitions.contains(&of).then_some(Told::Revoked),
+            GroupEvent::Lost(partitions) => panic!("{partitions:?} were lost"),
+            GroupEvent::Statistics(_) => None,
+        },
     }
 }
 
@@ -51,8 +63,8 @@ fn listen(session: &mut Session, of: Partition, done: impl Fn(&[Told]) -> bool) 
     let mut all = Vec::new();
     while !done(&all) {
         assert!(since.elapsed() < LIMIT, "no more than {all:?}");
-        let polled = session.poll(Duration::from_millis(50), 1, &mut |arrival| {
-            all.extend(told(&arrival, of));
+        let polled = session.poll(Duration::from_millis(50), 1, &mut |polled| {
+            all.extend(told(&polled, of));
         });
         polled.expect("poll");
     }
@@ -98,8 +110,8 @@ impl Lender {
             assert!(since.elapsed() < LIMIT, "nothing was given up");
             let wait = Duration::from_millis(20);
             self.session.poll(wait, 1, &mut |_| {}).expect("poll");
-            let polled = borrower.poll(wait, 1, &mut |arrival| {
-                if let Arrival::Assigned(partitions) = arrival {
+            let polled = borrower.poll(wait, 1, &mut |polled| {
+                if let Polled::Group(GroupEvent::Assigned(partitions)) = polled {
                     lent.extend_from_slice(partitions);
                 }
             });
@@ -113,7 +125,7 @@ impl Lender {
     #[track_caller]
     fn comes_back(&mut self, borrower: Session, partition: Partition) -> Vec<Told> {
         drop(borrower);
-        let is_record = |told: &Told| matches!(told, Told::Record(_));
+        let is_record = |told: &Told| matches!(told, Told::Record(..));
         listen(&mut self.session, partition, |all| all.iter().any(is_record))
     }
 
@@ -140,7 +152,7 @@ fn what_was_read_and_not_committed_before_a_partition_left_is_no_place_to_go_on_
     lender.write(5);
     lender.cut(partition, 13);
     let all = lender.comes_back(borrower, partition);
-    assert_eq!(all, [Told::Assigned, Told::Placed(0), Told::Record(13)]);
+    assert_eq!(all, [Told::Assigned, Told::Beginning, Told::Record(13, Some(13))]);
 }
 
 /// The place where the partition goes on is the one where it was left. Still its floor must be
@@ -149,12 +161,18 @@ fn what_was_read_and_not_committed_before_a_partition_left_is_no_place_to_go_on_
 fn a_partition_that_comes_back_unchanged_is_placed_anew() {
     let mut lender = Lender::with_ten_of_each();
     let batch = fill(&mut lender.session, 20);
-    let published = lender.session.publish(batch.outputs(), &batch.positions());
-    published.expect("commits");
+    let mut positions = batch.positions();
+    positions.iter_mut().for_each(|position| position.metadata = "head é".to_string());
+    lender.session.publish(batch.outputs(), &positions).expect("commits");
     let (borrower, partition) = lender.lend();
     lender.write(1);
     let all = lender.comes_back(borrower, partition);
-    assert_eq!(all, [Told::Assigned, Told::Placed(10), Told::Record(10)]);
+    let placed = Told::Placed(10, "head é".to_string());
+    assert_eq!(all, [Told::Assigned, placed, Told::Record(10, Some(0))]);
+    let rewound = lender.session.rewind(&[partition]).expect("the group says where it is");
+    let place = rewound[0].place.as_ref().expect("it is there");
+    let expected = positions.iter().find(|position| position.partition == partition);
+    assert_eq!(place, &Place::At(expected.expect("it was committed").clone()));
 }
 
 /// What is deleted behind the group's offset while the partition is away was read by nobody.
@@ -171,7 +189,6 @@ fn what_is_deleted_while_a_partition_is_away_is_said_when_it_is_back() {
     lender.write(5);
     lender.cut(partition, 15);
     let all = lender.comes_back(borrower, partition);
-    let placed = [Told::Assigned, Told::Placed(10)];
-    let found = [Told::Deleted(10, 15), Told::Record(15)];
-    assert_eq!(all, placed.into_iter().chain(found).collect::<Vec<_>>());
+    let placed = Told::Placed(10, String::new());
+    assert_eq!(all, [Told::Assigned, placed, Told::Record(15, Some(15))]);
 }

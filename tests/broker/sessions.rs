@@ -11,7 +11,9 @@ use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::kafka::topics::TopicNames;
 use audit_relay::stream::batch::Batch;
-use audit_relay::stream::{Arrival, Broker, Failure, Partition, PartitionFault, Place};
+use audit_relay::stream::{
+    Broker, Failure, GroupEvent, Partition, PartitionEvent, PartitionFault, Place, Polled,
+};
 
 use crate::ledger::PRINCIPALS;
 use crate::support::kafka::KafkaBroker;
@@ -57,18 +59,18 @@ pub fn fill(session: &mut Session, records: usize) -> Batch {
     let mut batch = Batch::default();
     let since = Instant::now();
     while batch.records() < records {
-        let polled = session.poll(Duration::from_millis(100), 1, &mut |arrival| match arrival {
-            Arrival::Record(record) => {
+        let polled = session.poll(Duration::from_millis(100), 1, &mut |polled| match polled {
+            Polled::Record(record) => {
                 let fate = Fate::Quarantined(Quarantine::malformed("test"));
                 batch.add(&record, fate);
             }
-            Arrival::Revoked(partitions) | Arrival::Lost(partitions) => batch.forget(partitions),
-            Arrival::Gap(partition, gap) => panic!("partition {partition}: {gap:?}"),
-            Arrival::Faulty(partition, fault) => panic!("partition {partition}: {fault}"),
-            Arrival::Assigned(_)
-            | Arrival::Placed(..)
-            | Arrival::CaughtUp(..)
-            | Arrival::Statistics(_) => {}
+            Polled::Group(GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions)) => {
+                batch.forget(partitions);
+            }
+            Polled::Partition(partition, PartitionEvent::Failed(fault)) => {
+                panic!("partition {partition}: {fault}")
+            }
+            Polled::Group(_) | Polled::Partition(..) => {}
         });
         polled.expect("poll");
         assert!(since.elapsed() < LIMIT, "{} of {records} records", batch.records());
@@ -159,7 +161,7 @@ fn a_partition_that_is_not_owned_cannot_be_moved_and_keeps_no_other_one() {
         let mut found = rewound.iter().filter(|it| it.partition == partition);
         found.next().expect("said").place.clone()
     };
-    assert_eq!(place_of(Partition(0)), Ok(Place::At(0)));
+    assert_eq!(place_of(Partition(0)), Ok(Place::Beginning));
     let unplaced = place_of(Partition(7)).expect_err("there is no such partition");
     assert!(
         matches!(&unplaced, PartitionFault::Unplaced { cause } if cause.starts_with("seek: ")),

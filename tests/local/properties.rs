@@ -345,6 +345,7 @@ fn every_record_of_a_batch_is_counted_once() {
                 payload: Some(text.as_bytes()),
                 headers: &Vec::new(),
                 leader_epoch: None,
+                log: &None,
             };
             batch.add(&source, fate);
         }

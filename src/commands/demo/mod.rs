@@ -21,7 +21,7 @@ use crate::liveness::health::Health;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::relay::Relay;
-use crate::stream::worker::StopRequest;
+use crate::stream::StopRequest;
 use screen::Screen;
 
 /// Samples produced each second.

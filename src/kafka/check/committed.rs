@@ -1,17 +1,17 @@
-//! Asks where the group has come to in every partition of the input, and compares it with what the
-//! partition's log holds. It needs a right to the group, but no membership.
+//! Compares the group's committed offset in every partition of the input with what the partition's
+//! log holds. It needs the right to read the group, but no membership.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{Finding, Verdict};
 use crate::config::Config;
 use crate::kafka::client::context::{NotingContext, begin, serve};
+use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::settings;
 use crate::kafka::topics::{METADATA_LIMIT, partition_count};
 
@@ -26,7 +26,7 @@ type Logs = BTreeMap<i32, Range<i64>>;
 /// Looks at every committed offset of the group.
 pub(super) fn check_group(config: &Config, topic: &str) -> Vec<Finding> {
     let subject = format!("consumer group {}", config.input.group);
-    let verdict = match Look::open(config, topic).and_then(|look| look.look()) {
+    let verdict = match GroupLookup::open(config, topic).and_then(|lookup| lookup.offsets()) {
         Ok((committed, logs)) => return compared(config, topic, &committed, &logs),
         Err(error) if is(&error, RDKafkaErrorCode::GroupAuthorizationFailed) => Verdict::Unmet(
             "the relay's principal may not use it; grant it Read on this group".to_string(),
@@ -40,44 +40,41 @@ pub(super) fn check_group(config: &Config, topic: &str) -> Vec<Finding> {
 }
 
 /// A client that looks, on behalf of the group.
-struct Look<'a> {
-    consumer: BaseConsumer<NotingContext>,
-    topic: &'a str,
-}
+struct GroupLookup(TopicLookup<NotingContext>);
 
-impl<'a> Look<'a> {
-    fn open(config: &Config, topic: &'a str) -> KafkaResult<Self> {
+impl GroupLookup {
+    fn open(config: &Config, topic: &str) -> KafkaResult<Self> {
         let mut client = settings::inspector(config);
         client.set("group.id", &config.input.group);
-        // Waits for no open transaction: relays that work commit all the time.
+        // Waits for no open transaction: working relays commit all the time.
         client.set("isolation.level", "read_uncommitted");
         let consumer = client.create_with_context(NotingContext::default())?;
         begin(&consumer);
-        Ok(Look { consumer, topic })
+        Ok(GroupLookup(TopicLookup::new(consumer, topic)))
     }
 
-    /// The ends are asked for last: they cannot lie before what was committed already.
-    fn look(&self) -> KafkaResult<(Offsets, Logs)> {
-        // A topic that cannot be seen is named elsewhere; whether we may use the group, one
-        // partition shows.
-        let count = partition_count(&self.consumer, self.topic).unwrap_or(1);
+    /// The ends are looked up last: they cannot lie before what was committed already.
+    fn offsets(&self) -> KafkaResult<(Offsets, Logs)> {
+        // Another finding names a topic that cannot be seen. One partition is enough to find out
+        // whether the relay may use the group.
+        let count = partition_count(self.0.consumer(), self.0.topic()).unwrap_or(1);
         let committed = self.committed(count)?;
-        let logs = self.logs(committed.keys().copied());
+        let logs = self.logs(&committed);
         Ok((committed, logs))
     }
 
     fn committed(&self, count: i32) -> KafkaResult<Offsets> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_range(self.topic, 0, count - 1);
         let deadline = Instant::now() + METADATA_LIMIT;
-        let committed = loop {
-            let error = match self.consumer.committed_offsets(list.clone(), ATTEMPT) {
-                Ok(committed) => break committed,
+        loop {
+            let error = match self.0.committed(0..count, ATTEMPT) {
+                Ok(found) => {
+                    return Ok(found.into_iter().map(|(p, found)| (p, found.offset)).collect());
+                }
                 Err(error) => error,
             };
-            // That we may not use the group is said aside; the call only takes too long.
-            serve(&self.consumer);
-            let noted = self.consumer.context().0.noted();
+            // A refusal is reported as an event of its own; the call only times out.
+            serve(self.0.consumer());
+            let noted = self.0.consumer().context().0.noted();
             if noted.and_then(|noted| noted.code)
                 == Some(RDKafkaErrorCode::GroupAuthorizationFailed)
             {
@@ -86,56 +83,33 @@ impl<'a> Look<'a> {
             if !may_pass(&error) || Instant::now() >= deadline {
                 return Err(error);
             }
-        };
-        let mut offsets = Offsets::new();
-        for element in committed.elements() {
-            element.error()?;
-            if let Offset::Offset(offset) = element.offset() {
-                offsets.insert(element.partition(), offset);
-            }
-        }
-        Ok(offsets)
-    }
-
-    /// What the logs hold; those whose leaders do not answer are left out.
-    fn logs(&self, partitions: impl Iterator<Item = i32> + Clone) -> Logs {
-        let begins = self.listed(partitions.clone(), Offset::Beginning);
-        let ends = self.listed(partitions.clone(), Offset::End);
-        match (begins, ends) {
-            (Ok(begins), Ok(ends)) => both(&begins, &ends),
-            // One leader that is away spoils the answer of all.
-            _ => self.logs_one_by_one(partitions),
         }
     }
 
-    fn listed(&self, partitions: impl Iterator<Item = i32>, which: Offset) -> KafkaResult<Offsets> {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition_offset(self.topic, partition, which)?;
+    /// Returns what the logs hold, of the partitions whose leaders answer.
+    fn logs(&self, committed: &Offsets) -> Logs {
+        match (self.bounds(Bound::Start, committed), self.bounds(Bound::End, committed)) {
+            (Ok(starts), Ok(ends)) => both(&starts, &ends),
+            // One leader that is away fails the answer for all.
+            _ => self.logs_one_by_one(committed),
         }
-        if list.count() == 0 {
-            return Ok(Offsets::new());
-        }
-        let found = self.consumer.offsets_for_times(list, METADATA_LIMIT)?;
-        let mut offsets = Offsets::new();
-        for element in found.elements() {
-            element.error()?;
-            if let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) {
-                offsets.insert(element.partition(), offset);
-            }
-        }
-        Ok(offsets)
     }
 
-    fn logs_one_by_one(&self, partitions: impl Iterator<Item = i32>) -> Logs {
+    fn bounds(&self, bound: Bound, committed: &Offsets) -> KafkaResult<Offsets> {
+        let found = self.0.bounds(bound, committed.keys().copied(), METADATA_LIMIT)?;
+        found.into_iter().map(|(partition, offset)| Ok((partition, offset?))).collect()
+    }
+
+    fn logs_one_by_one(&self, committed: &Offsets) -> Logs {
         let deadline = Instant::now() + METADATA_LIMIT;
-        let in_time = partitions.take_while(|_| Instant::now() < deadline);
-        let asked = in_time.filter_map(|partition| {
-            let found = self.consumer.fetch_watermarks(self.topic, partition, ATTEMPT);
-            let (begins, ends) = found.ok()?;
-            Some((partition, begins..ends))
+        let in_time = committed.keys().take_while(|_| Instant::now() < deadline);
+        let found = in_time.filter_map(|partition| {
+            let consumer = self.0.consumer();
+            let found = consumer.fetch_watermarks(self.0.topic(), *partition, ATTEMPT);
+            let (start, end) = found.ok()?;
+            Some((*partition, start..end))
         });
-        asked.collect()
+        found.collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Verdict;
 use crate::kafka::native::Right;
-use crate::stream::keeping::{QUARANTINE_OVERHEAD_BYTES, RecordLimit};
+use crate::stream::kept_record::{QUARANTINE_OVERHEAD_BYTES, RecordLimit};
 
 /// What a record batch adds to the largest audit event in it: framing, key and headers.
 const EVENT_OVERHEAD_BYTES: u64 = 1_024;

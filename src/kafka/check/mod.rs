@@ -17,7 +17,7 @@ use self::demands::{Needs, Role, TopicFacts, judge};
 use self::facts::Asking;
 use super::topics::{TopicNames, TopicProblem};
 use crate::config::{Client, Config, TableSource};
-use crate::stream::keeping::RecordLimit;
+use crate::stream::kept_record::RecordLimit;
 
 pub use committed::how_to_reset;
 pub use trying::{check_transactions, check_writing};

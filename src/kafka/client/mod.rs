@@ -3,4 +3,5 @@
 mod broker_trouble;
 pub mod context;
 pub mod error;
+pub(in crate::kafka) mod lookup;
 pub(in crate::kafka) mod oauth;

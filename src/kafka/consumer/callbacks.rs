@@ -1,6 +1,5 @@
-//! The consumer's callbacks: rebalances and statistics are put in a queue, in the order in which
-//! they came, and are handed to the loop by the poll that served them. What they mean is decided
-//! there.
+//! The consumer's callbacks: they queue rebalances and statistics, in order, and the poll that
+//! served them hands them to the loop, which decides what they mean.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,28 +11,15 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::kafka::client::context::{Listener, Logged, log_error};
 use crate::kafka::native::QueueHandle;
-use crate::stream::{GroupStatistics, Partition};
-
-/// What a callback reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// Partitions that are now ours as well; may be none.
-    Assigned(Vec<Partition>),
-    /// Partitions taken from us in good order.
-    Revoked(Vec<Partition>),
-    /// Partitions that others may own already.
-    Lost(Vec<Partition>),
-    /// Statistics.
-    Statistics(GroupStatistics),
-}
+use crate::stream::{GroupEvent, GroupStatistics, Partition};
 
 /// Collects the consumer's callbacks. They run inside the consumer's own polls.
 pub struct CallbackQueue {
     topic: String,
     /// Where the records of our partitions are led.
     records: OnceLock<QueueHandle>,
-    events: Mutex<VecDeque<Event>>,
-    /// Whether there are any, so that most polls need not lock.
+    events: Mutex<VecDeque<GroupEvent>>,
+    /// Whether there are any, so that most polls take no lock.
     any: AtomicBool,
 }
 
@@ -48,37 +34,37 @@ impl CallbackQueue {
         }
     }
 
-    /// The topic that the consumer reads.
+    /// Returns the topic that the consumer reads.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// Says where the records of all partitions that will be assigned are to be led.
+    /// Sets the queue to which the records of assigned partitions are led.
     pub(in crate::kafka) fn lead_to(&self, records: QueueHandle) {
-        // Said once, by whoever made the consumer.
+        // Set once, when the consumer is made.
         let _ = self.records.set(records);
     }
 
-    /// Whether there is an event that was not taken yet.
+    /// Returns whether an event was not taken yet.
     pub fn has_events(&self) -> bool {
         self.any.load(Ordering::Acquire)
     }
 
-    /// The oldest event that was not taken yet.
-    pub fn take(&self) -> Option<Event> {
+    /// Takes the oldest event.
+    pub fn take(&self) -> Option<GroupEvent> {
         let mut events = self.lock();
         let event = events.pop_front();
         self.any.store(!events.is_empty(), Ordering::Release);
         event
     }
 
-    fn push(&self, event: Event) {
+    fn push(&self, event: GroupEvent) {
         let mut events = self.lock();
         events.push_back(event);
         self.any.store(true, Ordering::Release);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<GroupEvent>> {
         // A queue of values is whole at any time, even if a holder of the lock panicked.
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,7 +72,7 @@ impl CallbackQueue {
 
 impl Listener for CallbackQueue {
     fn statistics(&self, statistics: &Statistics) {
-        self.push(Event::Statistics(group_statistics(statistics, &self.topic)));
+        self.push(GroupEvent::Statistics(group_statistics(statistics, &self.topic)));
     }
 }
 
@@ -105,9 +91,9 @@ impl ConsumerContext for Logged<CallbackQueue> {
             Rebalance::Revoke(list) => {
                 let partitions = partitions(list);
                 self.0.push(if consumer.assignment_lost() {
-                    Event::Lost(partitions)
+                    GroupEvent::Lost(partitions)
                 } else {
-                    Event::Revoked(partitions)
+                    GroupEvent::Revoked(partitions)
                 });
             }
             Rebalance::Error(_) => {}
@@ -117,7 +103,7 @@ impl ConsumerContext for Logged<CallbackQueue> {
     /// After the assignment: the group's generation is now that of these partitions.
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(list) => self.0.push(Event::Assigned(partitions(list))),
+            Rebalance::Assign(list) => self.0.push(GroupEvent::Assigned(partitions(list))),
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => log_error(error, "rebalance failed"),
         }

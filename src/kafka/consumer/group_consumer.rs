@@ -1,7 +1,8 @@
-//! What is read: the consumer, its membership of the group, and the queue that its records are led
-//! to. A rebalance is served before any record that follows it.
+//! The consumer: it reads records from a queue of its own, and serves rebalances before any record
+//! that follows them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
@@ -9,30 +10,33 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::group_positions::GroupPositions;
 use super::member::{Member, current_membership};
-use super::placing::{Placing, ReadFrom};
-use crate::kafka::client::context::{Logged, is_of_brokers};
+use super::resume_points::{ReadFrom, ResumePoints};
+use crate::kafka::client::context::{Logged, LoggingContext, is_of_brokers};
 use crate::kafka::client::error::{dead, remedy};
+use crate::kafka::client::lookup::TopicLookup;
 use crate::kafka::consumer::callbacks::CallbackQueue;
 use crate::kafka::native::{
-    NativeRecord, News, QueuedConsumer, ReadError, log_start, set_leader_epoch,
+    NativeRecord, QueueItem, QueuedConsumer, ReadError, log_start, set_leader_epoch,
 };
 use crate::kafka::settings::SessionSettings;
-use crate::stream::{Arrival, Failure, Partition, PartitionFault, Position, Rewound, SourceRecord};
+use crate::stream::{
+    Failure, Partition, PartitionEvent, PartitionFault, Polled, Position, Rewound, SourceLog,
+    SourceRecord,
+};
 
-/// Most records that are handed over by one poll, so that the clock is looked at now and then.
-const MOST_AT_ONCE: usize = 256;
+/// Records that one poll hands over at most, so that the caller looks at the clock now and then.
+const POLL_RECORDS_MAX: usize = 256;
 /// Longest wait for partitions to be moved to another offset.
-const SEEK_LIMIT: Duration = Duration::from_secs(10);
+const SEEK_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A consumer of the input topic.
 pub(in crate::kafka) struct GroupConsumer {
-    pub consumer: QueuedConsumer<Logged<CallbackQueue>>,
-    placing: Placing,
+    pub client: QueuedConsumer<Logged<CallbackQueue>>,
+    points: ResumePoints,
     /// Name of the group.
     group: String,
-    /// Whether the broker lets the member's epoch grow by itself.
+    /// Whether the broker advances the member's epoch by itself, as KIP-848 does.
     epoch_grows: bool,
     member: Member,
 }
@@ -41,47 +45,48 @@ impl GroupConsumer {
     /// A consumer that has not joined its group yet.
     pub(crate) fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
         let context = Logged(CallbackQueue::new(&settings.topics.input));
-        let group = settings.consumer.get("group.id").unwrap_or_default();
         let consumer: BaseConsumer<_> = settings.consumer.create_with_context(context)?;
-        let consumer = QueuedConsumer::new(consumer)
+        let client = QueuedConsumer::new(consumer)
             .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
-        consumer.context().0.lead_to(consumer.queue_handle());
-        let positions = GroupPositions::open(&settings.positions, &settings.topics.input)?;
+        client.context().0.lead_to(client.queue_handle());
+        let group = settings.positions.create_with_context(LoggingContext::default())?;
+        let group = TopicLookup::new(group, &settings.topics.input);
         Ok(GroupConsumer {
-            consumer,
-            placing: Placing::new(positions, &settings.pass_over),
-            group: group.to_string(),
+            client,
+            points: ResumePoints::new(group),
+            group: settings.consumer.get("group.id").unwrap_or_default().to_string(),
             epoch_grows: settings.consumer.get("group.protocol") == Some("consumer"),
             member: Member::default(),
         })
     }
 
-    /// For whom a commit speaks now; nobody after a loss.
+    /// Returns the member on whose behalf a commit is made; `None` after a loss.
     pub(crate) fn membership(&self) -> Option<&ConsumerGroupMetadata> {
         self.member.membership.as_ref()
     }
 
-    /// By KIP-848 the epoch of a member grows without a rebalance of its own, and a commit with an
-    /// older one is refused. Asked anew before a commit it is still that of the batch: a
-    /// partition goes only after this member has given it up, or with a loss.
+    /// Renews the membership if the group follows KIP-848: there a member's epoch grows without a
+    /// rebalance of its own, and a commit with an older one is refused. Renewed before a commit, it
+    /// still speaks for the batch: a partition leaves only after this member has given it up, or
+    /// with a loss.
     pub(crate) fn follow_epoch(&mut self) {
         if self.epoch_grows && self.member.membership.is_some() {
             self.renew_membership();
         }
     }
 
-    /// Asks the client anew for whom a commit speaks.
+    /// Takes the current membership from the client.
     pub(crate) fn renew_membership(&mut self) {
-        self.member.membership = current_membership(&self.consumer);
+        self.member.membership = current_membership(&self.client);
     }
 
-    /// Whether this consumer can ever read again. One whose place in the group was taken cannot,
-    /// and must not throw its successor's producer out by building one of its own.
+    /// Fails if this consumer can never read again. One whose place in the group was taken cannot,
+    /// and must not fence its successor's producer by building one of its own.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        match self.consumer.client().fatal_error() {
+        match self.client.client().fatal_error() {
             Some((code, text)) => {
                 let failure = dead(code, &text);
-                let topic = self.consumer.context().0.topic();
+                let topic = self.client.context().0.topic();
                 let remedy = remedy(Some(code), topic, &self.group);
                 Err(remedy.map_or(failure.clone(), |it| failure.with(&format!("; {it}"))))
             }
@@ -94,7 +99,7 @@ impl GroupConsumer {
         &mut self,
         wait: Duration,
         most: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
         // Without partitions there are no records to wait for.
         let is_idle = self.member.owned.is_empty();
@@ -103,7 +108,7 @@ impl GroupConsumer {
             return Ok(());
         }
         let mut wait = wait;
-        for _ in 0..most.min(MOST_AT_ONCE) {
+        for _ in 0..most.min(POLL_RECORDS_MAX) {
             if !self.take(wait, receive)? {
                 break;
             }
@@ -116,108 +121,116 @@ impl GroupConsumer {
     fn serve(
         &mut self,
         wait: Duration,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
-        let polled = self.consumer.poll(wait);
-        if self.consumer.context().0.has_events() {
+        let polled = self.client.poll(wait);
+        if self.client.context().0.has_events() {
             // At least once a second, with the statistics.
-            self.member.follow(&self.consumer, &mut self.placing, receive);
-            self.placing.serve();
+            self.member.follow(&self.client, &mut self.points, receive);
+            self.points.serve();
             self.member.check()?;
             self.check()?;
         }
         match polled {
             None => Ok(()),
-            // None come this way: their partitions were led elsewhere before they were assigned.
+            // No record should come this way: every partition is led to the queue before it is
+            // assigned.
             Some(Ok(message)) => Err(Failure::Fatal(format!(
                 "the client handed out record {} of partition {} by the wrong queue",
                 message.offset(),
                 message.partition()
             ))),
-            // What it is, the client says only when asked.
-            Some(Err(error)) => self.check().and_then(|()| self.complain(&error)),
+            // The error only says that the client failed; `check` asks it why.
+            Some(Err(error)) => self.check().and_then(|()| self.log_or_fail(&error)),
         }
     }
 
-    /// Takes a record, or the end of a partition. Whether there was anything.
+    /// Takes one entry of the queue. Returns whether there was one.
     fn take(
         &mut self,
         wait: Duration,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<bool, Failure> {
-        let GroupConsumer { consumer, placing, .. } = self;
-        let Some(taken) = consumer.take(wait) else {
+        let GroupConsumer { client, points, .. } = self;
+        let Some(taken) = client.take(wait) else {
             return Ok(false);
         };
-        let topic = consumer.context().0.topic();
-        let log_start = |partition: Partition| log_start(consumer.client(), topic, partition.0);
-        match taken.news() {
-            News::Record(record) => {
-                let record = source_record(&record);
-                let (partition, offset) = (record.partition, record.offset);
-                let place = (offset, offset.saturating_add(1));
-                if placing.goes_on(partition, place, || log_start(partition), receive) {
-                    receive(Arrival::Record(record));
+        match taken.item() {
+            QueueItem::Record(record) => {
+                let partition = Partition(record.partition());
+                if is_placed(points, partition, receive) {
+                    let log = ClientLog { client, partition };
+                    receive(Polled::Record(source_record(&record, &log)));
                 }
             }
-            News::End(partition, next) => {
-                let partition = Partition(partition);
-                if placing.goes_on(partition, (next, next), || log_start(partition), receive) {
-                    receive(Arrival::CaughtUp(partition, next));
+            QueueItem::End(number, offset) => {
+                let partition = Partition(number);
+                if is_placed(points, partition, receive) {
+                    let log = ClientLog { client, partition };
+                    let end = PartitionEvent::End { offset, log: &log };
+                    receive(Polled::Partition(partition, end));
                 }
             }
-            News::Error(error) => {
-                let fault = unreadable(&error, topic, &self.group)?;
+            QueueItem::Error(error) => {
+                let fault = unreadable(&error, client.context().0.topic(), &self.group)?;
                 let partition = Partition(error.partition);
-                placing.unreadable(partition, error.offset);
-                receive(Arrival::Faulty(partition, fault));
+                receive(Polled::Partition(partition, PartitionEvent::Failed(fault)));
             }
         }
         Ok(true)
     }
 
-    /// These positions were committed by this member.
+    /// Takes note of positions that this member committed.
     pub(crate) fn committed(&mut self, positions: &[Position]) {
-        self.placing.committed(positions);
+        self.points.committed(positions);
     }
 
-    /// Goes back to the group's positions, or to the beginnings of partitions that it has none of.
-    /// See `Broker::rewind`.
+    /// Goes back to the group's positions. See `Broker::rewind`.
     pub(crate) fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         let held = |error: KafkaError| {
             Failure::Held(format!("cannot read the group's committed offsets: {error}"))
         };
-        let courses = self.placing.courses(partitions).map_err(held)?;
-        let moves = courses.iter().filter_map(|(partition, course)| {
-            let (from, _) = course.as_ref().ok()?;
-            Some((*partition, *from))
+        let places = self.points.find(partitions).map_err(held)?;
+        let moves = places.iter().filter_map(|(partition, place)| {
+            Some((*partition, ReadFrom::place(place.as_ref().ok()?)))
         });
-        let unmoved = self.seek(moves)?;
-        let rewound = courses.into_iter().map(|(partition, course)| {
-            let place = match unmoved.get(&partition) {
-                Some(cause) => Err(PartitionFault::Unplaced { cause: cause.clone() }),
-                None => course.map(|(_, place)| place),
+        let mut unmoved = self.seek(moves)?;
+        let rewound = places.into_iter().map(|(partition, place)| {
+            let place = match unmoved.remove(&partition) {
+                Some(cause) => Err(PartitionFault::Unplaced { cause }),
+                None => place,
             };
-            if let Ok(place) = place {
-                self.placing.moved(partition, place);
+            if place.is_ok() {
+                self.points.moved(partition);
             }
             Rewound { partition, place }
         });
         Ok(rewound.collect())
     }
 
-    /// Leads the client to the ends of these partitions, where it reads nothing but what is new: a
-    /// partition that is paused may stay so for ever, by a fault of the client. The ends are
-    /// looked up here. A client that looks one up itself still goes there when the answer comes
-    /// after the partition was rewound, and passes over all that lies before it.
+    /// Moves a partition. See `Broker::skip_to`.
+    pub(crate) fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
+        let mut unmoved = self.seek([(partition, ReadFrom::Offset(offset, None))].into_iter())?;
+        match unmoved.remove(&partition) {
+            Some(cause) => Err(Failure::Held(format!(
+                "cannot move partition {partition} to offset {offset}: {cause}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves these partitions to their ends, where only new records are read. Pausing them is not an
+    /// option: by a fault of the client a paused partition may stay so forever. The ends are looked
+    /// up here. A client that looks one up itself still goes there when the answer arrives after
+    /// the partition was rewound, and so skips everything before it.
     pub(crate) fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        let ends = self.placing.ends(partitions).into_iter();
-        // Those that cannot be moved are read on; nothing of them is taken.
+        let ends = self.points.ends(partitions).into_iter();
+        // Partitions that cannot be moved are still read; the loop accepts nothing of them.
         self.seek(ends.map(|(partition, end)| (partition, ReadFrom::Offset(end, None))))?;
         Ok(())
     }
 
-    /// Moves partitions, and says which could not be moved, and why.
+    /// Moves partitions. Returns those that could not be moved, and why.
     fn seek(
         &self,
         moves: impl Iterator<Item = (Partition, ReadFrom)>,
@@ -225,7 +238,7 @@ impl GroupConsumer {
         let held = |error: KafkaError| {
             Failure::Held(format!("cannot move partitions to another offset: {error}"))
         };
-        let topic = self.consumer.context().0.topic();
+        let topic = self.client.context().0.topic();
         let mut list = TopicPartitionList::new();
         for (partition, from) in moves {
             let (offset, leader_epoch) = match from {
@@ -238,7 +251,7 @@ impl GroupConsumer {
         if list.count() == 0 {
             return Ok(BTreeMap::new());
         }
-        let moved = self.consumer.seek_partitions(list, SEEK_LIMIT).map_err(held)?;
+        let moved = self.client.seek_partitions(list, SEEK_WAIT_MAX).map_err(held)?;
         // The call as a whole succeeds even where single partitions failed.
         let failed = moved.elements().into_iter().filter_map(|element| {
             let error = element.error().err()?;
@@ -247,10 +260,10 @@ impl GroupConsumer {
         Ok(failed.collect())
     }
 
-    /// The client goes on by itself; but where a right is missing, in vain, and somebody must be
-    /// told.
-    fn complain(&self, error: &KafkaError) -> Result<(), Failure> {
-        match remedy(error.rdkafka_error_code(), self.consumer.context().0.topic(), &self.group) {
+    /// Logs an error that the client recovers from by itself. A missing ACL is not one: retrying
+    /// cannot fix it, so it fails the poll.
+    fn log_or_fail(&self, error: &KafkaError) -> Result<(), Failure> {
+        match remedy(error.rdkafka_error_code(), self.client.context().0.topic(), &self.group) {
             Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
             None if is_of_brokers(error) => {
                 tracing::debug!(%error, "poll");
@@ -264,8 +277,7 @@ impl GroupConsumer {
     }
 }
 
-/// What an error of a partition means for it. Where a right is missing everything holds: waiting
-/// grants none.
+/// Returns the fault of a partition that could not be read. A missing ACL fails the whole poll.
 fn unreadable(error: &ReadError, topic: &str, group: &str) -> Result<PartitionFault, Failure> {
     match remedy(error.known(), topic, group) {
         Some(remedy) => Err(Failure::Held(format!("{}; {remedy}", error.text))),
@@ -273,7 +285,42 @@ fn unreadable(error: &ReadError, topic: &str, group: &str) -> Result<PartitionFa
     }
 }
 
-fn source_record<'a>(record: &'a NativeRecord<'_>) -> SourceRecord<'a> {
+/// Hands over the floor of a partition, once after it was assigned. Returns whether its records may
+/// follow.
+fn is_placed(
+    points: &mut ResumePoints,
+    partition: Partition,
+    receive: &mut dyn FnMut(Polled<'_>),
+) -> bool {
+    let (event, is_placed) = match points.floor(partition) {
+        Ok(None) => return true,
+        Ok(Some(place)) => (PartitionEvent::Placed(place), true),
+        Err(fault) => (PartitionEvent::Failed(fault), false),
+    };
+    receive(Polled::Partition(partition, event));
+    is_placed
+}
+
+/// The log of a partition, as the client knows it.
+struct ClientLog<'a> {
+    client: &'a QueuedConsumer<Logged<CallbackQueue>>,
+    partition: Partition,
+}
+
+impl SourceLog for ClientLog<'_> {
+    fn first_offset(&self) -> Option<i64> {
+        let topic = self.client.context().0.topic();
+        log_start(self.client.client(), topic, self.partition.0)
+    }
+}
+
+impl fmt::Debug for ClientLog<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientLog").field("partition", &self.partition).finish_non_exhaustive()
+    }
+}
+
+fn source_record<'a>(record: &'a NativeRecord<'_>, log: &'a dyn SourceLog) -> SourceRecord<'a> {
     SourceRecord {
         partition: Partition(record.partition()),
         offset: record.offset(),
@@ -282,5 +329,6 @@ fn source_record<'a>(record: &'a NativeRecord<'_>) -> SourceRecord<'a> {
         payload: record.payload(),
         headers: record,
         leader_epoch: record.leader_epoch(),
+        log,
     }
 }

@@ -1,28 +1,26 @@
-//! Asks the brokers how far the input's partitions go, on a connection of its own: what a worker's
-//! consumer believes is what the watchdog doubts. It reads no records and belongs to no group.
+//! Asks the brokers where the input's partitions end, on a connection of its own: the watchdog must
+//! not rely on what a worker's consumer believes. It reads no records and belongs to no group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::Config;
-use crate::kafka::client::context::{LoggingContext, serve_events};
+use crate::kafka::client::context::LoggingContext;
+use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::settings;
 use crate::stream::Partition;
 
 /// Longest wait for an answer.
-const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
+const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The same for one partition by itself, and for all that are asked for one by one.
-const ONE_LIMIT: Duration = Duration::from_secs(1);
-const ONE_BY_ONE_LIMIT: Duration = Duration::from_secs(5);
+const ONE_WAIT_MAX: Duration = Duration::from_secs(1);
+const ONE_BY_ONE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A client that looks up ends.
 pub struct InputEnds {
-    consumer: BaseConsumer<LoggingContext>,
-    topic: String,
+    input: TopicLookup<LoggingContext>,
     /// Partitions that gave no answer when they were asked for by themselves.
     silent: BTreeSet<Partition>,
 }
@@ -35,32 +33,34 @@ impl InputEnds {
     pub fn new(config: &Config) -> Result<Self, KafkaError> {
         let client = settings::follower(config, "watchdog");
         Ok(InputEnds {
-            consumer: client.create_with_context(LoggingContext::default())?,
-            topic: config.input.topic.clone(),
+            input: TopicLookup::new(
+                client.create_with_context(LoggingContext::default())?,
+                &config.input.topic,
+            ),
             silent: BTreeSet::new(),
         })
     }
 
-    /// The offset behind the last record that can be read of each partition. Those whose brokers do
-    /// not answer are left out. To be called also for no partitions: it serves the client's own
-    /// events.
+    /// Returns the offset behind the last record that can be read of each partition. Those whose
+    /// brokers do not answer are left out. To be called also for no partitions: it serves the
+    /// client's own events.
     pub fn look_up(
         &mut self,
         partitions: impl Iterator<Item = Partition>,
     ) -> BTreeMap<Partition, i64> {
-        serve_events(&self.consumer);
+        self.input.serve();
         let partitions: Vec<Partition> = partitions.collect();
         if partitions.is_empty() {
             return BTreeMap::new();
         }
         // The client answers for all or for none: a single partition without a leader would hide
         // the others.
-        self.ask(&partitions, LOOK_UP_LIMIT).unwrap_or_else(|_| {
+        self.ask(&partitions, LOOKUP_WAIT_MAX).unwrap_or_else(|_| {
             let since = Instant::now();
             let mut silent = std::mem::take(&mut self.silent);
             let ends = one_by_one(&partitions, &mut silent, |partition| {
-                let left = ONE_BY_ONE_LIMIT.checked_sub(since.elapsed())?;
-                let ends = self.ask(&[partition], left.min(ONE_LIMIT));
+                let left = ONE_BY_ONE_WAIT_MAX.checked_sub(since.elapsed())?;
+                let ends = self.ask(&[partition], left.min(ONE_WAIT_MAX));
                 Some(ends.ok().and_then(|ends| ends.get(&partition).copied()))
             });
             self.silent = silent;
@@ -73,31 +73,10 @@ impl InputEnds {
         partitions: &[Partition],
         limit: Duration,
     ) -> Result<BTreeMap<Partition, i64>, KafkaError> {
-        ends(&self.consumer, &self.topic, partitions, limit)
+        let numbers = partitions.iter().map(|partition| partition.0);
+        let ends = self.input.bounds(Bound::End, numbers, limit)?.into_iter();
+        Ok(ends.filter_map(|(number, end)| Some((Partition(number), end.ok()?))).collect())
     }
-}
-
-/// Asks for the offset that the next record of each partition would get. Partitions without an
-/// answer are left out.
-///
-/// # Errors
-/// If the client answers for none of them, as when a single one has no leader.
-pub(in crate::kafka) fn ends(
-    consumer: &BaseConsumer<LoggingContext>,
-    topic: &str,
-    partitions: &[Partition],
-    limit: Duration,
-) -> Result<BTreeMap<Partition, i64>, KafkaError> {
-    let mut list = TopicPartitionList::new();
-    for partition in partitions {
-        list.add_partition_offset(topic, partition.0, Offset::End)?;
-    }
-    let found = consumer.offsets_for_times(list, limit)?;
-    let ends = found.elements().into_iter().filter_map(|element| {
-        let end = element.error().ok().and(element.offset().to_raw())?;
-        (end >= 0).then_some((Partition(element.partition()), end))
-    });
-    Ok(ends.collect())
 }
 
 /// Asks for each partition by itself, until there is no time left (the outer `None`). Those that

@@ -1,30 +1,30 @@
-//! How a consumer stands in its group: for whom a commit speaks, what it owns, and whether it still
-//! hears of the group.
+//! A consumer's membership of its group: the member on whose behalf it commits, the partitions that
+//! it owns, and whether it still takes part in rebalances.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 
-use super::placing::Placing;
+use super::resume_points::ResumePoints;
 use crate::kafka::client::context::Logged;
-use crate::kafka::consumer::callbacks::{CallbackQueue, Event};
+use crate::kafka::consumer::callbacks::CallbackQueue;
 use crate::kafka::native::has_member_id;
-use crate::stream::{Arrival, Failure, Partition};
+use crate::stream::{Failure, GroupEvent, Partition, Polled};
 
-/// A client that rests for so long in a group without being a member is deaf to it. One that is
-/// well joins again at once.
-const LONGEST_DEAF: Duration = Duration::from_secs(10);
+/// A client that reports `steady` without a member id for this long missed a rebalance; a healthy
+/// one rejoins at once.
+const STALE_MEMBER_MAX: Duration = Duration::from_secs(10);
 
 /// One member of the group, as its client sees it.
 #[derive(Default)]
 pub(in crate::kafka) struct Member {
-    /// For whom a commit speaks: the member and generation that own the partitions of the batch.
+    /// The member and generation that own the partitions of the batch: a commit is on their behalf.
     pub membership: Option<ConsumerGroupMetadata>,
     pub owned: BTreeSet<Partition>,
-    /// Since when the client seems deaf to its group. Not how often: after a long call statistics
-    /// from before it come in a row.
-    deaf_since: Option<Instant>,
+    /// Since when the client has been `steady` without a member id. A time, not a count: after a
+    /// long call the statistics from before it arrive together.
+    stale_since: Option<Instant>,
 }
 
 impl Member {
@@ -32,57 +32,53 @@ impl Member {
     pub(super) fn follow(
         &mut self,
         consumer: &BaseConsumer<Logged<CallbackQueue>>,
-        placing: &mut Placing,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        points: &mut ResumePoints,
+        receive: &mut dyn FnMut(Polled<'_>),
     ) {
         while let Some(event) = consumer.context().0.take() {
-            match event {
-                Event::Assigned(partitions) => {
+            match &event {
+                GroupEvent::Assigned(partitions) => {
                     self.membership = current_membership(consumer);
-                    self.owned.extend(&partitions);
-                    placing.assigned(&partitions);
-                    receive(Arrival::Assigned(&partitions));
+                    self.owned.extend(partitions);
+                    points.assigned(partitions);
                 }
-                Event::Revoked(partitions) => {
-                    self.give_up(&partitions);
-                    placing.gone(&partitions);
-                    receive(Arrival::Revoked(&partitions));
-                }
-                Event::Lost(partitions) => {
+                GroupEvent::Revoked(partitions) => self.give_up(partitions, points),
+                GroupEvent::Lost(partitions) => {
                     self.membership = None;
-                    self.give_up(&partitions);
-                    placing.gone(&partitions);
-                    receive(Arrival::Lost(&partitions));
+                    self.give_up(partitions, points);
                 }
-                Event::Statistics(statistics) => {
-                    let is_deaf = statistics.steady && !has_member_id(consumer.client());
-                    self.deaf_since = is_deaf.then(|| self.deaf_since.unwrap_or_else(Instant::now));
-                    receive(Arrival::Statistics(statistics));
+                GroupEvent::Statistics(statistics) => {
+                    let is_stale = statistics.steady && !has_member_id(consumer.client());
+                    let since = || self.stale_since.unwrap_or_else(Instant::now);
+                    self.stale_since = is_stale.then(since);
                 }
             }
+            receive(Polled::Group(&event));
         }
     }
 
-    /// A client can come to answer no rebalance any more, and believe itself a member for ever
-    /// (`docs/reliability.md`).
+    /// Fails if the client was dropped from its group without noticing: it can then miss every
+    /// later rebalance and believe itself a member forever (`docs/reliability.md`).
     pub(super) fn check(&self) -> Result<(), Failure> {
-        let is_over = |since: Instant| since.elapsed() > LONGEST_DEAF;
-        if !self.deaf_since.is_some_and(is_over) {
+        let is_over = |since: Instant| since.elapsed() > STALE_MEMBER_MAX;
+        if !self.stale_since.is_some_and(is_over) {
             return Ok(());
         }
         Err(Failure::ConsumerDead(
-            "the consumer does not notice that its group has gone on without it".to_string(),
+            "the consumer was dropped from its group without noticing, a fault of librdkafka"
+                .to_string(),
         ))
     }
 
-    fn give_up(&mut self, partitions: &[Partition]) {
+    fn give_up(&mut self, partitions: &[Partition], points: &mut ResumePoints) {
         self.owned.retain(|partition| !partitions.contains(partition));
+        points.unassigned(partitions);
     }
 }
 
-/// The membership, unless the client knows that it has been lost. A client that was thrown out has
-/// forgotten its member id, and the broker would take its commit for one of a group without
-/// members. Looked at in this order: the client marks the loss, if it does, before it can hand out
+/// Returns the membership, unless the client knows that it was lost. A client that was removed from
+/// the group has forgotten its member id, and the broker would accept its commit as that of a group
+/// without members. The order of the checks matters: the client marks a loss before it can return
 /// the empty member id.
 pub(in crate::kafka) fn current_membership(
     consumer: &BaseConsumer<Logged<CallbackQueue>>,

@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::error::{KafkaError, KafkaResult};
 use tracing::{error, warn};
 
 use super::topic_watch::{Change, TopicWatch};
-use crate::kafka::client::context::{LoggingContext, begin, serve_events};
+use crate::kafka::client::context::{LoggingContext, begin};
+use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::native::{IdentityQuestion, TopicIdentity, Undescribed, broker_to_ask};
 use crate::tables::{LookUp, Offsets, SharedTables, TableName};
 
@@ -36,8 +36,7 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Answers the requests for one table.
 pub(in crate::kafka) struct EndsFinder {
     table: TableName,
-    topic: String,
-    consumer: BaseConsumer<LoggingContext>,
+    lookup: TopicLookup<LoggingContext>,
     tables: Arc<SharedTables>,
     /// Longest time between two look-ups.
     heartbeat: Duration,
@@ -65,8 +64,7 @@ impl EndsFinder {
     ) -> Self {
         EndsFinder {
             table,
-            topic: topic.to_string(),
-            consumer,
+            lookup: TopicLookup::new(consumer, topic),
             tables: Arc::clone(tables),
             heartbeat,
             watch: TopicWatch::default(),
@@ -77,7 +75,7 @@ impl EndsFinder {
 
     /// Works until the tables are closed.
     pub(super) fn run(mut self) {
-        begin(&self.consumer);
+        begin(self.lookup.consumer());
         while !self.tables.is_closed() {
             let request = self.tables.await_request(self.table, self.heartbeat, WAIT);
             if let Some(look_up) = request {
@@ -85,7 +83,7 @@ impl EndsFinder {
             }
             // Whether or not there was something to look up: tokens are made in a poll, and errors
             // wait to be logged.
-            serve_events(&self.consumer);
+            self.lookup.serve();
         }
     }
 
@@ -95,13 +93,13 @@ impl EndsFinder {
             Err(Problem::Trouble(cause)) => self.tables.answer(self.table, look_up, Err(cause)),
             Err(Problem::Change(change)) => self.suspect(look_up, change),
         }
-        self.consumer.poll(PAUSE);
+        self.lookup.consumer().poll(PAUSE);
     }
 
     /// Holds the table at the first sign that its topic changed, and has it read anew when the
     /// signs last.
     fn suspect(&mut self, look_up: LookUp, change: Change) {
-        let (table, topic) = (self.table.name(), &self.topic);
+        let (table, topic) = (self.table.name(), self.lookup.topic());
         let cause = format!("its topic {topic:?} {change}");
         if self.watch.is_news() {
             warn!(table, topic, "the topic {change}; the table is not relied on, looking again");
@@ -119,8 +117,8 @@ impl EndsFinder {
 
     fn look_up(&mut self) -> Result<Offsets, Problem> {
         let broker = self.choose_broker()?;
-        let client = self.consumer.client();
-        let question = IdentityQuestion::ask(client, broker, &self.topic, DESCRIBE_LIMIT);
+        let client = self.lookup.consumer().client();
+        let question = IdentityQuestion::ask(client, broker, self.lookup.topic(), DESCRIBE_LIMIT);
         let question = question.map_err(|why| self.trouble(&why))?;
         // As of before the ends: of what is written meanwhile, the follower may have read what they
         // do not count yet.
@@ -151,7 +149,7 @@ impl EndsFinder {
                 Some(change) => change,
             },
             Err(Undescribed::Missing) => self.watch.missing().ok_or_else(|| {
-                Problem::Trouble(format!("topic {:?} does not exist", self.topic))
+                Problem::Trouble(format!("topic {:?} does not exist", self.lookup.topic()))
             })?,
             Err(Undescribed::Failed(why)) => {
                 self.broker = None;
@@ -166,37 +164,21 @@ impl EndsFinder {
         if let Some(broker) = self.broker {
             return Ok(broker);
         }
-        let client = self.consumer.client();
-        let broker = broker_to_ask(client, &self.topic, self.turn, LOOK_UP_LIMIT);
+        let client = self.lookup.consumer().client();
+        let broker = broker_to_ask(client, self.lookup.topic(), self.turn, LOOK_UP_LIMIT);
         self.turn += 1;
         self.broker = broker.as_ref().ok().copied();
         broker.map_err(|why| self.trouble(&why))
     }
 
     fn ends(&self, partitions: Range<i32>) -> Result<Offsets, Problem> {
-        let mut ends = Offsets::new();
-        if partitions.is_empty() {
-            return Ok(ends);
-        }
-        let complain = |error: KafkaError| self.trouble(&error);
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition(&self.topic, partition);
-        }
-        list.set_all_offsets(Offset::End).map_err(complain)?;
-        let found = self.consumer.offsets_for_times(list, LOOK_UP_LIMIT);
-        for element in found.map_err(complain)?.elements() {
-            element.error().map_err(complain)?;
-            let Offset::Offset(end) = element.offset() else {
-                let partition = element.partition();
-                return Err(self.trouble(&format_args!("no end of partition {partition}")));
-            };
-            ends.insert(element.partition(), end);
-        }
-        Ok(ends)
+        let trouble = |error: KafkaError| self.trouble(&error);
+        let ends = self.lookup.bounds(Bound::End, partitions, LOOK_UP_LIMIT).map_err(trouble)?;
+        let ends = ends.into_iter().map(|(partition, end)| Ok((partition, end?)));
+        ends.collect::<KafkaResult<_>>().map_err(trouble)
     }
 
     fn trouble(&self, why: &dyn std::fmt::Display) -> Problem {
-        Problem::Trouble(format!("cannot look up the ends of {:?}: {why}", self.topic))
+        Problem::Trouble(format!("cannot look up the ends of {:?}: {why}", self.lookup.topic()))
     }
 }

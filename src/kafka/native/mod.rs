@@ -1,17 +1,17 @@
-//! The few calls of librdkafka that the safe client lacks, or makes dear for each record: records
-//! are taken from the consumer without an event for each, and handed to the producer without
-//! looking up their topic by name; the broker is asked what the relay may do and which topic it has
-//! under a name, the client where a log begins, and tokens are handed over. This is the only folder
-//! with `unsafe` code; what it offers is safe to use: whatever points to a client is owned together
-//! with the client, or borrows from it.
+//! The few calls of librdkafka that the safe client lacks or makes expensive per record: it takes
+//! records from the consumer without an event for each, hands them to the producer without looking
+//! up their topic by name, asks the broker for the relay's ACLs and a topic's id, asks the client
+//! where a log begins, and passes tokens. This is the only folder with `unsafe` code. Its interface
+//! is safe to use: whatever points to a client is owned together with the client, or borrows from
+//! it.
 
 #![allow(unsafe_code, reason = "these calls have no safe form in the client: decision 9")]
 
 mod describe_topics;
 mod error_number;
-mod leader_epoch;
 mod log_start;
 mod membership;
+mod partition_list;
 mod record;
 mod record_queue;
 mod token;
@@ -20,10 +20,10 @@ mod topic_producer;
 mod topic_rights;
 
 pub(super) use describe_topics::TopicId;
-pub(super) use leader_epoch::{leader_epoch, set_leader_epoch};
 pub(super) use log_start::log_start;
 pub(super) use membership::has_member_id;
-pub(super) use record::{NativeRecord, News, ReadError};
+pub(super) use partition_list::{leader_epoch, metadata, set_leader_epoch};
+pub(super) use record::{NativeRecord, QueueItem, ReadError};
 pub(super) use record_queue::{QueueHandle, QueuedConsumer};
 pub(super) use token::set_token;
 pub(super) use topic_identity::{

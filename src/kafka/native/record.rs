@@ -14,14 +14,14 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::error_number::{NO_ERROR, code_text, known_code};
-use super::leader_epoch::known_epoch;
+use super::partition_list::known_epoch;
 use crate::stream::{OwnedHeaders, SourceHeaders};
 
 const PARTITION_END: i32 = RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32;
 
-/// What a record queue can bring.
+/// An entry of a record queue.
 #[derive(Debug)]
-pub(crate) enum News<'a> {
+pub(crate) enum QueueItem<'a> {
     /// A record.
     Record(NativeRecord<'a>),
     /// This partition has nothing more to read before this offset. With `read_committed` that is
@@ -61,11 +61,11 @@ impl fmt::Display for ReadError {
     }
 }
 
-/// Tells what a message is.
+/// Returns what a message is.
 ///
 /// # Safety
 /// The message must be librdkafka's, from a consumer, and live unchanged for `'a`.
-pub(super) unsafe fn news<'a>(message: NonNull<rd_kafka_message_t>) -> News<'a> {
+pub(super) unsafe fn queue_item<'a>(message: NonNull<rd_kafka_message_t>) -> QueueItem<'a> {
     let message = message.as_ptr();
     // SAFETY: by the contract of this function the fields can be read. They are read through the
     // pointer, since a reference to a message whose code the enumeration does not have would be
@@ -75,9 +75,9 @@ pub(super) unsafe fn news<'a>(message: NonNull<rd_kafka_message_t>) -> News<'a> 
         (code, (*message).partition, (*message).offset)
     };
     match code {
-        NO_ERROR => News::Record(NativeRecord { message, lives: PhantomData }),
-        PARTITION_END => News::End(partition, offset),
-        code => News::Error(ReadError {
+        NO_ERROR => QueueItem::Record(NativeRecord { message, lives: PhantomData }),
+        PARTITION_END => QueueItem::End(partition, offset),
+        code => QueueItem::Error(ReadError {
             partition,
             offset,
             code,
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     /// What comes of a message with this code and payload.
-    fn read(code: i32, payload: Option<&'static [u8]>) -> News<'static> {
+    fn read(code: i32, payload: Option<&'static [u8]>) -> QueueItem<'static> {
         let message = Box::leak(Box::new(MaybeUninit::<rd_kafka_message_t>::zeroed()));
         let message = NonNull::from(message).cast::<rd_kafka_message_t>();
         let raw = message.as_ptr();
@@ -213,14 +213,14 @@ mod tests {
             (*raw).len = payload.map_or(0, <[u8]>::len);
             (*raw).payload = payload.map_or(ptr::null(), <[u8]>::as_ptr).cast_mut().cast();
         }
-        // SAFETY: the message has all its fields, and lives for ever.
-        unsafe { news(message) }
+        // SAFETY: the message has all its fields, and lives forever.
+        unsafe { queue_item(message) }
     }
 
     #[track_caller]
-    fn error(news: News<'_>) -> ReadError {
-        match news {
-            News::Error(error) => error,
+    fn error(item: QueueItem<'_>) -> ReadError {
+        match item {
+            QueueItem::Error(error) => error,
             other => panic!("{other:?}"),
         }
     }
@@ -254,9 +254,9 @@ mod tests {
 
     #[test]
     fn records_and_ends_are_no_errors() {
-        assert!(matches!(read(PARTITION_END, None), News::End(3, 17)));
+        assert!(matches!(read(PARTITION_END, None), QueueItem::End(3, 17)));
         match read(NO_ERROR, Some(b"{}")) {
-            News::Record(record) => assert_eq!(
+            QueueItem::Record(record) => assert_eq!(
                 (record.partition(), record.offset(), record.payload(), record.key()),
                 (3, 17, Some(b"{}".as_slice()), None)
             ),

@@ -19,7 +19,7 @@ use rdkafka::bindings::{
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 
-use super::record::{News, news};
+use super::record::{QueueItem, queue_item};
 
 /// A consumer together with the queue on which the records of its partitions arrive. It is used
 /// like the consumer that it holds, which it never gives away: so the queue cannot outlive it.
@@ -154,10 +154,10 @@ impl Drop for Taken<'_> {
 }
 
 impl Taken<'_> {
-    /// Tells what it is.
-    pub(crate) fn news(&self) -> News<'_> {
+    /// Returns what it is.
+    pub(crate) fn item(&self) -> QueueItem<'_> {
         // SAFETY: the message came from a consumer, lives as long as `self`, and nobody changes it.
-        unsafe { news(self.message) }
+        unsafe { queue_item(self.message) }
     }
 }
 

@@ -8,10 +8,10 @@ use super::super::scrape::now_ms;
 use super::super::{METRICS, Totals};
 use super::{audited, batch, malformed, observed, record, show_tables, skipped, value};
 use crate::stream::batch::Batch;
-use crate::stream::worker::{Observer, WorkerEvent};
 use crate::stream::{
-    Arrival, Failure, Gap, GapCause, GroupStatistics, Partition, PartitionFault, SourceRecord,
+    Failure, Gap, GapCause, GroupEvent, GroupStatistics, Partition, PartitionFault, SourceRecord,
 };
+use crate::stream::{Observer, WorkerEvent};
 use crate::tables::TableName;
 use audit_judge::fate::{Fate, FateKind, Skip, SkipReason};
 
@@ -116,7 +116,7 @@ fn fates_add_up_to_what_was_read_in_each_partition() {
 fn offsets_that_were_deleted_unread_are_counted_from_zero() {
     let (metrics, _, mut observer) = observed();
     let series = r#"audit_relay_deleted_offsets_total{partition="0"}"#;
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
     assert_eq!(value(&metrics.render(), series), Some(0.0));
     let mut batch = Batch::default();
     for (offsets, cause) in
@@ -138,7 +138,7 @@ fn offsets_that_were_deleted_unread_are_counted_from_zero() {
 fn quarantined_records_that_were_not_written_whole_are_counted() {
     let (metrics, _, mut observer) = observed();
     let series = r#"audit_relay_quarantine_stubs_total{partition="0"}"#;
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
     assert_eq!(value(&metrics.render(), series), Some(0.0));
     let large = vec![b'v'; 1_000_000];
     let mut batch = Batch::default();
@@ -147,10 +147,10 @@ fn quarantined_records_that_were_not_written_whole_are_counted() {
         let record = SourceRecord { payload: Some(&large), ..record(0, offset, None) };
         match is_final {
             true => batch.add(&record, malformed()),
-            false => batch.hold(&record),
+            false => batch.defer(&record),
         }
     }
-    batch.settle(|_| malformed());
+    batch.judge_deferred(|_| malformed());
     observer.on_event(WorkerEvent::Committed(&batch, Duration::ZERO));
     assert_eq!(value(&metrics.render(), series), Some(2.0));
     assert_eq!(metrics.totals().quarantined, 3);
@@ -161,7 +161,7 @@ fn everything_declared_is_rendered_and_nothing_else() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);
     metrics.set_ready(true);
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
     let fault = PartitionFault::BehindEnd { committed: 100, end: 15 };
     observer.on_event(WorkerEvent::Held(P0, &fault, 1));
     let text = metrics.render();
@@ -206,7 +206,7 @@ fn names_follow_the_conventions_of_prometheus() {
 fn promtool_has_nothing_to_say() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
     observer.on_event(WorkerEvent::Committed(&mixed_batch(), Duration::ZERO));
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -227,11 +227,11 @@ fn promtool_has_nothing_to_say() {
 #[test]
 fn rebalances_are_counted_and_lost_partitions_disappear() {
     let (metrics, health, mut observer) = observed();
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0, Partition(1)])));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0, Partition(1)])));
     assert!(health.ready().is_ok());
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Revoked(&[Partition(1)])));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Revoked(vec![Partition(1)])));
     assert!(health.ready().is_ok());
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Lost(&[P0])));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Lost(vec![P0])));
     assert_eq!(health.ready(), Err(vec!["worker 0: joining the consumer group".to_string()]));
     let text = metrics.render();
     for kind in ["assigned", "revoked", "lost"] {
@@ -241,7 +241,7 @@ fn rebalances_are_counted_and_lost_partitions_disappear() {
     assert!(!text.contains("audit_relay_partition_lag_records"));
     assert_eq!(value(&text, r#"audit_relay_assigned_partitions{worker="0"}"#), Some(0.0));
     let steady = GroupStatistics { steady: true, end_offsets: Vec::new() };
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Statistics(steady)));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Statistics(steady)));
     assert!(health.ready().is_ok(), "a member without partitions works as well");
 }
 
@@ -249,7 +249,7 @@ fn rebalances_are_counted_and_lost_partitions_disappear() {
 fn a_worker_is_ready_again_only_when_what_failed_is_committed() {
     let (metrics, health, mut observer) = observed();
     let waits = batch(0..5, 0, true);
-    observer.on_event(WorkerEvent::Arrived(&Arrival::Assigned(&[P0])));
+    observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
     for _ in 0..2 {
         observer.on_event(WorkerEvent::Publishing(&waits));
         observer.on_event(WorkerEvent::Failed(&Failure::Aborted("no leader".to_string())));

@@ -68,6 +68,7 @@ fn record(partition: i32, offset: i64, timestamp_ms: Option<i64>) -> SourceRecor
         payload: Some(b"payload"),
         headers: NO_HEADERS,
         leader_epoch: None,
+        log: &None,
     }
 }
 

@@ -9,8 +9,9 @@ use super::super::Metrics;
 use super::{observed, record, skipped, value};
 use crate::stream::batch::BatchLimits;
 use crate::stream::outputs::Outputs;
-use crate::stream::worker::{StopRequest, Worker};
-use crate::stream::{Arrival, Broker, Failure, Partition, Place, Position, Rewound};
+use crate::stream::scripts::{assigned, at, end, placed};
+use crate::stream::{Broker, Failure, Partition, Polled, Position, Rewound};
+use crate::stream::{StopRequest, worker::Worker};
 
 const P0: Partition = Partition(0);
 
@@ -19,7 +20,7 @@ type Looks = Arc<Mutex<Vec<(&'static str, Option<f64>)>>>;
 
 /// Hands out what it was given, poll by poll, and publishes as often as it is allowed to fail.
 struct Script {
-    polls: VecDeque<Vec<Arrival<'static>>>,
+    polls: VecDeque<Vec<Polled<'static>>>,
     failures: VecDeque<Failure>,
     now: Duration,
     /// What is shown.
@@ -45,7 +46,7 @@ impl Broker for Script {
         &mut self,
         wait: Duration,
         _: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
         self.look("poll");
         self.now += wait;
@@ -70,8 +71,12 @@ impl Broker for Script {
 
     fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         let rewound =
-            |partition: &Partition| Rewound { partition: *partition, place: Ok(Place::At(0)) };
+            |partition: &Partition| Rewound { partition: *partition, place: Ok(at(P0, 0)) };
         Ok(partitions.iter().map(rewound).collect())
+    }
+
+    fn skip_to(&mut self, _: Partition, _: i64) -> Result<(), Failure> {
+        unreachable!("nothing may be skipped")
     }
 
     fn park(&mut self, _: &[Partition]) -> Result<(), Failure> {
@@ -96,12 +101,7 @@ fn the_end_of_a_partition_is_no_end_of_its_lag_before_its_records_are_committed(
     let seen = Arc::default();
     let script = Script {
         polls: VecDeque::from([
-            vec![
-                Arrival::Assigned(&[P0]),
-                Arrival::Placed(P0, 7),
-                Arrival::Record(record(0, 7, Some(0))),
-                Arrival::CaughtUp(P0, 8),
-            ],
+            vec![assigned(&[P0]), placed(P0, 7), Polled::Record(record(0, 7, Some(0))), end(P0, 8)],
             vec![],
         ]),
         failures: VecDeque::new(),
@@ -124,14 +124,14 @@ fn the_end_of_a_partition_is_no_end_of_its_lag_before_its_records_are_committed(
 #[test]
 fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
     let (metrics, health, observer) = observed();
-    let read_again = || Arrival::Record(record(0, 7, Some(0)));
+    let read_again = || Polled::Record(record(0, 7, Some(0)));
     let script = Script {
         polls: VecDeque::from([
-            vec![Arrival::Assigned(&[P0]), Arrival::Placed(P0, 7), Arrival::CaughtUp(P0, 7)],
+            vec![assigned(&[P0]), placed(P0, 7), end(P0, 7)],
             // The poll without records is the time until the batch is due.
-            vec![read_again(), Arrival::CaughtUp(P0, 8)],
+            vec![read_again(), end(P0, 8)],
             vec![],
-            vec![read_again(), Arrival::CaughtUp(P0, 8)],
+            vec![read_again(), end(P0, 8)],
             vec![],
         ]),
         failures: VecDeque::from([Failure::Aborted("no leader".to_string())]),

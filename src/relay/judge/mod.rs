@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::deployment::Assembly;
 use crate::metrics::Metrics;
-use crate::stream::worker::Judge;
+use crate::stream::Judge;
 use crate::tables::SharedTables;
 use audit_judge::fate::{Fate, Unaudited};
 use audit_judge::{Reference, judge_action, judge_other, user_action};

@@ -79,6 +79,7 @@ fn written(before: &str, fields: &str, then: &str) -> (String, bool) {
         payload: Some(payload.as_bytes()),
         headers: NO_HEADERS,
         leader_epoch: None,
+        log: &None,
     };
     let mut batch = Batch::default();
     let fate = judge.judge(record.payload);
@@ -86,9 +87,9 @@ fn written(before: &str, fields: &str, then: &str) -> (String, bool) {
     if is_final {
         batch.add(&record, fate);
     } else {
-        batch.hold(&record);
+        batch.defer(&record);
         catch_up(&judge, then);
-        batch.settle(|payload| judge.judge(payload));
+        batch.judge_deferred(|payload| judge.judge(payload));
     }
     let output = batch.outputs().iter().next().expect("an output");
     let written = match output.content {

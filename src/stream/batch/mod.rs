@@ -1,13 +1,14 @@
-//! A batch: the judged records of one transaction, and what is to be counted of them. It can forget
-//! partitions that were taken away. It does not know how it is published.
+//! A batch: the judged records of one transaction, and their counts. It can forget partitions that
+//! were revoked. It does not know how it is published.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::keeping::{KeptRecord, RecordLimit};
-use super::outputs::{Origin, Outputs};
+use super::broker::Gap;
+use super::kept_record::{KeptRecord, QuarantinedRecord, RecordLimit};
+use super::outputs::{Content, Origin, Outputs};
+use super::record::{Partition, Position, SourceRecord};
 use super::unlisted::UnlistedNames;
-use super::{Content, Gap, Partition, Position, QuarantinedRecord, SourceRecord};
 use audit_judge::fate::{Fate, FateKind};
 
 /// When a batch is cut.
@@ -25,12 +26,12 @@ pub struct BatchLimits {
 #[derive(Debug, Default)]
 pub struct Batch {
     outputs: Outputs,
-    held: Vec<HeldRecord>,
+    deferred: Vec<DeferredRecord>,
     partitions: BTreeMap<Partition, PartitionTally>,
     records: usize,
     bytes: usize,
     began: Option<Duration>,
-    /// What of quarantined records is kept whole.
+    /// The size beyond which quarantined records are stubs.
     limit: RecordLimit,
 }
 
@@ -51,7 +52,7 @@ pub struct PartitionTally {
     pub last_timestamp_ms: Option<i64>,
     /// Whether the last record was the partition's last when it was read.
     pub at_end: bool,
-    /// Offsets before `next_offset` that nobody will ever read.
+    /// Offsets before `next_offset` that will never be read.
     pub gaps: Vec<Gap>,
     /// Event names of skipped records that the catalogue may lack.
     pub unlisted: UnlistedNames,
@@ -59,13 +60,13 @@ pub struct PartitionTally {
 
 /// A record that is kept whole, because its fate is not final.
 #[derive(Debug)]
-struct HeldRecord {
+struct DeferredRecord {
     origin: Origin,
     original: KeptRecord,
 }
 
 impl Batch {
-    /// Takes a judged record.
+    /// Adds a judged record.
     pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate) {
         let tally = self.read(record);
         tally.fates[fate.kind().index()] += 1;
@@ -73,27 +74,27 @@ impl Batch {
         self.write(record.into(), fate, || KeptRecord::within(record, limit));
     }
 
-    /// Takes a record whose fate is not final: it is judged when the batch is settled.
-    pub fn hold(&mut self, record: &SourceRecord<'_>) {
+    /// Adds a record whose fate is not final, to be judged behind the read barrier.
+    pub fn defer(&mut self, record: &SourceRecord<'_>) {
         self.read(record);
         let original = KeptRecord::from(record);
         self.bytes += original.bytes();
         let origin = Origin::from(record);
-        self.held.push(HeldRecord { origin, original });
+        self.deferred.push(DeferredRecord { origin, original });
     }
 
-    /// Whether every fate is final.
-    pub fn is_settled(&self) -> bool {
-        self.held.is_empty()
+    /// Returns whether records wait for the read barrier.
+    pub fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
     }
 
-    /// Judges the records that were held. Then the outputs are in the order of their offsets within
-    /// each partition, as if the fates had been final at once.
-    pub fn settle(&mut self, judge: impl Fn(Option<&[u8]>) -> Fate) {
-        if self.is_settled() {
+    /// Judges the deferred records, and restores the order of the outputs within each partition, as
+    /// if all fates had been final at once.
+    pub fn judge_deferred(&mut self, judge: impl Fn(Option<&[u8]>) -> Fate) {
+        if !self.has_deferred() {
             return;
         }
-        for HeldRecord { origin, original } in std::mem::take(&mut self.held) {
+        for DeferredRecord { origin, original } in std::mem::take(&mut self.deferred) {
             let fate = judge(original.payload.as_deref());
             if let Some(tally) = self.partitions.get_mut(&origin.partition) {
                 tally.fates[fate.kind().index()] += 1;
@@ -142,14 +143,14 @@ impl Batch {
         }
     }
 
-    /// Notes that the end of a partition was reached. Whether the batch holds records of it: if so,
-    /// the end is reached only once they are committed.
+    /// Notes that the end of a partition was reached. Returns whether the batch holds records of it:
+    /// then the partition is at its end only once they are committed.
     pub fn reached_end(&mut self, partition: Partition) -> bool {
         let tally = self.partitions.get_mut(&partition);
         tally.map(|tally| tally.at_end = true).is_some()
     }
 
-    /// Takes offsets that will never be read. They are committed even if no record follows, so that
+    /// Adds offsets that will never be read. They are committed even if no record follows, so that
     /// they are counted once.
     pub fn pass(&mut self, partition: Partition, gap: Gap) {
         let tally = self.partitions.entry(partition).or_default();
@@ -157,7 +158,7 @@ impl Batch {
         tally.gaps.push(gap);
     }
 
-    /// Drops all that came from these partitions: somebody else reads them now, from the committed
+    /// Drops everything from these partitions: another member reads them now, from the committed
     /// position on.
     pub fn forget(&mut self, partitions: &[Partition]) {
         for partition in partitions {
@@ -166,30 +167,29 @@ impl Batch {
             }
         }
         self.outputs.forget(partitions);
-        self.held.retain(|held| !partitions.contains(&held.origin.partition));
+        self.deferred.retain(|record| !partitions.contains(&record.origin.partition));
         if self.is_empty() {
             self.clear();
         }
     }
 
-    /// Begins anew.
+    /// Clears it, keeping the memory.
     pub fn clear(&mut self) {
         self.outputs.clear();
-        self.held.clear();
+        self.deferred.clear();
         self.partitions.clear();
         self.records = 0;
         self.bytes = 0;
         self.began = None;
     }
 
-    /// From now on, quarantined records beyond this limit are stubs.
+    /// Sets the size beyond which quarantined records are stubs, from now on.
     pub fn set_limit(&mut self, limit: RecordLimit) {
         self.limit = limit;
     }
 
-    /// The limit beyond which quarantined records are stubs, lowered since the topic refused the
-    /// only record of this batch. `None` if that is no quarantined record, or nothing smaller
-    /// could be written of it.
+    /// Returns a lower limit for quarantined records, after the topic refused the only record of
+    /// this batch. `None` if that is not a quarantined record, or is as small as a stub can be.
     pub fn lowered_limit(&self) -> Option<RecordLimit> {
         let mut outputs = self.outputs.iter();
         match (outputs.next()?.content, outputs.next()) {

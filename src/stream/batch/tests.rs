@@ -34,6 +34,7 @@ fn record(partition: i32, offset: i64) -> SourceRecord<'static> {
         payload: Some(b"payload"),
         headers: &OneHeader,
         leader_epoch: None,
+        log: &None,
     }
 }
 
@@ -99,20 +100,20 @@ fn forgets_partitions_whole() {
 }
 
 #[test]
-fn settles_held_records_in_their_order() {
+fn deferred_records_are_judged_in_their_order() {
     let mut batch = Batch::default();
     batch.add(&record(0, 1), malformed());
-    batch.hold(&record(0, 2));
-    batch.hold(&record(1, 1));
-    batch.hold(&record(0, 3));
+    batch.defer(&record(0, 2));
+    batch.defer(&record(1, 1));
+    batch.defer(&record(0, 3));
     batch.add(&record(0, 4), malformed());
-    assert!(!batch.is_settled());
+    assert!(batch.has_deferred());
     batch.forget(&[Partition(1)]);
-    batch.settle(|payload| {
+    batch.judge_deferred(|payload| {
         assert_eq!(payload, Some(b"payload".as_slice()));
         malformed()
     });
-    assert!(batch.is_settled());
+    assert!(!batch.has_deferred());
     let offsets: Vec<i64> = batch.outputs().iter().map(|o| o.source_offset).collect();
     assert_eq!(offsets, [1, 2, 3, 4]);
     let tally = &batch.partitions()[&Partition(0)];
@@ -167,9 +168,9 @@ fn events_and_held_records_make_a_batch_due_by_their_bytes() {
     assert_eq!(events.bytes(), 100);
     assert!(events.is_full(&LIMITS));
     let mut held = Batch::default();
-    held.hold(&record(0, 0));
+    held.defer(&record(0, 0));
     assert!(!held.is_full(&LIMITS));
-    held.hold(&record(0, 1));
+    held.defer(&record(0, 1));
     assert!(held.is_full(&LIMITS));
 }
 
@@ -177,12 +178,12 @@ fn events_and_held_records_make_a_batch_due_by_their_bytes() {
 fn nothing_is_left_of_a_batch_that_was_cleared() {
     let mut batch = Batch::default();
     batch.add(&record(0, 0), malformed());
-    batch.hold(&record(0, 1));
+    batch.defer(&record(0, 1));
     batch.add(&record(0, 2), malformed());
     batch.begin(|| Duration::from_millis(10));
     assert!(batch.is_full(&LIMITS));
     batch.clear();
-    assert!(batch.is_empty() && batch.is_settled() && !batch.is_full(&LIMITS));
+    assert!(batch.is_empty() && !batch.has_deferred() && !batch.is_full(&LIMITS));
     assert_eq!((batch.records(), batch.bytes()), (0, 0));
     assert_eq!((batch.outputs().len(), batch.positions()), (0, vec![]));
     assert_eq!(batch.room(&LIMITS), 3);

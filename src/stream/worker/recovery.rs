@@ -2,7 +2,12 @@
 //! positions, and from the fault of one partition, which is held and tried again while the others
 //! go on.
 
-use super::{Broker, Failure, Judge, Observer, Partition, PartitionFault, Worker, WorkerEvent};
+use super::Worker;
+use crate::stream::broker::{Broker, Failure, Gap, GapCause};
+use crate::stream::fault::PartitionFault;
+use crate::stream::judge::Judge;
+use crate::stream::observer::{Observer, WorkerEvent};
+use crate::stream::record::Partition;
 
 impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     /// Keeps the client from what was found faulty, and tries again what has been held for its
@@ -12,7 +17,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         let due = self.cursors.due(now);
         if due.iter().any(|(_, is_unpublishable)| *is_unpublishable) {
             // What could not be written is tried alone, so that it fails nothing else.
-            self.portion.restart();
+            self.reduced.single_record();
         }
         let due: Vec<Partition> = due.into_iter().map(|(partition, _)| partition).collect();
         self.rewind(&due)?;
@@ -24,7 +29,12 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             return Ok(());
         }
         for rewound in self.broker.rewind(partitions)? {
-            self.cursors.rewound(rewound);
+            let partition = rewound.partition;
+            if let Some(offsets) = self.cursors.rewound(rewound, &self.pass_over) {
+                self.broker.skip_to(partition, offsets.end)?;
+                self.cursors.skipped(partition, offsets.end);
+                self.batch.pass(partition, Gap { offsets, cause: GapCause::PassedOver });
+            }
         }
         Ok(())
     }
@@ -51,7 +61,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         match failure {
             Failure::TooLarge(cause) => {
                 // Straight to one record: of several, the sizes say nothing.
-                self.portion.restart();
+                self.reduced.single_record();
                 match self.batch.lowered_limit() {
                     // The next attempt writes a smaller stub.
                     Some(limit) => self.batch.set_limit(limit),
@@ -60,12 +70,14 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
                 }
                 return;
             }
-            Failure::Aborted(cause) if self.portion.is_least() && self.batch.records() == 1 => {
+            Failure::Aborted(cause)
+                if self.reduced.is_single_record() && self.batch.records() == 1 =>
+            {
                 self.hold_unpublishable(cause);
             }
             _ => {}
         }
-        self.portion.failed(&self.batch);
+        self.reduced.halve(&self.batch);
     }
 
     /// Holds the partition of the only record to be written.

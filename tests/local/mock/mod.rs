@@ -14,7 +14,8 @@ use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::kafka::topics::TopicNames;
 use audit_relay::stream::Failure;
 use audit_relay::stream::batch::BatchLimits;
-use audit_relay::stream::worker::{Observer, StopRequest, Worker, WorkerEvent};
+use audit_relay::stream::worker::Worker;
+use audit_relay::stream::{Observer, StopRequest, WorkerEvent};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
@@ -55,7 +56,10 @@ struct Recorder {
 impl Observer for Recorder {
     fn on_event(&mut self, event: WorkerEvent<'_>) {
         let seen = match event {
-            WorkerEvent::Arrived(_) | WorkerEvent::Publishing(_) | WorkerEvent::Released(_) => {
+            WorkerEvent::Group(_)
+            | WorkerEvent::EndReached(_)
+            | WorkerEvent::Publishing(_)
+            | WorkerEvent::Released(_) => {
                 return;
             }
             WorkerEvent::Held(_, fault, _) => {

@@ -4,7 +4,7 @@ use audit_judge::fate::{Audited, Envelope, RegionIndex};
 use audit_relay::kafka::OnReplaced;
 use audit_relay::kafka::Replaced;
 use audit_relay::stream::batch::Batch;
-use audit_relay::stream::{Arrival, Broker};
+use audit_relay::stream::{Broker, Polled};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message, OwnedMessage};
 use uuid::Uuid;
@@ -33,8 +33,8 @@ fn read(session: &mut Session, records: usize, fate: &Fate) -> Batch {
     let deadline = Instant::now() + LIMIT;
     while batch.records() < records {
         assert!(Instant::now() < deadline, "{} records", batch.records());
-        let polled = session.poll(Duration::from_millis(100), 1, &mut |arrival| {
-            if let Arrival::Record(record) = arrival {
+        let polled = session.poll(Duration::from_millis(100), 1, &mut |polled| {
+            if let Polled::Record(record) = polled {
                 batch.add(&record, fate.clone());
             }
         });

@@ -12,16 +12,15 @@ use audit_judge::fate::{
 };
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::outputs::Outputs;
-use audit_relay::stream::worker::{Judge, Observer, Worker, WorkerEvent};
+use audit_relay::stream::worker::Worker;
 use audit_relay::stream::{
-    Arrival, Broker, GroupStatistics, Output, OwnedHeaders, PartitionFault, Place, Rewound,
-    SourceRecord,
+    Broker, GroupEvent, GroupStatistics, Judge, Observer, Output, OwnedHeaders, PartitionEvent,
+    PartitionFault, Place, Polled, Rewound, SourceRecord, WorkerEvent,
 };
 use uuid::Uuid;
 
 pub use audit_relay::stream::batch::BatchLimits;
-pub use audit_relay::stream::worker::StopRequest;
-pub use audit_relay::stream::{Failure, Partition, Position};
+pub use audit_relay::stream::{Failure, Partition, Position, StopRequest};
 
 use super::broker::SimulatedBroker;
 use super::client::News;
@@ -86,24 +85,22 @@ struct Link {
 }
 
 impl Link {
-    fn deliver(&self, fetched: &Fetched, receive: &mut dyn FnMut(Arrival<'_>)) {
+    fn deliver(&self, fetched: &Fetched, receive: &mut dyn FnMut(Polled<'_>)) {
         for news in &fetched.news {
             if !matches!(news, News::Assigned(_)) {
                 self.tables.taken_away();
             }
             match news {
-                News::Assigned(partitions) => receive(Arrival::Assigned(partitions)),
                 News::Revoked(_) if self.stage.planted(Sabotage::RevokedUnheard) => {}
-                News::Revoked(partitions) => receive(Arrival::Revoked(partitions)),
                 News::Lost(_) if self.stage.planted(Sabotage::LostUnheard) => {}
-                News::Lost(partitions) => receive(Arrival::Lost(partitions)),
+                news => receive(Polled::Group(&group_event(news))),
             }
         }
         for arrived in &fetched.arrived {
-            receive(arrival(arrived));
+            receive(polled(arrived));
         }
         if fetched.chatter {
-            receive(Arrival::Statistics(GroupStatistics::default()));
+            receive(Polled::Group(&GroupEvent::Statistics(GroupStatistics::default())));
         }
     }
 
@@ -155,7 +152,7 @@ impl Broker for Link {
         &mut self,
         wait: Duration,
         most: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
         let fetched = self.broker.fetch(wait, most)?;
         self.deliver(&fetched, receive);
@@ -192,12 +189,16 @@ impl Broker for Link {
             partition,
             place: match at {
                 // Another log has no past that would contradict.
-                Ok(_) if trusting => Ok(Place::Anew),
-                Ok(offset) => Ok(Place::At(offset)),
+                Ok(_) if trusting => Ok(Place::NewLog),
+                Ok(offset) => Ok(place(partition, offset)),
                 Err(cause) => Err(PartitionFault::Unplaced { cause: cause.to_string() }),
             },
         });
         Ok(rewound.collect())
+    }
+
+    fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
+        Err(Failure::Fatal(format!("partition {partition} was skipped to {offset}")))
     }
 
     fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
@@ -213,11 +214,21 @@ impl Broker for Link {
     }
 }
 
-fn arrival(arrived: &Arrived) -> Arrival<'_> {
+fn group_event(news: &News) -> GroupEvent {
+    match news {
+        News::Assigned(partitions) => GroupEvent::Assigned(partitions.clone()),
+        News::Revoked(partitions) => GroupEvent::Revoked(partitions.clone()),
+        News::Lost(partitions) => GroupEvent::Lost(partitions.clone()),
+    }
+}
+
+fn polled(arrived: &Arrived) -> Polled<'_> {
     const NO_HEADERS: &OwnedHeaders = &Vec::new();
     match arrived {
-        Arrived::Placed(partition, floor) => Arrival::Placed(*partition, *floor),
-        Arrived::Record(partition, offset, payload) => Arrival::Record(SourceRecord {
+        Arrived::Placed(partition, floor) => {
+            Polled::Partition(*partition, PartitionEvent::Placed(place(*partition, *floor)))
+        }
+        Arrived::Record(partition, offset, payload) => Polled::Record(SourceRecord {
             partition: *partition,
             offset: *offset,
             timestamp_ms: Some(*offset),
@@ -225,13 +236,22 @@ fn arrival(arrived: &Arrived) -> Arrival<'_> {
             payload: Some(payload),
             headers: NO_HEADERS,
             leader_epoch: None,
+            log: &None,
         }),
-        Arrived::End(partition, end) => Arrival::CaughtUp(*partition, *end),
+        Arrived::End(partition, end) => {
+            Polled::Partition(*partition, PartitionEvent::End { offset: *end, log: &None })
+        }
         Arrived::Faulty(partition) => {
             let cause = "the client said so".to_string();
-            Arrival::Faulty(*partition, PartitionFault::Unreadable { offset: 0, cause })
+            let fault = PartitionFault::Unreadable { offset: 0, cause };
+            Polled::Partition(*partition, PartitionEvent::Failed(fault))
         }
     }
+}
+
+fn place(partition: Partition, next_offset: i64) -> Place {
+    let metadata = String::new();
+    Place::At(Position { partition, next_offset, leader_epoch: None, metadata })
 }
 
 /// Decides as the oracle does, as far as its tables know.
@@ -308,10 +328,13 @@ impl Observer for Recorder {
                     self.count(batch);
                 }
             }
-            WorkerEvent::Arrived(Arrival::Revoked(partitions) | Arrival::Lost(partitions)) => {
+            WorkerEvent::Group(GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions)) => {
                 self.held.retain(|partition| !partitions.contains(partition));
             }
-            WorkerEvent::Arrived(_) | WorkerEvent::Failed(_) | WorkerEvent::Recovered => {}
+            WorkerEvent::Group(_)
+            | WorkerEvent::EndReached(_)
+            | WorkerEvent::Failed(_)
+            | WorkerEvent::Recovered => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{Follower, Kind, Reader};
 use crate::kafka::client::context::LoggingContext;
 use crate::kafka::followers::obstacles::Passed;
 use crate::kafka::followers::reading_log::log_obstacle;
-use crate::kafka::native::{News, QueuedConsumer};
+use crate::kafka::native::{QueueItem, QueuedConsumer};
 
 impl<K: Kind> Follower<K> {
     /// Reads partitions that the topic was found to have, from their beginning, and those again
@@ -50,23 +50,23 @@ impl<K: Kind> Reader<K> {
     /// Takes what came of a partition, unless that is not read at the moment.
     pub(in crate::kafka) fn hear(
         &mut self,
-        news: News<'_>,
+        item: QueueItem<'_>,
         consumer: &QueuedConsumer<LoggingContext>,
     ) {
-        match news {
-            News::Record(record) => {
+        match item {
+            QueueItem::Record(record) => {
                 if self.goes_on(record.partition(), record.offset(), consumer) {
                     self.take(&record);
                 }
             }
             // The partition's end as this reader sees it, before the first open transaction.
-            News::End(partition, next) => {
+            QueueItem::End(partition, next) => {
                 let is_behind = self.position(partition) > next;
                 if !is_behind && self.goes_on(partition, next, consumer) {
                     self.positions.advance(partition, next);
                 }
             }
-            News::Error(error) => match (0..self.assigned).contains(&error.partition) {
+            QueueItem::Error(error) => match (0..self.assigned).contains(&error.partition) {
                 true => self.stop(error.partition, &error, consumer),
                 false => self.trouble(&error),
             },

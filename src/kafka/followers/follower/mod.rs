@@ -175,7 +175,7 @@ impl<K: Kind> Follower<K> {
                 idle = true;
                 break;
             };
-            self.reader.hear(taken.news(), &self.consumer);
+            self.reader.hear(taken.item(), &self.consumer);
             wait = Duration::ZERO;
         }
         // The client passes control records without a word, and says that it is at the end only

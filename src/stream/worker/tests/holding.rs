@@ -5,7 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::stream::{Content, Output};
+use crate::stream::scripts::failed;
+use crate::stream::{Content, Gap, GapCause, Output, PartitionFault, PassOver};
 use audit_judge::fate::Quarantine;
 
 const GOOD: Partition = Partition(0);
@@ -31,6 +32,8 @@ struct TwoPartitions {
     stubs: Vec<i64>,
     /// No more outputs than this are accepted at a time.
     most_outputs: Option<usize>,
+    /// Whether the next move behind offsets that cannot be read fails.
+    is_skip_refused: bool,
     judged_twice: Vec<(Partition, i64)>,
     now: Duration,
     is_assigned: bool,
@@ -46,7 +49,7 @@ impl TwoPartitions {
         self.committed.get(&partition).copied().unwrap_or(0)
     }
 
-    fn read(&mut self, partition: Partition, receive: &mut dyn FnMut(Arrival<'_>)) -> bool {
+    fn read(&mut self, partition: Partition, receive: &mut dyn FnMut(Polled<'_>)) -> bool {
         let at = self.position(partition);
         if at >= RECORDS || self.parked.contains(&partition) {
             return false;
@@ -54,13 +57,13 @@ impl TwoPartitions {
         if partition == BAD && self.unreadable == Some(at) {
             self.positions.insert(partition, 0);
             let cause = "bad CRC".to_string();
-            receive(Arrival::Faulty(partition, PartitionFault::Unreadable { offset: at, cause }));
+            receive(failed(partition, PartitionFault::Unreadable { offset: at, cause }));
             return true;
         }
         self.positions.insert(partition, at + 1);
         let large = self.large.as_ref();
         let large = large.filter(|(offsets, ..)| partition == BAD && offsets.contains(&at));
-        receive(Arrival::Record(SourceRecord {
+        receive(Polled::Record(SourceRecord {
             partition,
             payload: large.map(|(_, value, _)| *value),
             ..record(at)
@@ -83,12 +86,12 @@ impl Broker for TwoPartitions {
         &mut self,
         wait: Duration,
         most: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
         if !std::mem::replace(&mut self.is_assigned, true) {
-            receive(Arrival::Assigned(&[GOOD, BAD]));
-            receive(Arrival::Placed(GOOD, 0));
-            receive(Arrival::Placed(BAD, 0));
+            receive(assigned(&[GOOD, BAD]));
+            receive(placed(GOOD, 0));
+            receive(placed(BAD, 0));
         }
         // The bad one comes first, as what is left in a client's queue may.
         let mut brought = 0;
@@ -142,9 +145,17 @@ impl Broker for TwoPartitions {
             let offset = self.offset(*partition);
             self.positions.insert(*partition, offset);
             self.parked.remove(partition);
-            Rewound { partition: *partition, place: Ok(Place::At(offset)) }
+            Rewound { partition: *partition, place: Ok(at(*partition, offset)) }
         };
         Ok(partitions.iter().map(rewind).collect())
+    }
+
+    fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
+        if std::mem::take(&mut self.is_skip_refused) {
+            return Err(Failure::Held("the seek failed".to_string()));
+        }
+        self.positions.insert(partition, offset);
+        Ok(())
     }
 
     fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
@@ -167,6 +178,7 @@ struct Holds {
     held: Vec<(Partition, &'static str)>,
     released: Vec<Partition>,
     failed: Vec<String>,
+    gaps: Vec<(Partition, Gap)>,
 }
 
 impl Observer for Holds {
@@ -175,6 +187,11 @@ impl Observer for Holds {
             WorkerEvent::Held(partition, fault, _) => self.held.push((partition, fault.reason())),
             WorkerEvent::Released(partition) => self.released.push(partition),
             WorkerEvent::Failed(failure) => self.failed.push(failure.to_string()),
+            WorkerEvent::Committed(batch, _) => {
+                for (partition, tally) in batch.partitions() {
+                    self.gaps.extend(tally.gaps.iter().map(|gap| (*partition, gap.clone())));
+                }
+            }
             _ => {}
         }
     }
@@ -204,7 +221,7 @@ fn what_cannot_be_read_holds_its_partition_alone_and_doubles_nothing() {
     let broker = &worker.broker;
     assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, 10));
     assert_eq!(broker.judged_twice, []);
-    let Holds { held, released, failed } = &worker.observer;
+    let Holds { held, released, failed, .. } = &worker.observer;
     assert!(held.len() > 2 && held.iter().all(|it| *it == (BAD, "unreadable")), "{held:?}");
     assert!(failed.is_empty() && !released.contains(&BAD), "{failed:?} {released:?}");
     // A transient error heals by reading again.
@@ -212,6 +229,33 @@ fn what_cannot_be_read_holds_its_partition_alone_and_doubles_nothing() {
     turns(&mut worker, 200);
     assert_eq!(worker.broker.offset(BAD), RECORDS);
     assert_eq!(worker.observer.released, [BAD]);
+}
+
+/// Offsets that are listed are skipped once everything before them is committed, and are counted
+/// once; others hold their partition.
+#[test]
+fn listed_offsets_that_cannot_be_read_are_passed_over() {
+    let pass_over = |offsets| vec![PassOver { partition: BAD, offsets }];
+    for (offsets, expected, refused) in [
+        (8..12, RECORDS, false),
+        (10..11, RECORDS, false),
+        (10..15, RECORDS, true),
+        (11..15, 10, false),
+    ] {
+        let broker = TwoPartitions {
+            unreadable: Some(10),
+            is_skip_refused: refused,
+            ..TwoPartitions::default()
+        };
+        let mut worker = worker(broker).with_pass_over(pass_over(offsets.clone()));
+        turns(&mut worker, 200);
+        let broker = &worker.broker;
+        assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, expected), "{offsets:?}");
+        assert_eq!(broker.judged_twice, []);
+        let gap = Gap { offsets: 10..offsets.end, cause: GapCause::PassedOver };
+        let expected = if expected == RECORDS { vec![(BAD, gap)] } else { Vec::new() };
+        assert_eq!(worker.observer.gaps, expected, "{offsets:?}");
+    }
 }
 
 #[test]

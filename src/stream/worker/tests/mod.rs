@@ -13,8 +13,9 @@ use crate::stream::outputs::Outputs;
 use crate::stream::retry_budget::{
     BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX, PAUSE_MAX,
 };
-use crate::stream::{OwnedHeaders, Place, Position, Rewound, SourceRecord};
-use audit_judge::fate::SkipReason;
+use crate::stream::scripts::{assigned, at, end, placed};
+use crate::stream::{OwnedHeaders, Polled, Position, Rewound, SourceRecord};
+use audit_judge::fate::{Fate, SkipReason};
 
 const INPUT: Partition = Partition(0);
 const ONE_BY_ONE: BatchLimits = limits(1);
@@ -95,11 +96,11 @@ impl Broker for Scripted {
         &mut self,
         wait: Duration,
         most: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
         if !std::mem::replace(&mut self.is_assigned, true) {
-            receive(Arrival::Assigned(&[INPUT]));
-            receive(Arrival::Placed(INPUT, 0));
+            receive(assigned(&[INPUT]));
+            receive(placed(INPUT, 0));
         }
         let from = self.read;
         if self.there() == from {
@@ -110,10 +111,10 @@ impl Broker for Scripted {
         let brought = i64::try_from(most.min(self.fetched)).unwrap_or(i64::MAX);
         self.read = self.there().min(from.saturating_add(brought));
         for offset in from..self.read {
-            receive(Arrival::Record(record(offset)));
+            receive(Polled::Record(record(offset)));
         }
         if from < self.read && self.read == self.there() {
-            receive(Arrival::CaughtUp(INPUT, self.read));
+            receive(end(INPUT, self.read));
         }
         Ok(())
     }
@@ -139,9 +140,13 @@ impl Broker for Scripted {
         self.read = self.published.last().copied().unwrap_or(0);
         let rewound = |partition: &Partition| Rewound {
             partition: *partition,
-            place: Ok(Place::At(self.read)),
+            place: Ok(at(*partition, self.read)),
         };
         Ok(partitions.iter().map(rewound).collect())
+    }
+
+    fn skip_to(&mut self, _: Partition, _: i64) -> Result<(), Failure> {
+        unreachable!("nothing may be skipped")
     }
 
     fn park(&mut self, _: &[Partition]) -> Result<(), Failure> {
@@ -188,6 +193,7 @@ fn record(offset: i64) -> SourceRecord<'static> {
         payload: None,
         headers: NO_HEADERS,
         leader_epoch: None,
+        log: &None,
     }
 }
 

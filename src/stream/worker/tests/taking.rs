@@ -2,7 +2,8 @@
 //! is written down.
 
 use super::*;
-use crate::stream::{Gap, GapCause};
+use crate::stream::scripts::{failed, lost, revoked};
+use crate::stream::{Gap, GapCause, PartitionEvent, PartitionFault, Place, SourceLog};
 use audit_judge::fate::Quarantine;
 
 const OTHER: Partition = Partition(1);
@@ -11,7 +12,7 @@ const BOTH: &[Partition] = &[INPUT, OTHER];
 /// Brings these, poll by poll.
 #[derive(Debug, Default)]
 struct Bringing {
-    polls: VecDeque<Vec<Arrival<'static>>>,
+    polls: VecDeque<Vec<Polled<'static>>>,
     most: Vec<usize>,
     /// How many publications fail, at first.
     failures: usize,
@@ -27,7 +28,7 @@ impl Broker for Bringing {
         &mut self,
         wait: Duration,
         most: usize,
-        receive: &mut dyn FnMut(Arrival<'_>),
+        receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
         self.most.push(most);
         self.now += wait;
@@ -59,8 +60,12 @@ impl Broker for Bringing {
 
     fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         let rewound =
-            |partition: &Partition| Rewound { partition: *partition, place: Ok(Place::At(0)) };
+            |partition: &Partition| Rewound { partition: *partition, place: Ok(at(*partition, 0)) };
         Ok(partitions.iter().map(rewound).collect())
+    }
+
+    fn skip_to(&mut self, _: Partition, _: i64) -> Result<(), Failure> {
+        unreachable!("nothing may be skipped")
     }
 
     fn park(&mut self, _: &[Partition]) -> Result<(), Failure> {
@@ -76,15 +81,18 @@ impl Broker for Bringing {
     }
 }
 
-/// What was noticed, in words.
+/// What was noticed, in words, and the gaps that were committed.
 #[derive(Debug, Default)]
-struct Words(Vec<&'static str>);
+struct Words(Vec<&'static str>, Vec<Gap>);
 
 impl Observer for Words {
     fn on_event(&mut self, event: WorkerEvent<'_>) {
+        if let WorkerEvent::Committed(batch, _) = event {
+            self.1.extend(batch.partitions().values().flat_map(|tally| tally.gaps.clone()));
+        }
         self.0.push(match event {
-            WorkerEvent::Arrived(Arrival::CaughtUp(..)) => "end",
-            WorkerEvent::Arrived(_) => "arrived",
+            WorkerEvent::EndReached(_) => "end",
+            WorkerEvent::Group(_) => "group",
             WorkerEvent::Publishing(_) => "publishing",
             WorkerEvent::Committed(..) => "committed",
             WorkerEvent::Held(..) => "held",
@@ -95,8 +103,8 @@ impl Observer for Words {
     }
 }
 
-fn of(partition: Partition, offset: i64) -> Arrival<'static> {
-    Arrival::Record(SourceRecord { partition, ..record(offset) })
+fn of(partition: Partition, offset: i64) -> Polled<'static> {
+    Polled::Record(SourceRecord { partition, ..record(offset) })
 }
 
 fn quarantine(_: Option<&[u8]>) -> Fate {
@@ -104,33 +112,39 @@ fn quarantine(_: Option<&[u8]>) -> Fate {
 }
 
 /// What comes of these polls, once all of them are over and what they brought is published.
-fn brought<const N: usize>(polls: [Vec<Arrival<'static>>; N]) -> (Bringing, Vec<&'static str>) {
-    worked(Bringing { polls: polls.into(), ..Bringing::default() })
+fn brought<const N: usize>(polls: [Vec<Polled<'static>>; N]) -> (Bringing, Vec<&'static str>) {
+    let (broker, Words(words, _)) = worked(Bringing { polls: polls.into(), ..Bringing::default() });
+    (broker, words)
 }
 
-fn worked(broker: Bringing) -> (Bringing, Vec<&'static str>) {
+fn brought_gaps<const N: usize>(polls: [Vec<Polled<'static>>; N]) -> (Bringing, Vec<Gap>) {
+    let (broker, Words(_, gaps)) = worked(Bringing { polls: polls.into(), ..Bringing::default() });
+    (broker, gaps)
+}
+
+fn worked(broker: Bringing) -> (Bringing, Words) {
     let stop = StopRequest::default();
     let mut worker = Worker::new(broker, quarantine, Words::default(), limits(10), stop);
     for _ in 0..20 {
         worker.turn().expect("goes on");
     }
     assert!(worker.broker.polls.is_empty());
-    (worker.broker, worker.observer.0)
+    (worker.broker, worker.observer)
 }
 
-fn assigned() -> Vec<Arrival<'static>> {
-    vec![Arrival::Assigned(BOTH), Arrival::Placed(INPUT, 0), Arrival::Placed(OTHER, 0)]
+fn both_assigned() -> Vec<Polled<'static>> {
+    vec![assigned(BOTH), placed(INPUT, 0), placed(OTHER, 0)]
 }
 
-fn begin() -> Vec<Arrival<'static>> {
-    let mut arrivals = assigned();
+fn begin() -> Vec<Polled<'static>> {
+    let mut arrivals = both_assigned();
     arrivals.extend([of(INPUT, 0), of(OTHER, 0)]);
     arrivals
 }
 
 #[test]
 fn nothing_of_a_partition_that_was_taken_away_is_published() {
-    for gone in [Arrival::Revoked(&[INPUT]), Arrival::Lost(&[INPUT])] {
+    for gone in [revoked(&[INPUT]), lost(&[INPUT])] {
         // The client may still hand out what it had fetched.
         let (broker, _) = brought([begin(), vec![gone, of(INPUT, 1), of(OTHER, 1)]]);
         assert_eq!(broker.published, [(OTHER, 2)]);
@@ -142,43 +156,55 @@ fn nothing_of_a_partition_that_was_taken_away_is_published() {
 fn a_partition_that_comes_back_begins_at_its_new_floor() {
     let (broker, words) = brought([
         begin(),
-        vec![
-            Arrival::Revoked(&[INPUT]),
-            Arrival::Assigned(&[INPUT]),
-            Arrival::Placed(INPUT, 0),
-            of(INPUT, 0),
-        ],
+        vec![revoked(&[INPUT]), assigned(&[INPUT]), placed(INPUT, 0), of(INPUT, 0)],
     ]);
     assert_eq!(broker.published, [(INPUT, 1), (OTHER, 1)]);
     assert!(!words.contains(&"held"), "{words:?}");
 }
 
+/// Where a log begins, and what came behind the offsets that it has lost.
 #[test]
-fn offsets_that_nobody_will_read_are_committed_without_a_record() {
-    let gap = || Gap { offsets: 0..5, cause: GapCause::Deleted };
-    let (broker, _) = brought([assigned(), vec![Arrival::Gap(INPUT, gap())]]);
-    assert_eq!(broker.published, [(INPUT, 5)]);
+fn deleted_offsets_are_committed_with_what_follows_them() {
+    const LOG: &dyn SourceLog = &Some(5);
+    let of_log =
+        |offset| Polled::Record(SourceRecord { partition: INPUT, log: LOG, ..record(offset) });
+    let end = |offset| Polled::Partition(INPUT, PartitionEvent::End { offset, log: LOG });
+    let gap = Gap { offsets: 0..5, cause: GapCause::Deleted };
+    let (broker, gaps) = brought_gaps([both_assigned(), vec![of_log(5)]]);
+    assert_eq!((broker.published, gaps), (vec![(INPUT, 6)], vec![gap.clone()]));
+    let (broker, gaps) = brought_gaps([both_assigned(), vec![of_log(7), of_log(9)]]);
+    assert_eq!((broker.published, gaps), (vec![(INPUT, 10)], vec![gap.clone()]), "once");
+    // No record may ever follow.
+    let (broker, gaps) = brought_gaps([both_assigned(), vec![end(6), end(6)]]);
+    assert_eq!((broker.published, gaps), (vec![(INPUT, 5)], vec![gap]));
+    // What the log still holds was left out by a transaction or by compaction.
+    let (_, gaps) = brought_gaps([both_assigned(), vec![of(INPUT, 7), of(INPUT, 9)]]);
+    assert_eq!(gaps, []);
+    // A group that has committed nothing has missed nothing.
+    let beginning = Polled::Partition(INPUT, PartitionEvent::Placed(Place::Beginning));
+    let (broker, gaps) = brought_gaps([vec![assigned(&[INPUT]), beginning, of_log(7)]]);
+    assert_eq!((broker.published, gaps), (vec![(INPUT, 8)], vec![]));
+    // What comes of a held partition is not to be trusted.
     let damaged = PartitionFault::Unreadable { offset: 0, cause: "bad CRC".to_string() };
-    let faulty = vec![Arrival::Faulty(INPUT, damaged), Arrival::Gap(INPUT, gap())];
-    let (broker, _) = brought([assigned(), faulty]);
-    assert_eq!(broker.published, [], "what comes of it is not to be trusted");
+    let (broker, _) = brought([both_assigned(), vec![failed(INPUT, damaged), of_log(5)]]);
+    assert_eq!(broker.published, []);
 }
 
 #[test]
 fn the_end_of_a_partition_is_told_only_if_nothing_of_it_waits() {
     let mut first = begin();
-    first.push(Arrival::CaughtUp(INPUT, 1));
+    first.push(end(INPUT, 1));
     let (_, words) = brought([first, Vec::new()]);
-    assert_eq!(words, ["arrived", "publishing", "committed"]);
+    assert_eq!(words, ["group", "publishing", "committed"]);
     // The batch holds records of the other partition only.
-    let (_, words) = brought([assigned(), vec![of(OTHER, 0), Arrival::CaughtUp(INPUT, 0)]]);
-    assert_eq!(words, ["arrived", "end", "publishing", "committed"]);
+    let (_, words) = brought([both_assigned(), vec![of(OTHER, 0), end(INPUT, 0)]]);
+    assert_eq!(words, ["group", "end", "publishing", "committed"]);
 }
 
 #[test]
 fn an_end_before_what_was_judged_holds_its_partition() {
-    let (_, words) = brought([begin(), Vec::new(), vec![Arrival::CaughtUp(INPUT, 0)]]);
-    assert_eq!(words[..4], ["arrived", "publishing", "committed", "held"]);
+    let (_, words) = brought([begin(), Vec::new(), vec![end(INPUT, 0)]]);
+    assert_eq!(words[..4], ["group", "publishing", "committed", "held"]);
     assert!(!words.contains(&"end"), "{words:?}");
 }
 
@@ -186,22 +212,22 @@ fn an_end_before_what_was_judged_holds_its_partition() {
 fn a_partition_that_was_held_goes_on_when_its_end_is_reached() {
     let damaged = PartitionFault::Unreadable { offset: 0, cause: "bad CRC".to_string() };
     let (_, words) = brought([
-        assigned(),
-        vec![Arrival::Faulty(INPUT, damaged)],
+        both_assigned(),
+        vec![failed(INPUT, damaged)],
         Vec::new(),
         Vec::new(),
-        vec![Arrival::CaughtUp(INPUT, 0)],
+        vec![end(INPUT, 0)],
     ]);
-    assert_eq!(words, ["arrived", "held", "end", "released"]);
+    assert_eq!(words, ["group", "held", "end", "released"]);
 }
 
 /// The end of the first partition is reached behind these records, which are published when they
 /// have waited for a second; so many polls later it brings another one. Returns when that is
 /// published, after the first poll of that batch.
 fn waits(records: i64, failures: usize, empty_polls: usize) -> Duration {
-    let mut first = assigned();
+    let mut first = both_assigned();
     first.extend((0..records).map(|offset| of(INPUT, offset)));
-    first.push(Arrival::CaughtUp(INPUT, records));
+    first.push(end(INPUT, records));
     let mut polls = VecDeque::from([first]);
     // Each takes 100 ms, so ten of them fill the first batch.
     polls.extend((0..10 + empty_polls).map(|_| Vec::new()));
@@ -224,6 +250,6 @@ fn only_what_may_have_come_while_nobody_looked_has_waited() {
 #[test]
 fn a_poll_is_asked_for_no_more_records_than_there_is_room_for() {
     let some = |offsets: std::ops::Range<i64>| offsets.map(|it| of(INPUT, it)).collect();
-    let (broker, _) = brought([assigned(), some(0..4), some(4..9), some(9..10), Vec::new()]);
+    let (broker, _) = brought([both_assigned(), some(0..4), some(4..9), some(9..10), Vec::new()]);
     assert_eq!(broker.most[..5], [10, 10, 6, 1, 10]);
 }

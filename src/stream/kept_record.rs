@@ -2,9 +2,10 @@
 //! takes it, else a stub, so that no record can block the quarantine. Which of the two follows from
 //! the record and the limit alone.
 
+use audit_judge::fate::Quarantine;
 use sha2::{Digest, Sha256};
 
-use super::{OwnedHeaders, SourceRecord};
+use super::record::{OwnedHeaders, SourceRecord};
 
 /// So many bytes of a value that is too large are written, and of a key.
 pub const STUB_BYTES: usize = 1_000;
@@ -52,6 +53,15 @@ impl Default for RecordLimit {
     fn default() -> Self {
         RecordLimit(1_000_000)
     }
+}
+
+/// An input record that could neither be audited nor skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedRecord {
+    /// What is kept of the record.
+    pub original: KeptRecord,
+    /// Why it is here.
+    pub quarantine: Quarantine,
 }
 
 /// What is kept of an input record.
@@ -186,7 +196,7 @@ fn length(bytes: Option<&[u8]>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::Partition;
+    use crate::stream::record::Partition;
 
     const LIMIT: RecordLimit = RecordLimit(100_000);
 
@@ -204,6 +214,7 @@ mod tests {
             payload: value,
             headers,
             leader_epoch: None,
+            log: &None,
         };
         let kept = KeptRecord::within(&record, LIMIT);
         assert_eq!(kept, KeptRecord::from(&record).cut_to(LIMIT));

@@ -1,9 +1,10 @@
-//! Leader epochs in lists of partitions, which the safe client does not show. An offset that is
-//! committed, or sought, with the epoch of its record lets the client notice that the log was cut
-//! off before it.
+//! Parts of a list of partitions that the safe client does not offer: leader epochs, and metadata
+//! that need not be UTF-8. An offset that is committed, or sought, with the epoch of its record lets
+//! the client notice that the log was truncated before it.
 
 use std::ffi::CString;
 use std::ptr::NonNull;
+use std::slice;
 
 use rdkafka::bindings::{
     rd_kafka_topic_partition_get_leader_epoch, rd_kafka_topic_partition_list_find,
@@ -38,6 +39,26 @@ pub(crate) fn leader_epoch(list: &TopicPartitionList, topic: &str, partition: i3
     // SAFETY: the element is part of the list, which is borrowed.
     let epoch = unsafe { rd_kafka_topic_partition_get_leader_epoch(element.as_ptr()) };
     known_epoch(epoch)
+}
+
+/// Returns the metadata of a partition's offset; empty if there is none. The safe client's own
+/// accessor panics where another program has committed bytes that are not UTF-8; here each becomes
+/// a replacement character.
+pub(crate) fn metadata(list: &TopicPartitionList, topic: &str, partition: i32) -> String {
+    let Some(element) = find(list, topic, partition) else {
+        return String::new();
+    };
+    // SAFETY: the element is part of the list, which is borrowed.
+    let (bytes, length) = unsafe {
+        let element = element.as_ref();
+        (element.metadata.cast::<u8>().cast_const(), element.metadata_size)
+    };
+    if bytes.is_null() || length == 0 {
+        return String::new();
+    }
+    // SAFETY: librdkafka keeps so many bytes there for as long as the list, which is borrowed.
+    let bytes = unsafe { slice::from_raw_parts(bytes, length) };
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Returns an epoch as librdkafka tells it, unless it does not know it.
@@ -97,11 +118,25 @@ mod tests {
     }
 
     #[test]
+    fn metadata_is_read_whatever_its_bytes() {
+        let list = list();
+        assert_eq!(metadata(&list, "in", 3), "");
+        list.find_partition("in", 3).expect("element").set_metadata("head é");
+        assert_eq!(metadata(&list, "in", 3), "head é");
+        assert_eq!(metadata(&list, "in", 4), "");
+        let element = find(&list, "in", 3).expect("element");
+        // SAFETY: the metadata has several bytes, and nobody else uses the list.
+        unsafe { *(*element.as_ptr()).metadata.cast::<u8>() = 0xff };
+        assert_eq!(metadata(&list, "in", 3), "\u{fffd}ead é");
+    }
+
+    #[test]
     fn a_partition_that_is_not_in_the_list_has_no_epoch() {
         let mut list = list();
         for (topic, partition) in [("in", 5), ("out", 3), ("i\0n", 3)] {
             assert!(!set_leader_epoch(&mut list, topic, partition, Some(7)));
             assert_eq!(leader_epoch(&list, topic, partition), None);
+            assert_eq!(metadata(&list, topic, partition), "");
         }
     }
 }

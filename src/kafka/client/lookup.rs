@@ -1,0 +1,131 @@
+//! Looks up what the cluster knows of one topic: the bounds of its partitions' logs, the offsets
+//! that a group has committed, and the topic's id. Each look-up has a connection of its own: a
+//! broker answers nothing on a connection whose fetch or JoinGroup waits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::context::serve_events;
+use crate::kafka::native::{TopicIdentity, Undescribed, leader_epoch, metadata, topic_identity};
+
+/// A client that only looks things up: it reads no records and joins no group.
+pub(in crate::kafka) struct TopicLookup<C: ConsumerContext + 'static> {
+    consumer: BaseConsumer<C>,
+    topic: String,
+}
+
+/// What a group has committed of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::kafka) struct Committed {
+    /// The offset of the next record to read.
+    pub offset: i64,
+    /// The leader epoch of the last record before it, if it was committed with one. It lets the
+    /// broker tell whether that record is still in the log.
+    pub leader_epoch: Option<i32>,
+    /// The text committed with it; empty for none.
+    pub metadata: String,
+}
+
+/// An end of a partition's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::kafka) enum Bound {
+    /// The first offset that the log holds.
+    Start,
+    /// The offset that the next record would get. With `read_committed`, that is the last stable
+    /// offset.
+    End,
+}
+
+impl<C: ConsumerContext + 'static> TopicLookup<C> {
+    /// Looks up this topic with this client, which must not be subscribed to anything.
+    pub(in crate::kafka) fn new(consumer: BaseConsumer<C>, topic: &str) -> Self {
+        TopicLookup { consumer, topic: topic.to_string() }
+    }
+
+    /// Returns the client.
+    pub(in crate::kafka) fn consumer(&self) -> &BaseConsumer<C> {
+        &self.consumer
+    }
+
+    /// Returns the name of the topic.
+    pub(in crate::kafka) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Serves the client's own events without waiting: token requests, and errors, which are logged.
+    /// To be called now and then.
+    pub(in crate::kafka) fn serve(&self) {
+        serve_events(&self.consumer);
+    }
+
+    /// Returns one bound of each partition's log, or why there is no answer for it.
+    ///
+    /// # Errors
+    /// If the client answers for none of them: it does so as soon as one of them has no leader.
+    pub(in crate::kafka) fn bounds(
+        &self,
+        bound: Bound,
+        partitions: impl IntoIterator<Item = i32>,
+        limit: Duration,
+    ) -> KafkaResult<Vec<(i32, KafkaResult<i64>)>> {
+        let which = match bound {
+            Bound::Start => Offset::Beginning,
+            Bound::End => Offset::End,
+        };
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition_offset(&self.topic, partition, which)?;
+        }
+        if list.count() == 0 {
+            return Ok(Vec::new());
+        }
+        let found = self.consumer.offsets_for_times(list, limit)?;
+        let bounds = found.elements().into_iter().map(|element| {
+            let offset = element.error().and_then(|()| match element.offset() {
+                Offset::Offset(offset) => Ok(offset),
+                _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
+            });
+            (element.partition(), offset)
+        });
+        Ok(bounds.collect())
+    }
+
+    /// Returns what the group has committed, of those of these partitions for which it has.
+    ///
+    /// # Errors
+    /// If the group's coordinator does not answer for one of them.
+    pub(in crate::kafka) fn committed(
+        &self,
+        partitions: impl IntoIterator<Item = i32>,
+        limit: Duration,
+    ) -> KafkaResult<BTreeMap<i32, Committed>> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, partition);
+        }
+        let found = self.consumer.committed_offsets(list, limit)?;
+        let mut committed = BTreeMap::new();
+        for element in found.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                let partition = element.partition();
+                let leader_epoch = leader_epoch(&found, &self.topic, partition);
+                let metadata = metadata(&found, &self.topic, partition);
+                committed.insert(partition, Committed { offset, leader_epoch, metadata });
+            }
+        }
+        Ok(committed)
+    }
+
+    /// Returns the topic's id and its number of partitions.
+    ///
+    /// # Errors
+    /// If the topic does not exist, or no broker describes it in time.
+    pub(in crate::kafka) fn identity(&self, limit: Duration) -> Result<TopicIdentity, Undescribed> {
+        topic_identity(self.consumer.client(), &self.topic, limit)
+    }
+}

@@ -1,0 +1,38 @@
+//! Short forms of what a scripted broker brings, for unit tests.
+
+use super::{GroupEvent, Partition, PartitionEvent, PartitionFault, Place, Polled, Position};
+
+pub(crate) fn assigned(partitions: &[Partition]) -> Polled<'static> {
+    group(GroupEvent::Assigned(partitions.to_vec()))
+}
+
+pub(crate) fn revoked(partitions: &[Partition]) -> Polled<'static> {
+    group(GroupEvent::Revoked(partitions.to_vec()))
+}
+
+pub(crate) fn lost(partitions: &[Partition]) -> Polled<'static> {
+    group(GroupEvent::Lost(partitions.to_vec()))
+}
+
+fn group(event: GroupEvent) -> Polled<'static> {
+    // A test's few events may stay in memory.
+    Polled::Group(Box::leak(Box::new(event)))
+}
+
+/// The place of a partition of which everything before this offset is committed.
+pub(crate) fn at(partition: Partition, next_offset: i64) -> Place {
+    let metadata = String::new();
+    Place::At(Position { partition, next_offset, leader_epoch: None, metadata })
+}
+
+pub(crate) fn placed(partition: Partition, offset: i64) -> Polled<'static> {
+    Polled::Partition(partition, PartitionEvent::Placed(at(partition, offset)))
+}
+
+pub(crate) fn end(partition: Partition, offset: i64) -> Polled<'static> {
+    Polled::Partition(partition, PartitionEvent::End { offset, log: &None })
+}
+
+pub(crate) fn failed(partition: Partition, fault: PartitionFault) -> Polled<'static> {
+    Polled::Partition(partition, PartitionEvent::Failed(fault))
+}
