@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Config;
 use super::kafka_properties::Client;
+use super::sections::Config;
 
 impl Config {
     /// What is worth a warning, one sentence each.

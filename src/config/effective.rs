@@ -1,10 +1,10 @@
 //! Every value that counts, and where it came from, for people who ask why a setting is what it is.
 //! Secrets are not in it.
 
-use super::load::{Tree, Value};
 use super::problem::Origin;
-use super::properties::{is_secret, settable, split_key};
+use super::properties::{is_known, is_secret, split_key};
 use super::settings::{DefaultValue, SETTINGS};
+use super::value::{Tree, Value};
 
 /// In place of a secret.
 const HIDDEN: &str = "***";
@@ -79,7 +79,7 @@ fn property(key: &str, value: &Value) -> String {
         {
             HIDDEN.to_owned()
         }
-        _ if is_secret(name) || !settable().any(|known| known == name) => HIDDEN.to_owned(),
+        _ if is_secret(name) || !is_known(name) => HIDDEN.to_owned(),
         _ => literal(value),
     }
 }

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use super::environment::Environment;
 use super::kafka_properties::{Client, KafkaProperties, PropertyValue, Secret};
+use super::kind::Kind;
 use super::limits::own_limit;
-use super::load::{Node, Value};
 use super::problem::{did_you_mean, nearest};
-use super::properties::{Scope, concerns, is_secret, refusal, settable, split_key};
+use super::properties::{Scope, concerns, is_known, is_secret, refusal, settable, split_key};
 use super::read::Reader;
 use super::tokens;
+use super::value::{Node, Value};
 
 /// Asks librdkafka about one property, name and value, without connecting; its complaint is the
 /// error.
@@ -21,7 +22,7 @@ pub type PropertyCheck<'a> = &'a dyn Fn(&str, &str) -> Result<(), String>;
 
 /// Reads everything below `kafka`.
 pub(super) fn read(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     environment: &Environment,
     check: PropertyCheck<'_>,
 ) -> KafkaProperties {
@@ -36,7 +37,7 @@ pub(super) fn read(
                 let value = hidden_if_unknown(name, value);
                 properties.table(scope).insert(name.to_owned(), value);
             }
-            Err(complaint) => reader.problem(&key, complaint),
+            Err(message) => reader.problem(&key, message),
         }
     }
     need_brokers(reader, &properties);
@@ -67,7 +68,7 @@ fn value_of(
     name: &str,
     node: &Node,
     environment: &Environment,
-    reader: &Reader,
+    reader: &Reader<'_>,
 ) -> Result<PropertyValue, String> {
     let text = match &node.value {
         Value::Text(text) | Value::Untyped(text) | Value::Float(text) => text.clone(),
@@ -78,10 +79,8 @@ fn value_of(
                 .map(|text| PropertyValue::Secret(Secret(text)));
         }
         other => {
-            return Err(format!(
-                "{} will not do; give text, a number, true or false",
-                other.kind()
-            ));
+            let expected = Kind::Property.expected();
+            return Err(format!("{} will not do; give {expected}", other.kind()));
         }
     };
     Ok(if is_secret(name) {
@@ -95,9 +94,7 @@ fn value_of(
 /// librdkafka is not asked.
 fn hidden_if_unknown(name: &str, value: PropertyValue) -> PropertyValue {
     match value {
-        PropertyValue::Plain(text) if !settable().any(|known| known == name) => {
-            PropertyValue::Secret(Secret(text))
-        }
+        PropertyValue::Plain(text) if !is_known(name) => PropertyValue::Secret(Secret(text)),
         value => value,
     }
 }
@@ -107,7 +104,7 @@ fn hidden_if_unknown(name: &str, value: PropertyValue) -> PropertyValue {
 fn referenced(
     table: &BTreeMap<String, Value>,
     environment: &Environment,
-    reader: &Reader,
+    reader: &Reader<'_>,
 ) -> Result<String, String> {
     let entries: Vec<(&str, &Value)> =
         table.iter().map(|(key, value)| (key.as_str(), value)).collect();
@@ -149,7 +146,6 @@ fn is_legal(
     }
     tokens::endpoint(name, text)?;
     own_limit(scope, name, text)
-        .and_then(|()| tokens::limit(name, text))
         .and_then(|()| check(name, text).map_err(|complaint| explained(&complaint, name, text)))
         .map_err(|complaint| match value {
             PropertyValue::Plain(_) => complaint,
@@ -164,7 +160,7 @@ fn is_legal(
 /// known to be harmless.
 fn explained(complaint: &str, name: &str, text: &str) -> String {
     let complaint = complaint.trim_end();
-    if !settable().any(|known| known == name) {
+    if !is_known(name) {
         return format!("{complaint}{}", did_you_mean(nearest(name, settable())));
     }
     if complaint.contains(&format!("{text:?}")) || complaint.contains(&format!("value {text} ")) {
@@ -173,7 +169,7 @@ fn explained(complaint: &str, name: &str, text: &str) -> String {
     format!("{complaint}: {text:?}; correct it")
 }
 
-fn need_brokers(reader: &mut Reader, properties: &KafkaProperties) {
+fn need_brokers(reader: &mut Reader<'_>, properties: &KafkaProperties) {
     const KEY: &str = "kafka.bootstrap.servers";
     if !properties.both.contains_key("bootstrap.servers") && !reader.has_problem(KEY) {
         reader.missing(KEY);
@@ -181,21 +177,18 @@ fn need_brokers(reader: &mut Reader, properties: &KafkaProperties) {
 }
 
 /// With KIP-848 the broker says these; librdkafka would refuse to start.
-fn need_one_group_protocol(reader: &mut Reader, properties: &KafkaProperties) {
+fn need_one_group_protocol(reader: &mut Reader<'_>, properties: &KafkaProperties) {
+    const MESSAGE: &str =
+        "the broker says this when group.protocol is consumer; remove one of the two";
     if properties.get(Client::Consumer, "group.protocol") != Some("consumer") {
         return;
     }
     for name in ["session.timeout.ms", "heartbeat.interval.ms"] {
-        for (table, prefix) in
-            [(&properties.both, "kafka."), (&properties.consumer, "kafka.consumer.")]
-        {
-            if table.contains_key(name) {
-                let key = format!("{prefix}{name}");
-                reader.problem(
-                    &key,
-                    "the broker says this when group.protocol is consumer; remove one of the two",
-                );
-            }
+        if properties.both.contains_key(name) {
+            reader.problem(&format!("kafka.{name}"), MESSAGE);
+        }
+        if properties.consumer.contains_key(name) {
+            reader.problem(&format!("kafka.consumer.{name}"), MESSAGE);
         }
     }
 }

@@ -1,17 +1,13 @@
 //! Which names and templates are legal: topics, groups, actions, CRNs.
-//!
-//! Pure questions; where a value came from is the reader's business.
-
-use super::{Input, Output};
 
 /// Kafka's own limit on topic names; groups and ids are held to it as well.
-pub(super) const MAX_NAME: usize = 249;
+pub(super) const NAME_MAX: usize = 249;
 /// Room for what is put behind an instance's name and a topic prefix.
-pub(super) const MAX_STEM: usize = 200;
+pub(super) const STEM_MAX: usize = 200;
 
 /// Whether Kafka takes it as a topic's name.
 pub(super) fn is_topic(name: &str) -> bool {
-    is_name(name, MAX_NAME) && name != "." && name != ".."
+    is_name(name, NAME_MAX) && name != "." && name != ".."
 }
 
 /// Whether it is 1 to `longest` of the characters that Kafka takes in names.
@@ -23,28 +19,7 @@ pub(super) fn is_name(name: &str, longest: usize) -> bool {
 /// Whether `text` can be an action's name, or a prefix of some that ends in `.*`.
 pub(super) fn is_action(text: &str) -> bool {
     let stem = text.strip_suffix(".*").unwrap_or(text);
-    is_name(stem, MAX_NAME) && !stem.ends_with('.')
-}
-
-/// What is wrong with the topics of `regions`.
-pub(super) fn output_topic_complaints(
-    input: &Input,
-    output: &Output,
-    regions: &[impl AsRef<str>],
-) -> Vec<String> {
-    let complaint = |region: &str| {
-        let topic = output.topic(region);
-        let wrong = match () {
-            () if topic == input.topic => "is the input topic as well",
-            () if topic == output.quarantine_topic => "is the quarantine topic as well",
-            () if !is_topic(&topic) => "is no legal topic name (1 to 249 of a-z A-Z 0-9 . _ -)",
-            () => return None,
-        };
-        Some(format!(
-            "the topic {topic:?} of region {region:?} {wrong}; change the prefix or the region"
-        ))
-    };
-    regions.iter().filter_map(|region| complaint(region.as_ref())).collect()
+    is_name(stem, NAME_MAX) && !stem.ends_with('.')
 }
 
 /// Whether a CRN template begins as one and holds known placeholders only.

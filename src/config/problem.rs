@@ -2,7 +2,7 @@
 //!
 //! Problems are collected, never thrown one by one: an operator who fixes a file wants the whole
 //! list. This file decides nothing about values; it also never sees one that is secret, because the
-//! complaint is made before.
+//! message is made before.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,12 +41,18 @@ pub struct Problem {
     /// Where the offending value came from; none when there is no value.
     pub origin: Option<Origin>,
     /// What is wrong, and what to do instead. Never holds a secret.
-    pub complaint: String,
+    pub message: String,
+}
+
+impl Problem {
+    pub(super) fn new(key: &str, origin: Option<Origin>, message: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), origin, message: message.into() }
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.complaint)?;
+        write!(f, "{}: {}", self.key, self.message)?;
         match &self.origin {
             Some(origin) => write!(f, " ({origin})"),
             None => Ok(()),
@@ -57,6 +63,13 @@ impl fmt::Display for Problem {
 /// Everything that is wrong with a configuration; never empty when returned as an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// The problems as an error, if there are any.
+    pub(super) fn none_or(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

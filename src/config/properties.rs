@@ -186,6 +186,11 @@ pub(super) fn settable() -> impl Iterator<Item = &'static str> + Clone {
     SETTABLE.split_ascii_whitespace()
 }
 
+/// Whether it is one of these.
+pub(super) fn is_known(name: &str) -> bool {
+    settable().any(|known| known == name)
+}
+
 /// Whether the value must never be shown.
 pub(super) fn is_secret(name: &str) -> bool {
     SECRETS.contains(&name) || SECRET_PARTS.iter().any(|part| name.contains(part))
