@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
+use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
 use audit_judge::rules::policy::{AccessRules, Policy};
 
 use super::environment::Environment;
@@ -10,8 +11,8 @@ use super::kafka::{self, PropertyCheck};
 use super::pass_over::PassOver;
 use super::read::Reader;
 use super::sections::{
-    Admin, CatalogSettings, Config, CrnTemplates, Input, Instance, LocationSettings, LogFormat,
-    LogSettings, Output, Shutdown,
+    Admin, CatalogSettings, Config, Input, Instance, LocationSettings, LogFormat, LogSettings,
+    Output, Shutdown,
 };
 use super::settings::{WORKERS_MAX, find};
 use super::tables;
@@ -47,8 +48,8 @@ pub(super) fn assemble(
             profile: reader.text("locations.profile"),
         },
         crn: CrnTemplates {
-            target: reader.text("crn.target"),
-            log_source: reader.text("crn.log_source"),
+            target: crn(reader, "crn.target"),
+            log_source: crn(reader, "crn.log_source"),
         },
         principals,
         devices,
@@ -69,7 +70,7 @@ fn instance(reader: &mut Reader<'_>) -> Instance {
     if !is_legal && !reader.has_problem(KEY) {
         reader.problem(
             KEY,
-            format!("not given, and the host name {name:?} will not do in its place; give one"),
+            format!("not set, and the host name {name:?} is not a valid one; set an instance name"),
         );
     }
     Instance { name, configured: false }
@@ -97,7 +98,7 @@ fn pass_over(reader: &mut Reader<'_>) -> Vec<PassOver> {
             continue;
         };
         if stretches.iter().any(|other| other.overlaps(&stretch)) {
-            reader.problem(KEY, format!("{text:?} overlaps another entry; join them"));
+            reader.problem(KEY, format!("{text:?} overlaps another entry; merge them"));
         }
         stretches.push(stretch);
     }
@@ -139,13 +140,17 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
 fn catalog(reader: &mut Reader<'_>) -> CatalogSettings {
     let files = reader.list("catalog.files").iter().map(|path| reader.resolve(path)).collect();
     let (enable, disable) = (reader.list("catalog.enable"), reader.list("catalog.disable"));
-    for action in enable.iter().filter(|action| disable.contains(action)) {
+    for action in enable.iter().filter(|it| !it.is_empty() && disable.contains(it)) {
         reader.problem(
             "catalog.disable",
-            format!("{action:?} stands in catalog.enable as well; remove one"),
+            format!("{action:?} is also in catalog.enable; remove one of the two"),
         );
     }
     CatalogSettings { files, enable, disable, permissions: reader.path("catalog.permissions") }
+}
+
+fn crn(reader: &mut Reader<'_>, key: &str) -> CrnTemplate {
+    CrnTemplate::parse(&reader.text(key)).unwrap_or_default()
 }
 
 fn admin(reader: &mut Reader<'_>) -> Admin {

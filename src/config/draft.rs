@@ -83,7 +83,7 @@ impl Config {
         };
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("cannot be read: {error}; name a readable TOML file");
+            let message = format!("cannot be read: {error}; check the path and its permissions");
             Problems(vec![Problem::new(&name, None, message)])
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));

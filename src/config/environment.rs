@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::problem::{Origin, Problem, did_you_mean, nearest};
-use super::properties::canonical_key;
+use audit_judge::text::nearest;
+
+use super::problem::{self, Origin, Problem};
+use super::properties::{canonical_key, settable};
 use super::settings::{DefaultValue, ENVIRONMENT_PREFIX, find, literal_keys, variable_of};
 use super::value::{Node, Tree, Value};
 
@@ -96,7 +98,7 @@ fn property_and_value(property: &str, value: &str) -> Option<(String, Value)> {
 fn insert(tree: &mut Tree, key: String, value: Value, variable: &str) -> Result<(), Problem> {
     let origin = Origin::Environment(variable.to_owned());
     if let Some(Node { origin: Origin::Environment(earlier), .. }) = tree.get(&key) {
-        let message = format!("given twice, also by {earlier}; keep one of them");
+        let message = format!("set twice, also by {earlier}; keep one");
         return Err(Problem::new(&key, Some(origin), message));
     }
     if is_blank(&value) && is_optional(&key) {
@@ -117,7 +119,12 @@ fn is_optional(key: &str) -> bool {
 }
 
 fn unknown(variable: &str) -> Problem {
-    let variables: Vec<String> = literal_keys().map(variable_of).collect();
-    let meant = did_you_mean(nearest(variable, variables.iter().map(String::as_str)));
-    Problem::new(variable, None, format!("unknown environment variable; remove it{meant}"))
+    // Without the prefix, which makes all of them alike.
+    let name = |variable: &str| variable.replacen(ENVIRONMENT_PREFIX, "", 1);
+    let properties = settable().map(|property| variable_of(&format!("kafka.{property}")));
+    let known = literal_keys().map(variable_of).chain(properties);
+    let known: Vec<String> = known.map(|variable| name(&variable)).collect();
+    let meant = nearest(&name(variable), known.iter().map(String::as_str));
+    let meant = meant.map(|name| format!("{ENVIRONMENT_PREFIX}{name}"));
+    Problem::new(variable, None, problem::unknown("environment variable", meant.as_deref()))
 }

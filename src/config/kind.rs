@@ -4,10 +4,13 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use super::names::{check_crn_template, is_action, is_name, is_topic};
+use audit_judge::rules::crn::CrnTemplate;
+use audit_judge::text::nearest;
+
+use super::names::{TOPIC, is_action, is_name, is_topic};
 use super::pass_over::PassOver;
-use super::problem::{did_you_mean, nearest};
-use super::value::Value;
+use super::problem::{did_you_mean, invalid};
+use super::value::{Value, quoted};
 
 /// The kind of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,13 +52,17 @@ impl Kind {
             }
             Self::Boolean => "true or false".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
-            Self::Text | Self::Path | Self::Crn => "text in quotes".to_owned(),
-            Self::Topic => "a topic name: 1 to 249 of a-z A-Z 0-9 . _ -".to_owned(),
-            Self::Name(what, most) => format!("{what}1 to {most} of a-z A-Z 0-9 . _ -"),
-            Self::Address => "an IP address and port, such as 0.0.0.0:9464".to_owned(),
-            Self::Action => "an action's name, or a prefix ending in .*".to_owned(),
-            Self::Offsets => "PARTITION:FIRST-LAST, such as 3:1200-1299".to_owned(),
-            Self::List(_) => "a list of texts, such as [\"one\", \"two\"]".to_owned(),
+            Self::Text => "text".to_owned(),
+            Self::Path => "a path".to_owned(),
+            Self::Topic => TOPIC.to_owned(),
+            Self::Name(what, most) => {
+                format!("{what} (1 to {most} characters from a-z A-Z 0-9 . _ -)")
+            }
+            Self::Address => "an IP address and port such as 0.0.0.0:9464".to_owned(),
+            Self::Crn => "a CRN template".to_owned(),
+            Self::Action => "an action's name, or a prefix that ends in .*".to_owned(),
+            Self::Offsets => "PARTITION:FIRST-LAST such as 3:1200-1299".to_owned(),
+            Self::List(_) => "a list of texts such as [\"one\", \"two\"]".to_owned(),
             Self::Property => "text, a number, true or false".to_owned(),
         }
     }
@@ -74,28 +81,43 @@ impl Kind {
     /// list is returned with its bad entries.
     pub(super) fn read(&self, value: &Value, problems: &mut Vec<String>) -> Option<Value> {
         let read = match self {
+            Self::List(kind) => entries(value).map(|entries| {
+                kind.check_entries(&entries, problems);
+                Value::List(entries.into_iter().map(Value::Text).collect())
+            }),
             Self::Number(range) => whole_number(value)
                 .filter(|number| u64::try_from(*number).is_ok_and(|number| range.contains(&number)))
-                .map(Value::Integer)
-                .ok_or_else(|| self.refused(value)),
-            Self::Boolean => boolean(value).map(Value::Boolean).ok_or_else(|| self.refused(value)),
-            Self::List(kind) => entries(value)
-                .inspect(|entries| problems.extend(kind.entry_problems(entries)))
-                .map(|entries| Value::List(entries.into_iter().map(Value::Text).collect()))
-                .ok_or_else(|| self.refused(value)),
-            _ => self.read_text(value).map(|text| Value::Text(text.to_owned())),
+                .map(Value::Integer),
+            Self::Boolean => boolean(value).map(Value::Boolean),
+            _ => match value {
+                Value::Text(text) | Value::Untyped(text) => {
+                    let checked = self.check_text(text).map_err(|problem| problems.push(problem));
+                    return checked.ok().map(|()| Value::Text(text.clone()));
+                }
+                _ => None,
+            },
         };
-        read.map_err(|problem| problems.push(problem)).ok()
+        if read.is_none() {
+            let expected = format!("{}{}", self.expected(), self.quotes(value));
+            problems.push(invalid(&value.shown(), &expected));
+        }
+        read
     }
 
-    fn read_text<'v>(&self, value: &'v Value) -> Result<&'v str, String> {
-        match value {
-            Value::Text(text) | Value::Untyped(text) if text.trim().is_empty() => {
-                Err("empty; give a value or leave the key out".to_owned())
-            }
-            Value::Text(text) | Value::Untyped(text) => self.check(text).map(|()| &**text),
-            other => Err(refused(&other.shown(), "text in quotes")),
+    /// How the quotes must change; a number in quotes is the likeliest slip.
+    fn quotes(&self, value: &Value) -> &'static str {
+        match (self, value) {
+            (Self::Number(_) | Self::Boolean, Value::Text(_)) => ", without quotes",
+            (Self::Number(_) | Self::Boolean | Self::List(_), _) => "",
+            _ => ", in quotes",
         }
+    }
+
+    fn check_text(&self, text: &str) -> Result<(), String> {
+        if text.trim().is_empty() {
+            return Err("empty value; set it or remove it".to_owned());
+        }
+        self.check(text)
     }
 
     /// Whether a text is of this kind.
@@ -105,58 +127,35 @@ impl Kind {
             Self::Topic => is_topic(text),
             Self::Name(_, most) => is_name(text, *most),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
-            Self::Crn => return check_crn_template(text),
             Self::Action => is_action(text),
             Self::Offsets => PassOver::parse(text).is_some(),
+            Self::Crn => {
+                let parsed = CrnTemplate::parse(text).map(drop);
+                return parsed.map_err(|why| format!("invalid value {}: {why}", quoted(text)));
+            }
             _ => true,
         };
-        if is_legal { Ok(()) } else { Err(self.refused(&Value::Text(text.to_owned()))) }
+        let meant = match self {
+            Self::Word(words) => did_you_mean(nearest(text, words.iter().copied())),
+            _ => String::new(),
+        };
+        is_legal
+            .then_some(())
+            .ok_or_else(|| invalid(&quoted(text), &format!("{}{meant}", self.expected())))
     }
 
-    /// What is wrong with the entries of a list of this kind.
-    fn entry_problems(&self, entries: &[String]) -> Vec<String> {
-        let mut problems = Vec::new();
+    /// Adds what is wrong with the entries of a list of this kind.
+    fn check_entries(&self, entries: &[String], problems: &mut Vec<String>) {
         for (index, entry) in entries.iter().enumerate() {
             if entry.is_empty() {
                 problems.push(format!("entry {} is empty; remove it", index + 1));
             } else if entries[..index].contains(entry) {
-                problems.push(format!("{entry:?} is listed twice; remove one"));
+                problems.push(format!("{} is listed twice; remove one", quoted(entry)));
+            } else {
+                problems.extend(self.check(entry).err());
             }
         }
-        let given = entries.iter().filter(|entry| !entry.is_empty());
-        problems.extend(given.filter_map(|entry| match self {
-            Self::Word(words) if !words.contains(&&**entry) => {
-                Some(refused(&format!("{entry:?}"), &format!("{}, both or none", words.join(", "))))
-            }
-            Self::Word(_) => None,
-            _ => self.check(entry).err(),
-        }));
-        problems
     }
-
-    fn refused(&self, value: &Value) -> String {
-        let hint = match (self, value) {
-            (Self::Number(_) | Self::Boolean, Value::Text(_)) => ", without quotes".to_owned(),
-            (Self::Word(words), Value::Text(text)) => {
-                did_you_mean(nearest(text, words.iter().copied()))
-            }
-            _ => String::new(),
-        };
-        let shown = match (self, value) {
-            (
-                Self::Word(_) | Self::Name("", _) | Self::Action | Self::Offsets,
-                Value::Text(text),
-            ) => {
-                format!("{text:?}")
-            }
-            _ => value.shown(),
-        };
-        refused(&shown, &format!("{}{hint}", self.expected()))
-    }
-}
-
-fn refused(shown: &str, expected: &str) -> String {
-    format!("{shown} will not do; give {expected}")
 }
 
 fn whole_number(value: &Value) -> Option<i64> {

@@ -4,7 +4,9 @@
 
 use std::ops::RangeInclusive;
 
+use super::problem::invalid;
 use super::properties::Scope;
+use super::value::quoted;
 
 /// Milliseconds within a range, for one client or both, and why; the other client may have what
 /// librdkafka allows.
@@ -12,10 +14,10 @@ use super::properties::Scope;
 const MILLISECONDS: &[(&str, Scope, RangeInclusive<u32>, &str)] = &[
     // Up to the longest, nothing rests on it: what outlasts its call is aborted, or its producer
     // replaced.
-    ("transaction.timeout.ms", Scope::Producer, 1_000..=60_000, "a dead predecessor's transaction holds its successor up for as long; below, no broker takes part"),
-    ("retry.backoff.ms", Scope::Producer, 100..=1_000, "a commit that takes as long may have been sent twice and costs the producer: below, every commit would; above, librdkafka waits no longer either"),
-    ("connections.max.idle.ms", Scope::Producer, 1_000..=30_000, "when the group's coordinator moves, librdkafka looks for it only when a connection is opened or closed, so idle ones must be closed"),
-    ("socket.timeout.ms", Scope::Both, 1_000..=60_000, "a dead connection must be given up before the watchdog ends the process"),
+    ("transaction.timeout.ms", Scope::Producer, 1_000..=60_000, "an open transaction of a crashed instance blocks its successor for this long, and no broker takes less"),
+    ("retry.backoff.ms", Scope::Producer, 100..=1_000, "a commit that takes longer than this replaces its producer, so with less every commit would; librdkafka never waits longer than 1000"),
+    ("connections.max.idle.ms", Scope::Producer, 1_000..=30_000, "librdkafka notices that a coordinator has moved only when a connection opens or closes, so idle ones must be closed"),
+    ("socket.timeout.ms", Scope::Both, 1_000..=60_000, "a dead connection must be closed before the watchdog ends the process"),
 ];
 
 /// Words that the relay can work with; the tokens of OAUTHBEARER it fetches itself.
@@ -30,17 +32,14 @@ pub(super) fn own_limit(scope: Scope, name: &str, text: &str) -> Result<(), Stri
     if let Some((_, words)) = WORDS.iter().find(|(limited, _)| *limited == name)
         && !words.split(" or ").any(|word| word == text)
     {
-        return Err(format!("{text:?} will not do; give {words}"));
+        return Err(invalid(&quoted(text), words));
     }
     let concerns = |client| client == Scope::Both || scope == Scope::Both || scope == client;
     let mut limits = MILLISECONDS.iter();
     match limits.find(|(limited, client, ..)| *limited == name && concerns(*client)) {
         Some((_, _, ms, why)) if !text.parse().is_ok_and(|given| ms.contains(&given)) => {
-            Err(format!(
-                "{text:?} will not do; give milliseconds from {} to {}: {why}",
-                ms.start(),
-                ms.end()
-            ))
+            let expected = format!("{} to {} milliseconds: {why}", ms.start(), ms.end());
+            Err(invalid(&quoted(text), &expected))
         }
         _ => Ok(()),
     }

@@ -55,7 +55,7 @@ impl FileLayer<'_> {
     /// Message and line only: the parser's own report quotes the line, which may hold a password.
     fn not_toml(&self, error: &toml::de::Error) -> Problem {
         let origin = error.span().map(|span| self.origin(&span));
-        Problem::new(&self.name, origin, format!("not a TOML file: {}", error.message()))
+        Problem::new(&self.name, origin, format!("invalid TOML: {}", error.message()))
     }
 
     fn document(&mut self, document: &DeTable<'_>) {
@@ -100,7 +100,7 @@ impl FileLayer<'_> {
     fn insert(&mut self, key: String, span: &Range<usize>, value: &Spanned<DeValue<'_>>) {
         let node = Node { value: convert(value.get_ref()), origin: self.origin(span) };
         if let Some(earlier) = self.tree.get(&key) {
-            let message = format!("given twice, also at {}; keep one of them", earlier.origin);
+            let message = format!("set twice, first at {}; keep one", earlier.origin);
             self.problems.push(Problem::new(&key, Some(node.origin), message));
         } else {
             self.tree.insert(key, node);
@@ -118,10 +118,10 @@ fn convert(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Value::Other("an integer beyond 64 bits"), Value::Integer),
+            .map_or_else(|_| Value::Other(number.to_string()), Value::Integer),
         DeValue::Float(number) => Value::Float(number.as_str().to_owned()),
         DeValue::Boolean(flag) => Value::Boolean(*flag),
-        DeValue::Datetime(_) => Value::Other("a date or time"),
+        DeValue::Datetime(time) => Value::Other(time.to_string()),
         DeValue::Array(items) => {
             Value::List(items.iter().map(|item| convert(item.get_ref())).collect())
         }

@@ -43,8 +43,8 @@ pub use kind::Kind;
 pub use pass_over::PassOver;
 pub use problem::{Origin, Problem, Problems};
 pub use sections::{
-    Admin, CatalogSettings, Config, CrnTemplates, Input, Instance, LocationSettings, LogFormat,
-    LogSettings, Output, Shutdown, TableSource, Tables,
+    Admin, CatalogSettings, Config, Input, Instance, LocationSettings, LogFormat, LogSettings,
+    Output, Shutdown, TableSource, Tables,
 };
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};
 pub use token_url::TokenUrl;

@@ -1,9 +1,12 @@
-//! Which names and templates are legal: topics, groups, actions, CRNs.
+//! Which names are legal: topics, groups, actions.
 
 /// Kafka's own limit on topic names; groups and ids are held to it as well.
 pub(super) const NAME_MAX: usize = 249;
 /// Room for what is put behind an instance's name and a topic prefix.
 pub(super) const STEM_MAX: usize = 200;
+
+/// What [`is_topic`] asks for, in words.
+pub(super) const TOPIC: &str = "a topic name (1 to 249 characters from a-z A-Z 0-9 . _ -)";
 
 /// Whether Kafka takes it as a topic's name.
 pub(super) fn is_topic(name: &str) -> bool {
@@ -20,29 +23,4 @@ pub(super) fn is_name(name: &str, longest: usize) -> bool {
 pub(super) fn is_action(text: &str) -> bool {
     let stem = text.strip_suffix(".*").unwrap_or(text);
     is_name(stem, NAME_MAX) && !stem.ends_with('.')
-}
-
-/// Whether a CRN template begins as one and holds known placeholders only.
-pub(super) fn check_crn_template(template: &str) -> Result<(), String> {
-    const PLACEHOLDERS: &[&str] = &["service", "location", "account", "resource_type", "id"];
-    if !template.starts_with("crn:") || !template.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("{template:?} will not do; begin with crn: and use no blanks"));
-    }
-    let mut rest = template;
-    while let Some(at) = rest.find(['{', '}']) {
-        let inner = rest[at..].strip_prefix('{').and_then(|inner| inner.split_once('}'));
-        let Some((name, after)) = inner else {
-            return Err(format!(
-                "{template:?} has an unpaired brace; write placeholders as {{name}}"
-            ));
-        };
-        if !PLACEHOLDERS.contains(&name) {
-            return Err(format!(
-                "{{{name}}} is not a placeholder; use {{{}}}",
-                PLACEHOLDERS.join("} {")
-            ));
-        }
-        rest = after;
-    }
-    Ok(())
 }

@@ -83,30 +83,20 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The candidate most like `word`, if any is like enough to be what was meant: the nearest by edit
-/// distance, or else the only one whose last part is the same (the right key in the wrong section).
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl Iterator<Item = &'a str> + Clone,
-) -> Option<&'a str> {
-    /// Below this likeness a suggestion is noise.
-    const LIKE_ENOUGH: f64 = 0.6;
-    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(word, candidate);
-    let near = candidates
-        .clone()
-        .filter(|candidate| likeness(candidate) >= LIKE_ENOUGH)
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    near.or_else(|| {
-        let mut same = candidates.filter(|candidate| last_part(candidate) == last_part(word));
-        same.next().filter(|_| same.next().is_none())
-    })
-}
-
-fn last_part(key: &str) -> Option<&str> {
-    key.rsplit('.').next()
+/// That a value is not what is expected.
+pub(super) fn invalid(shown: &str, expected: &str) -> String {
+    format!("invalid value {shown}: expected {expected}")
 }
 
 /// `; did you mean x?`, or nothing.
-pub(super) fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+pub(super) fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+}
+
+/// That something is not known, with the name that was probably meant.
+pub(super) fn unknown(what: &str, meant: Option<&str>) -> String {
+    match meant {
+        Some(name) => format!("unknown {what}; did you mean {name}?"),
+        None => format!("unknown {what}; remove it"),
+    }
 }

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::problem::{Origin, Problem, did_you_mean, nearest};
-use super::settings::{find, literal_keys, sections, variable_of};
+use audit_judge::text::nearest;
+
+use super::problem::{Origin, Problem, unknown};
+use super::settings::{find, literal_keys, sections};
 use super::value::{Node, Tree, Value};
 
 /// Reads one configuration.
@@ -122,16 +124,10 @@ impl<'a> Reader<'a> {
         self.folder.join(path)
     }
 
-    /// Notes that a required key is not given.
-    pub(super) fn missing(&mut self, key: &str) {
-        let variable = variable_of(key);
-        self.problem(key, format!("required, and not given; set it in the file or as {variable}"));
-    }
-
     /// All problems; unknown keys are among them.
     pub(super) fn finish(mut self) -> Vec<Problem> {
         let unknown = self.tree.iter().filter_map(|(key, node)| {
-            let message = unknown(key, &node.value)?;
+            let message = untaken(key, &node.value)?;
             Some(Problem::new(key, Some(node.origin.clone()), message))
         });
         self.problems.extend(unknown);
@@ -140,16 +136,13 @@ impl<'a> Reader<'a> {
 }
 
 /// What is wrong with a key that nobody took; an empty section is nothing.
-fn unknown(key: &str, value: &Value) -> Option<String> {
+fn untaken(key: &str, value: &Value) -> Option<String> {
     let is_section = sections().any(|section| section == key);
     match value {
         Value::Table(table) if is_section && table.is_empty() => None,
         _ if is_section => {
             Some(format!("a section, not a value; write [{key}] and its keys below"))
         }
-        _ => {
-            let meant = nearest(key, literal_keys().chain(sections()));
-            Some(format!("unknown key; remove it{}", did_you_mean(meant)))
-        }
+        _ => Some(unknown("key", nearest(key, literal_keys().chain(sections())))),
     }
 }

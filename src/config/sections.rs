@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use audit_judge::rules::crn::CrnTemplates;
 use audit_judge::rules::policy::Policy;
 
 use super::kafka_properties::KafkaProperties;
@@ -111,16 +112,6 @@ pub struct LocationSettings {
     pub file: Option<PathBuf>,
     /// One that the table has; `six` or `all` of the built-in one.
     pub profile: String,
-}
-
-/// Templates that begin with `crn:` and hold only `{service}`, `{location}`, `{account}`,
-/// `{resource_type}`, `{id}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrnTemplates {
-    /// Of `target.id`.
-    pub target: String,
-    /// Of `logSourceCRN`.
-    pub log_source: String,
 }
 
 /// Where a reference table is read from.

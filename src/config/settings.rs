@@ -53,19 +53,19 @@ const FATES: Kind = Word(&["skip", "quarantine"]);
 /// The keys, in the order in which they are documented.
 #[rustfmt::skip] // one key a line reads as the table that it is
 pub const SETTINGS: &[Setting] = &[
-    setting("instance", Name("", STEM_MAX), Computed("host name"), "names this process: transactional ids; static group membership when it is given"),
+    setting("instance", Name("an instance name", STEM_MAX), Computed("host name"), "names this process: transactional ids; static group membership when it is given"),
     setting("workers", Number(1..=WORKERS_MAX as u64), Computed("one per core"), "threads, each with its own consumer and transactional producer"),
     setting("kafka.bootstrap.servers", Property, Required, "brokers to begin with: host:port, comma separated"),
     setting("kafka.*", Property, Computed("librdkafka's"), "any librdkafka property for both clients, except those the promises rest on"),
     setting("kafka.consumer.*", Property, Computed("librdkafka's"), "a property for the consumers alone; wins over [kafka]"),
     setting("kafka.producer.*", Property, Computed("librdkafka's"), "a property for the producers alone; wins over [kafka]"),
     setting("input.topic", Topic, Value("\"infrastructure.state-changes\""), "topic with the state changes"),
-    setting("input.group", Name("a group name: ", NAME_MAX), Value("\"audit-relay\""), "consumer group; holds the committed offsets"),
+    setting("input.group", Name("a group name", NAME_MAX), Value("\"audit-relay\""), "consumer group; holds the committed offsets"),
     setting("input.pass_over", List(&Offsets), Value("[]"), "offsets that can never be read, to go on behind: \"PARTITION:FIRST-LAST\", both ends included; counted and logged"),
     setting("batch.max_records", Number(1..=100_000), Value("50000"), "input records in one transaction at most"),
     setting("batch.max_bytes", Number(65_536..=268_435_456), Value("16777216"), "bytes to be written in one transaction at most"),
     setting("batch.max_age_ms", Number(1..=10_000), Value("100"), "milliseconds from a batch's first record to its commit at most"),
-    setting("output.topic_prefix", Name("a topic prefix: ", STEM_MAX), Value("\"audit.events.\""), "output topics are this and the region"),
+    setting("output.topic_prefix", Name("a topic prefix", STEM_MAX), Value("\"audit.events.\""), "output topics are this and the region"),
     setting("output.quarantine_topic", Topic, Value("\"audit.quarantine\""), "topic for records that could not be judged"),
     setting("output.regions", List(&Text), Value("[]"), "regions that have an output topic; empty: all of the location profile"),
     setting("output.headers", Boolean, Value("true"), "whether audit events carry the headers type, account, region, location, id"),

@@ -11,20 +11,17 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The source of the principals, which must be given.
 pub(super) fn principals(reader: &mut Reader<'_>) -> TableSource {
-    let given = reader.has("principals.file") || reader.has("principals.topic");
+    const KEYS: [&str; 2] = ["principals.file", "principals.topic"];
+    let is_given = KEYS.iter().any(|key| reader.has(key));
     let source = source(reader, "principals");
-    if !given {
-        reader.problem("principals.file", missing());
+    if !is_given {
+        let [file, topic] = KEYS.map(variable_of);
+        reader.problem(
+            KEYS[0],
+            format!("required but not set; set it (or {file}) to a file, or principals.topic (or {topic}) to a compacted topic"),
+        );
     }
     source.unwrap_or(TableSource::File(PathBuf::new()))
-}
-
-fn missing() -> String {
-    format!(
-        "required, and not given; name a file with the principals (principals.file, or {}) or a compacted topic (principals.topic, or {})",
-        variable_of("principals.file"),
-        variable_of("principals.topic")
-    )
 }
 
 /// The source of a table: a file or a topic, not both.
@@ -40,7 +37,7 @@ pub(super) fn source(reader: &mut Reader<'_>, section: &str) -> Option<TableSour
     if path.is_some() {
         reader.problem(
             &topic,
-            format!("{file} is given as well; a table has one source, remove one of them"),
+            format!("{file} is also set, but a table has one source; remove one of the two"),
         );
     }
     Some(TableSource::Topic(name))

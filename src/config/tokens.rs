@@ -33,7 +33,7 @@ pub(super) fn need_endpoint(reader: &mut Reader<'_>, properties: &KafkaPropertie
     .filter(|name| get(name).is_none() && !reader.has_problem(&format!("kafka.{name}")))
     .collect();
     if !missing.is_empty() {
-        let message = format!("OAUTHBEARER needs {} as well; give them", missing.join(", "));
+        let message = format!("OAUTHBEARER also needs {}; set them", missing.join(", "));
         reader.problem("kafka.sasl.mechanism", message);
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn keep_outputs_apart(reader: &mut Reader, input: &Input, output: &Ou
     let key = "output.quarantine_topic";
     let is_known = !reader.has_problem(key) && !reader.has_problem("input.topic");
     if is_known && output.quarantine_topic == input.topic {
-        reader.problem(key, format!("{:?} is the input topic as well; give another", input.topic));
+        reader.problem(key, format!("{:?} is also the input topic; choose another", input.topic));
     }
     if reader.has_problem("output.topic_prefix") || reader.has_problem("output.regions") {
         return;
@@ -36,7 +36,7 @@ pub(super) fn keep_tables_apart(
         if let Some((_, other)) = other
             && !reader.has_problem(key)
         {
-            reader.problem(key, format!("{topic:?} is {other} as well; give another topic"));
+            reader.problem(key, format!("{topic:?} is also {other}; choose another topic"));
         }
         taken.push((topic, key));
     }
@@ -51,13 +51,15 @@ pub(super) fn output_topic_problems(
     let problem = |region: &str| {
         let topic = output.topic(region);
         let wrong = match () {
-            () if topic == input.topic => "is the input topic as well",
-            () if topic == output.quarantine_topic => "is the quarantine topic as well",
-            () if !is_topic(&topic) => "is no legal topic name (1 to 249 of a-z A-Z 0-9 . _ -)",
+            () if topic == input.topic => "also the input topic",
+            () if topic == output.quarantine_topic => "also the quarantine topic",
+            () if !is_topic(&topic) => {
+                "not a topic name (1 to 249 characters from a-z A-Z 0-9 . _ -)"
+            }
             () => return None,
         };
         Some(format!(
-            "the topic {topic:?} of region {region:?} {wrong}; change the prefix or the region"
+            "topic {topic:?} of region {region:?} is {wrong}; change the prefix or the region"
         ))
     };
     regions.iter().filter_map(|region| problem(region.as_ref())).collect()

@@ -1,11 +1,9 @@
 //! Values as they were written, in one flat tree: `section.key` to a value and where it came from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::problem::Origin;
-
-/// Characters of an offending text that a message repeats.
-const SHOWN_CHARACTERS_MAX: usize = 80;
 
 /// A value as it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,9 +15,8 @@ pub(super) enum Value {
     Boolean(bool),
     List(Vec<Value>),
     Table(BTreeMap<String, Value>),
-    /// Something that TOML knows and no setting takes, by its name: a date, an integer beyond 64
-    /// bits.
-    Other(&'static str),
+    /// What TOML knows and no setting takes, as written: a date, an integer beyond 64 bits.
+    Other(String),
     /// Text of an environment variable: its type is what the setting expects.
     Untyped(String),
 }
@@ -33,33 +30,51 @@ impl Value {
         }
     }
 
-    /// The value for a message: short, one line. Not for properties, which may be secret.
+    /// The value for a message. Not for properties, which may be secret.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Text(text) | Self::Untyped(text) => {
-                match text.char_indices().nth(SHOWN_CHARACTERS_MAX) {
-                    Some((end, _)) => format!("{:?}...", &text[..end]),
-                    None => format!("{text:?}"),
-                }
+            Self::Text(text) | Self::Untyped(text) => quoted(text),
+            other => {
+                let shown = other.to_string();
+                let (shown, more) = cut(&shown);
+                format!("{shown}{more}")
             }
-            Self::Integer(number) => number.to_string(),
-            Self::Float(digits) => digits.clone(),
-            Self::Boolean(flag) => flag.to_string(),
-            Self::List(_) | Self::Table(_) | Self::Other(_) => self.kind().to_owned(),
         }
     }
+}
 
-    /// What kind of value it is, in words.
-    pub(super) fn kind(&self) -> &'static str {
+/// A value as one writes it in the file.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(_) | Self::Untyped(_) => "text",
-            Self::Integer(_) => "a whole number",
-            Self::Float(_) => "a number with a fraction",
-            Self::Boolean(_) => "true or false",
-            Self::List(_) => "a list",
-            Self::Table(_) => "a table",
-            Self::Other(name) => name,
+            Self::Text(text) | Self::Untyped(text) => write!(f, "{text:?}"),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Float(written) | Self::Other(written) => f.write_str(written),
+            Self::Boolean(flag) => write!(f, "{flag}"),
+            Self::List(entries) => {
+                let entries: Vec<String> = entries.iter().map(Self::to_string).collect();
+                write!(f, "[{}]", entries.join(", "))
+            }
+            Self::Table(table) => {
+                let entries = table.iter().map(|(key, value)| format!("{key} = {value}"));
+                write!(f, "{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+            }
         }
+    }
+}
+
+/// A text in quotes for a message.
+pub(super) fn quoted(text: &str) -> String {
+    let (text, more) = cut(text);
+    format!("{text:?}{more}")
+}
+
+/// What a message repeats of a text, and what stands for the rest.
+fn cut(text: &str) -> (&str, &'static str) {
+    const CHARACTERS_MAX: usize = 80;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => (&text[..end], "..."),
+        None => (text, ""),
     }
 }
 
