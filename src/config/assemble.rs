@@ -1,57 +1,39 @@
-//! Builds a [`Config`] section by section from the reader: the limits of every value, and what must
-//! fit together.
+//! Builds a [`Config`] section by section from the reader, and checks what must fit together.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
 
-use super::effective;
-use super::environment::{Environment, overlay};
-use super::kafka;
-use super::load;
-use super::names::{
-    MAX_NAME, MAX_STEM, check_crn_template, is_action, is_name, is_topic, output_topic_complaints,
-};
-use super::pass_over;
+use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
+use audit_judge::rules::policy::{AccessRules, Policy};
+
+use super::environment::Environment;
+use super::kafka::{self, PropertyCheck};
+use super::pass_over::PassOver;
 use super::read::Reader;
-use super::tables;
-use super::{
-    AccessRules, Admin, BatchLimits, CatalogSettings, Config, CrnTemplates, Draft, Input, Instance,
-    LocationSettings, LogFormat, LogSettings, Output, Policy, Problems, PropertyCheck, Shutdown,
+use super::sections::{
+    Admin, CatalogSettings, Config, Input, Instance, LocationSettings, LogFormat, LogSettings,
+    Output, Shutdown,
 };
+use super::settings::{WORKERS_MAX, find};
+use super::tables;
+use super::topics::{keep_outputs_apart, keep_tables_apart};
+use crate::stream::batch::BatchLimits;
 
-/// More threads than this share one process's memory and metrics to nobody's good; start another
-/// process.
-const MAX_WORKERS: usize = 64;
-
-/// Lays defaults, file and environment over each other and reads the result.
-pub(super) fn config(
-    text: &str,
-    name: &str,
-    folder: &Path,
-    environment: impl Iterator<Item = (String, String)>,
+/// Reads every section.
+pub(super) fn assemble(
+    reader: &mut Reader<'_>,
+    environment: &Environment,
     check: PropertyCheck<'_>,
-) -> Result<Draft, Problems> {
-    let environment: Environment = environment.collect();
-    let mut tree = load::defaults();
-    let mut problems =
-        load::file(text, name, &mut tree).map_err(|problem| Problems(vec![problem]))?;
-    problems.extend(overlay(&mut tree, &environment));
-    let values = effective::shown(&tree);
-    let mut reader = Reader::new(tree, problems, folder.to_owned());
-    let config = assemble(&mut reader, &environment, check);
-    Ok(Draft { config, values, problems: reader.finish() })
-}
-
-fn assemble(reader: &mut Reader, environment: &Environment, check: PropertyCheck<'_>) -> Config {
+) -> Config {
     let instance = instance(reader);
     let workers = workers(reader);
     let kafka = kafka::read(reader, environment, check);
-    let (input, batch) = (input(reader), batch(reader));
-    let output = output(reader, &input);
+    let (input, batch, output) = (input(reader), batch(reader), output(reader));
+    keep_outputs_apart(reader, &input, &output);
     let principals = tables::principals(reader);
     let devices = tables::source(reader, "devices");
-    tables::keep_topics_apart(reader, &input, &output, &principals, devices.as_ref());
+    let sources = [("principals.topic", Some(&principals)), ("devices.topic", devices.as_ref())];
+    keep_tables_apart(reader, &input, &output, sources);
     Config {
         instance,
         workers,
@@ -61,7 +43,10 @@ fn assemble(reader: &mut Reader, environment: &Environment, check: PropertyCheck
         output,
         policy: policy(reader),
         catalog: catalog(reader),
-        locations: locations(reader),
+        locations: LocationSettings {
+            file: reader.path("locations.file"),
+            profile: reader.text("locations.profile"),
+        },
         crn: CrnTemplates {
             target: crn(reader, "crn.target"),
             log_source: crn(reader, "crn.log_source"),
@@ -69,171 +54,115 @@ fn assemble(reader: &mut Reader, environment: &Environment, check: PropertyCheck
         principals,
         devices,
         tables: tables::tables(reader),
-        admin: Admin { listen: listen(reader) },
-        shutdown: Shutdown {
-            deadline: reader.milliseconds("shutdown.deadline_ms", 1_000..=600_000),
-        },
+        admin: admin(reader),
+        shutdown: Shutdown { deadline: reader.milliseconds("shutdown.deadline_ms") },
         log: log(reader),
     }
 }
 
-fn instance(reader: &mut Reader) -> Instance {
-    if let Some(name) = reader.optional_text("instance") {
-        if !is_name(&name, MAX_STEM) {
-            reader.problem(
-                "instance",
-                format!("{name:?} will not do; give 1 to {MAX_STEM} of a-z A-Z 0-9 . _ -"),
-            );
-        }
+fn instance(reader: &mut Reader<'_>) -> Instance {
+    const KEY: &str = "instance";
+    if let Some(name) = reader.optional_text(KEY) {
         return Instance { name, configured: true };
     }
     let name = gethostname::gethostname().to_string_lossy().into_owned();
-    if !is_name(&name, MAX_STEM) && !reader.has_problem("instance") {
+    let is_legal = find(KEY).is_some_and(|setting| setting.kind.check(&name).is_ok());
+    if !is_legal && !reader.has_problem(KEY) {
         reader.problem(
-            "instance",
-            format!("not given, and the host name {name:?} will not do in its place; give one"),
+            KEY,
+            format!("not set, and the host name {name:?} is not a valid one; set an instance name"),
         );
     }
     Instance { name, configured: false }
 }
 
-fn workers(reader: &mut Reader) -> NonZeroUsize {
+fn workers(reader: &mut Reader<'_>) -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let given = reader.optional_number("workers", 1..=MAX_WORKERS as u64);
-    let count =
-        given.and_then(|count| usize::try_from(count).ok()).unwrap_or(cores.min(MAX_WORKERS));
+    let count = reader.number("workers").unwrap_or(cores.min(WORKERS_MAX));
     NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn input(reader: &mut Reader) -> Input {
-    let group = format!("a group name: 1 to {MAX_NAME} of a-z A-Z 0-9 . _ -");
+fn input(reader: &mut Reader<'_>) -> Input {
     Input {
-        topic: topic(reader, "input.topic"),
-        group: reader.legal_text("input.group", &group, |name| is_name(name, MAX_NAME)),
-        pass_over: pass_over::read(reader),
+        topic: reader.text("input.topic"),
+        group: reader.text("input.group"),
+        pass_over: pass_over(reader),
     }
 }
 
-fn batch(reader: &mut Reader) -> BatchLimits {
+fn pass_over(reader: &mut Reader<'_>) -> Vec<PassOver> {
+    const KEY: &str = "input.pass_over";
+    let mut stretches: Vec<PassOver> = Vec::new();
+    for text in reader.list(KEY) {
+        let Some(stretch) = PassOver::parse(&text) else {
+            continue;
+        };
+        if stretches.iter().any(|other| other.overlaps(&stretch)) {
+            reader.problem(KEY, format!("{text:?} overlaps another entry; merge them"));
+        }
+        stretches.push(stretch);
+    }
+    stretches
+}
+
+fn batch(reader: &mut Reader<'_>) -> BatchLimits {
     BatchLimits {
-        max_records: reader.size("batch.max_records", 1..=100_000),
-        max_bytes: reader.size("batch.max_bytes", 65_536..=268_435_456),
-        max_age: reader.milliseconds("batch.max_age_ms", 1..=10_000),
+        max_records: reader.number("batch.max_records").unwrap_or_default(),
+        max_bytes: reader.number("batch.max_bytes").unwrap_or_default(),
+        max_age: reader.milliseconds("batch.max_age_ms"),
     }
 }
 
-fn output(reader: &mut Reader, input: &Input) -> Output {
-    let prefix = format!("a topic prefix: 1 to {MAX_STEM} of a-z A-Z 0-9 . _ -");
-    let output = Output {
-        topic_prefix: reader
-            .legal_text("output.topic_prefix", &prefix, |name| is_name(name, MAX_STEM)),
-        quarantine_topic: topic(reader, "output.quarantine_topic"),
+fn output(reader: &mut Reader<'_>) -> Output {
+    Output {
+        topic_prefix: reader.text("output.topic_prefix"),
+        quarantine_topic: reader.text("output.quarantine_topic"),
         regions: reader.list("output.regions"),
         headers: reader.boolean("output.headers"),
-        max_message_bytes: reader.size("output.max_message_bytes", 1_000..=10_485_760),
-    };
-    keep_topics_apart(reader, input, &output);
-    output
-}
-
-fn keep_topics_apart(reader: &mut Reader, input: &Input, output: &Output) {
-    let key = "output.quarantine_topic";
-    let is_known = !reader.has_problem(key) && !reader.has_problem("input.topic");
-    if is_known && output.quarantine_topic == input.topic {
-        reader.problem(key, format!("{:?} is the input topic as well; give another", input.topic));
-    }
-    if reader.has_problem("output.topic_prefix") || reader.has_problem("output.regions") {
-        return;
-    }
-    for complaint in output_topic_complaints(input, output, &output.regions) {
-        reader.problem("output.regions", complaint);
+        max_message_bytes: reader.number("output.max_message_bytes").unwrap_or_default(),
     }
 }
 
-fn policy(reader: &mut Reader) -> Policy {
-    const FATES: &[(&str, bool)] = &[("skip", false), ("quarantine", true)];
-    let quarantine = |reader: &mut Reader, key| reader.choice(key, FATES).unwrap_or_default();
+fn policy(reader: &mut Reader<'_>) -> Policy {
+    let rules = reader.list("policy.access");
+    let has = |name: &str| rules.iter().any(|rule| rule == name);
     Policy {
-        access: access(reader),
+        access: AccessRules { permission: has("permission"), device: has("device") },
         system_on_behalf_of_user: reader.boolean("policy.system_on_behalf_of_user"),
         service_initiators: reader.boolean("policy.service_initiators"),
-        quarantine_no_infrastructure_access: quarantine(reader, "policy.no_infrastructure_access"),
-        skip_unknown_principal: !quarantine(reader, "policy.unknown_principal"),
-        clock_skew_ms: u32::try_from(reader.number("policy.clock_skew_ms", 0..=3_600_000))
-            .unwrap_or(Policy::CLOCK_SKEW_MS),
+        quarantine_no_infrastructure_access: reader.text("policy.no_infrastructure_access")
+            == "quarantine",
+        skip_unknown_principal: reader.text("policy.unknown_principal") == "skip",
+        clock_skew_ms: reader.number("policy.clock_skew_ms").unwrap_or_default(),
     }
 }
 
-fn access(reader: &mut Reader) -> AccessRules {
-    const KEY: &str = "policy.access";
-    let rules = reader.list(KEY);
-    for rule in rules.iter().filter(|rule| !["permission", "device", ""].contains(&rule.as_str())) {
-        reader.problem(KEY, format!("{rule:?} will not do; give permission, device, both or none"));
-    }
-    let has = |name: &str| rules.iter().any(|rule| rule == name);
-    AccessRules { permission: has("permission"), device: has("device") }
-}
-
-fn catalog(reader: &mut Reader) -> CatalogSettings {
+fn catalog(reader: &mut Reader<'_>) -> CatalogSettings {
     let files = reader.list("catalog.files").iter().map(|path| reader.resolve(path)).collect();
-    let (enable, disable) = (actions(reader, "catalog.enable"), actions(reader, "catalog.disable"));
-    for action in enable.iter().filter(|action| disable.contains(action)) {
+    let (enable, disable) = (reader.list("catalog.enable"), reader.list("catalog.disable"));
+    for action in enable.iter().filter(|it| !it.is_empty() && disable.contains(it)) {
         reader.problem(
             "catalog.disable",
-            format!("{action:?} stands in catalog.enable as well; remove one"),
+            format!("{action:?} is also in catalog.enable; remove one of the two"),
         );
     }
     CatalogSettings { files, enable, disable, permissions: reader.path("catalog.permissions") }
 }
 
-fn actions(reader: &mut Reader, key: &str) -> Vec<String> {
-    let actions = reader.list(key);
-    for action in actions.iter().filter(|action| !action.is_empty() && !is_action(action)) {
-        reader.problem(
-            key,
-            format!("{action:?} will not do; give an action's name, or a prefix ending in .*"),
-        );
-    }
-    actions
+fn crn(reader: &mut Reader<'_>, key: &str) -> CrnTemplate {
+    CrnTemplate::parse(&reader.text(key)).unwrap_or_default()
 }
 
-fn locations(reader: &mut Reader) -> LocationSettings {
-    LocationSettings {
-        file: reader.path("locations.file"),
-        profile: reader.text("locations.profile"),
-    }
+fn admin(reader: &mut Reader<'_>) -> Admin {
+    let address = reader.text("admin.listen").parse();
+    Admin { listen: address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))) }
 }
 
-fn crn(reader: &mut Reader, key: &str) -> String {
-    let template = reader.text(key);
-    if reader.has_problem(key) {
-        return template;
-    }
-    if let Err(complaint) = check_crn_template(&template) {
-        reader.problem(key, complaint);
-    }
-    template
-}
-
-fn listen(reader: &mut Reader) -> SocketAddr {
-    let is_address = |text: &str| text.parse::<SocketAddr>().is_ok();
-    let text = reader.legal_text(
-        "admin.listen",
-        "an IP address and port, such as 0.0.0.0:9464",
-        is_address,
-    );
-    text.parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
-}
-
-fn log(reader: &mut Reader) -> LogSettings {
-    let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
-    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
-    LogSettings {
-        format: reader.choice("log.format", &formats).unwrap_or(LogFormat::Auto),
-        level: reader.choice("log.level", &levels).unwrap_or_default().to_owned(),
-    }
-}
-
-fn topic(reader: &mut Reader, key: &str) -> String {
-    reader.legal_text(key, "a topic name: 1 to 249 of a-z A-Z 0-9 . _ -", is_topic)
+fn log(reader: &mut Reader<'_>) -> LogSettings {
+    let format = match reader.text("log.format").as_str() {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        _ => LogFormat::Auto,
+    };
+    LogSettings { format, level: reader.text("log.level") }
 }

@@ -1,9 +1,10 @@
-//! What a good configuration says that somebody may not have meant: it is used as it is, and told.
+//! What a valid configuration says although its operator may not have meant it: it is used as it
+//! is, with a warning.
 
 use std::collections::BTreeSet;
 
-use super::Config;
 use super::kafka_properties::Client;
+use super::sections::Config;
 
 impl Config {
     /// What is worth a warning, one sentence each.
@@ -18,13 +19,13 @@ impl Config {
         let is_unverified = get("enable.ssl.certificate.verification")
             .is_some_and(|value| ["false", "f", "0"].contains(&value.as_str()));
         let is_open = get("security.protocol").as_deref() == Some("sasl_plaintext");
-        let anybody = is_unverified.then_some(
-            "kafka.enable.ssl.certificate.verification is false: whoever answers is believed to be the broker, and is sent what proves who we are; set it to true, and ssl.ca.location to the authority's certificate",
+        let unverified = is_unverified.then_some(
+            "kafka.enable.ssl.certificate.verification is false: any server can pose as the broker and receive the credentials; set it to true, and ssl.ca.location to the authority's certificate",
         );
-        let heard = is_open.then_some(
-            "kafka.security.protocol is SASL_PLAINTEXT: passwords, tokens and records can be read on the way; set it to SASL_SSL",
+        let unencrypted = is_open.then_some(
+            "kafka.security.protocol is SASL_PLAINTEXT: passwords, tokens and records are sent unencrypted; set it to SASL_SSL",
         );
-        anybody.into_iter().chain(heard)
+        unverified.into_iter().chain(unencrypted)
     }
 }
 

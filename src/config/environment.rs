@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::load::{Node, Tree, Value};
-use super::problem::{Origin, Problem, did_you_mean, nearest};
-use super::properties::canonical_key;
-use super::settings::{DefaultValue, ENVIRONMENT_PREFIX, SETTINGS, literal_keys, variable_of};
+use audit_judge::text::nearest;
+
+use super::problem::{self, Origin, Problem};
+use super::properties::{canonical_key, settable};
+use super::settings::{DefaultValue, ENVIRONMENT_PREFIX, find, literal_keys, variable_of};
+use super::value::{Node, Tree, Value};
 
 /// Variables by name; `{ env = ".." }` looks here as well.
 pub(super) type Environment = BTreeMap<String, String>;
@@ -72,8 +74,7 @@ fn key_and_value(rest: &str, value: &str) -> Option<(String, Value)> {
         return property_and_value(property, value);
     }
     let key = lower.replacen("__", ".", 1);
-    let known = literal_keys().any(|known| known == key);
-    known.then(|| (key, Value::Untyped(value.to_owned())))
+    find(&key).map(|_| (key, Value::Untyped(value.to_owned())))
 }
 
 /// Below `kafka`: `SASL_PASSWORD`, `CONSUMER__FETCH_MAX_BYTES`, and `SASL_PASSWORD__FILE` for `{
@@ -97,8 +98,8 @@ fn property_and_value(property: &str, value: &str) -> Option<(String, Value)> {
 fn insert(tree: &mut Tree, key: String, value: Value, variable: &str) -> Result<(), Problem> {
     let origin = Origin::Environment(variable.to_owned());
     if let Some(Node { origin: Origin::Environment(earlier), .. }) = tree.get(&key) {
-        let complaint = format!("given twice, also by {earlier}; keep one of them");
-        return Err(Problem { key, origin: Some(origin), complaint });
+        let message = format!("set twice, also by {earlier}; keep one");
+        return Err(Problem::new(&key, Some(origin), message));
     }
     if is_blank(&value) && is_optional(&key) {
         tree.remove(&key);
@@ -114,17 +115,16 @@ fn is_blank(value: &Value) -> bool {
 
 /// Whether the key may be left out, so that an empty variable takes the file's value away.
 fn is_optional(key: &str) -> bool {
-    let mut settings = SETTINGS.iter();
-    settings
-        .any(|setting| setting.key == key && matches!(setting.default, DefaultValue::Computed(_)))
+    find(key).is_some_and(|setting| matches!(setting.default, DefaultValue::Computed(_)))
 }
 
 fn unknown(variable: &str) -> Problem {
-    let variables: Vec<String> = literal_keys().map(variable_of).collect();
-    let suggestion = nearest(variable, variables.iter().map(String::as_str));
-    Problem {
-        key: variable.to_owned(),
-        origin: None,
-        complaint: format!("unknown environment variable; remove it{}", did_you_mean(suggestion)),
-    }
+    // Without the prefix, which makes all of them alike.
+    let name = |variable: &str| variable.replacen(ENVIRONMENT_PREFIX, "", 1);
+    let properties = settable().map(|property| variable_of(&format!("kafka.{property}")));
+    let known = literal_keys().map(variable_of).chain(properties);
+    let known: Vec<String> = known.map(|variable| name(&variable)).collect();
+    let meant = nearest(&name(variable), known.iter().map(String::as_str));
+    let meant = meant.map(|name| format!("{ENVIRONMENT_PREFIX}{name}"));
+    Problem::new(variable, None, problem::unknown("environment variable", meant.as_deref()))
 }

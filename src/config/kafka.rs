@@ -2,26 +2,30 @@
 //! where they lie.
 //!
 //! Nothing here names a Kafka client. Whether librdkafka knows a name and takes a value is asked by
-//! way of a [`PropertyCheck`], and its complaints join the same list.
+//! way of a [`PropertyCheck`], and its messages join the same list.
 
 use std::collections::BTreeMap;
 
+use audit_judge::text::nearest;
+
 use super::environment::Environment;
 use super::kafka_properties::{Client, KafkaProperties, PropertyValue, Secret};
+use super::kind::Kind;
 use super::limits::own_limit;
-use super::load::{Node, Value};
-use super::problem::{did_you_mean, nearest};
-use super::properties::{Scope, concerns, is_secret, refusal, settable, split_key};
+use super::problem::did_you_mean;
+use super::properties::{Scope, concerns, is_known, is_secret, refusal, settable, split_key};
 use super::read::Reader;
+use super::settings::variable_of;
 use super::tokens;
+use super::value::Value;
 
-/// Asks librdkafka about one property, name and value, without connecting; its complaint is the
+/// Asks librdkafka about one property, name and value, without connecting; its message is the
 /// error.
 pub type PropertyCheck<'a> = &'a dyn Fn(&str, &str) -> Result<(), String>;
 
 /// Reads everything below `kafka`.
 pub(super) fn read(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     environment: &Environment,
     check: PropertyCheck<'_>,
 ) -> KafkaProperties {
@@ -29,14 +33,11 @@ pub(super) fn read(
     for (key, node) in reader.take_all("kafka.") {
         let (scope, name) = split_key(&key);
         let value = may_be_set(scope, name)
-            .and_then(|()| value_of(name, &node, environment, reader))
+            .and_then(|()| value_of(name, &node.value, environment, reader))
             .and_then(|value| is_legal(scope, name, &value, check).map(|()| value));
         match value {
-            Ok(value) => {
-                let value = hidden_if_unknown(name, value);
-                properties.table(scope).insert(name.to_owned(), value);
-            }
-            Err(complaint) => reader.problem(&key, complaint),
+            Ok(value) => _ = properties.table(scope).insert(name.to_owned(), value.hidden(name)),
+            Err(message) => reader.problem(&key, message),
         }
     }
     need_brokers(reader, &properties);
@@ -47,58 +48,46 @@ pub(super) fn read(
 
 fn may_be_set(scope: Scope, name: &str) -> Result<(), String> {
     if let Some(reason) = refusal(name) {
-        return Err(format!("not for you to set: {reason}; remove it"));
+        return Err(format!("managed by audit-relay: {reason}; remove it"));
     }
-    match (scope, concerns(name)) {
-        (Scope::Consumer, Scope::Producer) => {
-            Err("a producer's property; move it to [kafka.producer]".to_owned())
-        }
-        (Scope::Producer, Scope::Consumer) => {
-            Err("a consumer's property; move it to [kafka.consumer]".to_owned())
-        }
+    let elsewhere = match (scope, concerns(name)) {
+        (Scope::Consumer, Scope::Producer) => "a producer property; move it to [kafka.producer]",
+        (Scope::Producer, Scope::Consumer) => "a consumer property; move it to [kafka.consumer]",
         (Scope::Consumer | Scope::Producer, _) if name == "bootstrap.servers" => {
-            Err("both clients need the cluster of the transaction; move it to [kafka]".to_owned())
+            "consumers and producers must use one cluster; move it to [kafka]"
         }
-        _ => Ok(()),
-    }
+        _ => return Ok(()),
+    };
+    Err(elsewhere.to_owned())
 }
 
 fn value_of(
     name: &str,
-    node: &Node,
+    value: &Value,
     environment: &Environment,
-    reader: &Reader,
+    reader: &Reader<'_>,
 ) -> Result<PropertyValue, String> {
-    let text = match &node.value {
+    let text = match value {
         Value::Text(text) | Value::Untyped(text) | Value::Float(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Boolean(flag) => flag.to_string(),
+        Value::Integer(_) | Value::Boolean(_) => value.to_string(),
         Value::Table(table) => {
-            return referenced(table, environment, reader)
-                .map(|text| PropertyValue::Secret(Secret(text)));
+            let text = referenced(table, environment, reader);
+            return text.map(|text| PropertyValue::Secret(Secret(text)));
         }
-        other => {
-            return Err(format!(
-                "{} will not do; give text, a number, true or false",
-                other.kind()
-            ));
-        }
+        _ => return Err(format!("invalid value: expected {}", Kind::Property.expected())),
     };
-    Ok(if is_secret(name) {
-        PropertyValue::Secret(Secret(text))
-    } else {
-        PropertyValue::Plain(text)
-    })
+    let is_secret = is_secret(name);
+    Ok(if is_secret { PropertyValue::Secret(Secret(text)) } else { PropertyValue::Plain(text) })
 }
 
-/// A name that nobody here knows may be a secret of a newer librdkafka, or a misspelt one where
-/// librdkafka is not asked.
-fn hidden_if_unknown(name: &str, value: PropertyValue) -> PropertyValue {
-    match value {
-        PropertyValue::Plain(text) if !settable().any(|known| known == name) => {
-            PropertyValue::Secret(Secret(text))
+impl PropertyValue {
+    /// Hides the value of a name that is not known: it may be a secret of a newer librdkafka, or a
+    /// misspelt one where librdkafka is not asked.
+    fn hidden(self, name: &str) -> Self {
+        match self {
+            Self::Plain(text) if !is_known(name) => Self::Secret(Secret(text)),
+            value => value,
         }
-        value => value,
     }
 }
 
@@ -107,16 +96,15 @@ fn hidden_if_unknown(name: &str, value: PropertyValue) -> PropertyValue {
 fn referenced(
     table: &BTreeMap<String, Value>,
     environment: &Environment,
-    reader: &Reader,
+    reader: &Reader<'_>,
 ) -> Result<String, String> {
     let entries: Vec<(&str, &Value)> =
         table.iter().map(|(key, value)| (key.as_str(), value)).collect();
     match entries.as_slice() {
         [("file", Value::Text(path))] => {
             let path = reader.resolve(path);
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                format!("cannot read {}: {error}; make the file readable", path.display())
-            })?;
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             let line = text.strip_suffix('\n').unwrap_or(&text);
             Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
         }
@@ -124,10 +112,7 @@ fn referenced(
             .get(variable)
             .cloned()
             .ok_or_else(|| format!("environment variable {variable} is not set; set it")),
-        _ => {
-            Err("a table will not do; give a value, { file = \"..\" } or { env = \"..\" }"
-                .to_owned())
-        }
+        _ => Err(r#"invalid table: expected { file = ".." } or { env = ".." }"#.to_owned()),
     }
 }
 
@@ -138,64 +123,67 @@ fn is_legal(
     check: PropertyCheck<'_>,
 ) -> Result<(), String> {
     let text = value.reveal();
-    if text.is_empty() && matches!(value, PropertyValue::Secret(_)) {
-        return Err("empty; give a value".to_owned());
-    }
-    if name == "bootstrap.servers" && text.split(',').all(|broker| broker.trim().is_empty()) {
-        return Err("names no broker; give host:port, comma separated".to_owned());
-    }
-    if text.contains('\0') {
-        return Err("holds a NUL character, which librdkafka cannot take; remove it".to_owned());
+    let wrong = match name {
+        _ if text.is_empty() && matches!(value, PropertyValue::Secret(_)) => {
+            "empty value; set it or remove it"
+        }
+        "bootstrap.servers" if text.split(',').all(|broker| broker.trim().is_empty()) => {
+            "no broker is named: expected host:port, comma separated"
+        }
+        _ if text.contains('\0') => {
+            "contains a NUL character, which librdkafka does not accept; remove it"
+        }
+        _ => "",
+    };
+    if !wrong.is_empty() {
+        return Err(wrong.to_owned());
     }
     tokens::endpoint(name, text)?;
     own_limit(scope, name, text)
-        .and_then(|()| tokens::limit(name, text))
-        .and_then(|()| check(name, text).map_err(|complaint| explained(&complaint, name, text)))
-        .map_err(|complaint| match value {
-            PropertyValue::Plain(_) => complaint,
-            // The complaint may quote the value.
+        .and_then(|()| check(name, text).map_err(|message| explained(&message, name, text)))
+        .map_err(|message| match value {
+            PropertyValue::Plain(_) => message,
+            // The message may quote the value.
             PropertyValue::Secret(_) => {
-                "name or value is not accepted (value not shown); correct it".to_owned()
+                "invalid name or value (value not shown); correct it".to_owned()
             }
         })
 }
 
-/// librdkafka's complaint, with what it leaves out: the nearest name, or the value of a property
+/// librdkafka's message, with what it leaves out: the nearest name, or the value of a property
 /// known to be harmless.
-fn explained(complaint: &str, name: &str, text: &str) -> String {
-    let complaint = complaint.trim_end();
-    if !settable().any(|known| known == name) {
-        return format!("{complaint}{}", did_you_mean(nearest(name, settable())));
+fn explained(message: &str, name: &str, text: &str) -> String {
+    let message = message.trim_end();
+    if !is_known(name) {
+        return format!("{message}{}", did_you_mean(nearest(name, settable())));
     }
-    if complaint.contains(&format!("{text:?}")) || complaint.contains(&format!("value {text} ")) {
-        return format!("{complaint}; correct it");
+    if message.contains(&format!("{text:?}")) || message.contains(&format!("value {text} ")) {
+        return format!("{message}; correct it");
     }
-    format!("{complaint}: {text:?}; correct it")
+    format!("{message}: {text:?}; correct it")
 }
 
-fn need_brokers(reader: &mut Reader, properties: &KafkaProperties) {
+fn need_brokers(reader: &mut Reader<'_>, properties: &KafkaProperties) {
     const KEY: &str = "kafka.bootstrap.servers";
     if !properties.both.contains_key("bootstrap.servers") && !reader.has_problem(KEY) {
-        reader.missing(KEY);
+        let variable = variable_of(KEY);
+        reader.problem(KEY, format!("required but not set; set it in the file or as {variable}"));
     }
 }
 
 /// With KIP-848 the broker says these; librdkafka would refuse to start.
-fn need_one_group_protocol(reader: &mut Reader, properties: &KafkaProperties) {
+fn need_one_group_protocol(reader: &mut Reader<'_>, properties: &KafkaProperties) {
+    const MESSAGE: &str =
+        "set by the broker when group.protocol is consumer; remove one of the two";
     if properties.get(Client::Consumer, "group.protocol") != Some("consumer") {
         return;
     }
     for name in ["session.timeout.ms", "heartbeat.interval.ms"] {
-        for (table, prefix) in
-            [(&properties.both, "kafka."), (&properties.consumer, "kafka.consumer.")]
-        {
-            if table.contains_key(name) {
-                let key = format!("{prefix}{name}");
-                reader.problem(
-                    &key,
-                    "the broker says this when group.protocol is consumer; remove one of the two",
-                );
-            }
+        if properties.both.contains_key(name) {
+            reader.problem(&format!("kafka.{name}"), MESSAGE);
+        }
+        if properties.consumer.contains_key(name) {
+            reader.problem(&format!("kafka.consumer.{name}"), MESSAGE);
         }
     }
 }

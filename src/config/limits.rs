@@ -4,63 +4,42 @@
 
 use std::ops::RangeInclusive;
 
+use super::problem::invalid;
 use super::properties::Scope;
+use super::value::quoted;
 
-/// A number of milliseconds that is narrower than librdkafka allows.
-struct Limit {
-    name: &'static str,
-    /// The client that it is for; the other one may have what librdkafka allows.
-    client: Scope,
-    ms: RangeInclusive<u32>,
-    why: &'static str,
-}
-
-const LIMITS: &[Limit] = &[
+/// Milliseconds within a range, for one client or both, and why; the other client may have what
+/// librdkafka allows.
+#[rustfmt::skip] // one property a line reads as the table that it is
+const MILLISECONDS: &[(&str, Scope, RangeInclusive<u32>, &str)] = &[
     // Up to the longest, nothing rests on it: what outlasts its call is aborted, or its producer
     // replaced.
-    Limit {
-        name: "transaction.timeout.ms",
-        client: Scope::Producer,
-        ms: 1_000..=60_000,
-        why: "a dead predecessor's transaction holds its successor up for as long; below, no broker takes part",
-    },
-    Limit {
-        name: "retry.backoff.ms",
-        client: Scope::Producer,
-        ms: 100..=1_000,
-        why: "a commit that takes as long may have been sent twice and costs the producer: below, every commit would; \
-              above, librdkafka waits no longer either",
-    },
-    Limit {
-        name: "connections.max.idle.ms",
-        client: Scope::Producer,
-        ms: 1_000..=30_000,
-        why: "when the group's coordinator moves, librdkafka looks for it only when a connection is opened or closed, so \
-              idle ones must be closed",
-    },
-    Limit {
-        name: "socket.timeout.ms",
-        client: Scope::Both,
-        ms: 1_000..=60_000,
-        why: "a dead connection must be given up before the watchdog ends the process",
-    },
+    ("transaction.timeout.ms", Scope::Producer, 1_000..=60_000, "an open transaction of a crashed instance blocks its successor for this long, and no broker takes less"),
+    ("retry.backoff.ms", Scope::Producer, 100..=1_000, "a commit that takes longer than this replaces its producer, so with less every commit would; librdkafka never waits longer than 1000"),
+    ("connections.max.idle.ms", Scope::Producer, 1_000..=30_000, "librdkafka notices that a coordinator has moved only when a connection opens or closes, so idle ones must be closed"),
+    ("socket.timeout.ms", Scope::Both, 1_000..=60_000, "a dead connection must be closed before the watchdog ends the process"),
 ];
 
-/// Limits that are narrower than librdkafka's own.
+/// Words that the relay can work with; the tokens of OAUTHBEARER it fetches itself.
+const WORDS: &[(&str, &str)] = &[
+    ("group.protocol", "classic or consumer"),
+    ("sasl.oauthbearer.grant.type", "client_credentials"),
+    ("sasl.oauthbearer.method", "oidc"),
+];
+
+/// Checks a value against the limits.
 pub(super) fn own_limit(scope: Scope, name: &str, text: &str) -> Result<(), String> {
-    if name == "group.protocol" && !["classic", "consumer"].contains(&text) {
-        return Err(format!("{text:?} will not do; give classic or consumer"));
+    if let Some((_, words)) = WORDS.iter().find(|(limited, _)| *limited == name)
+        && !words.split(" or ").any(|word| word == text)
+    {
+        return Err(invalid(&quoted(text), words));
     }
     let concerns = |client| client == Scope::Both || scope == Scope::Both || scope == client;
-    let mut limits = LIMITS.iter();
-    let limit = limits.find(|limit| limit.name == name && concerns(limit.client));
-    match limit {
-        Some(Limit { ms, why, .. }) if !text.parse().is_ok_and(|given| ms.contains(&given)) => {
-            Err(format!(
-                "{text:?} will not do; give milliseconds from {} to {}: {why}",
-                ms.start(),
-                ms.end()
-            ))
+    let mut limits = MILLISECONDS.iter();
+    match limits.find(|(limited, client, ..)| *limited == name && concerns(*client)) {
+        Some((_, _, ms, why)) if !text.parse().is_ok_and(|given| ms.contains(&given)) => {
+            let expected = format!("{} to {} milliseconds: {why}", ms.start(), ms.end());
+            Err(invalid(&quoted(text), &expected))
         }
         _ => Ok(()),
     }

@@ -1,11 +1,10 @@
-//! File and environment to one flat tree: `section.key` to a value and where it came from.
+//! The first two of three layers, of which the later wins: the defaults of `SETTINGS`, the file,
+//! the environment.
 //!
-//! Three layers, of which the later wins: the defaults of `SETTINGS`, the file, the environment.
 //! Values keep the type they were written with; what they must be is the reader's business.
 //! librdkafka's properties have dots in their names, so below `kafka` a nested table is just
 //! another way to write a dot.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,62 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Origin, Problem};
 use super::properties::{self, Scope};
 use super::settings::{DefaultValue, SETTINGS};
-
-/// A value as it was written.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    Text(String),
-    Integer(i64),
-    /// The digits as written: librdkafka reads them, not we.
-    Float(String),
-    Boolean(bool),
-    List(Vec<Value>),
-    Table(BTreeMap<String, Value>),
-    /// Something TOML knows and no setting wants, by its name: a date, an integer beyond 64 bits.
-    Other(&'static str),
-    /// Text of an environment variable: its type is what the setting wants.
-    Untyped(String),
-}
-
-impl Value {
-    /// The value for a complaint: short, one line. Not for properties, which may be secret.
-    pub(super) fn shown(&self) -> String {
-        /// Characters of an offending text that a complaint repeats.
-        const SHOWN: usize = 80;
-        match self {
-            Self::Text(text) | Self::Untyped(text) if text.chars().count() > SHOWN => {
-                format!("{:?}...", text.chars().take(SHOWN).collect::<String>())
-            }
-            Self::Text(text) | Self::Untyped(text) => format!("{text:?}"),
-            Self::Integer(number) => number.to_string(),
-            Self::Float(digits) => digits.clone(),
-            Self::Boolean(flag) => flag.to_string(),
-            Self::List(_) | Self::Table(_) | Self::Other(_) => self.kind().to_owned(),
-        }
-    }
-
-    /// What kind of value it is, in words.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Text(_) | Self::Untyped(_) => "text",
-            Self::Integer(_) => "a whole number",
-            Self::Float(_) => "a number with a fraction",
-            Self::Boolean(_) => "true or false",
-            Self::List(_) => "a list",
-            Self::Table(_) => "a table",
-            Self::Other(name) => name,
-        }
-    }
-}
-
-/// A value and where it came from.
-#[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) origin: Origin,
-}
-
-pub(super) type Tree = BTreeMap<String, Node>;
+use super::value::{Node, Tree, Value};
 
 /// The first layer.
 pub(super) fn defaults() -> Tree {
@@ -87,7 +31,7 @@ pub(super) fn defaults() -> Tree {
         .collect()
 }
 
-/// The second layer: a file's text, laid over `tree`. `name` is the file's, for complaints.
+/// The second layer: a file's text, laid over `tree`. `name` is the file's, for messages.
 ///
 /// # Errors
 /// A text that is not TOML, as the one problem that it is: nothing after the place can be trusted.
@@ -110,11 +54,8 @@ struct FileLayer<'a> {
 impl FileLayer<'_> {
     /// Message and line only: the parser's own report quotes the line, which may hold a password.
     fn not_toml(&self, error: &toml::de::Error) -> Problem {
-        Problem {
-            key: self.name.to_string(),
-            origin: error.span().map(|span| self.origin(&span)),
-            complaint: format!("not a TOML file: {}", error.message()),
-        }
+        let origin = error.span().map(|span| self.origin(&span));
+        Problem::new(&self.name, origin, format!("invalid TOML: {}", error.message()))
     }
 
     fn document(&mut self, document: &DeTable<'_>) {
@@ -159,11 +100,11 @@ impl FileLayer<'_> {
     fn insert(&mut self, key: String, span: &Range<usize>, value: &Spanned<DeValue<'_>>) {
         let node = Node { value: convert(value.get_ref()), origin: self.origin(span) };
         if let Some(earlier) = self.tree.get(&key) {
-            let complaint = format!("given twice, also at {}; keep one of them", earlier.origin);
-            self.problems.push(Problem { key, origin: Some(node.origin), complaint });
-            return;
+            let message = format!("set twice, first at {}; keep one", earlier.origin);
+            self.problems.push(Problem::new(&key, Some(node.origin), message));
+        } else {
+            self.tree.insert(key, node);
         }
-        self.tree.insert(key, node);
     }
 
     fn origin(&self, span: &Range<usize>) -> Origin {
@@ -177,10 +118,10 @@ fn convert(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Value::Other("an integer beyond 64 bits"), Value::Integer),
+            .map_or_else(|_| Value::Other(number.to_string()), Value::Integer),
         DeValue::Float(number) => Value::Float(number.as_str().to_owned()),
         DeValue::Boolean(flag) => Value::Boolean(*flag),
-        DeValue::Datetime(_) => Value::Other("a date or time"),
+        DeValue::Datetime(time) => Value::Other(time.to_string()),
         DeValue::Array(items) => {
             Value::List(items.iter().map(|item| convert(item.get_ref())).collect())
         }

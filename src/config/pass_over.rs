@@ -1,11 +1,6 @@
 //! Stretches of the input that can never be read, such as a batch that a disk has damaged: where
 //! the operator lets reading go on behind them. Offsets that can be read after all are read.
 
-use super::read::Reader;
-
-/// What one looks like, for complaints.
-const FORM: &str = "PARTITION:FIRST-LAST, such as 3:1200-1299";
-
 /// Offsets of one partition of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassOver {
@@ -35,27 +30,11 @@ impl PassOver {
     pub const fn contains(&self, offset: i64) -> bool {
         self.first <= offset && offset <= self.last
     }
-}
 
-pub(super) fn read(reader: &mut Reader) -> Vec<PassOver> {
-    const KEY: &str = "input.pass_over";
-    let mut stretches: Vec<PassOver> = Vec::new();
-    for text in reader.list(KEY).iter().filter(|text| !text.is_empty()) {
-        let Some(stretch) = PassOver::parse(text) else {
-            reader.problem(KEY, format!("{text:?} will not do; give {FORM}"));
-            continue;
-        };
-        let overlaps = |other: &PassOver| {
-            other.partition == stretch.partition
-                && other.first <= stretch.last
-                && stretch.first <= other.last
-        };
-        if stretches.iter().any(overlaps) {
-            reader.problem(KEY, format!("{text:?} overlaps another entry; join them"));
-        }
-        stretches.push(stretch);
+    /// Whether two stretches share an offset.
+    pub(super) const fn overlaps(&self, other: &Self) -> bool {
+        self.partition == other.partition && self.first <= other.last && other.first <= self.last
     }
-    stretches
 }
 
 #[cfg(test)]

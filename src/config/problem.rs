@@ -2,7 +2,7 @@
 //!
 //! Problems are collected, never thrown one by one: an operator who fixes a file wants the whole
 //! list. This file decides nothing about values; it also never sees one that is secret, because the
-//! complaint is made before.
+//! message is made before.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,12 +41,18 @@ pub struct Problem {
     /// Where the offending value came from; none when there is no value.
     pub origin: Option<Origin>,
     /// What is wrong, and what to do instead. Never holds a secret.
-    pub complaint: String,
+    pub message: String,
+}
+
+impl Problem {
+    pub(super) fn new(key: &str, origin: Option<Origin>, message: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), origin, message: message.into() }
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.complaint)?;
+        write!(f, "{}: {}", self.key, self.message)?;
         match &self.origin {
             Some(origin) => write!(f, " ({origin})"),
             None => Ok(()),
@@ -57,6 +63,13 @@ impl fmt::Display for Problem {
 /// Everything that is wrong with a configuration; never empty when returned as an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// The problems as an error, if there are any.
+    pub(super) fn none_or(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,30 +83,20 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The candidate most like `word`, if any is like enough to be what was meant: the nearest by edit
-/// distance, or else the only one whose last part is the same (the right key in the wrong section).
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl Iterator<Item = &'a str> + Clone,
-) -> Option<&'a str> {
-    /// Below this likeness a suggestion is noise.
-    const LIKE_ENOUGH: f64 = 0.6;
-    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(word, candidate);
-    let near = candidates
-        .clone()
-        .filter(|candidate| likeness(candidate) >= LIKE_ENOUGH)
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    near.or_else(|| {
-        let mut same = candidates.filter(|candidate| last_part(candidate) == last_part(word));
-        same.next().filter(|_| same.next().is_none())
-    })
-}
-
-fn last_part(key: &str) -> Option<&str> {
-    key.rsplit('.').next()
+/// That a value is not what is expected.
+pub(super) fn invalid(shown: &str, expected: &str) -> String {
+    format!("invalid value {shown}: expected {expected}")
 }
 
 /// `; did you mean x?`, or nothing.
-pub(super) fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+pub(super) fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+}
+
+/// That something is not known, with the name that was probably meant.
+pub(super) fn unknown(what: &str, meant: Option<&str>) -> String {
+    match meant {
+        Some(name) => format!("unknown {what}; did you mean {name}?"),
+        None => format!("unknown {what}; remove it"),
+    }
 }

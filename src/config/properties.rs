@@ -109,12 +109,13 @@ const SETTABLE: &str = "\
 
 const OFFSETS: &str =
     "offsets are committed only inside the transaction that holds the audit events";
-const ORDER: &str = "exactly once and in order needs librdkafka's idempotent settings";
-const GROUP: &str = "the group's kind of membership is what rebalances without loss rest on";
-const OWN_MEANS: &str = "the relay sets it for its own accounting";
-const TOKENS: &str = "the relay gets tokens by client id and secret, and in no other way";
-const VERSION: &str = "zombies are kept out by a protocol that no fallback knows, so the broker itself must say what it speaks";
-const CODE: &str = "it takes program code, not a value";
+const ORDER: &str = "exactly-once delivery in order needs librdkafka's own idempotence settings";
+const GROUP: &str = "rebalancing without loss depends on the group's membership protocol";
+const OWN_MEANS: &str = "its own accounting depends on it";
+const TOKENS: &str = "it fetches tokens itself, with client id and secret only";
+const VERSION: &str =
+    "fencing needs a protocol that no fallback has, so the version must come from the broker";
+const CODE: &str = "its value is program code";
 
 /// Properties that the promises rest on, and why each is not for the operator. Names after aliases
 /// are resolved.
@@ -126,11 +127,11 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("offset.store.method", OFFSETS),
     ("offset.store.path", OFFSETS),
     ("offset.store.sync.interval.ms", OFFSETS),
-    ("isolation.level", "an aborted record must never be read; it is always read_committed"),
-    ("auto.offset.reset", "a group without offsets begins at the earliest record, or records would be lost"),
-    ("group.id", "use `group` of [input]"),
-    ("group.instance.id", "use `instance`; each worker's id is made from it"),
-    ("transactional.id", "use `instance`; each worker's id is made from it"),
+    ("isolation.level", "always read_committed, so that aborted records are never read"),
+    ("auto.offset.reset", "always earliest, so that a new group misses no record"),
+    ("group.id", "use input.group"),
+    ("group.instance.id", "use instance, from which each worker's id is made"),
+    ("transactional.id", "use instance, from which each worker's id is made"),
     ("group.protocol.type", GROUP),
     ("partition.assignment.strategy", GROUP),
     ("group.remote.assignor", GROUP),
@@ -142,14 +143,14 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("queuing.strategy", ORDER),
     ("queue.buffering.backpressure.threshold", ORDER),
     ("msg_order_cmp", ORDER),
-    ("partitioner", "the relay names the partition itself, so that a device's events stay in order"),
-    ("delivery.timeout.ms", "a delivery is bounded by its transaction; use `transaction.timeout.ms`"),
-    ("message.max.bytes", "it follows from `max_message_bytes` of [output]"),
+    ("partitioner", "it chooses the partition, so that the events of a device stay in order"),
+    ("delivery.timeout.ms", "the transaction limits each delivery, use transaction.timeout.ms"),
+    ("message.max.bytes", "it follows from output.max_message_bytes"),
     ("allow.auto.create.topics", "a misspelt topic must be an error, not a new topic"),
-    ("topic.blacklist", "a topic that must be read would be left out silently"),
-    ("check.crcs", "a damaged record must be an error; it is always on"),
-    ("retry.backoff.max.ms", "a request that is sent again sooner than `retry.backoff.ms` says would not be noticed, and its late copy could end a later transaction"),
-    ("socket.max.fails", "a connection that leaves a request unanswered must be closed, or calls wait on it for ever"),
+    ("topic.blacklist", "it could silently exclude a topic that must be read"),
+    ("check.crcs", "always on, so that a damaged record is an error"),
+    ("retry.backoff.max.ms", "a request that is retried sooner than retry.backoff.ms would go unnoticed, and its late copy could end a later transaction"),
+    ("socket.max.fails", "a connection that leaves a request unanswered must be closed, or calls would wait forever"),
     ("api.version.request", VERSION),
     ("api.version.fallback.ms", VERSION),
     ("broker.version.fallback", VERSION),
@@ -158,8 +159,8 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("statistics.interval.ms", OWN_MEANS),
     ("enabled_events", OWN_MEANS),
     ("log.queue", OWN_MEANS),
-    ("log_level", "use `level` of [log]"),
-    ("plugin.library.paths", "foreign code could change what is read or written"),
+    ("log_level", "use log.level"),
+    ("plugin.library.paths", "a plugin could change what is read or written"),
     ("sasl.oauthbearer.config", TOKENS),
     ("sasl.oauthbearer.extensions", TOKENS),
     ("sasl.oauthbearer.metadata.authentication.type", TOKENS),
@@ -184,6 +185,11 @@ pub(super) fn refusal(name: &str) -> Option<&'static str> {
 /// The properties that may be set, by their one names.
 pub(super) fn settable() -> impl Iterator<Item = &'static str> + Clone {
     SETTABLE.split_ascii_whitespace()
+}
+
+/// Whether it is one of these.
+pub(super) fn is_known(name: &str) -> bool {
+    settable().any(|known| known == name)
 }
 
 /// Whether the value must never be shown.

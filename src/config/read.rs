@@ -1,41 +1,53 @@
-//! Takes values out of the tree by key and type, and collects every problem on the way.
+//! Takes values out of the tree by key, each as its row in the table of settings demands, and
+//! collects every problem on the way.
 //!
-//! A method that finds a problem notes it and returns a stand-in, so that reading goes on; only a
-//! [`Draft`](super::Draft) holds stand-ins. What is left in the tree at the end is unknown.
+//! Where a value is wrong, its problem is noted and a stand-in returned, so that reading goes on;
+//! only a [`Draft`](super::Draft) holds stand-ins. What is left in the tree at the end is unknown.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::load::{Node, Tree, Value};
-use super::problem::{Origin, Problem, did_you_mean, nearest};
-use super::settings::variable_of;
-use super::settings::{literal_keys, sections};
+use audit_judge::text::nearest;
+
+use super::problem::{Origin, Problem, unknown};
+use super::settings::{find, literal_keys, sections};
+use super::value::{Node, Tree, Value};
 
 /// Reads one configuration.
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
     tree: Tree,
     origins: BTreeMap<String, Origin>,
     problems: Vec<Problem>,
     /// What relative paths are relative to.
-    folder: PathBuf,
+    folder: &'a Path,
 }
 
-impl Reader {
-    pub(super) fn new(tree: Tree, problems: Vec<Problem>, folder: PathBuf) -> Self {
+impl<'a> Reader<'a> {
+    pub(super) fn new(tree: Tree, problems: Vec<Problem>, folder: &'a Path) -> Self {
         Self { tree, origins: BTreeMap::new(), problems, folder }
     }
 
     /// Notes that the value of `key` is wrong; where it came from is known from reading it.
-    pub(super) fn problem(&mut self, key: &str, complaint: impl Into<String>) {
+    pub(super) fn problem(&mut self, key: &str, message: impl Into<String>) {
         let origin = self.origins.get(key).cloned();
-        self.problems.push(Problem { key: key.to_owned(), origin, complaint: complaint.into() });
+        self.problems.push(Problem::new(key, origin, message));
+    }
+
+    /// Whether anything was found wrong with `key`.
+    pub(super) fn has_problem(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key == key)
     }
 
     /// Whether a key was given and not taken yet.
     pub(super) fn has(&self, key: &str) -> bool {
         self.tree.contains_key(key)
+    }
+
+    /// Whether a key was given in the environment and not taken yet.
+    pub(super) fn is_from_environment(&self, key: &str) -> bool {
+        let node = self.tree.get(key);
+        node.is_some_and(|node| matches!(node.origin, Origin::Environment(_)))
     }
 
     /// Takes a node out of the tree, so that it is known.
@@ -52,143 +64,57 @@ impl Reader {
         keys.into_iter().filter_map(|key| self.take(&key).map(|node| (key, node))).collect()
     }
 
-    fn refuse(&mut self, key: &str, value: &Value, wanted: &str) {
-        self.problem(key, format!("{} will not do; give {wanted}", value.shown()));
-    }
-
-    pub(super) fn missing(&mut self, key: &str) {
-        self.problem(
-            key,
-            format!("required, and not given; set it in the file or as {}", variable_of(key)),
-        );
-    }
-
-    /// Text that is not blank; none when the key is not given.
-    pub(super) fn optional_text(&mut self, key: &str) -> Option<String> {
+    /// Takes a value in the type of its kind; none when it is not given or wrong.
+    fn value(&mut self, key: &str) -> Option<Value> {
         let node = self.take(key)?;
-        match node.value {
-            Value::Text(text) | Value::Untyped(text) if !text.trim().is_empty() => Some(text),
-            Value::Text(_) | Value::Untyped(_) => {
-                self.problem(key, "empty; give a value or leave the key out");
-                None
-            }
-            other => {
-                self.refuse(key, &other, "text in quotes");
-                None
-            }
-        }
+        let mut problems = Vec::new();
+        let value = find(key).and_then(|setting| setting.kind.read(&node.value, &mut problems));
+        problems.into_iter().for_each(|problem| self.problem(key, problem));
+        value
     }
 
-    /// Text that must be given.
-    pub(super) fn text(&mut self, key: &str) -> String {
-        let given = self.tree.contains_key(key);
-        let text = self.optional_text(key);
-        if !given {
-            self.missing(key);
-        }
-        text.unwrap_or_default()
-    }
-
-    /// Text that `is_legal`; `wanted` says what that is.
-    pub(super) fn legal_text(
-        &mut self,
-        key: &str,
-        wanted: &str,
-        is_legal: impl Fn(&str) -> bool,
-    ) -> String {
-        let before = self.problems.len();
-        let text = self.text(key);
-        if self.problems.len() == before && !is_legal(&text) {
-            self.refuse(key, &Value::Untyped(text.clone()), wanted);
-        }
-        text
-    }
-
-    /// A whole number within `range`.
-    pub(super) fn number(&mut self, key: &str, range: RangeInclusive<u64>) -> u64 {
-        self.optional_number(key, range.clone()).unwrap_or(*range.start())
-    }
-
-    /// A whole number within `range`; none when the key is not given.
-    pub(super) fn optional_number(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let node = self.take(key)?;
-        let number = match &node.value {
-            Value::Integer(number) => u64::try_from(*number).ok(),
-            Value::Untyped(text) => text.trim().parse().ok(),
+    /// A whole number; none when the key is not given.
+    pub(super) fn number<N: TryFrom<i64>>(&mut self, key: &str) -> Option<N> {
+        match self.value(key)? {
+            Value::Integer(number) => N::try_from(number).ok(),
             _ => None,
-        };
-        let number = number.filter(|number| range.contains(number));
-        if number.is_none() {
-            let unquoted = unquoted(&node.value);
-            let wanted =
-                format!("a whole number from {} to {}{unquoted}", range.start(), range.end());
-            self.refuse(key, &node.value, &wanted);
         }
-        number
-    }
-
-    /// A number of bytes or records, for use as a size in memory.
-    pub(super) fn size(&mut self, key: &str, range: RangeInclusive<u64>) -> usize {
-        usize::try_from(self.number(key, range)).unwrap_or(usize::MAX)
     }
 
     /// A number of milliseconds.
-    pub(super) fn milliseconds(&mut self, key: &str, range: RangeInclusive<u64>) -> Duration {
-        Duration::from_millis(self.number(key, range))
+    pub(super) fn milliseconds(&mut self, key: &str) -> Duration {
+        Duration::from_millis(self.number(key).unwrap_or_default())
     }
 
-    /// true or false.
+    /// `true` or `false`.
     pub(super) fn boolean(&mut self, key: &str) -> bool {
-        let Some(node) = self.take(key) else {
-            return false;
-        };
-        match &node.value {
-            Value::Boolean(flag) => *flag,
-            Value::Untyped(text) if text.trim() == "true" => true,
-            Value::Untyped(text) if text.trim() == "false" => false,
-            other => {
-                self.refuse(key, other, &format!("true or false{}", unquoted(other)));
-                false
-            }
+        self.value(key) == Some(Value::Boolean(true))
+    }
+
+    /// A text; none when the key is not given.
+    pub(super) fn optional_text(&mut self, key: &str) -> Option<String> {
+        match self.value(key)? {
+            Value::Text(text) => Some(text),
+            _ => None,
         }
     }
 
-    /// A list of texts; in the environment comma separated. No blank entry, none twice.
+    /// A text with a default.
+    pub(super) fn text(&mut self, key: &str) -> String {
+        self.optional_text(key).unwrap_or_default()
+    }
+
+    /// The texts of a list.
     pub(super) fn list(&mut self, key: &str) -> Vec<String> {
-        let Some(node) = self.take(key) else {
-            return Vec::new();
-        };
-        let Some(entries) = texts(&node.value) else {
-            self.refuse(key, &node.value, "a list of texts, such as [\"one\", \"two\"]");
-            return Vec::new();
-        };
-        for (index, entry) in entries.iter().enumerate() {
-            if entry.is_empty() {
-                self.problem(key, format!("entry {} is empty; remove it", index + 1));
-            } else if entries[..index].contains(entry) {
-                self.problem(key, format!("{entry:?} is listed twice; remove one"));
+        match self.value(key) {
+            Some(Value::List(entries)) => {
+                entries.iter().filter_map(Value::text).map(str::to_owned).collect()
             }
+            _ => Vec::new(),
         }
-        entries
     }
 
-    /// One of a few words.
-    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
-        let text = self.optional_text(key)?;
-        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        if chosen.is_none() {
-            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let suggestion = did_you_mean(nearest(&text, words.iter().copied()));
-            self.problem(
-                key,
-                format!("{text:?} will not do; give one of {}{suggestion}", words.join(", ")),
-            );
-        }
-        chosen
-    }
-
-    /// A path, relative ones seen from the configuration file's folder; none when the key is not
-    /// given.
+    /// A path; none when the key is not given.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.optional_text(key).map(|text| self.resolve(&text))
     }
@@ -198,56 +124,25 @@ impl Reader {
         self.folder.join(path)
     }
 
-    /// Whether anything was found wrong with `key`.
-    pub(super) fn has_problem(&self, key: &str) -> bool {
-        self.problems.iter().any(|problem| problem.key == key)
-    }
-
-    /// Whether a value stands in the file or in the environment, and in which of the two.
-    pub(super) fn is_from_environment(&self, key: &str) -> bool {
-        let node = self.tree.get(key);
-        node.is_some_and(|node| matches!(node.origin, Origin::Environment(_)))
-    }
-
     /// All problems; unknown keys are among them.
     pub(super) fn finish(mut self) -> Vec<Problem> {
-        for (key, node) in std::mem::take(&mut self.tree) {
-            let is_section = sections().any(|section| section == key);
-            let complaint = match node.value {
-                Value::Table(table) if table.is_empty() && is_section => continue,
-                _ if is_section => {
-                    format!("a section, not a value; write [{key}] and its keys below")
-                }
-                _ => format!(
-                    "unknown key; remove it{}",
-                    did_you_mean(nearest(&key, literal_keys().chain(sections())))
-                ),
-            };
-            self.problems.push(Problem { key, origin: Some(node.origin), complaint });
-        }
+        let unknown = self.tree.iter().filter_map(|(key, node)| {
+            let message = untaken(key, &node.value)?;
+            Some(Problem::new(key, Some(node.origin.clone()), message))
+        });
+        self.problems.extend(unknown);
         self.problems
     }
 }
 
-/// A number in quotes is the likeliest slip.
-fn unquoted(value: &Value) -> &'static str {
-    if matches!(value, Value::Text(_)) { ", without quotes" } else { "" }
-}
-
-fn texts(value: &Value) -> Option<Vec<String>> {
+/// What is wrong with a key that nobody took; an empty section is nothing.
+fn untaken(key: &str, value: &Value) -> Option<String> {
+    let is_section = sections().any(|section| section == key);
     match value {
-        Value::Untyped(text) if text.trim().is_empty() => Some(Vec::new()),
-        Value::Untyped(text) => {
-            Some(text.split(',').map(|entry| entry.trim().to_owned()).collect())
+        Value::Table(table) if is_section && table.is_empty() => None,
+        _ if is_section => {
+            Some(format!("a section, not a value; write [{key}] and its keys below"))
         }
-        Value::List(entries) => entries.iter().map(text).collect(),
-        _ => None,
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
+        _ => Some(unknown("key", nearest(key, literal_keys().chain(sections())))),
     }
 }

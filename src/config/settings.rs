@@ -1,7 +1,10 @@
-//! Every key of the configuration with its default and its meaning, once.
+//! Every key of the configuration, once: kind and range, default, meaning.
 //!
-//! The reader takes known keys and defaults from here, the README its table, and the tests what the
-//! example file must mention. Ranges are not here: they stand where a value is read.
+//! From this table follow what the reader accepts and what it says of the rest, the defaults, the
+//! variables of the environment and the table of the README; tests hold the example file to it.
+
+use super::kind::Kind;
+use super::names::{NAME_MAX, STEM_MAX};
 
 /// What holds when a key is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,71 +18,91 @@ pub enum DefaultValue {
 }
 
 /// One key.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Setting {
     /// `section.key`; a key of the top level has no section. A trailing `*` stands for any
     /// librdkafka property.
     pub key: &'static str,
+    /// What a value must be.
+    pub kind: Kind,
     /// What holds when it is not given.
     pub default: DefaultValue,
-    /// One line.
+    /// One line, without the range.
     pub meaning: &'static str,
 }
 
 use DefaultValue::{Computed, Required, Value};
+use Kind::{
+    Action, Address, Boolean, Crn, List, Name, Number, Offsets, Path, Property, Text, Topic, Word,
+};
 
-const fn setting(key: &'static str, default: DefaultValue, meaning: &'static str) -> Setting {
-    Setting { key, default, meaning }
+const fn setting(
+    key: &'static str,
+    kind: Kind,
+    default: DefaultValue,
+    meaning: &'static str,
+) -> Setting {
+    Setting { key, kind, default, meaning }
 }
+
+/// More workers share one process's memory and metrics without gain; start another process.
+pub(super) const WORKERS_MAX: usize = 64;
+/// What becomes of an action.
+const FATES: Kind = Word(&["skip", "quarantine"]);
 
 /// The keys, in the order in which they are documented.
 #[rustfmt::skip] // one key a line reads as the table that it is
 pub const SETTINGS: &[Setting] = &[
-    setting("instance", Computed("host name"), "names this process: transactional ids; static group membership when it is given"),
-    setting("workers", Computed("one per core"), "threads, each with its own consumer and transactional producer; 1 to 64"),
-    setting("kafka.bootstrap.servers", Required, "brokers to begin with: host:port, comma separated"),
-    setting("kafka.*", Computed("librdkafka's"), "any librdkafka property for both clients, except those the promises rest on"),
-    setting("kafka.consumer.*", Computed("librdkafka's"), "a property for the consumers alone; wins over [kafka]"),
-    setting("kafka.producer.*", Computed("librdkafka's"), "a property for the producers alone; wins over [kafka]"),
-    setting("input.topic", Value("\"infrastructure.state-changes\""), "topic with the state changes"),
-    setting("input.group", Value("\"audit-relay\""), "consumer group; holds the committed offsets"),
-    setting("input.pass_over", Value("[]"), "offsets that can never be read, to go on behind: \"PARTITION:FIRST-LAST\", both ends included; counted and logged"),
-    setting("batch.max_records", Value("50000"), "input records in one transaction at most; 1 to 100000"),
-    setting("batch.max_bytes", Value("16777216"), "bytes to be written in one transaction at most; 65536 to 268435456"),
-    setting("batch.max_age_ms", Value("100"), "milliseconds from a batch's first record to its commit at most; 1 to 10000"),
-    setting("output.topic_prefix", Value("\"audit.events.\""), "output topics are this and the region"),
-    setting("output.quarantine_topic", Value("\"audit.quarantine\""), "topic for records that could not be judged"),
-    setting("output.regions", Value("[]"), "regions that have an output topic; empty: all of the location profile"),
-    setting("output.headers", Value("true"), "whether audit events carry the headers type, account, region, location, id"),
-    setting("output.max_message_bytes", Value("1000000"), "largest audit event; 1000 to 10485760"),
-    setting("policy.access", Value("[]"), "what access means beyond holding it at all: \"permission\", \"device\""),
-    setting("policy.system_on_behalf_of_user", Value("false"), "whether system actions on behalf of a user are user-initiated"),
-    setting("policy.service_initiators", Value("true"), "whether system actions under the iamId of a service, application, profile or certificate in the tables are audited"),
-    setting("policy.no_infrastructure_access", Value("\"skip\""), "fate of an action without Infrastructure access: \"skip\" or \"quarantine\""),
-    setting("policy.unknown_principal", Value("\"quarantine\""), "fate of an action of an unknown principal: \"quarantine\" or \"skip\""),
-    setting("policy.clock_skew_ms", Value("5000"), "milliseconds by which the clocks of actions and tables may disagree, either way; 0 to 3600000"),
-    setting("catalog.files", Value("[]"), "action catalogue files; empty: the built-in catalogue"),
-    setting("catalog.enable", Value("[]"), "actions to enable: names, or a prefix ending in .*"),
-    setting("catalog.disable", Value("[]"), "actions to disable: names, or a prefix ending in .*"),
-    setting("catalog.permissions", Computed("built in"), "file with the names of permissions and what they mean"),
-    setting("locations.file", Computed("built in"), "file with the data centers and their regions"),
-    setting("locations.profile", Value("\"six\""), "how data centers map to regions: a profile of the location table; the built-in one has \"six\" and \"all\""),
-    setting("crn.target", Value("\"crn:v1:bluemix:public:{service}:{location}:a/{account}::{resource_type}:{id}\""), "template of target.id"),
-    setting("crn.log_source", Value("\"crn:v1:bluemix:public:{service}:{location}:a/{account}:::\""), "template of logSourceCRN"),
-    setting("principals.file", Computed("none"), "file with the principals, one JSON object a line; this or `principals.topic` must be given"),
-    setting("principals.topic", Computed("none"), "compacted topic with the principals, keyed `accountId/userId` or `accountId/iamId`"),
-    setting("devices.file", Computed("none"), "file with the devices, one JSON object a line; may be left out"),
-    setting("devices.topic", Computed("none"), "compacted topic with the devices, keyed by device id (`virtualGuest/<id>` for virtual guests), instead of a file"),
-    setting("tables.history_hours", Value("168"), "hours for which superseded versions of tables from topics are kept; 1 to 87600"),
-    setting("tables.staleness_limit_ms", Value("60000"), "milliseconds without contact to a table's topic until the relay holds; 1000 to 3600000"),
-    setting("tables.barrier_limit_ms", Value("10000"), "milliseconds that a batch waits for the tables to catch up, before it is held and tried again; 10 to 600000"),
-    setting("tables.publish_interval_ms", Value("20"), "milliseconds between two snapshots of a table at least, unless a batch waits for it; 1 to 60000"),
-    setting("tables.reload_loss_limit_percent", Value("50"), "share of a table's keys that may be missing in its file when it is read again; more, and the old table stays; 0 to 100"),
-    setting("admin.listen", Value("\"127.0.0.1:9464\""), "address of metrics and health: IP address and port"),
-    setting("shutdown.deadline_ms", Value("20000"), "milliseconds to finish after a signal; 1000 to 600000"),
-    setting("log.format", Value("\"auto\""), "\"text\", \"json\", or \"auto\": text on a terminal, else json"),
-    setting("log.level", Value("\"info\""), "error, warn, info, debug or trace"),
+    setting("instance", Name("an instance name", STEM_MAX), Computed("host name"), "names this process: transactional ids; static group membership when it is given"),
+    setting("workers", Number(1..=WORKERS_MAX as u64), Computed("one per core"), "threads, each with its own consumer and transactional producer"),
+    setting("kafka.bootstrap.servers", Property, Required, "brokers to begin with: host:port, comma separated"),
+    setting("kafka.*", Property, Computed("librdkafka's"), "any librdkafka property for both clients, except those the promises rest on"),
+    setting("kafka.consumer.*", Property, Computed("librdkafka's"), "a property for the consumers alone; wins over [kafka]"),
+    setting("kafka.producer.*", Property, Computed("librdkafka's"), "a property for the producers alone; wins over [kafka]"),
+    setting("input.topic", Topic, Value("\"infrastructure.state-changes\""), "topic with the state changes"),
+    setting("input.group", Name("a group name", NAME_MAX), Value("\"audit-relay\""), "consumer group; holds the committed offsets"),
+    setting("input.pass_over", List(&Offsets), Value("[]"), "offsets that can never be read, to go on behind: \"PARTITION:FIRST-LAST\", both ends included; counted and logged"),
+    setting("batch.max_records", Number(1..=100_000), Value("50000"), "input records in one transaction at most"),
+    setting("batch.max_bytes", Number(65_536..=268_435_456), Value("16777216"), "bytes to be written in one transaction at most"),
+    setting("batch.max_age_ms", Number(1..=10_000), Value("100"), "milliseconds from a batch's first record to its commit at most"),
+    setting("output.topic_prefix", Name("a topic prefix", STEM_MAX), Value("\"audit.events.\""), "output topics are this and the region"),
+    setting("output.quarantine_topic", Topic, Value("\"audit.quarantine\""), "topic for records that could not be judged"),
+    setting("output.regions", List(&Text), Value("[]"), "regions that have an output topic; empty: all of the location profile"),
+    setting("output.headers", Boolean, Value("true"), "whether audit events carry the headers type, account, region, location, id"),
+    setting("output.max_message_bytes", Number(1_000..=10_485_760), Value("1000000"), "largest audit event"),
+    setting("policy.access", List(&Word(&["permission", "device"])), Value("[]"), "what access means beyond holding it at all"),
+    setting("policy.system_on_behalf_of_user", Boolean, Value("false"), "whether system actions on behalf of a user are user-initiated"),
+    setting("policy.service_initiators", Boolean, Value("true"), "whether system actions under the iamId of a service, application, profile or certificate in the tables are audited"),
+    setting("policy.no_infrastructure_access", FATES, Value("\"skip\""), "fate of an action without Infrastructure access"),
+    setting("policy.unknown_principal", FATES, Value("\"quarantine\""), "fate of an action of an unknown principal"),
+    setting("policy.clock_skew_ms", Number(0..=3_600_000), Value("5000"), "milliseconds by which the clocks of actions and tables may disagree, either way"),
+    setting("catalog.files", List(&Path), Value("[]"), "action catalogue files; empty: the built-in catalogue"),
+    setting("catalog.enable", List(&Action), Value("[]"), "actions to enable: names, or a prefix ending in .*"),
+    setting("catalog.disable", List(&Action), Value("[]"), "actions to disable: names, or a prefix ending in .*"),
+    setting("catalog.permissions", Path, Computed("built in"), "file with the names of permissions and what they mean"),
+    setting("locations.file", Path, Computed("built in"), "file with the data centers and their regions"),
+    setting("locations.profile", Text, Value("\"six\""), "how data centers map to regions: a profile of the location table; the built-in one has \"six\" and \"all\""),
+    setting("crn.target", Crn, Value("\"crn:v1:bluemix:public:{service}:{location}:a/{account}::{resource_type}:{id}\""), "template of target.id"),
+    setting("crn.log_source", Crn, Value("\"crn:v1:bluemix:public:{service}:{location}:a/{account}:::\""), "template of logSourceCRN"),
+    setting("principals.file", Path, Computed("none"), "file with the principals, one JSON object a line; this or `principals.topic` must be given"),
+    setting("principals.topic", Topic, Computed("none"), "compacted topic with the principals, keyed `accountId/userId` or `accountId/iamId`"),
+    setting("devices.file", Path, Computed("none"), "file with the devices, one JSON object a line; may be left out"),
+    setting("devices.topic", Topic, Computed("none"), "compacted topic with the devices, keyed by device id (`virtualGuest/<id>` for virtual guests), instead of a file"),
+    setting("tables.history_hours", Number(1..=87_600), Value("168"), "hours for which superseded versions of tables from topics are kept"),
+    setting("tables.staleness_limit_ms", Number(1_000..=3_600_000), Value("60000"), "milliseconds without contact to a table's topic until the relay holds"),
+    setting("tables.barrier_limit_ms", Number(10..=600_000), Value("10000"), "milliseconds that a batch waits for the tables to catch up, before it is held and tried again"),
+    setting("tables.publish_interval_ms", Number(1..=60_000), Value("20"), "milliseconds between two snapshots of a table at least, unless a batch waits for it"),
+    setting("tables.reload_loss_limit_percent", Number(0..=100), Value("50"), "share of a table's keys that may be missing in its file when it is read again; more, and the old table stays"),
+    setting("admin.listen", Address, Value("\"127.0.0.1:9464\""), "address of metrics and health: IP address and port"),
+    setting("shutdown.deadline_ms", Number(1_000..=600_000), Value("20000"), "milliseconds to finish after a signal"),
+    setting("log.format", Word(&["auto", "text", "json"]), Value("\"auto\""), "how log lines look; auto is text on a terminal, else json"),
+    setting("log.level", Word(&["error", "warn", "info", "debug", "trace"]), Value("\"info\""), "the least severe lines that are logged"),
 ];
+
+/// The row of a key.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
 
 /// The keys that can be written literally: all of [`SETTINGS`] but the `*` rows.
 pub(super) fn literal_keys() -> impl Iterator<Item = &'static str> + Clone {
@@ -107,7 +130,8 @@ fn row(setting: &Setting) -> String {
         Computed(words) => words.to_owned(),
     };
     let variable = variable_of(setting.key);
-    format!("| `{}` | {default} | `{variable}` | {} |\n", setting.key, setting.meaning)
+    let range = setting.kind.range().map(|range| format!("; {range}")).unwrap_or_default();
+    format!("| `{}` | {default} | `{variable}` | {}{range} |\n", setting.key, setting.meaning)
 }
 
 /// What every variable of ours begins with.

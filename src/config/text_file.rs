@@ -9,7 +9,7 @@ use std::path::Path;
 pub(crate) fn read(path: &Path, key: &str) -> Result<String, Vec<String>> {
     let read = std::fs::read(path).map_err(|error| error.to_string());
     read.and_then(as_text)
-        .map_err(|error| vec![format!("cannot read {} ({key}): {error}", path.display())])
+        .map_err(|error| vec![format!("{key}: cannot read {}: {error}", path.display())])
 }
 
 /// The text of a file. Some editors begin UTF-8 with a byte order mark, which means nothing; what
@@ -18,13 +18,14 @@ fn as_text(bytes: Vec<u8>) -> Result<String, String> {
     match &*bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
             return Err(
-                "it is UTF-16, not UTF-8: convert it, for example by `iconv -f UTF-16 -t UTF-8`"
+                "the file is UTF-16, not UTF-8; convert it, for example with `iconv -f UTF-16 -t UTF-8`"
                     .to_string(),
             );
         }
         _ => {}
     }
-    let mut text = String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}"))?;
+    let mut text =
+        String::from_utf8(bytes).map_err(|error| format!("the file is not UTF-8: {error}"))?;
     if text.starts_with('\u{feff}') {
         text.remove(0);
     }

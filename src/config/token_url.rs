@@ -18,12 +18,13 @@ impl TokenUrl {
     /// # Errors
     /// Says what to do, and repeats nothing of the text.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const NO_URL: &str = "no URL of an endpoint; give one such as https://id.example.com/token";
+        const NO_URL: &str =
+            "not the URL of an endpoint: expected one such as https://id.example.com/token";
         let uri: Uri = text.parse().map_err(|_| NO_URL)?;
         let authority = uri.authority().ok_or(NO_URL)?;
         if authority.as_str().contains('@') {
             return Err(
-                "a URL with a user name or password will not do; give these as sasl.oauthbearer.client.id and .secret",
+                "the URL contains a user name or password; set sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret instead",
             );
         }
         let has_port = authority.as_str() != authority.host();
@@ -35,7 +36,7 @@ impl TokenUrl {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(url),
             Some(scheme) if *scheme == Scheme::HTTP && url.is_local() => Ok(url),
             Some(scheme) if *scheme == Scheme::HTTP => {
-                Err("the secret would travel in the clear; give an https URL")
+                Err("the secret would be sent unencrypted; use an https URL")
             }
             _ => Err(NO_URL),
         }
@@ -97,21 +98,21 @@ mod tests {
             ("http://127.0.0.1:hunter2@127.0.0.2:18082/token", "user name"),
             ("https://relay:hunter2@id.example.com/token", "user name"),
             ("https://hunter2@id.example.com/token", "user name"),
-            ("http://id.example.com/hunter2", "in the clear"),
-            ("http://localhost.example.com/hunter2", "in the clear"),
-            ("http://127.0.0.1.example.com/hunter2", "in the clear"),
-            ("http://127.1/hunter2", "in the clear"),
-            ("http://2130706433/hunter2", "in the clear"),
-            ("http://[::ffff:127.0.0.1]/hunter2", "in the clear"),
-            ("http://0.0.0.0/hunter2", "in the clear"),
-            ("ftp://127.0.0.1/hunter2", "no URL"),
-            ("id.example.com", "no URL"),
-            ("/hunter2", "no URL"),
-            ("https:///hunter2", "no URL"),
-            ("https://id.example.com:99999/hunter2", "no URL"),
-            ("https://id.example.com:/hunter2", "no URL"),
-            ("https://id.example.com/ hunter2", "no URL"),
-            ("", "no URL"),
+            ("http://id.example.com/hunter2", "unencrypted"),
+            ("http://localhost.example.com/hunter2", "unencrypted"),
+            ("http://127.0.0.1.example.com/hunter2", "unencrypted"),
+            ("http://127.1/hunter2", "unencrypted"),
+            ("http://2130706433/hunter2", "unencrypted"),
+            ("http://[::ffff:127.0.0.1]/hunter2", "unencrypted"),
+            ("http://0.0.0.0/hunter2", "unencrypted"),
+            ("ftp://127.0.0.1/hunter2", "not the URL"),
+            ("id.example.com", "not the URL"),
+            ("/hunter2", "not the URL"),
+            ("https:///hunter2", "not the URL"),
+            ("https://id.example.com:99999/hunter2", "not the URL"),
+            ("https://id.example.com:/hunter2", "not the URL"),
+            ("https://id.example.com/ hunter2", "not the URL"),
+            ("", "not the URL"),
         ] {
             let refused = TokenUrl::parse(url).expect_err(url);
             assert!(refused.contains(why) && !refused.contains("hunter2"), "{url}: {refused}");

@@ -8,17 +8,7 @@ use super::token_url::TokenUrl;
 /// The property that says where tokens come from.
 const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
 
-/// What of librdkafka's choices is there, as the relay fetches the tokens.
-pub(super) fn limit(name: &str, text: &str) -> Result<(), String> {
-    let only = |value| Err(format!("{text:?} will not do; give {value}"));
-    match name {
-        "sasl.oauthbearer.grant.type" if text != "client_credentials" => only("client_credentials"),
-        "sasl.oauthbearer.method" if text != "oidc" => only("oidc"),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a secret may be sent there. The complaint repeats nothing of the URL, which may be a
+/// Whether a secret may be sent there. The message repeats nothing of the URL, which may be a
 /// secret itself.
 pub(super) fn endpoint(name: &str, text: &str) -> Result<(), String> {
     match name {
@@ -28,7 +18,7 @@ pub(super) fn endpoint(name: &str, text: &str) -> Result<(), String> {
 }
 
 /// OAUTHBEARER needs somewhere to get its tokens from.
-pub(super) fn need_endpoint(reader: &mut Reader, properties: &KafkaProperties) {
+pub(super) fn need_endpoint(reader: &mut Reader<'_>, properties: &KafkaProperties) {
     let get = |name| properties.get(Client::Consumer, name);
     if get("sasl.mechanism") != Some("OAUTHBEARER") {
         return;
@@ -43,7 +33,7 @@ pub(super) fn need_endpoint(reader: &mut Reader, properties: &KafkaProperties) {
     .filter(|name| get(name).is_none() && !reader.has_problem(&format!("kafka.{name}")))
     .collect();
     if !missing.is_empty() {
-        let complaint = format!("OAUTHBEARER needs {} as well; give them", missing.join(", "));
-        reader.problem("kafka.sasl.mechanism", complaint);
+        let message = format!("OAUTHBEARER also needs {}; set them", missing.join(", "));
+        reader.problem("kafka.sasl.mechanism", message);
     }
 }

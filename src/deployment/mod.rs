@@ -14,7 +14,6 @@ use audit_judge::reference::Directory;
 use audit_judge::regions::Locations;
 use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
-use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
 use audit_judge::rules::permissions::PermissionNames;
 
 pub use tables::{fill_from_topics, load_devices, load_principals};
@@ -67,7 +66,6 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
     let catalog = part.load("catalog", || load_catalog(config));
     let permissions = part.load("catalog", || load_permissions(config));
     let locations = part.load("locations", || load_locations(config));
-    let crns = part.load("crn", || parse_crns(config));
     // Before they are read: a change that comes in between is then seen as one.
     let table_files = TableFile::all(config);
     let principals = part.load("principals", || tables::principals_at_start(config));
@@ -75,9 +73,9 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
     let routes = locations
         .as_ref()
         .and_then(|locations| part.load("output", || choose_regions(config, locations)));
-    let rules = (catalog, permissions, locations, crns, routes);
+    let rules = (catalog, permissions, locations, routes);
     let (
-        (Some(catalog), Some(permissions), Some(locations), Some(crns), Some(routes)),
+        (Some(catalog), Some(permissions), Some(locations), Some(routes)),
         (Some(principals), Some(devices)),
     ) = (rules, (principals, devices))
     else {
@@ -95,7 +93,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
         routes,
         permissions,
         policy: config.policy,
-        crns,
+        crns: config.crn.clone(),
         max_event_bytes: config.output.max_message_bytes,
     };
     Ok(Assembly { rules, directory, table_files, topics })
@@ -177,16 +175,6 @@ fn load_locations(config: &Config) -> Result<Locations, Vec<String>> {
     }
 }
 
-fn parse_crns(config: &Config) -> Result<CrnTemplates, Vec<String>> {
-    let parse = |key: &str, template: &str| {
-        CrnTemplate::parse(template).map_err(|problem| vec![format!("{key}: {problem}")])
-    };
-    Ok(CrnTemplates {
-        target: parse("crn.target", &config.crn.target)?,
-        log_source: parse("crn.log_source", &config.crn.log_source)?,
-    })
-}
-
 fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<String>> {
     let known: Vec<&str> = locations.regions().collect();
     let given = &config.output.regions;
@@ -194,7 +182,7 @@ fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<
     let mut problems: Vec<String> = unknown
         .map(|region| {
             format!(
-                "output.regions: the location table never yields {region:?}; it knows {}",
+                "output.regions: unknown region {region:?}: the location table has {}",
                 known.join(", ")
             )
         })

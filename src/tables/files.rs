@@ -202,7 +202,7 @@ pub fn read_principals_file(path: &Path) -> Result<Table<PrincipalKey, Principal
     let table = read_file(path, "principals.file", read_principals)?;
     if table.is_empty() {
         return Err(vec![format!(
-            "{} (principals.file) has no entry: nobody would be known, and no action audited; write the whole file beside it and mv it into place",
+            "principals.file: {} has no entry, so every principal would be unknown; write the whole file beside it and mv it into place",
             path.display()
         )]);
     }

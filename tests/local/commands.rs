@@ -156,7 +156,7 @@ fn all_problems_of_configuration_and_files_come_together() {
     let desk = Desk::with(config, AUDITED);
     desk.write("devices.jsonl", "nonsense\n");
     let all = [
-        "workers: 0",
+        "workers: invalid value 0",
         "no-catalog.toml",
         "unknown profile `seven`",
         "no-principals.jsonl",
@@ -174,7 +174,7 @@ fn all_problems_of_configuration_and_files_come_together() {
 
     let desk = Desk::with(&config.replace("seven", "six"), AUDITED);
     let errors = desk.run(&["check", "--config", "relay.toml"]).errors();
-    assert!(errors.contains("never yields \"moon\""), "{errors}");
+    assert!(errors.contains("unknown region \"moon\""), "{errors}");
 }
 
 #[test]

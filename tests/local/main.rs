@@ -31,6 +31,7 @@ mod mock;
 mod plan;
 mod properties;
 mod records;
+mod refusals;
 mod schemas;
 mod secrets;
 mod severities;

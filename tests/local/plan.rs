@@ -132,6 +132,26 @@ fn no_folder_needs_one_that_needs_it() {
     }
 }
 
+/// A type that `mod.rs` re-exports counts as a need of `mod.rs`, which needs every file.
+#[test]
+fn no_file_of_the_configuration_needs_one_that_needs_it() {
+    let files = sources("src/config");
+    let mut needs = Needs::new();
+    for file in files.iter().filter(|file| !file.is_test()) {
+        let module = module(&file.path, "src/config")[0];
+        let Paths(paths) = Paths::of(&file.text);
+        let beside = paths.iter().filter(|path| path[0] == "super").filter_map(|path| path.get(1));
+        let beside = beside.map(|name| match name.chars().all(|c| c == '_' || c.is_lowercase()) {
+            true => name.clone(),
+            false => "mod".to_owned(),
+        });
+        needs.entry("mod".to_owned()).or_default().insert(module.to_owned());
+        needs.entry(module.to_owned()).or_default().extend(beside);
+    }
+    assert!(needs["settings"].contains("kind"), "{needs:?}");
+    assert_eq!(circle(&needs), None);
+}
+
 #[test]
 fn a_circle_is_found() {
     let needs = |pairs: &[(&str, &str)]| {

@@ -17,7 +17,7 @@ use super::{LONGEST_POLL, RECORDS_A_LOOK};
 
 /// Polls until the process is ended.
 pub fn run(config: &Path, regions: &[&str]) -> anyhow::Result<()> {
-    let config = Config::load_checked(Some(config), std::iter::empty(), &check_property)?;
+    let config = Config::draft(Some(config), std::iter::empty(), &check_property)?.finish()?;
     let settings = settings(&config, regions, 0);
     let consumer: BaseConsumer<Revocations> =
         settings.consumer.create_with_context(Revocations::default())?;

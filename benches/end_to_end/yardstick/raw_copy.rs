@@ -29,7 +29,7 @@ const HEADERS: [&str; 5] = ["type", "account", "region", "location", "id"];
 /// Copies until the process is ended.
 pub fn run(config: &Path, plan: &Path, regions: &[&str]) -> anyhow::Result<()> {
     let plan = Plan::read(plan)?;
-    let config = Config::load_checked(Some(config), std::iter::empty(), &check_property)?;
+    let config = Config::draft(Some(config), std::iter::empty(), &check_property)?.finish()?;
     thread::scope(|scope| {
         let copiers: Vec<_> = (0..config.workers.get())
             .map(|worker| {

@@ -1,8 +1,12 @@
 //! What the catalogue and the location table share in reading TOML: messages that name the line,
 //! the unknown key and the key that was probably meant. It knows nothing of what the files say.
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
+
+use crate::text::nearest;
 
 /// Parses a whole file; the error names the line, counted from 1.
 pub(crate) fn parse(text: &str) -> Result<Table, String> {
@@ -48,20 +52,6 @@ pub(crate) fn take_unknown(table: &mut Table, known: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// The candidate that `given` is probably a slip of, if any is near enough.
-pub(crate) fn nearest<'a>(
-    given: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
-    // Below this similarity a proposal misleads more often than it helps.
-    const NEAR_ENOUGH: f64 = 0.8;
-    candidates
-        .map(|candidate| (strsim::jaro_winkler(given, candidate), candidate))
-        .filter(|(similarity, _)| *similarity >= NEAR_ENOUGH)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, candidate)| candidate)
-}
-
 /// Whether `text` is one or more of `[a-z0-9-]`: safe in a topic name, a CRN segment and a metric
 /// label.
 pub(crate) fn is_slug(text: &str) -> bool {
@@ -72,24 +62,51 @@ fn one_line(error: &toml::de::Error) -> String {
     error.message().trim().replace('\n', ", ")
 }
 
-/// One thing that is wrong with a file, and what to do about it.
-pub(crate) struct Problem {
-    /// The row it is about; nothing when the whole file is meant.
-    pub(crate) row: Option<String>,
-    pub(crate) message: String,
+/// One thing that is wrong with a data file, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file's name as given, or `configuration`.
+    pub file: String,
+    /// The row by its name or number, or a key; nothing when the whole file is meant.
+    pub row: Option<String>,
+    /// What is wrong and how to put it right.
+    pub message: String,
 }
 
+impl Problem {
+    pub(crate) fn of_row(file: &str, row: &str, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), row: Some(row.to_owned()), message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.row {
+            Some(row) => write!(f, "{}: {row}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
 /// Collects the problems of one file, so that all are said at once.
-#[derive(Default)]
-pub(crate) struct Report {
+pub(crate) struct Report<'f> {
+    file: &'f str,
     /// The row that is being read, once the head is done.
     pub(crate) row: Option<String>,
     pub(crate) problems: Vec<Problem>,
 }
 
-impl Report {
+impl<'f> Report<'f> {
+    /// A report on the file of this name.
+    pub(crate) fn of(file: &'f str) -> Self {
+        Self { file, row: None, problems: Vec::new() }
+    }
+
     pub(crate) fn say(&mut self, message: impl Into<String>) {
-        self.problems.push(Problem { row: self.row.clone(), message: message.into() });
+        let (file, row) = (self.file.to_owned(), self.row.clone());
+        self.problems.push(Problem { file, row, message: message.into() });
     }
 
     pub(crate) fn say_all(&mut self, messages: Vec<String>) {

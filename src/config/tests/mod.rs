@@ -1,4 +1,5 @@
-//! Tests as data: a text and an environment in, a configuration or a list of complaints out.
+//! Tests as data: a text and an environment in, a configuration or its problems out. The whole text
+//! of each refusal is recorded in `tests/local/refusals`.
 
 mod documents;
 mod effective;
@@ -7,7 +8,9 @@ mod refusals;
 mod sources;
 mod values;
 
-use super::{Config, Problems};
+use std::path::Path;
+
+use super::{Config, Draft, Problems, PropertyCheck};
 
 /// The least that works.
 const MINIMAL: &str =
@@ -21,20 +24,22 @@ fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
     Config::from_toml(text, variables(environment))
 }
 
+fn load(
+    path: &Path,
+    environment: &[(&str, &str)],
+    check: PropertyCheck<'_>,
+) -> Result<Config, Problems> {
+    Config::draft(Some(path), variables(environment), check).and_then(Draft::finish)
+}
+
 /// The minimal configuration and `text`, which must be good.
 fn good(text: &str, environment: &[(&str, &str)]) -> Config {
     read(&format!("{MINIMAL}{text}"), environment)
         .unwrap_or_else(|problems| panic!("{text}: {problems}"))
 }
 
-/// The complaints about the minimal configuration and `text`, without the header.
-fn complaints(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+/// The problems of the minimal configuration and `text`.
+fn problems(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
     let problems = read(&format!("{MINIMAL}{text}"), environment).expect_err(text);
     problems.0.iter().map(ToString::to_string).collect()
-}
-
-/// Checks that `text` has one problem, and that it says `expected`.
-#[track_caller]
-fn check_refused(text: &str, expected: &str) {
-    assert_eq!(complaints(text, &[]), [expected], "for {text}");
 }

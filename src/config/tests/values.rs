@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use audit_judge::rules::crn::CrnTemplate;
+
 use super::super::{AccessRules, Client, LogFormat, Policy, TableSource};
 use super::{MINIMAL, good, read};
 
@@ -32,7 +34,8 @@ fn the_least_that_works_has_good_defaults() {
     assert_eq!(config.policy, policy);
     assert!(config.catalog.files.is_empty());
     assert_eq!((config.locations.file, config.locations.profile.as_str()), (None, "six"));
-    assert_eq!(config.crn.log_source, "crn:v1:bluemix:public:{service}:{location}:a/{account}:::");
+    let log_source = "crn:v1:bluemix:public:{service}:{location}:a/{account}:::";
+    assert_eq!(Ok(config.crn.log_source), CrnTemplate::parse(log_source));
     assert_eq!(config.principals, TableSource::File(PathBuf::from("principals.jsonl")));
     assert_eq!(config.devices, None);
     assert_eq!(config.tables.history, Duration::from_secs(7 * 24 * 3_600));
@@ -76,7 +79,7 @@ fn a_file_sets_every_section() {
         file = "places.toml"
         profile = "all"
         [crn]
-        target = "crn:v2:{id}"
+        target = "crn:v2:b:p:s:l:a:::{id}"
         [devices]
         file = "/data/devices.jsonl"
         [admin]
@@ -176,7 +179,7 @@ fn an_empty_variable_takes_an_optional_value_away() {
     assert!(!config.instance.configured);
     assert_eq!((config.devices, config.locations.file), (None, None));
     let problems = read(MINIMAL, &[("AUDIT_RELAY_PRINCIPALS__FILE", "")]).unwrap_err();
-    assert!(problems.to_string().contains("required, and not given"));
+    assert!(problems.to_string().contains("required but not set"));
     let problems = read(MINIMAL, &[("AUDIT_RELAY_INPUT__GROUP", "")]).unwrap_err();
     assert!(problems.to_string().contains("input.group: empty"));
 }
@@ -204,7 +207,7 @@ fn output_topics_are_checked_when_the_profile_is_known() {
     assert!(config.check_output_topics(&["us-south"]).is_ok());
     let problems = config.check_output_topics(&["us-south", "eu-de"]).unwrap_err();
     assert!(
-        problems.to_string().contains("region \"eu-de\" is the input topic as well"),
+        problems.to_string().contains("region \"eu-de\" is also the input topic"),
         "{problems}"
     );
 }

@@ -27,7 +27,7 @@ pub(super) struct AttributeText {
 pub(super) type AttributeTexts = BTreeMap<String, AttributeText>;
 
 /// Says what is wrong with these.
-pub(super) fn check(texts: &AttributeTexts, report: &mut Report) {
+pub(super) fn check(texts: &AttributeTexts, report: &mut Report<'_>) {
     for (name, text) in texts {
         report.require(text.also.iter().all(|also| !also.trim().is_empty()), || {
             format!("`attributes.{name}.also` holds a blank name: remove it")

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::attributes::{self, AttributeTexts};
 use super::forms;
 use super::matching::{Match, MatchText, check_names, read_matches};
-use crate::catalog::{Action, CatalogFile, CatalogProblem, Severity, Update};
+use crate::catalog::{Action, CatalogFile, Problem, Severity, Update};
 use crate::data_file;
 use crate::data_file::{Report, is_slug};
 use crate::reference::DeviceKind;
@@ -104,22 +104,13 @@ struct UpdateText {
 /// Adds the file's rows to `rows` and what is wrong with it to `problems`. Rows with problems are
 /// added too where they can be read at all, so that the checks across rows do not report what only
 /// follows from another problem.
-pub(super) fn read(
-    file: &CatalogFile<'_>,
-    rows: &mut Vec<Row>,
-    problems: &mut Vec<CatalogProblem>,
-) {
-    let mut report = Report::default();
+pub(super) fn read(file: &CatalogFile<'_>, rows: &mut Vec<Row>, problems: &mut Vec<Problem>) {
+    let mut report = Report::of(file.name);
     read_text(file, rows, &mut report);
-    let said = report.problems.into_iter().map(|problem| CatalogProblem {
-        file: file.name.to_owned(),
-        row: problem.row,
-        message: problem.message,
-    });
-    problems.extend(said);
+    problems.append(&mut report.problems);
 }
 
-fn read_text(file: &CatalogFile<'_>, rows: &mut Vec<Row>, report: &mut Report) {
+fn read_text(file: &CatalogFile<'_>, rows: &mut Vec<Row>, report: &mut Report<'_>) {
     let Some(mut table) = report.accept(data_file::parse(file.text)) else {
         return;
     };
@@ -139,7 +130,7 @@ fn read_text(file: &CatalogFile<'_>, rows: &mut Vec<Row>, report: &mut Report) {
 
 /// Takes all but the first row of each name away, so that the copies are not reported as
 /// overlapping as well.
-pub(super) fn refuse_repeated_names(rows: &mut Vec<Row>, problems: &mut Vec<CatalogProblem>) {
+pub(super) fn refuse_repeated_names(rows: &mut Vec<Row>, problems: &mut Vec<Problem>) {
     let mut first_file: BTreeMap<String, String> = BTreeMap::new();
     rows.retain(|row| {
         let name = &row.action.name;
@@ -149,7 +140,7 @@ pub(super) fn refuse_repeated_names(rows: &mut Vec<Row>, problems: &mut Vec<Cata
         };
         let message =
             format!("the name is given twice, first in {first}: merge or rename the rows");
-        problems.push(CatalogProblem::of_row(&row.file, name, message));
+        problems.push(Problem::of_row(&row.file, name, message));
         false
     });
 }
@@ -160,7 +151,7 @@ fn label(table: &Table, position: usize) -> String {
     name.map_or_else(|| format!("action {}", position + 1), str::to_owned)
 }
 
-fn read_head(mut table: Table, report: &mut Report) -> Option<Head> {
+fn read_head(mut table: Table, report: &mut Report<'_>) -> Option<Head> {
     report.say_all(data_file::take_unknown(&mut table, HEAD_KEYS));
     let head: Head = report.accept(data_file::read(table))?;
     for (key, value) in [("family", &head.family), ("service", &head.service)] {
@@ -171,13 +162,18 @@ fn read_head(mut table: Table, report: &mut Report) -> Option<Head> {
     Some(head)
 }
 
-fn read_row(mut table: Table, report: &mut Report) -> Option<RowText> {
+fn read_row(mut table: Table, report: &mut Report<'_>) -> Option<RowText> {
     report.say_all(data_file::take_unknown(&mut table, ROW_KEYS));
     report.accept(data_file::read(table))
 }
 
 /// What a head says and a row may say otherwise.
-fn check_common(classes: &[String], resource_type: &str, display_name: &str, report: &mut Report) {
+fn check_common(
+    classes: &[String],
+    resource_type: &str,
+    display_name: &str,
+    report: &mut Report<'_>,
+) {
     report.require(!classes.is_empty(), || {
         "`classes` is empty: name the upstream classes".to_owned()
     });
@@ -187,7 +183,7 @@ fn check_common(classes: &[String], resource_type: &str, display_name: &str, rep
     forms::check_display_name(display_name, report);
 }
 
-fn build(file: &str, head: &Head, text: RowText, report: &mut Report) -> Row {
+fn build(file: &str, head: &Head, text: RowText, report: &mut Report<'_>) -> Row {
     check_row(&text, report);
     let (service, object, verb) = read_name(&text.name, &head.service, report);
     let severity = read_severity(&text.severity, report);
@@ -234,7 +230,7 @@ impl From<UpdateText> for Update {
 }
 
 /// The checks that need nothing but the row's own words.
-fn check_row(text: &RowText, report: &mut Report) {
+fn check_row(text: &RowText, report: &mut Report<'_>) {
     check_common(
         text.classes.as_deref().unwrap_or(&["any".to_owned()]),
         text.resource_type.as_deref().unwrap_or("any"),
@@ -257,7 +253,7 @@ fn check_row(text: &RowText, report: &mut Report) {
     }
 }
 
-fn read_name(name: &str, service: &str, report: &mut Report) -> (String, String, String) {
+fn read_name(name: &str, service: &str, report: &mut Report<'_>) -> (String, String, String) {
     let parts = forms::name_parts(name);
     report.require(parts.is_some(), || {
         format!("`{name}` is not of the form service.object.verb in [a-z0-9-]: e.g. `audit-log.bare-metal.reboot`")
@@ -271,7 +267,7 @@ fn read_name(name: &str, service: &str, report: &mut Report) -> (String, String,
     (of_name.to_owned(), object.to_owned(), verb.to_owned())
 }
 
-fn read_severity(name: &str, report: &mut Report) -> Severity {
+fn read_severity(name: &str, report: &mut Report<'_>) -> Severity {
     let severity = Severity::from_name(name);
     report.require(severity.is_some(), || {
         format!("unknown severity `{name}`: write normal, warning or critical")
@@ -284,7 +280,7 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// Nothing for objects that are no devices.
-fn read_device_kind(name: &str, report: &mut Report) -> Option<DeviceKind> {
+fn read_device_kind(name: &str, report: &mut Report<'_>) -> Option<DeviceKind> {
     let kind = DeviceKind::of(name);
     report.require(kind.is_some() || name == "none", || {
         format!("unknown device_kind `{name}`: write hardware, virtualGuest or none")
@@ -293,7 +289,7 @@ fn read_device_kind(name: &str, report: &mut Report) -> Option<DeviceKind> {
 }
 
 /// Metadata keys to be copied.
-fn check_keys(key: &str, listed: &[String], report: &mut Report) {
+fn check_keys(key: &str, listed: &[String], report: &mut Report<'_>) {
     let mut seen = BTreeSet::new();
     for name in listed {
         forms::check_key(key, name, report);
@@ -302,7 +298,7 @@ fn check_keys(key: &str, listed: &[String], report: &mut Report) {
     }
 }
 
-fn check_not_blank(key: &str, value: &str, report: &mut Report) {
+fn check_not_blank(key: &str, value: &str, report: &mut Report<'_>) {
     report.require(!value.trim().is_empty(), || {
         format!("`{key}` is blank: say something or leave it out")
     });

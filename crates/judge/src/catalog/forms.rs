@@ -25,14 +25,14 @@ pub(super) fn name_parts(name: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// What begins the message, before its colon.
-pub(super) fn check_display_name(text: &str, report: &mut Report) {
+pub(super) fn check_display_name(text: &str, report: &mut Report<'_>) {
     report.require(!text.contains(':') && clean(text) == text, || {
         format!("`display_name` is \"{text}\": leave out colons and control characters, since the message has a colon behind it")
     });
 }
 
 /// `target.typeURI`.
-pub(super) fn check_target_type(text: &str, report: &mut Report) {
+pub(super) fn check_target_type(text: &str, report: &mut Report<'_>) {
     let parts: Vec<_> = text.split('/').collect();
     let is_good = (2..=3).contains(&parts.len()) && parts.into_iter().all(is_hyphenated);
     report.require(is_good, || {
@@ -41,7 +41,7 @@ pub(super) fn check_target_type(text: &str, report: &mut Report) {
 }
 
 /// A classic permission, which is compared as it stands.
-pub(super) fn check_permission(text: &str, report: &mut Report) {
+pub(super) fn check_permission(text: &str, report: &mut Report<'_>) {
     let mut bytes = text.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase());
     let rest = bytes.all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
@@ -51,7 +51,7 @@ pub(super) fn check_permission(text: &str, report: &mut Report) {
 }
 
 /// The metadata key of a new object's place.
-pub(super) fn check_place(key: &str, creates: bool, report: &mut Report) {
+pub(super) fn check_place(key: &str, creates: bool, report: &mut Report<'_>) {
     report.require(!key.trim().is_empty(), || {
         "`place` is blank: name a metadata key or leave it out".to_owned()
     });
@@ -61,7 +61,7 @@ pub(super) fn check_place(key: &str, creates: bool, report: &mut Report) {
 }
 
 /// A metadata key that is copied under its own name.
-pub(super) fn check_key(list: &str, key: &str, report: &mut Report) {
+pub(super) fn check_key(list: &str, key: &str, report: &mut Report<'_>) {
     let mut bytes = key.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic());
     let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));

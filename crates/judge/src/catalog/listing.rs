@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::attributes::{AttributeTexts, Attributes, Keys};
 use super::condition::Condition;
 use super::file::Row;
-use super::{Action, CatalogProblem};
+use super::{Action, Problem};
 use crate::text::names::{NameTable, normalise};
 
 /// The enabled actions that one event name, or event key, of one class can mean.
@@ -171,7 +171,7 @@ type Claimants<'r> = Vec<(usize, &'r Condition)>;
 
 /// One problem for each two rows, enabled or not, that one record could satisfy both: enabling a
 /// row must never change what another one means.
-pub(super) fn ambiguities(rows: &[Row]) -> Vec<CatalogProblem> {
+pub(super) fn ambiguities(rows: &[Row]) -> Vec<Problem> {
     let mut by_name: BTreeMap<(Cow<str>, Cow<str>), Claimants<'_>> = BTreeMap::new();
     for claim in claims(rows) {
         let key = (normalise(claim.class), normalise(claim.name));
@@ -205,12 +205,12 @@ fn overlapping(claimants: &[(usize, &Condition)]) -> Vec<(usize, usize)> {
     pairs
 }
 
-fn ambiguity(one: &Row, other: &Row, names: Vec<String>) -> CatalogProblem {
+fn ambiguity(one: &Row, other: &Row, names: Vec<String>) -> Problem {
     let message = format!(
         "could match the same record as `{}` of {}, by {}: give each event to one of them, or tell them apart by `when`",
         one.action.name,
         one.file,
         names.join(", ")
     );
-    CatalogProblem::of_row(&other.file, &other.action.name, message)
+    Problem::of_row(&other.file, &other.action.name, message)
 }

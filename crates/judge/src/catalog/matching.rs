@@ -38,7 +38,7 @@ struct TestText {
 pub(super) fn read_matches(
     events: Vec<String>,
     conditional: Vec<MatchText>,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> Vec<Match> {
     report.require(!events.is_empty() || !conditional.is_empty(), || {
         "matches no events: name some in `events`, or in `match` with a condition".to_owned()
@@ -50,7 +50,7 @@ pub(super) fn read_matches(
     [always].into_iter().chain(conditional).collect()
 }
 
-fn read_match(text: MatchText, report: &mut Report) -> Match {
+fn read_match(text: MatchText, report: &mut Report<'_>) -> Match {
     report.require(!text.events.is_empty(), || {
         "`match` without events: name the events that it is about".to_owned()
     });
@@ -71,7 +71,7 @@ fn read_match(text: MatchText, report: &mut Report) -> Match {
     Match { events: text.events, condition }
 }
 
-fn read_test(attribute: &str, text: TestText, report: &mut Report) -> Test {
+fn read_test(attribute: &str, text: TestText, report: &mut Report<'_>) -> Test {
     let is_given = text.is_in.is_some() || text.not_in.is_some();
     report.require(is_given != text.present, || {
         format!("the condition on `{attribute}` must say one thing: give it `in`, `not_in`, or `present = true`")
@@ -91,7 +91,7 @@ fn read_test(attribute: &str, text: TestText, report: &mut Report) -> Test {
     Test::new(is_in, read_values(attribute, text.not_in.unwrap_or_default(), report))
 }
 
-fn read_values(attribute: &str, values: Vec<Value>, report: &mut Report) -> Vec<Scalar> {
+fn read_values(attribute: &str, values: Vec<Value>, report: &mut Report<'_>) -> Vec<Scalar> {
     let read = values.iter().filter_map(|value| {
         let scalar = Scalar::from_toml(value);
         report.require(scalar.is_some(), || {
@@ -103,7 +103,7 @@ fn read_values(attribute: &str, values: Vec<Value>, report: &mut Report) -> Vec<
 }
 
 /// Names that records are looked up by.
-pub(super) fn check_names(key: &str, names: &[String], report: &mut Report) {
+pub(super) fn check_names(key: &str, names: &[String], report: &mut Report<'_>) {
     for name in names {
         report.require(!normalise(name).is_empty(), || {
             format!("`{key}` holds \"{name}\", which has no letter: remove it")

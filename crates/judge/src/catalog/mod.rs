@@ -18,13 +18,13 @@ mod switches;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 pub use self::attributes::{Attribute, Attributes, Keys};
 use self::listing::Index;
 pub use self::listing::{Found, Listing};
 pub use self::switches::Switches;
+pub use crate::data_file::Problem;
 use crate::reference::DeviceKind;
 pub use crate::text::names::{NAME_BYTES_MAX, normalise};
 
@@ -141,39 +141,6 @@ pub struct CatalogFile<'t> {
     pub text: &'t str,
 }
 
-/// One thing that is wrong with the catalogue or with the switches, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogProblem {
-    /// The file's name as given, or `configuration`.
-    pub file: String,
-    /// The row's action name, or `action 3` for the third when it has none; the key of the
-    /// configuration; or nothing when the whole file is meant.
-    pub row: Option<String>,
-    /// What is wrong and how to put it right.
-    pub message: String,
-}
-
-impl CatalogProblem {
-    fn of_file(file: &str, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), row: None, message: message.into() }
-    }
-
-    fn of_row(file: &str, row: &str, message: impl Into<String>) -> Self {
-        Self { row: Some(row.to_owned()), ..Self::of_file(file, message) }
-    }
-}
-
-impl fmt::Display for CatalogProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.row {
-            Some(row) => write!(f, "{}: {row}: {}", self.file, self.message),
-            None => write!(f, "{}: {}", self.file, self.message),
-        }
-    }
-}
-
-impl std::error::Error for CatalogProblem {}
-
 /// All known actions, and the index in which records are looked up.
 #[derive(Debug)]
 pub struct Catalog {
@@ -208,10 +175,7 @@ impl Catalog {
     /// of range, a name given twice, a condition that can never hold, two rows (enabled or not)
     /// that could match the same record, switches that match nothing or contradict each other,
     /// and a catalogue without any enabled action.
-    pub fn load(
-        files: &[CatalogFile<'_>],
-        switches: &Switches,
-    ) -> Result<Self, Vec<CatalogProblem>> {
+    pub fn load(files: &[CatalogFile<'_>], switches: &Switches) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut rows = Vec::new();
         for file in files {
@@ -223,7 +187,11 @@ impl Catalog {
         if problems.is_empty() && !rows.iter().any(|row| row.action.enabled) {
             let message =
                 "no action is enabled, so nothing would be audited: enable some by catalog.enable";
-            problems.push(CatalogProblem::of_file("catalog", message));
+            problems.push(Problem {
+                file: "catalog".to_owned(),
+                row: None,
+                message: message.to_owned(),
+            });
         }
         if !problems.is_empty() {
             return Err(problems);

@@ -1,9 +1,9 @@
 //! Which actions are on: what the catalogue's files say, and what the configuration enables and
 //! disables on top.
 
-use super::CatalogProblem;
+use super::Problem;
 use super::file::Row;
-use crate::data_file::nearest;
+use crate::text::nearest;
 
 /// What the configuration says about actions, as written there: action names, or prefixes ending in
 /// `.*`.
@@ -20,7 +20,7 @@ pub struct Switches {
 const CONFIGURATION: &str = "configuration";
 
 /// Turns rows on and off, and says what is wrong with the patterns.
-pub(super) fn apply(rows: &mut [Row], switches: &Switches) -> Vec<CatalogProblem> {
+pub(super) fn apply(rows: &mut [Row], switches: &Switches) -> Vec<Problem> {
     let mut problems = unmatched(rows, "catalog.enable", &switches.enable);
     problems.extend(unmatched(rows, "catalog.disable", &switches.disable));
     problems.extend(contradictions(rows, switches));
@@ -43,7 +43,7 @@ fn first_match<'p>(patterns: &'p [String], name: &str) -> Option<&'p String> {
     patterns.iter().find(|pattern| matches(pattern, name))
 }
 
-fn unmatched(rows: &[Row], key: &str, patterns: &[String]) -> Vec<CatalogProblem> {
+fn unmatched(rows: &[Row], key: &str, patterns: &[String]) -> Vec<Problem> {
     let names = || rows.iter().map(|row| row.action.name.as_str());
     let unknown = patterns.iter().filter(|pattern| !names().any(|name| matches(pattern, name)));
     unknown
@@ -53,12 +53,12 @@ fn unmatched(rows: &[Row], key: &str, patterns: &[String]) -> Vec<CatalogProblem
                 None => "write an action's name, or a prefix ending in `.*`".to_owned(),
             };
             let message = format!("`{pattern}` matches no action: {remedy}");
-            CatalogProblem::of_row(CONFIGURATION, key, message)
+            Problem::of_row(CONFIGURATION, key, message)
         })
         .collect()
 }
 
-fn contradictions(rows: &[Row], switches: &Switches) -> Vec<CatalogProblem> {
+fn contradictions(rows: &[Row], switches: &Switches) -> Vec<Problem> {
     rows.iter()
         .filter_map(|row| {
             let name = &row.action.name;
@@ -67,7 +67,7 @@ fn contradictions(rows: &[Row], switches: &Switches) -> Vec<CatalogProblem> {
             let message = format!(
                 "`{name}` is both enabled (by `{enable}`) and disabled (by `{disable}`): leave out one of the two"
             );
-            Some(CatalogProblem::of_row(CONFIGURATION, "catalog", message))
+            Some(Problem::of_row(CONFIGURATION, "catalog", message))
         })
         .collect()
 }

@@ -39,7 +39,7 @@ enum RegionText {
 }
 
 /// Reads a whole table; what it returns is of use only if nothing was reported.
-pub(super) fn read_table(mut table: Table, profile: &str, report: &mut Report) -> Locations {
+pub(super) fn read_table(mut table: Table, profile: &str, report: &mut Report<'_>) -> Locations {
     let entries = report.accept(data_file::take_rows(&mut table, "entry"));
     let head = read_head(table, profile, report);
     let mut locations =
@@ -59,7 +59,7 @@ pub(super) fn read_table(mut table: Table, profile: &str, report: &mut Report) -
     locations
 }
 
-fn read_head(mut table: Table, profile: &str, report: &mut Report) -> Head {
+fn read_head(mut table: Table, profile: &str, report: &mut Report<'_>) -> Head {
     for message in data_file::take_unknown(&mut table, TABLE_KEYS) {
         report.say(message);
     }
@@ -82,7 +82,7 @@ fn label(table: &Table, position: usize) -> String {
     }
 }
 
-fn read_entry(mut table: Table, report: &mut Report) -> Option<Entry> {
+fn read_entry(mut table: Table, report: &mut Report<'_>) -> Option<Entry> {
     for message in data_file::take_unknown(&mut table, ENTRY_KEYS) {
         report.say(message);
     }
@@ -105,7 +105,7 @@ fn add_entry(
     entry: Entry,
     profiles: &BTreeSet<String>,
     profile: &str,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) {
     let region = read_region(entry.region, profiles, profile, report).unwrap_or_default();
     let from = read_time("valid_from", entry.valid_from, report);
@@ -130,7 +130,7 @@ fn read_region(
     text: RegionText,
     profiles: &BTreeSet<String>,
     profile: &str,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> Option<String> {
     let by_profile = match text {
         RegionText::Same(region) => BTreeMap::from([(profile.to_owned(), region)]),
@@ -154,7 +154,7 @@ fn read_region(
 }
 
 /// A date, which is midnight UTC, or a time with an offset.
-fn read_time(key: &str, value: Option<Value>, report: &mut Report) -> Option<Timestamp> {
+fn read_time(key: &str, value: Option<Value>, report: &mut Report<'_>) -> Option<Timestamp> {
     // Whether quoted or not, a time arrives as text; numbers and the rest do not.
     let text = match value? {
         Value::String(text) => text.trim().to_owned(),

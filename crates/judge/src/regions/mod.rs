@@ -9,12 +9,12 @@ mod names;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 
 use jiff::Timestamp;
 
 use self::names::Names;
 use crate::data_file;
+pub use crate::data_file::Problem;
 use crate::data_file::Report;
 
 /// Where an event happened.
@@ -25,29 +25,6 @@ pub struct Place<'t> {
     /// The region, e.g. `us-south`.
     pub region: &'t str,
 }
-
-/// One thing that is wrong with the location table, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocationProblem {
-    /// The table's name as given.
-    pub file: String,
-    /// The entry, counted from 1 and named by its first data center; nothing when the whole table
-    /// is meant.
-    pub entry: Option<String>,
-    /// What is wrong and how to put it right.
-    pub message: String,
-}
-
-impl fmt::Display for LocationProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.entry {
-            Some(entry) => write!(f, "{}: {entry}: {}", self.file, self.message),
-            None => write!(f, "{}: {}", self.file, self.message),
-        }
-    }
-}
-
-impl std::error::Error for LocationProblem {}
 
 /// The location table of one profile.
 #[derive(Debug)]
@@ -88,7 +65,7 @@ impl Locations {
     /// # Errors
     ///
     /// When it does not know the profile.
-    pub fn embedded(profile: &str) -> Result<Self, Vec<LocationProblem>> {
+    pub fn embedded(profile: &str) -> Result<Self, Vec<Problem>> {
         let text = include_str!("../../../../catalog/locations.toml");
         Self::load("catalog/locations.toml", text, profile)
     }
@@ -101,14 +78,14 @@ impl Locations {
     /// keys, an unknown profile, codes or regions that are not `[a-z0-9-]+`, an entry that ends
     /// before it begins, two entries of one data center that hold at the same time, and names
     /// that two data centers share or none has.
-    pub fn load(name: &str, text: &str, profile: &str) -> Result<Self, Vec<LocationProblem>> {
-        let mut report = Report::default();
+    pub fn load(name: &str, text: &str, profile: &str) -> Result<Self, Vec<Problem>> {
+        let mut report = Report::of(name);
         let locations = report
             .accept(data_file::parse(text))
             .map(|table| file::read_table(table, profile, &mut report));
         match locations {
             Some(locations) if report.problems.is_empty() => Ok(locations),
-            _ => Err(of_file(name, report)),
+            _ => Err(report.problems),
         }
     }
 
@@ -150,17 +127,6 @@ impl Locations {
         periods.push(period);
         Ok(())
     }
-}
-
-fn of_file(name: &str, report: Report) -> Vec<LocationProblem> {
-    let problems = report.problems.into_iter();
-    problems
-        .map(|problem| LocationProblem {
-            file: name.to_owned(),
-            entry: problem.row,
-            message: problem.message,
-        })
-        .collect()
 }
 
 /// The code in its canonical form, written to `buffer`; `None` when it is too long to be any.

@@ -27,7 +27,7 @@ impl Names {
     }
 
     /// Gives the codes their names; what it returns is of use only if nothing was reported.
-    pub(super) fn read(texts: &NameTexts, codes: &BTreeSet<&str>, report: &mut Report) -> Self {
+    pub(super) fn read(texts: &NameTexts, codes: &BTreeSet<&str>, report: &mut Report<'_>) -> Self {
         check_keys(texts, codes, report);
         let mut names = Names::default();
         for code in codes {
@@ -39,7 +39,7 @@ impl Names {
         names
     }
 
-    fn add(&mut self, name: &str, code: &str, report: &mut Report) {
+    fn add(&mut self, name: &str, code: &str, report: &mut Report<'_>) {
         let normal = normalise(name).into_owned();
         let known = self.0.entry(normal).or_insert_with(|| code.to_owned());
         report.require(known == code, || {
@@ -48,7 +48,7 @@ impl Names {
     }
 }
 
-fn check_keys(texts: &NameTexts, codes: &BTreeSet<&str>, report: &mut Report) {
+fn check_keys(texts: &NameTexts, codes: &BTreeSet<&str>, report: &mut Report<'_>) {
     for (key, names) in texts {
         let mut codes = codes.iter();
         let is_used = codes.any(|code| *code == key || split_number(code).0 == key);

@@ -2,11 +2,11 @@
 //! cannot fail and cannot be injected into, since every value is an id or a code that was checked
 //! before.
 
-use crate::json::bytes::{is_printable_ascii, needs_escapes};
+use crate::json::bytes::needs_escapes;
 use crate::json::write::Json;
 
 /// The two CRNs of an audit event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CrnTemplates {
     /// `target.id`.
     pub target: CrnTemplate,
@@ -15,7 +15,7 @@ pub struct CrnTemplates {
 }
 
 /// A parsed template, e.g. `crn:v1:bluemix:public:{service}:{location}:a/{account}:::`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CrnTemplate {
     pieces: Vec<Piece>,
 }
@@ -53,32 +53,28 @@ impl CrnTemplate {
     /// Parses a template.
     ///
     /// # Errors
-    /// Says which placeholder is not known, or why it is not a CRN: of ten segments, in printable
-    /// ASCII.
+    /// Says why it is not a CRN, or which placeholder is not known.
     pub fn parse(template: &str) -> Result<Self, String> {
         if !template.starts_with("crn:") || template.matches(':').count() < 9 {
-            return Err(format!(
-                "{template:?} is not a CRN: it must begin with \"crn:\" and have ten segments"
-            ));
+            return Err("a CRN begins with crn: and has ten segments".to_owned());
         }
-        if !is_printable_ascii(template.as_bytes()) || needs_escapes(template.as_bytes()) {
-            return Err(format!(
-                "{template:?} is not a CRN: write printable ASCII without quotes and backslashes"
-            ));
+        let bytes = template.as_bytes();
+        if !bytes.iter().all(u8::is_ascii_graphic) || needs_escapes(bytes) {
+            return Err("a CRN is ASCII without spaces, quotes and backslashes".to_owned());
         }
         let mut pieces = Vec::new();
         let mut rest = template;
-        while let Some((literal, after)) = rest.split_once('{') {
-            let (name, tail) = after
-                .split_once('}')
-                .ok_or_else(|| format!("{template:?} lacks a closing brace"))?;
-            pieces.push(Piece::Literal(literal.to_string()));
+        while let Some(at) = rest.find(['{', '}']) {
+            let (literal, tail) = rest.split_at(at);
+            let inner = tail.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+            let (name, after) = inner.ok_or("it has an unpaired brace")?;
+            pieces.push(Piece::Literal(literal.to_owned()));
             pieces.push(Piece::placeholder(name).ok_or_else(|| {
                 format!("{{{name}}} is not one of {{{}}}", Self::PLACEHOLDERS.join("}, {"))
             })?);
-            rest = tail;
+            rest = after;
         }
-        pieces.push(Piece::Literal(rest.to_string()));
+        pieces.push(Piece::Literal(rest.to_owned()));
         Ok(CrnTemplate { pieces })
     }
 
@@ -138,12 +134,15 @@ mod tests {
     #[test]
     fn refuses_what_is_not_a_template() {
         for (template, problem) in [
-            ("urn:x", "not a CRN"),
+            ("urn:x", "begins with crn:"),
             ("crn:v1:a:b:c", "ten segments"),
             ("crn:v1:b:p:{servce}:l:a/1:::", "{servce} is not one of"),
-            ("crn:v1:b:p:{service:l:a/1:::", "closing brace"),
-            ("crn:v1:b\"p:p:s:l:a/1:::", "without quotes"),
-            ("crn:v1:b:p:s:l:a/1::\n:", "printable ASCII"),
+            ("crn:v1:b:p:{service:l:a/1:::", "unpaired brace"),
+            ("crn:v1:b:p:service}:l:a/1:::", "unpaired brace"),
+            ("crn:v1:b:p:s:l:a/{account:::{id}", "is not one of"),
+            ("crn:v1:b:p:s: :a/1:::", "without spaces"),
+            ("crn:v1:b\"p:p:s:l:a/1:::", "quotes"),
+            ("crn:v1:b:p:s:l:a/1::\n:", "is ASCII"),
         ] {
             let error = CrnTemplate::parse(template).expect_err(template);
             assert!(error.contains(problem), "{template}: {error}");

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::catalog::{CatalogFile, CatalogProblem};
+use crate::catalog::{CatalogFile, Problem};
 use crate::data_file;
 use crate::data_file::{Report, is_slug};
 use crate::reference::{KNOWN_PERMISSIONS, PackedName, Permissions};
@@ -44,18 +44,12 @@ impl PermissionNames {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn load(file: CatalogFile<'_>) -> Result<Self, Vec<CatalogProblem>> {
-        let mut report = Report::default();
+    pub fn load(file: CatalogFile<'_>) -> Result<Self, Vec<Problem>> {
+        let mut report = Report::of(file.name);
         let lists = read(file.text, &mut report);
-        let problems = report.problems.into_iter().map(|problem| CatalogProblem {
-            file: file.name.to_owned(),
-            row: problem.row,
-            message: problem.message,
-        });
-        let problems: Vec<_> = problems.collect();
-        match lists.filter(|_| problems.is_empty()) {
+        match lists.filter(|_| report.problems.is_empty()) {
             Some(lists) => Ok(Self::of(&lists)),
-            None => Err(problems),
+            None => Err(report.problems),
         }
     }
 
@@ -132,7 +126,7 @@ impl NameSet {
     }
 }
 
-fn read(text: &str, report: &mut Report) -> Option<Lists> {
+fn read(text: &str, report: &mut Report<'_>) -> Option<Lists> {
     let mut table = report.accept(data_file::parse(text))?;
     report.say_all(data_file::take_unknown(&mut table, KEYS));
     let lists: Lists = report.accept(data_file::read(table))?;
@@ -154,7 +148,7 @@ fn read(text: &str, report: &mut Report) -> Option<Lists> {
     Some(lists)
 }
 
-fn check_names(lists: &Lists, report: &mut Report) {
+fn check_names(lists: &Lists, report: &mut Report<'_>) {
     let mut seen = BTreeSet::new();
     for name in lists.infrastructure.iter().chain(&lists.other) {
         let normal = normalise(name).into_owned();

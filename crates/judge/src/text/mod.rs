@@ -1,5 +1,5 @@
-//! Text of records as people see it: what cannot be seen, the words for nothing, and the one form
-//! in which text goes out.
+//! Text as people see it: what cannot be seen, the words for nothing, the one form in which text
+//! goes out, and the word that was probably meant.
 
 pub mod names;
 
@@ -97,6 +97,26 @@ pub(crate) fn cut(text: &str, characters: usize) -> &str {
         Some((end, _)) => &text[..end],
         None => text,
     }
+}
+
+/// The candidate most like `word`, if any is like enough to be what was meant: the nearest by edit
+/// distance, or else the only one whose last part is the same (the right key in the wrong section).
+pub fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    /// Below this likeness a suggestion misleads more often than it helps.
+    const LIKENESS_MIN: f64 = 0.6;
+    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(word, candidate);
+    let near = candidates
+        .clone()
+        .filter(|candidate| likeness(candidate) >= LIKENESS_MIN)
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    near.or_else(|| {
+        let last_part = |key: &'a str| key.rsplit('.').next();
+        let mut same = candidates.filter(|key| last_part(key) == word.rsplit('.').next());
+        same.next().filter(|_| same.next().is_none())
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::*;
 use crate::classify::meta_data::MetaData;
 use crate::json::Raw;
 
-fn load(switches: &Switches) -> Result<Catalog, Vec<CatalogProblem>> {
+fn load(switches: &Switches) -> Result<Catalog, Vec<Problem>> {
     Catalog::load(&Catalog::embedded_files(), switches)
 }
 
