@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::topics::TopicNames;
-use crate::kafka::client::context::LoggingContext;
+use crate::kafka::client::context::PlainContext;
 use crate::quarantine::headers;
 
 /// Partitions of the input topic.
@@ -21,7 +21,7 @@ pub const INPUT_PARTITIONS: i32 = 6;
 /// Partitions of each output topic.
 pub const OUTPUT_PARTITIONS: i32 = 3;
 /// Longest wait for the samples to be taken.
-const FLUSH_LIMIT: Duration = Duration::from_secs(10);
+const FLUSH_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The broker; it ends when this is dropped.
 pub struct EmbeddedBroker {
@@ -67,12 +67,12 @@ impl EmbeddedBroker {
     /// # Errors
     /// If the client cannot be made.
     pub fn watcher(&self, topics: &TopicNames) -> anyhow::Result<Watcher> {
-        let consumer: BaseConsumer<LoggingContext> = self
+        let consumer: BaseConsumer<PlainContext> = self
             .client()
             .set("group.id", "demo-watcher")
             .set("enable.auto.commit", "false")
             .set("fetch.wait.max.ms", "50")
-            .create_with_context(LoggingContext::default())
+            .create_with_context(PlainContext::default())
             .context("create the watcher")?;
         let mut list = TopicPartitionList::new();
         for topic in topics.outputs() {
@@ -106,13 +106,13 @@ impl Sampler {
     /// # Errors
     /// If that takes too long.
     pub fn flush(&self) -> anyhow::Result<()> {
-        self.producer.flush(FLUSH_LIMIT).context("deliver the samples")
+        self.producer.flush(FLUSH_WAIT_MAX).context("deliver the samples")
     }
 }
 
 /// Watches the output topics.
 pub struct Watcher {
-    consumer: BaseConsumer<LoggingContext>,
+    consumer: BaseConsumer<PlainContext>,
 }
 
 /// A record of an output topic.

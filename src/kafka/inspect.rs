@@ -9,12 +9,12 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::settings;
-use super::topics::METADATA_LIMIT;
+use super::topics::METADATA_WAIT_MAX;
 use crate::config::Config;
-use crate::kafka::client::context::{LoggingContext, begin};
+use crate::kafka::client::context::{PlainContext, prime_oauth};
 
 /// Longest wait for a single record.
-const RECORD_LIMIT: Duration = Duration::from_secs(15);
+const RECORD_WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// One record on the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +52,11 @@ pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Op
     let mut client = settings::inspector(config);
     // A group must be named to read; nothing is ever committed for it, and it is not joined.
     client.set("group.id", format!("{}-explain", config.input.group));
-    let consumer: BaseConsumer<LoggingContext> =
-        client.create_with_context(LoggingContext::default())?;
-    begin(&consumer);
+    let consumer: BaseConsumer<PlainContext> =
+        client.create_with_context(PlainContext::default())?;
+    prime_oauth(&consumer);
     let (low, high) = consumer
-        .fetch_watermarks(topic, *partition, METADATA_LIMIT)
+        .fetch_watermarks(topic, *partition, METADATA_WAIT_MAX)
         .with_context(|| format!("look up the offsets of {topic}/{partition}"))?;
     if !(low..high).contains(offset) {
         bail!("{topic}/{partition} holds offsets {low} to {high}, not {offset}");
@@ -64,7 +64,7 @@ pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Op
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
     consumer.assign(&list)?;
-    let deadline = Instant::now() + RECORD_LIMIT;
+    let deadline = Instant::now() + RECORD_WAIT_MAX;
     while Instant::now() < deadline {
         match consumer.poll(Duration::from_millis(200)) {
             Some(Ok(message)) if message.offset() == *offset => {
@@ -81,7 +81,7 @@ pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Op
             None => {}
         }
     }
-    bail!("{topic}/{partition}/{offset} was not read within {RECORD_LIMIT:?}")
+    bail!("{topic}/{partition}/{offset} was not read within {RECORD_WAIT_MAX:?}")
 }
 
 #[cfg(test)]

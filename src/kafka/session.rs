@@ -14,7 +14,7 @@ use super::replaced::Replaced;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
 use crate::kafka::consumer::group_consumer::GroupConsumer;
-use crate::kafka::producer::outgoing::outgoing;
+use crate::kafka::producer::output_record::output_record;
 use crate::stream::outputs::Outputs;
 use crate::stream::{Broker, Failure, Partition, Polled, Position, Rewound};
 
@@ -139,7 +139,7 @@ impl Session {
         })?;
         producer.begin()?;
         for output in outputs.iter() {
-            producer.send(outgoing(&output, &self.topics, &self.settings)?)?;
+            producer.send(output_record(&output, &self.topics, &self.settings)?)?;
         }
         producer.drain()?;
         producer.send_offsets(&offsets, membership)?;

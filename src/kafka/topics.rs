@@ -6,12 +6,12 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::kafka::client::context::begin;
+use crate::kafka::client::context::prime_oauth;
 use crate::stream::{Content, Output};
 use audit_judge::fate::RegionIndex;
 
 /// Longest wait for metadata.
-pub const METADATA_LIMIT: Duration = Duration::from_secs(10);
+pub const METADATA_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Names of all topics, from configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub fn shape<C: ConsumerContext>(
         cause: cause.to_string(),
     };
     let metadata = consumer
-        .fetch_metadata(Some(name), METADATA_LIMIT)
+        .fetch_metadata(Some(name), METADATA_WAIT_MAX)
         .map_err(|error| by_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error)))?;
     let topic = metadata
         .topics()
@@ -142,7 +142,7 @@ impl OutputTopics {
         consumer: &BaseConsumer<C>,
         names: &TopicNames,
     ) -> Result<Self, Vec<TopicProblem>> {
-        begin(consumer);
+        prime_oauth(consumer);
         let mut looked_up = Vec::new();
         let mut problems = Vec::new();
         for name in std::iter::once(names.input.as_str()).chain(names.outputs()) {

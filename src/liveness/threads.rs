@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// Longest wait for all threads that only feed or watch.
-pub(crate) const JOIN_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const JOIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How often it is looked whether a thread has ended.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -46,6 +46,6 @@ mod tests {
         let ended = spawn(|| {});
         assert_eq!(join(vec![hanging, ended], INTERVAL), 1);
         drop(release);
-        assert_eq!(join(vec![spawn(|| {})], JOIN_LIMIT), 0);
+        assert_eq!(join(vec![spawn(|| {})], JOIN_WAIT_MAX), 0);
     }
 }

@@ -17,12 +17,12 @@ use crate::stream::Partition;
 pub const SILENCE_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest time without a heartbeat, beside the wait for the tables: more than the limits of all
 /// calls that publish or recover, one after the other.
-const SILENCE_LIMIT: Duration = Duration::from_secs(150);
+const SILENCE_MAX: Duration = Duration::from_secs(150);
 /// How often the partitions are sampled.
 pub const STALL_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest time without progress, beside the wait for the tables: by then a client has given up any
 /// dead connection.
-const STALL_LIMIT: Duration = Duration::from_secs(120);
+const STALL_MAX: Duration = Duration::from_secs(120);
 
 /// The longest hang or stall.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl HangDetector {
     /// A watch over so many workers, which may wait for their tables for as long as
     /// `barrier_limit`.
     pub fn new(workers: usize, barrier_limit: Duration) -> Self {
-        let limit = SILENCE_LIMIT + barrier_limit;
+        let limit = SILENCE_MAX + barrier_limit;
         HangDetector {
             seen: vec![(0, 0); workers],
             most_looks: u32::try_from(limit.as_secs()).unwrap_or(u32::MAX),
@@ -173,7 +173,7 @@ struct Look {
 impl StallDetector {
     /// A watch over workers which may wait for their tables for as long as `barrier_limit`.
     pub fn new(barrier_limit: Duration) -> Self {
-        let limit = STALL_LIMIT + barrier_limit;
+        let limit = STALL_MAX + barrier_limit;
         let most_looks = limit.as_secs() / STALL_INTERVAL.as_secs();
         StallDetector {
             seen: BTreeMap::new(),

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Pause after it was said first; it doubles up to [`LONGEST_INTERVAL`].
+/// Pause after it was said first; it doubles up to [`INTERVAL_MAX`].
 const FIRST_INTERVAL: Duration = Duration::from_secs(60);
 /// Longest pause between two lines about the same.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
+const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 
 /// One thing that repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +40,7 @@ impl Quiet {
             return None;
         }
         burst.said = now;
-        burst.interval = (burst.interval * 2).min(LONGEST_INTERVAL);
+        burst.interval = (burst.interval * 2).min(INTERVAL_MAX);
         Some(std::mem::take(&mut burst.held_back))
     }
 

@@ -28,13 +28,13 @@ use crate::liveness::health::Health;
 use crate::metrics::Metrics;
 
 /// Connections served at a time; for one more, an old one is closed.
-const MOST_CONNECTIONS: usize = 32;
+const CONNECTIONS_MAX: usize = 32;
 /// Longest time for a request's head.
-const HEAD_LIMIT: Duration = Duration::from_secs(2);
+const HEAD_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest time for one connection, which carries one request.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
+const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Most headers of a request.
-const MOST_HEADERS: usize = 64;
+const HEADERS_MAX: usize = 64;
 /// Most bytes of a request's head.
 const HEAD_BYTES: usize = 16 * 1024;
 /// Pause after a connection could not be accepted, for example for want of file descriptors.
@@ -123,7 +123,7 @@ impl Places {
     /// oldest.
     fn make_room(&mut self) {
         self.0.retain(|connection| !connection.serving.is_finished());
-        if self.0.len() < MOST_CONNECTIONS {
+        if self.0.len() < CONNECTIONS_MAX {
             return;
         }
         let is_idle = |connection: &Connection| !connection.is_asked.load(Ordering::Relaxed);
@@ -146,12 +146,12 @@ async fn answer(stream: TcpStream, router: Router, is_asked: Arc<AtomicBool>) {
     }));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        .header_read_timeout(HEAD_WAIT_MAX)
         .keep_alive(false)
-        .max_headers(MOST_HEADERS)
+        .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let _ = tokio::time::timeout(CONNECTION_LIMIT, connection).await;
+    let _ = tokio::time::timeout(CONNECTION_WAIT_MAX, connection).await;
 }
 
 async fn show_metrics(State((metrics, health)): Shared) -> impl IntoResponse {
@@ -283,7 +283,7 @@ mod tests {
             stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n").expect("is sent");
             stream
         };
-        let mut held: VecDeque<TcpStream> = (0..2 * MOST_CONNECTIONS).map(|_| idle()).collect();
+        let mut held: VecDeque<TcpStream> = (0..2 * CONNECTIONS_MAX).map(|_| idle()).collect();
         for probe in 0..20 {
             held.push_back(idle());
             held.pop_front();

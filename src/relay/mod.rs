@@ -107,7 +107,7 @@ impl Relay {
         let result = self.work(&stop, &mut feeders).await;
         // Followers, and whoever waits for them, end by themselves.
         self.tables.close();
-        threads::join(feeders, threads::JOIN_LIMIT);
+        threads::join(feeders, threads::JOIN_WAIT_MAX);
         closing.notify_one();
         serving.abort();
         match &result {

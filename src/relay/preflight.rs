@@ -21,10 +21,10 @@ use crate::stream::kept_record::RecordLimit;
 
 /// What /readyz says it is about.
 const CLUSTER: &str = "cluster";
-/// Pause between attempts; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Pause between attempts; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(200);
 /// Longest pause between attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// What the cluster lacks, all of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +80,7 @@ fn run(
 ) -> Result<RecordLimit, Unmet> {
     let began = Instant::now();
     let mut grace = Grace::new(MISSING_TOPIC_GRACE);
-    let mut pause = FIRST_PAUSE;
+    let mut pause = PAUSE_MIN;
     // Of a cluster that does not answer, and of one that lacks topics.
     let mut quiet = [Quiet::default(); 2];
     while !stop.is_requested() {
@@ -96,7 +96,7 @@ fn run(
         }
         health.hold(CLUSTER, &cause);
         std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(PAUSE_MAX);
     }
     Ok(RecordLimit::default())
 }
@@ -104,7 +104,7 @@ fn run(
 /// What is waited for at this time. Nothing, if all is clear; nor if something is unmet for
 /// certain: that is not kept back for what may yet pass.
 fn awaited(findings: &[Finding], grace: &mut Grace, now: Duration) -> Option<String> {
-    let is_unmet = |finding: &Finding| matches!(finding.verdict, Verdict::Unmet(_));
+    let is_unmet = |finding: &Finding| matches!(finding.verdict, Verdict::Fail(_));
     if findings.iter().any(is_unmet) {
         return None;
     }
@@ -118,7 +118,7 @@ fn awaited(findings: &[Finding], grace: &mut Grace, now: Duration) -> Option<Str
         return Some(format!("waiting for {left} s more: {}", missing.join("; ")));
     }
     let mut unclear = findings.iter();
-    let unclear = unclear.find(|found| matches!(found.verdict, Verdict::Unclear(_)))?;
+    let unclear = unclear.find(|found| matches!(found.verdict, Verdict::Unreachable(_)))?;
     Some(format!("cannot connect yet: {unclear}"))
 }
 
@@ -128,10 +128,10 @@ fn report(findings: Vec<Finding>) -> Result<(), Unmet> {
     for finding in &findings {
         match finding.verdict {
             Verdict::Held(_) => error!("{finding}"),
-            Verdict::Doubtful(_) => warn!("{finding}"),
-            Verdict::Unasked(_) => info!("{finding}"),
-            Verdict::Met(_) => {}
-            Verdict::Unclear(_) | Verdict::Missing(_) | Verdict::Unmet(_) => ends = true,
+            Verdict::Warn(_) => warn!("{finding}"),
+            Verdict::NotPermitted(_) => info!("{finding}"),
+            Verdict::Pass(_) => {}
+            Verdict::Unreachable(_) | Verdict::Missing(_) | Verdict::Fail(_) => ends = true,
         }
     }
     if !ends {
@@ -156,11 +156,11 @@ mod tests {
     }
 
     fn unclear() -> Finding {
-        found(Verdict::Unclear("no answer".to_string()))
+        found(Verdict::Unreachable("no answer".to_string()))
     }
 
     fn unmet() -> Finding {
-        found(Verdict::Unmet("bad".to_string()))
+        found(Verdict::Fail("bad".to_string()))
     }
 
     fn held() -> Finding {

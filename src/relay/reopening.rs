@@ -11,10 +11,10 @@ const PAUSES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 /// So long a dead session is remembered. More of them than there are pauses end the worker.
 const MEMORY: Duration = Duration::from_secs(600);
-/// Pause while a place in the group is not released; it doubles up to [`LONGEST_WAIT`].
+/// Pause while a place in the group is not released; it doubles up to [`WAIT_MAX`].
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Longest pause while a place in the group is not released.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The sessions of one worker that had to be closed.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Reopening {
     fn wait(&mut self) -> Duration {
         let doubled = FIRST_WAIT.saturating_mul(1 << self.unreleased.min(16));
         self.unreleased += 1;
-        doubled.min(LONGEST_WAIT)
+        doubled.min(WAIT_MAX)
     }
 
     fn revive(&mut self, what: &str, now: Duration) -> Result<Duration, Failure> {
@@ -111,9 +111,9 @@ mod tests {
         assert_eq!(wait(), FIRST_WAIT);
         assert_eq!(wait(), 2 * FIRST_WAIT);
         for _ in 0..100 {
-            assert!(wait() <= LONGEST_WAIT);
+            assert!(wait() <= WAIT_MAX);
         }
-        assert_eq!(wait(), LONGEST_WAIT);
+        assert_eq!(wait(), WAIT_MAX);
         // It does not count among the deaths, and these begin it anew.
         for pause in PAUSES {
             assert_eq!(reopening.after(&dead(), minutes(1)), Ok(pause));

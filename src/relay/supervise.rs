@@ -12,11 +12,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
 use crate::config::Config;
-use crate::kafka::consumer::input_ends::InputEnds;
+use crate::kafka::consumer::input_end_offsets::InputEndOffsets;
 use crate::liveness::board::PartitionView;
 use crate::liveness::health::{Health, WATCHDOG};
 use crate::liveness::threads;
-use crate::liveness::threads::JOIN_LIMIT;
+use crate::liveness::threads::JOIN_WAIT_MAX;
 use crate::liveness::watchdog::{
     HangDetector, SILENCE_INTERVAL, STALL_INTERVAL, Stall, StallDetector,
 };
@@ -82,7 +82,7 @@ pub struct Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.stop = None;
-        threads::join(self.thread.take().into_iter().collect(), JOIN_LIMIT);
+        threads::join(self.thread.take().into_iter().collect(), JOIN_WAIT_MAX);
     }
 }
 
@@ -96,7 +96,7 @@ impl Watch {
         metrics: &Arc<Metrics>,
         health: &Arc<Health>,
     ) -> anyhow::Result<Watch> {
-        let mut ends = InputEnds::new(config).context("create a client for the watchdog")?;
+        let mut ends = InputEndOffsets::new(config).context("create a client for the watchdog")?;
         let (found, stalls) = channel();
         let (stop, stopped) = channel::<()>();
         let barrier_limit = config.tables.barrier_limit;

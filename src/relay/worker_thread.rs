@@ -23,10 +23,10 @@ use crate::stream::worker::Worker;
 use crate::stream::{Failure, PassOver, StopRequest};
 use crate::tables::SharedTables;
 
-/// Pause between attempts to open a session; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Pause between attempts to open a session; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(200);
 /// Longest pause between attempts to open a session.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How soon a request to stop ends a pause.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -126,7 +126,7 @@ impl WorkerTask {
     fn open(&self) -> anyhow::Result<Option<Session>> {
         let began = Instant::now();
         let mut grace = Grace::new(MISSING_TOPIC_GRACE);
-        let mut pause = FIRST_PAUSE;
+        let mut pause = PAUSE_MIN;
         while !self.stop.is_requested() {
             self.health.heartbeat(self.number).beat(Activity::Opening);
             match Session::open(self.settings.clone()) {
@@ -136,7 +136,7 @@ impl WorkerTask {
                 }
                 Err(error) => return Err(error.into()),
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(PAUSE_MAX);
         }
         Ok(None)
     }

@@ -21,7 +21,7 @@ use audit_judge::reference::{
 /// How often the files are looked at. A change is read once the file has been still for so long.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Most problems of one file that are listed; a file in the wrong format has one a line.
-const MOST_LISTED: usize = 20;
+const LISTED_MAX: usize = 20;
 /// How soon a request and the end of the process are noticed.
 const STEP: Duration = Duration::from_millis(50);
 
@@ -224,8 +224,8 @@ fn read_file<K, V>(
 ) -> Result<Table<K, V>, Vec<String>> {
     let text = text_file::read(path, key)?;
     parse(&path.display().to_string(), &text).map_err(|problems| {
-        let more = problems.len().saturating_sub(MOST_LISTED);
-        let problems = problems.iter().take(MOST_LISTED);
+        let more = problems.len().saturating_sub(LISTED_MAX);
+        let problems = problems.iter().take(LISTED_MAX);
         let mut listed: Vec<_> = problems.map(ToString::to_string).collect();
         if more > 0 {
             listed.push(format!("{}: {more} more lines like these", path.display()));

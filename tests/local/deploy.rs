@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use audit_relay::kafka::check::Verdict;
-use audit_relay::kafka::check::demands::{Needs, Role, TopicFacts, judge};
+use audit_relay::kafka::check::requirements::{Requirements, Role, TopicFacts, judge};
 
 use crate::sources::root;
 
@@ -80,7 +80,7 @@ fn the_relays_own_check_has_nothing_to_say_of_the_topics_that_are_created() {
     for (replication, brokers) in [(None, 3), (Some("1"), 1)] {
         let created = created(replication);
         assert_eq!(created.len(), 10, "{:?}", created.keys());
-        let needs = Needs {
+        let needs = Requirements {
             event_bytes: 1_000_000,
             batch_bytes: 1_000_000,
             input_bytes: Some(1_048_588),
@@ -90,7 +90,7 @@ fn the_relays_own_check_has_nothing_to_say_of_the_topics_that_are_created() {
         for (topic, facts) in &created {
             let verdicts = judge(role(topic), facts, &needs);
             assert!(
-                matches!(verdicts[..], [Verdict::Met(_)]),
+                matches!(verdicts[..], [Verdict::Pass(_)]),
                 "{replication:?} {topic}: {verdicts:?}"
             );
         }

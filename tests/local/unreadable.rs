@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use audit_judge::reference::Directory;
 use audit_relay::config::Config;
-use audit_relay::kafka::consumer::input_ends::InputEnds;
+use audit_relay::kafka::consumer::input_end_offsets::InputEndOffsets;
 use audit_relay::kafka::followers::{follow, followed};
 use audit_relay::stream::Partition;
 use audit_relay::tables::{SharedTables, TableName};
@@ -54,7 +54,7 @@ fn a_partition_whose_broker_is_silent_does_not_blind_the_watchdog() {
     // It takes connections and answers nothing: the call fails as a whole.
     let never = Duration::from_secs(600);
     mock.broker_round_trip_time(2, never).expect("slow");
-    let mut ends = InputEnds::new(&config(&bootstrap)).expect("a client");
+    let mut ends = InputEndOffsets::new(&config(&bootstrap)).expect("a client");
     let expected = BTreeMap::from([(Partition(0), 1), (Partition(2), 1)]);
     let since = Instant::now();
     loop {

@@ -10,10 +10,10 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use super::{Finding, Verdict};
 use crate::config::Config;
-use crate::kafka::client::context::{NotingContext, begin, serve};
+use crate::kafka::client::context::{ErrorContext, poll_errors, prime_oauth};
 use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::settings;
-use crate::kafka::topics::{METADATA_LIMIT, partition_count};
+use crate::kafka::topics::{METADATA_WAIT_MAX, partition_count};
 
 /// Longest wait for an answer, before it is looked what the client complains of.
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -28,19 +28,21 @@ pub(super) fn check_group(config: &Config, topic: &str) -> Vec<Finding> {
     let subject = format!("consumer group {}", config.input.group);
     let verdict = match GroupLookup::open(config, topic).and_then(|lookup| lookup.offsets()) {
         Ok((committed, logs)) => return compared(config, topic, &committed, &logs),
-        Err(error) if is(&error, RDKafkaErrorCode::GroupAuthorizationFailed) => Verdict::Unmet(
+        Err(error) if is(&error, RDKafkaErrorCode::GroupAuthorizationFailed) => Verdict::Fail(
             "the relay's principal may not use it; grant it Read on this group".to_string(),
         ),
         Err(error) if is(&error, RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            Verdict::Unasked("its offsets are those of a topic that we may not see".to_string())
+            Verdict::NotPermitted(
+                "its offsets are those of a topic that we may not see".to_string(),
+            )
         }
-        Err(error) => Verdict::Unclear(format!("cannot read its offsets: {error}")),
+        Err(error) => Verdict::Unreachable(format!("cannot read its offsets: {error}")),
     };
     vec![Finding::new(subject, verdict)]
 }
 
 /// A client that looks, on behalf of the group.
-struct GroupLookup(TopicLookup<NotingContext>);
+struct GroupLookup(TopicLookup<ErrorContext>);
 
 impl GroupLookup {
     fn open(config: &Config, topic: &str) -> KafkaResult<Self> {
@@ -48,8 +50,8 @@ impl GroupLookup {
         client.set("group.id", &config.input.group);
         // Waits for no open transaction: working relays commit all the time.
         client.set("isolation.level", "read_uncommitted");
-        let consumer = client.create_with_context(NotingContext::default())?;
-        begin(&consumer);
+        let consumer = client.create_with_context(ErrorContext::default())?;
+        prime_oauth(&consumer);
         Ok(GroupLookup(TopicLookup::new(consumer, topic)))
     }
 
@@ -64,7 +66,7 @@ impl GroupLookup {
     }
 
     fn committed(&self, count: i32) -> KafkaResult<Offsets> {
-        let deadline = Instant::now() + METADATA_LIMIT;
+        let deadline = Instant::now() + METADATA_WAIT_MAX;
         loop {
             let error = match self.0.committed(0..count, ATTEMPT) {
                 Ok(found) => {
@@ -73,9 +75,9 @@ impl GroupLookup {
                 Err(error) => error,
             };
             // A refusal is reported as an event of its own; the call only times out.
-            serve(self.0.consumer());
-            let noted = self.0.consumer().context().0.noted();
-            if noted.and_then(|noted| noted.code)
+            poll_errors(self.0.consumer());
+            let last_error = self.0.consumer().context().0.last_error();
+            if last_error.and_then(|error| error.code)
                 == Some(RDKafkaErrorCode::GroupAuthorizationFailed)
             {
                 return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::GroupAuthorizationFailed));
@@ -96,12 +98,12 @@ impl GroupLookup {
     }
 
     fn bounds(&self, bound: Bound, committed: &Offsets) -> KafkaResult<Offsets> {
-        let found = self.0.bounds(bound, committed.keys().copied(), METADATA_LIMIT)?;
+        let found = self.0.bounds(bound, committed.keys().copied(), METADATA_WAIT_MAX)?;
         found.into_iter().map(|(partition, offset)| Ok((partition, offset?))).collect()
     }
 
     fn logs_one_by_one(&self, committed: &Offsets) -> Logs {
-        let deadline = Instant::now() + METADATA_LIMIT;
+        let deadline = Instant::now() + METADATA_WAIT_MAX;
         let in_time = committed.keys().take_while(|_| Instant::now() < deadline);
         let found = in_time.filter_map(|partition| {
             let consumer = self.0.consumer();
@@ -146,7 +148,7 @@ fn compared(config: &Config, topic: &str, committed: &Offsets, logs: &Logs) -> V
         1 => "an offset of one partition is committed".to_string(),
         some => format!("offsets of {some} partitions are committed"),
     };
-    let mut findings = vec![Finding::new(&subject, Verdict::Met(seen))];
+    let mut findings = vec![Finding::new(&subject, Verdict::Pass(seen))];
     let unknown = committed.keys().filter(|it| !logs.contains_key(it));
     let unknown: Vec<String> = unknown.map(ToString::to_string).collect();
     if !unknown.is_empty() {
@@ -154,7 +156,7 @@ fn compared(config: &Config, topic: &str, committed: &Offsets, logs: &Logs) -> V
             "the committed offsets of the partitions {} were not compared with their logs, whose leaders did not answer",
             unknown.join(", ")
         );
-        findings.push(Finding::new(&subject, Verdict::Unasked(what)));
+        findings.push(Finding::new(&subject, Verdict::NotPermitted(what)));
     }
     for (partition, offset) in committed {
         let verdict = logs.get(partition).and_then(|log| {
@@ -179,7 +181,7 @@ fn judged(committed: i64, log: &Range<i64>, reset: impl FnOnce() -> String) -> O
         )));
     }
     (committed < *start).then(|| {
-        Verdict::Doubtful(format!(
+        Verdict::Warn(format!(
             "committed up to offset {committed}, but the log begins at {start}: what lay between was deleted before it was read; \
              reading goes on at {start}"
         ))

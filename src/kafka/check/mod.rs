@@ -1,11 +1,11 @@
 //! Asks the cluster for everything that the relay needs, before it needs it: for the start of `run`
 //! and for `check --connect`. It never joins the group, and writes a record only on request. What a
-//! topic must be like is in `demands`; this asks, and puts the answers together.
+//! topic must be like is in `requirements`; this asks, and puts the answers together.
 
 mod committed;
-pub mod demands;
-mod facts;
-mod trying;
+mod inspector;
+mod probes;
+pub mod requirements;
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -13,14 +13,14 @@ use std::thread;
 
 use rdkafka::error::KafkaError;
 
-use self::demands::{Needs, Role, TopicFacts, judge};
-use self::facts::Asking;
+use self::inspector::ClusterInspector;
+use self::requirements::{Requirements, Role, TopicFacts, judge};
 use super::topics::{TopicNames, TopicProblem};
 use crate::config::{Client, Config, TableSource};
 use crate::stream::kept_record::RecordLimit;
 
 pub use committed::how_to_reset;
-pub use trying::{check_transactions, check_writing};
+pub use probes::{check_transactions, check_writing};
 
 /// librdkafka's own, where the operator says nothing.
 const BATCH_SIZE: u64 = 1_000_000;
@@ -29,30 +29,30 @@ const BATCH_SIZE: u64 = 1_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// As it must be; what was seen.
-    Met(String),
+    Pass(String),
     /// It will do, but somebody should know.
-    Doubtful(String),
+    Warn(String),
     /// We are not allowed to know, or the broker cannot say.
-    Unasked(String),
+    NotPermitted(String),
     /// The cluster did not say, which may pass.
-    Unclear(String),
+    Unreachable(String),
     /// A topic is not there although others are: it may be created yet.
     Missing(String),
     /// The relay begins all the same, and holds what this is about until somebody decides how to go
     /// on.
     Held(String),
     /// Not as it must be, with the remedy.
-    Unmet(String),
+    Fail(String),
 }
 
 impl Verdict {
     /// The word before it in a list.
     pub const fn word(&self) -> &'static str {
         match self {
-            Verdict::Met(_) => "ok",
-            Verdict::Doubtful(_) => "WARNING",
-            Verdict::Unasked(_) => "unknown",
-            Verdict::Unclear(_) | Verdict::Missing(_) | Verdict::Held(_) | Verdict::Unmet(_) => {
+            Verdict::Pass(_) => "ok",
+            Verdict::Warn(_) => "WARNING",
+            Verdict::NotPermitted(_) => "unknown",
+            Verdict::Unreachable(_) | Verdict::Missing(_) | Verdict::Held(_) | Verdict::Fail(_) => {
                 "PROBLEM"
             }
         }
@@ -61,21 +61,21 @@ impl Verdict {
     /// What it says.
     pub fn text(&self) -> &str {
         match self {
-            Verdict::Met(text)
-            | Verdict::Doubtful(text)
-            | Verdict::Unasked(text)
-            | Verdict::Unclear(text)
+            Verdict::Pass(text)
+            | Verdict::Warn(text)
+            | Verdict::NotPermitted(text)
+            | Verdict::Unreachable(text)
             | Verdict::Missing(text)
             | Verdict::Held(text)
-            | Verdict::Unmet(text) => text,
+            | Verdict::Fail(text) => text,
         }
     }
 
     /// Whether the relay cannot work as things are.
     pub const fn is_problem(&self) -> bool {
         match self {
-            Verdict::Met(_) | Verdict::Doubtful(_) | Verdict::Unasked(_) => false,
-            Verdict::Unclear(_) | Verdict::Missing(_) | Verdict::Held(_) | Verdict::Unmet(_) => {
+            Verdict::Pass(_) | Verdict::Warn(_) | Verdict::NotPermitted(_) => false,
+            Verdict::Unreachable(_) | Verdict::Missing(_) | Verdict::Held(_) | Verdict::Fail(_) => {
                 true
             }
         }
@@ -113,14 +113,14 @@ pub struct Checked {
 }
 
 /// A topic, and what the relay does with it.
-struct Used<'a> {
+struct TopicUse<'a> {
     role: Role,
     /// As a person would call it.
     kind: &'static str,
     name: &'a str,
 }
 
-impl Used<'_> {
+impl TopicUse<'_> {
     fn subject(&self) -> String {
         format!("{} topic {}", self.kind, self.name)
     }
@@ -130,16 +130,16 @@ impl Used<'_> {
 /// running relay. Stops early only if no broker answers.
 pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
     let brokers = format!("brokers {}", config.kafka.bootstrap_servers());
-    let (asking, count) = match Asking::connect(config) {
+    let (asking, count) = match ClusterInspector::connect(config) {
         Ok(connected) => connected,
         Err(error) => {
             let what = format!("{error:#}");
             let verdict = match error.downcast_ref() {
                 // It is made of the settings alone, and never will be.
                 Some(KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..)) => {
-                    Verdict::Unmet(what)
+                    Verdict::Fail(what)
                 }
-                _ => Verdict::Unclear(what),
+                _ => Verdict::Unreachable(what),
             };
             return Checked {
                 findings: vec![Finding::new(brokers, verdict)],
@@ -147,7 +147,7 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
             };
         }
     };
-    let reached = Finding::new(brokers, Verdict::Met("reached".to_string()));
+    let reached = Finding::new(brokers, Verdict::Pass("reached".to_string()));
     let mut checked = Checked { findings: vec![reached], quarantine: RecordLimit::default() };
     let used = used(config, topics);
     // Finding the group's coordinator takes the client half a second, in which it can be asked for
@@ -161,8 +161,8 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
     checked
 }
 
-fn used<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<Used<'a>> {
-    let of = |role, kind, name| Used { role, kind, name };
+fn used<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse<'a>> {
+    let of = |role, kind, name| TopicUse { role, kind, name };
     let mut used = vec![of(Role::Input, "input", topics.input.as_str())];
     for (kind, source) in
         [("principals", Some(&config.principals)), ("devices", config.devices.as_ref())]
@@ -179,8 +179,8 @@ fn used<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<Used<'a>> {
 
 fn check_topics(
     config: &Config,
-    asking: &Asking,
-    used: &[Used<'_>],
+    asking: &ClusterInspector,
+    used: &[TopicUse<'_>],
     brokers: usize,
     checked: &mut Checked,
 ) {
@@ -212,23 +212,23 @@ fn check_topics(
     }
 }
 
-fn unusable(topic: &Used<'_>, problem: &TopicProblem, has_others: bool) -> Verdict {
+fn unusable(topic: &TopicUse<'_>, problem: &TopicProblem, has_others: bool) -> Verdict {
     match problem {
         TopicProblem::Denied(_) => {
             let right = topic.role.right().name();
-            Verdict::Unmet(format!(
+            Verdict::Fail(format!(
                 "the relay's principal may not see it; grant it {right} on this topic (Describe comes with it)"
             ))
         }
         TopicProblem::Missing(_) if has_others => Verdict::Missing(problem.to_string()),
-        TopicProblem::Missing(_) => Verdict::Unmet(problem.to_string()),
-        TopicProblem::Unknown { .. } => Verdict::Unclear(problem.to_string()),
+        TopicProblem::Missing(_) => Verdict::Fail(problem.to_string()),
+        TopicProblem::Unknown { .. } => Verdict::Unreachable(problem.to_string()),
     }
 }
 
-fn needs(config: &Config, seen: &[(&Used<'_>, TopicFacts)], brokers: usize) -> Needs {
+fn needs(config: &Config, seen: &[(&TopicUse<'_>, TopicFacts)], brokers: usize) -> Requirements {
     let batch = config.kafka.get(Client::Producer, "batch.size");
-    Needs {
+    Requirements {
         event_bytes: config.output.max_message_bytes as u64,
         batch_bytes: batch.and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_SIZE),
         input_bytes: limit_of(Role::Input, seen),
@@ -238,7 +238,7 @@ fn needs(config: &Config, seen: &[(&Used<'_>, TopicFacts)], brokers: usize) -> N
 }
 
 /// What the first topic of this role takes, if it says so.
-fn limit_of(role: Role, seen: &[(&Used<'_>, TopicFacts)]) -> Option<u64> {
+fn limit_of(role: Role, seen: &[(&TopicUse<'_>, TopicFacts)]) -> Option<u64> {
     let (_, facts) = seen.iter().find(|(topic, _)| topic.role == role)?;
     u64::try_from(facts.number("max.message.bytes")?).ok()
 }
@@ -255,7 +255,7 @@ mod tests {
         let topics =
             TopicNames { input: "i".to_string(), regions: Vec::new(), quarantine: "q".to_string() };
         match check_cluster(&config, &topics).findings.as_slice() {
-            [Finding { verdict: Verdict::Unmet(what), .. }] => {
+            [Finding { verdict: Verdict::Fail(what), .. }] => {
                 assert!(what.contains("max.poll.interval.ms"), "{what}");
             }
             other => panic!("{other:?}"),

@@ -1,4 +1,4 @@
-//! What every client of ours shares: librdkafka's log lines and errors go to our structured log,
+//! The context that every client shares: librdkafka's log lines and errors go to the structured log,
 //! each with the facility that librdkafka gave it.
 
 use std::error::Error;
@@ -15,35 +15,35 @@ use tracing::{debug, error, info, warn};
 use super::broker_trouble::{REPORTED, Recovered, without_thread};
 use crate::kafka::client::oauth;
 
-/// How long a client's first events are served.
-const BEGINNING: Duration = Duration::from_millis(5);
-/// How long a client's complaints are listened to.
-const SERVING: Duration = Duration::from_millis(50);
+/// How long a new client is polled for its first token.
+const PRIMING: Duration = Duration::from_millis(5);
+/// How long a client is polled for its errors.
+const ERRORS_WAIT: Duration = Duration::from_millis(50);
 
 /// The facility of lines about connections that failed.
 const FAIL: &str = "FAIL";
 
-/// Events that are served at once.
-const EVENTS_AT_ONCE: usize = 32;
+/// Events that one call serves.
+const EVENTS_MAX: usize = 32;
 
-/// The context of every client of ours: it logs, and has tokens made. What else is made of what the
-/// client reports, its listener knows.
+/// The context of every client: it logs, and provides OAuth tokens. Whatever else a client's reports
+/// are needed for, `E` does.
 #[derive(Debug, Default)]
-pub struct Logged<L>(pub L);
+pub struct LoggingContext<E>(pub E);
 
-/// Hears what a client reports beside the answers to its calls.
-pub trait Listener: Send + Sync {
-    /// An error, which the client goes on after.
+/// Takes what a client reports besides the answers to its calls.
+pub trait ClientEvents: Send + Sync {
+    /// Takes an error from which the client recovers by itself.
     fn error(&self, _error: &KafkaError, _reason: &str) {}
 
-    /// A line of the client's log.
+    /// Takes a line of the client's log.
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
 
-    /// Statistics, if they were asked for.
+    /// Takes statistics, if `statistics.interval.ms` is set.
     fn statistics(&self, _statistics: &Statistics) {}
 }
 
-impl<L: Listener> ClientContext for Logged<L> {
+impl<E: ClientEvents> ClientContext for LoggingContext<E> {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
@@ -66,94 +66,94 @@ impl<L: Listener> ClientContext for Logged<L> {
     }
 }
 
-/// Needs to know nothing.
+/// Ignores all reports.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Nobody;
+pub struct NoEvents;
 
-/// A context that does nothing but log.
-pub type LoggingContext = Logged<Nobody>;
+/// A context that only logs.
+pub type PlainContext = LoggingContext<NoEvents>;
 
-impl Listener for Nobody {}
+impl ClientEvents for NoEvents {}
 
-impl ConsumerContext for LoggingContext {}
+impl ConsumerContext for PlainContext {}
 
-/// Keeps the last error, which says why a call got no answer.
+/// Keeps the last error, which explains why a call got no answer.
 #[derive(Debug, Default)]
-pub struct LastError(Mutex<Option<Noted>>);
+pub struct LastError(Mutex<Option<ClientError>>);
 
 /// A context that logs, and keeps the last error.
-pub type NotingContext = Logged<LastError>;
+pub type ErrorContext = LoggingContext<LastError>;
 
-/// An error that the client reported beside its calls.
+/// An error that the client reported outside a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
-    /// What it is about, if the client has a code for it.
+pub struct ClientError {
+    /// Its code, if the client has one for it.
     pub code: Option<RDKafkaErrorCode>,
-    /// What the client says.
+    /// The client's message.
     pub text: String,
 }
 
-impl Noted {
-    /// Whether the broker turned the client away, which waiting does not change.
+impl ClientError {
+    /// Returns whether the broker refused the client. Waiting does not change that.
     pub fn is_refusal(&self) -> bool {
         self.code == Some(RDKafkaErrorCode::Authentication)
     }
 }
 
 impl LastError {
-    /// The last error, if there was one.
-    pub fn noted(&self) -> Option<Noted> {
+    /// Returns the last error, if there was one.
+    pub fn last_error(&self) -> Option<ClientError> {
         self.0.lock().ok()?.clone()
     }
 }
 
-impl Listener for LastError {
+impl ClientEvents for LastError {
     fn error(&self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        // That all brokers are down is said after what ails each of them, and says less.
+        // `AllBrokersDown` only repeats the errors of the single brokers.
         if code == Some(RDKafkaErrorCode::AllBrokersDown) {
             return;
         }
-        if let Ok(mut noted) = self.0.lock() {
-            *noted = Some(Noted { code, text: reason.to_string() });
+        if let Ok(mut last) = self.0.lock() {
+            *last = Some(ClientError { code, text: reason.to_string() });
         }
     }
 }
 
-impl ConsumerContext for NotingContext {}
+impl ConsumerContext for ErrorContext {}
 
-/// Lets a client begin, for a moment: it asks for its token in a poll, and does not connect
-/// without. It must not be subscribed to anything yet.
-pub fn begin<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
-    consumer.poll(BEGINNING);
+/// Polls a new client for a moment: it requests its OAuth token in a poll, and does not connect
+/// without one. It must not be subscribed to anything yet.
+pub fn prime_oauth<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
+    consumer.poll(PRIMING);
 }
 
-/// Lets a client say what it complains of, for a moment. It must not be subscribed to anything:
-/// records are dropped.
-pub fn serve(consumer: &BaseConsumer<NotingContext>) {
+/// Polls a client for a moment, so that it reports its errors. It must not be subscribed to
+/// anything: records are dropped.
+pub fn poll_errors(consumer: &BaseConsumer<ErrorContext>) {
     let since = Instant::now();
-    while let Some(left) = SERVING.checked_sub(since.elapsed()) {
+    while let Some(left) = ERRORS_WAIT.checked_sub(since.elapsed()) {
         consumer.poll(left);
     }
 }
 
-/// Serves what a client that only looks things up has to tell, without waiting: tokens are made
-/// here, and errors that nobody takes would pile up. It must not be subscribed to anything: records
-/// are dropped.
+/// Serves the events of a client that only looks things up, without waiting: token requests, and
+/// errors, which would otherwise pile up. It must not be subscribed to anything: records are
+/// dropped.
 pub fn serve_events<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
-    // A fixed number: the answer does not tell an event that was served from none.
-    for _ in 0..EVENTS_AT_ONCE {
+    // A fixed number: the return value does not tell whether an event was served.
+    for _ in 0..EVENTS_MAX {
         consumer.poll(Duration::ZERO);
     }
 }
 
-/// Writes a line of librdkafka's log to ours.
+/// Writes a line of librdkafka's log to the relay's.
 fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {
-        // Of a connection that is closed. If it cannot be had again, that is said.
+        // A connection was closed. If it cannot be opened again, that is a warning of its own.
         Notice | Info if facility == FAIL => debug!(target: "librdkafka", facility, "{message}"),
-        Emerg | Alert | Critical | Error | Warning if facility == FAIL => complain(message),
+        Emerg | Alert | Critical | Error | Warning if facility == FAIL => log_broker_error(message),
         Emerg | Alert | Critical | Error => {
             error!(target: "librdkafka", facility, "{message}")
         }
@@ -163,28 +163,28 @@ fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// Writes an error event of librdkafka to our log. These inform: the client goes on by itself. The
-/// end of a partition comes this way as well, and is none.
+/// Logs an error event of librdkafka. Such events only inform: the client recovers by itself. The
+/// end of a partition arrives this way too, and is not an error.
 pub fn log_error(error: &KafkaError, reason: &str) {
     use RDKafkaErrorCode::{Authentication, BrokerTransportFailure, Resolve, SSL};
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::PartitionEOF) => {}
-        // Said dozens of times a second, each after what ails a broker, which is a warning.
+        // Repeats many times a second; each broker's own error is logged as a warning.
         Some(RDKafkaErrorCode::AllBrokersDown) => debug!(target: "librdkafka", "{error}: {reason}"),
-        Some(BrokerTransportFailure | Resolve | SSL | Authentication) => complain(reason),
+        Some(BrokerTransportFailure | Resolve | SSL | Authentication) => log_broker_error(reason),
         _ => warn!(target: "librdkafka", "{error}: {reason}"),
     }
 }
 
-/// Whether an error only repeats what was said of the brokers.
+/// Returns whether an error only repeats what single brokers reported.
 pub fn is_of_brokers(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
     let code = error.rdkafka_error_code();
     matches!(code, Some(AllBrokersDown | BrokerTransportFailure))
 }
 
-/// Writes a complaint of a broker to our log, unless it was said lately.
-fn complain(text: &str) {
+/// Logs an error of a broker, unless it was logged recently.
+fn log_broker_error(text: &str) {
     let text = without_thread(text);
     let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
     match reported.complain(text, Instant::now()) {
@@ -193,7 +193,7 @@ fn complain(text: &str) {
     }
 }
 
-/// A client that reports statistics says which brokers it reaches.
+/// Logs which brokers are reachable again, by the statistics of a client.
 fn note_reached(statistics: &Statistics) {
     let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
     if reported.is_empty() {

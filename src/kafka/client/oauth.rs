@@ -22,9 +22,9 @@ use crate::kafka::native::set_token;
 
 /// Longest time for a token, from looking up the name to the last byte: a worker's poll waits for
 /// it.
-const TOKEN_LIMIT: Duration = Duration::from_secs(5);
+const TOKEN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Longest answer; a token is a few KiB.
-const MOST_ANSWER_BYTES: u64 = 256 * 1024;
+const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
 /// Properties that are answered here, and that librdkafka as it is built would not take.
 const OURS: [&str; 7] = [
@@ -174,7 +174,7 @@ impl Endpoint {
         if !status.is_success() {
             bail!("it answers {status}; check client id, secret and scope");
         }
-        let body = response.body_mut().with_config().limit(MOST_ANSWER_BYTES);
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         Ok(body.read_to_string()?)
     }
 
@@ -198,7 +198,7 @@ impl Endpoint {
         }
         let config = config
             .tls_config(tls)
-            .timeout_global(Some(TOKEN_LIMIT))
+            .timeout_global(Some(TOKEN_WAIT_MAX))
             .http_status_as_error(false)
             // Credentials are for this endpoint, not for whoever it points to.
             .max_redirects(0)

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use crate::kafka::client::context::{Listener, Logged, log_error};
+use crate::kafka::client::context::{ClientEvents, LoggingContext, log_error};
 use crate::kafka::native::QueueHandle;
 use crate::stream::{GroupEvent, GroupStatistics, Partition};
 
@@ -70,13 +70,13 @@ impl CallbackQueue {
     }
 }
 
-impl Listener for CallbackQueue {
+impl ClientEvents for CallbackQueue {
     fn statistics(&self, statistics: &Statistics) {
         self.push(GroupEvent::Statistics(group_statistics(statistics, &self.topic)));
     }
 }
 
-impl ConsumerContext for Logged<CallbackQueue> {
+impl ConsumerContext for LoggingContext<CallbackQueue> {
     /// Before the assignment: from its first record on a partition is led to our queue. Before the
     /// unassignment: only now does the client still know whether the assignment was lost.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

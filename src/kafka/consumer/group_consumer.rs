@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::member::{Member, current_membership};
 use super::resume_points::{ReadFrom, ResumePoints};
-use crate::kafka::client::context::{Logged, LoggingContext, is_of_brokers};
+use crate::kafka::client::context::{LoggingContext, PlainContext, is_of_brokers};
 use crate::kafka::client::error::{dead, remedy};
 use crate::kafka::client::lookup::TopicLookup;
 use crate::kafka::consumer::callbacks::CallbackQueue;
@@ -32,7 +32,7 @@ const SEEK_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A consumer of the input topic.
 pub(in crate::kafka) struct GroupConsumer {
-    pub client: QueuedConsumer<Logged<CallbackQueue>>,
+    pub client: QueuedConsumer<LoggingContext<CallbackQueue>>,
     points: ResumePoints,
     /// Name of the group.
     group: String,
@@ -44,12 +44,12 @@ pub(in crate::kafka) struct GroupConsumer {
 impl GroupConsumer {
     /// A consumer that has not joined its group yet.
     pub(crate) fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
-        let context = Logged(CallbackQueue::new(&settings.topics.input));
+        let context = LoggingContext(CallbackQueue::new(&settings.topics.input));
         let consumer: BaseConsumer<_> = settings.consumer.create_with_context(context)?;
         let client = QueuedConsumer::new(consumer)
             .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
         client.context().0.lead_to(client.queue_handle());
-        let group = settings.positions.create_with_context(LoggingContext::default())?;
+        let group = settings.positions.create_with_context(PlainContext::default())?;
         let group = TopicLookup::new(group, &settings.topics.input);
         Ok(GroupConsumer {
             client,
@@ -303,7 +303,7 @@ fn is_placed(
 
 /// The log of a partition, as the client knows it.
 struct ClientLog<'a> {
-    client: &'a QueuedConsumer<Logged<CallbackQueue>>,
+    client: &'a QueuedConsumer<LoggingContext<CallbackQueue>>,
     partition: Partition,
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 
 use super::resume_points::ResumePoints;
-use crate::kafka::client::context::Logged;
+use crate::kafka::client::context::LoggingContext;
 use crate::kafka::consumer::callbacks::CallbackQueue;
 use crate::kafka::native::has_member_id;
 use crate::stream::{Failure, GroupEvent, Partition, Polled};
@@ -31,7 +31,7 @@ impl Member {
     /// Hands over what the callbacks of the last poll reported.
     pub(super) fn follow(
         &mut self,
-        consumer: &BaseConsumer<Logged<CallbackQueue>>,
+        consumer: &BaseConsumer<LoggingContext<CallbackQueue>>,
         points: &mut ResumePoints,
         receive: &mut dyn FnMut(Polled<'_>),
     ) {
@@ -81,7 +81,7 @@ impl Member {
 /// without members. The order of the checks matters: the client marks a loss before it can return
 /// the empty member id.
 pub(in crate::kafka) fn current_membership(
-    consumer: &BaseConsumer<Logged<CallbackQueue>>,
+    consumer: &BaseConsumer<LoggingContext<CallbackQueue>>,
 ) -> Option<ConsumerGroupMetadata> {
     let membership = consumer.group_metadata();
     membership.filter(|_| !consumer.assignment_lost() && has_member_id(consumer.client()))

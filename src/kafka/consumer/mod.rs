@@ -2,6 +2,6 @@
 
 pub(in crate::kafka) mod callbacks;
 pub(in crate::kafka) mod group_consumer;
-pub mod input_ends;
+pub mod input_end_offsets;
 mod member;
 mod resume_points;

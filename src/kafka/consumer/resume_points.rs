@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaResult;
 
-use crate::kafka::client::context::LoggingContext;
+use crate::kafka::client::context::PlainContext;
 use crate::kafka::client::lookup::{Bound, Committed, TopicLookup};
 use crate::kafka::native::TopicId;
 use crate::stream::{Partition, PartitionFault, Place, Position};
@@ -26,7 +26,7 @@ const DEPOSED_LEADER_MAX: Duration = Duration::from_secs(10);
 
 /// The resume points of this consumer's partitions.
 pub(in crate::kafka) struct ResumePoints {
-    group: TopicLookup<LoggingContext>,
+    group: TopicLookup<PlainContext>,
     /// Assigned partitions whose floor was not told yet.
     unplaced: BTreeSet<Partition>,
     /// Whether the group's coordinator has failed to answer since the last assignment.
@@ -80,7 +80,7 @@ impl ReadFrom {
 
 impl ResumePoints {
     /// Knows nothing yet. The client must name the group.
-    pub(super) fn new(group: TopicLookup<LoggingContext>) -> Self {
+    pub(super) fn new(group: TopicLookup<PlainContext>) -> Self {
         ResumePoints {
             group,
             unplaced: BTreeSet::new(),
@@ -297,7 +297,7 @@ mod tests {
     fn unreachable() -> ResumePoints {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", "127.0.0.1:1").set("group.id", "unreachable");
-        let client = config.create_with_context(LoggingContext::default()).expect("a client");
+        let client = config.create_with_context(PlainContext::default()).expect("a client");
         ResumePoints::new(TopicLookup::new(client, "changes"))
     }
 

@@ -2,7 +2,7 @@
 //! topic is read is in `follower`; what a record says is decided in `audit_judge::reference`, who
 //! waits for what in `tables`.
 
-mod ends;
+mod end_offsets;
 mod follower;
 mod obstacles;
 mod positions;
@@ -20,8 +20,8 @@ use rdkafka::consumer::BaseConsumer;
 
 use super::settings;
 use crate::config::{Config, TableSource};
-use crate::kafka::client::context::LoggingContext;
-use crate::kafka::followers::ends::EndsFinder;
+use crate::kafka::client::context::PlainContext;
+use crate::kafka::followers::end_offsets::EndOffsetLookup;
 use crate::kafka::followers::follower::{Follower, Kind};
 use audit_judge::reference::{
     Device, DeviceKey, Directory, Oddities, Principal, PrincipalKey, RecordProblem, Table,
@@ -32,9 +32,9 @@ use crate::liveness::threads;
 use crate::tables::{Reading, SharedTables, TableName};
 
 /// Longest time for reading topics once.
-const READ_LIMIT: Duration = Duration::from_secs(120);
+const READ_WAIT_MAX: Duration = Duration::from_secs(120);
 /// Look-ups are made at least so often, so that partitions that are added are found.
-const LONGEST_HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT_MAX: Duration = Duration::from_secs(5);
 
 struct Principals;
 
@@ -95,9 +95,9 @@ pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory
     let tables =
         Arc::new(SharedTables::new(Directory::default(), names, config.tables.staleness_limit));
     let followers = follow(config, &tables).map_err(|error| format!("{error:#}"))?;
-    let read = tables.await_ready(READ_LIMIT);
+    let read = tables.await_ready(READ_WAIT_MAX);
     tables.close();
-    threads::join(followers, threads::JOIN_LIMIT);
+    threads::join(followers, threads::JOIN_WAIT_MAX);
     read.map(|()| tables.load())
 }
 
@@ -127,8 +127,8 @@ fn start<K: Kind>(
 ) -> anyhow::Result<[JoinHandle<()>; 2]> {
     let name = K::NAME.name();
     let client = settings::ends_finder(config, &format!("{name}-ends"));
-    let heartbeat = (config.tables.staleness_limit / 3).min(LONGEST_HEARTBEAT);
-    let finder = EndsFinder::new(K::NAME, topic, create(&client, topic)?, tables, heartbeat);
+    let heartbeat = (config.tables.staleness_limit / 3).min(HEARTBEAT_MAX);
+    let finder = EndOffsetLookup::new(K::NAME, topic, create(&client, topic)?, tables, heartbeat);
     let begin = reading::<K>(config, topic, tables);
     let first = begin(tables.assignment(K::NAME).reading)?;
     let closing = Arc::clone(tables);
@@ -148,8 +148,8 @@ fn start<K: Kind>(
     Ok([spawn("-ends", Box::new(|| finder.run()))?, spawn("", Box::new(follow))?])
 }
 
-fn create(client: &ClientConfig, topic: &str) -> anyhow::Result<BaseConsumer<LoggingContext>> {
-    let made = client.create_with_context(LoggingContext::default());
+fn create(client: &ClientConfig, topic: &str) -> anyhow::Result<BaseConsumer<PlainContext>> {
+    let made = client.create_with_context(PlainContext::default());
     made.with_context(|| format!("create a client for {topic:?}"))
 }
 

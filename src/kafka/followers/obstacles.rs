@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Pause before a partition is tried again; it doubles up to [`LONGEST_PAUSE`] while it cannot be
+/// Pause before a partition is tried again; it doubles up to [`PAUSE_MAX`] while it cannot be
 /// read on.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// What is in the way of each partition.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ impl Obstacles {
             return false;
         }
         let before = self.0.get(&partition);
-        let pause = before.map_or(FIRST_PAUSE, |b| (b.pause * 2).min(LONGEST_PAUSE));
+        let pause = before.map_or(PAUSE_MIN, |b| (b.pause * 2).min(PAUSE_MAX));
         let obstacle = Obstacle {
             cause,
             went_back: went_back || before.is_some_and(|before| before.went_back),
@@ -118,7 +118,7 @@ mod tests {
             assert!(obstacles.due(at).is_empty());
             let mut pause = Duration::ZERO;
             while obstacles.due(at + pause).is_empty() {
-                pause += FIRST_PAUSE;
+                pause += PAUSE_MIN;
             }
             pauses.push(pause);
             at += pause;
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(obstacles.pass(3), Passed::Nothing);
         assert_eq!(obstacles.cause(), None);
         obstacles.stop(3, "another".to_string(), at);
-        assert_eq!(obstacles.due(at + FIRST_PAUSE), [3], "the pauses begin anew");
+        assert_eq!(obstacles.due(at + PAUSE_MIN), [3], "the pauses begin anew");
     }
 
     #[test]

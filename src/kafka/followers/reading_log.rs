@@ -13,7 +13,7 @@ use audit_judge::reference::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES};
 /// How often progress is logged while a topic is read for the first time.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 /// So many bad records are logged at most in [`COMPLAINT_INTERVAL`]; all are counted.
-const MOST_COMPLAINTS: u32 = 10;
+const COMPLAINTS_MAX: u32 = 10;
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Says how far the first reading is.
@@ -112,7 +112,7 @@ impl Complaints {
             self.count = 0;
         }
         self.count += 1;
-        if self.count > MOST_COMPLAINTS {
+        if self.count > COMPLAINTS_MAX {
             return;
         }
         warn!(
@@ -121,7 +121,7 @@ impl Complaints {
             partition = record.partition(),
             offset = record.offset(),
             reason = problem.reason.name(),
-            last_of_these = self.count == MOST_COMPLAINTS,
+            last_of_these = self.count == COMPLAINTS_MAX,
             "bad table record: what it says of its key is not known from its time on, and actions that need it go to quarantine until a good record comes: {problem}"
         );
     }

@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
-use crate::kafka::client::context::{Listener, Logged};
+use crate::kafka::client::context::{ClientEvents, LoggingContext};
 use crate::kafka::client::error::is_too_large;
 
 /// The first delivery that failed in the current transaction, and the first partition that could
@@ -94,7 +94,7 @@ impl FailedDelivery {
     }
 }
 
-impl Listener for FailedDelivery {
+impl ClientEvents for FailedDelivery {
     /// Which partition could not become part of the transaction is said only here.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == "ADDPARTS" && (level as i32) <= RDKafkaLogLevel::Error as i32 {
@@ -104,7 +104,7 @@ impl Listener for FailedDelivery {
     }
 }
 
-impl ProducerContext for Logged<FailedDelivery> {
+impl ProducerContext for LoggingContext<FailedDelivery> {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {

@@ -2,7 +2,7 @@
 //! time; what goes into it is the session's business.
 
 mod delivery;
-pub(in crate::kafka) mod outgoing;
+pub(in crate::kafka) mod output_record;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -15,21 +15,21 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 pub(in crate::kafka) use super::native::OutgoingRecord;
 use super::native::{Refused, TopicProducer};
-use crate::kafka::client::context::Logged;
+use crate::kafka::client::context::LoggingContext;
 use crate::kafka::client::error::{Step, is_retriable, refused, sort};
 use crate::kafka::producer::delivery::{FailedDelivery, Undelivered, remedy};
 use crate::stream::Failure;
 
 /// Longest wait for the coordinator to end a predecessor's transaction and give us an epoch.
-const INIT_LIMIT: Duration = Duration::from_secs(30);
+const INIT_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest wait for a first connection before that.
 const FIRST_CONNECTION: Duration = Duration::from_millis(500);
 /// Longest time for each later step; longer than the broker lets a transaction live by default.
-const STEP_LIMIT: Duration = Duration::from_secs(20);
+const STEP_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long the client waits before it sends an EndTxn again, unless configured.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 /// The most that it waits, unless configured.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long it waits before it sends offsets again, whatever is configured.
 const OFFSETS_BACKOFF: Duration = Duration::from_millis(500);
 /// How often a flush is interrupted to see whether a delivery has failed.
@@ -39,7 +39,7 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A producer that has been through `init_transactions`.
 pub struct TransactionalProducer {
-    producer: TopicProducer<Logged<FailedDelivery>>,
+    producer: TopicProducer<LoggingContext<FailedDelivery>>,
     failed_delivery: FailedDelivery,
     /// Whether a transaction was begun and not ended.
     in_transaction: Cell<bool>,
@@ -59,8 +59,8 @@ impl TransactionalProducer {
         topics: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, Failure> {
         let failed_delivery = FailedDelivery::default();
-        let context = Logged(failed_delivery.clone());
-        let producer: ThreadedProducer<Logged<FailedDelivery>> =
+        let context = LoggingContext(failed_delivery.clone());
+        let producer: ThreadedProducer<LoggingContext<FailedDelivery>> =
             config.create_with_context(context).map_err(|error| sort(Step::Init, &error))?;
         let no_name = |name| Failure::Fatal(format!("{name:?} is no name of a topic"));
         let opened = TransactionalProducer {
@@ -75,7 +75,7 @@ impl TransactionalProducer {
         };
         opened.await_broker();
         let initialized = opened
-            .step(Step::Init, INIT_LIMIT, |producer, limit| producer.init_transactions(limit));
+            .step(Step::Init, INIT_WAIT_MAX, |producer, limit| producer.init_transactions(limit));
         initialized.map_err(|failure| match failure {
             Failure::Fatal(what) => Failure::Fatal(format!(
                 "{what}; grant the relay's principal Write on the transactional id {:?}",
@@ -141,7 +141,7 @@ impl TransactionalProducer {
             };
             let is_full = refused.known() == Some(RDKafkaErrorCode::QueueFull);
             let now = Instant::now();
-            if !is_full || now >= *deadline.get_or_insert(now + STEP_LIMIT) {
+            if !is_full || now >= *deadline.get_or_insert(now + STEP_WAIT_MAX) {
                 self.failed_delivery.note(refused.known());
                 return Err(self.explained(refused_at_once(topic, &refused)));
             }
@@ -168,7 +168,7 @@ impl TransactionalProducer {
     }
 
     fn await_deliveries(&self) -> Result<(), Failure> {
-        let deadline = Instant::now() + STEP_LIMIT;
+        let deadline = Instant::now() + STEP_WAIT_MAX;
         // What failed is still to be told to us when nothing is left to be sent.
         while self.producer.flush(FLUSH_INTERVAL).is_err() || self.producer.in_flight_count() > 0 {
             if self.failed_delivery.is_there() {
@@ -176,7 +176,7 @@ impl TransactionalProducer {
             }
             if Instant::now() >= deadline {
                 return Err(Failure::Aborted(format!(
-                    "{} records were not delivered in {STEP_LIMIT:?}",
+                    "{} records were not delivered in {STEP_WAIT_MAX:?}",
                     self.producer.in_flight_count()
                 )));
             }
@@ -211,7 +211,7 @@ impl TransactionalProducer {
         offsets: &TopicPartitionList,
         membership: &ConsumerGroupMetadata,
     ) -> Result<(), Failure> {
-        self.step(Step::SendOffsets, STEP_LIMIT, |producer, limit| {
+        self.step(Step::SendOffsets, STEP_WAIT_MAX, |producer, limit| {
             producer.send_offsets_to_transaction(offsets, membership, limit)
         })
     }
@@ -246,9 +246,9 @@ impl TransactionalProducer {
     fn end(
         &self,
         step: Step,
-        call: impl Fn(&ThreadedProducer<Logged<FailedDelivery>>, Duration) -> KafkaResult<()>,
+        call: impl Fn(&ThreadedProducer<LoggingContext<FailedDelivery>>, Duration) -> KafkaResult<()>,
     ) -> Result<(), Failure> {
-        self.step(step, STEP_LIMIT, call)?;
+        self.step(step, STEP_WAIT_MAX, call)?;
         self.in_transaction.set(false);
         Ok(())
     }
@@ -258,7 +258,7 @@ impl TransactionalProducer {
         &self,
         step: Step,
         limit: Duration,
-        call: impl Fn(&ThreadedProducer<Logged<FailedDelivery>>, Duration) -> KafkaResult<()>,
+        call: impl Fn(&ThreadedProducer<LoggingContext<FailedDelivery>>, Duration) -> KafkaResult<()>,
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + limit;
         loop {
@@ -325,7 +325,7 @@ fn shortest_backoff(backoff_ms: Option<&str>, longest_ms: Option<&str>) -> Durat
         configured.map_or(default, Duration::from_millis)
     };
     let backoff = or(backoff_ms, RETRY_BACKOFF);
-    (backoff * 4 / 5).min(or(longest_ms, LONGEST_BACKOFF))
+    (backoff * 4 / 5).min(or(longest_ms, BACKOFF_MAX))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{Follower, Kind, Reader};
-use crate::kafka::client::context::LoggingContext;
+use crate::kafka::client::context::PlainContext;
 use crate::kafka::followers::obstacles::Passed;
 use crate::kafka::followers::reading_log::log_obstacle;
 use crate::kafka::native::{QueueItem, QueuedConsumer};
@@ -51,7 +51,7 @@ impl<K: Kind> Reader<K> {
     pub(in crate::kafka) fn hear(
         &mut self,
         item: QueueItem<'_>,
-        consumer: &QueuedConsumer<LoggingContext>,
+        consumer: &QueuedConsumer<PlainContext>,
     ) {
         match item {
             QueueItem::Record(record) => {
@@ -79,7 +79,7 @@ impl<K: Kind> Reader<K> {
         &mut self,
         partition: i32,
         offset: i64,
-        consumer: &QueuedConsumer<LoggingContext>,
+        consumer: &QueuedConsumer<PlainContext>,
     ) -> bool {
         if self.obstacles.is_stopped(partition) {
             return false;
@@ -108,7 +108,7 @@ impl<K: Kind> Reader<K> {
         &mut self,
         partition: i32,
         why: &dyn fmt::Display,
-        consumer: &QueuedConsumer<LoggingContext>,
+        consumer: &QueuedConsumer<PlainContext>,
     ) {
         let cause = self.cannot_go_on(partition, why);
         if self.obstacles.stop(partition, cause, Instant::now()) {
@@ -128,7 +128,7 @@ impl<K: Kind> Reader<K> {
     }
 
     /// The client fetches nothing of the partition meanwhile, and drops what it has.
-    fn give_back(&self, partition: i32, consumer: &QueuedConsumer<LoggingContext>) {
+    fn give_back(&self, partition: i32, consumer: &QueuedConsumer<PlainContext>) {
         self.show_obstacles();
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, partition);

@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::Offset;
 use super::obstacles::Obstacles;
 use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
-use crate::kafka::client::context::LoggingContext;
+use crate::kafka::client::context::PlainContext;
 use crate::kafka::native::{NativeRecord, QueuedConsumer};
 use crate::tables::{Reading, SharedTables, TableCounts, TableName, Target};
 use audit_judge::reference::packing::Packed;
@@ -25,7 +25,7 @@ use audit_judge::reference::{
 };
 
 /// Records that are taken between two looks at who waits.
-const MOST_AT_ONCE: usize = 1_000;
+const PUBLISH_RECORDS_MAX: usize = 1_000;
 /// Longest wait for a record: control records wake nobody, and are seen when it is over.
 const IDLE_WAIT: Duration = Duration::from_millis(20);
 /// The same while somebody waits for the table.
@@ -49,7 +49,7 @@ pub(in crate::kafka) trait Kind: 'static {
 
 /// Reads one topic.
 pub(in crate::kafka) struct Follower<K: Kind> {
-    consumer: QueuedConsumer<LoggingContext>,
+    consumer: QueuedConsumer<PlainContext>,
     reader: Reader<K>,
     /// Whether anything moved since the last snapshot.
     changed: bool,
@@ -87,7 +87,7 @@ impl<K: Kind> Follower<K> {
     /// # Errors
     /// If the client has no queue for records.
     pub(super) fn new(
-        consumer: BaseConsumer<LoggingContext>,
+        consumer: BaseConsumer<PlainContext>,
         topic: String,
         tables: Arc<SharedTables>,
         table: TableWriter<K::Key, K::Value>,
@@ -167,7 +167,7 @@ impl<K: Kind> Follower<K> {
     fn drain(&mut self, mut wait: Duration) {
         let mut idle = false;
         self.reader.now = Timestamp::now();
-        for _ in 0..MOST_AT_ONCE {
+        for _ in 0..PUBLISH_RECORDS_MAX {
             if self.reader.is_broken {
                 return;
             }

@@ -58,9 +58,9 @@ impl TopicFacts {
     }
 }
 
-/// What of the configuration and the other topics the demands follow from.
+/// What of the configuration and the other topics the requirements follow from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needs {
+pub struct Requirements {
     /// Largest audit event.
     pub event_bytes: u64,
     /// Largest batch that the producer makes of several records.
@@ -75,7 +75,7 @@ pub struct Needs {
 
 /// Everything that there is to say of a topic: what is unmet or doubtful, or else that it is as it
 /// must be.
-pub fn judge(role: Role, facts: &TopicFacts, needs: &Needs) -> Vec<Verdict> {
+pub fn judge(role: Role, facts: &TopicFacts, needs: &Requirements) -> Vec<Verdict> {
     let found = [
         right(role, facts),
         clean_up(role, facts),
@@ -87,7 +87,7 @@ pub fn judge(role: Role, facts: &TopicFacts, needs: &Needs) -> Vec<Verdict> {
     ];
     let mut verdicts: Vec<Verdict> = found.into_iter().flatten().collect();
     if verdicts.is_empty() {
-        verdicts.push(Verdict::Met(format!(
+        verdicts.push(Verdict::Pass(format!(
             "{} partitions, {} replicas",
             facts.partitions, facts.replicas
         )));
@@ -100,7 +100,7 @@ fn right(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let held = facts.rights.as_ref()?;
     (!held.contains(&needed)).then(|| {
         let name = needed.name();
-        Verdict::Unmet(format!(
+        Verdict::Fail(format!(
             "the relay's principal has no right to {}; grant it {name} on this topic",
             name.to_lowercase()
         ))
@@ -112,7 +112,7 @@ fn clean_up(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let has = |wanted: &str| policy.split(',').any(|part| part.trim() == wanted);
     if role != Role::Table {
         return has("compact").then(|| {
-            Verdict::Unmet(format!(
+            Verdict::Fail(format!(
                 "cleanup.policy is {policy:?}, so that a record goes when another with its key comes; set it to \"delete\""
             ))
         });
@@ -120,14 +120,14 @@ fn clean_up(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let limit = |name| facts.number(name).is_some_and(|limit| limit >= 0);
     let forgets = has("delete") && (limit("retention.ms") || limit("retention.bytes"));
     forgets.then(|| {
-        Verdict::Unmet(format!(
+        Verdict::Fail(format!(
             "cleanup.policy is {policy:?} and its retention is limited, so that keys that did not change for long are forgotten; set cleanup.policy to \"compact\""
         ))
     })
 }
 
 /// What is acknowledged must survive the loss of a broker, where there are several.
-fn copies(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
+fn copies(role: Role, facts: &TopicFacts, needs: &Requirements) -> Option<Verdict> {
     if !matches!(role, Role::Output | Role::Quarantine) {
         return None;
     }
@@ -152,11 +152,11 @@ fn copies(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
         ),
         _ => return None,
     };
-    Some(Verdict::Doubtful(doubt))
+    Some(Verdict::Warn(doubt))
 }
 
 /// What one topic must take for all that is written to it, and what is said if it does not.
-fn size(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
+fn size(role: Role, facts: &TopicFacts, needs: &Requirements) -> Option<Verdict> {
     let taken = u64::try_from(facts.number("max.message.bytes")?).ok()?;
     match role {
         Role::Input | Role::Table => None,
@@ -166,7 +166,7 @@ fn size(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
 }
 
 /// An event that its topic does not take would hold its input partition for ever.
-fn event_size(taken: u64, needs: &Needs) -> Option<Verdict> {
+fn event_size(taken: u64, needs: &Requirements) -> Option<Verdict> {
     let event = needs.event_bytes + EVENT_OVERHEAD_BYTES;
     // Records that fit one by one do not if they come in one batch: the client never splits it.
     let (largest, why) = if event >= needs.batch_bytes {
@@ -178,15 +178,15 @@ fn event_size(taken: u64, needs: &Needs) -> Option<Verdict> {
         )
     };
     (taken < largest).then(|| {
-        Verdict::Unmet(format!("max.message.bytes is {taken}: {why}; set it to {largest} or more"))
+        Verdict::Fail(format!("max.message.bytes is {taken}: {why}; set it to {largest} or more"))
     })
 }
 
 /// What is too large for the quarantine is written as a stub, which must fit.
-fn quarantine_size(taken: u64, needs: &Needs) -> Option<Verdict> {
+fn quarantine_size(taken: u64, needs: &Requirements) -> Option<Verdict> {
     let least = RecordLimit::LEAST.bytes() as u64;
     if taken < least {
-        return Some(Verdict::Unmet(format!(
+        return Some(Verdict::Fail(format!(
             "max.message.bytes is {taken}: not even the stub of a record would fit; set it to {least} or more"
         )));
     }
@@ -199,20 +199,20 @@ fn quarantine_size(taken: u64, needs: &Needs) -> Option<Verdict> {
         return None;
     };
     let largest = largest.max(needs.batch_bytes);
-    Some(Verdict::Doubtful(format!(
+    Some(Verdict::Warn(format!(
         "max.message.bytes is {taken}: {doubt}; set it to {largest} or more to keep whole what the input takes"
     )))
 }
 
 /// After a restart a table knows no more versions than its topic still holds.
-fn history(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
+fn history(role: Role, facts: &TopicFacts, needs: &Requirements) -> Option<Verdict> {
     if role != Role::Table || !facts.setting("cleanup.policy")?.contains("compact") {
         return None;
     }
     let kept = facts.number("min.compaction.lag.ms")?;
     let wanted = i64::try_from(needs.history.as_millis()).unwrap_or(i64::MAX);
     (kept < wanted).then(|| {
-        Verdict::Doubtful(format!(
+        Verdict::Warn(format!(
             "min.compaction.lag.ms is {kept}: superseded versions may be gone before tables.history_hours is over, and after a restart an action from their time is not judged by them; set it to {wanted}"
         ))
     })
@@ -220,14 +220,14 @@ fn history(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
 
 /// A removal that is compacted away before every relay has forgotten what it removed comes back as
 /// a grant after a restart.
-fn removals(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
+fn removals(role: Role, facts: &TopicFacts, needs: &Requirements) -> Option<Verdict> {
     if role != Role::Table || !facts.setting("cleanup.policy")?.contains("compact") {
         return None;
     }
     let kept = facts.number("delete.retention.ms")?;
     let wanted = i64::try_from(2 * needs.history.as_millis()).unwrap_or(i64::MAX);
     (kept < wanted).then(|| {
-        Verdict::Doubtful(format!(
+        Verdict::Warn(format!(
             "delete.retention.ms is {kept}: removals may be gone before twice tables.history_hours is over, and after a restart a key that was removed and written again counts as a new one; set it to {wanted}"
         ))
     })
@@ -238,7 +238,7 @@ fn removals(role: Role, facts: &TopicFacts, needs: &Needs) -> Option<Verdict> {
 fn clock(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let kind = facts.setting("message.timestamp.type")?;
     (role == Role::Table && kind == "CreateTime").then(|| {
-        Verdict::Doubtful(
+        Verdict::Warn(
             "message.timestamp.type is \"CreateTime\": removals, and entries without validFrom, count from the clock of whoever wrote them; set it to \"LogAppendTime\""
                 .to_string(),
         )
@@ -249,7 +249,7 @@ fn clock(role: Role, facts: &TopicFacts) -> Option<Verdict> {
 mod tests {
     use super::*;
 
-    const NEEDS: Needs = Needs {
+    const NEEDS: Requirements = Requirements {
         event_bytes: 1_000_000,
         batch_bytes: 1_000_000,
         input_bytes: Some(1_048_588),
@@ -388,9 +388,9 @@ mod tests {
 
     #[test]
     fn one_broker_can_hold_one_replica_only() {
-        let needs = Needs { brokers: 1, ..NEEDS };
+        let needs = Requirements { brokers: 1, ..NEEDS };
         let alone = TopicFacts { replicas: 1, ..facts(&[("min.insync.replicas", "1")]) };
-        assert!(matches!(judge(Role::Output, &alone, &needs)[..], [Verdict::Met(_)]));
+        assert!(matches!(judge(Role::Output, &alone, &needs)[..], [Verdict::Pass(_)]));
     }
 
     /// The role, the largest record of the input, the topic's limit, and how the verdict begins.
@@ -413,7 +413,7 @@ mod tests {
             (Quarantine, None, 1_000_000, good),
         ];
         for (role, input_bytes, limit, expected) in cases {
-            let needs = Needs { event_bytes: 1_000, input_bytes: *input_bytes, ..NEEDS };
+            let needs = Requirements { event_bytes: 1_000, input_bytes: *input_bytes, ..NEEDS };
             let limit = limit.to_string();
             let verdicts = judge(*role, &facts(&[("max.message.bytes", &limit)]), &needs);
             let said = format!("{} {}", verdicts[0].word(), verdicts[0].text());

@@ -19,24 +19,24 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use tracing::{error, warn};
 
 use super::topic_watch::{Change, TopicWatch};
-use crate::kafka::client::context::{LoggingContext, begin};
+use crate::kafka::client::context::{PlainContext, prime_oauth};
 use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::native::{IdentityQuestion, TopicIdentity, Undescribed, broker_to_ask};
 use crate::tables::{LookUp, Offsets, SharedTables, TableName};
 
 /// Longest wait for ends.
-const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
+const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for the description of the topic, which any broker can give: another is asked then.
-const DESCRIBE_LIMIT: Duration = Duration::from_secs(2);
+const DESCRIBE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Pause after a look-up that failed.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How soon the end of the process is noticed.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// Answers the requests for one table.
-pub(in crate::kafka) struct EndsFinder {
+pub(in crate::kafka) struct EndOffsetLookup {
     table: TableName,
-    lookup: TopicLookup<LoggingContext>,
+    lookup: TopicLookup<PlainContext>,
     tables: Arc<SharedTables>,
     /// Longest time between two look-ups.
     heartbeat: Duration,
@@ -54,15 +54,15 @@ enum Problem {
     Trouble(String),
 }
 
-impl EndsFinder {
+impl EndOffsetLookup {
     pub(super) fn new(
         table: TableName,
         topic: &str,
-        consumer: BaseConsumer<LoggingContext>,
+        consumer: BaseConsumer<PlainContext>,
         tables: &Arc<SharedTables>,
         heartbeat: Duration,
     ) -> Self {
-        EndsFinder {
+        EndOffsetLookup {
             table,
             lookup: TopicLookup::new(consumer, topic),
             tables: Arc::clone(tables),
@@ -75,7 +75,7 @@ impl EndsFinder {
 
     /// Works until the tables are closed.
     pub(super) fn run(mut self) {
-        begin(self.lookup.consumer());
+        prime_oauth(self.lookup.consumer());
         while !self.tables.is_closed() {
             let request = self.tables.await_request(self.table, self.heartbeat, WAIT);
             if let Some(look_up) = request {
@@ -118,7 +118,8 @@ impl EndsFinder {
     fn look_up(&mut self) -> Result<Offsets, Problem> {
         let broker = self.choose_broker()?;
         let client = self.lookup.consumer().client();
-        let question = IdentityQuestion::ask(client, broker, self.lookup.topic(), DESCRIBE_LIMIT);
+        let question =
+            IdentityQuestion::ask(client, broker, self.lookup.topic(), DESCRIBE_WAIT_MAX);
         let question = question.map_err(|why| self.trouble(&why))?;
         // As of before the ends: of what is written meanwhile, the follower may have read what they
         // do not count yet.
@@ -165,7 +166,7 @@ impl EndsFinder {
             return Ok(broker);
         }
         let client = self.lookup.consumer().client();
-        let broker = broker_to_ask(client, self.lookup.topic(), self.turn, LOOK_UP_LIMIT);
+        let broker = broker_to_ask(client, self.lookup.topic(), self.turn, LOOKUP_WAIT_MAX);
         self.turn += 1;
         self.broker = broker.as_ref().ok().copied();
         broker.map_err(|why| self.trouble(&why))
@@ -173,7 +174,7 @@ impl EndsFinder {
 
     fn ends(&self, partitions: Range<i32>) -> Result<Offsets, Problem> {
         let trouble = |error: KafkaError| self.trouble(&error);
-        let ends = self.lookup.bounds(Bound::End, partitions, LOOK_UP_LIMIT).map_err(trouble)?;
+        let ends = self.lookup.bounds(Bound::End, partitions, LOOKUP_WAIT_MAX).map_err(trouble)?;
         let ends = ends.into_iter().map(|(partition, end)| Ok((partition, end?)));
         ends.collect::<KafkaResult<_>>().map_err(trouble)
     }

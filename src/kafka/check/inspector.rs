@@ -9,41 +9,43 @@ use anyhow::{Context, anyhow};
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::demands::TopicFacts;
-use super::{Finding, Used, Verdict};
+use super::requirements::TopicFacts;
+use super::{Finding, TopicUse, Verdict};
 use crate::config::{Client, Config};
-use crate::kafka::client::context::{LoggingContext, NotingContext, begin, serve};
+use crate::kafka::client::context::{
+    ClientError, ErrorContext, PlainContext, poll_errors, prime_oauth,
+};
 use crate::kafka::client::oauth;
 use crate::kafka::native::rights_on;
 use crate::kafka::settings;
-use crate::kafka::topics::{METADATA_LIMIT, TopicProblem, shape};
+use crate::kafka::topics::{METADATA_WAIT_MAX, TopicProblem, shape};
 
 /// Longest wait for settings and rights, which the relay can do without.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for a broker, before it is looked what the client complains of.
 const ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Clients that ask.
-pub(super) struct Asking {
-    consumer: BaseConsumer<NotingContext>,
-    admin: AdminClient<LoggingContext>,
+pub(super) struct ClusterInspector {
+    consumer: BaseConsumer<ErrorContext>,
+    admin: AdminClient<PlainContext>,
     /// Any broker, for the settings that all have.
     broker: i32,
 }
 
-impl Asking {
+impl ClusterInspector {
     /// Connects; says as well how many brokers there are.
     pub(super) fn connect(config: &Config) -> anyhow::Result<(Self, usize)> {
         let client = settings::inspector(config);
-        let consumer: BaseConsumer<NotingContext> =
-            client.create_with_context(NotingContext::default()).context("create a client")?;
-        begin(&consumer);
+        let consumer: BaseConsumer<ErrorContext> =
+            client.create_with_context(ErrorContext::default()).context("create a client")?;
+        prime_oauth(&consumer);
         let brokers = reach(&consumer)?;
-        let admin: AdminClient<LoggingContext> =
-            client.create_with_context(LoggingContext::default()).context("create a client")?;
+        let admin: AdminClient<PlainContext> =
+            client.create_with_context(PlainContext::default()).context("create a client")?;
         oauth::give(admin.inner(), &client)?;
         let broker = brokers.first().copied().unwrap_or_default();
-        let asking = Asking { consumer, admin, broker };
+        let asking = ClusterInspector { consumer, admin, broker };
         Ok((asking, brokers.len()))
     }
 
@@ -58,16 +60,16 @@ impl Asking {
     }
 
     /// Adds settings and rights; returns what could not be asked.
-    pub(super) fn complete(&self, seen: &mut [(&Used<'_>, TopicFacts)]) -> Vec<Finding> {
+    pub(super) fn complete(&self, seen: &mut [(&TopicUse<'_>, TopicFacts)]) -> Vec<Finding> {
         let mut unknown = Vec::new();
         unknown.extend(self.add_rights(seen));
         unknown.extend(self.add_settings(seen));
         unknown
     }
 
-    fn add_rights(&self, seen: &mut [(&Used<'_>, TopicFacts)]) -> Option<Finding> {
+    fn add_rights(&self, seen: &mut [(&TopicUse<'_>, TopicFacts)]) -> Option<Finding> {
         let names: Vec<&str> = seen.iter().map(|(topic, _)| topic.name).collect();
-        match rights_on(self.consumer.client(), self.broker, &names, ANSWER_LIMIT) {
+        match rights_on(self.consumer.client(), self.broker, &names, ANSWER_WAIT_MAX) {
             Ok(mut told) => {
                 for (topic, facts) in seen {
                     facts.rights = told.remove(topic.name);
@@ -76,12 +78,12 @@ impl Asking {
             }
             Err(why) => Some(Finding::new(
                 "rights on topics",
-                Verdict::Unasked(format!("the broker does not tell them ({why})")),
+                Verdict::NotPermitted(format!("the broker does not tell them ({why})")),
             )),
         }
     }
 
-    fn add_settings(&self, seen: &mut [(&Used<'_>, TopicFacts)]) -> Option<Finding> {
+    fn add_settings(&self, seen: &mut [(&TopicUse<'_>, TopicFacts)]) -> Option<Finding> {
         // All are asked before the first is waited for.
         let topics = seen.iter().map(|(topic, _)| topic.name);
         let topics: Vec<_> = topics.map(ResourceSpecifier::Topic).collect();
@@ -100,7 +102,7 @@ impl Asking {
         (!untold.is_empty()).then(|| {
             Finding::new(
                 format!("settings of {}", untold.join(", ")),
-                Verdict::Unasked(format!(
+                Verdict::NotPermitted(format!(
                     "cleanup.policy, min.insync.replicas and max.message.bytes are not checked ({why})"
                 )),
             )
@@ -116,7 +118,7 @@ impl Asking {
         let longest: u64 = match told {
             Ok(settings) => settings.get(SETTING)?.parse().ok()?,
             Err(error) => {
-                let verdict = Verdict::Unasked(format!("not checked ({error:#})"));
+                let verdict = Verdict::NotPermitted(format!("not checked ({error:#})"));
                 return Some(Finding::new(subject, verdict));
             }
         };
@@ -130,9 +132,9 @@ impl Asking {
         Some(Finding::new(
             subject,
             if ours > longest {
-                Verdict::Unmet(format!("{longest}, less than our {ours}; {remedy}"))
+                Verdict::Fail(format!("{longest}, less than our {ours}; {remedy}"))
             } else {
-                Verdict::Met(format!("{longest}, ours is {ours}"))
+                Verdict::Pass(format!("{longest}, ours is {ours}"))
             },
         ))
     }
@@ -143,7 +145,7 @@ impl Asking {
     ) -> impl Future<Output = anyhow::Result<BTreeMap<String, String>>> + use<'a> {
         // Any broker can answer; by default the client would look for the controller first.
         let options =
-            AdminOptions::new().request_timeout(Some(ANSWER_LIMIT)).broker_id(self.broker);
+            AdminOptions::new().request_timeout(Some(ANSWER_WAIT_MAX)).broker_id(self.broker);
         let asked = self.admin.describe_configs([resource], &options);
         async move {
             let answers = asked.await.map_err(|error| anyhow!("{error}"))?;
@@ -157,8 +159,8 @@ impl Asking {
 
 /// Waits for any broker, and returns the ids of all. The error has what the client complained of
 /// last: that a password is wrong is not in the failure of the call.
-fn reach(consumer: &BaseConsumer<NotingContext>) -> anyhow::Result<Vec<i32>> {
-    let deadline = Instant::now() + METADATA_LIMIT;
+fn reach(consumer: &BaseConsumer<ErrorContext>) -> anyhow::Result<Vec<i32>> {
+    let deadline = Instant::now() + METADATA_WAIT_MAX;
     loop {
         // All topics: the one request that needs no right at all.
         let error = match consumer.fetch_metadata(None, ATTEMPT) {
@@ -168,11 +170,11 @@ fn reach(consumer: &BaseConsumer<NotingContext>) -> anyhow::Result<Vec<i32>> {
             }
             Err(error) => error,
         };
-        serve(consumer);
-        let noted = consumer.context().0.noted();
-        let is_refused = noted.as_ref().is_some_and(|noted| noted.is_refusal());
+        poll_errors(consumer);
+        let last_error = consumer.context().0.last_error();
+        let is_refused = last_error.as_ref().is_some_and(ClientError::is_refusal);
         if is_refused || Instant::now() >= deadline {
-            let cause = noted.map_or(error.to_string(), |noted| noted.text);
+            let cause = last_error.map_or(error.to_string(), |last| last.text);
             return Err(anyhow!(cause)).context(
                 "no broker answered; check \"bootstrap.servers\" and the security settings",
             );

@@ -16,7 +16,7 @@ use crate::stream::{Content, Failure, Output, QuarantinedRecord};
 ///
 /// # Errors
 /// [`Failure::Fatal`] for a region without a topic, which the core never names.
-pub(in crate::kafka) fn outgoing<'a>(
+pub(in crate::kafka) fn output_record<'a>(
     output: &Output<'a>,
     topics: &OutputTopics,
     settings: &SessionSettings,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::KafkaError;
 
 use crate::config::Config;
-use crate::kafka::client::context::LoggingContext;
+use crate::kafka::client::context::PlainContext;
 use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::settings;
 use crate::stream::Partition;
@@ -19,22 +19,22 @@ const ONE_WAIT_MAX: Duration = Duration::from_secs(1);
 const ONE_BY_ONE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A client that looks up ends.
-pub struct InputEnds {
-    input: TopicLookup<LoggingContext>,
+pub struct InputEndOffsets {
+    input: TopicLookup<PlainContext>,
     /// Partitions that gave no answer when they were asked for by themselves.
     silent: BTreeSet<Partition>,
 }
 
-impl InputEnds {
+impl InputEndOffsets {
     /// Makes the client; nothing is connected yet.
     ///
     /// # Errors
     /// If the client cannot be made.
     pub fn new(config: &Config) -> Result<Self, KafkaError> {
         let client = settings::follower(config, "watchdog");
-        Ok(InputEnds {
+        Ok(InputEndOffsets {
             input: TopicLookup::new(
-                client.create_with_context(LoggingContext::default())?,
+                client.create_with_context(PlainContext::default())?,
                 &config.input.topic,
             ),
             silent: BTreeSet::new(),

@@ -17,8 +17,8 @@ pub fn check_transactions(config: &Config) -> Finding {
     Finding::new(
         format!("transactional id {}", checking_id(config)),
         tried.map_or_else(
-            |failure| Verdict::Unmet(failure.to_string()),
-            |()| Verdict::Met("transactions are possible".to_string()),
+            |failure| Verdict::Fail(failure.to_string()),
+            |()| Verdict::Pass("transactions are possible".to_string()),
         ),
     )
 }
@@ -43,8 +43,8 @@ pub fn check_writing(config: &Config, topics: &TopicNames) -> Vec<Finding> {
         Finding::new(
             format!("writing to {topic}"),
             tried.map_or_else(
-                |failure| Verdict::Unmet(failure.to_string()),
-                |()| Verdict::Met("allowed".to_string()),
+                |failure| Verdict::Fail(failure.to_string()),
+                |()| Verdict::Pass("allowed".to_string()),
             ),
         )
     };
