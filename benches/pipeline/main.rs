@@ -4,17 +4,9 @@
 //! difference of 2 % shows, and ends the program with an error under `-- --check`. Instructions are
 //! counted by valgrind, which must be installed for that.
 
-#![allow(
-    unreachable_pub,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::too_many_lines,
-    clippy::unreachable,
-    clippy::unwrap_used,
-    reason = "a benchmark ends by a panic where it cannot measure, and its output is what it is for"
-)]
+// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+#![cfg(test)]
+#![allow(unreachable_pub, reason = "a program exports nothing")]
 
 mod instructions;
 mod records;

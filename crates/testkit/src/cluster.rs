@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::REQUEST_LIMIT;
-use super::kafka::{KafkaBroker, Stop};
-use super::proxy::{Proxy, Rules};
-use super::server::{Node, Proxied, Server, free_ports, new_cluster_id, voters};
+use crate::REQUEST_LIMIT;
+use crate::kafka::{KafkaBroker, Stop};
+use crate::proxy::{Proxy, Rules};
+use crate::server::{Node, Proxied, Server, free_ports, new_cluster_id, voters};
 
 /// How many brokers there are: of three, one can be away.
 pub const BROKERS: usize = 3;
@@ -165,7 +165,7 @@ impl Cluster {
     }
 
     /// Where a broker keeps a partition.
-    pub(super) fn partition_directory(
+    pub(crate) fn partition_directory(
         &self,
         broker: usize,
         topic: &str,

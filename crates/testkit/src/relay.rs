@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
-use super::guarded::Guarded;
-use super::kafka::KafkaBroker;
-use super::{REQUEST_LIMIT, last_lines, scratch, settled};
+use crate::guarded::Guarded;
+use crate::kafka::KafkaBroker;
+use crate::{REQUEST_LIMIT, last_lines, scratch, settled};
 
 /// The regions of the default location table.
 pub const REGIONS: [&str; 6] = ["au-syd", "eu-de", "eu-gb", "jp-tok", "us-east", "us-south"];
@@ -41,14 +41,17 @@ pub struct Deployment {
     pub reading: String,
     /// Whether audit events carry headers; by default they do.
     pub event_headers: bool,
+    program: PathBuf,
     directory: TempDir,
     more: String,
 }
 
 impl Deployment {
-    /// Creates the topics and writes the tables. `more` is appended to every relay's configuration.
+    /// Creates the topics and writes the tables for relays of this program. `more` is appended to
+    /// every relay's configuration.
     #[track_caller]
     pub fn create(
+        program: &str,
         broker: &KafkaBroker,
         input_partitions: i32,
         principals: &str,
@@ -66,6 +69,7 @@ impl Deployment {
             kafka: String::new(),
             reading: String::new(),
             event_headers: true,
+            program: PathBuf::from(program),
             directory: settled(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
                 format_args!("create a folder"),
@@ -135,7 +139,7 @@ impl Deployment {
 
     fn try_command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let (out, log) = (self.path("command.out"), self.path("command.log"));
-        let mut child = program()
+        let mut child = Command::new(&self.program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(File::create(&out)?)
@@ -170,16 +174,12 @@ impl Deployment {
     /// Starts a relay that logs to a new file, and waits for nothing.
     pub fn spawn(&self, instance: &str, log: PathBuf) -> anyhow::Result<Relay> {
         let config = self.config(instance);
-        let mut command = program();
+        let mut command = Command::new(&self.program);
         command.arg("run").arg("--config").arg(config);
         fs::write(&log, "")?;
         let process = Guarded::spawn(&command, self.directory.path(), &log)?;
         Ok(Relay { process, log, admin: None })
     }
-}
-
-fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_audit-relay"))
 }
 
 /// A running relay.

@@ -15,8 +15,8 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::kafka::KafkaBroker;
-use super::{REQUEST_LIMIT, client_config, settled};
+use crate::kafka::KafkaBroker;
+use crate::{REQUEST_LIMIT, client_config, settled};
 
 impl KafkaBroker {
     /// Creates a topic that keeps its records however old they are; it can be written and read when
@@ -264,7 +264,7 @@ impl KafkaBroker {
 }
 
 /// A consumer that belongs to no group and commits nothing, whatever group it names.
-pub(super) fn reader(
+pub(crate) fn reader(
     bootstrap: &str,
     group: &str,
     isolation: &str,
@@ -282,7 +282,7 @@ pub(super) fn reader(
 }
 
 /// The topic's partitions; an error when there is no such topic.
-pub(super) fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i32>> {
+pub(crate) fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
     let found = metadata.topics().iter().flat_map(|topic| topic.partitions());
     let partitions: Vec<i32> = found.map(|partition| partition.id()).collect();

@@ -14,8 +14,8 @@ use anyhow::{Context, bail};
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 
-use super::server::Server;
-use super::{REQUEST_LIMIT, client_config, settled};
+use crate::server::Server;
+use crate::{REQUEST_LIMIT, client_config, settled};
 
 /// The address of a running cluster, which the shared broker then is.
 const BOOTSTRAP: &str = "AUDIT_RELAY_TEST_BOOTSTRAP";
@@ -49,7 +49,7 @@ pub enum Stop {
 /// cluster that the environment names.
 pub struct KafkaBroker {
     bootstrap: String,
-    pub(super) admin: AdminClient<DefaultClientContext>,
+    pub(crate) admin: AdminClient<DefaultClientContext>,
     server: Option<Server>,
 }
 
@@ -136,7 +136,7 @@ impl KafkaBroker {
     }
 
     /// Where a private broker keeps a partition.
-    pub(super) fn partition_directory(
+    pub(crate) fn partition_directory(
         &self,
         topic: &str,
         partition: i32,
@@ -153,7 +153,7 @@ impl KafkaBroker {
     }
 
     /// Brokers that somebody else starts and stops; they need not run yet.
-    pub(super) fn named(bootstrap: String) -> anyhow::Result<KafkaBroker> {
+    pub(crate) fn named(bootstrap: String) -> anyhow::Result<KafkaBroker> {
         let admin = client_config(&bootstrap).create()?;
         Ok(KafkaBroker { bootstrap, admin, server: None })
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::last_lines;
+use crate::last_lines;
 
 /// Runs a program (the arguments after the first two) and does with it what its standard input
 /// says: a line is the name of a signal to send, its end means that the test process is gone, so

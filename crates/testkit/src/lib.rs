@@ -1,10 +1,16 @@
-//! What every test against a real Apache Kafka shares: a broker that is started for the tests and
-//! dies with them, and readers and writers that either do what they say or fail the test with the
-//! reason. Of audit-relay it knows how to start one.
+//! What test programs share: a real Apache Kafka that is started for the tests and dies with them,
+//! readers and writers that either do what they say or fail the test with the reason, relays as
+//! processes, a proxy that does harm, and chance from a seed.
 //!
-//! Nothing here is ever skipped: without a broker such a test fails and says what to install.
+//! This crate knows how to start a relay, and shares no code with it: ledgers that judge a relay
+//! from outside may rest on all of it. Nothing here is ever skipped: without a broker a test fails
+//! and says what to install.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what cannot do as it says fails the test that called it"
+)]
 
 mod admin;
 pub mod certificates;
@@ -14,6 +20,7 @@ pub mod guarded;
 mod jars;
 pub mod kafka;
 pub mod proxy;
+pub mod random;
 pub mod relay;
 pub mod segments;
 mod server;
@@ -45,17 +52,16 @@ pub fn client_config(bootstrap: &str) -> ClientConfig {
     config
 }
 
-/// Cargo's folder for what tests leave behind, or, when the compiled test was carried to another
-/// machine, one beside the test itself.
+/// Cargo's folder for what tests leave behind, or, when the compiled test was carried elsewhere,
+/// one beside the test itself.
 pub fn scratch() -> anyhow::Result<PathBuf> {
-    let built_with = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    if std::fs::create_dir_all(&built_with).is_ok() {
-        return Ok(built_with);
-    }
     let test = std::env::current_exe().context("find the running test")?;
-    let beside = test.with_file_name("tmp");
-    std::fs::create_dir_all(&beside).with_context(|| format!("create {}", beside.display()))?;
-    Ok(beside)
+    // Cargo puts a test into `<target>/<profile>/deps`.
+    let deps = test.parent().filter(|folder| folder.ends_with("deps"));
+    let target = deps.and_then(|deps| deps.ancestors().nth(2));
+    let scratch = target.map_or_else(|| test.with_file_name("tmp"), |it| it.join("tmp"));
+    std::fs::create_dir_all(&scratch).with_context(|| format!("create {}", scratch.display()))?;
+    Ok(scratch)
 }
 
 /// Fails the calling test when the result is an error; a closure would hide the caller's line.

@@ -17,8 +17,9 @@ use rdkafka::producer::{
 };
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::admin::{partitions, reader};
-use super::{REQUEST_LIMIT, client_config, settled};
+use crate::admin::{partitions, reader};
+use crate::random::Random;
+use crate::{REQUEST_LIMIT, client_config, settled};
 
 /// A producer that writes in transactions; what it writes, and whether it commits, is the test's
 /// business.
@@ -67,12 +68,8 @@ pub struct Seen {
 
 /// So many bytes that no codec makes smaller; always the same.
 pub fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 7_u64;
-    let byte = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 56) as u8
-    };
-    (0..bytes).map(byte).collect()
+    let random = Random::new(7);
+    (0..bytes).map(|_| (random.next() >> 56) as u8).collect()
 }
 
 /// Writes the records, in order and each exactly once, and returns how many; all are acknowledged

@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
-use super::guarded::Guarded;
-use super::jars::Kafka;
-use super::kafka::BrokerOptions;
-use super::{last_lines, run, scratch};
+use crate::guarded::Guarded;
+use crate::jars::Kafka;
+use crate::kafka::BrokerOptions;
+use crate::{last_lines, run, scratch};
 
 /// Formatting the storage takes two seconds.
 const FORMAT_LIMIT: Duration = Duration::from_secs(120);
@@ -37,7 +37,7 @@ logger.config.level = warn
 
 /// A broker's place in its cluster.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Its number, from 1.
     pub id: usize,
     /// Where clients, and the other brokers, find it.
@@ -54,7 +54,7 @@ pub(super) struct Node {
 
 /// A listener behind a proxy.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Proxied {
+pub(crate) struct Proxied {
     /// Where the broker listens.
     pub port: u16,
     /// Where the proxy does; clients are told this one.
@@ -97,7 +97,7 @@ impl Node {
 }
 
 /// A formatted broker directory, and the process that serves it when it runs.
-pub(super) struct Server {
+pub(crate) struct Server {
     // First, so that the process has ended before its directory is removed.
     running: Option<Guarded>,
     kafka: Kafka,
@@ -108,7 +108,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Picks free ports, writes the configuration and formats the storage; nothing runs yet.
-    pub(super) fn format(options: &BrokerOptions) -> anyhow::Result<Server> {
+    pub(crate) fn format(options: &BrokerOptions) -> anyhow::Result<Server> {
         let node = Node::alone(&options.listeners)?;
         let voters = voters(std::slice::from_ref(&node));
         let mut server = Server::unformatted(node, new_cluster_id())?;
@@ -118,7 +118,7 @@ impl Server {
     }
 
     /// The same for one node of a cluster, whose controllers are `voters`.
-    pub(super) fn format_node(
+    pub(crate) fn format_node(
         node: Node,
         cluster_id: String,
         voters: &str,
@@ -136,50 +136,50 @@ impl Server {
         Ok(Server { running: None, kafka, directory, node, cluster_id })
     }
 
-    pub(super) fn bootstrap(&self) -> String {
+    pub(crate) fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.node.port)
     }
 
     /// The address of a further listener; by name, since certificates are for names.
-    pub(super) fn address(&self, listener: &str) -> Option<String> {
+    pub(crate) fn address(&self, listener: &str) -> Option<String> {
         let mut listeners = self.node.further.iter();
         let (_, _, port) = listeners.find(|(name, _, _)| name == listener)?;
         Some(format!("localhost:{port}"))
     }
 
     /// Tells this broker from another test's, should that have got the same port.
-    pub(super) fn cluster_id(&self) -> &str {
+    pub(crate) fn cluster_id(&self) -> &str {
         &self.cluster_id
     }
 
     /// Where its log is.
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.path("broker.log")
     }
 
-    pub(super) fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         last_lines(&self.path("broker.log"))
     }
 
     /// Whether the log says that another process holds one of the ports.
-    pub(super) fn port_was_taken(&self) -> bool {
+    pub(crate) fn port_was_taken(&self) -> bool {
         let log = fs::read(self.path("broker.log")).unwrap_or_default();
         String::from_utf8_lossy(&log).contains("Address already in use")
     }
 
     /// Where it keeps a partition.
-    pub(super) fn partition_directory(&self, topic: &str, partition: i32) -> PathBuf {
+    pub(crate) fn partition_directory(&self, topic: &str, partition: i32) -> PathBuf {
         self.path("data").join(format!("{topic}-{partition}"))
     }
 
     /// Starts the broker, with an empty log; returns at once.
-    pub(super) fn spawn(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn spawn(&mut self) -> anyhow::Result<()> {
         fs::write(self.log(), "")?;
         self.spawn_again()
     }
 
     /// Starts the broker and lets the log go on; returns at once.
-    pub(super) fn spawn_again(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn spawn_again(&mut self) -> anyhow::Result<()> {
         let log = self.log();
         let logging = self.logging_flag();
         let jvm = [self.node.heap, "-XX:+UseSerialGC", logging.as_str()];
@@ -191,7 +191,7 @@ impl Server {
     }
 
     /// How the broker ended, if it was started and has ended.
-    pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         match &mut self.running {
             Some(running) => running.ended(),
             None => Ok(None),
@@ -199,7 +199,7 @@ impl Server {
     }
 
     /// Sends the signal (`TERM`, `KILL`) and waits for the broker's end; its data stay.
-    pub(super) fn end(&mut self, signal: &str) -> anyhow::Result<()> {
+    pub(crate) fn end(&mut self, signal: &str) -> anyhow::Result<()> {
         let Some(mut running) = self.running.take() else {
             bail!("the broker is stopped already");
         };
@@ -283,7 +283,7 @@ log.cleaner.dedupe.buffer.size=8388608
 ";
 
 /// The controllers of a cluster, as every one of its nodes must know them.
-pub(super) fn voters(nodes: &[Node]) -> String {
+pub(crate) fn voters(nodes: &[Node]) -> String {
     let voter = |node: &Node| format!("{}@127.0.0.1:{}", node.id, node.controller_port);
     nodes.iter().map(voter).collect::<Vec<_>>().join(",")
 }
@@ -291,7 +291,7 @@ pub(super) fn voters(nodes: &[Node]) -> String {
 /// Ports that were free a moment ago; all are held until all are known, so that they differ. They
 /// are below those that the system gives to connections that go out: one of these could have taken
 /// the port of a broker that is down for a moment.
-pub(super) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
+pub(crate) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
     const LOWEST: u32 = 15_000;
     const HIGHEST: u32 = 32_000;
     static ASKED: AtomicU32 = AtomicU32::new(0);
@@ -319,7 +319,7 @@ pub(super) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
 
 /// 22 characters of URL-safe base64 are what Kafka takes for 16 bytes; the last one holds two bits,
 /// so it may be an `A`.
-pub(super) fn new_cluster_id() -> String {
+pub(crate) fn new_cluster_id() -> String {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let started = STARTED.fetch_add(1, Ordering::Relaxed) & 0xff;
     let process = std::process::id() & 0xff_ffff;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 
-use super::{run, scratch};
+use crate::{run, scratch};
 
 const VERSION: &str = "4.3.1";
 /// From an empty local repository Maven needs half a minute; this is for slow lines.
@@ -34,14 +34,14 @@ Tests against a real Apache Kafka are never skipped. Provide one of these:
   - AUDIT_RELAY_TEST_BOOTSTRAP set to the address of a running cluster; tests that stop a broker need Java all the same";
 
 /// A Java, and the class path that makes it Apache Kafka.
-pub(super) struct Kafka {
+pub(crate) struct Kafka {
     java: PathBuf,
     class_path: String,
 }
 
 impl Kafka {
     /// Looks for both; the error says what is missing and how to provide it.
-    pub(super) fn find() -> anyhow::Result<Kafka> {
+    pub(crate) fn find() -> anyhow::Result<Kafka> {
         let java = java()?;
         let jars = match std::env::var_os("KAFKA_HOME") {
             Some(home) => jars_of_home(Path::new(&home))?,
@@ -51,7 +51,7 @@ impl Kafka {
     }
 
     /// The command line that runs one of Kafka's main classes; flags of the JVM come first.
-    pub(super) fn command_line(&self, jvm: &[&str], main_class: &str) -> Command {
+    pub(crate) fn command_line(&self, jvm: &[&str], main_class: &str) -> Command {
         let mut command = Command::new(&self.java);
         command.args(jvm).args(["-cp", &self.class_path, main_class]);
         command

@@ -13,8 +13,8 @@ use rdkafka::bindings as native;
 use rdkafka::bindings::rd_kafka_AclOperation_t as AclOperation;
 use rdkafka::bindings::rd_kafka_ResourceType_t as ResourceType;
 
-use super::kafka::KafkaBroker;
-use super::settled;
+use crate::kafka::KafkaBroker;
+use crate::settled;
 
 /// What a principal may do with something that has this name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::cluster::Cluster;
-use super::kafka::KafkaBroker;
-use super::settled;
+use crate::cluster::Cluster;
+use crate::kafka::KafkaBroker;
+use crate::settled;
 
 /// What a batch has before its records, in the format that brokers have written since 2017.
 const HEADER_BYTES: u64 = 61;

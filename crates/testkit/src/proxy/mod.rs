@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-#[allow(unused_imports, reason = "each test binary uses its own part of this")]
 pub use rules::{Aim, Ambush, Direction, Effect, Rules};
 
 /// How long a broker on this machine may take to accept a connection.
