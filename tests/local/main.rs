@@ -4,32 +4,18 @@
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 
-mod allocations;
-mod clock_skew;
+mod batches;
 mod commands;
+mod configured;
 mod corpus;
-mod decisions;
 mod deploy;
-mod device_table;
-mod entries;
-mod entry_values;
-mod event_ids;
 mod exits;
 mod explained;
-mod framings;
-mod golden;
-mod hostile;
 mod mock;
 mod plan;
-mod properties;
-mod records;
-mod schemas;
 mod secrets;
-mod severities;
 mod simulation;
-mod sizes;
 mod sources;
 mod table_files;
-mod table_records;
 mod tidy;
 mod unreadable;

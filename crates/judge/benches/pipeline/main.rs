@@ -15,12 +15,11 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use audit_cases::Setup;
 use audit_judge::classify::classify;
 use audit_judge::enrich::enrich;
+use audit_judge::judge_action;
 use audit_judge::parse::record::parse;
-use audit_judge::{Reference, judge, judge_action};
-use audit_relay::config::Config;
-use audit_relay::deployment::{Assembly, assemble};
 use records::{Kind, records};
 
 /// Records of a kind, judged in turn.
@@ -30,38 +29,32 @@ const ROUNDS: usize = 200;
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     if let Some(kind) = instructions::asked_for(&mut words) {
-        instructions::run(&assembly(), &records(kind, RECORDS));
+        instructions::run(&setup(), &records(kind, RECORDS));
         return ExitCode::SUCCESS;
     }
-    let assembly = assembly();
+    let setup = setup();
     println!(
         "a record of about 500 bytes, by what becomes of it, ns in the best quarter of rounds"
     );
     for kind in Kind::ALL {
         let records = records(kind, RECORDS);
-        is_as_named(&assembly, kind, &records);
-        let each = nanoseconds(&borrowed(&records), |record| judge_one(&assembly, record));
+        is_as_named(&setup, kind, &records);
+        let each = nanoseconds(&borrowed(&records), |record| judge_one(&setup, record));
         println!("  {:<22}{each:8.0}", kind.name());
     }
-    stages(&assembly);
+    stages(&setup);
     instructions::compare(std::env::args().skip(1).collect())
 }
 
-/// The configuration of an installation with the shipped catalogue and some thousand principals.
-fn assembly() -> Assembly {
-    let folder = tempfile::tempdir().expect("a folder for the principals");
-    let file = folder.path().join("principals.jsonl");
-    std::fs::write(&file, records::principals()).expect("write the principals");
-    let text = format!(
-        "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n[principals]\nfile = {file:?}\n"
-    );
-    let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
-    assemble(&config).expect("assembles")
+/// The shipped catalogue and some thousand principals, without a device table.
+fn setup() -> Setup {
+    let mut setup = Setup::with_tables("", &records::principals(), "");
+    setup.directory.devices = None;
+    setup
 }
 
-fn judge_one(assembly: &Assembly, record: &str) {
-    let Assembly { rules, directory, .. } = assembly;
-    black_box(judge(Some(record.as_bytes()), Reference { rules, directory }));
+fn judge_one(setup: &Setup, record: &str) {
+    black_box(setup.judge(Some(record.as_bytes())));
 }
 
 fn borrowed(records: &[String]) -> Vec<&str> {
@@ -69,19 +62,17 @@ fn borrowed(records: &[String]) -> Vec<&str> {
 }
 
 /// A benchmark of records that are judged otherwise than it says would be worth nothing.
-fn is_as_named(assembly: &Assembly, kind: Kind, records: &[String]) {
-    let Assembly { rules, directory, .. } = assembly;
+fn is_as_named(setup: &Setup, kind: Kind, records: &[String]) {
     for record in records {
-        let fate = judge(Some(record.as_bytes()), Reference { rules, directory });
+        let fate = setup.judge(Some(record.as_bytes()));
         let found = fate.kind();
         assert_eq!((found.fate(), found.reason()), kind.fate(), "{record}");
     }
 }
 
 /// How the time of an audited record divides: each line is the time up to and with that stage.
-fn stages(assembly: &Assembly) {
-    let Assembly { rules, directory, .. } = assembly;
-    let reference = Reference { rules, directory };
+fn stages(setup: &Setup) {
+    let Setup { rules, directory, .. } = setup;
     let records = records(Kind::AuditedPower, RECORDS);
     let read = |record: &'static str| parse(Some(record.as_bytes())).expect("a record");
     // Leaked once, so that what the stages borrow from them may be kept for timing.
@@ -102,7 +93,7 @@ fn stages(assembly: &Assembly) {
     line(
         "route",
         nanoseconds(&records, |record| {
-            _ = black_box(judge_action(classified(record), reference));
+            _ = black_box(judge_action(classified(record), setup.reference()));
         }),
     );
 }

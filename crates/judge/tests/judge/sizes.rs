@@ -1,12 +1,9 @@
 //! How large an event may be: to the byte, through every step in which it is cut.
 
+use audit_cases::Setup;
 use audit_judge::fate::Fate;
 use audit_judge::reference::read_principals;
-use audit_judge::{Reference, judge};
-use audit_relay::deployment::Assembly;
 use serde_json::{Value, json};
-
-use crate::properties::{judged, load};
 
 /// A record all of whose texts are longer than any cut.
 fn long() -> String {
@@ -22,7 +19,7 @@ fn long() -> String {
 }
 
 /// The two users of the record, whose names the table does not have.
-fn without_names() -> Assembly {
+fn without_names() -> Setup {
     let user = |id| {
         json!({
             "accountId": 307608, "userId": id, "iamId": format!("IBMid-{id}"), "infrastructureAccess": true,
@@ -30,16 +27,15 @@ fn without_names() -> Assembly {
         })
     };
     let lines = format!("{}\n{}\n", user(1), user(2));
-    let mut assembly = load("");
-    assembly.directory.principals = read_principals("principals", &lines).expect("good lines");
-    assembly
+    let mut setup = Setup::new("");
+    setup.directory.principals = read_principals("principals", &lines).expect("good lines");
+    setup
 }
 
 /// The event under a limit, or nothing if it is too large.
-fn event(assembly: &mut Assembly, limit: usize) -> Option<Vec<u8>> {
-    assembly.rules.max_event_bytes = limit;
-    let Assembly { rules, directory, .. } = &*assembly;
-    match judge(Some(long().as_bytes()), Reference { rules, directory }) {
+fn event(setup: &mut Setup, limit: usize) -> Option<Vec<u8>> {
+    setup.rules.max_event_bytes = limit;
+    match setup.judge(Some(long().as_bytes())) {
         Fate::Audited(audited) => Some(audited.event),
         other => {
             assert_eq!(other.kind().reason(), "too_large");
@@ -76,11 +72,11 @@ const FIXED_LETTERS: usize = 4;
 /// the next step.
 #[test]
 fn an_event_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
-    let mut assembly = without_names();
+    let mut setup = without_names();
     let mut limit = usize::MAX;
     let mut seen = Vec::new();
-    while let Some(event) = event(&mut assembly, limit) {
-        assert_eq!(self::event(&mut assembly, event.len()).as_ref(), Some(&event));
+    while let Some(event) = event(&mut setup, limit) {
+        assert_eq!(self::event(&mut setup, event.len()).as_ref(), Some(&event));
         limit = event.len() - 1;
         seen.push(event);
     }
@@ -103,14 +99,14 @@ fn request_data(event: &[u8]) -> Value {
 /// Agents are cut in every event.
 #[test]
 fn agents_have_at_most_350_characters() {
-    let assembly = load("");
+    let setup = Setup::new("");
     for (given, kept) in [(349, 349), (350, 350), (351, 350)] {
         let record = json!({
             "accountId": 307608, "eventCreateDate": "2021-07-14T09:12:44.318207-05:00", "eventName": "Power On",
             "label": "web01", "objectId": 1234567, "objectName": "Server", "userId": 6100101,
             "userType": "CUSTOMER", "userAgent": "ä".repeat(given),
         });
-        let Fate::Audited(audited) = judged(&assembly, record.to_string().as_bytes()) else {
+        let Fate::Audited(audited) = setup.judge(Some(record.to_string().as_bytes())) else {
             panic!("not audited");
         };
         let event: Value = serde_json::from_slice(&audited.event).expect("JSON");

@@ -2,10 +2,8 @@
 //! times for an audit event. What the client does is not counted here.
 
 use allocation_counter::measure;
+use audit_cases::case;
 use audit_judge::fate::FateKind;
-use audit_judge::{Reference, judge};
-
-use crate::golden::cases;
 
 /// Of a skipped record: none.
 const SKIPPED: u64 = 0;
@@ -30,13 +28,11 @@ fn an_audit_event_asks_for_little_memory() {
 /// How often memory is asked for while an example is judged, once whatever is made lazily has been
 /// made. The examples are laid out for people; producers write them without white space.
 fn allocations(name: &str, fate: &str) -> u64 {
-    let case = cases().into_iter().find(|case| case.name == name);
-    let case = case.expect(name);
-    let assembly = case.assembly();
-    let reference = Reference { rules: &assembly.rules, directory: &assembly.directory };
+    let case = case(name);
+    let setup = case.setup();
     let input: serde_json::Value = serde_json::from_slice(&case.input).expect("an example is JSON");
     let input = input.to_string();
-    let first: FateKind = judge(Some(input.as_bytes()), reference).kind();
+    let first: FateKind = setup.judge(Some(input.as_bytes())).kind();
     assert_eq!(first.fate(), fate, "{name}");
-    measure(|| drop(judge(Some(input.as_bytes()), reference))).count_total
+    measure(|| drop(setup.judge(Some(input.as_bytes())))).count_total
 }

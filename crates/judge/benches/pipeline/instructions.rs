@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use audit_relay::deployment::Assembly;
+use audit_cases::Setup;
 
 use super::records::Kind;
 use super::{RECORDS, judge_one};
@@ -23,18 +23,18 @@ pub fn asked_for(words: &mut impl Iterator<Item = String>) -> Option<Kind> {
 }
 
 /// The run under valgrind: once to warm caches and lazily made tables, once to be counted.
-pub fn run(assembly: &Assembly, records: &[String]) {
+pub fn run(setup: &Setup, records: &[String]) {
     for record in records {
-        judge_one(assembly, record);
+        judge_one(setup, record);
     }
-    counted_by_callgrind(assembly, records);
+    counted_by_callgrind(setup, records);
 }
 
 /// Callgrind looks for this name, and counts from its beginning to its end.
 #[inline(never)]
-fn counted_by_callgrind(assembly: &Assembly, records: &[String]) {
+fn counted_by_callgrind(setup: &Setup, records: &[String]) {
     for record in records {
-        judge_one(assembly, record);
+        judge_one(setup, record);
     }
 }
 

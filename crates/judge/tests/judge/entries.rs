@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use audit_cases::generators::hold;
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
     Device, DeviceIds, DeviceView, LineProblem, Oddities, Principal, PrincipalView, Table,
@@ -13,7 +14,6 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::entry_values::{members, texts_of};
-use crate::properties::hold;
 use crate::schemas::schema;
 
 /// A second statement of how single values are read.

@@ -2,18 +2,15 @@
 //! writes too.
 
 use std::cell::RefCell;
-use std::path::Path;
 
+use audit_cases::generators::{hold, near_valid};
+use audit_cases::{cases, read};
 use audit_judge::classify::state_change::{EventNames, StateChange};
 use audit_judge::fate::QuarantineReason;
 use audit_judge::parse::record::{Field, parse};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::Value;
-
-use crate::golden::cases;
-use crate::properties::hold;
-use crate::records::near_valid;
 
 /// A schema of `schemas/`, compiled.
 pub fn schema(name: &str) -> Validator {
@@ -22,10 +19,8 @@ pub fn schema(name: &str) -> Validator {
 
 /// A schema of `schemas/`.
 pub fn schema_text(name: &str) -> Value {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.schema.json"));
-    let text = std::fs::read(&path).expect("schema");
-    let schema: Value = serde_json::from_slice(&text).expect("JSON");
+    let text = read(format!("schemas/{name}.schema.json"));
+    let schema: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     schema
 }
@@ -57,8 +52,7 @@ fn inputs_and_events_of_the_examples_are_valid() {
     let audit_event = schema("audit-event");
     let mut events = 0;
     for case in cases() {
-        let outcome = case.outcome();
-        if let Some(event) = outcome.get("event") {
+        if let Some(event) = case.outcome.get("event") {
             assert_valid(&audit_event, event, &case.name);
             events += 1;
             // A text that was cut in the middle of a character, and what is framed, is no JSON to
@@ -77,9 +71,7 @@ fn inputs_and_events_of_the_examples_are_valid() {
 #[test]
 fn the_schema_knows_the_words_for_outcomes_and_no_other() {
     let validator = schema("state-change");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog/outcomes.toml");
-    let words = std::fs::read_to_string(path).expect("catalog/outcomes.toml");
-    let words: toml::Table = toml::from_str(&words).expect("TOML");
+    let words: toml::Table = toml::from_str(&read("catalog/outcomes.toml")).expect("TOML");
     let record = |outcome: &str| {
         serde_json::json!({
             "eventCreateDate": "2021-07-14T09:12:44Z", "objectName": "Server", "objectId": 1,
@@ -99,11 +91,11 @@ fn the_schema_knows_the_words_for_outcomes_and_no_other() {
 
 #[test]
 fn reference_lines_of_the_examples_are_valid() {
-    for (file, name) in [("principals.jsonl", "principal"), ("devices.jsonl", "device")] {
+    for name in ["principal", "device"] {
         let (validator, text_of_schema) = (schema(name), schema_text(name));
         for case in cases() {
-            let text = std::fs::read_to_string(case.reference(file)).expect(file);
-            for line in text.lines() {
+            let table = if name == "device" { &case.devices } else { &case.principals };
+            for line in table.lines() {
                 let entry: Value = serde_json::from_str(line).expect("JSON");
                 let entry = canonical(&entry, &text_of_schema);
                 assert_valid(&validator, &entry, &case.name);

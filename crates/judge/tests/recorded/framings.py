@@ -2,7 +2,7 @@
 """Writes framings.jsonl: state changes as the real serializers put them on a topic.
 
     pip install "confluent-kafka[json,schemaregistry]==2.16.1" cloudevents==2.2.0
-    python tests/recorded/framings.py
+    python crates/judge/tests/recorded/framings.py
 
 Run it from the top folder after the examples or the schema have changed. Each line has the name of an example of
 schemas/examples, what a producer writes without any framing (`plain`), the framing, and the value of the record (base64).

@@ -1,22 +1,20 @@
-//! State changes as the real serializers put them on a topic (`tests/recorded/framings.py` made
-//! them): each is judged as what stands in it, byte for byte.
+//! State changes as the real serializers put them on a topic (`recorded/framings.py` made them):
+//! each is judged as what stands in it, byte for byte.
 
 use std::collections::BTreeMap;
 
+use audit_cases::case;
 use audit_judge::fate::Fate;
-use audit_judge::{Reference, judge};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-
-use crate::golden::cases;
 
 const RECORDED: &str = include_str!("../recorded/framings.jsonl");
 
 /// One state change, as it was written.
 #[derive(Deserialize)]
 struct Recorded {
-    /// The example of `schemas/examples` that was written.
+    /// The case that was written.
     example: String,
     framing: String,
     /// What a producer writes that frames nothing.
@@ -27,17 +25,14 @@ struct Recorded {
 
 #[test]
 fn what_serializers_write_is_judged_as_what_stands_in_it() {
-    let cases = cases();
     let mut audited: BTreeMap<String, usize> = BTreeMap::new();
     for line in RECORDED.lines() {
         let recorded: Recorded = serde_json::from_str(line).expect("a line");
         let Recorded { example, framing, .. } = &recorded;
-        let case = cases.iter().find(|case| case.name == *example);
-        let assembly = case.expect("an example").assembly();
-        let reference = Reference { rules: &assembly.rules, directory: &assembly.directory };
+        let setup = case(example).setup();
         let value = STANDARD.decode(&recorded.value).expect("base64");
-        let fate = judge(Some(&value), reference);
-        let plain = judge(Some(recorded.plain.as_bytes()), reference);
+        let fate = setup.judge(Some(&value));
+        let plain = setup.judge(Some(recorded.plain.as_bytes()));
         assert_eq!(fate, plain, "{example} as {framing}");
         let count = audited.entry(framing.clone()).or_default();
         *count += usize::from(matches!(fate, Fate::Audited(_)));
@@ -46,19 +41,14 @@ fn what_serializers_write_is_judged_as_what_stands_in_it() {
     assert!(audited.values().all(|count| *count >= 5), "{audited:?}");
 }
 
-/// The same with other attributes, and with data in base64, beside the examples that show them.
+/// The same with other attributes, and with data in base64, beside the cases that show them.
 #[test]
 fn a_framed_example_gives_the_event_of_the_plain_one() {
-    let cases = cases();
-    let outcome = |name: &str| {
-        let case = cases.iter().find(|case| case.name == name);
-        case.expect(name).outcome().clone()
-    };
-    let plain = outcome("power-on");
+    let plain = &case("power-on").outcome;
     assert_eq!(plain["fate"], "audited");
     for framed in
         ["framed-by-a-schema-registry", "cloud-event-structured", "cloud-event-with-base64"]
     {
-        assert_eq!(outcome(framed), plain, "{framed}");
+        assert_eq!(&case(framed).outcome, plain, "{framed}");
     }
 }

@@ -1,35 +1,20 @@
 //! What holds of every input, proved on many: no bytes make judging panic, the same record gives
-//! the same bytes, every record is counted once, and nothing gets into an audit event that may not
-//! be there. What a particular record should become is shown by `golden` and `decisions`.
-//!
-//! The seed is fixed, so a run is repeatable; `PROPTEST_RNG_SEED=7 PROPTEST_CASES=25600` tries
-//! another seed and a hundred times as many cases.
+//! the same bytes, and nothing gets into an audit event that may not be there. What a particular
+//! record should become is shown by `golden` and `decisions`.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
+use audit_cases::generators::{any_record, hold, near_valid};
+use audit_cases::{Setup, cases};
 use audit_judge::fate::{Audited, Fate, FateKind, Quarantine};
-use audit_judge::{Reference, judge};
-use audit_relay::config::Config;
-use audit_relay::deployment::{Assembly, assemble};
-use audit_relay::stream::batch::Batch;
-use audit_relay::stream::{Content, Partition, SourceRecord};
 use jsonschema::Validator;
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
-use crate::golden::cases;
-use crate::records::{any_record, near_valid};
 use crate::schemas::schema;
-
-/// The seed unless the environment names one.
-const SEED: u64 = 20_181_106;
-/// What proptest runs by default, which `PROPTEST_CASES` replaces.
-const DEFAULT_CASES: u32 = 256;
 
 /// Deployments that differ in what they let through.
 const DEPLOYMENTS: [&str; 4] = [
@@ -43,36 +28,11 @@ const DEPLOYMENTS: [&str; 4] = [
 
 /// Each deployment loaded twice: two loads have nothing in common but what was loaded, in
 /// particular not the order of their hash maps.
-static LOADED: LazyLock<Vec<[Assembly; 2]>> = LazyLock::new(|| {
-    let twice = |settings: &&str| [load(settings), load(settings)];
+static LOADED: LazyLock<Vec<[Setup; 2]>> = LazyLock::new(|| {
+    let twice = |settings: &&str| [Setup::new(settings), Setup::new(settings)];
     DEPLOYMENTS.iter().map(twice).collect()
 });
 static AUDIT_EVENT: LazyLock<Validator> = LazyLock::new(|| schema("audit-event"));
-
-/// A deployment with the tables of the examples.
-pub fn load(settings: &str) -> Assembly {
-    let case = cases()
-        .into_iter()
-        .find(|case| case.name == "power-on")
-        .expect("an example with the shared tables");
-    let tables = ["principals.jsonl", "devices.jsonl"].map(|name| case.reference(name));
-    load_with(&tables[0], &tables[1], settings)
-}
-
-/// A deployment with tables of one's own.
-pub fn load_with(principals: &Path, devices: &Path, settings: &str) -> Assembly {
-    let text = format!(
-        "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9092\"\n[principals]\nfile = {principals:?}\n[devices]\nfile = {devices:?}\n{settings}"
-    );
-    let config = Config::from_toml(&text, std::iter::empty()).expect("a good configuration");
-    assemble(&config).expect("good files")
-}
-
-/// What becomes of a record.
-pub fn judged(assembly: &Assembly, payload: &[u8]) -> Fate {
-    let Assembly { rules, directory, .. } = assembly;
-    judge(Some(payload), Reference { rules, directory })
-}
 
 /// The same record with white space that sends it past the reader of plain records.
 fn not_plain(payload: &[u8]) -> Vec<u8> {
@@ -90,49 +50,26 @@ fn without_detail(fate: &Fate) -> Fate {
     }
 }
 
-/// Runs a property on cases from a fixed seed. Nothing is written into the source tree.
-pub fn hold<S: Strategy>(
-    cases: u32,
-    strategy: S,
-    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
-) where
-    S::Value: Debug,
-{
-    let wanted = ProptestConfig::default();
-    let config = ProptestConfig {
-        cases: cases * wanted.cases / DEFAULT_CASES,
-        failure_persistence: None,
-        rng_seed: match wanted.rng_seed {
-            RngSeed::Random => RngSeed::Fixed(SEED),
-            given => given,
-        },
-        ..wanted
-    };
-    if let Err(failure) = TestRunner::new(config).run(&strategy, property) {
-        panic!("{failure}");
-    }
-}
-
 /// All that is promised of the judgement of one record, under every deployment.
 fn keeps_its_promises(payload: &[u8]) -> Result<Vec<FateKind>, TestCaseError> {
     let mut kinds = Vec::new();
-    for [assembly, twin] in LOADED.iter() {
-        let fate = judged(assembly, payload);
-        prop_assert_eq!(&fate, &judged(assembly, payload), "judged again");
-        prop_assert_eq!(&fate, &judged(twin, payload), "judged by the same rules");
-        let by_serde = judged(assembly, &not_plain(payload));
+    for [setup, twin] in LOADED.iter() {
+        let fate = setup.judge(Some(payload));
+        prop_assert_eq!(&fate, &setup.judge(Some(payload)), "judged again");
+        prop_assert_eq!(&fate, &twin.judge(Some(payload)), "judged by the same rules");
+        let by_serde = setup.judge(Some(&not_plain(payload)));
         prop_assert_eq!(without_detail(&fate), without_detail(&by_serde), "by serde");
         prop_assert!(FateKind::all().any(|kind| kind == fate.kind()));
         if let Fate::Audited(audited) = &fate {
-            may_be_written(audited, assembly)?;
+            may_be_written(audited, setup)?;
         }
         kinds.push(fate.kind());
     }
     Ok(kinds)
 }
 
-fn may_be_written(audited: &Audited, assembly: &Assembly) -> Result<(), TestCaseError> {
-    let rules = &assembly.rules;
+fn may_be_written(audited: &Audited, setup: &Setup) -> Result<(), TestCaseError> {
+    let rules = &setup.rules;
     prop_assert!(audited.event.len() <= rules.max_event_bytes);
     prop_assert!(audited.envelope.region.0 < rules.routes.regions().len());
     let event: Value = serde_json::from_slice(&audited.event)
@@ -145,7 +82,7 @@ fn may_be_written(audited: &Audited, assembly: &Assembly) -> Result<(), TestCase
     prop_assert_eq!(&event["id"], &audited.envelope.id.to_string());
     names_one_thing(audited, &event)?;
     has_one_type_in_each_place("", &event)?;
-    holds_only_what_is_allowed(assembly, &event)
+    holds_only_what_is_allowed(setup, &event)
 }
 
 /// The type that was first met in each place of an event. Consumers keep events in tables with one
@@ -171,9 +108,9 @@ fn has_one_type_in_each_place(place: &str, value: &Value) -> Result<(), TestCase
 }
 
 #[test]
-fn the_examples_have_one_type_in_each_place() {
+fn the_cases_have_one_type_in_each_place() {
     for case in cases() {
-        if let Some(event) = case.outcome().get("event") {
+        if let Some(event) = case.outcome.get("event") {
             has_one_type_in_each_place("", event).expect(&case.name);
         }
     }
@@ -231,10 +168,10 @@ fn allowed(action: &str) -> &'static [&'static str] {
     found.map_or(&[], |(_, keys)| keys)
 }
 
-fn holds_only_what_is_allowed(assembly: &Assembly, event: &Value) -> Result<(), TestCaseError> {
+fn holds_only_what_is_allowed(setup: &Setup, event: &Value) -> Result<(), TestCaseError> {
     const ALWAYS: [&str; 3] = ["truncated", "unreadable", "unreadableFields"];
     let name = event["action"].as_str().unwrap_or_default();
-    let mut actions = assembly.rules.catalog.actions();
+    let mut actions = setup.rules.catalog.actions();
     let is_enabled = actions.any(|action| action.name == name && action.enabled);
     prop_assert!(is_enabled, "{} is not enabled", name);
     for key in event["requestData"].as_object().into_iter().flat_map(|data| data.keys()) {
@@ -258,16 +195,15 @@ fn any_json_has_a_fate() {
 
 #[test]
 fn a_record_without_value_has_a_fate() {
-    for [assembly, _] in LOADED.iter() {
-        let Assembly { rules, directory, .. } = assembly;
-        let kind = judge(None, Reference { rules, directory }).kind();
+    for [setup, _] in LOADED.iter() {
+        let kind = setup.judge(None).kind();
         assert_eq!(kind.reason(), "malformed");
     }
 }
 
 #[test]
-fn examples_cut_short_or_with_a_wrong_byte_have_a_fate() {
-    let inputs: Vec<Vec<u8>> = cases().into_iter().map(|case| case.input).collect();
+fn cases_cut_short_or_with_a_wrong_byte_have_a_fate() {
+    let inputs: Vec<Vec<u8>> = cases().iter().map(|case| case.input.clone()).collect();
     let damage =
         (proptest::sample::select(inputs), any::<prop::sample::Index>(), any::<Option<u8>>());
     hold(1_000, damage, |(mut input, position, byte)| {
@@ -318,61 +254,4 @@ fn ids_cannot_forge_a_crn() {
         Ok(())
     });
     assert!(plain.into_inner() > 100 && forged.into_inner() > 100);
-}
-
-#[test]
-fn every_record_of_a_batch_is_counted_once() {
-    let record = (
-        0..4_i32,
-        prop_oneof![3 => near_valid().prop_map(|record| record.text()), 1 => any_record()],
-    );
-    hold(100, prop::collection::vec(record, 0..40), |records| {
-        let assembly = &LOADED[1][0];
-        let mut batch = Batch::default();
-        let mut expected: BTreeMap<i32, BTreeMap<FateKind, u64>> = BTreeMap::new();
-        let (mut written, mut read) = (0, BTreeMap::<i32, u64>::new());
-        for (offset, (partition, text)) in (0..).zip(&records) {
-            let fate = judged(assembly, text.as_bytes());
-            let counts = expected.entry(*partition).or_default();
-            *counts.entry(fate.kind()).or_default() += 1;
-            *read.entry(*partition).or_default() += 1;
-            written += usize::from(!matches!(fate, Fate::Skipped(_)));
-            let source = SourceRecord {
-                partition: Partition(*partition),
-                offset,
-                timestamp_ms: Some(offset),
-                key: None,
-                payload: Some(text.as_bytes()),
-                headers: &Vec::new(),
-                leader_epoch: None,
-            };
-            batch.add(&source, fate);
-        }
-        prop_assert_eq!(batch.records(), records.len());
-        prop_assert_eq!(batch.outputs().len(), written);
-        prop_assert_eq!(batch.partitions().len(), expected.len());
-        for (partition, tally) in batch.partitions() {
-            prop_assert_eq!(tally.read, tally.fates.iter().sum::<u64>());
-            prop_assert_eq!(tally.read, read[&partition.0]);
-            for kind in FateKind::all() {
-                let count = expected[&partition.0].get(&kind).copied().unwrap_or_default();
-                prop_assert_eq!(tally.fates[kind.index()], count, "{:?}", kind);
-            }
-        }
-        quarantine_keeps_the_bytes(&batch, &records)
-    });
-}
-
-fn quarantine_keeps_the_bytes(
-    batch: &Batch,
-    records: &[(i32, String)],
-) -> Result<(), TestCaseError> {
-    for output in batch.outputs().iter() {
-        let (partition, text) = &records[usize::try_from(output.source_offset).expect("small")];
-        prop_assert_eq!(output.source_partition.0, *partition);
-        if let Content::Quarantined(kept) = output.content {
-            prop_assert_eq!(kept.original.payload.as_deref(), Some(text.as_bytes()));
-        }
-    }
-    Ok(())
 }

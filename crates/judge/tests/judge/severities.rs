@@ -1,11 +1,9 @@
 //! How grave an event is, and what it says of the reason: every status, with every outcome, against
 //! the published lists.
 
+use audit_cases::Setup;
 use audit_judge::fate::Fate;
-use audit_relay::deployment::Assembly;
 use serde_json::{Value, json};
-
-use crate::properties::{judged, load};
 
 const CRITICAL: [u16; 4] = [401, 403, 503, 507];
 const WARNING: [u16; 7] = [400, 409, 424, 500, 502, 504, 505];
@@ -33,13 +31,13 @@ fn expected(own: &'static str, outcome: &str, code: Option<u16>) -> &'static str
 
 #[test]
 fn the_gravest_of_action_outcome_and_status_counts() {
-    let assembly = load("");
+    let setup = Setup::new("");
     let codes = || (100..=599).map(Some).chain([None]);
     let mut compared = 0;
     for (event_name, own) in ACTIONS {
         for outcome in ["success", "failure", "pending"] {
             for code in codes() {
-                let event = event(&assembly, event_name, outcome, code);
+                let event = event(&setup, event_name, outcome, code);
                 let what = format!("{event_name} {outcome} {code:?}");
                 assert_eq!(event["severity"], expected(own, outcome, code), "{what}");
                 let default = match outcome {
@@ -56,17 +54,17 @@ fn the_gravest_of_action_outcome_and_status_counts() {
     assert_eq!(compared, 3 * 3 * 501);
 }
 
-fn event(assembly: &Assembly, event_name: &str, outcome: &str, code: Option<u16>) -> Value {
+fn event(setup: &Setup, event_name: &str, outcome: &str, code: Option<u16>) -> Value {
     let record = json!({
         "accountId": 307608, "eventCreateDate": "2021-07-14T09:12:44.318207-05:00", "eventName": event_name,
         "label": "web01", "objectId": 1234567, "objectName": "Server", "userId": 6100101,
         "userType": "CUSTOMER", "outcome": outcome, "reasonCode": code,
     });
-    audited(assembly, &record)
+    audited(setup, &record)
 }
 
-fn audited(assembly: &Assembly, record: &Value) -> Value {
-    match judged(assembly, record.to_string().as_bytes()) {
+fn audited(setup: &Setup, record: &Value) -> Value {
+    match setup.judge(Some(record.to_string().as_bytes())) {
         Fate::Audited(audited) => serde_json::from_slice(&audited.event).expect("JSON"),
         other => panic!("{record}: {other:?}"),
     }
@@ -75,7 +73,7 @@ fn audited(assembly: &Assembly, record: &Value) -> Value {
 /// A message ends in the outcome; a name that does so too must not change it.
 #[test]
 fn a_name_cannot_pretend_another_outcome() {
-    let assembly = load("");
+    let setup = Setup::new("");
     for pretended in ["-failure", "-pending", "-success", "-success -Failure"] {
         for (outcome, end) in [("success", ""), ("failure", " -failure"), ("pending", " -pending")]
         {
@@ -84,7 +82,7 @@ fn a_name_cannot_pretend_another_outcome() {
                 "eventName": "Power On", "label": format!("web01 {pretended}"), "objectId": 1234567,
                 "objectName": "Server", "userId": 6100101, "userType": "CUSTOMER", "outcome": outcome,
             });
-            let event = audited(&assembly, &record);
+            let event = audited(&setup, &record);
             let message = format!("Bare Metal Servers (Classic): power-on bare-metal web01{end}");
             assert_eq!(event["message"], message, "{pretended} {outcome}");
             assert_eq!(event["target"]["name"], record["label"]);

@@ -3,11 +3,9 @@
 //! bounded. The sizes are such that a step whose cost grows with the square of its input would not
 //! end.
 
+use audit_cases::Setup;
 use audit_judge::fate::{Audited, Fate};
-use audit_relay::deployment::Assembly;
 use serde_json::{Value, json};
-
-use crate::properties::{judged, load};
 
 const MEGABYTE: usize = 1_000_000;
 /// A worker's thread has 2 MiB; whatever recursed once for each level would need far more than
@@ -141,11 +139,11 @@ fn encodings() -> Vec<Case> {
 #[test]
 fn hostile_records_have_their_fate_on_a_small_stack() {
     let judging = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(|| {
-        let assembly = load("");
+        let setup = Setup::new("");
         let cases = [depths(), numbers(), sizes(), encodings()].concat();
         let wrong = cases.into_iter().filter_map(|(name, record, expected)| {
-            let fate = judged(&assembly, &record);
-            is_bounded(name, &fate, &assembly);
+            let fate = setup.judge(Some(&record));
+            is_bounded(name, &fate, &setup);
             (word(&fate) != expected).then(|| format!("{name}: {}, not {expected}", word(&fate)))
         });
         wrong.collect::<Vec<String>>()
@@ -155,10 +153,10 @@ fn hostile_records_have_their_fate_on_a_small_stack() {
 }
 
 /// However large the record: the event, and what is said of it, are not.
-fn is_bounded(name: &str, fate: &Fate, assembly: &Assembly) {
+fn is_bounded(name: &str, fate: &Fate, setup: &Setup) {
     match fate {
         Fate::Audited(audited) => {
-            assert!(audited.event.len() <= assembly.rules.max_event_bytes, "{name}");
+            assert!(audited.event.len() <= setup.rules.max_event_bytes, "{name}");
             assert!(audited.envelope.device.len() <= 64, "{name}");
         }
         Fate::Quarantined(quarantine) => {
@@ -212,16 +210,16 @@ const TEXTS: [&str; 20] = [
 
 #[test]
 fn no_text_gets_out_of_its_place() {
-    let assembly = load("");
+    let setup = Setup::new("");
     let mut audited = 0;
     for field in TEXTS {
         for injection in INJECTIONS {
             let name = format!("{field}: {injection:?}");
-            let fate = judged(&assembly, &with(field, &quoted(injection)));
-            is_bounded(&name, &fate, &assembly);
+            let fate = setup.judge(Some(&with(field, &quoted(injection))));
+            is_bounded(&name, &fate, &setup);
             if let Fate::Audited(event) = &fate {
                 audited += 1;
-                keeps_its_shape(&name, event, &assembly);
+                keeps_its_shape(&name, event, &setup);
             }
         }
     }
@@ -230,11 +228,11 @@ fn no_text_gets_out_of_its_place() {
 
 /// One line of JSON with the fields of any event, names in which only the relay's own parts count,
 /// and a region and a device that are legal in headers, keys and labels.
-fn keeps_its_shape(name: &str, event: &Audited, assembly: &Assembly) {
+fn keeps_its_shape(name: &str, event: &Audited, setup: &Setup) {
     assert!(!event.event.iter().any(|byte| *byte < b' '), "{name}: control characters");
     let value: Value = serde_json::from_slice(&event.event).expect("JSON");
     let plain: Value = {
-        let Fate::Audited(plain) = judged(assembly, format!("{GOOD}}}").as_bytes()) else {
+        let Fate::Audited(plain) = setup.judge(Some(format!("{GOOD}}}").as_bytes())) else {
             panic!("the good record is audited");
         };
         serde_json::from_slice(&plain.event).expect("JSON")
@@ -249,7 +247,7 @@ fn keeps_its_shape(name: &str, event: &Audited, assembly: &Assembly) {
     assert_eq!(value["target"]["id"], plain["target"]["id"], "{name}");
     assert_eq!(value["target"]["id"].as_str().map(|id| id.split(':').count()), Some(10), "{name}");
     assert_eq!(event.envelope.device, "1234567", "{name}");
-    assert!(event.envelope.region.0 < assembly.rules.routes.regions().len(), "{name}");
+    assert!(event.envelope.region.0 < setup.rules.routes.regions().len(), "{name}");
 }
 
 /// What is told of a bad record of a table goes to the log.

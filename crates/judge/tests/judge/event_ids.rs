@@ -3,19 +3,15 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::LazyLock;
 
+use audit_cases::Setup;
+use audit_cases::generators::{Record, hold, near_valid};
 use audit_judge::fate::{Audited, Fate};
-use audit_relay::deployment::Assembly;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
 
-use crate::properties::{hold, judged, load, load_with};
-use crate::records::{Record, near_valid};
-
-static LOADED: LazyLock<Assembly> = LazyLock::new(|| load(""));
+static SETUP: LazyLock<Setup> = LazyLock::new(|| Setup::new(""));
 
 fn base() -> Value {
     json!({
@@ -35,7 +31,7 @@ fn changed(change: &Value) -> Vec<u8> {
 }
 
 fn audited(record: &[u8]) -> Audited {
-    match judged(&LOADED, record) {
+    match SETUP.judge(Some(record)) {
         Fate::Audited(audited) => audited,
         other => panic!("{}: {other:?}", String::from_utf8_lossy(record)),
     }
@@ -118,20 +114,14 @@ fn the_tables_take_no_part() {
         let device = json!({
             "deviceId": 1234567, "accountId": account, "datacenter": "dal10", "validFrom": "2018-01-01T00:00:00Z",
         });
-        let [principals, devices] = [principal, device].map(|line| file(&line));
-        match judged(&load_with(principals.path(), devices.path(), ""), &record) {
+        let setup = Setup::with_tables("", &principal.to_string(), &device.to_string());
+        match setup.judge(Some(&record)) {
             Fate::Audited(audited) => (audited.envelope.account.to_string(), audited.envelope.id),
             other => panic!("{other:?}"),
         }
     });
     assert_eq!([&ids[0].0, &ids[1].0], ["1", "2"]);
     assert_eq!(ids[0].1, ids[1].1);
-}
-
-fn file(line: &Value) -> NamedTempFile {
-    let mut file = NamedTempFile::new().expect("a file");
-    writeln!(file, "{line}").expect("written");
-    file
 }
 
 #[test]
@@ -142,7 +132,7 @@ fn events_of_near_records_differ_in_their_ids_if_in_anything() {
     hold(3_000, near, |(one, other)| {
         let events = [one, other].map(|record| {
             let record = record.with("eventId", "null");
-            match judged(&LOADED, record.text().as_bytes()) {
+            match SETUP.judge(Some(record.text().as_bytes())) {
                 Fate::Audited(audited) => Some(without_id(&audited)),
                 Fate::Skipped(_) | Fate::Quarantined(_) => None,
             }
@@ -171,7 +161,7 @@ fn without_id(audited: &Audited) -> (Value, String) {
 
 /// The id of the event of a record, if it becomes one.
 fn id(record: &Record) -> Option<String> {
-    match judged(&LOADED, record.text().as_bytes()) {
+    match SETUP.judge(Some(record.text().as_bytes())) {
         Fate::Audited(audited) => Some(audited.envelope.id.to_string()),
         Fate::Skipped(_) | Fate::Quarantined(_) => None,
     }

@@ -2,6 +2,7 @@
 //! and actions that rest on it go to quarantine until a good record comes. The version before never
 //! stays in force in silence.
 
+use audit_cases::Setup;
 use audit_judge::fate::{Fate, QuarantineReason, SkipReason};
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
@@ -9,11 +10,8 @@ use audit_judge::reference::{
     parse_device_record, parse_principal_record, read_devices, unreadable_record,
 };
 use audit_judge::{Reference, judge};
-use audit_relay::deployment::Assembly;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-
-use crate::properties::load;
 
 const DEVICE: &str = r#"{"deviceId":1234567,"accountId":307608,"name":"web01.example.com","datacenter":"dal10","validFrom":"2018-01-01T00:00:00Z"}"#;
 
@@ -70,8 +68,8 @@ fn action(time: &str) -> Value {
     })
 }
 
-fn seen(assembly: &Assembly, directory: &Directory, action: &Value) -> Seen {
-    let rules = &assembly.rules;
+fn seen(setup: &Setup, directory: &Directory, action: &Value) -> Seen {
+    let rules = &setup.rules;
     let payload = action.to_string();
     match judge(Some(payload.as_bytes()), Reference { rules, directory }) {
         Fate::Audited(_) => Audited,
@@ -127,9 +125,9 @@ fn a_principal_is_unknown_from_a_bad_record_until_a_good_one() {
             ("15:00:10", Unknown),
         ];
         for settings in ["", "[policy]\nunknown_principal = \"skip\"\n"] {
-            let assembly = load(settings);
+            let setup = Setup::new(settings);
             for (time, expected) in &cases {
-                let seen = seen(&assembly, &directory, &action(time));
+                let seen = seen(&setup, &directory, &action(time));
                 assert_eq!(&seen, expected, "at {time}, {bad:.40}, {settings}");
             }
         }
@@ -138,28 +136,28 @@ fn a_principal_is_unknown_from_a_bad_record_until_a_good_one() {
 
 #[test]
 fn a_principal_of_whom_only_a_bad_record_is_known_is_not_skipped() {
-    let assembly = load("[policy]\nunknown_principal = \"skip\"\n");
+    let setup = Setup::new("[policy]\nunknown_principal = \"skip\"\n");
     let directory = principals(&[("14:10:00", Some("{"))]);
     // What was there before may have been compacted away.
     for time in ["14:00:00", "14:10:00", "15:00:00"] {
-        assert_eq!(seen(&assembly, &directory, &action(time)), Unreadable, "{time}");
+        assert_eq!(seen(&setup, &directory, &action(time)), Unreadable, "{time}");
     }
 }
 
 #[test]
 fn a_good_record_with_an_old_start_corrects_the_time_of_the_bad_one() {
-    let assembly = load("");
+    let setup = Setup::new("");
     let grant = user(true).replace('}', ",\"validFrom\":\"2018-01-01T00:00:00Z\"}");
     let good = Some(grant.as_str());
     let directory = principals(&[("14:00:00", good), ("14:10:00", Some("{")), ("14:20:00", good)]);
     for time in ["14:05:00", "14:15:00", "14:25:00"] {
-        assert_eq!(seen(&assembly, &directory, &action(time)), Audited, "{time}");
+        assert_eq!(seen(&setup, &directory, &action(time)), Audited, "{time}");
     }
 }
 
 #[test]
 fn a_device_is_unknown_from_a_bad_record_until_a_good_one() {
-    let assembly = load("");
+    let setup = Setup::new("");
     let mut directory = principals(&[("09:00:00", Some(user(true).as_str()))]);
     let parse = |key: &[u8], value: Option<&[u8]>, time| {
         parse_device_record(key, value, time, &mut Oddities::default())
@@ -188,14 +186,14 @@ fn a_device_is_unknown_from_a_bad_record_until_a_good_one() {
         for missing in ["datacenter", "accountId"] {
             let mut action = action(time);
             action.as_object_mut().expect("an object").remove(missing);
-            let seen = seen(&assembly, &directory, &action);
+            let seen = seen(&setup, &directory, &action);
             assert_eq!(&seen, expected, "at {time}, without {missing}");
         }
         let mut provision = action(time);
         provision["eventName"] = json!("Provision");
         provision["metaData"] = json!({"datacenter": provision["datacenter"].take()});
-        let seen_of_new = seen(&assembly, &directory, &provision);
+        let seen_of_new = seen(&setup, &directory, &provision);
         assert_eq!(&seen_of_new, expected, "at {time}, place in the metadata");
-        assert_eq!(seen(&assembly, &directory, &action(time)), Audited, "{time}");
+        assert_eq!(seen(&setup, &directory, &action(time)), Audited, "{time}");
     }
 }

@@ -1,6 +1,6 @@
 //! What must hold of any bytes that are read as a record, a catalogue, a record of a table,
-//! locations, or permissions. The fuzz targets look for bytes of which it does not hold;
-//! `tests/local/corpus.rs` runs the known ones.
+//! locations, permissions, or a configuration. The fuzz targets look for bytes of which it does not
+//! hold; `crates/judge/tests/judge/corpus.rs` and `tests/local/corpus.rs` run the known ones.
 
 use std::sync::LazyLock;
 
@@ -8,59 +8,30 @@ use audit_judge::catalog::{Catalog, CatalogFile, Switches};
 use audit_judge::fate::{Fate, Quarantine};
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
-    Directory, MOST_VALUE_BYTES, Oddities, TableChange, TableKey, TableWriter, parse_device_record,
-    parse_principal_record, read_devices, read_principals,
+    MOST_VALUE_BYTES, Oddities, TableChange, TableKey, TableWriter, parse_device_record,
+    parse_principal_record,
 };
 use audit_judge::regions::Locations;
-use audit_judge::route::Routes;
-use audit_judge::rules::Rules;
-use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
 use audit_judge::rules::permissions::PermissionNames;
-use audit_judge::rules::policy::Policy;
-use audit_judge::{Reference, judge};
 
-const PRINCIPALS: &str = include_str!("../schemas/examples/_reference/principals.jsonl");
-const DEVICES: &str = include_str!("../schemas/examples/_reference/devices.jsonl");
+use crate::setup::Setup;
 
 /// As shipped, but with every action enabled.
-static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    let switches = Switches {
-        enable: vec!["audit-log.vsi.*".to_string(), "audit-log.user.login".to_string()],
-        disable: Vec::new(),
-    };
-    let locations = Locations::embedded("six").expect("the shipped locations are good");
-    let template = |text| CrnTemplate::parse(text).expect("a good template");
-    Rules {
-        catalog: Catalog::load(&Catalog::embedded_files(), &switches).expect("a good catalogue"),
-        routes: Routes::new(locations.regions().map(str::to_string)),
-        locations,
-        permissions: PermissionNames::load(PermissionNames::EMBEDDED).expect("good names"),
-        policy: Policy::default(),
-        crns: CrnTemplates {
-            target: template(
-                "crn:v1:bluemix:public:{service}:{location}:a/{account}::{resource_type}:{id}",
-            ),
-            log_source: template("crn:v1:bluemix:public:{service}:{location}:a/{account}:::"),
-        },
-        max_event_bytes: 4_000,
-    }
-});
-
-static DIRECTORY: LazyLock<Directory> = LazyLock::new(|| Directory {
-    principals: read_principals("principals", PRINCIPALS).expect("good principals"),
-    devices: Some(read_devices("devices", DEVICES).expect("good devices")),
+static SETUP: LazyLock<Setup> = LazyLock::new(|| {
+    Setup::new(
+        "[catalog]\nenable = [\"audit-log.vsi.*\", \"audit-log.user.login\"]\n[output]\nmax_message_bytes = 4000\n",
+    )
 });
 
 /// Any record has a fate, the same each time; an event is JSON on one line and within its limit,
 /// and what is said of a bad record fits a header.
 pub fn record(data: &[u8]) {
-    let reference = Reference { rules: &RULES, directory: &DIRECTORY };
-    let fate = judge(Some(data), reference);
-    assert_eq!(fate, judge(Some(data), reference), "the same record, the same fate");
+    let fate = SETUP.judge(Some(data));
+    assert_eq!(fate, SETUP.judge(Some(data)), "the same record, the same fate");
     match fate {
         Fate::Audited(audited) => {
-            assert!(audited.event.len() <= RULES.max_event_bytes);
-            assert!(audited.envelope.region.0 < RULES.routes.regions().len());
+            assert!(audited.event.len() <= SETUP.rules.max_event_bytes);
+            assert!(audited.envelope.region.0 < SETUP.rules.routes.regions().len());
             assert!(!audited.event.iter().any(|byte| *byte < b' '), "one line");
             let event: serde_json::Value =
                 serde_json::from_slice(&audited.event).expect("an event is JSON");
@@ -160,4 +131,51 @@ fn is_taken_or_refused<K: TableKey + Clone, V: Packed, P: ToString>(
 fn says_why<P: ToString>(problems: &[P]) {
     assert!(!problems.is_empty(), "refused without a reason");
     assert!(problems.iter().all(|problem| !problem.to_string().trim().is_empty()));
+}
+
+/// What a configuration shows of itself once it is taken.
+#[derive(Debug)]
+pub struct TakenConfiguration {
+    /// All of it, as a log would show it.
+    pub shown: String,
+    pub password: Option<String>,
+}
+
+/// Reads a configuration and variables of the environment, or says what is wrong with them. The
+/// relay's own function, which is not known here.
+pub type ReadConfiguration =
+    fn(&str, Vec<(String, String)>) -> Result<TakenConfiguration, Vec<String>>;
+
+/// A configuration is either taken or refused with reasons; what follows a NUL is a variable of the
+/// environment.
+pub fn configuration(data: &[u8], read: ReadConfiguration) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    // No file that a secret may name is to be read.
+    if text.contains("file") || text.contains("\\") {
+        return;
+    }
+    let whole = text;
+    let (text, variables) = text.split_once('\0').unwrap_or((text, ""));
+    let variables = variables.split('\0').filter_map(|variable| {
+        let (name, value) = variable.split_once('=')?;
+        Some((name.to_string(), value.to_string()))
+    });
+    match read(text, variables.collect()) {
+        Ok(TakenConfiguration { shown, password }) => {
+            // One that stands elsewhere as well is no secret.
+            let secret =
+                password.filter(|it| it.len() > 5 && whole.matches(it.as_str()).count() == 1);
+            assert!(
+                !secret.is_some_and(|secret| shown.contains(secret.as_str())),
+                "a secret is shown: {shown}"
+            );
+        }
+        Err(problems) => {
+            let mut problems = problems.iter().peekable();
+            assert!(problems.peek().is_some(), "refused without a reason");
+            assert!(problems.all(|problem| !problem.trim().is_empty()));
+        }
+    }
 }
