@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::lab::{DataSet, Lab, Principals, Wanted};
 use super::process::Process;
-use super::support::client_config;
+use audit_testkit::client_config;
 
 /// Longest time without a commit.
 const STALL_LIMIT: Duration = Duration::from_secs(90);

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use super::fleet::{Contestant, Run, Tuning};
 use super::lab::{DataKey, Lab};
 use super::records::Mix;
-use super::support::topics::{Seen, read_committed};
+use audit_testkit::topics::{Seen, read_committed};
 
 const RECORDS: usize = 20_000;
 const INTERVAL: Duration = Duration::from_millis(10);

@@ -17,9 +17,9 @@ use tempfile::TempDir;
 
 use super::plan::Plan;
 use super::records::{Mix, Record, Records, principals};
-use super::support::kafka::{BrokerOptions, KafkaBroker};
-use super::support::relay::REGIONS;
-use super::support::{REQUEST_LIMIT, client_config, scratch};
+use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
+use audit_testkit::relay::REGIONS;
+use audit_testkit::{REQUEST_LIMIT, client_config, scratch};
 
 const PREFIX: &str = "audit.";
 const QUARANTINE: &str = "quarantine";

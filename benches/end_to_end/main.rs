@@ -3,17 +3,9 @@
 //! -- --help`; docs/performance.md says what the figures mean. Not a test: it prints the figures
 //! beside their goals.
 
-#![allow(
-    unreachable_pub,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::too_many_lines,
-    clippy::unreachable,
-    clippy::unwrap_used,
-    reason = "a benchmark ends by a panic where it cannot measure, and its output is what it is for"
-)]
+// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+#![cfg(test)]
+#![allow(unreachable_pub, reason = "a program exports nothing")]
 
 mod fleet;
 mod honesty;
@@ -28,19 +20,17 @@ mod report;
 mod scenarios;
 mod single;
 mod statistics;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 mod yardstick;
 
 use anyhow::bail;
 use clap::Parser;
 
+use audit_testkit::relay::REGIONS;
 use lab::Lab;
 use options::{Options, Yardstick};
 use records::Mix;
 use report::{Entry, Outcome, Report};
 use scenarios::{Kind, Scenario, partitions};
-use support::relay::REGIONS;
 use yardstick::{poll_only, raw_copy};
 
 fn main() -> anyhow::Result<()> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::support::guarded::Guarded;
-use super::support::{REQUEST_LIMIT, last_lines};
+use audit_testkit::guarded::Guarded;
+use audit_testkit::{REQUEST_LIMIT, last_lines};
 
 /// A running process; it ends with this value, or with the benchmark.
 pub struct Process {

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use audit_testkit::random::Random;
 use serde::Serialize;
 
 /// Devices that the records are about; a device is always in the same partition.
@@ -133,7 +134,7 @@ pub struct Records {
 impl Records {
     /// Records of about this size.
     pub fn new(mix: Mix, bytes: usize) -> Self {
-        Records { mix, bytes, random: Random(0x00a0_d17e_1e1a_7000), made: 0 }
+        Records { mix, bytes, random: Random::from_state(0x00a0_d17e_1e1a_7000), made: 0 }
     }
 
     fn kind(&mut self, expected: Expected) -> Kind {
@@ -165,10 +166,10 @@ impl Records {
         let listed =
             matches!(kind, Kind::Customers | Kind::Strangers | Kind::Employees | Kind::System);
         let (class, name, meta_data) = if listed {
-            let (name, meta_data) = *self.random.of(&ACTIONS);
+            let (name, meta_data) = *self.random.one_of(&ACTIONS);
             ("Server", name, meta_data)
         } else {
-            let (class, name) = *self.random.of(&UNLISTED);
+            let (class, name) = *self.random.one_of(&UNLISTED);
             (class, name, "")
         };
         let account = device % ACCOUNTS;
@@ -226,7 +227,7 @@ impl Records {
         let mut number = 0;
         while filled.len() + 24 < end {
             let comma = if filled.len() > 1 { "," } else { "" };
-            let (word, other) = (*self.random.of(&WORDS), *self.random.of(&WORDS));
+            let (word, other) = (*self.random.one_of(&WORDS), *self.random.one_of(&WORDS));
             let _ = write!(
                 filled,
                 r#"{comma}"{word}{number}":"{other}-{:x}""#,
@@ -284,26 +285,4 @@ fn time(number: u64) -> String {
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
     format!("2025-11-06T{hours:02}:{minutes:02}:{:02}.{fraction:06}-06:00", seconds % 60)
-}
-
-/// SplitMix64: small, and the same everywhere.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        &choices[self.below(choices.len() as u64) as usize]
-    }
 }

@@ -4,22 +4,12 @@
 //! tables take to be ready from a real Kafka: `cargo bench --bench tables -- topics`. What
 //! unchanged snapshots cost: `-- republish`.
 
-#![allow(
-    unreachable_pub,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::too_many_lines,
-    clippy::unreachable,
-    clippy::unwrap_used,
-    reason = "a benchmark ends by a panic where it cannot measure, and its output is what it is for"
-)]
+// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+#![cfg(test)]
+#![allow(unreachable_pub, reason = "a program exports nothing")]
 
 mod judging;
 mod republish;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 mod topics;
 
 use std::collections::HashMap;
@@ -31,8 +21,11 @@ use audit_judge::reference::{
     DeviceView, Oddities, PrincipalView, RecordProblem, Table, TableChange, TableKey, TableWriter,
     parse_device_record, parse_principal_record,
 };
+use audit_testkit::random::Random;
 use jiff::{SignedDuration, Timestamp};
 
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_audit-relay");
 const CHANGES: usize = 500_000;
 const CHANGES_AT_ONCE: usize = 200;
 const LOOK_UPS: usize = 200_000;
@@ -155,13 +148,8 @@ fn rounds(number: u64) -> u64 {
 
 /// In an order that no cache foresees.
 fn scattered(keys: u64) -> impl Iterator<Item = u64> {
-    let mut state = 88_172_645_463_325_252_u64;
-    std::iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state % keys
-    })
+    let random = Random::new(1);
+    std::iter::repeat_with(move || random.below(keys))
 }
 
 fn look_up<K: TableKey, V: Packed>(

@@ -1,8 +1,4 @@
-//! See `locations` in `properties.rs`.
+//! See `locations` in `crates/cases/src/properties.rs`.
 #![no_main]
 
-#[path = "../properties.rs"]
-#[allow(dead_code, reason = "each target uses one of the functions")]
-mod properties;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::locations(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| audit_cases::properties::locations(data));

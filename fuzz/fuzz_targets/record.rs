@@ -1,8 +1,4 @@
-//! See `record` in `properties.rs`.
+//! See `record` in `crates/cases/src/properties.rs`.
 #![no_main]
 
-#[path = "../properties.rs"]
-#[allow(dead_code, reason = "each target uses one of the functions")]
-mod properties;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::record(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| audit_cases::properties::record(data));

@@ -1,8 +1,4 @@
-//! See `table_record` in `properties.rs`.
+//! See `table_record` in `crates/cases/src/properties.rs`.
 #![no_main]
 
-#[path = "../properties.rs"]
-#[allow(dead_code, reason = "each target uses one of the functions")]
-mod properties;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::table_record(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| audit_cases::properties::table_record(data));

@@ -21,9 +21,11 @@ use audit_relay::tables::SharedTables;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::Deployment;
-use crate::support::topics::{TestRecord, produce};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::{TestRecord, produce};
+
+use crate::PROGRAM;
 
 /// Grants, each followed at once by an action.
 const GRANTS: u64 = 3_000;
@@ -110,7 +112,7 @@ impl World {
     fn start() -> World {
         let broker = KafkaBroker::shared();
         let deployment =
-            Deployment::create(broker, 4, "", "[tables]\npublish_interval_ms = 60000\n");
+            Deployment::create(PROGRAM, broker, 4, "", "[tables]\npublish_interval_ms = 60000\n");
         let table = broker.unique("principals");
         broker.create_topic_with(&table, 2, &[("cleanup.policy", "compact")]);
         let text = std::fs::read_to_string(deployment.config("barrier")).expect("configuration");

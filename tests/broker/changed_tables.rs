@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::kafka::KafkaBroker;
-use crate::support::topics::TestRecord;
 use crate::tables::{COMPACTED, Following, LIMIT, await_that, compacted_topic, principal, write};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::topics::TestRecord;
 
 /// Decided by nobody else: only who passes the barrier, or reads anew, sees what is written.
 const SLOW: &str = "[tables]\npublish_interval_ms = 60000\n";

@@ -1,9 +1,10 @@
 //! The commands against a real cluster, as a person would use them.
 
+use crate::PROGRAM;
 use crate::ledger::{PRINCIPALS, change};
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::Deployment;
-use crate::support::topics::{produce, read_committed};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::{produce, read_committed};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -12,7 +13,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn check_names_what_is_missing_and_joins_nothing() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 3, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
     let config = deployment.config("checker");
     let config = config.to_str().expect("path");
     let good = deployment.command(&["check", "--connect", "--config", config]);
@@ -47,7 +48,7 @@ fn check_names_what_is_missing_and_joins_nothing() {
 #[test]
 fn explain_reads_a_record_where_it_lies() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     produce(broker.bootstrap(), &deployment.input, (0..10).map(change));
     let config = deployment.config("explainer");
     let config = config.to_str().expect("path");

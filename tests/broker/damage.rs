@@ -5,14 +5,15 @@
 
 use std::ops::Range;
 
+use crate::PROGRAM;
 use crate::exactly_once::end;
 use crate::held::{
     assert_named, await_all, await_all_but, await_held, await_metrics, await_released, times_said,
 };
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
-use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
-use crate::support::relay::{Deployment, measured};
-use crate::support::topics::{Seen, produce, read_committed};
+use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
+use audit_testkit::relay::{Deployment, measured};
+use audit_testkit::topics::{Seen, produce, read_committed};
 
 const RECORDS: u64 = 4_000;
 /// Records that are written, and acknowledged, before the next ones are: batches end there.
@@ -35,7 +36,7 @@ impl Damage {
     fn of(codec: (&str, u8)) -> Damage {
         let (name, number) = codec;
         let mut broker = KafkaBroker::start(BrokerOptions::default()).expect("a broker");
-        let deployment = Deployment::create(&broker, PARTITIONS, PRINCIPALS, "");
+        let deployment = Deployment::create(PROGRAM, &broker, PARTITIONS, PRINCIPALS, "");
         let topic = &deployment.input;
         let settings = [("retention.ms", "-1"), ("compression.type", name)];
         let altered = broker.try_alter_topic(topic, &settings);

@@ -12,9 +12,9 @@ use audit_relay::stream::{Broker, Failure, GroupEvent, Partition, Polled};
 
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::Deployment;
-use crate::support::topics::{TestRecord, produce};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::{TestRecord, produce};
 
 /// What the group waits for a member that does not hear it: `max.poll.interval.ms`. All that is to
 /// happen meanwhile must fit, on a machine that is busy with other things.

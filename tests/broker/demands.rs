@@ -1,9 +1,10 @@
 //! What the relay demands of a cluster before it begins: everything that is not met is named at
 //! once, by `check --connect` and by `run`, and what is only doubtful stops nothing.
 
+use crate::PROGRAM;
 use crate::ledger::PRINCIPALS;
-use crate::support::kafka::{BrokerOptions, KafkaBroker};
-use crate::support::relay::Deployment;
+use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
+use audit_testkit::relay::Deployment;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -11,7 +12,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// A deployment whose topics are there and no good.
 fn unsuitable(broker: &KafkaBroker) -> Deployment {
-    let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let topic = |name: &str, settings: &[(&str, &str)]| {
         let name = broker.unique(name);
         broker.create_topic_with(&name, 1, settings);
@@ -73,7 +74,7 @@ fn all_unmet_demands_are_named_at_once() {
 #[test]
 fn doubts_stop_nothing() {
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let principals = broker.unique("principals");
     broker.create_topic_with(&principals, 1, &[("cleanup.policy", "compact")]);
     deployment.principals = format!("topic = \"{principals}\"");
@@ -98,7 +99,7 @@ fn a_transaction_time_out_that_the_broker_refuses_is_named() {
         ..BrokerOptions::default()
     };
     let broker = KafkaBroker::start(options).expect("a broker");
-    let deployment = Deployment::create(&broker, 1, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, &broker, 1, PRINCIPALS, "");
     let config = deployment.config("patient");
     let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
     let ran = text(&run.stderr);

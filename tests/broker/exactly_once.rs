@@ -4,10 +4,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, assert_accounted, change};
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay};
-use crate::support::topics::{produce, read_committed};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::topics::{produce, read_committed};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const SMALL_BATCHES: &str = "[batch]\nmax_age_ms = 20\n";
@@ -112,7 +113,7 @@ fn await_share(relay: &Relay) {
 #[test]
 fn three_instances_through_kills_and_a_graceful_leave() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 12, PRINCIPALS, SMALL_BATCHES);
+    let deployment = Deployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
     let mut a = deployment.start("a");
     let mut b = deployment.start("b");
     let mut c = deployment.start("c");
@@ -149,7 +150,7 @@ fn three_instances_through_kills_and_a_graceful_leave() {
 #[test]
 fn instances_come_and_go_by_the_new_group_protocol() {
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(broker, 12, PRINCIPALS, SMALL_BATCHES);
+    let mut deployment = Deployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
     deployment.membership = "\"group.protocol\" = \"consumer\"\n".to_string();
     let deployment = &deployment;
     let mut a = deployment.start("a");
@@ -196,7 +197,7 @@ fn stop_in_a_transaction(broker: &KafkaBroker, deployment: &Deployment, relay: &
 #[test]
 fn a_zombie_process_neither_doubles_nor_loses() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 4, PRINCIPALS, SMALL_BATCHES);
+    let deployment = Deployment::create(PROGRAM, broker, 4, PRINCIPALS, SMALL_BATCHES);
     let mut zombie = deployment.start("same");
     let mut successor = None;
     let written = under_load(broker, &deployment, |load| {
@@ -249,7 +250,7 @@ fn await_loser(mut zombie: Relay, mut successor: Relay) -> (Relay, Relay) {
 fn all_is_accounted_for_in_the_metrics_of_one_instance() {
     const RECORDS: u64 = 5_000;
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 6, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 6, PRINCIPALS, "");
     produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
     let relay = deployment.start("only");
     await_committed(broker, &deployment, RECORDS as i64);
@@ -268,7 +269,7 @@ fn all_is_accounted_for_in_the_metrics_of_one_instance() {
 #[test]
 fn offsets_advance_when_everything_is_skipped() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 3, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
     let skipped = (0..3_000).map(|number| change(number * 10 + 5));
     produce(broker.bootstrap(), &deployment.input, skipped);
     let mut relay = deployment.start("only");
@@ -286,7 +287,7 @@ fn offsets_advance_when_everything_is_skipped() {
 fn events_go_without_headers_where_none_are_wanted() {
     const RECORDS: u64 = 200;
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(broker, 2, PRINCIPALS, "");
+    let mut deployment = Deployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
     deployment.event_headers = false;
     let changes = (0..RECORDS).map(change);
     produce(broker.bootstrap(), &deployment.input, changes);

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, measured};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::{Deployment, Relay, measured};
 
 pub const READ: &str = "audit_relay_records_read_total";
 pub const HELD: &str = "audit_relay_partition_held";

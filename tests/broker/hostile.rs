@@ -5,10 +5,11 @@
 
 use openssl::sha::sha256;
 
+use crate::PROGRAM;
 use crate::ledger::{ADDED, Demand, PRINCIPALS, assert_accounted, change, demand};
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, measured};
-use crate::support::topics::{
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::{Deployment, Relay, measured};
+use audit_testkit::topics::{
     HeaderList, Seen, TestRecord, noise, produce, produce_compressed, read_committed,
 };
 
@@ -50,7 +51,7 @@ fn records() -> Vec<TestRecord> {
 
 /// A deployment whose topics take large records.
 fn deployment(broker: &KafkaBroker) -> Deployment {
-    let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let topic = |name: &str, bytes: usize| {
         let name = broker.unique(name);
         broker.create_topic_with(&name, 1, &[("max.message.bytes", &bytes.to_string())]);
@@ -132,7 +133,7 @@ fn swollen(name: &str, value: Vec<u8>) -> TestRecord {
 
 /// Topics as a broker makes them by its defaults.
 fn plain_deployment(broker: &KafkaBroker) -> Deployment {
-    let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     deployment.quarantine = broker.unique("plain-quarantine");
     broker.create_topic(&deployment.quarantine, 1);
     deployment

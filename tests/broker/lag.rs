@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseRecord, Producer};
 
+use crate::PROGRAM;
 use crate::ledger::{PRINCIPALS, change};
-use crate::support::REQUEST_LIMIT;
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::Deployment;
-use crate::support::topics::{Transactional, transactional};
+use audit_testkit::REQUEST_LIMIT;
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::{Transactional, transactional};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const LAG: &str = "audit_relay_partition_lag_records";
@@ -31,7 +32,7 @@ pub fn begin(producer: &Transactional, topic: &str, number: u64) {
 #[test]
 fn markers_of_transactions_are_no_lag() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 2, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
     let producer = transactional(broker.bootstrap(), &broker.unique("upstream"), REQUEST_LIMIT);
     let relay = deployment.start("only");
     relay.await_ready();

@@ -2,20 +2,9 @@
 //! a broker can show, such as transactions, fencing, compaction and its own restarts. Everything
 //! else is tested without one.
 
-#![allow(
-    unreachable_pub,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::too_many_lines,
-    clippy::unreachable,
-    clippy::unwrap_used,
-    reason = "a test fails by a panic, says on its output what it found, and what is long in it is a table of cases"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
+// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+#![cfg(test)]
+#![allow(unreachable_pub, reason = "a program exports nothing")]
 
 mod barrier;
 mod changed_tables;
@@ -42,3 +31,6 @@ mod support_works;
 mod tables;
 mod throttled;
 mod unpublishable;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_audit-relay");

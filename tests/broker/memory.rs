@@ -3,10 +3,11 @@
 
 use serde_json::json;
 
+use crate::PROGRAM;
 use crate::ledger::PRINCIPALS;
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::Deployment;
-use crate::support::topics::{TestRecord, noise, produce};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::{TestRecord, noise, produce};
 
 /// Records that wait: 128 MB of 4 kB each, a twelfth of it when compressed.
 const COUNT: usize = 32_000;
@@ -43,7 +44,7 @@ fn change(number: usize, noise: &[u8], filler: &str) -> TestRecord {
 /// Small fetches, so that what is held is not all that was written; the limits of the queue are the
 /// relay's defaults. The topics take the extreme record before the broker has compressed it.
 fn deployment(broker: &KafkaBroker) -> Deployment {
-    let mut deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     deployment.kafka = "\"fetch.max.bytes\" = 2097152\n".to_string();
     deployment.input = broker.unique("compressed");
     deployment.quarantine = broker.unique("large-quarantine");

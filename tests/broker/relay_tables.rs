@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use rdkafka::producer::{BaseRecord, Producer};
 
+use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, change};
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay};
-use crate::support::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 use crate::tables::{COMPACTED, begin, compacted_topic, write};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long a transaction may stay open: longer than all the waits of a test.
@@ -41,7 +42,7 @@ fn a_relay_reads_its_tables_before_the_first_record() {
     write(broker, &principals, ledger_principals());
     let devices = broker.unique("devices");
     let more = format!("[devices]\ntopic = \"{devices}\"\n");
-    let mut deployment = Deployment::create(broker, 2, "", &more);
+    let mut deployment = Deployment::create(PROGRAM, broker, 2, "", &more);
     deployment.principals = format!("topic = \"{principals}\"");
     let changes = (0..RECORDS).map(change);
     produce(broker.bootstrap(), &deployment.input, changes);
@@ -61,7 +62,7 @@ fn a_relay_reads_its_tables_before_the_first_record() {
 
 /// A relay that is ready, with its principals from this topic.
 fn following(broker: &KafkaBroker, principals: &str, more: &str) -> (Deployment, Relay) {
-    let mut deployment = Deployment::create(broker, 1, "", more);
+    let mut deployment = Deployment::create(PROGRAM, broker, 1, "", more);
     deployment.principals = format!("topic = \"{principals}\"");
     let relay = deployment.start("only");
     relay.await_ready();
@@ -134,7 +135,7 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     const RELOADS: &str = "audit_relay_table_reloads_total";
     let broker = KafkaBroker::shared();
     let (first, _) = PRINCIPALS.split_once('\n').expect("lines");
-    let deployment = Deployment::create(broker, 1, first, "");
+    let deployment = Deployment::create(PROGRAM, broker, 1, first, "");
     let mut relay = deployment.start("only");
     relay.await_ready();
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 1.0);
@@ -208,7 +209,7 @@ fn what_a_record_does_not_say_comes_from_the_device_as_of_its_time() {
     ];
     write(broker, &devices, versions);
     let more = format!("[devices]\ntopic = \"{devices}\"\n");
-    let deployment = Deployment::create(broker, 1, PRINCIPALS, &more);
+    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, &more);
     // Before the first version, at each, after the removal, and after the return.
     let hours = [1, 3, 7, 13, 19];
     produce(broker.bootstrap(), &deployment.input, hours.into_iter().map(bare_action));

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use rdkafka::producer::Producer;
 
+use crate::PROGRAM;
 use crate::lag::begin;
 use crate::ledger::{PRINCIPALS, change};
-use crate::support::REQUEST_LIMIT;
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay, measured};
-use crate::support::topics::{produce, transactional};
+use audit_testkit::REQUEST_LIMIT;
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::{Deployment, Relay, measured};
+use audit_testkit::topics::{produce, transactional};
 
 const DELETED: &str = "audit_relay_deleted_offsets_total";
 const READ: &str = "audit_relay_records_read_total";
@@ -28,7 +29,7 @@ fn await_counts(relay: &Relay, deleted: u64, read: u64) {
 #[test]
 fn what_was_deleted_before_it_was_read_is_named_and_counted() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let write = |from: u64, to: u64| {
         let written = (from..to).map(change);
         produce(broker.bootstrap(), &deployment.input, written);
@@ -74,7 +75,7 @@ fn what_was_deleted_before_it_was_read_is_named_and_counted() {
 #[test]
 fn what_transactions_leave_between_records_was_not_deleted() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     produce(broker.bootstrap(), &deployment.input, (0..10).map(change));
     broker.delete_records(&deployment.input, &BTreeMap::from([(0, 3)]));
     let relay = deployment.start("only");

@@ -10,9 +10,9 @@ use audit_relay::stream::{Broker, GroupEvent, Partition, PartitionEvent, Place, 
 
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::Deployment;
-use crate::support::topics::{TestRecord, produce};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::{TestRecord, produce};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const PARTITIONS: i32 = 2;

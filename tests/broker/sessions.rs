@@ -15,10 +15,11 @@ use audit_relay::stream::{
     Broker, Failure, GroupEvent, Partition, PartitionEvent, PartitionFault, Place, Polled,
 };
 
+use crate::PROGRAM;
 use crate::ledger::PRINCIPALS;
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, REGIONS};
-use crate::support::topics::{TestRecord, produce, read_committed};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::{Deployment, REGIONS};
+use audit_testkit::topics::{TestRecord, produce, read_committed};
 
 const LIMIT: Duration = Duration::from_secs(180);
 /// Longer than anything that a test does without polling.
@@ -27,7 +28,7 @@ const MEMBERSHIP: &str = "\"session.timeout.ms\" = 30000\n\"heartbeat.interval.m
 /// A deployment for sessions of this process: who is not scheduled for a while stays a member.
 #[track_caller]
 pub fn deployment(broker: &KafkaBroker, partitions: i32) -> Deployment {
-    let deployment = Deployment::create(broker, partitions, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, partitions, PRINCIPALS, "");
     patient(deployment)
 }
 

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, change};
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, Relay};
-use crate::support::topics::{TestRecord, produce};
-use crate::support::{REQUEST_LIMIT, client_config};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::topics::{TestRecord, produce};
+use audit_testkit::{REQUEST_LIMIT, client_config};
 
 /// Waits until the relay has logged this.
 #[track_caller]
@@ -27,7 +28,7 @@ pub fn await_log(relay: &Relay, text: &str) {
 fn a_topic_that_is_missing_is_named_and_waited_for() {
     const RECORDS: u64 = 100;
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(broker, 2, PRINCIPALS, "");
+    let mut deployment = Deployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
     deployment.prefix = format!("{}.", broker.unique("late"));
     let outputs = deployment.outputs();
     let (late, others) = outputs.split_first().expect("outputs");
@@ -64,7 +65,7 @@ fn commit(broker: &KafkaBroker, deployment: &Deployment, offsets: &BTreeMap<i32,
 #[test]
 fn committed_offsets_that_the_log_does_not_hold_are_named_before_anything_is_read() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 4, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 4, PRINCIPALS, "");
     let (input, group) = (&deployment.input, &deployment.group);
     let records =
         (0..60).map(|number| TestRecord { partition: Some((number % 4) as i32), ..change(number) });

@@ -11,9 +11,9 @@ use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::{Message, TopicPartitionList};
 use rdkafka::{Offset, consumer::BaseConsumer};
 
-use crate::support::client_config;
-use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
-use crate::support::topics::{
+use audit_testkit::client_config;
+use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
+use audit_testkit::topics::{
     Seen, TestRecord, Transactional, produce, read_committed, read_until, transactional,
 };
 

@@ -16,9 +16,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
-use crate::support::REQUEST_LIMIT;
-use crate::support::kafka::{BrokerOptions, KafkaBroker, Stop};
-use crate::support::topics::{TestRecord, Transactional, produce, read_committed, transactional};
+use audit_testkit::REQUEST_LIMIT;
+use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
+use audit_testkit::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 
 pub const LIMIT: Duration = Duration::from_secs(60);
 pub const PRINCIPALS: TableName = TableName::Principals;

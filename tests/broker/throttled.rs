@@ -3,13 +3,14 @@
 
 use std::net::SocketAddr;
 
+use crate::PROGRAM;
 use crate::exactly_once::end;
 use crate::held::{await_all, await_released};
 use crate::ledger::{Ledger, PRINCIPALS, change};
-use crate::support::kafka::{BrokerOptions, KafkaBroker};
-use crate::support::relay::Deployment;
-use crate::support::topics::produce;
-use crate::support::wire;
+use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::produce;
+use audit_testkit::wire;
 
 const RECORDS: u64 = 6_000;
 /// All that is to be written is some 4 MB, so it takes four times as long as a transaction may.
@@ -34,7 +35,8 @@ fn a_lag_behind_a_quota_falls() {
     };
     let broker = KafkaBroker::start(options).expect("a broker");
     // Old enough to hold all there is.
-    let mut deployment = Deployment::create(&broker, 2, PRINCIPALS, "[batch]\nmax_age_ms = 2000\n");
+    let mut deployment =
+        Deployment::create(PROGRAM, &broker, 2, PRINCIPALS, "[batch]\nmax_age_ms = 2000\n");
     deployment.kafka = PRODUCER.to_string();
     let address: SocketAddr = broker.bootstrap().parse().expect("an address");
     wire::limit_producer(address, "modest-0", Some(BYTES_PER_SECOND)).expect("a quota");

@@ -5,14 +5,15 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::PROGRAM;
 use crate::exactly_once::{await_committed, end};
 use crate::held::{
     assert_named, await_all, await_all_but, await_held, await_metrics, await_released, times_said,
 };
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
-use crate::support::kafka::KafkaBroker;
-use crate::support::relay::{Deployment, measured};
-use crate::support::topics::{TestRecord, produce, read_committed};
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::relay::{Deployment, measured};
+use audit_testkit::topics::{TestRecord, produce, read_committed};
 
 /// No older records are taken by the topics of the regions.
 const OLDEST_MS: i64 = 3_600_000;
@@ -59,7 +60,7 @@ fn one_record_that_cannot_be_written_holds_its_partition_alone() {
     const RECORDS: u64 = 2_000;
     const BAD: u64 = 1_203;
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 3, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
     let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
     poisoned(broker, &deployment, 0..RECORDS, BAD);
     let input = read_committed(bootstrap, topic);
@@ -88,7 +89,7 @@ fn one_record_that_cannot_be_written_holds_its_partition_alone() {
 #[test]
 fn deleted_offsets_are_counted_once_however_often_a_batch_fails() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(broker, 1, PRINCIPALS, "");
+    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
     produce(bootstrap, topic, (0..10).map(change));
     let mut relay = deployment.start("first");

@@ -2,7 +2,7 @@
 //! make each one again and compare.
 
 use crate::demand::{ACCOUNT, DEEDS, Device, Expected, instant};
-use crate::random::Random;
+use audit_testkit::random::Random;
 
 /// What a record is like, where its demand does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub fn value(number: u32, expected: &Expected, device: &Device) -> Vec<u8> {
         Variant::Oversized => {
             text.truncate(text.len() - 2);
             // Nothing that a producer could compress to a size that is taken.
-            let mut random = Random::new(u64::from(number));
+            let random = Random::new(u64::from(number));
             while text.len() < OVERSIZED_BYTES {
                 let chance = random.below(u64::MAX);
                 let letter = |place: u32| char::from(b'0' + (chance >> (6 * place)) as u8 % 64);

@@ -7,9 +7,9 @@ use anyhow::ensure;
 
 use crate::plan::RELAYS;
 use crate::strike::{Undo, patiently};
-use crate::support::kafka::Stop;
-use crate::support::wire;
 use crate::world::World;
+use audit_testkit::kafka::Stop;
+use audit_testkit::wire;
 
 /// So many records are unread when one of them is damaged.
 const UNREAD: i64 = 20;

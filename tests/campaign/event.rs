@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::demand::{ACCOUNT, DEEDS, Device, Expected, event_time, iam_id, user_name};
-use crate::support::relay::REGIONS;
+use audit_testkit::relay::REGIONS;
 
 /// The event, if its id is this one.
 pub fn text(number: u32, expected: &Expected, device: &Device, id: &str) -> String {

@@ -15,7 +15,7 @@ use crate::ends::{self, Asked};
 use crate::hearing::{Hearing, Last};
 use crate::ledger::Ledger;
 use crate::restarts::Restarts;
-use crate::support::relay::{Deployment, Relay};
+use audit_testkit::relay::{Deployment, Relay};
 
 /// How often metrics are fetched.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);

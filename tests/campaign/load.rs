@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::now_ms;
 use crate::people::{self, People};
 use crate::producer::Sender;
-use crate::random::Random;
+use audit_testkit::random::Random;
 
 /// Devices in each partition of the input.
 const DEVICES_OF_PARTITION: usize = 12;
@@ -152,8 +152,8 @@ impl Load {
     }
 
     fn make_up(&mut self) -> Expected {
-        let random = &mut self.random;
-        let device = *random.pick(&self.devices);
+        let random = &self.random;
+        let device = *random.one_of(&self.devices);
         let deed = random.below(DEEDS.len() as u64) as u8;
         let time_ms = now_ms() + self.controls.clock_shift_s.load(Ordering::Relaxed) * 1_000;
         let mut expected = Expected {

@@ -5,20 +5,9 @@
 //! A binary of its own, without the usual harness: a run needs the machine for itself, and takes
 //! options.
 
-#![allow(
-    unreachable_pub,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::too_many_lines,
-    clippy::unreachable,
-    clippy::unwrap_used,
-    reason = "a test fails by a panic, says on its output what it found, and what is long in it is a table of cases"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
+// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+#![cfg(test)]
+#![allow(unreachable_pub, reason = "a program exports nothing")]
 
 mod change;
 mod complaints;
@@ -38,7 +27,6 @@ mod people;
 mod plan;
 mod planted;
 mod producer;
-mod random;
 mod readers;
 mod remake;
 mod report;
@@ -59,6 +47,8 @@ use plan::Step;
 use report::Report;
 use run::Settings;
 
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_audit-relay");
 /// The seed of the short run, unless `CAMPAIGN_SEED` names another.
 const SHORT_SEED: u64 = 1;
 
@@ -179,5 +169,5 @@ fn how_to_repeat(settings: &Settings) -> String {
 /// A new folder for the logs of a run.
 fn folder() -> anyhow::Result<PathBuf> {
     let name = format!("campaign-{}-{}", now_ms(), std::process::id());
-    Ok(support::scratch()?.join(name))
+    Ok(audit_testkit::scratch()?.join(name))
 }

@@ -11,7 +11,7 @@ use rdkafka::producer::BaseRecord;
 use crate::demand::{ACCOUNT, Demand, Reason, iam_id, instant, user_name};
 use crate::now_ms;
 use crate::producer::Sender;
-use crate::random::Random;
+use audit_testkit::random::Random;
 
 /// Users that always have access, that never have, that change, and that are not there at first.
 pub const STEADY: u64 = 20;
@@ -146,11 +146,11 @@ impl People {
 
     /// Grants and takes access until told to stop.
     pub fn change(&self, sender: &Sender, seed: u64, stop: &AtomicBool) -> anyhow::Result<()> {
-        let mut random = Random::new(seed ^ 0x9e0f);
+        let random = Random::new(seed ^ 0x9e0f);
         let mut newcomers = 0;
         while !stop.load(Ordering::Acquire) {
             let writing = self.rest();
-            if newcomers < NEWCOMERS && random.happens(15) {
+            if newcomers < NEWCOMERS && random.percent(15) {
                 // A newcomer is known to nobody before the brokers have the grant.
                 let (user, from_ms) = (6_400_000 + newcomers, now_ms());
                 self.write(sender, user, from_ms, true)?;
@@ -158,7 +158,7 @@ impl People {
                 self.add(user, from_ms, true);
                 newcomers += 1;
             } else {
-                self.flip(sender, &mut random)?;
+                self.flip(sender, &random)?;
             }
             drop(writing);
             std::thread::sleep(PAUSE);
@@ -166,10 +166,10 @@ impl People {
         Ok(())
     }
 
-    fn flip(&self, sender: &Sender, random: &mut Random) -> anyhow::Result<()> {
+    fn flip(&self, sender: &Sender, random: &Random) -> anyhow::Result<()> {
         let (index, user, access) = {
             let mut people = self.lock();
-            let index = random.below(people.len() as u64) as usize;
+            let index = random.index(people.len());
             let person = &mut people[index];
             person.is_changing = true;
             let last = person.history.last();
@@ -187,7 +187,7 @@ impl People {
 
     /// An action of a guest. Relays may still know one who is not named any more, so nothing can be
     /// demanded at first.
-    pub fn act_as_guest(&self, random: &mut Random) -> Option<Action> {
+    pub fn act_as_guest(&self, random: &Random) -> Option<Action> {
         let Guests { are_named, since } = *self.guests();
         let demand = match are_named {
             true => Demand::Audited,
@@ -198,9 +198,9 @@ impl People {
     }
 
     /// An action of somebody whose access changes, and what must become of it.
-    pub fn act(&self, random: &mut Random) -> Option<Action> {
+    pub fn act(&self, random: &Random) -> Option<Action> {
         let people = self.lock();
-        let person = random.pick(&people);
+        let person = random.one_of(&people);
         let newest = person.history.last()?;
         match random.below(10) {
             // Before the first version: a newcomer was not known then.
@@ -211,7 +211,7 @@ impl People {
             }),
             // At some time in the past, between two versions.
             1..=3 if person.history.len() > 1 => {
-                let at = random.below(person.history.len() as u64 - 1) as usize;
+                let at = random.index(person.history.len() - 1);
                 let (version, next) = (person.history[at], person.history[at + 1]);
                 let time_ms = version.from_ms + (next.from_ms - version.from_ms) / 2;
                 Some(person.action(version, time_ms))
@@ -244,11 +244,11 @@ fn guest(index: u64) -> u64 {
 }
 
 /// Somebody who has no access, ever.
-pub fn without(random: &mut Random) -> u64 {
+pub fn without(random: &Random) -> u64 {
     steady(STEADY + random.below(WITHOUT))
 }
 
 /// Somebody whom nobody knows.
-pub fn stranger(random: &mut Random) -> u64 {
+pub fn stranger(random: &Random) -> u64 {
     6_900_000 + random.below(1_000)
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::random::Random;
-use crate::support::cluster::BROKERS;
-use crate::support::relay::REGIONS;
+use audit_testkit::cluster::BROKERS;
+use audit_testkit::random::Random;
+use audit_testkit::relay::REGIONS;
 
 /// Partitions of the input, at first.
 pub const INPUT_PARTITIONS: i32 = 6;
@@ -126,10 +126,10 @@ impl Fault {
     }
 
     /// The fault of a kind, with whatever else there is to choose.
-    fn of_kind(kind: usize, random: &mut Random) -> Fault {
-        let relay = random.below(RELAYS.len() as u64) as usize;
-        let broker = random.within(1, BROKERS as u64) as usize;
-        let region = random.below(REGIONS.len() as u64) as usize;
+    fn of_kind(kind: usize, random: &Random) -> Fault {
+        let relay = random.index(RELAYS.len());
+        let broker = random.count(1, BROKERS);
+        let region = random.index(REGIONS.len());
         let hold_ms = random.within(2_000, 8_000);
         match kind {
             0 => Fault::RelayKilled { relay },
@@ -148,16 +148,16 @@ impl Fault {
             12 => Fault::CommitDelayed { relay, late_ms: random.within(0, 4_000) },
             13 => Fault::OneWayCut {
                 relay,
-                to_broker: random.happens(50),
+                to_broker: random.percent(50),
                 hold_ms: random.within(2_000, 15_000),
             },
-            14 => Fault::PartitionsAdded { count: random.within(1, 3) as usize },
+            14 => Fault::PartitionsAdded { count: random.count(1, 3) },
             15 => Fault::OutputDeleted { region, hold_ms },
             16 => Fault::RightsTaken { region, hold_ms },
             17 => Fault::RecordRefused { hold_ms },
             18 => Fault::ClockStepped {
                 // Brokers refuse records that are more than an hour ahead.
-                by_s: if random.happens(30) {
+                by_s: if random.percent(30) {
                     random.within(60, 3_000) as i64
                 } else {
                     -(random.within(60, 8_000_000) as i64)
@@ -165,7 +165,7 @@ impl Fault {
                 hold_ms,
             },
             19 => Fault::RebalanceStorm {
-                members: random.within(1, 3) as usize,
+                members: random.count(1, 3),
                 stay_ms: random.within(200, 3_000),
             },
             20 => Fault::Twin {
@@ -179,10 +179,7 @@ impl Fault {
                 hold_ms: random.within(15_000, 25_000),
             },
             22 => Fault::OutputShrunk { region, hold_ms },
-            23 => Fault::LogDamaged {
-                partition: random.below(INPUT_PARTITIONS as u64) as usize,
-                hold_ms,
-            },
+            23 => Fault::LogDamaged { partition: random.index(INPUT_PARTITIONS as usize), hold_ms },
             _ => Fault::TableRemade { hold_ms },
         }
     }
@@ -203,7 +200,7 @@ pub struct Step {
 /// The faults of a seed, without end: all kinds in turn, in an order that differs from round to
 /// round.
 pub fn from_seed(seed: u64) -> impl Iterator<Item = Step> {
-    let mut random = Random::new(seed ^ 0xfa17);
+    let random = Random::new(seed ^ 0xfa17);
     let mut round: Vec<usize> = Vec::new();
     (0..).map(move |number| {
         if round.is_empty() {
@@ -213,9 +210,9 @@ pub fn from_seed(seed: u64) -> impl Iterator<Item = Step> {
         let kind = round.pop().unwrap_or(0);
         Step {
             number,
-            fault: Fault::of_kind(kind, &mut random),
+            fault: Fault::of_kind(kind, &random),
             pause_ms: random.within(0, 1_500),
-            overlaps: random.happens(30),
+            overlaps: random.percent(30),
         }
     })
 }

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use crate::support::client_config;
+use audit_testkit::client_config;
 
 /// Longest time in which a record must be delivered.
 pub const DELIVERY_LIMIT: Duration = Duration::from_secs(300);

@@ -13,7 +13,7 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::ledger::{self, Ledger, Offsets, Place, Sighting};
-use crate::support::client_config;
+use audit_testkit::client_config;
 
 const POLL: Duration = Duration::from_millis(100);
 

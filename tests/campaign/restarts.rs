@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use crate::support::last_lines;
+use audit_testkit::last_lines;
 
 /// A relay that ends this soon has done no more than start.
 pub const SHORT_LIFE: Duration = Duration::from_secs(5);

@@ -9,11 +9,11 @@ use crate::damage::Damage;
 use crate::ledger::Offsets;
 use crate::naming::Unnamed;
 use crate::plan::{Fault, RELAYS};
-use crate::support::cluster::RELAY_USER;
-use crate::support::kafka::Stop;
-use crate::support::proxy::{Aim, Ambush, Direction, Effect};
-use crate::support::wire::{self, Coordinated};
 use crate::world::{ROOMY_BYTES, World};
+use audit_testkit::cluster::RELAY_USER;
+use audit_testkit::kafka::Stop;
+use audit_testkit::proxy::{Aim, Ambush, Direction, Effect};
+use audit_testkit::wire::{self, Coordinated};
 
 /// Longest wait for the cluster to be whole before another of its brokers is ended.
 const WHOLE_LIMIT: Duration = Duration::from_secs(180);

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::PROGRAM;
 use crate::fleet::Fleet;
 use crate::hearing::Last;
 use crate::ledger::{Ledger, Offsets, Place};
@@ -19,9 +20,9 @@ use crate::people::{People, STALENESS_LIMIT};
 use crate::plan::{INPUT_PARTITIONS, RELAYS};
 use crate::producer::Sender;
 use crate::readers::Readers;
-use crate::support::client_config;
-use crate::support::cluster::Cluster;
-use crate::support::relay::{Deployment, REGIONS};
+use audit_testkit::client_config;
+use audit_testkit::cluster::Cluster;
+use audit_testkit::relay::{Deployment, REGIONS};
 
 /// What the quarantine topic takes: the largest record of the input, and 4,096 bytes of headers.
 pub const ROOMY_BYTES: &str = "8392704";
@@ -271,7 +272,7 @@ fn deploy(cluster: &Cluster) -> anyhow::Result<(Deployment, [String; 2])> {
         tables[1],
         STALENESS_LIMIT.as_millis()
     );
-    let mut deployment = Deployment::create(kafka, INPUT_PARTITIONS, "", &more);
+    let mut deployment = Deployment::create(PROGRAM, kafka, INPUT_PARTITIONS, "", &more);
     // The relays do not start unless every record of the input fits, with some headers more.
     let roomy = [("retention.ms", "-1"), ("max.message.bytes", ROOMY_BYTES)];
     kafka

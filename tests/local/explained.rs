@@ -1,16 +1,15 @@
 //! `explain` names every identity and every version that a record was judged by.
 
+use audit_cases::case;
 use audit_relay::commands::explain::explain_record;
 
-use crate::golden::cases;
+use crate::configured::configured;
 
-/// What `explain` says of an example.
+/// What `explain` says of a case.
 fn explained(name: &str) -> String {
-    let cases = cases();
-    let case = cases.iter().find(|case| case.name == name);
-    let case = case.unwrap_or_else(|| panic!("no example {name}"));
-    let source = name.to_string();
-    explain_record(source, Some(&case.input), None, &case.assembly()).text()
+    let case = case(name);
+    let (_, assembly) = configured(case);
+    explain_record(name.to_string(), Some(&case.input), None, &assembly).text()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 use syn::{ItemMod, ItemUse, UseTree};
 
-use crate::sources::sources;
+use crate::sources::{Source, root, sources};
 
 /// Which folder needs which, by their names.
 type Needs = BTreeMap<String, BTreeSet<String>>;
@@ -177,11 +177,13 @@ fn the_loop_needs_no_other_folder() {
 
 /// The files of a folder that name what they must not: segments that follow each other in a path.
 fn breaches(source: &str, files: impl Fn(&str) -> bool, forbidden: &[&str]) -> Vec<String> {
+    let is_meant = |file: &Source| !file.is_test() && files(&file.path);
+    breaches_in(sources(source).into_iter().filter(is_meant), forbidden)
+}
+
+fn breaches_in(files: impl Iterator<Item = Source>, forbidden: &[&str]) -> Vec<String> {
     let mut breaches = Vec::new();
-    for file in sources(source) {
-        if file.is_test() || !files(&file.path) {
-            continue;
-        }
+    for file in files {
         for path in Paths::of(&file.text).0 {
             let path = format!("::{}::", path.join("::"));
             let is_named = |name: &&&str| path.contains(&format!("::{name}::"));
@@ -191,6 +193,23 @@ fn breaches(source: &str, files: impl Fn(&str) -> bool, forbidden: &[&str]) -> V
         }
     }
     breaches
+}
+
+/// What a ledger shared with the relay, it could not judge. That the testkit names none of these,
+/// its manifest sees to.
+#[test]
+fn ledgers_share_no_code_with_the_relay() {
+    for folder in ["tests/broker/ledger", "tests/campaign", "crates/testkit/src"] {
+        let found = |names: &[&str]| breaches_in(sources(folder).into_iter(), names);
+        assert!(!found(&["std"]).is_empty(), "{folder}");
+        assert_eq!(found(&["audit_relay", "audit_judge", "audit_cases"]), [""; 0], "{folder}");
+    }
+    let manifest = root().join("crates/testkit/Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).expect("the testkit's manifest");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    let needed = manifest["dependencies"].as_table().expect("dependencies");
+    let ours: Vec<&String> = needed.keys().filter(|name| name.starts_with("audit-")).collect();
+    assert!(!needed.is_empty() && ours.is_empty(), "{ours:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use openssl::sha::sha1;
 use serde_json::{Value, json};
 
 use super::load::{data_center, device_id, device_name, event_id, region};
-use crate::support::topics::HeaderList;
+use audit_testkit::topics::HeaderList;
 
 /// The namespace of ids that are made of a producer's own.
 const OF_PRODUCERS: u128 = 0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f_7c31;

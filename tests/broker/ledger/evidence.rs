@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::relay::{Deployment, REGIONS};
-use crate::support::topics::{Seen, partition_count, read_committed};
+use audit_testkit::relay::{Deployment, REGIONS};
+use audit_testkit::topics::{Seen, partition_count, read_committed};
 
 /// A topic that was read whole.
 #[derive(Clone)]

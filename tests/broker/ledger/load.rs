@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::relay::REGIONS;
-use crate::support::topics::TestRecord;
+use audit_testkit::relay::REGIONS;
+use audit_testkit::topics::TestRecord;
 
 /// Devices in the load; each is in one data center, and so in one region.
 const DEVICES: u64 = 60;

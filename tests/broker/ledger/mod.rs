@@ -13,8 +13,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::support::relay::Deployment;
-use crate::support::topics::{Seen, read_committed};
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::{Seen, read_committed};
 
 pub use accounts::assert_accounted;
 use evidence::{Contents, Evidence, header, number};

@@ -4,8 +4,8 @@
 use super::accounts::accounted;
 use super::event::{self, Fields, id_of_fields, id_of_producers};
 use super::*;
-use crate::support::relay::{REGIONS, measured};
-use crate::support::topics::TestRecord;
+use audit_testkit::relay::{REGIONS, measured};
+use audit_testkit::topics::TestRecord;
 
 /// So many records have some of every kind for each device.
 const RECORDS: u64 = 1_200;

@@ -4,8 +4,8 @@
 use std::process::Output;
 
 use crate::ledger::{Ledger, change};
-use crate::support::relay::Deployment;
-use crate::support::topics::produce;
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::produce;
 
 use super::{MARK, RELAY, World, password, world};
 

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tempfile::TempDir;
 
+use crate::PROGRAM;
 use crate::ledger::PRINCIPALS;
-use crate::support::certificates::Authority;
-use crate::support::grants::{Grant, Operation, Resource};
-use crate::support::kafka::{BrokerOptions, KafkaBroker};
-use crate::support::relay::Deployment;
-use crate::support::scratch;
+use audit_testkit::certificates::Authority;
+use audit_testkit::grants::{Grant, Operation, Resource};
+use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
+use audit_testkit::relay::Deployment;
+use audit_testkit::scratch;
 
 /// The principal that has every right that a relay needs, whatever it shows itself with.
 const RELAY: &str = "relay";
@@ -70,7 +71,7 @@ impl World {
 
     /// Topics of its own, and all the rights on them for [`RELAY`].
     fn deployment(&self, more: &str) -> Deployment {
-        let deployment = Deployment::create(&self.broker, 1, PRINCIPALS, more);
+        let deployment = Deployment::create(PROGRAM, &self.broker, 1, PRINCIPALS, more);
         self.broker.grant(&needed(&deployment, RELAY));
         deployment
     }

@@ -10,10 +10,10 @@ use audit_relay::stream::{Broker, Failure, Partition, Place, Rewound};
 
 use crate::ledger::change;
 use crate::sessions::{fill, patient, settings};
-use crate::support::grants::{Grant, Operation, Resource};
-use crate::support::relay::Deployment;
-use crate::support::topics::{TestRecord, produce, read_committed};
-use crate::support::{REQUEST_LIMIT, wire};
+use audit_testkit::grants::{Grant, Operation, Resource};
+use audit_testkit::relay::Deployment;
+use audit_testkit::topics::{TestRecord, produce, read_committed};
+use audit_testkit::{REQUEST_LIMIT, wire};
 
 use super::mechanisms::{checked, said, tells_no_secret};
 use super::{World, needed, password, world};

@@ -13,9 +13,9 @@ use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 use super::mechanisms::{carries, is_turned_away, tells_no_secret};
 use super::{MARK, RELAY, World, password, world};
 use crate::ledger::{Ledger, change};
-use crate::support::relay::{Deployment, Relay};
-use crate::support::topics::produce;
-use crate::support::wire;
+use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::topics::produce;
+use audit_testkit::wire;
 
 /// How long tokens last: a client asks for the next one when four fifths of it are over. Long
 /// enough to connect with on a busy machine.

@@ -21,7 +21,7 @@ use super::transactions::Draft;
 /// So long a client may believe itself a member and be none, before its session ends.
 const LONGEST_DECEIT: Duration = Duration::from_secs(16);
 /// Longest time, in milliseconds, for which something cannot be read or written.
-const LONGEST_TROUBLE_MS: usize = 20_000;
+const LONGEST_TROUBLE_MS: u64 = 20_000;
 /// A worker that paused so often without publishing anything repairs without end.
 const MOST_PAUSES: usize = 500;
 
@@ -71,7 +71,7 @@ impl SimulatedBroker {
 
     /// When a trouble that begins now is over.
     pub(super) fn some_time(&self) -> Duration {
-        self.stage.now() + Duration::from_millis(self.stage.random.below(LONGEST_TROUBLE_MS) as u64)
+        self.stage.now() + Duration::from_millis(self.stage.random.below(LONGEST_TROUBLE_MS))
     }
 
     /// Takes over the transactional id, then joins the group, as the real session does.

@@ -81,7 +81,7 @@ impl SimulatedBroker {
         match arrived.len() {
             0 => {
                 self.stage.pass(wait);
-                fetched.chatter = self.stage.random.happens(50);
+                fetched.chatter = self.stage.random.per_mille(50);
                 arrived = self.ends();
             }
             1 => {}
@@ -125,7 +125,7 @@ impl SimulatedBroker {
 
     /// The ends of partitions at which the client is, now and then.
     fn ends(&self) -> Vec<Arrived> {
-        if !self.stage.random.happens(300) {
+        if !self.stage.random.per_mille(300) {
             return Vec::new();
         }
         let mut cluster = self.stage.cluster.borrow_mut();
@@ -138,7 +138,7 @@ impl SimulatedBroker {
     /// Whether what was fetched earlier comes first, for a few polls.
     fn news_wait(&mut self) -> bool {
         if self.polls_before_news == 0 && self.strikes(Fault::RecordBeforeNews) {
-            self.polls_before_news = self.stage.random.within(1, MOST_POLLS_BEFORE_NEWS);
+            self.polls_before_news = self.stage.random.count(1, MOST_POLLS_BEFORE_NEWS);
         }
         let wait = self.polls_before_news > 0;
         self.polls_before_news = self.polls_before_news.saturating_sub(1);
@@ -203,7 +203,7 @@ impl SimulatedBroker {
     }
 
     fn next_records(&mut self, most: usize) -> Vec<Arrived> {
-        let several = self.stage.random.happens(200);
+        let several = self.stage.random.per_mille(200);
         let most = if several { most.min(MOST_AT_ONCE) } else { 1 };
         (0..most).map_while(|_| self.next_record()).collect()
     }
@@ -260,7 +260,7 @@ impl SimulatedBroker {
             }
         }
         let fails = self.strikes(Fault::RewindHalfFails);
-        let unmoved = fails.then(|| self.stage.random.below(partitions.len()));
+        let unmoved = fails.then(|| self.stage.random.index(partitions.len()));
         let overlooked = self.stage.planted(Sabotage::RewindFailureOverlooked);
         let moves = partitions.iter().zip(offsets).enumerate();
         let rewound = moves.map(|(index, (partition, offset))| {

@@ -30,7 +30,7 @@ impl Scheduler for World {
     fn stand_still(&self, client: ClientId) {
         let now = self.now();
         self.stage.cluster.borrow_mut().group.freeze(client, now);
-        for _ in 0..self.random().within(5, 30) {
+        for _ in 0..self.random().count(5, 30) {
             self.time_passes();
             self.act();
         }
@@ -49,7 +49,7 @@ impl World {
     }
 
     fn time_passes(&self) {
-        let time = Duration::from_millis(self.random().below(1_000) as u64);
+        let time = Duration::from_millis(self.random().below(1_000));
         self.stage.cluster.borrow_mut().now += time;
     }
 
@@ -74,8 +74,8 @@ impl World {
 
     fn records_arrive(&self) {
         let mut cluster = self.stage.cluster.borrow_mut();
-        let partition = self.random().below(cluster.input.len());
-        for _ in 0..self.random().within(1, 4) {
+        let partition = self.random().index(cluster.input.len());
+        for _ in 0..self.random().count(1, 4) {
             if self.stage.faults.are_on() && cluster.input[partition].len() < MOST_RECORDS {
                 cluster.append(partition);
             }
@@ -86,7 +86,7 @@ impl World {
         let mut cluster = self.stage.cluster.borrow_mut();
         let delayed = cluster.delayed_requests();
         if delayed > 0 {
-            let seen = cluster.deliver_delayed(self.random().below(delayed));
+            let seen = cluster.deliver_delayed(self.random().index(delayed));
             seen.into_iter().for_each(|sight| self.stage.faults.saw(sight));
         }
     }
@@ -150,7 +150,7 @@ impl World {
             }
             Fault::Rebalanced => cluster.group.call_rebalance(now),
             Fault::PartitionAdded => cluster.add_partition(),
-            other => unreachable!("{other:?} strikes in the broker"),
+            other => panic!("{other:?} strikes in the broker"),
         }
         Some(Whom::Everybody)
     }
@@ -165,7 +165,7 @@ impl World {
         let now = self.now();
         let instance = &mut self.instances.borrow_mut()[index];
         instance.relay.as_ref()?;
-        let time = self.random().within(1_000, 15_000) as u64;
+        let time = self.random().within(1_000, 15_000);
         instance.not_before = now + Duration::from_millis(time);
         instance.stands_still = true;
         let mut cluster = self.stage.cluster.borrow_mut();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::client::ClientId;
 use super::coverage::Coverage;
 use super::plan::Plan;
-use super::random::Random;
+use audit_testkit::random::Random;
 
 /// Declares a closed set whose members are counted.
 macro_rules! counted {
@@ -290,7 +290,7 @@ impl Faults {
     /// places.
     pub fn strikes_one_in(&self, places: usize, fault: Fault, random: &Random) -> bool {
         let rate = self.plan.per_mille(fault);
-        self.on.get() && random.happens(rate) && random.below(places) == 0
+        self.on.get() && random.per_mille(rate) && random.index(places) == 0
     }
 
     /// Counts a fault that struck.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::client::{Client, ClientId, MemberId, Membership, News};
-use super::random::Random;
 use super::seam::Partition;
+use audit_testkit::random::Random;
 
 /// A process whose heartbeats cease is thrown out after this.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
@@ -262,7 +262,7 @@ impl Group {
         for partition in (0..self.partitions as i32).map(Partition) {
             let room: Vec<ClientId> = members.iter().copied().filter(|m| load[m] < fair).collect();
             let sticky = owners.get(&partition).filter(|owner| room.contains(owner));
-            let sticky = sticky.copied().filter(|_| !random.happens(200));
+            let sticky = sticky.copied().filter(|_| !random.per_mille(200));
             if let Some(owner) = sticky.or_else(|| random.pick(&room)) {
                 *load.entry(owner).or_default() += 1;
                 targets.insert(partition, owner);

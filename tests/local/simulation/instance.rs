@@ -155,7 +155,7 @@ impl World {
         drop(cluster);
         let how = (in_order, crashed);
         self.stage.faults.log(|| format!("{:>6} {name}#{client} ended {how:?}", now.as_millis()));
-        self.end(index, now + Duration::from_millis(self.random().below(4_000) as u64));
+        self.end(index, now + Duration::from_millis(self.random().below(4_000)));
     }
 
     /// Whether another process of the same name runs.

@@ -17,7 +17,6 @@ mod instance;
 mod oracle;
 mod plan;
 mod producing;
-mod random;
 mod sabotage;
 mod seam;
 mod stage;

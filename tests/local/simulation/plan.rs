@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::faults::Fault;
-use super::random::Random;
+use audit_testkit::random::Random;
 
 /// Rates where all kinds are mixed, one drawn for each fault.
 const MIXED: [u32; 6] = [0, 0, 5, 20, 60, 200];
@@ -70,7 +70,7 @@ fn pair(number: u64) -> [Fault; 2] {
         }
         left -= partners;
     }
-    unreachable!("the number is below that of the pairs")
+    panic!("the number is below that of the pairs")
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl SimulatedBroker {
     /// Behind a quota, or where replication is slow, a large transaction takes longer than it may.
     fn check_size(&mut self, outputs: usize) -> Result<(), Failure> {
         if outputs > 1 && self.strikes(Fault::LargeBatchFails) {
-            let most = self.stage.random.within(1, outputs);
+            let most = self.stage.random.count(1, outputs);
             self.troubles.most_outputs = Some((most, self.some_time()));
         }
         let quota = self.stage.cluster.borrow().quota;
@@ -201,7 +201,7 @@ impl SimulatedBroker {
             self.send_later(producer.epoch, late);
             return Err(self.broken("abort timed out"));
         }
-        let done = !self.stage.random.happens(500);
+        let done = !self.stage.random.per_mille(500);
         let fails = self.strikes(Fault::AbortFails);
         if !fails || done {
             self.end(producer.epoch, false)?;

@@ -27,11 +27,11 @@ use super::client::News;
 use super::consuming::{Arrived, Fetched};
 use super::faults::{Moment, Sight};
 use super::oracle::{self, Content, Tally, Verdict};
-use super::random::Random;
 use super::sabotage::Sabotage;
 use super::stage::Stage;
 use super::tables::Tables;
 use super::transactions::Draft;
+use audit_testkit::random::Random;
 
 /// How many kinds of fates are counted.
 pub const KINDS: usize = FateKind::COUNT;
@@ -42,8 +42,8 @@ pub struct Relay(Worker<Link, TableJudge, Recorder>);
 /// When a relay of this run cuts its batches.
 pub fn draw_limits(random: &Random) -> BatchLimits {
     BatchLimits {
-        max_records: random.within(1, 12),
-        max_bytes: random.within(10, 300),
+        max_records: random.count(1, 12),
+        max_bytes: random.count(10, 300),
         max_age: Duration::from_millis(random.pick(&[5, 50, 150, 3_000]).unwrap_or(50)),
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::client::ClientId;
 use super::cluster::Cluster;
 use super::faults::{Fault, Faults, Moment, Whom};
-use super::random::Random;
 use super::sabotage::Sabotage;
+use audit_testkit::random::Random;
 
 /// What all parts of a run share.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ const STALE_LIMIT: Duration = Duration::from_secs(5);
 /// Longest wait for a table to catch up.
 const BARRIER_LIMIT: Duration = Duration::from_secs(2);
 /// Longest time, in milliseconds, for which a table is silent or stuck.
-const LONGEST_TROUBLE_MS: usize = 20_000;
+const LONGEST_TROUBLE_MS: u64 = 20_000;
 /// So many times held without a commit between them are long.
 const LONG: u32 = 3;
 
@@ -88,14 +88,14 @@ impl Tables {
     /// Asks how far the tables' topics are now, and waits until all up to there has arrived.
     pub fn catch_up(&self) -> Result<(), String> {
         let ends = self.ends();
-        let wait = self.stage.random.below(20) as u64;
+        let wait = self.stage.random.below(20);
         self.stage.pass(Duration::from_millis(wait));
         if let Some(scheduler) = self.scheduler.upgrade() {
             let moment = Moment::AwaitingTables;
             self.stage.moment(self.client, moment, &*scheduler);
         }
         let struck = self.stage.strikes(Fault::TableStuck, self.client);
-        if struck && self.stage.random.happens(500) {
+        if struck && self.stage.random.per_mille(500) {
             self.stuck_until.set(self.stage.now() + self.trouble());
         }
         if struck || self.is_silent() || self.lasts(self.stuck_until.get()) {
@@ -149,7 +149,7 @@ impl Tables {
     }
 
     fn trouble(&self) -> Duration {
-        Duration::from_millis(self.stage.random.below(LONGEST_TROUBLE_MS) as u64)
+        Duration::from_millis(self.stage.random.below(LONGEST_TROUBLE_MS))
     }
 
     fn lasts(&self, until: Duration) -> bool {

@@ -12,10 +12,10 @@ use super::faults::{Faults, Sight};
 use super::instance::Instance;
 use super::oracle::Violation;
 use super::plan::Plan;
-use super::random::Random;
 use super::sabotage::Sabotage;
 use super::seam::{BatchLimits, draw_limits};
 use super::stage::Stage;
+use audit_testkit::random::Random;
 
 /// Steps in which everything must have been drained once faults have stopped.
 const MOST_STEPS_TO_DRAIN: usize = 6_000;
@@ -73,22 +73,22 @@ impl World {
         let title = format!("seed {seed}: {plan}");
         let faults = Faults::new(plan, logged);
         faults.log(|| title);
-        let is_static = random.happens(400);
+        let is_static = random.per_mille(400);
         let deployment = Deployment {
             limits: draw_limits(&random),
             is_static,
-            renames: !is_static && random.happens(500),
-            twins_stay: random.happens(500),
+            renames: !is_static && random.per_mille(500),
+            twins_stay: random.per_mille(500),
         };
         let mut cluster = Cluster {
-            quota: random.happens(200).then(|| random.within(1, 4)),
+            quota: random.per_mille(200).then(|| random.count(1, 4)),
             ..Cluster::default()
         };
-        for partition in 0..random.within(1, 4) {
+        for partition in 0..random.count(1, 4) {
             cluster.add_partition();
-            (0..random.below(30)).for_each(|_| cluster.append(partition));
+            (0..random.index(30)).for_each(|_| cluster.append(partition));
         }
-        let instances = random.within(2, 4);
+        let instances = random.count(2, 4);
         let stage = Rc::new(Stage { random, faults, cluster: RefCell::new(cluster), planted });
         let world = Rc::new_cyclic(|me| World {
             stage,
@@ -111,7 +111,7 @@ impl World {
 
     /// The time of faults.
     fn suffer(&self) {
-        for _ in 0..self.random().within(60, 200) {
+        for _ in 0..self.random().count(60, 200) {
             self.step();
         }
     }
@@ -139,7 +139,7 @@ impl World {
 
     pub(super) fn step(&self) {
         self.pass();
-        if self.random().happens(700) {
+        if self.random().per_mille(700) {
             self.turn_of_one();
         } else {
             self.disturb();
@@ -154,10 +154,10 @@ impl World {
             self.stage.faults.saw(Sight::TransactionTimedOut);
         }
         let now = cluster.now;
-        if self.random().happens(300) {
+        if self.random().per_mille(300) {
             cluster.group.advance(now, self.random());
         }
-        if self.random().happens(100) {
+        if self.random().per_mille(100) {
             cluster.write_markers();
         }
     }

@@ -1,5 +1,5 @@
 //! The forms in which producers write entries. What the schemas say of them is compared in
-//! `tests/local/entries.rs`.
+//! `tests/judge/entries.rs`.
 
 use super::*;
 use crate::reference::packing::Packed;

@@ -1,0 +1,38 @@
+//! How often judging asks for memory: never for what is skipped at a glance, and a stated number of
+//! times for an audit event. What the client does is not counted here.
+
+use allocation_counter::measure;
+use audit_cases::case;
+use audit_judge::fate::FateKind;
+
+/// Of a skipped record: none.
+const SKIPPED: u64 = 0;
+/// Of an audit event at most: its bytes, and what its metadata holds.
+const AUDITED: u64 = 4;
+
+#[test]
+fn what_is_skipped_asks_for_no_memory() {
+    for name in ["system", "employee", "unlisted-event", "unlisted-class"] {
+        assert_eq!(allocations(name, "skipped"), SKIPPED, "{name}");
+    }
+}
+
+#[test]
+fn an_audit_event_asks_for_little_memory() {
+    for name in ["power-on", "hard-reboot-by-power-cycle", "region-eu-de"] {
+        let asked = allocations(name, "audited");
+        assert!(asked <= AUDITED, "{name}: {asked}");
+    }
+}
+
+/// How often memory is asked for while an example is judged, once whatever is made lazily has been
+/// made. The examples are laid out for people; producers write them without white space.
+fn allocations(name: &str, fate: &str) -> u64 {
+    let case = case(name);
+    let setup = case.setup();
+    let input: serde_json::Value = serde_json::from_slice(&case.input).expect("an example is JSON");
+    let input = input.to_string();
+    let first: FateKind = setup.judge(Some(input.as_bytes())).kind();
+    assert_eq!(first.fate(), fate, "{name}");
+    measure(|| drop(setup.judge(Some(input.as_bytes())))).count_total
+}

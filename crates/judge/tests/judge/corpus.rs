@@ -1,0 +1,91 @@
+//! Runs the known inputs of the fuzz targets through their functions, so that the targets keep up
+//! with the code and what was once found stays found. Looking for more is `cargo fuzz`'s business;
+//! see docs/fuzzing.md. `WRITE_INPUTS=folder cargo test -p audit-judge corpus` writes the records
+//! of all cases into a folder, one file each, for the fuzzer to begin with.
+
+use std::path::Path;
+
+use audit_cases::{cases, properties, read, root};
+
+/// Gives every file below a folder to a function; returns how many there were.
+fn feed(folder: &Path, function: fn(&[u8])) -> usize {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let fed = entries.map(|entry| {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            return feed(&path, function);
+        }
+        // Captured, and shown if the function fails.
+        println!("{}", path.display());
+        function(&std::fs::read(&path).expect("a file"));
+        1
+    });
+    fed.sum()
+}
+
+#[track_caller]
+fn hold_for(folders: &[&str], least: usize, function: fn(&[u8])) {
+    let fed: usize = folders.iter().map(|folder| feed(&root().join(folder), function)).sum();
+    assert!(fed >= least, "only {fed} inputs in {folders:?}");
+}
+
+#[test]
+fn records() {
+    hold_for(&["fuzz/corpus/record", "schemas/examples"], 70, properties::record);
+    for case in cases() {
+        println!("{}", case.name);
+        let outcome = case.outcome.to_string();
+        let texts = [&outcome, &case.principals, &case.devices].map(String::as_bytes);
+        for bytes in texts.into_iter().chain([case.input.as_slice()]) {
+            properties::record(bytes);
+        }
+    }
+}
+
+#[test]
+fn records_of_all_cases_can_be_written() {
+    let Some(folder) = std::env::var_os("WRITE_INPUTS") else {
+        return;
+    };
+    // As cargo's caller means it: tests run in the folder of their package.
+    let folder = root().join(folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for case in cases() {
+        std::fs::write(folder.join(&case.name), &case.input).expect("written");
+    }
+}
+
+#[test]
+fn catalogues() {
+    hold_for(&["fuzz/corpus/catalogue", "catalog"], 5, properties::catalogue);
+}
+
+#[test]
+fn table_records() {
+    hold_for(&["fuzz/corpus/table_record"], 9, properties::table_record);
+}
+
+#[test]
+fn locations() {
+    hold_for(&["fuzz/corpus/locations", "catalog"], 5, properties::locations);
+}
+
+#[test]
+fn permissions() {
+    hold_for(&["fuzz/corpus/permissions", "catalog"], 6, properties::permissions);
+}
+
+/// The targets are those of the functions, and each has a corpus.
+#[test]
+fn every_function_has_a_target_and_a_corpus() {
+    let functions = read("crates/cases/src/properties.rs");
+    let manifest = read("fuzz/Cargo.toml");
+    let names = functions.lines().filter_map(|line| line.strip_prefix("pub fn "));
+    let names: Vec<&str> = names.filter_map(|rest| rest.split('(').next()).collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    for name in names {
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+        assert!(root().join(format!("fuzz/fuzz_targets/{name}.rs")).is_file(), "{name}");
+        assert!(root().join(format!("fuzz/corpus/{name}")).is_dir(), "{name}");
+    }
+}

@@ -1,0 +1,118 @@
+//! Every case is documentation and test at once: the record, judged by the rules and tables of the
+//! case, must have exactly the outcome that the case states. `UPDATE_EXAMPLES=1 cargo test -p
+//! audit-judge golden` writes the outcomes of the examples as they are judged now; whoever does
+//! that reads the difference.
+
+use std::collections::BTreeSet;
+
+use audit_cases::{Case, Setup, case, cases};
+use audit_judge::fate::{Fate, FateKind};
+use serde_json::{Value, json};
+
+/// Whether the outcomes are to be written instead of compared.
+fn updates() -> bool {
+    std::env::var_os("UPDATE_EXAMPLES").is_some_and(|value| value == "1")
+}
+
+/// Judges the input and describes what happened in the words of `outcome.json`.
+fn judged(case: &Case) -> (Value, Fate) {
+    let setup = case.setup();
+    let fate = setup.judge(Some(&case.input));
+    (setup.describe(&fate, &case.outcome), fate)
+}
+
+#[test]
+fn every_case_has_its_outcome() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let (described, _) = judged(case);
+        // Compared as text: the order of the fields is part of the contract.
+        let (got, expected) = (described.to_string(), case.outcome.to_string());
+        if got != expected && updates() {
+            case.update(&described);
+        }
+        if got != expected && !(updates() && case.is_example()) {
+            wrong.push(format!("{}\n  expected {expected}\n  got      {got}", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What stands in the headers stands in the event, too.
+#[test]
+fn the_headers_of_an_event_are_those_of_the_provider() {
+    let (mut with, mut without) = (0, 0);
+    for case in cases().iter().filter(|case| case.outcome["fate"] == "audited") {
+        let event = &case.outcome["event"];
+        let crn = event["logSourceCRN"].as_str().expect("a CRN");
+        let segments: Vec<&str> = crn.split(':').collect();
+        let expected = json!({
+            "type": "audit",
+            "account": segments[6].strip_prefix("a/"),
+            "region": case.outcome["region"],
+            "location": segments[5],
+            "id": event["id"],
+        });
+        if case.outcome["headers"] == json!({}) {
+            without += 1;
+        } else {
+            with += 1;
+            assert_eq!(case.outcome["headers"].to_string(), expected.to_string(), "{}", case.name);
+        }
+    }
+    assert!(with > 50 && without == 1, "{with} {without}");
+}
+
+#[test]
+fn the_bytes_of_an_event_are_canonical_json() {
+    for case in cases().iter().filter(|_| !updates()) {
+        if let (_, Fate::Audited(audited)) = judged(case) {
+            let text = std::str::from_utf8(&audited.event).expect("UTF-8");
+            let expected = case.outcome["event"].to_string();
+            assert_eq!(text, expected, "{}", case.name);
+        }
+    }
+}
+
+/// What cases show: the fates with their reasons, the actions, and the regions.
+#[derive(Default)]
+struct Shown {
+    kinds: BTreeSet<FateKind>,
+    actions: BTreeSet<String>,
+    regions: BTreeSet<String>,
+}
+
+fn shown(cases: impl Iterator<Item = &'static Case>) -> Shown {
+    let mut shown = Shown::default();
+    for case in cases {
+        let (described, fate) = judged(case);
+        shown.kinds.insert(fate.kind());
+        if let Some(action) = described["event"]["action"].as_str() {
+            shown.actions.insert(action.to_string());
+            shown.regions.insert(described["region"].as_str().expect("region").to_string());
+        }
+    }
+    shown
+}
+
+impl Shown {
+    #[track_caller]
+    fn lacks_no_fate_and_no_action(&self) {
+        let missing = FateKind::all().filter(|kind| !self.kinds.contains(kind));
+        let missing: Vec<FateKind> = missing.collect();
+        assert!(missing.is_empty(), "no example for {missing:?}");
+        let setup = Setup::new("");
+        for action in setup.rules.catalog.actions().filter(|action| action.enabled) {
+            assert!(self.actions.contains(&action.name), "no example for {}", action.name);
+        }
+    }
+}
+
+#[test]
+fn the_cases_cover_every_fate_action_and_region() {
+    let shown = shown(cases().iter());
+    shown.lacks_no_fate_and_no_action();
+    for region in case("power-on").setup().rules.routes.regions() {
+        assert!(shown.regions.contains(region), "no example for {region}");
+    }
+}

@@ -1,0 +1,23 @@
+//! What becomes of a record, judged without any relay around: the cases, tables of decisions,
+//! properties of any input. One binary, so that it is linked once; it builds no C library.
+
+// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+#![cfg(test)]
+#![allow(unreachable_pub, reason = "a program exports nothing")]
+
+mod allocations;
+mod clock_skew;
+mod corpus;
+mod decisions;
+mod device_table;
+mod entries;
+mod entry_values;
+mod event_ids;
+mod framings;
+mod golden;
+mod hostile;
+mod properties;
+mod schemas;
+mod severities;
+mod sizes;
+mod table_records;

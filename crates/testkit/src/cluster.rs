@@ -1,0 +1,269 @@
+//! Three brokers that replicate each other, each with a proxy in front of a listener of its own for
+//! relays. Brokers are killed and started again here; whether the cluster still works meanwhile is
+//! for those who use it to find out.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::REQUEST_LIMIT;
+use crate::kafka::{KafkaBroker, Stop};
+use crate::proxy::{Proxy, Rules};
+use crate::server::{Node, Proxied, Server, free_ports, new_cluster_id, voters};
+
+/// How many brokers there are: of three, one can be away.
+pub const BROKERS: usize = 3;
+/// Three brokers that start at once share the machine's cores.
+const START_LIMIT: Duration = Duration::from_secs(180);
+/// By this name relays come in, so that a right can be taken from them alone.
+pub const RELAY_USER: &str = "relay";
+const PASSWORD: &str = "for-tests-only";
+
+/// What differs from a broker that is alone. Coordinators are many enough to be spread over the
+/// brokers.
+const PROPERTIES: [(&str, &str); 16] = [
+    ("default.replication.factor", "3"),
+    ("min.insync.replicas", "2"),
+    ("offsets.topic.num.partitions", "12"),
+    ("offsets.topic.replication.factor", "3"),
+    ("transaction.state.log.num.partitions", "12"),
+    ("transaction.state.log.replication.factor", "3"),
+    ("transaction.state.log.min.isr", "2"),
+    // A broker that was killed is missed sooner than after 9 s, and a replica that lags after 30 s
+    // is not waited for.
+    ("replica.lag.time.max.ms", "10000"),
+    ("replica.fetch.wait.max.ms", "100"),
+    // Of a quota's past a second and a half counts, instead of ten: so much passes at once.
+    ("quota.window.num", "2"),
+    // Each broker makes room for as many requests as a machine of eight cores would.
+    ("num.network.threads", "2"),
+    ("num.io.threads", "4"),
+    // Larger than what a topic of a fault takes.
+    ("message.max.bytes", "8388608"),
+    ("sasl.enabled.mechanisms", "PLAIN"),
+    ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+    ("super.users", "User:ANONYMOUS"),
+];
+
+/// A running cluster; ends with this value.
+pub struct Cluster {
+    kafka: KafkaBroker,
+    brokers: Vec<Broker>,
+    rules: Arc<Rules>,
+    relay_bootstrap: String,
+    // Dropped with the others; the relays are gone by then.
+    _proxies: Vec<Proxy>,
+}
+
+struct Broker {
+    server: Server,
+    address: SocketAddr,
+    runs: bool,
+}
+
+impl Cluster {
+    /// Starts the brokers and waits until all of them know each other.
+    pub fn start() -> anyhow::Result<Cluster> {
+        let nodes = (1..=BROKERS).map(node).collect::<anyhow::Result<Vec<_>>>()?;
+        let rules = Arc::new(Rules::default());
+        let mut proxies = Vec::new();
+        for node in &nodes {
+            let Proxied { port, advertised } = node.proxied.context("no proxied listener")?;
+            proxies.push(Proxy::start(advertised, local(port), node.id, &rules)?);
+        }
+        let list = |port: &dyn Fn(&Node) -> u16| {
+            let address = |node| local(port(node)).to_string();
+            nodes.iter().map(address).collect::<Vec<_>>().join(",")
+        };
+        let kafka = KafkaBroker::named(list(&|node| node.port))?;
+        let relay_bootstrap = list(&|node| node.proxied.map_or(0, |proxied| proxied.advertised));
+        let mut cluster =
+            Cluster { kafka, brokers: format(&nodes)?, rules, relay_bootstrap, _proxies: proxies };
+        for broker in 1..=BROKERS {
+            cluster.spawn(broker)?;
+        }
+        cluster.await_brokers(BROKERS)?;
+        Ok(cluster)
+    }
+
+    /// For topics and offsets, on the listener that no fault touches.
+    pub fn kafka(&self) -> &KafkaBroker {
+        &self.kafka
+    }
+
+    /// What the proxies are to do.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Where relays find the brokers.
+    pub fn relay_bootstrap(&self) -> &str {
+        &self.relay_bootstrap
+    }
+
+    /// What relays must be told to be let in.
+    pub fn relay_settings() -> String {
+        format!(
+            "\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanisms\" = \"PLAIN\"\n\"sasl.username\" = \"{RELAY_USER}\"\n\"sasl.password\" = \"{PASSWORD}\"\n"
+        )
+    }
+
+    /// Where the brokers log to.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        self.brokers.iter().map(|b| b.server.log()).collect()
+    }
+
+    /// The address of some broker that runs.
+    pub fn any_address(&self) -> anyhow::Result<SocketAddr> {
+        let running = self.brokers.iter().find(|broker| broker.runs);
+        Ok(running.context("no broker runs")?.address)
+    }
+
+    /// Ends a broker; what it stored stays.
+    pub fn stop(&mut self, broker: usize, how: Stop) -> anyhow::Result<()> {
+        let signal = match how {
+            Stop::Graceful => "TERM",
+            Stop::Kill => "KILL",
+        };
+        let broker = self.broker(broker)?;
+        broker.runs = false;
+        broker.server.end(signal)
+    }
+
+    /// Starts a broker that was ended, and waits until the others know it again.
+    pub fn restart(&mut self, broker: usize) -> anyhow::Result<()> {
+        self.spawn(broker)?;
+        let running = self.brokers.iter().filter(|broker| broker.runs).count();
+        self.await_brokers(running)
+    }
+
+    /// The brokers that lead a partition now, and by preference.
+    pub fn leaders(&self, topic: &str, partition: i32) -> anyhow::Result<(usize, usize)> {
+        let client = self.kafka.admin.inner();
+        let metadata = client.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
+        let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        let found = partitions.find(|found| found.id() == partition);
+        let found = found.with_context(|| format!("no partition {partition} of {topic}"))?;
+        let preferred = found.replicas().first().context("no replicas")?;
+        Ok((found.leader().try_into()?, (*preferred).try_into()?))
+    }
+
+    /// Deletes all that a stopped broker has of a partition. It gets it from the others when it
+    /// starts.
+    pub fn forget_partition(
+        &self,
+        broker: usize,
+        topic: &str,
+        partition: i32,
+    ) -> anyhow::Result<()> {
+        let directory = self.partition_directory(broker, topic, partition)?;
+        std::fs::remove_dir_all(directory).context("delete a replica")
+    }
+
+    /// Where a broker keeps a partition.
+    pub(crate) fn partition_directory(
+        &self,
+        broker: usize,
+        topic: &str,
+        partition: i32,
+    ) -> anyhow::Result<PathBuf> {
+        let broker = self.brokers.get(broker.wrapping_sub(1));
+        let broker = broker.context("there is no such broker")?;
+        Ok(broker.server.partition_directory(topic, partition))
+    }
+
+    fn spawn(&mut self, broker: usize) -> anyhow::Result<()> {
+        let broker = self.broker(broker)?;
+        broker.server.spawn_again()?;
+        broker.runs = true;
+        Ok(())
+    }
+
+    fn broker(&mut self, number: usize) -> anyhow::Result<&mut Broker> {
+        let broker = self.brokers.get_mut(number.wrapping_sub(1));
+        broker.with_context(|| format!("there is no broker {number}"))
+    }
+
+    fn await_brokers(&mut self, count: usize) -> anyhow::Result<()> {
+        let since = Instant::now();
+        while self.registered() < count {
+            for broker in self.brokers.iter_mut().filter(|broker| broker.runs) {
+                if let Some(status) = broker.server.ended()? {
+                    let log = broker.server.log_tail();
+                    bail!("broker {} ended with {status}:\n{log}", broker.address);
+                }
+            }
+            if since.elapsed() > START_LIMIT {
+                bail!("{} of {count} brokers after {START_LIMIT:?}", self.registered());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// How many brokers the cluster says that it has.
+    fn registered(&self) -> usize {
+        let client = self.kafka.admin.inner();
+        let metadata = client.fetch_metadata(None, Duration::from_secs(1));
+        metadata.map_or(0, |metadata| metadata.brokers().len())
+    }
+
+    /// Whether every partition has all its replicas in sync.
+    pub fn is_whole(&self) -> bool {
+        let client = self.kafka.admin.inner();
+        let Ok(metadata) = client.fetch_metadata(None, REQUEST_LIMIT) else {
+            return false;
+        };
+        let topics = metadata.topics().iter();
+        let mut partitions = topics.flat_map(|topic| topic.partitions());
+        partitions.all(|partition| partition.isr().len() == partition.replicas().len())
+    }
+}
+
+fn node(id: usize) -> anyhow::Result<Node> {
+    let [port, controller_port, proxied, advertised] = free_ports()?;
+    Ok(Node {
+        id,
+        port,
+        controller_port,
+        further: Vec::new(),
+        proxied: Some(Proxied { port: proxied, advertised }),
+        heap: "-Xmx320m",
+    })
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// Formats all storages at once: each takes a start of Java.
+fn format(nodes: &[Node]) -> anyhow::Result<Vec<Broker>> {
+    let (cluster_id, voters) = (new_cluster_id(), voters(nodes));
+    let mut properties: Vec<(String, String)> =
+        PROPERTIES.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    properties.push((
+        "listener.name.relays.plain.sasl.jaas.config".to_string(),
+        format!("{login} required user_{RELAY_USER}=\"{PASSWORD}\";"),
+    ));
+    properties.push(("allow.everyone.if.no.acl.found".to_string(), "true".to_string()));
+    thread::scope(|scope| {
+        let formatting: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                let (id, properties, voters) = (cluster_id.clone(), &properties, &voters);
+                scope.spawn(move || Server::format_node(node.clone(), id, voters, properties))
+            })
+            .collect();
+        let formatted = formatting.into_iter().zip(nodes).map(|(thread, node)| {
+            let server = thread.join().map_err(|_| anyhow::anyhow!("formatting panicked"))??;
+            let address = local(node.port);
+            Ok(Broker { server, address, runs: false })
+        });
+        formatted.collect()
+    })
+}

@@ -1,0 +1,334 @@
+//! Relays under test: real processes with a configuration of their own, on topics of their own.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tempfile::TempDir;
+
+use crate::guarded::Guarded;
+use crate::kafka::KafkaBroker;
+use crate::{REQUEST_LIMIT, last_lines, scratch, settled};
+
+/// The regions of the default location table.
+pub const REGIONS: [&str; 6] = ["au-syd", "eu-de", "eu-gb", "jp-tok", "us-east", "us-south"];
+
+/// How long a relay may take to come to where a test waits for it, on a machine that is busy with
+/// much else.
+const PROGRESS_LIMIT: Duration = Duration::from_secs(180);
+/// How long a relay may take to show a page.
+const PAGE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Topics, tables and configuration of one deployment; its relays are started from it.
+pub struct Deployment {
+    pub input: String,
+    pub prefix: String,
+    pub quarantine: String,
+    pub group: String,
+    /// Where the principals come from, as the configuration says it.
+    pub principals: String,
+    /// Where the relays find the cluster.
+    pub bootstrap: String,
+    /// Lines of `[kafka]` about the membership of the group.
+    pub membership: String,
+    /// More lines of `[kafka]`.
+    pub kafka: String,
+    /// More lines of `[input]`.
+    pub reading: String,
+    /// Whether audit events carry headers; by default they do.
+    pub event_headers: bool,
+    program: PathBuf,
+    directory: TempDir,
+    more: String,
+}
+
+impl Deployment {
+    /// Creates the topics and writes the tables for relays of this program. `more` is appended to
+    /// every relay's configuration.
+    #[track_caller]
+    pub fn create(
+        program: &str,
+        broker: &KafkaBroker,
+        input_partitions: i32,
+        principals: &str,
+        more: &str,
+    ) -> Self {
+        let deployment = Deployment {
+            input: broker.unique("changes"),
+            prefix: format!("{}.", broker.unique("audit")),
+            quarantine: broker.unique("quarantine"),
+            group: broker.unique("group"),
+            principals: "file = \"principals.jsonl\"".to_string(),
+            bootstrap: broker.bootstrap().to_string(),
+            membership: "\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n"
+                .to_string(),
+            kafka: String::new(),
+            reading: String::new(),
+            event_headers: true,
+            program: PathBuf::from(program),
+            directory: settled(
+                scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
+                format_args!("create a folder"),
+            ),
+            more: more.to_string(),
+        };
+        broker.create_topic(&deployment.input, input_partitions);
+        for topic in deployment.outputs() {
+            broker.create_topic(&topic, 3);
+        }
+        broker.create_topic_with(&deployment.quarantine, 2, &[("max.message.bytes", "2097152")]);
+        deployment.write_principals(principals);
+        deployment
+    }
+
+    /// Writes the file of the principals anew.
+    #[track_caller]
+    pub fn write_principals(&self, principals: &str) {
+        settled(
+            fs::write(self.path("principals.jsonl"), principals).context("write"),
+            format_args!("principals.jsonl"),
+        );
+    }
+
+    /// The output topics, in the order of [`REGIONS`].
+    pub fn outputs(&self) -> Vec<String> {
+        let topic = |region: &&str| format!("{}{region}", self.prefix);
+        REGIONS.iter().map(topic).collect()
+    }
+
+    /// The path of a file of this deployment.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes the configuration of an instance, and returns its path.
+    #[track_caller]
+    pub fn config(&self, instance: &str) -> PathBuf {
+        let headers = match self.event_headers {
+            // As it is by default.
+            true => "",
+            false => "headers = false\n",
+        };
+        let text = format!(
+            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n{}\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n{headers}[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            self.bootstrap,
+            self.membership,
+            self.kafka,
+            self.input,
+            self.group,
+            self.reading,
+            self.prefix,
+            self.quarantine,
+            self.principals,
+            self.more
+        );
+        let path = self.path(&format!("{instance}.toml"));
+        settled(fs::write(&path, text).context("write"), format_args!("the configuration"));
+        path
+    }
+
+    /// Runs a command of the relay to its end, which must come within the limit.
+    #[track_caller]
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        settled(self.try_command(arguments), format_args!("{arguments:?}"))
+    }
+
+    fn try_command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let (out, log) = (self.path("command.out"), self.path("command.log"));
+        let mut child = Command::new(&self.program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(File::create(&out)?)
+            .stderr(File::create(&log)?)
+            .spawn()?;
+        let since = Instant::now();
+        let status = loop {
+            match child.try_wait()? {
+                Some(status) => break status,
+                None if since.elapsed() > REQUEST_LIMIT => {
+                    child.kill()?;
+                    child.wait()?;
+                    bail!("it took over {REQUEST_LIMIT:?}:\n{}", last_lines(&log));
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        Ok(Output { status, stdout: fs::read(out)?, stderr: fs::read(log)? })
+    }
+
+    /// Starts a relay and waits until its admin server answers.
+    #[track_caller]
+    pub fn start(&self, instance: &str) -> Relay {
+        let log = self.path(&format!("{instance}.log"));
+        let started = self.spawn(instance, log).and_then(|mut relay| {
+            relay.admin = Some(relay.await_address()?);
+            Ok(relay)
+        });
+        settled(started, format_args!("start relay {instance}"))
+    }
+
+    /// Starts a relay that logs to a new file, and waits for nothing.
+    pub fn spawn(&self, instance: &str, log: PathBuf) -> anyhow::Result<Relay> {
+        let config = self.config(instance);
+        let mut command = Command::new(&self.program);
+        command.arg("run").arg("--config").arg(config);
+        fs::write(&log, "")?;
+        let process = Guarded::spawn(&command, self.directory.path(), &log)?;
+        Ok(Relay { process, log, admin: None })
+    }
+}
+
+/// A running relay.
+pub struct Relay {
+    process: Guarded,
+    log: PathBuf,
+    admin: Option<SocketAddr>,
+}
+
+impl Relay {
+    fn await_address(&mut self) -> anyhow::Result<SocketAddr> {
+        let since = Instant::now();
+        loop {
+            if let Some(address) = self.find_address()? {
+                return Ok(address);
+            }
+            if let Some(status) = self.process.ended()? {
+                bail!("it ended with {status}:\n{}", last_lines(&self.log));
+            }
+            if since.elapsed() > REQUEST_LIMIT {
+                bail!("no admin address in the log:\n{}", last_lines(&self.log));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The address is in the log's line that says that it starts.
+    fn find_address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let log = fs::read_to_string(&self.log)?;
+        let after = log.split("\"admin\":\"").nth(1);
+        let address = after.and_then(|rest| rest.split('"').next());
+        let parse = |address: &str| address.parse().context("the admin address in the log");
+        address.map(parse).transpose()
+    }
+
+    /// Looks for the admin server of a relay that was not waited for; whether it is known now.
+    pub fn find_admin(&mut self) -> bool {
+        if self.admin.is_none() {
+            self.admin = self.find_address().ok().flatten();
+        }
+        self.admin.is_some()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.process.ended()
+    }
+
+    /// The most memory that was ever resident in it, in bytes.
+    #[track_caller]
+    pub fn peak_resident(&self) -> u64 {
+        settled(self.try_peak_resident(), format_args!("read the peak"))
+    }
+
+    fn try_peak_resident(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kibibytes: u64 = kibibytes.context("no VmHWM")?.parse()?;
+        Ok(kibibytes * 1024)
+    }
+
+    /// Where it logs to.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// Sends a signal, if it still runs.
+    pub fn try_signal(&mut self, signal: &str) -> anyhow::Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Sends a signal.
+    #[track_caller]
+    pub fn signal(&mut self, signal: &str) {
+        settled(self.process.signal(signal), format_args!("SIG{signal}"));
+    }
+
+    /// Waits for the end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        settled(self.process.wait(REQUEST_LIMIT, &self.log), format_args!("wait for the relay"))
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Status and body of an admin page, or why it did not answer.
+    pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let address = self.admin.context("no admin address")?;
+        let mut stream = TcpStream::connect_timeout(&address, PAGE_LIMIT)?;
+        stream.set_read_timeout(Some(PAGE_LIMIT))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
+        let status = head.split(' ').nth(1).context("no status")?;
+        Ok((status.parse()?, body.to_string()))
+    }
+
+    /// Waits until the relay says that it is ready.
+    #[track_caller]
+    pub fn await_ready(&self) {
+        self.await_page("/readyz", |status, _| status == 200);
+    }
+
+    /// Waits until a page satisfies a condition, and returns its body.
+    #[track_caller]
+    pub fn await_page(&self, path: &str, done: impl Fn(u16, &str) -> bool) -> String {
+        let since = Instant::now();
+        loop {
+            let answer = self.get(path);
+            match &answer {
+                Ok((status, body)) if done(*status, body) => return body.clone(),
+                _ if since.elapsed() > PROGRESS_LIMIT => {
+                    panic!("{path} stays at {answer:?}:\n{}", last_lines(&self.log))
+                }
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// The sum of a metric over its labels, in the series that contain `label`. A relay that has no
+    /// such series fails the test.
+    #[track_caller]
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let (_, body) = settled(self.get("/metrics"), format_args!("/metrics"));
+        measured(&body, name, label)
+            .unwrap_or_else(|| panic!("no series of {name} with {label:?}:\n{body}"))
+    }
+
+    /// Waits until a metric, in the series that contain `label`, satisfies a condition. While there
+    /// is no such series it does not, so a metric that was renamed fails the test.
+    #[track_caller]
+    pub fn await_metric(&self, name: &str, label: &str, done: impl Fn(f64) -> bool) -> String {
+        self.await_page("/metrics", |_, body| measured(body, name, label).is_some_and(&done))
+    }
+}
+
+/// The sum of a metric over its labels, in the series that contain `label`; none if there is no
+/// such series: what is absent, or has another name now, is no zero.
+pub fn measured(metrics: &str, name: &str, label: &str) -> Option<f64> {
+    let value = |line: &str| -> Option<f64> {
+        let rest = line.strip_prefix(name)?;
+        let is_meant = rest.starts_with(['{', ' ']) && rest.contains(label);
+        is_meant.then(|| rest.rsplit(' ').next()?.parse().ok())?
+    };
+    let found: Vec<f64> = metrics.lines().filter_map(value).collect();
+    (!found.is_empty()).then(|| found.iter().sum())
+}
