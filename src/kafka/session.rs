@@ -16,7 +16,7 @@ use super::topics::{OutputTopics, TopicProblem};
 use crate::kafka::consumer::group_consumer::GroupConsumer;
 use crate::kafka::producer::output_record::output_record;
 use crate::stream::outputs::Outputs;
-use crate::stream::{Broker, Failure, Partition, Polled, Position, Rewound};
+use crate::stream::{Broker, Failure, Partition, PartitionFault, Polled, Position, Rewound};
 
 /// A consumer and a producer that work together.
 pub struct Session {
@@ -240,7 +240,11 @@ impl Broker for Session {
         self.consumer.rewind(partitions)
     }
 
-    fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
+    fn skip_to(
+        &mut self,
+        partition: Partition,
+        offset: i64,
+    ) -> Result<Result<i64, PartitionFault>, Failure> {
         self.consumer.check()?;
         self.consumer.skip_to(partition, offset)
     }

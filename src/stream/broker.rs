@@ -205,11 +205,16 @@ pub trait Broker {
     /// If nothing is known of any of them; they may have been moved or not.
     fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure>;
 
-    /// Moves one partition to an offset that the group has not committed.
+    /// Moves one partition to an offset that the group has not committed, or to the end of its log
+    /// if that comes first. Returns where it resumes, or why it cannot.
     ///
     /// # Errors
-    /// [`Failure::Held`] if it could not be moved.
-    fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure>;
+    /// If this consumer can never read again.
+    fn skip_to(
+        &mut self,
+        partition: Partition,
+        offset: i64,
+    ) -> Result<Result<i64, PartitionFault>, Failure>;
 
     /// Stops reading these partitions until they are rewound. A few more of their records may still
     /// arrive.

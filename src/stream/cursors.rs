@@ -189,11 +189,15 @@ impl Cursors {
                 skipped
             }
             Err(fault) => {
-                self.set(partition, State::Unplaced);
-                self.hold(partition, fault);
+                self.fail(partition, fault);
                 None
             }
         }
+    }
+
+    fn fail(&mut self, partition: Partition, fault: PartitionFault) {
+        self.set(partition, State::Unplaced);
+        self.hold(partition, fault);
     }
 
     /// Refuses a place before what this member has committed, unless it is in another log. The
@@ -244,9 +248,24 @@ impl Cursors {
         (read_to <= start && start < end).then_some(start..end)
     }
 
-    /// The client was moved behind offsets that cannot be read.
-    pub(super) fn skipped(&mut self, partition: Partition, next: i64) {
-        self.set(partition, State::At(next));
+    /// The client was moved from `start` behind offsets that cannot be read, or failed to be.
+    /// Returns the offsets that were skipped, if any.
+    pub(super) fn skipped(
+        &mut self,
+        partition: Partition,
+        start: i64,
+        moved: Result<i64, PartitionFault>,
+    ) -> Option<Range<i64>> {
+        match moved {
+            Ok(next) => {
+                self.set(partition, State::At(next));
+                (start < next).then_some(start..next)
+            }
+            Err(fault) => {
+                self.fail(partition, fault);
+                None
+            }
+        }
     }
 
     /// Everything before this offset is committed. Returns whether that releases the partition.

@@ -208,14 +208,22 @@ impl GroupConsumer {
         Ok(rewound.collect())
     }
 
-    /// Moves a partition. See `Broker::skip_to`.
-    pub(crate) fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
-        let mut unmoved = self.seek([(partition, ReadFrom::Offset(offset, None))].into_iter())?;
+    /// Moves a partition. See `Broker::skip_to`. Behind the end of the log nothing may be committed:
+    /// the records that come there would be skipped unseen.
+    pub(crate) fn skip_to(
+        &mut self,
+        partition: Partition,
+        offset: i64,
+    ) -> Result<Result<i64, PartitionFault>, Failure> {
+        let unplaced = |cause: String| Ok(Err(PartitionFault::Unplaced { cause }));
+        let Some(end) = self.points.ends(&[partition]).remove(&partition) else {
+            return unplaced("the end of the log is not known".to_string());
+        };
+        let next = offset.min(end);
+        let mut unmoved = self.seek([(partition, ReadFrom::Offset(next, None))].into_iter())?;
         match unmoved.remove(&partition) {
-            Some(cause) => Err(Failure::Held(format!(
-                "cannot move partition {partition} to offset {offset}: {cause}"
-            ))),
-            None => Ok(()),
+            Some(cause) => unplaced(cause),
+            None => Ok(Ok(next)),
         }
     }
 

@@ -10,7 +10,7 @@ use super::{observed, record, skipped, value};
 use crate::stream::batch::BatchLimits;
 use crate::stream::outputs::Outputs;
 use crate::stream::scripts::{assigned, at, end, placed};
-use crate::stream::{Broker, Failure, Partition, Polled, Position, Rewound};
+use crate::stream::{Broker, Failure, Partition, PartitionFault, Polled, Position, Rewound};
 use crate::stream::{StopRequest, worker::Worker};
 
 const P0: Partition = Partition(0);
@@ -75,8 +75,8 @@ impl Broker for Script {
         Ok(partitions.iter().map(rewound).collect())
     }
 
-    fn skip_to(&mut self, _: Partition, _: i64) -> Result<(), Failure> {
-        unreachable!("nothing may be skipped")
+    fn skip_to(&mut self, _: Partition, _: i64) -> Result<Result<i64, PartitionFault>, Failure> {
+        Err(Failure::Fatal("nothing may be skipped".to_string()))
     }
 
     fn park(&mut self, _: &[Partition]) -> Result<(), Failure> {

@@ -31,9 +31,10 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         for rewound in self.broker.rewind(partitions)? {
             let partition = rewound.partition;
             if let Some(offsets) = self.cursors.rewound(rewound, &self.pass_over) {
-                self.broker.skip_to(partition, offsets.end)?;
-                self.cursors.skipped(partition, offsets.end);
-                self.batch.pass(partition, Gap { offsets, cause: GapCause::PassedOver });
+                let moved = self.broker.skip_to(partition, offsets.end)?;
+                if let Some(offsets) = self.cursors.skipped(partition, offsets.start, moved) {
+                    self.batch.pass(partition, Gap { offsets, cause: GapCause::PassedOver });
+                }
             }
         }
         Ok(())

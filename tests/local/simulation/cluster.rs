@@ -22,6 +22,8 @@ pub struct Written {
 pub struct Cluster {
     pub now: Duration,
     pub input: Vec<Vec<InputRecord>>,
+    /// Whether some records can never be read.
+    pub is_damaged: bool,
     pub group: Group,
     pub ledger: Ledger,
     pub(super) written: Vec<Written>,
@@ -46,7 +48,7 @@ impl Cluster {
     }
 
     pub fn append(&mut self, partition: usize) {
-        let record = InputRecord::after(&self.input[partition], partition);
+        let record = InputRecord::after(&self.input[partition], partition, self.is_damaged);
         self.input[partition].push(record);
     }
 

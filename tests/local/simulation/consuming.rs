@@ -35,8 +35,8 @@ pub enum Arrived {
     Placed(Partition, i64),
     Record(Partition, i64, Vec<u8>),
     End(Partition, i64),
-    /// It cannot be read, or it is not known where it begins.
-    Faulty(Partition),
+    /// It cannot be read at this offset, or it is not known where it begins.
+    Faulty(Partition, i64),
 }
 
 impl Arrived {
@@ -45,7 +45,7 @@ impl Arrived {
             Arrived::Placed(partition, _)
             | Arrived::Record(partition, ..)
             | Arrived::End(partition, _)
-            | Arrived::Faulty(partition) => *partition,
+            | Arrived::Faulty(partition, _) => *partition,
         }
     }
 }
@@ -101,7 +101,7 @@ impl SimulatedBroker {
         }
         let floor = self.stage.cluster.borrow().stable_offset(partition);
         match floor {
-            None => vec![Arrived::Faulty(partition)],
+            None => vec![Arrived::Faulty(partition, 0)],
             Some(floor) => {
                 self.unplaced.remove(&partition);
                 let told = if self.stage.planted(Sabotage::FloorUntold) { 0 } else { floor };
@@ -219,12 +219,13 @@ impl SimulatedBroker {
         let ready: Vec<(Partition, i64)> = ready.collect();
         let (partition, at) = self.stage.random.pick(&ready)?;
         let next = if is_repeated { at } else { at + 1 };
+        let is_damaged = cluster.input[partition.0 as usize][at as usize].is_damaged;
         let client = cluster.group.client(self.client);
-        if unreadable == Some(partition) {
+        if unreadable == Some(partition) || is_damaged {
             // The client takes what it cannot read for the next header, is out of range, and begins
             // anew.
             client.positions.insert(partition, Some(0));
-            return Some(Arrived::Faulty(partition));
+            return Some(Arrived::Faulty(partition, at));
         }
         client.positions.insert(partition, Some(next));
         let record = &cluster.input[partition.0 as usize][at as usize];
@@ -273,6 +274,22 @@ impl SimulatedBroker {
             (*partition, moved.map(|()| offset))
         });
         Ok(rewound.collect())
+    }
+
+    /// Moves a partition behind what cannot be read, but not behind its end.
+    pub fn skip_to(
+        &mut self,
+        partition: Partition,
+        offset: i64,
+    ) -> Result<Result<i64, &'static str>, Failure> {
+        self.check_consumer()?;
+        if self.strikes(Fault::RewindFails) {
+            return Ok(Err("the seek timed out"));
+        }
+        let end = self.stage.cluster.borrow().end_offset(partition);
+        let too_far = i64::from(self.stage.planted(Sabotage::SkippedTooFar));
+        let next = (offset + too_far).min(end);
+        Ok(self.seek(partition, next).map(|()| next))
     }
 
     /// Keeps the client from reading partitions.

@@ -238,6 +238,7 @@ counted! {
         PartitionHeld,
         /// It was held several times in a row.
         PartitionHeldForLong,
+        DamagePassedOver,
         /// It went on.
         PartitionReleased,
         /// Others were committed while it was held.

@@ -3,6 +3,7 @@
 //! commit, and once more at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::client::ClientId;
 use super::seam::{KINDS, Partition, kind_index};
@@ -58,10 +59,22 @@ pub const KEY: &[u8] = b"key";
 /// Numbers of the records of one partition.
 const NUMBERS: usize = 1_000;
 
+/// Where records are counted that cannot be read and are passed over: behind the kinds of fates.
+const PASSED_OVER: usize = KINDS;
+/// One count for each kind of fate, and one for what is passed over.
+type Counts = [u64; KINDS + 1];
+
+/// In a damaged input these offsets of each partition can never be read.
+pub fn damaged_stretches() -> impl Iterator<Item = Range<i64>> {
+    (7..NUMBERS as i64).step_by(12).map(|first| first..first + 2)
+}
+
 /// An input record, and what is to become of it.
 #[derive(Debug)]
 pub struct InputRecord {
     pub payload: Vec<u8>,
+    /// Whether it can never be read, which the relay is configured to pass over.
+    pub is_damaged: bool,
     /// Where it is counted.
     pub kind: usize,
     content: Option<Content>,
@@ -99,13 +112,16 @@ pub fn event(number: u64) -> Vec<u8> {
 
 impl InputRecord {
     /// The record that comes after these in the partition.
-    pub fn after(records: &[InputRecord], partition: usize) -> Self {
+    pub fn after(records: &[InputRecord], partition: usize, is_damaged: bool) -> Self {
+        let offset = records.len() as i64;
+        let is_damaged = is_damaged && damaged_stretches().any(|it| it.contains(&offset));
         let number = (partition * NUMBERS + records.len()) as u64;
         let payload = number.to_string().into_bytes();
         let verdict = judge(number);
         InputRecord {
-            kind: kind_index(verdict),
-            content: content(number, verdict, &payload),
+            is_damaged,
+            kind: if is_damaged { PASSED_OVER } else { kind_index(verdict) },
+            content: content(number, verdict, &payload).filter(|_| !is_damaged),
             payload,
             outputs_before: records.last().map_or(0, InputRecord::outputs),
         }
@@ -134,6 +150,7 @@ fn content(number: u64, verdict: Verdict, payload: &[u8]) -> Option<Content> {
 pub struct Tally {
     pub read: u64,
     pub kinds: [u64; KINDS],
+    pub passed_over: u64,
 }
 
 /// What was committed and what was counted, and every promise broken on the way.
@@ -141,7 +158,7 @@ pub struct Tally {
 pub struct Ledger {
     pub violations: Vec<Violation>,
     visible: BTreeMap<Partition, BTreeSet<i64>>,
-    counted: BTreeMap<Partition, [u64; KINDS]>,
+    counted: BTreeMap<Partition, Counts>,
 }
 
 impl Ledger {
@@ -172,9 +189,9 @@ impl Ledger {
     /// A worker said that it committed a batch with these tallies.
     pub fn noticed(&mut self, tallies: &[(Partition, Tally)], input: &[Vec<InputRecord>]) {
         for (partition, tally) in tallies {
-            let counted = self.counted.entry(*partition).or_insert([0; KINDS]);
-            let sums = counted.iter_mut().zip(tally.kinds);
-            sums.for_each(|(sum, n)| *sum += n);
+            let counted = self.counted.entry(*partition).or_default();
+            let counts = tally.kinds.into_iter().chain([tally.passed_over]);
+            counted.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
             let total: u64 = counted.iter().sum();
             let whole = tally.read == tally.kinds.iter().sum::<u64>();
             if !whole || total > input[partition.0 as usize].len() as u64 {
@@ -196,13 +213,13 @@ impl Ledger {
         for (index, records) in input.iter().enumerate() {
             let partition = Partition(index as i32);
             let counted = self.counted.get(&partition).copied();
-            let mut sum = counted.unwrap_or([0; KINDS]);
+            let mut sum = counted.unwrap_or_default();
             let uncounted = unreported.iter().filter(|(of, ..)| *of == partition);
             for (_, from, to) in uncounted {
                 let covered = records.iter().take(*to as usize).skip(*from as usize);
                 covered.for_each(|record| sum[record.kind] += 1);
             }
-            let mut due = [0; KINDS];
+            let mut due = Counts::default();
             records.iter().for_each(|record| due[record.kind] += 1);
             if sum != due {
                 self.violated(Violation::Miscounted(partition));

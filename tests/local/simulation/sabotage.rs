@@ -59,6 +59,8 @@ pub enum Sabotage {
     /// The loop is not told that an offset which the group names is older than one that it
     /// confirmed.
     StalePositionsTrusted,
+    /// The client is moved one record too far behind what cannot be read.
+    SkippedTooFar,
     /// A fate that rests on absence is final at once.
     NoBarrier,
     /// The barrier says yes without having asked how far the tables' topics are.
@@ -112,6 +114,7 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::LateCommitAborted, torn),
     (Sabotage::FloorUntold, doubled),
     (Sabotage::StalePositionsTrusted, doubled),
+    (Sabotage::SkippedTooFar, lost),
     (Sabotage::NoBarrier, lost),
     (Sabotage::BarrierUnasked, lost),
     (Sabotage::StaleTablesTrusted, |v| matches!(v, Violation::Guessed(_))),

@@ -15,7 +15,7 @@ use audit_relay::stream::outputs::Outputs;
 use audit_relay::stream::worker::Worker;
 use audit_relay::stream::{
     Broker, GroupEvent, GroupStatistics, Judge, Observer, Output, OwnedHeaders, PartitionEvent,
-    PartitionFault, Place, Polled, Rewound, SourceRecord, WorkerEvent,
+    PartitionFault, PassOver, Place, Polled, Rewound, SourceRecord, WorkerEvent,
 };
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ pub use audit_relay::stream::{Failure, Partition, Position, StopRequest};
 
 use super::broker::SimulatedBroker;
 use super::client::News;
+use super::cluster::Cluster;
 use super::consuming::{Arrived, Fetched};
 use super::faults::{Moment, Sight};
 use super::oracle::{self, Content, Tally, Verdict};
@@ -33,6 +34,8 @@ use super::tables::Tables;
 use super::transactions::Draft;
 use audit_testkit::random::Random;
 
+/// No run has more partitions.
+const PARTITIONS_MAX: i32 = 32;
 /// How many kinds of fates are counted.
 pub const KINDS: usize = FateKind::COUNT;
 
@@ -62,7 +65,8 @@ impl Relay {
         let link =
             Link { stage: stage.clone(), tables: tables.clone(), broker, uncleared: Vec::new() };
         let judge = TableJudge { stage: stage.clone(), tables };
-        Relay(Worker::new(link, judge, recorder, limits, stop))
+        let pass_over = pass_over(&stage.cluster.borrow());
+        Relay(Worker::new(link, judge, recorder, limits, stop).with_pass_over(pass_over))
     }
 
     pub fn turn(&mut self) -> Result<(), Failure> {
@@ -73,6 +77,19 @@ impl Relay {
     pub fn finish(self) -> Result<(), Failure> {
         self.0.run().map(drop)
     }
+}
+
+/// What the operator has listed: everything that is damaged.
+fn pass_over(cluster: &Cluster) -> Vec<PassOver> {
+    if !cluster.is_damaged {
+        return Vec::new();
+    }
+    // Partitions that are added later as well.
+    let partitions = (0..PARTITIONS_MAX).map(Partition);
+    let listed = partitions.flat_map(|partition| {
+        oracle::damaged_stretches().map(move |offsets| PassOver { partition, offsets })
+    });
+    listed.collect()
 }
 
 /// A broker as the loop wants it, with the faults that are planted between the two.
@@ -197,8 +214,13 @@ impl Broker for Link {
         Ok(rewound.collect())
     }
 
-    fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
-        Err(Failure::Fatal(format!("partition {partition} was skipped to {offset}")))
+    fn skip_to(
+        &mut self,
+        partition: Partition,
+        offset: i64,
+    ) -> Result<Result<i64, PartitionFault>, Failure> {
+        let moved = self.broker.skip_to(partition, offset)?;
+        Ok(moved.map_err(|cause| PartitionFault::Unplaced { cause: cause.to_string() }))
     }
 
     fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
@@ -241,9 +263,9 @@ fn polled(arrived: &Arrived) -> Polled<'_> {
         Arrived::End(partition, end) => {
             Polled::Partition(*partition, PartitionEvent::End { offset: *end, log: &None })
         }
-        Arrived::Faulty(partition) => {
+        Arrived::Faulty(partition, offset) => {
             let cause = "the client said so".to_string();
-            let fault = PartitionFault::Unreadable { offset: 0, cause };
+            let fault = PartitionFault::Unreadable { offset: *offset, cause };
             Polled::Partition(*partition, PartitionEvent::Failed(fault))
         }
     }
@@ -323,6 +345,9 @@ impl Observer for Recorder {
                 if !self.held.is_empty() {
                     self.stage.faults.saw(Sight::OthersWentOn);
                 }
+                if batch.partitions().values().any(|tally| !tally.gaps.is_empty()) {
+                    self.stage.faults.saw(Sight::DamagePassedOver);
+                }
                 self.tables.committed();
                 if !self.stage.planted(Sabotage::CountedTooEarly) {
                     self.count(batch);
@@ -344,7 +369,9 @@ fn tallies(batch: &Batch) -> Vec<(Partition, Tally)> {
     let tallies = partitions.map(|(partition, tally)| {
         let read = tally.read;
         let kinds = tally.fates;
-        (*partition, Tally { read, kinds })
+        let gaps = tally.gaps.iter().map(|gap| gap.offsets.end - gap.offsets.start);
+        let passed_over = gaps.sum::<i64>() as u64;
+        (*partition, Tally { read, kinds, passed_over })
     });
     tallies.collect()
 }

@@ -82,6 +82,7 @@ impl World {
         };
         let mut cluster = Cluster {
             quota: random.per_mille(200).then(|| random.count(1, 4)),
+            is_damaged: random.per_mille(250),
             ..Cluster::default()
         };
         for partition in 0..random.count(1, 4) {

@@ -150,12 +150,17 @@ impl Broker for TwoPartitions {
         Ok(partitions.iter().map(rewind).collect())
     }
 
-    fn skip_to(&mut self, partition: Partition, offset: i64) -> Result<(), Failure> {
+    fn skip_to(
+        &mut self,
+        partition: Partition,
+        offset: i64,
+    ) -> Result<Result<i64, PartitionFault>, Failure> {
         if std::mem::take(&mut self.is_skip_refused) {
-            return Err(Failure::Held("the seek failed".to_string()));
+            return Ok(Err(PartitionFault::Unplaced { cause: "the seek failed".to_string() }));
         }
-        self.positions.insert(partition, offset);
-        Ok(())
+        let next = offset.min(RECORDS);
+        self.positions.insert(partition, next);
+        Ok(Ok(next))
     }
 
     fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
@@ -241,6 +246,7 @@ fn listed_offsets_that_cannot_be_read_are_passed_over() {
         (10..11, RECORDS, false),
         (10..15, RECORDS, true),
         (11..15, 10, false),
+        (10..99, RECORDS, false),
     ] {
         let broker = TwoPartitions {
             unreadable: Some(10),
@@ -252,7 +258,7 @@ fn listed_offsets_that_cannot_be_read_are_passed_over() {
         let broker = &worker.broker;
         assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, expected), "{offsets:?}");
         assert_eq!(broker.judged_twice, []);
-        let gap = Gap { offsets: 10..offsets.end, cause: GapCause::PassedOver };
+        let gap = Gap { offsets: 10..offsets.end.min(RECORDS), cause: GapCause::PassedOver };
         let expected = if expected == RECORDS { vec![(BAD, gap)] } else { Vec::new() };
         assert_eq!(worker.observer.gaps, expected, "{offsets:?}");
     }

@@ -14,7 +14,7 @@ use crate::stream::retry_budget::{
     BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX, PAUSE_MAX,
 };
 use crate::stream::scripts::{assigned, at, end, placed};
-use crate::stream::{OwnedHeaders, Polled, Position, Rewound, SourceRecord};
+use crate::stream::{OwnedHeaders, PartitionFault, Polled, Position, Rewound, SourceRecord};
 use audit_judge::fate::{Fate, SkipReason};
 
 const INPUT: Partition = Partition(0);
@@ -145,8 +145,8 @@ impl Broker for Scripted {
         Ok(partitions.iter().map(rewound).collect())
     }
 
-    fn skip_to(&mut self, _: Partition, _: i64) -> Result<(), Failure> {
-        unreachable!("nothing may be skipped")
+    fn skip_to(&mut self, _: Partition, _: i64) -> Result<Result<i64, PartitionFault>, Failure> {
+        Err(Failure::Fatal("nothing may be skipped".to_string()))
     }
 
     fn park(&mut self, _: &[Partition]) -> Result<(), Failure> {

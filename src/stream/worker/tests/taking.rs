@@ -64,8 +64,8 @@ impl Broker for Bringing {
         Ok(partitions.iter().map(rewound).collect())
     }
 
-    fn skip_to(&mut self, _: Partition, _: i64) -> Result<(), Failure> {
-        unreachable!("nothing may be skipped")
+    fn skip_to(&mut self, _: Partition, _: i64) -> Result<Result<i64, PartitionFault>, Failure> {
+        Err(Failure::Fatal("nothing may be skipped".to_string()))
     }
 
     fn park(&mut self, _: &[Partition]) -> Result<(), Failure> {
