@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::examples;
 use crate::setup::Setup;
+use crate::{examples, tables};
 
 /// A case, read.
 #[derive(Clone, Debug)]
@@ -30,9 +30,16 @@ pub struct Case {
     pub devices: String,
     /// The folder of an example.
     pub folder: Option<PathBuf>,
+    /// By the difference from which case a table tells it.
+    pub base: Option<String>,
 }
 
 impl Case {
+    /// The case from which a table tells the difference.
+    pub fn base(&self) -> &'static Case {
+        case(self.base.as_deref().unwrap_or(tables::BASE))
+    }
+
     /// Whether it is an example, for people who write state changes.
     pub fn is_example(&self) -> bool {
         self.folder.is_some()
@@ -51,7 +58,8 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let examples = examples::read();
     assert!(examples.len() >= 30, "only {} examples", examples.len());
     let by_name = |case: Case| (case.name.clone(), case);
-    let all: BTreeMap<String, Case> = examples.into_iter().map(by_name).collect();
+    let mut all: BTreeMap<String, Case> = examples.into_iter().map(by_name).collect();
+    tables::read_into(&mut all);
     assert!(all.len() >= 286, "only {} cases", all.len());
     all.into_values().collect()
 });

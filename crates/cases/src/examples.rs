@@ -27,26 +27,18 @@ fn example(folder: PathBuf) -> Case {
     let (why, outcome) = expected(&folder);
     let [principals, devices] = shared_tables();
     let settings = own("config.toml").unwrap_or_default();
-    let settings = settings.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
     Case {
         why,
         input: input(&folder),
         outcome,
-        settings: without_permissions(settings),
-        permissions: own("permissions.toml"),
+        settings: settings.parse().unwrap_or_else(|error| panic!("{name}: {error}")),
+        permissions: None,
         principals: own("principals.jsonl").unwrap_or(principals),
         devices: own("devices.jsonl").unwrap_or(devices),
         name,
         folder: Some(folder),
+        base: None,
     }
-}
-
-/// The file that they name is read beside them.
-fn without_permissions(mut settings: toml::Table) -> toml::Table {
-    if let Some(toml::Value::Table(catalog)) = settings.get_mut("catalog") {
-        catalog.remove("permissions");
-    }
-    settings
 }
 
 fn input(folder: &Path) -> Vec<u8> {

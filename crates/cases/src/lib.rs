@@ -1,6 +1,6 @@
-//! State changes with known fates, for test programs: the examples of `schemas/examples`,
-//! generators of records, and setups that judge them. It reads files, so it is no part of the core,
-//! and it builds no C library.
+//! State changes with known fates, for test programs: the examples of `schemas/examples`, the
+//! tables of cases in `crates/judge/tests/cases`, generators of records, and setups that judge
+//! them. It reads files, so it is no part of the core, and it builds no C library.
 //!
 //! Reading order: [`case`](mod@case), [`setup`], [`outcome`], [`generators`], [`properties`].
 
@@ -11,11 +11,14 @@
 )]
 
 pub mod case;
+mod difference;
 mod examples;
 pub mod generators;
 pub mod outcome;
 pub mod properties;
+mod record_text;
 pub mod setup;
+pub mod tables;
 
 use std::path::Path;
 

@@ -1,10 +1,11 @@
 //! Every case is documentation and test at once: the record, judged by the rules and tables of the
 //! case, must have exactly the outcome that the case states. `UPDATE_EXAMPLES=1 cargo test -p
 //! audit-judge golden` writes the outcomes of the examples as they are judged now; whoever does
-//! that reads the difference.
+//! that reads the difference. A row of a table is told the lines that would hold.
 
 use std::collections::BTreeSet;
 
+use audit_cases::tables::lines;
 use audit_cases::{Case, Setup, case, cases};
 use audit_judge::fate::{Fate, FateKind};
 use serde_json::{Value, json};
@@ -32,7 +33,8 @@ fn every_case_has_its_outcome() {
             case.update(&described);
         }
         if got != expected && !(updates() && case.is_example()) {
-            wrong.push(format!("{}\n  expected {expected}\n  got      {got}", case.name));
+            let row = lines(case.base(), &described);
+            wrong.push(format!("{}\n  expected {expected}\n  got      {got}\n{row}", case.name));
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
@@ -114,5 +116,18 @@ fn the_cases_cover_every_fate_action_and_region() {
     shown.lacks_no_fate_and_no_action();
     for region in case("power-on").setup().rules.routes.regions() {
         assert!(shown.regions.contains(region), "no example for {region}");
+    }
+}
+
+/// Those who write state changes read the examples, not the tables.
+#[test]
+fn the_examples_cover_every_fate_and_action() {
+    shown(cases().iter().filter(|case| case.is_example())).lacks_no_fate_and_no_action();
+}
+
+#[test]
+fn every_case_says_why_it_is_there() {
+    for case in cases().iter().filter(|_| !updates()) {
+        assert!(case.why.ends_with('.') && case.why.len() > 15, "{}: {:?}", case.name, case.why);
     }
 }

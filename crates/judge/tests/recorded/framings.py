@@ -2,16 +2,18 @@
 """Writes framings.jsonl: state changes as the real serializers put them on a topic.
 
     pip install "confluent-kafka[json,schemaregistry]==2.16.1" cloudevents==2.2.0
-    python crates/judge/tests/recorded/framings.py
+    WRITE_INPUTS=target/inputs cargo test -p audit-judge corpus
+    python crates/judge/tests/recorded/framings.py target/inputs
 
-Run it from the top folder after the examples or the schema have changed. Each line has the name of an example of
-schemas/examples, what a producer writes without any framing (`plain`), the framing, and the value of the record (base64).
+Run it from the top folder after the cases or the schema have changed. Each line has the name of a case, what a
+producer writes without any framing (`plain`), the framing, and the value of the record (base64).
 """
 
 import base64
 import datetime
 import json
 import pathlib
+import sys
 
 from cloudevents.core.bindings.kafka import to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
@@ -20,7 +22,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-EXAMPLES = [
+CASES = [
     "access-denied", "customer-on-behalf-of-another-user", "device-unknown", "employee", "escapes-and-unicode",
     "failure-forbidden", "port-speed-zero-is-disable", "power-on", "principal-unknown", "rename",
     "time-without-offset",
@@ -30,7 +32,7 @@ TOPIC = "infrastructure.state-changes"
 
 
 def confluent(change, **conf):
-    # Some examples break the schema on purpose.
+    # Some cases break the schema on purpose.
     serialize = JSONSerializer(SCHEMA, SchemaRegistryClient.new_client({"url": "mock://"}), conf={"validate": False, **conf})
     headers = []
     return serialize(change, SerializationContext(TOPIC, MessageField.VALUE, headers))
@@ -53,8 +55,8 @@ FRAMINGS = {
 
 
 def lines():
-    for name in EXAMPLES:
-        change = json.loads(pathlib.Path(f"schemas/examples/{name}/input.json").read_text())
+    for name in CASES:
+        change = json.loads(pathlib.Path(sys.argv[1], name).read_text())
         for framing, value in FRAMINGS.items():
             yield json.dumps({
                 "example": name,

@@ -1,0 +1,75 @@
+//! A record as text, laid out as the examples are: changed field by field, so that what is not
+//! changed keeps its bytes.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The fields of a record, in order, each value as it stands.
+pub(crate) struct RecordText(Vec<(String, String)>);
+
+impl RecordText {
+    /// The fields of an object.
+    pub(crate) fn parse(text: &[u8]) -> Result<RecordText, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+
+    /// Without these fields, and with each field of an object in the place of its namesake, or at
+    /// the end.
+    pub(crate) fn changed(mut self, without: &[String], change: RecordText) -> RecordText {
+        let RecordText(fields) = &mut self;
+        fields.retain(|(name, _)| !without.contains(name));
+        for (name, value) in change.0 {
+            let value = laid_out(value);
+            match fields.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, old)) => *old = value,
+                None => fields.push((name, value)),
+            }
+        }
+        self
+    }
+
+    /// The bytes of the record.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let field =
+            |(name, value): &(String, String)| format!("  {}: {value}", Value::from(name.as_str()));
+        let fields: Vec<String> = self.0.iter().map(field).collect();
+        format!("{{\n{}\n}}\n", fields.join(",\n")).into_bytes()
+    }
+}
+
+/// Lists and objects on lines of their own, as in the examples.
+fn laid_out(value: String) -> String {
+    if !value.starts_with(['{', '[']) {
+        return value;
+    }
+    let parsed: Value = serde_json::from_str(&value).expect("JSON, since it was read as such");
+    let pretty = serde_json::to_string_pretty(&parsed).expect("JSON");
+    pretty.replace('\n', "\n  ")
+}
+
+impl<'de> Deserialize<'de> for RecordText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = RecordText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RecordText, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+            fields.push((name, value.get().to_string()));
+        }
+        Ok(RecordText(fields))
+    }
+}
