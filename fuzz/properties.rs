@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use audit_judge::catalog::{Catalog, CatalogFile, Switches};
 use audit_judge::fate::{Fate, Quarantine};
+use audit_judge::judge;
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
     Directory, MOST_VALUE_BYTES, Oddities, TableChange, TableKey, TableWriter, parse_device_record,
@@ -17,7 +18,6 @@ use audit_judge::rules::Rules;
 use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
 use audit_judge::rules::permissions::PermissionNames;
 use audit_judge::rules::policy::Policy;
-use audit_judge::{Reference, judge};
 
 const PRINCIPALS: &str = include_str!("../schemas/examples/_reference/principals.jsonl");
 const DEVICES: &str = include_str!("../schemas/examples/_reference/devices.jsonl");
@@ -54,9 +54,9 @@ static DIRECTORY: LazyLock<Directory> = LazyLock::new(|| Directory {
 /// Any record has a fate, the same each time; an event is JSON on one line and within its limit,
 /// and what is said of a bad record fits a header.
 pub fn record(data: &[u8]) {
-    let reference = Reference { rules: &RULES, directory: &DIRECTORY };
-    let fate = judge(Some(data), reference);
-    assert_eq!(fate, judge(Some(data), reference), "the same record, the same fate");
+    let judged = || judge(Some(data), &RULES, || &*DIRECTORY);
+    let fate = judged();
+    assert_eq!(fate, judged(), "the same record, the same fate");
     match fate {
         Fate::Audited(audited) => {
             assert!(audited.event.len() <= RULES.max_event_bytes);

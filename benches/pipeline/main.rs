@@ -18,15 +18,13 @@
 
 mod instructions;
 mod records;
+mod stages;
 
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use audit_judge::classify::classify;
-use audit_judge::enrich::enrich;
-use audit_judge::parse::record::parse;
-use audit_judge::{Reference, judge, judge_action};
+use audit_judge::judge;
 use audit_relay::config::Config;
 use audit_relay::deployment::{Assembly, assemble};
 use records::{Kind, records};
@@ -51,7 +49,7 @@ fn main() -> ExitCode {
         let each = nanoseconds(&borrowed(&records), |record| judge_one(&assembly, record));
         println!("  {:<22}{each:8.0}", kind.name());
     }
-    stages(&assembly);
+    stages::print(&assembly, &records(Kind::AuditedPower, RECORDS));
     instructions::compare(std::env::args().skip(1).collect())
 }
 
@@ -69,7 +67,7 @@ fn assembly() -> Assembly {
 
 fn judge_one(assembly: &Assembly, record: &str) {
     let Assembly { rules, directory, .. } = assembly;
-    black_box(judge(Some(record.as_bytes()), Reference { rules, directory }));
+    black_box(judge(Some(record.as_bytes()), rules, || directory));
 }
 
 fn borrowed(records: &[String]) -> Vec<&str> {
@@ -80,39 +78,10 @@ fn borrowed(records: &[String]) -> Vec<&str> {
 fn is_as_named(assembly: &Assembly, kind: Kind, records: &[String]) {
     let Assembly { rules, directory, .. } = assembly;
     for record in records {
-        let fate = judge(Some(record.as_bytes()), Reference { rules, directory });
+        let fate = judge(Some(record.as_bytes()), rules, || directory);
         let found = fate.kind();
         assert_eq!((found.fate(), found.reason()), kind.fate(), "{record}");
     }
-}
-
-/// How the time of an audited record divides: each line is the time up to and with that stage.
-fn stages(assembly: &Assembly) {
-    let Assembly { rules, directory, .. } = assembly;
-    let reference = Reference { rules, directory };
-    let records = records(Kind::AuditedPower, RECORDS);
-    let read = |record: &'static str| parse(Some(record.as_bytes())).expect("a record");
-    // Leaked once, so that what the stages borrow from them may be kept for timing.
-    let records: Vec<&'static str> = records.into_iter().map(|record| &*record.leak()).collect();
-    let classified =
-        |record| classify(&read(record), &rules.catalog, &rules.policy).expect("a user's action");
-    println!("stages of an audited record, each with those before it");
-    let line = |name: &str, each: f64| println!("  {name:<22}{each:8.0}");
-    line("parse", nanoseconds(&records, |record| _ = black_box(read(record))));
-    line("classify", nanoseconds(&records, |record| _ = black_box(classified(record))));
-    line(
-        "enrich",
-        nanoseconds(&records, |record| {
-            let action = classified(record);
-            _ = black_box(enrich(action, directory, rules));
-        }),
-    );
-    line(
-        "route",
-        nanoseconds(&records, |record| {
-            _ = black_box(judge_action(classified(record), reference));
-        }),
-    );
 }
 
 /// Time for each record in the best quarter of rounds: what others do on the machine is not ours.
@@ -124,7 +93,10 @@ fn nanoseconds<'r>(records: &[&'r str], work: impl Fn(&'r str)) -> f64 {
         }
         begun.elapsed().as_nanos() as f64 / records.len() as f64
     };
-    let mut rounds: Vec<f64> = std::iter::repeat_with(round).take(ROUNDS).collect();
+    best_quarter(std::iter::repeat_with(round).take(ROUNDS).collect())
+}
+
+fn best_quarter(mut rounds: Vec<f64>) -> f64 {
     rounds.sort_by(f64::total_cmp);
     rounds[rounds.len() / 4]
 }

@@ -2,8 +2,8 @@
 //! times for an audit event. What the client does is not counted here.
 
 use allocation_counter::measure;
-use audit_judge::fate::FateKind;
-use audit_judge::{Reference, judge};
+use audit_judge::judge;
+use audit_relay::deployment::Assembly;
 
 use crate::golden::cases;
 
@@ -32,11 +32,10 @@ fn an_audit_event_asks_for_little_memory() {
 fn allocations(name: &str, fate: &str) -> u64 {
     let case = cases().into_iter().find(|case| case.name == name);
     let case = case.expect(name);
-    let assembly = case.assembly();
-    let reference = Reference { rules: &assembly.rules, directory: &assembly.directory };
+    let Assembly { rules, directory, .. } = &case.assembly();
     let input: serde_json::Value = serde_json::from_slice(&case.input).expect("an example is JSON");
     let input = input.to_string();
-    let first: FateKind = judge(Some(input.as_bytes()), reference).kind();
-    assert_eq!(first.fate(), fate, "{name}");
-    measure(|| drop(judge(Some(input.as_bytes()), reference))).count_total
+    let judged = || judge(Some(input.as_bytes()), rules, || directory);
+    assert_eq!(judged().kind().fate(), fate, "{name}");
+    measure(|| drop(judged())).count_total
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use audit_judge::fate::Fate;
-use audit_judge::{Reference, judge};
+use audit_judge::judge;
+use audit_relay::deployment::Assembly;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -34,10 +35,10 @@ fn what_serializers_write_is_judged_as_what_stands_in_it() {
         let Recorded { example, framing, .. } = &recorded;
         let case = cases.iter().find(|case| case.name == *example);
         let assembly = case.expect("an example").assembly();
-        let reference = Reference { rules: &assembly.rules, directory: &assembly.directory };
+        let Assembly { rules, directory, .. } = &assembly;
         let value = STANDARD.decode(&recorded.value).expect("base64");
-        let fate = judge(Some(&value), reference);
-        let plain = judge(Some(recorded.plain.as_bytes()), reference);
+        let fate = judge(Some(&value), rules, || directory);
+        let plain = judge(Some(recorded.plain.as_bytes()), rules, || directory);
         assert_eq!(fate, plain, "{example} as {framing}");
         let count = audited.entry(framing.clone()).or_default();
         *count += usize::from(matches!(fate, Fate::Audited(_)));

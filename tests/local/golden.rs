@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use audit_judge::fate::{Audited, Fate, FateKind};
-use audit_judge::{Reference, judge};
+use audit_judge::judge;
 use audit_relay::config::Config;
 use audit_relay::deployment::{Assembly, assemble};
 use serde_json::{Value, json};
@@ -109,7 +109,7 @@ impl Case {
         let config = self.config();
         let assembly = self.assembly();
         let Assembly { rules, directory, topics, .. } = &assembly;
-        let fate = judge(Some(&self.input), Reference { rules, directory });
+        let fate = judge(Some(&self.input), rules, || directory);
         let described = match &fate {
             Fate::Audited(audited) => {
                 let region = &rules.routes.regions()[audited.envelope.region.0];

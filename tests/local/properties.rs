@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
 use audit_judge::fate::{Audited, Fate, FateKind, Quarantine};
-use audit_judge::{Reference, judge};
+use audit_judge::judge;
 use audit_relay::config::Config;
 use audit_relay::deployment::{Assembly, assemble};
 use audit_relay::stream::batch::Batch;
@@ -71,7 +71,7 @@ pub fn load_with(principals: &Path, devices: &Path, settings: &str) -> Assembly 
 /// What becomes of a record.
 pub fn judged(assembly: &Assembly, payload: &[u8]) -> Fate {
     let Assembly { rules, directory, .. } = assembly;
-    judge(Some(payload), Reference { rules, directory })
+    judge(Some(payload), rules, || directory)
 }
 
 /// The same record with white space that sends it past the reader of plain records.
@@ -260,7 +260,7 @@ fn any_json_has_a_fate() {
 fn a_record_without_value_has_a_fate() {
     for [assembly, _] in LOADED.iter() {
         let Assembly { rules, directory, .. } = assembly;
-        let kind = judge(None, Reference { rules, directory }).kind();
+        let kind = judge(None, rules, || directory).kind();
         assert_eq!(kind.reason(), "malformed");
     }
 }

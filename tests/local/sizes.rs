@@ -1,8 +1,8 @@
 //! How large an event may be: to the byte, through every step in which it is cut.
 
 use audit_judge::fate::Fate;
+use audit_judge::judge;
 use audit_judge::reference::read_principals;
-use audit_judge::{Reference, judge};
 use audit_relay::deployment::Assembly;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn without_names() -> Assembly {
 fn event(assembly: &mut Assembly, limit: usize) -> Option<Vec<u8>> {
     assembly.rules.max_event_bytes = limit;
     let Assembly { rules, directory, .. } = &*assembly;
-    match judge(Some(long().as_bytes()), Reference { rules, directory }) {
+    match judge(Some(long().as_bytes()), rules, || directory) {
         Fate::Audited(audited) => Some(audited.event),
         other => {
             assert_eq!(other.kind().reason(), "too_large");
