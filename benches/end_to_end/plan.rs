@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use audit_judge::fate::{Audited, Fate};
-use audit_judge::{Reference, judge};
+use audit_judge::judge;
 use audit_relay::deployment::Assembly;
 use serde::{Deserialize, Serialize};
 
@@ -77,8 +77,8 @@ impl Plan {
         record: &Record,
         assembly: &Assembly,
     ) -> anyhow::Result<()> {
-        let reference = Reference { rules: &assembly.rules, directory: &assembly.directory };
-        let fate = judge(Some(record.value.as_bytes()), reference);
+        let Assembly { rules, directory, .. } = assembly;
+        let fate = judge(Some(record.value.as_bytes()), rules, || directory);
         let number = match (&fate, record.expected) {
             (Fate::Skipped(_), Expected::Skipped) => 0,
             (Fate::Audited(audited), Expected::Audited) => self.event(audited, assembly),

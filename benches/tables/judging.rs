@@ -5,10 +5,10 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use audit_judge::judge;
 use audit_judge::reference::{
     Directory, Oddities, Principal, PrincipalKey, TableWriter, parse_principal_record,
 };
-use audit_judge::{Reference, judge};
 use audit_relay::config::Config;
 use audit_relay::deployment::{Assembly, assemble};
 use audit_relay::tables::SharedTables;
@@ -66,8 +66,7 @@ fn record(number: u64) -> String {
 fn judge_all(assembly: &Assembly, tables: &SharedTables, records: &[String]) -> f64 {
     let begun = processor_nanoseconds();
     for record in records {
-        let reference = Reference { rules: &assembly.rules, directory: &tables.borrow() };
-        black_box(judge(Some(record.as_bytes()), reference));
+        black_box(judge(Some(record.as_bytes()), &assembly.rules, || tables.borrow()));
     }
     (processor_nanoseconds() - begun) / records.len() as f64
 }

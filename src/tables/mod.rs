@@ -17,10 +17,12 @@ mod tests;
 mod view;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
+use arc_swap::access::Access;
 
 use audit_judge::reference::Directory;
 use look_up::Wait;
@@ -90,8 +92,8 @@ impl SharedTables {
 
     /// The newest snapshot for a moment, as for one record: cheaper than [`SharedTables::load`]
     /// where many threads do it.
-    pub fn borrow(&self) -> Guard<Arc<Directory>> {
-        self.snapshot.load()
+    pub fn borrow(&self) -> impl Deref<Target = Directory> + use<> {
+        Access::<Directory>::load(&self.snapshot)
     }
 
     /// Publishes a changed snapshot. `change` replaces a table of the newest one, so that those who

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use audit_cases::outcome::Outputs;
 use audit_cases::{Case, cases};
-use audit_judge::{Reference, judge};
+use audit_judge::judge;
 use audit_relay::config::Config;
 use audit_relay::deployment::{Assembly, assemble};
 
@@ -47,7 +47,7 @@ fn a_configuration_gives_every_case_its_outcome() {
         let output = case.settings.get("output").and_then(|output| output.get("headers"));
         let are_off = output.and_then(toml::Value::as_bool) == Some(false);
         assert_eq!(config.output.headers, !are_off, "{}", case.name);
-        let fate = judge(Some(&case.input), Reference { rules: &rules, directory: &directory });
+        let fate = judge(Some(&case.input), &rules, || &directory);
         let outputs = Outputs {
             regions: rules.routes.regions(),
             topics: topics.regions.clone(),

@@ -1,7 +1,18 @@
-//! `explain` names every identity and every version that a record was judged by.
+//! `explain` names every identity and every version that a record was judged by, and what it prints
+//! agrees with what became of the record.
 
-use audit_cases::case;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use audit_cases::generators::{hold, near_valid};
+use audit_cases::{Case, case, cases};
+use audit_judge::fate::{Audited, Fate};
+use audit_judge::judge;
 use audit_relay::commands::explain::explain_record;
+use audit_relay::deployment::Assembly;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use serde_json::Value;
 
 use crate::configured::configured;
 
@@ -54,4 +65,123 @@ fn the_version_of_a_device_that_counted_is_marked() {
     let text = explained("device-of-the-account-within-the-clock-skew");
     let decided = "device 2 from 2021-07-14T14:12:46Z (decides)";
     assert!(text.contains(decided), "{text}");
+}
+
+/// Deployments under which each stage rejects some record.
+const DEPLOYMENTS: [&str; 2] = [
+    "[policy]\nsystem_on_behalf_of_user = true\n[output]\nmax_message_bytes = 1000",
+    "[policy]\nunknown_principal = \"skip\"\n[output]\nregions = [\"us-south\", \"us-east\"]",
+];
+
+/// In order.
+const STAGES: [&str; 5] = ["parse", "classify", "enrich", "route", "format"];
+
+#[test]
+fn what_is_explained_is_what_was_judged() {
+    for case in cases() {
+        let (_, assembly) = configured(case);
+        let stopped = agrees(&case.input, &assembly);
+        stopped.unwrap_or_else(|problem| panic!("{}: {problem}", case.name));
+    }
+    let assemblies = DEPLOYMENTS.map(|settings| {
+        let settings = toml::from_str(settings).expect("TOML");
+        configured(&Case { settings, ..case("power-on").clone() }).1
+    });
+    let seen: RefCell<BTreeSet<String>> = RefCell::default();
+    hold(2_000, near_valid(), |record| {
+        for assembly in &assemblies {
+            seen.borrow_mut().insert(agrees(record.text().as_bytes(), assembly)?);
+        }
+        Ok(())
+    });
+    let all: BTreeSet<String> = STAGES.into_iter().chain([""]).map(str::to_owned).collect();
+    assert_eq!(seen.into_inner(), all, "where records stop");
+}
+
+/// Compares what is explained of a record with its fate. Returns the stage at which it stops, or
+/// nothing if it is audited.
+fn agrees(payload: &[u8], assembly: &Assembly) -> Result<String, TestCaseError> {
+    let explanation = explain_record(String::new(), Some(payload), None, assembly);
+    let told = serde_json::to_value(&explanation).expect("JSON");
+    let fate = judge(Some(payload), &assembly.rules, || &assembly.directory);
+    let (kind, detail) = (
+        fate.kind(),
+        match &fate {
+            Fate::Audited(_) => None,
+            Fate::Skipped(skip) => Some(skip.reason.meaning()),
+            Fate::Quarantined(quarantine) => Some(quarantine.detail.as_str()),
+        },
+    );
+    prop_assert_eq!(&told["fate"], kind.fate());
+    prop_assert_eq!(told["reason"].as_str().unwrap_or_default(), kind.reason());
+    prop_assert_eq!(told["detail"].as_str(), detail);
+    prop_assert_eq!(&told["awaitsTables"], fate.awaits_tables());
+    let lines = lines(&told);
+    let place = |line: &(&str, &str)| STAGES.iter().position(|stage| *stage == line.0);
+    prop_assert!(lines.is_sorted_by_key(place), "{:?}", lines);
+    prop_assert_eq!(lines.iter().filter(|(stage, _)| *stage == "parse").count(), 1);
+    let stops: Vec<_> = lines.iter().filter(|(_, line)| line.starts_with("stops here")).collect();
+    if let Fate::Audited(audited) = &fate {
+        prop_assert_eq!(stops.len(), 0, "{:?}", lines);
+        agrees_with_the_event(&told, &lines, audited, assembly)?;
+        return Ok(String::new());
+    }
+    let (stage, line) = lines.last().expect("where it stops");
+    prop_assert_eq!(stops.len(), 1, "{:?}", lines);
+    prop_assert_eq!(line, &format!("stops here: {}", kind.reason()));
+    prop_assert!(stages_of(kind.reason()).contains(stage), "{:?}", lines);
+    Ok((*stage).to_owned())
+}
+
+/// What each stage found, in order.
+fn lines(told: &Value) -> Vec<(&str, &str)> {
+    let stages = told["stages"].as_array().expect("a list");
+    stages
+        .iter()
+        .map(|stage| {
+            let [stage, found] = [&stage["stage"], &stage["found"]].map(Value::as_str);
+            (stage.expect("a stage"), found.expect("a text"))
+        })
+        .collect()
+}
+
+/// The facts that the stages report are those of the event.
+fn agrees_with_the_event(
+    told: &Value,
+    lines: &[(&str, &str)],
+    audited: &Audited,
+    assembly: &Assembly,
+) -> Result<(), TestCaseError> {
+    let event: Value = serde_json::from_slice(&audited.event).expect("JSON");
+    prop_assert_eq!(&told["event"], &event);
+    let envelope = &audited.envelope;
+    let (account, location) = (&envelope.account, &envelope.location);
+    let initiator = event["initiator"]["id"].as_str().expect("an id");
+    let action = event["action"].as_str().expect("an action");
+    let region = &assembly.rules.routes.regions()[envelope.region.0];
+    let attributed =
+        format!("initiator {initiator} of account {account}, with access; data center {location}");
+    let (listed, routed) = (format!("{action}, by "), format!("region {region}"));
+    let has =
+        |stage, is: &dyn Fn(&str) -> bool| lines.iter().any(|(of, line)| *of == stage && is(line));
+    prop_assert!(has("classify", &|line| line.starts_with(&listed)), "{:?}", lines);
+    prop_assert!(has("enrich", &|line| line == attributed), "{:?}", lines);
+    prop_assert_eq!(lines.last(), Some(&("route", routed.as_str())));
+    let principal = format!("principal {account}/");
+    let decides = |line: &str| line.starts_with(&principal) && line.ends_with(" (decides)");
+    prop_assert!(has("enrich", &decides), "{:?}", lines);
+    Ok(())
+}
+
+/// The stages that give a reason.
+fn stages_of(reason: &str) -> &'static [&'static str] {
+    match reason {
+        "malformed" => &["parse", "classify", "enrich"],
+        "unsupported_version" => &["parse"],
+        "unlisted_action" => &["classify"],
+        "not_user_initiated" => &["classify", "enrich"],
+        "unrouted_region" => &["route"],
+        "too_large" => &["format"],
+        _ => &["enrich"],
+    }
 }

@@ -3,6 +3,7 @@
 
 use audit_judge::catalog::{Catalog, CatalogFile, Switches};
 use audit_judge::fate::Fate;
+use audit_judge::judge;
 use audit_judge::reference::{Directory, read_devices, read_principals};
 use audit_judge::regions::Locations;
 use audit_judge::route::Routes;
@@ -10,7 +11,6 @@ use audit_judge::rules::Rules;
 use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
 use audit_judge::rules::permissions::PermissionNames;
 use audit_judge::rules::policy::{AccessRules, Policy};
-use audit_judge::{Reference, judge};
 use serde::Deserialize;
 
 use crate::examples::shared_tables;
@@ -64,12 +64,7 @@ impl Setup {
 
     /// What becomes of a record.
     pub fn judge(&self, payload: Option<&[u8]>) -> Fate {
-        judge(payload, self.reference())
-    }
-
-    /// What a record is judged against.
-    pub fn reference(&self) -> Reference<'_> {
-        Reference { rules: &self.rules, directory: &self.directory }
+        judge(payload, &self.rules, || &self.directory)
     }
 }
 

@@ -2,8 +2,8 @@
 //! file or the network, logs, counts, panics or knows Kafka.
 //!
 //! Reading order: [`fate`], then what happens to a record: [`parse`], [`classify`], [`enrich`],
-//! [`route`], [`format`](mod@format). What it is judged by: [`rules`], [`catalog`], [`regions`],
-//! and the tables in [`reference`](mod@reference).
+//! [`route`], `format`. What it is judged by: [`rules`], [`catalog`], [`regions`],
+//! and the tables in [`reference`](mod@reference). What the stages found on the way: [`trace`].
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ pub mod classify;
 mod data_file;
 pub mod enrich;
 pub mod fate;
-pub mod format;
+mod format;
 mod json;
 pub mod parse;
 pub mod reference;
@@ -20,6 +20,11 @@ pub mod regions;
 pub mod route;
 pub mod rules;
 pub mod text;
+pub mod trace;
+
+use std::ops::Deref;
+
+use jiff::Timestamp;
 
 use classify::UserAction;
 use fate::{Audited, Fate, Quarantine, QuarantineReason, Unaudited};
@@ -27,64 +32,84 @@ use parse::record::Record;
 use parse::{framing, record, wrapping};
 use reference::Directory;
 use rules::Rules;
+use trace::{NoTrace, Trace};
 
-/// What a record is judged against.
+/// One input record.
 #[derive(Debug, Clone, Copy)]
-pub struct Reference<'a> {
-    /// The deployment's rules.
-    pub rules: &'a Rules,
-    /// The tables.
-    pub directory: &'a Directory,
+pub struct Input<'a> {
+    /// The value of the record.
+    pub payload: Option<&'a [u8]>,
+    /// Replaces the time of the action: the record is judged as if the action had happened then.
+    pub at: Option<Timestamp>,
 }
 
 /// Judges the value of one input record. Total and deterministic: every record has exactly one
-/// fate, and the same record against the same reference has the same one, to the byte.
-pub fn judge(payload: Option<&[u8]>, reference: Reference<'_>) -> Fate {
-    match user_action(payload, reference.rules) {
-        Ok(action) => judge_action(action, reference),
-        Err(unaudited) => judge_other(payload, unaudited, reference),
+/// fate, and the same rules and tables give it the same one again, to the byte.
+///
+/// Calls `tables` at most once, and only for a user's or a service's action.
+pub fn judge<T: Deref<Target = Directory>>(
+    payload: Option<&[u8]>,
+    rules: &Rules,
+    tables: impl FnOnce() -> T,
+) -> Fate {
+    judge_traced(Input { payload, at: None }, rules, tables, &mut NoTrace)
+}
+
+/// Judges like [`judge`], and reports to `trace` what each stage found.
+pub fn judge_traced<T: Deref<Target = Directory>>(
+    input: Input<'_>,
+    rules: &Rules,
+    tables: impl FnOnce() -> T,
+    trace: &mut impl Trace,
+) -> Fate {
+    match user_action(input.payload, rules, trace) {
+        Ok(action) => audit(action, input.at, rules, &tables(), trace).into(),
+        Err(Unaudited::Unrecognised(quarantine)) => {
+            unwrapped(input, quarantine, rules, tables, trace).into()
+        }
+        Err(unaudited) => unaudited.into(),
     }
 }
 
-/// Judges a record that is no user's action by the first half of [`judge`]: a CloudEvent by what it
-/// holds. What is wrapped otherwise is named, with the remedy.
-pub fn judge_other(payload: Option<&[u8]>, unaudited: Unaudited, reference: Reference<'_>) -> Fate {
-    match unaudited {
-        Unaudited::Unrecognised(quarantine) => unwrapped(payload, quarantine, reference),
-        unaudited => unaudited.into(),
-    }
-}
-
+/// Judges a record that is no state change as it stands. A CloudEvent is judged by what it holds;
+/// any other wrapping is named, with the remedy.
 #[cold]
-fn unwrapped(payload: Option<&[u8]>, quarantine: Quarantine, reference: Reference<'_>) -> Fate {
-    let bytes = payload.unwrap_or_default();
-    let held = match framing::body(bytes).map(framing::cloud_event) {
+fn unwrapped<T: Deref<Target = Directory>>(
+    input: Input<'_>,
+    quarantine: Quarantine,
+    rules: &Rules,
+    tables: impl FnOnce() -> T,
+    trace: &mut impl Trace,
+) -> Result<Audited, Unaudited> {
+    let bytes = input.payload.unwrap_or_default();
+    match framing::body(bytes).map(framing::cloud_event) {
         Ok(Some(Ok(data))) => {
-            user_action(Some(&data), reference.rules).map(|action| judge_action(action, reference))
+            trace.unwrapped();
+            let action = user_action(Some(&data), rules, trace)?;
+            audit(action, input.at, rules, &tables(), trace)
         }
         Ok(Some(Err(detail))) => Err(Quarantine::malformed(detail).into()),
         Ok(None) | Err(_) => Err(match wrapping::recognise(bytes) {
             Some(what) => Quarantine::malformed(what).into(),
             None => quarantine.into(),
         }),
-    };
-    held.unwrap_or_else(Fate::from)
+    }
 }
 
-/// The first half of [`judge`], which asks no table: what a user did, if this record says so.
-///
-/// # Errors
-/// The fate of any other record.
-pub fn user_action<'a>(
+/// Runs the stages that need no table: *parse* and *classify*.
+fn user_action<'a>(
     payload: Option<&'a [u8]>,
     rules: &'a Rules,
+    trace: &mut impl Trace,
 ) -> Result<UserAction<'a>, Unaudited> {
     let mut record = Record::default();
     record::parse_into(payload, &mut record).map_err(unread)?;
+    trace.parsed(&record);
     classify::classify(&record, &rules.catalog, &rules.policy)
 }
 
-/// Of what could not be read as a record. One of another version was.
+/// Sorts parse failures: a malformed value may be a wrapped record; a record of another version is
+/// not.
 fn unread(quarantine: Quarantine) -> Unaudited {
     match quarantine.reason {
         QuarantineReason::Malformed => Unaudited::Unrecognised(quarantine),
@@ -92,21 +117,28 @@ fn unread(quarantine: Quarantine) -> Unaudited {
     }
 }
 
-/// The second half. People who ask what would have become of an action at another time change its
-/// time in between.
-pub fn judge_action(action: UserAction<'_>, reference: Reference<'_>) -> Fate {
-    match audit(action, reference) {
-        Ok(audited) => Fate::Audited(audited),
-        Err(unaudited) => unaudited.into(),
-    }
-}
-
-/// Not inlined: most records are skipped before, and need none of its room.
+/// Runs the other stages, *enrich*, *route* and *format*, as of the action's time or of `at`. Not
+/// inlined: most records are skipped before, and need none of its stack.
 #[inline(never)]
-fn audit(action: UserAction<'_>, reference: Reference<'_>) -> Result<Audited, Unaudited> {
-    let Reference { rules, directory } = reference;
-    let attributed = enrich::enrich(action, directory, rules)?;
+fn audit(
+    mut action: UserAction<'_>,
+    at: Option<Timestamp>,
+    rules: &Rules,
+    directory: &Directory,
+    trace: &mut impl Trace,
+) -> Result<Audited, Unaudited> {
+    // Here and not earlier: an action is large, and to change it in `user_action` would copy it.
+    action.change.time = at.unwrap_or(action.change.time);
+    trace.classified(&action);
+    let attributed = enrich::enrich(action, directory, rules, |asked| trace.looked_up(asked))?;
+    trace.attributed(&attributed);
     let region = rules.routes.route(attributed.place.region);
-    let audited = region.and_then(|region| format::format(&attributed, region, rules));
-    Ok(audited.map_err(|quarantine| quarantine.awaiting_tables(attributed.awaits_tables))?)
+    let audited = region.and_then(|region| {
+        trace.routed(attributed.place.region);
+        format::format(&attributed, region, rules)
+    });
+    let audited =
+        audited.map_err(|quarantine| quarantine.awaiting_tables(attributed.awaits_tables))?;
+    trace.formatted(&audited);
+    Ok(audited)
 }

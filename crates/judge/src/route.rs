@@ -19,7 +19,7 @@ impl Routes {
     ///
     /// # Errors
     /// `unrouted_region`.
-    pub fn route(&self, region: &str) -> Result<RegionIndex, Quarantine> {
+    pub(crate) fn route(&self, region: &str) -> Result<RegionIndex, Quarantine> {
         let position = self.regions.iter().position(|known| known == region);
         position.map(RegionIndex).ok_or_else(|| {
             Quarantine::new(

@@ -1,6 +1,7 @@
-//! `explain`: why was this message audited, skipped or quarantined? It runs the stages one by one,
-//! by the same functions as `run`, and says what each found.
+//! `explain`: why was this message audited, skipped or quarantined? It judges by the same function
+//! as `run`, and prints what the stages report on the way.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 
@@ -15,17 +16,14 @@ use crate::commands::arguments::{ExpectedFate, ExplainArgs};
 use crate::deployment::{Assembly, fill_from_topics};
 use crate::kafka::inspect::read_value;
 use crate::kafka::topics::TopicNames;
-use audit_judge::classify::{Actor, UserAction};
-use audit_judge::enrich::{AttributedAction, enrich};
-use audit_judge::fate::{Fate, FateKind, QuarantineReason, Unaudited};
-use audit_judge::format::format;
+use audit_judge::fate::{Fate, FateKind, QuarantineReason};
 use audit_judge::parse::framing;
-use audit_judge::parse::record::{Record, parse};
-use audit_judge::{Reference, judge_action, judge_other, user_action};
+use audit_judge::{Input, judge_traced};
 
-mod asked;
+mod findings;
+mod versions;
 
-use self::asked::Asked;
+use self::findings::{Finding, Findings};
 
 /// What the stages found of one record, and what became of it.
 #[derive(Debug, Serialize)]
@@ -45,13 +43,6 @@ pub struct Explanation {
     awaits_tables: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
-}
-
-/// What one stage found.
-#[derive(Debug, Serialize)]
-struct Finding {
-    stage: &'static str,
-    found: String,
 }
 
 /// Explains the records that the arguments name.
@@ -127,42 +118,23 @@ pub fn explain_record(
     assembly: &Assembly,
 ) -> Explanation {
     let Assembly { rules, directory, topics, .. } = assembly;
-    let reference = Reference { rules, directory };
-    // A CloudEvent is explained by what it holds.
-    let unwrapped = payload.map(framing::unwrap).and_then(Result::ok);
-    let payload = unwrapped.as_deref().or(payload);
-    let read = parse(payload);
-    let action = user_action(payload, rules).map(|action| moved(action, at));
-    let fate = match action.clone() {
-        Ok(action) => judge_action(action, reference),
-        Err(unaudited) => judge_other(payload, unaudited, reference),
-    };
+    let mut findings = Findings::of(at);
+    let fate = judge_traced(Input { payload, at }, rules, || directory, &mut findings);
     let is_malformed = fate.kind() == FateKind::Quarantined(QuarantineReason::Malformed);
     let mut explanation = Explanation::of(source, fate, topics);
     explanation.note = payload.filter(|_| is_malformed).and_then(note_on_lines);
-    let stopped = match read {
-        Ok(record) => explanation.walk(&record, action.ok(), at, assembly).err(),
-        Err(_) => Some("parse"),
-    };
-    if let Some(stage) = stopped {
-        explanation.found(stage, format!("stops here: {}", explanation.reason));
-    }
+    explanation.stages = findings.finish(explanation.reason);
     explanation
 }
 
 /// A person who saved several records to one file asks about each of them.
 fn note_on_lines(payload: &[u8]) -> Option<&'static str> {
+    let payload = framing::unwrap(payload).unwrap_or(Cow::Borrowed(payload));
     let mut lines = payload.split(|byte| *byte == b'\n');
     let is_object = |line: &[u8]| serde_json::from_slice::<Map<String, Value>>(line).is_ok();
     let records = lines.by_ref().filter(|line| is_object(line)).take(2);
     (records.count() == 2)
         .then_some("the bytes are judged as one record, as `run` does; --lines judges each line")
-}
-
-fn moved(action: UserAction<'_>, at: Option<Timestamp>) -> UserAction<'_> {
-    let mut action = action;
-    action.change.time = at.unwrap_or(action.change.time);
-    action
 }
 
 impl Explanation {
@@ -197,39 +169,6 @@ impl Explanation {
 
     fn is(&self, expected: Option<ExpectedFate>) -> bool {
         expected.is_none_or(|expected| word(expected) == self.fate)
-    }
-
-    fn found(&mut self, stage: &'static str, found: String) {
-        self.stages.push(Finding { stage, found });
-    }
-
-    /// Runs the stages as far as the record goes; the error is the stage at which it stops.
-    fn walk(
-        &mut self,
-        record: &Record<'_>,
-        action: Option<UserAction<'_>>,
-        at: Option<Timestamp>,
-        assembly: &Assembly,
-    ) -> Result<(), &'static str> {
-        let Assembly { rules, directory, .. } = assembly;
-        self.found("parse", record.to_string());
-        let action = action.ok_or("classify")?;
-        self.found("classify", describe_action(&action));
-        if let Some(at) = at {
-            self.found("classify", format!("judged as if it had happened at {at}"));
-        }
-        let asked = Asked::of(&action, directory, rules);
-        let enriched: Result<AttributedAction<'_>, Unaudited> = enrich(action, directory, rules);
-        for version in asked.describe(enriched.as_ref().ok()) {
-            self.found("enrich", version);
-        }
-        let attributed = enriched.map_err(|_| "enrich")?;
-        self.found("enrich", describe_attribution(&attributed));
-        let region = attributed.place.region;
-        let index = rules.routes.route(region).map_err(|_| "route")?;
-        self.found("route", format!("region {region}"));
-        format(&attributed, index, rules).map_err(|_| "format")?;
-        Ok(())
     }
 
     /// For a person at a terminal.
@@ -274,22 +213,6 @@ fn indented(event: &RawValue) -> String {
         .map(|line| format!("  {}", visible(line)))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn describe_action(action: &UserAction<'_>) -> String {
-    let by = match action.actor {
-        Actor::User => "a user",
-        Actor::SystemOnBehalfOfUser => "the system on behalf of a user",
-        Actor::Service => "the system under an IAM identity",
-    };
-    format!("{}, by {by}", action.action.name)
-}
-
-fn describe_attribution(attributed: &AttributedAction<'_>) -> String {
-    format!(
-        "initiator {} of account {}, with access; data center {}",
-        attributed.initiator.iam_id, attributed.account, attributed.place.data_center
-    )
 }
 
 #[cfg(test)]

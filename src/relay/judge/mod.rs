@@ -8,8 +8,8 @@ use crate::deployment::Assembly;
 use crate::metrics::Metrics;
 use crate::stream::Judge;
 use crate::tables::SharedTables;
-use audit_judge::fate::{Fate, Unaudited};
-use audit_judge::{Reference, judge_action, judge_other, user_action};
+use audit_judge::fate::Fate;
+use audit_judge::judge;
 
 /// Judges by tables that may be followed from topics.
 #[derive(Debug)]
@@ -37,19 +37,7 @@ impl TableJudge {
 
 impl Judge for TableJudge {
     fn judge(&self, payload: Option<&[u8]>) -> Fate {
-        let rules = &self.assembly.rules;
-        let action = match user_action(payload, rules) {
-            // Most records are skipped here, and no table was asked.
-            Err(Unaudited::Unrecognised(quarantine)) => {
-                let directory = &self.tables.borrow();
-                let reference = Reference { rules, directory };
-                return judge_other(payload, Unaudited::Unrecognised(quarantine), reference);
-            }
-            Err(unaudited) => return unaudited.into(),
-            Ok(action) => action,
-        };
-        let directory = &self.tables.borrow();
-        judge_action(action, Reference { rules, directory })
+        judge(payload, &self.assembly.rules, || self.tables.borrow())
     }
 
     fn is_final(&self, fate: &Fate) -> bool {

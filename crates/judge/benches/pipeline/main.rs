@@ -10,16 +10,13 @@
 
 mod instructions;
 mod records;
+mod stages;
 
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use audit_cases::Setup;
-use audit_judge::classify::classify;
-use audit_judge::enrich::enrich;
-use audit_judge::judge_action;
-use audit_judge::parse::record::parse;
 use records::{Kind, records};
 
 /// Records of a kind, judged in turn.
@@ -42,7 +39,7 @@ fn main() -> ExitCode {
         let each = nanoseconds(&borrowed(&records), |record| judge_one(&setup, record));
         println!("  {:<22}{each:8.0}", kind.name());
     }
-    stages(&setup);
+    stages::print(&setup, &records(Kind::AuditedPower, RECORDS));
     instructions::compare(std::env::args().skip(1).collect())
 }
 
@@ -70,34 +67,6 @@ fn is_as_named(setup: &Setup, kind: Kind, records: &[String]) {
     }
 }
 
-/// How the time of an audited record divides: each line is the time up to and with that stage.
-fn stages(setup: &Setup) {
-    let Setup { rules, directory, .. } = setup;
-    let records = records(Kind::AuditedPower, RECORDS);
-    let read = |record: &'static str| parse(Some(record.as_bytes())).expect("a record");
-    // Leaked once, so that what the stages borrow from them may be kept for timing.
-    let records: Vec<&'static str> = records.into_iter().map(|record| &*record.leak()).collect();
-    let classified =
-        |record| classify(&read(record), &rules.catalog, &rules.policy).expect("a user's action");
-    println!("stages of an audited record, each with those before it");
-    let line = |name: &str, each: f64| println!("  {name:<22}{each:8.0}");
-    line("parse", nanoseconds(&records, |record| _ = black_box(read(record))));
-    line("classify", nanoseconds(&records, |record| _ = black_box(classified(record))));
-    line(
-        "enrich",
-        nanoseconds(&records, |record| {
-            let action = classified(record);
-            _ = black_box(enrich(action, directory, rules));
-        }),
-    );
-    line(
-        "route",
-        nanoseconds(&records, |record| {
-            _ = black_box(judge_action(classified(record), setup.reference()));
-        }),
-    );
-}
-
 /// Time for each record in the best quarter of rounds: what others do on the machine is not ours.
 fn nanoseconds<'r>(records: &[&'r str], work: impl Fn(&'r str)) -> f64 {
     let round = || {
@@ -107,7 +76,10 @@ fn nanoseconds<'r>(records: &[&'r str], work: impl Fn(&'r str)) -> f64 {
         }
         begun.elapsed().as_nanos() as f64 / records.len() as f64
     };
-    let mut rounds: Vec<f64> = std::iter::repeat_with(round).take(ROUNDS).collect();
+    best_quarter(std::iter::repeat_with(round).take(ROUNDS).collect())
+}
+
+fn best_quarter(mut rounds: Vec<f64>) -> f64 {
     rounds.sort_by(f64::total_cmp);
     rounds[rounds.len() / 4]
 }

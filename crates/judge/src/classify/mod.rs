@@ -85,7 +85,7 @@ impl UserType {
 /// `unlisted_action`, `not_user_initiated`, or `malformed` where the record does not say what
 /// happened, where a listed event does not say who acted, and where any field of a user's listed
 /// action cannot be read.
-pub fn classify<'a>(
+pub(crate) fn classify<'a>(
     record: &Record<'a>,
     catalog: &'a Catalog,
     policy: &Policy,

@@ -53,7 +53,7 @@ impl<'a> Lookup<'_, 'a> {
         account: &Id,
         name: Name<'_>,
     ) -> Result<Option<Candidate<'a>>, Unaudited> {
-        let moment = self.action.change.time;
+        let moment = self.moment();
         let mut found: Option<Candidate<'a>> = None;
         let (mut rival, mut in_doubt) = (None, None);
         self.each_with_name(account, name, |id, versions| {
@@ -89,7 +89,7 @@ impl<'a> Lookup<'_, 'a> {
 
     /// The others within the clock skew.
     pub(super) fn near(&self, account: &Id, name: Name<'_>) -> Near<'a> {
-        let (moment, tolerance) = (self.action.change.time, self.tolerance());
+        let (moment, tolerance) = (self.moment(), self.tolerance());
         let mut near: Vec<(SignedDuration, Candidate<'a>)> = Vec::new();
         let mut in_doubt = None;
         self.each_with_name(account, name, |id, versions| {
@@ -129,6 +129,21 @@ impl<'a> Lookup<'_, 'a> {
             (None, Some(in_doubt)) => Err(in_doubt),
             (nearest, _) => Ok(nearest),
         }
+    }
+
+    /// Returns the keys of the principals by which an identity of this name is judged, or else the
+    /// key that was asked for.
+    pub(super) fn keys(&self, account: &Id, name: Name<'_>) -> Vec<PrincipalKey> {
+        let mut keys = Vec::new();
+        self.each_with_name(account, name, |id, versions| {
+            if may_be_named(name, id, versions) {
+                keys.push(key(account, id));
+            }
+        });
+        if keys.is_empty() {
+            keys.push(name.in_account(account));
+        }
+        keys
     }
 
     fn each_with_name(

@@ -4,13 +4,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Lookup, tolerance};
+use super::Lookup;
 use crate::classify::UserAction;
 use crate::classify::state_change::StateChange;
 use crate::fate::{Quarantine, QuarantineReason};
+use crate::reference::DeviceView;
 use crate::reference::versions::Version;
-use crate::reference::{DeviceView, Directory};
-use crate::rules::Rules;
 
 /// What was found of a device.
 #[derive(Debug, Clone, Copy)]
@@ -36,27 +35,6 @@ impl<'a> FoundDevice<'a> {
     }
 }
 
-/// The version of the device's entry that counts: the one valid at the time, else the nearest, and
-/// rather one of the record's account than one of another.
-pub fn device_version<'a>(
-    action: &UserAction<'_>,
-    directory: &'a Directory,
-    rules: &Rules,
-) -> Option<Version<DeviceView<'a>>> {
-    let change = &action.change;
-    let devices = directory.devices.as_ref()?;
-    let versions = devices.versions(&action.device_key()?)?;
-    let tolerance = tolerance(rules);
-    let nearest = versions.nearest(change.time, tolerance)?;
-    let is_ours = |version: &Version<DeviceView<'_>>| !is_foreign(action, version.value);
-    if is_ours(&nearest) {
-        return Some(nearest);
-    }
-    let others = versions.others_near(change.time, tolerance);
-    let mut others = others.into_iter().map(|(_, version)| version);
-    Some(others.find(is_ours).unwrap_or(nearest))
-}
-
 /// Whether a device belongs to another account than the record says.
 fn is_foreign(action: &UserAction<'_>, device: Option<DeviceView<'_>>) -> bool {
     let said = action.change.account.as_deref();
@@ -65,13 +43,37 @@ fn is_foreign(action: &UserAction<'_>, device: Option<DeviceView<'_>>) -> bool {
 }
 
 impl<'a> Lookup<'_, 'a> {
-    /// The device, looked up only when the record lacks something that it could supply.
-    pub(super) fn device(&self) -> FoundDevice<'a> {
+    /// Whether the record lacks something that the device's entry could supply: only then is the
+    /// device table asked.
+    pub(super) fn asks_for_device(&self) -> bool {
         let change = &self.action.change;
-        if change.account.is_some() && change.data_center.is_some() && change.label.is_some() {
-            return FoundDevice::Unknown;
+        change.account.is_none() || change.data_center.is_none() || change.label.is_none()
+    }
+
+    /// The version of the device's entry that counts: the one valid at the time, else the nearest,
+    /// and rather one of the record's account than one of another.
+    #[inline]
+    pub(super) fn device_version(&self) -> Option<Version<DeviceView<'a>>> {
+        if !self.asks_for_device() {
+            return None;
         }
-        match device_version(self.action, self.directory, self.rules) {
+        let devices = self.directory.devices.as_ref()?;
+        let versions = devices.versions(&self.action.device_key()?)?;
+        let (moment, tolerance) = (self.moment(), self.tolerance());
+        let nearest = versions.nearest(moment, tolerance)?;
+        let is_ours = |version: &Version<DeviceView<'_>>| !is_foreign(self.action, version.value);
+        if is_ours(&nearest) {
+            return Some(nearest);
+        }
+        let others = versions.others_near(moment, tolerance);
+        let mut others = others.into_iter().map(|(_, version)| version);
+        Some(others.find(is_ours).unwrap_or(nearest))
+    }
+
+    /// The device, by the version that counts.
+    #[inline]
+    pub(super) fn device(&self, version: Option<Version<DeviceView<'a>>>) -> FoundDevice<'a> {
+        match version {
             None => FoundDevice::Unknown,
             Some(version) if version.is_unreadable => FoundDevice::Unreadable(version.valid_from),
             Some(Version { value, .. }) if is_foreign(self.action, value) => FoundDevice::Foreign,

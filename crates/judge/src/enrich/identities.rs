@@ -29,6 +29,7 @@ struct Found<'a> {
 
 impl<'a> Lookup<'_, 'a> {
     /// The initiator, with access, and who had logged in if that is somebody else.
+    #[inline]
     pub(super) fn identities(&self, account: &Id) -> Result<Identities<'a>, Unaudited> {
         let actor = self.action.actor;
         let acting = acting(self.action);

@@ -6,6 +6,7 @@
 //! access by any counts.
 
 mod access;
+mod asked;
 mod candidates;
 mod device;
 mod identities;
@@ -21,10 +22,10 @@ use crate::parse::field::Id;
 use crate::reference::{DeviceView, Directory, PrincipalKey, PrincipalView};
 use crate::rules::Rules;
 
+pub use asked::{Asked, LookUps, Role};
 use device::FoundDevice;
-pub use device::device_version;
 use identities::Identities;
-pub use sides::{Side, principals_asked};
+pub use sides::Side;
 
 /// A user action with its account, initiator and place.
 #[derive(Debug, Clone)]
@@ -63,18 +64,27 @@ pub struct Identity<'a> {
     pub named_by: Option<Side>,
 }
 
-/// Enriches an action.
+/// Enriches an action. Calls `looked_up` once with what the tables are asked for, before it decides
+/// who acted.
 ///
 /// # Errors
 /// The reasons of section *enrich* in `schemas/README.md`.
-pub fn enrich<'a>(
+pub(crate) fn enrich<'a>(
     user_action: UserAction<'a>,
     directory: &'a Directory,
     rules: &'a Rules,
+    looked_up: impl FnOnce(&LookUps<'_, '_>),
 ) -> Result<AttributedAction<'a>, Unaudited> {
     let lookup = Lookup { action: &user_action, directory, rules };
-    let device = lookup.device();
-    let account = lookup.account(device)?;
+    let version = lookup.device_version();
+    let device = lookup.device(version);
+    let account = lookup.account(device);
+    looked_up(&LookUps {
+        lookup: &lookup,
+        account: account.as_ref().ok(),
+        device_from: version.map(|version| version.valid_from),
+    });
+    let account = account?;
     let Identities { initiator, authenticated } = lookup.identities(&account)?;
     let place = lookup.place(device)?;
     let awaits_tables = lookup.awaits_tables(device);
@@ -89,7 +99,8 @@ pub fn enrich<'a>(
     })
 }
 
-/// One action against the tables as of its time.
+/// One action against the tables as of its time. [`enrich`] is generic, and so compiled where it is
+/// called; `#[inline]` on what it alone calls keeps these methods part of it.
 struct Lookup<'l, 'a> {
     action: &'l UserAction<'a>,
     directory: &'a Directory,
@@ -97,8 +108,14 @@ struct Lookup<'l, 'a> {
 }
 
 impl<'a> Lookup<'_, 'a> {
+    /// The time as of which everything is looked up.
+    const fn moment(&self) -> Timestamp {
+        self.action.change.time
+    }
+
+    /// How far from that time a version may be valid and still count.
     fn tolerance(&self) -> SignedDuration {
-        tolerance(self.rules)
+        SignedDuration::from_millis(self.rules.policy.clock_skew_ms.into())
     }
 
     /// See [`AttributedAction::awaits_tables`].
@@ -110,6 +127,7 @@ impl<'a> Lookup<'_, 'a> {
         !is_complete && self.directory.devices.is_some() && self.action.device_key().is_some()
     }
 
+    #[inline]
     fn account(&self, device: FoundDevice<'_>) -> Result<Id, Quarantine> {
         if let Some(account) = &self.action.change.account {
             return Ok(account.clone());
@@ -124,8 +142,4 @@ impl<'a> Lookup<'_, 'a> {
             )
         })
     }
-}
-
-fn tolerance(rules: &Rules) -> SignedDuration {
-    SignedDuration::from_millis(rules.policy.clock_skew_ms.into())
 }

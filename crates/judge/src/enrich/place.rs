@@ -10,6 +10,7 @@ use crate::fate::{Quarantine, QuarantineReason};
 use crate::regions::Place;
 
 impl<'a> Lookup<'_, 'a> {
+    #[inline]
     pub(super) fn place(&self, device: FoundDevice<'a>) -> Result<Place<'a>, Quarantine> {
         let change = &self.action.change;
         let data_center = match (change.data_center.as_deref(), device) {

@@ -3,7 +3,7 @@
 
 use crate::classify::{Actor, UserAction};
 use crate::parse::field::Id;
-use crate::reference::{Directory, PrincipalKey};
+use crate::reference::PrincipalKey;
 
 /// A side of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl<'r> Named<'r> {
         Some(Named { side, first, claimed: iam_id.filter(|_| user.is_some()) })
     }
 
-    fn names(self) -> impl Iterator<Item = Name<'r>> {
+    /// All names of the side.
+    pub(super) fn names(self) -> impl Iterator<Item = Name<'r>> {
         std::iter::once(self.first).chain(self.claimed.map(Name::IamId))
     }
 }
@@ -63,45 +64,6 @@ pub(super) fn acting<'r>(action: &'r UserAction<'_>) -> Option<Named<'r>> {
 pub(super) fn behalf<'r>(action: &'r UserAction<'_>) -> Option<Named<'r>> {
     let behalf = action.change.on_behalf_of.as_ref()?;
     Named::of(Side::Behalf, behalf.user.as_deref(), behalf.iam_id.as_deref())
-}
-
-/// The keys of all principals that an action asks for: for whom somebody acted, then who acted, and
-/// what identity was assumed. Of those that are asked for by IAM id, all that have it at any time.
-pub fn principals_asked(
-    action: &UserAction<'_>,
-    account: &Id,
-    directory: &Directory,
-) -> Vec<PrincipalKey> {
-    let mut keys = Vec::new();
-    let sides = behalf(action).into_iter().chain(acting(action));
-    for name in sides.flat_map(Named::names) {
-        let found = match name {
-            Name::UserId(_) => Vec::new(),
-            Name::IamId(iam_id) => carriers(account, iam_id, directory),
-        };
-        if found.is_empty() {
-            keys.push(name.in_account(account));
-        }
-        keys.extend(found);
-    }
-    let mut asked: Vec<PrincipalKey> = Vec::new();
-    for key in keys {
-        if !asked.contains(&key) {
-            asked.push(key);
-        }
-    }
-    asked
-}
-
-fn carriers(account: &Id, iam_id: &str, directory: &Directory) -> Vec<PrincipalKey> {
-    let mut carriers = Vec::new();
-    directory.principals.carriers(account, iam_id, |id, versions| {
-        let mut values = versions.iter().filter_map(|version| version.value);
-        if values.any(|principal| principal.iam_id == Some(iam_id)) {
-            carriers.push(key(account, id));
-        }
-    });
-    carriers
 }
 
 pub(super) fn key(account: &Id, id: &str) -> PrincipalKey {

@@ -174,6 +174,12 @@ impl From<Unaudited> for Fate {
     }
 }
 
+impl From<Result<Audited, Unaudited>> for Fate {
+    fn from(judged: Result<Audited, Unaudited>) -> Self {
+        judged.map_or_else(Fate::from, Fate::Audited)
+    }
+}
+
 /// Declares a closed set of reasons once: the variants, their names and their meaning.
 macro_rules! reasons {
     ($(#[$outer:meta])* $type:ident { $($variant:ident = $name:literal, $meaning:literal;)+ }) => {

@@ -9,13 +9,13 @@ use crate::classify::{Actor, UserAction};
 use crate::json::Raw;
 
 /// Namespace of the ids that are made of a producer's own `eventId`.
-pub const NAMESPACE: Uuid = Uuid::from_u128(0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f_7c31);
+const NAMESPACE: Uuid = Uuid::from_u128(0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f_7c31);
 /// Namespace of the ids that are made of a record's fields, layout 3: the UUIDv5 of `fields/3` in
 /// [`NAMESPACE`].
-pub const FIELDS_NAMESPACE: Uuid = Uuid::from_u128(0xcddb_3b4a_f5cb_5815_83e1_c5a9_5a12_239f);
+const FIELDS_NAMESPACE: Uuid = Uuid::from_u128(0xcddb_3b4a_f5cb_5815_83e1_c5a9_5a12_239f);
 
 /// The id of the event of an action in an account.
-pub fn event_id(action: &UserAction<'_>, account: &str) -> Uuid {
+pub(super) fn event_id(action: &UserAction<'_>, account: &str) -> Uuid {
     match &action.change.event_id {
         Some(producers) => {
             let mut name = Name::in_namespace(NAMESPACE);

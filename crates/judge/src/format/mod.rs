@@ -2,7 +2,7 @@
 
 mod activity_tracker;
 mod address;
-pub mod event_id;
+mod event_id;
 mod request_data;
 
 use crate::enrich::AttributedAction;
@@ -18,7 +18,7 @@ use event_id::event_id;
 ///
 /// # Errors
 /// `too_large` if the event exceeds the limit even without request data and with its texts cut.
-pub fn format(
+pub(crate) fn format(
     attributed: &AttributedAction<'_>,
     region: RegionIndex,
     rules: &Rules,

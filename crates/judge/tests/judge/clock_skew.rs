@@ -2,8 +2,8 @@
 //! since no example could be read that has so many.
 
 use audit_judge::fate::Fate;
+use audit_judge::judge;
 use audit_judge::reference::{Directory, read_principals};
-use audit_judge::{Reference, judge};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -43,8 +43,7 @@ fn judged_as(principals: &str, iam_id: &Value) -> String {
         "accountId": 1, "userId": 2, "iamId": iam_id, "userType": "CUSTOMER", "eventCreateDate": action_time().to_string(),
         "eventName": "Power On", "objectName": "Server", "objectId": 1, "label": "web01", "datacenter": "dal10",
     });
-    let reference = Reference { rules: &rules, directory: &directory };
-    match judge(Some(record.to_string().as_bytes()), reference) {
+    match judge(Some(record.to_string().as_bytes()), &rules, || &directory) {
         Fate::Audited(audited) => {
             let event: Value = serde_json::from_slice(&audited.event).expect("JSON");
             let name = &event["initiator"]["name"];

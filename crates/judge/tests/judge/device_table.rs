@@ -4,10 +4,10 @@
 
 use std::fmt::Write;
 
+use audit_judge::judge;
 use audit_judge::reference::{Directory, read_devices, read_principals};
 use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
-use audit_judge::{Reference, judge};
 
 use self::{Device::*, Place::*};
 use crate::decisions::{Demands, rules};
@@ -126,8 +126,7 @@ fn what_the_device_table_supplies_waits_for_it() {
         for (account, place) in combinations() {
             for label in [false, true] {
                 let said = Said { account, place, label };
-                let reference = Reference { rules: &rules, directory };
-                let fate = judge(Some(record(said).as_bytes()), reference);
+                let fate = judge(Some(record(said).as_bytes()), &rules, || directory);
                 let kind = fate.kind();
                 let words = format!("{} {}", kind.fate(), kind.reason());
                 let got = (words.trim_end(), fate.awaits_tables());

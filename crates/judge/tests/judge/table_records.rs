@@ -4,12 +4,12 @@
 
 use audit_cases::Setup;
 use audit_judge::fate::{Fate, QuarantineReason, SkipReason};
+use audit_judge::judge;
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
     Directory, Oddities, RecordProblem, Table, TableChange, TableKey, TableWriter,
     parse_device_record, parse_principal_record, read_devices, unreadable_record,
 };
-use audit_judge::{Reference, judge};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn action(time: &str) -> Value {
 fn seen(setup: &Setup, directory: &Directory, action: &Value) -> Seen {
     let rules = &setup.rules;
     let payload = action.to_string();
-    match judge(Some(payload.as_bytes()), Reference { rules, directory }) {
+    match judge(Some(payload.as_bytes()), rules, || directory) {
         Fate::Audited(_) => Audited,
         Fate::Skipped(skip) if skip.reason == SkipReason::NoInfrastructureAccess => NoAccess,
         Fate::Skipped(skip) if skip.reason == SkipReason::UnknownPrincipal => Unknown,

@@ -49,6 +49,13 @@ impl<T> Version<T> {
         Version { valid_from, explicit: false, value: None, is_unreadable: true }
     }
 
+    /// The same without its value.
+    pub(crate) fn bare(&self) -> Version<()> {
+        let value = self.value.as_ref().map(|_| ());
+        let Version { valid_from, explicit, is_unreadable, .. } = *self;
+        Version { valid_from, explicit, value, is_unreadable }
+    }
+
     /// Whether this is the removal of a key.
     pub const fn is_removal(&self) -> bool {
         self.value.is_none() && !self.is_unreadable

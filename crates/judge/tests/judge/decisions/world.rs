@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::sync::LazyLock;
 
 use audit_judge::catalog::{Catalog, Switches};
+use audit_judge::judge;
 use audit_judge::reference::{Directory, read_principals};
 use audit_judge::regions::Locations;
 use audit_judge::route::Routes;
@@ -13,7 +14,6 @@ use audit_judge::rules::Rules;
 use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
 use audit_judge::rules::permissions::PermissionNames;
 use audit_judge::rules::policy::{AccessRules, Policy};
-use audit_judge::{Reference, judge};
 
 use super::{ACCESS, DEVICES, Demands, Holder, KNOWN, PERMISSIONS, RULES, When, Who};
 use super::{Known::*, Listed::*, Permissions::*, When::*, Who::*};
@@ -187,7 +187,7 @@ pub fn record(who: Who, user: usize, when: When) -> String {
 /// The fate as counted, and whether it waits for the tables.
 pub fn judged(rules: &Rules, payload: &str) -> (String, bool) {
     let directory = &WORLD.directory;
-    let fate = judge(Some(payload.as_bytes()), Reference { rules, directory });
+    let fate = judge(Some(payload.as_bytes()), rules, || directory);
     let kind = fate.kind();
     let words = format!("{} {}", kind.fate(), kind.reason());
     (words.trim_end().to_string(), fate.awaits_tables())
