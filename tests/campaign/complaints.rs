@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// Most complaints of a kind that are kept in words; all are counted.
-const MOST_TOLD: usize = 20;
+const TOLD_MAX: usize = 20;
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -86,7 +86,7 @@ impl Complaints {
     pub fn add(&mut self, wrong: Wrong, what: impl fmt::Display) {
         let (count, told) = self.0.entry(wrong).or_default();
         *count += 1;
-        if told.len() < MOST_TOLD {
+        if told.len() < TOLD_MAX {
             told.push(what.to_string());
         }
     }

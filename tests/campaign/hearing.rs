@@ -14,9 +14,9 @@ use crate::ledger::Ledger;
 /// gives none.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 /// The page of a process that is just ending may be cut off, but not twice in a row.
-const MOST_BAD_PAGES: u32 = 1;
+const BAD_PAGES_MAX: u32 = 1;
 /// The campaign itself may have been late to ask, which is no silence of the relay.
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
+const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// Status and body, or why there is no answer.
 pub type Answer = anyhow::Result<(u16, String)>;
@@ -48,7 +48,7 @@ impl Hearing {
             Err(error) => {
                 self.bad_pages += 1;
                 // One complaint is enough.
-                if self.bad_pages == MOST_BAD_PAGES + 1 {
+                if self.bad_pages == BAD_PAGES_MAX + 1 {
                     let bytes = page.len();
                     let what = format!("relay {relay}, in a page of {bytes} bytes: {error:#}");
                     ledger.complain(Wrong::Unaccounted, what);
@@ -65,7 +65,7 @@ impl Hearing {
         ledger: &Ledger,
     ) {
         let before = self.silent;
-        self.silent += since.min(LONGEST_LOOK);
+        self.silent += since.min(LOOK_MAX);
         if before < SILENCE_LIMIT && self.silent >= SILENCE_LIMIT {
             let what =
                 format!("relay {relay} runs and has not answered for {SILENCE_LIMIT:?}: {error:#}");

@@ -14,7 +14,7 @@ use audit_testkit::last_lines;
 pub const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// So many short lives in a row are no accident. With the pauses between them they take some twenty
 /// seconds.
-pub const MOST_SHORT_LIVES: u32 = 20;
+pub const SHORT_LIVES_MAX: u32 = 20;
 
 /// The short lives in a row of each relay that ended by itself.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Restarts {
     /// Fails with the last lines of its log if a relay only starts and ends.
     pub fn check(&self) -> anyhow::Result<()> {
         for (relay, ShortLives { count, log }) in &self.0 {
-            if *count >= MOST_SHORT_LIVES {
+            if *count >= SHORT_LIVES_MAX {
                 bail!(
                     "relay {relay} ended by itself {count} times in a row within {SHORT_LIFE:?} of its start, and no fault is in force; {} ends with\n{}",
                     log.display(),

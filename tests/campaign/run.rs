@@ -20,7 +20,7 @@ use crate::world::World;
 /// Before the first fault everything must work.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Most faults that are in force at once.
-const MOST_AT_ONCE: usize = 3;
+const AT_ONCE_MAX: usize = 3;
 
 /// Longest time in which a fault lies in wait for a commit, while others end and the world recovers
 /// from them.
@@ -132,7 +132,7 @@ impl Run {
 
     fn step(&mut self, step: &Step) -> anyhow::Result<()> {
         self.pass(Duration::from_millis(step.pause_ms))?;
-        while self.active.len() >= MOST_AT_ONCE || self.is_in_the_way(step) {
+        while self.active.len() >= AT_ONCE_MAX || self.is_in_the_way(step) {
             self.pass(Duration::from_millis(100))?;
         }
         self.journal.write("strike", serde_json::to_value(step)?)?;

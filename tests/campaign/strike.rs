@@ -18,7 +18,7 @@ use audit_testkit::wire::{self, Coordinated};
 /// Longest wait for the cluster to be whole before another of its brokers is ended.
 const WHOLE_LIMIT: Duration = Duration::from_secs(180);
 /// Most partitions that the input gets.
-const MOST_PARTITIONS: i32 = 24;
+const PARTITIONS_MAX: i32 = 24;
 
 /// A fault that was made and is not undone.
 pub struct Struck {
@@ -264,7 +264,7 @@ impl World {
     }
 
     fn add_partitions(&mut self, count: i32) -> anyhow::Result<()> {
-        let (from, to) = (self.partitions, (self.partitions + count).min(MOST_PARTITIONS));
+        let (from, to) = (self.partitions, (self.partitions + count).min(PARTITIONS_MAX));
         if from < to {
             let kafka = self.cluster.kafka();
             kafka.try_add_partitions(&self.deployment.input, to)?;

@@ -8,7 +8,7 @@ use audit_judge::catalog::{Catalog, CatalogFile, Switches};
 use audit_judge::fate::{Fate, Quarantine};
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
-    MOST_VALUE_BYTES, Oddities, TableChange, TableKey, TableWriter, parse_device_record,
+    Oddities, TableChange, TableKey, TableWriter, VALUE_BYTES_MAX, parse_device_record,
     parse_principal_record,
 };
 use audit_judge::regions::Locations;
@@ -100,7 +100,7 @@ pub fn table_record(data: &[u8]) {
         Some(at) => (&data[..at], Some(&data[at + 1..])),
         None => (data, None),
     };
-    if value.is_some_and(|value| value.len() > 2 * MOST_VALUE_BYTES) {
+    if value.is_some_and(|value| value.len() > 2 * VALUE_BYTES_MAX) {
         return;
     }
     let written_ms = Some(1_600_000_000_000);

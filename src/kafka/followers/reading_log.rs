@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use crate::kafka::native::NativeRecord;
 use crate::tables::{Offsets, TableCounts, TableName, Target};
 use audit_judge::reference::RecordProblem;
-use audit_judge::reference::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES};
+use audit_judge::reference::versions::{VERSIONS_BYTES_MAX, VERSIONS_MAX};
 
 /// How often progress is logged while a topic is read for the first time.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
@@ -93,8 +93,8 @@ impl Complaints {
                 table = table.name(),
                 topic,
                 key = %String::from_utf8_lossy(key),
-                most_versions = MOST_VERSIONS,
-                most_bytes = MOST_VERSIONS_BYTES,
+                most_versions = VERSIONS_MAX,
+                most_bytes = VERSIONS_BYTES_MAX,
                 "a key has too many versions within tables.history_hours, the oldest are dropped: earlier actions are judged without them. Said once; audit_relay_table_versions_dropped_total counts all. Publish this key less often, or shorten the history"
             );
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::restarts::{MOST_SHORT_LIVES, Restarts, SHORT_LIFE};
+use crate::restarts::{Restarts, SHORT_LIFE, SHORT_LIVES_MAX};
 
 /// What becomes of a relay in turn.
 enum Fortune {
@@ -16,7 +16,7 @@ enum Fortune {
 /// Who only restarts is named, and nobody else.
 pub fn find() -> Result<(), String> {
     use Fortune::{Ends, Excused};
-    const FEW: u32 = MOST_SHORT_LIVES - 1;
+    const FEW: u32 = SHORT_LIVES_MAX - 1;
     const LONG_LIFE: Duration = SHORT_LIFE.saturating_mul(2);
     let short = |times, relay| Ends(times, relay, SHORT_LIFE);
     let apart = [short(FEW, "a"), Excused, short(FEW, "a"), short(FEW, "b")];
@@ -24,11 +24,11 @@ pub fn find() -> Result<(), String> {
         short(FEW, "a"),
         Ends(1, "a", LONG_LIFE),
         short(FEW, "a"),
-        Ends(MOST_SHORT_LIVES, "b", LONG_LIFE),
+        Ends(SHORT_LIVES_MAX, "b", LONG_LIFE),
     ];
     must_name("none is so bad", &apart, None)?;
     must_name("some live long", &lives, None)?;
-    let loops = [short(MOST_SHORT_LIVES, "b"), short(FEW, "a")];
+    let loops = [short(SHORT_LIVES_MAX, "b"), short(FEW, "a")];
     must_name("one only restarts", &loops, Some("b"))
 }
 

@@ -260,7 +260,7 @@ const CASES: &[Case] = &[
 ];
 
 /// After a delivery that failed the client takes a new epoch, and may abort once more on the way.
-const MOST_REPEATS: usize = 2;
+const REPEATS_MAX: usize = 2;
 
 /// What was seen, a failure that repeats told once. It may repeat a few times, and no more.
 fn told_once(seen: &[Seen]) -> Vec<Seen> {
@@ -269,7 +269,7 @@ fn told_once(seen: &[Seen]) -> Vec<Seen> {
         let repeats = seen[..index].iter().filter(|before| *before == it).count();
         let is_told = match it {
             Seen::Committed => index + 1 == seen.len(),
-            _ => repeats == 0 || repeats > MOST_REPEATS,
+            _ => repeats == 0 || repeats > REPEATS_MAX,
         };
         if is_told {
             told.push(*it);

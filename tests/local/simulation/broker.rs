@@ -19,11 +19,11 @@ use super::stage::{Scheduler, Stage};
 use super::transactions::Draft;
 
 /// So long a client may believe itself a member and be none, before its session ends.
-const LONGEST_DECEIT: Duration = Duration::from_secs(16);
+const DECEIT_MAX: Duration = Duration::from_secs(16);
 /// Longest time, in milliseconds, for which something cannot be read or written.
-const LONGEST_TROUBLE_MS: u64 = 20_000;
+const TROUBLE_MS_MAX: u64 = 20_000;
 /// A worker that paused so often without publishing anything repairs without end.
-const MOST_PAUSES: usize = 500;
+const PAUSES_MAX: usize = 500;
 
 pub struct SimulatedBroker {
     pub(super) stage: Rc<Stage>,
@@ -71,7 +71,7 @@ impl SimulatedBroker {
 
     /// When a trouble that begins now is over.
     pub(super) fn some_time(&self) -> Duration {
-        self.stage.now() + Duration::from_millis(self.stage.random.below(LONGEST_TROUBLE_MS))
+        self.stage.now() + Duration::from_millis(self.stage.random.below(TROUBLE_MS_MAX))
     }
 
     /// Takes over the transactional id, then joins the group, as the real session does.
@@ -177,7 +177,7 @@ impl SimulatedBroker {
         let cluster = self.stage.cluster.borrow();
         if cluster.group.is_deceived(self.client) {
             let since = *self.deceived_since.get_or_insert(cluster.now);
-            return cluster.now.saturating_sub(since) > LONGEST_DECEIT;
+            return cluster.now.saturating_sub(since) > DECEIT_MAX;
         }
         self.deceived_since = None;
         false
@@ -250,7 +250,7 @@ impl SimulatedBroker {
 
     pub fn pause(&mut self, time: Duration) {
         self.pauses += 1;
-        if self.pauses > MOST_PAUSES {
+        if self.pauses > PAUSES_MAX {
             let mut cluster = self.stage.cluster.borrow_mut();
             cluster.ledger.violated(Violation::Endless(self.client));
             self.crashed.set(true);

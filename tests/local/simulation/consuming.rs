@@ -14,10 +14,10 @@ const COMMITTED_LIMIT: Duration = Duration::from_secs(20);
 /// How often it asks meanwhile.
 const COMMITTED_INTERVAL: Duration = Duration::from_millis(500);
 /// Most records that one poll hands over.
-const MOST_AT_ONCE: usize = 3;
+const AT_ONCE_MAX: usize = 3;
 
 /// So many polls may hand over what was fetched before a rebalance.
-const MOST_POLLS_BEFORE_NEWS: usize = 8;
+const POLLS_BEFORE_NEWS_MAX: usize = 8;
 
 /// What a poll brought; the news are older than the rest.
 #[derive(Debug, Default)]
@@ -138,7 +138,7 @@ impl SimulatedBroker {
     /// Whether what was fetched earlier comes first, for a few polls.
     fn news_wait(&mut self) -> bool {
         if self.polls_before_news == 0 && self.strikes(Fault::RecordBeforeNews) {
-            self.polls_before_news = self.stage.random.count(1, MOST_POLLS_BEFORE_NEWS);
+            self.polls_before_news = self.stage.random.count(1, POLLS_BEFORE_NEWS_MAX);
         }
         let wait = self.polls_before_news > 0;
         self.polls_before_news = self.polls_before_news.saturating_sub(1);
@@ -204,7 +204,7 @@ impl SimulatedBroker {
 
     fn next_records(&mut self, most: usize) -> Vec<Arrived> {
         let several = self.stage.random.per_mille(200);
-        let most = if several { most.min(MOST_AT_ONCE) } else { 1 };
+        let most = if several { most.min(AT_ONCE_MAX) } else { 1 };
         (0..most).map_while(|_| self.next_record()).collect()
     }
 

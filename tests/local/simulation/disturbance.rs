@@ -12,10 +12,10 @@ use super::world::World;
 /// Most turns inside turns.
 const DEEPEST: u32 = 3;
 /// Most instances, dead ones included, so that a run stays short.
-const MOST_INSTANCES: usize = 7;
-const MOST_PARTITIONS: usize = 5;
+const INSTANCES_MAX: usize = 7;
+const PARTITIONS_MAX: usize = 5;
 /// Most records of a partition: their payloads number them within a thousand.
-const MOST_RECORDS: usize = 120;
+const RECORDS_MAX: usize = 120;
 
 impl Scheduler for World {
     fn interleave(&self) {
@@ -76,7 +76,7 @@ impl World {
         let mut cluster = self.stage.cluster.borrow_mut();
         let partition = self.random().index(cluster.input.len());
         for _ in 0..self.random().count(1, 4) {
-            if self.stage.faults.are_on() && cluster.input[partition].len() < MOST_RECORDS {
+            if self.stage.faults.are_on() && cluster.input[partition].len() < RECORDS_MAX {
                 cluster.append(partition);
             }
         }
@@ -94,8 +94,8 @@ impl World {
     /// Whether there is room for the fault and it is to strike.
     fn is_due(&self, fault: Fault) -> bool {
         let has_room = match fault {
-            Fault::Joined | Fault::StartedTwice => self.instances.borrow().len() < MOST_INSTANCES,
-            Fault::PartitionAdded => self.stage.cluster.borrow().input.len() < MOST_PARTITIONS,
+            Fault::Joined | Fault::StartedTwice => self.instances.borrow().len() < INSTANCES_MAX,
+            Fault::PartitionAdded => self.stage.cluster.borrow().input.len() < PARTITIONS_MAX,
             _ => true,
         };
         let faults = &self.stage.faults;

@@ -9,7 +9,7 @@ use super::client::ClientId;
 use super::seam::{KINDS, Partition, kind_index};
 
 /// Violations of one run beyond this many tell nothing new.
-const MOST_VIOLATIONS: usize = 50;
+const VIOLATIONS_MAX: usize = 50;
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +163,7 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn violated(&mut self, violation: Violation) {
-        if self.violations.len() < MOST_VIOLATIONS {
+        if self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(violation);
         }
     }

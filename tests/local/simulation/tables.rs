@@ -17,7 +17,7 @@ const STALE_LIMIT: Duration = Duration::from_secs(5);
 /// Longest wait for a table to catch up.
 const BARRIER_LIMIT: Duration = Duration::from_secs(2);
 /// Longest time, in milliseconds, for which a table is silent or stuck.
-const LONGEST_TROUBLE_MS: u64 = 20_000;
+const TROUBLE_MS_MAX: u64 = 20_000;
 /// So many times held without a commit between them are long.
 const LONG: u32 = 3;
 
@@ -149,7 +149,7 @@ impl Tables {
     }
 
     fn trouble(&self) -> Duration {
-        Duration::from_millis(self.stage.random.below(LONGEST_TROUBLE_MS))
+        Duration::from_millis(self.stage.random.below(TROUBLE_MS_MAX))
     }
 
     fn lasts(&self, until: Duration) -> bool {

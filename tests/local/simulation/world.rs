@@ -18,7 +18,7 @@ use super::stage::Stage;
 use audit_testkit::random::Random;
 
 /// Steps in which everything must have been drained once faults have stopped.
-const MOST_STEPS_TO_DRAIN: usize = 6_000;
+const STEPS_TO_DRAIN_MAX: usize = 6_000;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl World {
                 self.end(index, Duration::MAX);
             }
         }
-        for _ in 0..MOST_STEPS_TO_DRAIN {
+        for _ in 0..STEPS_TO_DRAIN_MAX {
             if self.stage.cluster.borrow().is_drained() {
                 return;
             }

@@ -12,7 +12,7 @@ use crate::reference::versions::{Version, Versions};
 use crate::reference::{Principal, PrincipalKey, PrincipalView};
 
 /// Most versions beside the one valid at the time of an event by which one identity is judged.
-const MOST_OTHER_VERSIONS: usize = 32;
+const OTHER_VERSIONS_MAX: usize = 32;
 
 /// A version of a principal that exists by it.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl<'a> Lookup<'_, 'a> {
         near.dedup_by(|(_, one), (_, other)| {
             one.key == other.key && one.valid_from == other.valid_from
         });
-        near.truncate(MOST_OTHER_VERSIONS);
+        near.truncate(OTHER_VERSIONS_MAX);
         Near { candidates: near.into_iter().map(|(_, candidate)| candidate).collect(), in_doubt }
     }
 

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(crate) type Typed<'a> = (Cow<'a, str>, &'static str);
 
 /// Elements of a list that are looked at.
-const MOST_ELEMENTS: usize = 64;
+const ELEMENTS_MAX: usize = 64;
 
 /// The first address in a text, if there is one.
 pub(crate) fn address(text: &str) -> Option<Typed<'_>> {
@@ -17,7 +17,7 @@ pub(crate) fn address(text: &str) -> Option<Typed<'_>> {
     if text.parse::<Ipv4Addr>().is_ok() {
         return Some((Cow::Borrowed(text), "IPv4"));
     }
-    let elements = text.split([',', ';']).take(MOST_ELEMENTS);
+    let elements = text.split([',', ';']).take(ELEMENTS_MAX);
     elements.filter_map(forwarded_for).find_map(element)
 }
 

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::json::Raw;
 
 /// Items of a list that are kept.
-const MOST_ITEMS: usize = 16;
+const ITEMS_MAX: usize = 16;
 
 /// The first items of a list.
 pub(crate) fn items(json: &str) -> Option<Vec<Raw<'_>>> {
@@ -29,7 +29,7 @@ impl<'de> Visitor<'de> for Items {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
-        while items.len() < MOST_ITEMS {
+        while items.len() < ITEMS_MAX {
             match list.next_element::<&RawValue>()? {
                 Some(item) => items.push(Raw(item.get())),
                 None => return Ok(items),

@@ -58,12 +58,12 @@ impl Digits {
 
     fn value(&self) -> Result<u64, &'static str> {
         /// Digits of the largest number of 64 bits.
-        const MOST_DIGITS: usize = 20;
+        const DIGITS_MAX: usize = 20;
         if self.digits.is_empty() {
             return Ok(0);
         }
         let zeros = usize::try_from(self.exponent).map_err(|_| "a fraction")?;
-        if self.digits.len().saturating_add(zeros) > MOST_DIGITS {
+        if self.digits.len().saturating_add(zeros) > DIGITS_MAX {
             return Err(TOO_LARGE);
         }
         let written = format!("{}{}", self.digits, "0".repeat(zeros));

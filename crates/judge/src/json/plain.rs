@@ -90,7 +90,7 @@ impl<'a> PlainObject<'a> {
         match first {
             b'"' => self.string(),
             b'0' => self.number(0),
-            b'1'..=b'9' => self.number(MOST_DIGITS - 1),
+            b'1'..=b'9' => self.number(DIGITS_MAX - 1),
             b'{' => self.container(b'}', depth + 1),
             b'[' => self.container(b']', depth + 1),
             b't' => self.rest(b"rue"),
@@ -104,7 +104,7 @@ impl<'a> PlainObject<'a> {
     fn container(&mut self, close: u8, depth: usize) -> Option<Span> {
         let begin = self.at - 1;
         let mut first = self.next()?;
-        if depth > MOST_DEPTH {
+        if depth > DEPTH_MAX {
             return None;
         }
         while first != close {
@@ -147,9 +147,9 @@ impl<'a> PlainObject<'a> {
 }
 
 /// Containers in containers are read so deep.
-const MOST_DEPTH: usize = 8;
+const DEPTH_MAX: usize = 8;
 /// So many digits fit a number of 64 bits whatever they are.
-const MOST_DIGITS: usize = 19;
+const DIGITS_MAX: usize = 19;
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;

@@ -169,17 +169,17 @@ pub(crate) fn iam_id(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, Strin
 pub fn is_id(text: &str) -> bool {
     let legal = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
     // A leading minus can only be a negative number: no upstream id is one.
-    (1..=MOST_ID_BYTES).contains(&text.len()) && text.bytes().all(legal) && !text.starts_with('-')
+    (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(legal) && !text.starts_with('-')
 }
 
 /// Longest [`Id`], in bytes.
-pub const MOST_ID_BYTES: usize = 64;
+pub const ID_BYTES_MAX: usize = 64;
 /// Longest IAM identity, in bytes.
-pub const MOST_IAM_ID_BYTES: usize = 512;
+pub const IAM_ID_BYTES_MAX: usize = 512;
 
 /// Whether a text can be an IAM identity: 1 to 512 characters of `[A-Za-z0-9_.@:/+%=,~-]`. That of
 /// a service that acts for itself is `crn-` and a CRN, with colons and slashes.
 pub fn is_iam_id(text: &str) -> bool {
     let legal = |c: u8| c.is_ascii_alphanumeric() || b"_.@:/+%=,~-".contains(&c);
-    (1..=MOST_IAM_ID_BYTES).contains(&text.len()) && text.bytes().all(legal)
+    (1..=IAM_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(legal)
 }

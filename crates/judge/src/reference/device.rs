@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::packing::{Packed, Reader, put_part};
+use super::packing::{Packed, Reader, put_bytes};
 use super::store::StoreKey;
 use super::table::{KeyRoom, TableKey, join};
 use crate::parse::field::{Id, is_id};
@@ -102,7 +102,7 @@ impl Packed for Device {
     /// None of the fields is ever empty.
     fn pack(device: &DeviceView<'_>, out: &mut Vec<u8>) {
         for text in [device.account, device.name, device.data_center] {
-            put_part(out, text.unwrap_or_default().as_bytes());
+            put_bytes(out, text.unwrap_or_default().as_bytes());
         }
     }
 

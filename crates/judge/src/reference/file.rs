@@ -7,7 +7,7 @@ use super::record::one_line;
 use super::{
     Device, DeviceKey, Principal, PrincipalKey, Table, TableChange, TableKey, TableWriter,
 };
-use crate::reference::versions::{MOST_VERSIONS, MOST_VERSIONS_BYTES, VersionChange};
+use crate::reference::versions::{VERSIONS_BYTES_MAX, VERSIONS_MAX, VersionChange};
 
 /// A line of a reference file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +73,7 @@ fn add<K: TableKey, V: Packed>(
     match table.apply(change) {
         Ok(0) => Ok(()),
         Ok(_) => Err(format!(
-            "too many versions of {key}: a key has at most {MOST_VERSIONS}, and at most {MOST_VERSIONS_BYTES} bytes of them; leave out the oldest"
+            "too many versions of {key}: a key has at most {VERSIONS_MAX}, and at most {VERSIONS_BYTES_MAX} bytes of them; leave out the oldest"
         )),
         Err(full) => Err(full.to_string()),
     }
@@ -142,8 +142,8 @@ mod tests {
             )
         };
         let lines = |count| (0..count).map(line).collect::<Vec<_>>().join("\n");
-        assert!(read_devices("d", &lines(MOST_VERSIONS)).is_ok());
-        let problems = read_devices("d", &lines(MOST_VERSIONS + 1)).expect_err("refused");
+        assert!(read_devices("d", &lines(VERSIONS_MAX)).is_ok());
+        let problems = read_devices("d", &lines(VERSIONS_MAX + 1)).expect_err("refused");
         let problem = problems[0].to_string();
         assert!(problem.starts_with("d:1001: too many versions of 1:"), "{problem}");
     }

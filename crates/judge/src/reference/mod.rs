@@ -27,7 +27,7 @@ pub use principal::{
 };
 pub(crate) use principal::{KNOWN_PERMISSIONS, PackedName};
 pub use record::{
-    MOST_VALUE_BYTES, RecordProblem, RecordReason, parse_device_record, parse_principal_record,
+    RecordProblem, RecordReason, VALUE_BYTES_MAX, parse_device_record, parse_principal_record,
     unreadable_record,
 };
 pub use store::{StoreKey, TableFull};

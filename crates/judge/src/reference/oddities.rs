@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Most names that are told apart; further ones are counted together.
-const MOST_NAMES: usize = 100;
+const NAMES_MAX: usize = 100;
 /// Longest name that is kept, in characters.
-const MOST_CHARACTERS: usize = 64;
+const CHARACTERS_MAX: usize = 64;
 
 /// What was odd in the entries that were read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,11 +36,11 @@ pub struct Tally {
 impl Tally {
     /// Counts a name, of which the beginning is kept.
     pub fn count(&mut self, name: &str) {
-        let end = name.char_indices().nth(MOST_CHARACTERS);
+        let end = name.char_indices().nth(CHARACTERS_MAX);
         let name = end.map_or(name, |(end, _)| name.get(..end).unwrap_or(name));
         if let Some(count) = self.counts.get_mut(name) {
             *count += 1;
-        } else if self.counts.len() < MOST_NAMES {
+        } else if self.counts.len() < NAMES_MAX {
             self.counts.insert(name.to_string(), 1);
         } else {
             self.others += 1;
@@ -90,12 +90,12 @@ mod tests {
         assert_eq!(tally.to_string(), r#""a\n" (1), "b" (2)"#);
         tally.count(&"ä".repeat(1_000));
         let longest = tally.iter().map(|(name, _)| name.chars().count()).max();
-        assert_eq!(longest, Some(MOST_CHARACTERS));
-        for number in 0..2 * MOST_NAMES {
+        assert_eq!(longest, Some(CHARACTERS_MAX));
+        for number in 0..2 * NAMES_MAX {
             tally.count(&number.to_string());
         }
-        assert_eq!(tally.iter().count(), MOST_NAMES);
-        assert_eq!(tally.others(), 2 * MOST_NAMES as u64 + 3 - MOST_NAMES as u64);
+        assert_eq!(tally.iter().count(), NAMES_MAX);
+        assert_eq!(tally.others(), 2 * NAMES_MAX as u64 + 3 - NAMES_MAX as u64);
         assert!(tally.to_string().ends_with(", and others (103)"));
     }
 }

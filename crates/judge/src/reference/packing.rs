@@ -56,20 +56,20 @@ pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends bytes, with their length before them.
-pub fn put_part(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Whether [`put_time`] needs to say more than milliseconds; the reader has to be told.
-pub fn is_fine(time: Timestamp) -> bool {
+pub fn has_submillis(time: Timestamp) -> bool {
     time.subsec_nanosecond() % 1_000_000 != 0
 }
 
 /// Appends a time: its milliseconds, or, if it is fine, seconds and nanoseconds.
 pub fn put_time(out: &mut Vec<u8>, time: Timestamp) {
     let zigzag = |signed: i64| ((signed << 1) ^ (signed >> 63)) as u64;
-    if is_fine(time) {
+    if has_submillis(time) {
         put_number(out, zigzag(time.as_second()));
         put_number(out, zigzag(i64::from(time.subsec_nanosecond())));
     } else {
@@ -152,12 +152,12 @@ mod tests {
         for time in times {
             let mut packed = Vec::new();
             put_time(&mut packed, time);
-            assert_eq!(Reader(&packed).time(is_fine(time)), time);
+            assert_eq!(Reader(&packed).time(has_submillis(time)), time);
         }
         for number in [0, 127, 128, u64::MAX] {
             let mut packed = Vec::new();
             put_number(&mut packed, number);
-            put_part(&mut packed, b"text");
+            put_bytes(&mut packed, b"text");
             let mut reader = Reader(&packed);
             assert_eq!((reader.number(), reader.text()), (number, "text"));
             assert_eq!((reader.number(), reader.text()), (0, ""));

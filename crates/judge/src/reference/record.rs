@@ -12,7 +12,7 @@ use crate::parse::framing;
 use crate::reference::versions::VersionChange;
 
 /// Longest value of a table record, in bytes.
-pub const MOST_VALUE_BYTES: usize = 64 * 1024;
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a table record cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ pub enum RecordReason {
     Malformed,
     /// The value belongs to another key.
     KeyMismatch,
-    /// The value is longer than [`MOST_VALUE_BYTES`].
+    /// The value is longer than [`VALUE_BYTES_MAX`].
     TooLarge,
 }
 
@@ -72,9 +72,9 @@ impl From<String> for RecordProblem {
 
 /// What is told of bad data may quote it: it must neither break a line of the log nor fill it.
 pub(super) fn one_line(text: &str) -> String {
-    const MOST_CHARACTERS: usize = 400;
+    const CHARACTERS_MAX: usize = 400;
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(MOST_CHARACTERS).map(plain).collect()
+    text.chars().take(CHARACTERS_MAX).map(plain).collect()
 }
 
 /// Reads a record of the principals topic: key `accountId/userId`, or `accountId/iamId` for a
@@ -170,11 +170,11 @@ fn read_value<K, V>(
     value: &[u8],
     read: impl FnOnce(&[u8]) -> Result<Stated<K, V>, String>,
 ) -> Result<Stated<K, V>, RecordProblem> {
-    if value.len() > MOST_VALUE_BYTES {
+    if value.len() > VALUE_BYTES_MAX {
         return Err(RecordProblem {
             reason: RecordReason::TooLarge,
             text: format!(
-                "the value is too large: {} bytes, the limit is {MOST_VALUE_BYTES}",
+                "the value is too large: {} bytes, the limit is {VALUE_BYTES_MAX}",
                 value.len()
             ),
         });
@@ -231,7 +231,7 @@ mod tests {
         use RecordReason::{KeyMismatch, Malformed, TooLarge};
         let good = format!("{VALUE}}}");
         let deleted = format!(r#"{VALUE},"deleted":true}}"#);
-        let large = format!("{good}{}", " ".repeat(MOST_VALUE_BYTES));
+        let large = format!("{good}{}", " ".repeat(VALUE_BYTES_MAX));
         let cases = [
             ("1/2", "nonsense", Malformed, "expected"),
             ("1/2", r#"{"userId":2}"#, Malformed, "accountId"),

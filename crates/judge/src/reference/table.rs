@@ -11,19 +11,19 @@ use super::oddities::Oddities;
 use super::packing::Packed;
 use super::store::{Store, StoreKey, StoreWriter, TableFull};
 use super::upkeep::Upkeep;
-use crate::parse::field::{MOST_IAM_ID_BYTES, MOST_ID_BYTES};
+use crate::parse::field::{IAM_ID_BYTES_MAX, ID_BYTES_MAX};
 use crate::reference::versions::{History, Horizon, VersionChange, Versions, writing};
 
 /// So many slots of the index are looked at with each change, for keys that were removed long ago.
 const SWEPT_AT_ONCE: usize = 4;
 /// A producer's clock may be so far ahead; a record that is ahead by more was written when it was
 /// read. The time of the others is the same for all who read them, whenever that is.
-const MOST_AHEAD: SignedDuration = SignedDuration::from_mins(1);
+const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 /// Longest text of a key: an account, a divider and an IAM identity.
-pub(super) const MOST_KEY_BYTES: usize = MOST_ID_BYTES + 1 + MOST_IAM_ID_BYTES;
+pub(super) const KEY_BYTES_MAX: usize = ID_BYTES_MAX + 1 + IAM_ID_BYTES_MAX;
 /// Room for the text of a key.
-pub(super) type KeyRoom = [u8; MOST_KEY_BYTES];
+pub(super) type KeyRoom = [u8; KEY_BYTES_MAX];
 
 /// The text of a key of two parts. One that is longer than any key is that of none.
 pub(super) fn join<'a>(first: &str, second: &str, room: &'a mut KeyRoom) -> &'a [u8] {
@@ -76,7 +76,7 @@ impl<K, V> TableChange<K, V> {
     /// a removal would not count until then.
     #[must_use]
     pub fn read_at(mut self, now: Timestamp) -> Self {
-        let latest = now.saturating_add(MOST_AHEAD).unwrap_or(Timestamp::MAX);
+        let latest = now.saturating_add(AHEAD_MAX).unwrap_or(Timestamp::MAX);
         if self.written.is_some_and(|written| written > latest) {
             if !self.change.explicit {
                 self.change.valid_from = self.change.valid_from.min(now);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::device::DeviceKind;
-use super::packing::{Packed, Reader, put_part};
+use super::packing::{Packed, Reader, put_bytes};
 use super::permissions::normalised;
 use super::store::StoreKey;
 use super::table::{KeyRoom, Table, TableKey, join};
@@ -207,7 +207,7 @@ impl<'a> Permissions<'a> {
             Some(known) => out.push(known as u8),
             None => {
                 out.push(OTHER_PERMISSION);
-                put_part(out, name.as_bytes());
+                put_bytes(out, name.as_bytes());
             }
         }
     }
@@ -236,7 +236,7 @@ impl<'a> DeviceIds<'a> {
 
     /// Packs one more id.
     pub(super) fn put(id: &str, out: &mut Vec<u8>) {
-        put_part(out, id.as_bytes());
+        put_bytes(out, id.as_bytes());
     }
 }
 
@@ -272,16 +272,16 @@ impl Packed for Principal {
                 | flag(principal.name.is_some(), NAME),
         );
         // An IAM identity is never empty.
-        put_part(out, principal.iam_id.unwrap_or_default().as_bytes());
+        put_bytes(out, principal.iam_id.unwrap_or_default().as_bytes());
         if let Some(name) = principal.name {
-            put_part(out, name.as_bytes());
+            put_bytes(out, name.as_bytes());
         }
-        put_part(out, principal.permissions.0);
+        put_bytes(out, principal.permissions.0);
         if lists != 0 {
             out.push(lists);
         }
         for devices in [principal.devices, principal.virtual_guests].into_iter().flatten() {
-            put_part(out, devices.0);
+            put_bytes(out, devices.0);
         }
     }
 

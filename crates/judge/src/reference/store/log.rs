@@ -14,7 +14,7 @@ const UNIT: usize = 4;
 const UNITS: u64 = (SEGMENT_BYTES / UNIT) as u64;
 /// Places are numbers of so many bits, so that the index has room for more than a place in a word.
 pub(super) const PLACE_BITS: u32 = 34;
-const MOST_SEGMENTS: usize = ((1 << PLACE_BITS) / UNITS) as usize;
+const SEGMENTS_MAX: usize = ((1 << PLACE_BITS) / UNITS) as usize;
 /// No entry is in this segment, so that no place is zero.
 const NO_SEGMENT: usize = 0;
 
@@ -132,7 +132,7 @@ impl LogWriter {
     }
 
     /// An entry of so many bytes is not needed any more.
-    pub(super) fn bury(&mut self, place: Place, bytes: usize) {
+    pub(super) fn mark_dead(&mut self, place: Place, bytes: usize) {
         if let Some(dead) = self.dead.get_mut(place.segment()) {
             *dead += bytes;
             self.dead_bytes += bytes;
@@ -140,7 +140,7 @@ impl LogWriter {
     }
 
     /// The segment that has most to give back, once a quarter of all bytes are not needed.
-    pub(super) fn deadest(&self) -> Option<usize> {
+    pub(super) fn most_garbage(&self) -> Option<usize> {
         if self.dead_bytes < SEGMENT_BYTES || self.dead_bytes < self.bytes / 4 {
             return None;
         }
@@ -188,7 +188,7 @@ impl LogWriter {
                 segments[number] = room;
                 number
             }
-            None if segments.len() < MOST_SEGMENTS => {
+            None if segments.len() < SEGMENTS_MAX => {
                 segments.push(room);
                 self.dead.push(0);
                 segments.len() - 1

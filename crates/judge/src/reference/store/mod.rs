@@ -30,7 +30,7 @@ use slots::{Slots, word};
 
 /// For each byte that is not needed any more, so many bytes of the log are looked through for some
 /// that are: more than are needed to keep three quarters of the log in use.
-const CLEANING: usize = 8;
+const COMPACTION_RATIO: usize = 8;
 
 /// A snapshot.
 #[derive(Clone, Default)]
@@ -119,7 +119,7 @@ pub(super) struct StoreWriter {
     aliases: AliasIndex,
     log: LogWriter,
     /// The segment that is looked through for what is still needed, and how far that is.
-    cleaning: Option<(usize, usize)>,
+    compaction: Option<(usize, usize)>,
     /// The slot at which the next sweep begins.
     swept: usize,
     value: Vec<u8>,
@@ -174,7 +174,7 @@ impl StoreWriter {
             return Ok(());
         };
         self.index.write(slot, word(hash, place));
-        self.bury(old, bytes, reading);
+        self.mark_dead(old, bytes, reading);
         Ok(())
     }
 
@@ -199,7 +199,7 @@ impl StoreWriter {
                     // Another key may move here, which is the next to be looked at.
                     self.index.remove(self.swept);
                     self.aliases.apply(&names, StoreKey::of(key).hash());
-                    self.bury(place, bytes, &reading);
+                    self.mark_dead(place, bytes, &reading);
                 }
                 None => self.swept += 1,
             }
@@ -216,19 +216,19 @@ impl StoreWriter {
         Some(Known { slot, place, entry })
     }
 
-    fn bury(&mut self, place: Place, bytes: usize, reading: impl Reading) {
-        self.log.bury(place, bytes);
-        self.clean(CLEANING * bytes, reading);
+    fn mark_dead(&mut self, place: Place, bytes: usize, reading: impl Reading) {
+        self.log.mark_dead(place, bytes);
+        self.compact(COMPACTION_RATIO * bytes, reading);
     }
 
     /// Looks through some bytes of the log, a segment at a time, and moves what is still needed to
     /// its head.
-    fn clean(&mut self, mut bytes: usize, reading: impl Reading) {
-        let next = |log: &LogWriter| log.deadest().map(|segment| (segment, 0));
-        while let Some((number, mut offset)) = self.cleaning.or_else(|| next(&self.log)) {
+    fn compact(&mut self, mut bytes: usize, reading: impl Reading) {
+        let next = |log: &LogWriter| log.most_garbage().map(|segment| (segment, 0));
+        while let Some((number, mut offset)) = self.compaction.or_else(|| next(&self.log)) {
             let segment = self.log.segment(number);
             while let Some(entry) = segment.get(offset..).and_then(Entry::read) {
-                self.cleaning = Some((number, offset));
+                self.compaction = Some((number, offset));
                 let place = Place::at(number, offset);
                 if bytes == 0 || self.relocate(place, entry, &reading).is_none() {
                     return;
@@ -237,7 +237,7 @@ impl StoreWriter {
                 offset += entry.bytes;
             }
             self.log.release(number);
-            self.cleaning = None;
+            self.compaction = None;
         }
     }
 
@@ -260,7 +260,7 @@ impl StoreWriter {
             }
         }
         self.aliases.apply(&names, hash);
-        self.log.bury(place, entry.bytes);
+        self.log.mark_dead(place, entry.bytes);
         Some(())
     }
 }

@@ -9,7 +9,7 @@ use crate::reference::packing::{Packed, PackedValue, Reader};
 
 pub(crate) mod writing;
 
-pub use writing::{FEWEST_VERSIONS, History, Horizon, MOST_VERSIONS, MOST_VERSIONS_BYTES};
+pub use writing::{FEWEST_VERSIONS, History, Horizon, VERSIONS_BYTES_MAX, VERSIONS_MAX};
 
 const EXPLICIT: u8 = 1;
 const REMOVED: u8 = 2;

@@ -5,13 +5,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{EXPLICIT, FINE, REMOVED, RETURNED, Raw, UNREADABLE, Version, VersionChange};
-use crate::reference::packing::{Packed, PackedValue, Reader, is_fine, put_part, put_time};
+use crate::reference::packing::{Packed, PackedValue, Reader, has_submillis, put_bytes, put_time};
 
 /// Most versions of one key; beyond them the oldest are dropped, so that one busy key cannot grow
 /// without limit.
-pub const MOST_VERSIONS: usize = 1_000;
+pub const VERSIONS_MAX: usize = 1_000;
 /// Most bytes of one key's versions, for the same reason: each change copies them.
-pub const MOST_VERSIONS_BYTES: usize = 1 << 20;
+pub const VERSIONS_BYTES_MAX: usize = 1 << 20;
 /// So many versions are kept whatever their size.
 pub const FEWEST_VERSIONS: usize = 16;
 
@@ -140,12 +140,12 @@ impl<'a> New<'a> {
             flag(version.explicit && !returned, EXPLICIT)
                 | flag(version.is_removal(), REMOVED)
                 | flag(version.is_unreadable, UNREADABLE)
-                | flag(is_fine(version.valid_from), FINE)
+                | flag(has_submillis(version.valid_from), FINE)
                 | flag(*returned, RETURNED),
         );
         put_time(out, version.valid_from);
         if let Some(value) = version.value {
-            put_part(out, value);
+            put_bytes(out, value);
         }
     }
 }
@@ -263,8 +263,8 @@ fn limited(packed: &[u8], horizon: Horizon, taken: Taken) -> (usize, usize) {
     for before in taken.versions.. {
         let Some(version) = rest.next() else { break };
         let end = packed.len() - rest.0.0.len();
-        let is_small = taken.bytes + end <= MOST_VERSIONS_BYTES;
-        if before < FEWEST_VERSIONS || before < MOST_VERSIONS && is_small {
+        let is_small = taken.bytes + end <= VERSIONS_BYTES_MAX;
+        if before < FEWEST_VERSIONS || before < VERSIONS_MAX && is_small {
             kept = end;
         } else {
             dropped += 1;

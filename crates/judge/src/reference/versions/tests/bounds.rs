@@ -34,14 +34,13 @@ fn a_busy_key_does_not_grow_without_limit() {
         dropped += table.apply(change).expect("room");
     }
     let all = versions(&table.snapshot(), "1").expect("known");
-    assert_eq!((all.len(), dropped), (MOST_VERSIONS, 500));
+    assert_eq!((all.len(), dropped), (VERSIONS_MAX, 500));
     assert_eq!(all[0].0, 1_499);
 }
 
 #[test]
 fn a_large_key_does_not_grow_without_limit() {
-    for (bytes, kept) in
-        [(MOST_VERSIONS_BYTES / 20, 19), (MOST_VERSIONS_BYTES / 4, FEWEST_VERSIONS)]
+    for (bytes, kept) in [(VERSIONS_BYTES_MAX / 20, 19), (VERSIONS_BYTES_MAX / 4, FEWEST_VERSIONS)]
     {
         let mut table = writer(1_000_000);
         let mut dropped = 0;
