@@ -1,4 +1,4 @@
-//! Everything that needs no broker. One binary, so that it is linked once.
+//! Everything of the relay that needs no broker. One binary, so that it is linked once.
 
 // Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
 #![cfg(test)]
