@@ -1,6 +1,6 @@
-//! A broker inside this process, for the demo: librdkafka's mock cluster on a local port, with a
-//! way to write samples and to watch what comes out. It speaks the protocol and groups; it proves
-//! nothing about transactions, which it accepts and does not enforce.
+//! Runs a broker inside this process for the demo: librdkafka's mock cluster on a local port, with
+//! clients to write samples and to watch the outputs. It implements the protocol and consumer
+//! groups. It proves nothing about transactions, which it accepts without enforcing them.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ use super::topics::TopicNames;
 use crate::kafka::client::context::PlainContext;
 use crate::quarantine::headers;
 
-/// Partitions of the input topic.
+/// Partition count of the input topic.
 pub const INPUT_PARTITIONS: i32 = 6;
-/// Partitions of each output topic.
+/// Partition count of each output topic.
 pub const OUTPUT_PARTITIONS: i32 = 3;
-/// Longest wait for the samples to be taken.
+/// Longest wait for the samples to be delivered.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// The broker; it ends when this is dropped.
+/// The broker. It stops when it is dropped.
 pub struct EmbeddedBroker {
     cluster: MockCluster<'static, DefaultProducerContext>,
 }
 
 impl EmbeddedBroker {
-    /// Starts a broker with the topics of a relay.
+    /// Starts a broker with the relay's topics.
     ///
     /// # Errors
-    /// If no local port can be had.
+    /// Fails if no local port is available.
     pub fn start(topics: &TopicNames) -> anyhow::Result<Self> {
         let cluster = MockCluster::new(1).context("start the embedded broker")?;
         cluster.create_topic(&topics.input, INPUT_PARTITIONS, 1)?;
@@ -42,7 +42,7 @@ impl EmbeddedBroker {
         Ok(EmbeddedBroker { cluster })
     }
 
-    /// Where it listens.
+    /// Returns the address of the broker.
     pub fn bootstrap_servers(&self) -> String {
         self.cluster.bootstrap_servers()
     }
@@ -53,19 +53,19 @@ impl EmbeddedBroker {
         client
     }
 
-    /// A way to write samples.
+    /// Returns a client that writes samples.
     ///
     /// # Errors
-    /// If the client cannot be made.
+    /// Fails if the client cannot be created.
     pub fn sampler(&self, topic: &str) -> anyhow::Result<Sampler> {
         let producer = self.client().create().context("create the sample producer")?;
         Ok(Sampler { producer, topic: topic.to_string() })
     }
 
-    /// A way to watch the output topics, from their beginning.
+    /// Returns a client that watches the output topics, from their beginning.
     ///
     /// # Errors
-    /// If the client cannot be made.
+    /// Fails if the client cannot be created.
     pub fn watcher(&self, topics: &TopicNames) -> anyhow::Result<Watcher> {
         let consumer: BaseConsumer<PlainContext> = self
             .client()
@@ -92,19 +92,19 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Writes a record, to the partition that its key hashes to.
+    /// Writes a record to the partition that its key hashes to.
     ///
     /// # Errors
-    /// If the producer does not take it.
+    /// Fails if the producer does not accept it.
     pub fn write(&self, key: &str, value: &[u8]) -> anyhow::Result<()> {
         let record = BaseRecord::to(&self.topic).key(key).payload(value);
         self.producer.send(record).map_err(|(error, _)| error).context("produce a sample")
     }
 
-    /// Waits until everything written is on the broker.
+    /// Waits until everything written was delivered to the broker.
     ///
     /// # Errors
-    /// If that takes too long.
+    /// Fails if that takes too long.
     pub fn flush(&self) -> anyhow::Result<()> {
         self.producer.flush(FLUSH_WAIT_MAX).context("deliver the samples")
     }
@@ -122,14 +122,14 @@ pub struct Written<'a> {
     pub topic: &'a str,
     /// Its bytes.
     pub value: &'a [u8],
-    /// Why it is in quarantine, where it is.
+    /// Why it is in quarantine, if it is.
     pub reason: Option<&'a str>,
-    /// The same in words.
+    /// The reason in words.
     pub detail: Option<&'a str>,
 }
 
 impl Watcher {
-    /// Waits for the next record and shows it.
+    /// Waits for the next record and shows it. Returns whether there was one.
     pub fn next(&self, wait: Duration, mut show: impl FnMut(Written<'_>)) -> bool {
         match self.consumer.poll(wait) {
             Some(Ok(message)) => {
@@ -142,7 +142,7 @@ impl Watcher {
                 true
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, "watch");
+                tracing::warn!(%error, "watching the output topics failed");
                 false
             }
             None => false,
@@ -151,6 +151,6 @@ impl Watcher {
 }
 
 fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m str> {
-    let given = message.headers()?.iter();
-    headers::read(given.map(|header| (header.key, header.value)), name)
+    let pairs = message.headers()?.iter();
+    headers::read(pairs.map(|header| (header.key, header.value)), name)
 }

@@ -1,4 +1,4 @@
-//! Reads single records where they lie, without joining the consumer group: for `explain --from`.
+//! Reads single records without joining the consumer group, for `explain --from`.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::kafka::client::context::{PlainContext, prime_oauth};
 /// Longest wait for a single record.
 const RECORD_WAIT_MAX: Duration = Duration::from_secs(15);
 
-/// One record on the cluster.
+/// The address of one record in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordAddress {
     /// The topic.
@@ -43,14 +43,14 @@ impl std::str::FromStr for RecordAddress {
     }
 }
 
-/// The value of one record; `None` is a record without one.
+/// Returns the value of one record; `None` for a record without a value.
 ///
 /// # Errors
-/// If the record is not there (any more), or cannot be read in time.
+/// Fails if the record does not exist (any more), or cannot be read in time.
 pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Option<Vec<u8>>> {
     let RecordAddress { topic, partition, offset } = address;
     let mut client = settings::inspector(config);
-    // A group must be named to read; nothing is ever committed for it, and it is not joined.
+    // Reading requires a group id. Nothing is ever committed for it, and the client does not join.
     client.set("group.id", format!("{}-explain", config.input.group));
     let consumer: BaseConsumer<PlainContext> =
         client.create_with_context(PlainContext::default())?;
@@ -71,7 +71,7 @@ pub fn read_value(config: &Config, address: &RecordAddress) -> anyhow::Result<Op
                 return Ok(message.payload().map(Vec::from));
             }
             Some(Ok(message)) => bail!(
-                "{topic}/{partition} has no record at offset {offset} (the next is at {}); it was compacted away, or belongs to a transaction that was aborted",
+                "{topic}/{partition} has no record at offset {offset} (the next is at {}); the record was compacted away, or belongs to an aborted transaction",
                 message.offset()
             ),
             Some(Err(KafkaError::PartitionEOF(_))) => {

@@ -1,5 +1,6 @@
-//! The edge: the only folder that names the Kafka client. It turns librdkafka's callbacks, error
-//! codes and timeouts into the few words of [`crate::stream`]. It decides nothing about records.
+//! Connects the relay to Kafka. This is the only folder that uses the Kafka client. It translates
+//! librdkafka's callbacks, error codes and timeouts into the types of [`crate::stream`]. It decides
+//! nothing about records.
 
 pub mod check;
 pub mod client;
@@ -16,7 +17,7 @@ pub mod topics;
 
 pub use replaced::{OnReplaced, Replaced};
 
-/// Version of the librdkafka that is linked, e.g. `2.12.1`.
+/// Returns the version of the linked librdkafka, e.g. `2.12.1`.
 pub fn librdkafka_version() -> String {
     rdkafka::util::get_rdkafka_version().1
 }

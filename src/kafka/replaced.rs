@@ -1,23 +1,24 @@
-//! Producers that were replaced although the loop did not ask for it.
+//! Reports producers that were replaced although the loop did not ask for it.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Told why a producer was replaced although the loop did not ask for it.
+/// Called with the reason when a producer is replaced although the loop did not ask for it.
 #[derive(Clone)]
 pub struct OnReplaced(pub(super) Arc<dyn Fn(Replaced) + Send + Sync>);
 
 /// Why a producer was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaced {
-    /// Its client may have sent a request twice, or has to skip the numbers of records that failed.
+    /// Its client may have sent a request twice, or would fail the next transaction because of
+    /// records that failed.
     Spent,
-    /// It could not abort.
+    /// It could not abort its transaction.
     Unabortable,
 }
 
 impl Replaced {
-    /// As metrics say it.
+    /// Returns the label value in metrics.
     pub const fn reason(self) -> &'static str {
         match self {
             Replaced::Spent => "spent",
@@ -27,14 +28,14 @@ impl Replaced {
 }
 
 impl OnReplaced {
-    /// Calls this.
-    pub fn new(told: impl Fn(Replaced) + Send + Sync + 'static) -> Self {
-        OnReplaced(Arc::new(told))
+    /// Creates a callback.
+    pub fn new(callback: impl Fn(Replaced) + Send + Sync + 'static) -> Self {
+        OnReplaced(Arc::new(callback))
     }
 }
 
 impl Default for OnReplaced {
-    /// Nobody wants to know.
+    /// Ignores all replacements.
     fn default() -> Self {
         OnReplaced::new(|_| {})
     }

@@ -1,6 +1,6 @@
 //! A worker's connection to Kafka: one consumer, one transactional producer, and the [`Broker`]
-//! trait on top. It holds the rules that make exactly-once true on this client: which group
-//! membership a commit speaks for, what is sent before the commit, and from where reading resumes.
+//! trait on top. It implements the rules that exactly-once depends on with this client: which group
+//! membership a commit uses, what is sent before the commit, and where reading resumes.
 
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,8 @@ pub struct Session {
     consumer: GroupConsumer,
     producer: Option<TransactionalProducer>,
     topics: OutputTopics,
-    /// Whether a record was for a partition that its topic does not have: then the topic is
-    /// another one.
+    /// Whether a record was sent to a partition that its topic does not have, which means that the
+    /// topic was replaced.
     topics_changed: bool,
     clock: Instant,
 }
@@ -33,15 +33,15 @@ pub struct Session {
 /// Why a session could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Topics that are missing or closed to us, all of them.
+    /// All topics that are missing or not accessible.
     #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Topics {
-        /// One for each topic.
+        /// One problem for each topic.
         problems: Vec<TopicProblem>,
-        /// How many topics are needed in all.
+        /// The number of topics that are needed in all.
         of: usize,
     },
-    /// The client could not be made, or the transactional id not be had.
+    /// The client could not be created or subscribed.
     #[error(transparent)]
     Client(#[from] KafkaError),
     /// The producer could not be opened.
@@ -50,7 +50,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether it is worth trying again.
+    /// Returns whether a retry may succeed.
     pub fn may_pass(&self) -> bool {
         match self {
             OpenError::Topics { problems, .. } => problems.iter().all(TopicProblem::may_pass),
@@ -59,8 +59,8 @@ impl OpenError {
         }
     }
 
-    /// Whether topics are missing, while others are there and none is closed to us: they may be
-    /// created yet.
+    /// Returns whether topics are missing, while others exist and none is inaccessible: the missing
+    /// ones may still be created.
     pub fn is_missing(&self) -> bool {
         match self {
             OpenError::Topics { problems, of } => {
@@ -73,11 +73,12 @@ impl OpenError {
 }
 
 impl Session {
-    /// Makes the consumer, looks the topics up, takes over the transactional id, and joins the
+    /// Creates the consumer, looks up the topics, takes over the transactional id, and joins the
     /// group, in this order: a predecessor's transaction is ended before anything is read.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// Fails if the consumer cannot be created, a topic cannot be used, or the producer cannot be
+    /// opened.
     pub fn open(settings: SessionSettings) -> Result<Self, OpenError> {
         let consumer = GroupConsumer::open(&settings)?;
         let topics =
@@ -102,8 +103,8 @@ impl Session {
             .ok_or_else(|| Failure::Broken("the last producer could not be replaced".to_string()))
     }
 
-    /// A producer that is spent gets no further transaction. The membership
-    /// stays: it is that of the batch.
+    /// Replaces a spent producer, which must not begin another transaction. The membership stays,
+    /// since it is that of the batch.
     fn renew_producer(&mut self) -> Result<(), Failure> {
         if self.producer()?.is_spent() {
             self.consumer.check()?;
@@ -113,9 +114,9 @@ impl Session {
         Ok(())
     }
 
-    /// Looks the output topics up again if one of them turned out to lack a partition. One that has
-    /// more than before is left as it is: the partition of a device's events must not change
-    /// under it.
+    /// Looks up the output topics again if one of them lacked a partition. A topic with more
+    /// partitions than before keeps its count: the partition of a device's events must not change
+    /// while the session is open.
     fn renew_topics(&mut self) {
         if !std::mem::take(&mut self.topics_changed) {
             return;
@@ -125,7 +126,7 @@ impl Session {
             Err(problems) => {
                 self.topics_changed = true;
                 for problem in problems {
-                    tracing::warn!(%problem, "an output topic has changed");
+                    tracing::warn!(%problem, "an output topic has changed and cannot be used yet");
                 }
             }
         }
@@ -146,7 +147,8 @@ impl Session {
         producer.commit()
     }
 
-    /// First the old one goes: two producers with one transactional id would fence each other.
+    /// Drops the old producer first: two producers with one transactional id would fence each
+    /// other.
     fn open_producer(&mut self) -> Result<(), Failure> {
         self.producer = None;
         let topics = self.settings.topics.outputs();
@@ -160,14 +162,14 @@ impl Session {
             // The client silently drops entries without a valid offset.
             if position.next_offset < 0 {
                 return Err(Failure::Fatal(format!(
-                    "partition {} has the impossible offset {}",
+                    "partition {} has an invalid offset {}",
                     position.partition, position.next_offset
                 )));
             }
             let mut element = list.add_partition(&self.settings.topics.input, position.partition.0);
-            element
-                .set_offset(Offset::Offset(position.next_offset))
-                .map_err(|error| Failure::Fatal(format!("set offset: {error}")))?;
+            element.set_offset(Offset::Offset(position.next_offset)).map_err(|error| {
+                Failure::Fatal(format!("set the offset of a partition: {error}"))
+            })?;
             if !position.metadata.is_empty() {
                 element.set_metadata(&position.metadata);
             }
@@ -197,7 +199,7 @@ impl Broker for Session {
         self.consumer.follow_epoch();
         let published = self.transact(outputs, positions);
         let producer = self.producer.as_ref();
-        self.topics_changed |= producer.is_some_and(TransactionalProducer::lacked_a_partition);
+        self.topics_changed |= producer.is_some_and(TransactionalProducer::hit_unknown_partition);
         published?;
         self.consumer.committed(positions);
         Ok(())
@@ -206,14 +208,13 @@ impl Broker for Session {
     fn abort(&mut self) -> Result<(), Failure> {
         match self.producer()?.abort() {
             Ok(()) => {}
-            // A new producer ends whatever the old one cannot. Among the reasons: the broker knows
-            // of no transaction, since it let no partition become part of it, and the
-            // client takes that answer for a fatal one. Or it gave the transaction
-            // up just before, as it does with what took too long: it calls that fenced. Another
-            // process of this name is found out all the same, since one of the two is
-            // fenced while it publishes.
+            // A new producer ends whatever the old one cannot. One reason is that the broker knows
+            // no transaction, since it rejected every partition, and the client treats that answer
+            // as a fatal error. Another is that the broker aborted the transaction just before
+            // because it took too long, and reports that as fenced. Another process with the same
+            // name is still detected, since one of the two is fenced while it publishes.
             Err(Failure::Broken(what) | Failure::Fenced(what)) => {
-                tracing::warn!("the producer is replaced instead of aborting: {what}");
+                tracing::warn!("the abort failed; replacing the producer: {what}");
                 (self.settings.replaced.0)(Replaced::Unabortable);
                 return self.rebuild();
             }

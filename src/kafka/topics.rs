@@ -1,5 +1,5 @@
-//! The topics that a deployment uses, and how many partitions each has. Read once, when a session
-//! opens: the partition of a device's events must not change under it.
+//! The topics that a deployment uses, and their partition counts. Read once, when a session opens:
+//! the partition of a device's events must not change while the session is open.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use audit_judge::fate::RegionIndex;
 /// Longest wait for metadata.
 pub const METADATA_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Names of all topics, from configuration.
+/// The names of all topics, from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicNames {
     /// The input.
@@ -25,7 +25,7 @@ pub struct TopicNames {
 }
 
 impl TopicNames {
-    /// The topics that are written to.
+    /// Returns the topics that are written to.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.regions.iter().chain([&self.quarantine]).map(String::as_str)
     }
@@ -48,42 +48,42 @@ struct Topic {
 /// A topic that cannot be used as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TopicProblem {
-    /// It is not there.
+    /// The topic does not exist.
     #[error("topic {0:?} does not exist; create it, or correct its name in the configuration")]
     Missing(String),
-    /// We may not see it.
+    /// The relay's principal may not see it.
     #[error("no access to topic {0:?}; grant the relay's principal Describe, and Read or Write")]
     Denied(String),
-    /// The cluster could not be asked, which may pass.
+    /// The metadata request failed, which may be temporary.
     #[error("cannot read the metadata of topic {topic:?}: {cause}")]
     Unknown {
         /// The topic.
         topic: String,
-        /// What the client says.
+        /// The client's error.
         cause: String,
     },
 }
 
 impl TopicProblem {
-    /// Whether waiting may help.
+    /// Returns whether a retry may succeed.
     pub fn may_pass(&self) -> bool {
         matches!(self, TopicProblem::Unknown { .. })
     }
 }
 
-/// How a topic is spread.
+/// The partition and replica counts of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// How many partitions it has.
+    /// The partition count.
     pub partitions: i32,
-    /// The fewest replicas of any of them.
+    /// The lowest replica count of any partition.
     pub replicas: usize,
 }
 
-/// How many partitions a topic has.
+/// Returns the partition count of a topic.
 ///
 /// # Errors
-/// See [`TopicProblem`].
+/// Fails if the topic does not exist, is not accessible, or its metadata cannot be read.
 pub fn partition_count<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     name: &str,
@@ -91,10 +91,10 @@ pub fn partition_count<C: ConsumerContext>(
     shape(consumer, name).map(|shape| shape.partitions)
 }
 
-/// How many partitions and replicas a topic has.
+/// Returns the partition and replica counts of a topic.
 ///
 /// # Errors
-/// See [`TopicProblem`].
+/// Fails if the topic does not exist, is not accessible, or its metadata cannot be read.
 pub fn shape<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     name: &str,
@@ -103,17 +103,17 @@ pub fn shape<C: ConsumerContext>(
         topic: name.to_string(),
         cause: cause.to_string(),
     };
-    let metadata = consumer
-        .fetch_metadata(Some(name), METADATA_WAIT_MAX)
-        .map_err(|error| by_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error)))?;
+    let metadata = consumer.fetch_metadata(Some(name), METADATA_WAIT_MAX).map_err(|error| {
+        problem_of_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error))
+    })?;
     let topic = metadata
         .topics()
         .iter()
         .find(|topic| topic.name() == name)
-        .ok_or_else(|| unknown(&"the answer does not contain it"))?;
+        .ok_or_else(|| unknown(&"the answer does not contain the topic"))?;
     if let Some(code) = topic.error() {
         let error = KafkaError::MetadataFetch(code.into());
-        return Err(by_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error)));
+        return Err(problem_of_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error)));
     }
     let replicas = topic.partitions().iter().map(|one| one.replicas().len());
     match (topic.partitions().len(), replicas.min()) {
@@ -124,7 +124,7 @@ pub fn shape<C: ConsumerContext>(
     }
 }
 
-fn by_code(name: &str, code: Option<RDKafkaErrorCode>) -> Option<TopicProblem> {
+fn problem_of_code(name: &str, code: Option<RDKafkaErrorCode>) -> Option<TopicProblem> {
     use RDKafkaErrorCode::{TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition};
     match code? {
         UnknownTopic | UnknownTopicOrPartition => Some(TopicProblem::Missing(name.to_string())),
@@ -134,10 +134,10 @@ fn by_code(name: &str, code: Option<RDKafkaErrorCode>) -> Option<TopicProblem> {
 }
 
 impl OutputTopics {
-    /// Looks up all output topics, and that the input is there.
+    /// Looks up all output topics, and checks that the input exists.
     ///
     /// # Errors
-    /// Every topic that cannot be used.
+    /// Returns every topic that cannot be used.
     pub fn discover<C: ConsumerContext>(
         consumer: &BaseConsumer<C>,
         names: &TopicNames,
@@ -148,12 +148,12 @@ impl OutputTopics {
         for name in std::iter::once(names.input.as_str()).chain(names.outputs()) {
             match partition_count(consumer, name) {
                 Ok(partitions) => looked_up.push(Topic { name: name.to_string(), partitions }),
-                // A cluster that does not answer would not answer for the others either.
+                // If the cluster does not answer, it would not answer for the others either.
                 Err(problem) if problem.may_pass() => return Err(vec![problem]),
                 Err(problem) => problems.push(problem),
             }
         }
-        // The input was looked up first, the quarantine last.
+        // The input is the first topic, the quarantine the last.
         match looked_up.pop() {
             Some(quarantine) if problems.is_empty() => {
                 Ok(OutputTopics { regions: looked_up.split_off(1), quarantine })
@@ -162,26 +162,26 @@ impl OutputTopics {
         }
     }
 
-    /// Takes the partition counts of topics that have fewer partitions now, as after they were made
-    /// anew.
+    /// Adopts the partition counts of topics that have fewer partitions now, as after they were
+    /// deleted and created again.
     pub fn shrink_to(&mut self, found: &OutputTopics) {
-        let ours = self.regions.iter_mut().chain([&mut self.quarantine]);
-        for (topic, found) in ours.zip(found.regions.iter().chain([&found.quarantine])) {
+        let topics = self.regions.iter_mut().chain([&mut self.quarantine]);
+        for (topic, found) in topics.zip(found.regions.iter().chain([&found.quarantine])) {
             if found.partitions < topic.partitions {
                 tracing::warn!(
                     topic = topic.name,
                     was = topic.partitions,
                     partitions = found.partitions,
-                    "an output topic has fewer partitions than before; its events go on there"
+                    "an output topic has fewer partitions than before; its events are now written to these"
                 );
                 topic.partitions = found.partitions;
             }
         }
     }
 
-    /// Where an output goes: the topic, as an index of [`TopicNames::outputs`], and the partition
-    /// that the input partition maps to. `None` for a region without a topic, which the core
-    /// never names.
+    /// Returns where an output goes: the topic, as an index of [`TopicNames::outputs`], and the
+    /// partition that the input partition maps to. `None` for a region without a topic, which the
+    /// core never names.
     pub fn destination(&self, output: &Output<'_>) -> Option<(usize, i32)> {
         let index = match &output.content {
             Content::Event { envelope, .. } => {
@@ -211,7 +211,7 @@ mod tests {
         OutputTopics { regions: counts.iter().map(topic).collect(), quarantine: topic(&quarantine) }
     }
 
-    /// Where the output of a partition goes: of a region, or to quarantine.
+    /// Returns where the output of a partition goes: to a region, or to the quarantine.
     fn destination(
         topics: &OutputTopics,
         source: i32,
@@ -265,7 +265,7 @@ mod tests {
             (6, Some(2), Some((2, 0))),
             (0, None, Some((3, 0))),
             (3, None, Some((3, 1))),
-            // The topic after the last region is the quarantine, and none follows it.
+            // The topic after the last region is the quarantine; none follows it.
             (3, Some(4), None),
         ] {
             let found = destination(&topics, source, region);
@@ -274,10 +274,10 @@ mod tests {
     }
 
     #[test]
-    fn topics_that_were_made_anew_with_fewer_partitions_are_followed_and_none_that_grew() {
-        let mut ours = topics(&[4, 4], 4);
-        ours.shrink_to(&topics(&[2, 8], 3));
-        let counts = |source| [Some(0), Some(1), None].map(|it| destination(&ours, source, it));
+    fn partition_counts_only_shrink() {
+        let mut known = topics(&[4, 4], 4);
+        known.shrink_to(&topics(&[2, 8], 3));
+        let counts = |source| [Some(0), Some(1), None].map(|it| destination(&known, source, it));
         assert_eq!(counts(3), [Some((0, 1)), Some((1, 3)), Some((2, 0))]);
         assert_eq!(counts(5), [Some((0, 1)), Some((1, 1)), Some((2, 2))]);
     }

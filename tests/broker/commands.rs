@@ -21,7 +21,7 @@ fn check_names_what_is_missing_and_joins_nothing() {
     assert!(good.status.success(), "{seen}\n{}", text(&good.stderr));
     assert!(seen.contains("12 enabled"), "{seen}");
     assert!(seen.contains(&format!("input topic {}: 3 partitions", deployment.input)), "{seen}");
-    assert!(seen.contains("transactions are possible"), "{seen}");
+    assert!(seen.contains("transactions work"), "{seen}");
     assert_eq!(broker.committed(&deployment.group, &deployment.input).len(), 0);
 
     let written = deployment.command(&["check", "--connect", "--write", "--config", config]);

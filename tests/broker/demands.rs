@@ -84,7 +84,7 @@ fn doubts_stop_nothing() {
     assert!(relay.log().contains(&doubt), "{}", relay.log());
     let forgets = format!("principals topic {principals}: delete.retention.ms is 86400000");
     assert!(relay.log().contains(&forgets), "{}", relay.log());
-    let clock = "removals, and entries without validFrom, count from the clock";
+    let clock = "tombstones, and entries without validFrom, are dated by the producer's clock";
     assert!(relay.log().contains(clock), "{}", relay.log());
     // Followers, the finder of ends and the watchdog are waited for, and end.
     relay.signal("TERM");
@@ -104,6 +104,9 @@ fn a_transaction_time_out_that_the_broker_refuses_is_named() {
     let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
     let ran = text(&run.stderr);
     assert!(!run.status.success());
-    assert!(ran.contains("transaction.max.timeout.ms: 5000, less than our 10000"), "{ran}");
+    assert!(
+        ran.contains("transaction.max.timeout.ms: 5000, less than the producer's 10000"),
+        "{ran}"
+    );
     assert!(ran.contains("set transaction.timeout.ms under [kafka]"), "{ran}");
 }

@@ -92,7 +92,7 @@ fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
     let folder = folder.path();
     let (endpoint, asked) = serve();
     let (proxy, proxied) = serve();
-    let shown = format!("token endpoint http://127.0.0.1:{endpoint}/token: it answers 302");
+    let shown = format!("token endpoint http://127.0.0.1:{endpoint}/token: responded 302");
     write_configuration(folder, &format!("http://127.0.0.1:{endpoint}/token?key={MARK}"));
     let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
 

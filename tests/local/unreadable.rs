@@ -134,7 +134,7 @@ fn a_bad_batch_in_a_tables_topic_is_named_and_nothing_is_read_twice() {
     let tables = Arc::new(tables);
     let threads = follow(&config, &tables).expect("followers");
     let since = Instant::now();
-    let cause = "partition 0 of \"principals\" cannot be read on from offset 3: ";
+    let cause = "partition 0 of \"principals\" cannot be read past offset 3: ";
     let why = || tables.trusted().err().unwrap_or_default();
     let records = || tables.counts(TableName::Principals).records;
     // The fault can be told before the records before it are counted.

@@ -1,5 +1,5 @@
-//! Compares the group's committed offset in every partition of the input with what the partition's
-//! log holds. It needs the right to read the group, but no membership.
+//! Compares the group's committed offset in each input partition with the offsets that the
+//! partition's log holds. It needs Read on the group, but joins nothing.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::settings;
 use crate::kafka::topics::{METADATA_WAIT_MAX, partition_count};
 
-/// Longest wait for an answer, before it is looked what the client complains of.
+/// Longest wait for one answer, before the client's errors are checked.
 const ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Offsets by partition.
@@ -23,41 +23,43 @@ type Offsets = BTreeMap<i32, i64>;
 /// The offsets that a partition's log holds, by partition.
 type Logs = BTreeMap<i32, Range<i64>>;
 
-/// Looks at every committed offset of the group.
+/// Checks every committed offset of the group.
 pub(super) fn check_group(config: &Config, topic: &str) -> Vec<Finding> {
     let subject = format!("consumer group {}", config.input.group);
     let verdict = match GroupLookup::open(config, topic).and_then(|lookup| lookup.offsets()) {
-        Ok((committed, logs)) => return compared(config, topic, &committed, &logs),
-        Err(error) if is(&error, RDKafkaErrorCode::GroupAuthorizationFailed) => Verdict::Fail(
-            "the relay's principal may not use it; grant it Read on this group".to_string(),
-        ),
-        Err(error) if is(&error, RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            Verdict::NotPermitted(
-                "its offsets are those of a topic that we may not see".to_string(),
+        Ok((committed, logs)) => return compare(config, topic, &committed, &logs),
+        Err(error) if has_code(&error, RDKafkaErrorCode::GroupAuthorizationFailed) => {
+            Verdict::Fail(
+                "the relay's principal may not use it; grant it Read on this group".to_string(),
             )
         }
-        Err(error) => Verdict::Unreachable(format!("cannot read its offsets: {error}")),
+        Err(error) if has_code(&error, RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            Verdict::NotPermitted(
+                "not checked: the relay's principal may not see the input topic".to_string(),
+            )
+        }
+        Err(error) => Verdict::Unreachable(format!("cannot read its committed offsets: {error}")),
     };
     vec![Finding::new(subject, verdict)]
 }
 
-/// A client that looks, on behalf of the group.
+/// A client that looks up the group's offsets.
 struct GroupLookup(TopicLookup<ErrorContext>);
 
 impl GroupLookup {
     fn open(config: &Config, topic: &str) -> KafkaResult<Self> {
         let mut client = settings::inspector(config);
         client.set("group.id", &config.input.group);
-        // Waits for no open transaction: working relays commit all the time.
+        // Do not wait for open transactions: running relays commit all the time.
         client.set("isolation.level", "read_uncommitted");
         let consumer = client.create_with_context(ErrorContext::default())?;
         prime_oauth(&consumer);
         Ok(GroupLookup(TopicLookup::new(consumer, topic)))
     }
 
-    /// The ends are looked up last: they cannot lie before what was committed already.
+    /// Looks up the ends last, so that no end is older than a committed offset.
     fn offsets(&self) -> KafkaResult<(Offsets, Logs)> {
-        // Another finding names a topic that cannot be seen. One partition is enough to find out
+        // A topic that cannot be read has a finding of its own. One partition is enough to find out
         // whether the relay may use the group.
         let count = partition_count(self.0.consumer(), self.0.topic()).unwrap_or(1);
         let committed = self.committed(count)?;
@@ -74,7 +76,7 @@ impl GroupLookup {
                 }
                 Err(error) => error,
             };
-            // A refusal is reported as an event of its own; the call only times out.
+            // An authorization error arrives as an event; the call itself only times out.
             poll_errors(self.0.consumer());
             let last_error = self.0.consumer().context().0.last_error();
             if last_error.and_then(|error| error.code)
@@ -82,17 +84,17 @@ impl GroupLookup {
             {
                 return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::GroupAuthorizationFailed));
             }
-            if !may_pass(&error) || Instant::now() >= deadline {
+            if !is_temporary(&error) || Instant::now() >= deadline {
                 return Err(error);
             }
         }
     }
 
-    /// Returns what the logs hold, of the partitions whose leaders answer.
+    /// Returns the offset ranges of the logs whose leaders answer.
     fn logs(&self, committed: &Offsets) -> Logs {
         match (self.bounds(Bound::Start, committed), self.bounds(Bound::End, committed)) {
-            (Ok(starts), Ok(ends)) => both(&starts, &ends),
-            // One leader that is away fails the answer for all.
+            (Ok(starts), Ok(ends)) => log_ranges(&starts, &ends),
+            // One unreachable leader fails the request for all.
             _ => self.logs_one_by_one(committed),
         }
     }
@@ -115,20 +117,21 @@ impl GroupLookup {
     }
 }
 
-fn both(begins: &Offsets, ends: &Offsets) -> Logs {
-    let logs = begins.iter().filter_map(|(partition, begins)| {
-        let ends = ends.get(partition)?;
-        Some((*partition, *begins..*ends))
+fn log_ranges(starts: &Offsets, ends: &Offsets) -> Logs {
+    let logs = starts.iter().filter_map(|(partition, start)| {
+        let end = ends.get(partition)?;
+        Some((*partition, *start..*end))
     });
     logs.collect()
 }
 
-fn is(error: &KafkaError, code: RDKafkaErrorCode) -> bool {
+fn has_code(error: &KafkaError, code: RDKafkaErrorCode) -> bool {
     error.rdkafka_error_code() == Some(code)
 }
 
-/// Whether the group's coordinator is only just being found, as after the start of a cluster.
-fn may_pass(error: &KafkaError) -> bool {
+/// Returns whether the error is temporary: the group coordinator is still being elected or loaded,
+/// as after a cluster start.
+fn is_temporary(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
         CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator, OperationTimedOut,
     };
@@ -139,30 +142,31 @@ fn may_pass(error: &KafkaError) -> bool {
     })
 }
 
-/// One finding for the group, and one for each partition that is not as it should be.
-fn compared(config: &Config, topic: &str, committed: &Offsets, logs: &Logs) -> Vec<Finding> {
+/// Returns one finding for the group, and one for each partition whose offset the log does not
+/// hold.
+fn compare(config: &Config, topic: &str, committed: &Offsets, logs: &Logs) -> Vec<Finding> {
     let group = &config.input.group;
     let subject = format!("consumer group {group}");
-    let seen = match committed.len() {
+    let summary = match committed.len() {
         0 => "nothing is committed yet".to_string(),
-        1 => "an offset of one partition is committed".to_string(),
+        1 => "the offset of 1 partition is committed".to_string(),
         some => format!("offsets of {some} partitions are committed"),
     };
-    let mut findings = vec![Finding::new(&subject, Verdict::Pass(seen))];
-    let unknown = committed.keys().filter(|it| !logs.contains_key(it));
+    let mut findings = vec![Finding::new(&subject, Verdict::Pass(summary))];
+    let unknown = committed.keys().filter(|partition| !logs.contains_key(partition));
     let unknown: Vec<String> = unknown.map(ToString::to_string).collect();
     if !unknown.is_empty() {
-        let what = format!(
-            "the committed offsets of the partitions {} were not compared with their logs, whose leaders did not answer",
+        let text = format!(
+            "the committed offsets of partitions {} were not compared with their logs: the partition leaders did not answer",
             unknown.join(", ")
         );
-        findings.push(Finding::new(&subject, Verdict::NotPermitted(what)));
+        findings.push(Finding::new(&subject, Verdict::NotPermitted(text)));
     }
     for (partition, offset) in committed {
         let verdict = logs.get(partition).and_then(|log| {
             let bootstrap = config.kafka.bootstrap_servers();
             let reset = || how_to_reset(bootstrap, group, topic, *partition);
-            judged(*offset, log, reset)
+            judge(*offset, log, reset)
         });
         let subject = format!("{subject}, topic {topic}, partition {partition}");
         findings.extend(verdict.map(|verdict| Finding::new(subject, verdict)));
@@ -170,28 +174,29 @@ fn compared(config: &Config, topic: &str, committed: &Offsets, logs: &Logs) -> V
     findings
 }
 
-/// Whether reading can go on at this offset, in a log that holds these.
-fn judged(committed: i64, log: &Range<i64>, reset: impl FnOnce() -> String) -> Option<Verdict> {
+/// Returns a verdict if the log does not hold the committed offset.
+fn judge(committed: i64, log: &Range<i64>, reset: impl FnOnce() -> String) -> Option<Verdict> {
     let Range { start, end } = log;
     if committed > *end {
         return Some(Verdict::Held(format!(
-            "committed up to offset {committed}, but the log ends at {end}: it was cut off, made anew, or restored from a shorter copy; \
-             the relay holds this partition; {}",
+            "committed up to offset {committed}, but the log ends at {end}: the log was truncated, the topic was deleted and created again, \
+             or it was restored from an older copy; the relay holds this partition; {}",
             reset()
         )));
     }
     (committed < *start).then(|| {
         Verdict::Warn(format!(
-            "committed up to offset {committed}, but the log begins at {start}: what lay between was deleted before it was read; \
-             reading goes on at {start}"
+            "committed up to offset {committed}, but the log begins at {start}: the records between were deleted before they were read; \
+             the relay resumes at {start}"
         ))
     })
 }
 
-/// How an operator says where a partition goes on whose committed offset its log does not hold.
+/// Returns instructions for the operator: how to set the offset of a partition whose committed
+/// offset its log does not hold.
 pub fn how_to_reset(bootstrap: &str, group: &str, topic: &str, partition: i32) -> String {
     format!(
-        "decide on the offset N at which to go on (records before N are not audited again, records from N on are), stop all \
+        "choose the offset N to resume from (records before N are not audited again, records from N on are), stop all \
          relays of the group, and run: kafka-consumer-groups --bootstrap-server {bootstrap} --group {group} \
          --topic {topic}:{partition} --reset-offsets --to-offset N --execute"
     )
@@ -206,49 +211,48 @@ mod tests {
         Config::from_toml(text, std::iter::empty()).expect("configuration")
     }
 
-    fn said(committed: &[(i32, i64)], logs: &[(i32, Range<i64>)]) -> Vec<String> {
+    fn texts(committed: &[(i32, i64)], logs: &[(i32, Range<i64>)]) -> Vec<String> {
         let committed = committed.iter().copied().collect();
         let logs = logs.iter().cloned().collect();
-        let findings = compared(&config(), "t", &committed, &logs);
+        let findings = compare(&config(), "t", &committed, &logs);
         let text = |finding: &Finding| format!("{} {finding}", finding.verdict.word());
         findings.iter().map(text).collect()
     }
 
     #[test]
-    fn what_the_log_holds_is_well_and_so_is_its_end() {
-        assert_eq!(said(&[], &[]), ["ok consumer group g: nothing is committed yet"]);
+    fn an_offset_within_the_log_or_at_its_end_passes() {
+        assert_eq!(texts(&[], &[]), ["ok consumer group g: nothing is committed yet"]);
         assert_eq!(
-            said(&[(0, 5), (1, 9), (2, 0)], &[(0, 5..9), (1, 5..9), (2, 0..0)]),
+            texts(&[(0, 5), (1, 9), (2, 0)], &[(0, 5..9), (1, 5..9), (2, 0..0)]),
             ["ok consumer group g: offsets of 3 partitions are committed"]
         );
     }
 
     #[test]
-    fn an_offset_behind_the_end_is_named_with_the_command_that_resets_it() {
-        let said = said(&[(0, 5), (3, 100)], &[(0, 0..5), (3, 2..15)]);
-        assert_eq!(said.len(), 2, "{said:?}");
+    fn an_offset_past_the_end_is_reported_with_the_command_that_resets_it() {
+        let texts = texts(&[(0, 5), (3, 100)], &[(0, 0..5), (3, 2..15)]);
+        assert_eq!(texts.len(), 2, "{texts:?}");
         let problem = "PROBLEM consumer group g, topic t, partition 3: committed up to offset 100, but the log ends at 15";
-        assert!(said[1].starts_with(problem), "{said:?}");
+        assert!(texts[1].starts_with(problem), "{texts:?}");
         let command = "kafka-consumer-groups --bootstrap-server b:1 --group g --topic t:3 --reset-offsets --to-offset N --execute";
-        assert!(said[1].ends_with(command), "{said:?}");
+        assert!(texts[1].ends_with(command), "{texts:?}");
     }
 
     #[test]
-    fn an_offset_before_the_beginning_is_a_warning() {
-        let said = said(&[(3, 10)], &[(3, 15..20)]);
+    fn an_offset_before_the_start_is_a_warning() {
+        let texts = texts(&[(3, 10)], &[(3, 15..20)]);
         let warning = "WARNING consumer group g, topic t, partition 3: committed up to offset 10, but the log begins at 15";
-        assert!(said[1].starts_with(warning), "{said:?}");
+        assert!(texts[1].starts_with(warning), "{texts:?}");
     }
 
     #[test]
-    fn what_could_not_be_compared_is_said() {
-        let said = said(&[(1, 10), (2, 10), (4, 1)], &[(2, 0..10)]);
-        assert_eq!(said.len(), 2, "{said:?}");
+    fn partitions_that_were_not_compared_are_named() {
+        let texts = texts(&[(1, 10), (2, 10), (4, 1)], &[(2, 0..10)]);
+        assert_eq!(texts.len(), 2, "{texts:?}");
         assert!(
-            said[1].starts_with(
-                "unknown consumer group g: the committed offsets of the partitions 1, 4"
-            ),
-            "{said:?}"
+            texts[1]
+                .starts_with("unknown consumer group g: the committed offsets of partitions 1, 4"),
+            "{texts:?}"
         );
     }
 }

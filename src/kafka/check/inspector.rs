@@ -1,5 +1,5 @@
-//! Collects what the cluster says of topics. What cannot be asked for lack of a right is said once,
-//! not failed: the relay works without DescribeConfigs.
+//! Collects facts about the cluster and its topics. Facts that cannot be read for lack of a right
+//! are reported once and fail nothing: the relay works without DescribeConfigs.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -20,36 +20,36 @@ use crate::kafka::native::rights_on;
 use crate::kafka::settings;
 use crate::kafka::topics::{METADATA_WAIT_MAX, TopicProblem, shape};
 
-/// Longest wait for settings and rights, which the relay can do without.
+/// Longest wait for topic configs and rights, which the relay can work without.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Longest wait for a broker, before it is looked what the client complains of.
+/// Longest wait for one answer, before the client's errors are checked.
 const ATTEMPT: Duration = Duration::from_secs(1);
 
-/// Clients that ask.
+/// The clients that query the cluster.
 pub(super) struct ClusterInspector {
     consumer: BaseConsumer<ErrorContext>,
     admin: AdminClient<PlainContext>,
-    /// Any broker, for the settings that all have.
+    /// The id of any broker, for settings that all brokers share.
     broker: i32,
 }
 
 impl ClusterInspector {
-    /// Connects; says as well how many brokers there are.
+    /// Connects. Returns the number of brokers as well.
     pub(super) fn connect(config: &Config) -> anyhow::Result<(Self, usize)> {
         let client = settings::inspector(config);
         let consumer: BaseConsumer<ErrorContext> =
             client.create_with_context(ErrorContext::default()).context("create a client")?;
         prime_oauth(&consumer);
-        let brokers = reach(&consumer)?;
+        let brokers = await_brokers(&consumer)?;
         let admin: AdminClient<PlainContext> =
             client.create_with_context(PlainContext::default()).context("create a client")?;
-        oauth::give(admin.inner(), &client)?;
+        oauth::set_initial_token(admin.inner(), &client)?;
         let broker = brokers.first().copied().unwrap_or_default();
-        let asking = ClusterInspector { consumer, admin, broker };
-        Ok((asking, brokers.len()))
+        let inspector = ClusterInspector { consumer, admin, broker };
+        Ok((inspector, brokers.len()))
     }
 
-    /// Partitions and replicas of a topic, and nothing else yet.
+    /// Returns the partition and replica counts of a topic, and no other facts yet.
     pub(super) fn shape(&self, topic: &str) -> Result<TopicFacts, TopicProblem> {
         let shape = shape(&self.consumer, topic)?;
         Ok(TopicFacts {
@@ -59,49 +59,52 @@ impl ClusterInspector {
         })
     }
 
-    /// Adds settings and rights; returns what could not be asked.
-    pub(super) fn complete(&self, seen: &mut [(&TopicUse<'_>, TopicFacts)]) -> Vec<Finding> {
-        let mut unknown = Vec::new();
-        unknown.extend(self.add_rights(seen));
-        unknown.extend(self.add_settings(seen));
-        unknown
+    /// Adds topic configs and rights. Returns findings for those that could not be read.
+    pub(super) fn add_details(&self, topics: &mut [(&TopicUse<'_>, TopicFacts)]) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        findings.extend(self.add_rights(topics));
+        findings.extend(self.add_settings(topics));
+        findings
     }
 
-    fn add_rights(&self, seen: &mut [(&TopicUse<'_>, TopicFacts)]) -> Option<Finding> {
-        let names: Vec<&str> = seen.iter().map(|(topic, _)| topic.name).collect();
+    fn add_rights(&self, topics: &mut [(&TopicUse<'_>, TopicFacts)]) -> Option<Finding> {
+        let names: Vec<&str> = topics.iter().map(|(topic, _)| topic.name).collect();
         match rights_on(self.consumer.client(), self.broker, &names, ANSWER_WAIT_MAX) {
-            Ok(mut told) => {
-                for (topic, facts) in seen {
-                    facts.rights = told.remove(topic.name);
+            Ok(mut rights) => {
+                for (topic, facts) in topics {
+                    facts.rights = rights.remove(topic.name);
                 }
                 None
             }
             Err(why) => Some(Finding::new(
                 "rights on topics",
-                Verdict::NotPermitted(format!("the broker does not tell them ({why})")),
+                Verdict::NotPermitted(format!(
+                    "not checked: the broker does not report them ({why})"
+                )),
             )),
         }
     }
 
-    fn add_settings(&self, seen: &mut [(&TopicUse<'_>, TopicFacts)]) -> Option<Finding> {
-        // All are asked before the first is waited for.
-        let topics = seen.iter().map(|(topic, _)| topic.name);
-        let topics: Vec<_> = topics.map(ResourceSpecifier::Topic).collect();
-        let asked: Vec<_> = topics.iter().map(|topic| self.settings_of(topic)).collect();
-        let mut untold = Vec::new();
+    fn add_settings(&self, topics: &mut [(&TopicUse<'_>, TopicFacts)]) -> Option<Finding> {
+        // Send all requests before waiting for the first answer.
+        let names = topics.iter().map(|(topic, _)| topic.name);
+        let resources: Vec<_> = names.map(ResourceSpecifier::Topic).collect();
+        let answers: Vec<_> =
+            resources.iter().map(|resource| self.request_settings(resource)).collect();
+        let mut unknown = Vec::new();
         let mut why = String::new();
-        for ((topic, facts), answer) in seen.iter_mut().zip(asked) {
+        for ((topic, facts), answer) in topics.iter_mut().zip(answers) {
             match wait(answer) {
                 Ok(settings) => facts.settings = Some(settings),
                 Err(error) => {
-                    untold.push(topic.name);
+                    unknown.push(topic.name);
                     why = format!("{error:#}");
                 }
             }
         }
-        (!untold.is_empty()).then(|| {
+        (!unknown.is_empty()).then(|| {
             Finding::new(
-                format!("settings of {}", untold.join(", ")),
+                format!("settings of {}", unknown.join(", ")),
                 Verdict::NotPermitted(format!(
                     "cleanup.policy, min.insync.replicas and max.message.bytes are not checked ({why})"
                 )),
@@ -109,60 +112,61 @@ impl ClusterInspector {
         })
     }
 
-    /// Whether the broker takes our transactions' time-out.
+    /// Checks that the brokers accept the producer's transaction.timeout.ms.
     pub(super) fn transaction_timeout(&self, config: &Config) -> Option<Finding> {
         const SETTING: &str = "transaction.max.timeout.ms";
         let subject = "brokers' transaction.max.timeout.ms";
         let broker = ResourceSpecifier::Broker(self.broker);
-        let told = wait(self.settings_of(&broker));
-        let longest: u64 = match told {
+        let max: u64 = match wait(self.request_settings(&broker)) {
             Ok(settings) => settings.get(SETTING)?.parse().ok()?,
             Err(error) => {
                 let verdict = Verdict::NotPermitted(format!("not checked ({error:#})"));
                 return Some(Finding::new(subject, verdict));
             }
         };
-        let ours = settings::producer(config, 0);
-        let ours: u64 = ours.get("transaction.timeout.ms")?.parse().ok()?;
-        let given = config.kafka.get(Client::Producer, "transaction.timeout.ms");
-        let remedy = match given {
+        let producer = settings::producer(config, 0);
+        let timeout: u64 = producer.get("transaction.timeout.ms")?.parse().ok()?;
+        let configured = config.kafka.get(Client::Producer, "transaction.timeout.ms");
+        let remedy = match configured {
             Some(_) => "lower transaction.timeout.ms under [kafka]",
             None => "set transaction.timeout.ms under [kafka] to no more than that",
         };
         Some(Finding::new(
             subject,
-            if ours > longest {
-                Verdict::Fail(format!("{longest}, less than our {ours}; {remedy}"))
+            if timeout > max {
+                Verdict::Fail(format!("{max}, less than the producer's {timeout}; {remedy}"))
             } else {
-                Verdict::Pass(format!("{longest}, ours is {ours}"))
+                Verdict::Pass(format!("{max}, the producer's is {timeout}"))
             },
         ))
     }
 
-    fn settings_of<'a>(
+    fn request_settings<'a>(
         &self,
         resource: &'a ResourceSpecifier<'a>,
     ) -> impl Future<Output = anyhow::Result<BTreeMap<String, String>>> + use<'a> {
-        // Any broker can answer; by default the client would look for the controller first.
+        // Any broker can answer; by default the client would look up the controller first.
         let options =
             AdminOptions::new().request_timeout(Some(ANSWER_WAIT_MAX)).broker_id(self.broker);
-        let asked = self.admin.describe_configs([resource], &options);
+        let request = self.admin.describe_configs([resource], &options);
         async move {
-            let answers = asked.await.map_err(|error| anyhow!("{error}"))?;
+            let answers = request.await.map_err(|error| anyhow!("{error}"))?;
             let settings = answers.into_iter().find_map(Result::ok).map(entries);
-            // The client keeps a refusal to itself: then it tells no setting at all.
-            let told = settings.filter(|settings| !settings.is_empty());
-            told.context("the broker tells none; grant the relay's principal DescribeConfigs")
+            // The client hides an authorization error and returns no settings at all.
+            let settings = settings.filter(|settings| !settings.is_empty());
+            settings.context(
+                "the broker reports no settings; grant the relay's principal DescribeConfigs",
+            )
         }
     }
 }
 
-/// Waits for any broker, and returns the ids of all. The error has what the client complained of
-/// last: that a password is wrong is not in the failure of the call.
-fn reach(consumer: &BaseConsumer<ErrorContext>) -> anyhow::Result<Vec<i32>> {
+/// Waits until any broker answers, and returns the ids of all. The error contains the last one that
+/// the client reported: the call itself does not say that a password is wrong.
+fn await_brokers(consumer: &BaseConsumer<ErrorContext>) -> anyhow::Result<Vec<i32>> {
     let deadline = Instant::now() + METADATA_WAIT_MAX;
     loop {
-        // All topics: the one request that needs no right at all.
+        // Metadata of all topics is the only request that needs no right at all.
         let error = match consumer.fetch_metadata(None, ATTEMPT) {
             Ok(metadata) => {
                 let brokers = metadata.brokers().iter();
@@ -187,7 +191,7 @@ fn entries(resource: ConfigResource) -> BTreeMap<String, String> {
     entries.filter_map(|entry| Some((entry.name, entry.value?))).collect()
 }
 
-/// The admin client answers through futures; whoever checks is a plain thread.
+/// Waits for an answer. The admin client returns futures, but the check runs on a plain thread.
 fn wait<T>(answer: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(answer)

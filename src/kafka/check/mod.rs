@@ -1,6 +1,7 @@
-//! Asks the cluster for everything that the relay needs, before it needs it: for the start of `run`
-//! and for `check --connect`. It never joins the group, and writes a record only on request. What a
-//! topic must be like is in `requirements`; this asks, and puts the answers together.
+//! Checks the cluster for everything that the relay needs, before it needs it: at the start of
+//! `run`, and for `check --connect`. It never joins the group, and writes a record only on request.
+//! `requirements` says what a topic must be like; this file queries the cluster and combines the
+//! results.
 
 mod committed;
 mod inspector;
@@ -22,31 +23,31 @@ use crate::stream::kept_record::RecordLimit;
 pub use committed::how_to_reset;
 pub use probes::{check_transactions, check_writing};
 
-/// librdkafka's own, where the operator says nothing.
+/// librdkafka's default batch.size, used unless the operator sets another.
 const BATCH_SIZE: u64 = 1_000_000;
 
-/// What came of looking at one thing.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it must be; what was seen.
+    /// The requirement is met; the text says what was found.
     Pass(String),
-    /// It will do, but somebody should know.
+    /// It works, but the operator should know about it.
     Warn(String),
-    /// We are not allowed to know, or the broker cannot say.
+    /// Unknown: the relay has no right to read it, or the broker does not report it.
     NotPermitted(String),
-    /// The cluster did not say, which may pass.
+    /// The cluster did not answer, which may be temporary.
     Unreachable(String),
-    /// A topic is not there although others are: it may be created yet.
+    /// A topic is missing while others exist: it may still be created.
     Missing(String),
-    /// The relay begins all the same, and holds what this is about until somebody decides how to go
-    /// on.
+    /// The relay starts, and holds the partition concerned until the operator decides how to
+    /// resume.
     Held(String),
-    /// Not as it must be, with the remedy.
+    /// The requirement is not met; the text says what to do.
     Fail(String),
 }
 
 impl Verdict {
-    /// The word before it in a list.
+    /// Returns the word that precedes the text in a list.
     pub const fn word(&self) -> &'static str {
         match self {
             Verdict::Pass(_) => "ok",
@@ -58,7 +59,7 @@ impl Verdict {
         }
     }
 
-    /// What it says.
+    /// Returns the text.
     pub fn text(&self) -> &str {
         match self {
             Verdict::Pass(text)
@@ -71,7 +72,7 @@ impl Verdict {
         }
     }
 
-    /// Whether the relay cannot work as things are.
+    /// Returns whether the relay cannot work as things are.
     pub const fn is_problem(&self) -> bool {
         match self {
             Verdict::Pass(_) | Verdict::Warn(_) | Verdict::NotPermitted(_) => false,
@@ -82,12 +83,12 @@ impl Verdict {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check, and what was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at.
+    /// What was checked.
     pub subject: String,
-    /// What was seen, or what is wrong.
+    /// The result.
     pub verdict: Verdict,
 }
 
@@ -103,19 +104,19 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What the cluster said.
+/// The result of all checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// All that was looked at.
+    /// All findings.
     pub findings: Vec<Finding>,
-    /// What the quarantine topic takes, as far as is known.
+    /// The largest record that the quarantine topic accepts, as far as it is known.
     pub quarantine: RecordLimit,
 }
 
-/// A topic, and what the relay does with it.
+/// A topic and its role.
 struct TopicUse<'a> {
     role: Role,
-    /// As a person would call it.
+    /// The role's name in messages.
     kind: &'static str,
     name: &'a str,
 }
@@ -126,20 +127,20 @@ impl TopicUse<'_> {
     }
 }
 
-/// Asks for all that `run` needs except the transactional ids, which asking would take from a
-/// running relay. Stops early only if no broker answers.
+/// Checks all that `run` needs, except the transactional ids: checking one would fence a running
+/// relay. Stops early only if no broker answers.
 pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
     let brokers = format!("brokers {}", config.kafka.bootstrap_servers());
-    let (asking, count) = match ClusterInspector::connect(config) {
+    let (inspector, count) = match ClusterInspector::connect(config) {
         Ok(connected) => connected,
         Err(error) => {
-            let what = format!("{error:#}");
+            let text = format!("{error:#}");
             let verdict = match error.downcast_ref() {
-                // It is made of the settings alone, and never will be.
+                // The client is built from the settings alone, so that retrying cannot help.
                 Some(KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..)) => {
-                    Verdict::Fail(what)
+                    Verdict::Fail(text)
                 }
-                _ => Verdict::Unreachable(what),
+                _ => Verdict::Unreachable(text),
             };
             return Checked {
                 findings: vec![Finding::new(brokers, verdict)],
@@ -149,19 +150,19 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
     };
     let reached = Finding::new(brokers, Verdict::Pass("reached".to_string()));
     let mut checked = Checked { findings: vec![reached], quarantine: RecordLimit::default() };
-    let used = used(config, topics);
-    // Finding the group's coordinator takes the client half a second, in which it can be asked for
-    // the rest.
+    let used = topics_in_use(config, topics);
+    // Finding the group coordinator takes the client half a second, so the other checks run
+    // meanwhile.
     thread::scope(|scope| {
         let group = scope.spawn(|| committed::check_group(config, &topics.input));
-        check_topics(config, &asking, &used, count, &mut checked);
+        check_topics(config, &inspector, &used, count, &mut checked);
         let group = group.join().unwrap_or_else(|panic| resume_unwind(panic));
         checked.findings.extend(group);
     });
     checked
 }
 
-fn used<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse<'a>> {
+fn topics_in_use<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse<'a>> {
     let of = |role, kind, name| TopicUse { role, kind, name };
     let mut used = vec![of(Role::Input, "input", topics.input.as_str())];
     for (kind, source) in
@@ -179,35 +180,35 @@ fn used<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse<'a>> {
 
 fn check_topics(
     config: &Config,
-    asking: &ClusterInspector,
+    inspector: &ClusterInspector,
     used: &[TopicUse<'_>],
     brokers: usize,
     checked: &mut Checked,
 ) {
     let mut problems = Vec::new();
-    let mut seen = Vec::new();
+    let mut found = Vec::new();
     for topic in used {
-        match asking.shape(topic.name) {
-            Ok(facts) => seen.push((topic, facts)),
+        match inspector.shape(topic.name) {
+            Ok(facts) => found.push((topic, facts)),
             Err(problem) => problems.push((topic, problem)),
         }
     }
-    // A cluster that has none of them is likely to be the wrong one, and no waiting helps.
-    let has_others = !seen.is_empty();
+    // If none of the topics exists, this is probably the wrong cluster, and waiting does not help.
+    let has_others = !found.is_empty();
     let unusable = problems.iter().map(|(topic, problem)| {
         Finding::new(topic.subject(), unusable(topic, problem, has_others))
     });
     let findings = &mut checked.findings;
     findings.extend(unusable);
-    let unknown = asking.complete(&mut seen);
-    let needs = needs(config, &seen, brokers);
-    for (topic, facts) in &seen {
-        let verdicts = judge(topic.role, facts, &needs).into_iter();
+    let unknown = inspector.add_details(&mut found);
+    let requirements = requirements(config, &found, brokers);
+    for (topic, facts) in &found {
+        let verdicts = judge(topic.role, facts, &requirements).into_iter();
         findings.extend(verdicts.map(|verdict| Finding::new(topic.subject(), verdict)));
     }
     findings.extend(unknown);
-    findings.extend(asking.transaction_timeout(config));
-    if let Some(bytes) = limit_of(Role::Quarantine, &seen) {
+    findings.extend(inspector.transaction_timeout(config));
+    if let Some(bytes) = message_limit(Role::Quarantine, &found) {
         checked.quarantine = RecordLimit::new(bytes);
     }
 }
@@ -217,7 +218,7 @@ fn unusable(topic: &TopicUse<'_>, problem: &TopicProblem, has_others: bool) -> V
         TopicProblem::Denied(_) => {
             let right = topic.role.right().name();
             Verdict::Fail(format!(
-                "the relay's principal may not see it; grant it {right} on this topic (Describe comes with it)"
+                "the relay's principal may not see it; grant it {right} on this topic ({right} implies Describe)"
             ))
         }
         TopicProblem::Missing(_) if has_others => Verdict::Missing(problem.to_string()),
@@ -226,20 +227,24 @@ fn unusable(topic: &TopicUse<'_>, problem: &TopicProblem, has_others: bool) -> V
     }
 }
 
-fn needs(config: &Config, seen: &[(&TopicUse<'_>, TopicFacts)], brokers: usize) -> Requirements {
+fn requirements(
+    config: &Config,
+    topics: &[(&TopicUse<'_>, TopicFacts)],
+    brokers: usize,
+) -> Requirements {
     let batch = config.kafka.get(Client::Producer, "batch.size");
     Requirements {
         event_bytes: config.output.max_message_bytes as u64,
         batch_bytes: batch.and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_SIZE),
-        input_bytes: limit_of(Role::Input, seen),
+        input_bytes: message_limit(Role::Input, topics),
         brokers,
         history: config.tables.history,
     }
 }
 
-/// What the first topic of this role takes, if it says so.
-fn limit_of(role: Role, seen: &[(&TopicUse<'_>, TopicFacts)]) -> Option<u64> {
-    let (_, facts) = seen.iter().find(|(topic, _)| topic.role == role)?;
+/// Returns the max.message.bytes of the first topic of this role, if it is known.
+fn message_limit(role: Role, topics: &[(&TopicUse<'_>, TopicFacts)]) -> Option<u64> {
+    let (_, facts) = topics.iter().find(|(topic, _)| topic.role == role)?;
     u64::try_from(facts.number("max.message.bytes")?).ok()
 }
 
@@ -248,8 +253,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_client_can_be_made_of_is_not_waited_for() {
-        // Each is right by itself; together librdkafka refuses them, when the client is made.
+    fn settings_that_no_client_accepts_fail_at_once() {
+        // Each property is valid alone; librdkafka rejects the combination when it creates the
+        // client.
         let text = "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"max.poll.interval.ms\" = 10000\n[principals]\ntopic = \"p\"\n";
         let config = Config::from_toml(text, std::iter::empty()).expect("configuration");
         let topics =

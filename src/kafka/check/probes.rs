@@ -1,4 +1,4 @@
-//! What can only be found out by trying: the transactional id, and writing.
+//! Checks what only an attempt can show: the transactional id, and writing.
 
 use super::{Finding, Verdict};
 use crate::config::Config;
@@ -7,26 +7,27 @@ use crate::kafka::settings;
 use crate::kafka::topics::TopicNames;
 use crate::stream::Failure;
 
-/// Takes a transactional id of its own, so that no running relay is fenced, and aborts an empty
-/// transaction.
+/// Checks that transactions work: aborts an empty one. It uses a transactional id of its own, so
+/// that no running relay is fenced.
 pub fn check_transactions(config: &Config) -> Finding {
-    let tried = checking_producer(config, None).and_then(|producer| {
+    let result = probe_producer(config, None).and_then(|producer| {
         producer.begin()?;
         producer.abort()
     });
     Finding::new(
-        format!("transactional id {}", checking_id(config)),
-        tried.map_or_else(
+        format!("transactional id {}", probe_id(config)),
+        result.map_or_else(
             |failure| Verdict::Fail(failure.to_string()),
-            |()| Verdict::Pass("transactions are possible".to_string()),
+            |()| Verdict::Pass("transactions work".to_string()),
         ),
     )
 }
 
-/// Writes a record to each output topic, in a transaction that is aborted.
+/// Checks that each output topic can be written to: writes a record in a transaction that is
+/// aborted.
 pub fn check_writing(config: &Config, topics: &TopicNames) -> Vec<Finding> {
     let check = |topic: &str| {
-        let tried = checking_producer(config, Some(topic)).and_then(|producer| {
+        let result = probe_producer(config, Some(topic)).and_then(|producer| {
             producer.begin()?;
             producer.send(OutgoingRecord {
                 topic: 0,
@@ -42,7 +43,7 @@ pub fn check_writing(config: &Config, topics: &TopicNames) -> Vec<Finding> {
         });
         Finding::new(
             format!("writing to {topic}"),
-            tried.map_or_else(
+            result.map_or_else(
                 |failure| Verdict::Fail(failure.to_string()),
                 |()| Verdict::Pass("allowed".to_string()),
             ),
@@ -51,15 +52,12 @@ pub fn check_writing(config: &Config, topics: &TopicNames) -> Vec<Finding> {
     topics.outputs().map(check).collect()
 }
 
-fn checking_id(config: &Config) -> String {
+fn probe_id(config: &Config) -> String {
     format!("{}-check", settings::transactional_id(config, 0))
 }
 
-fn checking_producer(
-    config: &Config,
-    topic: Option<&str>,
-) -> Result<TransactionalProducer, Failure> {
+fn probe_producer(config: &Config, topic: Option<&str>) -> Result<TransactionalProducer, Failure> {
     let mut client = settings::producer(config, 0);
-    client.set("transactional.id", checking_id(config));
+    client.set("transactional.id", probe_id(config));
     TransactionalProducer::open(&client, topic)
 }

@@ -1,5 +1,5 @@
-//! What a topic must be like for the promises to hold, and what is only worth a warning. Pure: what
-//! the cluster says goes in, verdicts with remedies come out.
+//! Judges whether a topic meets the relay's guarantees, and what only deserves a warning. Pure:
+//! takes the facts about a topic and returns verdicts with remedies.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::Verdict;
 use crate::kafka::native::Right;
 use crate::stream::kept_record::{QUARANTINE_OVERHEAD_BYTES, RecordLimit};
 
-/// What a record batch adds to the largest audit event in it: framing, key and headers.
+/// Bytes that a record batch adds to the largest audit event in it: framing, key and headers.
 const EVENT_OVERHEAD_BYTES: u64 = 1_024;
 
 /// What the relay does with a topic.
@@ -18,14 +18,14 @@ pub enum Role {
     Input,
     /// Writes the audit events of a region.
     Output,
-    /// Writes what could not be judged.
+    /// Writes records that could not be judged.
     Quarantine,
     /// Reads a reference table.
     Table,
 }
 
 impl Role {
-    /// The right that it takes; Describe comes with either.
+    /// Returns the right that the role needs. Read and Write both imply Describe.
     pub const fn right(self) -> Right {
         match self {
             Role::Input | Role::Table => Right::Read,
@@ -34,16 +34,16 @@ impl Role {
     }
 }
 
-/// What the cluster says of a topic.
+/// The facts about a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicFacts {
-    /// How many partitions it has.
+    /// Partition count.
     pub partitions: i32,
-    /// The fewest replicas of any of them.
+    /// The lowest replica count of any partition.
     pub replicas: usize,
-    /// Its settings; none if they cannot be asked.
+    /// The topic configs; `None` if they cannot be read.
     pub settings: Option<BTreeMap<String, String>>,
-    /// What we may do; none if the broker does not say.
+    /// The rights of the relay's principal; `None` if the broker does not report them.
     pub rights: Option<Vec<Right>>,
 }
 
@@ -52,38 +52,37 @@ impl TopicFacts {
         self.settings.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// A setting that is a number, if it is known.
+    /// Returns a numeric setting, if it is known.
     pub fn number(&self, name: &str) -> Option<i64> {
         self.setting(name)?.parse().ok()
     }
 }
 
-/// What of the configuration and the other topics the requirements follow from.
+/// The values of the configuration and of other topics that the requirements depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirements {
     /// Largest audit event.
     pub event_bytes: u64,
-    /// Largest batch that the producer makes of several records.
+    /// Largest batch that the producer builds of several records.
     pub batch_bytes: u64,
     /// Largest record of the input, if it is known.
     pub input_bytes: Option<u64>,
     /// Brokers of the cluster.
     pub brokers: usize,
-    /// For how long superseded versions in tables may be asked for.
+    /// How long superseded table versions must stay available.
     pub history: Duration,
 }
 
-/// Everything that there is to say of a topic: what is unmet or doubtful, or else that it is as it
-/// must be.
-pub fn judge(role: Role, facts: &TopicFacts, needs: &Requirements) -> Vec<Verdict> {
+/// Returns all failures and warnings of a topic, or a pass if there are none.
+pub fn judge(role: Role, facts: &TopicFacts, requirements: &Requirements) -> Vec<Verdict> {
     let found = [
         right(role, facts),
-        clean_up(role, facts),
-        copies(role, facts, needs),
-        size(role, facts, needs),
-        history(role, facts, needs),
-        removals(role, facts, needs),
-        clock(role, facts),
+        cleanup_policy(role, facts),
+        replication(role, facts, requirements),
+        message_size(role, facts, requirements),
+        compaction_lag(role, facts, requirements),
+        tombstone_retention(role, facts, requirements),
+        timestamp_type(role, facts),
     ];
     let mut verdicts: Vec<Verdict> = found.into_iter().flatten().collect();
     if verdicts.is_empty() {
@@ -97,8 +96,8 @@ pub fn judge(role: Role, facts: &TopicFacts, needs: &Requirements) -> Vec<Verdic
 
 fn right(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let needed = role.right();
-    let held = facts.rights.as_ref()?;
-    (!held.contains(&needed)).then(|| {
+    let granted = facts.rights.as_ref()?;
+    (!granted.contains(&needed)).then(|| {
         let name = needed.name();
         Verdict::Fail(format!(
             "the relay's principal has no right to {}; grant it {name} on this topic",
@@ -107,139 +106,147 @@ fn right(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     })
 }
 
-fn clean_up(role: Role, facts: &TopicFacts) -> Option<Verdict> {
+fn cleanup_policy(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let policy = facts.setting("cleanup.policy")?;
-    let has = |wanted: &str| policy.split(',').any(|part| part.trim() == wanted);
+    let has = |required: &str| policy.split(',').any(|part| part.trim() == required);
     if role != Role::Table {
         return has("compact").then(|| {
             Verdict::Fail(format!(
-                "cleanup.policy is {policy:?}, so that a record goes when another with its key comes; set it to \"delete\""
+                "cleanup.policy is {policy:?}, so that a later record with the same key removes an earlier one; set it to \"delete\""
             ))
         });
     }
     let limit = |name| facts.number(name).is_some_and(|limit| limit >= 0);
-    let forgets = has("delete") && (limit("retention.ms") || limit("retention.bytes"));
-    forgets.then(|| {
+    let deletes = has("delete") && (limit("retention.ms") || limit("retention.bytes"));
+    deletes.then(|| {
         Verdict::Fail(format!(
-            "cleanup.policy is {policy:?} and its retention is limited, so that keys that did not change for long are forgotten; set cleanup.policy to \"compact\""
+            "cleanup.policy is {policy:?} and its retention is limited, so that entries that have not changed for a long time are deleted; set cleanup.policy to \"compact\""
         ))
     })
 }
 
-/// What is acknowledged must survive the loss of a broker, where there are several.
-fn copies(role: Role, facts: &TopicFacts, needs: &Requirements) -> Option<Verdict> {
+/// Checks that acknowledged records survive the loss of a broker, where there are several.
+fn replication(role: Role, facts: &TopicFacts, requirements: &Requirements) -> Option<Verdict> {
     if !matches!(role, Role::Output | Role::Quarantine) {
         return None;
     }
     let replicas = facts.replicas;
     let least = facts.number("min.insync.replicas");
     let least = least.map(|least| usize::try_from(least).unwrap_or(0));
-    let doubt = match (least, replicas) {
+    let warning = match (least, replicas) {
         (Some(least), _) if least > replicas => format!(
-            "min.insync.replicas is {least}, but there are {replicas} replicas: older brokers take no record then, newer ones only while all replicas are there; lower the one or raise the other"
+            "min.insync.replicas is {least}, but there are {replicas} replicas: older brokers then reject every record, newer ones accept records only while all replicas are in sync; lower min.insync.replicas or add replicas"
         ),
-        (_, 1) if needs.brokers > 1 => {
-            "it has one replica: with that broker goes what was written; give it three".to_string()
+        (_, 1) if requirements.brokers > 1 => {
+            "it has one replica: if that broker is lost, so are its records; use three replicas"
+                .to_string()
         }
         (_, 0 | 1) | (None, _) => return None,
         (Some(least), _) if least <= 1 => format!(
-            "min.insync.replicas is {least}: an event may be acknowledged that only one broker holds; set it to {}",
+            "min.insync.replicas is {least}: an event may be acknowledged while only one broker has it; set it to {}",
             (replicas - 1).max(2)
         ),
         (Some(least), _) if least == replicas => format!(
-            "min.insync.replicas is {least}, as many as there are replicas: the relay holds while any broker is away; lower it to {}",
+            "min.insync.replicas is {least}, as many as there are replicas: the relay makes no progress while any of these brokers is down; lower it to {}",
             replicas - 1
         ),
         _ => return None,
     };
-    Some(Verdict::Warn(doubt))
+    Some(Verdict::Warn(warning))
 }
 
-/// What one topic must take for all that is written to it, and what is said if it does not.
-fn size(role: Role, facts: &TopicFacts, needs: &Requirements) -> Option<Verdict> {
-    let taken = u64::try_from(facts.number("max.message.bytes")?).ok()?;
+/// Checks that the topic accepts everything that is written to it.
+fn message_size(role: Role, facts: &TopicFacts, requirements: &Requirements) -> Option<Verdict> {
+    let limit = u64::try_from(facts.number("max.message.bytes")?).ok()?;
     match role {
         Role::Input | Role::Table => None,
-        Role::Output => event_size(taken, needs),
-        Role::Quarantine => quarantine_size(taken, needs),
+        Role::Output => event_limit(limit, requirements),
+        Role::Quarantine => quarantine_limit(limit, requirements),
     }
 }
 
-/// An event that its topic does not take would hold its input partition for ever.
-fn event_size(taken: u64, needs: &Requirements) -> Option<Verdict> {
-    let event = needs.event_bytes + EVENT_OVERHEAD_BYTES;
-    // Records that fit one by one do not if they come in one batch: the client never splits it.
-    let (largest, why) = if event >= needs.batch_bytes {
+/// Checks the size limit for events. An event that its topic rejects would hold its input partition
+/// forever.
+fn event_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> {
+    let event = requirements.event_bytes + EVENT_OVERHEAD_BYTES;
+    // Records that fit one by one may not fit as one batch: the client never splits it.
+    let (largest, why) = if event >= requirements.batch_bytes {
         (event, "an audit event as large as output.max_message_bytes allows would not fit")
     } else {
         (
-            needs.batch_bytes,
-            "a batch as large as the producer makes them (batch.size) would not fit",
+            requirements.batch_bytes,
+            "a batch as large as the producer builds them (batch.size) would not fit",
         )
     };
-    (taken < largest).then(|| {
-        Verdict::Fail(format!("max.message.bytes is {taken}: {why}; set it to {largest} or more"))
+    (limit < largest).then(|| {
+        Verdict::Fail(format!("max.message.bytes is {limit}: {why}; set it to {largest} or more"))
     })
 }
 
-/// What is too large for the quarantine is written as a stub, which must fit.
-fn quarantine_size(taken: u64, needs: &Requirements) -> Option<Verdict> {
+/// Checks the size limit of the quarantine. A record that is too large is written as a stub, which
+/// must fit.
+fn quarantine_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> {
     let least = RecordLimit::LEAST.bytes() as u64;
-    if taken < least {
+    if limit < least {
         return Some(Verdict::Fail(format!(
-            "max.message.bytes is {taken}: not even the stub of a record would fit; set it to {least} or more"
+            "max.message.bytes is {limit}: not even the stub of a record fits; set it to {least} or more"
         )));
     }
-    let largest = needs.input_bytes.unwrap_or(0) + QUARANTINE_OVERHEAD_BYTES as u64;
-    let doubt = if taken < needs.batch_bytes {
-        "batches as large as the producer makes them (batch.size) are refused and sent again in smaller ones, and larger originals are written as stubs"
-    } else if taken < largest {
+    let largest = requirements.input_bytes.unwrap_or(0) + QUARANTINE_OVERHEAD_BYTES as u64;
+    let warning = if limit < requirements.batch_bytes {
+        "batches as large as the producer builds them (batch.size) are rejected and sent again as smaller ones, and larger originals are written as stubs"
+    } else if limit < largest {
         "larger originals are written as stubs, with their size, SHA-256 and first 1,000 bytes"
     } else {
         return None;
     };
-    let largest = largest.max(needs.batch_bytes);
+    let largest = largest.max(requirements.batch_bytes);
     Some(Verdict::Warn(format!(
-        "max.message.bytes is {taken}: {doubt}; set it to {largest} or more to keep whole what the input takes"
+        "max.message.bytes is {limit}: {warning}; set it to {largest} or more to keep input records whole"
     )))
 }
 
-/// After a restart a table knows no more versions than its topic still holds.
-fn history(role: Role, facts: &TopicFacts, needs: &Requirements) -> Option<Verdict> {
+/// Checks how long the table keeps superseded versions. After a restart the relay knows only the
+/// versions that the topic still holds.
+fn compaction_lag(role: Role, facts: &TopicFacts, requirements: &Requirements) -> Option<Verdict> {
     if role != Role::Table || !facts.setting("cleanup.policy")?.contains("compact") {
         return None;
     }
     let kept = facts.number("min.compaction.lag.ms")?;
-    let wanted = i64::try_from(needs.history.as_millis()).unwrap_or(i64::MAX);
-    (kept < wanted).then(|| {
+    let required = i64::try_from(requirements.history.as_millis()).unwrap_or(i64::MAX);
+    (kept < required).then(|| {
         Verdict::Warn(format!(
-            "min.compaction.lag.ms is {kept}: superseded versions may be gone before tables.history_hours is over, and after a restart an action from their time is not judged by them; set it to {wanted}"
+            "min.compaction.lag.ms is {kept}: superseded versions may be compacted away within tables.history_hours, and after a restart actions from that time are judged without them; set it to {required}"
         ))
     })
 }
 
-/// A removal that is compacted away before every relay has forgotten what it removed comes back as
-/// a grant after a restart.
-fn removals(role: Role, facts: &TopicFacts, needs: &Requirements) -> Option<Verdict> {
+/// Checks how long the table keeps tombstones. A tombstone that is compacted away before every
+/// relay has forgotten the removed entry turns it into a grant again after a restart.
+fn tombstone_retention(
+    role: Role,
+    facts: &TopicFacts,
+    requirements: &Requirements,
+) -> Option<Verdict> {
     if role != Role::Table || !facts.setting("cleanup.policy")?.contains("compact") {
         return None;
     }
     let kept = facts.number("delete.retention.ms")?;
-    let wanted = i64::try_from(2 * needs.history.as_millis()).unwrap_or(i64::MAX);
-    (kept < wanted).then(|| {
+    let required = i64::try_from(2 * requirements.history.as_millis()).unwrap_or(i64::MAX);
+    (kept < required).then(|| {
         Verdict::Warn(format!(
-            "delete.retention.ms is {kept}: removals may be gone before twice tables.history_hours is over, and after a restart a key that was removed and written again counts as a new one; set it to {wanted}"
+            "delete.retention.ms is {kept}: tombstones may be compacted away within twice tables.history_hours, and after a restart a key that was removed and written again counts as a new one; set it to {required}"
         ))
     })
 }
 
-/// A removal has no time but that of its record, and so has an entry that does not say since when
-/// it is valid.
-fn clock(role: Role, facts: &TopicFacts) -> Option<Verdict> {
+/// Checks where timestamps come from. The only time of a tombstone is that of its record; the same
+/// holds for an entry without validFrom.
+fn timestamp_type(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let kind = facts.setting("message.timestamp.type")?;
     (role == Role::Table && kind == "CreateTime").then(|| {
         Verdict::Warn(
-            "message.timestamp.type is \"CreateTime\": removals, and entries without validFrom, count from the clock of whoever wrote them; set it to \"LogAppendTime\""
+            "message.timestamp.type is \"CreateTime\": tombstones, and entries without validFrom, are dated by the producer's clock; set it to \"LogAppendTime\""
                 .to_string(),
         )
     })
@@ -249,7 +256,7 @@ fn clock(role: Role, facts: &TopicFacts) -> Option<Verdict> {
 mod tests {
     use super::*;
 
-    const NEEDS: Requirements = Requirements {
+    const REQUIREMENTS: Requirements = Requirements {
         event_bytes: 1_000_000,
         batch_bytes: 1_000_000,
         input_bytes: Some(1_048_588),
@@ -267,9 +274,9 @@ mod tests {
         }
     }
 
-    /// One word for each verdict, and what it says.
-    fn said(role: Role, facts: &TopicFacts) -> Vec<String> {
-        let verdicts = judge(role, facts, &NEEDS);
+    /// Returns the word and text of each verdict.
+    fn texts(role: Role, facts: &TopicFacts) -> Vec<String> {
+        let verdicts = judge(role, facts, &REQUIREMENTS);
         let text = |verdict: &Verdict| format!("{} {}", verdict.word(), verdict.text());
         verdicts.iter().map(text).collect()
     }
@@ -279,7 +286,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table of cases")]
-    fn settings_that_the_promises_rest_on() {
+    fn settings_that_the_guarantees_depend_on() {
         use Role::{Input, Output, Quarantine, Table};
         let good = "ok 4 partitions, 3 replicas";
         let cases: &[Case] = &[
@@ -361,43 +368,43 @@ mod tests {
             (Input, &[("max.message.bytes", "10")], good),
         ];
         for (role, settings, expected) in cases {
-            let said = said(*role, &facts(settings));
-            assert_eq!(said.len(), 1, "{role:?} {settings:?}: {said:?}");
-            assert!(said[0].starts_with(expected), "{role:?} {settings:?}: {said:?}");
+            let texts = texts(*role, &facts(settings));
+            assert_eq!(texts.len(), 1, "{role:?} {settings:?}: {texts:?}");
+            assert!(texts[0].starts_with(expected), "{role:?} {settings:?}: {texts:?}");
         }
     }
 
     #[test]
-    fn all_unmet_demands_are_named() {
+    fn all_unmet_requirements_are_reported() {
         let mut bad = facts(&[("cleanup.policy", "compact"), ("max.message.bytes", "1")]);
         bad.rights = Some(vec![Right::Read]);
         bad.replicas = 1;
-        let said = said(Role::Output, &bad);
-        assert_eq!(said.len(), 4, "{said:?}");
-        assert!(said[0].contains("no right to write; grant it Write"), "{said:?}");
-        assert!(said[2].starts_with("WARNING it has one replica"), "{said:?}");
+        let texts = texts(Role::Output, &bad);
+        assert_eq!(texts.len(), 4, "{texts:?}");
+        assert!(texts[0].contains("no right to write; grant it Write"), "{texts:?}");
+        assert!(texts[2].starts_with("WARNING it has one replica"), "{texts:?}");
     }
 
     #[test]
-    fn what_is_not_known_is_not_judged() {
+    fn unknown_facts_are_not_judged() {
         let unknown = TopicFacts { settings: None, rights: None, ..facts(&[]) };
         for role in [Role::Input, Role::Output, Role::Quarantine, Role::Table] {
-            assert_eq!(said(role, &unknown), ["ok 4 partitions, 3 replicas"]);
+            assert_eq!(texts(role, &unknown), ["ok 4 partitions, 3 replicas"]);
         }
     }
 
     #[test]
-    fn one_broker_can_hold_one_replica_only() {
-        let needs = Requirements { brokers: 1, ..NEEDS };
+    fn a_single_broker_needs_only_one_replica() {
+        let requirements = Requirements { brokers: 1, ..REQUIREMENTS };
         let alone = TopicFacts { replicas: 1, ..facts(&[("min.insync.replicas", "1")]) };
-        assert!(matches!(judge(Role::Output, &alone, &needs)[..], [Verdict::Pass(_)]));
+        assert!(matches!(judge(Role::Output, &alone, &requirements)[..], [Verdict::Pass(_)]));
     }
 
     /// The role, the largest record of the input, the topic's limit, and how the verdict begins.
     type SizeCase = (Role, Option<u64>, u64, &'static str);
 
     #[test]
-    fn batches_count_where_they_are_larger_than_records() {
+    fn the_batch_size_counts_where_it_exceeds_the_record_size() {
         use Role::{Output, Quarantine};
         const BATCH: &str = "PROBLEM max.message.bytes is";
         const SPLIT: &str = "WARNING max.message.bytes is";
@@ -413,12 +420,13 @@ mod tests {
             (Quarantine, None, 1_000_000, good),
         ];
         for (role, input_bytes, limit, expected) in cases {
-            let needs = Requirements { event_bytes: 1_000, input_bytes: *input_bytes, ..NEEDS };
+            let requirements =
+                Requirements { event_bytes: 1_000, input_bytes: *input_bytes, ..REQUIREMENTS };
             let limit = limit.to_string();
-            let verdicts = judge(*role, &facts(&[("max.message.bytes", &limit)]), &needs);
-            let said = format!("{} {}", verdicts[0].word(), verdicts[0].text());
-            assert!(said.starts_with(expected), "{role:?} {limit}: {said}");
-            assert_eq!(said.contains("batch.size"), *expected != good, "{said}");
+            let verdicts = judge(*role, &facts(&[("max.message.bytes", &limit)]), &requirements);
+            let text = format!("{} {}", verdicts[0].word(), verdicts[0].text());
+            assert!(text.starts_with(expected), "{role:?} {limit}: {text}");
+            assert_eq!(text.contains("batch.size"), *expected != good, "{text}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The context that every client shares: librdkafka's log lines and errors go to the structured log,
-//! each with the facility that librdkafka gave it.
+//! The context that every client shares. It writes librdkafka's log lines and errors to the
+//! structured log, each with the facility that librdkafka gave it.
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
@@ -26,20 +26,20 @@ const FAIL: &str = "FAIL";
 /// Events that one call serves.
 const EVENTS_MAX: usize = 32;
 
-/// The context of every client: it logs, and provides OAuth tokens. Whatever else a client's reports
-/// are needed for, `E` does.
+/// The context of every client: it logs, and provides OAuth tokens. `E` handles the client's
+/// reports in addition.
 #[derive(Debug, Default)]
 pub struct LoggingContext<E>(pub E);
 
-/// Takes what a client reports besides the answers to its calls.
+/// Receives what a client reports besides the answers to its calls.
 pub trait ClientEvents: Send + Sync {
-    /// Takes an error from which the client recovers by itself.
+    /// Receives an error from which the client recovers by itself.
     fn error(&self, _error: &KafkaError, _reason: &str) {}
 
-    /// Takes a line of the client's log.
+    /// Receives a line of the client's log.
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
 
-    /// Takes statistics, if `statistics.interval.ms` is set.
+    /// Receives statistics, if `statistics.interval.ms` is set.
     fn statistics(&self, _statistics: &Statistics) {}
 }
 
@@ -110,7 +110,7 @@ impl LastError {
 impl ClientEvents for LastError {
     fn error(&self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        // `AllBrokersDown` only repeats the errors of the single brokers.
+        // `AllBrokersDown` only repeats the per-broker errors.
         if code == Some(RDKafkaErrorCode::AllBrokersDown) {
             return;
         }
@@ -141,7 +141,7 @@ pub fn poll_errors(consumer: &BaseConsumer<ErrorContext>) {
 /// errors, which would otherwise pile up. It must not be subscribed to anything: records are
 /// dropped.
 pub fn serve_events<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
-    // A fixed number: the return value does not tell whether an event was served.
+    // A fixed number: the return value does not say whether an event was served.
     for _ in 0..EVENTS_MAX {
         consumer.poll(Duration::ZERO);
     }
@@ -176,7 +176,7 @@ pub fn log_error(error: &KafkaError, reason: &str) {
     }
 }
 
-/// Returns whether an error only repeats what single brokers reported.
+/// Returns whether an error only repeats what was reported per broker.
 pub fn is_of_brokers(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
     let code = error.rdkafka_error_code();
@@ -187,7 +187,7 @@ pub fn is_of_brokers(error: &KafkaError) -> bool {
 fn log_broker_error(text: &str) {
     let text = without_thread(text);
     let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
-    match reported.complain(text, Instant::now()) {
+    match reported.on_error(text, Instant::now()) {
         Some(times) => warn!(target: "librdkafka", times, "{text}"),
         None => debug!(target: "librdkafka", "{text}"),
     }
@@ -204,7 +204,7 @@ fn note_reached(statistics: &Statistics) {
         let name = &broker.nodename;
         if let Some(recovered) = reported.reached(name, Instant::now()) {
             let Recovered { lasted, held_back } = recovered;
-            info!(target: "librdkafka", broker = %name, held_back, "the broker answers again, after {lasted:.0?}");
+            info!(target: "librdkafka", broker = %name, held_back, "the broker is reachable again after {lasted:.0?}");
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Sorts what the client reports into the failures that the loop tells apart. Everything that is
-//! not known to be harmless makes the producer a broken one: its successor starts from what is
-//! committed.
+//! Classifies client errors into the failures that the loop distinguishes. Every error that is not
+//! known to be harmless counts as a broken producer: its successor starts from the committed
+//! offsets.
 
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 
 use crate::stream::Failure;
 
-/// The step of a transaction that failed; it matters whether a commit may already be under way.
+/// The step of a transaction that failed. It matters because a commit may already be under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// `init_transactions`
     Init,
     /// `begin_transaction`
     Begin,
-    /// Handing records to the producer, and waiting until they are delivered.
+    /// Sending records to the producer, and waiting until they are delivered.
     Produce,
     /// `send_offsets_to_transaction`
     SendOffsets,
@@ -35,52 +35,53 @@ impl Step {
         }
     }
 
-    /// Whether nothing can have been committed when this step fails, so that an abort is enough.
+    /// Returns whether nothing can have been committed when this step fails, so that an abort is
+    /// enough.
     const fn precedes_commit(self) -> bool {
         matches!(self, Step::Produce | Step::SendOffsets)
     }
 }
 
-/// Sorts an error of a transactional step.
-pub fn sort(step: Step, error: &KafkaError) -> Failure {
+/// Classifies an error of a transactional step.
+pub fn classify(step: Step, error: &KafkaError) -> Failure {
     let what = format!("{}: {error}", step.name());
     match error {
-        KafkaError::Transaction(error) => sort_transactional(step, error, what),
-        // Reported before the commit was sent: rust-rdkafka flushes first.
+        KafkaError::Transaction(error) => classify_transactional(step, error, what),
+        // rust-rdkafka flushes before it commits, so nothing was committed.
         KafkaError::Flush(_) => Failure::Aborted(what),
         KafkaError::MessageProduction(code) if is_fenced(*code) => Failure::Fenced(what),
         KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => Failure::Broken(what),
         KafkaError::MessageProduction(code) if step.precedes_commit() => {
-            refused(is_too_large(*code), what)
+            delivery_failure(is_too_large(*code), what)
         }
         _ => Failure::Broken(what),
     }
 }
 
-fn sort_transactional(step: Step, error: &RDKafkaError, what: String) -> Failure {
+fn classify_transactional(step: Step, error: &RDKafkaError, what: String) -> Failure {
     let what = format!("{what} ({})", error.string());
     if step == Step::Init && error.code() == RDKafkaErrorCode::TransactionalIdAuthorizationFailed {
-        // Waiting grants no rights.
+        // Retrying cannot fix a missing ACL.
         Failure::Fatal(what)
     } else if is_fenced(error.code()) {
         Failure::Fenced(what)
     } else if error.is_fatal() {
         Failure::Broken(what)
     } else if step == Step::Commit {
-        // Whatever the client concludes from an answer, the request may have gone out twice, and
-        // its first copy may still commit. Only a new epoch rules that out.
+        // Whatever error the client reports, the request may have gone out twice, and its first
+        // copy may still commit. Only a new epoch rules that out.
         Failure::Broken(what)
     } else if error.txn_requires_abort() {
         Failure::Aborted(what)
     } else if error.is_retriable() && step.precedes_commit() {
-        // Out of retries, and certainly not committed.
+        // Retries are exhausted, and nothing was committed.
         Failure::Aborted(what)
     } else {
         Failure::Broken(what)
     }
 }
 
-/// Whether the same call with the same arguments may be made again.
+/// Returns whether the same call may be repeated with the same arguments.
 pub fn is_retriable(error: &KafkaError) -> bool {
     match error {
         KafkaError::Transaction(error) => {
@@ -90,20 +91,20 @@ pub fn is_retriable(error: &KafkaError) -> bool {
     }
 }
 
-/// Sorts a fatal error of the consumer. The client that has one reads nothing any more.
-pub fn dead(code: RDKafkaErrorCode, text: &str) -> Failure {
+/// Classifies a fatal error of the consumer. A client with a fatal error reads nothing more.
+pub fn consumer_failure(code: RDKafkaErrorCode, text: &str) -> Failure {
     let what = format!("{code}: {text}");
     match code {
         RDKafkaErrorCode::UnreleasedInstanceId => Failure::Unreleased(what),
         RDKafkaErrorCode::FencedInstanceId => Failure::ConsumerDead(format!(
-            "fenced: its place in the group was taken; either another process runs with the same `instance`, or the client lost touch \
-             with the group for longer than session.timeout.ms: {what}"
+            "fenced: its group.instance.id was taken over; either another process runs with the same \
+             `instance`, or the client had no contact with the group for longer than session.timeout.ms: {what}"
         )),
-        _ => Failure::ConsumerDead(format!("the consumer can read no more: {what}")),
+        _ => Failure::ConsumerDead(format!("the consumer failed and cannot read any more: {what}")),
     }
 }
 
-/// What an operator must grant, if the client was denied what it asked for.
+/// Returns which ACL the operator must grant, if the client was denied access.
 pub fn remedy(code: Option<RDKafkaErrorCode>, topic: &str, group: &str) -> Option<String> {
     use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
     match code? {
@@ -117,13 +118,13 @@ pub fn remedy(code: Option<RDKafkaErrorCode>, topic: &str, group: &str) -> Optio
     }
 }
 
-/// A record was refused, and the transaction can only be aborted.
-pub fn refused(is_too_large: bool, what: String) -> Failure {
+/// Returns the failure of a record that was rejected: the transaction can only be aborted.
+pub fn delivery_failure(is_too_large: bool, what: String) -> Failure {
     if is_too_large { Failure::TooLarge(what) } else { Failure::Aborted(what) }
 }
 
-/// Whether a topic takes no batch as large as the one that was sent: by its max.message.bytes, or
-/// by its segment.bytes.
+/// Returns whether the code means that the topic does not accept a batch of this size: by its
+/// max.message.bytes, or by its segment.bytes.
 pub fn is_too_large(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{MessageBatchTooLarge, MessageSizeTooLarge};
     matches!(code, MessageSizeTooLarge | MessageBatchTooLarge)
@@ -139,14 +140,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dead_consumer_costs_its_session_and_a_place_that_is_taken_is_waited_for() {
+    fn a_fatal_consumer_error_ends_the_session_and_an_unreleased_instance_id_is_retried() {
         use RDKafkaErrorCode::{FencedInstanceId, InvalidRequest, UnreleasedInstanceId};
-        assert!(matches!(dead(UnreleasedInstanceId, "x"), Failure::Unreleased(_)));
+        assert!(matches!(consumer_failure(UnreleasedInstanceId, "x"), Failure::Unreleased(_)));
         assert!(matches!(
-            dead(FencedInstanceId, "x"),
+            consumer_failure(FencedInstanceId, "x"),
             Failure::ConsumerDead(what) if what.contains("`instance`")
         ));
-        assert!(matches!(dead(InvalidRequest, "x"), Failure::ConsumerDead(_)));
+        assert!(matches!(consumer_failure(InvalidRequest, "x"), Failure::ConsumerDead(_)));
     }
 
     #[test]
@@ -154,25 +155,25 @@ mod tests {
         use RDKafkaErrorCode::{
             Fatal, MessageBatchTooLarge, MessageSizeTooLarge, ProducerFenced, QueueFull,
         };
-        let sorted = |step, code| sort(step, &KafkaError::MessageProduction(code));
+        let classified = |step, code| classify(step, &KafkaError::MessageProduction(code));
         assert!(matches!(
-            sorted(Step::Produce, QueueFull),
+            classified(Step::Produce, QueueFull),
             Failure::Aborted(what) if what.contains("produce")
         ));
         for code in [MessageSizeTooLarge, MessageBatchTooLarge] {
             assert!(matches!(
-                sorted(Step::Produce, code),
+                classified(Step::Produce, code),
                 Failure::TooLarge(what) if what.contains("produce")
             ));
         }
-        assert!(matches!(sorted(Step::Produce, Fatal), Failure::Broken(_)));
-        assert!(matches!(sorted(Step::Produce, ProducerFenced), Failure::Fenced(_)));
+        assert!(matches!(classified(Step::Produce, Fatal), Failure::Broken(_)));
+        assert!(matches!(classified(Step::Produce, ProducerFenced), Failure::Fenced(_)));
         assert!(matches!(
-            sort(Step::Commit, &KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
+            classify(Step::Commit, &KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
             Failure::Aborted(_)
         ));
         assert!(matches!(
-            sort(Step::Init, &KafkaError::ClientCreation("x".into())),
+            classify(Step::Init, &KafkaError::ClientCreation("x".into())),
             Failure::Broken(_)
         ));
     }

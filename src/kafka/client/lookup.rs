@@ -1,6 +1,6 @@
-//! Looks up what the cluster knows of one topic: the bounds of its partitions' logs, the offsets
-//! that a group has committed, and the topic's id. Each look-up has a connection of its own: a
-//! broker answers nothing on a connection whose fetch or JoinGroup waits.
+//! Looks up one topic in the cluster: the bounds of its partitions' logs, the offsets that a group
+//! has committed, and the topic id. Each look-up has a connection of its own, because a broker
+//! answers nothing on a connection while a fetch or JoinGroup waits on it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,30 +18,29 @@ pub(in crate::kafka) struct TopicLookup<C: ConsumerContext + 'static> {
     topic: String,
 }
 
-/// What a group has committed of a partition.
+/// What a group has committed for a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::kafka) struct Committed {
     /// The offset of the next record to read.
     pub offset: i64,
-    /// The leader epoch of the last record before it, if it was committed with one. It lets the
-    /// broker tell whether that record is still in the log.
+    /// The leader epoch of the last record before it, if one was committed. With it the broker can
+    /// tell whether that record is still in the log.
     pub leader_epoch: Option<i32>,
-    /// The text committed with it; empty for none.
+    /// The metadata committed with it; empty if there is none.
     pub metadata: String,
 }
 
 /// An end of a partition's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::kafka) enum Bound {
-    /// The first offset that the log holds.
+    /// The first offset in the log.
     Start,
-    /// The offset that the next record would get. With `read_committed`, that is the last stable
-    /// offset.
+    /// The offset of the next record to be appended. With `read_committed`, the last stable offset.
     End,
 }
 
 impl<C: ConsumerContext + 'static> TopicLookup<C> {
-    /// Looks up this topic with this client, which must not be subscribed to anything.
+    /// Creates a look-up of this topic. The client must not be subscribed to anything.
     pub(in crate::kafka) fn new(consumer: BaseConsumer<C>, topic: &str) -> Self {
         TopicLookup { consumer, topic: topic.to_string() }
     }
@@ -56,16 +55,16 @@ impl<C: ConsumerContext + 'static> TopicLookup<C> {
         &self.topic
     }
 
-    /// Serves the client's own events without waiting: token requests, and errors, which are logged.
-    /// To be called now and then.
+    /// Serves the client's own events without waiting: token requests, and errors, which are
+    /// logged. Must be called regularly.
     pub(in crate::kafka) fn serve(&self) {
         serve_events(&self.consumer);
     }
 
-    /// Returns one bound of each partition's log, or why there is no answer for it.
+    /// Returns one bound of each partition's log, or the error for that partition.
     ///
     /// # Errors
-    /// If the client answers for none of them: it does so as soon as one of them has no leader.
+    /// Fails for all partitions if one of them has no leader: the client then answers for none.
     pub(in crate::kafka) fn bounds(
         &self,
         bound: Bound,
@@ -94,10 +93,11 @@ impl<C: ConsumerContext + 'static> TopicLookup<C> {
         Ok(bounds.collect())
     }
 
-    /// Returns what the group has committed, of those of these partitions for which it has.
+    /// Returns what the group has committed for these partitions. Partitions without a committed
+    /// offset are left out.
     ///
     /// # Errors
-    /// If the group's coordinator does not answer for one of them.
+    /// Fails if the group coordinator does not answer for one of them.
     pub(in crate::kafka) fn committed(
         &self,
         partitions: impl IntoIterator<Item = i32>,
@@ -121,10 +121,10 @@ impl<C: ConsumerContext + 'static> TopicLookup<C> {
         Ok(committed)
     }
 
-    /// Returns the topic's id and its number of partitions.
+    /// Returns the topic's id and partition count.
     ///
     /// # Errors
-    /// If the topic does not exist, or no broker describes it in time.
+    /// Fails if the topic does not exist, or no broker describes it in time.
     pub(in crate::kafka) fn identity(&self, limit: Duration) -> Result<TopicIdentity, Undescribed> {
         topic_identity(self.consumer.client(), &self.topic, limit)
     }

@@ -1,4 +1,4 @@
-//! What every client of Kafka here has: its log, its tokens, and how its errors are sorted.
+//! Shared by all Kafka clients: log and error handling, OAuth tokens, look-ups.
 
 mod broker_trouble;
 pub mod context;

@@ -1,7 +1,7 @@
-//! Tokens for OAUTHBEARER, from the endpoint that the operator names with librdkafka's own
-//! properties (`sasl.oauthbearer.method=oidc` and its fellows). librdkafka's own way needs libcurl,
-//! which is not built in. What is needed for a token travels in `sasl.oauthbearer.config`, which
-//! librdkafka keeps secret and hands back when it wants one.
+//! Fetches OAUTHBEARER tokens from the endpoint that the operator configures with librdkafka's own
+//! properties (`sasl.oauthbearer.method=oidc` and the related ones). librdkafka's own
+//! implementation needs libcurl, which is not built in. The endpoint and its credentials travel in
+//! `sasl.oauthbearer.config`, which librdkafka keeps secret and passes back when it needs a token.
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -20,14 +20,14 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 use crate::config::TokenUrl;
 use crate::kafka::native::set_token;
 
-/// Longest time for a token, from looking up the name to the last byte: a worker's poll waits for
+/// Longest time to fetch a token, from the name look-up to the last byte. A worker's poll waits for
 /// it.
 const TOKEN_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Longest answer; a token is a few KiB.
+/// Longest response body; a token is a few KiB.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
-/// Properties that are answered here, and that librdkafka as it is built would not take.
-const OURS: [&str; 7] = [
+/// Properties that are handled here. librdkafka, as it is built, would reject them.
+const RELAY_PROPERTIES: [&str; 7] = [
     "sasl.oauthbearer.method",
     "sasl.oauthbearer.token.endpoint.url",
     "sasl.oauthbearer.client.id",
@@ -36,29 +36,29 @@ const OURS: [&str; 7] = [
     "https.ca.location",
     "https.ca.pem",
 ];
-/// What hands all of them on.
+/// The librdkafka property that carries all of them.
 const CONFIG: &str = "sasl.oauthbearer.config";
 
-/// Whether a property is for this file and not for librdkafka.
-pub(crate) fn is_ours(name: &str) -> bool {
-    OURS.contains(&name)
+/// Returns whether a property is handled here and not by librdkafka.
+pub(crate) fn is_relay_property(name: &str) -> bool {
+    RELAY_PROPERTIES.contains(&name)
 }
 
-/// Where a token comes from.
+/// The token endpoint.
 #[derive(Serialize, Deserialize)]
 struct Endpoint {
     url: String,
     client: String,
     secret: String,
     scope: Option<String>,
-    /// Whose certificates are trusted instead of the system's.
+    /// CA file that replaces the system's trust store.
     ca_file: Option<PathBuf>,
     ca_pem: Option<String>,
 }
 
-/// Puts what is for this file into the one property that librdkafka hands back.
-pub(crate) fn adopt(client: &mut ClientConfig) {
-    let [method, url, id, secret, scope, ca_file, ca_pem] = OURS.map(|name| {
+/// Moves the properties that are handled here into the one that librdkafka passes back.
+pub(crate) fn move_endpoint(client: &mut ClientConfig) {
+    let [method, url, id, secret, scope, ca_file, ca_pem] = RELAY_PROPERTIES.map(|name| {
         let value = client.get(name).map(str::to_string);
         client.remove(name);
         value
@@ -76,22 +76,23 @@ pub(crate) fn adopt(client: &mut ClientConfig) {
 /// Fetches a token, for a client's callback.
 ///
 /// # Errors
-/// Names the endpoint; tells no secret.
+/// Fails if the endpoint is not configured or returns no token. The message names the endpoint and
+/// contains no secret.
 pub(crate) fn generate(config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
     let endpoint: Endpoint = config
         .and_then(|config| serde_json::from_str(config).ok())
         .ok_or("OAUTHBEARER needs sasl.oauthbearer.method=oidc and a token endpoint")?;
     let url = TokenUrl::parse(&endpoint.url)?;
-    // One line: it becomes part of librdkafka's own message.
+    // One line, since it becomes part of librdkafka's own message.
     endpoint.fetch(&url).map_err(|error| format!("token endpoint {url}: {error:#}").into())
 }
 
-/// Gives a token to a client that nobody polls, so that its callback would never run. Does nothing
-/// for other mechanisms.
+/// Sets the token of a client that is never polled, so that its callback would never run. Does
+/// nothing for other mechanisms.
 ///
 /// # Errors
-/// As [`generate`].
-pub(crate) fn give<C: ClientContext>(
+/// Fails if no token can be fetched, or the client rejects it.
+pub(crate) fn set_initial_token<C: ClientContext>(
     client: &Client<C>,
     config: &ClientConfig,
 ) -> anyhow::Result<()> {
@@ -100,39 +101,39 @@ pub(crate) fn give<C: ClientContext>(
     };
     let token = generate(Some(endpoint)).map_err(|error| anyhow!(error.to_string()))?;
     let (value, principal) = (CString::new(token.token)?, CString::new(token.principal_name)?);
-    let is_taken = set_token(client, &value, token.lifetime_ms, &principal);
-    ensure!(is_taken, "librdkafka does not take the token");
+    let is_accepted = set_token(client, &value, token.lifetime_ms, &principal);
+    ensure!(is_accepted, "librdkafka rejected the token");
     Ok(())
 }
 
-/// What the endpoint answers, of RFC 6749, and what a token says of itself, if it is a JWT. A
-/// member of the wrong type is not there.
+/// The token response of RFC 6749, and the claims of the token, if it is a JWT. A member of the
+/// wrong type counts as missing.
 #[derive(Debug, Default, PartialEq)]
 struct Answer {
     token: String,
-    /// For how many seconds the token is good.
-    lasts: Option<f64>,
+    /// Lifetime of the token, in seconds.
+    expires_in: Option<f64>,
     subject: Option<String>,
-    /// When it expires, in seconds since 1970.
-    expires: Option<f64>,
+    /// Expiry of the token, in seconds since 1970.
+    expires_at: Option<f64>,
 }
 
 impl Answer {
-    /// Reads the body of an answer. What is in it may be a secret.
+    /// Parses a response body, which may contain secrets.
     fn read(body: &str) -> Option<Self> {
         let answer: Value = serde_json::from_str(body).ok()?;
         let token = answer.get("access_token")?.as_str()?;
         let claims = claims(token).unwrap_or_default();
         Some(Answer {
             token: token.to_string(),
-            lasts: number(&answer["expires_in"]),
+            expires_in: number(&answer["expires_in"]),
             subject: claims["sub"].as_str().map(str::to_string),
-            expires: number(&claims["exp"]),
+            expires_at: number(&claims["exp"]),
         })
     }
 }
 
-/// A number; some endpoints write it as text.
+/// Reads a number. Some endpoints write it as a string.
 fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::String(text) => text.trim().parse().ok()?,
@@ -143,20 +144,21 @@ fn number(value: &Value) -> Option<f64> {
 
 impl Endpoint {
     fn fetch(&self, url: &TokenUrl) -> anyhow::Result<OAuthToken> {
-        let answer = Answer::read(&self.ask(url)?)
-            .context("its answer is no JSON object with an access_token")?;
+        let answer = Answer::read(&self.request(url)?)
+            .context("the response is not a JSON object with an access_token")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let told = answer.lasts.map(|seconds| now.as_secs_f64() + seconds);
-        let expires = answer.expires.or(told);
-        let expires = expires.context("neither the answer nor the token says when it expires")?;
+        let computed = answer.expires_in.map(|seconds| now.as_secs_f64() + seconds);
+        let expires_at = answer.expires_at.or(computed);
+        let expires_at =
+            expires_at.context("neither the response nor the token contains an expiry time")?;
         Ok(OAuthToken {
             token: answer.token,
             principal_name: answer.subject.unwrap_or_else(|| self.client.clone()),
-            lifetime_ms: (expires * 1_000.0) as i64,
+            lifetime_ms: (expires_at * 1_000.0) as i64,
         })
     }
 
-    fn ask(&self, url: &TokenUrl) -> anyhow::Result<String> {
+    fn request(&self, url: &TokenUrl) -> anyhow::Result<String> {
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let mut response = self
@@ -168,18 +170,18 @@ impl Endpoint {
         let status = response.status();
         if status.is_redirection() {
             bail!(
-                "it answers {status}; redirects are not followed, since the secret is for this endpoint: give the URL that it leads to"
+                "responded {status}; redirects are not followed, since the secret is for this endpoint only: configure the URL it redirects to"
             );
         }
         if !status.is_success() {
-            bail!("it answers {status}; check client id, secret and scope");
+            bail!("responded {status}; check client id, secret and scope");
         }
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         Ok(body.read_to_string()?)
     }
 
-    /// Id and secret, each encoded as a form's field first, as RFC 6749 (2.3.1) says: an id may
-    /// hold a colon.
+    /// Returns client id and secret for HTTP basic authentication. Each is form-encoded first, as
+    /// RFC 6749 (2.3.1) demands: an id may contain a colon.
     fn credentials(&self) -> String {
         let encoded = |text: &str| -> String { byte_serialize(text.as_bytes()).collect() };
         STANDARD.encode(format!("{}:{}", encoded(&self.client), encoded(&self.secret)))
@@ -191,8 +193,8 @@ impl Endpoint {
             .root_certs(self.trusted()?)
             .build();
         let mut config = ureq::Agent::config_builder();
-        // A proxy reads what is not encrypted, and its 127.0.0.1 is another machine's. Plain HTTP
-        // is for this machine only.
+        // Plain HTTP is for this machine only: a proxy could read it, and for the proxy 127.0.0.1
+        // is another machine.
         if url.is_local() {
             config = config.proxy(None);
         }
@@ -200,7 +202,7 @@ impl Endpoint {
             .tls_config(tls)
             .timeout_global(Some(TOKEN_WAIT_MAX))
             .http_status_as_error(false)
-            // Credentials are for this endpoint, not for whoever it points to.
+            // The credentials are for this endpoint, not for the target of a redirect.
             .max_redirects(0)
             .build();
         Ok(config.into())
@@ -218,7 +220,10 @@ impl Endpoint {
             _ => None,
         });
         let certificates: Vec<Certificate<'static>> = certificates.collect();
-        ensure!(!certificates.is_empty(), "https.ca holds no certificate");
+        ensure!(
+            !certificates.is_empty(),
+            "https.ca.pem or https.ca.location contains no certificate"
+        );
         Ok(RootCerts::new_with_certs(&certificates))
     }
 }
@@ -238,12 +243,12 @@ mod tests {
         for (name, value) in properties {
             client.set(*name, *value);
         }
-        adopt(&mut client);
+        move_endpoint(&mut client);
         client
     }
 
     #[test]
-    fn the_endpoint_travels_in_one_property() {
+    fn the_endpoint_is_passed_in_one_property() {
         let adopted = client(&[
             ("sasl.oauthbearer.method", "oidc"),
             ("sasl.oauthbearer.token.endpoint.url", "https://id.example.com/token"),
@@ -264,12 +269,12 @@ mod tests {
     }
 
     #[test]
-    fn members_of_a_wrong_type_do_not_discard_the_others() {
+    fn members_of_the_wrong_type_do_not_discard_the_others() {
         let good = jwt(r#"{"sub":"relay","exp":1700000000}"#);
         let odd = jwt(r#"{"sub":["relay"],"exp":"1700000000"}"#);
         let timeless = jwt(r#"{"sub":"relay","exp":{}}"#);
         let relay = Some("relay");
-        for (token, expires_in, lasts, subject, expires) in [
+        for (token, expires_in, lifetime, subject, expires_at) in [
             (&good, "3599", Some(3_599.0), relay, Some(1.7e9)),
             (&good, "\"3599\"", Some(3_599.0), relay, Some(1.7e9)),
             (&good, "[1]", None, relay, Some(1.7e9)),
@@ -285,9 +290,9 @@ mod tests {
             let read = Answer::read(&body).unwrap_or_else(|| panic!("{body}"));
             let expected = Answer {
                 token: token.clone(),
-                lasts,
+                expires_in: lifetime,
                 subject: subject.map(str::to_string),
-                expires,
+                expires_at,
             };
             assert_eq!(read, expected, "{body}");
         }
@@ -310,18 +315,18 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&credentials), "relay%3Aa+b:p%25s%2B%C3%B6%26%3D%7E");
     }
 
-    /// Answers each request with this, and returns what was asked.
+    /// Answers each request with this status, and returns the requests.
     fn serve(status: &'static str) -> (u16, std::sync::mpsc::Receiver<String>) {
         use std::io::{Read, Write};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (asked, requests) = std::sync::mpsc::channel();
+        let (sender, requests) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let mut head = [0; 4_096];
                 let read = stream.read(&mut head).unwrap_or(0);
-                // Nobody may want to know.
-                _ = asked.send(String::from_utf8_lossy(&head[..read]).into_owned());
+                // The test may not read the requests.
+                _ = sender.send(String::from_utf8_lossy(&head[..read]).into_owned());
                 _ = write!(
                     stream,
                     "HTTP/1.1 {status}\r\nLocation: http://127.0.0.1:{port}/other?hunter2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -332,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_is_not_followed_and_nothing_of_the_query_is_told() {
+    fn a_redirect_is_not_followed_and_the_error_omits_the_query() {
         let (port, requests) = serve("302 Found");
         let config = format!(
             r#"{{"url":"http://127.0.0.1:{port}/token?key=hunter2","client":"relay","secret":"hunter2"}}"#
@@ -340,18 +345,18 @@ mod tests {
         let error = generate(Some(&config)).err().expect("an error").to_string();
         assert!(
             error.starts_with(&format!(
-                "token endpoint http://127.0.0.1:{port}/token: it answers 302 Found; redirects are not followed"
+                "token endpoint http://127.0.0.1:{port}/token: responded 302 Found; redirects are not followed"
             )),
             "{error}"
         );
         assert!(!error.contains("hunter2"), "{error}");
-        let asked: Vec<String> = requests.try_iter().collect();
-        assert_eq!(asked.len(), 1, "{asked:?}");
-        assert!(asked[0].starts_with("POST /token?key=hunter2 "), "{asked:?}");
+        let received: Vec<String> = requests.try_iter().collect();
+        assert_eq!(received.len(), 1, "{received:?}");
+        assert!(received[0].starts_with("POST /token?key=hunter2 "), "{received:?}");
     }
 
     #[test]
-    fn the_agent_for_this_machine_knows_no_proxy() {
+    fn a_local_endpoint_is_reached_without_a_proxy() {
         let config = r#"{"url":"","client":"relay","secret":"x"}"#;
         let endpoint: Endpoint = serde_json::from_str(config).expect("JSON");
         for url in ["http://127.0.0.1:9/", "http://[::1]/", "https://localhost/"] {
@@ -363,7 +368,7 @@ mod tests {
 
     #[test]
     fn failures_name_the_endpoint_and_no_secret() {
-        // Port 9 of this machine: nothing listens there.
+        // Nothing listens on port 9.
         let config = r#"{"url":"http://127.0.0.1:9/token","client":"relay","secret":"hunter2"}"#;
         let error = generate(Some(config)).err().expect("an error").to_string();
         assert!(error.starts_with("token endpoint http://127.0.0.1:9/token: "), "{error}");

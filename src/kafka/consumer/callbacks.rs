@@ -1,5 +1,5 @@
-//! The consumer's callbacks: they queue rebalances and statistics, in order, and the poll that
-//! served them hands them to the loop, which decides what they mean.
+//! The consumer's callbacks. They queue rebalances and statistics in order. The poll that served
+//! them passes them to the loop, which decides what they mean.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +16,15 @@ use crate::stream::{GroupEvent, GroupStatistics, Partition};
 /// Collects the consumer's callbacks. They run inside the consumer's own polls.
 pub struct CallbackQueue {
     topic: String,
-    /// Where the records of our partitions are led.
+    /// The queue to which the records of assigned partitions are forwarded.
     records: OnceLock<QueueHandle>,
     events: Mutex<VecDeque<GroupEvent>>,
-    /// Whether there are any, so that most polls take no lock.
+    /// Whether `events` has any, so that most polls take no lock.
     any: AtomicBool,
 }
 
 impl CallbackQueue {
-    /// A queue for a consumer of one topic.
+    /// Creates the queue for a consumer of one topic.
     pub fn new(topic: &str) -> Self {
         CallbackQueue {
             topic: topic.to_string(),
@@ -39,13 +39,13 @@ impl CallbackQueue {
         &self.topic
     }
 
-    /// Sets the queue to which the records of assigned partitions are led.
-    pub(in crate::kafka) fn lead_to(&self, records: QueueHandle) {
-        // Set once, when the consumer is made.
+    /// Sets the queue to which the records of assigned partitions are forwarded.
+    pub(in crate::kafka) fn forward_to(&self, records: QueueHandle) {
+        // Set only once, when the consumer is created.
         let _ = self.records.set(records);
     }
 
-    /// Returns whether an event was not taken yet.
+    /// Returns whether there are events to take.
     pub fn has_events(&self) -> bool {
         self.any.load(Ordering::Acquire)
     }
@@ -65,7 +65,7 @@ impl CallbackQueue {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<GroupEvent>> {
-        // A queue of values is whole at any time, even if a holder of the lock panicked.
+        // The queue stays consistent even if a thread panicked while holding the lock.
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,14 +77,15 @@ impl ClientEvents for CallbackQueue {
 }
 
 impl ConsumerContext for LoggingContext<CallbackQueue> {
-    /// Before the assignment: from its first record on a partition is led to our queue. Before the
-    /// unassignment: only now does the client still know whether the assignment was lost.
+    /// Before an assignment: forwards each partition to the relay's queue, so that all its records
+    /// arrive there. Before a revocation: asks whether the assignment was lost, while the client
+    /// still knows.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => {
                 if let Some(records) = self.0.records.get() {
                     for partition in partitions(list) {
-                        records.lead_here(consumer.client(), &self.0.topic, partition.0);
+                        records.forward(consumer.client(), &self.0.topic, partition.0);
                     }
                 }
             }
@@ -100,7 +101,7 @@ impl ConsumerContext for LoggingContext<CallbackQueue> {
         }
     }
 
-    /// After the assignment: the group's generation is now that of these partitions.
+    /// After an assignment: the group's generation now owns these partitions.
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => self.0.push(GroupEvent::Assigned(partitions(list))),

@@ -1,5 +1,5 @@
-//! The consumer: it reads records from a queue of its own, and serves rebalances before any record
-//! that follows them.
+//! The consumer of the group. It reads records from a queue of its own, and serves each rebalance
+//! before the records that follow it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::member::{Member, current_membership};
 use super::resume_points::{ReadFrom, ResumePoints};
 use crate::kafka::client::context::{LoggingContext, PlainContext, is_of_brokers};
-use crate::kafka::client::error::{dead, remedy};
+use crate::kafka::client::error::{consumer_failure, remedy};
 use crate::kafka::client::lookup::TopicLookup;
 use crate::kafka::consumer::callbacks::CallbackQueue;
 use crate::kafka::native::{
@@ -25,9 +25,9 @@ use crate::stream::{
     SourceRecord,
 };
 
-/// Records that one poll hands over at most, so that the caller looks at the clock now and then.
+/// Most records that one poll returns, so that the caller checks the clock regularly.
 const POLL_RECORDS_MAX: usize = 256;
-/// Longest wait for partitions to be moved to another offset.
+/// Longest wait for a seek.
 const SEEK_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A consumer of the input topic.
@@ -42,13 +42,14 @@ pub(in crate::kafka) struct GroupConsumer {
 }
 
 impl GroupConsumer {
-    /// A consumer that has not joined its group yet.
+    /// Creates a consumer that has not joined its group yet.
     pub(crate) fn open(settings: &SessionSettings) -> Result<Self, KafkaError> {
         let context = LoggingContext(CallbackQueue::new(&settings.topics.input));
         let consumer: BaseConsumer<_> = settings.consumer.create_with_context(context)?;
-        let client = QueuedConsumer::new(consumer)
-            .ok_or_else(|| KafkaError::ClientCreation("no queue for records".to_string()))?;
-        client.context().0.lead_to(client.queue_handle());
+        let client = QueuedConsumer::new(consumer).ok_or_else(|| {
+            KafkaError::ClientCreation("no memory for the record queue".to_string())
+        })?;
+        client.context().0.forward_to(client.queue_handle());
         let group = settings.positions.create_with_context(PlainContext::default())?;
         let group = TopicLookup::new(group, &settings.topics.input);
         Ok(GroupConsumer {
@@ -60,15 +61,15 @@ impl GroupConsumer {
         })
     }
 
-    /// Returns the member on whose behalf a commit is made; `None` after a loss.
+    /// Returns the membership with which a commit is made; `None` after a loss.
     pub(crate) fn membership(&self) -> Option<&ConsumerGroupMetadata> {
         self.member.membership.as_ref()
     }
 
-    /// Renews the membership if the group follows KIP-848: there a member's epoch grows without a
-    /// rebalance of its own, and a commit with an older one is refused. Renewed before a commit, it
-    /// still speaks for the batch: a partition leaves only after this member has given it up, or
-    /// with a loss.
+    /// Renews the membership if the group follows KIP-848. There a member's epoch grows without a
+    /// rebalance of its own, and the broker rejects a commit with an older one. A membership
+    /// renewed before the commit still covers the batch: a partition leaves only after this member
+    /// has given it up, or with a loss.
     pub(crate) fn follow_epoch(&mut self) {
         if self.epoch_grows && self.member.membership.is_some() {
             self.renew_membership();
@@ -80,12 +81,12 @@ impl GroupConsumer {
         self.member.membership = current_membership(&self.client);
     }
 
-    /// Fails if this consumer can never read again. One whose place in the group was taken cannot,
-    /// and must not fence its successor's producer by building one of its own.
+    /// Fails if this consumer can never read again. A consumer whose group.instance.id was taken
+    /// over cannot, and must not fence its successor's producer by creating one of its own.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.client.client().fatal_error() {
             Some((code, text)) => {
-                let failure = dead(code, &text);
+                let failure = consumer_failure(code, &text);
                 let topic = self.client.context().0.topic();
                 let remedy = remedy(Some(code), topic, &self.group);
                 Err(remedy.map_or(failure.clone(), |it| failure.with(&format!("; {it}"))))
@@ -94,7 +95,7 @@ impl GroupConsumer {
         }
     }
 
-    /// See `Broker::poll`.
+    /// Implements `Broker::poll`.
     pub(crate) fn poll(
         &mut self,
         wait: Duration,
@@ -125,7 +126,7 @@ impl GroupConsumer {
     ) -> Result<(), Failure> {
         let polled = self.client.poll(wait);
         if self.client.context().0.has_events() {
-            // At least once a second, with the statistics.
+            // Statistics arrive once a second, so this runs at least that often.
             self.member.follow(&self.client, &mut self.points, receive);
             self.points.serve();
             self.member.check()?;
@@ -133,15 +134,15 @@ impl GroupConsumer {
         }
         match polled {
             None => Ok(()),
-            // No record should come this way: every partition is led to the queue before it is
+            // No record should arrive here: every partition is forwarded to the queue before it is
             // assigned.
             Some(Ok(message)) => Err(Failure::Fatal(format!(
-                "the client handed out record {} of partition {} by the wrong queue",
+                "the client returned record {} of partition {} on the main queue instead of the record queue",
                 message.offset(),
                 message.partition()
             ))),
             // The error only says that the client failed; `check` asks it why.
-            Some(Err(error)) => self.check().and_then(|()| self.log_or_fail(&error)),
+            Some(Err(error)) => self.check().and_then(|()| self.check_error(&error)),
         }
     }
 
@@ -180,12 +181,12 @@ impl GroupConsumer {
         Ok(true)
     }
 
-    /// Takes note of positions that this member committed.
+    /// Records the positions that this member committed.
     pub(crate) fn committed(&mut self, positions: &[Position]) {
         self.points.committed(positions);
     }
 
-    /// Goes back to the group's positions. See `Broker::rewind`.
+    /// Seeks back to the group's committed offsets. Implements `Broker::rewind`.
     pub(crate) fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
         let held = |error: KafkaError| {
             Failure::Held(format!("cannot read the group's committed offsets: {error}"))
@@ -208,8 +209,9 @@ impl GroupConsumer {
         Ok(rewound.collect())
     }
 
-    /// Moves a partition. See `Broker::skip_to`. Behind the end of the log nothing may be committed:
-    /// the records that come there would be skipped unseen.
+    /// Moves a partition to an offset, or to the end of its log if that comes first. Implements
+    /// `Broker::skip_to`. Committing a position behind the end would skip the records that are
+    /// written there later.
     pub(crate) fn skip_to(
         &mut self,
         partition: Partition,
@@ -227,8 +229,8 @@ impl GroupConsumer {
         }
     }
 
-    /// Moves these partitions to their ends, where only new records are read. Pausing them is not an
-    /// option: by a fault of the client a paused partition may stay so forever. The ends are looked
+    /// Moves these partitions to their ends, where only new records are read. Pausing is not an
+    /// option: a bug in the client can leave a paused partition paused forever. The ends are looked
     /// up here. A client that looks one up itself still goes there when the answer arrives after
     /// the partition was rewound, and so skips everything before it.
     pub(crate) fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
@@ -238,13 +240,13 @@ impl GroupConsumer {
         Ok(())
     }
 
-    /// Moves partitions. Returns those that could not be moved, and why.
+    /// Seeks partitions. Returns those that could not be moved, and why.
     fn seek(
         &self,
         moves: impl Iterator<Item = (Partition, ReadFrom)>,
     ) -> Result<BTreeMap<Partition, String>, Failure> {
         let held = |error: KafkaError| {
-            Failure::Held(format!("cannot move partitions to another offset: {error}"))
+            Failure::Held(format!("cannot seek partitions to another offset: {error}"))
         };
         let topic = self.client.context().0.topic();
         let mut list = TopicPartitionList::new();
@@ -260,7 +262,7 @@ impl GroupConsumer {
             return Ok(BTreeMap::new());
         }
         let moved = self.client.seek_partitions(list, SEEK_WAIT_MAX).map_err(held)?;
-        // The call as a whole succeeds even where single partitions failed.
+        // The call succeeds as a whole even if single partitions failed.
         let failed = moved.elements().into_iter().filter_map(|element| {
             let error = element.error().err()?;
             Some((Partition(element.partition()), format!("seek: {error}")))
@@ -270,7 +272,7 @@ impl GroupConsumer {
 
     /// Logs an error that the client recovers from by itself. A missing ACL is not one: retrying
     /// cannot fix it, so it fails the poll.
-    fn log_or_fail(&self, error: &KafkaError) -> Result<(), Failure> {
+    fn check_error(&self, error: &KafkaError) -> Result<(), Failure> {
         match remedy(error.rdkafka_error_code(), self.client.context().0.topic(), &self.group) {
             Some(remedy) => Err(Failure::Held(format!("{error}; {remedy}"))),
             None if is_of_brokers(error) => {
@@ -293,7 +295,7 @@ fn unreadable(error: &ReadError, topic: &str, group: &str) -> Result<PartitionFa
     }
 }
 
-/// Hands over the floor of a partition, once after it was assigned. Returns whether its records may
+/// Passes on the floor of a partition, once after it was assigned. Returns whether its records may
 /// follow.
 fn is_placed(
     points: &mut ResumePoints,

@@ -1,4 +1,4 @@
-//! Asks the brokers where the input's partitions end, on a connection of its own: the watchdog must
+//! Looks up the end offsets of the input's partitions on a connection of its own: the watchdog must
 //! not rely on what a worker's consumer believes. It reads no records and belongs to no group.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,22 +14,22 @@ use crate::stream::Partition;
 
 /// Longest wait for an answer.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(5);
-/// The same for one partition by itself, and for all that are asked for one by one.
+/// The same for a single partition, and for all partitions that are looked up one by one.
 const ONE_WAIT_MAX: Duration = Duration::from_secs(1);
 const ONE_BY_ONE_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// A client that looks up ends.
+/// A client that looks up end offsets.
 pub struct InputEndOffsets {
     input: TopicLookup<PlainContext>,
-    /// Partitions that gave no answer when they were asked for by themselves.
+    /// Partitions that did not answer when they were looked up alone.
     silent: BTreeSet<Partition>,
 }
 
 impl InputEndOffsets {
-    /// Makes the client; nothing is connected yet.
+    /// Creates the client. It does not connect yet.
     ///
     /// # Errors
-    /// If the client cannot be made.
+    /// Fails if the client cannot be created.
     pub fn new(config: &Config) -> Result<Self, KafkaError> {
         let client = settings::follower(config, "watchdog");
         Ok(InputEndOffsets {
@@ -41,9 +41,9 @@ impl InputEndOffsets {
         })
     }
 
-    /// Returns the offset behind the last record that can be read of each partition. Those whose
-    /// brokers do not answer are left out. To be called also for no partitions: it serves the
-    /// client's own events.
+    /// Returns for each partition the offset after its last readable record. Partitions whose
+    /// brokers do not answer are left out. Call it even without partitions: it serves the client's
+    /// own events.
     pub fn look_up(
         &mut self,
         partitions: impl Iterator<Item = Partition>,
@@ -53,8 +53,8 @@ impl InputEndOffsets {
         if partitions.is_empty() {
             return BTreeMap::new();
         }
-        // The client answers for all or for none: a single partition without a leader would hide
-        // the others.
+        // The client answers for all partitions or for none: one partition without a leader would
+        // hide the others.
         self.ask(&partitions, LOOKUP_WAIT_MAX).unwrap_or_else(|_| {
             let since = Instant::now();
             let mut silent = std::mem::take(&mut self.silent);
@@ -79,9 +79,8 @@ impl InputEndOffsets {
     }
 }
 
-/// Asks for each partition by itself, until there is no time left (the outer `None`). Those that
-/// gave no answer are remembered in `silent`, and come last the next time: they take all the time
-/// there is.
+/// Looks up each partition alone, until no time is left (the outer `None`). Partitions that did not
+/// answer are remembered in `silent` and come last the next time, since they use up all the time.
 fn one_by_one(
     partitions: &[Partition],
     silent: &mut BTreeSet<Partition>,

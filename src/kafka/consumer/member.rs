@@ -1,5 +1,5 @@
-//! A consumer's membership of its group: the member on whose behalf it commits, the partitions that
-//! it owns, and whether it still takes part in rebalances.
+//! The consumer's membership in its group: the member that commits, the partitions that it owns,
+//! and whether it still takes part in rebalances.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const STALE_MEMBER_MAX: Duration = Duration::from_secs(10);
 /// One member of the group, as its client sees it.
 #[derive(Default)]
 pub(in crate::kafka) struct Member {
-    /// The member and generation that own the partitions of the batch: a commit is on their behalf.
+    /// The member and generation that own the partitions of the batch. Commits use them.
     pub membership: Option<ConsumerGroupMetadata>,
     pub owned: BTreeSet<Partition>,
     /// Since when the client has been `steady` without a member id. A time, not a count: after a
@@ -28,7 +28,7 @@ pub(in crate::kafka) struct Member {
 }
 
 impl Member {
-    /// Hands over what the callbacks of the last poll reported.
+    /// Passes on the events that the callbacks queued during the last poll.
     pub(super) fn follow(
         &mut self,
         consumer: &BaseConsumer<LoggingContext<CallbackQueue>>,
@@ -57,7 +57,7 @@ impl Member {
         }
     }
 
-    /// Fails if the client was dropped from its group without noticing: it can then miss every
+    /// Fails if the client was dropped from its group without noticing. It can then miss every
     /// later rebalance and believe itself a member forever (`docs/reliability.md`).
     pub(super) fn check(&self) -> Result<(), Failure> {
         let is_over = |since: Instant| since.elapsed() > STALE_MEMBER_MAX;
@@ -65,7 +65,7 @@ impl Member {
             return Ok(());
         }
         Err(Failure::ConsumerDead(
-            "the consumer was dropped from its group without noticing, a fault of librdkafka"
+            "the consumer was dropped from its group without noticing (a librdkafka bug)"
                 .to_string(),
         ))
     }

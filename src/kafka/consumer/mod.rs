@@ -1,4 +1,5 @@
-//! The consumer of the group: its callbacks, its membership, and where each partition resumes.
+//! The consumer of the input's group: its callbacks, its membership, and where each partition
+//! resumes.
 
 pub(in crate::kafka) mod callbacks;
 pub(in crate::kafka) mod group_consumer;

@@ -1,7 +1,7 @@
-//! Where each partition resumes: at the group's committed offset, never before it. It asks on a
-//! connection of its own, and moves nothing itself. While the group rebalances, a broker answers a
-//! member nothing on the connection of its JoinGroup: a member that asked there for committed
-//! offsets would wait for the slowest one.
+//! Finds where each partition resumes: at the group's committed offset, never before it. It looks
+//! offsets up on a connection of its own, and seeks nothing itself. During a rebalance the broker
+//! answers a member nothing on the connection of its JoinGroup: a member that asked there for
+//! committed offsets would wait for the slowest member.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use crate::kafka::client::lookup::{Bound, Committed, TopicLookup};
 use crate::kafka::native::TopicId;
 use crate::stream::{Partition, PartitionFault, Place, Position};
 
-/// Longest wait for the committed offset of a partition that was just assigned. The client has read
-/// it itself a moment ago.
+/// Longest wait for the committed offset of a partition that was just assigned. The client itself
+/// read it a moment ago.
 const ASSIGNED_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Longest wait for the committed offsets to go back to, which includes a predecessor's open
+/// Longest wait for the committed offsets to rewind to, which includes a predecessor's open
 /// transaction.
 const REWIND_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for the ends of the log, and for the topic's id.
@@ -27,39 +27,39 @@ const DEPOSED_LEADER_MAX: Duration = Duration::from_secs(10);
 /// The resume points of this consumer's partitions.
 pub(in crate::kafka) struct ResumePoints {
     group: TopicLookup<PlainContext>,
-    /// Assigned partitions whose floor was not told yet.
+    /// Assigned partitions whose floor was not passed on yet.
     unplaced: BTreeSet<Partition>,
-    /// Whether the group's coordinator has failed to answer since the last assignment.
+    /// Whether the group coordinator has failed to answer since the last assignment.
     is_unanswered: bool,
     known: BTreeMap<Partition, Known>,
-    /// Committed offsets that were found behind the end of the log.
+    /// Committed offsets that were found past the end of the log.
     behind: BTreeMap<Partition, Behind>,
-    /// The topic's id at the first commit; the outer `None` before it, the inner one if the broker
-    /// does not tell ids.
+    /// The topic's id at the first commit. The outer `None` means no commit yet, the inner one that
+    /// the broker reports no ids.
     topic_id: Option<Option<TopicId>>,
 }
 
 /// What this consumer knows of a partition's committed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
-    /// This offset was committed.
+    /// This offset is committed.
     Committed(i64),
-    /// It belonged to a topic that was deleted and created again.
+    /// The offset belonged to a topic that was deleted and created again.
     OldTopic,
 }
 
-/// A committed offset that was found behind the end of the log.
+/// A committed offset that was found past the end of the log.
 #[derive(Debug, Clone, Copy)]
 struct Behind {
     committed: i64,
     end: i64,
     since: Instant,
-    /// Whether that has lasted for long enough. Then the offset stays wrong even when the log grows
-    /// past it: its records are others.
+    /// Whether it was past the end for long enough. The offset then stays invalid even when the log
+    /// grows past it, since the records before it are different ones.
     certain: bool,
 }
 
-/// Where the client is to read from.
+/// Where the client must read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::kafka) enum ReadFrom {
     /// The beginning of the log.
@@ -69,7 +69,7 @@ pub(in crate::kafka) enum ReadFrom {
 }
 
 impl ReadFrom {
-    /// Returns where the client has to read from to resume at this place.
+    /// Returns where the client must read from to resume at this place.
     pub(super) fn place(place: &Place) -> Self {
         match place {
             Place::At(position) => ReadFrom::Offset(position.next_offset, position.leader_epoch),
@@ -79,7 +79,7 @@ impl ReadFrom {
 }
 
 impl ResumePoints {
-    /// Knows nothing yet. The client must name the group.
+    /// Starts without any knowledge of the partitions. The client must have a group id.
     pub(super) fn new(group: TopicLookup<PlainContext>) -> Self {
         ResumePoints {
             group,
@@ -91,19 +91,19 @@ impl ResumePoints {
         }
     }
 
-    /// Serves the client that asks; to be called now and then.
+    /// Serves the look-up client's own events. Must be called regularly.
     pub(super) fn serve(&self) {
         self.group.serve();
     }
 
-    /// Partitions were assigned.
+    /// Records that partitions were assigned.
     pub(super) fn assigned(&mut self, partitions: &[Partition]) {
         self.unassigned(partitions);
         self.unplaced.extend(partitions);
         self.is_unanswered = false;
     }
 
-    /// Partitions belong to other members now.
+    /// Records that partitions belong to other members now.
     pub(super) fn unassigned(&mut self, partitions: &[Partition]) {
         for partition in partitions {
             self.unplaced.remove(partition);
@@ -111,7 +111,7 @@ impl ResumePoints {
         }
     }
 
-    /// Positions were committed by this consumer.
+    /// Records positions that this consumer committed.
     pub(super) fn committed(&mut self, positions: &[Position]) {
         for position in positions {
             self.known.insert(position.partition, Known::Committed(position.next_offset));
@@ -124,16 +124,15 @@ impl ResumePoints {
     /// Returns the floor of a partition, once after it was assigned; then `None`.
     ///
     /// # Errors
-    /// If the group's coordinator does not tell the committed offset.
+    /// Fails if the group coordinator does not report the committed offset.
     pub(super) fn floor(&mut self, partition: Partition) -> Result<Option<Place>, PartitionFault> {
         if self.unplaced.is_empty() || !self.unplaced.contains(&partition) {
             return Ok(None);
         }
         let unplaced = |cause: String| PartitionFault::Unplaced { cause };
         if self.is_unanswered {
-            // Many partitions would wait one after the other; when they are rewound they wait
-            // together.
-            return Err(unplaced("the group's coordinator did not answer".to_string()));
+            // Many partitions would wait one after another; a rewind looks them all up at once.
+            return Err(unplaced("the group coordinator did not answer".to_string()));
         }
         let mut found =
             self.group.committed([partition.0], ASSIGNED_WAIT_MAX).map_err(|error| {
@@ -148,7 +147,7 @@ impl ResumePoints {
         Ok(Some(Place::At(position(partition, committed))))
     }
 
-    /// Returns where these partitions end, where that is known.
+    /// Returns the end offsets of these partitions, as far as they are known.
     pub(super) fn ends(&self, partitions: &[Partition]) -> BTreeMap<Partition, i64> {
         let numbers = partitions.iter().map(|partition| partition.0);
         let ends = self.group.bounds(Bound::End, numbers, LOOKUP_WAIT_MAX).unwrap_or_default();
@@ -160,15 +159,15 @@ impl ResumePoints {
     /// Returns where each of these partitions resumes, or why it cannot.
     ///
     /// # Errors
-    /// If the group's coordinator does not answer.
+    /// Fails if the group coordinator does not answer.
     pub(super) fn find(
         &mut self,
         partitions: &[Partition],
     ) -> KafkaResult<BTreeMap<Partition, Result<Place, PartitionFault>>> {
         let numbers = partitions.iter().map(|partition| partition.0);
         let mut found = self.group.committed(numbers, REWIND_WAIT_MAX)?;
-        let with_one: Vec<Partition> = found.keys().copied().map(Partition).collect();
-        let ends = self.ends(&with_one);
+        let with_offset: Vec<Partition> = found.keys().copied().map(Partition).collect();
+        let ends = self.ends(&with_offset);
         self.notice_new_topic(partitions, &found);
         let places = partitions.iter().map(|partition| {
             let place = match found.remove(&partition.0) {
@@ -182,13 +181,13 @@ impl ResumePoints {
         Ok(places.collect())
     }
 
-    /// A partition was moved to its resume point.
+    /// Records that a partition was moved to its resume point.
     pub(super) fn moved(&mut self, partition: Partition) {
         self.unplaced.remove(&partition);
     }
 
-    /// Notices that the topic was created again: the broker has forgotten offsets that this
-    /// consumer committed, and the topic has another id.
+    /// Detects that the topic was deleted and created again: the broker has no offset where this
+    /// consumer committed one, and the topic has another id.
     fn notice_new_topic(&mut self, partitions: &[Partition], found: &BTreeMap<i32, Committed>) {
         let is_forgotten = |partition: &Partition| {
             let known = self.known.get(partition);
@@ -207,20 +206,20 @@ impl ResumePoints {
         }
     }
 
-    /// Returns the topic's id; `None` if the broker does not tell it.
+    /// Returns the topic's id; `None` if the broker does not report it.
     fn topic_id(&self) -> Option<TopicId> {
         self.group.identity(LOOKUP_WAIT_MAX).ok()?.id
     }
 
-    /// The place of a partition of which the group has no offset: none was committed yet, or the
-    /// topic was created again. Offsets lost in any other way are no reason to judge everything
-    /// again.
+    /// Returns the place of a partition for which the group has no committed offset: none was
+    /// committed yet, or the topic was created again. Offsets that were lost in any other way do
+    /// not justify judging everything again.
     fn place_without(&self, partition: Partition) -> Result<Place, PartitionFault> {
         match self.known.get(&partition) {
             None => Ok(Place::Beginning),
             Some(Known::OldTopic) => Ok(Place::NewLog),
             Some(Known::Committed(offset)) => Err(PartitionFault::Unplaced {
-                cause: format!("the group has none any more, although {offset} was committed"),
+                cause: format!("the broker no longer has one, although {offset} was committed"),
             }),
         }
     }
@@ -251,8 +250,8 @@ fn position(partition: Partition, committed: Committed) -> Position {
     }
 }
 
-/// Returns how a committed offset lies behind the end of the log, if it does, by what is known and by
-/// an end that was looked up now.
+/// Returns whether and how far a committed offset is past the end of the log, from what is known
+/// and the end that was just looked up.
 fn behind(known: Option<Behind>, committed: i64, end: Option<i64>, now: Instant) -> Option<Behind> {
     match (end.filter(|end| *end < committed), known) {
         (Some(end), known) => {
@@ -265,7 +264,7 @@ fn behind(known: Option<Behind>, committed: i64, end: Option<i64>, now: Instant)
                 certain: certain || known.is_some_and(|known| known.certain),
             })
         }
-        // An unknown end is no reason to go on.
+        // An unknown end clears nothing.
         (None, Some(known)) if known.certain || end.is_none() => Some(known),
         (None, _) => None,
     }
@@ -278,19 +277,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_that_was_behind_the_end_for_long_stays_wrong_when_the_log_has_grown() {
+    fn an_offset_that_was_past_the_end_for_long_stays_invalid_when_the_log_grows() {
         let start = Instant::now();
         let look = |known, end, after: Duration| behind(known, 100, end, start + after);
         assert!(look(None, Some(100), Duration::ZERO).is_none());
         assert!(look(None, None, Duration::ZERO).is_none());
         let first = look(None, Some(15), Duration::ZERO);
         assert!(first.is_some_and(|it| it.end == 15 && !it.certain));
-        assert!(look(first, None, DEPOSED_LEADER_MAX).is_some(), "nobody said otherwise");
+        assert!(look(first, None, DEPOSED_LEADER_MAX).is_some(), "an unknown end clears nothing");
         let passing = look(first, Some(120), DEPOSED_LEADER_MAX);
         assert!(passing.is_none(), "a deposed leader had answered");
         let lasting = look(first, Some(16), DEPOSED_LEADER_MAX);
         assert!(lasting.is_some_and(|it| it.certain));
-        assert!(look(lasting, Some(120), DEPOSED_LEADER_MAX).is_some(), "others");
+        assert!(
+            look(lasting, Some(120), DEPOSED_LEADER_MAX).is_some(),
+            "the records are different ones"
+        );
     }
 
     /// The resume points of a group whose coordinator cannot be reached.
@@ -301,14 +303,14 @@ mod tests {
         ResumePoints::new(TopicLookup::new(client, "changes"))
     }
 
-    /// Why the first record of a partition may not be handed on.
+    /// Returns why the first record of a partition may not be passed on.
     fn fault(points: &mut ResumePoints, partition: Partition) -> String {
-        points.floor(partition).expect_err("nobody answers").to_string()
+        points.floor(partition).expect_err("no broker answers").to_string()
     }
 
     #[test]
-    fn a_group_that_did_not_answer_is_asked_again_after_the_next_assignment() {
-        const NOT_ASKED: &str = "the group's coordinator did not answer";
+    fn a_coordinator_that_did_not_answer_is_asked_again_after_the_next_assignment() {
+        const NOT_ASKED: &str = "the group coordinator did not answer";
         let mut points = unreachable();
         let [first, second] = [0, 1].map(Partition);
         points.assigned(&[first, second]);
@@ -318,6 +320,6 @@ mod tests {
         assert!(why.contains(NOT_ASKED), "{why}");
         points.assigned(&[second]);
         let why = fault(&mut points, second);
-        assert!(!why.contains(NOT_ASKED), "asked anew: {why}");
+        assert!(!why.contains(NOT_ASKED), "asked again: {why}");
     }
 }

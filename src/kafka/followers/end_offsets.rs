@@ -1,14 +1,14 @@
-//! Looks up the ends of a table's topic whenever somebody asks, on a connection of its own: on that
-//! of the follower the broker would let the question wait behind the fetch that waits for the next
-//! record. It reads no records.
+//! Looks up the end offsets of a table's topic on request, on a connection of its own: on the
+//! follower's connection the broker would delay the request behind the fetch that waits for the
+//! next record. It reads no records.
 //!
-//! An end is that of all records, those of open transactions too. The follower gets past them when
-//! the transaction ends. Had we asked for the last stable offset, a grant whose transaction is
-//! committed, but not yet marked so on the partition, would be missed, and one that hangs would
-//! hide all that follows.
+//! An end offset covers all records, including those of open transactions. The follower gets past
+//! them when the transaction ends. With the last stable offset instead, a grant whose transaction
+//! is committed, but not yet marked as such on the partition, would be missed, and a hanging
+//! transaction would hide everything after it.
 //!
-//! Each look-up also asks, at the same time, whether the topic is still the one that is read and
-//! how many partitions it has.
+//! Each look-up also checks, at the same time, whether the topic is still the one that is being
+//! read, and how many partitions it has.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,19 +21,20 @@ use tracing::{error, warn};
 use super::topic_watch::{Change, TopicWatch};
 use crate::kafka::client::context::{PlainContext, prime_oauth};
 use crate::kafka::client::lookup::{Bound, TopicLookup};
-use crate::kafka::native::{IdentityQuestion, TopicIdentity, Undescribed, broker_to_ask};
+use crate::kafka::native::{IdentityRequest, TopicIdentity, Undescribed, broker_to_query};
 use crate::tables::{LookUp, Offsets, SharedTables, TableName};
 
-/// Longest wait for ends.
+/// Longest wait for end offsets.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Longest wait for the description of the topic, which any broker can give: another is asked then.
+/// Longest wait for the description of the topic. Any broker can give it, so another one is asked
+/// after that.
 const DESCRIBE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Pause after a look-up that failed.
+/// Pause after a failed look-up.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How soon the end of the process is noticed.
+/// Longest delay until the end of the process is noticed.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Answers the requests for one table.
+/// Serves the look-up requests for one table.
 pub(in crate::kafka) struct EndOffsetLookup {
     table: TableName,
     lookup: TopicLookup<PlainContext>,
@@ -41,17 +42,17 @@ pub(in crate::kafka) struct EndOffsetLookup {
     /// Longest time between two look-ups.
     heartbeat: Duration,
     watch: TopicWatch,
-    /// The broker that describes the topic, and how many were chosen before.
+    /// The broker that is asked to describe the topic, and how many were chosen before.
     broker: Option<i32>,
     turn: usize,
 }
 
-/// Why a look-up has no ends to tell.
-enum Problem {
-    /// The topic may be no longer the one that is read.
+/// Why a look-up failed.
+enum LookUpError {
+    /// The topic may no longer be the one that is being read.
     Change(Change),
     /// Anything else.
-    Trouble(String),
+    Failed(String),
 }
 
 impl EndOffsetLookup {
@@ -73,16 +74,16 @@ impl EndOffsetLookup {
         }
     }
 
-    /// Works until the tables are closed.
+    /// Runs until the tables are closed.
     pub(super) fn run(mut self) {
         prime_oauth(self.lookup.consumer());
         while !self.tables.is_closed() {
-            let request = self.tables.await_request(self.table, self.heartbeat, WAIT);
-            if let Some(look_up) = request {
+            let look_up = self.tables.await_request(self.table, self.heartbeat, WAIT);
+            if let Some(look_up) = look_up {
                 self.serve(look_up);
             }
-            // Whether or not there was something to look up: tokens are made in a poll, and errors
-            // wait to be logged.
+            // Runs even without a request: tokens are requested in a poll, and errors wait to be
+            // logged.
             self.lookup.serve();
         }
     }
@@ -90,24 +91,29 @@ impl EndOffsetLookup {
     fn serve(&mut self, look_up: LookUp) {
         match self.look_up() {
             Ok(ends) => return self.tables.answer(self.table, look_up, Ok(ends)),
-            Err(Problem::Trouble(cause)) => self.tables.answer(self.table, look_up, Err(cause)),
-            Err(Problem::Change(change)) => self.suspect(look_up, change),
+            Err(LookUpError::Failed(cause)) => self.tables.answer(self.table, look_up, Err(cause)),
+            Err(LookUpError::Change(change)) => self.on_change(look_up, change),
         }
         self.lookup.consumer().poll(PAUSE);
     }
 
-    /// Holds the table at the first sign that its topic changed, and has it read anew when the
-    /// signs last.
-    fn suspect(&mut self, look_up: LookUp, change: Change) {
+    /// Marks the table as doubtful at the first sign that its topic changed. If the signs last, has
+    /// it read from the beginning.
+    fn on_change(&mut self, look_up: LookUp, change: Change) {
         let (table, topic) = (self.table.name(), self.lookup.topic());
         let cause = format!("its topic {topic:?} {change}");
-        if self.watch.is_news() {
-            warn!(table, topic, "the topic {change}; the table is not relied on, looking again");
+        if self.watch.is_first_sign() {
+            warn!(
+                table,
+                topic,
+                "the topic {change}; the table is not used until another look-up confirms or refutes it"
+            );
         }
         if self.watch.is_certain(change, Instant::now()) {
             error!(
                 table,
-                topic, "the topic {change}; what was read of it is forgotten, reading it anew"
+                topic,
+                "the topic {change}; discarding the table and reading the topic from its beginning"
             );
             self.tables.read_anew(self.table, cause);
         } else {
@@ -115,71 +121,74 @@ impl EndOffsetLookup {
         }
     }
 
-    fn look_up(&mut self) -> Result<Offsets, Problem> {
+    fn look_up(&mut self) -> Result<Offsets, LookUpError> {
         let broker = self.choose_broker()?;
         let client = self.lookup.consumer().client();
-        let question =
-            IdentityQuestion::ask(client, broker, self.lookup.topic(), DESCRIBE_WAIT_MAX);
-        let question = question.map_err(|why| self.trouble(&why))?;
-        // As of before the ends: of what is written meanwhile, the follower may have read what they
-        // do not count yet.
+        let request = IdentityRequest::send(client, broker, self.lookup.topic(), DESCRIBE_WAIT_MAX);
+        let request = request.map_err(|why| self.failed(&why))?;
+        // Read the positions before the end offsets. The follower may meanwhile read records that
+        // the end offsets do not include yet.
         let positions = self.tables.positions(self.table);
-        let asked = self.watch.partitions();
-        // While the description is under way. What is not known to exist is not asked for: the
-        // client would wait for it.
-        let ends = self.ends(0..asked);
-        let described = question.answer();
-        let identity = self.identify(described)?;
+        let known_partitions = self.watch.partitions();
+        // Runs while the description is under way. It only asks for partitions that are known to
+        // exist: the client would wait for others.
+        let ends = self.ends(0..known_partitions);
+        let description = request.answer();
+        let identity = self.identify(description)?;
         let mut ends = ends?;
-        ends.extend(self.ends(asked..identity.partitions)?);
-        if let Some(change) = self.watch.went_back(&ends, &positions) {
-            return Err(Problem::Change(change));
+        ends.extend(self.ends(known_partitions..identity.partitions)?);
+        if let Some(change) = self.watch.regressed(&ends, &positions) {
+            return Err(LookUpError::Change(change));
         }
         self.watch.accept(identity, &ends);
         Ok(ends)
     }
 
-    /// Whether the topic is still the same, by its description.
+    /// Checks by its description whether the topic is still the same.
     fn identify(
         &mut self,
-        described: Result<TopicIdentity, Undescribed>,
-    ) -> Result<TopicIdentity, Problem> {
-        let change = match described {
+        description: Result<TopicIdentity, Undescribed>,
+    ) -> Result<TopicIdentity, LookUpError> {
+        let change = match description {
             Ok(identity) => match self.watch.compare(identity) {
                 None => return Ok(identity),
                 Some(change) => change,
             },
             Err(Undescribed::Missing) => self.watch.missing().ok_or_else(|| {
-                Problem::Trouble(format!("topic {:?} does not exist", self.lookup.topic()))
+                LookUpError::Failed(format!("topic {:?} does not exist", self.lookup.topic()))
             })?,
             Err(Undescribed::Failed(why)) => {
                 self.broker = None;
-                return Err(self.trouble(&why));
+                return Err(self.failed(&why));
             }
         };
-        Err(Problem::Change(change))
+        Err(LookUpError::Change(change))
     }
 
-    /// A broker that just answered, if its id is known, or else each of the cluster in turn.
-    fn choose_broker(&mut self) -> Result<i32, Problem> {
+    /// Returns a broker that has just answered, if its id is known, or else each broker of the
+    /// cluster in turn.
+    fn choose_broker(&mut self) -> Result<i32, LookUpError> {
         if let Some(broker) = self.broker {
             return Ok(broker);
         }
         let client = self.lookup.consumer().client();
-        let broker = broker_to_ask(client, self.lookup.topic(), self.turn, LOOKUP_WAIT_MAX);
+        let broker = broker_to_query(client, self.lookup.topic(), self.turn, LOOKUP_WAIT_MAX);
         self.turn += 1;
         self.broker = broker.as_ref().ok().copied();
-        broker.map_err(|why| self.trouble(&why))
+        broker.map_err(|why| self.failed(&why))
     }
 
-    fn ends(&self, partitions: Range<i32>) -> Result<Offsets, Problem> {
-        let trouble = |error: KafkaError| self.trouble(&error);
-        let ends = self.lookup.bounds(Bound::End, partitions, LOOKUP_WAIT_MAX).map_err(trouble)?;
+    fn ends(&self, partitions: Range<i32>) -> Result<Offsets, LookUpError> {
+        let failed = |error: KafkaError| self.failed(&error);
+        let ends = self.lookup.bounds(Bound::End, partitions, LOOKUP_WAIT_MAX).map_err(failed)?;
         let ends = ends.into_iter().map(|(partition, end)| Ok((partition, end?)));
-        ends.collect::<KafkaResult<_>>().map_err(trouble)
+        ends.collect::<KafkaResult<_>>().map_err(failed)
     }
 
-    fn trouble(&self, why: &dyn std::fmt::Display) -> Problem {
-        Problem::Trouble(format!("cannot look up the ends of {:?}: {why}", self.lookup.topic()))
+    fn failed(&self, why: &dyn std::fmt::Display) -> LookUpError {
+        LookUpError::Failed(format!(
+            "cannot look up the end offsets of {:?}: {why}",
+            self.lookup.topic()
+        ))
     }
 }

@@ -1,6 +1,6 @@
-//! Follows the topics of reference tables: which tables, and with what clients and threads. How a
-//! topic is read is in `follower`; what a record says is decided in `audit_judge::reference`, who
-//! waits for what in `tables`.
+//! Follows the topics of reference tables: chooses the tables, and starts their clients and
+//! threads. `follower` reads a topic, `audit_judge::reference` interprets its records, and `tables`
+//! holds the read barrier.
 
 mod end_offsets;
 mod follower;
@@ -22,7 +22,7 @@ use super::settings;
 use crate::config::{Config, TableSource};
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::followers::end_offsets::EndOffsetLookup;
-use crate::kafka::followers::follower::{Follower, Kind};
+use crate::kafka::followers::follower::{FollowedTable, Follower};
 use audit_judge::reference::{
     Device, DeviceKey, Directory, Oddities, Principal, PrincipalKey, RecordProblem, Table,
     TableChange, TableWriter, parse_device_record, parse_principal_record,
@@ -31,14 +31,14 @@ use audit_judge::reference::{
 use crate::liveness::threads;
 use crate::tables::{Reading, SharedTables, TableName};
 
-/// Longest time for reading topics once.
+/// Longest time to read the topics once.
 const READ_WAIT_MAX: Duration = Duration::from_secs(120);
-/// Look-ups are made at least so often, so that partitions that are added are found.
+/// Longest time between look-ups, so that added partitions are found.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(5);
 
 struct Principals;
 
-impl Kind for Principals {
+impl FollowedTable for Principals {
     type Key = PrincipalKey;
     type Value = Principal;
     const NAME: TableName = TableName::Principals;
@@ -59,7 +59,7 @@ impl Kind for Principals {
 
 struct Devices;
 
-impl Kind for Devices {
+impl FollowedTable for Devices {
     type Key = DeviceKey;
     type Value = Device;
     const NAME: TableName = TableName::Devices;
@@ -78,7 +78,7 @@ impl Kind for Devices {
     }
 }
 
-/// The tables that topics feed, by configuration.
+/// Returns the tables whose configured source is a topic.
 pub fn followed(config: &Config) -> Vec<TableName> {
     let is_topic = |source: &TableSource| matches!(source, TableSource::Topic(_));
     let principals = is_topic(&config.principals).then_some(TableName::Principals);
@@ -87,10 +87,10 @@ pub fn followed(config: &Config) -> Vec<TableName> {
     principals.into_iter().chain(devices).collect()
 }
 
-/// Reads the topics of these tables once, to their ends; the other tables are empty.
+/// Reads the topics of these tables once, to their ends. The other tables are empty.
 ///
 /// # Errors
-/// What they wait for when they are not read in time.
+/// Fails if they are not read in time. The message says what they wait for.
 pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory>, String> {
     let tables =
         Arc::new(SharedTables::new(Directory::default(), names, config.tables.staleness_limit));
@@ -101,10 +101,10 @@ pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory
     read.map(|()| tables.load())
 }
 
-/// Starts to follow those of the tables that topics feed; ends when the tables are closed.
+/// Starts following the tables whose source is a topic. The threads end when the tables are closed.
 ///
 /// # Errors
-/// If a client or a thread cannot be made. A broker that does not answer is waited for.
+/// Fails if a client or a thread cannot be created. A broker that does not answer is waited for.
 pub fn follow(config: &Config, tables: &Arc<SharedTables>) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::new();
     if let TableSource::Topic(topic) = &config.principals
@@ -120,24 +120,25 @@ pub fn follow(config: &Config, tables: &Arc<SharedTables>) -> anyhow::Result<Vec
     Ok(threads)
 }
 
-fn start<K: Kind>(
+fn start<K: FollowedTable>(
     config: &Config,
     topic: &str,
     tables: &Arc<SharedTables>,
 ) -> anyhow::Result<[JoinHandle<()>; 2]> {
     let name = K::NAME.name();
-    let client = settings::ends_finder(config, &format!("{name}-ends"));
+    let client = settings::end_offset_client(config, &format!("{name}-ends"));
     let heartbeat = (config.tables.staleness_limit / 3).min(HEARTBEAT_MAX);
-    let finder = EndOffsetLookup::new(K::NAME, topic, create(&client, topic)?, tables, heartbeat);
-    let begin = reading::<K>(config, topic, tables);
-    let first = begin(tables.assignment(K::NAME).reading)?;
-    let closing = Arc::clone(tables);
+    let end_offsets =
+        EndOffsetLookup::new(K::NAME, topic, create(&client, topic)?, tables, heartbeat);
+    let open = follower_factory::<K>(config, topic, tables);
+    let first = open(tables.assignment(K::NAME).reading)?;
+    let shared = Arc::clone(tables);
     let follow = move || {
         let mut next = first.run();
         while let Some(reading) = next {
-            next = match begin(reading) {
+            next = match open(reading) {
                 Ok(follower) => follower.run(),
-                Err(error) => return closing.ended(K::NAME, format!("{error:#}")),
+                Err(error) => return shared.ended(K::NAME, format!("{error:#}")),
             };
         }
     };
@@ -145,17 +146,17 @@ fn start<K: Kind>(
         let thread = std::thread::Builder::new().name(format!("{name}{role}"));
         thread.spawn(work).context("start a thread")
     };
-    Ok([spawn("-ends", Box::new(|| finder.run()))?, spawn("", Box::new(follow))?])
+    Ok([spawn("-ends", Box::new(|| end_offsets.run()))?, spawn("", Box::new(follow))?])
 }
 
 fn create(client: &ClientConfig, topic: &str) -> anyhow::Result<BaseConsumer<PlainContext>> {
-    let made = client.create_with_context(PlainContext::default());
-    made.with_context(|| format!("create a client for {topic:?}"))
+    let consumer = client.create_with_context(PlainContext::default());
+    consumer.with_context(|| format!("create a client for {topic:?}"))
 }
 
-/// Makes a follower for each reading of a topic: with a client, a table and positions of its own,
-/// since nothing of one reading counts for another.
-fn reading<K: Kind>(
+/// Returns a function that creates the follower of each reading of a topic, with a client, a table
+/// and positions of its own: nothing carries over from one reading to the next.
+fn follower_factory<K: FollowedTable>(
     config: &Config,
     topic: &str,
     tables: &Arc<SharedTables>,

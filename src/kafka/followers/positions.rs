@@ -1,9 +1,9 @@
-//! How far the partitions of a table's topic were read. Control records count, which a client is
-//! not handed, and so do offsets that hold nothing at all.
+//! Tracks how far the partitions of a table's topic were read. Positions also move past control
+//! records, which the client does not return, and past offsets that hold no record.
 
 use crate::tables::Offsets;
 
-/// Positions of a topic's partitions.
+/// The positions of a topic's partitions.
 #[derive(Debug, Default)]
 pub(in crate::kafka) struct Positions {
     next: Offsets,
@@ -11,12 +11,12 @@ pub(in crate::kafka) struct Positions {
 }
 
 impl Positions {
-    /// A record was read.
+    /// Moves past a record that was read.
     pub(super) fn read(&mut self, partition: i32, offset: i64) {
         self.advance(partition, offset + 1);
     }
 
-    /// The client says that nothing is left to read before this offset.
+    /// Moves to an offset before which the client has nothing left to read.
     pub(super) fn advance(&mut self, partition: i32, next: i64) {
         if self.of(partition).is_none_or(|known| known < next) {
             self.next.insert(partition, next);
@@ -24,23 +24,23 @@ impl Positions {
         }
     }
 
-    /// The offset of the next record of a partition, if that is known.
+    /// Returns the offset of the next record of a partition, if it is known.
     pub(super) fn of(&self, partition: i32) -> Option<i64> {
         self.next.get(&partition).copied()
     }
 
-    /// All of them.
+    /// Returns all positions.
     pub(super) fn all(&self) -> &Offsets {
         &self.next
     }
 
-    /// Whether everything before these ends was read.
+    /// Returns whether everything before these ends was read.
     pub(super) fn cover(&self, ends: &Offsets) -> bool {
         let mut ends = ends.iter();
         ends.all(|(partition, end)| self.of(*partition).unwrap_or(0) >= *end)
     }
 
-    /// Whether anything moved since this was asked last.
+    /// Returns whether a position moved since the last call.
     pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
@@ -51,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_reached_by_records_or_by_what_the_client_says() {
+    fn an_end_is_reached_by_records_or_by_the_client_position() {
         let ends = Offsets::from([(0, 10), (1, 0)]);
         let mut positions = Positions::default();
         positions.read(0, 7);
         assert!(!positions.cover(&ends) && positions.take_changed());
         positions.advance(0, 8);
-        assert!(!positions.take_changed(), "an offset that was passed is no news");
-        // A transaction is open from here on, and what the end of the partition is to a reader lies
+        assert!(!positions.take_changed(), "the position did not move");
+        // A transaction is open from here on: for a `read_committed` reader the partition ends
         // before it.
         positions.advance(0, 9);
         assert!(!positions.cover(&ends) && positions.take_changed());
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_stays_read() {
+    fn positions_never_move_back() {
         let mut positions = Positions::default();
         positions.read(0, 7);
         assert!(positions.take_changed());
@@ -80,7 +80,7 @@ mod tests {
         let ends = Offsets::from([(0, 10), (1, 5)]);
         let mut positions = Positions::default();
         positions.read(0, 9);
-        assert!(!positions.cover(&ends), "nothing is known of the other");
+        assert!(!positions.cover(&ends), "the other position is unknown");
         positions.read(1, 3);
         assert!(!positions.cover(&ends));
         positions.read(1, 4);

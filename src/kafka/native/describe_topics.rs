@@ -1,5 +1,4 @@
-//! Asks a broker to describe topics. The client crate has no call for this, so librdkafka's own is
-//! used.
+//! Sends DescribeTopics requests with librdkafka's own call, which the client crate lacks.
 
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
@@ -10,35 +9,34 @@ use rdkafka::client::{Client, ClientContext};
 
 use super::error_number::{NO_ERROR, rd_kafka_error_code, rd_kafka_event_error};
 
-/// What is asked.
-pub(super) struct Question<'a> {
+/// A DescribeTopics request.
+pub(super) struct DescribeRequest<'a> {
     pub topics: &'a [&'a str],
-    /// The broker to ask: any can answer. By default the client would look for the controller
-    /// first.
+    /// The id of the broker to ask. Any broker can answer; by default the client would look up the
+    /// controller first.
     pub broker: i32,
-    /// Whether the broker is to tell what we may do with them.
+    /// Whether to request the client's authorized operations.
     pub with_rights: bool,
     /// Longest wait for the answer.
     pub limit: Duration,
 }
 
-impl Question<'_> {
-    /// Asks; the answer is not waited for.
+impl DescribeRequest<'_> {
+    /// Sends the request, without waiting for the answer.
     ///
     /// # Errors
-    /// If a topic's name is none, or the client refuses the question.
-    pub(super) fn ask<'c, C: ClientContext>(
+    /// Fails if a topic name is not valid, or the client rejects the request.
+    pub(super) fn send<'c, C: ClientContext>(
         &self,
         client: &'c Client<C>,
-    ) -> Result<Asked<'c>, String> {
+    ) -> Result<PendingAnswer<'c>, String> {
         let names = self.topics.iter().map(|topic| CString::new(*topic));
         let names: Vec<CString> =
             names.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-        let asked = Asked::new(client, self)?;
-        // SAFETY: the pointers are to strings that live until the end of this function, and the
-        // call copies them; the client is alive, and the options and the queue were made
-        // for it.
+        let pending = PendingAnswer::new(client, self)?;
+        // SAFETY: the strings live until the end of this function, and the call copies them. The
+        // client is alive, and the options and the queue were created for it.
         unsafe {
             let collection = native::rd_kafka_TopicCollection_of_topic_names(
                 pointers.as_mut_ptr(),
@@ -47,60 +45,62 @@ impl Question<'_> {
             native::rd_kafka_DescribeTopics(
                 client.native_ptr(),
                 collection,
-                asked.options,
-                asked.queue,
+                pending.options,
+                pending.queue,
             );
             native::rd_kafka_TopicCollection_destroy(collection);
         }
-        Ok(asked)
+        Ok(pending)
     }
 }
 
-/// Options and queue of a question that is under way. It borrows its client, which outlives it.
-pub(super) struct Asked<'c> {
+/// The options and the queue of a request that is under way. It borrows its client, which outlives
+/// it.
+pub(super) struct PendingAnswer<'c> {
     options: *mut native::rd_kafka_AdminOptions_t,
     queue: *mut native::rd_kafka_queue_t,
     limit: Duration,
     client: PhantomData<&'c ()>,
 }
 
-impl<'c> Asked<'c> {
+impl<'c> PendingAnswer<'c> {
     fn new<C: ClientContext>(
         client: &'c Client<C>,
-        question: &Question<'_>,
+        request: &DescribeRequest<'_>,
     ) -> Result<Self, String> {
-        let limit_ms = i32::try_from(question.limit.as_millis()).unwrap_or(i32::MAX);
-        let mut complaint = [0; 256];
-        // SAFETY: the client is alive; both objects are its, and are destroyed with this value,
-        // before it. The codes that the calls answer with are librdkafka's, no broker's.
+        let limit_ms = i32::try_from(request.limit.as_millis()).unwrap_or(i32::MAX);
+        let mut error_text = [0; 256];
+        // SAFETY: the client is alive. Both objects belong to it, and are destroyed with this
+        // value, before the client. The codes that these calls return are librdkafka's own, not a
+        // broker's.
         unsafe {
-            let asked = Asked {
+            let pending = PendingAnswer {
                 options: native::rd_kafka_AdminOptions_new(
                     client.native_ptr(),
                     native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
                 ),
                 queue: native::rd_kafka_queue_new(client.native_ptr()),
-                limit: question.limit,
+                limit: request.limit,
                 client: PhantomData,
             };
             native::rd_kafka_AdminOptions_set_request_timeout(
-                asked.options,
+                pending.options,
                 limit_ms,
-                complaint.as_mut_ptr(),
-                complaint.len(),
+                error_text.as_mut_ptr(),
+                error_text.len(),
             );
             native::rd_kafka_AdminOptions_set_broker(
-                asked.options,
-                question.broker,
-                complaint.as_mut_ptr(),
-                complaint.len(),
+                pending.options,
+                request.broker,
+                error_text.as_mut_ptr(),
+                error_text.len(),
             );
             let refused = native::rd_kafka_AdminOptions_set_include_authorized_operations(
-                asked.options,
-                i32::from(question.with_rights),
+                pending.options,
+                i32::from(request.with_rights),
             );
             if refused.is_null() {
-                return Ok(asked);
+                return Ok(pending);
             }
             let why = text(native::rd_kafka_error_string(refused));
             native::rd_kafka_error_destroy(refused);
@@ -108,28 +108,29 @@ impl<'c> Asked<'c> {
         }
     }
 
-    /// Waits for the answer, and collects what is read out of the description of each topic.
+    /// Waits for the answer, and collects what `read` returns for each topic's description.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// Fails if there is no answer in time, or the answer is an error.
     pub(super) fn collect<T>(
         self,
         read: impl Fn(&Description) -> Option<T>,
     ) -> Result<Vec<T>, String> {
-        // The question has a limit of its own; this is for a client that does not keep it.
+        // The request has a timeout of its own; this is a safeguard in case the client does not
+        // keep it.
         let limit_ms = i32::try_from(self.limit.as_millis() + 1_000).unwrap_or(i32::MAX);
-        // SAFETY: the queue is alive, and the event belongs to whoever polled it.
+        // SAFETY: the queue is alive, and the polled event belongs to the caller.
         let event = unsafe { native::rd_kafka_queue_poll(self.queue, limit_ms) };
         if event.is_null() {
-            return Err("no answer in time".to_string());
+            return Err("no answer within the time limit".to_string());
         }
         Answer(event).collect(read)
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for PendingAnswer<'_> {
     fn drop(&mut self) {
-        // SAFETY: made in `new`, and destroyed once.
+        // SAFETY: created in `new`, and destroyed only here.
         unsafe {
             native::rd_kafka_AdminOptions_destroy(self.options);
             native::rd_kafka_queue_destroy(self.queue);
@@ -137,7 +138,7 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// The event that answers a question.
+/// The event that answers a request.
 struct Answer(*mut native::rd_kafka_event_t);
 
 impl Answer {
@@ -149,7 +150,7 @@ impl Answer {
             }
             let result = native::rd_kafka_event_DescribeTopics_result(self.0);
             if result.is_null() {
-                return Err("the answer is of another kind".to_string());
+                return Err("the answer is not a DescribeTopics result".to_string());
             }
             let mut count = 0;
             let topics = native::rd_kafka_DescribeTopics_result_topics(result, &mut count);
@@ -161,33 +162,31 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        // SAFETY: the event is ours, and destroyed once.
+        // SAFETY: this value owns the event, which is destroyed only here.
         unsafe { native::rd_kafka_event_destroy(self.0) }
     }
 }
 
-/// What tells a topic from another of the same name: one that is deleted and made anew gets another
-/// id.
+/// The id of a topic. A topic that is deleted and created again gets another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TopicId(pub i64, pub i64);
 
-/// What a broker says of a topic. It is lent for as long as the answer lives, and to nobody who
-/// could keep it.
+/// A broker's description of a topic. It lives as long as the answer, so callers only borrow it.
 pub(super) struct Description(*const native::rd_kafka_TopicDescription_t);
 
 impl Description {
-    /// The topic's name.
+    /// Returns the topic's name.
     pub(super) fn name(&self) -> String {
         // SAFETY: the description is part of a living answer; its name is a C string.
         unsafe { text(native::rd_kafka_TopicDescription_name(self.0)) }
     }
 
-    /// The numbers of the operations that are allowed to us, if the broker told them. Numbers,
-    /// since a newer librdkafka may know operations that the bindings' enumeration does not.
+    /// Returns the numbers of the operations that the client is authorized for, if the broker
+    /// reported them. They are numbers because a newer librdkafka may know operations that the
+    /// bindings' enumeration does not.
     pub(super) fn operations(&self) -> Option<&[u32]> {
         let mut count = 0;
-        // SAFETY: the description is part of a living answer; the operations are as many as the
-        // count says.
+        // SAFETY: the description is part of a living answer; `count` is the number of operations.
         unsafe {
             let operations =
                 native::rd_kafka_TopicDescription_authorized_operations(self.0, &mut count);
@@ -198,21 +197,21 @@ impl Description {
         }
     }
 
-    /// Why the topic is not described, if it is not: the broker's code, and what it means.
+    /// Returns why the topic is not described, if it is not: the broker's code, and its meaning.
     pub(super) fn error(&self) -> Option<(i32, String)> {
-        // SAFETY: the description is part of a living answer, and so is the error; its text is a C
-        // string of the error's.
+        // SAFETY: the description is part of a living answer, and so is the error, which owns its
+        // text, a C string.
         unsafe {
             let error = native::rd_kafka_TopicDescription_error(self.0);
-            let told = || {
+            let code_and_text = || {
                 let why = text(native::rd_kafka_error_string(error));
                 (rd_kafka_error_code(error), why)
             };
-            (!error.is_null()).then(told)
+            (!error.is_null()).then(code_and_text)
         }
     }
 
-    /// How many partitions the topic has.
+    /// Returns the partition count.
     pub(super) fn partitions(&self) -> i32 {
         let mut count = 0;
         // SAFETY: the description is part of a living answer.
@@ -220,29 +219,29 @@ impl Description {
         i32::try_from(count).unwrap_or(i32::MAX)
     }
 
-    /// The topic's id, if there is such a topic, and the broker gives ids to topics.
+    /// Returns the topic's id, if the topic exists and the broker assigns ids.
     pub(super) fn id(&self) -> Option<TopicId> {
         // SAFETY: the description is part of a living answer, and so is the id.
         let id = unsafe {
             let id = native::rd_kafka_TopicDescription_topic_id(self.0);
-            let told = || {
+            let topic_id = || {
                 TopicId(
                     native::rd_kafka_Uuid_most_significant_bits(id),
                     native::rd_kafka_Uuid_least_significant_bits(id),
                 )
             };
-            (!id.is_null()).then(told)
+            (!id.is_null()).then(topic_id)
         };
         id.filter(|id| *id != TopicId(0, 0))
     }
 }
 
 /// # Safety
-/// `pointer` must be null or to a C string.
+/// `pointer` must be null or point to a C string.
 unsafe fn text(pointer: *const c_char) -> String {
     if pointer.is_null() {
         return String::new();
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: the caller guarantees a C string.
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }

@@ -1,6 +1,6 @@
-//! Error codes as numbers. A broker's code passes through librdkafka unchanged, and a newer broker
-//! has codes that the bindings' enumeration lacks. Such a value in a Rust enum is undefined
-//! behavior, so whatever a broker may have chosen is read as a number.
+//! Handles error codes as numbers. librdkafka passes a broker's code on unchanged, and a newer
+//! broker has codes that the bindings' enumeration lacks. Such a value in a Rust enum is undefined
+//! behavior, so every code that a broker may have chosen is read as a number.
 
 use std::ffi::{CStr, c_char};
 
@@ -10,19 +10,20 @@ use rdkafka::types::RDKafkaRespErr;
 
 /// No error.
 pub(super) const NO_ERROR: i32 = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR as i32;
-/// The broker knows no such topic.
+/// The broker does not know the topic.
 pub(super) const UNKNOWN_TOPIC: i32 =
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32;
 
-// The bindings declare these with the enumeration, for which C has an `int`.
+// The bindings declare these with the enumeration as the return type; in C it is an `int`.
 unsafe extern "C" {
-    /// Produces a record; may answer with the error that the broker last told for the topic.
+    /// Produces a record. May return the error that the broker last reported for the topic.
     pub(super) fn rd_kafka_producev(client: *mut rd_kafka_t, ...) -> i32;
     /// Returns the error of an event.
     pub(super) fn rd_kafka_event_error(event: *mut rd_kafka_event_t) -> i32;
     /// Returns the code of an error.
     pub(super) fn rd_kafka_error_code(error: *const rd_kafka_error_t) -> i32;
-    /// Describes any number: one that librdkafka does not know it only repeats.
+    /// Describes any number. For one that librdkafka does not know, the text contains only the
+    /// number.
     fn rd_kafka_err2str(code: i32) -> *const c_char;
 }
 
@@ -30,14 +31,15 @@ unsafe extern "C" {
 pub(super) fn known_code(code: i32) -> Option<RDKafkaErrorCode> {
     use RDKafkaErrorCode::{Begin, End, EndAll};
     let named = RDKafkaErrorCode::from(RDKafkaRespErr::try_from(code).ok()?);
-    // The ends of the enumeration are no errors; a newer broker may give their numbers to some.
+    // The boundary values of the enumeration are not errors; a newer broker may assign their
+    // numbers to errors.
     (!matches!(named, Begin | End | EndAll)).then_some(named)
 }
 
-/// Describes an error code in librdkafka's words, or says its number.
+/// Returns librdkafka's text for an error code, which contains the number if it has none.
 pub(super) fn code_text(code: i32) -> String {
-    // SAFETY: the call takes any number, and returns a C string that stays at least until this
-    // thread's next such call.
+    // SAFETY: the call accepts any number, and returns a C string that stays valid at least until
+    // this thread's next such call.
     let text = unsafe { CStr::from_ptr(rd_kafka_err2str(code)) };
     text.to_string_lossy().into_owned()
 }

@@ -1,5 +1,5 @@
-//! Where a partition's log begins, as far as the client knows. The safe client only offers to ask
-//! the broker for it.
+//! Returns where a partition's log starts, as far as the client knows. The safe client can only
+//! query the broker for it.
 
 use std::ffi::CString;
 
@@ -7,7 +7,7 @@ use rdkafka::bindings::rd_kafka_get_watermark_offsets;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::types::RDKafkaRespErr;
 
-/// The first offset of a partition, as the last fetch from it said. Asks nobody.
+/// Returns the first offset of a partition, as the last fetch from it reported. Sends no request.
 pub(crate) fn log_start<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
@@ -15,8 +15,8 @@ pub(crate) fn log_start<C: ClientContext>(
 ) -> Option<i64> {
     let topic = CString::new(topic).ok()?;
     let (mut low, mut high) = (-1, -1);
-    // SAFETY: the client lives, since it is borrowed; the name is a C string, and the numbers are
-    // ours.
+    // SAFETY: the client is alive, since it is borrowed; the name is a C string, and the numbers
+    // are local variables.
     let known = unsafe {
         rd_kafka_get_watermark_offsets(
             client.native_ptr(),

@@ -1,13 +1,13 @@
-//! Whether the client believes that the group knows it.
+//! Tells whether the client has a member id.
 
 use rdkafka::bindings::{rd_kafka_mem_free, rd_kafka_memberid};
 use rdkafka::client::{Client, ClientContext};
 
-/// Whether the client has a member id. It drops it when it learns that the group does not know it,
-/// or has heard nothing of the group for too long.
+/// Returns whether the client has a member id. It drops the id when it learns that the group does
+/// not know it, or when it has had no contact with the group for too long.
 pub(crate) fn has_member_id<C: ClientContext>(client: &Client<C>) -> bool {
-    // SAFETY: the client lives, since it is borrowed. What it returns is a C string of ours, to be
-    // freed by the client, or nothing.
+    // SAFETY: the client is alive, since it is borrowed. It returns null, or a C string that the
+    // caller owns and the client must free.
     unsafe {
         let id = rd_kafka_memberid(client.native_ptr());
         if id.is_null() {

@@ -1,9 +1,9 @@
-//! The few calls of librdkafka that the safe client lacks or makes expensive per record: it takes
-//! records from the consumer without an event for each, hands them to the producer without looking
-//! up their topic by name, asks the broker for the relay's ACLs and a topic's id, asks the client
-//! where a log begins, and passes tokens. This is the only folder with `unsafe` code. Its interface
-//! is safe to use: whatever points to a client is owned together with the client, or borrows from
-//! it.
+//! The few librdkafka calls that the safe client lacks or makes expensive per record. They take
+//! records from the consumer without an event for each, pass records to the producer without
+//! looking up the topic by name, query the broker for the relay's ACLs and a topic's id, read from
+//! the client where a log starts, and set OAuth tokens. This is the only folder with `unsafe` code.
+//! Its interface is safe: everything that points to a client is owned together with the client, or
+//! borrows from it.
 
 #![allow(unsafe_code, reason = "these calls have no safe form in the client: decision 9")]
 
@@ -27,7 +27,7 @@ pub(super) use record::{NativeRecord, QueueItem, ReadError};
 pub(super) use record_queue::{QueueHandle, QueuedConsumer};
 pub(super) use token::set_token;
 pub(super) use topic_identity::{
-    IdentityQuestion, TopicIdentity, Undescribed, broker_to_ask, topic_identity,
+    IdentityRequest, TopicIdentity, Undescribed, broker_to_query, topic_identity,
 };
 pub(super) use topic_producer::{Headers, OutgoingRecord, Refused, TopicProducer};
 pub(super) use topic_rights::{Right, rights_on};

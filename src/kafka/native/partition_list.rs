@@ -1,6 +1,6 @@
-//! Parts of a list of partitions that the safe client does not offer: leader epochs, and metadata
-//! that need not be UTF-8. An offset that is committed, or sought, with the epoch of its record lets
-//! the client notice that the log was truncated before it.
+//! Reads and sets the parts of a partition list that the safe client does not offer: leader epochs,
+//! and metadata that need not be UTF-8. If an offset is committed or sought with the epoch of its
+//! record, the client can detect that the log was truncated before it.
 
 use std::ffi::CString;
 use std::ptr::NonNull;
@@ -12,10 +12,10 @@ use rdkafka::bindings::{
 };
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-/// librdkafka's number for an epoch that is not known.
+/// librdkafka's number for an unknown epoch.
 const UNKNOWN: i32 = -1;
 
-/// Sets the leader epoch of a partition's offset, or removes it. Returns whether the list has the
+/// Sets or removes the leader epoch of a partition's offset. Returns whether the list contains the
 /// partition.
 pub(crate) fn set_leader_epoch(
     list: &mut TopicPartitionList,
@@ -41,9 +41,9 @@ pub(crate) fn leader_epoch(list: &TopicPartitionList, topic: &str, partition: i3
     known_epoch(epoch)
 }
 
-/// Returns the metadata of a partition's offset; empty if there is none. The safe client's own
-/// accessor panics where another program has committed bytes that are not UTF-8; here each becomes
-/// a replacement character.
+/// Returns the metadata of a partition's offset; empty if there is none. Bytes that are not UTF-8
+/// become replacement characters; the safe client's own accessor panics on them, and another
+/// program may have committed them.
 pub(crate) fn metadata(list: &TopicPartitionList, topic: &str, partition: i32) -> String {
     let Some(element) = find(list, topic, partition) else {
         return String::new();
@@ -56,12 +56,12 @@ pub(crate) fn metadata(list: &TopicPartitionList, topic: &str, partition: i32) -
     if bytes.is_null() || length == 0 {
         return String::new();
     }
-    // SAFETY: librdkafka keeps so many bytes there for as long as the list, which is borrowed.
+    // SAFETY: librdkafka keeps `length` bytes there for as long as the list, which is borrowed.
     let bytes = unsafe { slice::from_raw_parts(bytes, length) };
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Returns an epoch as librdkafka tells it, unless it does not know it.
+/// Returns the epoch, unless librdkafka reports it as unknown.
 pub(super) fn known_epoch(epoch: i32) -> Option<i32> {
     (epoch > UNKNOWN).then_some(epoch)
 }
@@ -72,7 +72,7 @@ fn find(
     partition: i32,
 ) -> Option<NonNull<rd_kafka_topic_partition_t>> {
     let topic = CString::new(topic).ok()?;
-    // SAFETY: the list lives, since it is borrowed; the name is a C string. The call changes
+    // SAFETY: the list is alive, since it is borrowed; the name is a C string. The call changes
     // nothing.
     let element =
         unsafe { rd_kafka_topic_partition_list_find(list.ptr(), topic.as_ptr(), partition) };
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_belongs_to_one_partition() {
+    fn an_epoch_is_set_for_one_partition() {
         let mut list = list();
         assert_eq!(leader_epoch(&list, "in", 3), None);
         assert!(set_leader_epoch(&mut list, "in", 3, Some(7)));
@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_read_whatever_its_bytes() {
+    fn metadata_may_hold_any_bytes() {
         let list = list();
         assert_eq!(metadata(&list, "in", 3), "");
         list.find_partition("in", 3).expect("element").set_metadata("head é");
         assert_eq!(metadata(&list, "in", 3), "head é");
         assert_eq!(metadata(&list, "in", 4), "");
         let element = find(&list, "in", 3).expect("element");
-        // SAFETY: the metadata has several bytes, and nobody else uses the list.
+        // SAFETY: the metadata has several bytes, and nothing else uses the list.
         unsafe { *(*element.as_ptr()).metadata.cast::<u8>() = 0xff };
         assert_eq!(metadata(&list, "in", 3), "\u{fffd}ead é");
     }

@@ -1,5 +1,5 @@
-//! What a record queue brings: records, ends of partitions, errors of partitions. All of it is
-//! borrowed from librdkafka.
+//! The entries of a record queue: records, partition EOFs, errors of partitions. All of them borrow
+//! from librdkafka.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -24,10 +24,10 @@ const PARTITION_END: i32 = RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF as i
 pub(crate) enum QueueItem<'a> {
     /// A record.
     Record(NativeRecord<'a>),
-    /// This partition has nothing more to read before this offset. With `read_committed` that is
-    /// its last stable offset.
+    /// Partition EOF: the partition has nothing more to read before this offset. With
+    /// `read_committed` that is its last stable offset.
     End(i32, i64),
-    /// A partition could not be read; the client goes on by itself.
+    /// A partition could not be read. The client retries by itself.
     Error(ReadError),
 }
 
@@ -38,9 +38,9 @@ pub(crate) struct ReadError {
     pub partition: i32,
     /// The offset, as librdkafka reports it; negative if it has none to report.
     pub offset: i64,
-    /// The error code: librdkafka's own if negative, else the broker's.
+    /// The error code: librdkafka's own if negative, otherwise the broker's.
     pub code: i32,
-    /// librdkafka's message. It contains nothing of a record.
+    /// librdkafka's message. It contains no record data.
     pub text: String,
 }
 
@@ -61,90 +61,91 @@ impl fmt::Display for ReadError {
     }
 }
 
-/// Returns what a message is.
+/// Classifies a message.
 ///
 /// # Safety
-/// The message must be librdkafka's, from a consumer, and live unchanged for `'a`.
+/// The message must come from a librdkafka consumer, and stay alive and unchanged for `'a`.
 pub(super) unsafe fn queue_item<'a>(message: NonNull<rd_kafka_message_t>) -> QueueItem<'a> {
     let message = message.as_ptr();
     // SAFETY: by the contract of this function the fields can be read. They are read through the
-    // pointer, since a reference to a message whose code the enumeration does not have would be
-    // undefined behavior in itself.
+    // pointer, since a reference to a message whose code is not in the enumeration would itself be
+    // undefined behavior.
     let (code, partition, offset) = unsafe {
         let code = ptr::addr_of!((*message).err).cast::<i32>().read();
         (code, (*message).partition, (*message).offset)
     };
     match code {
-        NO_ERROR => QueueItem::Record(NativeRecord { message, lives: PhantomData }),
+        NO_ERROR => QueueItem::Record(NativeRecord { message, lifetime: PhantomData }),
         PARTITION_END => QueueItem::End(partition, offset),
         code => QueueItem::Error(ReadError {
             partition,
             offset,
             code,
-            // SAFETY: as above; it is a message of an error.
+            // SAFETY: as above, and the message is an error.
             text: unsafe { error_text(message) }.unwrap_or_else(|| code_text(code)),
         }),
     }
 }
 
-/// Returns what librdkafka says of an error: an event of an error has that for its payload.
+/// Returns librdkafka's message for an error, which is the payload of the error event.
 ///
 /// # Safety
-/// The message must be librdkafka's, of an error, and alive.
+/// The message must be a librdkafka error message, and alive.
 unsafe fn error_text(message: *const rd_kafka_message_t) -> Option<String> {
-    // SAFETY: by the contract of this function; so many bytes are at the payload.
+    // SAFETY: by the contract of this function, `len` bytes are at the payload.
     let text = unsafe { bytes((*message).payload.cast(), (*message).len) }?;
     (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 /// A record that was read, borrowed from librdkafka.
 pub(crate) struct NativeRecord<'a> {
-    /// A message without an error, by which a reference to it is sound.
+    /// A message without an error code, so that a reference to it is sound.
     message: *const rd_kafka_message_t,
-    lives: PhantomData<&'a rd_kafka_message_t>,
+    lifetime: PhantomData<&'a rd_kafka_message_t>,
 }
 
 impl<'a> NativeRecord<'a> {
     fn message(&self) -> &'a rd_kafka_message_t {
-        // SAFETY: the message lives for `'a`, nobody changes it, and its code was read and is one
-        // of the enumeration's.
+        // SAFETY: the message lives for `'a` and does not change, and its code was read and is in
+        // the enumeration.
         unsafe { &*self.message }
     }
 
-    /// The partition it was read from.
+    /// Returns the partition it was read from.
     pub(crate) fn partition(&self) -> i32 {
         self.message().partition
     }
 
-    /// Its offset there.
+    /// Returns its offset.
     pub(crate) fn offset(&self) -> i64 {
         self.message().offset
     }
 
-    /// The epoch of the leader that wrote it, if the broker told it.
+    /// Returns the epoch of the leader that wrote it, if the broker reported it.
     pub(crate) fn leader_epoch(&self) -> Option<i32> {
-        // SAFETY: the message lives.
+        // SAFETY: the message is alive.
         known_epoch(unsafe { rd_kafka_message_leader_epoch(self.message) })
     }
 
-    /// Its key.
+    /// Returns its key.
     pub(crate) fn key(&self) -> Option<&'a [u8]> {
         let message = self.message();
-        // SAFETY: librdkafka says that so many bytes are there, for as long as the message.
+        // SAFETY: `key_len` bytes are there for as long as the message lives.
         unsafe { bytes(message.key.cast(), message.key_len) }
     }
 
-    /// Its value.
+    /// Returns its value.
     pub(crate) fn payload(&self) -> Option<&'a [u8]> {
         let message = self.message();
         // SAFETY: as for the key.
         unsafe { bytes(message.payload.cast(), message.len) }
     }
 
-    /// Milliseconds since 1970, if the record has a time.
+    /// Returns its timestamp in milliseconds since 1970, if it has one.
     pub(crate) fn timestamp_ms(&self) -> Option<i64> {
         let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: the message lives. The kind is librdkafka's own: it makes it from one bit.
+        // SAFETY: the message is alive. librdkafka derives the kind from one bit, so it is in the
+        // enumeration.
         let time = unsafe { rd_kafka_message_timestamp(self.message, &mut kind) };
         (kind != rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && time != -1)
             .then_some(time)
@@ -157,11 +158,11 @@ impl fmt::Debug for NativeRecord<'_> {
     }
 }
 
-/// The client reads headers when they are asked for.
+/// Reads the headers on demand.
 impl SourceHeaders for NativeRecord<'_> {
     fn read(&self) -> OwnedHeaders {
         let mut headers = ptr::null_mut();
-        // SAFETY: the message lives; the headers are its own. The code is librdkafka's, no
+        // SAFETY: the message is alive and owns the headers. The code is librdkafka's own, not a
         // broker's.
         let found = unsafe { rd_kafka_message_headers(self.message, &mut headers) };
         if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -169,10 +170,9 @@ impl SourceHeaders for NativeRecord<'_> {
         }
         let header = |number| {
             let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-            // SAFETY: the headers live as long as the message; the name is a C string (librdkafka
-            // keeps its length to itself, so a name ends at its first NUL), and at the
-            // value are `size` bytes, or none where it is null. The code is librdkafka'
-            // s.
+            // SAFETY: the headers live as long as the message. The name is a C string (librdkafka
+            // does not expose its length, so a name ends at its first NUL). `value` is null, or
+            // points to `size` bytes. The code is librdkafka's own.
             unsafe {
                 let found =
                     rd_kafka_header_get_all(headers, number, &mut name, &mut value, &mut size);
@@ -187,7 +187,7 @@ impl SourceHeaders for NativeRecord<'_> {
 }
 
 /// # Safety
-/// At `start`, unless it is null, `length` bytes must stay unchanged for `'a`.
+/// Unless `start` is null, the `length` bytes there must stay unchanged for `'a`.
 unsafe fn bytes<'a>(start: *const u8, length: usize) -> Option<&'a [u8]> {
     // SAFETY: by the contract of this function.
     (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start, length) })
@@ -199,13 +199,13 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a message with this code and payload.
+    /// Returns the queue item of a message with this code and payload.
     fn read(code: i32, payload: Option<&'static [u8]>) -> QueueItem<'static> {
         let message = Box::leak(Box::new(MaybeUninit::<rd_kafka_message_t>::zeroed()));
         let message = NonNull::from(message).cast::<rd_kafka_message_t>();
         let raw = message.as_ptr();
-        // SAFETY: the memory is ours and is never freed; each field is written through the pointer
-        // with a value of its type, the code but as a number.
+        // SAFETY: the memory is leaked and never freed. Each field is written through the pointer
+        // with a value of its type; the code is written as a number.
         unsafe {
             ptr::addr_of_mut!((*raw).err).cast::<i32>().write(code);
             (*raw).partition = 3;
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_nobody_knows_stays_a_number() {
+    fn an_unknown_code_stays_a_number() {
         for code in [115, 999, 32_767] {
             let error = error(read(code, Some(b"Fetch from broker 1 failed")));
             assert_eq!((error.code, error.known()), (code, None));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn records_and_ends_are_no_errors() {
+    fn records_and_partition_eofs_are_not_errors() {
         assert!(matches!(read(PARTITION_END, None), QueueItem::End(3, 17)));
         match read(NO_ERROR, Some(b"{}")) {
             QueueItem::Record(record) => assert_eq!(

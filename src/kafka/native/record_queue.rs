@@ -1,8 +1,8 @@
-//! Takes records from a consumer, and learns how far a partition has nothing more, which the safe
-//! client does not tell. The queues of its partitions are led into one of our own, where nothing
-//! but records arrives, and errors of partitions; what is left on the consumer's main queue, such
-//! as rebalances, the safe client serves as ever. Records are taken one by one: the call that takes
-//! many at once goes wrong (decision 9).
+//! Takes records from a consumer, and learns the offset of a partition EOF, which the safe client
+//! does not expose. The queues of the consumer's partitions are forwarded to a queue of the relay,
+//! where only records, partition EOFs and errors of partitions arrive. What remains on the
+//! consumer's main queue, such as rebalances, is served by the safe client as usual. Records are
+//! taken one at a time, because the batch call has bugs (decision 9).
 
 use std::ffi::CString;
 use std::marker::PhantomData;
@@ -21,34 +21,35 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 
 use super::record::{QueueItem, queue_item};
 
-/// A consumer together with the queue on which the records of its partitions arrive. It is used
-/// like the consumer that it holds, which it never gives away: so the queue cannot outlive it.
+/// A consumer together with the queue on which the records of its partitions arrive. It derefs to
+/// the consumer and never gives it away, so the queue cannot outlive it.
 pub(crate) struct QueuedConsumer<C: ConsumerContext> {
-    // The order of the fields is the order in which they are dropped: a client that is closed
-    // waits for its records, and a queue points to its client.
+    // Fields are dropped in this order: closing a client waits for its records to be released, and
+    // a queue points to its client.
     records: Arc<RecordQueue>,
     consumer: BaseConsumer<C>,
 }
 
 impl<C: ConsumerContext> QueuedConsumer<C> {
-    /// Adds a queue to a consumer; nothing is led there yet. `None` without memory.
+    /// Adds a queue to a consumer; nothing is forwarded to it yet. `None` if out of memory.
     pub(crate) fn new(consumer: BaseConsumer<C>) -> Option<Self> {
         let records = Arc::new(RecordQueue::new(consumer.client())?);
         Some(QueuedConsumer { records, consumer })
     }
 
-    /// Leads the records of a partition to the queue, if it is called before the partition is
-    /// assigned: then none of them go anywhere else.
-    pub(crate) fn lead_here(&self, topic: &str, partition: i32) {
-        self.records.lead_here(self.consumer.client(), topic, partition);
+    /// Forwards the records of a partition to the queue. Call it before the partition is assigned,
+    /// so that no record arrives elsewhere.
+    pub(crate) fn forward(&self, topic: &str, partition: i32) {
+        self.records.forward(self.consumer.client(), topic, partition);
     }
 
-    /// Returns what the consumer's own callbacks need to lead partitions to the queue.
+    /// Returns a handle with which the consumer's own callbacks can forward partitions to the
+    /// queue.
     pub(crate) fn queue_handle(&self) -> QueueHandle {
         QueueHandle(Arc::downgrade(&self.records))
     }
 
-    /// Takes what comes first, if anything comes in this time.
+    /// Takes the first entry, if one arrives in this time.
     pub(crate) fn take(&self, wait: Duration) -> Option<Taken<'_>> {
         self.records.take(wait)
     }
@@ -62,46 +63,47 @@ impl<C: ConsumerContext> Deref for QueuedConsumer<C> {
     }
 }
 
-/// Leads partitions of a consumer to its queue, from where only the bare client is at hand. It does
-/// not keep the queue alive.
+/// Forwards partitions of a consumer to its queue, from places that have only the bare client. It
+/// does not keep the queue alive.
 pub(crate) struct QueueHandle(Weak<RecordQueue>);
 
 impl QueueHandle {
-    /// As [`QueuedConsumer::lead_here`]. Does nothing if the queue is gone, or belongs to another
-    /// client.
-    pub(crate) fn lead_here<C: ClientContext>(
+    /// Forwards a partition, like [`QueuedConsumer::forward`]. Does nothing if the queue is gone,
+    /// or belongs to another client.
+    pub(crate) fn forward<C: ClientContext>(
         &self,
         consumer: &Client<C>,
         topic: &str,
         partition: i32,
     ) {
-        // The queue lives at most until the end of this call, through which its client is borrowed.
+        // The queue lives at most until the end of this call, and the client is borrowed for all of
+        // it.
         if let Some(records) = self.0.upgrade()
             && records.client.as_ptr() == consumer.native_ptr()
         {
-            records.lead_here(consumer, topic, partition);
+            records.forward(consumer, topic, partition);
         }
     }
 }
 
-/// Where the records of a consumer's partitions arrive. Private, since nothing but its owner keeps
-/// it from outliving its client.
+/// The queue on which the records of a consumer's partitions arrive. Private, since only its owner
+/// keeps it from outliving its client.
 struct RecordQueue {
     queue: NonNull<rd_kafka_queue_t>,
-    /// Whose queue it is.
+    /// The client that the queue belongs to.
     client: NonNull<rd_kafka_t>,
 }
 
-// SAFETY: librdkafka locks its queues; any thread may use them. The client is only compared with
-// another.
+// SAFETY: librdkafka locks its queues, so any thread may use them. The client pointer is only
+// compared.
 unsafe impl Send for RecordQueue {}
 // SAFETY: as above.
 unsafe impl Sync for RecordQueue {}
 
 impl Drop for RecordQueue {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner. The client lives:
-        // see `QueuedConsumer` and `QueueHandle`.
+        // SAFETY: the pointer came from librdkafka, and this is its only owner. The client is
+        // alive: see `QueuedConsumer` and `QueueHandle`.
         unsafe { rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }
 }
@@ -109,16 +111,16 @@ impl Drop for RecordQueue {
 impl RecordQueue {
     fn new<C: ClientContext>(consumer: &Client<C>) -> Option<Self> {
         let client = NonNull::new(consumer.native_ptr())?;
-        // SAFETY: the client lives, since it is borrowed.
+        // SAFETY: the client is alive, since it is borrowed.
         let queue = NonNull::new(unsafe { rd_kafka_queue_new(client.as_ptr()) })?;
         Some(RecordQueue { queue, client })
     }
 
-    fn lead_here<C: ClientContext>(&self, consumer: &Client<C>, topic: &str, partition: i32) {
+    fn forward<C: ClientContext>(&self, consumer: &Client<C>, topic: &str, partition: i32) {
         let Ok(topic) = CString::new(topic) else {
             return;
         };
-        // SAFETY: the client lives, since it is borrowed, and so do the queues; the name is a C
+        // SAFETY: the client is alive, since it is borrowed, and so are the queues; the name is a C
         // string.
         unsafe {
             let source =
@@ -131,32 +133,33 @@ impl RecordQueue {
     }
 
     fn take(&self, wait: Duration) -> Option<Taken<'_>> {
-        // Rounded up: the rest of a millisecond would be spent in a busy loop.
+        // Rounded up, so that the rest of a millisecond is not spent in a busy loop.
         let wait_ms = i32::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX);
-        // SAFETY: the queue lives, and so does its client: only a `QueuedConsumer` takes from it.
+        // SAFETY: the queue is alive, and so is its client: only a `QueuedConsumer` takes from it.
         let message = unsafe { rd_kafka_consume_queue(self.queue.as_ptr(), wait_ms) };
-        Some(Taken { message: NonNull::new(message)?, lives: PhantomData })
+        Some(Taken { message: NonNull::new(message)?, lifetime: PhantomData })
     }
 }
 
-/// What was taken from a record queue, ours to destroy before its consumer.
+/// An entry that was taken from a record queue. It is owned here, and must be destroyed before its
+/// consumer.
 pub(crate) struct Taken<'a> {
     message: NonNull<rd_kafka_message_t>,
-    lives: PhantomData<&'a RecordQueue>,
+    lifetime: PhantomData<&'a RecordQueue>,
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner; the client lives,
-        // since its queue is borrowed.
+        // SAFETY: the pointer came from librdkafka, and this is its only owner. The client is
+        // alive, since its queue is borrowed.
         unsafe { rd_kafka_message_destroy(self.message.as_ptr()) }
     }
 }
 
 impl Taken<'_> {
-    /// Returns what it is.
+    /// Returns the entry.
     pub(crate) fn item(&self) -> QueueItem<'_> {
-        // SAFETY: the message came from a consumer, lives as long as `self`, and nobody changes it.
+        // SAFETY: the message came from a consumer, lives as long as `self`, and does not change.
         unsafe { queue_item(self.message) }
     }
 }
@@ -177,19 +180,19 @@ mod tests {
     fn callbacks_do_not_keep_the_queue_alive() {
         let consumer = consumer();
         let handle = consumer.queue_handle();
-        handle.lead_here(consumer.client(), "in", 0);
+        handle.forward(consumer.client(), "in", 0);
         assert_eq!(handle.0.strong_count(), 1);
         drop(consumer);
         assert_eq!(handle.0.strong_count(), 0);
-        // Of a queue that is gone nothing is touched.
+        // The queue is gone, so this touches nothing.
         let other = self::consumer();
-        handle.lead_here(other.client(), "in", 0);
+        handle.forward(other.client(), "in", 0);
     }
 
     #[test]
-    fn a_queue_takes_no_partitions_of_another_client() {
+    fn a_queue_rejects_partitions_of_another_client() {
         let (ours, other) = (consumer(), consumer());
-        ours.queue_handle().lead_here(other.client(), "in", 0);
+        ours.queue_handle().forward(other.client(), "in", 0);
         drop(ours);
         assert!(other.take(Duration::ZERO).is_none());
     }

@@ -1,5 +1,5 @@
-//! Hands records to a producer: the topic is known by a handle that was looked up once, and headers
-//! are made without copies of their names.
+//! Passes records to a producer. Each topic has a handle that was looked up once, and headers are
+//! built without copying their names.
 
 use std::ffi::CString;
 use std::ops::Deref;
@@ -18,18 +18,16 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::error_number::{NO_ERROR, known_code, rd_kafka_producev};
 
-/// A producer together with the topics that it writes to. It is used like the producer that it
-/// holds.
+/// A producer together with the topics that it writes to. It derefs to the producer.
 pub(crate) struct TopicProducer<C: ProducerContext + 'static> {
-    // The order of the fields is the order in which they are dropped: a topic points to its
-    // client.
+    // Fields are dropped in this order: a topic points to its client.
     topics: Vec<Topic>,
     producer: ThreadedProducer<C>,
 }
 
 /// A record to be sent.
 pub(crate) struct OutgoingRecord<'a> {
-    /// Index of its topic among those that the producer was made with.
+    /// Index of its topic among those that the producer was created with.
     pub topic: usize,
     /// The partition.
     pub partition: i32,
@@ -43,11 +41,12 @@ pub(crate) struct OutgoingRecord<'a> {
     pub headers: Option<Headers>,
 }
 
-/// A record that was not taken, and why.
+/// A record that the client did not accept, and why.
 pub(crate) struct Refused<'a> {
-    /// As it was before.
+    /// The record, unchanged.
     pub record: OutgoingRecord<'a>,
-    /// The error code: librdkafka's own if negative, else what the broker told of the topic.
+    /// The error code: librdkafka's own if negative, otherwise the one that the broker reported for
+    /// the topic.
     pub code: i32,
 }
 
@@ -59,16 +58,17 @@ impl Refused<'_> {
 }
 
 impl<C: ProducerContext + 'static> TopicProducer<C> {
-    /// Makes handles of topics for a producer.
+    /// Creates the topic handles for a producer.
     ///
     /// # Errors
-    /// The first name that is none of a topic.
+    /// Returns the first topic name that is not valid.
     pub(crate) fn new<'t>(
         producer: ThreadedProducer<C>,
         topics: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, &'t str> {
         let topic = |name: &'t str| Topic::new(producer.client(), name).ok_or(name);
-        // If one fails, those before it go at the end of this statement, before the producer.
+        // If one fails, the handles before it are dropped at the end of this statement, before the
+        // producer.
         let topics = topics.into_iter().map(topic).collect::<Result<_, _>>()?;
         Ok(TopicProducer { topics, producer })
     }
@@ -78,11 +78,11 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
         self.topics.get(topic).map(|topic| topic.name.as_str())
     }
 
-    /// Hands a record over, which is copied.
+    /// Passes a copy of a record to the client.
     ///
     /// # Errors
-    /// Then the record is handed back. One for a topic that there is not has the code of an unknown
-    /// topic.
+    /// Returns the record and the error code if the client does not accept it. An index without a
+    /// topic has the code of an unknown topic.
     pub(crate) fn send<'a>(&self, record: OutgoingRecord<'a>) -> Result<(), Refused<'a>> {
         let code = match self.topics.get(record.topic) {
             Some(topic) => produce(self.client(), topic, &record),
@@ -91,18 +91,19 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
         if code != NO_ERROR {
             return Err(Refused { record, code });
         }
-        // They are the producer's own now.
+        // The client owns the headers now.
         std::mem::forget(record.headers);
         Ok(())
     }
 
-    /// Sends at once what lingers, and waits until all is delivered or has failed.
+    /// Sends lingering records at once, and waits until all are delivered or have failed.
     ///
     /// # Errors
-    /// If it takes longer.
+    /// Fails if it takes longer than `limit`.
     pub(crate) fn flush(&self, limit: Duration) -> Result<(), RDKafkaErrorCode> {
         let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the client lives, since it is borrowed. The code is librdkafka's, no broker's.
+        // SAFETY: the client is alive, since it is borrowed. The code is librdkafka's own, not a
+        // broker's.
         let result = unsafe { rd_kafka_flush(self.client().native_ptr(), limit_ms) };
         match result {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
@@ -119,7 +120,7 @@ impl<C: ProducerContext + 'static> Deref for TopicProducer<C> {
     }
 }
 
-/// A topic of a producer. Private, since nothing but its owner keeps it from outliving its client.
+/// A topic of a producer. Private, since only its owner keeps it from outliving its client.
 struct Topic {
     name: String,
     handle: NonNull<rd_kafka_topic_t>,
@@ -130,8 +131,8 @@ unsafe impl Send for Topic {}
 
 impl Drop for Topic {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner; the client lives:
-        // see `TopicProducer`.
+        // SAFETY: the pointer came from librdkafka, and this is its only owner. The client is
+        // alive: see `TopicProducer`.
         unsafe { rd_kafka_topic_destroy(self.handle.as_ptr()) }
     }
 }
@@ -139,15 +140,15 @@ impl Drop for Topic {
 impl Topic {
     fn new<C: ClientContext>(producer: &Client<C>, topic: &str) -> Option<Self> {
         let name = CString::new(topic).ok()?;
-        // SAFETY: the client lives, since it is borrowed; the name is a C string, and is copied.
+        // SAFETY: the client is alive, since it is borrowed; the name is a C string, and is copied.
         let handle =
             unsafe { rd_kafka_topic_new(producer.native_ptr(), name.as_ptr(), ptr::null_mut()) };
         Some(Topic { name: topic.to_string(), handle: NonNull::new(handle)? })
     }
 }
 
-/// Hands a record to the client of the topic; returns the error code. If there is none, the headers
-/// are the client's own.
+/// Passes a record to the client that the topic belongs to. Returns the error code; without an
+/// error the client owns the headers.
 fn produce<C: ClientContext>(
     producer: &Client<C>,
     topic: &Topic,
@@ -162,8 +163,8 @@ fn produce<C: ClientContext>(
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
     let headers = record.headers.as_ref();
     let client: *mut rd_kafka_t = producer.native_ptr();
-    // SAFETY: the client lives, since it is borrowed, and so does the topic; each argument has the
-    // type that its tag asks for; key and value are copied.
+    // SAFETY: the client is alive, since it is borrowed, and so is the topic. Each argument has the
+    // type that its tag demands. Key and value are copied.
     unsafe {
         rd_kafka_producev(
             client,
@@ -193,25 +194,25 @@ pub(crate) struct Headers(NonNull<rd_kafka_headers_t>);
 
 impl Drop for Headers {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from librdkafka, and this is its only owner: sent ones are
-        // forgotten.
+        // SAFETY: the pointer came from librdkafka, and this is its only owner: headers that were
+        // sent are forgotten.
         unsafe { rd_kafka_headers_destroy(self.0.as_ptr()) }
     }
 }
 
 impl Headers {
-    /// No headers yet, with room for some. `None` without memory.
+    /// Creates empty headers with this capacity. `None` if out of memory.
     pub(crate) fn with_capacity(count: usize) -> Option<Self> {
-        // SAFETY: the call has no conditions.
+        // SAFETY: the call has no preconditions.
         NonNull::new(unsafe { rd_kafka_headers_new(count) }).map(Headers)
     }
 
-    /// Adds a header; a missing value stays missing.
+    /// Adds a header. A missing value stays missing.
     pub(crate) fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
         let start = value.map_or(ptr::null(), <[u8]>::as_ptr);
         let length = value.map_or(0, <[u8]>::len);
-        // SAFETY: the headers live; name and value are copied. A slice is never longer than `isize`
-        // can say. The only errors are for headers that a producer owns already.
+        // SAFETY: the headers are alive; name and value are copied. A slice is never longer than
+        // `isize::MAX`. The call only fails for headers that a producer already owns.
         unsafe {
             rd_kafka_header_add(
                 self.0.as_ptr(),
@@ -236,13 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_ends_the_topics_before_their_producer() {
+    fn an_invalid_name_drops_the_topics_before_their_producer() {
         let refused = TopicProducer::new(producer(), ["a", "b\0c", "d"]).err();
         assert_eq!(refused, Some("b\0c"));
     }
 
     #[test]
-    fn a_record_for_no_topic_is_handed_back() {
+    fn a_record_for_an_unknown_topic_is_returned() {
         let producer = TopicProducer::new(producer(), ["a"]).expect("topics");
         assert_eq!((producer.topic_name(0), producer.topic_name(1)), (Some("a"), None));
         let mut headers = Headers::with_capacity(1).expect("headers");

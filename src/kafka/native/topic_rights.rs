@@ -1,6 +1,6 @@
-//! Asks the broker what the relay's principal may do with topics. Without it a missing right to
-//! write would show only with the first event of a region, which may be days after the start, or by
-//! writing a record to find out.
+//! Looks up the rights of the relay's principal on topics. Otherwise a missing Write would show
+//! only with the first event of a region, which may be days after the start, or by writing a record
+//! to find out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use rdkafka::bindings::rd_kafka_AclOperation_t;
 use rdkafka::client::{Client, ClientContext};
 
-use super::describe_topics::{Description, Question};
+use super::describe_topics::{DescribeRequest, Description};
 
-/// What one may do with a topic; only what the relay needs is told apart.
+/// A right on a topic. Only those that the relay needs are distinguished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
     /// Fetch its records.
@@ -20,7 +20,7 @@ pub enum Right {
 }
 
 impl Right {
-    /// As Kafka's own tools write it.
+    /// Returns the name that Kafka's own tools use.
     pub const fn name(self) -> &'static str {
         match self {
             Right::Read => "Read",
@@ -29,23 +29,23 @@ impl Right {
     }
 }
 
-/// The rights on each topic that the broker, by its id, told them for. Brokers before 2.3 tell
-/// none.
+/// Looks up the rights on each topic at the broker with this id. Topics for which it reports no
+/// rights are left out; brokers before 2.3 report none.
 ///
 /// # Errors
-/// Why the broker could not be asked.
+/// Fails if the broker could not be asked, or does not answer in time.
 pub(crate) fn rights_on<C: ClientContext>(
     client: &Client<C>,
     broker: i32,
     topics: &[&str],
     limit: Duration,
 ) -> Result<BTreeMap<String, Vec<Right>>, String> {
-    let question = Question { topics, broker, with_rights: true, limit };
-    let told = question.ask(client)?.collect(rights)?;
-    Ok(told.into_iter().collect())
+    let request = DescribeRequest { topics, broker, with_rights: true, limit };
+    let rights = request.send(client)?.collect(rights)?;
+    Ok(rights.into_iter().collect())
 }
 
-/// Name and rights, if the broker told them.
+/// Returns name and rights, if the broker reported them.
 fn rights(topic: &Description) -> Option<(String, Vec<Right>)> {
     let rights = topic.operations()?.iter().filter_map(right);
     Some((topic.name(), rights.collect()))

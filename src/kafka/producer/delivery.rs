@@ -1,5 +1,4 @@
-//! What becomes of records that were handed to the producer: of those that were not accepted, the
-//! first is remembered.
+//! Records what happened to sent records: it keeps the first delivery that failed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,25 +12,25 @@ use crate::kafka::client::context::{ClientEvents, LoggingContext};
 use crate::kafka::client::error::is_too_large;
 
 /// The first delivery that failed in the current transaction, and the first partition that could
-/// not become part of it. Their texts say more than the errors that calls then report.
+/// not be added to it. Their texts are more specific than the errors that later calls report.
 #[derive(Debug, Clone, Default)]
 pub(in crate::kafka) struct FailedDelivery {
     delivery: Slot<Undelivered>,
     partition: Slot<String>,
-    /// Whether a record was for a partition that the topic does not have.
-    lacked_a_partition: Arc<AtomicBool>,
+    /// Whether a record was sent to a partition that its topic does not have.
+    hit_unknown_partition: Arc<AtomicBool>,
 }
 
-/// A record that was not accepted.
+/// A record that was not delivered.
 #[derive(Debug, Clone)]
 pub(in crate::kafka) struct Undelivered {
-    /// Which, and why.
+    /// Which record, and why.
     pub what: String,
-    /// Whether for its size, or that of the batch that it was sent in.
+    /// Whether the reason is its size, or that of its batch.
     pub is_too_large: bool,
 }
 
-/// The first of several.
+/// Keeps the first of several values.
 #[derive(Debug, Clone)]
 struct Slot<T>(Arc<Mutex<Option<T>>>);
 
@@ -58,44 +57,46 @@ impl<T> Slot<T> {
 }
 
 impl FailedDelivery {
-    /// Forgets what failed before.
+    /// Drops earlier failures.
     pub(crate) fn clear(&self) {
         self.take();
         self.partition.take();
     }
 
-    /// Whether a delivery has failed.
-    pub(crate) fn is_there(&self) -> bool {
+    /// Returns whether a delivery has failed.
+    pub(crate) fn is_set(&self) -> bool {
         self.delivery.is_set()
     }
 
-    /// The delivery that failed, once.
+    /// Returns the failed delivery, once.
     pub(crate) fn take(&self) -> Option<Undelivered> {
         self.delivery.take()
     }
 
-    /// Notes the code of an error, of a delivery or of handing over a record.
-    pub(crate) fn note(&self, code: Option<RDKafkaErrorCode>) {
+    /// Records the code of an error, from a delivery or from sending a record.
+    pub(crate) fn record_code(&self, code: Option<RDKafkaErrorCode>) {
         use RDKafkaErrorCode::{UnknownPartition, UnknownTopicOrPartition};
         if matches!(code, Some(UnknownPartition | UnknownTopicOrPartition)) {
-            self.lacked_a_partition.store(true, Ordering::Release);
+            self.hit_unknown_partition.store(true, Ordering::Release);
         }
     }
 
-    /// Whether a record was for a partition that the topic does not have, once.
-    pub(crate) fn take_lacked_a_partition(&self) -> bool {
-        self.lacked_a_partition.swap(false, Ordering::AcqRel)
+    /// Returns whether a record was sent to a partition that its topic does not have, and resets
+    /// it.
+    pub(crate) fn take_unknown_partition(&self) -> bool {
+        self.hit_unknown_partition.swap(false, Ordering::AcqRel)
     }
 
-    /// What explains that a call failed, once. By itself it is no failure: the client may have
-    /// tried again.
+    /// Returns the explanation for a call that failed, once. By itself it is no failure: the client
+    /// may have retried with success.
     pub(crate) fn explanation(&self) -> Option<String> {
         self.partition.take().or_else(|| self.take().map(|undelivered| undelivered.what))
     }
 }
 
 impl ClientEvents for FailedDelivery {
-    /// Which partition could not become part of the transaction is said only here.
+    /// Reads which partition could not be added to the transaction. The client reports it only in
+    /// its log.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == "ADDPARTS" && (level as i32) <= RDKafkaLogLevel::Error as i32 {
             let is_denied = message.contains("Topic authorization failed");
@@ -111,13 +112,13 @@ impl ProducerContext for LoggingContext<FailedDelivery> {
         let Err((error, message)) = result else {
             return;
         };
-        // Purged by an abort: expected.
+        // Records purged by an abort are expected.
         use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, TopicAuthorizationFailed};
         let code = error.rdkafka_error_code();
         if matches!(code, Some(PurgeQueue | PurgeInflight)) {
             return;
         }
-        self.0.note(code);
+        self.0.record_code(code);
         self.0.delivery.set(Undelivered {
             what: format!(
                 "a record for {} partition {} was not accepted: {error}{}",
@@ -130,7 +131,7 @@ impl ProducerContext for LoggingContext<FailedDelivery> {
     }
 }
 
-/// What to do if the broker denied it.
+/// Returns what the operator must do if the broker denied access.
 pub(in crate::kafka) const fn remedy(is_denied: bool) -> &'static str {
     if is_denied { "; grant the relay's principal Write on this topic" } else { "" }
 }

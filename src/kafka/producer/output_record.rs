@@ -1,5 +1,4 @@
-//! From an output to the record that the client sends: topic, partition, key and headers. It sends
-//! nothing itself.
+//! Builds the record to send for an output: topic, partition, key and headers. It sends nothing.
 
 use uuid::fmt::Hyphenated;
 
@@ -12,10 +11,10 @@ use audit_judge::fate::Envelope;
 use crate::quarantine;
 use crate::stream::{Content, Failure, Output, QuarantinedRecord};
 
-/// Returns the record to be sent for an output.
+/// Returns the record to send for an output.
 ///
 /// # Errors
-/// [`Failure::Fatal`] for a region without a topic, which the core never names.
+/// Fails with [`Failure::Fatal`] for a region without a topic, which the core never names.
 pub(in crate::kafka) fn output_record<'a>(
     output: &Output<'a>,
     topics: &OutputTopics,
@@ -31,7 +30,7 @@ pub(in crate::kafka) fn output_record<'a>(
         Content::Event { envelope, event } => {
             (Some(envelope.device.as_bytes()), Some(event), event_headers(envelope, settings))
         }
-        // A missing key or value stays missing: an empty one is something else.
+        // A missing key or value stays missing: an empty one means something else.
         Content::Quarantined(kept) => (
             kept.original.key.as_deref(),
             kept.original.payload.as_deref(),
@@ -61,7 +60,7 @@ fn event_headers(envelope: &Envelope, settings: &SessionSettings) -> Option<Head
     Some(headers)
 }
 
-/// The original headers, and after them the relay's own.
+/// Returns the original headers, followed by the relay's own.
 fn quarantine_headers(
     kept: &QuarantinedRecord,
     output: &Output<'_>,

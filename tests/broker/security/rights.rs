@@ -337,5 +337,8 @@ fn what_must_not_be_asked_is_said() {
     world.broker.grant(&grants);
     let written = said(&checked(&deployment, "case15"));
     assert!(!written.contains("unknown "), "{written}");
-    assert!(written.contains("transaction.max.timeout.ms: 900000, ours is 10000"), "{written}");
+    assert!(
+        written.contains("transaction.max.timeout.ms: 900000, the producer's is 10000"),
+        "{written}"
+    );
 }

@@ -182,7 +182,7 @@ fn an_endpoint_that_refuses_is_named() {
         &format!("\"https.ca.location\" = {:?}", world.path("stranger.pem")),
     );
     for (name, kafka, why) in [
-        ("refused", wrong, "it answers 401 Unauthorized; check client id, secret and scope"),
+        ("refused", wrong, "responded 401 Unauthorized; check client id, secret and scope"),
         ("untrusted", untrusted, "certificate verify failed"),
     ] {
         deployment.kafka = format!("{kafka}debug = \"security,conf\"\n");

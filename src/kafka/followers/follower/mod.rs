@@ -1,5 +1,5 @@
-//! Reads the topic of a reference table, first to its end and then for ever, and publishes what
-//! comes of it: now and then by itself, and at once when somebody waits.
+//! Reads the topic of a reference table, first to its end and then forever, and publishes snapshots
+//! of the table: at intervals, and at once when a worker waits at the read barrier.
 
 mod assigning;
 
@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::Offset;
 
-use super::obstacles::Obstacles;
+use super::obstacles::BlockedPartitions;
 use super::positions::Positions;
-use super::reading_log::{Complaints, Progress};
+use super::reading_log::{Progress, RejectLog};
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::native::{NativeRecord, QueuedConsumer};
 use crate::tables::{Reading, SharedTables, TableCounts, TableName, Target};
@@ -24,15 +24,15 @@ use audit_judge::reference::{
     unreadable_record,
 };
 
-/// Records that are taken between two looks at who waits.
+/// Most records to read before checking for a waiting worker.
 const PUBLISH_RECORDS_MAX: usize = 1_000;
-/// Longest wait for a record: control records wake nobody, and are seen when it is over.
+/// Longest wait for a record. Control records do not end the wait; they are noticed after it.
 const IDLE_WAIT: Duration = Duration::from_millis(20);
-/// The same while somebody waits for the table.
+/// The same while a worker waits for the table.
 const URGENT_WAIT: Duration = Duration::from_millis(1);
 
-/// What the follower of a table must know of it.
-pub(in crate::kafka) trait Kind: 'static {
+/// What a follower needs to know about its table.
+pub(in crate::kafka) trait FollowedTable: 'static {
     type Key: TableKey;
     type Value: Packed;
     const NAME: TableName;
@@ -47,45 +47,45 @@ pub(in crate::kafka) trait Kind: 'static {
     fn put(directory: &mut Directory, table: Table<Self::Key, Self::Value>);
 }
 
-/// Reads one topic.
-pub(in crate::kafka) struct Follower<K: Kind> {
+/// Follows one topic.
+pub(in crate::kafka) struct Follower<K: FollowedTable> {
     consumer: QueuedConsumer<PlainContext>,
     reader: Reader<K>,
-    /// Whether anything moved since the last snapshot.
+    /// Whether a position moved since the last snapshot.
     changed: bool,
-    /// The ends that the snapshot has not reached.
+    /// The end offsets that the snapshot has not reached.
     target: Option<Target>,
-    /// When the last snapshot was published; none before the topic was read to its end.
+    /// When the last snapshot was published; `None` before the topic was first read to its end.
     published: Option<Instant>,
     publish_interval: Duration,
     progress: Progress,
 }
 
-/// What becomes of the records.
-struct Reader<K: Kind> {
+/// The table, and the state of its partitions.
+struct Reader<K: FollowedTable> {
     topic: String,
-    /// Which reading of the topic this is.
+    /// The number of this reading of the topic.
     reading: Reading,
-    /// How many partitions are read.
+    /// How many partitions are assigned.
     assigned: i32,
-    obstacles: Obstacles,
+    blocked: BlockedPartitions,
     tables: Arc<SharedTables>,
     table: TableWriter<K::Key, K::Value>,
     positions: Positions,
     counts: TableCounts,
-    complaints: Complaints,
-    /// When the records that are taken now were read, or a moment before.
+    reject_log: RejectLog,
+    /// When the current records were read, or a moment before.
     now: Timestamp,
-    /// A record is missing in the table. Nothing is read any more: the table would never be
-    /// complete, and so it is not to look complete.
+    /// Whether a record is missing in the table. Reading then stops for good: the table would never
+    /// be complete, and must not look complete.
     is_broken: bool,
 }
 
-impl<K: Kind> Follower<K> {
-    /// Reads `topic` into `table`, which is empty.
+impl<K: FollowedTable> Follower<K> {
+    /// Creates a follower that reads `topic` into `table`, which is empty.
     ///
     /// # Errors
-    /// If the client has no queue for records.
+    /// Fails if there is no memory for the record queue.
     pub(super) fn new(
         consumer: BaseConsumer<PlainContext>,
         topic: String,
@@ -94,9 +94,10 @@ impl<K: Kind> Follower<K> {
         reading: Reading,
         publish_interval: Duration,
     ) -> anyhow::Result<Self> {
-        let consumer = QueuedConsumer::new(consumer).context("no queue for records")?;
-        let progress = Progress::begin(K::NAME, &topic);
-        // What was read of a topic that is gone decides nothing any more, and its memory is needed.
+        let consumer = QueuedConsumer::new(consumer).context("no memory for the record queue")?;
+        let progress = Progress::start(K::NAME, &topic);
+        // Publish the empty table: records of a deleted topic must no longer decide anything, and
+        // their memory is needed.
         tables.publish(|directory| K::put(directory, table.snapshot()));
         Ok(Follower {
             consumer,
@@ -104,12 +105,12 @@ impl<K: Kind> Follower<K> {
                 topic,
                 reading,
                 assigned: 0,
-                obstacles: Obstacles::default(),
+                blocked: BlockedPartitions::default(),
                 tables,
                 table,
                 positions: Positions::default(),
                 counts: TableCounts::default(),
-                complaints: Complaints::new(),
+                reject_log: RejectLog::new(),
                 now: Timestamp::now(),
                 is_broken: false,
             },
@@ -121,8 +122,8 @@ impl<K: Kind> Follower<K> {
         })
     }
 
-    /// Works until the tables are closed, or the topic is to be read anew: then it returns the
-    /// reading that counts.
+    /// Runs until the tables are closed, or the topic is to be read again. Returns the new reading
+    /// in that case.
     pub(super) fn run(mut self) -> Option<Reading> {
         while !self.reader.tables.is_closed() && !self.reader.is_broken {
             let assignment = self.reader.tables.assignment(K::NAME);
@@ -132,7 +133,7 @@ impl<K: Kind> Follower<K> {
             self.assign(assignment.partitions);
             self.serve();
             self.drain(self.wait());
-            // Looked at after the wait, in which somebody may have asked.
+            // Read after the wait, during which a worker may have asked.
             self.target = self.reader.tables.target(K::NAME);
             if self.is_due() {
                 self.publish();
@@ -146,24 +147,26 @@ impl<K: Kind> Follower<K> {
         None
     }
 
-    /// Whoever asks does not wake us: what was read and not published yet, they would wait for in
-    /// vain.
+    /// Returns how long to wait for a record. A barrier request does not wake this thread, so it
+    /// polls briefly while unpublished records exist.
     fn wait(&self) -> Duration {
-        let is_awaited = self.target.as_ref().is_some_and(|target| target.urgent);
-        if is_awaited || self.changed { URGENT_WAIT } else { IDLE_WAIT }
+        let is_urgent = self.target.as_ref().is_some_and(|target| target.urgent);
+        if is_urgent || self.changed { URGENT_WAIT } else { IDLE_WAIT }
     }
 
-    /// Serves the client's main queue, on which nothing but its own events arrives: records were
-    /// led elsewhere.
+    /// Serves the client's main queue. Only the client's own events arrive there, since records are
+    /// forwarded to the record queue.
     fn serve(&mut self) {
         match self.consumer.poll(Duration::ZERO) {
             None => {}
-            Some(Ok(_)) => self.reader.fail("a record came by the wrong queue"),
-            Some(Err(error)) => self.reader.trouble(&error),
+            Some(Ok(_)) => self
+                .reader
+                .fail("the client returned a record on the main queue instead of the record queue"),
+            Some(Err(error)) => self.reader.report_error(&error),
         }
     }
 
-    /// Takes what is there, waiting for the first record only.
+    /// Reads the available records. Waits for the first one only.
     fn drain(&mut self, mut wait: Duration) {
         let mut idle = false;
         self.reader.now = Timestamp::now();
@@ -175,16 +178,16 @@ impl<K: Kind> Follower<K> {
                 idle = true;
                 break;
             };
-            self.reader.hear(taken.item(), &self.consumer);
+            self.reader.handle(taken.item(), &self.consumer);
             wait = Duration::ZERO;
         }
-        // The client passes control records without a word, and says that it is at the end only
-        // after another fetch.
+        // The client skips control records silently, and reports the partition EOF only after
+        // another fetch, so use its position.
         if idle && let Ok(list) = self.consumer.position() {
             for element in list.elements() {
                 let partition = element.partition();
                 if let Offset::Offset(next) = element.offset()
-                    && !self.reader.obstacles.is_stopped(partition)
+                    && !self.reader.blocked.is_blocked(partition)
                 {
                     self.reader.positions.advance(partition, next);
                 }
@@ -195,10 +198,11 @@ impl<K: Kind> Follower<K> {
     }
 
     fn is_due(&self) -> bool {
-        let reached = |target: &Target| target.urgent && self.reader.positions.cover(&target.ends);
-        let overdue = |published: Instant| published.elapsed() >= self.publish_interval;
-        self.target.as_ref().is_some_and(reached)
-            || self.changed && self.published.is_some_and(overdue)
+        let is_reached =
+            |target: &Target| target.urgent && self.reader.positions.cover(&target.ends);
+        let is_overdue = |published: Instant| published.elapsed() >= self.publish_interval;
+        self.target.as_ref().is_some_and(is_reached)
+            || self.changed && self.published.is_some_and(is_overdue)
     }
 
     fn publish(&mut self) {
@@ -207,15 +211,15 @@ impl<K: Kind> Follower<K> {
         tables.reached(K::NAME, *reading, self.reader.positions.all());
         if self.published.is_none() {
             let counts = tables.counts(K::NAME);
-            self.progress.log_end(&counts, table.len());
+            self.progress.log_ready(&counts, table.len());
         }
         self.published = Some(Instant::now());
         self.changed = false;
     }
 }
 
-impl<K: Kind> Reader<K> {
-    fn take(&mut self, record: &NativeRecord<'_>) {
+impl<K: FollowedTable> Reader<K> {
+    fn apply(&mut self, record: &NativeRecord<'_>) {
         let (key, value) = (record.key().unwrap_or_default(), record.payload());
         self.counts.records += 1;
         self.counts.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
@@ -225,7 +229,7 @@ impl<K: Kind> Reader<K> {
             Err(problem) => {
                 let count = self.counts.rejected.entry(problem.reason.name());
                 *count.or_default() += 1;
-                self.complaints.log(K::NAME, &self.topic, record, &problem);
+                self.reject_log.log(K::NAME, &self.topic, record, &problem);
                 unreadable_record(key, time, self.now)
             }
         };
@@ -233,7 +237,7 @@ impl<K: Kind> Reader<K> {
             None | Some(Ok(0)) => {}
             Some(Ok(dropped)) => {
                 self.counts.versions_dropped += dropped as u64;
-                self.complaints.log_dropped(K::NAME, &self.topic, key);
+                self.reject_log.log_dropped(K::NAME, &self.topic, key);
             }
             Some(Err(full)) => return self.fail(full),
         }
@@ -258,11 +262,11 @@ impl<K: Kind> Reader<K> {
     fn fail(&mut self, cause: impl fmt::Display) {
         self.is_broken = true;
         let topic = &self.topic;
-        let cause = format!("cannot follow {topic:?} any more: {cause}");
+        let cause = format!("stopped reading {topic:?}: {cause}");
         self.tables.ended(K::NAME, cause);
     }
 
-    fn trouble(&self, error: &dyn fmt::Display) {
+    fn report_error(&self, error: &dyn fmt::Display) {
         let topic = &self.topic;
         self.tables.trouble(K::NAME, format!("cannot read {topic:?}: {error}"));
     }
