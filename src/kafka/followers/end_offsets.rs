@@ -22,7 +22,7 @@ use super::topic_watch::{Change, TopicWatch};
 use crate::kafka::client::context::{PlainContext, prime_oauth};
 use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::native::{IdentityQuestion, TopicIdentity, Undescribed, broker_to_ask};
-use crate::tables::{LookUp, Offsets, SharedTables, TableName};
+use crate::tables::{EndOffsetsRequest, Offsets, SharedTables, TableName};
 
 /// Longest wait for ends.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ impl EndOffsetLookup {
         }
     }
 
-    fn serve(&mut self, look_up: LookUp) {
+    fn serve(&mut self, look_up: EndOffsetsRequest) {
         match self.look_up() {
             Ok(ends) => return self.tables.answer(self.table, look_up, Ok(ends)),
             Err(Problem::Trouble(cause)) => self.tables.answer(self.table, look_up, Err(cause)),
@@ -98,7 +98,7 @@ impl EndOffsetLookup {
 
     /// Holds the table at the first sign that its topic changed, and has it read anew when the
     /// signs last.
-    fn suspect(&mut self, look_up: LookUp, change: Change) {
+    fn suspect(&mut self, look_up: EndOffsetsRequest, change: Change) {
         let (table, topic) = (self.table.name(), self.lookup.topic());
         let cause = format!("its topic {topic:?} {change}");
         if self.watch.is_news() {
@@ -109,7 +109,7 @@ impl EndOffsetLookup {
                 table,
                 topic, "the topic {change}; what was read of it is forgotten, reading it anew"
             );
-            self.tables.read_anew(self.table, cause);
+            self.tables.restart(self.table, cause);
         } else {
             self.tables.doubt(self.table, look_up, cause);
         }

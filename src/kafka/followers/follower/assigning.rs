@@ -97,7 +97,7 @@ impl<K: Kind> Reader<K> {
             Passed::WentBack(cause) => {
                 self.show_obstacles();
                 let cause = format!("{cause}, and its log goes on, so that it was written anew");
-                self.tables.read_anew(K::NAME, cause);
+                self.tables.restart(K::NAME, cause);
             }
         }
         true

@@ -17,7 +17,7 @@ use super::positions::Positions;
 use super::reading_log::{Complaints, Progress};
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::native::{NativeRecord, QueuedConsumer};
-use crate::tables::{Reading, SharedTables, TableCounts, TableName, Target};
+use crate::tables::{EndOffsets, Reading, SharedTables, TableCounts, TableName};
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
     Directory, Oddities, RecordProblem, Table, TableChange, TableKey, TableWriter,
@@ -54,7 +54,7 @@ pub(in crate::kafka) struct Follower<K: Kind> {
     /// Whether anything moved since the last snapshot.
     changed: bool,
     /// The ends that the snapshot has not reached.
-    target: Option<Target>,
+    target: Option<EndOffsets>,
     /// When the last snapshot was published; none before the topic was read to its end.
     published: Option<Instant>,
     publish_interval: Duration,
@@ -195,7 +195,8 @@ impl<K: Kind> Follower<K> {
     }
 
     fn is_due(&self) -> bool {
-        let reached = |target: &Target| target.urgent && self.reader.positions.cover(&target.ends);
+        let reached =
+            |target: &EndOffsets| target.urgent && self.reader.positions.cover(&target.ends);
         let overdue = |published: Instant| published.elapsed() >= self.publish_interval;
         self.target.as_ref().is_some_and(reached)
             || self.changed && self.published.is_some_and(overdue)
