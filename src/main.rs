@@ -1,4 +1,5 @@
-//! The program: parses the command line and reports errors. Everything else is in the library.
+//! The program: parses the command line, runs the command, and reports its error. Everything else
+//! is in the library.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use audit_relay::commands::arguments::{Cli, Command};
 use audit_relay::commands::exit::Exit;
 use clap::Parser;
 
-// librdkafka uses it as well: see Cargo.toml.
+// librdkafka uses the same allocator: see Cargo.toml.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -23,10 +24,10 @@ fn main() -> ExitCode {
     };
     let exit = match result {
         Ok(()) => Exit::Fine,
-        // Whoever read our output has seen enough.
+        // The reader of the output closed the pipe, which is its way to end the command.
         Err(error) if is_broken_pipe(&error) => Exit::Fine,
         Err(error) => {
-            // To nobody, if nobody reads it.
+            // Unlike `eprintln!`, does not panic if standard error is closed.
             _ = writeln!(std::io::stderr(), "audit-relay: {error:#}");
             Exit::of(&error)
         }

@@ -1,5 +1,4 @@
-//! The command line, turned once into finished values. What the commands do is in
-//! [`crate::commands`].
+//! The arguments of the command line. [`crate::commands`] implements the commands.
 
 use std::path::PathBuf;
 
@@ -8,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::exit::exits_help;
 use crate::kafka::inspect::RecordAddress;
 
-/// The name, with the library that decides what Kafka features there are.
+/// Returns the version, with that of librdkafka, which determines the available Kafka features.
 fn version() -> &'static str {
     static VERSION: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     VERSION.get_or_init(|| {
@@ -17,11 +16,11 @@ fn version() -> &'static str {
 }
 
 /// Turns infrastructure state changes on Kafka into Activity Tracker audit events: exactly once,
-/// every record accounted for.
+/// with every record accounted for.
 #[derive(Debug, Parser)]
 #[command(name = "audit-relay", version = version(), arg_required_else_help = true, after_help = exits_help())]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -31,22 +30,22 @@ pub struct Cli {
 pub enum Command {
     /// Run the relay until SIGTERM or SIGINT.
     Run(ConfigArgs),
-    /// Show the whole thing on a broker inside this process, with sample data.
+    /// Run the relay with sample data, on a broker inside this process.
     Demo(DemoArgs),
-    /// Print an example configuration, or the values that count.
+    /// Print an example configuration, or the effective values.
     Config(ShowConfigArgs),
     /// Check the configuration and, on request, the cluster. Never joins the consumer group.
     Check(CheckArgs),
-    /// Say why a message was audited, skipped or quarantined.
+    /// Explain why a message is audited, skipped or quarantined.
     Explain(ExplainArgs),
-    /// Look into a reference table; a running relay is not needed.
+    /// Show a reference table. Needs no running relay.
     Table(TableArgs),
 }
 
-/// Where the configuration is.
+/// The configuration file.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
-    /// Configuration file (TOML). Without it, everything comes from AUDIT_RELAY_… variables.
+    /// Configuration file (TOML). Without it, all values come from AUDIT_RELAY_… variables.
     #[arg(short, long, value_name = "FILE", env = "AUDIT_RELAY_CONFIG", global = true)]
     pub config: Option<PathBuf>,
 }
@@ -57,11 +56,11 @@ pub struct DemoArgs {
     /// Keep running, and keep producing, until interrupted.
     #[arg(long)]
     pub keep: bool,
-    /// How many state changes to produce.
+    /// Number of state changes to produce.
     #[arg(long, value_name = "N", default_value_t = 300,
           value_parser = clap::value_parser!(u32).range(60..=1_000_000))]
     pub records: u32,
-    /// Address of /metrics, /livez and /readyz; port 0 takes any free one.
+    /// Address of /metrics, /livez and /readyz; port 0 picks a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
 }
@@ -69,14 +68,14 @@ pub struct DemoArgs {
 /// Arguments of `config`.
 #[derive(Debug, Clone, Args)]
 pub struct ShowConfigArgs {
-    /// Where the configuration is, for --effective.
+    /// The configuration, for --effective.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Every value that counts and where it came from (default, file and line, environment
-    /// variable), instead of the commented example. Secrets are not shown.
+    /// Print every effective value and its origin (default, file and line, environment variable)
+    /// instead of the commented example. Secrets are not shown.
     #[arg(long)]
     pub effective: bool,
-    /// One JSON object for each key instead of text.
+    /// Print one JSON object for each key instead of text.
     #[arg(long, requires = "effective")]
     pub json: bool,
 }
@@ -84,17 +83,17 @@ pub struct ShowConfigArgs {
 /// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// Where the configuration is.
+    /// The configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Also ask the cluster: topics, partitions, access, transactions.
+    /// Also check the cluster: topics, partitions, access, transactions.
     #[arg(long)]
     pub connect: bool,
-    /// Also write a record to each output topic, in a transaction that is aborted: this proves the
+    /// Also write a record to each output topic, in a transaction that is aborted, to prove the
     /// right to write. Readers with isolation.level=read_committed never see it; others do.
     #[arg(long, requires = "connect")]
     pub write: bool,
-    /// One JSON object instead of text.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -102,26 +101,25 @@ pub struct CheckArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
-    /// Where the configuration is: the tables and rules to judge by.
+    /// The configuration, with the tables and rules to judge by.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// File whose bytes are one record, judged as `run` judges the value of a message; `-` is
-    /// standard input.
+    /// File that contains the value of one message; `-` reads standard input.
     #[arg(value_name = "FILE", required_unless_present = "from", conflicts_with = "from")]
     pub file: Option<PathBuf>,
-    /// A record on the cluster instead, e.g. `infrastructure.state-changes/3/1200`.
+    /// Read a record from the cluster instead, e.g. `infrastructure.state-changes/3/1200`.
     #[arg(long, value_name = "TOPIC/PARTITION/OFFSET")]
     pub from: Option<RecordAddress>,
-    /// Each line of the file is a record; blank lines are left out.
+    /// Treat each line of the file as a record; blank lines are ignored.
     #[arg(long, conflicts_with = "from")]
     pub lines: bool,
     /// Fail (exit code 1) unless this is the fate of every record.
     #[arg(long, value_enum, value_name = "FATE")]
     pub expect: Option<ExpectedFate>,
-    /// As if the action had happened at this time, e.g. `2024-05-01T12:00:00Z`.
+    /// Judge as if the action had happened at this time, e.g. `2024-05-01T12:00:00Z`.
     #[arg(long, value_name = "TIME")]
     pub at: Option<jiff::Timestamp>,
-    /// One JSON object for each record instead of text.
+    /// Print one JSON object for each record instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -143,13 +141,13 @@ pub struct TableArgs {
     /// What to show.
     #[command(subcommand)]
     pub show: TableShow,
-    /// Where the configuration is: it names the tables.
+    /// The configuration, which names the tables.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Which table.
+    /// The table.
     #[arg(long, value_enum, default_value_t = TableName::Principals, global = true)]
     pub table: TableName,
-    /// JSON, one object a line, instead of text.
+    /// Print JSON, one object per line, instead of text.
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -157,14 +155,14 @@ pub struct TableArgs {
 /// What `table` shows.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TableShow {
-    /// All keys, in order, with the newest version of each.
+    /// List all keys, in order, with the newest version of each.
     List,
-    /// All versions of one key, newest first.
+    /// Show all versions of one key, newest first.
     Get {
         /// `accountId/userId`, `accountId/iamId`, or the id of a device.
         key: String,
     },
-    /// How many keys and versions there are, of which times, and what they take.
+    /// Count keys and versions, and show their time range and memory.
     Stats,
 }
 

@@ -1,4 +1,5 @@
-//! `check`: is the configuration good, and on request, does the cluster have what the relay needs?
+//! `check`: checks the configuration and, on request, whether the cluster meets the relay's
+//! requirements.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,55 +18,55 @@ use crate::kafka::check::{Finding, check_cluster, check_transactions, check_writ
 use crate::logging;
 use audit_judge::catalog::Action;
 
-/// What was found, in the form of `--json`.
+/// The result, in the form of `--json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     ok: bool,
-    /// None: everything came from the environment.
+    /// `None` if everything came from the environment.
     configuration: Option<String>,
-    /// What is doubtful in it.
+    /// Doubtful settings.
     warnings: BTreeSet<&'static str>,
     actions_enabled: usize,
     regions: Vec<String>,
     principals: TableReport,
-    /// None: no table is configured.
+    /// `None` if no table is configured.
     devices: Option<TableReport>,
-    /// None: the cluster was not asked.
+    /// `None` if the cluster was not checked.
     cluster: Option<Vec<ClusterFinding>>,
 }
 
-/// Where a table comes from, and how many keys it has.
+/// The source of a table, and its number of keys.
 #[derive(Debug, Serialize)]
 struct TableReport {
     source: &'static str,
     name: String,
-    /// None: the table comes from a topic, which is not read here.
+    /// `None` if the table comes from a topic, which is not read here.
     keys: Option<usize>,
-    /// What is tolerated, but takes access away from somebody if it is misspelt.
+    /// Accepted entries that, if they are misspelt, deny a principal its access.
     #[serde(flatten)]
     odd: Map<String, Value>,
     #[serde(skip)]
     warnings: Vec<String>,
 }
 
-/// One thing that the cluster was asked.
+/// The result of one check of the cluster.
 #[derive(Debug, Serialize)]
 struct ClusterFinding {
     subject: String,
     verdict: String,
     text: String,
-    /// The same for people.
+    /// The result as a line of text.
     #[serde(skip)]
     line: String,
     #[serde(skip)]
     is_problem: bool,
 }
 
-/// Checks and prints what it found.
+/// Checks, and prints the findings.
 ///
 /// # Errors
-/// If anything is not as `run` needs it.
+/// Fails if a check fails that would prevent `run`.
 pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
     let (config, assembly) = match super::load(&arguments.config) {
         Ok(loaded) => loaded,
@@ -92,7 +93,7 @@ fn refuse(unusable: Unusable, as_json: bool) -> anyhow::Result<()> {
 
 fn ask_cluster(config: &Config, assembly: &Assembly, write: bool) -> Vec<Finding> {
     let mut findings = check_cluster(config, &assembly.topics).findings;
-    // Where no broker answers there is nothing more to try.
+    // If no broker answered, no further check makes sense.
     let is_reached = findings.len() > 1;
     if is_reached {
         findings.push(check_transactions(config));
@@ -137,10 +138,10 @@ impl Report {
         self.cluster = Some(cluster);
     }
 
-    /// What is known without the cluster.
+    /// Prints what is known without the cluster.
     fn print(&self) -> std::io::Result<()> {
         let file = self.configuration.as_deref();
-        let file = file.unwrap_or("no file was given, everything is from AUDIT_RELAY_… variables");
+        let file = file.unwrap_or("no file; all values are from AUDIT_RELAY_… variables");
         print(format_args!("configuration    ok ({file})"))?;
         for warning in &self.warnings {
             print(format_args!("WARNING          {warning}"))?;
@@ -154,19 +155,19 @@ impl Report {
         }
     }
 
-    /// The rest, and whether all is well.
+    /// Prints the rest, and fails if a check of the cluster failed.
     fn finish(&self, as_json: bool) -> anyhow::Result<()> {
         let findings = self.cluster.as_deref().unwrap_or_default();
         if as_json {
             print(serde_json::to_string(self)?)?;
         } else if self.cluster.is_none() {
-            print("cluster          not asked (use --connect)")?;
+            print("cluster          not checked (use --connect)")?;
         } else {
             findings.iter().try_for_each(|finding| print(&finding.line))?;
         }
         match findings.iter().filter(|finding| finding.is_problem).count() {
             0 => Ok(()),
-            wrong => bail!("{wrong} of {} checks of the cluster failed", findings.len()),
+            failed => bail!("{failed} of {} cluster checks failed", findings.len()),
         }
     }
 }

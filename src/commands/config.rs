@@ -1,5 +1,5 @@
-//! `config`: an example to begin with, and which values count. It reads nothing but the
-//! configuration.
+//! `config`: prints an example configuration or the effective values. It reads only the
+//! configuration, not the files that it names.
 
 use anyhow::Context;
 use serde_json::json;
@@ -12,10 +12,10 @@ use crate::config::Effective;
 /// Every key, with its default and its meaning.
 const EXAMPLE: &str = include_str!("../../audit-relay.example.toml");
 
-/// Prints the example, or what counts.
+/// Prints the example or the effective values.
 ///
 /// # Errors
-/// A configuration that cannot be used; what could be read of it is printed all the same.
+/// Fails if the configuration is invalid. The values that could be read are printed first.
 pub fn config(arguments: &ShowConfigArgs) -> anyhow::Result<()> {
     if !arguments.effective {
         return print(EXAMPLE.trim_end()).context("write the example");
@@ -31,7 +31,7 @@ pub fn config(arguments: &ShowConfigArgs) -> anyhow::Result<()> {
     })
 }
 
-/// A line of TOML, with its origin as a comment.
+/// Returns a line of TOML, with the origin as a comment.
 fn as_text(Effective { key, value, origin }: &Effective) -> String {
     let assignment = visible(&format!("{key} = {value}"));
     format!("{assignment:<48} # {origin}")

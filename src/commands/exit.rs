@@ -1,32 +1,32 @@
-//! How the process ends: the codes, what each means, and which one an error has. The numbers above
-//! 2 are those of `sysexits.h`.
+//! The exit codes of the process, their meaning, and the code of each error. Codes above 2 are from
+//! `sysexits.h`.
 
 use std::fmt;
 use std::process::ExitCode;
 
 use crate::relay::preflight::Unmet;
 
-/// The end of a command.
+/// The result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All is well.
+    /// The command succeeded.
     Fine,
-    /// The answer of the command is no, or something failed.
+    /// The answer of the command is negative, or it failed.
     Failed,
-    /// The command line cannot be used; the parser of the command line ends the process by itself.
+    /// The command line is invalid. The parser of the command line exits with this code itself.
     Usage,
-    /// The cluster is not as `run` needs it.
+    /// The cluster does not meet the requirements of `run`.
     Cluster,
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     Configuration,
 }
 
 impl Exit {
-    /// All of them, by their codes.
+    /// All results, in the order of their codes.
     pub const ALL: [Exit; 5] =
         [Exit::Fine, Exit::Failed, Exit::Usage, Exit::Cluster, Exit::Configuration];
 
-    /// How an error ends the process.
+    /// Returns the result for an error.
     pub fn of(error: &anyhow::Error) -> Self {
         if error.is::<Unusable>() {
             Exit::Configuration
@@ -37,7 +37,7 @@ impl Exit {
         }
     }
 
-    /// The number.
+    /// Returns the exit code.
     pub const fn code(self) -> u8 {
         match self {
             Exit::Fine => 0,
@@ -48,19 +48,19 @@ impl Exit {
         }
     }
 
-    /// What it means, and what to do.
+    /// Returns what the code means and what to do.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Exit::Fine => "The command has done what it was asked; `run` was asked to stop.",
+            Exit::Fine => "The command succeeded. For `run`: it was asked to stop.",
             Exit::Failed => {
-                "The command's own answer is no (`check` found a problem, `table get` no such key), or it failed. After `run`, a restart may help."
+                "The command failed, or its answer is negative (`check` found a problem, `table get` found no such key). After `run`, a restart may help."
             }
-            Exit::Usage => "The command line cannot be used.",
+            Exit::Usage => "The command line is invalid.",
             Exit::Cluster => {
-                "`run` found that the cluster lacks what the relay needs: topics, settings of topics, or rights. Change these first."
+                "The cluster does not meet the requirements of `run`: topics, topic settings, or ACLs. Fix the cluster before a restart."
             }
             Exit::Configuration => {
-                "The configuration, or a file that it names, cannot be used. Correct it first."
+                "The configuration, or a file that it names, is invalid. Fix it before a restart."
             }
         }
     }
@@ -72,33 +72,32 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The codes, for `--help`.
+/// Returns the list of codes for `--help`.
 pub fn exits_help() -> String {
     let lines = Exit::ALL.map(|exit| format!("  {:<3} {}", exit.code(), exit.meaning()));
     format!("Exit codes:\n{}", lines.join("\n"))
 }
 
-/// The table for the README.
+/// Returns the table for the README.
 pub fn exits_markdown() -> String {
     let rows = Exit::ALL.map(|exit| format!("| {} | {} |\n", exit.code(), exit.meaning()));
     format!("| code | meaning |\n|---|---|\n{}", rows.concat())
 }
 
-/// A configuration that cannot be used: all that is wrong with it, and with the files that it
-/// names.
+/// An invalid configuration: all of its problems, and those of the files that it names.
 #[derive(Debug, thiserror::Error)]
 pub struct Unusable {
-    /// One problem each, with the remedy.
+    /// The problems, each with its remedy.
     pub problems: Vec<String>,
-    /// Whether there was a file; else everything had to come from the environment.
+    /// Whether a file was given. Otherwise everything comes from the environment.
     had_file: bool,
 }
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.len() {
-            1 => write!(f, "the configuration cannot be used; 1 problem:")?,
-            count => write!(f, "the configuration cannot be used; {count} problems:")?,
+            1 => write!(f, "the configuration is invalid; 1 problem:")?,
+            count => write!(f, "the configuration is invalid; {count} problems:")?,
         }
         for problem in &self.problems {
             write!(f, "\n  - {problem}")?;
@@ -106,7 +105,7 @@ impl fmt::Display for Unusable {
         if !self.had_file {
             write!(
                 f,
-                "\nno configuration file was given: name one by --config FILE or AUDIT_RELAY_CONFIG (`audit-relay config` prints an example)"
+                "\nno configuration file was given: pass one with --config FILE or AUDIT_RELAY_CONFIG (`audit-relay config` prints an example)"
             )?;
         }
         Ok(())
@@ -124,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_known_under_what_is_said_of_it() {
+    fn an_error_keeps_its_code_under_added_context() {
         let unusable = || anyhow::Error::from(Unusable::new(false, vec![String::from("x")]));
         for (error, exit) in [
             (unusable(), Exit::Configuration),

@@ -1,5 +1,4 @@
-//! What a person can type. Each command returns whether it succeeded; errors that nobody can branch
-//! on are printed by `main`.
+//! The commands of the program. Each returns an error if it did not succeed, and `main` prints it.
 
 pub mod arguments;
 pub mod check;
@@ -20,8 +19,8 @@ use crate::config::{Config, Draft, Problems};
 use crate::deployment::{Assembly, assemble_draft};
 use crate::kafka::settings::check_property;
 
-/// A text for a person at a terminal: what could move the cursor, break the line or turn the
-/// direction of writing is shown as JSON would escape it. Records and tables can hold anything.
+/// Makes a text safe for a terminal: escapes characters that could move the cursor, break the line
+/// or change the writing direction, as JSON does. Records and tables can contain any character.
 fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in text.chars() {
@@ -36,8 +35,7 @@ fn visible(text: &str) -> String {
     visible
 }
 
-/// Writes a line to standard output; unlike `println!` it does not panic when nobody reads any
-/// more.
+/// Writes a line to standard output. Unlike `println!`, it does not panic when the pipe is closed.
 fn print(line: impl fmt::Display) -> std::io::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}")
 }
@@ -46,7 +44,7 @@ fn texts(Problems(problems): Problems) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
 
-/// Reads the configuration and all that it names; every problem is in the error.
+/// Reads the configuration and everything that it names. The error contains every problem.
 fn load(arguments: &ConfigArgs) -> Result<(Config, Assembly), Unusable> {
     let draft = draft(arguments)?;
     let assembly = assemble_draft(&draft);
@@ -60,21 +58,21 @@ fn load(arguments: &ConfigArgs) -> Result<(Config, Assembly), Unusable> {
     }
 }
 
-/// Reads the configuration alone.
+/// Reads the configuration only.
 fn load_config(arguments: &ConfigArgs) -> Result<Config, Unusable> {
     let config = draft(arguments)?.finish();
     config.map_err(|problems| Unusable::new(arguments.config.is_some(), texts(problems)))
 }
 
-/// Reads the configuration as far as that is possible.
+/// Reads the valid part of the configuration, and collects the problems of the rest.
 fn draft(arguments: &ConfigArgs) -> Result<Draft, Unusable> {
     let path = arguments.config.as_deref();
     Config::draft(path, environment(), &check_property)
         .map_err(|problems| Unusable::new(arguments.config.is_some(), texts(problems)))
 }
 
-/// The variables that are text; others cannot be meant for us, and `std::env::vars` would panic on
-/// them.
+/// Returns the environment variables that are valid text. `std::env::vars` would panic on others,
+/// and no setting can be one of them.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| {
         let text = |os: std::ffi::OsString| os.into_string().ok();

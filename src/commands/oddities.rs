@@ -1,5 +1,5 @@
-//! What commands say of a table that is odd and does not make it unusable: fields that nobody
-//! knows, and permissions that are blank or that nobody knows.
+//! Warnings about accepted but suspicious entries of a table: unknown fields, and permissions that
+//! are blank or unknown.
 
 use serde_json::{Map, Value, json};
 
@@ -8,14 +8,14 @@ use audit_judge::reference::{
 };
 use audit_judge::rules::permissions::PermissionNames;
 
-/// What is odd in a table.
+/// The suspicious entries of a table.
 #[derive(Debug)]
 pub(super) struct Odd {
     noted: Oddities,
     unknown_permissions: Tally,
 }
 
-/// What is odd in the principals.
+/// Returns the suspicious entries of the principals.
 pub(super) fn of_principals(
     table: &Table<PrincipalKey, Principal>,
     known: &PermissionNames,
@@ -26,13 +26,13 @@ pub(super) fn of_principals(
     }
 }
 
-/// What is odd in the devices.
+/// Returns the suspicious entries of the devices.
 pub(super) fn of_devices(table: &Table<DeviceKey, Device>) -> Odd {
     Odd { noted: table.oddities().clone(), unknown_permissions: Tally::default() }
 }
 
 impl Odd {
-    /// One line for each kind of oddity that there is.
+    /// Returns one line for each kind that occurs.
     pub(super) fn lines(&self) -> Vec<String> {
         let names = [
             ("unknown fields", &self.noted.fields),
@@ -45,7 +45,7 @@ impl Odd {
         names.chain(blank).collect()
     }
 
-    /// The same for programs.
+    /// Returns the same as JSON.
     pub(super) fn as_json(&self) -> Map<String, Value> {
         let fields = [
             ("unknownFields", object_of(&self.noted.fields)),

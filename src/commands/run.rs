@@ -1,4 +1,4 @@
-//! `run`: the relay itself, until it is asked to stop.
+//! `run`: runs the relay until it is asked to stop.
 
 use crate::commands::arguments::ConfigArgs;
 use crate::logging;
@@ -8,7 +8,8 @@ use crate::stream::StopRequest;
 /// Runs the relay.
 ///
 /// # Errors
-/// Bad configuration, a missing topic, a worker that gave up, or a shutdown that took too long.
+/// Fails if the configuration is invalid, the cluster does not meet the requirements, a worker
+/// fails or stalls, or the shutdown takes too long.
 pub fn run(arguments: &ConfigArgs) -> anyhow::Result<()> {
     let (config, assembly) = super::load(arguments)?;
     logging::init(config.log.format, &config.log.level);

@@ -1,5 +1,5 @@
-//! `table`: what the reference tables hold, read from their source, so that no running relay is
-//! needed.
+//! `table`: shows the content of the reference tables. It reads their sources and needs no running
+//! relay.
 
 use std::io::Write;
 
@@ -16,9 +16,9 @@ use audit_judge::reference::{
     Device, DeviceIds, DeviceView, Principal, PrincipalView, Table, TableKey,
 };
 
-/// A value that can be shown.
+/// A table value that can be shown.
 trait Shown: Packed {
-    /// In the form of its schema.
+    /// Returns the value in the form of its schema.
     fn shown(view: Self::View<'_>) -> Value;
 }
 
@@ -47,14 +47,13 @@ impl Shown for Device {
     }
 }
 
-/// Shows what the arguments ask for.
+/// Shows a table, a key, or statistics.
 ///
 /// # Errors
-/// If the configuration or the table cannot be read, or the key is not in the table.
+/// Fails if the configuration or the table cannot be read, or the key is not in the table.
 pub fn table(arguments: &TableArgs) -> anyhow::Result<()> {
     let config = super::load_config(&arguments.config)?;
     let out = &mut std::io::stdout().lock();
-    // The tables come whole, from whatever source the configuration names.
     match arguments.table {
         TableName::Principals => {
             let principals = read(load_principals(&config))?;
@@ -73,7 +72,7 @@ fn read<T>(loaded: Result<T, Vec<String>>) -> anyhow::Result<T> {
     loaded.map_err(|problems| anyhow::anyhow!("{}", problems.join("\n")))
 }
 
-/// Shows a table, wherever it was read from.
+/// Shows a loaded table.
 fn show<K: TableKey, V: Shown>(
     table: &Table<K, V>,
     odd: impl Fn(&Table<K, V>) -> Odd,
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn all_versions_of_a_key_are_got() {
+    fn all_versions_of_a_key_are_shown() {
         let get = |key: &str| TableShow::Get { key: key.to_string() };
         let lines = shown(get("1/2"), true).expect("shown");
         let versions: Vec<Value> =
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_is_named_and_counted() {
+    fn suspicious_entries_are_named_and_counted() {
         let lines = shown(TableShow::Stats, true).expect("shown");
         let stats: Value = serde_json::from_str(&lines[0]).expect("JSON");
         assert_eq!(stats["unknownFields"], json!({"infrastructureAcces": 1}));

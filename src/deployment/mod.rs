@@ -1,5 +1,5 @@
-//! From configuration to the finished values that judging and the sessions work with: the files
-//! are read here, once, and every problem in any of them is reported together.
+//! Turns the configuration into the rules, tables and topics of a deployment. It reads every file
+//! once, and reports the problems of all files together.
 
 mod tables;
 
@@ -18,7 +18,7 @@ use audit_judge::rules::permissions::PermissionNames;
 
 pub use tables::{fill_from_topics, load_devices, load_principals};
 
-/// Everything that is wrong with the files that the configuration names.
+/// All problems of the files that the configuration names.
 #[derive(Debug, Default)]
 pub struct FileProblems(pub Vec<String>);
 
@@ -30,32 +30,32 @@ impl fmt::Display for FileProblems {
 
 impl std::error::Error for FileProblems {}
 
-/// What the configuration names, loaded.
+/// Everything that the configuration names, loaded.
 #[derive(Debug)]
 pub struct Assembly {
-    /// The rules of this deployment.
+    /// The rules.
     pub rules: Rules,
     /// The reference tables; those from topics are empty.
     pub directory: Directory,
-    /// The files that they were read from.
+    /// The files that the tables were read from.
     pub table_files: Vec<TableFile>,
     /// The topics.
     pub topics: TopicNames,
 }
 
-/// Loads everything.
+/// Loads everything that a configuration names.
 ///
 /// # Errors
-/// All problems of all files.
+/// Fails with the problems of all files.
 pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
     load(config, |_| true)
 }
 
-/// Loads what a configuration names that may have problems of its own: what rests on its bad
-/// sections is left out, and the rest is looked at, so that all problems are known at once.
+/// Loads what a configuration names that may have problems itself. Skips what depends on its
+/// invalid sections and loads the rest, so that all problems are known at once.
 ///
 /// # Errors
-/// All problems of the files; none, if only sections of the configuration are bad.
+/// Fails with the problems of all files, which may be none if only sections are invalid.
 pub fn assemble_draft(draft: &Draft) -> Result<Assembly, FileProblems> {
     load(draft.config(), |section| draft.is_good(section))
 }
@@ -66,7 +66,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
     let catalog = part.load("catalog", || load_catalog(config));
     let permissions = part.load("catalog", || load_permissions(config));
     let locations = part.load("locations", || load_locations(config));
-    // Before they are read: a change that comes in between is then seen as one.
+    // Stamped before they are read, so that a change in between is noticed later.
     let table_files = TableFile::all(config);
     let principals = part.load("principals", || tables::principals_at_start(config));
     let devices = part.load("devices", || tables::devices_at_start(config));
@@ -99,14 +99,14 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
     Ok(Assembly { rules, directory, table_files, topics })
 }
 
-/// Loads one part after the other, and keeps what is wrong with each.
+/// Loads the parts one by one, and collects their problems.
 struct Parts<'p, G> {
     is_good: G,
     problems: &'p mut FileProblems,
 }
 
 impl<G: Fn(&str) -> bool> Parts<'_, G> {
-    /// A part that rests on one section of the configuration.
+    /// Loads a part that depends on one section of the configuration.
     fn load<T>(
         &mut self,
         section: &str,
@@ -116,7 +116,7 @@ impl<G: Fn(&str) -> bool> Parts<'_, G> {
             return None;
         }
         let problems = &mut self.problems.0;
-        load().map_err(|wrong| problems.extend(wrong)).ok()
+        load().map_err(|found| problems.extend(found)).ok()
     }
 }
 
@@ -140,7 +140,7 @@ fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
     for path in &config.catalog.files {
         match read(path, "catalog.files") {
             Ok(text) => read_files.push((path.display().to_string(), text)),
-            Err(unread) => problems.extend(unread),
+            Err(found) => problems.extend(found),
         }
     }
     if !problems.is_empty() {
@@ -151,10 +151,10 @@ fn load_catalog(config: &Config) -> Result<Catalog, Vec<String>> {
     Catalog::load(&files, &switches).map_err(texts)
 }
 
-/// Reads what permissions mean.
+/// Reads the names of permissions.
 ///
 /// # Errors
-/// All that is wrong with the file.
+/// Fails with all problems of the file.
 pub fn load_permissions(config: &Config) -> Result<PermissionNames, Vec<String>> {
     let Some(path) = &config.catalog.permissions else {
         return PermissionNames::load(PermissionNames::EMBEDDED).map_err(texts);
@@ -192,7 +192,7 @@ fn choose_regions(config: &Config, locations: &Locations) -> Result<Routes, Vec<
     } else {
         Routes::new(given.iter().cloned())
     };
-    // Those that are given were checked with the rest of the configuration.
+    // Regions that are configured were checked with the rest of the configuration.
     if given.is_empty()
         && let Err(clashes) = config.check_output_topics(routes.regions())
     {

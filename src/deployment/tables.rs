@@ -1,4 +1,4 @@
-//! The reference tables, read whole from where the configuration says: for the start and for
+//! Reads the reference tables completely from their configured sources, for the start and for
 //! commands.
 
 use super::Assembly;
@@ -8,8 +8,8 @@ use crate::tables::TableName;
 use crate::tables::files::{read_devices_file, read_principals_file};
 use audit_judge::reference::{Device, DeviceKey, Principal, PrincipalKey, Table};
 
-/// The principals, as far as they come from a file. Those from a topic are filled in by their
-/// follower.
+/// Returns the principals if they come from a file, and an empty table if they come from a topic:
+/// its follower fills it.
 pub(super) fn principals_at_start(
     config: &Config,
 ) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
@@ -19,7 +19,7 @@ pub(super) fn principals_at_start(
     }
 }
 
-/// As [`principals_at_start`].
+/// Returns the devices in the same way, if a table of them is configured.
 pub(super) fn devices_at_start(
     config: &Config,
 ) -> Result<Option<Table<DeviceKey, Device>>, Vec<String>> {
@@ -30,10 +30,10 @@ pub(super) fn devices_at_start(
     }
 }
 
-/// Reads the principals, whole, from where the configuration says.
+/// Reads the complete table of principals from its configured source.
 ///
 /// # Errors
-/// What is wrong with the file, or why the topic cannot be read.
+/// Fails if the file is invalid or the topic cannot be read.
 pub fn load_principals(config: &Config) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
     match &config.principals {
         TableSource::File(path) => read_principals_file(path),
@@ -45,10 +45,10 @@ pub fn load_principals(config: &Config) -> Result<Table<PrincipalKey, Principal>
     }
 }
 
-/// Reads the devices, whole, if the configuration names a table of them.
+/// Reads the complete table of devices from its configured source, if there is one.
 ///
 /// # Errors
-/// As [`load_principals`].
+/// Fails if the file is invalid or the topic cannot be read.
 pub fn load_devices(config: &Config) -> Option<Result<Table<DeviceKey, Device>, Vec<String>>> {
     match config.devices.as_ref()? {
         TableSource::File(path) => Some(read_devices_file(path)),
@@ -59,10 +59,10 @@ pub fn load_devices(config: &Config) -> Option<Result<Table<DeviceKey, Device>, 
     }
 }
 
-/// Reads those tables that topics feed, once and whole, for commands that judge a record.
+/// Reads the tables that come from topics, once and completely, for commands that judge a record.
 ///
 /// # Errors
-/// Why a topic cannot be read.
+/// Fails if a topic cannot be read.
 pub fn fill_from_topics(config: &Config, assembly: &mut Assembly) -> anyhow::Result<()> {
     let names = followed(config);
     if names.is_empty() {

@@ -1,13 +1,14 @@
-//! How far each owned partition is: what lag and progress are computed from, at the time of a
+//! The state of each owned partition, from which lag and progress are computed at the time of a
 //! scrape, so that the lag of a worker that hangs grows. It counts no records.
 //!
-//! Offsets alone do not tell the lag: behind the last record of a transactional topic lies a
-//! control record that nobody ever commits. So the end of a partition counts as reached when the
-//! client said so after the last committed record, whatever the end offset is.
+//! Offsets alone do not give the lag: a transactional topic ends with a control record, whose
+//! offset is never committed. So a partition counts as being at its end if the client reported the
+//! end after the last committed record, whatever the end offset is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::lock::lock;
 use crate::stream::Partition;
 use crate::stream::batch::{Batch, PartitionTally};
 
@@ -18,181 +19,184 @@ pub struct PartitionBoard(Mutex<Owned>);
 #[derive(Debug, Default)]
 struct Owned {
     workers: BTreeSet<usize>,
-    standings: BTreeMap<Partition, Standing>,
+    partitions: BTreeMap<Partition, PartitionState>,
 }
 
-/// Where an owned partition stands. Times are milliseconds since 1970.
+/// The state of an owned partition. Times are milliseconds since 1970.
 #[derive(Debug)]
-struct Standing {
+struct PartitionState {
     worker: usize,
     assigned_ms: i64,
     progress_ms: i64,
-    /// How often it was committed or reported to be at its end.
+    /// The number of commits and of reports that it is at its end.
     moves: u64,
-    /// When nothing was waiting for the last time, if that is known.
+    /// When it was last known that no record waited.
     clear_ms: Option<i64>,
     /// Timestamp of the last record that was committed since the assignment.
     committed_timestamp_ms: Option<i64>,
     /// The offset after that record.
     next_offset: Option<i64>,
     end_offset: Option<i64>,
-    /// Records in a batch that is being published, or that could not be.
+    /// Records in a batch that is being published, or could not be published.
     unpublished: u64,
-    /// Whether the end was reached and no record has been seen since.
+    /// Whether the end was reached and no record has been read since.
     at_end: bool,
-    /// Why it is held while the others go on.
+    /// Why it is held while the others continue.
     held: Option<&'static str>,
 }
 
-/// What a scrape shows of a partition.
+/// A partition as a scrape shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartitionView {
     /// The partition.
     pub partition: Partition,
     /// The worker that owns it.
     pub worker: usize,
-    /// How often it was committed or found to be at its end since it was assigned.
+    /// The number of commits and of reports that it is at its end, since the assignment.
     pub moves: u64,
     /// Records that are not committed yet, as far as is known.
     pub lag_records: i64,
-    /// For how long the oldest of them may have been waiting.
+    /// How long the oldest of them may have waited.
     pub lag_seconds: f64,
-    /// When the partition last moved, in seconds since 1970.
+    /// When the partition last made progress, in seconds since 1970.
     pub last_progress_seconds: f64,
-    /// Why it is held while the others go on, if it is.
+    /// Why it is held while the others continue, if it is.
     pub held: Option<&'static str>,
 }
 
 impl PartitionBoard {
     fn lock(&self) -> MutexGuard<'_, Owned> {
-        // Each change leaves the table whole, even if its holder panics afterwards.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
-    /// Makes a worker known, so that it shows with no partition at all.
-    pub fn enrol(&self, worker: usize) {
+    /// Adds a worker, so that it is shown even without partitions.
+    pub fn add_worker(&self, worker: usize) {
         self.lock().workers.insert(worker);
     }
 
-    /// A worker owns these partitions from now on, whoever had them before.
+    /// Notes that a worker owns these partitions from now on, even if another one owned them
+    /// before.
     pub fn assigned(&self, worker: usize, partitions: &[Partition], now_ms: i64) {
         let mut owned = self.lock();
         for partition in partitions {
-            let standing = Standing::new(worker, now_ms);
-            owned.standings.insert(*partition, standing);
+            owned.partitions.insert(*partition, PartitionState::new(worker, now_ms));
         }
     }
 
-    /// A worker owns these partitions no more. If another one has them already, that stays so.
+    /// Removes partitions that a worker no longer owns, except those that another one owns already.
     pub fn released(&self, worker: usize, partitions: &[Partition]) {
-        let given_up = |partition: &Partition, standing: &Standing| {
-            standing.worker == worker && partitions.contains(partition)
+        let is_released = |partition: &Partition, state: &PartitionState| {
+            state.worker == worker && partitions.contains(partition)
         };
-        self.lock().standings.retain(|partition, standing| !given_up(partition, standing));
+        self.lock().partitions.retain(|partition, state| !is_released(partition, state));
     }
 
-    /// A worker is gone, and with it all that it owned.
-    pub fn dismiss(&self, worker: usize) {
+    /// Removes a worker and all of its partitions.
+    pub fn remove_worker(&self, worker: usize) {
         let mut owned = self.lock();
-        owned.standings.retain(|_, standing| standing.worker != worker);
+        owned.partitions.retain(|_, state| state.worker != worker);
         owned.workers.remove(&worker);
     }
 
-    /// The records of this batch wait until they are committed or the partition goes.
+    /// Notes that the records of this batch wait until they are committed or their partition is
+    /// released.
     pub fn publishing(&self, worker: usize, batch: &Batch) {
-        self.each_of(worker, batch, |standing, tally| {
-            standing.unpublished = tally.read;
-            standing.at_end = false;
+        self.change_all(worker, batch, |state, tally| {
+            state.unpublished = tally.read;
+            state.at_end = false;
         });
     }
 
-    /// This batch was committed.
+    /// Notes that this batch was committed.
     pub fn committed(&self, worker: usize, batch: &Batch, now_ms: i64) {
-        self.each_of(worker, batch, |standing, tally| {
-            standing.committed(tally, now_ms);
-        });
+        self.change_all(worker, batch, |state, tally| state.committed(tally, now_ms));
     }
 
-    /// The end of a partition was reached, and nothing of it waits to be committed.
+    /// Notes that the end of a partition was reached, and no record of it waits to be committed.
     pub fn caught_up(&self, worker: usize, partition: Partition, now_ms: i64) {
-        self.with(worker, partition, |standing| {
-            standing.moves += 1;
-            standing.clear(now_ms);
+        self.change(worker, partition, |state| {
+            state.moves += 1;
+            state.clear(now_ms);
         });
     }
 
-    /// These are the ends of the partitions.
+    /// Notes the end offsets of partitions.
     pub fn ends(&self, worker: usize, ends: &[(Partition, i64)], now_ms: i64) {
         for (partition, end_offset) in ends {
-            self.with(worker, *partition, |standing| {
-                standing.end_offset = Some(*end_offset);
-                if standing.at_end {
-                    standing.clear(now_ms);
+            self.change(worker, *partition, |state| {
+                state.end_offset = Some(*end_offset);
+                if state.at_end {
+                    state.clear(now_ms);
                 }
             });
         }
     }
 
-    /// A partition is held for this reason, or for none any more. What of it was to be published is
-    /// read again.
+    /// Notes that a partition is held for this reason, or not held any more. Its records that were
+    /// to be published will be read again.
     pub fn hold(&self, worker: usize, partition: Partition, reason: Option<&'static str>) {
-        self.with(worker, partition, |standing| {
-            standing.held = reason;
+        self.change(worker, partition, |state| {
+            state.held = reason;
             if reason.is_some() {
-                standing.unpublished = 0;
-                standing.at_end = false;
+                state.unpublished = 0;
+                state.at_end = false;
             }
         });
     }
 
-    /// Whether records of this worker could not be published, or are just being.
+    /// Returns whether records of this worker are being published, or could not be published.
     pub fn has_unpublished(&self, worker: usize) -> bool {
         let owned = self.lock();
-        let mut of_worker = owned.standings.values().filter(|s| s.worker == worker);
-        of_worker.any(|standing| standing.unpublished > 0)
+        let mut of_worker = owned.partitions.values().filter(|state| state.worker == worker);
+        of_worker.any(|state| state.unpublished > 0)
     }
 
-    /// How many partitions each worker owns.
+    /// Returns the number of partitions that each worker owns.
     pub fn owners(&self) -> BTreeMap<usize, usize> {
         let owned = self.lock();
         let mut owners: BTreeMap<usize, usize> = owned.workers.iter().map(|w| (*w, 0)).collect();
-        for standing in owned.standings.values() {
-            *owners.entry(standing.worker).or_default() += 1;
+        for state in owned.partitions.values() {
+            *owners.entry(state.worker).or_default() += 1;
         }
         owners
     }
 
-    /// All owned partitions as they stand at this time.
+    /// Returns all owned partitions as they are at this time.
     pub fn view(&self, now_ms: i64) -> Vec<PartitionView> {
         let owned = self.lock();
-        let standings = owned.standings.iter();
-        standings.map(|(partition, standing)| standing.view(*partition, now_ms)).collect()
+        let partitions = owned.partitions.iter();
+        partitions.map(|(partition, state)| state.view(*partition, now_ms)).collect()
     }
 
-    fn with(&self, worker: usize, partition: Partition, change: impl FnOnce(&mut Standing)) {
+    fn change(
+        &self,
+        worker: usize,
+        partition: Partition,
+        change: impl FnOnce(&mut PartitionState),
+    ) {
         let mut owned = self.lock();
-        let standing = owned.standings.get_mut(&partition);
-        // What a worker still says of a partition that it lost to another one is out of date.
-        if let Some(standing) = standing.filter(|standing| standing.worker == worker) {
-            change(standing);
+        let state = owned.partitions.get_mut(&partition);
+        // Late reports of a worker that lost the partition to another one are ignored.
+        if let Some(state) = state.filter(|state| state.worker == worker) {
+            change(state);
         }
     }
 
-    fn each_of(
+    fn change_all(
         &self,
         worker: usize,
         batch: &Batch,
-        change: impl Fn(&mut Standing, &PartitionTally),
+        change: impl Fn(&mut PartitionState, &PartitionTally),
     ) {
         for (partition, tally) in batch.partitions() {
-            self.with(worker, *partition, |standing| change(standing, tally));
+            self.change(worker, *partition, |state| change(state, tally));
         }
     }
 }
 
-impl Standing {
+impl PartitionState {
     fn new(worker: usize, now_ms: i64) -> Self {
-        Standing {
+        PartitionState {
             worker,
             assigned_ms: now_ms,
             progress_ms: now_ms,
@@ -226,8 +230,8 @@ impl Standing {
         self.progress_ms = now_ms;
     }
 
-    /// How many records wait, as far as is known: the end offset is one that was once reported, and
-    /// before the first commit since the assignment it is not known where the partition stands.
+    /// Returns the number of records that wait, as far as is known: the end offset may be old, and
+    /// the position is not known before the first commit since the assignment.
     fn lag_records(&self) -> i64 {
         if self.at_end {
             return 0;
@@ -240,8 +244,9 @@ impl Standing {
         }
     }
 
-    /// The oldest record that waits came after the last one that was committed, and after the time
-    /// when nothing waited. Without either it may have waited since the assignment, or for longer.
+    /// Returns since when the oldest waiting record may have waited: it arrived after the last
+    /// committed one, and after the time when no record waited. If neither is known, the time of
+    /// the assignment is returned, although the record may have waited longer.
     fn waiting_since_ms(&self) -> i64 {
         self.clear_ms.max(self.committed_timestamp_ms).unwrap_or(self.assigned_ms)
     }
@@ -261,7 +266,7 @@ impl Standing {
     }
 }
 
-/// Milliseconds as seconds. Exact enough for any time of this era.
+/// Converts milliseconds to seconds.
 pub(crate) fn seconds(milliseconds: i64) -> f64 {
     milliseconds as f64 / 1_000.0
 }

@@ -1,17 +1,18 @@
-//! Whether the process is alive and whether it does its work, each with the reasons why not. It
-//! measures nothing and mends nothing; those who know tell it.
+//! Whether the process is live and ready, with the reasons if not. It measures and repairs nothing:
+//! the workers and the supervision report to it.
 //!
-//! *Live* is lost only when a restart is needed. *Ready* is lost whenever a worker does not work or
-//! the process holds; nothing is lost then, the input waits.
+//! The process stops being *live* only when it needs a restart. It stops being *ready* whenever a
+//! worker does not work or the process is held. Nothing is lost then: the input waits.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::liveness::warnings::Warnings;
 use crate::liveness::watchdog::{Activity, Heartbeat};
+use crate::lock::lock;
 use crate::stream::Partition;
 
-/// What the process is not ready for when the watchdog has found something that stands still.
+/// The subject of a hang or stall in /readyz.
 pub const WATCHDOG: &str = "watchdog";
 
 /// The health of a process.
@@ -20,23 +21,23 @@ pub struct Health {
     inner: Mutex<Inner>,
     /// One for each worker.
     heartbeats: Vec<Arc<Heartbeat>>,
-    /// What is no reason to be unready.
+    /// Warnings, which do not make the process unready.
     pub warnings: Warnings,
 }
 
 #[derive(Debug)]
 struct Inner {
     workers: Vec<WorkerHealth>,
-    /// Why the process as a whole holds, by what it is about.
+    /// Why the process as a whole is held, by subject.
     holds: BTreeMap<&'static str, String>,
 }
 
 #[derive(Debug)]
 struct WorkerHealth {
     stage: Stage,
-    /// The cause of the failure that is being mended.
+    /// The failure from which the worker recovers.
     recovering: Option<String>,
-    /// Partitions that are held while the others go on, and why.
+    /// Partitions that are held while the others continue, and why.
     held: BTreeMap<Partition, String>,
 }
 
@@ -45,15 +46,15 @@ enum Stage {
     Starting,
     Connecting(String),
     Joining,
-    /// With the cause for which the session before was closed.
+    /// With the reason why the previous session was closed.
     Rejoining(String),
     Working,
-    /// With the cause, if it was not asked to.
+    /// With the cause, unless it was asked to stop.
     Stopped(Option<String>),
 }
 
 impl Health {
-    /// The health of a process that is to have so many workers, none of which has begun.
+    /// The health of a process with this many workers, none of which has started.
     pub fn new(workers: usize) -> Self {
         let starting =
             || WorkerHealth { stage: Stage::Starting, recovering: None, held: BTreeMap::new() };
@@ -68,21 +69,21 @@ impl Health {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Each change is one assignment: the value is whole even if its writer panicked.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
-    /// The signs of life of a worker; of none, if there is no such worker.
+    /// Returns the heartbeat of a worker. If there is no such worker, returns one that is not
+    /// watched.
     pub fn heartbeat(&self, worker: usize) -> Arc<Heartbeat> {
         self.heartbeats.get(worker).cloned().unwrap_or_default()
     }
 
-    /// Those of all workers, in their order.
+    /// Returns the heartbeats of all workers, in order.
     pub fn heartbeats(&self) -> impl Iterator<Item = &Heartbeat> {
         self.heartbeats.iter().map(|heartbeat| &**heartbeat)
     }
 
-    /// A worker that has stopped stays so.
+    /// Changes the health of a worker, unless it has stopped: that is final.
     fn change(&self, worker: usize, change: impl FnOnce(&mut WorkerHealth)) {
         let mut inner = self.lock();
         let found = inner.workers.get_mut(worker);
@@ -92,15 +93,15 @@ impl Health {
         }
     }
 
-    /// A worker cannot reach the cluster yet, for this cause.
+    /// Reports that a worker cannot reach the cluster yet, and why.
     pub fn connecting(&self, worker: usize, cause: &str) {
         let stage = Stage::Connecting(one_line(cause));
         self.heartbeat(worker).beat(Activity::Opening);
         self.change(worker, |health| health.stage = stage);
     }
 
-    /// A worker is about to become a member of the consumer group, for the first time or again. Why
-    /// its session before was closed stays said until it is one.
+    /// Reports that a worker joins the consumer group, for the first time or again. The reason why
+    /// its previous session was closed is shown until it has joined.
     pub fn joining(&self, worker: usize) {
         self.change(worker, |health| {
             if !matches!(health.stage, Stage::Rejoining(_)) {
@@ -109,74 +110,75 @@ impl Health {
         });
     }
 
-    /// A worker has closed its session for this cause, and opens another one.
+    /// Reports that a worker closed its session, and why. It opens another one.
     pub fn rejoining(&self, worker: usize, cause: &str) {
         let cause = one_line(cause);
         self.change(worker, |health| {
             health.stage = Stage::Rejoining(cause);
-            // What the session was mending or holding went with it.
+            // Both belonged to the closed session.
             health.recovering = None;
             health.held.clear();
         });
     }
 
-    /// A worker is a member of the consumer group, whether it owns partitions or not.
+    /// Reports that a worker is a member of the consumer group, with or without partitions.
     pub fn working(&self, worker: usize) {
         self.change(worker, |health| health.stage = Stage::Working);
     }
 
-    /// A worker has failed and mends it.
+    /// Reports that a worker recovers from a failure.
     pub fn recovering(&self, worker: usize, cause: &str) {
         let cause = Some(one_line(cause));
         self.change(worker, |health| health.recovering = cause);
     }
 
-    /// What a worker had to mend is mended.
+    /// Reports that a worker has recovered.
     pub fn recovered(&self, worker: usize) {
         self.change(worker, |health| health.recovering = None);
     }
 
-    /// A worker holds a partition for this cause, and goes on with the others.
+    /// Reports that a worker holds a partition, and why. It continues with the others.
     pub fn hold_partition(&self, worker: usize, partition: Partition, cause: &str) {
         let cause = one_line(cause);
         self.change(worker, |health| drop(health.held.insert(partition, cause)));
     }
 
-    /// A worker holds a partition no more, because it goes on or is somebody else's.
+    /// Reports that a worker no longer holds a partition: it reads it again, or does not own it any
+    /// more.
     pub fn release_partition(&self, worker: usize, partition: Partition) {
         self.change(worker, |health| drop(health.held.remove(&partition)));
     }
 
-    /// A worker has ended: for good reason, or for this cause.
+    /// Reports that a worker has ended: because it was asked to, or for this cause.
     pub fn stopped(&self, worker: usize, cause: Option<String>) {
         let stage = Stage::Stopped(cause.as_deref().map(one_line));
         self.heartbeat(worker).beat(Activity::Ended);
         self.change(worker, |health| health.stage = stage);
     }
 
-    /// The whole process holds because of `what`, for this cause.
-    pub fn hold(&self, what: &'static str, cause: &str) {
-        self.lock().holds.insert(what, one_line(cause));
+    /// Makes the whole process unready because of `subject`, for this cause.
+    pub fn hold(&self, subject: &'static str, cause: &str) {
+        self.lock().holds.insert(subject, one_line(cause));
     }
 
-    /// `what` is no reason to hold any more.
-    pub fn release(&self, what: &'static str) {
-        self.lock().holds.remove(what);
+    /// Withdraws the hold because of `subject`.
+    pub fn release(&self, subject: &'static str) {
+        self.lock().holds.remove(subject);
     }
 
-    /// Whether a worker is a member of the group, mends nothing, and nothing makes the process
-    /// hold: then it must make progress.
+    /// Returns whether a worker must make progress: it is a member of the group, does not recover,
+    /// and the process is not held. A hold by the watchdog itself does not count.
     pub fn is_working(&self, worker: usize) -> bool {
         let inner = self.lock();
         let health = inner.workers.get(worker);
         let works = health.is_some_and(|health| health.why_not_ready().is_none());
-        works && inner.holds.keys().all(|what| *what == WATCHDOG)
+        works && inner.holds.keys().all(|subject| *subject == WATCHDOG)
     }
 
-    /// Whether the process can go on without a restart.
+    /// Checks that the process can continue without a restart.
     ///
     /// # Errors
-    /// The first worker that stopped without being asked to, and why.
+    /// Fails if a worker stopped without being asked to. Names the first one, and why.
     pub fn live(&self) -> Result<(), String> {
         let inner = self.lock();
         for (number, worker) in inner.workers.iter().enumerate() {
@@ -187,20 +189,20 @@ impl Health {
         Ok(())
     }
 
-    /// Whether every worker is a member of the group and works.
+    /// Checks that every worker is a member of the group and works.
     ///
     /// # Errors
-    /// Every reason why not, each naming what it is about, without line breaks.
+    /// Fails with every reason why not. Each is one line and names its subject.
     pub fn ready(&self) -> Result<(), Vec<String>> {
         let inner = self.lock();
         let workers = inner.workers.iter().enumerate();
         let reasons = workers.flat_map(|(number, worker)| {
-            let whole = worker.why_not_ready().into_iter();
-            let reasons = whole.chain(worker.held.values().cloned());
+            let of_worker = worker.why_not_ready().into_iter();
+            let reasons = of_worker.chain(worker.held.values().cloned());
             reasons.map(move |why| format!("worker {number}: {why}"))
         });
         let holds = inner.holds.iter();
-        let holds = holds.map(|(what, cause)| format!("{what}: {cause}"));
+        let holds = holds.map(|(subject, cause)| format!("{subject}: {cause}"));
         let reasons: Vec<String> = reasons.chain(holds).collect();
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
@@ -230,14 +232,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::liveness::watchdog::{HangDetector, SILENCE_INTERVAL};
+    use crate::liveness::watchdog::{HEARTBEAT_INTERVAL, HangDetector};
 
     fn reasons(health: &Health) -> Vec<String> {
         health.ready().err().unwrap_or_default()
     }
 
     #[test]
-    fn is_ready_when_every_worker_has_joined() {
+    fn the_process_is_ready_when_every_worker_has_joined() {
         let health = Health::new(2);
         assert_eq!(reasons(&health), ["worker 0: starting", "worker 1: starting"]);
         health.connecting(0, "topic a is missing\ntopic b is missing");
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn is_not_ready_while_a_worker_recovers_or_joins_again() {
+    fn the_process_is_not_ready_while_a_worker_recovers_or_rejoins() {
         let health = Health::new(1);
         health.working(0);
         health.recovering(0, "producer fenced: x");
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn says_why_a_session_was_closed_until_another_one_has_joined() {
+    fn the_reason_for_a_closed_session_is_shown_until_the_next_has_joined() {
         let health = Health::new(1);
         health.working(0);
         health.recovering(0, "consumer dead: x");
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn is_dead_when_a_worker_stopped_unasked_and_stays_so() {
+    fn a_worker_that_stops_unasked_ends_liveness_for_good() {
         let health = Health::new(2);
         health.working(0);
         health.working(1);
@@ -301,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_process_can_hold() {
+    fn a_held_process_is_not_ready() {
         let health = Health::new(1);
         health.working(0);
         health.hold("principals", "behind their topic");
@@ -313,12 +315,12 @@ mod tests {
     }
 
     #[test]
-    fn a_held_partition_makes_unready_and_leaves_its_worker_at_work() {
+    fn a_held_partition_makes_the_process_unready_but_its_worker_must_progress() {
         let health = Health::new(1);
         health.working(0);
         health.hold_partition(0, Partition(3), "cannot be read");
         assert_eq!(reasons(&health), ["worker 0: cannot be read"]);
-        assert!(health.is_working(0), "its other partitions must move");
+        assert!(health.is_working(0), "its other partitions must progress");
         health.release_partition(0, Partition(3));
         assert_eq!(health.ready(), Ok(()));
     }
@@ -335,34 +337,34 @@ mod tests {
         let health = Health::new(1);
         health.working(0);
         health.hold_partition(0, Partition(3), "cannot be read");
-        health.hold_partition(0, Partition(1), "went back");
-        assert_eq!(reasons(&health), ["worker 0: went back", "worker 0: cannot be read"]);
-        health.rejoining(0, "deaf");
-        assert_eq!(reasons(&health), ["worker 0: rejoining: deaf"]);
+        health.hold_partition(0, Partition(1), "regressed");
+        assert_eq!(reasons(&health), ["worker 0: regressed", "worker 0: cannot be read"]);
+        health.rejoining(0, "consumer dead");
+        assert_eq!(reasons(&health), ["worker 0: rejoining: consumer dead"]);
         health.working(0);
         assert_eq!(health.ready(), Ok(()));
     }
 
-    /// What stands still must not look as if it need not move.
+    /// A stall that makes the process unready must not excuse the worker from making progress.
     #[test]
-    fn a_worker_works_although_the_watchdog_complains_of_it() {
+    fn a_worker_must_progress_although_the_watchdog_reports_it() {
         let health = Health::new(1);
         health.working(0);
-        health.hold(WATCHDOG, "worker 0 is silent");
+        health.hold(WATCHDOG, "worker 0 has sent no heartbeat");
         assert!(health.is_working(0) && health.ready().is_err());
         health.hold("principals", "behind their topic");
         assert!(!health.is_working(0));
     }
 
     #[test]
-    fn a_worker_that_cannot_connect_gives_signs_of_life() {
+    fn a_worker_that_cannot_connect_sends_heartbeats() {
         let health = Health::new(1);
-        let mut watch = HangDetector::new(1, Duration::ZERO);
-        for silent in [1, 2] {
-            let seen = watch.look(health.heartbeats());
-            assert_eq!(seen.time, SILENCE_INTERVAL * silent);
+        let mut detector = HangDetector::new(1, Duration::ZERO);
+        for samples in [1, 2] {
+            let found = detector.sample(health.heartbeats());
+            assert_eq!(found.time, HEARTBEAT_INTERVAL * samples);
         }
         health.connecting(0, "no broker");
-        assert_eq!(watch.look(health.heartbeats()).time, Duration::ZERO);
+        assert_eq!(detector.sample(health.heartbeats()).time, Duration::ZERO);
     }
 }

@@ -1,5 +1,5 @@
-//! Whether the process lives and does its work: its health, what stands still, and waiting for its
-//! threads at the end. It reads no clock and ends nothing by itself.
+//! Whether the process is alive and working: its health, the detection of hangs and stalls, and the
+//! join of its threads at the end. The detectors read no clock, and nothing here ends the process.
 
 pub mod board;
 pub mod health;

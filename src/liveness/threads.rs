@@ -1,19 +1,18 @@
-//! Waits for threads when the process ends, but not for ever. A thread that still uses a client of
-//! Kafka when `main` returns may run into what OpenSSL takes down at the exit, which ends the
-//! process by a signal.
+//! Joins threads at the end of the process, with a time limit. A thread that still uses a Kafka
+//! client when `main` returns may use what OpenSSL frees at exit, which crashes the process.
 
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-/// Longest wait for all threads that only feed or watch.
+/// Longest wait for all threads that feed tables or watch.
 pub(crate) const JOIN_WAIT_MAX: Duration = Duration::from_secs(5);
-/// How often it is looked whether a thread has ended.
+/// How often a thread is checked for its end.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Waits until these threads have ended, all in all at most for `limit`. Those that have not are
-/// left alone and logged; returns how many they are.
+/// Waits until these threads have ended, in total at most for `limit`. Logs and abandons those that
+/// have not, and returns their number.
 pub(crate) fn join(threads: Vec<JoinHandle<()>>, limit: Duration) -> usize {
     let deadline = Instant::now() + limit;
     let mut abandoned = 0;
@@ -24,9 +23,9 @@ pub(crate) fn join(threads: Vec<JoinHandle<()>>, limit: Duration) -> usize {
         }
         if !thread.is_finished() {
             abandoned += 1;
-            warn!(thread = name, "did not end within {limit:?}; not waiting");
+            warn!(thread = name, "a thread did not end within {limit:?}; exiting without it");
         } else if thread.join().is_err() {
-            warn!(thread = name, "panicked: please report this");
+            warn!(thread = name, "a thread panicked: please report this");
         }
     }
     abandoned
@@ -40,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_does_not_end_is_left_alone() {
+    fn a_thread_that_does_not_end_is_abandoned() {
         let (release, held) = channel::<()>();
         let hanging = spawn(move || held.recv().unwrap_or_default());
         let ended = spawn(|| {});

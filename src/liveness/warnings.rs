@@ -1,27 +1,28 @@
-//! What somebody should look at although the process works: it shows in `/readyz`, which stays
-//! well. Those who know tell it.
+//! Warnings that `/readyz` shows although the process is ready: something needs an operator's
+//! attention, but no work has stopped.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-/// Warnings, by what they are about.
+use crate::lock::lock;
+
+/// Warnings, by their subject.
 #[derive(Debug, Default)]
 pub struct Warnings(Mutex<BTreeMap<&'static str, String>>);
 
 impl Warnings {
-    /// Says what there is to say of something; nothing, if all is well with it.
-    pub fn set(&self, what: &'static str, warning: Option<String>) {
-        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Sets the warning about a subject, or clears it.
+    pub fn set(&self, subject: &'static str, warning: Option<String>) {
+        let mut warnings = lock(&self.0);
         match warning {
-            Some(warning) => warnings.insert(what, warning),
-            None => warnings.remove(what),
+            Some(warning) => warnings.insert(subject, warning),
+            None => warnings.remove(subject),
         };
     }
 
-    /// One line for each.
+    /// Returns one line per warning.
     pub fn lines(&self) -> Vec<String> {
-        let warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = |(what, warning): (&&str, &String)| format!("warning: {what}: {warning}");
-        warnings.iter().map(line).collect()
+        let line = |(subject, warning): (&&str, &String)| format!("warning: {subject}: {warning}");
+        lock(&self.0).iter().map(line).collect()
     }
 }

@@ -14,10 +14,10 @@ use crate::liveness::board::PartitionView;
 use crate::stream::Partition;
 
 /// How often the workers' heartbeats are sampled.
-pub const SILENCE_INTERVAL: Duration = Duration::from_secs(1);
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest time without a heartbeat, beside the wait for the tables: more than the limits of all
 /// calls that publish or recover, one after the other.
-const SILENCE_MAX: Duration = Duration::from_secs(150);
+const HANG_MAX: Duration = Duration::from_secs(150);
 /// How often the partitions are sampled.
 pub const STALL_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest time without progress, beside the wait for the tables: by then a client has given up any
@@ -31,7 +31,7 @@ pub struct Stall {
     pub time: Duration,
     /// Whether that is over the limit.
     pub is_over: bool,
-    /// What hangs, in words; empty for nothing.
+    /// What hangs or stalls; empty for nothing.
     pub what: String,
 }
 
@@ -51,7 +51,7 @@ pub enum Activity {
     Reading,
     /// Waiting for the tables, writing, committing.
     Publishing,
-    /// Aborting, building a new producer, going back.
+    /// Aborting, replacing the producer, rewinding.
     Recovering,
     /// Leaving the group and closing the clients.
     Closing,
@@ -83,7 +83,7 @@ impl fmt::Display for Activity {
     }
 }
 
-/// The signs of life of one worker; given without waiting for anybody.
+/// The heartbeat of one worker. Sending and reading it never blocks.
 #[derive(Debug)]
 pub struct Heartbeat {
     beats: AtomicU64,
@@ -97,13 +97,13 @@ impl Default for Heartbeat {
 }
 
 impl Heartbeat {
-    /// The worker lives, and does this from now on.
+    /// Sends a heartbeat: the worker is alive and begins this activity.
     pub fn beat(&self, activity: Activity) {
         self.activity.store(activity as u8, Ordering::Relaxed);
         self.beats.fetch_add(1, Ordering::Release);
     }
 
-    /// What the worker said last that it does.
+    /// Returns the activity that the worker reported last.
     pub fn activity(&self) -> Activity {
         let activity = self.activity.load(Ordering::Relaxed);
         let found = Activity::ALL.into_iter().find(|known| *known as u8 == activity);
@@ -111,40 +111,39 @@ impl Heartbeat {
     }
 }
 
-/// Looks for silent workers.
+/// Detects workers without heartbeats.
 #[derive(Debug)]
 pub struct HangDetector {
-    /// For each worker the beats that were seen last, and for how many looks they have been the
-    /// same.
+    /// For each worker the beats seen last, and the number of samples without a new one.
     seen: Vec<(u64, u32)>,
-    most_looks: u32,
+    samples_max: u32,
 }
 
 impl HangDetector {
-    /// A watch over so many workers, which may wait for their tables for as long as
-    /// `barrier_limit`.
+    /// A detector for this many workers, which may wait for their tables for up to `barrier_limit`.
     pub fn new(workers: usize, barrier_limit: Duration) -> Self {
-        let limit = SILENCE_MAX + barrier_limit;
+        let limit = HANG_MAX + barrier_limit;
         HangDetector {
             seen: vec![(0, 0); workers],
-            most_looks: u32::try_from(limit.as_secs()).unwrap_or(u32::MAX),
+            samples_max: u32::try_from(limit.as_secs()).unwrap_or(u32::MAX),
         }
     }
 
-    /// Looks once; to be called every [`SILENCE_INTERVAL`]. Tells of the most silent worker.
-    pub fn look<'a>(&mut self, heartbeats: impl Iterator<Item = &'a Heartbeat>) -> Stall {
+    /// Samples the heartbeats, and returns the longest hang. Must be called every
+    /// [`HEARTBEAT_INTERVAL`].
+    pub fn sample<'a>(&mut self, heartbeats: impl Iterator<Item = &'a Heartbeat>) -> Stall {
         let mut longest = Stall::default();
-        for (worker, (heartbeat, (beats, looks))) in heartbeats.zip(&mut self.seen).enumerate() {
+        for (worker, (heartbeat, (beats, samples))) in heartbeats.zip(&mut self.seen).enumerate() {
             let now = heartbeat.beats.load(Ordering::Acquire);
             let activity = heartbeat.activity();
-            *looks = if now == *beats && activity != Activity::Ended { *looks + 1 } else { 0 };
+            *samples = if now == *beats && activity != Activity::Ended { *samples + 1 } else { 0 };
             *beats = now;
-            let time = SILENCE_INTERVAL * *looks;
+            let time = HEARTBEAT_INTERVAL * *samples;
             if time > longest.time {
                 longest = Stall {
                     time,
-                    is_over: *looks > self.most_looks,
-                    what: format!("worker {worker} has given no sign of life while {activity}"),
+                    is_over: *samples > self.samples_max,
+                    what: format!("worker {worker} has sent no heartbeat while {activity}"),
                 };
             }
         }
@@ -152,42 +151,43 @@ impl HangDetector {
     }
 }
 
-/// Looks for partitions that stand still.
+/// Detects partitions that have data and make no progress.
 #[derive(Debug)]
 pub struct StallDetector {
-    seen: BTreeMap<Partition, Look>,
-    most_looks: u32,
+    seen: BTreeMap<Partition, Sample>,
+    samples_max: u32,
 }
 
-/// A partition when it was looked at last.
+/// A partition as it was last sampled.
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct Sample {
     moves: u64,
     end: i64,
-    /// Whether the log grew while the partition did not move: then there is something to read,
+    /// Whether the log grew while the partition made no progress: then there is something to read,
     /// even if the client does not know.
     grew: bool,
-    looks: u32,
+    /// The number of samples in a row without progress.
+    stalled: u32,
 }
 
 impl StallDetector {
-    /// A watch over workers which may wait for their tables for as long as `barrier_limit`.
+    /// A detector for workers that may wait for their tables for up to `barrier_limit`.
     pub fn new(barrier_limit: Duration) -> Self {
         let limit = STALL_MAX + barrier_limit;
-        let most_looks = limit.as_secs() / STALL_INTERVAL.as_secs();
+        let samples_max = limit.as_secs() / STALL_INTERVAL.as_secs();
         StallDetector {
             seen: BTreeMap::new(),
-            most_looks: u32::try_from(most_looks).unwrap_or(u32::MAX),
+            samples_max: u32::try_from(samples_max).unwrap_or(u32::MAX),
         }
     }
 
-    /// Looks once; to be called every [`STALL_INTERVAL`] with the owned partitions whose workers
-    /// know of no trouble, and with the ends of those that the brokers were just asked for.
-    /// Tells of the one that stands longest.
+    /// Samples the partitions, and returns the longest stall. Must be called every
+    /// [`STALL_INTERVAL`], with the owned partitions whose workers know of no error, and with the
+    /// end offsets that the brokers have just returned.
     ///
-    /// A partition that is in one of the two only begins anew: its worker holds or mends, which may
-    /// take as long as it takes, or its broker does not answer, which is waited for.
-    pub fn look(
+    /// The count of a partition that is in only one of the two starts again: its worker holds or
+    /// recovers, which has no time limit, or its broker does not answer, which is waited for.
+    pub fn sample(
         &mut self,
         views: &[PartitionView],
         ends: &BTreeMap<Partition, i64>,
@@ -200,32 +200,33 @@ impl StallDetector {
             let Some(end) = ends.get(&partition).copied() else {
                 continue;
             };
-            let look = Look::after(before.get(&partition), view, end);
-            let time = STALL_INTERVAL * look.looks;
+            let sample = Sample::after(before.get(&partition), view, end);
+            let time = STALL_INTERVAL * sample.stalled;
             if time > longest.time {
                 let (worker, activity) = (view.worker, activity(view.worker));
                 longest = Stall {
                     time,
-                    is_over: look.looks > self.most_looks,
+                    is_over: sample.stalled > self.samples_max,
                     what: format!(
-                        "partition {partition} has data before offset {end}, its broker answers, and worker {worker} makes no progress while {activity}"
+                        "partition {partition} has data before offset {end} and its broker responds, but worker {worker} has made no progress while {activity}"
                     ),
                 };
             }
-            self.seen.insert(partition, look);
+            self.seen.insert(partition, sample);
         }
         longest
     }
 }
 
-impl Look {
-    fn after(before: Option<&Look>, view: &PartitionView, end: i64) -> Look {
-        let still = before.filter(|before| before.moves == view.moves);
-        // What grew before the last move may be nothing but control records, of which no record
-        // tells.
-        let grew = still.is_some_and(|before| before.grew || end > before.end);
-        let stands = still.filter(|_| grew || view.lag_records > 0);
-        Look { moves: view.moves, end, grew, looks: stands.map_or(0, |before| before.looks + 1) }
+impl Sample {
+    fn after(before: Option<&Sample>, view: &PartitionView, end: i64) -> Sample {
+        let unmoved = before.filter(|before| before.moves == view.moves);
+        // Growth before the last move does not count: it may be control records only, which the
+        // client passes without reporting them.
+        let grew = unmoved.is_some_and(|before| before.grew || end > before.end);
+        let stalled = unmoved.filter(|_| grew || view.lag_records > 0);
+        let stalled = stalled.map_or(0, |before| before.stalled + 1);
+        Sample { moves: view.moves, end, grew, stalled }
     }
 }
 
@@ -233,38 +234,38 @@ impl Look {
 mod tests {
     use super::*;
 
-    fn seconds(standstill: &Stall) -> (u64, bool) {
-        (standstill.time.as_secs(), standstill.is_over)
+    fn seconds(stall: &Stall) -> (u64, bool) {
+        (stall.time.as_secs(), stall.is_over)
     }
 
-    /// Looks so often at a worker that gives no sign of life meanwhile.
-    fn listen(watch: &mut HangDetector, heartbeat: &Heartbeat, looks: u32) -> Stall {
-        let look = |_| watch.look(std::iter::once(heartbeat));
-        (0..looks).map(look).last().unwrap_or_default()
+    /// Samples a worker this many times while it sends no heartbeat.
+    fn sample_hang(detector: &mut HangDetector, heartbeat: &Heartbeat, samples: u32) -> Stall {
+        let sample = |_| detector.sample(std::iter::once(heartbeat));
+        (0..samples).map(sample).last().unwrap_or_default()
     }
 
     #[test]
-    fn a_silent_worker_is_named_with_what_it_does() {
+    fn a_hanging_worker_is_named_with_its_activity() {
         let heartbeat = Heartbeat::default();
-        let mut watch = HangDetector::new(1, Duration::from_secs(10));
+        let mut detector = HangDetector::new(1, Duration::from_secs(10));
         for _ in 0..2 {
             heartbeat.beat(Activity::Publishing);
-            assert_eq!(seconds(&listen(&mut watch, &heartbeat, 161)), (160, false));
+            assert_eq!(seconds(&sample_hang(&mut detector, &heartbeat, 161)), (160, false));
         }
-        let found = listen(&mut watch, &heartbeat, 1);
+        let found = sample_hang(&mut detector, &heartbeat, 1);
         assert_eq!(seconds(&found), (161, true));
         assert_eq!(
             found.to_string(),
-            "worker 0 has given no sign of life while publishing a batch for 161s"
+            "worker 0 has sent no heartbeat while publishing a batch for 161s"
         );
     }
 
     #[test]
-    fn a_worker_that_has_ended_may_be_silent() {
+    fn a_worker_that_has_ended_needs_no_heartbeat() {
         let heartbeat = Heartbeat::default();
-        let mut watch = HangDetector::new(1, Duration::ZERO);
+        let mut detector = HangDetector::new(1, Duration::ZERO);
         heartbeat.beat(Activity::Ended);
-        assert_eq!(listen(&mut watch, &heartbeat, 1_000), Stall::default());
+        assert_eq!(sample_hang(&mut detector, &heartbeat, 1_000), Stall::default());
     }
 
     fn view(moves: u64, lag_records: i64) -> PartitionView {
@@ -279,50 +280,55 @@ mod tests {
         }
     }
 
-    /// Looks so often at a partition that stands like this, while its log ends there.
-    fn look(watch: &mut StallDetector, view: &PartitionView, end: i64, looks: u32) -> (u64, bool) {
+    /// Samples an unchanged partition, with this end of its log, this many times.
+    fn sample(
+        detector: &mut StallDetector,
+        view: &PartitionView,
+        end: i64,
+        samples: u32,
+    ) -> (u64, bool) {
         let ends = BTreeMap::from([(view.partition, end)]);
-        let look = |_| watch.look(std::slice::from_ref(view), &ends, |_| Activity::Reading);
-        seconds(&(0..looks).map(look).last().unwrap_or_default())
+        let sample = |_| detector.sample(std::slice::from_ref(view), &ends, |_| Activity::Reading);
+        seconds(&(0..samples).map(sample).last().unwrap_or_default())
     }
 
     #[test]
     fn a_partition_with_data_and_no_progress_is_named() {
-        let mut watch = StallDetector::new(Duration::ZERO);
-        assert_eq!(look(&mut watch, &view(7, 5), 100, 13), (120, false));
-        assert_eq!(look(&mut watch, &view(8, 5), 100, 13), (120, false));
+        let mut detector = StallDetector::new(Duration::ZERO);
+        assert_eq!(sample(&mut detector, &view(7, 5), 100, 13), (120, false));
+        assert_eq!(sample(&mut detector, &view(8, 5), 100, 13), (120, false));
         let ends = BTreeMap::from([(Partition(3), 100)]);
-        let found = watch.look(&[view(8, 5)], &ends, |_| Activity::Publishing);
+        let found = detector.sample(&[view(8, 5)], &ends, |_| Activity::Publishing);
         assert_eq!(seconds(&found), (130, true));
         assert!(
             found.what.contains("partition 3 ")
-                && found.what.contains("worker 1 makes no progress while publishing"),
+                && found.what.contains("worker 1 has made no progress while publishing"),
             "{found}"
         );
     }
 
     #[test]
     fn a_log_that_grows_where_the_client_sees_nothing_is_a_stall() {
-        let mut watch = StallDetector::new(Duration::ZERO);
-        // A marker of a transaction behind the last record, say.
-        assert_eq!(look(&mut watch, &view(7, 0), 100, 50), (0, false));
-        assert_eq!(look(&mut watch, &view(7, 0), 101, 12), (120, false));
-        assert_eq!(look(&mut watch, &view(7, 0), 101, 1), (130, true));
+        let mut detector = StallDetector::new(Duration::ZERO);
+        // For example, a transaction marker after the last record.
+        assert_eq!(sample(&mut detector, &view(7, 0), 100, 50), (0, false));
+        assert_eq!(sample(&mut detector, &view(7, 0), 101, 12), (120, false));
+        assert_eq!(sample(&mut detector, &view(7, 0), 101, 1), (130, true));
     }
 
     #[test]
-    fn what_holds_or_cannot_be_reached_begins_anew() {
-        let mut watch = StallDetector::new(Duration::ZERO);
-        let (stands, nothing) = (view(7, 5), Stall::default());
-        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
+    fn the_count_restarts_when_a_partition_is_held_or_its_broker_is_silent() {
+        let mut detector = StallDetector::new(Duration::ZERO);
+        let (stalled, nothing) = (view(7, 5), Stall::default());
+        assert_eq!(sample(&mut detector, &stalled, 100, 13), (120, false));
         let ends = BTreeMap::from([(Partition(3), 100)]);
-        assert_eq!(watch.look(&[], &ends, |_| Activity::Reading), nothing);
-        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
+        assert_eq!(detector.sample(&[], &ends, |_| Activity::Reading), nothing);
+        assert_eq!(sample(&mut detector, &stalled, 100, 13), (120, false));
         let unanswered = BTreeMap::new();
         assert_eq!(
-            watch.look(std::slice::from_ref(&stands), &unanswered, |_| { Activity::Reading }),
+            detector.sample(std::slice::from_ref(&stalled), &unanswered, |_| { Activity::Reading }),
             nothing
         );
-        assert_eq!(look(&mut watch, &stands, 100, 13), (120, false));
+        assert_eq!(sample(&mut detector, &stalled, 100, 13), (120, false));
     }
 }

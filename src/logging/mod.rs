@@ -1,5 +1,5 @@
-//! Where the log goes: to standard error, as text for a person at a terminal and as one JSON object
-//! a line for everything else. What is logged is decided where it happens.
+//! Sets up the log: to standard error, as text on a terminal and as one JSON object per line
+//! otherwise.
 
 pub(crate) mod quiet;
 
@@ -14,23 +14,23 @@ use crate::config::LogFormat;
 /// Overrides the configured level, also by module: `RUST_LOG=info,librdkafka=debug`.
 const OVERRIDE: &str = "RUST_LOG";
 
-/// Begins to log lines of this level (`error` to `trace`) and above, those of the `log` crate among
-/// them. A second call changes nothing: the first format and level stay.
+/// Starts to log at this level (`error` to `trace`) and above, including events of the `log` crate.
+/// Only the first call has an effect.
 pub fn init(format: LogFormat, level: &str) {
     let terminal = std::io::stderr().is_terminal();
-    let (filter, refused) = filter(std::env::var(OVERRIDE).ok().as_deref(), level);
+    let (filter, error) = filter(std::env::var(OVERRIDE).ok().as_deref(), level);
     let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
-    let begun = if as_json(format, terminal) {
+    let started = if as_json(format, terminal) {
         let builder = builder.json().flatten_event(true);
         builder.with_current_span(false).with_span_list(false).finish().try_init()
     } else {
-        let colourless = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        builder.with_ansi(terminal && !colourless).finish().try_init()
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        builder.with_ansi(terminal && !no_color).finish().try_init()
     };
-    // At its finest level, the client for tokens tells a URL with its query, which may hold a key.
+    // At trace level, the HTTP client for tokens logs URLs with their query, which may hold a key.
     log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
-    if let (Ok(()), Some(refused)) = (begun, refused) {
-        warn!("{OVERRIDE} is ignored: {refused}");
+    if let (Ok(()), Some(error)) = (started, error) {
+        warn!("ignoring {OVERRIDE}, which is not a valid filter: {error}");
     }
 }
 
@@ -42,10 +42,10 @@ fn as_json(format: LogFormat, terminal: bool) -> bool {
     }
 }
 
-/// The filter, and what is wrong with the override if it cannot be used.
-fn filter(wanted: Option<&str>, level: &str) -> (EnvFilter, Option<String>) {
-    let wanted = wanted.filter(|wanted| !wanted.trim().is_empty());
-    match wanted.map(EnvFilter::try_new) {
+/// Returns the filter, and the error if the override is not valid.
+fn filter(overridden: Option<&str>, level: &str) -> (EnvFilter, Option<String>) {
+    let overridden = overridden.filter(|text| !text.trim().is_empty());
+    match overridden.map(EnvFilter::try_new) {
         None => (EnvFilter::new(level), None),
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => (EnvFilter::new(level), Some(error.to_string())),
@@ -57,18 +57,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_overrides_the_level_if_it_can() {
-        let text = |wanted, level| filter(wanted, level).0.to_string();
+    fn a_valid_override_replaces_the_level() {
+        let text = |overridden, level| filter(overridden, level).0.to_string();
         assert_eq!(text(None, "warn"), "warn");
         assert_eq!(text(Some(" "), "warn"), "warn");
         assert_eq!(text(Some("librdkafka=debug"), "warn"), "librdkafka=debug");
-        let (filter, refused) = filter(Some("a=b=c"), "warn");
+        let (filter, error) = filter(Some("a=b=c"), "warn");
         assert_eq!(filter.to_string(), "warn");
-        assert!(refused.is_some());
+        assert!(error.is_some());
     }
 
     #[test]
-    fn text_is_for_terminals() {
+    fn automatic_format_is_text_only_on_terminals() {
         assert!(!as_json(LogFormat::Auto, true));
         assert!(as_json(LogFormat::Auto, false));
         assert!(!as_json(LogFormat::Text, false));

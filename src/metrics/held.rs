@@ -1,5 +1,5 @@
-//! What is said of a partition that is held: to the log, now and then, and to whoever asks whether
-//! the relay is ready. It names the thing and the remedy.
+//! Messages about held partitions, for the log, now and then, and for `/readyz`. Each names the
+//! place and the remedy.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,17 +9,17 @@ use tracing::warn;
 use crate::kafka::check::how_to_reset;
 use crate::stream::{Partition, PartitionFault};
 
-/// A partition that stays held is logged no more often.
+/// Shortest interval between log lines about a partition that stays held for the same reason.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How an operator finds what the relay reads.
+/// Names the input in messages and commands for the operator.
 #[derive(Debug, Clone)]
 pub struct InputName {
     /// The topic.
     pub topic: String,
     /// The consumer group.
     pub group: String,
-    /// Brokers to begin with.
+    /// The bootstrap servers.
     pub bootstrap: String,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct HeldPartitions {
     held: BTreeMap<Partition, Logged>,
 }
 
-/// What was logged last, and when.
+/// The last log line about a partition.
 #[derive(Debug)]
 struct Logged {
     reason: &'static str,
@@ -42,8 +42,8 @@ impl HeldPartitions {
         HeldPartitions { input, held: BTreeMap::new() }
     }
 
-    /// A partition is held, for the time with this number in a row. Returns what there is to say of
-    /// it.
+    /// Notes that a partition is held, on this attempt in a row, and logs it if that is due.
+    /// Returns the message.
     pub(super) fn hold(
         &mut self,
         worker: usize,
@@ -53,9 +53,9 @@ impl HeldPartitions {
     ) -> String {
         let text = self.describe(partition, fault);
         let reason = fault.reason();
-        let is_news =
+        let is_due =
             |logged: &Logged| logged.reason != reason || logged.at.elapsed() > LOG_INTERVAL;
-        if self.held.get(&partition).is_none_or(is_news) {
+        if self.held.get(&partition).is_none_or(is_due) {
             let at = Instant::now();
             self.held.insert(partition, Logged { reason, at });
             warn!(worker, %partition, reason, attempt, "{text}");
@@ -63,12 +63,12 @@ impl HeldPartitions {
         text
     }
 
-    /// A partition is held no more. Whether it was.
+    /// Notes that a partition is no longer held. Returns whether it was.
     pub(super) fn release(&mut self, partition: Partition) -> bool {
         self.held.remove(&partition).is_some()
     }
 
-    /// These are somebody else's.
+    /// Forgets partitions that the worker does not own any more.
     pub(super) fn forget(&mut self, partitions: &[Partition]) {
         for partition in partitions {
             self.held.remove(partition);
@@ -79,14 +79,14 @@ impl HeldPartitions {
         let topic = &self.input.topic;
         let remedy = self.remedy(partition, fault);
         format!(
-            "holding partition {partition} of topic {topic:?}, the others go on: {fault}; it is tried again every few seconds{remedy}"
+            "partition {partition} of topic {topic:?} is held, the others continue: {fault}; retrying every few seconds{remedy}"
         )
     }
 
     fn remedy(&self, partition: Partition, fault: &PartitionFault) -> String {
         match fault {
             PartitionFault::Unreadable { offset, .. } => format!(
-                "; if the log is damaged there for good, find the last offset of the batch with kafka-dump-log and set pass_over = [\"{partition}:{offset}-LAST\"] in [input]: what is passed over is counted and logged"
+                "; if the log is permanently damaged there, find the last offset of the batch with kafka-dump-log and set pass_over = [\"{partition}:{offset}-LAST\"] in [input]: skipped offsets are counted and logged"
             ),
             PartitionFault::BehindEnd { .. } | PartitionFault::WentBack { .. } => {
                 let InputName {
@@ -96,11 +96,11 @@ impl HeldPartitions {
                 } = &self.input;
                 let reset = how_to_reset(bootstrap, group, topic, partition.0);
                 format!(
-                    "; the log was cut off, made anew, or restored from a shorter copy: {reset}"
+                    "; the log was truncated, recreated, or restored from a shorter copy: {reset}"
                 )
             }
             PartitionFault::Unpublishable { .. } => {
-                "; create the topic if it is missing, or let it take the record, for example by its max.message.bytes".to_string()
+                "; create the topic if it is missing, or make it accept the record, for example by its max.message.bytes".to_string()
             }
             PartitionFault::Unplaced { .. } => String::new(),
         }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_names_the_place_and_the_remedy() {
+    fn a_message_names_the_place_and_the_remedy() {
         let input = InputName {
             topic: "changes".to_string(),
             group: "relays".to_string(),

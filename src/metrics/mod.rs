@@ -1,9 +1,9 @@
-//! What is counted and measured, for Prometheus. Values change once per batch, never per record;
-//! lag and readiness are looked up at scrape time. Nothing here decides anything.
+//! The metrics for Prometheus. Values change once per batch, never per record; lag and readiness
+//! are computed at scrape time.
 //!
-//! A record is counted when its commit is confirmed. What a process read and did not commit will be
-//! read again, so the counters of all processes add up to the input; only a commit whose answer got
-//! lost is counted by none.
+//! A record is counted when its commit is confirmed. Records that a process read and did not commit
+//! are read again, so the counters of all processes add up to the input. The exception is a commit
+//! whose response was lost: no process counts it.
 
 mod held;
 mod observer;
@@ -42,7 +42,7 @@ pub struct Metrics {
     deleted: IntCounterVec,
     passed_over: IntCounterVec,
     unlisted: Unlisted,
-    /// One for each output region, at its index.
+    /// One for each output region, by its index.
     events: Vec<IntCounter>,
     latency: Histogram,
     batch_records: Histogram,
@@ -63,23 +63,23 @@ pub struct Totals {
     pub read: u64,
     /// Those that became an audit event.
     pub audited: u64,
-    /// Those that are rightly not in the audit trail.
+    /// Those that do not belong in the audit trail.
     pub skipped: u64,
-    /// Those that were put aside.
+    /// Those that went to the quarantine topic.
     pub quarantined: u64,
 }
 
-/// The counters of one partition, found once.
+/// The counters of one partition, looked up once.
 #[derive(Debug)]
 struct PartitionCounters {
     read: IntCounter,
-    /// Quarantined records that were not written whole.
+    /// Quarantined records that were written as stubs.
     stubs: IntCounter,
     /// Offsets that were deleted before they were read.
     deleted: IntCounter,
-    /// Offsets that could not be read.
+    /// Offsets that could not be read and were skipped.
     passed_over: IntCounter,
-    /// Each kind at its [`FateKind::index`].
+    /// One for each kind of fate, by its [`FateKind::index`].
     fates: Vec<IntCounter>,
 }
 
@@ -89,10 +89,10 @@ const MET: &str = "met";
 const FAILED: &str = "failed";
 
 impl Metrics {
-    /// Registers everything. The regions are those of the output, each at its index.
+    /// Registers all metrics. The regions are those of the output, in the order of their indexes.
     ///
     /// # Errors
-    /// If two metrics have the same name, which a test rules out.
+    /// Fails if two metrics have the same name, which a test rules out.
     pub fn new(
         regions: &[String],
         librdkafka_version: &str,
@@ -136,13 +136,13 @@ impl Metrics {
         };
         registry.register(Box::new(scrape::BoardCollector::new(board)?))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        metrics.begin_at_zero()?;
+        metrics.init_labels()?;
         Ok(Arc::new(metrics))
     }
 
-    /// What can happen is shown before it happens: a counter that appears with its first event
-    /// shows no increase.
-    fn begin_at_zero(&self) -> Result<(), prometheus::Error> {
+    /// Sets the counters with fixed label values to zero: a counter that first appears with the
+    /// value 1 shows no increase.
+    fn init_labels(&self) -> Result<(), prometheus::Error> {
         for result in [COMMITTED, "aborted", "broken", "fenced", "fatal"] {
             self.transactions.get_metric_with_label_values(&[result])?;
         }
@@ -158,64 +158,64 @@ impl Metrics {
         Ok(())
     }
 
-    /// Shows these reference tables.
+    /// Registers the metrics of these reference tables.
     ///
     /// # Errors
-    /// If tables are shown already.
+    /// Fails if tables are registered already.
     pub fn show_tables(&self, tables: Arc<SharedTables>) -> Result<(), prometheus::Error> {
         let collector = tables::TablesCollector::new(tables)?;
         self.registry.register(Box::new(collector))
     }
 
-    /// Counts a batch that waited for the tables to catch up, and whether they did.
+    /// Counts a read barrier: whether the tables caught up, and how long the batch waited.
     pub fn count_barrier(&self, met: bool, took: Duration) {
         let result = if met { MET } else { FAILED };
         self.barriers.with_label_values(&[result]).inc();
         self.barrier_duration.observe(took.as_secs_f64());
     }
 
-    /// Counts a producer that is replaced for this reason.
+    /// Counts the replacement of a producer for this reason.
     pub fn count_rebuild(&self, reason: &str) {
         self.producer_rebuilds.with_label_values(&[reason]).inc();
     }
 
-    /// The names of customers' events that the catalogue lacks.
+    /// Returns the event names from customers that match no row of the catalogue.
     pub fn unlisted_names(&self) -> UnlistedView {
         self.unlisted.view()
     }
 
-    /// Says whether the process is ready; whoever renders asks first.
+    /// Sets whether the process is ready. The caller of [`Metrics::render`] must set it before.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(if ready { 1.0 } else { 0.0 });
     }
 
-    /// Says for how long the watchdog has seen something stand still.
+    /// Sets the time of the longest hang or stall.
     pub fn set_standstill(&self, time: Duration) {
         self.standstill.set(time.as_secs_f64());
     }
 
-    /// The partitions that the workers own, as they stand at this time, in milliseconds since 1970.
+    /// Returns the partitions that the workers own, as they are now.
     pub fn partitions(&self) -> Vec<PartitionView> {
         self.board.view(scrape::now_ms())
     }
 
-    /// Everything in Prometheus' text format, version 0.0.4.
+    /// Renders all metrics in the text format of Prometheus, version 0.0.4.
     pub fn render(&self) -> String {
         let mut text = String::new();
         let families = self.registry.gather();
-        // Fails only for a family without metrics, which the registry leaves out.
+        // Fails only for a family without metrics, and the registry omits those.
         if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut text) {
-            tracing::error!(%error, "the metrics cannot be rendered");
+            tracing::error!(%error, "cannot render the metrics");
         }
         text
     }
 
-    /// Input records with this fate, over all partitions, since the process began.
+    /// Returns the number of input records with this fate, over all partitions, since the start.
     pub fn fate_total(&self, kind: FateKind) -> u64 {
         sum(&self.records, &[("fate", kind.fate()), ("reason", kind.reason())])
     }
 
-    /// Sums over all partitions since the process began.
+    /// Returns the sums over all partitions since the start.
     pub fn totals(&self) -> Totals {
         let of_fate = |fate| sum(&self.records, &[("fate", fate)]);
         Totals {
@@ -250,7 +250,7 @@ where
     Ok(collector)
 }
 
-/// The sum of the counters that have all these labels.
+/// Returns the sum of the counters that have all these labels.
 fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
     let families = counters.collect();
     let metrics = families.iter().flat_map(MetricFamily::get_metric);
@@ -261,11 +261,11 @@ fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
         };
         labels.iter().all(has)
     });
-    // Counts of records stay far below the 2^53 that a double holds exactly.
+    // Counts of records stay far below 2^53, up to which a double is exact.
     counted.map(|metric| metric.get_counter().get_value() as u64).sum()
 }
 
-/// What a transaction that failed in this way is counted as; a batch that was held began none.
+/// Returns the label value of a transaction that failed in this way, or `None` if none was begun.
 fn result_of(failure: &Failure) -> Option<&'static str> {
     match failure {
         Failure::Aborted(_) | Failure::TooLarge(_) => Some("aborted"),

@@ -1,5 +1,5 @@
-//! Watches one worker: counts what it committed, keeps the board and the health up to date, and
-//! logs what a person wants to know. It changes nothing about what the worker does.
+//! Observes one worker: counts what it commits, updates the board and the health, and logs what an
+//! operator needs to know. It never changes what the worker does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,29 +30,30 @@ pub struct WorkerObserver {
     partitions: BTreeMap<Partition, PartitionCounters>,
     /// Whether a transaction was begun whose result is not counted yet.
     in_transaction: bool,
-    trouble: Option<Trouble>,
+    recovery: Option<Recovery>,
     held: HeldPartitions,
     stubs: Quiet,
 }
 
-/// Failures in a row, until what failed is committed or somebody else's.
+/// Failures in a row, until the failed batch is committed or its partitions belong to another
+/// member.
 #[derive(Debug)]
-struct Trouble {
+struct Recovery {
     since: Instant,
     attempts: u32,
-    /// Whether the worker reads again. Whether it can commit again is not known yet.
+    /// Whether the worker reads again. It may still be unable to commit.
     is_reading: bool,
 }
 
 impl WorkerObserver {
-    /// An observer for the worker of this number.
+    /// An observer of the worker with this number.
     pub fn new(
         worker: usize,
         input: InputName,
         metrics: Arc<Metrics>,
         health: Arc<Health>,
     ) -> Self {
-        metrics.board.enrol(worker);
+        metrics.board.add_worker(worker);
         WorkerObserver {
             worker,
             metrics,
@@ -60,7 +61,7 @@ impl WorkerObserver {
             health,
             partitions: BTreeMap::new(),
             in_transaction: false,
-            trouble: None,
+            recovery: None,
             held: HeldPartitions::new(input),
             stubs: Quiet::default(),
         }
@@ -74,7 +75,7 @@ impl WorkerObserver {
                 self.released("lost", partitions);
                 self.health.joining(self.worker);
             }
-            GroupEvent::Statistics(statistics) => self.learn(statistics),
+            GroupEvent::Statistics(statistics) => self.statistics(statistics),
         }
     }
 
@@ -95,9 +96,9 @@ impl WorkerObserver {
         self.health.hold_partition(self.worker, partition, &text);
     }
 
-    fn goes_on(&mut self, partition: Partition) {
+    fn resumed(&mut self, partition: Partition) {
         if self.held.release(partition) {
-            info!(worker = self.worker, %partition, "the partition goes on");
+            info!(worker = self.worker, %partition, "partition resumed");
         }
         self.metrics.board.hold(self.worker, partition, None);
         self.health.release_partition(self.worker, partition);
@@ -114,7 +115,7 @@ impl WorkerObserver {
         info!(worker = self.worker, partitions = %list(partitions), "partitions {kind}");
     }
 
-    fn learn(&self, statistics: &GroupStatistics) {
+    fn statistics(&self, statistics: &GroupStatistics) {
         let ends = &statistics.end_offsets;
         self.metrics.board.ends(self.worker, ends, now_ms());
         if statistics.steady {
@@ -144,8 +145,8 @@ impl WorkerObserver {
             for name in metrics.unlisted.note(&tally.unlisted) {
                 warn!(
                     %name,
-                    "customers' events of this name are in no row of the catalogue and not in the trail: add the name to a row \
-                     if they should be (all such names are at /status)"
+                    "events with this name, from customers, match no row of the catalogue and are not in the trail: \
+                     add the name to a row if they should be (/status lists all such names)"
                 );
             }
         }
@@ -154,7 +155,7 @@ impl WorkerObserver {
 
     fn failed(&mut self, failure: &Failure) {
         let metrics = &self.metrics;
-        // A failure during recovery is not a transaction of its own.
+        // A failure during recovery is not another failed transaction.
         let was_open = std::mem::take(&mut self.in_transaction);
         if let Some(result) = result_of(failure).filter(|_| was_open) {
             metrics.transactions.with_label_values(&[result]).inc();
@@ -162,33 +163,32 @@ impl WorkerObserver {
         if matches!(failure, Failure::Broken(_) | Failure::Fenced(_)) {
             metrics.count_rebuild(result_of(failure).unwrap_or("broken"));
         }
-        let trouble = self.trouble.get_or_insert_with(|| Trouble {
+        let recovery = self.recovery.get_or_insert_with(|| Recovery {
             since: Instant::now(),
             attempts: 0,
             is_reading: false,
         });
-        trouble.attempts += 1;
-        trouble.is_reading = false;
+        recovery.attempts += 1;
+        recovery.is_reading = false;
         self.health.recovering(self.worker, &failure.to_string());
         if matches!(failure, Failure::ConsumerDead(_) | Failure::Unreleased(_)) {
-            // Said by whoever opens the next session.
+            // The worker's thread logs these when it opens the next session.
             return;
         }
-        // Not too often: the worker's pauses grow from attempt to attempt.
-        warn!(worker = self.worker, attempt = trouble.attempts, cause = %failure, "recovering");
+        // Not rate-limited: the pauses between the attempts grow.
+        warn!(worker = self.worker, attempt = recovery.attempts, cause = %failure, "recovering");
     }
 
     /// Reports that the worker has recovered: once it reads again, and what it failed to publish is
     /// committed or belongs to another member. Without the second condition a worker that can never
     /// publish would be ready half of the time.
     fn note_recovered(&mut self) {
-        let is_reading = self.trouble.as_ref().is_some_and(|trouble| trouble.is_reading);
+        let is_reading = self.recovery.as_ref().is_some_and(|recovery| recovery.is_reading);
         if !is_reading || self.metrics.board.has_unpublished(self.worker) {
             return;
         }
-        if let Some(trouble) = self.trouble.take() {
-            let after = trouble.since.elapsed();
-            info!(worker = self.worker, attempts = trouble.attempts, "recovered after {after:.1?}");
+        if let Some(Recovery { since, attempts, .. }) = self.recovery.take() {
+            info!(worker = self.worker, attempts, "recovered after {:.1?}", since.elapsed());
         }
         self.health.recovered(self.worker);
     }
@@ -209,11 +209,11 @@ impl Observer for WorkerObserver {
             WorkerEvent::Committed(batch, age) => self.committed(batch, age),
             WorkerEvent::Failed(failure) => self.failed(failure),
             WorkerEvent::Held(partition, fault, attempt) => self.held(partition, fault, attempt),
-            WorkerEvent::Released(partition) => self.goes_on(partition),
+            WorkerEvent::Released(partition) => self.resumed(partition),
             WorkerEvent::Recovered => {
                 debug!(worker = self.worker, "reading again");
-                if let Some(trouble) = &mut self.trouble {
-                    trouble.is_reading = true;
+                if let Some(recovery) = &mut self.recovery {
+                    recovery.is_reading = true;
                 }
             }
         }
@@ -222,13 +222,13 @@ impl Observer for WorkerObserver {
 }
 
 impl Drop for WorkerObserver {
-    /// A worker that is gone owns nothing.
+    /// Removes the worker from the board.
     fn drop(&mut self) {
-        self.metrics.board.dismiss(self.worker);
+        self.metrics.board.remove_worker(self.worker);
     }
 }
 
-/// What a worker does when it has said so.
+/// Returns what a worker does after it has reported this event.
 fn activity_after(event: &WorkerEvent<'_>) -> Activity {
     match event {
         WorkerEvent::Group(_)
@@ -250,8 +250,8 @@ fn counters<'a>(
     partitions.entry(partition).or_insert_with(|| metrics.partition_counters(partition))
 }
 
-/// Offsets that were not read are counted with the commit that passes them, so once, however often
-/// it was tried.
+/// Counts and logs offsets that were not read. They are part of a commit, so they are counted once,
+/// however often the commit was tried.
 fn note_gap(worker: usize, partition: Partition, gap: &Gap, counters: &PartitionCounters) {
     let (from, to) = (gap.offsets.start, gap.offsets.end);
     let count = u64::try_from(to.saturating_sub(from)).unwrap_or_default();
@@ -260,23 +260,22 @@ fn note_gap(worker: usize, partition: Partition, gap: &Gap, counters: &Partition
             counters.deleted.inc_by(count);
             error!(
                 worker, %partition, from, to,
-                "offsets of the input were deleted before they were read: what they held is not in the trail; \
-                 let the topic keep its records for longer than a relay may be away"
+                "input records were deleted before they were read and are not in the trail: \
+                 set the topic's retention longer than any time without a running relay"
             );
         }
         GapCause::PassedOver => {
             counters.passed_over.inc_by(count);
             error!(
                 worker, %partition, from, to,
-                "offsets of the input could not be read and were passed over, as input.pass_over says: \
-                 what they held is not in the trail"
+                "input records could not be read, were skipped as listed in input.pass_over, and are not in the trail"
             );
         }
     }
 }
 
-/// Quarantined records that were not written whole are logged once per burst, with one of them to
-/// look at.
+/// Logs quarantined records that were written as stubs: once per burst, with the partition of one
+/// of them.
 fn note_stubs(worker: usize, batch: &Batch, quiet: &mut Quiet) {
     let mut tallies = batch.partitions().iter();
     let Some((partition, _)) = tallies.find(|(_, tally)| tally.stubs > 0) else {
@@ -286,13 +285,14 @@ fn note_stubs(worker: usize, batch: &Batch, quiet: &mut Quiet) {
     if let Some(stubs) = quiet.happened(count, Instant::now()) {
         warn!(
             worker, %partition, stubs,
-            "quarantined records are larger than their topic takes: each was written as a stub, and the original is in the input \
-             topic alone; give the quarantine topic a larger max.message.bytes, let the relay read it (DescribeConfigs), and restart"
+            "quarantined records are larger than their topic accepts: each was written as a stub, and its original is only in the input \
+             topic; raise max.message.bytes of the quarantine topic, allow the relay to read it (DescribeConfigs), and restart"
         );
     }
 }
 
-/// Adds up first and publishes once: other threads look at these numbers.
+/// Counts events and latencies locally and publishes the sums, since other threads read the
+/// metrics.
 fn count_events(metrics: &Metrics, batch: &Batch, now_ms: i64) {
     let latency = metrics.latency.local();
     let mut regions = vec![0; metrics.events.len()];

@@ -1,7 +1,7 @@
-//! What is computed when Prometheus asks: lag, progress and ownership, from the board. Partitions
-//! that are not owned any more are not shown any more.
+//! Computes lag, progress and ownership from the board at scrape time. Partitions that are no
+//! longer owned are not shown.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::GaugeVec;
@@ -10,8 +10,9 @@ use prometheus::proto::MetricFamily;
 
 use super::table;
 use crate::liveness::board::PartitionBoard;
+use crate::lock::lock;
 
-/// Shows a [`PartitionBoard`].
+/// Collects the metrics of a [`PartitionBoard`].
 pub(super) struct BoardCollector {
     board: Arc<PartitionBoard>,
     lag_records: GaugeVec,
@@ -19,8 +20,8 @@ pub(super) struct BoardCollector {
     last_progress: GaugeVec,
     assigned: GaugeVec,
     held: GaugeVec,
-    /// Two scrapes at a time would clear each other's gauges.
-    turn: Mutex<()>,
+    /// Held during a scrape: two at a time would reset each other's gauges.
+    scraping: Mutex<()>,
 }
 
 impl BoardCollector {
@@ -32,7 +33,7 @@ impl BoardCollector {
             last_progress: table::LAST_PROGRESS.gauge()?,
             assigned: table::ASSIGNED_PARTITIONS.gauge()?,
             held: table::PARTITION_HELD.gauge()?,
-            turn: Mutex::default(),
+            scraping: Mutex::default(),
         })
     }
 
@@ -67,14 +68,14 @@ impl Collector for BoardCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _scraping = lock(&self.scraping);
         self.fill(now_ms());
         let gauges = self.gauges().into_iter();
         gauges.flat_map(Collector::collect).collect()
     }
 }
 
-/// The wall clock, in milliseconds since 1970.
+/// Returns the wall-clock time in milliseconds since 1970.
 pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

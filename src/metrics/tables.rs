@@ -1,17 +1,17 @@
-//! What is shown of the reference tables when Prometheus asks, from the tables themselves. It
-//! measures nothing.
+//! Collects the metrics of the reference tables at scrape time. The tables do the counting.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec};
 
 use super::table;
+use crate::lock::lock;
 use crate::tables::{SharedTables, TableName, TableView};
 use audit_judge::reference::RecordReason;
 
-/// Shows [`SharedTables`].
+/// Collects the metrics of [`SharedTables`].
 pub(super) struct TablesCollector {
     tables: Arc<SharedTables>,
     entries: GaugeVec,
@@ -24,8 +24,8 @@ pub(super) struct TablesCollector {
     versions_dropped: IntCounterVec,
     reloads: IntCounterVec,
     reload_refused: GaugeVec,
-    /// Two scrapes at a time would clear each other's values.
-    turn: Mutex<()>,
+    /// Held during a scrape: two at a time would reset each other's values.
+    scraping: Mutex<()>,
 }
 
 impl TablesCollector {
@@ -42,7 +42,7 @@ impl TablesCollector {
             versions_dropped: table::TABLE_VERSIONS_DROPPED.counter()?,
             reloads: table::TABLE_RELOADS.counter()?,
             reload_refused: table::TABLE_RELOAD_REFUSED.gauge()?,
-            turn: Mutex::default(),
+            scraping: Mutex::default(),
         })
     }
 
@@ -110,7 +110,7 @@ impl Collector for TablesCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _scraping = lock(&self.scraping);
         self.fill();
         self.collectors().into_iter().flat_map(|c| c.collect()).collect()
     }

@@ -1,28 +1,30 @@
-//! The names of customers' events that the catalogue lacks, of all workers: a total for Prometheus,
-//! the names for people. A name as a label would let senders of records make metrics.
+//! Event names from customers that match no row of the catalogue, over all workers: a total for
+//! Prometheus, the names for `/status`. A name is never a label: senders of records could create
+//! any number of series.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use compact_str::CompactString;
 use prometheus::IntCounter;
 use serde::Serialize;
 
+use crate::lock::lock;
 use crate::stream::unlisted::UnlistedNames;
 
-/// What was committed of them since the process began.
+/// The names and counts that were committed since the start.
 #[derive(Debug)]
 pub(super) struct Unlisted {
     counter: IntCounter,
     names: Mutex<UnlistedNames>,
 }
 
-/// The same, to be shown.
+/// The names and counts as `/status` shows them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnlistedView {
     /// Records with such a name.
     pub total: u64,
-    /// Names that are kept at most.
+    /// The most names that are kept.
     pub most_names: usize,
     /// The first distinct names, the most frequent first.
     pub names: Vec<NameCount>,
@@ -31,9 +33,9 @@ pub struct UnlistedView {
 /// A name, and how many records had it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NameCount {
-    /// As it was written, cut and on one line.
+    /// The name as it was sent, shortened and on one line.
     pub name: CompactString,
-    /// Records.
+    /// The number of records.
     pub count: u64,
 }
 
@@ -42,22 +44,21 @@ impl Unlisted {
         Unlisted { counter, names: Mutex::default() }
     }
 
-    /// Takes those of a batch; returns the names that nobody saw before.
+    /// Adds the names of a batch, and returns those that are new.
     pub(super) fn note(&self, batch: &UnlistedNames) -> Vec<CompactString> {
         if batch.total() == 0 {
             return Vec::new();
         }
         self.counter.inc_by(batch.total());
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.merge(batch)
+        lock(&self.names).merge(batch)
     }
 
     pub(super) fn view(&self) -> UnlistedView {
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = lock(&self.names);
         let counted = names.names().iter();
         let mut shown: Vec<_> =
             counted.map(|(name, count)| NameCount { name: name.clone(), count: *count }).collect();
         shown.sort_by_key(|named| std::cmp::Reverse(named.count));
-        UnlistedView { total: names.total(), most_names: UnlistedNames::MOST, names: shown }
+        UnlistedView { total: names.total(), most_names: UnlistedNames::NAMES_MAX, names: shown }
     }
 }

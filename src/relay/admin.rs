@@ -1,6 +1,6 @@
-//! The admin server: metrics and health over HTTP, for Prometheus, orchestrators and people. It
-//! tells and never changes anything. Connections are few, small and short, and one that says
-//! nothing gives way to the next, so that nobody can hold it up.
+//! The admin server: metrics and health over HTTP, for Prometheus, orchestrators and people. It is
+//! read-only. Connections are few, small and short, and an idle one is closed to make room for the
+//! next, so that no client can block a probe.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -27,23 +27,24 @@ use tracing::warn;
 use crate::liveness::health::Health;
 use crate::metrics::Metrics;
 
-/// Connections served at a time; for one more, an old one is closed.
+/// Most connections at a time. A further one closes an old one.
 const CONNECTIONS_MAX: usize = 32;
-/// Longest time for a request's head.
+/// Longest time in which a request's head must arrive.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Longest time for one connection, which carries one request.
+/// Longest lifetime of a connection, which carries one request.
 const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Most headers of a request.
 const HEADERS_MAX: usize = 64;
-/// Most bytes of a request's head.
+/// Largest head of a request, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
-/// Pause after a connection could not be accepted, for example for want of file descriptors.
+/// Pause after a connection could not be accepted, for example because no file descriptors are
+/// left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PATHS: &str = "/metrics\n/livez\n/readyz\n/status\n";
 
-/// A server that has its address and does not answer yet.
+/// A server that has bound its address and does not answer yet.
 #[derive(Debug)]
 pub struct Admin {
     listener: TcpListener,
@@ -53,10 +54,10 @@ pub struct Admin {
 type Shared = State<(Arc<Metrics>, Arc<Health>)>;
 
 impl Admin {
-    /// Takes the address; port 0 takes any free one.
+    /// Binds the address; port 0 picks a free one.
     ///
     /// # Errors
-    /// If the address cannot be had; names it and the key `admin.listen`.
+    /// Fails if the address cannot be bound. The error names it and the key `admin.listen`.
     pub async fn bind(address: SocketAddr) -> anyhow::Result<Admin> {
         let context = || format!("cannot listen on {address} (admin.listen)");
         let listener = TcpListener::bind(address).await.with_context(context)?;
@@ -64,12 +65,12 @@ impl Admin {
         Ok(Admin { listener, address })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until `shutdown` is done. Connections that are open then end by themselves.
+    /// Answers requests until `shutdown` completes. Open connections then end by themselves.
     pub async fn serve(
         self,
         metrics: Arc<Metrics>,
@@ -91,57 +92,57 @@ impl Admin {
 }
 
 async fn accept(listener: TcpListener, router: Router) {
-    let mut places = Places::default();
+    let mut connections = Connections::default();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                places.make_room();
-                let is_asked = Arc::new(AtomicBool::new(false));
-                let serving = tokio::spawn(answer(stream, router.clone(), Arc::clone(&is_asked)));
-                places.take(serving.abort_handle(), is_asked);
+                connections.make_room();
+                let has_request = Arc::new(AtomicBool::new(false));
+                let serving =
+                    tokio::spawn(answer(stream, router.clone(), Arc::clone(&has_request)));
+                connections.add(serving.abort_handle(), has_request);
             }
             Err(error) => {
-                warn!(%error, "admin: accept");
+                warn!(%error, "cannot accept a connection to the admin server");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// The connections that are open, oldest first.
+/// The open connections, oldest first.
 #[derive(Default)]
-struct Places(VecDeque<Connection>);
+struct Connections(VecDeque<Connection>);
 
 struct Connection {
     serving: AbortHandle,
-    /// Whether its request is there.
-    is_asked: Arc<AtomicBool>,
+    /// Whether its request has arrived.
+    has_request: Arc<AtomicBool>,
 }
 
-impl Places {
-    /// Closes a connection if all places are taken: the oldest one without a request, else the
-    /// oldest.
+impl Connections {
+    /// Closes a connection if there are too many: the oldest without a request, or else the oldest.
     fn make_room(&mut self) {
         self.0.retain(|connection| !connection.serving.is_finished());
         if self.0.len() < CONNECTIONS_MAX {
             return;
         }
-        let is_idle = |connection: &Connection| !connection.is_asked.load(Ordering::Relaxed);
-        let idle = self.0.iter().position(is_idle).unwrap_or(0);
-        if let Some(connection) = self.0.remove(idle) {
+        let is_idle = |connection: &Connection| !connection.has_request.load(Ordering::Relaxed);
+        let oldest = self.0.iter().position(is_idle).unwrap_or(0);
+        if let Some(connection) = self.0.remove(oldest) {
             connection.serving.abort();
         }
     }
 
-    fn take(&mut self, serving: AbortHandle, is_asked: Arc<AtomicBool>) {
-        self.0.push_back(Connection { serving, is_asked });
+    fn add(&mut self, serving: AbortHandle, has_request: Arc<AtomicBool>) {
+        self.0.push_back(Connection { serving, has_request });
     }
 }
 
-/// Serves one request. What goes wrong with a connection is the other side's to know.
-async fn answer(stream: TcpStream, router: Router, is_asked: Arc<AtomicBool>) {
+/// Serves one request. Errors of a connection are ignored: its client sees them.
+async fn answer(stream: TcpStream, router: Router, has_request: Arc<AtomicBool>) {
     let router = router.layer(from_fn(move |request: Request, next: Next| {
-        is_asked.store(true, Ordering::Relaxed);
+        has_request.store(true, Ordering::Relaxed);
         next.run(request)
     }));
     let connection = http1::Builder::new()
@@ -170,13 +171,13 @@ async fn show_ready(State((_, health)): Shared) -> impl IntoResponse {
     (status, text + &warnings)
 }
 
-/// What people want to know and no metric can say, as JSON.
+/// Returns as JSON what no metric can carry.
 async fn show_status(State((metrics, _)): Shared) -> impl IntoResponse {
     let status = serde_json::json!({ "unlistedNames": metrics.unlisted_names() });
     ([(CONTENT_TYPE, "application/json")], format!("{status}\n"))
 }
 
-/// `ok`, or one reason a line.
+/// Returns `ok`, or one reason per line.
 fn health_answer(health: Result<(), Vec<String>>) -> (StatusCode, String) {
     match health {
         Ok(()) => (StatusCode::OK, "ok\n".to_string()),
@@ -193,7 +194,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
-    /// A server on a free port, for as long as the runtime lives.
+    /// Starts a server on a free port; it runs as long as the runtime lives.
     fn start() -> (tokio::runtime::Runtime, SocketAddr, Arc<Health>) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -213,7 +214,7 @@ mod tests {
         let mut stream = TcpStream::connect(address).expect("connects");
         stream.write_all(request.as_bytes()).expect("is sent");
         let mut answer = String::new();
-        // A refused request may be answered by a reset as well.
+        // A refused request may also end in a connection reset.
         let _ = stream.read_to_string(&mut answer);
         answer
     }
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn says_whether_it_lives_and_works() {
+    fn liveness_readiness_and_warnings_are_reported() {
         let (_runtime, address, health) = start();
         assert!(fetch(address, "/livez").starts_with("HTTP/1.1 200"));
         let unready = fetch(address, "/readyz");
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn names_its_paths_to_those_who_ask_for_another() {
+    fn an_unknown_path_is_answered_with_the_known_ones() {
         let (_runtime, address, _) = start();
         let answer = fetch(address, "/");
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_heads_that_are_too_large() {
+    fn a_head_that_is_too_large_is_refused() {
         let (_runtime, address, _) = start();
         let padding = "x".repeat(2 * HEAD_BYTES);
         let request = format!("GET /livez HTTP/1.1\r\nHost: relay\r\nPadding: {padding}\r\n\r\n");
@@ -273,10 +274,9 @@ mod tests {
         assert!(fetch(address, "/livez").starts_with("HTTP/1.1 200"));
     }
 
-    /// The first of them wait for longer than any probe does, and each that is closed is opened
-    /// anew.
+    /// The idle connections wait longer than any probe, and each one that is closed is replaced.
     #[test]
-    fn connections_that_say_nothing_hold_up_no_probe() {
+    fn idle_connections_block_no_probe() {
         let (_runtime, address, _) = start();
         let idle = || {
             let mut stream = TcpStream::connect(address).expect("connects");
@@ -288,7 +288,7 @@ mod tests {
             held.push_back(idle());
             held.pop_front();
             let mut stream = TcpStream::connect(address).expect("connects");
-            // Generous, and less than the ten seconds for which a connection may last.
+            // Generous, but shorter than the ten seconds for which a connection may last.
             let limit = Some(Duration::from_secs(8));
             stream.set_read_timeout(limit).expect("a limit");
             stream.write_all(b"GET /livez HTTP/1.1\r\nHost: relay\r\n\r\n").expect("is sent");
@@ -298,9 +298,9 @@ mod tests {
         }
     }
 
-    /// Nothing else is closed while it waits.
+    /// It is closed by its own time limit: no other connection needs its place.
     #[test]
-    fn a_connection_that_says_nothing_is_closed() {
+    fn a_connection_without_a_complete_head_is_closed() {
         let (_runtime, address, _) = start();
         let mut stream = TcpStream::connect(address).expect("connects");
         stream.write_all(b"GET /livez").expect("is sent");
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_taken_is_named() {
+    fn an_address_in_use_is_named_in_the_error() {
         let (runtime, address, _) = start();
         let error = runtime.block_on(Admin::bind(address)).expect_err("taken");
         let text = format!("{error:#}");

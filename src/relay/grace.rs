@@ -1,13 +1,12 @@
-//! For how long what is missing at a start is waited for, before it is taken for a mistake. It
-//! looks at no clock.
+//! How long the start waits for something that is missing before it reports it as a mistake. It
+//! reads no clock.
 
 use std::time::Duration;
 
-/// A topic that is missing while others are there is waited for so long: it may be created in the
-/// same deployment.
+/// How long a missing topic is waited for if others exist: the same deployment may be creating it.
 pub const MISSING_TOPIC_GRACE: Duration = Duration::from_secs(300);
 
-/// A wait that begins when something is found missing for the first time.
+/// A grace period that begins when something is found missing for the first time.
 #[derive(Debug)]
 pub struct Grace {
     limit: Duration,
@@ -15,12 +14,13 @@ pub struct Grace {
 }
 
 impl Grace {
-    /// A wait of this length that has not begun.
+    /// A grace period of this length that has not begun.
     pub const fn new(limit: Duration) -> Self {
         Grace { limit, since: None }
     }
 
-    /// What is left of it at this time, at which something is missing. `None` when it is over.
+    /// Returns the rest of the grace period at a time when something is missing, and begins it if
+    /// that is the first time. `None` once it is over.
     pub fn left(&mut self, now: Duration) -> Option<Duration> {
         let since = *self.since.get_or_insert(now);
         let left = self.limit.checked_sub(now.saturating_sub(since))?;
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn begins_with_the_first_look_that_misses_something() {
+    fn the_grace_period_begins_when_something_is_first_missing() {
         const SECOND: Duration = Duration::from_secs(1);
         let mut grace = Grace::new(10 * SECOND);
         assert_eq!(grace.left(100 * SECOND), Some(10 * SECOND));
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn none_is_over_at_once() {
+    fn a_grace_period_of_zero_is_over_at_once() {
         assert_eq!(Grace::new(Duration::ZERO).left(Duration::ZERO), None);
     }
 }

@@ -1,5 +1,5 @@
-//! Wires everything: one thread for each worker, a small runtime for signals and the admin server,
-//! and what watches over them. It knows all parts and does none of their work.
+//! The running process. It wires all parts and does none of their work: one thread for each worker,
+//! a small runtime for signals and the admin server, and the supervision of both.
 
 pub mod admin;
 pub mod grace;
@@ -43,14 +43,14 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Wires a relay; nothing is connected yet.
+    /// Wires a relay. It does not connect yet.
     ///
     /// # Errors
-    /// If the metrics cannot be registered.
+    /// Fails if the metrics cannot be registered.
     pub fn new(config: Config, mut assembly: Assembly) -> anyhow::Result<Self> {
         let version = kafka::librdkafka_version();
         let metrics = Metrics::new(assembly.rules.routes.regions(), &version)?;
-        // The tables change from now on; what was loaded must not be kept beside them.
+        // Moved, not cloned: the tables change from now on, and the loaded copy would waste memory.
         let tables = Arc::new(SharedTables::new(
             std::mem::take(&mut assembly.directory),
             &kafka::followers::followed(&config),
@@ -61,20 +61,21 @@ impl Relay {
         Ok(Relay { config, assembly: Arc::new(assembly), tables, metrics, health })
     }
 
-    /// What is counted; stays readable while the relay runs.
+    /// Returns the metrics, which stay readable while the relay runs.
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
     }
 
-    /// Whether it works, and why not; stays readable while the relay runs.
+    /// Returns the health, which stays readable while the relay runs.
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
     }
 
-    /// Runs until a signal or `stop`. `announce` is told where the admin server listens.
+    /// Runs until a signal or `stop`. Passes the address of the admin server to `announce`.
     ///
     /// # Errors
-    /// If the admin address cannot be had, a worker cannot work, or the shutdown deadline passes.
+    /// Fails if the admin address cannot be bound, the cluster does not meet the requirements, a
+    /// worker fails or stalls, or the shutdown deadline passes.
     pub fn run(self, stop: StopRequest, announce: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -82,7 +83,7 @@ impl Relay {
             .build()
             .context("start the runtime")?;
         let result = runtime.block_on(self.serve(stop, announce));
-        // A worker that hangs in the client must not hold the process.
+        // A worker that hangs in the client must not keep the process alive.
         runtime.shutdown_background();
         result
     }
@@ -105,7 +106,7 @@ impl Relay {
         announce(address);
         let mut feeders = Vec::new();
         let result = self.work(&stop, &mut feeders).await;
-        // Followers, and whoever waits for them, end by themselves.
+        // Ends the followers, and the threads that wait for the tables.
         self.tables.close();
         threads::join(feeders, threads::JOIN_WAIT_MAX);
         closing.notify_one();
@@ -117,8 +118,8 @@ impl Relay {
         result
     }
 
-    /// Feeds the tables, and lets the workers begin when they are complete: no record is judged
-    /// before.
+    /// Checks the cluster, loads the tables, and starts the workers once the tables are complete:
+    /// no record is judged before.
     async fn work(
         &self,
         stop: &StopRequest,
@@ -137,7 +138,7 @@ impl Relay {
             }
         };
         *feeders = table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
-        // For as long as it takes: the log and /readyz say what is awaited.
+        // Without a limit: the log and /readyz report what is missing.
         while let Err(why) = self.tables.ready() {
             self.health.hold(table_feed::TABLES, &why);
             signals.wait(stop).await;
@@ -170,7 +171,7 @@ impl Relay {
         }
         if uses_consumer_protocol(config) {
             warn!(
-                "group.protocol=consumer is young in librdkafka {}; known faults are mended from 2.15 on",
+                "support for group.protocol=consumer is new in librdkafka {}; its known faults are fixed from 2.15 on",
                 kafka::librdkafka_version()
             );
         }

@@ -1,6 +1,5 @@
-//! The check of the cluster at the start of `run`: waits for a cluster that does not answer yet,
-//! names every unmet demand at once, and logs what is doubtful. What is demanded is decided in
-//! `kafka::check`.
+//! The cluster check at the start of `run`: waits for a cluster that does not answer yet, reports
+//! all unmet requirements together, and logs warnings. The requirements are in `kafka::check`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,35 +15,33 @@ use crate::kafka::topics::TopicNames;
 use crate::liveness::health::Health;
 use crate::logging::quiet::Quiet;
 use crate::relay::grace::{Grace, MISSING_TOPIC_GRACE};
-use crate::stream::StopRequest;
 use crate::stream::kept_record::RecordLimit;
+use crate::stream::{Backoff, StopRequest};
 
-/// What /readyz says it is about.
+/// The subject of this check in /readyz.
 const CLUSTER: &str = "cluster";
-/// Pause between attempts; it doubles up to [`PAUSE_MAX`].
-const PAUSE_MIN: Duration = Duration::from_millis(200);
-/// Longest pause between attempts.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Pauses between attempts.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
-/// What the cluster lacks, all of it.
+/// All requirements that the cluster does not meet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Unmet(Vec<Finding>);
 
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the cluster is not as the relay needs it:")?;
+        write!(f, "the cluster does not meet the relay's requirements:")?;
         self.0.iter().try_for_each(|finding| write!(f, "\n  - {finding}"))
     }
 }
 
-/// The check, on a thread of its own, since the client's calls block.
+/// The check, on its own thread because the client's calls block.
 pub struct Preflight(Receiver<Result<RecordLimit, Unmet>>);
 
 impl Preflight {
-    /// Begins; `health` is told what is waited for, and `stop` ends the wait.
+    /// Starts the check. It reports to `health` what it waits for, and ends early on `stop`.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// Fails if the thread cannot be started.
     pub fn spawn(
         config: &Config,
         topics: &TopicNames,
@@ -55,23 +52,24 @@ impl Preflight {
         let (health, stop) = (Arc::clone(health), stop.clone());
         let thread = std::thread::Builder::new().name("start-check".to_string());
         let (sender, receiver) = oneshot::channel();
-        // Nobody waits any more if the relay was asked to stop.
+        // The receiver is gone if the relay was asked to stop.
         let check = move || _ = sender.send(run(&config, &topics, &health, &stop));
-        thread.spawn(check).context("start a thread")?;
+        thread.spawn(check).context("start the thread of the cluster check")?;
         Ok(Preflight(receiver))
     }
 
-    /// What the quarantine topic takes, waited for; may be dropped and waited for again.
+    /// Waits for the check, and returns the largest record that the quarantine topic accepts. The
+    /// future may be dropped, and the call repeated.
     ///
     /// # Errors
-    /// Every demand that the cluster does not meet.
+    /// Fails with all requirements that the cluster does not meet.
     pub async fn result(&mut self) -> anyhow::Result<RecordLimit> {
         let checked = (&mut self.0).await;
-        Ok(checked.context("the check of the cluster panicked: please report this")??)
+        Ok(checked.context("the cluster check panicked: please report this")??)
     }
 }
 
-/// Asks until the cluster has said everything, or until asked to stop.
+/// Checks until the cluster has answered everything, or until asked to stop.
 fn run(
     config: &Config,
     topics: &TopicNames,
@@ -80,8 +78,8 @@ fn run(
 ) -> Result<RecordLimit, Unmet> {
     let began = Instant::now();
     let mut grace = Grace::new(MISSING_TOPIC_GRACE);
-    let mut pause = PAUSE_MIN;
-    // Of a cluster that does not answer, and of one that lacks topics.
+    let mut attempts = 0;
+    // One for a cluster that does not answer, one for missing topics.
     let mut quiet = [Quiet::default(); 2];
     while !stop.is_requested() {
         let Checked { findings, quarantine } = check_cluster(config, topics);
@@ -92,17 +90,17 @@ fn run(
         let is_missing = |found: &Finding| matches!(found.verdict, Verdict::Missing(_));
         let quiet = &mut quiet[usize::from(findings.iter().any(is_missing))];
         if quiet.happened(1, Instant::now()).is_some() {
-            warn!(%cause, "cannot begin yet; trying again");
+            warn!(%cause, "cannot start yet; retrying");
         }
         health.hold(CLUSTER, &cause);
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(PAUSE_MAX);
+        attempts += 1;
+        std::thread::sleep(BACKOFF.after(attempts));
     }
     Ok(RecordLimit::default())
 }
 
-/// What is waited for at this time. Nothing, if all is clear; nor if something is unmet for
-/// certain: that is not kept back for what may yet pass.
+/// Returns what is waited for at this time. `None` if every question is answered, or if a
+/// requirement is certainly not met: then waiting for the rest would only delay that report.
 fn awaited(findings: &[Finding], grace: &mut Grace, now: Duration) -> Option<String> {
     let is_unmet = |finding: &Finding| matches!(finding.verdict, Verdict::Fail(_));
     if findings.iter().any(is_unmet) {
@@ -122,7 +120,7 @@ fn awaited(findings: &[Finding], grace: &mut Grace, now: Duration) -> Option<Str
     Some(format!("cannot connect yet: {unclear}"))
 }
 
-/// Logs what stops nothing, and names all that does at once.
+/// Logs findings that do not prevent the start, and fails with all findings if one does.
 fn report(findings: Vec<Finding>) -> Result<(), Unmet> {
     let mut ends = false;
     for finding in &findings {
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_topic_is_named_and_waited_for_until_its_grace_is_over() {
+    fn a_missing_topic_is_waited_for_until_its_grace_period_is_over() {
         let mut grace = Grace::new(10 * SECOND);
         let mut at =
             |seconds: u32, findings: &[Finding]| awaited(findings, &mut grace, seconds * SECOND);
@@ -176,7 +174,7 @@ mod tests {
             at(5, &[missing(), unclear()]).as_deref(),
             Some("waiting for 10 s more: it: is not there")
         );
-        // A cluster that does not answer says nothing about it, and the grace goes on.
+        // Without an answer from the cluster, the grace period continues.
         assert_eq!(at(9, &[unclear()]).as_deref(), Some("cannot connect yet: it: no answer"));
         assert_eq!(
             at(14, &[missing(), missing()]).as_deref(),
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_certainly_unmet_waits_for_nothing() {
+    fn a_requirement_that_is_certainly_unmet_is_reported_at_once() {
         let mut grace = Grace::new(10 * SECOND);
         let all = [missing(), unclear(), unmet()];
         assert_eq!(awaited(&all, &mut grace, SECOND), None);
@@ -195,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_a_partition_stops_no_start() {
+    fn a_held_partition_does_not_prevent_the_start() {
         let mut grace = Grace::new(SECOND);
         assert_eq!(awaited(&[held()], &mut grace, SECOND), None);
         assert_eq!(report(vec![held()]), Ok(()));

@@ -1,39 +1,41 @@
-//! How often a worker may open its session anew when its client is dead, and after which pause. It
-//! counts, and looks at no clock.
+//! How often a worker may reopen its session after its client died, and after which pause. It
+//! counts and reads no clock.
 
 use std::time::Duration;
 
-use crate::stream::Failure;
+use crate::stream::{Backoff, Failure};
 
-/// Pauses before a session that replaces a dead one is opened. They grow: two processes with the
-/// same `instance` throw each other out of the group, and each gives the other one time to work.
+/// Pauses before a dead session is replaced. They grow, because two processes with the same
+/// `instance` fence each other out of the group, and the pause gives the other one time to work.
 const PAUSES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
-/// So long a dead session is remembered. More of them than there are pauses end the worker.
+/// How long a dead session counts. More of them than there are pauses end the worker.
 const MEMORY: Duration = Duration::from_secs(600);
-/// Pause while a place in the group is not released; it doubles up to [`WAIT_MAX`].
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// Longest pause while a place in the group is not released.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Pauses while the broker has not released the member's place in the group.
+const UNRELEASED_BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
 
 /// The sessions of one worker that had to be closed.
 #[derive(Debug, Default)]
 pub struct Reopening {
-    /// When sessions died, within the memory.
+    /// When sessions died, as far back as they count.
     died: Vec<Duration>,
     /// How often in a row the place was not released.
     unreleased: u32,
 }
 
 impl Reopening {
-    /// The pause before a new session, after one that ended so at this time.
+    /// Returns the pause before a new session, after one ended with this failure at this time.
     ///
     /// # Errors
-    /// There is to be none: a new session does not help, or too many did not.
+    /// Fails if there must be no new session: it would not help, or too many did not help.
     pub fn after(&mut self, failure: &Failure, now: Duration) -> Result<Duration, Failure> {
         match failure {
-            Failure::Unreleased(_) => Ok(self.wait()),
-            Failure::ConsumerDead(what) => self.revive(what, now),
+            Failure::Unreleased(_) => {
+                self.unreleased += 1;
+                Ok(UNRELEASED_BACKOFF.after(self.unreleased))
+            }
+            Failure::ConsumerDead(what) => self.replace_dead(what, now),
             Failure::Aborted(_)
             | Failure::TooLarge(_)
             | Failure::Broken(_)
@@ -43,13 +45,7 @@ impl Reopening {
         }
     }
 
-    fn wait(&mut self) -> Duration {
-        let doubled = FIRST_WAIT.saturating_mul(1 << self.unreleased.min(16));
-        self.unreleased += 1;
-        doubled.min(WAIT_MAX)
-    }
-
-    fn revive(&mut self, what: &str, now: Duration) -> Result<Duration, Failure> {
+    fn replace_dead(&mut self, what: &str, now: Duration) -> Result<Duration, Failure> {
         self.unreleased = 0;
         self.died.retain(|died| now.saturating_sub(*died) < MEMORY);
         let Some(pause) = PAUSES.get(self.died.len()) else {
@@ -73,7 +69,7 @@ mod tests {
     }
 
     fn dead() -> Failure {
-        Failure::ConsumerDead("deaf".to_string())
+        Failure::ConsumerDead("left the group unnoticed".to_string())
     }
 
     fn unreleased() -> Failure {
@@ -81,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn three_deaths_in_ten_minutes_are_borne_and_the_fourth_is_not() {
+    fn the_fourth_dead_session_within_ten_minutes_ends_the_worker() {
         let mut reopening = Reopening::default();
         let pauses = (0..3).map(|minute| reopening.after(&dead(), minutes(minute)));
         let pauses: Vec<_> = pauses.collect();
@@ -90,13 +86,13 @@ mod tests {
         assert_eq!(
             end,
             Err(Failure::Fatal(
-                "consumer dead again after 3 new sessions within 10 minutes: deaf".to_string()
+                "consumer dead again after 3 new sessions within 10 minutes: left the group unnoticed".to_string()
             ))
         );
     }
 
     #[test]
-    fn a_death_is_forgotten_after_ten_minutes() {
+    fn a_dead_session_counts_for_ten_minutes() {
         let mut reopening = Reopening::default();
         for minute in 0..40 {
             let pause = reopening.after(&dead(), minutes(4 * minute));
@@ -105,25 +101,26 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_not_released_is_waited_for_as_long_as_it_takes() {
+    fn an_unreleased_place_is_waited_for_without_a_limit() {
         let mut reopening = Reopening::default();
         let mut wait = || reopening.after(&unreleased(), minutes(0)).expect("waits");
-        assert_eq!(wait(), FIRST_WAIT);
-        assert_eq!(wait(), 2 * FIRST_WAIT);
+        let first = Duration::from_millis(500);
+        assert_eq!(wait(), first);
+        assert_eq!(wait(), 2 * first);
         for _ in 0..100 {
-            assert!(wait() <= WAIT_MAX);
+            assert!(wait() <= Duration::from_secs(5));
         }
-        assert_eq!(wait(), WAIT_MAX);
-        // It does not count among the deaths, and these begin it anew.
+        assert_eq!(wait(), Duration::from_secs(5));
+        // It does not count as a dead session, and a dead session resets the backoff.
         for pause in PAUSES {
             assert_eq!(reopening.after(&dead(), minutes(1)), Ok(pause));
-            assert_eq!(reopening.after(&unreleased(), minutes(1)), Ok(FIRST_WAIT));
+            assert_eq!(reopening.after(&unreleased(), minutes(1)), Ok(first));
         }
         assert!(reopening.after(&dead(), minutes(1)).is_err());
     }
 
     #[test]
-    fn nothing_else_is_mended_by_a_new_session() {
+    fn a_new_session_recovers_from_no_other_failure() {
         let what = || "x".to_string();
         for failure in [
             Failure::Aborted(what()),

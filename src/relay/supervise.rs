@@ -1,6 +1,5 @@
-//! Watches over the workers until the end, which it makes an orderly one: of all after a signal, or
-//! of one that failed or stands still, which stops the others. What standing still means is in
-//! `liveness/watchdog.rs`.
+//! Supervises the workers until they have shut down: all of them after a signal, or the others after
+//! one failed or stalled. `liveness/watchdog.rs` defines a stall.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -18,36 +17,36 @@ use crate::liveness::health::{Health, WATCHDOG};
 use crate::liveness::threads;
 use crate::liveness::threads::JOIN_WAIT_MAX;
 use crate::liveness::watchdog::{
-    HangDetector, SILENCE_INTERVAL, STALL_INTERVAL, Stall, StallDetector,
+    HEARTBEAT_INTERVAL, HangDetector, STALL_INTERVAL, Stall, StallDetector,
 };
 use crate::metrics::Metrics;
 use crate::stream::StopRequest;
 
-/// How often a stop that was requested inside the process is looked for.
+/// How often a stop request from within the process is checked.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What stands still for so long makes the process unready, long before it ends it.
+/// A hang or stall of this length makes the process unready, long before it ends the process.
 const UNREADY_AFTER: Duration = Duration::from_secs(30);
 
 /// A worker's thread.
 pub struct WorkerThread {
     /// Its number.
     pub number: usize,
-    /// Ends with what the worker ended with.
+    /// The thread, which returns the worker's result.
     pub thread: JoinHandle<anyhow::Result<()>>,
 }
 
-/// The signals that ask to stop.
+/// The signals that request a stop.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// From now on they do not end the process by themselves.
+    /// Handles the signals from now on, so that they no longer end the process by themselves.
     ///
     /// # Errors
-    /// If they cannot be listened to.
+    /// Fails if a handler cannot be installed.
     pub fn new() -> anyhow::Result<Self> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
@@ -55,7 +54,7 @@ impl Signals {
         })
     }
 
-    /// Waits a moment, and passes a signal on as a request to stop.
+    /// Waits a moment, and turns a signal into a stop request.
     pub async fn wait(&mut self, stop: &StopRequest) {
         tokio::select! {
             _ = self.terminate.recv() => { info!("SIGTERM: finishing the batch"); stop.request(); }
@@ -65,16 +64,16 @@ impl Signals {
     }
 }
 
-/// Looks for what stands still.
+/// Watches for hanging workers and stalled partitions.
 pub struct Watch {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    silence: HangDetector,
-    looked: Instant,
-    /// What is found of the partitions.
+    hangs: HangDetector,
+    sampled: Instant,
+    /// What the watchdog thread finds.
     stalls: Receiver<Stall>,
     stalled: Stall,
-    /// Ends the thread when it is dropped.
+    /// Ends the watchdog thread when it is dropped.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -87,10 +86,10 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    /// Begins to look.
+    /// Starts the watchdog.
     ///
     /// # Errors
-    /// If a client or a thread cannot be had.
+    /// Fails if its client or thread cannot be started.
     pub fn start(
         config: &Config,
         metrics: &Arc<Metrics>,
@@ -100,33 +99,28 @@ impl Watch {
         let (found, stalls) = channel();
         let (stop, stopped) = channel::<()>();
         let barrier_limit = config.tables.barrier_limit;
-        let (of_workers, of_partitions) = (Arc::clone(health), Arc::clone(metrics));
-        // A thread: the look-up blocks. It ends when nobody wants to know any more.
-        let thread =
-            std::thread::Builder::new()
-                .name("watchdog".to_string())
-                .spawn(move || {
-                    let mut watch = StallDetector::new(barrier_limit);
-                    while stopped.recv_timeout(STALL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                        let views = must_move(&of_partitions, &of_workers);
-                        // Also when none must move: the client's own events are served.
-                        let ends = ends.look_up(views.iter().map(|view| view.partition));
-                        if found
-                            .send(watch.look(&views, &ends, |worker| {
-                                of_workers.heartbeat(worker).activity()
-                            }))
-                            .is_err()
-                        {
-                            return;
-                        }
+        let (thread_health, thread_metrics) = (Arc::clone(health), Arc::clone(metrics));
+        // On its own thread, because the look-up blocks. It ends when this watch is dropped.
+        let thread = std::thread::Builder::new()
+            .name("watchdog".to_string())
+            .spawn(move || {
+                let mut detector = StallDetector::new(barrier_limit);
+                while stopped.recv_timeout(STALL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    let views = must_progress(&thread_metrics, &thread_health);
+                    // Even without partitions, so that the client's events are served.
+                    let ends = ends.look_up(views.iter().map(|view| view.partition));
+                    let activity = |worker| thread_health.heartbeat(worker).activity();
+                    if found.send(detector.sample(&views, &ends, activity)).is_err() {
+                        return;
                     }
-                })
-                .context("start a thread")?;
+                }
+            })
+            .context("start the watchdog thread")?;
         Ok(Watch {
             health: Arc::clone(health),
             metrics: Arc::clone(metrics),
-            silence: HangDetector::new(config.workers.get(), barrier_limit),
-            looked: Instant::now(),
+            hangs: HangDetector::new(config.workers.get(), barrier_limit),
+            sampled: Instant::now(),
             stalls,
             stalled: Stall::default(),
             stop: Some(stop),
@@ -134,31 +128,30 @@ impl Watch {
         })
     }
 
-    /// To be called often.
+    /// Checks for hangs and stalls. The caller must call it often.
     ///
     /// # Errors
-    /// What has been standing still for too long.
-    fn look(&mut self) -> anyhow::Result<()> {
+    /// Fails with the hang or stall that is over its limit.
+    fn check(&mut self) -> anyhow::Result<()> {
         match self.stalls.try_recv() {
             Ok(found) => self.stalled = found,
             Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => bail!("the watchdog has ended: please report this"),
+            Err(TryRecvError::Disconnected) => {
+                bail!("the watchdog thread ended: please report this")
+            }
         }
-        if self.looked.elapsed() < SILENCE_INTERVAL {
+        if self.sampled.elapsed() < HEARTBEAT_INTERVAL {
             return Ok(());
         }
-        self.looked = Instant::now();
-        let silent = self.silence.look(self.health.heartbeats());
-        let standstill = match silent.time > self.stalled.time {
-            true => &silent,
-            false => &self.stalled,
-        };
-        self.metrics.set_standstill(standstill.time);
-        if standstill.is_over {
-            bail!("{standstill}");
+        self.sampled = Instant::now();
+        let hang = self.hangs.sample(self.health.heartbeats());
+        let longest = if hang.time > self.stalled.time { &hang } else { &self.stalled };
+        self.metrics.set_standstill(longest.time);
+        if longest.is_over {
+            bail!("{longest}");
         }
-        if standstill.time >= UNREADY_AFTER {
-            self.health.hold(WATCHDOG, &standstill.to_string());
+        if longest.time >= UNREADY_AFTER {
+            self.health.hold(WATCHDOG, &longest.to_string());
         } else {
             self.health.release(WATCHDOG);
         }
@@ -166,18 +159,19 @@ impl Watch {
     }
 }
 
-/// The partitions whose workers have no reason to stand still.
-fn must_move(metrics: &Metrics, health: &Health) -> Vec<PartitionView> {
+/// Returns the partitions that must make progress: they are not held, and their workers have no
+/// known problem.
+fn must_progress(metrics: &Metrics, health: &Health) -> Vec<PartitionView> {
     let mut views = metrics.partitions();
     views.retain(|view| view.held.is_none() && health.is_working(view.worker));
     views
 }
 
-/// Waits for the end: of all workers after a stop, or of one that failed or stands still, which
-/// stops the others.
+/// Waits until a stop is requested or a worker ends or stalls, then stops all workers and waits for
+/// them.
 ///
 /// # Errors
-/// Why a worker failed, what stands still, or that the deadline passed.
+/// Fails if a worker failed, hung or stalled, or if the deadline passed.
 pub async fn supervise(
     workers: Vec<WorkerThread>,
     stop: &StopRequest,
@@ -190,11 +184,11 @@ pub async fn supervise(
         if stop.is_requested() || finished {
             break;
         }
-        if let Err(found) = watch.look() {
-            // Said at once: what stands still may keep the others waiting until the deadline.
-            error!("{found:#}; ending, so that a fresh process begins at the committed positions");
+        if let Err(found) = watch.check() {
+            // Logged at once: the worker that hangs may delay the end until the deadline.
+            error!("{found:#}; exiting, so that a new process resumes from the committed offsets");
             stop.request();
-            // How the others end changes nothing about why.
+            // The stall stays the reason, however the workers end.
             if let Err(rest) = end(workers, signals, deadline).await {
                 error!("{rest:#}");
             }
@@ -214,7 +208,7 @@ async fn end(
     tokio::select! {
         result = join(workers) => result,
         () = tokio::time::sleep(deadline) => Err(anyhow!(
-            "a worker did not finish within {deadline:?} (shutdown.deadline_ms); what it had not committed will be read again"
+            "a worker did not finish within {deadline:?} (shutdown.deadline_ms); its uncommitted records will be read again"
         )),
         _ = signals.terminate.recv() => bail!("a second SIGTERM: stopped without waiting"),
         _ = signals.interrupt.recv() => bail!("a second SIGINT: stopped without waiting"),

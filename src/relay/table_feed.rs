@@ -1,6 +1,6 @@
-//! Feeds the reference tables while the relay runs: from topics, which are followed, and from
-//! files, which are read again when they change or on SIGHUP. And it tells health whether the
-//! tables can be trusted, and which files were not taken.
+//! Feeds the reference tables while the relay runs: follows their topics, and reloads their files
+//! when they change or on SIGHUP. It also reports to health whether the tables can be relied on,
+//! and which files were rejected.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,16 +16,16 @@ use crate::liveness::health::Health;
 use crate::tables::SharedTables;
 use crate::tables::files::{ReloadRequest, TableFile, TableFiles};
 
-/// What the process holds for when it waits for its tables.
+/// The subject of the tables in /readyz.
 pub const TABLES: &str = "tables";
-/// How often it is looked whether the tables can be trusted.
+/// How often the tables are checked.
 const TRUST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Starts all that feeds the tables; it ends when they are closed. Returns the threads, which are
-/// to be waited for then.
+/// Starts the threads that feed the tables, and returns them. They end when the tables are closed;
+/// the caller must then join them.
 ///
 /// # Errors
-/// If a client, a thread or the signal cannot be had.
+/// Fails if a client or a thread cannot be started, or SIGHUP cannot be handled.
 pub fn start(
     config: &Config,
     files: &[TableFile],
@@ -36,20 +36,22 @@ pub fn start(
     if !files.is_empty() {
         let files = TableFiles::new(files.to_vec(), Arc::clone(tables), reload.clone());
         let thread = std::thread::Builder::new().name("table-files".to_string());
-        threads.push(thread.spawn(move || files.run()).context("start a thread")?);
+        threads.push(
+            thread.spawn(move || files.run()).context("start the thread of the table files")?,
+        );
     }
-    // Listened to even without files: by default it would end the process.
+    // Handled even without files: by default, SIGHUP ends the process.
     let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            info!("SIGHUP: reading the files of the tables again");
+            info!("SIGHUP: reloading the table files");
             reload.request();
         }
     });
     Ok(threads)
 }
 
-/// From now on, the process is ready only while the tables can be trusted.
+/// Keeps the process ready only while the tables can be relied on, from now on.
 pub fn watch(tables: &Arc<SharedTables>, health: &Arc<Health>) {
     let (tables, health) = (Arc::clone(tables), Arc::clone(health));
     health.release(TABLES);

@@ -1,5 +1,5 @@
-//! The thread of one worker: opens its session, runs the loop on it, and opens another one when the
-//! client of the first is dead. How often that may be is in `reopening.rs`.
+//! The thread of one worker: opens a session, runs the loop on it, and opens another session when
+//! the client of the first is dead. `reopening.rs` limits how often.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,47 +20,45 @@ use crate::relay::supervise::WorkerThread;
 use crate::stream::batch::BatchLimits;
 use crate::stream::kept_record::RecordLimit;
 use crate::stream::worker::Worker;
-use crate::stream::{Failure, PassOver, StopRequest};
+use crate::stream::{Backoff, Failure, PassOver, StopRequest};
 use crate::tables::SharedTables;
 
-/// Pause between attempts to open a session; it doubles up to [`PAUSE_MAX`].
-const PAUSE_MIN: Duration = Duration::from_millis(200);
-/// Longest pause between attempts to open a session.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How soon a request to stop ends a pause.
+/// Pauses between attempts to open a session.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+/// Longest delay before a stop request ends a pause.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Everything that one worker's thread owns.
+/// Everything that the thread of one worker owns.
 pub struct WorkerTask {
     /// The worker's number.
     pub number: usize,
-    /// What it reads.
+    /// The input, as messages name it.
     pub input: InputName,
-    /// What a session needs.
+    /// The settings of its sessions.
     pub settings: SessionSettings,
-    /// How large a batch may be.
+    /// The limits of a batch.
     pub limits: BatchLimits,
     /// Offsets that may be skipped if they cannot be read.
     pub pass_over: Vec<PassOver>,
-    /// The rules.
+    /// The rules and topics.
     pub assembly: Arc<Assembly>,
-    /// The tables.
+    /// The reference tables.
     pub tables: Arc<SharedTables>,
-    /// How long a batch waits for the tables.
+    /// Longest time that a batch waits for the tables.
     pub barrier_limit: Duration,
-    /// What is counted.
+    /// Counts what the worker commits.
     pub metrics: Arc<Metrics>,
-    /// Whether it works.
+    /// Receives the worker's state.
     pub health: Arc<Health>,
-    /// Ends it.
+    /// Ends the worker.
     pub stop: StopRequest,
 }
 
 impl WorkerTask {
-    /// Begins. What of the quarantined records is larger than this limit is written as a stub.
+    /// Starts the thread. Quarantined records that are larger than this limit are written as stubs.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// Fails if the thread cannot be started.
     pub fn spawn(self, quarantine_limit: RecordLimit) -> anyhow::Result<WorkerThread> {
         let number = self.number;
         let thread = std::thread::Builder::new()
@@ -77,7 +75,7 @@ impl WorkerTask {
         result
     }
 
-    /// Works on one session after the other, until asked to stop.
+    /// Runs one session after the other until asked to stop.
     fn run_sessions(&self, quarantine_limit: RecordLimit) -> anyhow::Result<()> {
         let began = Instant::now();
         let mut reopening = Reopening::default();
@@ -94,14 +92,14 @@ impl WorkerTask {
                 ),
                 other => other.to_string(),
             };
-            warn!(worker = self.number, %cause, "the session was closed and is opened again in {pause:?}");
+            warn!(worker = self.number, %cause, "session closed; opening a new one in {pause:?}");
             self.health.rejoining(self.number, &cause);
             self.sleep(pause);
         }
         Ok(())
     }
 
-    /// Runs the loop until asked to stop. However it ends, the session is closed then.
+    /// Runs the loop until asked to stop, and closes the session in any case.
     fn run(&self, session: Session, quarantine_limit: RecordLimit) -> Result<(), Failure> {
         self.health.joining(self.number);
         let (metrics, health) = (Arc::clone(&self.metrics), Arc::clone(&self.health));
@@ -121,33 +119,33 @@ impl WorkerTask {
         Ok(())
     }
 
-    /// Opens a session, waiting as long as it takes for a cluster that cannot be reached. `None` if
-    /// the relay is asked to stop meanwhile.
+    /// Opens a session. Waits without a limit for a cluster that cannot be reached. Returns `None`
+    /// if the relay is asked to stop in the meantime.
     fn open(&self) -> anyhow::Result<Option<Session>> {
         let began = Instant::now();
         let mut grace = Grace::new(MISSING_TOPIC_GRACE);
-        let mut pause = PAUSE_MIN;
+        let mut attempts = 0;
         while !self.stop.is_requested() {
             self.health.heartbeat(self.number).beat(Activity::Opening);
             match Session::open(self.settings.clone()) {
                 Ok(session) => return Ok(Some(session)),
-                Err(error) if is_awaited(&error, &mut grace, began.elapsed()) => {
-                    self.wait(&error, pause);
+                Err(error) if is_retried(&error, &mut grace, began.elapsed()) => {
+                    attempts += 1;
+                    self.wait(&error, BACKOFF.after(attempts));
                 }
                 Err(error) => return Err(error.into()),
             }
-            pause = (pause * 2).min(PAUSE_MAX);
         }
         Ok(None)
     }
 
     fn wait(&self, error: &OpenError, pause: Duration) {
-        warn!(worker = self.number, %error, "cannot connect yet; trying again");
+        warn!(worker = self.number, %error, "cannot connect yet; retrying");
         self.health.connecting(self.number, &error.to_string());
         self.sleep(pause);
     }
 
-    /// A request to stop ends it.
+    /// Sleeps, but returns early if the relay is asked to stop.
     fn sleep(&self, pause: Duration) {
         let began = Instant::now();
         while let Some(left) = pause.checked_sub(began.elapsed()) {
@@ -159,9 +157,9 @@ impl WorkerTask {
     }
 }
 
-/// Whether what failed is tried again: for as long as it takes, or until the grace of a missing
-/// topic is over.
-fn is_awaited(error: &OpenError, grace: &mut Grace, now: Duration) -> bool {
+/// Returns whether a failed attempt is retried: without a limit, or for a missing topic until its
+/// grace period is over.
+fn is_retried(error: &OpenError, grace: &mut Grace, now: Duration) -> bool {
     error.may_pass() || error.is_missing() && grace.left(now).is_some()
 }
 
@@ -175,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_topic_is_awaited_until_its_grace_is_over() {
+    fn a_missing_topic_is_retried_until_its_grace_period_is_over() {
         const SECOND: Duration = Duration::from_secs(1);
         let missing = |name: &str| TopicProblem::Missing(name.to_string());
         let denied = || TopicProblem::Denied("d".to_string());
@@ -183,20 +181,20 @@ mod tests {
             || TopicProblem::Unknown { topic: "u".to_string(), cause: "no answer".to_string() };
         let mut grace = Grace::new(10 * SECOND);
         let mut at =
-            |seconds: u32, error: OpenError| is_awaited(&error, &mut grace, seconds * SECOND);
+            |seconds: u32, error: OpenError| is_retried(&error, &mut grace, seconds * SECOND);
         assert!(at(0, topics(vec![unknown()], 3)));
         assert!(at(5, topics(vec![missing("a"), missing("b")], 3)));
         assert!(at(14, topics(vec![missing("a")], 3)));
         assert!(!at(15, topics(vec![missing("a")], 3)));
         assert!(at(99, topics(vec![unknown()], 3)));
-        // None of all is there: the wrong cluster. And no waiting grants a right.
+        // If no topic exists, this is the wrong cluster. And waiting does not add an ACL.
         let mut grace = Grace::new(10 * SECOND);
         for error in [
             topics(vec![missing("a"), missing("b")], 2),
             topics(vec![missing("a"), denied()], 3),
             topics(vec![denied()], 3),
         ] {
-            assert!(!is_awaited(&error, &mut grace, SECOND), "{error}");
+            assert!(!is_retried(&error, &mut grace, SECOND), "{error}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! When a batch is full by time. The caller supplies the clock.
+//! Decides when a batch is due by its age. The caller supplies the clock.
 
 use std::time::Duration;
 
 /// Times the batches of one worker. A batch should be committed when its first record has waited
-/// for the batch's age, including the time during which the worker published and did not poll. A
-/// worker that lags fills its batches for the whole age: its records have waited longer anyway, and
+/// for the configured age, including the time in which the worker published and did not poll. A
+/// worker that lags fills each batch for the whole age: its records have waited longer anyway, and
 /// large batches are cheaper.
 #[derive(Debug, Default)]
 pub(super) struct BatchTimer {
@@ -12,40 +12,40 @@ pub(super) struct BatchTimer {
     publishing: Duration,
     /// Whether a partition was read to its end since the last batch was published.
     keeps_up: bool,
-    /// When publishing began, if the records read after it may have arrived since then.
-    away_since: Option<Duration>,
+    /// When publishing began, if the next record read may have arrived since then.
+    publishing_since: Option<Duration>,
 }
 
 impl BatchTimer {
-    /// A batch was published; it counts for an eighth of the average.
+    /// Adds the time that publishing a batch took: one eighth of the average.
     pub(super) fn published(&mut self, took: Duration) {
         self.publishing = (self.publishing * 7 + took) / 8;
     }
 
-    /// How long to fill a batch that should be committed at this age: the age less the time that
-    /// publishing takes, but at least half of it, however slow the broker is.
+    /// Returns how long to fill a batch that should be committed at this age: the age minus the
+    /// time that publishing takes, but at least half of the age, however slow the broker is.
     pub(super) fn fill_budget(&self, max_age: Duration) -> Duration {
         max_age.saturating_sub(self.publishing).max(max_age / 2)
     }
 
-    /// The end of a partition was reached.
+    /// Notes that a partition was read to its end.
     pub(super) fn caught_up(&mut self) {
         self.keeps_up = true;
     }
 
-    /// The worker publishes from now on, and polls nothing.
+    /// Notes that the worker begins to publish, and so does not poll.
     pub(super) fn publish_started(&mut self, now: Duration) {
-        self.away_since = std::mem::take(&mut self.keeps_up).then_some(now);
+        self.publishing_since = std::mem::take(&mut self.keeps_up).then_some(now);
     }
 
-    /// A poll found nothing: a record that arrives from now on has not waited.
+    /// Notes that a poll returned nothing: a record that arrives from now on has not waited.
     pub(super) fn idle(&mut self) {
-        self.away_since = None;
+        self.publishing_since = None;
     }
 
-    /// Since when the first record of a batch, read now, may have waited.
+    /// Returns since when the first record of a batch, read now, may have waited.
     pub(super) fn waiting_since(&mut self, now: Duration) -> Duration {
-        self.away_since.take().unwrap_or(now)
+        self.publishing_since.take().unwrap_or(now)
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
     fn a_batch_is_cut_in_time_to_be_committed_at_its_age() {
         let ms = Duration::from_millis;
         let mut timer = BatchTimer::default();
-        assert_eq!(timer.fill_budget(ms(100)), ms(100), "nothing is known yet");
+        assert_eq!(timer.fill_budget(ms(100)), ms(100), "nothing was published yet");
         for _ in 0..100 {
             timer.published(ms(20));
         }
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn who_lags_fills_batches_for_as_long_as_before() {
+    fn a_worker_that_lags_fills_batches_for_the_whole_age() {
         let timer = |lags: bool| {
             let mut timer = BatchTimer::default();
             if !lags {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn one_batch_that_takes_long_counts_for_an_eighth() {
+    fn one_slow_batch_counts_for_an_eighth() {
         let ms = Duration::from_millis;
         let mut timer = BatchTimer::default();
         for _ in 0..100 {
@@ -96,20 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_the_time_away_counts_once() {
+    fn the_time_spent_publishing_counts_once() {
         let second = Duration::from_secs;
         let mut timer = BatchTimer::default();
         timer.caught_up();
         timer.publish_started(second(1));
         assert_eq!(timer.waiting_since(second(2)), second(1));
-        assert_eq!(timer.waiting_since(second(3)), second(3), "asked already");
+        assert_eq!(timer.waiting_since(second(3)), second(3), "used already");
         timer.publish_started(second(4));
         let since = timer.waiting_since(second(5));
-        assert_eq!(since, second(5), "the end was not reached since");
+        assert_eq!(since, second(5), "the end was not reached in between");
         timer.caught_up();
         timer.publish_started(second(6));
         timer.idle();
         let since = timer.waiting_since(second(7));
-        assert_eq!(since, second(7), "nothing had come meanwhile");
+        assert_eq!(since, second(7), "nothing arrived while publishing");
     }
 }

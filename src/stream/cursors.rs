@@ -1,7 +1,7 @@
 //! The next offset of each partition. The client must hand out a partition's records in order, each
-//! once, from the committed offset on. The loop holds it to that: a record that is accepted twice is
-//! an event that is written twice. A partition whose client does otherwise, or cannot read, is held
-//! and tried again, while the others go on.
+//! once, from the committed offset on. The loop holds it to that: a record that is accepted twice
+//! is an event that is written twice. A partition whose client does otherwise, or cannot read, is
+//! held and tried again, while the others go on.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::broker::{PassOver, Place, Rewound};
 use super::fault::PartitionFault;
 use super::record::Partition;
-use super::retry_budget::pause_after;
+use super::retry_budget::BACKOFF;
 
 /// The cursors of all partitions.
 #[derive(Debug, Default)]
@@ -137,7 +137,7 @@ impl Cursors {
         let cursor = self.cursor(partition);
         if let State::Held(hold) = &mut cursor.state {
             cursor.attempts = cursor.attempts.saturating_add(1);
-            hold.retry_at = Some(now + pause_after(cursor.attempts));
+            hold.retry_at = Some(now + BACKOFF.after(cursor.attempts));
         }
         cursor.attempts
     }
@@ -311,9 +311,9 @@ fn index(partition: Partition) -> Option<usize> {
     usize::try_from(partition.0).ok()
 }
 
-/// Returns the offsets that the log has lost, of those that were skipped before `offset`. Other gaps
-/// are what transactions and compaction leave. A log that begins behind `offset` was cut off after
-/// that offset was fetched.
+/// Returns the offsets that the log has lost, of those that were skipped before `offset`. Other
+/// gaps are what transactions and compaction leave. A log that begins behind `offset` was cut off
+/// after that offset was fetched.
 pub(super) fn deleted(skipped: &Range<i64>, log_start: i64) -> Option<Range<i64>> {
     (skipped.start < log_start && log_start <= skipped.end).then_some(skipped.start..log_start)
 }
@@ -392,7 +392,7 @@ mod tests {
         assert!(cursors.accept(P, 7).is_some());
         assert!(cursors.accept(P, 7).is_none());
         cursors.unassigned(&[P]);
-        assert_eq!(reasons(&cursors), [], "somebody else reads it");
+        assert_eq!(reasons(&cursors), [], "another member reads it");
         assert!(cursors.accept(P, 8).is_none());
         rewind(&mut cursors, Ok(at(P, 0)));
         cursors.hold(P, damaged());
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_offsets_are_told_unless_nothing_was_committed() {
+    fn skipped_offsets_are_reported_unless_nothing_was_committed() {
         let mut cursors = placed(&[P], 7);
         assert_eq!(cursors.accept(P, 9), Some(7..9));
         assert_eq!(cursors.accept(P, 10), Some(10..10));
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_was_held_until_its_topic_was_made_anew_is_released() {
+    fn a_partition_that_was_held_until_its_topic_was_recreated_is_released() {
         let mut cursors = placed(&[P], 7);
         assert!(cursors.accept(P, 0).is_none());
         assert_eq!(cursors.parked(P, NOW), 1);

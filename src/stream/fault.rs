@@ -1,37 +1,35 @@
-//! Why one partition is held while the others of its worker go on.
+//! Why one partition is held while its worker continues with the others.
 
-/// What is wrong with a partition.
+/// The fault of a held partition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartitionFault {
-    /// The client cannot read on from this offset: the log is damaged there, or a record is larger
-    /// than the client takes.
+    /// The client cannot read past this offset: the log is damaged there, or a record is larger
+    /// than the client accepts.
     #[error("cannot be read at offset {offset}: {cause}")]
     Unreadable {
         /// Where reading fails.
         offset: i64,
-        /// What the client says.
+        /// The client's error.
         cause: String,
     },
-    /// The group's committed offset lies behind the end of the log: the log was truncated, or
+    /// The group's committed offset lies beyond the end of the log: the log was truncated, or
     /// replaced by a shorter one.
-    #[error("the committed offset {committed} is behind the end of the log, which is {end}")]
+    #[error("the committed offset {committed} is beyond the end of the log, which is {end}")]
     BehindEnd {
         /// The group's committed offset.
         committed: i64,
         /// The offset that the next record would get.
         end: i64,
     },
-    /// The client went on before the floor, where everything was judged already.
-    #[error(
-        "reading went back to offset {offset}, but everything before {floor} was judged already"
-    )]
+    /// The client resumed below the floor, where everything was judged already.
+    #[error("reading regressed to offset {offset}, but all records before {floor} were judged")]
     WentBack {
-        /// Where the client went on.
+        /// Where the client resumed.
         offset: i64,
         /// The first offset that may be judged.
         floor: i64,
     },
-    /// The output of this record cannot be written, however small the batch is.
+    /// The output of this record cannot be written, not even in a batch of its own.
     #[error("the output of offset {offset} cannot be written: {cause}")]
     Unpublishable {
         /// The offset of the record.
@@ -39,20 +37,20 @@ pub enum PartitionFault {
         /// Why the last transaction failed.
         cause: String,
     },
-    /// It is not known where reading is to go on.
+    /// The offset at which to resume is not known.
     #[error("the committed offset is not known: {cause}")]
     Unplaced {
-        /// What was asked for, and why there is no answer.
+        /// Which request failed, and why.
         cause: String,
     },
 }
 
 impl PartitionFault {
-    /// All that [`PartitionFault::reason`] can be.
+    /// All values of [`PartitionFault::reason`].
     pub const REASONS: [&str; 5] =
         ["unreadable", "behind_end", "went_back", "unpublishable", "unplaced"];
 
-    /// As metrics say it.
+    /// Returns the label value that metrics use.
     pub const fn reason(&self) -> &'static str {
         match self {
             PartitionFault::Unreadable { .. } => "unreadable",

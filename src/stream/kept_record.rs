@@ -1,46 +1,47 @@
-//! What is kept of an input record that goes to quarantine: the whole record if its topic surely
-//! takes it, else a stub, so that no record can block the quarantine. Which of the two follows from
-//! the record and the limit alone.
+//! What the quarantine keeps of an input record: the whole record if the topic is sure to accept
+//! it, a stub otherwise, so that no record can block the quarantine. The choice depends only on the
+//! record and the limit.
 
 use audit_judge::fate::Quarantine;
 use sha2::{Digest, Sha256};
 
 use super::record::{OwnedHeaders, SourceRecord};
 
-/// So many bytes of a value that is too large are written, and of a key.
+/// Bytes that a stub keeps of the value, and of the key.
 pub const STUB_BYTES: usize = 1_000;
-/// The most that the original headers of a stub take.
+/// Most bytes of original headers that a stub keeps.
 const STUB_HEADER_BYTES: usize = 64 * 1024;
-/// What a batch of one record, and the headers that say why it is here, add to the original. The
+/// Bytes that a record batch of one record and the headers with the reason add to the original. The
 /// detail alone may have 1,600 bytes.
 pub const QUARANTINE_OVERHEAD_BYTES: usize = 4_096;
-/// The most that the lengths of a header's name and value take.
+/// Most bytes that encode the lengths of a header's name and value.
 const HEADER_FRAMING_BYTES: usize = 10;
 
-/// The largest record batch that the quarantine topic surely takes: a record that is no larger
-/// before it is compressed fits.
+/// The largest record batch that the quarantine topic is sure to accept. A record fits if it is no
+/// larger than this before compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordLimit(usize);
 
 impl RecordLimit {
-    /// No topic may take less: a stub is made to fit.
+    /// The smallest limit that a topic may have: a stub always fits into it.
     pub const LEAST: RecordLimit = RecordLimit(8_192);
-    /// The client's own limit, and that of a request to the broker, is 104,857,600.
+    /// Below the limit of the client, and of a request to the broker: 104,857,600.
     const MOST: RecordLimit = RecordLimit(100_000_000);
 
-    /// A limit of so many bytes, as far as the client and a stub allow.
+    /// A limit of this many bytes, clamped to what the client and a stub allow.
     pub fn new(bytes: u64) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         RecordLimit(bytes.clamp(Self::LEAST.0, Self::MOST.0))
     }
 
-    /// The limit in bytes.
+    /// Returns the limit in bytes.
     pub const fn bytes(self) -> usize {
         self.0
     }
 
-    /// The topic refused this record for its size, so its limit is lower. Halves down to it are
-    /// few. `None` if the record was as small as any.
+    /// Returns a lower limit after the topic refused this record for its size: half of the record's
+    /// size, so that few attempts reach the topic's real limit. `None` if the record was already as
+    /// small as a stub can be.
     pub fn lowered(self, refused: &KeptRecord) -> Option<Self> {
         let bytes = refused.wire_bytes().min(self.0);
         let halved = RecordLimit((bytes / 2).max(Self::LEAST.0));
@@ -49,7 +50,8 @@ impl RecordLimit {
 }
 
 impl Default for RecordLimit {
-    /// What a topic takes by the defaults of every Kafka, for one that does not say.
+    /// What a topic accepts by the defaults of every Kafka version, for a topic whose limit cannot
+    /// be read.
     fn default() -> Self {
         RecordLimit(1_000_000)
     }
@@ -60,24 +62,24 @@ impl Default for RecordLimit {
 pub struct QuarantinedRecord {
     /// What is kept of the record.
     pub original: KeptRecord,
-    /// Why it is here.
+    /// Why it is quarantined.
     pub quarantine: Quarantine,
 }
 
-/// What is kept of an input record.
+/// The part of an input record that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptRecord {
-    /// The original key; of a stub, its beginning.
+    /// The original key; in a stub, its beginning.
     pub key: Option<Vec<u8>>,
-    /// The original value; of a stub, its beginning.
+    /// The original value; in a stub, its beginning.
     pub payload: Option<Vec<u8>>,
-    /// The original headers; of a stub, those that fit.
+    /// The original headers; in a stub, those that fit.
     pub headers: OwnedHeaders,
-    /// What the original was, if this is a stub.
+    /// Facts about the original, if this is a stub.
     pub stub: Option<Stub>,
 }
 
-/// What is known of an original that is not kept whole.
+/// Facts about an original that is not kept whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stub {
     /// The length of its value.
@@ -103,8 +105,8 @@ impl From<&SourceRecord<'_>> for KeptRecord {
 }
 
 impl KeptRecord {
-    /// Keeps a record whole if it is within the limit, else a stub. A large value is not copied
-    /// first.
+    /// Keeps a record whole if it is within the limit, and a stub otherwise. The value is copied
+    /// only if it is kept.
     pub fn within(record: &SourceRecord<'_>, limit: RecordLimit) -> Self {
         let headers = record.headers.read();
         if wire_bytes(record.key, record.payload, &headers) > limit.0 {
@@ -118,7 +120,7 @@ impl KeptRecord {
         }
     }
 
-    /// The same, of a record that was kept whole.
+    /// Turns a record that was kept whole into a stub if it is over the limit.
     #[must_use]
     pub fn cut_to(self, limit: RecordLimit) -> Self {
         if self.wire_bytes() <= limit.0 {
@@ -127,16 +129,16 @@ impl KeptRecord {
         stub(self.key.as_deref(), self.payload.as_deref(), self.headers, limit)
     }
 
-    /// What it takes in memory. Headers count, each for its place as well: a flood of them would
-    /// else pass the limit of a batch.
+    /// Returns its size in memory. Each header counts with its slot in the vector, or a flood of
+    /// empty headers would get past the byte limit of a batch.
     pub fn bytes(&self) -> usize {
-        let place = size_of::<(Vec<u8>, Option<Vec<u8>>)>();
+        let slot = size_of::<(Vec<u8>, Option<Vec<u8>>)>();
         let headers = self.headers.iter();
-        let headers: usize = headers.map(|header| place + header_bytes(header)).sum();
+        let headers: usize = headers.map(|header| slot + header_bytes(header)).sum();
         length(self.key.as_deref()) + length(self.payload.as_deref()) + headers
     }
 
-    /// The most that it takes in its topic.
+    /// Returns its largest possible size in the quarantine topic.
     fn wire_bytes(&self) -> usize {
         wire_bytes(self.key.as_deref(), self.payload.as_deref(), &self.headers)
     }
@@ -149,17 +151,17 @@ fn stub(
     limit: RecordLimit,
 ) -> KeptRecord {
     let (before, original) = (headers.len(), value.unwrap_or_default());
-    let begin = |bytes: &[u8]| bytes[..bytes.len().min(STUB_BYTES)].to_vec();
-    let (kept_key, kept_value) = (key.map(begin), value.map(begin));
-    let taken = wire_bytes(kept_key.as_deref(), kept_value.as_deref(), &[]);
-    let mut room = limit.0.saturating_sub(taken).min(STUB_HEADER_BYTES);
+    let cut = |bytes: &[u8]| bytes[..bytes.len().min(STUB_BYTES)].to_vec();
+    let (kept_key, kept_value) = (key.map(cut), value.map(cut));
+    let used = wire_bytes(kept_key.as_deref(), kept_value.as_deref(), &[]);
+    let mut room = limit.0.saturating_sub(used).min(STUB_HEADER_BYTES);
     headers.retain(|header| {
         let needed = header_bytes(header) + HEADER_FRAMING_BYTES;
         let fits = needed <= room;
         room -= if fits { needed } else { 0 };
         fits
     });
-    // The place of those that were dropped is not kept either.
+    // Frees the slots of the dropped headers.
     headers.shrink_to_fit();
     KeptRecord {
         key: kept_key,
@@ -174,7 +176,7 @@ fn stub(
     }
 }
 
-/// The most that a record with these parts takes in the quarantine topic, uncompressed.
+/// Returns the largest size of a record with these parts in the quarantine topic, uncompressed.
 fn wire_bytes(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
@@ -204,7 +206,7 @@ mod tests {
         (name.as_bytes().to_vec(), Some(vec![b'h'; bytes]))
     }
 
-    /// Keeps a record either way, which must come to the same.
+    /// Keeps a record in both ways, which must give the same result.
     fn kept(key: &[u8], value: Option<&[u8]>, headers: &OwnedHeaders) -> KeptRecord {
         let record = SourceRecord {
             partition: Partition(0),
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_kept_whole_and_one_byte_more_is_a_stub() {
+    fn a_record_within_the_limit_is_kept_whole_and_one_byte_more_makes_a_stub() {
         let headers = vec![header("a", 9)];
         let room = LIMIT.0 - QUARANTINE_OVERHEAD_BYTES - 3 - 10 - HEADER_FRAMING_BYTES;
         let value = vec![b'v'; room + 1];
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_cut_and_headers_are_kept_as_far_as_they_fit() {
+    fn a_stub_cuts_the_key_and_keeps_the_headers_that_fit() {
         let headers = vec![header("large", 70_000), header("small", 10)];
         let cut = kept(&[b'k'; 90_000], Some(b"value"), &headers);
         assert_eq!(cut.key, Some(vec![b'k'; STUB_BYTES]));
@@ -254,14 +256,14 @@ mod tests {
 
         let flood = vec![header("", 0); 50_000];
         let cut = kept(b"", None, &flood);
-        assert_eq!(cut.payload, None, "missing stays missing");
+        assert_eq!(cut.payload, None, "a missing value stays missing");
         assert_eq!(cut.headers.len(), STUB_HEADER_BYTES / HEADER_FRAMING_BYTES);
         assert_eq!(cut.stub.map(|stub| stub.value_bytes), Some(0));
     }
 
-    /// Each refusal makes the next attempt smaller, down to what every topic must take.
+    /// Each refusal makes the next attempt smaller, down to the size that every topic must accept.
     #[test]
-    fn a_limit_is_lowered_until_a_stub_is_as_small_as_any() {
+    fn each_refusal_lowers_the_limit_until_a_stub_has_its_smallest_size() {
         let headers = vec![header("a", 60_000), header("b", 3_000), header("c", 100)];
         let original = KeptRecord {
             key: Some(vec![b'k'; 2_000]),

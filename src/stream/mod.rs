@@ -1,7 +1,8 @@
-//! The loop around the core: it knows partitions, offsets and batches, and asks the small trait
-//! [`Broker`] for everything else, time included. So a whole consumer group runs from a seed in the
-//! tests. It names no Kafka client.
+//! The loop around the core. It handles partitions, offsets and batches, and gets everything else,
+//! including the time, from the small trait [`Broker`]. This lets the tests run a whole consumer
+//! group from a seed. It names no Kafka client.
 
+mod backoff;
 pub mod batch;
 mod batch_timer;
 mod broker;
@@ -20,6 +21,7 @@ mod stop;
 pub mod unlisted;
 pub mod worker;
 
+pub use backoff::Backoff;
 pub use broker::{
     Broker, Failure, Gap, GapCause, GroupEvent, GroupStatistics, PartitionEvent, PassOver, Place,
     Polled, Rewound,

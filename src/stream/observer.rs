@@ -15,7 +15,7 @@ pub enum WorkerEvent<'a> {
     /// The end of a partition was reached, and no record of it waits to be committed. If one does,
     /// the tally of its batch says `at_end` instead.
     EndReached(Partition),
-    /// A partition is held, for the time with this number in a row; the others go on.
+    /// A partition is held, on this attempt in a row; the others continue.
     Held(Partition, &'a PartitionFault, u32),
     /// A held partition is read again.
     Released(Partition),

@@ -1,5 +1,6 @@
-//! The outputs of a batch. The events of all its records lie in one buffer, which is kept from batch
-//! to batch: in the steady state it allocates nothing and reuses warm memory. It decides nothing.
+//! The outputs of a batch. The events of all its records lie in one buffer, which is kept from
+//! batch to batch: in the steady state it allocates nothing and reuses warm memory. It decides
+//! nothing.
 
 use std::ops::Range;
 
@@ -7,8 +8,7 @@ use super::kept_record::QuarantinedRecord;
 use super::record::{Partition, SourceRecord};
 use audit_judge::fate::{Audited, Envelope};
 
-/// Bytes of the buffer that are kept: a batch of the default size, and the buffer's growth by
-/// doubling.
+/// Largest buffer that is kept: a batch of the default size, and the buffer's growth by doubling.
 const KEPT_BYTES_MAX: usize = 32 << 20;
 
 /// A record to be written, in the transaction of the batch that it belongs to.
@@ -77,17 +77,17 @@ enum Written {
 }
 
 impl Outputs {
-    /// How many records there are to write.
+    /// Returns the number of records to write.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is nothing to write.
+    /// Returns whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The records, in their order.
+    /// Returns the records, in order.
     pub fn iter(&self) -> impl Iterator<Item = Output<'_>> {
         self.entries.iter().map(|entry| Output {
             source_partition: entry.origin.partition,

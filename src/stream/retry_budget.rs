@@ -3,21 +3,20 @@
 
 use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::broker::Failure;
 
-/// Pause after the first failure in a row; it doubles up to [`PAUSE_MAX`].
-pub(super) const PAUSE_MIN: Duration = Duration::from_millis(50);
-/// Longest pause between attempts.
-pub(super) const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Failures of the producer in a row, without a commit between them, after which the worker ends.
+/// Pauses after failures in a row.
+pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+/// Producer failures in a row, without a commit in between, that a worker survives.
 pub(super) const BROKEN_IN_A_ROW_MAX: u32 = 20;
-/// So many fencings with fewer than [`FENCE_RESET_COMMITS`] commits between them end the worker:
-/// two processes with the same transactional id would otherwise fence each other forever.
+/// Fencings, with fewer than [`FENCE_RESET_COMMITS`] commits after each, that a worker survives.
+/// Two processes with the same transactional id would otherwise fence each other forever.
 pub(super) const FENCED_MAX: u32 = 5;
 /// Commits after which earlier fencings no longer count.
 pub(super) const FENCE_RESET_COMMITS: u32 = 100;
 
-/// What has failed lately.
+/// Recent failures of one worker.
 #[derive(Debug, Default)]
 pub(super) struct RetryBudget {
     in_a_row: u32,
@@ -27,7 +26,7 @@ pub(super) struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// A batch was committed.
+    /// Notes that a batch was committed.
     pub(super) fn committed(&mut self) {
         self.in_a_row = 0;
         self.broken_in_a_row = 0;
@@ -38,22 +37,23 @@ impl RetryBudget {
         }
     }
 
-    /// The pause before the next attempt.
+    /// Returns the pause before the next attempt.
     ///
     /// # Errors
-    /// There is to be none.
+    /// Fails if the worker must not try again: the failure ends its session, or the budget is
+    /// spent.
     pub(super) fn after(&mut self, failure: &Failure) -> Result<Duration, Failure> {
         self.in_a_row += 1;
         match failure {
-            // An output that cannot be written holds the input, for as long as it takes; so does a
-            // table that cannot be read.
+            // Retried without a limit: an output that cannot be written, or a table that cannot be
+            // read, holds the input for as long as that lasts.
             Failure::Aborted(_) | Failure::TooLarge(_) | Failure::Held(_) => {}
             Failure::Broken(_) => self.broken_in_a_row += 1,
             Failure::Fenced(_) => {
                 self.fenced += 1;
                 self.commits = 0;
             }
-            // The worker's session ends; whether another one follows is decided by who opened it.
+            // These end the session. The thread that opened it decides whether to open another.
             Failure::ConsumerDead(_) | Failure::Unreleased(_) | Failure::Fatal(_) => {
                 return Err(failure.clone());
             }
@@ -68,12 +68,6 @@ impl RetryBudget {
                 "fenced {FENCED_MAX} times; is another process running with the same `instance`? {failure}"
             )));
         }
-        Ok(pause_after(self.in_a_row))
+        Ok(BACKOFF.after(self.in_a_row))
     }
-}
-
-/// The pause after so many failures in a row, at least one.
-pub(super) fn pause_after(failures: u32) -> Duration {
-    let doubled = PAUSE_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(PAUSE_MAX)
 }

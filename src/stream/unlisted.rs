@@ -1,5 +1,5 @@
-//! Names of customers' events that no row of the catalogue has: the first distinct ones, and how
-//! often each came. A sender that makes up names cannot make this grow.
+//! Event names from customers that match no row of the catalogue: the first distinct ones, and how
+//! often each occurred. Their number is limited, so a sender that invents names cannot fill memory.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ pub struct UnlistedNames {
 }
 
 impl UnlistedNames {
-    /// Distinct names that are kept; records with further ones count in the total alone.
-    pub const MOST: usize = 100;
+    /// Most distinct names that are kept. Records with other names count in the total only.
+    pub const NAMES_MAX: usize = 100;
 
-    /// Takes one record's.
+    /// Adds the name of one record.
     pub fn note(&mut self, name: CompactString) {
         self.count(name, 1);
         self.total += 1;
     }
 
-    /// Takes all of another's; returns those that are new here.
+    /// Adds all counts of `other`, and returns the names that are new here.
     pub fn merge(&mut self, other: &UnlistedNames) -> Vec<CompactString> {
         self.total += other.total;
         let named = other.names.iter();
@@ -32,23 +32,23 @@ impl UnlistedNames {
             .collect()
     }
 
-    /// Records that had such a name.
+    /// Returns the number of records with such a name.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// The names, with how many records had each.
+    /// Returns the names, each with its number of records.
     pub fn names(&self) -> &BTreeMap<CompactString, u64> {
         &self.names
     }
 
-    /// Counts a name, if there is room; whether it is new.
+    /// Counts a name if there is room for it. Returns whether it is new.
     fn count(&mut self, name: CompactString, count: u64) -> bool {
         if let Some(known) = self.names.get_mut(&name) {
             *known += count;
             return false;
         }
-        let has_room = self.names.len() < Self::MOST;
+        let has_room = self.names.len() < Self::NAMES_MAX;
         if has_room {
             self.names.insert(name, count);
         }
@@ -68,13 +68,13 @@ mod tests {
         }
         batch.note("name 007".into());
         assert_eq!(batch.total(), 151);
-        assert_eq!(batch.names().len(), UnlistedNames::MOST);
+        assert_eq!(batch.names().len(), UnlistedNames::NAMES_MAX);
         assert_eq!(batch.names()["name 007"], 2);
 
         let mut all = UnlistedNames::default();
         all.note("name 007".into());
         let new = all.merge(&batch);
-        assert_eq!(new.len(), UnlistedNames::MOST - 1);
+        assert_eq!(new.len(), UnlistedNames::NAMES_MAX - 1);
         assert_eq!(all.names()["name 007"], 3);
         assert_eq!(all.total(), 152);
         assert!(all.merge(&batch).is_empty());

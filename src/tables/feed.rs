@@ -1,21 +1,21 @@
-//! What those who follow a table's topic tell of it, and are asked for.
+//! The part of [`SharedTables`] for the followers of the tables' topics: they take requests for end
+//! offsets, and report what they read.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use super::standing::Standing;
-use super::{Assignment, LookUp, Offsets, Reading, SharedTables, TableName, Target};
+use super::catch_up::CatchUp;
+use super::{Assignment, EndOffsets, EndOffsetsRequest, Offsets, Reading, SharedTables, TableName};
 
 impl SharedTables {
-    /// Waits at most `wait` until somebody asks for the ends of a table's topic, or the
-    /// last look-up was so long ago as `heartbeat`. The look-up then begins with the return of this
-    /// call.
+    /// Waits at most `wait` until a thread needs the end offsets of a table's topic, or the last
+    /// request is at least `heartbeat` old. The request begins when this call returns.
     pub fn await_request(
         &self,
         table: TableName,
         heartbeat: Duration,
         wait: Duration,
-    ) -> Option<LookUp> {
+    ) -> Option<EndOffsetsRequest> {
         let deadline = Instant::now() + wait;
         let mut state = self.lock();
         loop {
@@ -33,64 +33,69 @@ impl SharedTables {
         }
     }
 
-    /// What a look-up found.
-    pub fn answer(&self, table: TableName, look_up: LookUp, found: Result<Offsets, String>) {
-        self.with(table, |standing| standing.answer(look_up, found));
+    /// Reports the result of a request.
+    pub fn answer(
+        &self,
+        table: TableName,
+        request: EndOffsetsRequest,
+        found: Result<Offsets, String>,
+    ) {
+        self.with(table, |catch_up| catch_up.answer(request, found));
     }
 
-    /// A look-up found that the topic may be no longer the one that was read.
-    pub fn doubt(&self, table: TableName, look_up: LookUp, cause: String) {
-        self.with(table, |standing| standing.doubt(look_up, cause));
+    /// Reports that a request found a sign that the topic was replaced.
+    pub fn doubt(&self, table: TableName, request: EndOffsetsRequest, cause: String) {
+        self.with(table, |catch_up| catch_up.doubt(request, cause));
     }
 
-    /// The topic is no longer the one that was read, and why. The table is not ready until the
-    /// topic that is there now was read to its end.
-    pub fn read_anew(&self, table: TableName, cause: String) {
-        self.with(table, |standing| standing.read_anew(cause, Instant::now()));
+    /// Reports that the topic was replaced, and why it must be read again. The table is not ready
+    /// until the new topic was read to its end.
+    pub fn restart(&self, table: TableName, cause: String) {
+        self.with(table, |catch_up| catch_up.restart(cause, Instant::now()));
     }
 
-    /// What there is to read.
+    /// Returns what the follower must read.
     pub fn assignment(&self, table: TableName) -> Assignment {
         let state = self.lock();
-        let standing = state.followed.get(&table);
-        standing.map(Standing::assignment).unwrap_or_default()
+        let catch_up = state.followed.get(&table);
+        catch_up.map(CatchUp::assignment).unwrap_or_default()
     }
 
-    /// Everything before these offsets is in the published snapshot.
+    /// Reports that the published snapshot contains everything before these offsets.
     pub fn reached(&self, table: TableName, reading: Reading, positions: &Offsets) {
-        self.with(table, |standing| standing.reached(reading, positions, Instant::now()));
+        self.with(table, |catch_up| catch_up.reached(reading, positions, Instant::now()));
     }
 
-    /// The offsets before which the published snapshot holds everything.
+    /// Returns the offsets before which the published snapshot contains everything.
     pub fn positions(&self, table: TableName) -> Offsets {
         let state = self.lock();
-        let standing = state.followed.get(&table);
-        standing.map(Standing::positions).unwrap_or_default()
+        let catch_up = state.followed.get(&table);
+        catch_up.map(CatchUp::positions).unwrap_or_default()
     }
 
-    /// What keeps it from reading on, or that nothing does any more.
+    /// Reports why the follower cannot continue reading, or that it can again.
     pub fn obstacle(&self, table: TableName, reading: Reading, cause: Option<String>) {
-        self.with(table, |standing| standing.obstacle(reading, cause));
+        self.with(table, |catch_up| catch_up.obstacle(reading, cause));
     }
 
-    /// Something is wrong that may pass; it shows where the table is waited for.
+    /// Reports a transient error. It is shown where a thread waits for the table.
     pub fn trouble(&self, table: TableName, cause: String) {
-        self.with(table, |standing| standing.trouble(cause));
+        self.with(table, |catch_up| catch_up.trouble(cause));
     }
 
-    /// It reads no more, and why; that is shown from now on.
+    /// Reports that the follower has ended for good, and why.
     pub fn ended(&self, table: TableName, cause: String) {
-        self.with(table, |standing| standing.ended(cause));
+        self.with(table, |catch_up| catch_up.ended(cause));
     }
 
-    /// The ends that were looked up last, if the snapshot has not reached them.
-    pub fn target(&self, table: TableName) -> Option<Target> {
+    /// Returns the latest end offsets, if the snapshot has not reached them.
+    pub fn target(&self, table: TableName) -> Option<EndOffsets> {
         self.lock().followed.get(&table)?.target()
     }
 
-    fn with(&self, table: TableName, change: impl FnOnce(&mut Standing)) {
-        if let Some(standing) = self.lock().followed.get_mut(&table) {
-            change(standing);
+    fn with(&self, table: TableName, change: impl FnOnce(&mut CatchUp)) {
+        if let Some(catch_up) = self.lock().followed.get_mut(&table) {
+            change(catch_up);
         }
         self.changed.notify_all();
     }

@@ -1,7 +1,7 @@
-//! Reads the files of reference tables, and reads them again when they change or when asked to. A
-//! bad file changes nothing: the old table stays, and the log, `/readyz` and a metric tell. Bad is
-//! also a file in which too many of the table's keys are missing: whoever writes into a file in
-//! place truncates it first, and may pause half-way.
+//! Reads the files of reference tables, and reloads them when they change or on request. A bad file
+//! changes nothing: the old table stays in use, and the log, `/readyz` and a metric report it. A
+//! file that lacks too many of the table's keys is bad too: a program that writes a file in place
+//! truncates it first, and may pause half-way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,23 +18,24 @@ use audit_judge::reference::{
     read_principals,
 };
 
-/// How often the files are looked at. A change is read once the file has been still for so long.
+/// How often the files are checked. A changed file is read once it has not changed for this long.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Most problems of one file that are listed; a file in the wrong format has one a line.
+/// Most problems of one file that are listed. A file in the wrong format has one per line.
 const LISTED_MAX: usize = 20;
-/// How soon a request and the end of the process are noticed.
+/// Longest delay before a reload request or the end of the process is noticed.
 const STEP: Duration = Duration::from_millis(50);
 
-/// A request to read all files again, shared by those who may ask and the one who does it.
+/// A request to reload all files, shared by the threads that make it and the thread that reloads.
 #[derive(Debug, Clone, Default)]
 pub struct ReloadRequest(Arc<AtomicBool>);
 
 impl ReloadRequest {
-    /// Asks.
+    /// Requests a reload.
     pub fn request(&self) {
         self.0.store(true, Ordering::Release);
     }
 
+    /// Returns whether a reload was requested, and clears the request.
     fn take(&self) -> bool {
         self.0.swap(false, Ordering::AcqRel)
     }
@@ -48,19 +49,19 @@ pub struct TableFiles {
     reload: ReloadRequest,
 }
 
-/// A file that a table is read from, and how it looked.
+/// A file that a table is read from, and its last known stamps.
 #[derive(Debug, Clone)]
 pub struct TableFile {
     table: TableName,
     path: PathBuf,
     loss_limit_percent: u8,
-    /// As it was when it was read last, well or not.
+    /// Its stamp when it was last read, successfully or not.
     read: Option<Stamp>,
-    /// As it was at the last look.
+    /// Its stamp at the last check.
     seen: Option<Stamp>,
 }
 
-/// What changes when a file does.
+/// Metadata that changes when a file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     modified: SystemTime,
@@ -81,7 +82,7 @@ impl Stamp {
 }
 
 impl TableFiles {
-    /// Watches these files.
+    /// A watcher of these files.
     pub fn new(files: Vec<TableFile>, tables: Arc<SharedTables>, reload: ReloadRequest) -> Self {
         TableFiles { files, tables, reload }
     }
@@ -90,23 +91,23 @@ impl TableFiles {
     pub fn run(mut self) {
         let mut waited = Duration::ZERO;
         while !self.tables.is_closed() {
-            let is_asked = self.reload.take();
-            if is_asked || waited >= INTERVAL {
+            let is_requested = self.reload.take();
+            if is_requested || waited >= INTERVAL {
                 waited = Duration::ZERO;
-                self.look(is_asked);
+                self.check(is_requested);
             }
             std::thread::sleep(STEP);
             waited += STEP;
         }
     }
 
-    /// Reads what changed and has been still since the last look, or everything.
-    fn look(&mut self, all: bool) {
+    /// Reloads the files that changed but not since the last check, or all files.
+    fn check(&mut self, all: bool) {
         for file in &mut self.files {
             let stamp = Stamp::of(&file.path);
-            let is_still = stamp == file.seen;
+            let is_settled = stamp == file.seen;
             file.seen = stamp;
-            if all || (is_still && stamp != file.read) {
+            if all || (is_settled && stamp != file.read) {
                 file.read = stamp;
                 file.reload(&self.tables);
             }
@@ -115,7 +116,7 @@ impl TableFiles {
 }
 
 impl TableFile {
-    /// The files that the configuration names, as they are now.
+    /// Returns the files that the configuration names, with their current stamps.
     pub fn all(config: &Config) -> Vec<TableFile> {
         let sources = [
             (TableName::Principals, Some(&config.principals)),
@@ -143,13 +144,13 @@ impl TableFile {
             Ok(entries) => {
                 tables.count(table, |counts| counts.reloads += 1);
                 tables.reloaded(table, None);
-                info!(table = table.name(), %path, entries, "read the table again");
+                info!(table = table.name(), %path, entries, "reloaded the table");
             }
             Err(problems) => {
                 tables.count(table, |counts| counts.failed_reloads += 1);
                 let problems = problems.join("; ");
-                warn!(table = table.name(), %path, "the table stays as it was: {problems}");
-                let why = format!("{path} is not taken, and the table stays as it was: {problems}");
+                warn!(table = table.name(), %path, "file rejected, the old table stays in use: {problems}");
+                let why = format!("{path} is rejected, the old table stays in use: {problems}");
                 tables.reloaded(table, Some(why));
             }
         }
@@ -177,7 +178,7 @@ impl TableFile {
         }
     }
 
-    /// Refuses a file in which more of the known keys are missing than the limit allows.
+    /// Fails if more of the known keys are missing in a file than the limit allows.
     fn check_loss<K, V>(
         &self,
         known: &Table<K, V>,
@@ -188,7 +189,7 @@ impl TableFile {
             return Ok(());
         }
         Err(vec![format!(
-            "it has {} keys, and {lost} of the {before} keys of the table are missing in it, more than the {limit} % that tables.reload_loss_limit_percent allows; if they are to go, restart the relay or raise the limit; if not, write the whole file beside this one and mv it into place",
+            "it has {} keys and lacks {lost} of the {before} keys of the table, more than the {limit} % that tables.reload_loss_limit_percent allows; if this is intended, restart the relay or raise the limit; if not, write the complete file next to this one and mv it into place",
             loaded.len()
         )])
     }
@@ -197,7 +198,7 @@ impl TableFile {
 /// Reads the principals from a file.
 ///
 /// # Errors
-/// That it cannot be read, has no entry, or has bad lines, of which not all are listed.
+/// Fails if the file cannot be read, has no entry, or has bad lines. Not all bad lines are listed.
 pub fn read_principals_file(path: &Path) -> Result<Table<PrincipalKey, Principal>, Vec<String>> {
     let table = read_file(path, "principals.file", read_principals)?;
     if table.is_empty() {
@@ -212,7 +213,7 @@ pub fn read_principals_file(path: &Path) -> Result<Table<PrincipalKey, Principal
 /// Reads the devices from a file.
 ///
 /// # Errors
-/// As [`read_principals_file`].
+/// Fails if the file cannot be read or has bad lines. Not all bad lines are listed.
 pub fn read_devices_file(path: &Path) -> Result<Table<DeviceKey, Device>, Vec<String>> {
     read_file(path, "devices.file", read_devices)
 }
@@ -240,7 +241,7 @@ mod tests {
 
     const DAY: &str = r#""validFrom":"2018-01-01T00:00:00Z"}"#;
 
-    /// A folder with a file of principals, and what watches it.
+    /// A folder with a file of principals, and its watcher.
     struct Watched {
         _folder: tempfile::TempDir,
         path: PathBuf,
@@ -249,7 +250,7 @@ mod tests {
     }
 
     impl Watched {
-        /// Of so many users, with these settings.
+        /// Watches a file with this many users, under these settings.
         fn new(users: usize, settings: &str) -> Watched {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("p.jsonl");
@@ -276,7 +277,7 @@ mod tests {
             std::fs::write(&self.path, text).expect("written");
         }
 
-        /// How many reloads were taken and how many were not, and the keys that are known.
+        /// Returns the numbers of successful and of failed reloads, and of known keys.
         fn counts(&self) -> (u64, u64, usize) {
             let counts = self.tables.counts(TableName::Principals);
             let keys = self.tables.load().principals.len();
@@ -296,54 +297,54 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_read_when_the_file_is_still_and_a_bad_one_changes_nothing() {
+    fn a_change_is_read_once_the_file_has_settled_and_a_bad_file_changes_nothing() {
         let mut watched = Watched::new(1, "");
-        watched.files.look(false);
+        watched.files.check(false);
         assert_eq!(watched.counts(), (0, 0, 1), "nothing changed");
         watched.write(&lines(0..2));
-        watched.files.look(false);
+        watched.files.check(false);
         assert_eq!(watched.counts(), (0, 0, 1), "it may be half written");
-        watched.files.look(false);
+        watched.files.check(false);
         assert_eq!(watched.counts(), (1, 0, 2));
         watched.write("nonsense");
         for _ in 0..3 {
-            watched.files.look(false);
+            watched.files.check(false);
         }
         assert_eq!(watched.counts(), (1, 1, 2));
         std::fs::remove_file(&watched.path).expect("removed");
-        watched.files.look(true);
+        watched.files.check(true);
         assert_eq!(watched.counts(), (1, 2, 2));
         watched.write(&lines(0..2)[..100]);
-        watched.files.look(true);
-        assert_eq!(watched.counts(), (1, 3, 2), "it ends within a line");
+        watched.files.check(true);
+        assert_eq!(watched.counts(), (1, 3, 2), "the file ends within a line");
     }
 
     #[test]
-    fn a_file_that_lost_too_much_is_not_taken_and_says_so_until_one_is() {
+    fn a_file_that_lacks_too_many_keys_is_rejected_until_a_good_one_is_read() {
         let mut watched = Watched::new(10, "");
-        let not_taken = ["", "\n\n", &lines(0..4), &lines(5..20), &lines(20..40)];
-        for (number, text) in not_taken.into_iter().enumerate() {
-            let is_taken = number == 3;
+        let files = ["", "\n\n", &lines(0..4), &lines(5..20), &lines(20..40)];
+        for (number, text) in files.into_iter().enumerate() {
+            let is_accepted = number == 3;
             watched.write(text);
-            watched.files.look(true);
-            assert_eq!(watched.refusal().is_none(), is_taken, "{text}");
+            watched.files.check(true);
+            assert_eq!(watched.refusal().is_none(), is_accepted, "{text}");
         }
-        // 15 are known since the fourth file, of which the last holds none.
-        let why = watched.refusal().expect("refused");
+        // Since the fourth file 15 keys are known, and the last file has none of them.
+        let why = watched.refusal().expect("rejected");
         for word in ["20 keys", "15 of the 15", "50 %", "reload_loss_limit_percent", "mv"] {
             assert!(why.contains(word), "{why}");
         }
         assert_eq!(watched.counts(), (1, 4, 15));
         assert!(watched.tables.views()[0].refused);
         watched.write(&lines(5..13));
-        watched.files.look(true);
+        watched.files.check(true);
         assert_eq!((watched.refusal(), watched.counts()), (None, (2, 4, 8)));
         assert!(!watched.tables.views()[0].refused);
     }
 
     #[test]
-    fn how_much_may_be_lost_is_configured() {
-        for (limit, kept, is_taken) in [
+    fn the_share_of_keys_that_may_be_missing_is_configured() {
+        for (limit, kept, is_accepted) in [
             (0, 10, true),
             (0, 9, false),
             (100, 1, true),
@@ -354,8 +355,8 @@ mod tests {
             let settings = format!("tables.reload_loss_limit_percent = {limit}\n");
             let mut watched = Watched::new(10, &settings);
             watched.write(&lines(0..kept));
-            watched.files.look(true);
-            assert_eq!(watched.refusal().is_none(), is_taken, "{limit} {kept}");
+            watched.files.check(true);
+            assert_eq!(watched.refusal().is_none(), is_accepted, "{limit} {kept}");
         }
     }
 }

@@ -1,17 +1,17 @@
 //! The reference tables as the threads share them: the snapshot that records are judged against,
-//! and how far it is behind the topics that feed it. It reads nothing by itself; followers and
-//! files feed it, and it names no Kafka client.
+//! and how far it is behind the topics that feed it. It reads nothing itself: followers and file
+//! watchers feed it. It names no Kafka client.
 //!
-//! The read barrier is [`SharedTables::catch_up`]. Who calls it asks every topic-fed table for the
-//! ends of its topic as of now, and returns when a snapshot that holds everything up to these ends
-//! is published. Requests that come before the look-up of the ends begins share it; a look-up that
-//! has begun already answers for none of them, since it may have missed what was written before the
-//! request.
+//! The read barrier is [`SharedTables::catch_up`]. It requests the current end offsets of every
+//! followed topic, and returns when a snapshot that contains everything before these offsets is
+//! published. Threads that call it before a request begins share that request. A request that has
+//! begun already is of no use to a later caller: it may have missed what was written before the
+//! call.
 
+mod catch_up;
+mod end_offsets;
 mod feed;
 pub mod files;
-mod look_up;
-mod standing;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -24,22 +24,23 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use arc_swap::access::Access;
 
+use crate::lock::lock;
 use audit_judge::reference::Directory;
-use look_up::Wait;
-use standing::Standing;
+use catch_up::CatchUp;
+use end_offsets::Waiter;
 
-pub use look_up::{Assignment, LookUp, Reading, Target};
+pub use end_offsets::{Assignment, EndOffsets, EndOffsetsRequest, Reading};
 pub use view::{TableCounts, TableName, TableView};
 
-/// For each partition of a table's topic the offset of the next record: of the first that was not
-/// read yet, or of the first that was not written yet.
+/// For each partition of a table's topic the offset of the next record: the first that was not read
+/// yet, or the first that was not written yet.
 pub type Offsets = BTreeMap<i32, i64>;
 
 /// The tables of a process.
 #[derive(Debug)]
 pub struct SharedTables {
     snapshot: ArcSwap<Directory>,
-    /// Whoever publishes changes one table and keeps the others, one publisher at a time.
+    /// Held while a snapshot is published: each publisher changes one table and keeps the others.
     publishing: Mutex<()>,
     state: Mutex<State>,
     changed: Condvar,
@@ -49,28 +50,28 @@ pub struct SharedTables {
 #[derive(Debug)]
 struct State {
     /// The tables that are fed by topics.
-    followed: BTreeMap<TableName, Standing>,
+    followed: BTreeMap<TableName, CatchUp>,
     counts: BTreeMap<TableName, TableCounts>,
-    /// Why the file of a table was not taken when it was read last.
+    /// Why the current file of a table was rejected.
     refused: BTreeMap<TableName, String>,
     closed: bool,
 }
 
 impl SharedTables {
-    /// Tables that begin as this snapshot. Those that are `followed` are not ready until their
-    /// followers say so; a snapshot older than `staleness_limit` is not to be trusted.
+    /// Tables that begin with this snapshot. Those that are `followed` are not ready until their
+    /// followers report it. A snapshot older than `staleness_limit` must not be relied on.
     pub fn new(directory: Directory, followed: &[TableName], staleness_limit: Duration) -> Self {
         let mut counts = BTreeMap::from([(TableName::Principals, TableCounts::default())]);
         if directory.devices.is_some() {
             counts.insert(TableName::Devices, TableCounts::default());
         }
         let now = Instant::now();
-        let standing = |table: &TableName| (*table, Standing::new(now));
+        let catch_up = |table: &TableName| (*table, CatchUp::new(now));
         SharedTables {
             snapshot: ArcSwap::from_pointee(directory),
             publishing: Mutex::default(),
             state: Mutex::new(State {
-                followed: followed.iter().map(standing).collect(),
+                followed: followed.iter().map(catch_up).collect(),
                 counts,
                 refused: BTreeMap::new(),
                 closed: false,
@@ -81,84 +82,83 @@ impl SharedTables {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Each change leaves the state whole, even if its holder panics afterwards.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
-    /// The newest snapshot. It never changes; whoever holds it keeps it.
+    /// Returns the newest snapshot, which never changes.
     pub fn load(&self) -> Arc<Directory> {
         self.snapshot.load_full()
     }
 
-    /// The newest snapshot for a moment, as for one record: cheaper than [`SharedTables::load`]
-    /// where many threads do it.
+    /// Borrows the newest snapshot for a moment, as for one record. Cheaper than
+    /// [`SharedTables::load`] when many threads do it.
     pub fn borrow(&self) -> impl Deref<Target = Directory> + use<> {
         Access::<Directory>::load(&self.snapshot)
     }
 
-    /// Publishes a changed snapshot. `change` replaces a table of the newest one, so that those who
-    /// feed different tables do not undo each other's work. Readers wait for nobody.
+    /// Publishes a changed snapshot. `change` replaces a table in a copy of the newest one, so that
+    /// publishers of different tables do not undo each other's work. Readers never wait.
     pub fn publish(&self, change: impl FnOnce(&mut Directory)) {
-        let turn = self.publishing.lock();
-        let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+        let _publishing = lock(&self.publishing);
         let mut directory = Directory::clone(&self.snapshot.load());
         change(&mut directory);
         self.snapshot.store(Arc::new(directory));
     }
 
-    /// The read barrier: returns when the snapshot holds everything that the topics held when this
-    /// was called. Tables that are fed by no topic always do.
+    /// The read barrier: waits until the snapshot contains everything that the topics contained
+    /// when this was called. Returns at once if no table is fed by a topic.
     ///
     /// # Errors
-    /// Which table is behind after `limit`, and what it waits for; or that the process ends.
+    /// Fails if a table is still behind after `limit`, and names what it waits for, or if the
+    /// process ends.
     pub fn catch_up(&self, limit: Duration) -> Result<(), String> {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();
-        let mut waits: Vec<(TableName, Wait)> = state
+        let mut waiters: Vec<(TableName, Waiter)> = state
             .followed
             .iter_mut()
-            .map(|(table, standing)| (*table, standing.request()))
+            .map(|(table, catch_up)| (*table, catch_up.request()))
             .collect();
-        if waits.is_empty() {
+        if waiters.is_empty() {
             return Ok(());
         }
         self.changed.notify_all();
-        let asked: Vec<TableName> = waits.iter().map(|(table, _)| *table).collect();
+        let awaited: Vec<TableName> = waiters.iter().map(|(table, _)| *table).collect();
         let result = loop {
             let (now, requested) = (Instant::now(), state.requested());
-            waits.retain_mut(|(table, wait)| !state.is_met(*table, wait, now));
+            waiters.retain_mut(|(table, waiter)| !state.is_met(*table, waiter, now));
             if state.requested() != requested {
                 self.changed.notify_all();
             }
             let left = deadline.saturating_duration_since(now);
-            if waits.is_empty() {
+            if waiters.is_empty() {
                 break Ok(());
             }
             if state.closed {
                 break Err("the process is ending".to_string());
             }
             if left.is_zero() {
-                break Err(state.describe(&waits, limit));
+                break Err(state.describe(&waiters, limit));
             }
             let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         };
-        for table in asked {
-            if let Some(standing) = state.followed.get_mut(&table) {
-                standing.withdraw();
+        for table in awaited {
+            if let Some(catch_up) = state.followed.get_mut(&table) {
+                catch_up.withdraw();
             }
         }
         result
     }
 
-    /// Whether all tables were read completely.
+    /// Checks that all tables were read completely.
     ///
     /// # Errors
-    /// Which were not, and how far they are.
+    /// Fails if a table was not, and names the cause.
     pub fn ready(&self) -> Result<(), String> {
         let state = self.lock();
-        let unready = state.followed.iter().filter_map(|(table, standing)| {
-            let why = standing.why_not_ready()?;
+        let unready = state.followed.iter().filter_map(|(table, catch_up)| {
+            let why = catch_up.why_not_ready()?;
             Some(format!("{table}: {why}"))
         });
         none_of(unready.collect())
@@ -167,7 +167,7 @@ impl SharedTables {
     /// Waits until all tables were read completely.
     ///
     /// # Errors
-    /// As [`SharedTables::ready`], after `limit`.
+    /// Fails if a table was not read completely within `limit`, and names the cause.
     pub fn await_ready(&self, limit: Duration) -> Result<(), String> {
         let deadline = Instant::now() + limit;
         loop {
@@ -176,49 +176,49 @@ impl SharedTables {
             if ready.is_ok() || left.is_zero() {
                 return ready;
             }
-            // Whatever came between the two looks is seen at the next.
+            // Short, because a change between the check and the wait is not signalled again.
             let wait = left.min(Duration::from_millis(10));
             drop(self.changed.wait_timeout(self.lock(), wait));
         }
     }
 
-    /// Whether a topic feeds this table.
+    /// Returns whether a topic feeds this table.
     pub fn is_followed(&self, table: TableName) -> bool {
         self.lock().followed.contains_key(&table)
     }
 
-    /// Whether a topic feeds any table.
+    /// Returns whether a topic feeds any table.
     pub fn follows_any(&self) -> bool {
         !self.lock().followed.is_empty()
     }
 
-    /// Whether the snapshot may be relied upon: all tables are ready, and were complete no longer
-    /// ago than the staleness limit.
+    /// Checks that the snapshot may be relied on: all tables are ready, and were complete within
+    /// the staleness limit.
     ///
     /// # Errors
-    /// Which table may not, and why.
+    /// Fails if a table may not be relied on, and names the cause.
     pub fn trusted(&self) -> Result<(), String> {
         let now = Instant::now();
         let state = self.lock();
-        let untrusted = state.followed.iter().filter_map(|(table, standing)| {
-            let why = standing.why_not_trusted(now, self.staleness_limit)?;
+        let untrusted = state.followed.iter().filter_map(|(table, catch_up)| {
+            let why = catch_up.why_not_trusted(now, self.staleness_limit)?;
             Some(format!("{table}: {why}"))
         });
         none_of(untrusted.collect())
     }
 
-    /// How all tables stand.
+    /// Returns the state of all tables.
     pub fn views(&self) -> Vec<TableView> {
         let now = Instant::now();
         let state = self.lock();
         let view = |(table, counts): (&TableName, &TableCounts)| {
-            let standing = state.followed.get(table);
+            let catch_up = state.followed.get(table);
             TableView {
                 table: *table,
-                followed: standing.is_some(),
-                ready: standing.is_none_or(Standing::is_ready),
-                load: standing.and_then(Standing::load_time),
-                staleness: standing.map_or(Duration::ZERO, |standing| standing.staleness(now)),
+                followed: catch_up.is_some(),
+                ready: catch_up.is_none_or(CatchUp::is_ready),
+                load: catch_up.and_then(CatchUp::load_time),
+                staleness: catch_up.map_or(Duration::ZERO, |catch_up| catch_up.staleness(now)),
                 refused: state.refused.contains_key(table),
                 counts: counts.clone(),
             }
@@ -226,18 +226,17 @@ impl SharedTables {
         state.counts.iter().map(view).collect()
     }
 
-    /// Counts something of a table.
+    /// Changes the counts of a table.
     pub fn count(&self, table: TableName, counted: impl FnOnce(&mut TableCounts)) {
         counted(self.lock().counts.entry(table).or_default());
     }
 
-    /// What was counted of a table.
+    /// Returns the counts of a table.
     pub fn counts(&self, table: TableName) -> TableCounts {
         self.lock().counts.get(&table).cloned().unwrap_or_default()
     }
 
-    /// The file of a table was read again: it was taken, or not for this reason, and the older
-    /// table stays.
+    /// Notes that the file of a table was reloaded, or was rejected for this reason.
     pub fn reloaded(&self, table: TableName, refused: Option<String>) {
         let mut state = self.lock();
         match refused {
@@ -246,19 +245,19 @@ impl SharedTables {
         }
     }
 
-    /// For each table why its file, as it is now, was not taken; nothing if it was.
+    /// Returns for each table why its current file was rejected, if it was.
     pub fn refusals(&self) -> Vec<(TableName, Option<String>)> {
         let state = self.lock();
         let refusal = |table: &TableName| (*table, state.refused.get(table).cloned());
         state.counts.keys().map(refusal).collect()
     }
 
-    /// Whether the process ends.
+    /// Returns whether the process is ending.
     pub fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
-    /// Ends all waiting, now and in future.
+    /// Ends all waits, now and in the future.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
@@ -266,25 +265,25 @@ impl SharedTables {
 }
 
 impl State {
-    /// How many look-ups were ever asked for.
+    /// Returns the number of requests that were ever wanted.
     fn requested(&self) -> u64 {
-        self.followed.values().map(Standing::requested).sum()
+        self.followed.values().map(CatchUp::requested).sum()
     }
 
-    fn is_met(&mut self, table: TableName, wait: &mut Wait, now: Instant) -> bool {
-        let standing = self.followed.get_mut(&table);
-        standing.is_none_or(|standing| standing.is_met(wait, now))
+    fn is_met(&mut self, table: TableName, waiter: &mut Waiter, now: Instant) -> bool {
+        let catch_up = self.followed.get_mut(&table);
+        catch_up.is_none_or(|catch_up| catch_up.is_met(waiter, now))
     }
 
-    fn describe(&self, waits: &[(TableName, Wait)], limit: Duration) -> String {
-        let behind = waits.iter().filter_map(|(table, wait)| {
-            let why = self.followed.get(table)?.why_behind(wait);
+    fn describe(&self, waiters: &[(TableName, Waiter)], limit: Duration) -> String {
+        let behind = waiters.iter().filter_map(|(table, waiter)| {
+            let why = self.followed.get(table)?.why_behind(waiter);
             Some(format!("{table}: {why} after {limit:?}"))
         });
         behind.collect::<Vec<_>>().join("; ")
     }
 }
 
-fn none_of(complaints: Vec<String>) -> Result<(), String> {
-    if complaints.is_empty() { Ok(()) } else { Err(complaints.join("; ")) }
+fn none_of(problems: Vec<String>) -> Result<(), String> {
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
 }

@@ -1,4 +1,4 @@
-//! What others are told of a table: its name, what was counted, how it stands. Plain data.
+//! What the rest of the process sees of a table: its name, its counts and its state. Plain data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub enum TableName {
 }
 
 impl TableName {
-    /// As configuration, metrics and logs say it.
+    /// Returns the name that the configuration, metrics and logs use.
     pub const fn name(self) -> &'static str {
         match self {
             TableName::Principals => "principals",
@@ -28,24 +28,24 @@ impl std::fmt::Display for TableName {
     }
 }
 
-/// What was counted of a table since the process began.
+/// The counts of a table since the start of the process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableCounts {
-    /// Records that were read from its topic.
+    /// Records read from its topic.
     pub records: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
-    /// Records that could not be used, by reason.
+    /// Rejected records, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
-    /// Versions within the history that were dropped, since a key had too many.
+    /// Versions dropped although they were within the history, because their key had too many.
     pub versions_dropped: u64,
-    /// Times that its file was read again: with success.
+    /// Successful reloads of its file.
     pub reloads: u64,
-    /// And without.
+    /// Failed reloads of its file.
     pub failed_reloads: u64,
 }
 
-/// How a table stands, for metrics.
+/// The state of a table, for metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableView {
     /// The table.
@@ -54,12 +54,12 @@ pub struct TableView {
     pub followed: bool,
     /// Whether it was read completely.
     pub ready: bool,
-    /// How long that took; for tables from topics, once they are ready.
+    /// How long that took; only for tables from topics, once they are ready.
     pub load: Option<Duration>,
-    /// Age of the moment up to which it is known to be complete; zero for tables from files.
+    /// Time since it was last known to be complete; zero for tables from files.
     pub staleness: Duration,
-    /// Whether its file, as it is now, was not taken, so that an older table stays.
+    /// Whether its current file was rejected, so that an older table stays in use.
     pub refused: bool,
-    /// What was counted.
+    /// Its counts.
     pub counts: TableCounts,
 }

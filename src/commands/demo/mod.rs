@@ -1,6 +1,6 @@
-//! `demo`: the real relay on a broker inside this process, with sample data in and what came out on
-//! the screen. It ends by itself; it proves nothing about crashes, for which the tests use a real
-//! broker.
+//! `demo`: runs the real relay with sample data on a broker inside this process, and prints the
+//! outputs. It ends by itself. It proves nothing about crashes; the tests use a real broker for
+//! that.
 
 mod samples;
 mod screen;
@@ -24,7 +24,7 @@ use crate::relay::Relay;
 use crate::stream::StopRequest;
 use screen::Screen;
 
-/// Samples produced each second.
+/// Samples produced per second.
 const RATE: u32 = 100;
 /// Longest time for the relay to account for everything after the last sample was produced.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -32,19 +32,19 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Runs the demo.
 ///
 /// # Errors
-/// If a part of it fails, or not everything is accounted for in time.
+/// Fails if a part of it fails, or if not every record is accounted for in time.
 pub fn demo(arguments: &DemoArgs) -> anyhow::Result<()> {
     logging::init(LogFormat::Auto, "warn");
     let folder = tempfile::tempdir().context("create a folder for the sample tables")?;
     std::fs::write(folder.path().join("principals.jsonl"), samples::principals())?;
     std::fs::write(folder.path().join("devices.jsonl"), samples::devices())?;
-    // The topics' names follow from the configuration, and the configuration needs the broker's
-    // address: the names are the defaults, which the first reading shows.
+    // The broker needs the topic names, which come from the configuration, and the configuration
+    // needs the broker's address. The names do not depend on the address, so it is read twice.
     let names = assemble(&config(folder.path(), "127.0.0.1:1", arguments.listen)?)?.topics;
     let broker = EmbeddedBroker::start(&names)?;
     let config = config(folder.path(), &broker.bootstrap_servers(), arguments.listen)?;
     let assembly = assemble(&config)?;
-    Stage {
+    Demo {
         names: names.clone(),
         watcher: broker.watcher(&names)?,
         sampler: broker.sampler(&names.input)?,
@@ -53,7 +53,7 @@ pub fn demo(arguments: &DemoArgs) -> anyhow::Result<()> {
         keep: arguments.keep,
         records: arguments.records,
     }
-    .play()
+    .run()
 }
 
 fn config(
@@ -70,8 +70,8 @@ fn config(
     Config::from_toml(&text, std::iter::empty()).context("the demo's configuration")
 }
 
-/// Everything that takes part.
-struct Stage {
+/// All parts of the demo.
+struct Demo {
     names: TopicNames,
     watcher: Watcher,
     sampler: Sampler,
@@ -81,8 +81,8 @@ struct Stage {
     records: u32,
 }
 
-impl Stage {
-    fn play(self) -> anyhow::Result<()> {
+impl Demo {
+    fn run(self) -> anyhow::Result<()> {
         let metrics = self.relay.metrics();
         let health = self.relay.health();
         let (announce, announced) = mpsc::channel();
@@ -90,7 +90,7 @@ impl Stage {
         let relay = self.relay;
         let running = std::thread::Builder::new().name("relay".to_string()).spawn(move || {
             relay.run(stop, move |address| {
-                // Nobody listens any more only if the demo has failed already.
+                // The receiver is gone only if the demo has failed already.
                 let _ = announce.send(address);
             })
         })?;
@@ -117,7 +117,7 @@ impl Stage {
     }
 }
 
-/// The part that runs beside the relay: samples in, events on the screen.
+/// The part that runs beside the relay: produces samples and prints the outputs.
 struct Show<'a> {
     sampler: &'a Sampler,
     watcher: &'a Watcher,
@@ -151,7 +151,7 @@ impl Show<'_> {
             }
             if Instant::now() >= deadline {
                 bail!(
-                    "after {LIMIT:?}, {} of {produced} records are accounted for, and {} of {written} outputs were seen",
+                    "after {LIMIT:?}, {} of {produced} records are accounted for, and {} of {written} outputs were read",
                     totals.read,
                     screen.seen()
                 );
@@ -160,7 +160,7 @@ impl Show<'_> {
         Ok(())
     }
 
-    /// The samples begin when somebody reads them, so that events appear one by one.
+    /// Waits until the relay reads its input, so that events appear one by one.
     fn await_group(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + LIMIT;
         while let Err(reasons) = self.health.ready() {

@@ -1,13 +1,13 @@
-//! Sample data for the demo: a small cloud with six regions, a few people, and a stream of state
-//! changes in which most are the system's own. The same number gives the same record, but for its
-//! time.
+//! Sample data for the demo: a small cloud with six regions, a few users, and a stream of state
+//! changes, about half of them by the system itself. A number always gives the same record, except
+//! for the time.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// The account of the sample cloud.
 const ACCOUNT: u64 = 307_608;
-/// A data center of each region.
+/// One data center of each region.
 const DATA_CENTERS: [&str; 6] = ["dal10", "wdc04", "lon06", "fra02", "syd04", "tok02"];
 /// Devices in each data center.
 const DEVICES_EACH: u64 = 4;
@@ -45,7 +45,7 @@ pub(super) struct Sample {
     pub value: Vec<u8>,
 }
 
-/// The principals' file.
+/// Returns the file of principals.
 pub(super) fn principals() -> String {
     let operator = |(id, name): (u64, &str)| {
         json!({
@@ -62,7 +62,7 @@ pub(super) fn principals() -> String {
     lines(OPERATORS.into_iter().map(operator).chain([visitor]))
 }
 
-/// The devices' file.
+/// Returns the file of devices.
 pub(super) fn devices() -> String {
     let all = (0..DATA_CENTERS.len() as u64 * DEVICES_EACH).map(|number| {
         json!({
@@ -89,9 +89,10 @@ fn device_name(number: u64) -> String {
     format!("web{number:02}.{}.example.com", data_center(number))
 }
 
-/// The state change with this number.
+/// Returns the state change with this number.
 pub(super) fn state_change(number: u64, now: Timestamp) -> Sample {
-    // Of twenty: seven by users, ten by the system, and one each of the cases that need attention.
+    // Of twenty: seven by users, ten by the system, and one each by support, by a user without
+    // access, and of the cases that go to quarantine.
     match number % 20 {
         0 | 3 | 6 | 9 | 12 | 15 | 18 => user_action(number / 20 * 7 + number % 20 / 3, now),
         2 => by(number, now, json!({"userType": "EMPLOYEE", "userId": 42, "username": "support"})),
@@ -106,7 +107,7 @@ pub(super) fn state_change(number: u64, now: Timestamp) -> Sample {
 }
 
 fn user_action(turn: u64, now: Timestamp) -> Sample {
-    // Every action meets every region in time.
+    // Over time, every action occurs in every region.
     let (name, meta_data) = ACTIONS[(turn % 12) as usize];
     let device = turn % 12 + turn / 12;
     let failed = turn % 17 == 5;

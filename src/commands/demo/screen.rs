@@ -1,4 +1,4 @@
-//! What the demo shows: each audit event in a line, then the summary.
+//! The output of the demo: one line per audit event, then a summary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -11,27 +11,25 @@ use crate::kafka::topics::TopicNames;
 use crate::metrics::Metrics;
 use audit_judge::fate::FateKind;
 
-/// A line on standard output. Whoever reads may leave before the end: the demo ends by itself.
+/// Prints a line. Errors are ignored: the reader may close the pipe early, and the demo ends by
+/// itself.
 macro_rules! line {
     ($($text:tt)*) => {
         let _ = print(format_args!($($text)*));
     };
 }
 
-/// What a new user does after the demo.
+/// The next commands for a new user.
 const NEXT: [(&str, &str); 3] = [
-    ("audit-relay config > relay.toml", "an example with every key: set brokers and tables"),
-    (
-        "audit-relay check --config relay.toml --connect",
-        "is it good, and has the cluster what it needs?",
-    ),
+    ("audit-relay config > relay.toml", "write an example with every key; set brokers and tables"),
+    ("audit-relay check --config relay.toml --connect", "check the configuration and the cluster"),
     (
         "audit-relay explain --config relay.toml message.json",
-        "why is a message in the trail, or not?",
+        "explain why a message is audited or not",
     ),
 ];
 
-/// The screen, and what was shown on it.
+/// Prints the outputs and counts them.
 pub(super) struct Screen {
     quarantine: String,
     address: SocketAddr,
@@ -39,7 +37,7 @@ pub(super) struct Screen {
     actions: BTreeSet<String>,
 }
 
-/// The part of an audit event that fits a line.
+/// The part of an audit event that fits into a line.
 #[derive(Deserialize)]
 struct Line {
     #[serde(rename = "eventTime")]
@@ -56,7 +54,7 @@ struct Named {
 }
 
 impl Screen {
-    /// An empty screen.
+    /// A screen that has printed nothing.
     pub(super) fn new(names: &TopicNames, address: SocketAddr) -> Self {
         Screen {
             quarantine: names.quarantine.clone(),
@@ -66,7 +64,7 @@ impl Screen {
         }
     }
 
-    /// Says what is about to happen.
+    /// Prints what the demo will do.
     pub(super) fn opening(&self, records: u32) {
         line!(
             "audit-relay demo: {records} state changes through the real relay, on an embedded broker"
@@ -80,8 +78,8 @@ impl Screen {
         let Written { topic, value, reason, detail } = written;
         *self.topics.entry(topic.to_string()).or_default() += 1;
         if topic == self.quarantine {
-            let said = |text: Option<&str>| visible(text.unwrap_or("not said"));
-            line!("{topic:<24}  {}: {}", said(reason), said(detail));
+            let shown = |text: Option<&str>| visible(text.unwrap_or("missing"));
+            line!("{topic:<24}  {}: {}", shown(reason), shown(detail));
             return;
         }
         match serde_json::from_slice::<Line>(value) {
@@ -102,12 +100,12 @@ impl Screen {
         }
     }
 
-    /// How many records were shown.
+    /// Returns the number of records that were shown.
     pub(super) fn seen(&self) -> u64 {
         self.topics.values().sum()
     }
 
-    /// Sums up.
+    /// Prints the summary.
     pub(super) fn summary(&self, metrics: &Metrics) {
         line!("\nwritten to");
         for (topic, count) in &self.topics {

@@ -22,7 +22,7 @@ use super::topic_watch::{Change, TopicWatch};
 use crate::kafka::client::context::{PlainContext, prime_oauth};
 use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::native::{IdentityRequest, TopicIdentity, Undescribed, broker_to_query};
-use crate::tables::{LookUp, Offsets, SharedTables, TableName};
+use crate::tables::{EndOffsetsRequest, Offsets, SharedTables, TableName};
 
 /// Longest wait for end offsets.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -88,7 +88,7 @@ impl EndOffsetLookup {
         }
     }
 
-    fn serve(&mut self, look_up: LookUp) {
+    fn serve(&mut self, look_up: EndOffsetsRequest) {
         match self.look_up() {
             Ok(ends) => return self.tables.answer(self.table, look_up, Ok(ends)),
             Err(LookUpError::Failed(cause)) => self.tables.answer(self.table, look_up, Err(cause)),
@@ -99,7 +99,7 @@ impl EndOffsetLookup {
 
     /// Marks the table as doubtful at the first sign that its topic changed. If the signs last, has
     /// it read from the beginning.
-    fn on_change(&mut self, look_up: LookUp, change: Change) {
+    fn on_change(&mut self, look_up: EndOffsetsRequest, change: Change) {
         let (table, topic) = (self.table.name(), self.lookup.topic());
         let cause = format!("its topic {topic:?} {change}");
         if self.watch.is_first_sign() {
@@ -115,7 +115,7 @@ impl EndOffsetLookup {
                 topic,
                 "the topic {change}; discarding the table and reading the topic from its beginning"
             );
-            self.tables.read_anew(self.table, cause);
+            self.tables.restart(self.table, cause);
         } else {
             self.tables.doubt(self.table, look_up, cause);
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use crate::kafka::native::NativeRecord;
-use crate::tables::{Offsets, TableCounts, TableName, Target};
+use crate::tables::{EndOffsets, Offsets, TableCounts, TableName};
 use audit_judge::reference::RecordProblem;
 use audit_judge::reference::versions::{VERSIONS_BYTES_MAX, VERSIONS_MAX};
 
@@ -34,7 +34,7 @@ impl Progress {
         &mut self,
         counts: &TableCounts,
         positions: &Offsets,
-        target: Option<&Target>,
+        target: Option<&EndOffsets>,
     ) {
         if self.logged.elapsed() < PROGRESS_INTERVAL {
             return;

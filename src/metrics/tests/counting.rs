@@ -1,4 +1,4 @@
-//! What an observer counts, and what it says of the worker's health.
+//! What an observer counts, and what it reports of the worker's health.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ use audit_judge::fate::{Fate, FateKind, Skip, SkipReason};
 
 const P0: Partition = Partition(0);
 
-/// Two partitions, and a fate of each sort.
+/// Returns a batch of two partitions with every fate.
 fn mixed_batch() -> Batch {
     let mut batch = Batch::default();
     let old = now_ms() - 3_000;
@@ -31,7 +31,7 @@ fn mixed_batch() -> Batch {
 }
 
 #[test]
-fn names_that_the_catalogue_lacks_are_shown_once_they_are_committed() {
+fn unlisted_names_are_shown_once_they_are_committed() {
     let (metrics, _, mut observer) = observed();
     let mut batch = Batch::default();
     for (offset, name) in ["Cancel Service", "Tea", "Tea"].into_iter().enumerate() {
@@ -51,7 +51,7 @@ fn names_that_the_catalogue_lacks_are_shown_once_they_are_committed() {
     assert_eq!(value(&text, "audit_relay_unlisted_names_total"), Some(6.0));
     batch.forget(&[Partition(3)]);
     observer.on_event(WorkerEvent::Committed(&batch, Duration::from_millis(80)));
-    assert_eq!(metrics.unlisted_names().total, 6, "somebody else's now");
+    assert_eq!(metrics.unlisted_names().total, 6, "another member's now");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn fates_add_up_to_what_was_read_in_each_partition() {
 }
 
 #[test]
-fn offsets_that_were_deleted_unread_are_counted_from_zero() {
+fn offsets_deleted_before_they_were_read_are_counted_from_zero() {
     let (metrics, _, mut observer) = observed();
     let series = r#"audit_relay_deleted_offsets_total{partition="0"}"#;
     observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
@@ -131,11 +131,11 @@ fn offsets_that_were_deleted_unread_are_counted_from_zero() {
     assert_eq!(value(&metrics.render(), series), Some(6.0));
     let series = r#"audit_relay_passed_over_offsets_total{partition="0"}"#;
     assert_eq!(value(&metrics.render(), series), Some(2.0));
-    assert_eq!(metrics.totals(), Totals::default(), "nobody read them");
+    assert_eq!(metrics.totals(), Totals::default(), "these records were not read");
 }
 
 #[test]
-fn quarantined_records_that_were_not_written_whole_are_counted() {
+fn quarantined_records_that_were_written_as_stubs_are_counted() {
     let (metrics, _, mut observer) = observed();
     let series = r#"audit_relay_quarantine_stubs_total{partition="0"}"#;
     observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
@@ -157,7 +157,7 @@ fn quarantined_records_that_were_not_written_whole_are_counted() {
 }
 
 #[test]
-fn everything_declared_is_rendered_and_nothing_else() {
+fn exactly_the_declared_metrics_are_rendered() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);
     metrics.set_ready(true);
@@ -203,7 +203,7 @@ fn names_follow_the_conventions_of_prometheus() {
 /// Prometheus' own linter.
 #[test]
 #[ignore = "needs promtool; .ci/run runs it where there is one"]
-fn promtool_has_nothing_to_say() {
+fn promtool_reports_nothing() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);
     observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
@@ -246,31 +246,31 @@ fn rebalances_are_counted_and_lost_partitions_disappear() {
 }
 
 #[test]
-fn a_worker_is_ready_again_only_when_what_failed_is_committed() {
+fn a_worker_is_ready_again_only_when_the_failed_batch_is_committed() {
     let (metrics, health, mut observer) = observed();
-    let waits = batch(0..5, 0, true);
+    let failed = batch(0..5, 0, true);
     observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
     for _ in 0..2 {
-        observer.on_event(WorkerEvent::Publishing(&waits));
+        observer.on_event(WorkerEvent::Publishing(&failed));
         observer.on_event(WorkerEvent::Failed(&Failure::Aborted("no leader".to_string())));
         observer.on_event(WorkerEvent::Failed(&Failure::Broken("cannot abort".to_string())));
         observer.on_event(WorkerEvent::Recovered);
         let reason = "worker 0: recovering: producer broken: cannot abort".to_string();
         assert_eq!(health.ready(), Err(vec![reason]));
     }
-    observer.on_event(WorkerEvent::Committed(&waits, Duration::ZERO));
+    observer.on_event(WorkerEvent::Committed(&failed, Duration::ZERO));
     assert!(health.ready().is_ok());
     let text = metrics.render();
     let transactions = |result: &str| {
         value(&text, &format!(r#"audit_relay_transactions_total{{result="{result}"}}"#))
     };
     assert_eq!(transactions("aborted"), Some(2.0));
-    assert_eq!(transactions("broken"), Some(0.0), "mending is no transaction");
+    assert_eq!(transactions("broken"), Some(0.0), "a recovery is not a transaction");
     assert_eq!(value(&text, r#"audit_relay_producer_rebuilds_total{reason="broken"}"#), Some(2.0));
 }
 
 #[test]
-fn tables_show_what_was_counted_of_them() {
+fn the_counts_of_tables_are_rendered() {
     let (metrics, _, _) = observed();
     let tables = show_tables(&metrics);
     tables.count(TableName::Principals, |counts| {

@@ -1,4 +1,4 @@
-//! The rules of lag, as sequences of events. Times are seconds; a record's timestamp as well.
+//! The rules of lag, as sequences of events. Times and record timestamps are in seconds.
 
 use super::{batch, record, skipped};
 use crate::liveness::board::{PartitionBoard, PartitionView};
@@ -9,29 +9,31 @@ use crate::stream::batch::Batch;
 enum Step {
     Assigned,
     Released,
-    /// Records from this offset up to before that one are about to be published.
+    /// Records from the first offset up to before the second are about to be published.
     Publishing(i64, i64),
-    /// The same are committed; the timestamp of the last; whether the end was reached behind it.
+    /// The same records are committed; then the timestamp of the last one, and whether the end was
+    /// reached after it.
     Committed(i64, i64, i64, bool),
     /// Records up to before this offset are committed, and the last has no timestamp.
     CommittedUntimed(i64),
     CaughtUp,
     /// Statistics report this end.
     End(i64),
-    /// The partition is held, and goes on.
+    /// The partition is held.
     Held,
-    GoesOn,
+    /// The partition is no longer held.
+    Resumed,
 }
 use Step::*;
 
 const P0: Partition = Partition(0);
 
-/// Plays steps at their times, and looks at another time.
+/// Plays the steps at their times, and returns the view at another time.
 fn look(steps: &[(i64, Step)], at: i64) -> Option<PartitionView> {
     played(steps).view(at * 1_000).pop()
 }
 
-/// A batch of partition 0 up to before this offset, of which the last record has no timestamp.
+/// Returns a batch of partition 0 up to before this offset, whose last record has no timestamp.
 fn untimed(to: i64) -> Batch {
     let mut batch = Batch::default();
     batch.add(&record(0, to - 1, None), skipped());
@@ -53,7 +55,7 @@ fn played(steps: &[(i64, Step)]) -> PartitionBoard {
             CaughtUp => board.caught_up(0, P0, now_ms),
             End(end) => board.ends(0, &[(P0, end)], now_ms),
             Held => board.hold(0, P0, Some("went_back")),
-            GoesOn => board.hold(0, P0, None),
+            Resumed => board.hold(0, P0, None),
         }
     }
     board
@@ -62,7 +64,7 @@ fn played(steps: &[(i64, Step)]) -> PartitionBoard {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn lag_follows_from_what_happened() {
-    // What, the steps, when to look, and what lag in records and seconds is expected then.
+    // Name, steps, time of the view, expected lag in records and seconds.
     type Case = (&'static str, &'static [(i64, Step)], i64, (i64, f64));
     let cases: &[Case] = &[
         ("just assigned, nothing known", &[(10, Assigned)], 10, (1, 0.0)),
@@ -92,7 +94,7 @@ fn lag_follows_from_what_happened() {
             (0, 0.0),
         ),
         (
-            "a control record behind the last record",
+            "a control record after the last record",
             &[(10, Assigned), (12, Committed(0, 100, 12, false)), (13, CaughtUp), (14, End(101))],
             90,
             (0, 0.0),
@@ -133,19 +135,19 @@ fn lag_follows_from_what_happened() {
             (95, 80.0),
         ),
         (
-            "published at last",
+            "published after a long wait",
             &[(10, Assigned), (20, Publishing(0, 5)), (80, Committed(0, 5, 20, true))],
             81,
             (0, 0.0),
         ),
         (
-            "was committed after all, so nothing is read again",
+            "the batch was committed after all, so nothing is read again",
             &[(10, Assigned), (20, Publishing(0, 5)), (30, CaughtUp)],
             81,
             (0, 0.0),
         ),
         (
-            "quiet for long, then a record: it has not waited for long",
+            "a record after a long quiet time has not waited long",
             &[
                 (10, Assigned),
                 (11, Committed(0, 5, 11, true)),
@@ -167,7 +169,7 @@ fn lag_follows_from_what_happened() {
             (4, 3.0),
         ),
         (
-            "a record without a timestamp of its own is like the one before",
+            "a record without a timestamp counts like the one before",
             &[
                 (10, Assigned),
                 (11, End(500)),
@@ -190,7 +192,7 @@ fn lag_follows_from_what_happened() {
                 (11, Committed(0, 5, 11, false)),
                 (20, Publishing(5, 9)),
                 (40, Held),
-                (41, GoesOn),
+                (41, Resumed),
                 (41, End(6)),
             ],
             80,
@@ -210,7 +212,7 @@ fn lag_follows_from_what_happened() {
 }
 
 #[test]
-fn progress_is_a_commit_or_the_end() {
+fn a_commit_or_the_end_is_progress() {
     let progress = |steps| look(steps, 1_000).map(|view| view.last_progress_seconds);
     assert_eq!(progress(&[(10, Assigned)]), Some(10.0));
     assert_eq!(progress(&[(10, Assigned), (11, End(7))]), Some(10.0));
@@ -237,42 +239,42 @@ fn each_commit_and_each_end_is_a_move() {
     assert_eq!(moves(steps), Some(3));
 }
 
-/// A worker has not recovered while anything is to be published still.
+/// A worker has not recovered while it has unpublished records.
 #[test]
-fn what_waits_to_be_published_is_known_of_each_worker() {
-    let waits = |step| {
+fn unpublished_records_are_known_for_each_worker() {
+    let has_unpublished = |step| {
         let board = played(&[(10, Assigned), (11, Publishing(0, 1)), (12, step)]);
-        assert!(!board.has_unpublished(1), "it is not the other's");
+        assert!(!board.has_unpublished(1), "they belong to worker 0");
         board.has_unpublished(0)
     };
-    assert!(waits(End(7)));
-    assert!(!waits(Committed(0, 1, 3, false)));
-    assert!(!waits(CaughtUp));
-    assert!(!waits(Held));
-    assert!(!waits(Released));
+    assert!(has_unpublished(End(7)));
+    assert!(!has_unpublished(Committed(0, 1, 3, false)));
+    assert!(!has_unpublished(CaughtUp));
+    assert!(!has_unpublished(Held));
+    assert!(!has_unpublished(Released));
 }
 
 #[test]
-fn why_a_partition_is_held_shows_until_it_goes_on() {
+fn the_reason_for_a_hold_is_shown_until_the_partition_is_released() {
     let held = |steps| look(steps, 100).expect("owned").held;
     assert_eq!(held(&[(10, Assigned), (11, Held)]), Some("went_back"));
-    assert_eq!(held(&[(10, Assigned), (11, Held), (12, GoesOn)]), None);
+    assert_eq!(held(&[(10, Assigned), (11, Held), (12, Resumed)]), None);
 }
 
 #[test]
-fn only_owned_partitions_show() {
+fn only_owned_partitions_are_shown() {
     assert_eq!(look(&[], 10), None);
     assert_eq!(look(&[(1, End(7)), (2, CaughtUp)], 10), None);
     assert_eq!(look(&[(1, Assigned), (2, Released), (3, End(7))], 10), None);
 }
 
 #[test]
-fn a_partition_that_another_worker_took_over_is_left_alone() {
+fn late_reports_do_not_change_a_partition_that_another_worker_owns() {
     let board = PartitionBoard::default();
-    board.enrol(0);
-    board.enrol(1);
+    board.add_worker(0);
+    board.add_worker(1);
     board.assigned(0, &[P0, Partition(1)], 0);
-    // Worker 0 was thrown out and has not noticed yet.
+    // Worker 0 was removed from the group and has not noticed yet.
     board.assigned(1, &[P0], 5_000);
     board.caught_up(0, P0, 6_000);
     board.publishing(0, &batch(0..9, 0, false));
@@ -280,7 +282,7 @@ fn a_partition_that_another_worker_took_over_is_left_alone() {
     board.released(0, &[P0, Partition(1)]);
     assert_eq!(board.owners().into_iter().collect::<Vec<_>>(), [(0, 0), (1, 1)]);
     assert_eq!(board.view(7_000)[0].lag_records, 1);
-    board.dismiss(1);
+    board.remove_worker(1);
     assert_eq!(board.view(7_000), []);
     assert_eq!(board.owners().len(), 1);
 }

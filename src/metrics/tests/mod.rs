@@ -1,4 +1,4 @@
-//! What is counted, as seen in the rendered text.
+//! Tests of the metrics, by the rendered text.
 
 mod counting;
 mod lag;
@@ -23,7 +23,7 @@ fn metrics() -> Arc<Metrics> {
     Metrics::new(&["eu-de".to_string(), "us-south".to_string()], "2.12.1").expect("registers")
 }
 
-/// An observer of the only worker, and what it reports to.
+/// Returns an observer of the only worker, with the metrics and the health that it updates.
 fn observed() -> (Arc<Metrics>, Arc<Health>, WorkerObserver) {
     let (metrics, health) = (metrics(), Arc::new(Health::new(1)));
     let input = InputName {
@@ -35,14 +35,15 @@ fn observed() -> (Arc<Metrics>, Arc<Health>, WorkerObserver) {
     (metrics, health, observer)
 }
 
-/// The value of a series, e.g. `audit_relay_ready` or `audit_relay_events_total{region="eu-de"}`.
+/// Returns the value of a series, e.g. `audit_relay_ready` or
+/// `audit_relay_events_total{region="eu-de"}`.
 fn value(text: &str, series: &str) -> Option<f64> {
     let lines = text.lines();
     let mut found = lines.filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     found.next().and_then(|value| value.parse().ok())
 }
 
-/// Shows a table of one principal that is followed, and devices from a file.
+/// Registers a followed table with one principal, and devices from a file.
 fn show_tables(metrics: &Metrics) -> Arc<SharedTables> {
     let line = r#"{"accountId":1,"userId":2,"validFrom":"2018-01-01T00:00:00Z"}"#;
     let directory = Directory {
@@ -94,7 +95,7 @@ fn malformed() -> Fate {
     Fate::Quarantined(Quarantine::malformed("x"))
 }
 
-/// A batch of skipped records of partition 0, from one offset up to before another.
+/// Returns a batch of skipped records of partition 0 with these offsets.
 fn batch(offsets: std::ops::Range<i64>, timestamp_ms: i64, at_end: bool) -> Batch {
     let mut batch = Batch::default();
     for offset in offsets {

@@ -1,5 +1,5 @@
-//! A real worker on a scripted broker: that its notices come in the order and with the meaning that
-//! lag and health rest on.
+//! A real worker on a scripted broker: its events have the order and the meaning that lag and
+//! health rely on.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,24 +15,22 @@ use crate::stream::{StopRequest, worker::Worker};
 
 const P0: Partition = Partition(0);
 
-/// The call during which the lag was read, and its value.
-type Looks = Arc<Mutex<Vec<(&'static str, Option<f64>)>>>;
+/// Broker calls, each with the lag that was shown when it began.
+type Lags = Arc<Mutex<Vec<(&'static str, Option<f64>)>>>;
 
-/// Hands out what it was given, poll by poll, and publishes as often as it is allowed to fail.
+/// A broker with scripted polls, whose first publications fail as listed.
 struct Script {
     polls: VecDeque<Vec<Polled<'static>>>,
     failures: VecDeque<Failure>,
     now: Duration,
-    /// What is shown.
     metrics: Arc<Metrics>,
-    /// The lag when each poll began, and when publication did.
-    seen: Looks,
+    lags: Lags,
 }
 
 impl Script {
-    fn look(&self, when: &'static str) {
+    fn note_lag(&self, call: &'static str) {
         let lag = lag(&self.metrics);
-        self.seen.lock().expect("lock").push((when, lag));
+        self.lags.lock().expect("lock").push((call, lag));
     }
 }
 
@@ -48,16 +46,14 @@ impl Broker for Script {
         _: usize,
         receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
-        self.look("poll");
+        self.note_lag("poll");
         self.now += wait;
-        for arrival in self.polls.pop_front().unwrap_or_default() {
-            receive(arrival);
-        }
+        self.polls.pop_front().unwrap_or_default().into_iter().for_each(receive);
         Ok(())
     }
 
     fn publish(&mut self, _: &Outputs, _: &[Position]) -> Result<(), Failure> {
-        self.look("publish");
+        self.note_lag("publish");
         self.failures.pop_front().map_or(Ok(()), Err)
     }
 
@@ -96,9 +92,9 @@ const LIMITS: BatchLimits =
     BatchLimits { max_records: 2, max_bytes: 1_000, max_age: Duration::from_millis(100) };
 
 #[test]
-fn the_end_of_a_partition_is_no_end_of_its_lag_before_its_records_are_committed() {
+fn reaching_the_end_does_not_end_the_lag_before_the_records_are_committed() {
     let (metrics, _, observer) = observed();
-    let seen = Arc::default();
+    let lags = Arc::default();
     let script = Script {
         polls: VecDeque::from([
             vec![assigned(&[P0]), placed(P0, 7), Polled::Record(record(0, 7, Some(0))), end(P0, 8)],
@@ -107,28 +103,28 @@ fn the_end_of_a_partition_is_no_end_of_its_lag_before_its_records_are_committed(
         failures: VecDeque::new(),
         now: Duration::ZERO,
         metrics: Arc::clone(&metrics),
-        seen: Arc::clone(&seen),
+        lags: Arc::clone(&lags),
     };
     let judge = |_: Option<&[u8]>| skipped();
     let mut worker = Worker::new(script, judge, observer, LIMITS, StopRequest::default());
-    worker.turn().expect("goes on");
-    let seen = seen.lock().expect("lock").clone();
-    assert_eq!(seen[0], ("poll", None), "not ours yet");
-    let between = &seen[1..];
-    assert!(between.len() >= 2, "{between:?}");
-    assert!(between.iter().all(|(_, lag)| *lag == Some(1.0)), "{seen:?}");
-    assert_eq!(seen.last(), Some(&("publish", Some(1.0))));
+    worker.turn().expect("the turn succeeds");
+    let lags = lags.lock().expect("lock").clone();
+    assert_eq!(lags[0], ("poll", None), "not assigned yet");
+    let later = &lags[1..];
+    assert!(later.len() >= 2, "{later:?}");
+    assert!(later.iter().all(|(_, lag)| *lag == Some(1.0)), "{lags:?}");
+    assert_eq!(lags.last(), Some(&("publish", Some(1.0))));
     assert_eq!(lag(&metrics), Some(0.0));
 }
 
 #[test]
-fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
+fn a_worker_that_cannot_publish_shows_lag_although_it_has_reached_the_end() {
     let (metrics, health, observer) = observed();
     let read_again = || Polled::Record(record(0, 7, Some(0)));
     let script = Script {
         polls: VecDeque::from([
             vec![assigned(&[P0]), placed(P0, 7), end(P0, 7)],
-            // The poll without records is the time until the batch is due.
+            // During the empty poll the batch becomes due.
             vec![read_again(), end(P0, 8)],
             vec![],
             vec![read_again(), end(P0, 8)],
@@ -137,17 +133,17 @@ fn a_worker_that_cannot_publish_shows_lag_although_it_reached_the_end() {
         failures: VecDeque::from([Failure::Aborted("no leader".to_string())]),
         now: Duration::ZERO,
         metrics: Arc::clone(&metrics),
-        seen: Arc::default(),
+        lags: Arc::default(),
     };
     let judge = |_: Option<&[u8]>| skipped();
     let mut worker = Worker::new(script, judge, observer, LIMITS, StopRequest::default());
     let lag = || lag(&metrics);
 
-    worker.turn().expect("goes on");
+    worker.turn().expect("the turn succeeds");
     assert_eq!((lag(), health.ready().is_ok()), (Some(0.0), true));
-    worker.turn().expect("goes on");
+    worker.turn().expect("the turn succeeds");
     assert_eq!((lag(), health.ready().is_ok()), (Some(1.0), false));
-    worker.turn().expect("goes on");
+    worker.turn().expect("the turn succeeds");
     assert_eq!((lag(), health.ready().is_ok()), (Some(0.0), true));
     assert_eq!(metrics.totals().read, 1);
 }

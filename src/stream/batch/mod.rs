@@ -74,7 +74,7 @@ impl Batch {
         self.write(record.into(), fate, || KeptRecord::within(record, limit));
     }
 
-    /// Adds a record whose fate is not final, to be judged behind the read barrier.
+    /// Adds a record whose fate is not final, to be judged after the read barrier.
     pub fn defer(&mut self, record: &SourceRecord<'_>) {
         self.read(record);
         let original = KeptRecord::from(record);
@@ -143,8 +143,8 @@ impl Batch {
         }
     }
 
-    /// Notes that the end of a partition was reached. Returns whether the batch holds records of it:
-    /// then the partition is at its end only once they are committed.
+    /// Notes that the end of a partition was reached. Returns whether the batch holds records of
+    /// it: then the partition is at its end only once they are committed.
     pub fn reached_end(&mut self, partition: Partition) -> bool {
         let tally = self.partitions.get_mut(&partition);
         tally.map(|tally| tally.at_end = true).is_some()
@@ -200,32 +200,32 @@ impl Batch {
         }
     }
 
-    /// Whether there is nothing to commit.
+    /// Returns whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.partitions.is_empty()
     }
 
-    /// How many input records there are.
+    /// Returns the number of input records.
     pub fn records(&self) -> usize {
         self.records
     }
 
-    /// Bytes to be written, as far as they are counted.
+    /// Returns the bytes to be written, as far as they are counted.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What is to be written, in the order of the input.
+    /// Returns the records to be written, in the order of the input.
     pub fn outputs(&self) -> &Outputs {
         &self.outputs
     }
 
-    /// The tallies by partition.
+    /// Returns the tallies by partition.
     pub fn partitions(&self) -> &BTreeMap<Partition, PartitionTally> {
         &self.partitions
     }
 
-    /// The positions to commit.
+    /// Returns the positions to commit.
     pub fn positions(&self) -> Vec<Position> {
         let position = |(partition, tally): (&Partition, &PartitionTally)| Position {
             partition: *partition,
@@ -236,30 +236,31 @@ impl Batch {
         self.partitions.iter().map(position).collect()
     }
 
-    /// Notes when the first record arrived; later calls change nothing, nor does one before it.
+    /// Notes when the first record arrived. Does nothing while the batch is empty, or if that is
+    /// known already.
     pub fn begin(&mut self, now: impl FnOnce() -> Duration) {
         if self.began.is_none() && !self.is_empty() {
             self.began = Some(now());
         }
     }
 
-    /// Time since the first record arrived.
+    /// Returns the time since the first record arrived.
     pub fn age(&self, now: Duration) -> Duration {
         self.began.map_or(Duration::ZERO, |began| now.saturating_sub(began))
     }
 
-    /// How many more records there is room for.
+    /// Returns how many more records fit, at least one.
     pub fn room(&self, limits: &BatchLimits) -> usize {
         limits.max_records.saturating_sub(self.records).max(1)
     }
 
-    /// Whether it is as large as it may be.
+    /// Returns whether a limit on records or bytes is reached.
     pub fn is_full(&self, limits: &BatchLimits) -> bool {
         self.records >= limits.max_records || self.bytes >= limits.max_bytes
     }
 
-    /// How long to wait for more before the batch is due: zero when it is, `None` while it is
-    /// empty.
+    /// Returns how long to wait for more records before the batch is due: zero if it is due, `None`
+    /// while it is empty.
     pub fn time_left(&self, limits: &BatchLimits, now: Duration) -> Option<Duration> {
         let began = self.began?;
         if self.is_full(limits) {

@@ -1,4 +1,4 @@
-//! What makes a batch due, what it forgets, and what it tells of its partitions.
+//! Tests of batches: when one is due, what it forgets, and what it reports of its partitions.
 
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ fn only(batch: &Batch) -> Output<'_> {
 
 const LIMITS: BatchLimits = BatchLimits {
     max_records: 3,
-    // One record that is kept whole, and not two.
+    // Room for one record that is kept whole, not for two.
     max_bytes: 100,
     max_age: Duration::from_millis(100),
 };
@@ -61,7 +61,7 @@ fn malformed() -> Fate {
 }
 
 #[test]
-fn is_due_by_records_bytes_or_age() {
+fn a_batch_is_due_by_records_bytes_or_age() {
     let at = Duration::from_millis;
     let mut batch = Batch::default();
     assert_eq!(batch.time_left(&LIMITS, at(0)), None);
@@ -84,7 +84,7 @@ fn is_due_by_records_bytes_or_age() {
 }
 
 #[test]
-fn forgets_partitions_whole() {
+fn forgetting_a_partition_drops_all_of_its_records() {
     let mut batch = Batch::default();
     batch.add(&record(0, 7), malformed());
     batch.add(&record(1, 9), malformed());
@@ -100,7 +100,7 @@ fn forgets_partitions_whole() {
 }
 
 #[test]
-fn deferred_records_are_judged_in_their_order() {
+fn deferred_records_are_written_in_input_order() {
     let mut batch = Batch::default();
     batch.add(&record(0, 1), malformed());
     batch.defer(&record(0, 2));
@@ -122,7 +122,7 @@ fn deferred_records_are_judged_in_their_order() {
 }
 
 #[test]
-fn knows_whether_more_came_after_the_end() {
+fn a_record_after_the_end_clears_the_end_mark() {
     let mut batch = Batch::default();
     assert!(!batch.reached_end(Partition(0)));
     batch.add(&record(0, 7), skipped());
@@ -133,7 +133,7 @@ fn knows_whether_more_came_after_the_end() {
 }
 
 #[test]
-fn keeps_the_original_of_a_quarantined_record() {
+fn the_original_of_a_quarantined_record_is_kept() {
     let mut batch = Batch::default();
     batch.add(&record(0, 7), malformed());
     let Content::Quarantined(kept) = only(&batch).content else {
@@ -175,7 +175,7 @@ fn events_and_held_records_make_a_batch_due_by_their_bytes() {
 }
 
 #[test]
-fn nothing_is_left_of_a_batch_that_was_cleared() {
+fn clearing_a_batch_resets_everything() {
     let mut batch = Batch::default();
     batch.add(&record(0, 0), malformed());
     batch.defer(&record(0, 1));
@@ -193,7 +193,7 @@ fn nothing_is_left_of_a_batch_that_was_cleared() {
 }
 
 #[test]
-fn positions_are_those_behind_the_last_record_and_tell_its_epoch() {
+fn positions_follow_the_last_record_and_carry_its_epoch() {
     let mut batch = Batch::default();
     for (offset, epoch) in [(7, Some(4)), (9, Some(5))] {
         let record = SourceRecord { leader_epoch: epoch, ..record(3, offset) };
@@ -211,7 +211,7 @@ fn positions_are_those_behind_the_last_record_and_tell_its_epoch() {
 }
 
 #[test]
-fn offsets_that_are_passed_move_a_position_on_and_never_back() {
+fn a_gap_moves_a_position_forward_and_never_back() {
     let mut batch = Batch::default();
     let gap = |offsets| Gap { offsets, cause: GapCause::Deleted };
     batch.pass(Partition(0), gap(3..9));
@@ -219,5 +219,5 @@ fn offsets_that_are_passed_move_a_position_on_and_never_back() {
     batch.add(&record(0, 9), skipped());
     batch.pass(Partition(0), gap(4..5));
     assert_eq!(batch.positions()[0].next_offset, 10);
-    assert_eq!(batch.records(), 1, "nobody read what was passed");
+    assert_eq!(batch.records(), 1, "a gap holds no records");
 }

@@ -104,7 +104,7 @@ impl<'a, J: Judge, O: Observer> Intake<'a, J, O> {
         self.observer.on_event(WorkerEvent::Group(event));
     }
 
-    /// Retention does not wait for readers: the client goes on at the beginning of what is left.
+    /// Retention does not wait for readers: the client resumes at the beginning of what is left.
     /// Whatever was deleted is counted, since every record is accounted for.
     fn note_deleted(&mut self, partition: Partition, skipped: &Range<i64>, log: &dyn SourceLog) {
         if skipped.is_empty() {

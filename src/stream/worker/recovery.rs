@@ -1,6 +1,5 @@
-//! How the loop recovers: from a failure of the whole worker, which goes back to the committed
-//! positions, and from the fault of one partition, which is held and tried again while the others
-//! go on.
+//! Recovery of the loop. After a failure of the whole worker it rewinds to the committed positions.
+//! After a fault of one partition it holds that partition, continues with the others, and retries.
 
 use super::Worker;
 use crate::stream::broker::{Broker, Failure, Gap, GapCause};
@@ -10,13 +9,12 @@ use crate::stream::observer::{Observer, WorkerEvent};
 use crate::stream::record::Partition;
 
 impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
-    /// Keeps the client from what was found faulty, and tries again what has been held for its
-    /// time. The batch is empty.
+    /// Parks newly held partitions, and rewinds those whose retry is due. The batch must be empty.
     pub(super) fn retry_held(&mut self) -> Result<(), Failure> {
         let now = self.broker.now();
         let due = self.cursors.due(now);
         if due.iter().any(|(_, is_unpublishable)| *is_unpublishable) {
-            // What could not be written is tried alone, so that it fails nothing else.
+            // A record that could not be written is retried alone, so that it fails no other.
             self.reduced.single_record();
         }
         let due: Vec<Partition> = due.into_iter().map(|(partition, _)| partition).collect();
@@ -55,13 +53,13 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         Ok(())
     }
 
-    /// A batch could not be published: the next one is smaller. One that was as small as can be
-    /// holds its partition, so that a record that can never be written does not stop the
-    /// others.
+    /// Makes the next batch smaller, after one could not be published. If the batch was a single
+    /// record, holds its partition instead, so that a record that can never be written does not
+    /// block the others.
     pub(super) fn unpublished(&mut self, failure: &Failure) {
         match failure {
             Failure::TooLarge(cause) => {
-                // Straight to one record: of several, the sizes say nothing.
+                // At once, not by halves: the error does not tell which record is too large.
                 self.reduced.single_record();
                 match self.batch.lowered_limit() {
                     // The next attempt writes a smaller stub.
@@ -81,7 +79,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         self.reduced.halve(&self.batch);
     }
 
-    /// Holds the partition of the only record to be written.
+    /// Holds the partition of the batch's only output.
     fn hold_unpublishable(&mut self, cause: &str) {
         let only = self.batch.outputs().iter().next();
         if let Some(output) = only {
@@ -93,10 +91,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         }
     }
 
-    /// Recovers from a failure, however many attempts that takes, as long as the retry budget
-    /// lasts.
+    /// Recovers from a failure, in as many attempts as the retry budget allows.
     pub(super) fn recover(&mut self, mut failure: Failure) -> Result<(), Failure> {
-        // What is held goes back when it is tried again.
+        // Held partitions are rewound when they are retried.
         let mut partitions = std::mem::take(&mut self.missed);
         partitions.extend(self.batch.partitions().keys());
         partitions.retain(|partition| !self.cursors.is_held(*partition));
@@ -106,12 +103,12 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         loop {
             self.observer.on_event(WorkerEvent::Failed(&failure));
             if self.stop.is_requested() {
-                // The next owner begins at the committed position, as this worker would have.
+                // The next owner resumes from the committed position, as this worker would have.
                 return Ok(());
             }
             let pause = self.retries.after(&failure)?;
             self.broker.pause(pause);
-            match self.mend(&failure, &partitions) {
+            match self.try_recover(&failure, &partitions) {
                 Ok(()) => break,
                 Err(next) => failure = next,
             }
@@ -120,7 +117,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         Ok(())
     }
 
-    fn mend(&mut self, failure: &Failure, partitions: &[Partition]) -> Result<(), Failure> {
+    fn try_recover(&mut self, failure: &Failure, partitions: &[Partition]) -> Result<(), Failure> {
         match failure {
             Failure::Aborted(_) | Failure::TooLarge(_) => self.broker.abort()?,
             Failure::Broken(_) | Failure::Fenced(_) => self.broker.rebuild()?,

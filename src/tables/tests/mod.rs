@@ -1,8 +1,8 @@
-//! The barrier with threads in place of followers: what shares a look-up, what does not, and what
-//! time-outs say.
+//! The barrier, with threads in place of followers: which callers share a request, which do not,
+//! and what timeouts report.
 
+mod catch_up;
 mod changed_topic;
-mod standing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -25,13 +25,13 @@ fn at(offset: i64) -> Offsets {
     Offsets::from([(0, offset)])
 }
 
-/// Waits for a request and begins its look-up.
-fn begin(tables: &SharedTables) -> LookUp {
+/// Waits until a request is wanted, and begins it.
+fn begin(tables: &SharedTables) -> EndOffsetsRequest {
     let request = tables.await_request(PRINCIPALS, NEVER, LONG);
     request.expect("a request")
 }
 
-/// Tables whose one topic was read up to its end, 10.
+/// Returns tables whose only topic was read to its end, 10.
 fn loaded() -> Arc<SharedTables> {
     let tables = tables(&[PRINCIPALS]);
     let first = begin(&tables);
@@ -46,11 +46,11 @@ fn catch_up(tables: &Arc<SharedTables>, limit: Duration) -> thread::JoinHandle<R
     thread::spawn(move || tables.catch_up(limit))
 }
 
-/// Waits until so many wait.
+/// Waits until this many threads wait.
 fn await_waiting(tables: &SharedTables, count: usize) {
     let since = Instant::now();
     while !tables.lock().followed[&PRINCIPALS].has_waiting(count) {
-        assert!(since.elapsed() < LONG, "nobody waits");
+        assert!(since.elapsed() < LONG, "too few threads wait");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -80,7 +80,7 @@ fn a_table_is_ready_when_it_has_reached_the_first_ends() {
 }
 
 #[test]
-fn an_empty_topic_is_ready_once_its_follower_says_so() {
+fn an_empty_topic_is_ready_once_its_follower_reports_it() {
     let tables = tables(&[PRINCIPALS]);
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(0)));
@@ -90,12 +90,12 @@ fn an_empty_topic_is_ready_once_its_follower_says_so() {
 }
 
 #[test]
-fn requests_before_the_look_up_begins_share_it() {
+fn callers_before_a_request_begins_share_it() {
     let tables = loaded();
     let waiting: Vec<_> = (0..8).map(|_| catch_up(&tables, LONG)).collect();
     await_waiting(&tables, 8);
-    let look_up = begin(&tables);
-    tables.answer(PRINCIPALS, look_up, Ok(at(12)));
+    let request = begin(&tables);
+    tables.answer(PRINCIPALS, request, Ok(at(12)));
     tables.reached(PRINCIPALS, Reading::default(), &at(12));
     for waiting in waiting {
         assert_eq!(waiting.join().expect("no panic"), Ok(()));
@@ -104,12 +104,12 @@ fn requests_before_the_look_up_begins_share_it() {
 }
 
 #[test]
-fn a_look_up_that_began_before_the_request_does_not_count() {
+fn a_request_that_began_before_the_call_does_not_count() {
     let tables = loaded();
     let first = catch_up(&tables, LONG);
     await_waiting(&tables, 1);
     let early = begin(&tables);
-    // Asks while the look-up is under way, which may have read the end already.
+    // Calls while the request is under way, which may have read the end offset already.
     let second = catch_up(&tables, LONG);
     await_waiting(&tables, 2);
     tables.answer(PRINCIPALS, early, Ok(at(10)));
@@ -126,29 +126,29 @@ fn a_look_up_that_began_before_the_request_does_not_count() {
 }
 
 #[test]
-fn a_look_up_that_fails_is_made_again() {
+fn a_failed_request_is_repeated() {
     let tables = loaded();
     let waiting = catch_up(&tables, LONG);
     await_waiting(&tables, 1);
-    let look_up = begin(&tables);
-    tables.answer(PRINCIPALS, look_up, Err("no broker".to_string()));
+    let request = begin(&tables);
+    tables.answer(PRINCIPALS, request, Err("no broker".to_string()));
     let again = begin(&tables);
     tables.answer(PRINCIPALS, again, Ok(at(10)));
     assert_eq!(waiting.join().expect("no panic"), Ok(()));
 }
 
 #[test]
-fn a_time_out_says_what_is_waited_for() {
+fn a_timeout_names_what_was_waited_for() {
     let tables = loaded();
     let waiting = catch_up(&tables, SHORT);
-    let look_up = begin(&tables);
-    tables.answer(PRINCIPALS, look_up, Err("no broker".to_string()));
+    let request = begin(&tables);
+    tables.answer(PRINCIPALS, request, Err("no broker".to_string()));
     let why = waiting.join().expect("no panic").expect_err("no answer");
     assert_eq!(why, "principals: the ends of its topic are not known (no broker) after 50ms");
     let waiting = catch_up(&tables, SHORT);
     await_waiting(&tables, 1);
-    let look_up = begin(&tables);
-    tables.answer(PRINCIPALS, look_up, Ok(at(12)));
+    let request = begin(&tables);
+    tables.answer(PRINCIPALS, request, Ok(at(12)));
     let why = waiting.join().expect("no panic").expect_err("behind");
     assert_eq!(why, "principals: partition 0 is read up to 10, its end was 12 after 50ms");
     assert!(tables.target(PRINCIPALS).is_some_and(|target| !target.urgent));
@@ -159,8 +159,8 @@ fn every_table_is_waited_for() {
     let both = [TableName::Principals, TableName::Devices];
     let tables = tables(&both);
     let answer = |table, end| {
-        let look_up = tables.await_request(table, NEVER, LONG).expect("a request");
-        tables.answer(table, look_up, Ok(at(end)));
+        let request = tables.await_request(table, NEVER, LONG).expect("a request");
+        tables.answer(table, request, Ok(at(end)));
         tables.reached(table, Reading::default(), &at(end));
     };
     for table in both {
@@ -175,7 +175,7 @@ fn every_table_is_waited_for() {
 }
 
 #[test]
-fn a_table_is_not_trusted_for_ever() {
+fn a_table_is_not_trusted_forever() {
     let tables = SharedTables::new(Directory::default(), &[PRINCIPALS], SHORT);
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(0)));
@@ -186,25 +186,25 @@ fn a_table_is_not_trusted_for_ever() {
     let why = tables.trusted().expect_err("stale");
     assert!(why.starts_with("principals: not known to be complete for 0 s"));
     assert!(why.ends_with("no broker"), "{why}");
-    // The heartbeat is due, and mends it.
+    // The heartbeat is due, and makes the table trusted again.
     let heartbeat = tables.await_request(PRINCIPALS, SHORT, Duration::ZERO);
     tables.answer(PRINCIPALS, heartbeat.expect("due"), Ok(at(0)));
     assert_eq!(tables.trusted(), Ok(()));
 }
 
 #[test]
-fn what_ended_a_follower_is_shown_in_spite_of_good_look_ups() {
+fn the_reason_why_a_follower_ended_is_shown_despite_successful_requests() {
     let tables = loaded();
     tables.ended(PRINCIPALS, "the table is full".to_string());
     let waiting = catch_up(&tables, SHORT);
-    let look_up = begin(&tables);
-    tables.answer(PRINCIPALS, look_up, Ok(at(1_000_000)));
+    let request = begin(&tables);
+    tables.answer(PRINCIPALS, request, Ok(at(1_000_000)));
     let why = waiting.join().expect("no panic").expect_err("not reached");
     assert!(why.contains("the table is full"), "{why}");
 }
 
 #[test]
-fn the_end_of_the_process_ends_all_waiting() {
+fn the_end_of_the_process_ends_all_waits() {
     let tables = loaded();
     let waiting = catch_up(&tables, LONG);
     await_waiting(&tables, 1);
@@ -214,7 +214,7 @@ fn the_end_of_the_process_ends_all_waiting() {
     assert_eq!(tables.await_request(PRINCIPALS, NEVER, LONG), None);
 }
 
-/// Each publisher changes a table of its own, which no other publication may undo.
+/// Each publisher changes its own table, and no other publication may undo that.
 #[test]
 fn publishers_keep_each_others_tables() {
     let tables = Arc::new(SharedTables::new(Directory::default(), &[], LONG));
@@ -227,7 +227,7 @@ fn publishers_keep_each_others_tables() {
             for turn in 0..2_000 {
                 let keys = 1 + turn % 5;
                 tables.publish(|directory| set(directory, keys));
-                // The other one publishes meanwhile.
+                // Lets the other publisher run.
                 thread::yield_now();
                 assert_eq!(len(&tables.load()), keys, "turn {turn}");
             }
@@ -252,16 +252,16 @@ fn publishers_keep_each_others_tables() {
     assert!(held.devices.is_none(), "a snapshot never changes");
 }
 
-/// The lines of a table with so many keys.
+/// Returns the lines of a table with this many keys.
 fn lines(keys: usize, key: &str) -> String {
     let line = |id| format!("{{{key}{id},\"validFrom\":\"2018-01-01T00:00:00Z\"}}\n");
     (0..keys).map(line).collect()
 }
 
-/// Writers append to a topic that is only a number; whoever passes the barrier must see what was
-/// appended before, whatever the threads do.
+/// The topic is only a number that writers increase. A thread that passes the barrier must see what
+/// was written before, however the threads interleave.
 #[test]
-fn nobody_passes_before_what_was_written_before() {
+fn no_thread_passes_the_barrier_before_it_sees_earlier_writes() {
     let tables = loaded();
     let end = Arc::new(AtomicUsize::new(10));
     let published = Arc::new(AtomicUsize::new(10));
@@ -269,9 +269,9 @@ fn nobody_passes_before_what_was_written_before() {
         let (tables, end, published) =
             (Arc::clone(&tables), Arc::clone(&end), Arc::clone(&published));
         thread::spawn(move || {
-            while let Some(look_up) = tables.await_request(PRINCIPALS, NEVER, LONG) {
+            while let Some(request) = tables.await_request(PRINCIPALS, NEVER, LONG) {
                 let ends = end.load(Ordering::SeqCst);
-                tables.answer(PRINCIPALS, look_up, Ok(at(ends as i64)));
+                tables.answer(PRINCIPALS, request, Ok(at(ends as i64)));
                 published.store(ends, Ordering::SeqCst);
                 tables.reached(PRINCIPALS, Reading::default(), &at(ends as i64));
             }

@@ -101,7 +101,7 @@ impl<K: FollowedTable> Reader<K> {
                 let cause = format!(
                     "{cause}; its log continues at that position, so the records before it were replaced"
                 );
-                self.tables.read_anew(K::NAME, cause);
+                self.tables.restart(K::NAME, cause);
             }
         }
         true

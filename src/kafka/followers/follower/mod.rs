@@ -17,7 +17,7 @@ use super::positions::Positions;
 use super::reading_log::{Progress, RejectLog};
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::native::{NativeRecord, QueuedConsumer};
-use crate::tables::{Reading, SharedTables, TableCounts, TableName, Target};
+use crate::tables::{EndOffsets, Reading, SharedTables, TableCounts, TableName};
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
     Directory, Oddities, RecordProblem, Table, TableChange, TableKey, TableWriter,
@@ -54,7 +54,7 @@ pub(in crate::kafka) struct Follower<K: FollowedTable> {
     /// Whether a position moved since the last snapshot.
     changed: bool,
     /// The end offsets that the snapshot has not reached.
-    target: Option<Target>,
+    target: Option<EndOffsets>,
     /// When the last snapshot was published; `None` before the topic was first read to its end.
     published: Option<Instant>,
     publish_interval: Duration,
@@ -199,7 +199,7 @@ impl<K: FollowedTable> Follower<K> {
 
     fn is_due(&self) -> bool {
         let is_reached =
-            |target: &Target| target.urgent && self.reader.positions.cover(&target.ends);
+            |target: &EndOffsets| target.urgent && self.reader.positions.cover(&target.ends);
         let is_overdue = |published: Instant| published.elapsed() >= self.publish_interval;
         self.target.as_ref().is_some_and(is_reached)
             || self.changed && self.published.is_some_and(is_overdue)

@@ -1,5 +1,5 @@
-//! What one partition, one record or one moment of untrustworthy tables may hold up: a worker with
-//! two partitions, on a broker that has whatever is wrong with them written down.
+//! What one faulty partition, one bad record or a moment of unreliable tables may block: a worker
+//! with two partitions, on a broker with scripted faults.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,28 +11,29 @@ use audit_judge::fate::Quarantine;
 
 const GOOD: Partition = Partition(0);
 const BAD: Partition = Partition(1);
-/// How long a poll takes that brings something.
+/// The time that a poll with records takes.
 const POLL: Duration = Duration::from_millis(10);
 /// Records of each partition.
 const RECORDS: i64 = 40;
 
-/// A broker with two partitions. What is wrong is wrong with the second.
+/// A broker with two partitions. All faults are in the second.
 #[derive(Debug, Default)]
 struct TwoPartitions {
     positions: BTreeMap<Partition, i64>,
     parked: BTreeSet<Partition>,
     committed: BTreeMap<Partition, i64>,
-    /// A record that cannot be read; the client goes to the beginning then, as the real one does.
+    /// A record that cannot be read; the client then returns to the beginning, as the real one
+    /// does.
     unreadable: Option<i64>,
     /// A record whose output is never accepted.
     refused: Option<i64>,
-    /// Records with this value, and the most bytes of a value that are accepted.
+    /// The offsets of records with this value, and the largest value that is accepted, in bytes.
     large: Option<(Vec<i64>, &'static [u8], usize)>,
     /// Offsets that were written as stubs.
     stubs: Vec<i64>,
-    /// No more outputs than this are accepted at a time.
+    /// The most outputs that are accepted at a time.
     most_outputs: Option<usize>,
-    /// Whether the next move behind offsets that cannot be read fails.
+    /// Whether the next seek past unreadable offsets fails.
     is_skip_refused: bool,
     judged_twice: Vec<(Partition, i64)>,
     now: Duration,
@@ -71,7 +72,7 @@ impl TwoPartitions {
         true
     }
 
-    /// Whether a value is larger than its topic takes.
+    /// Returns whether a value is larger than its topic accepts.
     fn refuses(&self, output: &Output<'_>) -> bool {
         let Content::Quarantined(kept) = output.content else {
             return false;
@@ -93,7 +94,7 @@ impl Broker for TwoPartitions {
             receive(placed(GOOD, 0));
             receive(placed(BAD, 0));
         }
-        // The bad one comes first, as what is left in a client's queue may.
+        // The bad partition comes first, as the rest of a client's queue may.
         let mut brought = 0;
         for partition in [BAD, GOOD] {
             while brought < most && self.read(partition, receive) {
@@ -177,7 +178,7 @@ impl Broker for TwoPartitions {
     }
 }
 
-/// The reasons for which partitions were held, and those that went on.
+/// Which partitions were held and why, and which were released.
 #[derive(Debug, Default)]
 struct Holds {
     held: Vec<(Partition, &'static str)>,
@@ -215,12 +216,12 @@ fn worker(broker: TwoPartitions) -> Held {
 
 fn turns(worker: &mut Held, turns: usize) {
     for _ in 0..turns {
-        worker.turn().expect("goes on");
+        worker.turn().expect("the turn succeeds");
     }
 }
 
 #[test]
-fn what_cannot_be_read_holds_its_partition_alone_and_doubles_nothing() {
+fn an_unreadable_record_holds_only_its_partition_and_doubles_nothing() {
     let mut worker = worker(TwoPartitions { unreadable: Some(10), ..TwoPartitions::default() });
     turns(&mut worker, 200);
     let broker = &worker.broker;
@@ -229,15 +230,15 @@ fn what_cannot_be_read_holds_its_partition_alone_and_doubles_nothing() {
     let Holds { held, released, failed, .. } = &worker.observer;
     assert!(held.len() > 2 && held.iter().all(|it| *it == (BAD, "unreadable")), "{held:?}");
     assert!(failed.is_empty() && !released.contains(&BAD), "{failed:?} {released:?}");
-    // A transient error heals by reading again.
+    // A transient error is gone on the next read.
     worker.broker.unreadable = None;
     turns(&mut worker, 200);
     assert_eq!(worker.broker.offset(BAD), RECORDS);
     assert_eq!(worker.observer.released, [BAD]);
 }
 
-/// Offsets that are listed are skipped once everything before them is committed, and are counted
-/// once; others hold their partition.
+/// Listed offsets are skipped once everything before them is committed, and are counted once.
+/// Others hold their partition.
 #[test]
 fn listed_offsets_that_cannot_be_read_are_passed_over() {
     let pass_over = |offsets| vec![PassOver { partition: BAD, offsets }];
@@ -265,17 +266,17 @@ fn listed_offsets_that_cannot_be_read_are_passed_over() {
 }
 
 #[test]
-fn a_batch_becomes_as_small_as_what_gets_through() {
+fn batches_shrink_until_they_are_accepted() {
     let mut worker = worker(TwoPartitions { most_outputs: Some(3), ..TwoPartitions::default() });
     turns(&mut worker, 200);
     let broker = &worker.broker;
     assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, RECORDS));
-    assert_eq!(worker.observer.held, [], "no record is to blame");
+    assert_eq!(worker.observer.held, [], "the batch size was the cause, not a record");
     assert!(broker.failed < 15, "smaller batches are kept for a while: {}", broker.failed);
 }
 
 #[test]
-fn one_record_that_is_never_accepted_holds_its_partition_alone() {
+fn a_record_that_is_never_accepted_holds_only_its_partition() {
     let mut worker = worker(TwoPartitions { refused: Some(5), ..TwoPartitions::default() });
     turns(&mut worker, 400);
     let broker = &worker.broker;
@@ -288,7 +289,7 @@ fn one_record_that_is_never_accepted_holds_its_partition_alone() {
     assert_eq!(worker.observer.released, [BAD]);
 }
 
-/// The limit of the topic is lower than it is known to be.
+/// The limit of the topic is lower than the worker assumes.
 #[test]
 fn records_that_are_too_large_become_stubs_and_hold_nothing() {
     let value: &'static [u8] = Box::leak(vec![b'v'; 600_000].into_boxed_slice());
@@ -301,11 +302,11 @@ fn records_that_are_too_large_become_stubs_and_hold_nothing() {
     assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, RECORDS));
     assert_eq!(broker.stubs, [5, 6, 20, 39]);
     assert_eq!(worker.observer.held, [], "none blocks its partition");
-    assert!(broker.failed <= 3, "{}: the limit is learnt", broker.failed);
+    assert!(broker.failed <= 3, "{}: the worker remembers the limit", broker.failed);
 }
 
 #[test]
-fn a_stub_that_no_topic_takes_holds_its_partition() {
+fn a_stub_that_its_topic_refuses_holds_the_partition() {
     let value: &'static [u8] = Box::leak(vec![b'v'; 600_000].into_boxed_slice());
     let mut worker =
         worker(TwoPartitions { large: Some((vec![5], value, 500)), ..TwoPartitions::default() });
@@ -315,16 +316,16 @@ fn a_stub_that_no_topic_takes_holds_its_partition() {
     assert!(!held.is_empty() && held.iter().all(|it| *it == (BAD, "unpublishable")), "{held:?}");
 }
 
-/// Tables that are fit again just before the batch is published, and were not when it was judged.
+/// Tables that cannot be relied on when a batch is judged, but can just before it is published.
 #[derive(Debug, Default)]
 struct LateTables {
-    looks: Cell<usize>,
+    checks: Cell<usize>,
     judged: RefCell<Vec<usize>>,
 }
 
 impl Judge for &LateTables {
     fn judge(&self, _: Option<&[u8]>) -> Fate {
-        self.judged.borrow_mut().push(self.looks.get());
+        self.judged.borrow_mut().push(self.checks.get());
         quarantine(None)
     }
 
@@ -333,8 +334,8 @@ impl Judge for &LateTables {
     }
 
     fn trusted(&self) -> Result<(), String> {
-        self.looks.set(self.looks.get() + 1);
-        match self.looks.get() {
+        self.checks.set(self.checks.get() + 1);
+        match self.checks.get() {
             1 => Err("stale".to_string()),
             _ => Ok(()),
         }
@@ -346,18 +347,18 @@ impl Judge for &LateTables {
 }
 
 #[test]
-fn nothing_is_judged_by_tables_that_may_not_be_relied_on() {
+fn nothing_is_judged_by_unreliable_tables() {
     let tables = LateTables::default();
     let broker = TwoPartitions::default();
     let stop = StopRequest::default();
     let mut worker = Worker::new(broker, &tables, Holds::default(), limits(16), stop);
-    worker.turn().expect("goes on");
-    assert!(tables.judged.borrow().is_empty(), "the first look said no");
+    worker.turn().expect("the turn succeeds");
+    assert!(tables.judged.borrow().is_empty(), "the first check failed");
     assert_eq!(worker.observer.failed, ["held: stale"]);
     for _ in 0..20 {
-        worker.turn().expect("goes on");
+        worker.turn().expect("the turn succeeds");
     }
     let broker = &worker.broker;
     assert_eq!((broker.offset(GOOD), broker.offset(BAD)), (RECORDS, RECORDS));
-    assert!(tables.judged.borrow().iter().all(|look| *look > 1));
+    assert!(tables.judged.borrow().iter().all(|checks| *checks > 1));
 }

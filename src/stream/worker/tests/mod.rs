@@ -1,6 +1,6 @@
-//! The limits of the loop, against a broker that fails as its script says: when a worker gives up,
-//! when it stops, and how large and how old a batch gets. Scripts end, so that a limit that is not
-//! kept shows as a wrong answer and not as a hang.
+//! The limits of the loop, on a broker that fails by script: when a worker gives up, when it stops,
+//! and how large and how old a batch gets. Scripts end, so that a broken limit shows as a wrong
+//! result and not as a hang.
 
 mod holding;
 mod taking;
@@ -10,9 +10,7 @@ use std::iter::repeat_n;
 
 use super::*;
 use crate::stream::outputs::Outputs;
-use crate::stream::retry_budget::{
-    BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX, PAUSE_MAX,
-};
+use crate::stream::retry_budget::{BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX};
 use crate::stream::scripts::{assigned, at, end, placed};
 use crate::stream::{OwnedHeaders, PartitionFault, Polled, Position, Rewound, SourceRecord};
 use audit_judge::fate::{Fate, SkipReason};
@@ -43,12 +41,13 @@ fn times(count: u32, answer: Answer) -> impl Iterator<Item = Answer> {
     repeat_n(answer, count as usize)
 }
 
-/// A broker with one partition. Time passes only while a poll waits in vain.
+/// A broker with one partition. Time passes only while a poll waits and gets no record.
 #[derive(Debug, Default)]
 struct Scripted {
-    /// The answers to `publish`, then to `abort` and `rebuild`; after the last one all goes well.
+    /// The results of `publish`. After the last one, every call succeeds.
     publishing: VecDeque<Answer>,
-    mending: VecDeque<Answer>,
+    /// The results of `abort` and `rebuild`, in the same way.
+    recovering: VecDeque<Answer>,
     /// How many records a poll brings at most, and how many there are.
     fetched: usize,
     records: i64,
@@ -57,18 +56,18 @@ struct Scripted {
     now: Duration,
     /// How long publishing takes.
     takes: Duration,
-    /// A record comes so often, from the beginning; otherwise all are there at once.
+    /// The interval at which records arrive; without it, all are there from the beginning.
     every: Option<Duration>,
-    /// Asks for the end in the pause with this number, counted from one.
+    /// Requests a stop in the pause with this number, counted from one.
     stop_in_pause: Option<(usize, StopRequest)>,
     published: Vec<i64>,
     published_at: Vec<Duration>,
-    mended: usize,
+    recoveries: usize,
     pauses: Vec<Duration>,
 }
 
 impl Scripted {
-    /// Has records for more turns than are made.
+    /// A broker with these results of `publish`, and more records than any test reads.
     fn publishing(answers: impl IntoIterator<Item = Answer>) -> Self {
         Scripted {
             publishing: answers.into_iter().collect(),
@@ -78,16 +77,16 @@ impl Scripted {
         }
     }
 
-    /// How many records have come by now.
-    fn there(&self) -> i64 {
-        let come = |every: Duration| self.now.as_nanos() / every.as_nanos();
-        let come = self.every.map(come).map(i64::try_from);
-        come.map_or(self.records, |come| self.records.min(come.unwrap_or(i64::MAX)))
+    /// Returns how many records have arrived by now.
+    fn arrived(&self) -> i64 {
+        let count = |every: Duration| self.now.as_nanos() / every.as_nanos();
+        let count = self.every.map(count).map(i64::try_from);
+        count.map_or(self.records, |count| self.records.min(count.unwrap_or(i64::MAX)))
     }
 
-    fn mend(&mut self) -> Answer {
-        self.mended += 1;
-        self.mending.pop_front().unwrap_or(Ok(()))
+    fn recover(&mut self) -> Answer {
+        self.recoveries += 1;
+        self.recovering.pop_front().unwrap_or(Ok(()))
     }
 }
 
@@ -103,17 +102,17 @@ impl Broker for Scripted {
             receive(placed(INPUT, 0));
         }
         let from = self.read;
-        if self.there() == from {
-            // No longer than to the next record.
-            let comes = self.every.map(|every| every * (from as u32 + 1));
-            self.now += comes.map_or(wait, |comes| wait.min(comes - self.now));
+        if self.arrived() == from {
+            // At most until the next record arrives.
+            let next = self.every.map(|every| every * (from as u32 + 1));
+            self.now += next.map_or(wait, |next| wait.min(next - self.now));
         }
         let brought = i64::try_from(most.min(self.fetched)).unwrap_or(i64::MAX);
-        self.read = self.there().min(from.saturating_add(brought));
+        self.read = self.arrived().min(from.saturating_add(brought));
         for offset in from..self.read {
             receive(Polled::Record(record(offset)));
         }
-        if from < self.read && self.read == self.there() {
+        if from < self.read && self.read == self.arrived() {
             receive(end(INPUT, self.read));
         }
         Ok(())
@@ -129,11 +128,11 @@ impl Broker for Scripted {
     }
 
     fn abort(&mut self) -> Result<(), Failure> {
-        self.mend()
+        self.recover()
     }
 
     fn rebuild(&mut self) -> Result<(), Failure> {
-        self.mend()
+        self.recover()
     }
 
     fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
@@ -167,14 +166,14 @@ impl Broker for Scripted {
     }
 }
 
-/// How often it was told of a failure, and of its end.
+/// Counts failures and recoveries.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Told {
+struct Reported {
     failed: usize,
     recovered: usize,
 }
 
-impl Observer for Told {
+impl Observer for Reported {
     fn on_event(&mut self, event: WorkerEvent<'_>) {
         match event {
             WorkerEvent::Failed(_) => self.failed += 1,
@@ -201,15 +200,15 @@ fn skip(_: Option<&[u8]>) -> Fate {
     Fate::Skipped(SkipReason::UnlistedAction.into())
 }
 
-type Tested = Worker<Scripted, fn(Option<&[u8]>) -> Fate, Told>;
+type Tested = Worker<Scripted, fn(Option<&[u8]>) -> Fate, Reported>;
 
 fn worker(broker: Scripted, limits: BatchLimits) -> Tested {
     let stop = StopRequest::default();
-    Worker::new(broker, skip, Told::default(), limits, stop)
+    Worker::new(broker, skip, Reported::default(), limits, stop)
 }
 
 #[track_caller]
-fn bears(worker: &mut Tested, turns: u32) {
+fn completes(worker: &mut Tested, turns: u32) {
     for turn in 1..=turns {
         assert_eq!(worker.turn(), Ok(()), "turn {turn} of {turns}");
     }
@@ -219,19 +218,19 @@ fn bears(worker: &mut Tested, turns: u32) {
 fn gives_up(worker: &mut Tested, because: &str) {
     match worker.turn() {
         Err(Failure::Fatal(why)) => assert!(why.contains(because), "{why}"),
-        other => panic!("{other:?}, and not a failure for good: {because}"),
+        other => panic!("{other:?} is not fatal, expected: {because}"),
     }
 }
 
 #[test]
-fn one_fencing_too_many_ends_the_worker() {
+fn a_worker_that_is_fenced_too_often_ends() {
     let mut worker = worker(Scripted::publishing(times(FENCED_MAX + 1, fenced())), ONE_BY_ONE);
-    bears(&mut worker, FENCED_MAX);
+    completes(&mut worker, FENCED_MAX);
     gives_up(&mut worker, "another process");
 }
 
 #[test]
-fn only_enough_commits_forgive_fencings() {
+fn fencings_are_forgotten_only_after_enough_commits() {
     let too_few = FENCE_RESET_COMMITS - 1;
     let answers = times(FENCED_MAX, fenced())
         .chain(times(FENCE_RESET_COMMITS, Ok(())))
@@ -239,7 +238,7 @@ fn only_enough_commits_forgive_fencings() {
         .chain(times(too_few, Ok(())))
         .chain([fenced()]);
     let mut worker = worker(Scripted::publishing(answers), ONE_BY_ONE);
-    bears(&mut worker, 2 * FENCED_MAX + FENCE_RESET_COMMITS + too_few);
+    completes(&mut worker, 2 * FENCED_MAX + FENCE_RESET_COMMITS + too_few);
     gives_up(&mut worker, "another process");
 }
 
@@ -249,37 +248,39 @@ fn a_producer_that_breaks_too_often_in_a_row_ends_the_worker() {
         .chain([Ok(())])
         .chain(times(BROKEN_IN_A_ROW_MAX + 1, broken()));
     let mut worker = worker(Scripted::publishing(answers), ONE_BY_ONE);
-    bears(&mut worker, 2 * BROKEN_IN_A_ROW_MAX + 1);
+    completes(&mut worker, 2 * BROKEN_IN_A_ROW_MAX + 1);
     gives_up(&mut worker, "rebuild the producer");
 }
 
 #[test]
 fn a_producer_that_cannot_be_rebuilt_ends_the_worker() {
     let broker = Scripted {
-        mending: times(2 * BROKEN_IN_A_ROW_MAX, broken()).collect(),
+        recovering: times(2 * BROKEN_IN_A_ROW_MAX, broken()).collect(),
         ..Scripted::publishing([broken()])
     };
     let mut worker = worker(broker, ONE_BY_ONE);
     gives_up(&mut worker, "rebuild the producer");
-    let Scripted { mended, pauses, .. } = &worker.broker;
-    assert_eq!(*mended, BROKEN_IN_A_ROW_MAX as usize);
+    let Scripted { recoveries, pauses, .. } = &worker.broker;
+    assert_eq!(*recoveries, BROKEN_IN_A_ROW_MAX as usize);
     let millis = Duration::from_millis;
     let first = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000].map(millis);
     assert_eq!(pauses[..first.len()], first);
-    assert!(pauses[first.len()..].iter().all(|it| *it == PAUSE_MAX));
+    assert!(pauses[first.len()..].iter().all(|it| *it == millis(5_000)));
 }
 
 #[test]
-fn a_worker_that_mends_in_vain_stops_when_asked() {
+fn a_worker_that_cannot_recover_stops_when_asked() {
     const ASKED_IN: usize = 3;
-    let broker =
-        Scripted { mending: times(50, aborted()).collect(), ..Scripted::publishing([aborted()]) };
+    let broker = Scripted {
+        recovering: times(50, aborted()).collect(),
+        ..Scripted::publishing([aborted()])
+    };
     let mut worker = worker(broker, ONE_BY_ONE);
     worker.broker.stop_in_pause = Some((ASKED_IN, worker.stop.clone()));
-    bears(&mut worker, 1);
-    let told = Told { failed: ASKED_IN + 1, recovered: 0 };
-    assert_eq!(worker.observer, told);
-    assert_eq!(worker.broker.mended, ASKED_IN);
+    completes(&mut worker, 1);
+    let expected = Reported { failed: ASKED_IN + 1, recovered: 0 };
+    assert_eq!(worker.observer, expected);
+    assert_eq!(worker.broker.recoveries, ASKED_IN);
     let broker = worker.run().expect("nothing is left to do");
     assert!(broker.published.is_empty());
 }
@@ -288,12 +289,12 @@ fn a_worker_that_mends_in_vain_stops_when_asked() {
 fn no_batch_has_more_records_than_it_may() {
     let broker = Scripted { fetched: 4, records: 20, ..Scripted::default() };
     let mut worker = worker(broker, limits(6));
-    bears(&mut worker, 4);
+    completes(&mut worker, 4);
     assert_eq!(worker.broker.published, [6, 12, 18, 20]);
 }
 
-/// The longest that a record waits to be committed, once the first batches have shown how long
-/// publishing takes.
+/// Returns the longest time that a record waits to be committed, after the first batches have shown
+/// how long publishing takes.
 fn longest_wait(max_age: Duration, takes: Duration) -> Duration {
     let every = Duration::from_millis(1);
     let broker = Scripted {
@@ -305,7 +306,7 @@ fn longest_wait(max_age: Duration, takes: Duration) -> Duration {
     };
     let limits = BatchLimits { max_age, ..limits(1_000) };
     let mut worker = worker(broker, limits);
-    bears(&mut worker, 300);
+    completes(&mut worker, 300);
     let Scripted { published, published_at, .. } = &worker.broker;
     let commits = published.iter().zip(published_at);
     let first_offsets = published.iter().map(|end| u32::try_from(*end).expect("few"));
@@ -314,7 +315,7 @@ fn longest_wait(max_age: Duration, takes: Duration) -> Duration {
 }
 
 #[test]
-fn a_record_that_came_while_a_batch_was_published_is_not_kept_waiting_longer() {
+fn a_record_that_arrives_during_a_publication_waits_no_longer_than_others() {
     let ms = Duration::from_millis;
     assert!(longest_wait(ms(100), ms(20)) <= ms(101));
     assert!(longest_wait(ms(100), ms(40)) <= ms(101));

@@ -1,5 +1,5 @@
-//! What a worker takes of all that polls bring, and what it tells of it: a broker that brings what
-//! is written down.
+//! What a worker accepts of what polls bring, and what it reports: tests on a broker with scripted
+//! polls.
 
 use super::*;
 use crate::stream::scripts::{failed, lost, revoked};
@@ -9,21 +9,21 @@ use audit_judge::fate::Quarantine;
 const OTHER: Partition = Partition(1);
 const BOTH: &[Partition] = &[INPUT, OTHER];
 
-/// Brings these, poll by poll.
+/// A broker with scripted polls.
 #[derive(Debug, Default)]
-struct Bringing {
+struct ScriptedPolls {
     polls: VecDeque<Vec<Polled<'static>>>,
     most: Vec<usize>,
-    /// How many publications fail, at first.
+    /// How many of the first publications fail.
     failures: usize,
-    /// What was published, with the sources of its outputs.
+    /// The published positions, and below the sources of the outputs.
     published: Vec<(Partition, i64)>,
     published_at: Vec<Duration>,
     outputs: Vec<(Partition, i64)>,
     now: Duration,
 }
 
-impl Broker for Bringing {
+impl Broker for ScriptedPolls {
     fn poll(
         &mut self,
         wait: Duration,
@@ -81,7 +81,7 @@ impl Broker for Bringing {
     }
 }
 
-/// What was noticed, in words, and the gaps that were committed.
+/// The names of the reported events, and the gaps that were committed.
 #[derive(Debug, Default)]
 struct Words(Vec<&'static str>, Vec<Gap>);
 
@@ -111,22 +111,24 @@ fn quarantine(_: Option<&[u8]>) -> Fate {
     Fate::Quarantined(Quarantine::malformed("test"))
 }
 
-/// What comes of these polls, once all of them are over and what they brought is published.
-fn brought<const N: usize>(polls: [Vec<Polled<'static>>; N]) -> (Bringing, Vec<&'static str>) {
-    let (broker, Words(words, _)) = worked(Bringing { polls: polls.into(), ..Bringing::default() });
+/// Plays these polls and publishes what they bring. Returns the broker and the reported events.
+fn played<const N: usize>(polls: [Vec<Polled<'static>>; N]) -> (ScriptedPolls, Vec<&'static str>) {
+    let (broker, Words(words, _)) =
+        run(ScriptedPolls { polls: polls.into(), ..ScriptedPolls::default() });
     (broker, words)
 }
 
-fn brought_gaps<const N: usize>(polls: [Vec<Polled<'static>>; N]) -> (Bringing, Vec<Gap>) {
-    let (broker, Words(_, gaps)) = worked(Bringing { polls: polls.into(), ..Bringing::default() });
+fn played_gaps<const N: usize>(polls: [Vec<Polled<'static>>; N]) -> (ScriptedPolls, Vec<Gap>) {
+    let (broker, Words(_, gaps)) =
+        run(ScriptedPolls { polls: polls.into(), ..ScriptedPolls::default() });
     (broker, gaps)
 }
 
-fn worked(broker: Bringing) -> (Bringing, Words) {
+fn run(broker: ScriptedPolls) -> (ScriptedPolls, Words) {
     let stop = StopRequest::default();
     let mut worker = Worker::new(broker, quarantine, Words::default(), limits(10), stop);
     for _ in 0..20 {
-        worker.turn().expect("goes on");
+        worker.turn().expect("the turn succeeds");
     }
     assert!(worker.broker.polls.is_empty());
     (worker.broker, worker.observer)
@@ -143,18 +145,18 @@ fn begin() -> Vec<Polled<'static>> {
 }
 
 #[test]
-fn nothing_of_a_partition_that_was_taken_away_is_published() {
+fn records_of_a_revoked_or_lost_partition_are_not_published() {
     for gone in [revoked(&[INPUT]), lost(&[INPUT])] {
-        // The client may still hand out what it had fetched.
-        let (broker, _) = brought([begin(), vec![gone, of(INPUT, 1), of(OTHER, 1)]]);
+        // The client may still return records that it had fetched before.
+        let (broker, _) = played([begin(), vec![gone, of(INPUT, 1), of(OTHER, 1)]]);
         assert_eq!(broker.published, [(OTHER, 2)]);
         assert_eq!(broker.outputs, [(OTHER, 0), (OTHER, 1)]);
     }
 }
 
 #[test]
-fn a_partition_that_comes_back_begins_at_its_new_floor() {
-    let (broker, words) = brought([
+fn a_partition_that_is_assigned_again_begins_at_its_new_floor() {
+    let (broker, words) = played([
         begin(),
         vec![revoked(&[INPUT]), assigned(&[INPUT]), placed(INPUT, 0), of(INPUT, 0)],
     ]);
@@ -162,7 +164,7 @@ fn a_partition_that_comes_back_begins_at_its_new_floor() {
     assert!(!words.contains(&"held"), "{words:?}");
 }
 
-/// Where a log begins, and what came behind the offsets that it has lost.
+/// Records and ends that follow deleted offsets.
 #[test]
 fn deleted_offsets_are_committed_with_what_follows_them() {
     const LOG: &dyn SourceLog = &Some(5);
@@ -170,48 +172,48 @@ fn deleted_offsets_are_committed_with_what_follows_them() {
         |offset| Polled::Record(SourceRecord { partition: INPUT, log: LOG, ..record(offset) });
     let end = |offset| Polled::Partition(INPUT, PartitionEvent::End { offset, log: LOG });
     let gap = Gap { offsets: 0..5, cause: GapCause::Deleted };
-    let (broker, gaps) = brought_gaps([both_assigned(), vec![of_log(5)]]);
+    let (broker, gaps) = played_gaps([both_assigned(), vec![of_log(5)]]);
     assert_eq!((broker.published, gaps), (vec![(INPUT, 6)], vec![gap.clone()]));
-    let (broker, gaps) = brought_gaps([both_assigned(), vec![of_log(7), of_log(9)]]);
+    let (broker, gaps) = played_gaps([both_assigned(), vec![of_log(7), of_log(9)]]);
     assert_eq!((broker.published, gaps), (vec![(INPUT, 10)], vec![gap.clone()]), "once");
-    // No record may ever follow.
-    let (broker, gaps) = brought_gaps([both_assigned(), vec![end(6), end(6)]]);
+    // Even if no record ever follows.
+    let (broker, gaps) = played_gaps([both_assigned(), vec![end(6), end(6)]]);
     assert_eq!((broker.published, gaps), (vec![(INPUT, 5)], vec![gap]));
-    // What the log still holds was left out by a transaction or by compaction.
-    let (_, gaps) = brought_gaps([both_assigned(), vec![of(INPUT, 7), of(INPUT, 9)]]);
+    // Offsets that are missing within the log were control records, or compacted away.
+    let (_, gaps) = played_gaps([both_assigned(), vec![of(INPUT, 7), of(INPUT, 9)]]);
     assert_eq!(gaps, []);
-    // A group that has committed nothing has missed nothing.
+    // A group without committed offsets has missed nothing.
     let beginning = Polled::Partition(INPUT, PartitionEvent::Placed(Place::Beginning));
-    let (broker, gaps) = brought_gaps([vec![assigned(&[INPUT]), beginning, of_log(7)]]);
+    let (broker, gaps) = played_gaps([vec![assigned(&[INPUT]), beginning, of_log(7)]]);
     assert_eq!((broker.published, gaps), (vec![(INPUT, 8)], vec![]));
-    // What comes of a held partition is not to be trusted.
+    // Records of a held partition are not trusted.
     let damaged = PartitionFault::Unreadable { offset: 0, cause: "bad CRC".to_string() };
-    let (broker, _) = brought([both_assigned(), vec![failed(INPUT, damaged), of_log(5)]]);
+    let (broker, _) = played([both_assigned(), vec![failed(INPUT, damaged), of_log(5)]]);
     assert_eq!(broker.published, []);
 }
 
 #[test]
-fn the_end_of_a_partition_is_told_only_if_nothing_of_it_waits() {
+fn the_end_of_a_partition_is_reported_only_if_no_record_of_it_waits() {
     let mut first = begin();
     first.push(end(INPUT, 1));
-    let (_, words) = brought([first, Vec::new()]);
+    let (_, words) = played([first, Vec::new()]);
     assert_eq!(words, ["group", "publishing", "committed"]);
     // The batch holds records of the other partition only.
-    let (_, words) = brought([both_assigned(), vec![of(OTHER, 0), end(INPUT, 0)]]);
+    let (_, words) = played([both_assigned(), vec![of(OTHER, 0), end(INPUT, 0)]]);
     assert_eq!(words, ["group", "end", "publishing", "committed"]);
 }
 
 #[test]
-fn an_end_before_what_was_judged_holds_its_partition() {
-    let (_, words) = brought([begin(), Vec::new(), vec![end(INPUT, 0)]]);
+fn an_end_before_a_judged_record_holds_the_partition() {
+    let (_, words) = played([begin(), Vec::new(), vec![end(INPUT, 0)]]);
     assert_eq!(words[..4], ["group", "publishing", "committed", "held"]);
     assert!(!words.contains(&"end"), "{words:?}");
 }
 
 #[test]
-fn a_partition_that_was_held_goes_on_when_its_end_is_reached() {
+fn a_held_partition_is_released_when_its_end_is_reached() {
     let damaged = PartitionFault::Unreadable { offset: 0, cause: "bad CRC".to_string() };
-    let (_, words) = brought([
+    let (_, words) = played([
         both_assigned(),
         vec![failed(INPUT, damaged)],
         Vec::new(),
@@ -221,35 +223,35 @@ fn a_partition_that_was_held_goes_on_when_its_end_is_reached() {
     assert_eq!(words, ["group", "held", "end", "released"]);
 }
 
-/// The end of the first partition is reached behind these records, which are published when they
-/// have waited for a second; so many polls later it brings another one. Returns when that is
-/// published, after the first poll of that batch.
-fn waits(records: i64, failures: usize, empty_polls: usize) -> Duration {
+/// Plays this many records followed by the end of their partition: they are published when they
+/// have waited for a second. After this many empty polls another record arrives. Returns when that
+/// one is published.
+fn published_after(records: i64, failures: usize, empty_polls: usize) -> Duration {
     let mut first = both_assigned();
     first.extend((0..records).map(|offset| of(INPUT, offset)));
     first.push(end(INPUT, records));
     let mut polls = VecDeque::from([first]);
-    // Each takes 100 ms, so ten of them fill the first batch.
+    // Each takes 100 ms, so after ten of them the first batch is due.
     polls.extend((0..10 + empty_polls).map(|_| Vec::new()));
     let next = if failures > 0 { 0 } else { records };
     polls.push_back(vec![of(INPUT, next)]);
-    let (broker, _) = worked(Bringing { polls, failures, ..Bringing::default() });
+    let (broker, _) = run(ScriptedPolls { polls, failures, ..ScriptedPolls::default() });
     broker.published_at.last().copied().unwrap_or_default()
 }
 
-/// A batch is filled for a second, less the time for which its first record may have waited.
+/// A batch is filled for a second, minus the time for which its first record may have waited.
 #[test]
-fn only_what_may_have_come_while_nobody_looked_has_waited() {
+fn only_records_that_may_have_arrived_while_the_worker_published_have_waited() {
     let ms = Duration::from_millis;
-    assert_eq!(waits(1, 0, 0), ms(2_100), "a publication began at 1,100 ms");
-    assert_eq!(waits(1, 0, 1), ms(2_300), "nothing had come during it");
-    // After a failure the same records come again, half of them as a batch.
-    assert_eq!(waits(4, 1, 0), ms(2_250), "there is a pause of 50 ms");
+    assert_eq!(published_after(1, 0, 0), ms(2_100), "a publication began at 1,100 ms");
+    assert_eq!(published_after(1, 0, 1), ms(2_300), "nothing arrived during it");
+    // After a failure the same records are read again, half of them in one batch.
+    assert_eq!(published_after(4, 1, 0), ms(2_250), "there is a pause of 50 ms");
 }
 
 #[test]
-fn a_poll_is_asked_for_no_more_records_than_there_is_room_for() {
+fn a_poll_never_asks_for_more_records_than_fit_into_the_batch() {
     let some = |offsets: std::ops::Range<i64>| offsets.map(|it| of(INPUT, it)).collect();
-    let (broker, _) = brought([both_assigned(), some(0..4), some(4..9), some(9..10), Vec::new()]);
+    let (broker, _) = played([both_assigned(), some(0..4), some(4..9), some(9..10), Vec::new()]);
     assert_eq!(broker.most[..5], [10, 10, 6, 1, 10]);
 }

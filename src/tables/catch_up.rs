@@ -1,17 +1,19 @@
-//! How far the snapshot of one table is behind its topic, and who waits for it. Plain data that
-//! changes under the lock of its owner; it waits for nothing itself.
+//! How far the snapshot of one table is behind its topic, and which threads wait for it. Plain data
+//! that changes under the lock of its owner; it never waits itself.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Offsets;
-use super::look_up::{Answer, Assignment, FRESH, LookUp, Reading, Target, Wait, covers, position};
+use super::end_offsets::{
+    Answer, Assignment, EndOffsets, EndOffsetsRequest, FRESH, Reading, Waiter, covers, position,
+};
 
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct CatchUp {
     started: Instant,
     reading: Reading,
-    /// The last look-up that is asked for, and the last that has begun.
+    /// The number of the last request that is wanted, and of the last that has begun.
     requested: u64,
     begun: u64,
     last_begin: Instant,
@@ -19,24 +21,24 @@ pub(super) struct Standing {
     positions: Offsets,
     waiting: usize,
     loaded: Option<Duration>,
-    /// The snapshot holds everything that the topic held at this moment.
+    /// The snapshot contains everything that the topic contained at this moment.
     complete: Option<Instant>,
-    /// What may pass, until the next look-up succeeds.
+    /// A transient error, until the next request succeeds.
     trouble: Option<String>,
-    /// What keeps the follower from reading on. Look-ups do not change it.
+    /// Why the follower cannot continue reading. Requests do not change it.
     obstacle: Option<String>,
-    /// Why the topic may be no longer the one that was read.
+    /// Why the topic may have been replaced.
     doubt: Option<String>,
-    /// Why it is read anew.
-    anew: Option<String>,
-    /// What does not pass: the topic is not followed any more.
+    /// Why the topic is read again from its beginning.
+    restarted: Option<String>,
+    /// Why the topic is no longer followed. This is permanent.
     ended: Option<String>,
 }
 
-impl Standing {
-    /// A table of which nothing was read; its first look-up is asked for already.
+impl CatchUp {
+    /// A table of which nothing was read. Its first request is wanted already.
     pub(super) fn new(now: Instant) -> Self {
-        Standing {
+        CatchUp {
             started: now,
             reading: Reading::default(),
             requested: 1,
@@ -50,69 +52,69 @@ impl Standing {
             trouble: None,
             obstacle: None,
             doubt: None,
-            anew: None,
+            restarted: None,
             ended: None,
         }
     }
 
-    /// Asks for a look-up that is yet to begin.
-    pub(super) fn request(&mut self) -> Wait {
+    /// Adds a waiter, which needs a request that has not begun yet.
+    pub(super) fn request(&mut self) -> Waiter {
         self.requested = self.begun + 1;
         self.waiting += 1;
-        Wait { number: self.requested, answer: None, confirmation: None }
+        Waiter { number: self.requested, answer: None, confirmation: None }
     }
 
-    /// How many look-ups were ever asked for.
+    /// Returns the number of requests that were ever wanted.
     pub(super) fn requested(&self) -> u64 {
         self.requested
     }
 
-    /// One who waited does so no more.
+    /// Removes a waiter.
     pub(super) fn withdraw(&mut self) {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
-    /// Whether what is waited for is there. It may ask for another look-up.
-    pub(super) fn is_met(&mut self, wait: &mut Wait, now: Instant) -> bool {
-        if wait.answer.as_ref().is_some_and(|a| a.look_up.reading != self.reading) {
-            (wait.answer, wait.confirmation) = (None, None);
+    /// Returns whether a waiter may proceed. May want another request.
+    pub(super) fn is_met(&mut self, waiter: &mut Waiter, now: Instant) -> bool {
+        if waiter.answer.as_ref().is_some_and(|a| a.request.reading != self.reading) {
+            (waiter.answer, waiter.confirmation) = (None, None);
         }
-        let number = wait.number;
-        if wait.answer.is_none() {
+        let number = waiter.number;
+        if waiter.answer.is_none() {
             let answer = self.answer.as_ref();
-            wait.answer = answer.filter(|a| a.look_up.number >= number).cloned();
+            waiter.answer = answer.filter(|a| a.request.number >= number).cloned();
         }
-        let answer = wait.answer.as_ref();
+        let answer = waiter.answer.as_ref();
         let covered = answer.filter(|answer| covers(&self.positions, &answer.ends));
-        let Some(began) = covered.map(|answer| answer.look_up.began) else {
+        let Some(began) = covered.map(|answer| answer.request.began) else {
             return false;
         };
-        if !self.is_ready() || self.doubt.is_some() || !self.is_confirmed(wait, began, now) {
+        if !self.is_ready() || self.doubt.is_some() || !self.is_confirmed(waiter, began, now) {
             return false;
         }
         self.complete = self.complete.max(Some(began));
         true
     }
 
-    /// Whether ends that were looked up then are still those of the topic that was read: somebody
-    /// may have deleted it and made another while they were waited for, and the follower may
-    /// have gone on in that one.
-    fn is_confirmed(&mut self, wait: &mut Wait, began: Instant, now: Instant) -> bool {
-        if let Some(confirmation) = wait.confirmation {
+    /// Returns whether end offsets requested at `began` still belong to the topic that was read.
+    /// The topic may have been deleted and recreated during the wait, and the follower may have
+    /// continued in the new one.
+    fn is_confirmed(&mut self, waiter: &mut Waiter, began: Instant, now: Instant) -> bool {
+        if let Some(confirmation) = waiter.confirmation {
             let answer = self.answer.as_ref();
-            return answer.is_some_and(|answer| answer.look_up.number >= confirmation);
+            return answer.is_some_and(|answer| answer.request.number >= confirmation);
         }
         if now.duration_since(began) <= FRESH {
             return true;
         }
         self.requested = self.begun + 1;
-        wait.confirmation = Some(self.requested);
+        waiter.confirmation = Some(self.requested);
         false
     }
 
-    /// Begins a look-up if one is asked for, or due because the last one is so long ago.
-    pub(super) fn begin(&mut self, now: Instant, heartbeat: Duration) -> Option<LookUp> {
-        // Also while it is read for the first time: its topic may be made anew meanwhile.
+    /// Begins a request if one is wanted, or if the last one is at least `heartbeat` old.
+    pub(super) fn begin(&mut self, now: Instant, heartbeat: Duration) -> Option<EndOffsetsRequest> {
+        // Also during the first reading: the topic may be recreated in the meantime.
         let is_due = now.duration_since(self.last_begin) >= heartbeat;
         if self.requested <= self.begun && !is_due {
             return None;
@@ -120,18 +122,18 @@ impl Standing {
         self.begun += 1;
         self.requested = self.requested.max(self.begun);
         self.last_begin = now;
-        Some(LookUp { number: self.begun, reading: self.reading, began: now })
+        Some(EndOffsetsRequest { number: self.begun, reading: self.reading, began: now })
     }
 
-    /// Takes what a look-up found; one that found nothing is asked for again.
-    pub(super) fn answer(&mut self, look_up: LookUp, found: Result<Offsets, String>) {
-        if look_up.reading != self.reading {
+    /// Takes the result of a request. A failed request is repeated.
+    pub(super) fn answer(&mut self, request: EndOffsetsRequest, found: Result<Offsets, String>) {
+        if request.reading != self.reading {
             return;
         }
         match found {
             Ok(ends) => {
                 let ends = Arc::new(ends);
-                self.answer = Some(Answer { look_up, ends });
+                self.answer = Some(Answer { request, ends });
                 (self.trouble, self.doubt) = (None, None);
                 if self.is_ready() {
                     self.check_completeness(Instant::now());
@@ -144,30 +146,31 @@ impl Standing {
         }
     }
 
-    /// A look-up found that the topic may be no longer the one that was read. The table is not
-    /// relied on until another look-up shows that it is, or the topic is read anew.
-    pub(super) fn doubt(&mut self, look_up: LookUp, cause: String) {
-        if look_up.reading == self.reading {
+    /// Notes that the topic may have been replaced. The table is not relied on until another
+    /// request shows that it was not, or the topic is read again.
+    pub(super) fn doubt(&mut self, request: EndOffsetsRequest, cause: String) {
+        if request.reading == self.reading {
             self.doubt = Some(cause);
             self.requested = self.begun + 1;
         }
     }
 
-    /// The topic is no longer the one that was read: nothing that is known of it counts any more.
-    pub(super) fn read_anew(&mut self, cause: String, now: Instant) {
+    /// Starts a new reading, because the topic was replaced. Drops everything that is known of the
+    /// old one.
+    pub(super) fn restart(&mut self, cause: String, now: Instant) {
         let (waiting, begun) = (self.waiting, self.begun);
-        *self = Standing {
+        *self = CatchUp {
             reading: self.reading.next(),
             requested: begun + 1,
             begun,
             waiting,
-            anew: Some(cause),
+            restarted: Some(cause),
             ended: self.ended.take(),
-            ..Standing::new(now)
+            ..CatchUp::new(now)
         };
     }
 
-    /// What there is to read.
+    /// Returns what the follower must read.
     pub(super) fn assignment(&self) -> Assignment {
         let partitions = self.answer.as_ref().map_or(0, |answer| answer.ends.len());
         Assignment {
@@ -176,8 +179,8 @@ impl Standing {
         }
     }
 
-    /// The follower has published all that is before these offsets; only so does a table become
-    /// ready.
+    /// Notes that the follower has published everything before these offsets. Only this makes a
+    /// table ready.
     pub(super) fn reached(&mut self, reading: Reading, positions: &Offsets, now: Instant) {
         if reading != self.reading {
             return;
@@ -186,12 +189,12 @@ impl Standing {
         self.check_completeness(now);
     }
 
-    /// The offsets up to which the published snapshot holds everything.
+    /// Returns the offsets before which the published snapshot contains everything.
     pub(super) fn positions(&self) -> Offsets {
         self.positions.clone()
     }
 
-    /// What keeps the follower from reading on, or that nothing does.
+    /// Sets or clears the reason why the follower cannot continue reading.
     pub(super) fn obstacle(&mut self, reading: Reading, cause: Option<String>) {
         if reading == self.reading {
             self.obstacle = cause;
@@ -217,15 +220,15 @@ impl Standing {
         }
         let answer = self.answer.as_ref();
         if let Some(answer) = answer.filter(|answer| covers(&self.positions, &answer.ends)) {
-            self.complete = self.complete.max(Some(answer.look_up.began));
+            self.complete = self.complete.max(Some(answer.request.began));
             self.loaded.get_or_insert_with(|| now.duration_since(self.started));
         }
     }
 
-    pub(super) fn target(&self) -> Option<Target> {
+    pub(super) fn target(&self) -> Option<EndOffsets> {
         let answer = self.answer.as_ref()?;
-        let target =
-            Target { ends: Arc::clone(&answer.ends), urgent: self.waiting > 0 || !self.is_ready() };
+        let urgent = self.waiting > 0 || !self.is_ready();
+        let target = EndOffsets { ends: Arc::clone(&answer.ends), urgent };
         let is_reached = self.is_ready() && covers(&self.positions, &answer.ends);
         (!is_reached).then_some(target)
     }
@@ -251,9 +254,9 @@ impl Standing {
         if self.is_ready() {
             return None;
         }
-        Some(match (&self.anew, self.cause()) {
-            (Some(anew), Some(cause)) => format!("{anew}, and it is not read anew yet: {cause}"),
-            (Some(anew), None) => format!("{anew}; it is being read anew"),
+        Some(match (&self.restarted, self.cause()) {
+            (Some(why), Some(cause)) => format!("{why}; it cannot be read again yet: {cause}"),
+            (Some(why), None) => format!("{why}; it is being read again"),
             (None, Some(cause)) => format!("not read yet: {cause}"),
             (None, None) => "its topic is being read".to_string(),
         })
@@ -265,7 +268,7 @@ impl Standing {
             return self.why_not_ready();
         }
         if let Some(doubt) = &self.doubt {
-            return Some(format!("{doubt}; looking again"));
+            return Some(format!("{doubt}; checking again"));
         }
         (staleness > limit).then(|| {
             let seconds = staleness.as_secs();
@@ -274,13 +277,13 @@ impl Standing {
         })
     }
 
-    /// What keeps someone waiting.
-    pub(super) fn why_behind(&self, wait: &Wait) -> String {
+    /// Returns what a waiter waits for.
+    pub(super) fn why_behind(&self, waiter: &Waiter) -> String {
         let cause = match self.cause() {
             Some(cause) => format!(" ({cause})"),
             None => String::new(),
         };
-        let Some(answer) = &wait.answer else {
+        let Some(answer) = &waiter.answer else {
             return format!("the ends of its topic are not known{cause}");
         };
         let behind = answer.ends.iter().find_map(|(partition, end)| {
@@ -289,7 +292,7 @@ impl Standing {
                 format!("partition {partition} is read up to {position}, its end was {end}")
             })
         });
-        let confirming = || "it must be looked up once more that its topic is the same".to_string();
+        let confirming = || "a second look-up must confirm that its topic is the same".to_string();
         behind.unwrap_or_else(confirming) + &cause
     }
 }
