@@ -1,6 +1,7 @@
 //! Turns the configuration into the rules, tables and topics of a deployment. It reads every file
 //! once, and reports the problems of all files together.
 
+mod assembly;
 mod tables;
 
 use std::fmt;
@@ -16,32 +17,8 @@ use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
 use audit_judge::rules::permissions::PermissionNames;
 
+pub use assembly::{Assembly, FileProblems};
 pub use tables::{fill_from_topics, load_devices, load_principals};
-
-/// All problems of the files that the configuration names.
-#[derive(Debug, Default)]
-pub struct FileProblems(pub Vec<String>);
-
-impl fmt::Display for FileProblems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-impl std::error::Error for FileProblems {}
-
-/// Everything that the configuration names, loaded.
-#[derive(Debug)]
-pub struct Assembly {
-    /// The rules.
-    pub rules: Rules,
-    /// The reference tables; those from topics are empty.
-    pub directory: Directory,
-    /// The files that the tables were read from.
-    pub table_files: Vec<TableFile>,
-    /// The topics.
-    pub topics: TopicNames,
-}
 
 /// Loads everything that a configuration names.
 ///

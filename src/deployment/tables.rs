@@ -1,7 +1,7 @@
 //! Reads the reference tables completely from their configured sources, for the start and for
 //! commands.
 
-use super::Assembly;
+use super::assembly::Assembly;
 use crate::config::{Config, TableSource};
 use crate::kafka::followers::{followed, read_topics};
 use crate::tables::TableName;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::held::{HeldPartitions, InputName};
+use super::registry::{COMMITTED, Metrics, PartitionCounters, result_of};
 use super::scrape::now_ms;
-use super::{COMMITTED, Metrics, PartitionCounters, result_of};
 use crate::liveness::board::seconds;
 use crate::liveness::health::Health;
 use crate::liveness::watchdog::{Activity, Heartbeat};

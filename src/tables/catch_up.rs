@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Offsets;
 use super::end_offsets::{
-    Answer, Assignment, EndOffsets, EndOffsetsRequest, FRESH, Reading, Waiter, covers, position,
+    Answer, Assignment, EndOffsets, EndOffsetsRequest, FRESH, Offsets, Reading, Waiter, covers,
+    position,
 };
 
 #[derive(Debug)]

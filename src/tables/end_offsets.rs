@@ -1,10 +1,13 @@
 //! Requests for the end offsets of a table's topic, their results, and the threads that wait for
 //! them. Plain data.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Offsets;
+/// For each partition of a table's topic the offset of the next record: the first that was not read
+/// yet, or the first that was not written yet.
+pub type Offsets = BTreeMap<i32, i64>;
 
 /// One reading of a table's topic from its beginning. A topic that was replaced is read again from
 /// the beginning; what is known of one reading does not apply to another.

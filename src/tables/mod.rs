@@ -29,12 +29,8 @@ use audit_judge::reference::Directory;
 use catch_up::CatchUp;
 use end_offsets::Waiter;
 
-pub use end_offsets::{Assignment, EndOffsets, EndOffsetsRequest, Reading};
+pub use end_offsets::{Assignment, EndOffsets, EndOffsetsRequest, Offsets, Reading};
 pub use view::{TableCounts, TableName, TableView};
-
-/// For each partition of a table's topic the offset of the next record: the first that was not read
-/// yet, or the first that was not written yet.
-pub type Offsets = BTreeMap<i32, i64>;
 
 /// The tables of a process.
 #[derive(Debug)]

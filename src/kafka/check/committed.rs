@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use super::{Finding, Verdict};
+use super::finding::{Finding, Verdict};
 use crate::config::Config;
 use crate::kafka::client::context::{ErrorContext, poll_errors, prime_oauth};
 use crate::kafka::client::lookup::{Bound, TopicLookup};

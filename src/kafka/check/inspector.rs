@@ -9,8 +9,9 @@ use anyhow::{Context, anyhow};
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::finding::{Finding, Verdict};
 use super::requirements::TopicFacts;
-use super::{Finding, TopicUse, Verdict};
+use super::topic_use::TopicUse;
 use crate::config::{Client, Config};
 use crate::kafka::client::context::{
     ClientError, ErrorContext, PlainContext, poll_errors, prime_oauth,

@@ -1,6 +1,6 @@
 //! Checks what only an attempt can show: the transactional id, and writing.
 
-use super::{Finding, Verdict};
+use super::finding::{Finding, Verdict};
 use crate::config::Config;
 use crate::kafka::producer::{OutgoingRecord, TransactionalProducer};
 use crate::kafka::settings;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Verdict;
+use super::finding::Verdict;
 use crate::kafka::native::Right;
 use crate::stream::kept_record::{QUARANTINE_OVERHEAD_BYTES, RecordLimit};
 

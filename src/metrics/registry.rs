@@ -1,0 +1,263 @@
+//! All metrics of a process, registered with their names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
+
+use crate::stream::{Failure, Partition};
+use crate::tables::SharedTables;
+use audit_judge::fate::FateKind;
+
+use super::table::Metric;
+use super::unlisted::{Unlisted, UnlistedView};
+use super::{scrape, table, tables};
+use crate::liveness::board::{PartitionBoard, PartitionView};
+
+/// All metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    pub(super) registry: Registry,
+    pub(super) board: Arc<PartitionBoard>,
+    pub(super) records_read: IntCounterVec,
+    pub(super) records: IntCounterVec,
+    pub(super) stubs: IntCounterVec,
+    pub(super) deleted: IntCounterVec,
+    pub(super) passed_over: IntCounterVec,
+    pub(super) unlisted: Unlisted,
+    /// One for each output region, by its index.
+    pub(super) events: Vec<IntCounter>,
+    pub(super) latency: Histogram,
+    pub(super) batch_records: Histogram,
+    pub(super) batch_duration: Histogram,
+    pub(super) transactions: IntCounterVec,
+    pub(super) producer_rebuilds: IntCounterVec,
+    pub(super) rebalances: IntCounterVec,
+    pub(super) barriers: IntCounterVec,
+    pub(super) barrier_duration: Histogram,
+    pub(super) ready: Gauge,
+    pub(super) standstill: Gauge,
+}
+
+/// Input records that this process has committed, over all partitions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All of them, counted apart from their fates.
+    pub read: u64,
+    /// Those that became an audit event.
+    pub audited: u64,
+    /// Those that do not belong in the audit trail.
+    pub skipped: u64,
+    /// Those that went to the quarantine topic.
+    pub quarantined: u64,
+}
+
+/// The counters of one partition, looked up once.
+#[derive(Debug)]
+pub(super) struct PartitionCounters {
+    pub(super) read: IntCounter,
+    /// Quarantined records that were written as stubs.
+    pub(super) stubs: IntCounter,
+    /// Offsets that were deleted before they were read.
+    pub(super) deleted: IntCounter,
+    /// Offsets that could not be read and were skipped.
+    pub(super) passed_over: IntCounter,
+    /// One for each kind of fate, by its [`FateKind::index`].
+    pub(super) fates: Vec<IntCounter>,
+}
+
+const NO_LABELS: &[&str] = &[];
+pub(super) const COMMITTED: &str = "committed";
+const MET: &str = "met";
+const FAILED: &str = "failed";
+
+impl Metrics {
+    /// Registers all metrics. The regions are those of the output, in the order of their indexes.
+    ///
+    /// # Errors
+    /// Fails if two metrics have the same name, which a test rules out.
+    pub fn new(
+        regions: &[String],
+        librdkafka_version: &str,
+    ) -> Result<Arc<Metrics>, prometheus::Error> {
+        let registry = Registry::new();
+        let board = Arc::new(PartitionBoard::default());
+        let counter = |metric: Metric| register(&registry, metric.counter()?);
+        let gauge = |metric: Metric| register(&registry, metric.gauge()?);
+        let histogram = |metric: Metric| {
+            register(&registry, metric.histogram()?)?.get_metric_with_label_values(NO_LABELS)
+        };
+        let events = counter(table::EVENTS)?;
+        let build_info = gauge(table::BUILD_INFO)?;
+        let versions = [env!("CARGO_PKG_VERSION"), librdkafka_version];
+        build_info.get_metric_with_label_values(&versions)?.set(1.0);
+        let metrics = Metrics {
+            records_read: counter(table::RECORDS_READ)?,
+            records: counter(table::RECORDS)?,
+            stubs: counter(table::STUBS)?,
+            deleted: counter(table::DELETED)?,
+            passed_over: counter(table::PASSED_OVER)?,
+            unlisted: Unlisted::new(
+                counter(table::UNLISTED_NAMES)?.get_metric_with_label_values(NO_LABELS)?,
+            ),
+            events: regions
+                .iter()
+                .map(|region| events.get_metric_with_label_values(&[region]))
+                .collect::<Result<_, _>>()?,
+            latency: histogram(table::LATENCY)?,
+            batch_records: histogram(table::BATCH_RECORDS)?,
+            batch_duration: histogram(table::BATCH_DURATION)?,
+            transactions: counter(table::TRANSACTIONS)?,
+            producer_rebuilds: counter(table::PRODUCER_REBUILDS)?,
+            rebalances: counter(table::REBALANCES)?,
+            barriers: counter(table::TABLE_BARRIERS)?,
+            barrier_duration: histogram(table::TABLE_BARRIER)?,
+            ready: gauge(table::READY)?.get_metric_with_label_values(NO_LABELS)?,
+            standstill: gauge(table::STANDSTILL)?.get_metric_with_label_values(NO_LABELS)?,
+            board: Arc::clone(&board),
+            registry: registry.clone(),
+        };
+        registry.register(Box::new(scrape::BoardCollector::new(board)?))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        metrics.init_labels()?;
+        Ok(Arc::new(metrics))
+    }
+
+    /// Sets the counters with fixed label values to zero: a counter that first appears with the
+    /// value 1 shows no increase.
+    fn init_labels(&self) -> Result<(), prometheus::Error> {
+        for result in [COMMITTED, "aborted", "broken", "fenced", "fatal"] {
+            self.transactions.get_metric_with_label_values(&[result])?;
+        }
+        for result in [MET, FAILED] {
+            self.barriers.get_metric_with_label_values(&[result])?;
+        }
+        for reason in ["broken", "fenced", "spent", "unabortable"] {
+            self.producer_rebuilds.get_metric_with_label_values(&[reason])?;
+        }
+        for kind in ["assigned", "revoked", "lost"] {
+            self.rebalances.get_metric_with_label_values(&[kind])?;
+        }
+        Ok(())
+    }
+
+    /// Registers the metrics of these reference tables.
+    ///
+    /// # Errors
+    /// Fails if tables are registered already.
+    pub fn show_tables(&self, tables: Arc<SharedTables>) -> Result<(), prometheus::Error> {
+        let collector = tables::TablesCollector::new(tables)?;
+        self.registry.register(Box::new(collector))
+    }
+
+    /// Counts a read barrier: whether the tables caught up, and how long the batch waited.
+    pub fn count_barrier(&self, met: bool, took: Duration) {
+        let result = if met { MET } else { FAILED };
+        self.barriers.with_label_values(&[result]).inc();
+        self.barrier_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts the replacement of a producer for this reason.
+    pub fn count_rebuild(&self, reason: &str) {
+        self.producer_rebuilds.with_label_values(&[reason]).inc();
+    }
+
+    /// Returns the event names from customers that match no row of the catalogue.
+    pub fn unlisted_names(&self) -> UnlistedView {
+        self.unlisted.view()
+    }
+
+    /// Sets whether the process is ready. The caller of [`Metrics::render`] must set it before.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(if ready { 1.0 } else { 0.0 });
+    }
+
+    /// Sets the time of the longest hang or stall.
+    pub fn set_standstill(&self, time: Duration) {
+        self.standstill.set(time.as_secs_f64());
+    }
+
+    /// Returns the partitions that the workers own, as they are now.
+    pub fn partitions(&self) -> Vec<PartitionView> {
+        self.board.view(scrape::now_ms())
+    }
+
+    /// Renders all metrics in the text format of Prometheus, version 0.0.4.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let families = self.registry.gather();
+        // Fails only for a family without metrics, and the registry omits those.
+        if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut text) {
+            tracing::error!(%error, "cannot render the metrics");
+        }
+        text
+    }
+
+    /// Returns the number of input records with this fate, over all partitions, since the start.
+    pub fn fate_total(&self, kind: FateKind) -> u64 {
+        sum(&self.records, &[("fate", kind.fate()), ("reason", kind.reason())])
+    }
+
+    /// Returns the sums over all partitions since the start.
+    pub fn totals(&self) -> Totals {
+        let of_fate = |fate| sum(&self.records, &[("fate", fate)]);
+        Totals {
+            read: sum(&self.records_read, &[]),
+            audited: of_fate("audited"),
+            skipped: of_fate("skipped"),
+            quarantined: of_fate("quarantined"),
+        }
+    }
+
+    pub(super) fn partition_counters(&self, partition: Partition) -> PartitionCounters {
+        let partition = partition.to_string();
+        let fate = |kind: FateKind| {
+            let labels = [partition.as_str(), kind.fate(), kind.reason()];
+            self.records.with_label_values(&labels)
+        };
+        PartitionCounters {
+            read: self.records_read.with_label_values(&[&partition]),
+            stubs: self.stubs.with_label_values(&[&partition]),
+            deleted: self.deleted.with_label_values(&[&partition]),
+            passed_over: self.passed_over.with_label_values(&[&partition]),
+            fates: FateKind::all().map(fate).collect(),
+        }
+    }
+}
+
+fn register<C>(registry: &Registry, collector: C) -> Result<C, prometheus::Error>
+where
+    C: Collector + Clone + 'static,
+{
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// Returns the sum of the counters that have all these labels.
+fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
+    let families = counters.collect();
+    let metrics = families.iter().flat_map(MetricFamily::get_metric);
+    let counted = metrics.filter(|metric| {
+        let has = |(name, value): &(&str, &str)| {
+            let mut pairs = metric.get_label().iter();
+            pairs.any(|pair| pair.name() == *name && pair.value() == *value)
+        };
+        labels.iter().all(has)
+    });
+    // Counts of records stay far below 2^53, up to which a double is exact.
+    counted.map(|metric| metric.get_counter().get_value() as u64).sum()
+}
+
+/// Returns the label value of a transaction that failed in this way, or `None` if none was begun.
+pub(super) fn result_of(failure: &Failure) -> Option<&'static str> {
+    match failure {
+        Failure::Aborted(_) | Failure::TooLarge(_) => Some("aborted"),
+        Failure::Broken(_) => Some("broken"),
+        Failure::Fenced(_) => Some("fenced"),
+        Failure::Fatal(_) => Some("fatal"),
+        Failure::Held(_) | Failure::ConsumerDead(_) | Failure::Unreleased(_) => None,
+    }
+}
