@@ -1,5 +1,5 @@
-//! Supervises the workers until they have shut down: all of them after a signal, or the others after
-//! one failed or stalled. `liveness/watchdog.rs` defines a stall.
+//! Supervises the workers until they have shut down: all of them after a signal, or the others
+//! after one failed or stalled. `liveness/watchdog.rs` defines a stall.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
