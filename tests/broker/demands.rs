@@ -89,7 +89,7 @@ fn doubts_stop_nothing() {
     // Followers, the finder of ends and the watchdog are waited for, and end.
     relay.signal("TERM");
     assert!(relay.wait().success());
-    assert!(!relay.log().contains("not waiting"), "{}", relay.log());
+    assert!(!relay.log().contains("exiting without it"), "{}", relay.log());
 }
 
 #[test]
