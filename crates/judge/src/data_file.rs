@@ -1,5 +1,5 @@
-//! What the catalogue and the location table share in reading TOML: messages that name the line,
-//! the unknown key and the key that was probably meant. It knows nothing of what the files say.
+//! Shared by the catalogue and the location table for reading TOML: messages that name the line,
+//! the unknown key and the key that was probably meant. It does not know the content of the files.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use crate::text::nearest;
 
-/// Parses a whole file; the error names the line, counted from 1.
+/// Parses a whole file. The error names the line, counted from 1.
 pub(crate) fn parse(text: &str) -> Result<Table, String> {
     toml::from_str(text).map_err(|error| match error.span() {
         Some(span) => {
@@ -20,12 +20,13 @@ pub(crate) fn parse(text: &str) -> Result<Table, String> {
     })
 }
 
-/// Reads one table into its type, or says what does not fit.
+/// Reads one table into its type, or explains what does not fit.
 pub(crate) fn read<T: DeserializeOwned>(table: Table) -> Result<T, String> {
     Value::Table(table).try_into().map_err(|error: toml::de::Error| one_line(&error))
 }
 
-/// Takes the rows of an array of tables (`[[name]]`) out of `table`; absent means none.
+/// Removes the rows of an array of tables (`[[name]]`) from `table` and returns them. Absent means
+/// none.
 pub(crate) fn take_rows(table: &mut Table, name: &str) -> Result<Vec<Table>, String> {
     match table.remove(name) {
         None => Ok(Vec::new()),
@@ -35,8 +36,8 @@ pub(crate) fn take_rows(table: &mut Table, name: &str) -> Result<Vec<Table>, Str
     }
 }
 
-/// Takes every key that is not `known` out of `table` and returns one message for each, so that the
-/// rest can still be read and all problems of a file come to light at once.
+/// Removes every key that is not `known` from `table`, and returns one message for each, so that
+/// the rest can still be read and all problems of a file are reported at once.
 pub(crate) fn take_unknown(table: &mut Table, known: &[&str]) -> Vec<String> {
     let unknown: Vec<String> =
         table.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect();
@@ -52,8 +53,8 @@ pub(crate) fn take_unknown(table: &mut Table, known: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Whether `text` is one or more of `[a-z0-9-]`: safe in a topic name, a CRN segment and a metric
-/// label.
+/// Returns whether `text` is one or more of `[a-z0-9-]`: safe in a topic name, a CRN segment and a
+/// metric label.
 pub(crate) fn is_slug(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
@@ -62,14 +63,14 @@ fn one_line(error: &toml::de::Error) -> String {
     error.message().trim().replace('\n', ", ")
 }
 
-/// One thing that is wrong with a data file, and what to do about it.
+/// One problem of a data file, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The file's name as given, or `configuration`.
     pub file: String,
-    /// The row by its name or number, or a key; nothing when the whole file is meant.
+    /// The row by its name or number, or a key; `None` for the whole file.
     pub row: Option<String>,
-    /// What is wrong and how to put it right.
+    /// What is wrong and how to fix it.
     pub message: String,
 }
 
@@ -90,16 +91,16 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// Collects the problems of one file, so that all are said at once.
+/// Collects the problems of one file, so that all are reported at once.
 pub(crate) struct Report<'f> {
     file: &'f str,
-    /// The row that is being read, once the head is done.
+    /// The row being read, once the head is done.
     pub(crate) row: Option<String>,
     pub(crate) problems: Vec<Problem>,
 }
 
 impl<'f> Report<'f> {
-    /// A report on the file of this name.
+    /// Creates a report on the file of this name.
     pub(crate) fn of(file: &'f str) -> Self {
         Self { file, row: None, problems: Vec::new() }
     }
@@ -119,7 +120,7 @@ impl<'f> Report<'f> {
         }
     }
 
-    /// The value, or its problem said and nothing.
+    /// Returns the value, or reports its problem and returns `None`.
     pub(crate) fn accept<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.say(message)).ok()
     }

@@ -1,9 +1,9 @@
-//! The pure core: the bytes of a record in, its fate out. Nothing in this crate reads a clock, a
-//! file or the network, logs, counts, panics or knows Kafka.
+//! The pure core: takes the bytes of a record and returns its fate. Nothing in this crate reads a
+//! clock, a file or the network, logs, counts, panics or knows Kafka.
 //!
-//! Reading order: [`fate`], then what happens to a record: [`parse`], [`classify`], [`enrich`],
-//! [`route`], `format`. What it is judged by: [`rules`], [`catalog`], [`regions`],
-//! and the tables in [`reference`](mod@reference). What the stages found on the way: [`trace`].
+//! Reading order: [`fate`], then the stages: [`parse`], [`classify`], [`enrich`], [`route`],
+//! `format`. The stages judge by [`rules`], [`catalog`], [`regions`], and the tables in
+//! [`reference`](mod@reference). [`trace`] reports what each stage found.
 
 #![forbid(unsafe_code)]
 
@@ -39,14 +39,14 @@ use trace::{NoTrace, Trace};
 pub struct Input<'a> {
     /// The value of the record.
     pub payload: Option<&'a [u8]>,
-    /// Replaces the time of the action: the record is judged as if the action had happened then.
+    /// Replaces the time of the action: judges the record as if the action had happened then.
     pub at: Option<Timestamp>,
 }
 
-/// Judges the value of one input record. Total and deterministic: every record has exactly one
-/// fate, and the same rules and tables give it the same one again, to the byte.
+/// Judges the value of one input record. Total and deterministic: every record gets exactly one
+/// fate, and the same rules and tables reproduce it byte for byte.
 ///
-/// Calls `tables` at most once, and only for a user's or a service's action.
+/// Calls `tables` at most once, and only for an action of a user or a service.
 pub fn judge<T: Deref<Target = Directory>>(
     payload: Option<&[u8]>,
     rules: &Rules,
@@ -71,8 +71,8 @@ pub fn judge_traced<T: Deref<Target = Directory>>(
     }
 }
 
-/// Judges a record that is no state change as it stands. A CloudEvent is judged by what it holds;
-/// any other wrapping is named, with the remedy.
+/// Judges a record that is not a state change as it stands. Judges a CloudEvent by its data; for
+/// any other wrapping, names the wrapping and the remedy.
 #[cold]
 fn unwrapped<T: Deref<Target = Directory>>(
     input: Input<'_>,
@@ -96,7 +96,7 @@ fn unwrapped<T: Deref<Target = Directory>>(
     }
 }
 
-/// Runs the stages that need no table: *parse* and *classify*.
+/// Runs the stages that need no table, *parse* and *classify*.
 fn user_action<'a>(
     payload: Option<&'a [u8]>,
     rules: &'a Rules,
@@ -108,8 +108,8 @@ fn user_action<'a>(
     classify::classify(&record, &rules.catalog, &rules.policy)
 }
 
-/// Sorts parse failures: a malformed value may be a wrapped record; a record of another version is
-/// not.
+/// Sorts parse failures: a malformed value may be a wrapped record, but a record of another version
+/// is not.
 fn unread(quarantine: Quarantine) -> Unaudited {
     match quarantine.reason {
         QuarantineReason::Malformed => Unaudited::Unrecognised(quarantine),
@@ -118,7 +118,7 @@ fn unread(quarantine: Quarantine) -> Unaudited {
 }
 
 /// Runs the other stages, *enrich*, *route* and *format*, as of the action's time or of `at`. Not
-/// inlined: most records are skipped before, and need none of its stack.
+/// inlined: most records are skipped before this and need none of its stack.
 #[inline(never)]
 fn audit(
     mut action: UserAction<'_>,
@@ -127,7 +127,7 @@ fn audit(
     directory: &Directory,
     trace: &mut impl Trace,
 ) -> Result<Audited, Unaudited> {
-    // Here and not earlier: an action is large, and to change it in `user_action` would copy it.
+    // Not in `user_action`: an action is large, and changing it there would copy it.
     action.change.time = at.unwrap_or(action.change.time);
     trace.classified(&action);
     let attributed = enrich::enrich(action, directory, rules, |asked| trace.looked_up(asked))?;

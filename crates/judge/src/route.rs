@@ -1,5 +1,5 @@
-//! Fourth stage, *route*: to which of the configured regions does the event go? The table of
-//! regions is closed; nothing from a record ever becomes part of a topic's name.
+//! Fourth stage, *route*: picks the configured region that receives the event. The table of regions
+//! is closed; nothing from a record ever becomes part of a topic's name.
 
 use crate::fate::{Quarantine, QuarantineReason, RegionIndex};
 
@@ -10,7 +10,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// A table of these regions, in this order.
+    /// Creates a table of these regions, in this order.
     pub fn new(regions: impl IntoIterator<Item = String>) -> Self {
         Routes { regions: regions.into_iter().collect() }
     }
@@ -18,7 +18,7 @@ impl Routes {
     /// Routes an event of a region.
     ///
     /// # Errors
-    /// `unrouted_region`.
+    /// `unrouted_region` if the region has no output topic.
     pub(crate) fn route(&self, region: &str) -> Result<RegionIndex, Quarantine> {
         let position = self.regions.iter().position(|known| known == region);
         position.map(RegionIndex).ok_or_else(|| {
@@ -29,7 +29,7 @@ impl Routes {
         })
     }
 
-    /// The regions, each at its index.
+    /// Returns the regions, each at its index.
     pub fn regions(&self) -> &[String] {
         &self.regions
     }

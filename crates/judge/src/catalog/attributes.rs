@@ -1,6 +1,5 @@
-//! The attributes of metadata that rows name, and what a record has there. An attribute may be
-//! published under several names, and its value may carry a unit. Nothing but what rows name is
-//! ever kept.
+//! The metadata attributes that rows name, and their values in a record. An attribute may be
+//! published under several names, and its value may carry a unit. No other attribute is ever kept.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +10,22 @@ use crate::json::Raw;
 use crate::text::is_absent;
 use crate::text::names::normalise;
 
-/// What a catalogue file says of one attribute.
+/// The settings of one attribute in a catalogue file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AttributeText {
-    /// Other names that it is published under.
+    /// Other names under which it is published.
     #[serde(default)]
     also: Vec<String>,
-    /// Units that may follow a number, and by what they multiply it.
+    /// Units that may follow a number, each with its factor.
     #[serde(default)]
     units: BTreeMap<String, u32>,
 }
 
-/// What a file says of attributes, by the name that its rows use.
+/// The attribute settings of a file, by the name that its rows use.
 pub(super) type AttributeTexts = BTreeMap<String, AttributeText>;
 
-/// Says what is wrong with these.
+/// Reports what is wrong with the settings.
 pub(super) fn check(texts: &AttributeTexts, report: &mut Report<'_>) {
     for (name, text) in texts {
         report.require(text.also.iter().all(|also| !also.trim().is_empty()), || {
@@ -41,7 +40,7 @@ pub(super) fn check(texts: &AttributeTexts, report: &mut Report<'_>) {
     }
 }
 
-/// One attribute under all its names.
+/// An attribute with all its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     name: String,
@@ -66,7 +65,7 @@ impl Key {
         names.any(|name| name.eq_ignore_ascii_case(written))
     }
 
-    /// The number in a text that ends in a unit.
+    /// Returns the number in a text that ends in a unit.
     fn amount(&self, text: &str) -> Option<i128> {
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '-')?;
         let (number, unit) = text.split_at_checked(end)?;
@@ -81,19 +80,19 @@ impl Key {
 pub struct Keys(Vec<Key>);
 
 impl Keys {
-    /// Adds an attribute, if it is not there.
+    /// Adds an attribute, unless it is already there.
     pub(super) fn add(&mut self, name: &str, texts: &AttributeTexts) {
         if !self.0.iter().any(|key| key.name == name) {
             self.0.push(Key::new(name, texts));
         }
     }
 
-    /// Which attribute a key of metadata is, in any case.
+    /// Returns the position of the attribute that a metadata key names, in any case.
     pub fn position(&self, written: &str) -> Option<usize> {
         self.0.iter().position(|key| key.is_called(written))
     }
 
-    /// What a record has in the place of an attribute; nothing for null.
+    /// Returns a record's value of an attribute; `None` for null.
     pub(crate) fn attribute(&self, position: usize, raw: Raw<'_>) -> Option<Attribute> {
         match raw.0.as_bytes() {
             b"null" => None,
@@ -108,17 +107,17 @@ impl Keys {
     }
 }
 
-/// What a record has in the place of an attribute.
+/// A record's value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attribute {
-    /// A text, number or truth value.
+    /// A text, number or boolean.
     Plain {
-        /// As it is written.
+        /// The value as written.
         text: String,
         /// The number in it, if it is a number with a unit.
         amount: Option<i128>,
     },
-    /// A list or an object, which could hold anything.
+    /// A list or an object, which could contain anything.
     Nested,
 }
 
@@ -128,7 +127,7 @@ impl Attribute {
     }
 }
 
-/// What one record has of the attributes that the rows of its listing name.
+/// One record's values of the attributes that the rows of its listing name.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes<'c> {
     keys: Option<&'c Keys>,
@@ -137,17 +136,17 @@ pub struct Attributes<'c> {
 }
 
 impl<'c> Attributes<'c> {
-    /// Of metadata that has members, with the values at their keys' positions.
+    /// Creates the attributes of metadata, with the values at their keys' positions.
     pub fn new(keys: &'c Keys, values: Vec<Option<Attribute>>, has_members: bool) -> Self {
         Attributes { keys: Some(keys), values, has_members }
     }
 
-    /// Whether the metadata has anything in it, named by a row or not.
+    /// Returns whether the metadata has any members, named by a row or not.
     pub fn has_members(&self) -> bool {
         self.has_members
     }
 
-    /// An attribute, by the name that rows use. What stands for nothing is absent.
+    /// Returns an attribute, by the name that rows use. A word for nothing counts as absent.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
         self.written(name).filter(|attribute| match attribute {
             Attribute::Plain { text, .. } => !is_absent(text),
@@ -155,7 +154,7 @@ impl<'c> Attributes<'c> {
         })
     }
 
-    /// The text of a plain attribute, blank or not.
+    /// Returns the text of a plain attribute, blank or not.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.written(name)? {
             Attribute::Plain { text, .. } => Some(text),

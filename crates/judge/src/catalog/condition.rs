@@ -1,12 +1,12 @@
 //! Conditions on a record's metadata, as far as a catalogue row can state them: attribute in, or
-//! not in, a set of values. They are kept in a form in which "can it hold" and "can both hold" are
-//! decided exactly. How they are written is known to `file.rs`.
+//! not in, a set of values. Their form makes "can it hold" and "can both hold" exactly decidable.
+//! `file.rs` knows their syntax.
 
 use std::collections::BTreeMap;
 
 use super::attributes::{Attribute, Attributes};
 
-/// A number or a text, such that numbers and numeric texts compare equal: 0, "0", " 0" and 0.0.
+/// A number or a text. Numbers and numeric texts compare equal: 0, "0", " 0" and 0.0.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar {
     Integer(i128),
@@ -16,7 +16,7 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// `None` for what is not a value a row may name: dates, lists, tables, infinities.
+    /// Converts a TOML value; `None` if a row may not use it: dates, lists, tables, infinities.
     pub(super) fn from_toml(value: &toml::Value) -> Option<Self> {
         match value {
             toml::Value::String(text) => Some(Self::from_text(text)),
@@ -29,7 +29,7 @@ impl Scalar {
 
     fn from_text(text: &str) -> Self {
         let text = text.trim();
-        // Rust would read "nan" and "infinity" as numbers as well; to an operator they are words.
+        // Rust would also read "nan" and "infinity" as numbers; to an operator they are words.
         let numeric = || !text.bytes().any(|byte| matches!(byte, b'n' | b'N'));
         text.parse()
             .map(Self::Integer)
@@ -51,19 +51,20 @@ impl Scalar {
     }
 }
 
-/// The values of one attribute for which a row holds.
+/// The values of one attribute for which a row applies.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Test {
-    /// Finitely many values; an absent attribute is none of them.
+    /// Finitely many values. An absent attribute does not match.
     OneOf(Vec<Scalar>),
-    /// Everything but finitely many values; an absent attribute is in.
+    /// All but finitely many values. An absent attribute matches.
     NoneOf(Vec<Scalar>),
-    /// Everything; an absent attribute is not in.
+    /// Any value. An absent attribute does not match.
     Present,
 }
 
 impl Test {
-    /// `is_in`, when given, and `not_in` must both hold. Either way one finite list says it all.
+    /// Creates a test: `is_in`, if given, and `not_in` must both hold. One finite list expresses
+    /// both.
     pub(super) fn new(is_in: Option<Vec<Scalar>>, not_in: Vec<Scalar>) -> Self {
         match is_in {
             Some(mut values) => {
@@ -75,15 +76,15 @@ impl Test {
     }
 
     fn can_hold(&self) -> bool {
-        // There are infinitely many values, so a finite list never takes all away.
+        // There are infinitely many values, so a finite list never excludes all of them.
         !matches!(self, Self::OneOf(values) if values.is_empty())
     }
 
-    /// Whether it holds for an attribute.
+    /// Returns whether the test holds for an attribute.
     ///
     /// # Errors
-    /// What is there, if it cannot be compared with the test's values: then nobody knows whether it
-    /// is one of them.
+    /// Describes the value if it cannot be compared with the test's values, so that the result is
+    /// unknown.
     fn holds(&self, attribute: &Attribute) -> Result<bool, String> {
         let (values, is_in) = match self {
             Self::OneOf(values) => (values, true),
@@ -101,7 +102,7 @@ impl Test {
         Ok(values.contains(&scalar) == is_in)
     }
 
-    /// Whether it holds where there is no metadata at all.
+    /// Returns whether the test holds if there is no metadata at all.
     fn holds_for_nothing(&self) -> bool {
         matches!(self, Self::NoneOf(_))
     }
@@ -111,7 +112,7 @@ impl Test {
             (Self::OneOf(these), Self::OneOf(those)) => !these.iter().any(|v| those.contains(v)),
             (Self::OneOf(these), Self::NoneOf(those))
             | (Self::NoneOf(those), Self::OneOf(these)) => these.iter().all(|v| those.contains(v)),
-            // There are infinitely many values, of which these take finitely many.
+            // There are infinitely many values, and these exclude only finitely many.
             (Self::OneOf(values), Self::Present) | (Self::Present, Self::OneOf(values)) => {
                 values.is_empty()
             }
@@ -120,38 +121,38 @@ impl Test {
     }
 }
 
-/// Tests on attributes, all of which must hold. Without any it always holds.
+/// Tests on attributes, all of which must hold. Without tests it always holds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Condition(pub(super) BTreeMap<String, Test>);
 
 impl Condition {
-    /// Whether it holds without a look at any attribute.
+    /// Returns whether the condition holds without examining any attribute.
     pub(super) fn is_always(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The attribute whose test no value can pass, if there is one.
+    /// Returns the attribute whose test no value can pass, if there is one.
     pub(super) fn impossible_attribute(&self) -> Option<&str> {
         let mut tests = self.0.iter();
         tests.find(|(_, test)| !test.can_hold()).map(|(attribute, _)| attribute.as_str())
     }
 
-    /// The attributes that it looks at.
+    /// Iterates over the attributes that the condition examines.
     pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Whether it holds for a record with these attributes.
+    /// Returns whether the condition holds for a record with these attributes.
     ///
     /// # Errors
-    /// If that rests on an attribute that the metadata lacks, or that cannot be compared. Where
-    /// there is no metadata at all, nothing rests on it.
+    /// If the result depends on an attribute that the metadata lacks or that cannot be compared.
+    /// Without any metadata, the result is always known.
     pub(super) fn holds(&self, attributes: &Attributes<'_>) -> Result<bool, String> {
         let mut holds = Ok(true);
         for (name, test) in &self.0 {
             match Self::test(name, test, attributes) {
                 Ok(true) => {}
-                // Whatever the others say.
+                // The other tests no longer matter.
                 Ok(false) => return Ok(false),
                 undecided => holds = undecided,
             }
@@ -172,9 +173,8 @@ impl Condition {
         }
     }
 
-    /// Whether no record can satisfy both. Attributes are independent of each other, so two
-    /// conditions that can each hold exclude each other just when their tests of one attribute
-    /// do.
+    /// Returns whether no record can satisfy both. Attributes are independent of each other, so two
+    /// satisfiable conditions exclude each other exactly if their tests of one attribute do.
     pub(super) fn is_disjoint(&self, other: &Self) -> bool {
         self.0.iter().any(|(attribute, test)| {
             let opposite = other.0.get(attribute);
@@ -207,7 +207,7 @@ mod tests {
         Condition(owned.collect())
     }
 
-    /// Whether a condition holds for metadata; `None` if that cannot be told.
+    /// Returns whether a condition holds for metadata; `None` if that is unknown.
     fn holds(condition: &Condition, metadata: &str) -> Option<bool> {
         let mut keys = Keys::default();
         for name in condition.attributes() {
@@ -310,7 +310,7 @@ mod tests {
         let cases = [
             (r#"{"speed": "0", "port": 0}"#, Some(true)),
             (r#"{"speed": 0, "port": 1}"#, Some(false)),
-            // One of them says no: the other need not be known.
+            // One test fails, so the other need not be known.
             (r#"{"port": 1}"#, Some(false)),
             (r#"{"speed": 7}"#, Some(false)),
             (r#"{"speed": 0}"#, None),

@@ -1,5 +1,5 @@
-//! From the text of one catalogue file to rows, with every problem said. What rows mean together
-//! (overlaps, switches) is not decided here.
+//! Reads the text of one catalogue file into rows, and reports every problem. It does not check
+//! rows against each other (overlaps, switches).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,13 +15,13 @@ use crate::data_file::{Report, is_slug};
 use crate::reference::DeviceKind;
 use crate::text::names::normalise;
 
-/// One row as read: the action, and what it matches.
+/// One row as read: its action, and what it matches.
 pub(super) struct Row {
-    /// For messages.
+    /// The name of its file, for messages.
     pub(super) file: String,
     pub(super) action: Action,
     pub(super) matches: Vec<Match>,
-    /// What its file says of attributes.
+    /// The attribute settings of its file.
     pub(super) attributes: AttributeTexts,
 }
 
@@ -36,7 +36,7 @@ const HEAD_KEYS: &[&str] = &[
     "attributes",
 ];
 
-/// What holds for all rows of a file.
+/// Settings that apply to all rows of a file.
 #[derive(Deserialize)]
 struct Head {
     family: String,
@@ -101,9 +101,9 @@ struct UpdateText {
     new: String,
 }
 
-/// Adds the file's rows to `rows` and what is wrong with it to `problems`. Rows with problems are
-/// added too where they can be read at all, so that the checks across rows do not report what only
-/// follows from another problem.
+/// Adds the file's rows to `rows` and its problems to `problems`. Rows with problems are added too
+/// if they can be read at all, so that the checks across rows do not report mere consequences of
+/// another problem.
 pub(super) fn read(file: &CatalogFile<'_>, rows: &mut Vec<Row>, problems: &mut Vec<Problem>) {
     let mut report = Report::of(file.name);
     read_text(file, rows, &mut report);
@@ -128,8 +128,8 @@ fn read_text(file: &CatalogFile<'_>, rows: &mut Vec<Row>, report: &mut Report<'_
     }
 }
 
-/// Takes all but the first row of each name away, so that the copies are not reported as
-/// overlapping as well.
+/// Removes all but the first row of each name, so that the copies are not also reported as
+/// overlapping.
 pub(super) fn refuse_repeated_names(rows: &mut Vec<Row>, problems: &mut Vec<Problem>) {
     let mut first_file: BTreeMap<String, String> = BTreeMap::new();
     rows.retain(|row| {
@@ -167,7 +167,7 @@ fn read_row(mut table: Table, report: &mut Report<'_>) -> Option<RowText> {
     report.accept(data_file::read(table))
 }
 
-/// What a head says and a row may say otherwise.
+/// Checks settings that the head gives and a row may override.
 fn check_common(
     classes: &[String],
     resource_type: &str,
@@ -190,7 +190,7 @@ fn build(file: &str, head: &Head, text: RowText, report: &mut Report<'_>) -> Row
     let device_kind = text.device_kind.as_ref().or(head.device_kind.as_ref());
     let device_kind = device_kind.and_then(|name| read_device_kind(name, report));
     let classes = text.classes.unwrap_or_else(|| head.classes.clone());
-    // The head speaks of its own classes.
+    // The head's device kind applies only to the head's own classes.
     let is_of_head = |class: &&String| head.classes.iter().any(|it| is_same(it, class));
     let others = classes.iter().filter(|class| !is_of_head(class));
     let others = others.filter(|_| text.device_kind.is_none());
@@ -229,7 +229,7 @@ impl From<UpdateText> for Update {
     }
 }
 
-/// The checks that need nothing but the row's own words.
+/// Checks everything that depends on the row alone.
 fn check_row(text: &RowText, report: &mut Report<'_>) {
     check_common(
         text.classes.as_deref().unwrap_or(&["any".to_owned()]),
@@ -279,7 +279,7 @@ fn is_same(one: &str, other: &str) -> bool {
     normalise(one) == normalise(other)
 }
 
-/// Nothing for objects that are no devices.
+/// Reads a kind of device; `None` for objects that are not devices.
 fn read_device_kind(name: &str, report: &mut Report<'_>) -> Option<DeviceKind> {
     let kind = DeviceKind::of(name);
     report.require(kind.is_some() || name == "none", || {
@@ -288,7 +288,7 @@ fn read_device_kind(name: &str, report: &mut Report<'_>) -> Option<DeviceKind> {
     kind
 }
 
-/// Metadata keys to be copied.
+/// Checks the metadata keys to copy.
 fn check_keys(key: &str, listed: &[String], report: &mut Report<'_>) {
     let mut seen = BTreeSet::new();
     for name in listed {

@@ -1,14 +1,14 @@
-//! The forms that a row's words must have, so that no event made of them breaks
+//! The required forms of a row's values, so that no event built from them violates
 //! `schemas/audit-event.schema.json`.
 
 use crate::data_file::Report;
 use crate::text::clean;
 
-/// Keys of `requestData` that the relay writes itself, which no row may copy.
+/// Keys of `requestData` that the relay itself writes. No row may copy them.
 const OWN_KEYS: [&str; 6] =
     ["updateType", "initialValue", "newValue", "truncated", "unreadable", "unreadableFields"];
 
-/// Whether a text is words of `[a-z0-9]` joined by single hyphens.
+/// Returns whether a text is words of `[a-z0-9]` joined by single hyphens.
 fn is_hyphenated(text: &str) -> bool {
     let is_word = |word: &str| {
         let mut bytes = word.bytes();
@@ -17,21 +17,21 @@ fn is_hyphenated(text: &str) -> bool {
     text.split('-').all(is_word)
 }
 
-/// The three parts of an action's name.
+/// Splits an action's name into its three parts.
 pub(super) fn name_parts(name: &str) -> Option<(&str, &str, &str)> {
     let mut parts = name.split('.').filter(|part| is_hyphenated(part));
     let found = (parts.next()?, parts.next()?, parts.next()?);
     (name.split('.').count() == 3).then_some(found)
 }
 
-/// What begins the message, before its colon.
+/// Checks the beginning of the message, before its colon.
 pub(super) fn check_display_name(text: &str, report: &mut Report<'_>) {
     report.require(!text.contains(':') && clean(text) == text, || {
         format!("`display_name` is \"{text}\": leave out colons and control characters, since the message has a colon behind it")
     });
 }
 
-/// `target.typeURI`.
+/// Checks `target.typeURI`.
 pub(super) fn check_target_type(text: &str, report: &mut Report<'_>) {
     let parts: Vec<_> = text.split('/').collect();
     let is_good = (2..=3).contains(&parts.len()) && parts.into_iter().all(is_hyphenated);
@@ -40,7 +40,7 @@ pub(super) fn check_target_type(text: &str, report: &mut Report<'_>) {
     });
 }
 
-/// A classic permission, which is compared as it stands.
+/// Checks a classic permission, which is compared exactly.
 pub(super) fn check_permission(text: &str, report: &mut Report<'_>) {
     let mut bytes = text.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase());
@@ -50,7 +50,7 @@ pub(super) fn check_permission(text: &str, report: &mut Report<'_>) {
     });
 }
 
-/// The metadata key of a new object's place.
+/// Checks the metadata key of a new object's place.
 pub(super) fn check_place(key: &str, creates: bool, report: &mut Report<'_>) {
     report.require(!key.trim().is_empty(), || {
         "`place` is blank: name a metadata key or leave it out".to_owned()
@@ -60,7 +60,7 @@ pub(super) fn check_place(key: &str, creates: bool, report: &mut Report<'_>) {
     });
 }
 
-/// A metadata key that is copied under its own name.
+/// Checks a metadata key that is copied under its own name.
 pub(super) fn check_key(list: &str, key: &str, report: &mut Report<'_>) {
     let mut bytes = key.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic());

@@ -1,5 +1,5 @@
-//! The index from what a record calls its event to the actions it may be. Built once from rows that
-//! are known not to overlap; looking up allocates nothing and cannot fail.
+//! The index from what a record calls its event to the possible actions. It is built once from rows
+//! that are known not to overlap. A look-up allocates nothing and cannot fail.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use super::file::Row;
 use super::{Action, Problem};
 use crate::text::names::{NameTable, normalise};
 
-/// The enabled actions that one event name, or event key, of one class can mean.
+/// The enabled actions that one event name or event key of one class can mean.
 #[derive(Debug)]
 pub struct Listing {
     alternatives: Vec<Alternative>,
@@ -25,22 +25,22 @@ struct Alternative {
 }
 
 impl Listing {
-    /// Whether [`choose`](Self::choose) looks at any attribute. If not, the record's metadata need
-    /// not be parsed for it.
+    /// Returns whether [`choose`](Self::choose) examines any attribute. If not, the record's
+    /// metadata need not be parsed for it.
     pub fn needs_attributes(&self) -> bool {
         let mut alternatives = self.alternatives.iter();
         alternatives.any(|alternative| !alternative.condition.is_always())
     }
 
-    /// The attributes of metadata that any of the actions names.
+    /// Returns the metadata attributes that any of the actions names.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// The action of a record with these attributes; `None` when no enabled row fits.
+    /// Returns the action of a record with these attributes; `None` if no enabled row matches.
     ///
     /// # Errors
-    /// If it cannot be told which one it is.
+    /// If the action cannot be determined.
     pub fn choose(&self, attributes: &Attributes<'_>) -> Result<Option<&Action>, String> {
         let mut undecided = Ok(None);
         for Alternative { condition, action } in &self.alternatives {
@@ -54,25 +54,25 @@ impl Listing {
     }
 }
 
-/// What the catalogue knows of a record's event.
+/// What the catalogue lists for a record's event.
 #[derive(Debug, Clone, Copy)]
 pub enum Found<'c> {
-    /// The enabled actions that it can mean.
+    /// The enabled actions that the event can mean.
     Listed(&'c Listing),
-    /// Nothing of the name, though events of this class are audited.
+    /// The name is unknown, though events of this class are audited.
     UnknownName,
-    /// Nothing that is audited: a class or an event without an enabled action.
+    /// Nothing is audited: the class or the event has no enabled action.
     Nothing,
 }
 
-/// All names the catalogue knows, by class.
+/// All names in the catalogue, by class.
 #[derive(Debug)]
 pub(super) struct Index(NameTable<Class>);
 
 #[derive(Debug)]
 struct Class {
     events: NameTable<Listing>,
-    /// Whether any of its events can be audited.
+    /// Whether any event of the class can be audited.
     is_audited: bool,
 }
 
@@ -89,7 +89,7 @@ impl Index {
         let by_key = event_key.and_then(|key| events.get(key));
         let listing = by_key.or_else(|| event_name.and_then(|name| events.get(name)));
         match listing {
-            // A name of disabled rows only is known, and so the key decides even then, but it lists
+            // A name of disabled rows only is still known, so the key decides, but it lists
             // nothing.
             Some(listing) if listing.alternatives.is_empty() => Found::Nothing,
             Some(listing) => Found::Listed(listing),
@@ -131,7 +131,7 @@ impl Class {
     }
 }
 
-/// Values by normalised name, each with the spelling that came first.
+/// Values by normalised name, each with the spelling that was found first.
 type Spelled<T> = BTreeMap<String, (String, T)>;
 
 fn spelled<'m, T>(map: &'m mut Spelled<T>, written: &str, new: impl FnOnce() -> T) -> &'m mut T {
@@ -140,7 +140,7 @@ fn spelled<'m, T>(map: &'m mut Spelled<T>, written: &str, new: impl FnOnce() -> 
     value
 }
 
-/// One row's claim on one name of one class, both as written.
+/// One row's claim to one name of one class, both as written.
 struct Claim<'r> {
     class: &'r str,
     name: &'r str,
@@ -166,11 +166,11 @@ fn claims(rows: &[Row]) -> impl Iterator<Item = Claim<'_>> {
     })
 }
 
-/// The rows that claim one name, and when.
+/// The rows that claim one name, and their conditions.
 type Claimants<'r> = Vec<(usize, &'r Condition)>;
 
-/// One problem for each two rows, enabled or not, that one record could satisfy both: enabling a
-/// row must never change what another one means.
+/// Returns a problem for every pair of rows, enabled or not, that one record could satisfy:
+/// enabling a row must never change the meaning of another.
 pub(super) fn ambiguities(rows: &[Row]) -> Vec<Problem> {
     let mut by_name: BTreeMap<(Cow<str>, Cow<str>), Claimants<'_>> = BTreeMap::new();
     for claim in claims(rows) {

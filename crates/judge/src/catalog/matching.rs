@@ -1,6 +1,6 @@
-//! What a row matches: its event names and keys, and the conditions under which they mean it, from
-//! the form in which a file has them to the form in which records are judged. Whether two rows
-//! match the same record is not decided here.
+//! What a row matches: its event names and keys, and the conditions under which they mean its
+//! action. Converts them from the form in files to the form that records are judged by. It does not
+//! check whether two rows match the same record.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ struct TestText {
     present: bool,
 }
 
-/// Reads a row's `events`, which hold always, and its `match`, whose conditions decide.
+/// Reads a row's `events`, which always apply, and its `match`, which applies under conditions.
 pub(super) fn read_matches(
     events: Vec<String>,
     conditional: Vec<MatchText>,
@@ -85,7 +85,7 @@ fn read_test(attribute: &str, text: TestText, report: &mut Report<'_>) -> Test {
             "`{key}` of the condition on `{attribute}` is empty: list values or leave it out"
         ));
     }
-    // An empty `in` is said to be empty; that it can never hold as well need not be said.
+    // An empty `in` is reported as empty. That it can never hold is not reported as well.
     let is_in = text.is_in.filter(|values| !values.is_empty());
     let is_in = is_in.map(|values| read_values(attribute, values, report));
     Test::new(is_in, read_values(attribute, text.not_in.unwrap_or_default(), report))
@@ -102,7 +102,7 @@ fn read_values(attribute: &str, values: Vec<Value>, report: &mut Report<'_>) -> 
     read.collect()
 }
 
-/// Names that records are looked up by.
+/// Checks the names that records are looked up by.
 pub(super) fn check_names(key: &str, names: &[String], report: &mut Report<'_>) {
     for name in names {
         report.require(!normalise(name).is_empty(), || {

@@ -1,12 +1,12 @@
-//! The action catalogue: which upstream events are auditable actions, and what their audit events
-//! say. The catalogue is data (`catalog/*.toml`, explained at the head of `bare-metal.toml`); here
-//! are its types, the refusal of data that could not be judged by, and the look-up. It reads no
-//! files: texts come in.
+//! The action catalogue: which upstream events are auditable actions, and the content of their
+//! audit events. The catalogue is data (`catalog/*.toml`, explained in the header of
+//! `bare-metal.toml`). This module has its types, refuses unusable data, and looks actions up. It
+//! reads no files: callers pass their text.
 //!
-//! `file.rs` reads one file into rows, `forms.rs` says how their words must look, `matching.rs`
-//! what they match, `attributes.rs` knows what they name, `condition.rs` decides by it,
-//! `switches.rs` turns rows on and off, `listing.rs` is the index that each record is looked up in,
-//! `names.rs` makes spellings comparable.
+//! `file.rs` reads one file into rows, `forms.rs` checks the form of their values, `matching.rs`
+//! has what they match, `attributes.rs` the attributes that they name, and `condition.rs` the tests
+//! on those. `switches.rs` turns rows on and off, `listing.rs` is the index for looking up records,
+//! and `names.rs` makes spellings comparable.
 
 mod attributes;
 mod condition;
@@ -28,7 +28,7 @@ pub use crate::data_file::Problem;
 use crate::reference::DeviceKind;
 pub use crate::text::names::{NAME_BYTES_MAX, normalise};
 
-/// How much an audit event matters; ordered, so that the highest of several wins by `max`.
+/// How much an audit event matters. Ordered, so that `max` picks the highest of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     Normal,
@@ -37,7 +37,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// As published: `normal`, `warning`, `critical`.
+    /// Returns the published name: `normal`, `warning`, `critical`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Normal => "normal",
@@ -46,7 +46,7 @@ impl Severity {
         }
     }
 
-    /// The severity with this published name, which is matched exactly.
+    /// Returns the severity with exactly this published name.
     pub fn from_name(name: &str) -> Option<Self> {
         let all = [Self::Normal, Self::Warning, Self::Critical];
         all.into_iter().find(|severity| severity.as_str() == name)
@@ -64,27 +64,25 @@ pub struct Action {
     pub object: String,
     /// The name after its second dot.
     pub verb: String,
-    /// Which file the row stands in, e.g. `bare-metal`.
+    /// The file of the row, e.g. `bare-metal`.
     pub family: String,
-    /// What the event's message begins with, e.g. `Bare Metal Servers (Classic)`.
+    /// The beginning of the event's message, e.g. `Bare Metal Servers (Classic)`.
     pub display_name: String,
     /// The CRN's resource type, e.g. `bare-metal`.
     pub resource_type: String,
     /// `target.typeURI`, e.g. `audit-log/bare-metal/port`.
     pub target_type: String,
-    /// Which kind of device the object is; see [`Action::device_kind`].
+    /// The kind of device of the object; see [`Action::device_kind`].
     pub device_kind: Option<DeviceKind>,
-    /// Those of the classes whose objects are no devices all the same.
+    /// Those of the classes whose objects are not devices, despite `device_kind`.
     pub deviceless_classes: Vec<String>,
-    /// Of a success; failures and reason codes can only raise it.
+    /// The severity of a success. Failures and reason codes can only raise it.
     pub severity: Severity,
-    /// The classic permission that allows the action, where one is known.
+    /// The classic permission that allows the action, if known.
     pub permission: Option<String>,
-    /// Whether the object comes into being by the action, so that no list of devices can hold it
-    /// before.
+    /// Whether the action creates the object, so that no list of devices can contain it yet.
     pub creates: bool,
-    /// The metadata key that says in which data center the object came into being, for objects
-    /// that no table knows yet.
+    /// The metadata key with the data center of a new object, for objects that no table lists yet.
     pub place: Option<String>,
     /// Metadata keys that may be copied into `requestData`, in the order in which they are
     /// written.
@@ -92,28 +90,28 @@ pub struct Action {
     /// Metadata keys that may be copied into `responseData`, in the order in which they are
     /// written.
     pub response_data: Vec<String>,
-    /// Set when the action changes one value from something to something.
+    /// Set if the action changes one value to another.
     pub update: Option<Update>,
-    /// After the configuration's switches.
+    /// Whether the action is audited, after the configuration's switches.
     pub enabled: bool,
     /// Upstream classes, as written in the file.
     pub classes: Vec<String>,
-    /// Upstream event names and keys that can mean the action, as written in the file, those with
-    /// conditions included.
+    /// Upstream event names and keys that can mean the action, as written in the file, including
+    /// those with conditions.
     pub events: Vec<String>,
 }
 
 impl Action {
-    /// Which kind of device an object of a class is, in the device table and in principals' lists
-    /// of devices; nothing if it is none, so that its id is looked up nowhere.
+    /// Returns the kind of device of a class, in the device table and in principals' device lists.
+    /// `None` if its objects are not devices; their ids are then not looked up.
     pub fn device_kind(&self, class: &str) -> Option<DeviceKind> {
         let mut others = self.deviceless_classes.iter();
         let is_other = others.any(|other| normalise(other) == normalise(class));
         self.device_kind.filter(|_| !is_other)
     }
 
-    /// The attributes of metadata that it copies, writes as the values of a change or locates its
-    /// object by.
+    /// Iterates over the metadata attributes that it copies, writes as the values of a change, or
+    /// locates its object by.
     fn attributes(&self) -> impl Iterator<Item = &str> {
         let copied = self.request_data.iter().chain(&self.response_data);
         let update = self.update.iter();
@@ -123,7 +121,7 @@ impl Action {
     }
 }
 
-/// Where the values before and after a change stand in the metadata.
+/// The metadata keys of the values before and after a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
     /// `updateType`, e.g. `Name changed`.
@@ -134,14 +132,14 @@ pub struct Update {
     pub new_key: String,
 }
 
-/// One catalogue file: what to call it in messages, and its text.
+/// One catalogue file: its name in messages, and its text.
 #[derive(Debug, Clone, Copy)]
 pub struct CatalogFile<'t> {
     pub name: &'t str,
     pub text: &'t str,
 }
 
-/// All known actions, and the index in which records are looked up.
+/// All known actions, and the index that records are looked up in.
 #[derive(Debug)]
 pub struct Catalog {
     actions: Vec<Arc<Action>>,
@@ -149,7 +147,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The catalogue shipped with the program.
+    /// Returns the catalogue shipped with the program.
     pub fn embedded_files() -> [CatalogFile<'static>; 3] {
         [
             CatalogFile {
@@ -171,10 +169,10 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// All problems at once: TOML that is not valid, unknown keys, values that are missing or out
-    /// of range, a name given twice, a condition that can never hold, two rows (enabled or not)
-    /// that could match the same record, switches that match nothing or contradict each other,
-    /// and a catalogue without any enabled action.
+    /// All problems at once: invalid TOML, unknown keys, values that are missing or out of range, a
+    /// duplicate name, a condition that can never hold, two rows (enabled or not) that could match
+    /// the same record, switches that match nothing or contradict each other, and a catalogue
+    /// without any enabled action.
     pub fn load(files: &[CatalogFile<'_>], switches: &Switches) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut rows = Vec::new();
@@ -201,12 +199,12 @@ impl Catalog {
         Ok(Self { actions, index })
     }
 
-    /// The enabled actions that a record can mean, by its class and its event key or, when the
-    /// catalogue does not know the key, its event name. Spellings do not count, see
+    /// Returns the enabled actions that a record can mean, by its class and its event key or, if
+    /// the catalogue does not know the key, its event name. Spelling does not matter, see
     /// [`normalise`].
     ///
-    /// A key that is known decides even when its rows are disabled: the name is then only the key's
-    /// display text.
+    /// A known key decides even if its rows are disabled: the name is then only the key's display
+    /// text.
     pub fn find(
         &self,
         class: &str,
@@ -216,7 +214,7 @@ impl Catalog {
         self.index.find(class, event_key, event_name)
     }
 
-    /// What [`find`](Self::find) lists, if it lists anything.
+    /// Returns what [`find`](Self::find) lists, if anything.
     pub fn listed(
         &self,
         class: &str,
@@ -229,7 +227,7 @@ impl Catalog {
         }
     }
 
-    /// Every action, enabled or not, in the order of the files.
+    /// Iterates over every action, enabled or not, in the order of the files.
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.actions.iter().map(AsRef::as_ref)
     }

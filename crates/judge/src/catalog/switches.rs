@@ -1,14 +1,13 @@
-//! Which actions are on: what the catalogue's files say, and what the configuration enables and
-//! disables on top.
+//! Decides which actions are enabled: the catalogue's files, overridden by what the configuration
+//! enables and disables.
 
 use super::Problem;
 use super::file::Row;
 use crate::text::nearest;
 
-/// What the configuration says about actions, as written there: action names, or prefixes ending in
-/// `.*`.
+/// The configuration's patterns for actions, as written: action names, or prefixes ending in `.*`.
 ///
-/// `audit-log.vsi.*` means every action whose name begins with `audit-log.vsi.`, so not
+/// `audit-log.vsi.*` means every action whose name begins with `audit-log.vsi.`; this excludes
 /// `audit-log.vsi-port.enable`.
 #[derive(Debug, Clone, Default)]
 pub struct Switches {
@@ -16,10 +15,10 @@ pub struct Switches {
     pub disable: Vec<String>,
 }
 
-/// What the problems call the place that is to be corrected.
+/// What problems call the place to correct.
 const CONFIGURATION: &str = "configuration";
 
-/// Turns rows on and off, and says what is wrong with the patterns.
+/// Enables and disables rows, and returns what is wrong with the patterns.
 pub(super) fn apply(rows: &mut [Row], switches: &Switches) -> Vec<Problem> {
     let mut problems = unmatched(rows, "catalog.enable", &switches.enable);
     problems.extend(unmatched(rows, "catalog.disable", &switches.disable));

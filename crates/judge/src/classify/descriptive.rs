@@ -1,6 +1,6 @@
 //! The fields of a record that decide nothing: names, addresses, agents, reasons. None of them can
-//! keep an action out of the trail. What can be read in one plain way is read, else the field is
-//! left out, and the event says that it was there.
+//! keep an action out of the trail. A field with one obvious reading is read. Any other is left
+//! out, and the event lists it as unreadable.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::json::nested;
 use crate::parse::field::Plain;
 use crate::parse::record::{Field, Fields, Record};
 
-/// Reads the fields of one record, and remembers which could not be read.
+/// Reads the fields of one record and remembers which could not be read.
 pub(crate) struct Descriptive<'r, 'a> {
     record: &'r Record<'a>,
     unreadable: Fields,
@@ -20,22 +20,22 @@ impl<'r, 'a> Descriptive<'r, 'a> {
         Descriptive { record, unreadable: Fields::default() }
     }
 
-    /// Which fields could not be read.
+    /// Returns the fields that could not be read.
     pub(crate) fn unreadable(self) -> Fields {
         self.unreadable
     }
 
-    /// Whether a field was asked for, is there and could not be read.
+    /// Returns whether a field was requested, is present and could not be read.
     pub(crate) fn is_unreadable(&self, field: Field) -> bool {
         self.unreadable.contains(field)
     }
 
-    /// A field that is text.
+    /// Reads a text field.
     pub(crate) fn text(&mut self, field: Field) -> Option<Cow<'a, str>> {
         self.read(field, Raw::plain)
     }
 
-    /// `ipAddress`: one, or a list in the order in which they were met, as proxies hand them on.
+    /// Reads `ipAddress`: one address, or a list in the order in which proxies appended them.
     pub(crate) fn addresses(&mut self) -> Option<Cow<'a, str>> {
         self.read(Field::IpAddress, |raw| match raw.0.as_bytes() {
             [b'[', ..] => addresses(raw.0),
@@ -43,8 +43,8 @@ impl<'r, 'a> Descriptive<'r, 'a> {
         })
     }
 
-    /// `reasonForFailure`: text, or the text in an error as APIs give it. The rest of such an
-    /// object could hold anything.
+    /// Reads `reasonForFailure`: text, or the text inside an error object as APIs return it. The
+    /// rest of such an object could contain anything.
     pub(crate) fn reason(&mut self) -> Option<Cow<'a, str>> {
         self.read(Field::ReasonForFailure, |raw| match raw.0.as_bytes() {
             [b'{', _, _, ..] => reason(raw.0),

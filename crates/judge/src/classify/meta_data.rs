@@ -1,5 +1,5 @@
-//! The `metaData` of a state change: JSON inside a string, or an object, or nothing. Kept as text
-//! until a listed, user-initiated event needs to look into it. Which keys matter, the caller says.
+//! The `metaData` of a state change: JSON inside a string, or an object, or nothing. It stays text
+//! until a listed, user-initiated event needs its content. The caller names the keys that matter.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -20,17 +20,17 @@ pub struct MetaData<'a> {
     text: Cow<'a, str>,
 }
 
-/// Why attributes cannot be had.
+/// Why attributes are not available.
 #[derive(Debug, PartialEq, Eq)]
 pub enum MetaDataProblem {
-    /// There is something else than an object: an action that needs no attribute can do without.
+    /// The value is not an object. An action that needs no attribute can still be audited.
     Unreadable(String),
-    /// An attribute that matters is there twice, so that nobody knows its value.
+    /// An attribute that matters is duplicated, so its value is unknown.
     Ambiguous(String),
 }
 
 impl<'a> MetaData<'a> {
-    /// Takes the raw JSON of the field; a string is decoded, anything else stays as it is.
+    /// Takes the raw JSON of the field. Decodes a string and keeps anything else unchanged.
     pub fn new(raw: Option<Raw<'a>>) -> Self {
         let raw = raw.map_or("", |Raw(json)| json);
         let text = match raw.as_bytes() {
@@ -43,18 +43,18 @@ impl<'a> MetaData<'a> {
         MetaData { text }
     }
 
-    /// The text that identifies this metadata, for the event id.
+    /// Returns the text that identifies this metadata, for the event id.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The attributes inside that have one of these keys.
+    /// Returns the attributes that have one of these keys.
     ///
     /// # Errors
-    /// Says what is there instead of an object, or which key is there twice.
+    /// Describes the value if it is not an object, or names the duplicated key.
     pub fn attributes<'c>(&self, keys: &'c Keys) -> Result<Attributes<'c>, MetaDataProblem> {
         let text = trim(&self.text);
-        // PHP writes an empty map as an empty list, and what is absent as false.
+        // PHP writes an empty map as an empty list, and a missing one as false.
         if is_absent(text) || matches!(text, "[]" | "false") {
             return Ok(Attributes::default());
         }
@@ -87,13 +87,13 @@ fn read<'c>(text: &str, keys: &'c Keys) -> serde_json::Result<Reading<'c>> {
     Ok(reading)
 }
 
-/// An object that is being read.
+/// An object being read.
 struct Reading<'c> {
     keys: &'c Keys,
-    /// Position, key as written and value of each attribute that was met.
+    /// Position, key as written and value of each attribute found.
     found: Vec<(usize, String, Option<Attribute>)>,
     has_members: bool,
-    /// A key that was met twice.
+    /// A duplicated key.
     twice: Option<String>,
 }
 
@@ -103,7 +103,7 @@ impl<'c> Reading<'c> {
         let met = self.found.iter_mut().find(|(met, _, _)| *met == position);
         match met {
             None => self.found.push((position, key.into_owned(), attribute)),
-            // Under another name it may be said again, if it is the same.
+            // Another name of the attribute may repeat it, with the same value.
             Some((_, other, before)) if !other.eq_ignore_ascii_case(&key) => {
                 let differs = attribute.is_some() && before.is_some() && attribute != *before;
                 *before = before.take().or(attribute);
@@ -149,7 +149,7 @@ impl<'de, 'c> Visitor<'de> for Reading<'c> {
     }
 }
 
-/// Upstream writes line breaks and tabs raw inside the strings of the inner JSON.
+/// Escapes the line breaks and tabs that upstream writes raw inside the strings of the inner JSON.
 fn escape_control_characters(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     let (mut in_string, mut after_backslash) = (false, false);
@@ -172,7 +172,7 @@ fn escape_control_characters(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The keys are those of a speed update's row in the shipped catalogue.
+    /// Returns the keys of a speed update's row in the shipped catalogue.
     fn keys() -> Keys {
         use crate::catalog::{Catalog, Switches};
         let catalog = Catalog::load(&Catalog::embedded_files(), &Switches::default());

@@ -1,7 +1,7 @@
-//! Second stage, *classify*: is this one of the catalogue's actions, and did a user or a service
-//! initiate it? The cheap questions come first, since most records are the system's own. A record
-//! that is skipped here is skipped on what it says of its event and of who acted; its other fields
-//! are checked only if it goes on. Who the user is comes later.
+//! Second stage, *classify*: decides whether a record is one of the catalogue's actions, initiated
+//! by a user or a service. The cheap checks come first, since most records are the system's own. A
+//! record that is skipped here is skipped by its event and its actor type alone; its other fields
+//! are checked only if it goes on. A later stage identifies the user.
 
 mod descriptive;
 pub mod meta_data;
@@ -20,21 +20,21 @@ use crate::reference::DeviceKey;
 use crate::rules::policy::Policy;
 use crate::text::names::normalise;
 
-/// A state change that is a listed action of a user, or of what may be a service.
+/// A state change that is a listed action of a user or of a possible service.
 #[derive(Debug, Clone)]
 pub struct UserAction<'a> {
     /// The state change.
     pub change: StateChange<'a>,
-    /// The catalogue row that it matches.
+    /// The matching catalogue row.
     pub action: &'a Action,
-    /// What its metadata holds.
+    /// The attributes in its metadata.
     pub attributes: Attributes<'a>,
     /// Who performed the call upstream.
     pub actor: Actor,
 }
 
 impl UserAction<'_> {
-    /// The object as a device of its kind; nothing if it is none.
+    /// Returns the object as a device of its kind; `None` if it is not a device.
     pub fn device_key(&self) -> Option<DeviceKey> {
         let kind = self.action.device_kind(&self.change.class)?;
         let id = self.change.object.clone();
@@ -49,11 +49,11 @@ pub enum Actor {
     User,
     /// The system, on behalf of a user.
     SystemOnBehalfOfUser,
-    /// The system, under an IAM identity: whether it is that of a service, the tables say.
+    /// The system, under an IAM identity. The tables decide whether that is a service's.
     Service,
 }
 
-/// What `userType` says.
+/// The value of `userType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UserType {
     Customer,
@@ -62,7 +62,7 @@ enum UserType {
 }
 
 impl UserType {
-    /// Reads it as producers write it, in any case and with what cannot be seen in it.
+    /// Reads the value as producers write it, in any case and with invisible characters.
     fn of(text: &str) -> Option<Self> {
         Self::named(text).or_else(|| Self::named(&normalise(text)))
     }
@@ -82,9 +82,9 @@ impl UserType {
 /// Classifies a record.
 ///
 /// # Errors
-/// `unlisted_action`, `not_user_initiated`, or `malformed` where the record does not say what
-/// happened, where a listed event does not say who acted, and where any field of a user's listed
-/// action cannot be read.
+/// `unlisted_action`, `not_user_initiated`, or `malformed`: the record does not state what
+/// happened, a listed event does not state who acted, or a field of a user's listed action cannot
+/// be read.
 pub(crate) fn classify<'a>(
     record: &Record<'a>,
     catalog: &'a Catalog,
@@ -100,8 +100,8 @@ pub(crate) fn classify<'a>(
     Ok(UserAction { change, action, attributes, actor })
 }
 
-/// What the metadata has of the attributes that matter. What was done does not become less true for
-/// metadata that cannot be read, unless it says what was done.
+/// Reads the attributes that matter. Unreadable metadata does not make the action less real, unless
+/// the metadata decides which action it was.
 fn attributes<'c>(
     change: &mut StateChange<'_>,
     listing: &'c Listing,
@@ -142,8 +142,8 @@ fn listing<'c>(
     }
 }
 
-/// An event of an audited class, whose name no row has. Most of them are the system's own; of a
-/// customer's, the name is told.
+/// Skips an event of an audited class whose name no row lists. Most of them are the system's own;
+/// the name is kept only for a customer's.
 fn unlisted(record: &Record<'_>, name: &str) -> Skip {
     let by_customer = match record.raw(Field::UserType) {
         Some(Raw("\"SYSTEM\"")) | None => false,
@@ -167,7 +167,7 @@ fn actor(record: &Record<'_>, policy: &Policy) -> Result<Actor, Unaudited> {
         Some(UserType::Customer) => Ok(Actor::User),
         Some(UserType::System) => system(record, policy),
         Some(UserType::Employee) => Err(SkipReason::NotUserInitiated.into()),
-        // Whether a user acted is unknown: leaving the record out could be the worst fault.
+        // Whether a user acted is unknown. Losing a user's action would be the worst fault.
         None => Err(Quarantine::malformed(format_args!(
             "userType is not CUSTOMER, EMPLOYEE or SYSTEM: {user_type:?}"
         ))

@@ -1,5 +1,5 @@
-//! How an action ended, from what a producer says of it: a word, a status, a reason for failure.
-//! The words stand in `catalog/outcomes.toml`.
+//! Derives how an action ended from what a producer reports: a word, a status, a reason for
+//! failure. The words are in `catalog/outcomes.toml`.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -14,8 +14,8 @@ use crate::text::names::normalise;
 /// How the action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Also when the record does not say, unless its reason code is 400 or above, or it gives a
-    /// reason for failure.
+    /// Also the default of a record without an outcome, unless its reason code is 400 or above or
+    /// it gives a reason for failure.
     Success,
     /// The action failed.
     Failure,
@@ -26,7 +26,7 @@ pub enum Outcome {
 impl Outcome {
     const ALL: [Outcome; 3] = [Outcome::Success, Outcome::Failure, Outcome::Pending];
 
-    /// The value of `outcome` in the audit event.
+    /// Returns the value of `outcome` in the audit event.
     pub const fn name(self) -> &'static str {
         match self {
             Outcome::Success => "success",
@@ -35,10 +35,10 @@ impl Outcome {
         }
     }
 
-    /// Reads the field; nothing if it is absent.
+    /// Reads the field; `None` if it is absent.
     ///
     /// # Errors
-    /// Says what it is instead.
+    /// Describes the value if it is not an outcome.
     pub(crate) fn read(raw: Option<Raw<'_>>) -> Result<Option<Self>, String> {
         let text = match raw {
             Some(Raw(flag @ ("true" | "false"))) => Some(Cow::Borrowed(flag)),
@@ -54,8 +54,8 @@ impl Outcome {
         outcome.map(Some).ok_or_else(refused)
     }
 
-    /// What follows from the rest of a record that does not say. A record that says 403, or why it
-    /// failed, and nothing else did not succeed.
+    /// Derives the outcome of a record that does not state it. A record that states only 403, or
+    /// only why it failed, did not succeed.
     pub(crate) fn from_rest(reason_code: Option<u16>, gives_reason: bool) -> Self {
         match reason_code {
             Some(400..) => Outcome::Failure,
@@ -74,7 +74,7 @@ struct Words {
     pending: Vec<String>,
 }
 
-/// A table that could not be read would know no word, and a test would fail.
+/// If this table could not be read, it would know no words, and a test would fail.
 static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let mut words: Words =
         toml::from_str(include_str!("../../../../catalog/outcomes.toml")).unwrap_or_default();

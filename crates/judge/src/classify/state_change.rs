@@ -1,7 +1,7 @@
 //! The fields of a record that matter to an audited action, checked once and borrowed from the
-//! payload where they can be. Tolerant where producers differ (ids as numbers or strings,
-//! `metaData` as object or text), strict about what identifies the event. Source of the fields:
-//! SoftLayer event log.
+//! payload where possible. Tolerant where producers differ (ids as numbers or strings, `metaData`
+//! as object or text), strict about what identifies the event. Source of the fields: SoftLayer
+//! event log.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ pub struct StateChange<'a> {
     pub event_name: Option<Cow<'a, str>>,
     /// `eventCreateDate`.
     pub time: Timestamp,
-    /// `userId`: the acting user, by classic id.
+    /// `userId`: the acting user, by classic user id.
     pub user: Option<Id>,
     /// `username`.
     pub username: Option<Cow<'a, str>>,
@@ -42,7 +42,7 @@ pub struct StateChange<'a> {
     pub identity_provider_name: Option<Cow<'a, str>>,
     /// `iamId`.
     pub iam_id: Option<Cow<'a, str>>,
-    /// `onBehalfOf`, when it names somebody.
+    /// `onBehalfOf`, if it names an identity.
     pub on_behalf_of: Option<OnBehalfOf<'a>>,
     /// `credentialType`.
     pub credential_type: Option<Cow<'a, str>>,
@@ -54,12 +54,11 @@ pub struct StateChange<'a> {
     pub label: Option<Cow<'a, str>>,
     /// `datacenter`.
     pub data_center: Option<Cow<'a, str>>,
-    /// `previousState`, of whatever form: it is part of what makes an event another one, and is
-    /// not written.
+    /// `previousState`, in any form: it helps to tell events apart and is not written.
     pub previous_state: Option<Raw<'a>>,
     /// `newState`, likewise.
     pub new_state: Option<Raw<'a>>,
-    /// `outcome`, or what follows from the rest; see [`Outcome`].
+    /// `outcome`, or the value derived from the other fields; see [`Outcome`].
     pub outcome: Outcome,
     /// `reasonCode`: an HTTP status, 100 to 599.
     pub reason_code: Option<u16>,
@@ -67,15 +66,15 @@ pub struct StateChange<'a> {
     pub reason_for_failure: Option<Cow<'a, str>>,
     /// `traceId`.
     pub trace_id: Option<Cow<'a, str>>,
-    /// `eventId`: the producer's own id of the event.
+    /// `eventId`: the producer's own event id.
     pub event_id: Option<Cow<'a, str>>,
-    /// `metaData`, not yet looked into.
+    /// `metaData`, not yet parsed.
     pub meta_data: MetaData<'a>,
-    /// The fields that are there, decide nothing and cannot be read: the event says so.
+    /// The fields that are present, decide nothing and cannot be read. The event lists them.
     pub unreadable: Fields,
 }
 
-/// For whom somebody else acted: one of the two ids is there.
+/// The identity on whose behalf another acted, by at least one of the two ids.
 #[derive(Debug, Clone)]
 pub struct OnBehalfOf<'a> {
     /// `onBehalfOf.userId`.
@@ -86,7 +85,7 @@ pub struct OnBehalfOf<'a> {
     pub username: Option<Cow<'a, str>>,
 }
 
-/// What names an event: the class of its object, its key and its name.
+/// What identifies the kind of an event: the class of its object, its key and its name.
 #[derive(Debug, Clone)]
 pub struct EventNames<'a> {
     /// `objectName`.
@@ -98,7 +97,7 @@ pub struct EventNames<'a> {
 }
 
 impl<'a> EventNames<'a> {
-    /// Reads the names of a record's event.
+    /// Reads the class, key and name of a record's event.
     ///
     /// # Errors
     /// Names the field that cannot be read.
@@ -113,7 +112,7 @@ impl<'a> EventNames<'a> {
 }
 
 impl<'a> StateChange<'a> {
-    /// Checks the fields of a record whose event's names have been read.
+    /// Checks the fields of a record after its event's names were read.
     ///
     /// # Errors
     /// Names the field that is missing or cannot be read.
@@ -155,7 +154,8 @@ impl<'a> StateChange<'a> {
     }
 }
 
-/// The data center by one of its names, or as the provider's API gives it: an object with a `name`.
+/// Reads the data center: one of its names, or an object with a `name`, as the provider's API gives
+/// it.
 fn data_center(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, String> {
     let field = Field::Datacenter.name();
     match raw {
@@ -172,10 +172,10 @@ fn data_center(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, String> {
 }
 
 impl<'a> OnBehalfOf<'a> {
-    /// Whom the record names, if it names somebody.
+    /// Reads the identity that the record names, if any.
     ///
     /// # Errors
-    /// Says what cannot be read.
+    /// Describes what cannot be read.
     pub fn check(record: &Record<'a>) -> Result<Option<Self>, String> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

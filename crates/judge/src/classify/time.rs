@@ -1,5 +1,5 @@
-//! The time of an action: an instant, never a local time. It reads no clock; a date that no running
-//! producer can mean is refused.
+//! The time of an action: an instant, never a local time. It reads no clock, and refuses a date
+//! that no working producer can mean.
 
 use jiff::Timestamp;
 
@@ -8,11 +8,11 @@ use crate::text::trim;
 /// 2200-01-01T00:00:00Z, in seconds since 1970.
 const TOO_LATE: i64 = 7_258_118_400;
 
-/// Reads RFC 3339 with an offset, tolerant of `t`, a space, a comma and of offsets without a colon
-/// or minutes.
+/// Reads RFC 3339 with an offset. Accepts `t`, a space, a comma, and offsets without a colon or
+/// minutes.
 ///
 /// # Errors
-/// Says why it is not the time of an action.
+/// Explains why the text is not the time of an action.
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     let text = trim(text);
     if !has_form(text.as_bytes()) {
@@ -29,7 +29,7 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     Ok(time)
 }
 
-/// Whether the parts are where they should be: a parser of times takes more, such as a time zone
+/// Returns whether the parts are in their places: a time parser accepts more, such as a time zone
 /// that contradicts the offset.
 fn has_form(text: &[u8]) -> bool {
     let Some((date, rest)) = text.split_at_checked(b"dddd-dd-ddTdd:dd:dd".len()) else {

@@ -1,29 +1,29 @@
-//! Whether a principal has Infrastructure access for an action: the rules alone. Which version of
-//! the principal to ask is decided by the caller.
+//! Decides whether a principal has Infrastructure access for an action: only the rules. The caller
+//! picks the version of the principal.
 
 use crate::catalog::Action;
 use crate::reference::{DeviceKey, PrincipalView};
 use crate::rules::permissions::{PermissionNames, is_same};
 use crate::rules::policy::AccessRules;
 
-/// What access is asked for.
+/// The access that an action needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Demand<'a> {
     /// What the policy demands beyond the minimum rule.
     pub rules: AccessRules,
-    /// What permissions mean.
+    /// The meaning of permissions.
     pub names: &'a PermissionNames,
-    /// What was done.
+    /// The action.
     pub action: &'a Action,
-    /// To which device; nothing if to what is no device, which needs no access to one.
+    /// The device; `None` if the object is not a device and needs no device access.
     pub device: Option<&'a DeviceKey>,
 }
 
 impl Demand<'_> {
-    /// Decides by the minimum rule and those that the policy adds.
+    /// Applies the minimum rule and those that the policy adds.
     ///
     /// # Errors
-    /// Says which rule was not met.
+    /// Names the rule that was not met.
     pub(super) fn check(&self, principal: PrincipalView<'_>) -> Result<(), String> {
         if !self.holds_any(principal) {
             return Err("holds no infrastructure permission".to_string());
@@ -39,8 +39,8 @@ impl Demand<'_> {
         }
     }
 
-    /// The minimum rule: the master user has access, of others the explicit statement decides;
-    /// without one, any infrastructure permission does.
+    /// Applies the minimum rule: the master user has access. For others the explicit statement
+    /// decides, and without one, any infrastructure permission does.
     fn holds_any(&self, principal: PrincipalView<'_>) -> bool {
         let stated = principal.infrastructure_access;
         principal.master
@@ -58,7 +58,8 @@ impl Demand<'_> {
         Err(format!("lacks the permission {needed}"))
     }
 
-    /// What is about to be created is in nobody's list yet.
+    /// Returns whether the principal may touch a device. A device that the action creates is in no
+    /// list yet.
     fn covers(&self, principal: PrincipalView<'_>, device: &DeviceKey) -> bool {
         let Some(devices) = principal.devices_of(device.kind) else {
             return true;
@@ -70,8 +71,8 @@ impl Demand<'_> {
     }
 }
 
-/// Whether the table says that a principal has access, and does not say which: every permission
-/// then.
+/// Returns whether the table grants a principal access without listing permissions, which means
+/// every permission.
 fn holds_all(principal: PrincipalView<'_>) -> bool {
     let has_access = principal.infrastructure_access == Some(true);
     principal.master || has_access && principal.permissions.is_empty()

@@ -1,5 +1,5 @@
-//! Describes what an action asks of the tables, for a trace: every key, all its versions, and which
-//! of them count. It decides nothing, and computes nothing until a trace calls it.
+//! Describes an action's table look-ups, for a trace: every key, all its versions, and which of
+//! them count. It decides nothing, and computes nothing until a trace calls it.
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ pub struct LookUps<'l, 'a> {
     pub(super) lookup: &'l Lookup<'l, 'a>,
     /// The account of the action, if it is known.
     pub(super) account: Option<&'l Id>,
-    /// Since when the version of the device that counts is valid.
+    /// Since when the deciding version of the device is valid.
     pub(super) device_from: Option<Timestamp>,
 }
 
@@ -26,7 +26,7 @@ pub struct Asked<K> {
     pub key: K,
     /// All its versions, newest first, each with its role. Empty if the table lacks the key.
     pub versions: Vec<(Version<()>, Role)>,
-    /// Start of the version that decides. For a principal it is not known until the action is
+    /// Start of the deciding version. For a principal it is not known until the action is
     /// attributed.
     pub decides: Option<Timestamp>,
 }
@@ -43,7 +43,7 @@ pub enum Role {
 }
 
 impl LookUps<'_, '_> {
-    /// Returns the time as of which the tables are asked.
+    /// Returns the time as of which the tables are queried.
     pub const fn moment(&self) -> Timestamp {
         self.lookup.moment()
     }

@@ -1,6 +1,6 @@
-//! The entries of the table by which an identity may be judged: the version that was valid at the
-//! time of the action, and those within the clock skew. By an IAM id several principals may be
-//! found; at one time only one of them may have it.
+//! The table entries that can decide about an identity: the version valid at the time of the
+//! action, and those within the clock skew. An IAM id may match several principals, but only one of
+//! them may have it at a time.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,10 +11,10 @@ use crate::parse::field::Id;
 use crate::reference::versions::{Version, Versions};
 use crate::reference::{Principal, PrincipalKey, PrincipalView};
 
-/// Most versions beside the one valid at the time of an event by which one identity is judged.
+/// Most versions considered for one identity beside the one valid at the time of an event.
 const OTHER_VERSIONS_MAX: usize = 32;
 
-/// A version of a principal that exists by it.
+/// A version by which a principal exists.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate<'a> {
     pub key: PrincipalKey,
@@ -32,21 +32,21 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// The versions within the clock skew beside the one valid at the time.
+/// The versions within the clock skew, beside the one valid at the time.
 pub(super) struct Near<'a> {
-    /// Nearest first, of two equally near the earlier; the farthest are left out.
+    /// Nearest first, the earlier of two equally near first. The farthest are left out.
     pub candidates: Vec<Candidate<'a>>,
-    /// The fate of an action that would be skipped although one of the versions cannot be read: it
-    /// may have been a grant.
+    /// The fate of an action that would be skipped although one of the versions cannot be read:
+    /// that version may have been a grant.
     pub in_doubt: Option<Unaudited>,
 }
 
 impl<'a> Lookup<'_, 'a> {
-    /// The one valid at the time of the action.
+    /// Returns the version valid at the time of the action.
     ///
     /// # Errors
     /// `unlinked_principal` if two principals had the IAM id then; `unknown_principal` if the
-    /// table's record of that time cannot be read: it may take away what the one before it
+    /// table's record of that time cannot be read, since it may revoke what the one before it
     /// grants.
     pub(super) fn at_the_time(
         &self,
@@ -87,7 +87,7 @@ impl<'a> Lookup<'_, 'a> {
         }
     }
 
-    /// The others within the clock skew.
+    /// Returns the other versions within the clock skew.
     pub(super) fn near(&self, account: &Id, name: Name<'_>) -> Near<'a> {
         let (moment, tolerance) = (self.moment(), self.tolerance());
         let mut near: Vec<(SignedDuration, Candidate<'a>)> = Vec::new();
@@ -102,8 +102,8 @@ impl<'a> Lookup<'_, 'a> {
                 }
             }
         });
-        // Of one key they are in order already; the order of keys must not depend on how the table
-        // holds them.
+        // Versions of one key are already in order. The order of keys must not depend on how the
+        // table stores them.
         near.sort_by(|(one, first), (other, second)| {
             let when = (one, first.valid_from).cmp(&(other, second.valid_from));
             when.then_with(|| first.key.id.cmp(&second.key.id))
@@ -115,7 +115,7 @@ impl<'a> Lookup<'_, 'a> {
         Near { candidates: near.into_iter().map(|(_, candidate)| candidate).collect(), in_doubt }
     }
 
-    /// The one valid at the time, else the nearest.
+    /// Returns the version valid at the time, else the nearest.
     pub(super) fn nearest(
         &self,
         account: &Id,
@@ -131,8 +131,8 @@ impl<'a> Lookup<'_, 'a> {
         }
     }
 
-    /// Returns the keys of the principals by which an identity of this name is judged, or else the
-    /// key that was asked for.
+    /// Returns the keys of the principals that decide about an identity of this name, or else the
+    /// key that was looked up.
     pub(super) fn keys(&self, account: &Id, name: Name<'_>) -> Vec<PrincipalKey> {
         let mut keys = Vec::new();
         self.each_with_name(account, name, |id, versions| {
@@ -163,7 +163,7 @@ impl<'a> Lookup<'_, 'a> {
         }
     }
 
-    /// What becomes of an action of somebody whom the table does not know.
+    /// Returns the fate of an action of a principal that the table lacks.
     pub(super) fn unknown(&self, key: &PrincipalKey) -> Unaudited {
         if self.rules.policy.skip_unknown_principal {
             return SkipReason::UnknownPrincipal.into();
@@ -176,7 +176,7 @@ impl<'a> Lookup<'_, 'a> {
     }
 }
 
-/// Also where unknown principals are skipped: something was said of this one.
+/// Quarantines even where unknown principals are skipped: the table has a record of this one.
 fn unreadable(key: &PrincipalKey, from: Timestamp) -> Unaudited {
     Quarantine::new(
         QuarantineReason::UnknownPrincipal,
@@ -187,7 +187,7 @@ fn unreadable(key: &PrincipalKey, from: Timestamp) -> Unaudited {
     .into()
 }
 
-/// Whether a key whose version cannot be read may have had the name by which it was looked up.
+/// Returns whether a key with an unreadable version may have had the looked-up name.
 fn may_be_named(name: Name<'_>, id: &str, versions: Versions<'_, Principal>) -> bool {
     match name {
         Name::UserId(_) => true,
@@ -197,8 +197,8 @@ fn may_be_named(name: Name<'_>, id: &str, versions: Versions<'_, Principal>) -> 
     }
 }
 
-/// Whether a version has the IAM id by which it was looked up: the key's other versions may have
-/// it.
+/// Returns whether this version has the looked-up IAM id: it may belong to another version of the
+/// key.
 fn is_named(name: Name<'_>, version: &Version<PrincipalView<'_>>) -> bool {
     match (name, version.value) {
         (Name::UserId(_), principal) => principal.is_some(),

@@ -1,4 +1,4 @@
-//! What the device table knows of the device that was acted upon.
+//! What the device table has about the device that was acted upon.
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ use crate::fate::{Quarantine, QuarantineReason};
 use crate::reference::DeviceView;
 use crate::reference::versions::Version;
 
-/// What was found of a device.
+/// The result of a device look-up.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FoundDevice<'a> {
-    /// Nothing, or nothing was asked.
+    /// No entry, or no look-up.
     Unknown,
-    /// The table's record of that time cannot be read, so that nobody knows what it says.
+    /// The table's record of that time cannot be read, so its content is unknown.
     Unreadable(Timestamp),
-    /// It belongs to another account than the record says: it may be another tenant's, of which
-    /// nothing may be told.
+    /// The device belongs to another account than the record states. It may be another tenant's,
+    /// whose data must not be disclosed.
     Foreign,
     /// Its entry.
     Known(DeviceView<'a>),
 }
 
 impl<'a> FoundDevice<'a> {
-    /// The entry, if it may be used.
+    /// Returns the entry, if it may be used.
     pub(super) fn entry(self) -> Option<DeviceView<'a>> {
         match self {
             FoundDevice::Known(device) => Some(device),
@@ -35,7 +35,7 @@ impl<'a> FoundDevice<'a> {
     }
 }
 
-/// Whether a device belongs to another account than the record says.
+/// Returns whether a device belongs to another account than the record states.
 fn is_foreign(action: &UserAction<'_>, device: Option<DeviceView<'_>>) -> bool {
     let said = action.change.account.as_deref();
     let known = device.and_then(|device| device.account);
@@ -43,15 +43,15 @@ fn is_foreign(action: &UserAction<'_>, device: Option<DeviceView<'_>>) -> bool {
 }
 
 impl<'a> Lookup<'_, 'a> {
-    /// Whether the record lacks something that the device's entry could supply: only then is the
-    /// device table asked.
+    /// Returns whether the record lacks something that the device's entry could supply. The device
+    /// table is queried only then.
     pub(super) fn asks_for_device(&self) -> bool {
         let change = &self.action.change;
         change.account.is_none() || change.data_center.is_none() || change.label.is_none()
     }
 
-    /// The version of the device's entry that counts: the one valid at the time, else the nearest,
-    /// and rather one of the record's account than one of another.
+    /// Returns the deciding version of the device's entry: the one valid at the time, else the
+    /// nearest. Prefers a version of the record's account to one of another.
     #[inline]
     pub(super) fn device_version(&self) -> Option<Version<DeviceView<'a>>> {
         if !self.asks_for_device() {
@@ -70,7 +70,7 @@ impl<'a> Lookup<'_, 'a> {
         Some(others.find(is_ours).unwrap_or(nearest))
     }
 
-    /// The device, by the version that counts.
+    /// Returns the device, by its deciding version.
     #[inline]
     pub(super) fn device(&self, version: Option<Version<DeviceView<'a>>>) -> FoundDevice<'a> {
         match version {
@@ -81,7 +81,8 @@ impl<'a> Lookup<'_, 'a> {
         }
     }
 
-    /// The device should have supplied a field, and did not. Whose device it is stays untold.
+    /// Quarantines an action for which the device should have supplied a field, and did not. Does
+    /// not disclose the owner of the device.
     pub(super) fn unknown_device(&self, field: &str, device: FoundDevice<'_>) -> Quarantine {
         let unknown = |why: &dyn fmt::Display| {
             let detail = format_args!("{field} is missing, and {why}");

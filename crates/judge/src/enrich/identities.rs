@@ -1,6 +1,6 @@
-//! Who acted, and with what access. There is one look-up for every identity, acting or acted for:
-//! by its classic user id or by its IAM id. What does not fit together is not attributed to
-//! anybody.
+//! Identifies who acted, and with what access. Every identity, acting or acted for, goes through
+//! the same look-up: by its classic user id or by its IAM id. If the record and the table
+//! contradict each other, the action is not attributed.
 
 use super::candidates::Candidate;
 use super::sides::{Name, Named, acting, behalf, must_be_named};
@@ -12,7 +12,7 @@ use crate::parse::field::Id;
 use crate::reference::PrincipalKind;
 use crate::reference::PrincipalKind::{Application, Profile, ServiceId};
 
-/// Who acted, and who had logged in, where that is somebody else.
+/// Who acted, and who had logged in, if that is another identity.
 pub(super) struct Identities<'a> {
     pub initiator: Identity<'a>,
     pub authenticated: Option<Identity<'a>>,
@@ -21,14 +21,14 @@ pub(super) struct Identities<'a> {
 /// One side of an action, found in the table.
 struct Found<'a> {
     who: Identity<'a>,
-    /// The user who assumed that identity. Few do, and what is found is moved about.
+    /// The user who assumed that identity. Boxed: few users do, and this value is moved often.
     login: Option<Box<Identity<'a>>>,
-    /// The fate of an action for which this side's access is needed and missing.
+    /// The fate of an action that needs this side's access and lacks it.
     access: Result<(), Unaudited>,
 }
 
 impl<'a> Lookup<'_, 'a> {
-    /// The initiator, with access, and who had logged in if that is somebody else.
+    /// Identifies the initiator, with access, and who had logged in if that is another identity.
     #[inline]
     pub(super) fn identities(&self, account: &Id) -> Result<Identities<'a>, Unaudited> {
         let actor = self.action.actor;
@@ -50,8 +50,8 @@ impl<'a> Lookup<'_, 'a> {
         Ok(Identities { initiator: who, authenticated: login.map(|login| *login) })
     }
 
-    /// The system acted under an IAM identity. That makes it a service if the table knows it as
-    /// one; a user is not what the system is.
+    /// Checks that the system acted as a service: the table must list the IAM identity as one. The
+    /// system cannot act as a user.
     fn check_service(&self, account: &Id) -> Result<(), Unaudited> {
         let iam_id = self.action.change.iam_id.as_deref().unwrap_or_default();
         match self.nearest(account, Name::IamId(iam_id))? {
@@ -76,8 +76,8 @@ impl<'a> Lookup<'_, 'a> {
         })
     }
 
-    /// Judges by the version of an identity that was valid at the time; if that does not lead to an
-    /// audit event, by the others within the clock skew. The error is that of the first.
+    /// Decides by the version of an identity that was valid at the time. If that does not lead to
+    /// an audit event, tries the others within the clock skew. The error is that of the first.
     fn judged(
         &self,
         account: &Id,
@@ -98,7 +98,8 @@ impl<'a> Lookup<'_, 'a> {
                 return next;
             }
             best = match (best, next) {
-                // It is known then, but what it lacks is what it lacked at the time.
+                // The identity is known then, but the reported error stays that of the time of the
+                // action.
                 (Err(first), Ok(next)) => Ok(Found { access: Err(first), ..next }),
                 (best, _) => best,
             };
@@ -109,7 +110,7 @@ impl<'a> Lookup<'_, 'a> {
         }
     }
 
-    /// The identity is the table's.
+    /// Accepts the identity as the table has it.
     fn itself(&self, candidate: Candidate<'a>, named: Named<'_>) -> Result<Found<'a>, Unaudited> {
         let iam_id = candidate.principal.iam_id.map(Id::from);
         let mut who = self.linked(candidate, iam_id)?;
@@ -117,10 +118,10 @@ impl<'a> Lookup<'_, 'a> {
         Ok(self.found(who, None))
     }
 
-    /// The record names another IAM identity than the table has for the user: a profile, service id
-    /// or application that the user assumed. If the table has none for the user, and knows
-    /// nobody else who has it, it is the user's own. Any other difference means that the link
-    /// is not certain.
+    /// Resolves a record that names another IAM identity than the table has for the user: a
+    /// profile, service id or application that the user assumed. If the table has none for the
+    /// user, and lists no other principal with that identity, it is the user's own. Any other
+    /// difference means that the link is not certain.
     fn under(
         &self,
         account: &Id,
@@ -202,8 +203,8 @@ impl<'a> Lookup<'_, 'a> {
     }
 }
 
-/// Access of either suffices: otherwise a record could hide what somebody with access did by naming
-/// somebody without.
+/// Accepts access of either side. Otherwise a record could hide what a principal with access did by
+/// naming one without.
 fn on_behalf<'a>(
     initiator: Found<'a>,
     acting: Option<Found<'a>>,
@@ -221,8 +222,8 @@ fn on_behalf<'a>(
     Ok(Identities { initiator: who, authenticated: acting.or(login.map(|login| *login)) })
 }
 
-/// A version near by cannot be read: what is quarantined or audited rests on others, but nothing is
-/// skipped.
+/// Prevents a skip when a version nearby cannot be read. Quarantined and audited actions rest on
+/// other versions.
 fn not_skipped<'a>(
     found: Result<Found<'a>, Unaudited>,
     in_doubt: Unaudited,
@@ -240,7 +241,7 @@ fn has_access(found: &Result<Found<'_>, Unaudited>) -> bool {
     found.as_ref().is_ok_and(|found| found.access.is_ok())
 }
 
-/// What a user can act under.
+/// Returns whether a user can act as an identity of this kind.
 const fn is_assumed(kind: PrincipalKind) -> bool {
     matches!(kind, Profile | ServiceId | Application)
 }

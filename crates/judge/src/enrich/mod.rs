@@ -1,9 +1,9 @@
-//! Third stage, *enrich*: whose action was it, with what access, and where? Everything is looked up
-//! as of the time of the event, and nothing is invented: what cannot be joined goes to quarantine.
+//! Third stage, *enrich*: identifies who acted, with what access, and where. Everything is looked
+//! up as of the time of the event, and nothing is invented: what cannot be joined is quarantined.
 //!
-//! Clocks disagree a little. The version that was valid at the time of the event counts first; if
-//! by it the record would not be audited, those valid within the clock skew are asked as well, and
-//! access by any counts.
+//! Clocks differ slightly. The version valid at the time of the event counts first. If the record
+//! would not be audited by it, the versions valid within the clock skew are tried as well, and
+//! access by any of them counts.
 
 mod access;
 mod asked;
@@ -36,36 +36,35 @@ pub struct AttributedAction<'a> {
     pub account: Id,
     /// Who acted.
     pub initiator: Identity<'a>,
-    /// Who had logged in, where that is somebody else.
+    /// Who had logged in, if that is another identity.
     pub authenticated: Option<Identity<'a>>,
-    /// Where.
+    /// Where it happened.
     pub place: Place<'a>,
     /// The device's entry in the device table.
     pub device: Option<DeviceView<'a>>,
-    /// Whether the event waits for the tables: its account or place is the device table's, and
-    /// would be wrong for good if the device has moved, or the device that should supply its
-    /// place or name is not known.
+    /// Whether the event waits for the tables: its account or place comes from the device table,
+    /// and would stay wrong if the device has moved, or the device that should supply its place or
+    /// name is not known.
     pub awaits_tables: bool,
 }
 
-/// A principal with the IAM identity that it goes by.
+/// A principal with its IAM identity.
 #[derive(Debug, Clone)]
 pub struct Identity<'a> {
-    /// Key under which it was found.
+    /// The key under which it was found.
     pub key: PrincipalKey,
     /// Its entry as of the time of the event, or near it.
     pub principal: PrincipalView<'a>,
-    /// Since when that entry is valid.
+    /// The start of that entry's validity.
     pub valid_from: Timestamp,
     /// Its IAM identity.
     pub iam_id: Id,
-    /// The side of the action whose user name is this identity's, if the table has no name for it.
-    /// An identity that a user assumed has none: what the record says is the user's name.
+    /// The side of the action whose user name applies to this identity if the table has no name for
+    /// it. `None` for an identity that a user assumed: the record names the user.
     pub named_by: Option<Side>,
 }
 
-/// Enriches an action. Calls `looked_up` once with what the tables are asked for, before it decides
-/// who acted.
+/// Enriches an action. Calls `looked_up` once with the table look-ups, before it decides who acted.
 ///
 /// # Errors
 /// The reasons of section *enrich* in `schemas/README.md`.
@@ -99,8 +98,8 @@ pub(crate) fn enrich<'a>(
     })
 }
 
-/// One action against the tables as of its time. [`enrich`] is generic, and so compiled where it is
-/// called; `#[inline]` on what it alone calls keeps these methods part of it.
+/// Looks up one action in the tables as of its time. [`enrich`] is generic, so it is compiled where
+/// it is called; `#[inline]` on methods that only it calls keeps them part of it.
 struct Lookup<'l, 'a> {
     action: &'l UserAction<'a>,
     directory: &'a Directory,
@@ -108,12 +107,12 @@ struct Lookup<'l, 'a> {
 }
 
 impl<'a> Lookup<'_, 'a> {
-    /// The time as of which everything is looked up.
+    /// Returns the time as of which everything is looked up.
     const fn moment(&self) -> Timestamp {
         self.action.change.time
     }
 
-    /// How far from that time a version may be valid and still count.
+    /// Returns how far from that time a version may be valid and still count.
     fn tolerance(&self) -> SignedDuration {
         SignedDuration::from_millis(self.rules.policy.clock_skew_ms.into())
     }

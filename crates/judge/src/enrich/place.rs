@@ -1,5 +1,5 @@
-//! Where it happened: as the record says, else as the device table says, else, of what is new, as
-//! the metadata says.
+//! Determines where it happened: from the record, else from the device table, else, for a new
+//! object, from the metadata.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl<'a> Lookup<'_, 'a> {
                 let id = &change.object;
                 unknown(&format_args!("device {id} has no data center in the device table"))
             })?,
-            // What the table says of it counts more, even if it cannot be read or used.
+            // The table's entry takes precedence, even if it cannot be read or used.
             (None, FoundDevice::Unreadable(_) | FoundDevice::Foreign) => {
                 return Err(self.unknown_device("datacenter", device));
             }
@@ -36,7 +36,7 @@ impl<'a> Lookup<'_, 'a> {
         })
     }
 
-    /// The data center that the metadata gives of an object that came into being by the action. The
+    /// Returns the data center that the metadata names for an object that the action created. The
     /// tables may be older than the object.
     fn place_of_new_object(&self) -> Result<Option<&str>, Quarantine> {
         let key = self.action.action.place.as_deref();

@@ -1,5 +1,5 @@
-//! Whom a record names: who acted, and for whom. Each side is named by its classic user id, by its
-//! IAM id, or by both.
+//! The identities that a record names: who acted, and on whose behalf. Each side is named by its
+//! classic user id, by its IAM id, or by both.
 
 use crate::classify::{Actor, UserAction};
 use crate::parse::field::Id;
@@ -8,9 +8,9 @@ use crate::reference::PrincipalKey;
 /// A side of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Who acted.
+    /// The identity that acted.
     Acting,
-    /// For whom (`onBehalfOf`).
+    /// The identity acted for (`onBehalfOf`).
     Behalf,
 }
 
@@ -24,21 +24,21 @@ pub(super) enum Name<'r> {
 }
 
 impl Name<'_> {
-    /// As keys of the table have it.
+    /// Returns the key of the name in the principals table.
     pub(super) fn in_account(self, account: &Id) -> PrincipalKey {
         let (Name::UserId(id) | Name::IamId(id)) = self;
         key(account, id)
     }
 }
 
-/// What a record says of one side.
+/// What a record states about one side.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named<'r> {
     /// Which side.
     pub side: Side,
-    /// The id that the table is asked for first.
+    /// The id that is looked up first.
     pub first: Name<'r>,
-    /// The IAM id, where there is a classic id as well.
+    /// The IAM id, if there is a classic id as well.
     pub claimed: Option<&'r str>,
 }
 
@@ -48,19 +48,19 @@ impl<'r> Named<'r> {
         Some(Named { side, first, claimed: iam_id.filter(|_| user.is_some()) })
     }
 
-    /// All names of the side.
+    /// Iterates over all names of the side.
     pub(super) fn names(self) -> impl Iterator<Item = Name<'r>> {
         std::iter::once(self.first).chain(self.claimed.map(Name::IamId))
     }
 }
 
-/// Who acted, if the record says so.
+/// Returns who acted, if the record names it.
 pub(super) fn acting<'r>(action: &'r UserAction<'_>) -> Option<Named<'r>> {
     let change = &action.change;
     Named::of(Side::Acting, change.user.as_deref(), change.iam_id.as_deref())
 }
 
-/// For whom, if the record says so and it counts.
+/// Returns on whose behalf, if the record names it and it counts.
 pub(super) fn behalf<'r>(action: &'r UserAction<'_>) -> Option<Named<'r>> {
     let behalf = action.change.on_behalf_of.as_ref()?;
     Named::of(Side::Behalf, behalf.user.as_deref(), behalf.iam_id.as_deref())
@@ -70,7 +70,7 @@ pub(super) fn key(account: &Id, id: &str) -> PrincipalKey {
     PrincipalKey { account: account.clone(), id: Id::from(id) }
 }
 
-/// Whether the record must name who acted: the system may act without being named.
+/// Returns whether the record must name who acted: the system may act unnamed.
 pub(super) const fn must_be_named(actor: Actor) -> bool {
     !matches!(actor, Actor::SystemOnBehalfOfUser)
 }

@@ -1,8 +1,8 @@
-//! Fates as they are counted: each with its reason, at a place of its own in tables of counters.
+//! Fates as they are counted: each fate with its reason has its own index in tables of counters.
 
 use super::{QuarantineReason, SkipReason};
 
-/// A fate reduced to what is counted.
+/// A fate reduced to what metrics count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FateKind {
     /// See [`Fate::Audited`](super::Fate::Audited).
@@ -14,10 +14,10 @@ pub enum FateKind {
 }
 
 impl FateKind {
-    /// How many kinds there are.
+    /// The number of kinds.
     pub const COUNT: usize = 1 + SkipReason::ALL.len() + QuarantineReason::ALL.len();
 
-    /// Every kind, each at its own [`FateKind::index`].
+    /// Iterates over every kind, each at its own [`FateKind::index`].
     pub fn all() -> impl Iterator<Item = FateKind> {
         let skipped = SkipReason::ALL.iter().copied().map(FateKind::Skipped);
         let quarantined = QuarantineReason::ALL.iter().copied();
@@ -26,7 +26,7 @@ impl FateKind {
             .chain(quarantined.map(FateKind::Quarantined))
     }
 
-    /// Position of the kind in a table of counters.
+    /// Returns the index of the kind in a table of counters.
     pub const fn index(self) -> usize {
         match self {
             FateKind::Audited => 0,
@@ -35,7 +35,7 @@ impl FateKind {
         }
     }
 
-    /// `audited`, `skipped` or `quarantined`.
+    /// Returns `audited`, `skipped` or `quarantined`.
     pub const fn fate(self) -> &'static str {
         match self {
             FateKind::Audited => "audited",
@@ -44,7 +44,7 @@ impl FateKind {
         }
     }
 
-    /// Name of the reason; empty for an audited record, which needs none.
+    /// Returns the name of the reason. Empty for an audited record, which needs none.
     pub const fn reason(self) -> &'static str {
         match self {
             FateKind::Audited => "",
@@ -53,7 +53,7 @@ impl FateKind {
         }
     }
 
-    /// One sentence for the documentation.
+    /// Returns one sentence for the documentation.
     pub const fn meaning(self) -> &'static str {
         match self {
             FateKind::Audited => {
@@ -65,7 +65,7 @@ impl FateKind {
     }
 }
 
-/// All fates as the table of the README: fate, reason, meaning.
+/// Renders all fates as the table of the README: fate, reason, meaning.
 pub fn fates_markdown() -> String {
     let mut table = String::from("| fate | reason | meaning |\n|---|---|---|\n");
     for kind in FateKind::all() {

@@ -1,5 +1,5 @@
-//! What becomes of a record: the closed set of fates and reasons. It decides nothing; it only
-//! names, so that counting, documentation and quarantine headers cannot disagree.
+//! The possible outcomes of a record: the closed set of fates and reasons. This module decides
+//! nothing. It only names, so that counting, documentation and quarantine headers cannot disagree.
 
 mod kind;
 
@@ -13,25 +13,25 @@ use super::text::{clean, cut};
 use crate::json::bytes::is_printable_ascii;
 pub use kind::{FateKind, fates_markdown};
 
-/// The one fate of one input record.
+/// The single fate of one input record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// An audit event goes to the topic of its region.
+    /// An audit event, for the topic of its region.
     Audited(Audited),
-    /// Nothing is written; the reason is counted.
+    /// Writes nothing. The reason is counted.
     Skipped(Skip),
-    /// The original record goes to the quarantine topic.
+    /// The original record, for the quarantine topic.
     Quarantined(Quarantine),
 }
 
-/// Position of a region in the table of output regions.
+/// Index of a region in the table of output regions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegionIndex(pub usize);
 
-/// An audit event, ready to be written.
+/// An audit event, ready to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audited {
-    /// Where it goes, and what is said beside it.
+    /// Its destination and its metadata.
     pub envelope: Envelope,
     /// The event as canonical JSON.
     pub event: Vec<u8>,
@@ -39,12 +39,12 @@ pub struct Audited {
     pub awaits_tables: bool,
 }
 
-/// What the record of an event says outside the event itself.
+/// What the output record states outside the event itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// Which of the configured regions, hence which topic.
+    /// The configured region, which decides the topic.
     pub region: RegionIndex,
-    /// Key of the output record: the device, so that order is kept per device.
+    /// Key of the output record: the device, which keeps order per device.
     pub device: CompactString,
     /// The account, for the `account` header.
     pub account: CompactString,
@@ -55,8 +55,9 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// The record headers that describe the event: where it was processed (`region`) and where the
-    /// thing is (`location`) are two different values. `id` lends the room for the id's text.
+    /// Returns the record headers that describe the event. `region` (where it was processed) and
+    /// `location` (where the resource is) are different values. `id` is the buffer for the text of
+    /// the id.
     pub fn headers<'a>(
         &'a self,
         region: &'a str,
@@ -72,24 +73,24 @@ impl Envelope {
     }
 }
 
-/// A record that is rightly not in the audit trail.
+/// A record that does not belong in the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skip {
-    /// The closed reason.
+    /// The reason, from a closed set.
     pub reason: SkipReason,
     /// See [`Fate::awaits_tables`].
     pub awaits_tables: bool,
-    /// The name of an unlisted event by which a customer did something to an object of an audited
-    /// class: a part of the trail may be missing, since the catalogue lacks a name. At most
+    /// The name of an unlisted event by which a customer changed an object of an audited class: the
+    /// catalogue lacks the name, so part of the trail may be missing. At most
     /// [`Skip::NAME_CHARACTERS`] long, on one line.
     pub unlisted_name: Option<CompactString>,
 }
 
 impl Skip {
-    /// Names are cut here.
+    /// Longest name that is kept; the rest is cut.
     pub const NAME_CHARACTERS: usize = 100;
 
-    /// A skip of an event of this name, which no row of the catalogue has.
+    /// Skips an event of this name, which no row of the catalogue lists.
     pub fn unlisted_by_a_customer(name: &str) -> Self {
         Skip {
             unlisted_name: Some(CompactString::new(clean(cut(name, Self::NAME_CHARACTERS)))),
@@ -104,22 +105,22 @@ impl From<SkipReason> for Skip {
     }
 }
 
-/// A record that cannot become an audit event and must not be lost either.
+/// A record that cannot become an audit event and must not be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantine {
-    /// The closed reason.
+    /// The reason, from a closed set.
     pub reason: QuarantineReason,
-    /// What exactly was wrong, for a person; at most [`Quarantine::DETAIL_CHARACTERS`] long.
+    /// What exactly was wrong, for the operator. At most [`Quarantine::DETAIL_CHARACTERS`] long.
     pub detail: String,
     /// See [`Fate::awaits_tables`].
     pub awaits_tables: bool,
 }
 
 impl Quarantine {
-    /// Details are cut here: they travel in a record header.
+    /// Longest detail that is kept: it travels in a record header.
     pub const DETAIL_CHARACTERS: usize = 400;
 
-    /// A quarantine with its detail cut to size and freed of line breaks.
+    /// Creates a quarantine, with its detail cut to size and without line breaks.
     pub fn new(reason: QuarantineReason, detail: impl fmt::Display) -> Self {
         let mut detail = detail.to_string();
         detail.truncate(cut(&detail, Self::DETAIL_CHARACTERS).len());
@@ -129,25 +130,25 @@ impl Quarantine {
         Quarantine { reason, detail, awaits_tables: reason.awaits_tables() }
     }
 
-    /// The same of an action that was attributed by what the tables may yet change.
+    /// Marks a quarantine whose action was attributed by data that the tables may still change.
     pub fn awaiting_tables(self, awaits_tables: bool) -> Self {
         Quarantine { awaits_tables: self.awaits_tables || awaits_tables, ..self }
     }
 
-    /// A record that is not a state change as `schemas/state-change.schema.json` has it.
+    /// Quarantines a record that does not match `schemas/state-change.schema.json`.
     pub fn malformed(detail: impl fmt::Display) -> Self {
         Self::new(QuarantineReason::Malformed, detail)
     }
 }
 
-/// A fate other than an audit event: what a stage answers when the record goes no further.
+/// A fate other than an audit event: what a stage returns when the record goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unaudited {
     /// See [`Fate::Skipped`].
     Skipped(Skip),
     /// See [`Fate::Quarantined`].
     Quarantined(Quarantine),
-    /// The same of what is no state change as it stands: it may be one that is wrapped.
+    /// Quarantined as not a state change as it stands; it may be a wrapped one.
     Unrecognised(Quarantine),
 }
 
@@ -180,7 +181,7 @@ impl From<Result<Audited, Unaudited>> for Fate {
     }
 }
 
-/// Declares a closed set of reasons once: the variants, their names and their meaning.
+/// Declares a closed set of reasons in one place: the variants, their names and their meanings.
 macro_rules! reasons {
     ($(#[$outer:meta])* $type:ident { $($variant:ident = $name:literal, $meaning:literal;)+ }) => {
         $(#[$outer])*
@@ -191,12 +192,12 @@ macro_rules! reasons {
             /// Every reason, in the order of the documentation.
             pub const ALL: &'static [$type] = &[$($type::$variant,)+];
 
-            /// The name used in metrics, headers and documentation.
+            /// Returns the name used in metrics, headers and documentation.
             pub const fn name(self) -> &'static str {
                 match self { $($type::$variant => $name,)+ }
             }
 
-            /// One sentence for the documentation.
+            /// Returns one sentence for the documentation.
             pub const fn meaning(self) -> &'static str {
                 match self { $($type::$variant => $meaning,)+ }
             }
@@ -211,7 +212,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Why a record is rightly not in the audit trail.
+    /// Why a record does not belong in the audit trail.
     SkipReason {
         UnlistedAction = "unlisted_action", "The event is not an enabled action of the catalogue.";
         NotUserInitiated = "not_user_initiated", "The system or the provider's staff acted, not a user of the account.";
@@ -237,7 +238,7 @@ reasons! {
 }
 
 impl Fate {
-    /// What is counted of this fate.
+    /// Returns the kind under which this fate is counted.
     pub fn kind(&self) -> FateKind {
         match self {
             Fate::Audited(_) => FateKind::Audited,
@@ -246,10 +247,10 @@ impl Fate {
         }
     }
 
-    /// Whether a table's record that was written already, and is not read yet, must be able to
-    /// change this fate: the fate rests on something that the tables lack, or an account or a
-    /// place that the device table supplied. Such a fate is final only once the tables have
-    /// caught up with their sources (decision 5).
+    /// Returns whether a table record that is already written but not yet read could change this
+    /// fate: the fate rests on something missing from the tables, or on an account or a place that
+    /// the device table supplied. Such a fate is final only once the tables have caught up with
+    /// their sources (decision 5).
     pub fn awaits_tables(&self) -> bool {
         match self {
             Fate::Audited(audited) => audited.awaits_tables,
@@ -260,7 +261,7 @@ impl Fate {
 }
 
 impl SkipReason {
-    /// Whether the reason itself says that the tables lack something.
+    /// Returns whether the reason itself means that something is missing from the tables.
     const fn awaits_tables(self) -> bool {
         use SkipReason::*;
         match self {
@@ -271,7 +272,7 @@ impl SkipReason {
 }
 
 impl QuarantineReason {
-    /// Whether the reason itself says that the tables lack something.
+    /// Returns whether the reason itself means that something is missing from the tables.
     const fn awaits_tables(self) -> bool {
         use QuarantineReason::*;
         match self {

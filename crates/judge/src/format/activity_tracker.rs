@@ -1,5 +1,5 @@
-//! The audit event itself: the Activity Tracker event of today in its flat form, every field in its
-//! canonical place. It only writes down what the stages before it found out. Source of the fields:
+//! The audit event itself: the current Activity Tracker event in its flat form, every field in its
+//! canonical place. It only writes what the earlier stages determined. Source of the fields:
 //! Activity Tracker event fields, DMTF CADF.
 
 use std::borrow::Cow;
@@ -21,9 +21,9 @@ use crate::json::write::Json;
 use crate::rules::crn::{CrnTemplates, CrnValues};
 use crate::text::{clean, cut, is_unseen, trim};
 
-/// Agents are cut here, in characters.
+/// Longest agent, in characters; the rest is cut.
 const AGENT_CHARACTERS: usize = 350;
-/// The published credential types; any other is left out.
+/// The published credential types. Any other is left out.
 const CREDENTIAL_TYPES: [&str; 10] = [
     "user",
     "token",
@@ -40,31 +40,32 @@ const CREDENTIAL_TYPES: [&str; 10] = [
 /// An Activity Tracker audit event: `schemas/audit-event.schema.json`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AuditEvent<'a> {
-    /// The action and all that was found out about it.
+    /// The action with everything that *enrich* determined.
     pub attributed: &'a AttributedAction<'a>,
     /// The id of the event.
     pub id: Uuid,
-    /// How its resources are named.
+    /// The templates of its resource names.
     pub crns: &'a CrnTemplates,
 }
 
-/// How much of an event is written. What is too large is cut, and says so, but never omitted.
+/// How much of an event is written. Content that is too large is cut and marked as cut; the event
+/// is never omitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     /// Everything.
     Whole,
-    /// Without request and response data.
+    /// Everything except request and response data.
     WithoutData,
-    /// Without these, and with names, reasons, agents and trace ids cut after so many characters.
+    /// As `WithoutData`, with names, reasons, agents and trace ids cut after this many characters.
     Cut(usize),
 }
 
 impl Extent {
-    /// What is tried in turn when an event is too large.
+    /// The extents to try in turn when an event is too large.
     pub(super) const SMALLER: [Extent; 4] =
         [Extent::WithoutData, Extent::Cut(256), Extent::Cut(64), Extent::Cut(16)];
 
-    /// A text of the record as it is written; an ellipsis stands for what was cut off.
+    /// Returns a text of the record as it is written; an ellipsis replaces what was cut.
     fn shown(self, text: &str) -> Cow<'_, str> {
         let text = clean(text);
         let Extent::Cut(characters) = self else {
@@ -113,7 +114,7 @@ impl AuditEvent<'_> {
         reason(change, extent, json);
         self.data(extent, json);
         json.raw(r#","correlationId":"#);
-        // An attempt and its result must be pairable: the field is never left out.
+        // An attempt and its result must be pairable, so this field is always written.
         json.text(&extent.shown(change.trace_id.as_deref().unwrap_or(id)));
         json.raw(r#","dataEvent":false,"logSourceCRN":""#);
         self.crns.log_source.fill(&crn, json);
@@ -179,14 +180,15 @@ impl AuditEvent<'_> {
         if let Some(user) = &self.attributed.authenticated {
             json.raw(r#","authnId":"#);
             json.text(&user.iam_id);
-            // Empty if nobody knows it: the two fields come together or not at all.
+            // Empty if the name is not known: the two fields appear together or not at all.
             json.raw(r#","authnName":"#);
             json.text(&extent.shown(self.user_name(user)));
         }
         json.raw("}");
     }
 
-    /// The table's name for an identity, else what the record says of that side of the action.
+    /// Returns the table's name for an identity, else the record's name for that side of the
+    /// action.
     fn user_name<'s>(&'s self, identity: &'s Identity<'s>) -> &'s str {
         let change = self.change();
         let identity_provider = change.identity_provider_name.as_deref();
@@ -208,10 +210,10 @@ impl AuditEvent<'_> {
     }
 }
 
-/// `YYYY-MM-DDTHH:mm:ss.SS+0000`, hundredths truncated.
+/// Writes `YYYY-MM-DDTHH:mm:ss.SS+0000`, hundredths truncated.
 fn event_time(time: Timestamp, json: &mut Json) {
     let utc = Offset::UTC.to_datetime(time);
-    // No event is older than 1970, so nothing of this is negative.
+    // No event is older than 1970, so none of these values is negative.
     json.two_digits(utc.year() / 100);
     json.two_digits(utc.year() % 100);
     let parts = [
@@ -230,7 +232,7 @@ fn event_time(time: Timestamp, json: &mut Json) {
     json.raw("+0000");
 }
 
-/// The action's own severity, raised by failure and by what the reason code says.
+/// Returns the action's own severity, raised by failure and by the reason code.
 fn severity(action: &Action, change: &StateChange<'_>) -> Severity {
     let by_outcome = match change.outcome {
         Outcome::Failure => Severity::Warning,
@@ -244,15 +246,15 @@ fn severity(action: &Action, change: &StateChange<'_>) -> Severity {
     action.severity.max(by_outcome).max(by_code)
 }
 
-/// A published type of credential, written in any case.
+/// Returns the published credential type that matches, in any case.
 fn credential(written: &str) -> Option<&'static str> {
     let written = trim(written);
     let mut published = CREDENTIAL_TYPES.into_iter();
     published.find(|kind| kind.eq_ignore_ascii_case(written))
 }
 
-/// A name in a message, without words at its end that would read like the outcome. The target's
-/// name keeps them.
+/// Returns a name without trailing words that would read like the outcome. Used in the message
+/// only: the target's name keeps them.
 fn without_outcome(name: &str) -> &str {
     let mut name = trim(name);
     while let Some(before) = before_outcome(name) {
@@ -261,7 +263,7 @@ fn without_outcome(name: &str) -> &str {
     name
 }
 
-/// What stands before a last word that would read like the outcome; `None` if there is no such
+/// Returns the text before a last word that would read like the outcome; `None` if there is no such
 /// word.
 fn before_outcome(name: &str) -> Option<&str> {
     const OUTCOMES: [&str; 3] = ["-failure", "-pending", "-success"];
@@ -297,7 +299,7 @@ fn reason(change: &StateChange<'_>, extent: Extent, json: &mut Json) {
     let code = change.reason_code.or(match change.outcome {
         Outcome::Success => Some(200),
         Outcome::Pending => Some(202),
-        // Which failure it was only the producer knows.
+        // Only the producer knows which failure it was.
         Outcome::Failure => None,
     });
     let status = code.and_then(|code| StatusCode::from_u16(code).ok());

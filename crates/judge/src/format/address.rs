@@ -1,19 +1,19 @@
-//! The address of who acted, from whatever a proxy or a producer wrote: alone, with a port,
-//! brackets or a zone, in a list of X-Forwarded-For, in RFC 7239's Forwarded. Names of hosts are no
-//! addresses; nothing is looked up.
+//! Finds the initiator's address in whatever a proxy or a producer wrote: alone, with a port,
+//! brackets or a zone, in an X-Forwarded-For list, or in RFC 7239's Forwarded. Host names are not
+//! addresses; nothing is resolved.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address with the type that is published for it.
+/// An address with its published type.
 pub(crate) type Typed<'a> = (Cow<'a, str>, &'static str);
 
-/// Elements of a list that are looked at.
+/// Most list elements that are examined.
 const ELEMENTS_MAX: usize = 64;
 
-/// The first address in a text, if there is one.
+/// Returns the first address in a text, if there is one.
 pub(crate) fn address(text: &str) -> Option<Typed<'_>> {
-    // Most are one address and nothing else.
+    // Most texts are one address and nothing else.
     if text.parse::<Ipv4Addr>().is_ok() {
         return Some((Cow::Borrowed(text), "IPv4"));
     }
@@ -21,7 +21,7 @@ pub(crate) fn address(text: &str) -> Option<Typed<'_>> {
     elements.filter_map(forwarded_for).find_map(element)
 }
 
-/// What an element says of the one who acted: of Forwarded's parameters, `for` alone.
+/// Returns the part of an element that names the client: of Forwarded's parameters, only `for`.
 fn forwarded_for(element: &str) -> Option<&str> {
     match element.split_once('=') {
         None => Some(element),
@@ -36,7 +36,7 @@ fn element(element: &str) -> Option<Typed<'_>> {
         return is_subnet(network, length).then_some((Cow::Borrowed(node), "subnet"));
     }
     let host = host(node);
-    // A zone says by which interface of another machine the address is reached.
+    // A zone names a network interface of another machine; it is not part of the address.
     let host = host.split_once('%').map_or(host, |(address, _)| address);
     Some(match host.parse().ok()? {
         IpAddr::V4(_) => (Cow::Borrowed(host), "IPv4"),
@@ -47,7 +47,7 @@ fn element(element: &str) -> Option<Typed<'_>> {
     })
 }
 
-/// The host of a node, without brackets and port, which may be a word as well.
+/// Returns the host of a node, without brackets and port. The port may be a word.
 fn host(node: &str) -> &str {
     if let Some(rest) = node.strip_prefix('[') {
         return rest.split_once(']').map_or(rest, |(host, _)| host);
@@ -64,7 +64,7 @@ fn is_subnet(network: &str, length: &str) -> bool {
         (_, Ok(_)) => 128,
         _ => return false,
     };
-    // Rust would read "+8" and "0000008" as well.
+    // Rust would also parse "+8" and "0000008".
     let is_plain = length.len() <= 3 && length.bytes().all(|byte| byte.is_ascii_digit());
     is_plain && length.parse::<u8>().is_ok_and(|length| length <= longest)
 }

@@ -1,5 +1,5 @@
 //! The id of an audit event: a UUIDv5 of what makes the event unique, so that reading the input
-//! again gives the same id. The exact layout is a contract, documented in `schemas/README.md`.
+//! again produces the same id. The exact layout is a contract, documented in `schemas/README.md`.
 
 use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
@@ -8,19 +8,19 @@ use crate::classify::state_change::StateChange;
 use crate::classify::{Actor, UserAction};
 use crate::json::Raw;
 
-/// Namespace of the ids that are made of a producer's own `eventId`.
+/// Namespace of the ids made from a producer's own `eventId`.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f_7c31);
-/// Namespace of the ids that are made of a record's fields, layout 3: the UUIDv5 of `fields/3` in
+/// Namespace of the ids made from a record's fields, layout 3: the UUIDv5 of `fields/3` in
 /// [`NAMESPACE`].
 const FIELDS_NAMESPACE: Uuid = Uuid::from_u128(0xcddb_3b4a_f5cb_5815_83e1_c5a9_5a12_239f);
 
-/// The id of the event of an action in an account.
+/// Returns the event id of an action in an account.
 pub(super) fn event_id(action: &UserAction<'_>, account: &str) -> Uuid {
     match &action.change.event_id {
         Some(producers) => {
             let mut name = Name::in_namespace(NAMESPACE);
-            // Parts of this name have four bytes of length: its ids are older than the other
-            // lengths, and stay.
+            // Parts of this name keep four-byte lengths: its ids predate the other length encoding
+            // and must not change.
             for part in ["event-id", account, producers] {
                 name.write(&(part.len() as u32).to_be_bytes());
                 name.write(part.as_bytes());
@@ -37,15 +37,15 @@ pub(super) fn event_id(action: &UserAction<'_>, account: &str) -> Uuid {
     }
 }
 
-/// Bytes that are collected before they are hashed. Most names are shorter, and many small calls of
-/// the hash cost more than the hash.
+/// Bytes buffered before hashing. Most names are shorter, and many small calls cost more than the
+/// hash itself.
 const BUFFER_BYTES: usize = 1_024;
-/// Lengths have seven bits in each byte, the lowest first; the highest bit says that another byte
+/// Lengths have seven bits in each byte, the lowest first. The highest bit marks that another byte
 /// follows.
 const ONE_MORE: u8 = 0x80;
 
-/// The name that is hashed, behind its namespace: parts with their lengths before them, so that no
-/// two lists of parts give the same bytes.
+/// The hashed name, without its namespace: length-prefixed parts, so that no two lists of parts
+/// produce the same bytes.
 struct Name {
     hash: Sha1,
     buffer: [u8; BUFFER_BYTES],
@@ -109,7 +109,7 @@ impl Name {
         self.filled = 0;
     }
 
-    /// The account, too, is the record's own: the device table's may be another one tomorrow.
+    /// Adds what happened, with the account of the record: that of the device table may change.
     fn add_what_happened(&mut self, action: &UserAction<'_>) {
         let change = &action.change;
         self.add(&action.action.name);
@@ -118,7 +118,7 @@ impl Name {
         self.add(&change.object);
         self.add_optional(change.event_key.as_deref());
         self.add_optional(change.event_name.as_deref());
-        // Times of records lie between 1970 and 2200, which is less than 2^63 nanoseconds.
+        // Times of records are between 1970 and 2200, less than 2^63 nanoseconds.
         let nanoseconds = change.time.as_nanosecond() as u64;
         self.add_bytes(&nanoseconds.to_be_bytes());
         self.add_optional(change.trace_id.as_deref());
@@ -143,8 +143,8 @@ impl Name {
         self.add_optional(change.agent.as_deref());
     }
 
-    /// Two events that differ only in their metadata are two events: the public and the private
-    /// port switched by one request.
+    /// Adds the metadata. Two events that differ only in their metadata are two events: one request
+    /// can switch the public and the private port.
     fn add_how(&mut self, change: &StateChange<'_>) {
         self.add(change.outcome.name());
         self.add_bytes(&change.reason_code.unwrap_or_default().to_be_bytes());
@@ -158,7 +158,7 @@ impl Name {
         }
     }
 
-    /// A UUIDv5 is the beginning of the SHA-1 of namespace and name.
+    /// Returns the UUIDv5: the first bytes of the SHA-1 of namespace and name.
     fn finish(mut self) -> Uuid {
         self.flush();
         let hash: [u8; 20] = self.hash.finalize().into();
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(FIELDS_NAMESPACE, name.finish());
     }
 
-    /// The bytes that are hashed, by a hash that was told them one by one.
+    /// Compares the hashed bytes with a hash that was fed one byte at a time.
     #[track_caller]
     fn assert_same(parts: &[&[u8]], bytes: &[u8]) {
         let mut name = Name::in_namespace(NAMESPACE);
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Whatever was collected before, and wherever the buffer ends.
+    /// Holds for any earlier buffer content and any position of the buffer's end.
     #[test]
     fn a_name_may_be_longer_than_the_buffer() {
         for length in [900, 1_007, 1_008, 1_009, 1_100] {

@@ -1,4 +1,4 @@
-//! Last stage, *format*: the event is written, with its id, and must fit.
+//! Last stage, *format*: writes the event with its id, within the size limit.
 
 mod activity_tracker;
 mod address;

@@ -1,6 +1,7 @@
-//! What may be copied from a record's metadata into its event: plain values under the keys that the
-//! catalogue's row names, and nothing else, since metadata can hold secrets. All of them are text,
-//! whatever they were in the record, so that a field has one type in all events of a topic.
+//! Selects what may be copied from a record's metadata into its event: plain values under the keys
+//! that the catalogue's row names, and nothing else, since metadata can contain secrets. All of
+//! them become text, whatever their type in the record, so that a field has one type in all events
+//! of a topic.
 
 use crate::catalog::{Action, Attributes, Update};
 use crate::enrich::AttributedAction;
@@ -8,11 +9,11 @@ use crate::json::write::Json;
 use crate::parse::record::Fields;
 use crate::text::{clean, cut, is_absent};
 
-/// Strings copied into request data are cut here, in characters.
+/// Longest string copied into request data, in characters; the rest is cut.
 const REQUEST_VALUE_CHARACTERS: usize = 1_024;
 
 /// Writes `requestData`: the allow-listed attributes, the values before and after a change, and
-/// what could not be read.
+/// which fields could not be read.
 pub(crate) fn write_request_data(attributed: &AttributedAction<'_>, json: &mut Json) {
     let action = attributed.user_action.action;
     let attributes = &attributed.user_action.attributes;
@@ -25,7 +26,7 @@ pub(crate) fn write_request_data(attributed: &AttributedAction<'_>, json: &mut J
     members.end();
 }
 
-/// Writes `requestData` of an event that is too large with it.
+/// Writes `requestData` of an event that is too large to include it in full.
 pub(crate) fn write_truncated(unreadable: Fields, json: &mut Json) {
     let mut members = Members::begin(json);
     members.flag("truncated");
@@ -44,7 +45,7 @@ pub(crate) fn write_response_data(action: &Action, attributes: &Attributes<'_>, 
     }
 }
 
-/// An object that is being written.
+/// An object being written.
 struct Members<'j> {
     json: &'j mut Json,
     divider: &'static str,
@@ -77,7 +78,7 @@ impl<'j> Members<'j> {
         self.json.raw("true");
     }
 
-    /// Of the allow-listed attributes only plain ones: a nested one could hold anything.
+    /// Copies the plain allow-listed attributes. A nested one could contain anything.
     fn copy(&mut self, allowed: &[String], attributes: &Attributes<'_>) {
         for key in allowed {
             if let Some(text) = attributes.text(key) {
@@ -86,9 +87,9 @@ impl<'j> Members<'j> {
         }
     }
 
-    /// Both values are the metadata's. The states of a record are those of the object, running or
-    /// stopped: as values of a rename or a speed update they would be wrong, and no row has
-    /// allowed them.
+    /// Writes the values before and after a change, both from the metadata. The record's states are
+    /// those of the object, running or stopped: as values of a rename or a speed update they would
+    /// be wrong, and no row allows them.
     fn change(&mut self, update: &Update, attributes: &Attributes<'_>) {
         let value = |key| attributes.text(key).filter(|text| !is_absent(text));
         if let Some(new) = value(&update.new_key) {
@@ -100,8 +101,8 @@ impl<'j> Members<'j> {
         }
     }
 
-    /// Says which fields of the record were there and could not be read, so that nobody takes them
-    /// for absent.
+    /// Lists the fields of the record that were present and could not be read, so that they are not
+    /// taken for absent.
     fn note_unreadable(&mut self, fields: Fields) {
         if !fields.is_empty() {
             let names: Vec<_> = fields.names().collect();

@@ -1,13 +1,13 @@
-//! Looks for bytes in texts, sixteen at once: most texts of a record are short, and are looked at
+//! Searches texts for bytes, sixteen at a time: most texts of a record are short and are searched
 //! several times.
 
 use wide::i8x16;
 
-/// Bytes that are looked at together.
+/// Bytes that are examined at once.
 const LANES: usize = 16;
 
-/// Whether any byte of a text in JSON, or of one that is to be written as JSON, stands for itself
-/// only behind a backslash.
+/// Returns whether a text contains a byte that JSON writes only with a backslash. The text is
+/// either in JSON already or about to be written as JSON.
 pub(crate) fn needs_escapes(bytes: &[u8]) -> bool {
     any(bytes, |lanes| {
         lanes.simd_eq(i8x16::splat(b'"' as i8))
@@ -16,21 +16,20 @@ pub(crate) fn needs_escapes(bytes: &[u8]) -> bool {
     })
 }
 
-/// Whether a text in JSON, without its quotes, has escapes.
+/// Returns whether a JSON text, without its quotes, has escapes.
 pub(crate) fn has_escapes(bytes: &[u8]) -> bool {
     any(bytes, |lanes| lanes.simd_eq(i8x16::splat(b'\\' as i8)))
 }
 
-/// Whether all bytes are printable ASCII.
+/// Returns whether all bytes are printable ASCII.
 pub(crate) fn is_printable_ascii(bytes: &[u8]) -> bool {
-    // As signed numbers, the bytes that are not of ASCII come before the control characters.
+    // As signed numbers, bytes outside ASCII are below the control characters.
     !any(bytes, |lanes| lanes.simd_lt(i8x16::splat(b' ' as i8)) | lanes.simd_eq(i8x16::splat(0x7f)))
 }
 
-/// Which lanes hold a byte from 0 to 31.
+/// Returns which lanes hold a byte from 0 to 31.
 fn is_control(lanes: i8x16) -> i8x16 {
-    // Comparisons are of signed numbers: with the highest bit turned over, they order bytes as
-    // unsigned ones.
+    // Comparisons are signed. With the highest bit inverted, they order bytes as unsigned numbers.
     let turned = lanes ^ i8x16::splat(i8::MIN);
     turned.simd_lt(i8x16::splat(i8::MIN + b' ' as i8))
 }
@@ -41,12 +40,12 @@ fn any(bytes: &[u8], is: impl Fn(i8x16) -> i8x16) -> bool {
         return short(bytes).is_some_and(any);
     };
     let (chunks, _) = bytes.as_chunks();
-    // The last bytes are looked at together as well, some of them for the second time.
+    // The last bytes are examined as a full vector too, some of them for the second time.
     chunks.iter().any(|chunk| any(*chunk)) || any(*last)
 }
 
-/// All bytes of a text that is shorter than the lanes, some of them several times; `None` if there
-/// are none.
+/// Fills a vector with all bytes of a text shorter than it, some of them repeated; `None` if the
+/// text is empty.
 fn short(bytes: &[u8]) -> Option<[u8; LANES]> {
     let lanes = |first: u64, last: u64| (u128::from(first) | u128::from(last) << 64).to_le_bytes();
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
@@ -71,7 +70,7 @@ fn short(bytes: &[u8]) -> Option<[u8; LANES]> {
 mod tests {
     use super::*;
 
-    /// Texts of every length, with every byte at every place.
+    /// Tests texts of every length, with every byte at every position.
     #[test]
     fn every_byte_is_seen_wherever_it_stands() {
         for length in 0..50 {

@@ -1,5 +1,5 @@
-//! Looks one level into JSON lists and objects, whose items stay as they are written. However many
-//! they hold, little is kept.
+//! Reads one level of JSON lists and objects; their items stay as written. Memory use is small,
+//! however many items there are.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 
 use crate::json::Raw;
 
-/// Items of a list that are kept.
+/// Most items of a list that are kept.
 const ITEMS_MAX: usize = 16;
 
-/// The first items of a list.
+/// Returns the first items of a list.
 pub(crate) fn items(json: &str) -> Option<Vec<Raw<'_>>> {
     serde_json::Deserializer::from_str(json).deserialize_seq(Items).ok()
 }
@@ -40,8 +40,8 @@ impl<'de> Visitor<'de> for Items {
     }
 }
 
-/// The members of an object that have these names, in any case; `None` if it is no object, or has
-/// one of them twice.
+/// Returns the members of an object that have these names, in any case. `None` if it is not an
+/// object or has a duplicate among them.
 pub(crate) fn members<'a, const N: usize>(
     json: &'a str,
     names: [&str; N],
@@ -80,8 +80,8 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
 #[serde(transparent)]
 pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
-/// The text of a JSON string. Half a surrogate pair, left by a producer that cut a text in the
-/// middle of a character, is U+FFFD.
+/// Returns the text of a JSON string. Half a surrogate pair, left by a producer that cut a text in
+/// the middle of a character, becomes U+FFFD.
 pub(crate) fn string(json: &str) -> Option<String> {
     struct Text;
 
@@ -93,7 +93,7 @@ pub(crate) fn string(json: &str) -> Option<String> {
         }
 
         fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<String, E> {
-            // Half a pair comes as three bytes that are no UTF-8.
+            // Half a pair arrives as three bytes that are not UTF-8.
             let lossy = String::from_utf8_lossy(bytes);
             Ok(match lossy {
                 Cow::Borrowed(text) => text.to_owned(),

@@ -1,15 +1,15 @@
-//! Whole numbers as producers write them: 200, 200.0, 2e2. Programs that keep all numbers as
-//! floating point write ids so. It reads digits and rounds nothing.
+//! Whole numbers as producers write them: 200, 200.0, 2e2. Programs that hold all numbers as
+//! floating point write ids this way. It reads digits and never rounds.
 
 use std::borrow::Cow;
 
-/// The digits of a whole number that 64 bits hold, from a number as JSON has it, or from text that
+/// Returns the digits of a whole number of at most 64 bits, from a JSON number or from text that
 /// may be one.
 ///
 /// # Errors
-/// What it is instead.
+/// Describes what the text is instead.
 pub(crate) fn whole(number: &str) -> Result<Cow<'_, str>, &'static str> {
-    // Most have few digits and nothing else. JSON has no zeros in front.
+    // Most numbers are a few digits and nothing else. JSON has no leading zeros.
     if number.len() <= 19 && number.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(Cow::Borrowed(number));
     }
@@ -25,8 +25,8 @@ pub(crate) fn whole(number: &str) -> Result<Cow<'_, str>, &'static str> {
     }
 }
 
-/// A number as its digits, without zeros at either end, and the power of ten that they are
-/// multiplied by.
+/// The digits of a number without leading and trailing zeros, and the power of ten that multiplies
+/// them.
 struct Digits {
     digits: String,
     exponent: i64,
@@ -57,7 +57,7 @@ impl Digits {
     }
 
     fn value(&self) -> Result<u64, &'static str> {
-        /// Digits of the largest number of 64 bits.
+        /// Digits of the largest 64-bit number.
         const DIGITS_MAX: usize = 20;
         if self.digits.is_empty() {
             return Ok(0);

@@ -1,30 +1,30 @@
-//! Reads JSON objects that are plain: without control characters, `\u`, fractions, exponents,
-//! negative numbers and deep nesting. What is not plain is given up on, be it JSON or not; reading
-//! it is serde's work. For what is plain this takes a fraction of the time, since all quotes of 64
-//! bytes are found at once.
+//! Reads plain JSON objects: without control characters, `\u`, fractions, exponents, negative
+//! numbers and deep nesting. It gives up on anything else, valid JSON or not, and leaves it to
+//! serde. For plain objects it takes a fraction of serde's time, since it finds all quotes in 64
+//! bytes at once.
 
 use std::ops::Range;
 
 use wide::i8x16;
 
-/// Where a value stands in the text.
+/// The position of a value in the text.
 type Span = Range<usize>;
 
-/// An object that is being read from the front: its fields in turn, until there are no more.
+/// An object being read from the front, one field at a time.
 pub(crate) struct PlainObject<'a> {
     text: &'a str,
     at: usize,
     quotes: Quotes<'a>,
 }
 
-/// In all of these, `None` means that the object is not plain.
+/// In all of these methods, `None` means that the object is not plain.
 impl<'a> PlainObject<'a> {
     pub(crate) fn begin(text: &'a str) -> Option<Self> {
         let mut object = PlainObject { text, at: 0, quotes: Quotes::of(text.as_bytes()) };
         (object.next()? == b'{').then_some(object)
     }
 
-    /// The next key, with escapes as they are, and where its value stands.
+    /// Returns the next key, with its escapes, and the position of its value.
     pub(crate) fn field(&mut self) -> Option<(&'a [u8], Span)> {
         if self.next()? != b'"' {
             return None;
@@ -35,20 +35,20 @@ impl<'a> PlainObject<'a> {
         }
         let key = self.text.as_bytes().get(key.start + 1..key.end - 1)?;
         let value = match self.next()? {
-            // Most are, so the others are kept out of their way.
+            // Most values are strings, so the other cases are out of line.
             b'"' => self.string()?,
             first => self.value(first, 0)?,
         };
         Some((key, value))
     }
 
-    /// A value as it is written.
+    /// Returns a value as written.
     pub(crate) fn json(&self, value: Span) -> Option<&'a str> {
         self.text.get(value)
     }
 
-    /// Whether another field follows; if not, the object has ended well, and nothing comes after
-    /// it.
+    /// Returns whether another field follows. If not, the object is complete, and nothing comes
+    /// after it.
     pub(crate) fn has_more(&mut self) -> Option<bool> {
         match self.next()? {
             b',' => Some(true),
@@ -57,7 +57,7 @@ impl<'a> PlainObject<'a> {
         }
     }
 
-    /// The next byte that is no space.
+    /// Returns the next byte that is not a space.
     fn next(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         let mut byte = *bytes.get(self.at)?;
@@ -73,7 +73,7 @@ impl<'a> PlainObject<'a> {
         self.next().is_none() && self.quotes.are_in_good_text()
     }
 
-    /// A string, the opening quote of which was just read.
+    /// Reads a string, after its opening quote.
     fn string(&mut self) -> Option<Span> {
         let open = self.quotes.next()?;
         let close = self.quotes.next()?;
@@ -84,7 +84,7 @@ impl<'a> PlainObject<'a> {
         Some(open..close + 1)
     }
 
-    /// A value, whose first byte was just read, inside so many containers.
+    /// Reads a value, after its first byte, nested in `depth` containers.
     #[inline(never)]
     fn value(&mut self, first: u8, depth: usize) -> Option<Span> {
         match first {
@@ -100,7 +100,7 @@ impl<'a> PlainObject<'a> {
         }
     }
 
-    /// An object or a list, whose opening bracket was just read.
+    /// Reads an object or a list, after its opening bracket.
     fn container(&mut self, close: u8, depth: usize) -> Option<Span> {
         let begin = self.at - 1;
         let mut first = self.next()?;
@@ -128,7 +128,7 @@ impl<'a> PlainObject<'a> {
         Some(begin..self.at)
     }
 
-    /// A number, whose first digit was just read, with so many more at most.
+    /// Reads a number, after its first digit, with at most this many more digits.
     fn number(&mut self, most_more: usize) -> Option<Span> {
         let rest = self.text.as_bytes().get(self.at..)?.iter();
         let more = rest.take_while(|byte| byte.is_ascii_digit()).count();
@@ -137,7 +137,7 @@ impl<'a> PlainObject<'a> {
         (more <= most_more).then_some(begin..self.at)
     }
 
-    /// A value, whose first byte was just read, if this is the rest of it.
+    /// Reads the rest of a value, after its first byte, if it is `rest`.
     fn rest(&mut self, rest: &[u8]) -> Option<Span> {
         let is_here = self.text.as_bytes().get(self.at..)?.starts_with(rest);
         let begin = self.at - 1;
@@ -146,26 +146,26 @@ impl<'a> PlainObject<'a> {
     }
 }
 
-/// Containers in containers are read so deep.
+/// Deepest nesting of containers that is read.
 const DEPTH_MAX: usize = 8;
-/// So many digits fit a number of 64 bits whatever they are.
+/// Any number with this many digits fits into 64 bits.
 const DIGITS_MAX: usize = 19;
 
-/// Bytes that are looked at together.
+/// Bytes that are examined at once.
 const BLOCK: usize = 64;
 
 /// Finds the quotes that begin and end strings: those that are not escaped.
 struct Quotes<'a> {
     bytes: &'a [u8],
-    /// Where the next block begins.
+    /// The offset of the next block.
     next_block: usize,
-    /// Quotes of the last block that were not handed out, the lowest bit being its first byte.
+    /// Quotes of the last block that were not returned yet. The lowest bit is the first byte.
     bits: u64,
     /// Whether the first byte of the next block is escaped.
     escaped: bool,
-    /// Whether a byte was seen that is a control character or not of ASCII.
+    /// Whether a control character or a byte outside ASCII was found.
     is_suspect: bool,
-    /// Whether an escape was seen that is not plain.
+    /// Whether an escape that is not plain was found.
     is_broken: bool,
 }
 
@@ -181,7 +181,7 @@ impl<'a> Quotes<'a> {
         }
     }
 
-    /// The position of the next one.
+    /// Returns the position of the next quote.
     fn next(&mut self) -> Option<usize> {
         while self.bits == 0 {
             self.look_at_block()?;
@@ -191,14 +191,15 @@ impl<'a> Quotes<'a> {
         Some(position)
     }
 
-    /// Whether all of the text, to its end, has no control characters and only plain escapes.
+    /// Returns whether the whole text, to its end, has no control characters and only plain
+    /// escapes.
     fn are_in_good_text(&mut self) -> bool {
         while self.look_at_block().is_some() {}
         let has_controls = || self.bytes.iter().any(|byte| *byte < b' ');
         !(self.is_broken || self.escaped || self.is_suspect && has_controls())
     }
 
-    /// Seldom compared with the quotes, so it is kept out of their way.
+    /// Out of line: runs far less often than quotes are returned.
     #[inline(never)]
     fn look_at_block(&mut self) -> Option<()> {
         let rest = self.bytes.get(self.next_block..).filter(|rest| !rest.is_empty())?;
@@ -221,7 +222,7 @@ impl<'a> Quotes<'a> {
         Some(())
     }
 
-    /// The bytes of the block that are escaped.
+    /// Returns the bytes of the block that are escaped.
     fn escapes(&mut self, mut backslashes: u64) -> u64 {
         let mut escaped = u64::from(self.escaped);
         backslashes &= !escaped;
@@ -239,7 +240,7 @@ impl<'a> Quotes<'a> {
     }
 }
 
-/// Where in a block something stands, one bit for each byte, the lowest for the first.
+/// Positions in a block, one bit for each byte, the lowest for the first.
 struct Masks {
     quotes: u64,
     backslashes: u64,
@@ -255,8 +256,7 @@ impl Masks {
             let bits = |mask: i8x16| u64::from(mask.to_bitmask()) << (16 * number);
             masks.quotes |= bits(part.simd_eq(i8x16::splat(b'"' as i8)));
             masks.backslashes |= bits(part.simd_eq(i8x16::splat(b'\\' as i8)));
-            // As signed numbers, the bytes that are not of ASCII come before the control
-            // characters.
+            // As signed numbers, bytes outside ASCII are below the control characters.
             masks.is_suspect |= part.simd_lt(i8x16::splat(b' ' as i8)).any();
         }
         masks

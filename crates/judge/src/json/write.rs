@@ -1,12 +1,12 @@
-//! Writes JSON whose shape is known, piece by piece, into one buffer. Most texts need no escapes
-//! and are copied as they are; what does is left to serde.
+//! Writes JSON of a known shape, piece by piece, into one buffer. Most texts need no escapes and
+//! are copied unchanged; serde escapes the others.
 
 use crate::json::bytes::needs_escapes;
 
-/// The bytes of most events fit without growing.
+/// Most events fit into this many bytes without growing the buffer.
 const USUAL_BYTES: usize = 1_536;
 
-/// JSON that is being written.
+/// JSON being written.
 #[derive(Debug)]
 pub struct Json(Vec<u8>);
 
@@ -17,22 +17,22 @@ impl Default for Json {
 }
 
 impl Json {
-    /// Begins anew.
+    /// Clears it, keeping the memory.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// How many bytes were written.
+    /// Returns the number of bytes written.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// What was written.
+    /// Returns the JSON written so far.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// Writes what is JSON already, or part of a string that needs no escapes.
+    /// Writes text that is already JSON, or part of a string that needs no escapes.
     pub fn raw(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
     }
@@ -57,7 +57,7 @@ impl Json {
         if !needs_escapes(text.as_bytes()) {
             return self.raw(text);
         }
-        // Text always serialises.
+        // Serialising text cannot fail.
         let quoted = serde_json::to_string(text).unwrap_or_default();
         let inside = quoted.get(1..quoted.len() - 1);
         self.raw(inside.unwrap_or_default());

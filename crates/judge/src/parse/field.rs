@@ -1,4 +1,4 @@
-//! The fields of JSON records as they come, and the ids in them: read tolerantly, checked once. It
+//! Reads the fields of JSON records, and the ids in them: tolerant of their form, checked once. It
 //! does not know which fields a record has.
 
 use std::borrow::Cow;
@@ -16,11 +16,10 @@ use crate::text::{clean, is_absent, trim};
 pub type Id = CompactString;
 
 impl<'a> Raw<'a> {
-    /// The value of a field that is text: a string, borrowed if it has no escapes, or a whole
-    /// number.
+    /// Returns the text of a field: a string, borrowed if it has no escapes, or a whole number.
     ///
     /// # Errors
-    /// What is there instead.
+    /// Describes the value if it is neither.
     fn text(self) -> Result<Cow<'a, str>, Cow<'static, str>> {
         let Raw(json) = self;
         Err(Cow::Borrowed(match json.as_bytes() {
@@ -38,14 +37,13 @@ impl<'a> Raw<'a> {
         }))
     }
 
-    /// Its text, if it is text, so that a number and the same number as text are the same; else its
-    /// JSON as it stands.
+    /// Returns its text, so that a number and the same number as text are equal. A value that is
+    /// not text is returned as its JSON.
     pub(crate) fn read_form(self) -> Cow<'a, str> {
         self.text().unwrap_or(Cow::Borrowed(self.0))
     }
 
-    /// The value of a field that decides nothing, read as long as there is one plain way to read
-    /// it.
+    /// Reads a field that decides nothing, if there is one obvious way to read it.
     pub(crate) fn plain(self) -> Plain<'a> {
         match self.0.as_bytes() {
             [b'[', ..] => match nested::items(self.0).as_deref() {
@@ -53,37 +51,37 @@ impl<'a> Raw<'a> {
                 Some([only]) if !matches!(only.0.as_bytes(), [b'[' | b'{', ..]) => only.plain(),
                 _ => Plain::Unreadable,
             },
-            // PHP writes an empty object, an empty list or false where it has nothing.
+            // PHP writes an empty object, an empty list or false for a missing value.
             b"{}" | b"false" => Plain::Absent,
             [b'{' | b't', ..] => Plain::Unreadable,
             _ => Plain::of(self.lenient_text()),
         }
     }
 
-    /// The text of a string or of any number.
+    /// Returns the text of a string or of any number.
     pub(crate) fn lenient_text(self) -> Option<Cow<'a, str>> {
         match self.text() {
             Ok(text) => Some(text),
             Err(_) if self.0.starts_with('"') => nested::string(self.0).map(Cow::Owned),
-            // A number that is not whole, as it is written.
+            // A number that is not whole, as written.
             Err(_) => Some(Cow::Borrowed(self.0)),
         }
     }
 }
 
-/// What a field that decides nothing holds.
+/// The value of a field that decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Plain<'a> {
     /// Nothing.
     Absent,
     /// Text.
     Text(Cow<'a, str>),
-    /// Something that is not read as text.
+    /// A value that cannot be read as text.
     Unreadable,
 }
 
 impl<'a> Plain<'a> {
-    /// Of a text that may stand for nothing.
+    /// Classifies a text, which may be one of the words for nothing.
     pub(crate) fn of(text: Option<Cow<'a, str>>) -> Self {
         match text {
             Some(text) if is_absent(&text) => Plain::Absent,
@@ -93,7 +91,7 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// For people, on one line.
+/// Prints the value on one line, for operators.
 impl fmt::Display for Raw<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
@@ -103,7 +101,7 @@ impl fmt::Display for Raw<'_> {
     }
 }
 
-/// The text of a field that is present and does not stand for nothing.
+/// Returns the text of a field that is present and not one of the words for nothing.
 pub(crate) fn filled<'a>(
     field: &str,
     raw: Option<Raw<'a>>,
@@ -115,7 +113,7 @@ pub(crate) fn filled<'a>(
     }
 }
 
-/// A field that is an id, or absent.
+/// Reads a field that is an id, or absent.
 pub(crate) fn id(field: &str, raw: Option<Raw<'_>>) -> Result<Option<Id>, String> {
     let Some(text) = filled(field, raw)? else {
         return Ok(None);
@@ -127,8 +125,8 @@ pub(crate) fn id(field: &str, raw: Option<Raw<'_>>) -> Result<Option<Id>, String
     Ok(Some(Id::from(id)))
 }
 
-/// An id that is a number, in the one form of this number: without zeros in front, or behind a
-/// point. Other ids stay as they are.
+/// Returns a numeric id in its one canonical form: without leading zeros or a fraction. Returns
+/// other ids unchanged.
 pub(crate) fn canonical_id(id: &str) -> &str {
     if let [b'1'..=b'9', rest @ ..] = id.as_bytes()
         && rest.iter().all(u8::is_ascii_digit)
@@ -149,7 +147,7 @@ pub(crate) fn canonical_id(id: &str) -> &str {
     }
 }
 
-/// `iamId`, or nothing.
+/// Reads `iamId`, if it is present.
 pub(crate) fn iam_id(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, String> {
     let Some(text) = filled("iamId", raw)? else {
         return Ok(None);
@@ -165,10 +163,10 @@ pub(crate) fn iam_id(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, Strin
     }
 }
 
-/// Whether a text is an [`Id`].
+/// Returns whether a text is an [`Id`].
 pub fn is_id(text: &str) -> bool {
     let legal = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-    // A leading minus can only be a negative number: no upstream id is one.
+    // A leading minus can only be a negative number: upstream ids never have one.
     (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(legal) && !text.starts_with('-')
 }
 
@@ -177,8 +175,8 @@ pub const ID_BYTES_MAX: usize = 64;
 /// Longest IAM identity, in bytes.
 pub const IAM_ID_BYTES_MAX: usize = 512;
 
-/// Whether a text can be an IAM identity: 1 to 512 characters of `[A-Za-z0-9_.@:/+%=,~-]`. That of
-/// a service that acts for itself is `crn-` and a CRN, with colons and slashes.
+/// Returns whether a text can be an IAM identity: 1 to 512 characters of `[A-Za-z0-9_.@:/+%=,~-]`.
+/// The identity of a service that acts for itself is `crn-` and a CRN, with colons and slashes.
 pub fn is_iam_id(text: &str) -> bool {
     let legal = |c: u8| c.is_ascii_alphanumeric() || b"_.@:/+%=,~-".contains(&c);
     (1..=IAM_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(legal)

@@ -1,7 +1,7 @@
-//! Framings that producers put around a record without being told to: the wire format of
-//! Confluent's serializers, and CloudEvents in structured mode. What they frame is read as if it
-//! came alone; no registry is asked. CloudEvents in binary mode, and schema ids in headers, leave
-//! the value as it is.
+//! Removes framings that producers add without being configured to: the wire format of Confluent's
+//! serializers, and CloudEvents in structured mode. The content is read as if it had arrived
+//! unframed; no registry is contacted. CloudEvents in binary mode, and schema ids in headers, leave
+//! the value unchanged.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,11 @@ use base64::prelude::BASE64_STANDARD;
 use crate::json::Raw;
 use crate::json::nested;
 
-/// What is framed, or the bytes as they are. For values of tables, of which millions are read at
-/// the start.
+/// Returns the framed content, or the bytes unchanged. For values of tables, of which millions are
+/// read at startup.
 ///
 /// # Errors
-/// Names the framing whose content is no JSON object, and the remedy.
+/// Names the framing whose content is not a JSON object, and the remedy.
 pub fn unwrap(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     let body = body(bytes)?;
     if memchr::memmem::find(body, b"specversion").is_none() {
@@ -24,7 +24,8 @@ pub fn unwrap(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     cloud_event(body).unwrap_or(Ok(Cow::Borrowed(body)))
 }
 
-/// The bytes behind the frame of a schema registry. Most records have none: one byte is looked at.
+/// Returns the bytes after the frame of a schema registry. Most records have none, which one byte
+/// shows.
 pub(crate) fn body(bytes: &[u8]) -> Result<&[u8], String> {
     match bytes.first() {
         Some(&MAGIC) => behind_schema_id(bytes),
@@ -37,7 +38,7 @@ const MAGIC: u8 = 0;
 
 #[cold]
 fn behind_schema_id(bytes: &[u8]) -> Result<&[u8], String> {
-    // Confluent's ids have 4 bytes; Apicurio's had 8.
+    // Confluent's ids have 4 bytes; Apicurio's once had 8.
     for frame in [1 + 4, 1 + 8] {
         match bytes.get(frame..) {
             Some(body) if is_object(body) => return Ok(body),
@@ -55,7 +56,7 @@ fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'{')
 }
 
-/// The data of a CloudEvent in structured mode; `None` if the bytes are none.
+/// Returns the data of a CloudEvent in structured mode; `None` if the bytes are not one.
 #[cold]
 pub(crate) fn cloud_event(bytes: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>> {
     let text = std::str::from_utf8(bytes).ok()?;

@@ -1,4 +1,5 @@
-//! First stage, *parse*: the bytes of a record become its known fields, as they stand.
+//! First stage, *parse*: reads the known fields from the bytes of a record, without interpreting
+//! them.
 
 pub mod field;
 pub mod framing;

@@ -1,7 +1,7 @@
-//! First stage, *parse*: the payload of an input record becomes a [`Record`], its fields as they
-//! stand. Here it is settled that the payload is a JSON object of a known version, no known field
-//! of which stands twice; what the fields hold is checked by those who need them. It knows nothing
-//! of catalogues or principals.
+//! First stage, *parse*: turns the payload of an input record into a [`Record`], its uninterpreted
+//! fields. It checks that the payload is a JSON object of a known version without duplicate known
+//! fields. The stages that use a field check its content. It does not depend on catalogues or
+//! principals.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::json::plain::PlainObject;
 use crate::parse::field::{Id, canonical_id, filled, id};
 use crate::text::trim;
 
-/// Declares the fields that are known, each with its name in JSON.
+/// Declares the known fields, each with its name in JSON.
 macro_rules! fields {
     ($($field:ident = $name:literal,)+) => {
         /// A field of a record. Source: SoftLayer event log, and the extension in
@@ -32,7 +32,7 @@ macro_rules! fields {
                 1 << self as u32
             }
 
-            /// As it is called in JSON.
+            /// Returns its name in JSON.
             pub const fn name(self) -> &'static str {
                 match self { $(Field::$field => $name,)+ }
             }
@@ -82,8 +82,8 @@ fields! {
 }
 
 impl Field {
-    /// A key in another case is the same key: what a producer writes as `dataCenter` decides the
-    /// region as well. Most unknown keys share neither length and first letter with a known
+    /// Finds a field whose key is written in another case: `dataCenter` decides the region too. The
+    /// cheap test comes first: few unknown keys share both length and first letter with a known
     /// one.
     fn in_another_case(name: &[u8]) -> Option<Self> {
         let first = name.first()?.to_ascii_lowercase().wrapping_sub(b'a');
@@ -124,68 +124,67 @@ impl Fields {
         self.0 |= field.bit();
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The names of the fields, in the order in which they are declared.
+    /// Iterates over the names of the fields, in the order of their declaration.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let all = Field::ALL.iter();
         all.filter(move |field| self.contains(**field)).map(|field| field.name())
     }
 
-    /// Whether a field is among them.
+    /// Returns whether the set contains a field.
     pub const fn contains(self, field: Field) -> bool {
         self.0 & field.bit() != 0
     }
 }
 
-/// A record whose form is right: the known fields that are there and not `null`, as they stand in
-/// JSON.
+/// A well-formed record: the known fields that are present and not `null`, as written in JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record<'a> {
     fields: [Option<Raw<'a>>; Field::ALL.len()],
 }
 
 impl<'a> Record<'a> {
-    /// A field as it stands.
+    /// Returns a field as written.
     pub const fn raw(&self, field: Field) -> Option<Raw<'a>> {
         self.fields[field as usize]
     }
 
-    /// A field that is text, if it does not stand for nothing.
+    /// Returns the text of a field, unless it is one of the words for nothing.
     ///
     /// # Errors
-    /// Says what it is instead.
+    /// Describes the value if it is not text.
     pub fn text(&self, field: Field) -> Result<Option<Cow<'a, str>>, String> {
         filled(field.name(), self.raw(field))
     }
 
-    /// A field that is an id.
+    /// Returns the id in a field.
     ///
     /// # Errors
-    /// Says what it is instead.
+    /// Describes the value if it is not an id.
     pub fn id(&self, field: Field) -> Result<Option<Id>, String> {
         id(field.name(), self.raw(field))
     }
 }
 
-/// A record that is being read, in its place: most records are read, asked for four fields and
-/// skipped, and moving them would be a tenth of that.
+/// A record being read, in place: most records are read, queried for four fields and skipped, and
+/// moving them would cost a tenth of that.
 struct Reading<'r, 'a> {
     record: &'r mut Record<'a>,
-    /// The fields that were seen, `null` or not.
+    /// The fields seen so far, `null` or not.
     seen: Fields,
 }
 
 impl<'r, 'a> Reading<'r, 'a> {
-    /// Into a blank record.
+    /// Starts reading into a blank record.
     fn of(record: &'r mut Record<'a>) -> Self {
         Reading { record, seen: Fields::default() }
     }
 
-    /// Takes a field; the error is the name of one that was there before.
+    /// Stores a field. The error is the name of a field that was already there.
     fn put(&mut self, field: Field, json: &'a str) -> Result<(), &'static str> {
         if self.seen.contains(field) {
             return Err(field.name());
@@ -195,8 +194,8 @@ impl<'r, 'a> Reading<'r, 'a> {
         Ok(())
     }
 
-    /// Reads a record that is plain JSON, as most are: the same fields as serde would, or `None`,
-    /// if it is not plain.
+    /// Reads a record that is plain JSON, as most are. Finds the same fields as serde would;
+    /// returns `None` if the record is not plain.
     fn read_plain(mut self, text: &'a str) -> Option<()> {
         let mut object = PlainObject::begin(text)?;
         loop {
@@ -239,7 +238,7 @@ impl<'de> Visitor<'de> for Reading<'_, 'de> {
     }
 }
 
-/// The name of a field, known or not.
+/// The field of a JSON key, if it is a known one.
 struct Known(Option<Field>);
 
 impl<'de> Deserialize<'de> for Known {
@@ -260,7 +259,7 @@ impl Visitor<'_> for Known {
     }
 }
 
-/// For people: what happened to what, when, by whom.
+/// Prints for operators what happened, to what, when and by whom.
 impl fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or = |fields: &[Field], absent| {
@@ -285,17 +284,17 @@ impl fmt::Display for Record<'_> {
 /// Parses a payload.
 ///
 /// # Errors
-/// `malformed`, or `unsupported_version`.
+/// `malformed` or `unsupported_version`.
 pub fn parse(payload: Option<&[u8]>) -> Result<Record<'_>, Quarantine> {
     let mut record = Record::default();
     parse_into(payload, &mut record)?;
     Ok(record)
 }
 
-/// Parses a payload, into a blank record of the caller's.
+/// Parses a payload into a blank record that the caller provides.
 ///
 /// # Errors
-/// As [`parse`]; then the record holds nothing of use.
+/// `malformed` or `unsupported_version`; the record must then not be used.
 pub(crate) fn parse_into<'a>(
     payload: Option<&'a [u8]>,
     record: &mut Record<'a>,
@@ -424,7 +423,8 @@ mod tests {
         Some(record)
     }
 
-    /// Every known field, with every kind of plain value: alone, after another, and twice.
+    /// Tests every known field with every kind of plain value: alone, after another, and
+    /// duplicated.
     #[test]
     fn plain_records_are_read_as_serde_reads_them() {
         for name in Field::ALL.iter().map(|field| field.name()).chain(["other"]) {

@@ -1,6 +1,6 @@
-//! What a value is that is no state change: compressed, encoded, a batch, an envelope. It is looked
-//! at only when a record could not be read, so that the detail of its quarantine can say what to
-//! change. Nothing is unwrapped here.
+//! Recognises a value that is not a state change: compressed, encoded, a batch, an envelope. It
+//! runs only when a record could not be read, so that the detail of its quarantine can state what
+//! to change. It unwraps nothing.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use crate::json::Raw;
 use crate::json::nested::members;
 
-/// What it is, and the remedy; `None` if that is not known.
+/// Names the wrapping and the remedy; `None` if the wrapping is not known.
 #[cold]
 pub(crate) fn recognise(bytes: &[u8]) -> Option<&'static str> {
     by_first_bytes(bytes).or_else(|| {
@@ -77,8 +77,8 @@ fn by_first_bytes(bytes: &[u8]) -> Option<&'static str> {
     found.map(|(_, what)| *what)
 }
 
-/// The envelopes of connectors, gateways and log shippers, by members that a state change does not
-/// have.
+/// Recognises the envelopes of connectors, gateways and log shippers by members that a state change
+/// does not have.
 fn envelope(text: &str) -> Option<&'static str> {
     let [schema, payload, before, after, op] =
         members(text, ["schema", "payload", "before", "after", "op"])?;
@@ -114,9 +114,9 @@ fn is_change_event(payload: Raw<'_>) -> bool {
     found.is_some_and(|[before, after, op]| op.is_some() && (before.is_some() || after.is_some()))
 }
 
-/// Whether a text is base64 whose first bytes are those of an object, or of something compressed.
+/// Returns whether a text is base64 whose first bytes begin an object or compressed data.
 fn is_base64_of_object(text: &str) -> bool {
-    /// A multiple of four, so that it can be decoded by itself.
+    /// A multiple of four, so that this prefix decodes on its own.
     const LOOKED_AT: usize = 16;
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(&byte);
     let Some(beginning) = text.get(..LOOKED_AT) else {

@@ -1,4 +1,4 @@
-//! Devices: what is acted upon. How they are packed is here as well.
+//! Devices, which actions act upon, and their packed form.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use super::store::StoreKey;
 use super::table::{KeyRoom, TableKey, join};
 use crate::parse::field::{Id, is_id};
 
-/// Kinds of devices. Each has ids of its own: hardware 41002 and virtual guest 41002 are two
-/// devices.
+/// Kinds of devices. Ids are unique only within a kind: hardware 41002 and virtual guest 41002 are
+/// two devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DeviceKind {
     /// A bare metal server.
@@ -21,7 +21,7 @@ pub enum DeviceKind {
 impl DeviceKind {
     const ALL: [DeviceKind; 2] = [DeviceKind::Hardware, DeviceKind::VirtualGuest];
 
-    /// As tables and catalogues say it.
+    /// Returns the name in tables and catalogues.
     pub const fn name(self) -> &'static str {
         match self {
             DeviceKind::Hardware => "hardware",
@@ -29,19 +29,18 @@ impl DeviceKind {
         }
     }
 
-    /// The kind of a name.
+    /// Returns the kind with this name.
     pub fn of(name: &str) -> Option<Self> {
         DeviceKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// Key of a device. As text it is the id alone for hardware, `virtualGuest/<id>` for a virtual
-/// guest.
+/// Key of a device. Its text is the id alone for hardware, `virtualGuest/<id>` for a virtual guest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeviceKey {
-    /// Which kind of device it is.
+    /// The kind of device.
     pub kind: DeviceKind,
-    /// Its id, which no other device of the kind has.
+    /// Its id, unique within the kind.
     pub id: Id,
 }
 
@@ -72,7 +71,7 @@ impl TableKey for DeviceKey {
     fn of(text: &str) -> Option<Self> {
         let (kind, id) = match text.split_once('/') {
             None => (DeviceKind::Hardware, text),
-            // Hardware has one key, not two: else compaction would keep both.
+            // Hardware must have one key, not two: compaction would keep both.
             Some((kind, id)) => {
                 (DeviceKind::of(kind).filter(|kind| *kind != DeviceKind::Hardware)?, id)
             }
@@ -81,7 +80,7 @@ impl TableKey for DeviceKey {
     }
 }
 
-/// Devices of the classic infrastructure, as a kind of values.
+/// The type of values in the device table: devices of the classic infrastructure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {}
 
@@ -92,14 +91,14 @@ pub struct DeviceView<'a> {
     pub account: Option<&'a str>,
     /// Its name.
     pub name: Option<&'a str>,
-    /// The data center it stands in.
+    /// Its data center.
     pub data_center: Option<&'a str>,
 }
 
 impl Packed for Device {
     type View<'a> = DeviceView<'a>;
 
-    /// None of the fields is ever empty.
+    /// Packs a device. None of its fields is ever empty.
     fn pack(device: &DeviceView<'_>, out: &mut Vec<u8>) {
         for text in [device.account, device.name, device.data_center] {
             put_bytes(out, text.unwrap_or_default().as_bytes());

@@ -1,4 +1,4 @@
-//! Files of reference tables: one JSON object a line.
+//! Files of reference tables: one JSON object per line.
 
 use super::entry::{Stated, read_device, read_principal};
 use super::oddities::Oddities;
@@ -13,18 +13,18 @@ use crate::reference::versions::{VERSIONS_BYTES_MAX, VERSIONS_MAX, VersionChange
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {problem}")]
 pub struct LineProblem {
-    /// Name of the file, as the caller gave it.
+    /// Name of the file, as given by the caller.
     pub file: String,
-    /// Number of the line, from 1.
+    /// Number of the line, counted from 1.
     pub line: usize,
     /// What is wrong with it.
     pub problem: String,
 }
 
-/// Reads principals, one JSON object a line.
+/// Reads principals, one JSON object per line.
 ///
 /// # Errors
-/// Every line that cannot be read.
+/// All lines that cannot be read.
 pub fn read_principals(
     file: &str,
     text: &str,
@@ -32,10 +32,10 @@ pub fn read_principals(
     read_lines(file, text, read_principal)
 }
 
-/// Reads devices, one JSON object a line.
+/// Reads devices, one JSON object per line.
 ///
 /// # Errors
-/// Every line that cannot be read.
+/// All lines that cannot be read.
 pub fn read_devices(file: &str, text: &str) -> Result<Table<DeviceKey, Device>, Vec<LineProblem>> {
     read_lines(file, text, read_device)
 }
@@ -64,7 +64,7 @@ fn read_lines<K: TableKey, V: Packed>(
     if problems.is_empty() { Ok(table.snapshot()) } else { Err(problems) }
 }
 
-/// What is in a file is in the table, or the file is refused.
+/// Adds every line of a file to the table, or refuses the file.
 fn add<K: TableKey, V: Packed>(
     table: &mut TableWriter<K, V>,
     change: TableChange<K, V>,
@@ -79,8 +79,8 @@ fn add<K: TableKey, V: Packed>(
     }
 }
 
-/// A file has no timestamps, so that every line must say from when on it is true. Nothing of a file
-/// is forgotten.
+/// Converts a line to a change. A file has no timestamps, so every line must state when its
+/// validity begins. Nothing in a file is forgotten.
 fn change<K, V>(stated: Stated<K, V>) -> Result<TableChange<K, V>, String> {
     let valid_from =
         stated.valid_from.ok_or("validFrom is missing: a file has no other time for the entry")?;

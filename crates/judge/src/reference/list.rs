@@ -1,5 +1,4 @@
-//! The lists of a principal's entry, packed as they are read: names of permissions, and ids of
-//! devices.
+//! The lists of a principal's entry, packed while they are read: permission names and device ids.
 
 use std::fmt;
 
@@ -10,14 +9,14 @@ use super::object::{Json, Text};
 use super::principal::{DeviceIds, Permissions};
 use super::value::{is_absent, trimmed};
 
-/// Names of permissions, packed; blank ones are left out.
+/// Permission names, packed, without blank ones.
 #[derive(Default)]
 pub(super) struct PermissionList {
     pub packed: Vec<u8>,
     pub blank: u64,
 }
 
-/// Ids of devices, packed.
+/// Device ids, packed.
 pub(super) enum DeviceList {
     All,
     Ids(Vec<u8>),

@@ -1,6 +1,6 @@
-//! The reference tables: principals and devices, by key and time. Lines of files and records of
-//! topics are read here; where they come from is not this folder's business. Whether a principal
-//! has access is decided in `access`.
+//! The reference tables: principals and devices, by key and time. This folder reads lines of files
+//! and records of topics, but not the files and topics themselves. `access` decides whether a
+//! principal has access.
 
 mod device;
 mod entry;
@@ -33,11 +33,11 @@ pub use record::{
 pub use store::{StoreKey, TableFull};
 pub use table::{Table, TableChange, TableKey, TableWriter};
 
-/// The tables that a record is judged against: an immutable snapshot; clones share it.
+/// The tables that records are judged against: an immutable snapshot, shared by its clones.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    /// Who may act.
+    /// The identities that can act.
     pub principals: Table<PrincipalKey, Principal>,
-    /// What is acted upon; `None` where no device table is configured.
+    /// The devices; `None` if no device table is configured.
     pub devices: Option<Table<DeviceKey, Device>>,
 }

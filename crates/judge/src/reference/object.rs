@@ -1,7 +1,7 @@
-//! JSON objects with known fields, read in one pass. Keys are read in any case: `userid` is
-//! `userId`, which would otherwise be missing in silence. A field that is given twice, in whatever
-//! case, says two things and is refused; a field that nobody knows is counted and passed over.
-//! Lists are no objects.
+//! Reads JSON objects with known fields in one pass. Keys match in any case: `userid` is `userId`,
+//! which would otherwise be silently missing. A field that is given twice, in any case, is
+//! ambiguous and refused. An unknown field is counted and ignored. Lists are not accepted as
+//! objects.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,12 +12,12 @@ use serde_json::value::RawValue;
 
 use super::oddities::Oddities;
 
-/// The fields of a kind of objects.
+/// The fields of one type of object.
 pub(super) trait Fields<'de>: Default {
     /// Their names.
     const NAMES: &'static [&'static str];
 
-    /// Takes the value of the field whose name stands at this place in [`Fields::NAMES`].
+    /// Reads the value of the field at this index of [`Fields::NAMES`].
     fn take<A: MapAccess<'de>>(&mut self, place: usize, map: &mut A) -> Result<(), A::Error>;
 }
 
@@ -74,8 +74,8 @@ impl<'de, F: Fields<'de>> Visitor<'de> for ObjectReader<'_, F> {
     }
 }
 
-/// Where the name of a key stands. Most entries have the usual case and the usual order, and so the
-/// next name mostly.
+/// Returns the index of the name that a key matches. Most entries have the usual case and order, so
+/// the next name usually matches.
 fn place_of(names: &[&str], key: &str, next: usize) -> Option<usize> {
     let (before, after) = names.split_at_checked(next).unwrap_or((names, &[]));
     let exact = after.iter().position(|name| *name == key);
@@ -84,7 +84,7 @@ fn place_of(names: &[&str], key: &str, next: usize) -> Option<usize> {
     exact.or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(key)))
 }
 
-/// A text, borrowed if it has no escapes.
+/// A string, borrowed if it has no escapes.
 pub(super) struct Text<'a>(pub Cow<'a, str>);
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Text<'a> {
@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// The JSON of a value as it is written, or nothing for `null` and where there is no value.
+/// The JSON of a value as written; empty for `null` and for a missing value.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Json<'a>(pub Option<&'a str>);
 

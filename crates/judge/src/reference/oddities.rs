@@ -1,32 +1,32 @@
-//! What is odd in the entries of a table and does not make them unusable: fields that nobody knows,
-//! permissions without a name. It is tolerated, but in the table that decides who has access a
-//! misspelt field must not pass unseen.
+//! Records what is odd in the entries of a table without making them unusable: unknown fields and
+//! permissions without a name. They are tolerated, but a misspelt field in the table that decides
+//! access must be reported.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Most names that are told apart; further ones are counted together.
+/// Most names that are counted separately; further ones are counted together.
 const NAMES_MAX: usize = 100;
-/// Longest name that is kept, in characters.
+/// Longest name that is kept, in characters; the rest is cut.
 const CHARACTERS_MAX: usize = 64;
 
-/// What was odd in the entries that were read.
+/// The oddities in the entries read so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Oddities {
-    /// Fields that no entry has.
+    /// Unknown fields.
     pub fields: Tally,
-    /// Permissions that are blank.
+    /// Blank permissions.
     pub blank_permissions: u64,
 }
 
 impl Oddities {
-    /// Whether there is nothing to tell.
+    /// Returns whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         *self == Oddities::default()
     }
 }
 
-/// Names and how often they occur, of the first so many.
+/// How often each name occurs, for a limited number of names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     counts: BTreeMap<String, u64>,
@@ -34,7 +34,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a name, of which the beginning is kept.
+    /// Counts a name, and keeps its beginning.
     pub fn count(&mut self, name: &str) {
         let end = name.char_indices().nth(CHARACTERS_MAX);
         let name = end.map_or(name, |(end, _)| name.get(..end).unwrap_or(name));
@@ -47,23 +47,23 @@ impl Tally {
         }
     }
 
-    /// The names and their counts, in alphabetical order.
+    /// Iterates over the names and their counts, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.counts.iter().map(|(name, count)| (name.as_str(), *count))
     }
 
-    /// How often other names occurred.
+    /// Returns how often other names occurred.
     pub fn others(&self) -> u64 {
         self.others
     }
 
-    /// Whether nothing was counted.
+    /// Returns whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 }
 
-/// For people: names are escaped, since whoever writes the table chooses them.
+/// Prints the names for operators, escaped: the writer of the table chooses them.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, (name, count)) in self.iter().enumerate() {

@@ -1,13 +1,14 @@
-//! How values of tables are held: packed into bytes, since millions of them are, and read in place.
-//! Numbers take as many bytes as they need (seven bits each), texts and parts carry their length.
+//! The packed form of table values: millions of them are held as bytes and read in place. Numbers
+//! take as many bytes as they need (seven bits each); texts and parts are prefixed with their
+//! length.
 
 use std::marker::PhantomData;
 
 use jiff::Timestamp;
 
-/// A kind of values that a table can hold.
+/// A type of values that a table can hold.
 pub trait Packed {
-    /// A value, read where it lies.
+    /// A value, read in place.
     type View<'a>;
 
     /// Appends a value.
@@ -16,16 +17,16 @@ pub trait Packed {
     /// Reads a value that [`Packed::pack`] wrote.
     fn view(packed: &[u8]) -> Self::View<'_>;
 
-    /// Whether values can have other names at all.
+    /// Whether values of this type can have aliases at all.
     const HAS_ALIASES: bool = false;
 
-    /// Another name by which a value is looked up, beside its key.
+    /// Returns the alias of a value: another name for look-ups, besides its key.
     fn alias(_packed: &[u8]) -> Option<&str> {
         None
     }
 }
 
-/// A value of a kind that is not in a table yet, packed already.
+/// A packed value that is not in a table yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedValue<V> {
     bytes: Vec<u8>,
@@ -40,7 +41,7 @@ impl<V: Packed> PackedValue<V> {
         PackedValue { bytes, kind: PhantomData }
     }
 
-    /// As it is in a table.
+    /// Returns the bytes as a table holds them.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -55,18 +56,18 @@ pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Appends bytes, with their length before them.
+/// Appends bytes, prefixed with their length.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Whether [`put_time`] needs to say more than milliseconds; the reader has to be told.
+/// Returns whether [`put_time`] needs more than milliseconds. The reader must be told.
 pub fn has_submillis(time: Timestamp) -> bool {
     time.subsec_nanosecond() % 1_000_000 != 0
 }
 
-/// Appends a time: its milliseconds, or, if it is fine, seconds and nanoseconds.
+/// Appends a time: its milliseconds, or seconds and nanoseconds if it has submilliseconds.
 pub fn put_time(out: &mut Vec<u8>, time: Timestamp) {
     let zigzag = |signed: i64| ((signed << 1) ^ (signed >> 63)) as u64;
     if has_submillis(time) {
@@ -77,12 +78,12 @@ pub fn put_time(out: &mut Vec<u8>, time: Timestamp) {
     }
 }
 
-/// Reads what was packed, from the front. Beyond the end there is nothing: zeroes and empty parts.
+/// Reads packed values from the front. Past the end it reads zeroes and empty parts.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// The next byte.
+    /// Reads the next byte.
     pub fn byte(&mut self) -> u8 {
         match self.0.split_first() {
             Some((first, rest)) => {
@@ -93,7 +94,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next number.
+    /// Reads the next number.
     pub fn number(&mut self) -> u64 {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -106,7 +107,7 @@ impl<'a> Reader<'a> {
         number
     }
 
-    /// The next part.
+    /// Reads the next part.
     pub fn part(&mut self) -> &'a [u8] {
         let length = (self.number() as usize).min(self.0.len());
         let (part, rest) = self.0.split_at(length);
@@ -114,12 +115,12 @@ impl<'a> Reader<'a> {
         part
     }
 
-    /// The next part, which is a text.
+    /// Reads the next part as text.
     pub fn text(&mut self) -> &'a str {
         std::str::from_utf8(self.part()).unwrap_or_default()
     }
 
-    /// The next time, of which is known whether it is fine.
+    /// Reads the next time; `fine` means that it has submilliseconds.
     pub fn time(&mut self, fine: bool) -> Timestamp {
         let first = self.signed();
         let time = if fine {

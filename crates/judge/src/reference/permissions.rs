@@ -1,5 +1,5 @@
-//! Names of classic permissions: when two are the same, and which of those that principals hold
-//! nobody knows. What they allow is decided in `access`.
+//! Names of classic permissions: when two are equal, and which of those held by principals are
+//! unknown. `access` decides what they allow.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::oddities::Tally;
 use super::value::trimmed;
 use super::{Principal, PrincipalKey, Table};
 
-/// A name without regard to how it is written: `Remote Management` and `remote-management` are
+/// Returns a name in its one spelling: `Remote Management` and `remote-management` become
 /// `REMOTE_MANAGEMENT`.
 pub(super) fn normalised(name: &str) -> Cow<'_, str> {
     if is_well_formed(name) {
@@ -20,13 +20,13 @@ pub(super) fn normalised(name: &str) -> Cow<'_, str> {
     Cow::Owned(trimmed(name).chars().map(normal).collect())
 }
 
-/// Whether a name has the form of the published ones.
+/// Returns whether a name has the form of the published ones.
 fn is_well_formed(name: &str) -> bool {
     let legal = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
     name.starts_with(|first: char| first.is_ascii_uppercase()) && name.bytes().all(legal)
 }
 
-/// The names that some version of a principal holds and that `is_known` does not know.
+/// Counts the names that any version of a principal holds and `is_known` rejects.
 pub fn unknown_permissions(
     principals: &Table<PrincipalKey, Principal>,
     is_known: impl Fn(&str) -> bool,

@@ -1,5 +1,5 @@
-//! One record of a table topic: key and value as they come, the change they make. A record that
-//! cannot be used is refused with its reason; what then happens to it is the caller's business.
+//! Converts one record of a table topic, key and value, to the change that it makes. An unusable
+//! record is refused with a reason; the caller decides what happens to it.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ use crate::reference::versions::VersionChange;
 /// Longest value of a table record, in bytes.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 
-/// Why a table record cannot be used.
+/// Why a table record is unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RecordReason {
-    /// Key or value have not the form they must have, or there is no time for the version.
+    /// The key or the value is malformed, or there is no time for the version.
     Malformed,
     /// The value belongs to another key.
     KeyMismatch,
@@ -26,11 +26,11 @@ pub enum RecordReason {
 }
 
 impl RecordReason {
-    /// All reasons.
+    /// Every reason.
     pub const ALL: [RecordReason; 3] =
         [RecordReason::Malformed, RecordReason::KeyMismatch, RecordReason::TooLarge];
 
-    /// As metrics and logs say it.
+    /// Returns the name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             RecordReason::Malformed => "malformed",
@@ -40,12 +40,12 @@ impl RecordReason {
     }
 }
 
-/// A table record that cannot be used: why, and a short text that names the field.
+/// An unusable table record: the reason, and a short text that names the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordProblem {
-    /// What is counted.
+    /// The reason that is counted.
     pub reason: RecordReason,
-    /// What is logged.
+    /// The text that is logged.
     pub text: String,
 }
 
@@ -63,26 +63,27 @@ impl From<RecordProblem> for String {
     }
 }
 
-/// Texts that come from looking at fields: the form is wrong.
+/// Converts a text about a field: the record is malformed.
 impl From<String> for RecordProblem {
     fn from(text: String) -> Self {
         RecordProblem { reason: RecordReason::Malformed, text: one_line(&text) }
     }
 }
 
-/// What is told of bad data may quote it: it must neither break a line of the log nor fill it.
+/// Shortens a text that may quote bad data, and replaces its control characters, so that it neither
+/// breaks nor floods a line of the log.
 pub(super) fn one_line(text: &str) -> String {
     const CHARACTERS_MAX: usize = 400;
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     text.chars().take(CHARACTERS_MAX).map(plain).collect()
 }
 
-/// Reads a record of the principals topic: key `accountId/userId`, or `accountId/iamId` for a
-/// principal without a classic user id. Without a value (a tombstone) the principal is removed from
-/// the record's timestamp on.
+/// Reads a record of the principals topic. Its key is `accountId/userId`, or `accountId/iamId` for
+/// a principal without a classic user id. A record without a value (a tombstone) removes the
+/// principal from the record's timestamp on.
 ///
 /// # Errors
-/// Says what cannot be used; [`unreadable_record`] says what that means for the key.
+/// Names what is unusable; [`unreadable_record`] returns what that means for the key.
 pub fn parse_principal_record(
     key: &[u8],
     value: Option<&[u8]>,
@@ -92,11 +93,12 @@ pub fn parse_principal_record(
     parse_record(key, value, timestamp_ms, |json| read_principal(json, oddities))
 }
 
-/// Reads a record of the devices topic: key device id, or `virtualGuest/<id>` for a virtual guest.
-/// Without a value (a tombstone) the device is removed from the record's timestamp on.
+/// Reads a record of the devices topic. Its key is the device id, or `virtualGuest/<id>` for a
+/// virtual guest. A record without a value (a tombstone) removes the device from the record's
+/// timestamp on.
 ///
 /// # Errors
-/// Says what cannot be used; [`unreadable_record`] says what that means for the key.
+/// Names what is unusable; [`unreadable_record`] returns what that means for the key.
 pub fn parse_device_record(
     key: &[u8],
     value: Option<&[u8]>,
@@ -150,9 +152,9 @@ fn parse_key<K: TableKey>(key: &[u8]) -> Result<K, String> {
     K::of(text).ok_or_else(|| format!("the key is not of this table: {text:.200?}"))
 }
 
-/// What a record means that cannot be used: of its key, if that can be read, nobody knows what is
-/// true from the record's timestamp on, or from `now` on if it has none. It may have been a
-/// revocation, so that the version before must not stay in force.
+/// Returns the change that an unusable record makes to its key, if the key can be read: the value
+/// is unknown from the record's timestamp on, or from `now` on if it has none. The record may have
+/// been a revocation, so the version before it must not stay in force.
 pub fn unreadable_record<K: TableKey, V>(
     key: &[u8],
     timestamp_ms: Option<i64>,
@@ -257,7 +259,7 @@ mod tests {
         assert!(parse_principal_record(b"\xff/2", None, Some(1), odd).is_err());
     }
 
-    /// What serializers put around the value, and what cannot be read in it.
+    /// Tests what serializers put around the value, and what cannot be read inside it.
     #[test]
     fn framed_values_are_read_as_plain_ones() {
         let good = format!("{VALUE}}}");

@@ -1,5 +1,5 @@
-//! One reference table: the versions of every key, for those who read a snapshot, and for the one
-//! who writes. Where the changes come from is the caller's business.
+//! One reference table: the versions of every key, as snapshots for readers and a writer that
+//! changes them. The caller supplies the changes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,18 +14,19 @@ use super::upkeep::Upkeep;
 use crate::parse::field::{IAM_ID_BYTES_MAX, ID_BYTES_MAX};
 use crate::reference::versions::{History, Horizon, VersionChange, Versions, writing};
 
-/// So many slots of the index are looked at with each change, for keys that were removed long ago.
+/// Slots of the index that each change examines for keys that were removed long ago.
 const SWEPT_AT_ONCE: usize = 4;
-/// A producer's clock may be so far ahead; a record that is ahead by more was written when it was
-/// read. The time of the others is the same for all who read them, whenever that is.
+/// Most that a producer's clock may be ahead. A record that is further ahead counts as written when
+/// it was read. All other records have the same time for every reader, whenever it reads.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 /// Longest text of a key: an account, a divider and an IAM identity.
 pub(super) const KEY_BYTES_MAX: usize = ID_BYTES_MAX + 1 + IAM_ID_BYTES_MAX;
-/// Room for the text of a key.
+/// Buffer for the text of a key.
 pub(super) type KeyRoom = [u8; KEY_BYTES_MAX];
 
-/// The text of a key of two parts. One that is longer than any key is that of none.
+/// Joins the text of a key from two parts. The result for a text longer than any key matches no
+/// key.
 pub(super) fn join<'a>(first: &str, second: &str, room: &'a mut KeyRoom) -> &'a [u8] {
     let Some(text) = room.get_mut(..first.len() + 1 + second.len()) else {
         return &[];
@@ -37,19 +38,19 @@ pub(super) fn join<'a>(first: &str, second: &str, room: &'a mut KeyRoom) -> &'a 
     text
 }
 
-/// A key of a table: it is its text, which is also the key of its records.
+/// A key of a table. It is identified by its text, which is also the key of its records.
 pub trait TableKey: Sized + PartialEq + fmt::Display {
-    /// The text, made in `room` if it does not stand anywhere yet.
+    /// Returns the text, built in `room` if it does not exist as one string.
     fn text<'a>(&'a self, room: &'a mut KeyRoom) -> &'a [u8];
 
-    /// The same, to be looked up.
+    /// Returns the key in the form that look-ups use.
     fn parts(&self) -> StoreKey<'_>;
 
-    /// The key of a text, if it is one.
+    /// Parses the text of a key.
     fn of(text: &str) -> Option<Self>;
 }
 
-/// The versions of every key of one table, as they were at some time. Clones share them.
+/// The versions of every key of one table at one time. Clones share them.
 #[derive(Debug)]
 pub struct Table<K, V> {
     store: Store,
@@ -64,16 +65,17 @@ pub struct TableChange<K, V> {
     pub key: K,
     /// Its new version.
     pub change: VersionChange<V>,
-    /// When that was written, as far as is known: by this alone a table knows how late it is. A
-    /// version may begin at any time, and one with a wrong year is not to make the table
-    /// forget what it still needs.
+    /// When that was written, if known. This alone tells a table how late it is. A version may
+    /// begin at any time, and one with a wrong year must not make the table forget what it still
+    /// needs.
     pub written: Option<Timestamp>,
 }
 
 impl<K, V> TableChange<K, V> {
-    /// The same, as read at this time: nothing was written much later than that, whatever the clock
-    /// of its producer said. A table would else forget at once what it is still asked for, and
-    /// a removal would not count until then.
+    /// Limits the time of writing by the time of reading: a record was not written much later than
+    /// it was read, whatever its producer's clock says. Otherwise the table would immediately
+    /// forget versions that are still looked up, and a removal would take effect only at that later
+    /// time.
     #[must_use]
     pub fn read_at(mut self, now: Timestamp) -> Self {
         let latest = now.saturating_add(AHEAD_MAX).unwrap_or(Timestamp::MAX);
@@ -104,25 +106,24 @@ impl<K, V> Clone for Table<K, V> {
 }
 
 impl<K: TableKey, V: Packed> Table<K, V> {
-    /// The value of a key that was valid at a moment.
+    /// Returns the value of a key that was valid at a moment.
     pub fn as_of(&self, key: &K, moment: Timestamp) -> Option<V::View<'_>> {
         self.versions(key)?.as_of(moment)?.value
     }
 
-    /// All versions of a key.
+    /// Returns all versions of a key.
     pub fn versions(&self, key: &K) -> Option<Versions<'_, V>> {
         self.versions_of(key.parts())
     }
 
-    /// The same, by the parts of the key.
+    /// Returns all versions of a key, given its parts.
     pub(super) fn versions_of(&self, key: StoreKey<'_>) -> Option<Versions<'_, V>> {
         self.store.get(key).map(Versions::read)
     }
 
-    /// Calls `each` with the key and the versions of every entry some version of which has this
-    /// other name (see [`Packed::alias`]), in no order. There may be others among them: the
-    /// caller looks at the versions anyway, since what a key was called at other times does not
-    /// matter.
+    /// Calls `each` with the key and the versions of every entry that has this alias in some
+    /// version (see [`Packed::alias`]), in no order. It may call it for other entries too. The
+    /// caller has to examine the versions in any case, since aliases of other times do not count.
     pub(super) fn aliased<'s>(
         &'s self,
         name: StoreKey<'_>,
@@ -135,7 +136,7 @@ impl<K: TableKey, V: Packed> Table<K, V> {
         });
     }
 
-    /// All keys and their versions, in no order.
+    /// Iterates over all keys and their versions, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (K, Versions<'_, V>)> {
         self.store.iter().filter_map(|(key, packed)| {
             let key = std::str::from_utf8(key).ok()?;
@@ -145,55 +146,54 @@ impl<K: TableKey, V: Packed> Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// How many keys there are, those that were removed lately among them.
+    /// Returns the number of keys, including recently removed ones.
     pub fn len(&self) -> usize {
         self.store.len()
     }
 
-    /// Whether there is no key at all.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many of the keys another table lacks.
+    /// Returns how many of the keys another table lacks.
     pub fn lost_in(&self, other: &Self) -> usize {
         let is_lost = |key: &[u8]| other.store.get(StoreKey::of(key)).is_none();
         self.store.iter().filter(|(key, _)| is_lost(key)).count()
     }
 
-    /// Bytes in which the keys and their versions are held; resident memory is somewhat more.
+    /// Returns the bytes that hold the keys and their versions. Resident memory is slightly more.
     pub fn bytes(&self) -> usize {
         self.store.bytes()
     }
 
-    /// What was odd in the entries that were read.
+    /// Returns the oddities in the entries read so far.
     pub fn oddities(&self) -> &Oddities {
         &self.oddities
     }
 }
 
-/// A table that is written to.
+/// The writer of a table.
 #[derive(Debug)]
 pub struct TableWriter<K, V> {
     store: StoreWriter,
     oddities: Arc<Oddities>,
-    /// None: the lines of a file, which have no order of writing and of which nothing is
-    /// forgotten.
+    /// `None` for the lines of a file, which have no order of writing and are never forgotten.
     history: Option<History>,
     last_written: Timestamp,
     removals: Removals,
     entries: PhantomData<fn() -> (K, V)>,
 }
 
-/// Whether there may be keys that were removed long enough ago to be forgotten, so that it is worth
-/// looking for them.
+/// Tracks whether any key was removed long enough ago to be forgotten, so that a sweep is
+/// worthwhile.
 #[derive(Debug)]
 struct Removals {
-    /// No key was removed before that, as the last look at all of them showed.
+    /// No key was removed before this time, as of the last complete sweep.
     oldest: Timestamp,
-    /// The same, of the keys that were looked at since or removed since.
+    /// The same bound for the keys swept or removed since.
     next_oldest: Timestamp,
-    /// Whether one was forgotten since: others may have moved past the look then.
+    /// Whether a key was forgotten since: another key may then have moved past the sweep.
     any_forgotten: bool,
 }
 
@@ -209,7 +209,7 @@ impl Removals {
         self.next_oldest = self.next_oldest.min(removed);
     }
 
-    /// All keys were looked at.
+    /// Ends a complete sweep.
     fn come_round(&mut self) {
         if !self.any_forgotten {
             self.oldest = self.next_oldest;
@@ -233,17 +233,17 @@ impl<K, V> Default for TableWriter<K, V> {
 }
 
 impl<K: TableKey, V: Packed> TableWriter<K, V> {
-    /// An empty table for the records of a topic, applied in the order of writing: what a later
-    /// record of a key says replaces what was said before of the time from its beginning on.
-    /// Versions are forgotten once they are older than `history`, measured against the time of
-    /// the last writing; of each key at least the newest older one stays, unless the key is
-    /// removed. [`TableWriter::default`] is for the lines of a file: the order of validity counts,
-    /// and nothing is forgotten.
+    /// Creates an empty table for the records of a topic, applied in the order of writing: a later
+    /// record of a key replaces everything that earlier ones state about the time from its
+    /// beginning on. Versions older than `history`, measured against the last time of writing, are
+    /// forgotten. At least the newest of them stays for each key, unless the key is removed. For
+    /// the lines of a file use [`TableWriter::default`]: the order of validity counts, and nothing
+    /// is forgotten.
     pub fn with_history(history: SignedDuration) -> Self {
         TableWriter { history: Some(History(history)), ..TableWriter::default() }
     }
 
-    /// The table as it is now, which later changes do not touch.
+    /// Returns the current table, which later changes do not affect.
     pub fn snapshot(&self) -> Table<K, V> {
         Table {
             store: self.store.snapshot(),
@@ -252,16 +252,16 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
         }
     }
 
-    /// What was odd so far, to be added to.
+    /// Returns the oddities so far, to add to them.
     pub fn oddities_mut(&mut self) -> &mut Oddities {
         Arc::make_mut(&mut self.oddities)
     }
 
-    /// Adds a version of a key, and returns how many of its versions had to be dropped because it
-    /// has too many: the oldest, though the history is not over for them.
+    /// Adds a version of a key. Returns how many of its oldest versions were dropped because there
+    /// are too many of them, although they are within the history.
     ///
     /// # Errors
-    /// If the table can grow no more; it then is as it was.
+    /// If the table cannot grow further; it is then unchanged.
     pub fn apply(
         &mut self,
         TableChange { key, change, written }: TableChange<K, V>,
@@ -288,8 +288,8 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
         Ok(dropped)
     }
 
-    /// Looks at some keys, and forgets those that were removed so long ago that they are as good as
-    /// unknown. There is no list of them: it would grow with each removal.
+    /// Sweeps some keys, and forgets those removed so long ago that they are equivalent to unknown
+    /// ones. There is no list of removed keys: it would grow with each removal.
     fn forget(&mut self, horizon: Horizon) {
         let removals = &mut self.removals;
         if removals.oldest > horizon.removals {
@@ -313,12 +313,12 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
 }
 
 impl<K, V> TableWriter<K, V> {
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.store.len()
     }
 
-    /// Whether there is no key at all.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

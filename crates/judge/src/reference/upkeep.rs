@@ -1,5 +1,5 @@
-//! What a table lets its store know of the versions of a key: how much of them is needed, and by
-//! which other names the key is to be found.
+//! Tells a table's store about the versions of a key: how much of them is still needed, and the
+//! aliases of the key.
 
 use std::marker::PhantomData;
 
@@ -7,14 +7,14 @@ use super::packing::Packed;
 use super::store::{Reading, StoreKey};
 use crate::reference::versions::{Horizon, writing};
 
-/// How the store is to read the versions of a key.
+/// How the store reads the versions of a key.
 pub(super) struct Upkeep<V> {
     horizon: Horizon,
     values: PhantomData<fn() -> V>,
 }
 
 impl<V> Upkeep<V> {
-    /// Whatever is older than the horizon is not needed.
+    /// Drops what is older than the horizon.
     pub(super) const fn until(horizon: Horizon) -> Self {
         Upkeep { horizon, values: PhantomData }
     }
@@ -31,7 +31,7 @@ impl<V: Packed> Reading for Upkeep<V> {
         }
         for name in writing::values(value).filter_map(V::alias) {
             let hash = StoreKey::alias(key, name).map(StoreKey::hash);
-            // A key mostly keeps its other name from version to version.
+            // A key usually keeps its alias from version to version.
             hashes.extend(hash.filter(|hash| hashes.last() != Some(hash)));
         }
     }

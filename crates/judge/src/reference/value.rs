@@ -1,5 +1,5 @@
-//! Single values of entries: ids, texts, flags and times, read in every form in which producers
-//! write them. Whoever asks names the field, so that what is refused can be found.
+//! Single values of entries: ids, texts, flags and times, accepted in every form that producers
+//! write. The caller names the field, so that an error can name it.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use super::object::Json;
 use crate::json::number::whole;
 use crate::parse::field::{Id, is_iam_id, is_id};
 
-/// What some producers write where there is no value.
+/// What some producers write for a missing value.
 const ABSENT: [&str; 4] = ["null", "none", "nil", "undefined"];
 
-/// A text without the blank characters around it, the byte order mark among them, which JSON Schema
-/// counts as blank.
+/// Trims blank characters from a text, including the byte order mark, which JSON Schema counts as
+/// blank.
 pub(super) fn trimmed(text: &str) -> &str {
-    // Most texts begin and end with something else.
+    // Most texts begin and end with plain characters.
     let is_plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
     if is_plain(text.as_bytes().first()) && is_plain(text.as_bytes().last()) {
         return text;
@@ -23,16 +23,16 @@ pub(super) fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
-/// Whether a text where a name or an id is expected says that there is none.
+/// Returns whether the text of a name or an id means that there is none.
 pub(super) fn is_absent(text: &str) -> bool {
     let text = trimmed(text);
-    // Longer than the longest of the words: the usual case.
+    // Usually the text is longer than the longest of the words.
     text.len() <= 9 && (text.is_empty() || ABSENT.iter().any(|it| it.eq_ignore_ascii_case(text)))
 }
 
 impl<'a> Json<'a> {
-    /// An id, or nothing where it is blank. Ids of the tables go into CRNs and keys just as those
-    /// of the records do, and so must be as harmless.
+    /// Reads an id; `None` if it is blank. Ids of the tables become part of CRNs and keys as those
+    /// of records do, so they are restricted in the same way.
     pub(super) fn id(self, field: &str) -> Result<Option<Id>, String> {
         let Some(json) = self.0 else { return Ok(None) };
         if !json.starts_with('"') {
@@ -52,7 +52,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// An IAM id, or nothing where it is blank.
+    /// Reads an IAM id; `None` if it is blank.
     pub(super) fn iam_id(self) -> Result<Option<Cow<'a, str>>, String> {
         let id = self.name("iamId")?;
         match id {
@@ -61,13 +61,13 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A text that is not blank.
+    /// Reads a text; `None` if it is blank.
     pub(super) fn name(self, field: &str) -> Result<Option<Cow<'a, str>>, String> {
         let text = self.string(field)?;
         Ok(text.filter(|text| !is_absent(text)))
     }
 
-    /// A string.
+    /// Reads a string.
     pub(super) fn string(self, field: &str) -> Result<Option<Cow<'a, str>>, String> {
         let Some(json) = self.0 else { return Ok(None) };
         let inside = json.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
@@ -81,7 +81,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Yes or no.
+    /// Reads yes or no.
     pub(super) fn flag(self, field: &str) -> Result<Option<bool>, String> {
         match self.0 {
             None => Ok(None),
@@ -91,7 +91,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A time.
+    /// Reads a time.
     pub(super) fn time(self, field: &str) -> Result<Option<Timestamp>, String> {
         let Some(text) = self.string(field)? else {
             return Ok(None);
@@ -105,8 +105,8 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The id that a JSON number is: integers may be written with a fraction or an exponent, and are
-/// read exactly.
+/// Returns the id that a JSON number represents. An integer may be written with a fraction or an
+/// exponent, and is read exactly.
 fn whole_number(json: &str) -> Option<Id> {
     whole(json).ok().map(Id::from)
 }

@@ -1,5 +1,5 @@
-//! From the text of a location table to its entries, with every problem said. How places are looked
-//! up is not known here.
+//! Reads the text of a location table into its entries, and reports every problem. It does not look
+//! up places.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -30,7 +30,7 @@ struct Entry {
     valid_to: Option<Value>,
 }
 
-/// One region for all profiles, or one for each.
+/// One region for all profiles, or one for each profile.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "`region` must be one name, or a table of one name for each profile")]
 enum RegionText {
@@ -38,7 +38,7 @@ enum RegionText {
     ByProfile(BTreeMap<String, String>),
 }
 
-/// Reads a whole table; what it returns is of use only if nothing was reported.
+/// Reads a whole table. The result is usable only if no problem was reported.
 pub(super) fn read_table(mut table: Table, profile: &str, report: &mut Report<'_>) -> Locations {
     let entries = report.accept(data_file::take_rows(&mut table, "entry"));
     let head = read_head(table, profile, report);
@@ -113,7 +113,7 @@ fn add_entry(
     if let (Some(from), Some(to)) = (from, to)
         && to <= from
     {
-        // Such an entry never holds, so it could not be said to overlap anything either.
+        // Such an entry never applies, so it cannot overlap another.
         report.say(format!(
             "`valid_to` ({to}) is not after `valid_from` ({from}): correct one of them"
         ));
@@ -125,7 +125,7 @@ fn add_entry(
     }
 }
 
-/// The region of the chosen profile; those of the others are checked as well.
+/// Reads the region of the chosen profile. Checks those of the others too.
 fn read_region(
     text: RegionText,
     profiles: &BTreeSet<String>,
@@ -153,9 +153,9 @@ fn read_region(
     by_profile.get(profile).cloned()
 }
 
-/// A date, which is midnight UTC, or a time with an offset.
+/// Reads a date, which means midnight UTC, or a time with an offset.
 fn read_time(key: &str, value: Option<Value>, report: &mut Report<'_>) -> Option<Timestamp> {
-    // Whether quoted or not, a time arrives as text; numbers and the rest do not.
+    // A time becomes text here, quoted or not. Any other value then fails to parse.
     let text = match value? {
         Value::String(text) => text.trim().to_owned(),
         other => other.to_string(),

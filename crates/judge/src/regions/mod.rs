@@ -1,7 +1,7 @@
-//! From a data center to the region whose topic takes its events, by a dated table
-//! (`catalog/locations.toml`, explained at its head). It guesses nothing: a data center that is not
-//! in the table at the time of the event has no region. Whether a region has a topic is not known
-//! here.
+//! Maps a data center to the region whose topic receives its events, by a dated table
+//! (`catalog/locations.toml`, explained in its header). It guesses nothing: a data center that is
+//! not in the table at the time of the event has no region. It does not know which regions have
+//! topics.
 
 mod file;
 mod names;
@@ -34,7 +34,7 @@ pub struct Locations {
     names: Names,
 }
 
-/// A region that holds from `from`, inclusive, to `to`, exclusive; absent is unbounded.
+/// A region that applies from `from`, inclusive, to `to`, exclusive. An absent bound is unbounded.
 #[derive(Debug)]
 struct Period {
     from: Option<Timestamp>,
@@ -56,28 +56,28 @@ impl Period {
     }
 }
 
-/// The longest code of a data center, in bytes. Today's have five.
+/// Longest code of a data center, in bytes. Current codes have five.
 const CODE_BYTES_MAX: usize = 32;
 
 impl Locations {
-    /// The table shipped with the program.
+    /// Loads the table shipped with the program.
     ///
     /// # Errors
     ///
-    /// When it does not know the profile.
+    /// If the table does not define the profile.
     pub fn embedded(profile: &str) -> Result<Self, Vec<Problem>> {
         let text = include_str!("../../../../catalog/locations.toml");
         Self::load("catalog/locations.toml", text, profile)
     }
 
-    /// Reads a table; `name` is what messages call it.
+    /// Loads a table; messages refer to it as `name`.
     ///
     /// # Errors
     ///
-    /// All problems at once, those of other profiles included: TOML that is not valid, unknown
-    /// keys, an unknown profile, codes or regions that are not `[a-z0-9-]+`, an entry that ends
-    /// before it begins, two entries of one data center that hold at the same time, and names
-    /// that two data centers share or none has.
+    /// All problems at once, including those of other profiles: invalid TOML, unknown keys, an
+    /// unknown profile, codes or regions that are not `[a-z0-9-]+`, an entry that ends before it
+    /// begins, two entries of one data center that apply at the same time, and names that two data
+    /// centers share or that belong to none.
     pub fn load(name: &str, text: &str, profile: &str) -> Result<Self, Vec<Problem>> {
         let mut report = Report::of(name);
         let locations = report
@@ -89,16 +89,16 @@ impl Locations {
         }
     }
 
-    /// The place of a data center at a time, by its code or another of its names, in any spelling.
-    /// Anything from the first dot on does not count: `DAL10`, `dal10.pod01`, `DALLAS10` and
-    /// `Dallas 10` are `dal10`. `None` when the table has no entry for it then.
+    /// Returns the place of a data center at a time, by its code or another of its names, in any
+    /// spelling. Anything from the first dot on is ignored: `DAL10`, `dal10.pod01`, `DALLAS10` and
+    /// `Dallas 10` are `dal10`. `None` if the table has no entry for it at that time.
     pub fn locate(&self, data_center: &str, at: Timestamp) -> Option<Place<'_>> {
         let (data_center, periods) = self.find(data_center)?;
         let period = periods.iter().find(|period| period.contains(at))?;
         Some(Place { data_center, region: &period.region })
     }
 
-    /// Most records say the code, so names are tried only when it is none.
+    /// Tries the code first, which most records use, and names only if it is not found.
     fn find(&self, written: &str) -> Option<(&String, &Vec<Period>)> {
         let mut buffer = [0; CODE_BYTES_MAX];
         let code = canonical(written, &mut buffer);
@@ -111,7 +111,7 @@ impl Locations {
         self.periods.get_key_value(self.names.code(written)?)
     }
 
-    /// Every region that the profile can yield at any time, sorted.
+    /// Iterates over every region that the profile can yield at any time, sorted.
     pub fn regions(&self) -> impl Iterator<Item = &str> {
         self.regions.iter().map(String::as_str)
     }
@@ -129,7 +129,7 @@ impl Locations {
     }
 }
 
-/// The code in its canonical form, written to `buffer`; `None` when it is too long to be any.
+/// Writes the canonical form of a code to `buffer`; `None` if it is longer than any code.
 fn canonical<'b>(data_center: &str, buffer: &'b mut [u8; CODE_BYTES_MAX]) -> Option<&'b str> {
     let code = without_suffix(data_center.trim_ascii());
     let target = buffer.get_mut(..code.len())?;
@@ -138,7 +138,7 @@ fn canonical<'b>(data_center: &str, buffer: &'b mut [u8; CODE_BYTES_MAX]) -> Opt
     std::str::from_utf8(target).ok()
 }
 
-/// A code or name without the pod that may follow it.
+/// Returns a code or name without the pod that may follow it.
 fn without_suffix(written: &str) -> &str {
     written.split_once('.').map_or(written, |(code, _)| code)
 }

@@ -1,5 +1,5 @@
-//! What else data centers are called: their codes by their key names and long names, as `[names]`
-//! of the location table says them. Where and when data centers are is not known here.
+//! Other names of data centers: their key names and long names, from `[names]` of the location
+//! table. It does not know where and when data centers exist.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,17 +7,17 @@ use super::without_suffix;
 use crate::data_file::Report;
 use crate::text::names::{NAME_BYTES_MAX, normalise};
 
-/// Names by what they are names of: a code, or the letters that codes begin with.
+/// Names by what they belong to: a code, or the letters that codes begin with.
 pub(super) type NameTexts = BTreeMap<String, Vec<String>>;
 
-/// Codes by every name in its comparable form, the code's own included.
+/// Codes by every name in its comparable form, including the code itself.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<String, String>);
 
 impl Names {
-    /// The code of a name in any spelling, with a suffix or without.
+    /// Returns the code of a name in any spelling, with or without a suffix.
     pub(super) fn code(&self, written: &str) -> Option<&str> {
-        // A name may be longer than its comparable form by what does not count.
+        // A name may be longer than its comparable form, which drops some characters.
         if written.len() > 8 * NAME_BYTES_MAX {
             return None;
         }
@@ -26,7 +26,7 @@ impl Names {
         found.map(String::as_str)
     }
 
-    /// Gives the codes their names; what it returns is of use only if nothing was reported.
+    /// Assigns names to the codes. The result is usable only if no problem was reported.
     pub(super) fn read(texts: &NameTexts, codes: &BTreeSet<&str>, report: &mut Report<'_>) -> Self {
         check_keys(texts, codes, report);
         let mut names = Names::default();
@@ -62,8 +62,8 @@ fn check_keys(texts: &NameTexts, codes: &BTreeSet<&str>, report: &mut Report<'_>
     }
 }
 
-/// The names of one code, as they are written: its own, and those of its city with its number,
-/// padded and not.
+/// Returns the names of one code as written: its own, and those of its city with its number, padded
+/// and unpadded.
 fn names_of(code: &str, texts: &NameTexts) -> Vec<String> {
     let listed = |key: &str| texts.get(key).map_or(&[][..], Vec::as_slice);
     let mut names = listed(code).to_vec();
@@ -76,7 +76,7 @@ fn names_of(code: &str, texts: &NameTexts) -> Vec<String> {
     names
 }
 
-/// `dal05` in `dal` and `05`.
+/// Splits `dal05` into `dal` and `05`.
 fn split_number(code: &str) -> (&str, &str) {
     let city = code.trim_end_matches(|c: char| c.is_ascii_digit());
     (city, code.strip_prefix(city).unwrap_or_default())

@@ -1,4 +1,4 @@
-//! The shipped location table as a table of expectations, the edges of its dates, and each refusal
+//! The shipped location table as a table of expectations, the limits of its dates, and each refusal
 //! with its message.
 
 use jiff::Timestamp;

@@ -1,5 +1,5 @@
-//! Cloud resource names from configurable templates. A template is parsed once; filling it in
-//! cannot fail and cannot be injected into, since every value is an id or a code that was checked
+//! Cloud resource names from configurable templates. A template is parsed once. Filling it in
+//! cannot fail and allows no injection, since every value is an id or a code that was checked
 //! before.
 
 use crate::json::bytes::needs_escapes;
@@ -30,7 +30,7 @@ enum Piece {
     Id,
 }
 
-/// What the placeholders stand for.
+/// The values of the placeholders.
 #[derive(Debug, Clone, Copy)]
 pub struct CrnValues<'a> {
     /// `{service}`, e.g. `audit-log`.
@@ -46,14 +46,14 @@ pub struct CrnValues<'a> {
 }
 
 impl CrnTemplate {
-    /// Names of the placeholders.
+    /// The names of the placeholders.
     pub const PLACEHOLDERS: [&'static str; 5] =
         ["service", "location", "account", "resource_type", "id"];
 
     /// Parses a template.
     ///
     /// # Errors
-    /// Says why it is not a CRN, or which placeholder is not known.
+    /// Explains why the text is not a CRN, or names the unknown placeholder.
     pub fn parse(template: &str) -> Result<Self, String> {
         if !template.starts_with("crn:") || template.matches(':').count() < 9 {
             return Err("a CRN begins with crn: and has ten segments".to_owned());
@@ -78,7 +78,7 @@ impl CrnTemplate {
         Ok(CrnTemplate { pieces })
     }
 
-    /// Writes the template, filled in, as part of a JSON string. Nothing of it needs escapes.
+    /// Writes the filled-in template as part of a JSON string. No part of it needs escapes.
     pub fn fill(&self, values: &CrnValues<'_>, json: &mut Json) {
         for piece in &self.pieces {
             json.raw(match piece {

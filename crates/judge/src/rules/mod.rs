@@ -1,5 +1,4 @@
-//! What a deployment decides: the rules by which records are judged. They are data, read and
-//! checked once.
+//! The rules of a deployment, by which records are judged. They are data, read and checked once.
 
 pub mod crn;
 pub mod permissions;
@@ -13,20 +12,20 @@ use crn::CrnTemplates;
 use permissions::PermissionNames;
 use policy::Policy;
 
-/// What a deployment decides: fixed for the life of the process.
+/// The rules of a deployment, fixed for the life of the process.
 #[derive(Debug)]
 pub struct Rules {
     /// The actions that are audited.
     pub catalog: Catalog,
-    /// Which data center belongs to which region, and when.
+    /// The region of each data center, and when it applies.
     pub locations: Locations,
     /// The regions that have an output topic.
     pub routes: Routes,
-    /// What permissions mean.
+    /// The meaning of permissions.
     pub permissions: PermissionNames,
     /// The switches.
     pub policy: Policy,
-    /// How resources are named.
+    /// The templates of resource names.
     pub crns: CrnTemplates,
     /// Longest audit event, in bytes.
     pub max_event_bytes: usize,

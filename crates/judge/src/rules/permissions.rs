@@ -1,7 +1,7 @@
-//! What the names of classic permissions mean: which are about Infrastructure at all, and which
-//! cover every device of a family. The names are data (`catalog/permissions.toml`, which explains
-//! itself); who must hold which is decided in `access`. Spellings do not count: case, spaces,
-//! hyphens and underscores.
+//! The meaning of classic permission names: which ones are about Infrastructure at all, and which
+//! cover every device of a family. The names are data (`catalog/permissions.toml`, which documents
+//! itself); `access` decides who must hold which. Case, spaces, hyphens and underscores do not
+//! matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +15,12 @@ use crate::text::names::normalise;
 
 const KEYS: &[&str] = &["infrastructure", "other", "all_devices"];
 
-/// The permissions that a deployment knows.
+/// The permissions known to a deployment.
 #[derive(Debug)]
 pub struct PermissionNames {
     infrastructure: NameSet,
     other: NameSet,
-    /// By family of the catalogue.
+    /// By catalogue family.
     all_devices: BTreeMap<String, NameSet>,
 }
 
@@ -40,10 +40,10 @@ impl PermissionNames {
         text: include_str!("../../../../catalog/permissions.toml"),
     };
 
-    /// Reads a file.
+    /// Loads a file.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All problems of the file.
     pub fn load(file: CatalogFile<'_>) -> Result<Self, Vec<Problem>> {
         let mut report = Report::of(file.name);
         let lists = read(file.text, &mut report);
@@ -64,26 +64,26 @@ impl PermissionNames {
         }
     }
 
-    /// Whether any of the permissions is about Infrastructure. One that nobody knows is not.
+    /// Returns whether any of the permissions is about Infrastructure. An unknown one is not.
     pub fn any_infrastructure(&self, permissions: Permissions<'_>) -> bool {
         self.infrastructure.holds_any(permissions)
     }
 
-    /// Whether any of the permissions covers all devices of a family.
+    /// Returns whether any of the permissions covers all devices of a family.
     pub fn covers_family(&self, permissions: Permissions<'_>, family: &str) -> bool {
         let covering = self.all_devices.get(family);
         covering.is_some_and(|covering| covering.holds_any(permissions))
     }
 
-    /// Whether a name is in the file at all. Any other is a slip of the pen, or lacks in the file;
-    /// it gives no access.
+    /// Returns whether a name is in the file at all. Any other name is a typo or missing from the
+    /// file, and grants no access.
     pub fn is_known(&self, name: &str) -> bool {
         let name = normalise(name);
         self.infrastructure.names.contains(&*name) || self.other.names.contains(&*name)
     }
 }
 
-/// Whether two names are spellings of the same permission.
+/// Returns whether two names are spellings of the same permission.
 pub fn is_same(one: &str, other: &str) -> bool {
     one == other || letters(one).eq(letters(other))
 }
@@ -97,10 +97,10 @@ fn letters(name: &str) -> impl Iterator<Item = u8> {
 /// A set of names.
 #[derive(Debug, Default)]
 struct NameSet {
-    /// A bit for each of [`KNOWN_PERMISSIONS`], which most of a table's names are: nothing is
-    /// compared for them.
+    /// A bit for each of [`KNOWN_PERMISSIONS`], which most names in a table are. They need no text
+    /// comparison.
     known: u32,
-    /// All of the set, in their comparable form.
+    /// All names of the set, in their comparable form.
     names: BTreeSet<String>,
 }
 

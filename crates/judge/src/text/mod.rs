@@ -1,5 +1,5 @@
-//! Text as people see it: what cannot be seen, the words for nothing, the one form in which text
-//! goes out, and the word that was probably meant.
+//! Text as people see it: invisible characters, the words for nothing, the one form for output, and
+//! suggestions for misspelt words.
 
 pub mod names;
 
@@ -7,11 +7,12 @@ use std::borrow::Cow;
 
 use crate::json::bytes::is_printable_ascii;
 
-/// Stands for what cannot be shown.
+/// Replaces characters that cannot be shown.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Whether a character shows nothing: white space, control characters, and what Unicode calls
-/// default ignorable (zero-width spaces and joiners, soft hyphen, byte order mark, directions).
+/// Returns whether a character is invisible: white space, control characters, and what Unicode
+/// calls default ignorable (zero-width spaces and joiners, soft hyphen, byte order mark,
+/// directions).
 pub(crate) fn is_unseen(c: char) -> bool {
     c.is_whitespace() || c.is_control() || is_ignorable(c)
 }
@@ -24,7 +25,7 @@ fn is_ignorable(c: char) -> bool {
         | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A text without what cannot be seen at its ends.
+/// Trims invisible characters from both ends of a text.
 pub(crate) fn trim(text: &str) -> &str {
     let is_plain = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_graphic);
     let bytes = text.as_bytes();
@@ -34,10 +35,10 @@ pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_unseen)
 }
 
-/// Whether a text stands for nothing: there is nothing to be seen, or one of the words that
-/// programs write for nothing.
+/// Returns whether a text stands for nothing: nothing in it is visible, or it is one of the words
+/// that programs write for nothing.
 pub(crate) fn is_absent(text: &str) -> bool {
-    // Most texts begin with something else.
+    // Most texts begin with another letter.
     match text.as_bytes() {
         [b'n' | b'N' | b'u' | b'U' | b'(', ..] => is_word_for_nothing(trim(text)),
         [first, ..] if first.is_ascii_graphic() => false,
@@ -54,11 +55,11 @@ fn is_word_for_nothing(text: &str) -> bool {
         .any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// A text as it goes out: a run of line breaks and tabs is one space, at the ends nothing; other
-/// control characters, and those that turn the direction of text, are U+FFFD. So it is one line,
-/// looks like what it is, and can be stored everywhere.
+/// Returns a text in the form for output. A run of line breaks and tabs becomes one space, and is
+/// dropped at the ends. Other control characters, and those that change the direction of text,
+/// become U+FFFD. The result is one line, looks like what it is, and can be stored anywhere.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    // Most texts are plain ASCII; of the others, most are clean.
+    // Most texts are plain ASCII. Most others need no change either.
     if is_printable_ascii(text.as_bytes()) || !text.contains(must_go) {
         return Cow::Borrowed(text);
     }
@@ -78,17 +79,17 @@ fn must_go(c: char) -> bool {
     c.is_control() || breaks(c) || turns(c)
 }
 
-/// Line breaks and tabs, in the order of their code points.
+/// Returns whether a character is a line break or a tab.
 fn breaks(c: char) -> bool {
     matches!(c, '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// The characters of Unicode's property `Bidi_Control`.
+/// Returns whether a character has Unicode's property `Bidi_Control`.
 fn turns(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The first characters of a text.
+/// Returns the first characters of a text.
 pub(crate) fn cut(text: &str, characters: usize) -> &str {
     if text.len() <= characters {
         return text;
@@ -99,13 +100,14 @@ pub(crate) fn cut(text: &str, characters: usize) -> &str {
     }
 }
 
-/// The candidate most like `word`, if any is like enough to be what was meant: the nearest by edit
-/// distance, or else the only one whose last part is the same (the right key in the wrong section).
+/// Returns the candidate most similar to `word`, if any is similar enough to be what was meant: the
+/// nearest by edit distance, or else the only one with the same last part (the right key in the
+/// wrong section).
 pub fn nearest<'a>(
     word: &str,
     candidates: impl Iterator<Item = &'a str> + Clone,
 ) -> Option<&'a str> {
-    /// Below this likeness a suggestion misleads more often than it helps.
+    /// Below this similarity a suggestion misleads more often than it helps.
     const LIKENESS_MIN: f64 = 0.6;
     let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(word, candidate);
     let near = candidates

@@ -1,6 +1,6 @@
-//! Names as the producer writes them, made comparable: `Power Off`, `power-off` and `POWER_OFF` are
-//! one name. A table keyed by such names, whose look-up allocates nothing. What the names mean is
-//! not known here.
+//! Makes names comparable as producers write them: `Power Off`, `power-off` and `POWER_OFF` are one
+//! name. Includes a table keyed by such names, whose look-up allocates nothing. It does not know
+//! what the names mean.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,15 +8,15 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::text::is_unseen;
 
-/// The longest name that can be listed, in bytes after trimming. Longer ones are looked up as not
-/// listed.
+/// Longest name that can be listed, in bytes after trimming. A longer name is looked up as
+/// unlisted.
 pub const NAME_BYTES_MAX: usize = 128;
 
-/// The comparable form of an event key, event name, class or code: ASCII letters in lower case,
-/// without white space, hyphens, underscores and what cannot be seen (no-break and zero-width
-/// spaces, soft hyphens, control characters).
+/// Returns the comparable form of an event key, event name, class or code: ASCII letters in lower
+/// case, without white space, hyphens, underscores and invisible characters (no-break and
+/// zero-width spaces, soft hyphens, control characters).
 ///
-/// Other letters stay as they are: what Unicode calls lower case changes with its version.
+/// Other letters are unchanged: Unicode's lower case differs between its versions.
 pub fn normalise(text: &str) -> Cow<'_, str> {
     let is_normal = |byte: u8| byte.is_ascii() && !is_dropped(byte) && !byte.is_ascii_uppercase();
     if text.bytes().all(is_normal) {
@@ -26,12 +26,12 @@ pub fn normalise(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| c.to_ascii_lowercase()).collect())
 }
 
-/// Of ASCII, the bytes that [`normalise`] drops.
+/// Returns whether [`normalise`] drops an ASCII byte.
 const fn is_dropped(byte: u8) -> bool {
     matches!(byte, 0..=b' ' | b'-' | b'_' | 0x7f)
 }
 
-/// Hyphens, underscores and what editors make of hyphens.
+/// Returns whether a character is a hyphen, an underscore, or what editors make of a hyphen.
 const fn is_dash(c: char) -> bool {
     matches!(
         c,
@@ -40,23 +40,23 @@ const fn is_dash(c: char) -> bool {
 }
 
 /// A map whose keys are names in their comparable form. Every record is looked up and most are not
-/// listed, so it is made for the miss: the name is summed as it stands, without being copied or
-/// normalised first.
+/// listed, so it is optimised for the miss: it hashes the name as written, without copying or
+/// normalising it first.
 #[derive(Debug)]
 pub(crate) struct NameTable<T>(HashMap<u64, Vec<Named<T>>, BuildHasherDefault<Summed>>);
 
 #[derive(Debug)]
 struct Named<T> {
-    /// As in the catalogue's file, which is how producers mostly write it: one comparison of
-    /// memory finds it.
+    /// As in the catalogue's file, which is how producers mostly write it, so that one memory
+    /// comparison matches it.
     written: String,
     normal: String,
     value: T,
 }
 
 impl<T> NameTable<T> {
-    /// Looks up a name as the producer wrote it. What cannot be seen in it is dropped only if the
-    /// name is not found with it: most names are ASCII.
+    /// Looks up a name as the producer wrote it. Drops invisible characters only if the name is not
+    /// found with them: most names are ASCII.
     pub(crate) fn get(&self, name: &str) -> Option<&T> {
         let found = self.find(name.trim_ascii());
         if found.is_none() && !name.is_ascii() {
@@ -82,7 +82,7 @@ impl<T> NameTable<T> {
     }
 }
 
-/// From names as written, no two of which may be spellings of the same name.
+/// Builds the table from names as written. No two may be spellings of the same name.
 impl<T> FromIterator<(String, T)> for NameTable<T> {
     fn from_iter<I: IntoIterator<Item = (String, T)>>(rows: I) -> Self {
         let mut names = HashMap::<_, Vec<_>, _>::default();
@@ -99,15 +99,14 @@ fn is_spelling_of(name: &str, normal: &str) -> bool {
     kept.map(|byte| byte.to_ascii_lowercase()).eq(normal.bytes())
 }
 
-/// The sum of the weights of a name's bytes, which is the same for all its spellings. Anagrams
-/// collide; the keys are fixed by the catalogue, so a sender of records cannot make more of them do
-/// so.
+/// Sums the weights of a name's bytes, which is the same for all its spellings. Anagrams collide,
+/// but the catalogue fixes the keys, so a sender of records cannot add collisions.
 fn sum(name: &str) -> u64 {
     name.bytes().fold(0, |sum, byte| sum.wrapping_add(WEIGHTS[usize::from(byte)]))
 }
 
-/// Random-looking numbers, one for each byte; equal for both cases of a letter, and 0 for what is
-/// dropped.
+/// Pseudo-random numbers, one for each byte; equal for both cases of a letter, and 0 for dropped
+/// bytes.
 static WEIGHTS: [u64; 256] = {
     let mut weights = [0; 256];
     let mut byte = 0;
@@ -129,13 +128,13 @@ const fn scatter(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The sums are scattered already, so the map takes them as they are.
+/// Passes the sums through as hashes: they are already scattered.
 #[derive(Debug, Default)]
 pub(crate) struct Summed(u64);
 
 impl Hasher for Summed {
     fn write(&mut self, bytes: &[u8]) {
-        // Not used for sums, which are whole words; correct for whatever else.
+        // Never used for sums, which are whole words; correct for any other input.
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }

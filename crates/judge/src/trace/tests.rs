@@ -81,7 +81,7 @@ fn rules() -> Rules {
     }
 }
 
-/// A record that is audited, with one field replaced, or left out for `null`.
+/// Returns a record that is audited, with one field replaced, or removed for `null`.
 fn record(field: &str, value: Value) -> Value {
     let mut record = json!({
         "accountId": 1, "userId": 2, "userType": "CUSTOMER", "datacenter": "dal10",

@@ -1,4 +1,4 @@
-//! What the catalogue's tests share: the shipped files, and the question the pipeline asks.
+//! Shared by the catalogue's tests: the shipped files, and look-ups like the pipeline's.
 
 mod refused;
 mod shipped;
@@ -25,7 +25,7 @@ fn switches(enable: &[&str], disable: &[&str]) -> Switches {
     Switches { enable: owned(enable), disable: owned(disable) }
 }
 
-/// The action of a record, as the pipeline would ask for it.
+/// Returns the action of a record, as the pipeline would look it up.
 fn action<'c>(
     catalog: &'c Catalog,
     class: &str,
@@ -36,7 +36,7 @@ fn action<'c>(
     decide(catalog, class, key, name, metadata).expect("is decided")
 }
 
-/// The same, or why nobody can tell.
+/// Returns the action of a record, or why it cannot be determined.
 fn decide<'c>(
     catalog: &'c Catalog,
     class: &str,

@@ -1,4 +1,4 @@
-//! Each refusal with its message, on small files that are right but for one thing.
+//! Each refusal with its message, on small files that are valid except for one problem.
 
 use super::super::*;
 
@@ -11,7 +11,7 @@ classes = ["C"]
 resource_type = "t"
 "#;
 
-/// A row that is right, but for what `lines` say otherwise; the lines' keys replace its own.
+/// Returns a valid row, except that the keys in `lines` replace its own.
 fn row(lines: &str) -> String {
     let defaults = [
         ("name", "\"s.o.v\""),
@@ -251,7 +251,7 @@ fn overlapping_rows_are_refused_and_disjoint_ones_are_not() {
         ),
     ];
     for (one, two, overlaps) in cases {
-        // The second file is disabled: that does not excuse it.
+        // The second file is disabled, which does not excuse it.
         let first = format!("{HEAD}{}", row(&one));
         let second = format!("{HEAD}{}", row(&format!("name = \"s.o.w\"\n{two}")))
             .replace("enabled = true", "enabled = false");

@@ -230,7 +230,7 @@ const SPEEDS: &[(&str, &str)] = &[
     (r#"{"speed":0.5}"#, "port-speed.update"),
 ];
 
-/// Metadata that is there, but does not say what it was.
+/// Metadata that exists but does not tell which action it was.
 const UNSAID: &[&str] = &[
     r#"{"speed":null}"#,
     r#"{"speed":""}"#,

@@ -1,7 +1,7 @@
-//! Principals and devices as they stand in JSON, checked and packed: the same object is a line of a
-//! file and the value of a record. Millions are read at the start, so that nothing is copied that
-//! can be packed from where it stands. `schemas/principal.schema.json` and
-//! `schemas/device.schema.json` say the same; a test holds them to it.
+//! Principals and devices in JSON, checked and packed: the same object is a line of a file and the
+//! value of a record. Millions are read at startup, so values are packed straight from the input
+//! where possible. `schemas/principal.schema.json` and `schemas/device.schema.json` state the same
+//! rules; a test compares them.
 
 use jiff::Timestamp;
 use serde::de::MapAccess;
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::parse::field::Id;
 
-/// What an entry says: of which key, from when on, and what.
+/// The content of an entry: its key, the start of its validity, and its value.
 pub(super) struct Stated<K, V> {
     pub key: K,
     pub valid_from: Option<Timestamp>,
@@ -138,7 +138,7 @@ pub(super) fn read_principal(
         permissions: Permissions::packed(&fields.permissions.packed),
         devices: ids(devices),
         virtual_guests: match (virtual_guests, ids(devices)) {
-            // A list of hardware says that guests are not meant.
+            // A list of hardware means that guests are not included.
             (None, Some(_)) => Some(DeviceIds::packed(&[])),
             (given, _) => ids(given),
         },
@@ -151,7 +151,7 @@ pub(super) fn read_principal(
     })
 }
 
-/// The ids of a list; none where all are meant.
+/// Returns the ids of a list; `None` if all are meant.
 fn ids(list: Option<&DeviceList>) -> Option<DeviceIds<'_>> {
     match list {
         None | Some(DeviceList::All) => None,

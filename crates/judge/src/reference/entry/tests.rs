@@ -1,10 +1,10 @@
-//! The forms in which producers write entries. What the schemas say of them is compared in
-//! `tests/judge/entries.rs`.
+//! The forms in which producers write entries. `tests/judge/entries.rs` compares them with the
+//! schemas.
 
 use super::*;
 use crate::reference::packing::Packed;
 
-/// What is read of a principal.
+/// Reads a principal and prints it.
 fn principal(json: &str) -> Result<String, String> {
     let stated = read_principal(json.as_bytes(), &mut Oddities::default())?;
     let view = Principal::view(stated.value.bytes());
@@ -28,7 +28,7 @@ fn principal(json: &str) -> Result<String, String> {
     ))
 }
 
-/// What is read of a device.
+/// Reads a device and prints it.
 fn device(json: &str) -> Result<String, String> {
     let stated = read_device(json.as_bytes(), &mut Oddities::default())?;
     let view = Device::view(stated.value.bytes());

@@ -1,4 +1,4 @@
-//! Principals: who can act in an account. How they are packed is here as well.
+//! Principals, the identities that can act in an account, and their packed form.
 
 use std::fmt;
 
@@ -12,8 +12,8 @@ use super::table::{KeyRoom, Table, TableKey, join};
 use crate::parse::field::{Id, is_iam_id, is_id};
 use crate::reference::versions::Versions;
 
-/// Key of a principal: the account, and the classic user id or, where there is none, the IAM id. As
-/// text they are divided by a slash, the first one: an IAM id can hold more.
+/// Key of a principal: the account, and the classic user id or, if there is none, the IAM id. In
+/// text, the first slash divides them: an IAM id can contain more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PrincipalKey {
     /// The classic account.
@@ -44,11 +44,11 @@ impl TableKey for PrincipalKey {
     }
 }
 
-/// Principals, as a kind of values.
+/// The type of values in the principals table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Principal {}
 
-/// Someone or something that can act in an account.
+/// A user or another identity that can act in an account.
 #[derive(Debug, Clone, Copy)]
 pub struct PrincipalView<'a> {
     /// The IAM identity that an audit event names as initiator.
@@ -59,9 +59,9 @@ pub struct PrincipalView<'a> {
     pub kind: PrincipalKind,
     /// Whether the classic account is linked to the cloud account for this principal.
     pub linked: bool,
-    /// Whether this is the account's master user, who may do everything. Only a user can be.
+    /// Whether this is the account's master user, who may do everything. Only a user can be one.
     pub master: bool,
-    /// The explicit statement, which wins over the permissions.
+    /// The explicit statement, which takes precedence over the permissions.
     pub infrastructure_access: Option<bool>,
     /// Classic permission names.
     pub permissions: Permissions<'a>,
@@ -72,7 +72,7 @@ pub struct PrincipalView<'a> {
 }
 
 impl<'a> PrincipalView<'a> {
-    /// The devices of a kind that the principal may touch; `None` means all.
+    /// Returns the devices of a kind that the principal may touch; `None` means all.
     pub fn devices_of(&self, kind: DeviceKind) -> Option<DeviceIds<'a>> {
         match kind {
             DeviceKind::Hardware => self.devices,
@@ -99,7 +99,7 @@ pub enum PrincipalKind {
 }
 
 impl PrincipalKind {
-    /// The value of `initiator.typeURI`.
+    /// Returns the value of `initiator.typeURI`.
     pub const fn type_uri(self) -> &'static str {
         match self {
             PrincipalKind::User | PrincipalKind::Profile => "service/security/account/user",
@@ -109,7 +109,7 @@ impl PrincipalKind {
         }
     }
 
-    /// The kind of a name, as entries have it.
+    /// Returns the kind with this name in entries.
     pub fn of(name: &str) -> Option<Self> {
         Some(match name {
             "user" => PrincipalKind::User,
@@ -132,7 +132,7 @@ impl PrincipalKind {
     }
 }
 
-/// The published classic permission names, one byte each when packed; their order must stay.
+/// The published classic permission names, packed as one byte each. Their order must not change.
 pub(crate) const KNOWN_PERMISSIONS: [&str; 10] = [
     "HARDWARE_VIEW",
     "ACCESS_ALL_HARDWARE",
@@ -145,20 +145,20 @@ pub(crate) const KNOWN_PERMISSIONS: [&str; 10] = [
     "SERVER_UPGRADE",
     "USER_MANAGE",
 ];
-/// In place of the byte of a published name: another name follows.
+/// Takes the place of a published name's byte: another name follows.
 const OTHER_PERMISSION: u8 = u8::MAX;
 
 /// One name as it is packed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PackedName<'a> {
-    /// The position among [`KNOWN_PERMISSIONS`].
+    /// The index in [`KNOWN_PERMISSIONS`].
     Known(u8),
     /// Any other name.
     Other(&'a str),
 }
 
 impl<'a> PackedName<'a> {
-    /// As it was given.
+    /// Returns the name as text.
     pub(crate) fn text(self) -> &'a str {
         match self {
             PackedName::Known(known) => {
@@ -169,22 +169,22 @@ impl<'a> PackedName<'a> {
     }
 }
 
-/// Names of permissions, packed.
+/// Permission names, packed.
 #[derive(Debug, Clone, Copy)]
 pub struct Permissions<'a>(&'a [u8]);
 
 impl<'a> Permissions<'a> {
-    /// Whether there is none.
+    /// Returns whether there are none.
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// All, normalised.
+    /// Iterates over all names, normalised.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         self.packed_names().map(PackedName::text)
     }
 
-    /// All, without looking up what the known ones are called.
+    /// Iterates over all names, without resolving the known ones to text.
     pub(crate) fn packed_names(self) -> impl Iterator<Item = PackedName<'a>> {
         let mut rest = Reader(self.0);
         std::iter::from_fn(move || {
@@ -195,12 +195,12 @@ impl<'a> Permissions<'a> {
         })
     }
 
-    /// The names that [`Permissions::put`] packed.
+    /// Wraps the names that [`Permissions::put`] packed.
     pub(super) const fn packed(names: &'a [u8]) -> Self {
         Permissions(names)
     }
 
-    /// Packs one more name, normalised.
+    /// Packs another name, normalised.
     pub(super) fn put(name: &str, out: &mut Vec<u8>) {
         let name = &*normalised(name);
         match KNOWN_PERMISSIONS.iter().position(|known| *known == name) {
@@ -213,43 +213,43 @@ impl<'a> Permissions<'a> {
     }
 }
 
-/// Ids of devices, packed.
+/// Device ids, packed.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceIds<'a>(&'a [u8]);
 
 impl<'a> DeviceIds<'a> {
-    /// Whether a device is among them.
+    /// Returns whether the list contains a device.
     pub fn contains(self, id: &str) -> bool {
         self.iter().any(|known| known == id)
     }
 
-    /// All, as they were given.
+    /// Iterates over all ids, as they were given.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let mut rest = Reader(self.0);
         std::iter::from_fn(move || (!rest.0.is_empty()).then(|| rest.text()))
     }
 
-    /// The ids that [`DeviceIds::put`] packed.
+    /// Wraps the ids that [`DeviceIds::put`] packed.
     pub(super) const fn packed(ids: &'a [u8]) -> Self {
         DeviceIds(ids)
     }
 
-    /// Packs one more id.
+    /// Packs another id.
     pub(super) fn put(id: &str, out: &mut Vec<u8>) {
         put_bytes(out, id.as_bytes());
     }
 }
 
-/// In place of a kind: a user, the account's master.
+/// Takes the place of a kind: a user that is the account's master.
 const MASTER_USER: u8 = 5;
-/// The first byte of a packed principal: what there is of it.
+/// The bits of a packed principal's first byte: its kind, and which parts follow.
 const KIND: u8 = 0b111;
 const LINKED: u8 = 1 << 3;
 const ACCESS_STATED: u8 = 1 << 4;
 const ACCESS: u8 = 1 << 5;
 const LISTS: u8 = 1 << 6;
 const NAME: u8 = 1 << 7;
-/// Which lists of devices follow; there is none where all devices are meant.
+/// The bits that mark which device lists follow. No list means all devices.
 const HARDWARE: u8 = 1;
 const GUESTS: u8 = 1 << 1;
 
@@ -309,7 +309,7 @@ impl Packed for Principal {
 
     const HAS_ALIASES: bool = true;
 
-    /// The IAM identity, which is what most identities of a cloud account are named by.
+    /// Returns the IAM identity, which names most identities of a cloud account.
     fn alias(packed: &[u8]) -> Option<&str> {
         let iam_id = Reader(packed.get(1..)?).text();
         Some(iam_id).filter(|id| !id.is_empty())
@@ -317,9 +317,8 @@ impl Packed for Principal {
 }
 
 impl Table<PrincipalKey, Principal> {
-    /// Calls `each` with every principal of an account that has, or had at some time, an IAM
-    /// identity: with its id in the account and with its versions. There may be others among
-    /// them, and one may come twice.
+    /// Calls `each` with the id and the versions of every principal of an account that has, or once
+    /// had, an IAM identity. It may call it for other principals too, and twice for the same one.
     pub fn carriers<'s>(
         &'s self,
         account: &str,

@@ -1,4 +1,4 @@
-//! What is packed is read back, and principals are found by the IAM ids that they have had.
+//! Packed principals are read back unchanged, and are found by every IAM id that they ever had.
 
 use std::collections::BTreeSet;
 
@@ -58,9 +58,8 @@ proptest! {
 const ACCOUNTS: [&str; 3] = ["1", "2", "12"];
 const IAM_IDS: [&str; 4] = ["a", "b", "2a", "iam-ServiceId-c"];
 
-/// What is written of a principal: who it is, when it is written, from when on it counts, and its
-/// IAM id, if it is there at all and has one. A principal without a classic user id is known by its
-/// IAM id.
+/// A record of a principal: its id, when it is written, when its validity begins, and its IAM id,
+/// if it exists at all and has one. A principal without a classic user id is keyed by its IAM id.
 #[derive(Debug, Clone)]
 struct Written {
     account: usize,
@@ -121,7 +120,7 @@ fn change(written: &Written, now: i64) -> TableChange<PrincipalKey, Principal> {
     }
 }
 
-/// The principals that have an IAM id at a moment: by the index, and by a look at all of them.
+/// Compares the principals with an IAM id at a moment, by the index and by a scan of all of them.
 fn assert_found_as_in_all(table: &Table<PrincipalKey, Principal>, moment: i64) {
     let has = |versions: Versions<'_, Principal>, iam_id: &str| {
         let principal = versions.as_of(second(moment)).and_then(|version| version.value);

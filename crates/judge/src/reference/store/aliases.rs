@@ -1,6 +1,6 @@
-//! The index of the other names of entries. A slot for each name of each entry holds the upper bits
-//! of the hash of the entry's key, by which the other index finds it: so the slots stay as they are
-//! while entries move, and change only with the names.
+//! The index of aliases. A slot for each alias of each entry holds the upper bits of the hash of
+//! the entry's key, which locate it in the key index. The slots stay unchanged while entries move,
+//! and change only with the aliases.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::index::IndexWriter;
 use super::log::{PLACE_BITS, Place};
 use super::slots::Slots;
 
-/// The names that an entry loses and those that it gains, by their hashes.
+/// The aliases that an entry loses and those that it gains, by their hashes.
 #[derive(Debug, Default)]
 pub(super) struct AliasChange {
     lost: Vec<u64>,
@@ -17,7 +17,7 @@ pub(super) struct AliasChange {
 }
 
 impl AliasChange {
-    /// Reads them off the value before, if there was one, and the one after, if there is one.
+    /// Compares the aliases of the value before, if any, and the value after, if any.
     pub(super) fn of(
         reading: &impl Reading,
         key: &[u8],
@@ -42,17 +42,17 @@ impl AliasChange {
     }
 }
 
-/// The index for the one who writes.
+/// The writer of the index.
 #[derive(Debug, Default)]
 pub(super) struct AliasIndex(IndexWriter);
 
 impl AliasIndex {
-    /// What others may read now.
+    /// Returns the slots that a new snapshot shares.
     pub(super) const fn slots(&self) -> &Arc<Slots> {
         self.0.slots()
     }
 
-    /// Makes room for what is to be added; nothing if that cannot be.
+    /// Makes room for the gained aliases; `None` if the index cannot grow.
     pub(super) fn make_room(&mut self, change: &AliasChange) -> Option<()> {
         match change.gained.len() {
             0 => Some(()),
@@ -60,7 +60,7 @@ impl AliasIndex {
         }
     }
 
-    /// Changes the names of the key with this hash.
+    /// Changes the aliases of the key with this hash.
     pub(super) fn apply(&mut self, change: &AliasChange, key: u64) {
         let key = key_mark(key);
         for name in &change.lost {
@@ -75,13 +75,13 @@ impl AliasIndex {
     }
 }
 
-/// In place of a place: as much of a key's hash as the index of keys looks at. It is never zero,
-/// which no place is either.
+/// Returns a mark that is stored in place of a place: the bits of a key's hash that the key index
+/// uses. Like a place, it is never zero.
 const fn key_mark(hash: u64) -> Place {
     Place::of(hash >> (u64::BITS - PLACE_BITS) | 1)
 }
 
-/// The hash of a key, as far as it is marked.
+/// Returns the part of a key's hash that the mark holds.
 pub(super) const fn marked_key(mark: Place) -> u64 {
     mark.bits() << (u64::BITS - PLACE_BITS)
 }

@@ -1,13 +1,13 @@
-//! The index for the one who writes. It is held twice once there are snapshots: what the newest
-//! snapshot reads is left alone, what the one before it read is brought up to date and written to.
+//! The writer of an index. Once there are snapshots, it holds two copies: the one that the newest
+//! snapshot reads stays unchanged, and the one that the snapshot before it read is updated and
+//! written to.
 
 use std::sync::Arc;
 
 use super::log::Place;
 use super::slots::{Slots, word};
 
-/// When more than one in so many slots has changed, catching up with them costs as much as a copy
-/// of all.
+/// Above one changed slot in this many, catching up costs as much as a full copy.
 const WORTH_CATCHING_UP: usize = 16;
 
 #[derive(Debug, Default)]
@@ -15,17 +15,17 @@ pub(super) struct IndexWriter {
     slots: Arc<Slots>,
     /// The index as it was before the last snapshot.
     spare: Option<Arc<Slots>>,
-    /// The slots that were written since.
+    /// The slots written since then.
     missed: Vec<usize>,
 }
 
 impl IndexWriter {
-    /// What others may read now.
+    /// Returns the slots that a new snapshot shares.
     pub(super) const fn slots(&self) -> &Arc<Slots> {
         &self.slots
     }
 
-    /// Makes room for so many more keys; nothing if that cannot be.
+    /// Makes room for this many more keys; `None` if the index cannot grow.
     pub(super) fn make_room(&mut self, keys: usize) -> Option<()> {
         while !self.slots.has_room(keys) {
             self.slots = Arc::new(self.slots.grown()?);
@@ -34,7 +34,7 @@ impl IndexWriter {
         Some(())
     }
 
-    /// Puts in a new key, for which there is room.
+    /// Inserts a new key, for which there is room.
     pub(super) fn insert(&mut self, hash: u64, place: Place) {
         let slot = self.slots.free(hash);
         self.write(slot, word(hash, place));
@@ -67,13 +67,13 @@ impl IndexWriter {
                         slots.write(slot, self.slots.word(slot));
                     }
                 }
-                // There is none, or somebody still reads it.
+                // There is no spare, or a snapshot still reads it.
                 _ => own = Arc::new(Slots::clone(&self.slots)),
             }
             self.missed.clear();
             self.spare = Some(std::mem::replace(&mut self.slots, own));
         }
-        // Nobody else has it now, so that nothing is copied.
+        // Not shared at this point, so nothing is copied.
         Arc::make_mut(&mut self.slots)
     }
 

@@ -1,24 +1,24 @@
-//! Where a store keeps its entries: appended to segments, never changed in place. Who needs an
-//! entry knows its place; whether an entry is still needed is not known here, only how many bytes
-//! of a segment are not.
+//! Stores the entries of a store: appended to segments, never changed in place. Callers keep the
+//! place of an entry. The log does not know which entries are needed, only how many bytes of each
+//! segment are not.
 
 use std::sync::Arc;
 
 use crate::reference::packing::{Reader, put_number};
 
-/// A segment is full when the next entry does not fit; an entry that is larger has one for itself.
-/// In unit tests they are small, so that some hundred entries need many.
+/// A segment is full when the next entry does not fit. A larger entry gets a segment of its own.
+/// Segments are small in unit tests, so that some hundred entries need many.
 pub(super) const SEGMENT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 2 << 20 };
-/// Entries begin at multiples of so many bytes.
+/// Entries begin at multiples of this many bytes.
 const UNIT: usize = 4;
 const UNITS: u64 = (SEGMENT_BYTES / UNIT) as u64;
-/// Places are numbers of so many bits, so that the index has room for more than a place in a word.
+/// Bits of a place, few enough that a word of the index has bits to spare.
 pub(super) const PLACE_BITS: u32 = 34;
 const SEGMENTS_MAX: usize = ((1 << PLACE_BITS) / UNITS) as usize;
-/// No entry is in this segment, so that no place is zero.
+/// Stays empty, so that no place is zero.
 const NO_SEGMENT: usize = 0;
 
-/// Where an entry lies.
+/// The position of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(u64);
 
@@ -44,17 +44,17 @@ impl Place {
     }
 }
 
-/// A key and its value: their lengths come first.
+/// A key and its value, stored after their lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
     pub key: &'a [u8],
     pub value: &'a [u8],
-    /// The bytes that it takes in its segment.
+    /// Its size in the segment, in bytes.
     pub bytes: usize,
 }
 
 impl<'a> Entry<'a> {
-    /// The entry at the beginning of these bytes, if there are any.
+    /// Reads the entry at the beginning of these bytes, if there is one.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         if bytes.is_empty() {
             return None;
@@ -69,52 +69,52 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The entries, for those who read.
+/// The entries, for readers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log {
     segments: Vec<Arc<Vec<u8>>>,
 }
 
 impl Log {
-    /// The entry at a place.
+    /// Returns the entry at a place.
     pub(super) fn entry(&self, place: Place) -> Option<Entry<'_>> {
         let segment = self.segments.get(place.segment())?;
         segment.get(place.offset()..).and_then(Entry::read)
     }
 
-    /// The bytes of all entries, those that are no longer needed among them.
+    /// Returns the bytes of all entries, including those no longer needed.
     pub(super) fn bytes(&self) -> usize {
         self.segments.iter().map(|segment| segment.len()).sum()
     }
 }
 
-/// The entries, for the one who writes.
+/// The entries, for the writer.
 #[derive(Debug, Default)]
 pub(super) struct LogWriter {
     log: Log,
-    /// The segment that is appended to.
+    /// The segment that entries are appended to.
     head: usize,
-    /// The head as it was before the last snapshot, or the room of one: what the snapshot shares
-    /// is not written to.
+    /// The head as it was before the last snapshot, or its memory: the part that the snapshot
+    /// shares is not written to.
     spare: Option<Arc<Vec<u8>>>,
-    /// Segments that can be used again.
+    /// Segments that can be reused.
     free: Vec<usize>,
-    /// For each segment the bytes of entries that are not needed any more.
+    /// The bytes of each segment whose entries are no longer needed.
     dead: Vec<usize>,
     bytes: usize,
     dead_bytes: usize,
 }
 
 impl LogWriter {
-    /// What others may read now.
+    /// Returns the entries that a new snapshot shares.
     pub(super) fn log(&self) -> &Log {
         &self.log
     }
 
-    /// Appends an entry; nothing if there is no place left.
+    /// Appends an entry; `None` if there is no place left.
     pub(super) fn append(&mut self, key: &[u8], value: &[u8]) -> Option<Place> {
         let head = self.log.segments.get(self.head).map_or(0, |it| it.len());
-        // Two for the lengths, or some more for that of a large value.
+        // Two bytes for the lengths; more if the value is large.
         let most = 16 + key.len() + value.len();
         if self.head == NO_SEGMENT || head > 0 && head + most > SEGMENT_BYTES {
             self.open_segment()?;
@@ -131,7 +131,7 @@ impl LogWriter {
         Some(Place::at(number, offset))
     }
 
-    /// An entry of so many bytes is not needed any more.
+    /// Marks an entry of this many bytes as no longer needed.
     pub(super) fn mark_dead(&mut self, place: Place, bytes: usize) {
         if let Some(dead) = self.dead.get_mut(place.segment()) {
             *dead += bytes;
@@ -139,7 +139,7 @@ impl LogWriter {
         }
     }
 
-    /// The segment that has most to give back, once a quarter of all bytes are not needed.
+    /// Returns the segment with the most unneeded bytes, once a quarter of all bytes are unneeded.
     pub(super) fn most_garbage(&self) -> Option<usize> {
         if self.dead_bytes < SEGMENT_BYTES || self.dead_bytes < self.bytes / 4 {
             return None;
@@ -150,13 +150,13 @@ impl LogWriter {
         Some(segment)
     }
 
-    /// A segment, to be read while entries are appended to another.
+    /// Returns a segment, to read it while entries are appended to another.
     pub(super) fn segment(&self, number: usize) -> Arc<Vec<u8>> {
         let segment = self.log.segments.get(number);
         segment.cloned().unwrap_or_default()
     }
 
-    /// Gives back a segment of which nothing is needed any more. Snapshots that share it keep it.
+    /// Frees a segment that holds nothing needed. Snapshots that share it keep it.
     pub(super) fn release(&mut self, number: usize) {
         let Some(segment) = self.log.segments.get_mut(number) else {
             return;
@@ -179,7 +179,7 @@ impl LogWriter {
             None => room = Arc::default(),
         }
         if !is_first {
-            // The first one grows as it must: small tables are to stay small.
+            // The first segment grows on demand, so that small tables stay small.
             Arc::make_mut(&mut room).reserve_exact(SEGMENT_BYTES);
         }
         let segments = &mut self.log.segments;
@@ -198,8 +198,8 @@ impl LogWriter {
         Some(())
     }
 
-    /// The head, to be written to. If a snapshot shares it, what the snapshot before it shared is
-    /// brought up to the same state, and takes its place.
+    /// Returns the head for writing. If a snapshot shares it, brings the copy that the snapshot
+    /// before it shared up to date and uses that instead.
     fn head_mut(&mut self) -> Option<&mut Vec<u8>> {
         let head = self.log.segments.get_mut(self.head)?;
         if Arc::get_mut(head).is_none() {

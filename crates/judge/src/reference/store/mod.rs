@@ -1,15 +1,15 @@
-//! A map from keys to packed values for one who writes and many who read: they read snapshots,
-//! which later changes do not touch. It knows bytes only.
+//! A map from keys to packed values, with one writer and many readers. Readers use snapshots, which
+//! later changes do not affect. It treats values as plain bytes.
 //!
-//! Values are appended to a log, and an index says where each key's newest one lies (`log`,
-//! `slots`). A snapshot shares both. What a snapshot shares the writer does not change: it goes on
-//! in the index, and in the last segment of the log, that the snapshot before shared, when nobody
-//! reads that one any more, and catches up with the few words that changed since. So a change
-//! copies no more than itself, as a rule, and a look-up waits for memory twice: for the slot and
-//! for the entry.
+//! Values are appended to a log, and an index holds the place of each key's newest value (`log`,
+//! `slots`). A snapshot shares both, and the writer never changes what a snapshot shares. It
+//! continues in the index and the last log segment that the snapshot before shared, once no reader
+//! holds that snapshot, and first applies the few words that changed since. A change therefore
+//! usually copies no more than itself, and a look-up waits for memory twice: for the slot and for
+//! the entry.
 //!
-//! An entry may have other names beside its key, which several entries can share. A second index
-//! leads from them to the keys (`aliases`); it holds just the names that the present values have.
+//! An entry may have aliases besides its key, and several entries can share one. A second index
+//! leads from aliases to keys (`aliases`); it holds only the aliases of the current values.
 
 mod aliases;
 mod index;
@@ -28,8 +28,8 @@ pub use key::StoreKey;
 use log::{Entry, Log, LogWriter, Place};
 use slots::{Slots, word};
 
-/// For each byte that is not needed any more, so many bytes of the log are looked through for some
-/// that are: more than are needed to keep three quarters of the log in use.
+/// Bytes of the log that are compacted for each byte that is no longer needed: more than are needed
+/// to keep three quarters of the log in use.
 const COMPACTION_RATIO: usize = 8;
 
 /// A snapshot.
@@ -47,26 +47,26 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Bytes of all entries and of both indexes.
+    /// Returns the bytes of all entries and of both indexes.
     pub(super) fn bytes(&self) -> usize {
         self.log.bytes() + self.slots.bytes() + self.aliases.bytes()
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub(super) fn get(&self, key: StoreKey<'_>) -> Option<&[u8]> {
         let look = |place| self.log.entry(place).filter(|entry| key.is(entry.key));
         let (_, entry) = self.slots.find(key.hash(), look)?;
         Some(entry.value)
     }
 
-    /// Calls `each` with the key and the value of every entry that has this other name, in no
-    /// order. Names are known by their hashes alone, so there may be a wrong entry among them,
-    /// or the same one twice.
+    /// Calls `each` with the key and the value of every entry that has this alias, in no order.
+    /// Aliases are matched by their hashes alone, so a wrong entry may be among them, or the same
+    /// one twice.
     pub(super) fn aliased<'s>(
         &'s self,
         name: StoreKey<'_>,
@@ -81,24 +81,24 @@ impl Store {
             .find(name.hash(), |mark| self.slots.find(marked_key(mark), &mut look).map(|_| ()));
     }
 
-    /// All keys and values, in no order.
+    /// Iterates over all keys and values, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let entries = self.slots.places().filter_map(|place| self.log.entry(place));
         entries.map(|entry| (entry.key, entry.value))
     }
 }
 
-/// There is no place left for another entry: the log has 64 GiB.
+/// There is no place left for another entry: the log is limited to 64 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the table is full")]
 pub struct TableFull;
 
-/// What the owner of a store knows of its values.
+/// What the owner of a store knows about its values.
 pub(super) trait Reading {
-    /// How many bytes of a value are to be kept when its entry is moved; with none, the key goes.
+    /// Returns how many bytes of a value to keep when its entry moves. Zero removes the key.
     fn kept(&self, value: &[u8]) -> usize;
 
-    /// Adds the hashes of the other names of an entry.
+    /// Adds the hashes of the aliases of an entry.
     fn aliases(&self, key: &[u8], value: &[u8], hashes: &mut Vec<u64>);
 }
 
@@ -112,13 +112,13 @@ impl<R: Reading> Reading for &R {
     }
 }
 
-/// The one who writes.
+/// The writer of a store.
 #[derive(Debug, Default)]
 pub(super) struct StoreWriter {
     index: IndexWriter,
     aliases: AliasIndex,
     log: LogWriter,
-    /// The segment that is looked through for what is still needed, and how far that is.
+    /// The segment being compacted, and the offset reached in it.
     compaction: Option<(usize, usize)>,
     /// The slot at which the next sweep begins.
     swept: usize,
@@ -126,7 +126,7 @@ pub(super) struct StoreWriter {
 }
 
 impl StoreWriter {
-    /// What was written so far.
+    /// Returns a snapshot of the current state.
     pub(super) fn snapshot(&self) -> Store {
         Store {
             slots: Arc::clone(self.index.slots()),
@@ -135,15 +135,15 @@ impl StoreWriter {
         }
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub(super) fn len(&self) -> usize {
         self.index.slots().len()
     }
 
-    /// Gives a key another value: `write` is told the present one and appends the new one.
+    /// Gives a key another value: `write` receives the current one and appends the new one.
     ///
     /// # Errors
-    /// If there is no room left; the store then is as it was.
+    /// If there is no room left; the store is then unchanged.
     pub(super) fn change(
         &mut self,
         key: &[u8],
@@ -178,8 +178,8 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Looks at the keys in the next slots, and removes those whose values are not needed. Says
-    /// whether it has come round; the next sweep then begins anew.
+    /// Examines the keys in the next slots, and removes those whose values are not needed. Returns
+    /// `true` at the end of the index, and the next sweep then starts over.
     pub(super) fn sweep(
         &mut self,
         slots: usize,
@@ -196,7 +196,7 @@ impl StoreWriter {
             match found.filter(|(_, entry)| !is_needed(entry.value)) {
                 Some((place, Entry { key, value, bytes })) => {
                     let names = AliasChange::of(&reading, key, Some(value), None);
-                    // Another key may move here, which is the next to be looked at.
+                    // Another key may move into this slot, so it is examined again.
                     self.index.remove(self.swept);
                     self.aliases.apply(&names, StoreKey::of(key).hash());
                     self.mark_dead(place, bytes, &reading);
@@ -221,7 +221,7 @@ impl StoreWriter {
         self.compact(COMPACTION_RATIO * bytes, reading);
     }
 
-    /// Looks through some bytes of the log, a segment at a time, and moves what is still needed to
+    /// Compacts some bytes of the log, a segment at a time: moves entries that are still needed to
     /// its head.
     fn compact(&mut self, mut bytes: usize, reading: impl Reading) {
         let next = |log: &LogWriter| log.most_garbage().map(|segment| (segment, 0));
@@ -241,7 +241,7 @@ impl StoreWriter {
         }
     }
 
-    /// Moves an entry, if it is still needed; nothing if there is no room.
+    /// Moves an entry, if it is still needed; `None` if there is no room.
     fn relocate(&mut self, place: Place, entry: Entry<'_>, reading: &impl Reading) -> Option<()> {
         let hash = StoreKey::of(entry.key).hash();
         let found = self.index.slots().find(hash, |known| (known == place).then_some(()));
@@ -265,7 +265,7 @@ impl StoreWriter {
     }
 }
 
-/// A key that is there.
+/// A key that exists.
 #[derive(Clone, Copy)]
 struct Known<'a> {
     slot: usize,

@@ -1,18 +1,17 @@
-//! The index of a store: where the entry of a key lies, by the key's hash. Open addressing in one
-//! allocation, each slot a word: a part of the hash, so that hardly ever a wrong entry is looked at
-//! and that growing reads no key, and the place. It knows neither keys nor entries.
+//! The index of a store: maps a key's hash to the place of its entry. Open addressing in one
+//! allocation. Each slot is a word: the place, and enough of the hash that a wrong entry is hardly
+//! ever read and that growing reads no keys. It depends on neither keys nor entries.
 
 use super::log::{PLACE_BITS, Place};
 
-/// Bits of a slot that hold the upper bits of the hash; the others hold the place.
+/// Bits of a slot that hold the upper bits of the hash. The others hold the place.
 const HASH_BITS: u32 = u64::BITS - PLACE_BITS;
-/// So many slots, a line of the processor's cache, are looked at together: one after the other,
-/// each would be a guess of where the search ends, and a wrong one throws away the look-ups that
-/// were begun after it.
+/// Slots that are compared at once, a processor cache line. One by one, each comparison would
+/// predict where the search ends, and a misprediction discards the look-ups started after it.
 const GROUP: usize = 8;
-/// The groups of the smallest index that is not empty.
+/// Groups of the smallest index that is not empty.
 const FEWEST: usize = 2;
-/// With more, the bits of the hash would not lead to all of them.
+/// With more groups, the stored bits of the hash could not address all of them.
 const MOST: usize = 1 << HASH_BITS;
 /// No place is zero.
 const EMPTY: u64 = 0;
@@ -22,7 +21,7 @@ const EMPTY: u64 = 0;
 struct Group([u64; GROUP]);
 
 impl Group {
-    /// A bit for each slot for which this is so.
+    /// Returns a bit for each slot that matches.
     fn those(&self, is_one: impl Fn(u64) -> bool) -> u32 {
         let bits = self.0.iter().zip(0..);
         bits.fold(0, |set, (word, bit)| set | u32::from(is_one(*word)) << bit)
@@ -37,23 +36,23 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub(super) const fn len(&self) -> usize {
         self.used
     }
 
-    /// How many slots there are.
+    /// Returns the number of slots.
     pub(super) const fn count(&self) -> usize {
         self.groups.len() * GROUP
     }
 
-    /// The bytes that the index takes.
+    /// Returns the size of the index in bytes.
     pub(super) const fn bytes(&self) -> usize {
         self.count() * size_of::<u64>()
     }
 
-    /// The slot of the key with this hash, and what `look` finds at its place; at a wrong place it
-    /// finds nothing.
+    /// Returns the slot of the key with this hash, and what `look` returns for its place. `look`
+    /// returns `None` for a wrong place.
     pub(super) fn find<T>(
         &self,
         hash: u64,
@@ -77,7 +76,7 @@ impl Slots {
         }
     }
 
-    /// All places, in no order.
+    /// Iterates over all places, in no order.
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
         self.words().map(place)
     }
@@ -87,13 +86,13 @@ impl Slots {
         words.filter(|word| *word != EMPTY)
     }
 
-    /// Whether there is room for so many more keys: up to three quarters, few keys do not fit into
-    /// their group.
+    /// Returns whether there is room for this many more keys. Up to three quarters full, few keys
+    /// overflow their group.
     pub(super) const fn has_room(&self, keys: usize) -> bool {
         self.used + keys <= self.count() / 4 * 3
     }
 
-    /// The same index, half as large again; nothing if it cannot grow.
+    /// Returns the same index, half as large again; `None` if it cannot grow.
     pub(super) fn grown(&self) -> Option<Slots> {
         let groups = (self.groups.len() + self.groups.len() / 2).max(FEWEST);
         if groups > MOST {
@@ -106,7 +105,7 @@ impl Slots {
         Some(grown)
     }
 
-    /// The slot that a new key with this hash takes.
+    /// Returns the slot for a new key with this hash.
     pub(super) fn free(&self, hash: u64) -> usize {
         let mut slot = self.home(hash);
         while self.count() > 0 && self.word(slot) != EMPTY {
@@ -115,12 +114,12 @@ impl Slots {
         slot
     }
 
-    /// The place in a slot, if a key has it.
+    /// Returns the place in a slot, if it holds a key.
     pub(super) fn place(&self, slot: usize) -> Option<Place> {
         Some(self.word(slot)).filter(|word| *word != EMPTY).map(place)
     }
 
-    /// The word of a slot.
+    /// Returns the word of a slot.
     pub(super) fn word(&self, slot: usize) -> u64 {
         let group = self.groups.get(slot / GROUP);
         group.map_or(EMPTY, |group| group.0[slot % GROUP])
@@ -136,8 +135,7 @@ impl Slots {
         self.used -= usize::from(old != EMPTY);
     }
 
-    /// What must be written, and where, to empty a slot: whatever was pushed away from it moves
-    /// back.
+    /// Returns the writes, by slot, that empty a slot: entries displaced from it move back.
     pub(super) fn emptied(&self, slot: usize) -> Vec<(usize, u64)> {
         let mut writes = Vec::new();
         let (mut hole, mut next) = (slot, self.after(slot));
@@ -154,8 +152,9 @@ impl Slots {
         writes
     }
 
-    /// Where the search for a hash begins, the first slot of a group. The order of the groups is
-    /// that of the hashes. A key is in the first slot from there on that was free.
+    /// Returns the slot where the search for a hash begins, the first of a group. Groups are in the
+    /// order of the hashes. A key is in the first slot from there on that was free when it was
+    /// inserted.
     const fn home(&self, hash: u64) -> usize {
         (((hash >> PLACE_BITS) * self.groups.len() as u64) >> HASH_BITS) as usize * GROUP
     }
@@ -173,7 +172,7 @@ const fn place(word: u64) -> Place {
     Place::of(word & ((1 << PLACE_BITS) - 1))
 }
 
-/// The word for a key: the upper bits of its hash, and its place.
+/// Returns the word for a key: the upper bits of its hash, and its place.
 pub(super) const fn word(hash: u64, place: Place) -> u64 {
     (hash >> PLACE_BITS << PLACE_BITS) | place.bits()
 }

@@ -1,5 +1,5 @@
-//! The store against a plain map: snapshots stay as they were while it is written to, cleaned and
-//! grown. Segments are small here, so that some hundred entries fill many.
+//! Compares the store with a plain map: snapshots stay unchanged while it is written, compacted and
+//! grown. Segments are small in tests, so that some hundred entries fill many.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::*;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What is done to a key. A value that begins with zero is to be forgotten when its entry is moved,
-/// or on demand.
+/// An operation on a key. A value that begins with zero is forgotten when its entry is moved, or on
+/// demand.
 #[derive(Debug, Clone)]
 enum Step {
     Change {
@@ -23,7 +23,7 @@ enum Step {
         key: u16,
     },
     Snapshot,
-    /// Drops the snapshots before the last ones.
+    /// Drops all but the last snapshots.
     Drop {
         kept: usize,
     },
@@ -52,8 +52,8 @@ fn keep(value: &[u8]) -> usize {
     if value.first() == Some(&0) { 0 } else { value.len() }
 }
 
-/// The other names of an entry: none, one or two, by the bytes of its value. Several keys share
-/// each.
+/// Returns the aliases of an entry: none, one or two, by the bytes of its value. Several keys share
+/// each of them.
 fn names<'k>(key: &'k [u8], value: &[u8]) -> Vec<StoreKey<'k>> {
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
     let fill = value.first().copied().map_or(0, usize::from);
@@ -88,7 +88,8 @@ fn assert_same(store: &Store, model: &Model) {
     assert_same_names(store, model);
 }
 
-/// Each name leads to the entries that have it, and there is nothing else in the index of names.
+/// Asserts that each alias leads to exactly the entries that have it, and that the index of aliases
+/// holds nothing else.
 fn assert_same_names(store: &Store, model: &Model) {
     let mut expected: BTreeMap<u64, Vec<&[u8]>> = BTreeMap::new();
     for (key, value) in model {
@@ -111,7 +112,7 @@ fn assert_same_names(store: &Store, model: &Model) {
     }
 }
 
-/// A store and its model, to which the same is done.
+/// A store and its model, which receive the same operations.
 #[derive(Default)]
 struct Pair {
     writer: StoreWriter,
@@ -129,7 +130,7 @@ impl Pair {
         self.writer.change(&key, write, Test).expect("room");
     }
 
-    /// All of it: the first round may have begun anywhere.
+    /// Sweeps the whole index: the first round may have begun anywhere.
     fn sweep(&mut self) {
         for _ in 0..2 {
             while !self.writer.sweep(7, |value| keep(value) > 0, Test) {}
@@ -210,8 +211,8 @@ fn an_entry_that_is_to_be_forgotten_is_not_moved() {
 fn runs_of_slots_that_wrap_around_are_mended_when_a_key_goes() {
     let place = |number: usize| Place::at(1, number * 4);
     let mut index = IndexWriter::default();
-    // All hashes are among the largest, so that the runs begin in the last slots and end in the
-    // first ones.
+    // All hashes are among the largest, so the runs begin in the last slots and end in the first
+    // ones.
     let hash = |number: usize| u64::MAX - ((number as u64 % 3) << 34);
     for number in 0..9 {
         index.make_room(1).expect("room");

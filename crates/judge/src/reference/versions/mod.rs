@@ -1,5 +1,5 @@
-//! A value that changes over time: the versions of one key, packed, and which was valid when. It
-//! knows no clock; the caller names the moment.
+//! A value that changes over time: the packed versions of one key, and which of them was valid
+//! when. It reads no clock; the caller passes the moment.
 
 use std::marker::PhantomData;
 
@@ -14,58 +14,58 @@ pub use writing::{FEWEST_VERSIONS, History, Horizon, VERSIONS_BYTES_MAX, VERSION
 const EXPLICIT: u8 = 1;
 const REMOVED: u8 = 2;
 const FINE: u8 = 4;
-/// The first version after a removal, counted from its writing. It is certain that nothing was true
-/// before.
+/// Marks the first version after a removal, valid from its time of writing. The key certainly had
+/// no value before it.
 const RETURNED: u8 = 8;
 const UNREADABLE: u8 = 16;
 
-/// What was true of a key from one moment on.
+/// The value of a key from one moment on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version<T> {
     /// First moment at which this version is valid.
     pub valid_from: Timestamp,
-    /// Whether the entry itself named that moment, or it is that of a return after a removal.
-    /// Otherwise it is the time at which the entry was written, and what it says may have been
-    /// true before.
+    /// Whether the entry itself stated that moment, or the version is a return after a removal.
+    /// Otherwise the moment is when the entry was written, and its value may have been true
+    /// earlier.
     pub explicit: bool,
-    /// The value; `None` where the key was removed, and where nobody knows what was said.
+    /// The value; `None` if the key was removed or the record cannot be read.
     pub value: Option<T>,
-    /// Whether something was said that cannot be read. It may have been a grant, another value or
-    /// a removal, so that nothing may rest on it, nor on what was said before.
+    /// Whether the record cannot be read. It may have been a grant, another value or a removal, so
+    /// no decision may rest on it or on the version before it.
     pub is_unreadable: bool,
 }
 
-/// A version that is to be added to those of a key.
+/// A version to add to those of a key.
 pub type VersionChange<V> = Version<PackedValue<V>>;
 
 impl<T> Version<T> {
-    /// The removal of a key.
+    /// Creates the removal of a key.
     pub const fn removed(valid_from: Timestamp) -> Self {
         Version { valid_from, explicit: false, value: None, is_unreadable: false }
     }
 
-    /// What cannot be read.
+    /// Creates a version that cannot be read.
     pub const fn unreadable(valid_from: Timestamp) -> Self {
         Version { valid_from, explicit: false, value: None, is_unreadable: true }
     }
 
-    /// The same without its value.
+    /// Returns the version without its value.
     pub(crate) fn bare(&self) -> Version<()> {
         let value = self.value.as_ref().map(|_| ());
         let Version { valid_from, explicit, is_unreadable, .. } = *self;
         Version { valid_from, explicit, value, is_unreadable }
     }
 
-    /// Whether this is the removal of a key.
+    /// Returns whether this is the removal of a key.
     pub const fn is_removal(&self) -> bool {
         self.value.is_none() && !self.is_unreadable
     }
 }
 
-/// All known versions of one key, read where they lie.
+/// All known versions of one key, read in place.
 #[derive(Debug)]
 pub struct Versions<'a, V> {
-    /// Newest first: the newest are asked for most, and the oldest are cut off.
+    /// Newest first: the newest are looked up most, and the oldest are cut off.
     packed: Reader<'a>,
     values: PhantomData<fn() -> V>,
 }
@@ -79,20 +79,20 @@ impl<V> Clone for Versions<'_, V> {
 impl<V> Copy for Versions<'_, V> {}
 
 impl<'a, V: Packed> Versions<'a, V> {
-    /// The versions that `writing` wrote.
+    /// Wraps the versions that `writing` wrote.
     pub(crate) const fn read(packed: &'a [u8]) -> Self {
         Versions { packed: Reader(packed), values: PhantomData }
     }
 
-    /// The version valid at a moment. The earliest one counts before its time as well, unless it is
-    /// explicit: compaction forgets older versions.
+    /// Returns the version valid at a moment. The earliest version also counts before its time,
+    /// unless it is explicit: compaction forgets older versions.
     pub fn as_of(self, moment: Timestamp) -> Option<Version<V::View<'a>>> {
         self.raw_as_of(moment).map(view::<V>)
     }
 
-    /// The other versions by which the key exists, or may exist, that are valid at some time in
-    /// `[moment - tolerance, moment + tolerance]`, each with its distance from the moment. The
-    /// nearest come first, of two equally near the earlier.
+    /// Returns the other versions by which the key exists, or may exist, that are valid at some
+    /// time in `[moment - tolerance, moment + tolerance]`, each with its distance from the moment.
+    /// Nearest first, the earlier of two equally near first.
     pub fn others_near(
         self,
         moment: Timestamp,
@@ -108,9 +108,9 @@ impl<'a, V: Packed> Versions<'a, V> {
         others
     }
 
-    /// The version valid at a moment if the key existed then, else the nearest within a tolerance
-    /// by which it did; of two that are equally near, the earlier. Where it cannot be read, it
-    /// may have existed.
+    /// Returns the version valid at a moment if the key existed then, else the nearest within a
+    /// tolerance by which it did. Of two equally near, returns the earlier. A key with an
+    /// unreadable version may have existed.
     pub fn nearest(
         self,
         moment: Timestamp,
@@ -126,7 +126,7 @@ impl<'a, V: Packed> Versions<'a, V> {
         existed.or_else(nearest).map(view::<V>)
     }
 
-    /// All versions, newest first.
+    /// Iterates over all versions, newest first.
     pub fn iter(self) -> impl Iterator<Item = Version<V::View<'a>>> {
         self.raw().map(view::<V>)
     }
@@ -146,7 +146,7 @@ impl<'a, V: Packed> Versions<'a, V> {
         earliest.filter(|version| !version.explicit)
     }
 
-    /// Those by which the key exists, or may exist: nobody knows what an unreadable one says.
+    /// Iterates over the versions by which the key exists, or may exist: an unreadable one counts.
     fn spans_near(
         self,
         moment: Timestamp,
@@ -175,12 +175,12 @@ impl<'a, V: Packed> Versions<'a, V> {
     }
 }
 
-/// A version with the time for which it is valid.
+/// A version with the period for which it is valid.
 struct Span<'a> {
     version: Version<&'a [u8]>,
-    /// The first moment at which it is.
+    /// The first moment at which it is valid.
     begins: Timestamp,
-    /// The first moment at which it no longer is.
+    /// The first moment at which it is no longer valid.
     ends: Option<Timestamp>,
 }
 
@@ -207,7 +207,7 @@ fn view<'a, V: Packed>(raw: Version<&'a [u8]>) -> Version<V::View<'a>> {
     }
 }
 
-/// Versions with their values still packed, newest first.
+/// Versions with packed values, newest first.
 #[derive(Clone, Copy)]
 struct Raw<'a>(Reader<'a>);
 

@@ -1,18 +1,18 @@
-//! How the versions of a key change. In a topic the order of writing counts: what a record says of
-//! the time from its beginning on replaces what was written before it. In a file, which has no such
-//! order, that of validity counts. Decision 14 gives the rules and their reasons.
+//! Changes the versions of a key. In a topic the order of writing counts: a record replaces
+//! everything written before it about the time from its beginning on. A file has no such order, so
+//! the order of validity counts. Decision 14 gives the rules and their reasons.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{EXPLICIT, FINE, REMOVED, RETURNED, Raw, UNREADABLE, Version, VersionChange};
 use crate::reference::packing::{Packed, PackedValue, Reader, has_submillis, put_bytes, put_time};
 
-/// Most versions of one key; beyond them the oldest are dropped, so that one busy key cannot grow
+/// Most versions of one key. Beyond them the oldest are dropped, so that one busy key cannot grow
 /// without limit.
 pub const VERSIONS_MAX: usize = 1_000;
 /// Most bytes of one key's versions, for the same reason: each change copies them.
 pub const VERSIONS_BYTES_MAX: usize = 1 << 20;
-/// So many versions are kept whatever their size.
+/// Versions that are kept whatever their size.
 pub const FEWEST_VERSIONS: usize = 16;
 
 /// How long a table remembers.
@@ -20,30 +20,30 @@ pub const FEWEST_VERSIONS: usize = 16;
 pub struct History(pub SignedDuration);
 
 impl History {
-    /// A removal is remembered for twice the history: what is written within that time cannot count
-    /// from before the removal.
+    /// Returns how long a removal is remembered: twice the history. A value written within that
+    /// time cannot begin before the removal.
     fn memory(self) -> SignedDuration {
         self.0.checked_mul(2).unwrap_or(SignedDuration::MAX)
     }
 
-    /// Up to where a table forgets that has a record of this time.
+    /// Returns the horizon of a table that has a record of this time.
     pub fn horizon(self, last_written: Timestamp) -> Horizon {
         let versions = earlier(last_written, self.0);
         Horizon { versions, removals: earlier(versions, self.memory()) }
     }
 }
 
-/// Up to where a table forgets.
+/// The times up to which a table forgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Horizon {
-    /// Of the versions of a key that begin up to here, only the newest is needed.
+    /// Of a key's versions that begin up to this time, only the newest is needed.
     versions: Timestamp,
-    /// A key that was removed up to here, and is so still, is not needed.
+    /// A key that was removed up to this time and is still removed is not needed.
     pub removals: Timestamp,
 }
 
 impl Horizon {
-    /// Nothing is forgotten.
+    /// The horizon that forgets nothing.
     pub const NONE: Horizon = Horizon { versions: Timestamp::MIN, removals: Timestamp::MIN };
 }
 
@@ -51,8 +51,8 @@ fn earlier(moment: Timestamp, by: SignedDuration) -> Timestamp {
     moment.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
-/// Appends the versions of a key after one more record of its topic, and returns how many had to be
-/// dropped although the history is not over for them.
+/// Appends the versions of a key after one more record of its topic. Returns how many were dropped
+/// although they are within the history.
 pub(crate) fn append_written<V: Packed>(
     known: &[u8],
     change: &VersionChange<V>,
@@ -63,8 +63,8 @@ pub(crate) fn append_written<V: Packed>(
 ) -> usize {
     let mut new = New::of(change);
     let mut older = known;
-    // What cannot be read is ordered as a value: it may be one, and whoever reads it later must
-    // come to the same.
+    // An unreadable record is ordered like a value: it may be one, and a later version that can
+    // read it must arrive at the same order.
     if !new.version.is_removal() {
         let forgotten = written.map_or(Timestamp::MIN, |at| earlier(at, history.memory()));
         older = new.begin(known, written.unwrap_or(Timestamp::MIN), forgotten);
@@ -76,7 +76,8 @@ pub(crate) fn append_written<V: Packed>(
         [Some(before), _] if !new.version.is_removal() && before.says(&new.version) => {
             append_kept(None, older, horizon, out)
         }
-        // The first says since when the key is gone, the last since when nothing was written.
+        // Of consecutive removals, the first tells since when the key is gone, the last since when
+        // nothing was written.
         removals if new.version.is_removal() && removals.iter().all(is_removal) => {
             append_kept(Some(new), after_newest(older), horizon, out)
         }
@@ -85,13 +86,13 @@ pub(crate) fn append_written<V: Packed>(
 }
 
 impl Version<&[u8]> {
-    /// Whether another version says the same.
+    /// Returns whether another version has the same value.
     fn says(&self, other: &Self) -> bool {
         (self.value, self.is_unreadable) == (other.value, other.is_unreadable)
     }
 }
 
-/// A version that is to be appended.
+/// A version to append.
 struct New<'a> {
     version: Version<&'a [u8]>,
     /// See [`RETURNED`].
@@ -111,9 +112,9 @@ impl<'a> New<'a> {
         }
     }
 
-    /// Lets a value begin no earlier than the key's last removal allows, and returns what of the
-    /// known versions is not forgotten. Later values of the same life of a key may replace the
-    /// first one, but not begin before it.
+    /// Delays a value to the earliest beginning that the key's last removal allows, and returns the
+    /// known versions that are not forgotten. Later values of the same life of a key may replace
+    /// the first one, but not begin before it.
     fn begin<'k>(&mut self, known: &'k [u8], written: Timestamp, forgotten: Timestamp) -> &'k [u8] {
         let earliest = match Life::last(known) {
             Life::Only => return known,
@@ -150,14 +151,14 @@ impl<'a> New<'a> {
     }
 }
 
-/// A key lives from its first value, or the first after a removal, to the next removal. This is the
-/// last life.
+/// The last life of a key. A life spans from the first value, or the first after a removal, to the
+/// next removal.
 enum Life<'k> {
-    /// The key was never removed, as far as is known.
+    /// The key was never removed, as far as known.
     Only,
-    /// It began with a return after a removal.
+    /// It began at this time with a return after a removal.
     Begun(Timestamp),
-    /// It begins at a time that was named ahead; up to then the key is removed.
+    /// It begins at a time that was announced in advance; until then the key is removed.
     Planned(Timestamp, Removal<'k>),
     /// The key is removed.
     Ended(Removal<'k>),
@@ -194,7 +195,8 @@ impl<'k> Life<'k> {
     }
 }
 
-/// Appends the versions of a key with one more line of a file; one with the same start is replaced.
+/// Appends the versions of a key with one more line of a file. A line with the same start is
+/// replaced.
 pub(crate) fn append_sorted<V: Packed>(
     known: &[u8],
     change: &VersionChange<V>,
@@ -212,7 +214,7 @@ pub(crate) fn append_sorted<V: Packed>(
     dropped
 }
 
-/// What is left of versions behind the first ones for which this holds.
+/// Skips the leading versions for which `skipped` holds, and returns the rest.
 fn skip(packed: &[u8], skipped: impl Fn(&Version<&[u8]>) -> bool) -> &[u8] {
     let mut rest = Raw(Reader(packed));
     let mut left = packed;
@@ -233,7 +235,7 @@ fn two_newest(packed: &[u8]) -> [Option<Version<&[u8]>>; 2] {
     [rest.next(), rest.next()]
 }
 
-/// Appends a new version, if there is one, and those of the older ones that are still needed.
+/// Appends a new version, if there is one, and the older ones that are still needed.
 fn append_kept(new: Option<New<'_>>, older: &[u8], horizon: Horizon, out: &mut Vec<u8>) -> usize {
     let before = out.len();
     if let Some(new) = &new {
@@ -248,15 +250,15 @@ fn append_kept(new: Option<New<'_>>, older: &[u8], horizon: Horizon, out: &mut V
     dropped
 }
 
-/// What the versions before these take of the room of a key.
+/// What the newer versions use of a key's limits.
 #[derive(Default)]
 struct Taken {
     versions: usize,
     bytes: usize,
 }
 
-/// How many bytes of these versions, counted from the newest, are needed and have room; and how
-/// many versions are needed but have none.
+/// Counts from the newest the bytes of the versions that are needed and fit the limits, and the
+/// versions that are needed but do not fit.
 fn limited(packed: &[u8], horizon: Horizon, taken: Taken) -> (usize, usize) {
     let mut rest = Raw(Reader(packed));
     let (mut kept, mut dropped) = (0, 0);
@@ -276,13 +278,13 @@ fn limited(packed: &[u8], horizon: Horizon, taken: Taken) -> (usize, usize) {
     (kept, dropped)
 }
 
-/// The values of versions, newest first, still packed.
+/// Iterates over the values of versions, newest first, still packed.
 pub(crate) fn values(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
     Raw(Reader(packed)).filter_map(|version| version.value)
 }
 
-/// How many bytes of the versions of a key, counted from the newest, are still needed; none if the
-/// key was removed so long ago that whatever is written of it now counts as of a new key.
+/// Counts from the newest the bytes of a key's versions that are still needed. Zero if the key was
+/// removed so long ago that a value written now counts as that of a new key.
 pub(crate) fn kept(packed: &[u8], horizon: Horizon) -> usize {
     if newest_removal(packed).is_some_and(|removed| removed <= horizon.removals) {
         return 0;
@@ -296,7 +298,7 @@ pub(crate) fn kept(packed: &[u8], horizon: Horizon) -> usize {
     packed.len() - rest.0.0.len()
 }
 
-/// When the key was removed, if its newest version is a removal.
+/// Returns when the key was removed, if its newest version is a removal.
 pub(crate) fn newest_removal(packed: &[u8]) -> Option<Timestamp> {
     let newest = Raw(Reader(packed)).next()?;
     newest.is_removal().then_some(newest.valid_from)

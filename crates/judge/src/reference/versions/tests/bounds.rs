@@ -1,5 +1,5 @@
-//! What tables of topics take is bounded: unchanged values, busy keys, large keys, and keys that
-//! were removed.
+//! The memory of topic tables is bounded: for unchanged values, busy keys, large keys and removed
+//! keys.
 
 use super::*;
 
@@ -89,7 +89,7 @@ fn a_key_that_was_removed_long_ago_is_forgotten() {
     pass_days(&mut table, 4..=9);
     let both = vec![removed(3), value(1)(0)];
     assert_eq!(versions(&table.snapshot(), "1"), Some(both));
-    // Three times the history, and some more changes: a few keys are looked at with each.
+    // Three times the history, and some more changes: each of them sweeps a few keys.
     pass_days(&mut table, 10..=23);
     assert!(versions(&table.snapshot(), "1").is_some());
     pass_days(&mut table, 24..=34);
@@ -115,7 +115,7 @@ fn keys_that_come_and_go_leave_nothing() {
         apply(&mut table, &at.to_string(), value(1)(at / 10));
         apply(&mut table, &at.to_string(), removed(at / 10));
     }
-    // Ten keys a day, for three times the history, and those that are not looked at yet.
+    // Ten keys a day, for three times the history, and those not swept yet.
     assert!(table.len() < 400, "{} keys", table.len());
 }
 
@@ -129,7 +129,8 @@ fn removals_of_one_key_take_no_room() {
     assert_eq!(versions(&table.snapshot(), "2"), Some(vec![removed(4_999), removed(0)]));
 }
 
-/// The versions of a key to which each change was written when it became valid, packed.
+/// Returns the packed versions of a key after changes that were each written when they became
+/// valid.
 fn packed(changes: &[Change]) -> Vec<u8> {
     let mut packed = Vec::new();
     for changed in changes {
@@ -141,7 +142,7 @@ fn packed(changes: &[Change]) -> Vec<u8> {
     packed
 }
 
-/// The history is seven seconds here.
+/// The history is seven seconds in this test.
 #[test]
 fn of_what_begins_up_to_the_horizon_the_newest_version_alone_is_needed() {
     let needed = |changes: &[Change], last_written: i64| {
@@ -155,7 +156,7 @@ fn of_what_begins_up_to_the_horizon_the_newest_version_alone_is_needed() {
         let found = needed(&values, last_written);
         assert_eq!(found, expected, "last written at {last_written}");
     }
-    // A removal is remembered for twice as long again.
+    // A removal is remembered for twice as long.
     let removed = [value(1)(0), removed(3)];
     for (last_written, expected) in [(9, 2), (10, 1), (23, 1), (24, 0)] {
         let found = needed(&removed, last_written);
@@ -176,7 +177,7 @@ fn a_version_that_begins_at_the_horizon_leaves_none_before_it() {
     }
 }
 
-/// A reader that comes after compaction finds no older removal.
+/// A reader that starts after compaction finds no older removal.
 #[test]
 fn a_removal_is_forgotten_once_it_is_as_old_as_twice_the_history() {
     for (written, expected) in [(23, None), (24, Some(2)), (25, Some(2))] {

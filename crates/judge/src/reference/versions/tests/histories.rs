@@ -1,6 +1,6 @@
-//! Whole topics, read in different ways, against a model that keeps every record: followed from the
-//! beginning, read after compaction, and with the partitions in any order. All must decide alike
-//! within the history, about what cannot be read too.
+//! Whole topics, read in different ways, compared with a model that keeps every record: followed
+//! from the beginning, read after compaction, and with the partitions in any order. All must decide
+//! alike within the history, also about unreadable records.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -9,7 +9,7 @@ use super::*;
 
 const KEYS: [&str; 3] = ["1", "2", "3"];
 
-/// A record: when it was written, from when on it says to be valid, and what it says.
+/// A record: when it was written, when its validity begins, and its content.
 #[derive(Debug, Clone, Copy)]
 struct Record {
     key: usize,
@@ -25,7 +25,7 @@ enum What {
     Unreadable,
 }
 
-/// What was said of one key, in the order in which it begins, which is that of writing.
+/// The records of one key, ordered by the beginning of validity, which is the order of writing.
 #[derive(Default)]
 struct Model(Vec<Said>);
 
@@ -36,7 +36,7 @@ struct Said {
     what: What,
 }
 
-/// How it is known when it begins.
+/// How the beginning of validity is known.
 #[derive(Clone, Copy, PartialEq)]
 enum How {
     Written,
@@ -61,17 +61,17 @@ impl Model {
         if let Some(earliest) = earliest.flatten().filter(|earliest| begins <= *earliest) {
             (begins, how) = (earliest, How::Returned);
         }
-        // From there on the later record has the word.
+        // From there on the later record replaces earlier ones.
         self.0.retain(|said| said.begins < begins);
         let before = self.0.last().map(|said| said.what);
-        // A removal of no duration, and then the same again: there was none.
+        // A removal without duration, followed by the same value, did not happen.
         if how != How::Returned || before != Some(what) {
             self.0.push(Said { begins, how, what });
         }
     }
 
-    /// When a value that is written now can begin; at any time if the key was never removed. A
-    /// removal that is older than `memory` is forgotten.
+    /// Returns the earliest beginning of a value that is written now; any time if the key was never
+    /// removed. A removal that is older than `memory` is forgotten.
     fn earliest(&mut self, written: i64, memory: i64) -> Option<i64> {
         let is_bound = |said: &Said| said.what == What::Removed || said.how == How::Returned;
         let bound = self.0.iter().rposition(is_bound)?;
@@ -88,7 +88,7 @@ impl Model {
         }
     }
 
-    /// What is unknown is as what was removed.
+    /// Treats an unknown value like a removed one.
     fn at(&self, moment: i64) -> What {
         let begun = self.0.iter().rev().find(|said| said.begins <= moment);
         let first = self.0.first().filter(|said| said.how == How::Written);
@@ -96,8 +96,9 @@ impl Model {
     }
 }
 
-/// From when on all readers agree about a key: from the horizon on; what was planned before it for
-/// later, compaction takes the version before from, so that nobody can tell until it begins.
+/// Returns the time from which all readers agree about a key, usually the horizon. Compaction may
+/// drop the version before one that was planned before the horizon for later, so readers agree only
+/// once that one begins.
 fn agreed_from(key: usize, records: &[Record], horizon: i64) -> i64 {
     let of_key = records.iter().filter(|record| record.key == key);
     let planned = of_key.filter(|record| record.written <= horizon);
@@ -129,9 +130,9 @@ fn read(records: &[Record], history: i64) -> Table<DeviceKey, Device> {
     table.snapshot()
 }
 
-/// What compaction may leave of a partition: of a beginning of the log that is as old as the
-/// history, the last record of each key; a tombstone may be gone as well once it was there for
-/// twice the history.
+/// Returns what compaction may leave of a partition. In the part of the log older than the history
+/// it keeps the last record of each key; a tombstone may also be gone once it is older than twice
+/// the history.
 fn compacted(partition: &[Record], horizon: i64, history: i64, chance: &[Index]) -> Vec<Record> {
     let old = partition.iter().take_while(|it| it.written <= horizon);
     let (cleaned, rest) = partition.split_at(chance[0].index(old.count() + 1));
@@ -144,7 +145,7 @@ fn compacted(partition: &[Record], horizon: i64, history: i64, chance: &[Index])
     left.map(|(_, record)| *record).chain(rest.iter().copied()).collect()
 }
 
-/// Partitions one after another, in turns, or as records were written.
+/// Returns the records with partitions one after another, in turns, or as written.
 fn orders(records: &[Record]) -> Vec<Vec<Record>> {
     let of = |key: usize| records.iter().copied().filter(move |it| it.key == key);
     let one_by_one = |keys: [usize; 3]| keys.into_iter().flat_map(of).collect::<Vec<_>>();
@@ -159,8 +160,8 @@ fn orders(records: &[Record]) -> Vec<Vec<Record>> {
     ]
 }
 
-/// Steps of a clock, and what is written then: the clocks of some producers lag, and what is said
-/// may begin before or after.
+/// Generates the steps of a clock, and what is written at each: the clocks of some producers lag,
+/// and validity may begin earlier or later than the writing.
 fn topics() -> impl Strategy<Value = Vec<Record>> {
     let lag = prop_oneof![6 => Just(0i64), 2 => 1i64..4, 1 => 4i64..30];
     let from = prop_oneof![
@@ -197,7 +198,7 @@ fn what(version: Version<DeviceView<'_>>) -> What {
 }
 
 /// Compares a table with the model of the whole history, at each second within the history and
-/// after.
+/// after it.
 fn compare(
     table: &Table<DeviceKey, Device>,
     records: &[Record],

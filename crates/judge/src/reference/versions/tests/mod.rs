@@ -1,5 +1,5 @@
-//! The versions of a key: how they are read, and those of files against the same rules said
-//! naively. Topics have tests of their own.
+//! The versions of a key: how they are read, and those of files compared with a naive version of
+//! the same rules. `topics` and `histories` test topics.
 
 mod bounds;
 mod histories;
@@ -25,19 +25,19 @@ fn key(id: &str) -> DeviceKey {
     DeviceKey { kind: DeviceKind::Hardware, id: Id::from(id) }
 }
 
-/// One change: when, whether it says so itself, and what (nothing: removed).
+/// One change: when, whether it states the time itself, and the value (`None`: removed).
 type Change = (i64, bool, Option<u8>);
 
 fn change((from, explicit, value): Change) -> VersionChange<Device> {
     Version { valid_from: second(from), explicit, value: value.map(device), is_unreadable: false }
 }
 
-/// A table of a topic.
+/// Creates a table of a topic.
 fn writer(history: i64) -> TableWriter<DeviceKey, Device> {
     TableWriter::with_history(SignedDuration::from_secs(history))
 }
 
-/// A change that is written when it becomes valid.
+/// Applies a change that is written when it becomes valid.
 fn apply(table: &mut TableWriter<DeviceKey, Device>, key: &str, changed: Change) {
     apply_written(table, key, changed, Some(changed.0));
 }
@@ -53,7 +53,7 @@ fn apply_written(
     table.apply(change).expect("room");
 }
 
-/// The table of a file with these lines.
+/// Reads the table of a file with these lines.
 fn table(changes: &[Change]) -> Table<DeviceKey, Device> {
     let mut table = TableWriter::default();
     for changed in changes {
@@ -62,7 +62,7 @@ fn table(changes: &[Change]) -> Table<DeviceKey, Device> {
     table.snapshot()
 }
 
-/// The last change for each start, oldest first.
+/// Returns the last change for each start, oldest first.
 fn sorted(changes: &[Change]) -> Vec<Change> {
     let mut by_start = std::collections::BTreeMap::new();
     for it in changes {
@@ -71,7 +71,7 @@ fn sorted(changes: &[Change]) -> Vec<Change> {
     by_start.into_values().collect()
 }
 
-/// Every second at which a version is valid is looked at.
+/// Returns the version valid at a second.
 fn valid(sorted: &[Change], at: i64) -> Option<Change> {
     let begun = sorted.iter().rev().find(|(from, ..)| *from <= at);
     let first = sorted.first().filter(|(_, explicit, _)| !explicit);
@@ -125,7 +125,7 @@ fn removed(at: i64) -> Change {
     (at, false, None)
 }
 
-/// Day by day, another key moves the history on.
+/// Moves the history forward day by day, with records of another key.
 fn pass_days(table: &mut TableWriter<DeviceKey, Device>, days: std::ops::RangeInclusive<i64>) {
     for day in days {
         apply(table, "clock", (day, false, Some(day as u8)));
@@ -137,14 +137,14 @@ fn name_at(table: &Table<DeviceKey, Device>, at: i64) -> Option<u8> {
     device.name?.parse().ok()
 }
 
-/// All that is known of a key, newest first.
+/// Returns all known versions of a key, newest first.
 fn versions(table: &Table<DeviceKey, Device>, key: &str) -> Option<Vec<Change>> {
     let versions = table.versions(&self::key(key))?;
     Some(versions.iter().map(said).collect())
 }
 
-/// The versions with a value that are valid within the tolerance, with their distances; nearest
-/// first, then earliest.
+/// Returns the versions with a value that are valid within the tolerance, with their distances;
+/// nearest first, then earliest.
 fn near(sorted: &[Change], at: i64, tolerance: i64) -> Vec<(i64, Change)> {
     let mut near = Vec::new();
     for (position, version) in sorted.iter().enumerate() {

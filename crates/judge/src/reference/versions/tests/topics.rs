@@ -1,12 +1,12 @@
-//! The rules for topics, one by one: the last word counts, and nothing depends on what else was
+//! The rules for topics, one by one: the last record wins, and no result depends on what else was
 //! read.
 
 use super::*;
 
-/// A value that was true long before.
+/// A value that was valid long before.
 const OLD: Change = (-500, true, Some(1));
 
-/// Records of one key, each with the time of its writing.
+/// Applies records of one key, each with its time of writing.
 fn written(records: &[(i64, Change)]) -> TableWriter<DeviceKey, Device> {
     let mut table = writer(1_000);
     for (at, change) in records {
@@ -15,7 +15,7 @@ fn written(records: &[(i64, Change)]) -> TableWriter<DeviceKey, Device> {
     table
 }
 
-/// What is known at each of these moments.
+/// Checks the known value at each of these moments.
 #[track_caller]
 fn check(records: &[(i64, Change)], expected: &[(i64, Option<u8>)]) {
     let table = written(records).snapshot();
@@ -30,7 +30,7 @@ fn what_is_written_after_a_removal_ends_it() {
     check(&again, &[(9, Some(1)), (10, None), (11, None), (12, Some(1)), (99, Some(1))]);
     let other = (-500, true, Some(2));
     let then = [again[0], again[1], again[2], (20, OLD), (30, other)];
-    // The removal stays in the past, whatever comes.
+    // The removal stays in the past, whatever follows.
     check(&then, &[(9, Some(1)), (11, None), (12, Some(2)), (99, Some(2))]);
     let implicit = [(0, value(1)(0)), (10, removed(10)), (12, value(1)(12))];
     check(&implicit, &[(9, Some(1)), (11, None), (12, Some(1))]);
@@ -72,8 +72,8 @@ fn a_time_far_ahead_is_that_of_reading() {
     assert_eq!((read.written, read.change.valid_from), (Some(second(50)), second(1_000_000)));
 }
 
-/// A day is a second here, and the history a week; a record of another key may be read at any
-/// point.
+/// A second stands for a day here, and the history is a week. A record of another key may be read
+/// at any point.
 #[test]
 fn other_keys_do_not_decide_what_is_known() {
     let quiet = [(0, OLD), (10, removed(10)), (20, (5, true, Some(1)))];
@@ -90,7 +90,7 @@ fn other_keys_do_not_decide_what_is_known() {
             }
             let table = table.snapshot();
             let found = known.map(|at| name_at(&table, at));
-            // Removed so long ago that it is as a new key, whose first version counts before its
+            // Removed so long ago that it is like a new key, whose first version counts before its
             // time.
             let expected = if records == gone { [Some(1); 2] } else { [None, Some(1)] };
             assert_eq!(found, expected, "{records:?}, others before {before}");
