@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use audit_judge::judge;
 use audit_judge::reference::{
-    Directory, Oddities, Principal, PrincipalKey, TableWriter, parse_principal_record,
+    Oddities, Principal, PrincipalKey, ReferenceTables, TableWriter, parse_principal_record,
 };
 use audit_relay::config::Config;
 use audit_relay::deployment::{Assembly, assemble};
-use audit_relay::tables::SharedTables;
+use audit_relay::tables::TableStore;
 
 use crate::{principal, scattered, time};
 
@@ -23,8 +23,8 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
 /// rounds in turn, so that what others do on the machine meets both.
 pub fn measure(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
     let assembly = assembly();
-    let directory = Directory { principals: principals.snapshot(), devices: None };
-    let tables = SharedTables::new(directory, &[], Duration::from_secs(60));
+    let directory = ReferenceTables { principals: principals.snapshot(), devices: None };
+    let tables = TableStore::new(directory, &[], Duration::from_secs(60));
     let records: Vec<String> = scattered(keys).take(20_000).map(record).collect();
     let changing = AtomicBool::new(false);
     let over = AtomicBool::new(false);
@@ -63,7 +63,7 @@ fn record(number: u64) -> String {
     )
 }
 
-fn judge_all(assembly: &Assembly, tables: &SharedTables, records: &[String]) -> f64 {
+fn judge_all(assembly: &Assembly, tables: &TableStore, records: &[String]) -> f64 {
     let begun = processor_nanoseconds();
     for record in records {
         black_box(judge(Some(record.as_bytes()), &assembly.rules, || tables.borrow()));
@@ -86,7 +86,7 @@ fn processor_nanoseconds() -> f64 {
 fn follow(
     mut table: TableWriter<PrincipalKey, Principal>,
     keys: u64,
-    tables: &SharedTables,
+    tables: &TableStore,
     changing: &AtomicBool,
     over: &AtomicBool,
 ) {

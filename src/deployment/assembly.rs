@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use audit_judge::reference::Directory;
+use audit_judge::reference::ReferenceTables;
 use audit_judge::rules::Rules;
 
 use crate::kafka::topics::TopicNames;
@@ -26,7 +26,7 @@ pub struct Assembly {
     /// The rules.
     pub rules: Rules,
     /// The reference tables; those from topics are empty.
-    pub directory: Directory,
+    pub directory: ReferenceTables,
     /// The files that the tables were read from.
     pub table_files: Vec<TableFile>,
     /// The topics.

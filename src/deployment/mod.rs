@@ -11,7 +11,7 @@ use crate::config::{Config, Draft};
 use crate::kafka::topics::TopicNames;
 use crate::tables::files::TableFile;
 use audit_judge::catalog::{Catalog, CatalogFile, Switches};
-use audit_judge::reference::Directory;
+use audit_judge::reference::ReferenceTables;
 use audit_judge::regions::Locations;
 use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
@@ -58,7 +58,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
     else {
         return Err(problems);
     };
-    let directory = Directory { principals, devices };
+    let directory = ReferenceTables { principals, devices };
     let topics = TopicNames {
         input: config.input.topic.clone(),
         regions: output_topics(config, &routes),

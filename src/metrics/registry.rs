@@ -9,7 +9,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use crate::stream::{Failure, Partition};
-use crate::tables::SharedTables;
+use crate::tables::TableStore;
 use audit_judge::fate::FateKind;
 
 use super::table::Metric;
@@ -148,7 +148,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Fails if tables are registered already.
-    pub fn show_tables(&self, tables: Arc<SharedTables>) -> Result<(), prometheus::Error> {
+    pub fn show_tables(&self, tables: Arc<TableStore>) -> Result<(), prometheus::Error> {
         let collector = tables::TablesCollector::new(tables)?;
         self.registry.register(Box::new(collector))
     }

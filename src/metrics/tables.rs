@@ -8,12 +8,12 @@ use prometheus::{GaugeVec, IntCounterVec};
 
 use super::table;
 use crate::lock::lock;
-use crate::tables::{SharedTables, TableName, TableView};
+use crate::tables::{TableName, TableStore, TableView};
 use audit_judge::reference::RecordReason;
 
-/// Collects the metrics of [`SharedTables`].
+/// Collects the metrics of [`TableStore`].
 pub(super) struct TablesCollector {
-    tables: Arc<SharedTables>,
+    tables: Arc<TableStore>,
     entries: GaugeVec,
     ready: GaugeVec,
     load: GaugeVec,
@@ -29,7 +29,7 @@ pub(super) struct TablesCollector {
 }
 
 impl TablesCollector {
-    pub(super) fn new(tables: Arc<SharedTables>) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(tables: Arc<TableStore>) -> Result<Self, prometheus::Error> {
         Ok(TablesCollector {
             tables,
             entries: table::TABLE_ENTRIES.gauge()?,

@@ -31,13 +31,13 @@ use crate::relay::preflight::Preflight;
 use crate::relay::supervise::{Signals, Watch, supervise};
 use crate::relay::worker_thread::WorkerTask;
 use crate::stream::{Partition, PassOver, StopRequest};
-use crate::tables::SharedTables;
+use crate::tables::TableStore;
 
 /// A relay, ready to run.
 pub struct Relay {
     config: Config,
     assembly: Arc<Assembly>,
-    tables: Arc<SharedTables>,
+    tables: Arc<TableStore>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 }
@@ -51,7 +51,7 @@ impl Relay {
         let version = kafka::librdkafka_version();
         let metrics = Metrics::new(assembly.rules.routes.regions(), &version)?;
         // Moved, not cloned: the tables change from now on, and the loaded copy would waste memory.
-        let tables = Arc::new(SharedTables::new(
+        let tables = Arc::new(TableStore::new(
             std::mem::take(&mut assembly.directory),
             &kafka::followers::followed(&config),
             config.tables.staleness_limit,

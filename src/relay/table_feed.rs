@@ -13,7 +13,7 @@ use tracing::info;
 use crate::config::Config;
 use crate::kafka;
 use crate::liveness::health::Health;
-use crate::tables::SharedTables;
+use crate::tables::TableStore;
 use crate::tables::files::{ReloadRequest, TableFile, TableFiles};
 
 /// The subject of the tables in /readyz.
@@ -29,7 +29,7 @@ const TRUST_INTERVAL: Duration = Duration::from_millis(250);
 pub fn start(
     config: &Config,
     files: &[TableFile],
-    tables: &Arc<SharedTables>,
+    tables: &Arc<TableStore>,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut threads = kafka::followers::follow(config, tables)?;
     let reload = ReloadRequest::default();
@@ -52,7 +52,7 @@ pub fn start(
 }
 
 /// Keeps the process ready only while the tables can be relied on, from now on.
-pub fn watch(tables: &Arc<SharedTables>, health: &Arc<Health>) {
+pub fn watch(tables: &Arc<TableStore>, health: &Arc<Health>) {
     let (tables, health) = (Arc::clone(tables), Arc::clone(health));
     health.release(TABLES);
     tokio::spawn(async move {

@@ -21,7 +21,7 @@ use crate::stream::batch::BatchLimits;
 use crate::stream::kept_record::RecordLimit;
 use crate::stream::worker::Worker;
 use crate::stream::{Backoff, Failure, PassOver, StopRequest};
-use crate::tables::SharedTables;
+use crate::tables::TableStore;
 
 /// Pauses between attempts to open a session.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
@@ -43,7 +43,7 @@ pub struct WorkerTask {
     /// The rules and topics.
     pub assembly: Arc<Assembly>,
     /// The reference tables.
-    pub tables: Arc<SharedTables>,
+    pub tables: Arc<TableStore>,
     /// Longest time that a batch waits for the tables.
     pub barrier_limit: Duration,
     /// Counts what the worker commits.

@@ -1,13 +1,13 @@
-//! The part of [`SharedTables`] for the followers of the tables' topics: they take requests for end
+//! The part of [`TableStore`] for the followers of the tables' topics: they take requests for end
 //! offsets, and report what they read.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::catch_up::CatchUp;
-use super::{Assignment, EndOffsets, EndOffsetsRequest, Offsets, Reading, SharedTables, TableName};
+use super::{Assignment, EndOffsets, EndOffsetsRequest, Offsets, Reading, TableName, TableStore};
 
-impl SharedTables {
+impl TableStore {
     /// Waits at most `wait` until a thread needs the end offsets of a table's topic, or the last
     /// request is at least `heartbeat` old. The request begins when this call returns.
     pub fn await_request(

@@ -12,9 +12,9 @@ use tracing::{info, warn};
 
 use crate::config::text_file;
 use crate::config::{Config, TableSource};
-use crate::tables::{SharedTables, TableName};
+use crate::tables::{TableName, TableStore};
 use audit_judge::reference::{
-    Device, DeviceKey, Directory, LineProblem, Principal, PrincipalKey, Table, read_devices,
+    Device, DeviceKey, LineProblem, Principal, PrincipalKey, ReferenceTables, Table, read_devices,
     read_principals,
 };
 
@@ -45,7 +45,7 @@ impl ReloadRequest {
 #[derive(Debug)]
 pub struct TableFiles {
     files: Vec<TableFile>,
-    tables: Arc<SharedTables>,
+    tables: Arc<TableStore>,
     reload: ReloadRequest,
 }
 
@@ -83,7 +83,7 @@ impl Stamp {
 
 impl TableFiles {
     /// A watcher of these files.
-    pub fn new(files: Vec<TableFile>, tables: Arc<SharedTables>, reload: ReloadRequest) -> Self {
+    pub fn new(files: Vec<TableFile>, tables: Arc<TableStore>, reload: ReloadRequest) -> Self {
         TableFiles { files, tables, reload }
     }
 
@@ -138,7 +138,7 @@ impl TableFile {
         sources.into_iter().filter_map(file).collect()
     }
 
-    fn reload(&self, tables: &SharedTables) {
+    fn reload(&self, tables: &TableStore) {
         let (table, path) = (self.table, self.path.display());
         match self.publish(tables) {
             Ok(entries) => {
@@ -156,14 +156,14 @@ impl TableFile {
         }
     }
 
-    fn publish(&self, tables: &SharedTables) -> Result<usize, Vec<String>> {
+    fn publish(&self, tables: &TableStore) -> Result<usize, Vec<String>> {
         let known = tables.load();
         match self.table {
             TableName::Principals => {
                 let loaded = read_principals_file(&self.path)?;
                 self.check_loss(&known.principals, &loaded)?;
                 let entries = loaded.len();
-                tables.publish(|directory: &mut Directory| directory.principals = loaded);
+                tables.publish(|directory: &mut ReferenceTables| directory.principals = loaded);
                 Ok(entries)
             }
             TableName::Devices => {
@@ -172,7 +172,7 @@ impl TableFile {
                     self.check_loss(known, &loaded)?;
                 }
                 let entries = loaded.len();
-                tables.publish(|directory: &mut Directory| directory.devices = Some(loaded));
+                tables.publish(|directory: &mut ReferenceTables| directory.devices = Some(loaded));
                 Ok(entries)
             }
         }
@@ -245,7 +245,7 @@ mod tests {
     struct Watched {
         _folder: tempfile::TempDir,
         path: PathBuf,
-        tables: Arc<SharedTables>,
+        tables: Arc<TableStore>,
         files: TableFiles,
     }
 
@@ -259,11 +259,11 @@ mod tests {
                 "kafka.bootstrap.servers = \"b:1\"\nprincipals.file = {path:?}\n{settings}"
             );
             let config = Config::from_toml(&text, std::iter::empty()).expect("good");
-            let directory = Directory {
+            let directory = ReferenceTables {
                 principals: read_principals_file(&path).expect("reads"),
                 devices: None,
             };
-            let tables = Arc::new(SharedTables::new(directory, &[], Duration::ZERO));
+            let tables = Arc::new(TableStore::new(directory, &[], Duration::ZERO));
             let files = TableFile::all(&config);
             Watched {
                 _folder: folder,

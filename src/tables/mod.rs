@@ -2,7 +2,7 @@
 //! and how far it is behind the topics that feed it. It reads nothing itself: followers and file
 //! watchers feed it. It names no Kafka client.
 //!
-//! The read barrier is [`SharedTables::catch_up`]. It requests the current end offsets of every
+//! The read barrier is [`TableStore::catch_up`]. It requests the current end offsets of every
 //! followed topic, and returns when a snapshot that contains everything before these offsets is
 //! published. Threads that call it before a request begins share that request. A request that has
 //! begun already is of no use to a later caller: it may have missed what was written before the
@@ -25,7 +25,7 @@ use arc_swap::ArcSwap;
 use arc_swap::access::Access;
 
 use crate::lock::lock;
-use audit_judge::reference::Directory;
+use audit_judge::reference::ReferenceTables;
 use catch_up::CatchUp;
 use end_offsets::Waiter;
 
@@ -34,8 +34,8 @@ pub use view::{TableCounts, TableName, TableView};
 
 /// The tables of a process.
 #[derive(Debug)]
-pub struct SharedTables {
-    snapshot: ArcSwap<Directory>,
+pub struct TableStore {
+    snapshot: ArcSwap<ReferenceTables>,
     /// Held while a snapshot is published: each publisher changes one table and keeps the others.
     publishing: Mutex<()>,
     state: Mutex<State>,
@@ -53,17 +53,21 @@ struct State {
     closed: bool,
 }
 
-impl SharedTables {
+impl TableStore {
     /// Tables that begin with this snapshot. Those that are `followed` are not ready until their
     /// followers report it. A snapshot older than `staleness_limit` must not be relied on.
-    pub fn new(directory: Directory, followed: &[TableName], staleness_limit: Duration) -> Self {
+    pub fn new(
+        directory: ReferenceTables,
+        followed: &[TableName],
+        staleness_limit: Duration,
+    ) -> Self {
         let mut counts = BTreeMap::from([(TableName::Principals, TableCounts::default())]);
         if directory.devices.is_some() {
             counts.insert(TableName::Devices, TableCounts::default());
         }
         let now = Instant::now();
         let catch_up = |table: &TableName| (*table, CatchUp::new(now));
-        SharedTables {
+        TableStore {
             snapshot: ArcSwap::from_pointee(directory),
             publishing: Mutex::default(),
             state: Mutex::new(State {
@@ -82,21 +86,21 @@ impl SharedTables {
     }
 
     /// Returns the newest snapshot, which never changes.
-    pub fn load(&self) -> Arc<Directory> {
+    pub fn load(&self) -> Arc<ReferenceTables> {
         self.snapshot.load_full()
     }
 
     /// Borrows the newest snapshot for a moment, as for one record. Cheaper than
-    /// [`SharedTables::load`] when many threads do it.
-    pub fn borrow(&self) -> impl Deref<Target = Directory> + use<> {
-        Access::<Directory>::load(&self.snapshot)
+    /// [`TableStore::load`] when many threads do it.
+    pub fn borrow(&self) -> impl Deref<Target = ReferenceTables> + use<> {
+        Access::<ReferenceTables>::load(&self.snapshot)
     }
 
     /// Publishes a changed snapshot. `change` replaces a table in a copy of the newest one, so that
     /// publishers of different tables do not undo each other's work. Readers never wait.
-    pub fn publish(&self, change: impl FnOnce(&mut Directory)) {
+    pub fn publish(&self, change: impl FnOnce(&mut ReferenceTables)) {
         let _publishing = lock(&self.publishing);
-        let mut directory = Directory::clone(&self.snapshot.load());
+        let mut directory = ReferenceTables::clone(&self.snapshot.load());
         change(&mut directory);
         self.snapshot.store(Arc::new(directory));
     }

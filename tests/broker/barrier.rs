@@ -17,7 +17,7 @@ use audit_relay::metrics::Metrics;
 use audit_relay::relay::judge::TableJudge;
 use audit_relay::stream::worker::Worker;
 use audit_relay::stream::{Content, GroupEvent, Judge, Observer, StopRequest, WorkerEvent};
-use audit_relay::tables::SharedTables;
+use audit_relay::tables::TableStore;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -105,7 +105,7 @@ struct World {
     table: String,
     config: Config,
     assembly: Arc<Assembly>,
-    tables: Arc<SharedTables>,
+    tables: Arc<TableStore>,
 }
 
 impl World {
@@ -122,7 +122,7 @@ impl World {
         let assembly = Arc::new(assemble(&config).expect("assembles"));
         let followed = kafka::followers::followed(&config);
         let limit = config.tables.staleness_limit;
-        let tables = Arc::new(SharedTables::new(assembly.directory.clone(), &followed, limit));
+        let tables = Arc::new(TableStore::new(assembly.directory.clone(), &followed, limit));
         kafka::followers::follow(&config, &tables).expect("follows");
         tables.await_ready(LIMIT).expect("ready");
         World { broker, deployment, table, config, assembly, tables }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use audit_judge::reference::{Directory, PrincipalKey, Table};
+use audit_judge::reference::{PrincipalKey, ReferenceTables, Table};
 use audit_relay::config::Config;
 use audit_relay::kafka::followers::{follow, followed, read_topics};
-use audit_relay::tables::{SharedTables, TableCounts, TableName};
+use audit_relay::tables::{TableCounts, TableName, TableStore};
 use jiff::Timestamp;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
@@ -33,7 +33,7 @@ pub const COMPACTED: [(&str, &str); 5] = [
 
 /// Tables that are followed in this process.
 pub struct Following {
-    pub tables: Arc<SharedTables>,
+    pub tables: Arc<TableStore>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -41,12 +41,12 @@ impl Following {
     /// Follows topics; `more` goes into the configuration.
     fn start(broker: &KafkaBroker, principals: &str, more: &str) -> Self {
         let config = config(broker, principals, more);
-        let directory = Directory {
+        let directory = ReferenceTables {
             devices: config.devices.as_ref().map(|_| Table::default()),
-            ..Directory::default()
+            ..ReferenceTables::default()
         };
         let limit = config.tables.staleness_limit;
-        let tables = SharedTables::new(directory, &followed(&config), limit);
+        let tables = TableStore::new(directory, &followed(&config), limit);
         let tables = Arc::new(tables);
         let threads = follow(&config, &tables).expect("followers");
         Following { tables, threads }
@@ -89,7 +89,7 @@ fn config(broker: &KafkaBroker, principals: &str, more: &str) -> Config {
     Config::from_toml(&text, std::iter::empty()).expect("a good configuration")
 }
 
-fn has_access(directory: &Directory, user: usize) -> bool {
+fn has_access(directory: &ReferenceTables, user: usize) -> bool {
     let key = PrincipalKey { account: "1".into(), id: user.to_string().into() };
     let principal = directory.principals.as_of(&key, Timestamp::now());
     principal.is_some_and(|principal| principal.infrastructure_access == Some(true))

@@ -8,12 +8,12 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit_judge::reference::Directory;
+use audit_judge::reference::ReferenceTables;
 use audit_relay::config::Config;
 use audit_relay::kafka::consumer::input_end_offsets::InputEndOffsets;
 use audit_relay::kafka::followers::{follow, followed};
 use audit_relay::stream::Partition;
-use audit_relay::tables::{SharedTables, TableName};
+use audit_relay::tables::{TableName, TableStore};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
@@ -130,7 +130,7 @@ fn a_bad_batch_in_a_tables_topic_is_named_and_nothing_is_read_twice() {
     write(&bootstrap, "principals", 0, &[value; 2]);
     let config = config(&bootstrap);
     let limit = config.tables.staleness_limit;
-    let tables = SharedTables::new(Directory::default(), &followed(&config), limit);
+    let tables = TableStore::new(ReferenceTables::default(), &followed(&config), limit);
     let tables = Arc::new(tables);
     let threads = follow(&config, &tables).expect("followers");
     let since = Instant::now();

@@ -4,7 +4,7 @@
 use audit_judge::catalog::{Catalog, CatalogFile, Switches};
 use audit_judge::fate::Fate;
 use audit_judge::judge;
-use audit_judge::reference::{Directory, read_devices, read_principals};
+use audit_judge::reference::{ReferenceTables, read_devices, read_principals};
 use audit_judge::regions::Locations;
 use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
@@ -22,7 +22,7 @@ const LOG_SOURCE: &str = "crn:v1:bluemix:public:{service}:{location}:a/{account}
 #[derive(Debug)]
 pub struct Setup {
     pub rules: Rules,
-    pub directory: Directory,
+    pub directory: ReferenceTables,
     /// What the names of output topics begin with.
     pub topic_prefix: String,
     /// Whether audit events carry headers.
@@ -53,7 +53,7 @@ impl Setup {
         devices: &str,
     ) -> Result<Setup, String> {
         let settings: Settings = toml::from_str(settings).map_err(|error| error.to_string())?;
-        let directory = Directory {
+        let directory = ReferenceTables {
             principals: read_principals("principals", principals).map_err(told)?,
             devices: Some(read_devices("devices", devices).map_err(told)?),
         };

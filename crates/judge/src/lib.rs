@@ -30,7 +30,7 @@ use classify::UserAction;
 use fate::{Audited, Fate, Quarantine, QuarantineReason, Unaudited};
 use parse::record::Record;
 use parse::{framing, record, wrapping};
-use reference::Directory;
+use reference::ReferenceTables;
 use rules::Rules;
 use trace::{NoTrace, Trace};
 
@@ -47,7 +47,7 @@ pub struct Input<'a> {
 /// fate, and the same rules and tables reproduce it byte for byte.
 ///
 /// Calls `tables` at most once, and only for an action of a user or a service.
-pub fn judge<T: Deref<Target = Directory>>(
+pub fn judge<T: Deref<Target = ReferenceTables>>(
     payload: Option<&[u8]>,
     rules: &Rules,
     tables: impl FnOnce() -> T,
@@ -56,7 +56,7 @@ pub fn judge<T: Deref<Target = Directory>>(
 }
 
 /// Judges like [`judge`], and reports to `trace` what each stage found.
-pub fn judge_traced<T: Deref<Target = Directory>>(
+pub fn judge_traced<T: Deref<Target = ReferenceTables>>(
     input: Input<'_>,
     rules: &Rules,
     tables: impl FnOnce() -> T,
@@ -74,7 +74,7 @@ pub fn judge_traced<T: Deref<Target = Directory>>(
 /// Judges a record that is not a state change as it stands. Judges a CloudEvent by its data; for
 /// any other wrapping, names the wrapping and the remedy.
 #[cold]
-fn unwrapped<T: Deref<Target = Directory>>(
+fn unwrapped<T: Deref<Target = ReferenceTables>>(
     input: Input<'_>,
     quarantine: Quarantine,
     rules: &Rules,
@@ -124,7 +124,7 @@ fn audit(
     mut action: UserAction<'_>,
     at: Option<Timestamp>,
     rules: &Rules,
-    directory: &Directory,
+    directory: &ReferenceTables,
     trace: &mut impl Trace,
 ) -> Result<Audited, Unaudited> {
     // Not in `user_action`: an action is large, and changing it there would copy it.

@@ -22,7 +22,7 @@ use super::topic_watch::{Change, TopicWatch};
 use crate::kafka::client::context::{PlainContext, prime_oauth};
 use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::native::{IdentityRequest, TopicIdentity, Undescribed, broker_to_query};
-use crate::tables::{EndOffsetsRequest, Offsets, SharedTables, TableName};
+use crate::tables::{EndOffsetsRequest, Offsets, TableName, TableStore};
 
 /// Longest wait for end offsets.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(in crate::kafka) struct EndOffsetLookup {
     table: TableName,
     lookup: TopicLookup<PlainContext>,
-    tables: Arc<SharedTables>,
+    tables: Arc<TableStore>,
     /// Longest time between two look-ups.
     heartbeat: Duration,
     watch: TopicWatch,
@@ -60,7 +60,7 @@ impl EndOffsetLookup {
         table: TableName,
         topic: &str,
         consumer: BaseConsumer<PlainContext>,
-        tables: &Arc<SharedTables>,
+        tables: &Arc<TableStore>,
         heartbeat: Duration,
     ) -> Self {
         EndOffsetLookup {

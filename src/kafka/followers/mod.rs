@@ -24,12 +24,12 @@ use crate::kafka::client::context::PlainContext;
 use crate::kafka::followers::end_offsets::EndOffsetLookup;
 use crate::kafka::followers::follower::{FollowedTable, Follower};
 use audit_judge::reference::{
-    Device, DeviceKey, Directory, Oddities, Principal, PrincipalKey, RecordProblem, Table,
+    Device, DeviceKey, Oddities, Principal, PrincipalKey, RecordProblem, ReferenceTables, Table,
     TableChange, TableWriter, parse_device_record, parse_principal_record,
 };
 
 use crate::liveness::threads;
-use crate::tables::{Reading, SharedTables, TableName};
+use crate::tables::{Reading, TableName, TableStore};
 
 /// Longest time to read the topics once.
 const READ_WAIT_MAX: Duration = Duration::from_secs(120);
@@ -52,7 +52,7 @@ impl FollowedTable for Principals {
         parse_principal_record(key, value, timestamp_ms, oddities)
     }
 
-    fn put(directory: &mut Directory, table: Table<PrincipalKey, Principal>) {
+    fn put(directory: &mut ReferenceTables, table: Table<PrincipalKey, Principal>) {
         directory.principals = table;
     }
 }
@@ -73,7 +73,7 @@ impl FollowedTable for Devices {
         parse_device_record(key, value, timestamp_ms, oddities)
     }
 
-    fn put(directory: &mut Directory, table: Table<DeviceKey, Device>) {
+    fn put(directory: &mut ReferenceTables, table: Table<DeviceKey, Device>) {
         directory.devices = Some(table);
     }
 }
@@ -91,9 +91,9 @@ pub fn followed(config: &Config) -> Vec<TableName> {
 ///
 /// # Errors
 /// Fails if they are not read in time. The message says what they wait for.
-pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory>, String> {
+pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<ReferenceTables>, String> {
     let tables =
-        Arc::new(SharedTables::new(Directory::default(), names, config.tables.staleness_limit));
+        Arc::new(TableStore::new(ReferenceTables::default(), names, config.tables.staleness_limit));
     let followers = follow(config, &tables).map_err(|error| format!("{error:#}"))?;
     let read = tables.await_ready(READ_WAIT_MAX);
     tables.close();
@@ -105,7 +105,7 @@ pub fn read_topics(config: &Config, names: &[TableName]) -> Result<Arc<Directory
 ///
 /// # Errors
 /// Fails if a client or a thread cannot be created. A broker that does not answer is waited for.
-pub fn follow(config: &Config, tables: &Arc<SharedTables>) -> anyhow::Result<Vec<JoinHandle<()>>> {
+pub fn follow(config: &Config, tables: &Arc<TableStore>) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::new();
     if let TableSource::Topic(topic) = &config.principals
         && tables.is_followed(TableName::Principals)
@@ -123,7 +123,7 @@ pub fn follow(config: &Config, tables: &Arc<SharedTables>) -> anyhow::Result<Vec
 fn start<K: FollowedTable>(
     config: &Config,
     topic: &str,
-    tables: &Arc<SharedTables>,
+    tables: &Arc<TableStore>,
 ) -> anyhow::Result<[JoinHandle<()>; 2]> {
     let name = K::NAME.name();
     let client = settings::end_offset_client(config, &format!("{name}-ends"));
@@ -159,7 +159,7 @@ fn create(client: &ClientConfig, topic: &str) -> anyhow::Result<BaseConsumer<Pla
 fn follower_factory<K: FollowedTable>(
     config: &Config,
     topic: &str,
-    tables: &Arc<SharedTables>,
+    tables: &Arc<TableStore>,
 ) -> impl Fn(Reading) -> anyhow::Result<Follower<K>> + Send + 'static {
     let client = settings::follower(config, K::NAME.name());
     let history = SignedDuration::try_from(config.tables.history);

@@ -14,10 +14,10 @@ use super::{InputName, Metrics, WorkerObserver};
 use crate::liveness::health::Health;
 use crate::stream::batch::Batch;
 use crate::stream::{OwnedHeaders, Partition, SourceRecord};
-use crate::tables::{SharedTables, TableName};
+use crate::tables::{TableName, TableStore};
 use audit_judge::fate::RegionIndex;
 use audit_judge::fate::{Audited, Envelope, Fate, Quarantine, SkipReason};
-use audit_judge::reference::{Directory, Table, read_principals};
+use audit_judge::reference::{ReferenceTables, Table, read_principals};
 
 fn metrics() -> Arc<Metrics> {
     Metrics::new(&["eu-de".to_string(), "us-south".to_string()], "2.12.1").expect("registers")
@@ -44,14 +44,14 @@ fn value(text: &str, series: &str) -> Option<f64> {
 }
 
 /// Registers a followed table with one principal, and devices from a file.
-fn show_tables(metrics: &Metrics) -> Arc<SharedTables> {
+fn show_tables(metrics: &Metrics) -> Arc<TableStore> {
     let line = r#"{"accountId":1,"userId":2,"validFrom":"2018-01-01T00:00:00Z"}"#;
-    let directory = Directory {
+    let directory = ReferenceTables {
         principals: read_principals("p", line).expect("reads"),
         devices: Some(Table::default()),
     };
     let limit = Duration::from_secs(60);
-    let tables = SharedTables::new(directory, &[TableName::Principals], limit);
+    let tables = TableStore::new(directory, &[TableName::Principals], limit);
     let tables = Arc::new(tables);
     let shown = metrics.show_tables(Arc::clone(&tables));
     shown.expect("registers");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::deployment::Assembly;
 use crate::metrics::Metrics;
 use crate::stream::Judge;
-use crate::tables::SharedTables;
+use crate::tables::TableStore;
 use audit_judge::fate::Fate;
 use audit_judge::judge;
 
@@ -15,7 +15,7 @@ use audit_judge::judge;
 #[derive(Debug)]
 pub struct TableJudge {
     assembly: Arc<Assembly>,
-    tables: Arc<SharedTables>,
+    tables: Arc<TableStore>,
     barrier_limit: Duration,
     metrics: Arc<Metrics>,
     /// Tables from files hold all they will ever hold: nothing rests on what may still come.
@@ -26,7 +26,7 @@ impl TableJudge {
     /// A judge that waits at most `barrier_limit` for the tables to catch up.
     pub fn new(
         assembly: Arc<Assembly>,
-        tables: Arc<SharedTables>,
+        tables: Arc<TableStore>,
         barrier_limit: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {

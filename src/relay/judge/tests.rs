@@ -8,7 +8,7 @@ use crate::deployment::assemble;
 use crate::stream::batch::Batch;
 use crate::stream::{Content, OwnedHeaders, Partition, SourceRecord};
 use crate::tables::{Offsets, Reading, TableName};
-use audit_judge::reference::{Directory, read_devices};
+use audit_judge::reference::{ReferenceTables, read_devices};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const NO_HEADERS: &OwnedHeaders = &Vec::new();
@@ -34,8 +34,9 @@ fn unread(followed: &[TableName], limit: Duration) -> TableJudge {
     );
     let config = Config::from_toml(&config, std::iter::empty()).expect("configuration");
     let assembly = Arc::new(assemble(&config).expect("assembly"));
-    let directory = Directory { devices: Some(Default::default()), ..assembly.directory.clone() };
-    let tables = SharedTables::new(directory, followed, LIMIT);
+    let directory =
+        ReferenceTables { devices: Some(Default::default()), ..assembly.directory.clone() };
+    let tables = TableStore::new(directory, followed, LIMIT);
     let metrics = Metrics::new(assembly.rules.routes.regions(), "0").expect("metrics");
     TableJudge::new(assembly, Arc::new(tables), limit, metrics)
 }
@@ -56,7 +57,7 @@ fn catch_up(judge: &TableJudge, devices: &str) {
 }
 
 /// Answers one look-up of the end, with these devices read up to there.
-fn follow(tables: &SharedTables, end: i64, devices: &str) {
+fn follow(tables: &TableStore, end: i64, devices: &str) {
     let look_up = tables.await_request(TableName::Devices, LIMIT, LIMIT);
     let read = read_devices("devices", devices).expect("devices");
     tables.publish(|directory| directory.devices = Some(read));

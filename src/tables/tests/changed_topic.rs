@@ -3,7 +3,7 @@
 use super::*;
 use crate::tables::end_offsets::FRESH;
 
-fn reading(tables: &SharedTables) -> Reading {
+fn reading(tables: &TableStore) -> Reading {
     tables.assignment(PRINCIPALS).reading
 }
 
@@ -121,7 +121,7 @@ fn an_obstacle_of_the_follower_survives_successful_requests() {
     let tables = loaded();
     let obstacle = "partition 0 cannot be read".to_string();
     tables.obstacle(PRINCIPALS, reading(&tables), Some(obstacle));
-    let timed_out = |tables: &Arc<SharedTables>| {
+    let timed_out = |tables: &Arc<TableStore>| {
         let waiting = catch_up(tables, SHORT);
         let request = begin(tables);
         tables.answer(PRINCIPALS, request, Ok(at(12)));

@@ -17,8 +17,8 @@ const LONG: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_secs(3_600);
 const PRINCIPALS: TableName = TableName::Principals;
 
-fn tables(followed: &[TableName]) -> Arc<SharedTables> {
-    Arc::new(SharedTables::new(Directory::default(), followed, LONG))
+fn tables(followed: &[TableName]) -> Arc<TableStore> {
+    Arc::new(TableStore::new(ReferenceTables::default(), followed, LONG))
 }
 
 fn at(offset: i64) -> Offsets {
@@ -26,13 +26,13 @@ fn at(offset: i64) -> Offsets {
 }
 
 /// Waits until a request is wanted, and begins it.
-fn begin(tables: &SharedTables) -> EndOffsetsRequest {
+fn begin(tables: &TableStore) -> EndOffsetsRequest {
     let request = tables.await_request(PRINCIPALS, NEVER, LONG);
     request.expect("a request")
 }
 
 /// Returns tables whose only topic was read to its end, 10.
-fn loaded() -> Arc<SharedTables> {
+fn loaded() -> Arc<TableStore> {
     let tables = tables(&[PRINCIPALS]);
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(10)));
@@ -41,13 +41,13 @@ fn loaded() -> Arc<SharedTables> {
     tables
 }
 
-fn catch_up(tables: &Arc<SharedTables>, limit: Duration) -> thread::JoinHandle<Result<(), String>> {
+fn catch_up(tables: &Arc<TableStore>, limit: Duration) -> thread::JoinHandle<Result<(), String>> {
     let tables = Arc::clone(tables);
     thread::spawn(move || tables.catch_up(limit))
 }
 
 /// Waits until this many threads wait.
-fn await_waiting(tables: &SharedTables, count: usize) {
+fn await_waiting(tables: &TableStore, count: usize) {
     let since = Instant::now();
     while !tables.lock().followed[&PRINCIPALS].has_waiting(count) {
         assert!(since.elapsed() < LONG, "too few threads wait");
@@ -176,7 +176,7 @@ fn every_table_is_waited_for() {
 
 #[test]
 fn a_table_is_not_trusted_forever() {
-    let tables = SharedTables::new(Directory::default(), &[PRINCIPALS], SHORT);
+    let tables = TableStore::new(ReferenceTables::default(), &[PRINCIPALS], SHORT);
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(0)));
     tables.reached(PRINCIPALS, Reading::default(), &at(0));
@@ -217,10 +217,10 @@ fn the_end_of_the_process_ends_all_waits() {
 /// Each publisher changes its own table, and no other publication may undo that.
 #[test]
 fn publishers_keep_each_others_tables() {
-    let tables = Arc::new(SharedTables::new(Directory::default(), &[], LONG));
+    let tables = Arc::new(TableStore::new(ReferenceTables::default(), &[], LONG));
     let held = tables.load();
     let begin = Arc::new(Barrier::new(2));
-    let publish = |set: fn(&mut Directory, usize), len: fn(&Directory) -> usize| {
+    let publish = |set: fn(&mut ReferenceTables, usize), len: fn(&ReferenceTables) -> usize| {
         let (tables, begin) = (Arc::clone(&tables), Arc::clone(&begin));
         thread::spawn(move || {
             begin.wait();

@@ -19,7 +19,7 @@ use super::classify::UserAction;
 use super::fate::{Quarantine, QuarantineReason, Unaudited};
 use super::regions::Place;
 use crate::parse::field::Id;
-use crate::reference::{DeviceView, Directory, PrincipalKey, PrincipalView};
+use crate::reference::{DeviceView, PrincipalKey, PrincipalView, ReferenceTables};
 use crate::rules::Rules;
 
 pub use asked::{Asked, LookUps, Role};
@@ -70,7 +70,7 @@ pub struct Identity<'a> {
 /// The reasons of section *enrich* in `schemas/README.md`.
 pub(crate) fn enrich<'a>(
     user_action: UserAction<'a>,
-    directory: &'a Directory,
+    directory: &'a ReferenceTables,
     rules: &'a Rules,
     looked_up: impl FnOnce(&LookUps<'_, '_>),
 ) -> Result<AttributedAction<'a>, Unaudited> {
@@ -102,7 +102,7 @@ pub(crate) fn enrich<'a>(
 /// it is called; `#[inline]` on methods that only it calls keeps them part of it.
 struct Lookup<'l, 'a> {
     action: &'l UserAction<'a>,
-    directory: &'a Directory,
+    directory: &'a ReferenceTables,
     rules: &'a Rules,
 }
 

@@ -35,7 +35,7 @@ pub use table::{Table, TableChange, TableKey, TableWriter};
 
 /// The tables that records are judged against: an immutable snapshot, shared by its clones.
 #[derive(Debug, Clone, Default)]
-pub struct Directory {
+pub struct ReferenceTables {
     /// The identities that can act.
     pub principals: Table<PrincipalKey, Principal>,
     /// The devices; `None` if no device table is configured.

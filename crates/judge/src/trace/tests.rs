@@ -8,7 +8,7 @@ use super::*;
 use crate::catalog::{Catalog, Switches};
 use crate::enrich::{Asked, Role};
 use crate::fate::Fate;
-use crate::reference::{DeviceKey, Directory, PrincipalKey, read_devices, read_principals};
+use crate::reference::{DeviceKey, PrincipalKey, ReferenceTables, read_devices, read_principals};
 use crate::regions::Locations;
 use crate::route::Routes;
 use crate::rules::Rules;
@@ -96,7 +96,7 @@ fn record(field: &str, value: Value) -> Value {
 /// that the fate is the same without a trace.
 fn heard(text: &str, at: Option<&str>) -> (Heard, Fate, usize) {
     let rules = rules();
-    let directory = &Directory {
+    let directory = &ReferenceTables {
         principals: read_principals("principals", PRINCIPALS).expect("principals"),
         devices: Some(read_devices("devices", DEVICES).expect("devices")),
     };
@@ -144,7 +144,7 @@ fn an_event_that_does_not_fit_is_routed_and_not_formatted() {
     let template = CrnTemplate::parse(&format!("crn:v1:b:{name}:s:l:a/1:::")).expect("a template");
     let mut rules = rules();
     rules.crns = CrnTemplates { target: template.clone(), log_source: template };
-    let directory = Directory {
+    let directory = ReferenceTables {
         principals: read_principals("principals", PRINCIPALS).expect("principals"),
         devices: None,
     };

@@ -3,7 +3,7 @@
 
 use audit_judge::fate::Fate;
 use audit_judge::judge;
-use audit_judge::reference::{Directory, read_principals};
+use audit_judge::reference::{ReferenceTables, read_principals};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn judged(principals: &str) -> String {
 fn judged_as(principals: &str, iam_id: &Value) -> String {
     let mut rules = rules(Demands::default());
     rules.policy.clock_skew_ms = SKEW_MS;
-    let directory = Directory {
+    let directory = ReferenceTables {
         principals: read_principals("principals", principals).expect("good lines"),
         devices: None,
     };

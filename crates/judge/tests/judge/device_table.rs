@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use audit_judge::judge;
-use audit_judge::reference::{Directory, read_devices, read_principals};
+use audit_judge::reference::{ReferenceTables, read_devices, read_principals};
 use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
 
@@ -71,14 +71,14 @@ fn combinations() -> [(bool, bool); 4] {
     [(false, false), (false, true), (true, false), (true, true)]
 }
 
-fn directory(device: Device) -> Directory {
+fn directory(device: Device) -> ReferenceTables {
     let principal = r#"{"accountId":1,"userId":7,"iamId":"IBMid-7","linked":true,"infrastructureAccess":true,"validFrom":"2020-01-01T00:00:00Z"}"#;
     let devices = match device {
         NoTable => None,
         Unknown => Some(String::new()),
         Entry { account, place, name } => Some(entry(account, place, name)),
     };
-    Directory {
+    ReferenceTables {
         principals: read_principals("principals", principal).expect("principals"),
         devices: devices.map(|lines| read_devices("devices", &lines).expect("devices")),
     }

@@ -7,7 +7,7 @@ use audit_judge::fate::{Fate, QuarantineReason, SkipReason};
 use audit_judge::judge;
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
-    Directory, Oddities, RecordProblem, Table, TableChange, TableKey, TableWriter,
+    Oddities, RecordProblem, ReferenceTables, Table, TableChange, TableKey, TableWriter,
     parse_device_record, parse_principal_record, read_devices, unreadable_record,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -46,11 +46,11 @@ fn table<K: TableKey, V: Packed>(
     table.snapshot()
 }
 
-fn principals(records: &[(&str, Option<&str>)]) -> Directory {
+fn principals(records: &[(&str, Option<&str>)]) -> ReferenceTables {
     let parse = |key: &[u8], value: Option<&[u8]>, time| {
         parse_principal_record(key, value, time, &mut Oddities::default())
     };
-    Directory {
+    ReferenceTables {
         principals: table("307608/6100101", records, parse),
         devices: Some(read_devices("d", DEVICE).expect("devices")),
     }
@@ -68,7 +68,7 @@ fn action(time: &str) -> Value {
     })
 }
 
-fn seen(setup: &Setup, directory: &Directory, action: &Value) -> Seen {
+fn seen(setup: &Setup, directory: &ReferenceTables, action: &Value) -> Seen {
     let rules = &setup.rules;
     let payload = action.to_string();
     match judge(Some(payload.as_bytes()), rules, || directory) {

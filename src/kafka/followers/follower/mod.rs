@@ -17,10 +17,10 @@ use super::positions::Positions;
 use super::reading_log::{Progress, RejectLog};
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::native::{NativeRecord, QueuedConsumer};
-use crate::tables::{EndOffsets, Reading, SharedTables, TableCounts, TableName};
+use crate::tables::{EndOffsets, Reading, TableCounts, TableName, TableStore};
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::{
-    Directory, Oddities, RecordProblem, Table, TableChange, TableKey, TableWriter,
+    Oddities, RecordProblem, ReferenceTables, Table, TableChange, TableKey, TableWriter,
     unreadable_record,
 };
 
@@ -44,7 +44,7 @@ pub(in crate::kafka) trait FollowedTable: 'static {
         oddities: &mut Oddities,
     ) -> Result<TableChange<Self::Key, Self::Value>, RecordProblem>;
 
-    fn put(directory: &mut Directory, table: Table<Self::Key, Self::Value>);
+    fn put(directory: &mut ReferenceTables, table: Table<Self::Key, Self::Value>);
 }
 
 /// Follows one topic.
@@ -69,7 +69,7 @@ struct Reader<K: FollowedTable> {
     /// How many partitions are assigned.
     assigned: i32,
     blocked: BlockedPartitions,
-    tables: Arc<SharedTables>,
+    tables: Arc<TableStore>,
     table: TableWriter<K::Key, K::Value>,
     positions: Positions,
     counts: TableCounts,
@@ -89,7 +89,7 @@ impl<K: FollowedTable> Follower<K> {
     pub(super) fn new(
         consumer: BaseConsumer<PlainContext>,
         topic: String,
-        tables: Arc<SharedTables>,
+        tables: Arc<TableStore>,
         table: TableWriter<K::Key, K::Value>,
         reading: Reading,
         publish_interval: Duration,

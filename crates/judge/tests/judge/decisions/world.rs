@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use audit_judge::catalog::{Catalog, Switches};
 use audit_judge::judge;
-use audit_judge::reference::{Directory, read_principals};
+use audit_judge::reference::{ReferenceTables, read_principals};
 use audit_judge::regions::Locations;
 use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
@@ -56,7 +56,7 @@ fn demands() -> Vec<Demands> {
 /// Every holder as a principal of its own, by user id.
 pub struct World {
     pub users: BTreeMap<Holder, usize>,
-    directory: Directory,
+    directory: ReferenceTables,
     /// One for each of [`demands`].
     pub rules: Vec<(Demands, Rules)>,
 }
@@ -78,7 +78,7 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     let principals = read_principals("principals", &lines).expect("principals");
     World {
         users,
-        directory: Directory { principals, devices: None },
+        directory: ReferenceTables { principals, devices: None },
         rules: demands().into_iter().map(|it| (it, rules(it))).collect(),
     }
 });
