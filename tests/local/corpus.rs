@@ -2,9 +2,8 @@
 //! relay: they are in `crates/judge/tests/judge/corpus.rs`.
 
 use audit_cases::properties::{self, TakenConfiguration};
+use audit_cases::root;
 use audit_relay::config::{Client, Config, Problems};
-
-use crate::sources::root;
 
 fn read(text: &str, variables: Vec<(String, String)>) -> Result<TakenConfiguration, Vec<String>> {
     let taken = Config::from_toml(text, variables.into_iter());

@@ -6,10 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
+use audit_cases::root;
 use audit_relay::kafka::check::Verdict;
 use audit_relay::kafka::check::requirements::{Requirements, Role, TopicFacts, judge};
-
-use crate::sources::root;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// What a broker has where the script says nothing.

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use audit_cases::root;
 use audit_relay::commands::exit::Exit;
-
-use crate::sources::root;
 
 const GOOD: &str =
     "kafka.\"bootstrap.servers\" = \"127.0.0.1:1\"\nprincipals.file = \"good.jsonl\"\n";

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use audit_cases::root;
 use syn::visit::{self, Visit};
 use syn::{ItemMod, ItemUse, UseTree};
 
-use crate::sources::{Source, root, sources};
+use crate::sources::{Source, sources};
 
 /// Which folder needs which, by their names.
 type Needs = BTreeMap<String, BTreeSet<String>>;

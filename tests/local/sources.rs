@@ -2,17 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use audit_cases::root;
+
 /// A Rust file.
 pub struct Source {
-    /// Path from the package's root, with `/`.
+    /// Path from the repository's root, with `/`.
     pub path: String,
     /// Everything in it.
     pub text: String,
-}
-
-/// The package's root.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The Rust files below a folder, sorted.

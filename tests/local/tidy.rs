@@ -4,13 +4,14 @@
 
 use std::fmt::Write;
 
+use audit_cases::root;
 use audit_judge::catalog::{Catalog, Switches};
 use audit_judge::fate::{FateKind, fates_markdown};
 use audit_relay::commands::exit::exits_markdown;
 use audit_relay::config::settings_markdown;
 use audit_relay::metrics::metrics_markdown;
 
-use crate::sources::{root, sources};
+use crate::sources::sources;
 
 const FILE_LINES: usize = 350;
 const TEST_FILE_LINES: usize = 450;

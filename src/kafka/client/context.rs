@@ -2,7 +2,7 @@
 //! structured log, each with the facility that librdkafka gave it.
 
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 
 use super::broker_trouble::{REPORTED, Recovered, without_thread};
 use crate::kafka::client::oauth;
+use crate::lock::lock;
 
 /// How long a new client is polled for its first token.
 const PRIMING: Duration = Duration::from_millis(5);
@@ -186,7 +187,7 @@ pub fn is_of_brokers(error: &KafkaError) -> bool {
 /// Logs an error of a broker, unless it was logged recently.
 fn log_broker_error(text: &str) {
     let text = without_thread(text);
-    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reported = lock(&REPORTED);
     match reported.on_error(text, Instant::now()) {
         Some(times) => warn!(target: "librdkafka", times, "{text}"),
         None => debug!(target: "librdkafka", "{text}"),
@@ -195,7 +196,7 @@ fn log_broker_error(text: &str) {
 
 /// Logs which brokers are reachable again, by the statistics of a client.
 fn note_reached(statistics: &Statistics) {
-    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reported = lock(&REPORTED);
     if reported.is_empty() {
         return;
     }

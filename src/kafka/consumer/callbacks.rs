@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::statistics::Statistics;
@@ -11,6 +11,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::kafka::client::context::{ClientEvents, LoggingContext, log_error};
 use crate::kafka::native::QueueHandle;
+use crate::lock::lock;
 use crate::stream::{GroupEvent, GroupStatistics, Partition};
 
 /// Collects the consumer's callbacks. They run inside the consumer's own polls.
@@ -52,21 +53,16 @@ impl CallbackQueue {
 
     /// Takes the oldest event.
     pub fn take(&self) -> Option<GroupEvent> {
-        let mut events = self.lock();
+        let mut events = lock(&self.events);
         let event = events.pop_front();
         self.any.store(!events.is_empty(), Ordering::Release);
         event
     }
 
     fn push(&self, event: GroupEvent) {
-        let mut events = self.lock();
+        let mut events = lock(&self.events);
         events.push_back(event);
         self.any.store(true, Ordering::Release);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<GroupEvent>> {
-        // The queue stays consistent even if a thread panicked while holding the lock.
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

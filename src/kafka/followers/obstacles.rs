@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Pause before a partition is tried again. It doubles up to [`PAUSE_MAX`] while the partition
-/// stays blocked.
-const PAUSE_MIN: Duration = Duration::from_millis(250);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+use crate::stream::Backoff;
+
+/// Pauses before a partition is tried again while it stays blocked.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// The blocked partitions.
 #[derive(Debug, Default)]
@@ -22,7 +22,8 @@ struct Blocked {
     cause: String,
     /// The client's position regressed without an error.
     regressed: bool,
-    pause: Duration,
+    /// How often it was blocked in a row.
+    attempts: u32,
     /// When the partition is tried again; `None` while it is being tried.
     due: Option<Instant>,
 }
@@ -57,12 +58,12 @@ impl BlockedPartitions {
             return false;
         }
         let before = self.0.get(&partition);
-        let pause = before.map_or(PAUSE_MIN, |b| (b.pause * 2).min(PAUSE_MAX));
+        let attempts = before.map_or(0, |before| before.attempts).saturating_add(1);
         let entry = Blocked {
             cause,
             regressed: regressed || before.is_some_and(|before| before.regressed),
-            pause,
-            due: Some(now + pause),
+            attempts,
+            due: Some(now + BACKOFF.after(attempts)),
         };
         self.0.insert(partition, entry);
         true
@@ -108,6 +109,8 @@ impl BlockedPartitions {
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_millis(250);
+
     #[test]
     fn a_blocked_partition_is_retried_with_backoff_until_it_is_read() {
         let (mut blocked, now) = (BlockedPartitions::default(), Instant::now());
@@ -120,7 +123,7 @@ mod tests {
             assert!(blocked.due(at).is_empty());
             let mut pause = Duration::ZERO;
             while blocked.due(at + pause).is_empty() {
-                pause += PAUSE_MIN;
+                pause += FIRST;
             }
             pauses.push(pause);
             at += pause;
@@ -135,7 +138,7 @@ mod tests {
         assert_eq!(blocked.unblock(3), Unblocked::NotBlocked);
         assert_eq!(blocked.cause(), None);
         blocked.block(3, "another".to_string(), at);
-        assert_eq!(blocked.due(at + PAUSE_MIN), [3], "the backoff starts again");
+        assert_eq!(blocked.due(at + FIRST), [3], "the backoff starts again");
     }
 
     #[test]

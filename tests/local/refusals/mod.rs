@@ -10,11 +10,10 @@
 
 use std::path::{Path, PathBuf};
 
+use audit_cases::root;
 use audit_relay::config::{Config, Draft, SETTINGS};
 use audit_relay::deployment::assemble_draft;
 use audit_relay::kafka::settings::check_property;
-
-use crate::sources::root;
 
 /// The first two lines of a case's file.
 const MINIMAL: &str =
