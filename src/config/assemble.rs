@@ -8,7 +8,7 @@ use audit_judge::rules::policy::{AccessRules, Policy};
 
 use super::environment::Environment;
 use super::kafka::{self, PropertyCheck};
-use super::pass_over::PassOver;
+use super::pass_over;
 use super::read::Reader;
 use super::sections::{
     Admin, CatalogSettings, Config, Input, Instance, LocationSettings, LogFormat, LogSettings,
@@ -17,6 +17,7 @@ use super::sections::{
 use super::settings::{WORKERS_MAX, find};
 use super::tables;
 use super::topics::{keep_outputs_apart, keep_tables_apart};
+use crate::stream::PassOver;
 use crate::stream::batch::BatchLimits;
 
 /// Reads every section.
@@ -86,18 +87,18 @@ fn input(reader: &mut Reader<'_>) -> Input {
     Input {
         topic: reader.text("input.topic"),
         group: reader.text("input.group"),
-        pass_over: pass_over(reader),
+        pass_over: passed_over(reader),
     }
 }
 
-fn pass_over(reader: &mut Reader<'_>) -> Vec<PassOver> {
+fn passed_over(reader: &mut Reader<'_>) -> Vec<PassOver> {
     const KEY: &str = "input.pass_over";
     let mut stretches: Vec<PassOver> = Vec::new();
     for text in reader.list(KEY) {
-        let Some(stretch) = PassOver::parse(&text) else {
+        let Some(stretch) = pass_over::parse(&text) else {
             continue;
         };
-        if stretches.iter().any(|other| other.overlaps(&stretch)) {
+        if stretches.iter().any(|other| pass_over::overlap(other, &stretch)) {
             reader.problem(KEY, format!("{text:?} overlaps another entry; merge them"));
         }
         stretches.push(stretch);

@@ -8,7 +8,7 @@ use audit_judge::rules::crn::CrnTemplate;
 use audit_judge::text::nearest;
 
 use super::names::{TOPIC, is_action, is_name, is_topic};
-use super::pass_over::PassOver;
+use super::pass_over;
 use super::problem::{did_you_mean, invalid};
 use super::value::{Value, quoted};
 
@@ -128,7 +128,7 @@ impl Kind {
             Self::Name(_, most) => is_name(text, *most),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::Action => is_action(text),
-            Self::Offsets => PassOver::parse(text).is_some(),
+            Self::Offsets => pass_over::parse(text).is_some(),
             Self::Crn => {
                 let parsed = CrnTemplate::parse(text).map(drop);
                 return parsed.map_err(|why| format!("invalid value {}: {why}", quoted(text)));

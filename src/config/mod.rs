@@ -40,7 +40,6 @@ pub use effective::Effective;
 pub use kafka::PropertyCheck;
 pub use kafka_properties::{Client, KafkaProperties, PropertyValue, Secret};
 pub use kind::Kind;
-pub use pass_over::PassOver;
 pub use problem::{Origin, Problem, Problems};
 pub use sections::{
     Admin, CatalogSettings, Config, Input, Instance, LocationSettings, LogFormat, LogSettings,

@@ -9,7 +9,7 @@ use audit_judge::rules::crn::CrnTemplates;
 use audit_judge::rules::policy::Policy;
 
 use super::kafka_properties::KafkaProperties;
-use super::pass_over::PassOver;
+use crate::stream::PassOver;
 use crate::stream::batch::BatchLimits;
 
 /// Everything an operator can say.

@@ -18,7 +18,7 @@ use anyhow::Context;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::deployment::Assembly;
 use crate::kafka;
 use crate::kafka::OnReplaced;
@@ -30,7 +30,7 @@ use crate::relay::admin::Admin;
 use crate::relay::preflight::Preflight;
 use crate::relay::supervise::{Signals, Watch, supervise};
 use crate::relay::worker_thread::WorkerTask;
-use crate::stream::{Partition, PassOver, StopRequest};
+use crate::stream::StopRequest;
 use crate::tables::TableStore;
 
 /// A relay, ready to run.
@@ -198,7 +198,7 @@ impl Relay {
                     },
                     settings,
                     limits: self.config.batch,
-                    pass_over: self.config.input.pass_over.iter().map(pass_over).collect(),
+                    pass_over: self.config.input.pass_over.clone(),
                     assembly: Arc::clone(&self.assembly),
                     tables: Arc::clone(&self.tables),
                     barrier_limit: self.config.tables.barrier_limit,
@@ -209,9 +209,4 @@ impl Relay {
             })
             .collect()
     }
-}
-
-fn pass_over(configured: &config::PassOver) -> PassOver {
-    let config::PassOver { partition, first, last } = *configured;
-    PassOver { partition: Partition(partition), offsets: first..last.saturating_add(1) }
 }

@@ -126,7 +126,7 @@ impl ResumePoints {
     /// # Errors
     /// Fails if the group coordinator does not report the committed offset.
     pub(super) fn floor(&mut self, partition: Partition) -> Result<Option<Place>, PartitionFault> {
-        if self.unplaced.is_empty() || !self.unplaced.contains(&partition) {
+        if !self.unplaced.contains(&partition) {
             return Ok(None);
         }
         let unplaced = |cause: String| PartitionFault::Unplaced { cause };

@@ -14,34 +14,19 @@ use crate::stream::record::{Partition, SourceLog, SourceRecord};
 
 /// The parts of a worker that a poll changes.
 pub(super) struct Intake<'a, J, O> {
-    judge: &'a J,
-    observer: &'a mut O,
-    batch: &'a mut Batch,
-    cursors: &'a mut Cursors,
-    missed: &'a mut BTreeSet<Partition>,
-    timer: &'a mut BatchTimer,
-    /// Whether the tables may be relied on, asked before the first record is judged. A fate stands,
-    /// so the tables must be reliable when it is decided, not only when the batch is published.
-    trusted: Option<Result<(), String>>,
+    pub(super) judge: &'a J,
+    pub(super) observer: &'a mut O,
+    pub(super) batch: &'a mut Batch,
+    pub(super) cursors: &'a mut Cursors,
+    pub(super) missed: &'a mut BTreeSet<Partition>,
+    pub(super) timer: &'a mut BatchTimer,
+    /// Whether the tables may be relied on, asked before the first record is judged; `None` until
+    /// then. A fate stands, so the tables must be reliable when it is decided, not only when the
+    /// batch is published.
+    pub(super) trusted: Option<Result<(), String>>,
 }
 
-impl<'a, J: Judge, O: Observer> Intake<'a, J, O> {
-    pub(super) fn new(
-        judge: &'a J,
-        observer: &'a mut O,
-        batch: &'a mut Batch,
-        cursors: &'a mut Cursors,
-        missed: &'a mut BTreeSet<Partition>,
-        timer: &'a mut BatchTimer,
-    ) -> Self {
-        Intake { judge, observer, batch, cursors, missed, timer, trusted: None }
-    }
-
-    /// Returns whether the tables could be relied on, as far as that was asked.
-    pub(super) fn trusted(self) -> Result<(), String> {
-        self.trusted.unwrap_or(Ok(()))
-    }
-
+impl<J: Judge, O: Observer> Intake<'_, J, O> {
     pub(super) fn take(&mut self, polled: Polled<'_>) {
         match polled {
             Polled::Record(record) => self.record(&record),

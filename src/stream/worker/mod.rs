@@ -129,9 +129,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
 
     fn poll(&mut self, wait: Duration, room: usize) -> Result<(), Failure> {
         let Worker { broker, judge, observer, batch, cursors, missed, timer, .. } = self;
-        let mut intake = Intake::new(judge, observer, batch, cursors, missed, timer);
+        let mut intake = Intake { judge, observer, batch, cursors, missed, timer, trusted: None };
         broker.poll(wait, room, &mut |polled| intake.take(polled))?;
-        let trusted = intake.trusted();
+        let trusted = intake.trusted.unwrap_or(Ok(()));
         batch.begin(|| timer.waiting_since(broker.now()));
         if batch.is_empty() {
             timer.idle();
