@@ -3,7 +3,7 @@
 //! -- --help`; docs/performance.md says what the figures mean. Not a test: it prints the figures
 //! beside their goals.
 
-// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 

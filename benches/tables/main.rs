@@ -4,7 +4,7 @@
 //! tables take to be ready from a real Kafka: `cargo bench --bench tables -- topics`. What
 //! unchanged snapshots cost: `-- republish`.
 
-// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 

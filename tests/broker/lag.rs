@@ -1,5 +1,5 @@
 //! Lag on a topic that was written in transactions: behind the last record lie markers that the
-//! group never commits, so offsets alone would show lag for ever.
+//! group never commits, so offsets alone would show lag forever.
 
 use std::time::{Duration, Instant};
 

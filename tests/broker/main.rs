@@ -2,7 +2,7 @@
 //! a broker can show, such as transactions, fencing, compaction and its own restarts. Everything
 //! else is tested without one.
 
-// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 
@@ -10,7 +10,6 @@ mod barrier;
 mod changed_tables;
 mod commands;
 mod damage;
-mod deaf;
 mod demands;
 mod exactly_once;
 mod held;
@@ -26,6 +25,7 @@ mod retention;
 mod returning;
 mod security;
 mod sessions;
+mod stale_member;
 mod start;
 mod support_works;
 mod tables;

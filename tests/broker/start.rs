@@ -100,7 +100,7 @@ fn committed_offsets_that_the_log_does_not_hold_are_named_before_anything_is_rea
     }
     assert_eq!(said.matches("PROBLEM").count(), 1, "{said}");
 
-    // A start that ended would be tried again for ever: it begins, and says the same.
+    // A start that ended would be tried again forever: it begins, and says the same.
     let mut relay = deployment.start("starter");
     await_log(&relay, "partitions assigned");
     let log = relay.log();

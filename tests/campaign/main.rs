@@ -5,7 +5,7 @@
 //! A binary of its own, without the usual harness: a run needs the machine for itself, and takes
 //! options.
 
-// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 

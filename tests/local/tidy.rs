@@ -1,6 +1,6 @@
 //! Rules about the tree that no lint holds: files say what they are for and stay short, and the
 //! tables of the README are those of the code. `UPDATE_README=1 cargo test
-//! --test local tidy` writes the tables anew.
+//! --test local tidy` rewrites the tables.
 
 use std::fmt::Write;
 
@@ -19,29 +19,29 @@ const TEST_FILE_LINES: usize = 450;
 const COMMENT_CHARACTERS: usize = 100;
 
 #[derive(Default)]
-struct Complaints(Vec<String>);
+struct Problems(Vec<String>);
 
-impl Complaints {
+impl Problems {
     #[track_caller]
     fn must_be_none(self, rule: &str) {
-        let Complaints(found) = self;
+        let Problems(found) = self;
         assert!(found.is_empty(), "{rule}:\n{}", found.join("\n"));
     }
 }
 
 #[test]
 fn files_say_what_they_are_for_and_stay_short() {
-    let mut complaints = Complaints::default();
+    let mut problems = Problems::default();
     for folder in ["src", "crates", "tests", "benches"] {
         for source in sources(folder) {
             if !source.text.starts_with("//! ") {
                 let path = &source.path;
-                complaints.0.push(format!("{path}: must open with //! and what it is for"));
+                problems.0.push(format!("{path}: must open with //! and what it is for"));
             }
             let lines = (1..).zip(source.text.lines());
             for (number, line) in lines.filter(|(_, line)| line.trim_start().starts_with("//")) {
                 if line.chars().count() > COMMENT_CHARACTERS {
-                    complaints.0.push(format!("{}:{number}: a comment is too long", source.path));
+                    problems.0.push(format!("{}:{number}: a comment is too long", source.path));
                 }
             }
             let (counted, limit) = if source.is_test() {
@@ -51,11 +51,11 @@ fn files_say_what_they_are_for_and_stay_short() {
             };
             if counted > limit {
                 let path = &source.path;
-                complaints.0.push(format!("{path}: {counted} lines, the limit is {limit}"));
+                problems.0.push(format!("{path}: {counted} lines, the limit is {limit}"));
             }
         }
     }
-    complaints.must_be_none("files");
+    problems.must_be_none("files");
 }
 
 /// The enabled actions of the shipped catalogue.
@@ -80,7 +80,7 @@ fn the_tables_of_the_readme_are_those_of_the_code() {
     let path = root().join("README.md");
     let readme = std::fs::read_to_string(&path).expect("README.md");
     let mut updated = readme.clone();
-    let mut complaints = Complaints::default();
+    let mut problems = Problems::default();
     for (name, expected) in [
         ("actions", actions_markdown()),
         ("settings", settings_markdown()),
@@ -94,18 +94,17 @@ fn the_tables_of_the_readme_are_those_of_the_code() {
         match (begin, end) {
             (Some(begin), Some(end)) if begin <= end => {
                 if updated[begin..end] != expected {
-                    complaints.0.push(format!("between the {name} markers must stand\n{expected}"));
+                    problems.0.push(format!("between the {name} markers must stand\n{expected}"));
                     updated.replace_range(begin..end, &expected);
                 }
             }
-            _ => complaints.0.push(format!("lacks {opening}{expected}{closing}")),
+            _ => problems.0.push(format!("lacks {opening}{expected}{closing}")),
         }
     }
     if std::env::var_os("UPDATE_README").is_some_and(|value| value == "1") {
         std::fs::write(&path, updated).expect("README.md can be written");
     } else {
-        complaints
-            .must_be_none("README.md (UPDATE_README=1 writes the tables between the markers)");
+        problems.must_be_none("README.md (UPDATE_README=1 writes the tables between the markers)");
     }
 }
 

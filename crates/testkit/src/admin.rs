@@ -27,7 +27,7 @@ impl KafkaBroker {
     }
 
     /// Creates a topic with settings of its own, such as `("cleanup.policy", "compact")`; records
-    /// are kept for ever unless `retention.ms` is one of them. Every partition has a leader
+    /// are kept forever unless `retention.ms` is one of them. Every partition has a leader
     /// when this returns.
     #[track_caller]
     pub fn create_topic_with(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {

@@ -33,7 +33,7 @@ impl Authority {
         Ok(Authority { key, certificate: certificate.build() })
     }
 
-    /// The certificate that whoever trusts this authority needs.
+    /// The certificate that a client needs to trust this authority.
     pub fn certificate(&self) -> Result<String, ErrorStack> {
         Ok(text(self.certificate.to_pem()?))
     }

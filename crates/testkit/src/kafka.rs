@@ -55,7 +55,7 @@ pub struct KafkaBroker {
 
 impl KafkaBroker {
     /// The broker all tests of this process share; the first caller starts it. Fails the test when
-    /// there is none to be had.
+    /// there is none.
     #[track_caller]
     pub fn shared() -> &'static KafkaBroker {
         static SHARED: OnceLock<Result<KafkaBroker, String>> = OnceLock::new();
@@ -152,7 +152,7 @@ impl KafkaBroker {
         Ok(KafkaBroker { bootstrap, admin, server: Some(server) })
     }
 
-    /// Brokers that somebody else starts and stops; they need not run yet.
+    /// Brokers that the caller starts and stops; they need not run yet.
     pub(crate) fn named(bootstrap: String) -> anyhow::Result<KafkaBroker> {
         let admin = client_config(&bootstrap).create()?;
         Ok(KafkaBroker { bootstrap, admin, server: None })

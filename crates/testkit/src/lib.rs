@@ -97,16 +97,16 @@ fn run(command: &mut Command, log: &Path, limit: Duration) -> anyhow::Result<()>
     }
 }
 
-/// The last 20 lines of a log, for an error message, after the last 10 complaints before them: a
+/// The last 20 lines of a log, for an error message, after the last 10 errors before them: a
 /// broker that gives up says why and then shuts down at length.
 pub fn last_lines(log: &Path) -> String {
     let bytes = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let (before, last) = lines.split_at(lines.len().saturating_sub(20));
-    let complains =
+    let is_error =
         |line: &&&str| ["ERROR", "FATAL", "Exception: "].iter().any(|word| line.contains(word));
-    let mut told: Vec<&str> = before.iter().rev().filter(complains).take(10).copied().collect();
+    let mut told: Vec<&str> = before.iter().rev().filter(is_error).take(10).copied().collect();
     told.reverse();
     told.extend(last);
     told.join("\n")

@@ -82,7 +82,7 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// Seeds of failed runs are written down: they must mean the same run for ever.
+    /// Seeds of failed runs are written down: they must always mean the same run.
     #[test]
     fn a_seed_means_the_same_numbers_for_ever() {
         // As published for SplitMix64.

@@ -85,7 +85,7 @@ impl Deployment {
         deployment
     }
 
-    /// Writes the file of the principals anew.
+    /// Replaces the file of the principals.
     #[track_caller]
     pub fn write_principals(&self, principals: &str) {
         settled(

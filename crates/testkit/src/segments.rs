@@ -115,7 +115,7 @@ fn files(directory: &Path, endings: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
     wanted.collect()
 }
 
-/// The broker makes them anew.
+/// The broker creates them again.
 fn remove_indexes(segment: &Path) -> anyhow::Result<()> {
     let directory = segment.parent().context("a segment in no folder")?;
     for index in files(directory, &["index", "timeindex", "snapshot"])? {

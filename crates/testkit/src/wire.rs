@@ -44,7 +44,7 @@ fn deny(broker: SocketAddr, user: &str, topic: &str, operation: i8) -> anyhow::R
     no_error(&answer, 8)
 }
 
-/// Gives back what was taken of a topic, whoever it was taken from.
+/// Gives back what was taken of a topic, from any principal.
 pub fn allow_again(broker: SocketAddr, topic: &str) -> anyhow::Result<()> {
     let mut body = Body::default();
     body.int(1).byte(TOPIC).text(topic).byte(LITERAL);

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use tracing::{debug, error, info, warn};
 
-use super::broker_trouble::{REPORTED, Recovered, without_thread};
+use super::broker_errors::{REPORTED, Recovered, without_thread};
 use crate::kafka::client::oauth;
 use crate::lock::lock;
 

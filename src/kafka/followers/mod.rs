@@ -2,9 +2,9 @@
 //! threads. `follower` reads a topic, `audit_judge::reference` interprets its records, and `tables`
 //! holds the read barrier.
 
+mod blocked_partitions;
 mod end_offsets;
 mod follower;
-mod obstacles;
 mod positions;
 mod reading_log;
 mod topic_watch;

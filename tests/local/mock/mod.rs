@@ -280,7 +280,7 @@ fn told_once(seen: &[Seen]) -> Vec<Seen> {
 
 impl Case {
     /// What is wrong, if anything is.
-    fn complaint(&self) -> Option<String> {
+    fn problem(&self) -> Option<String> {
         let cluster = Cluster::start();
         cluster.mock.request_errors(self.api, self.errors);
         let (seen, causes, result) = cluster.run();
@@ -297,8 +297,7 @@ impl Case {
 
 #[test]
 fn each_class_of_error_has_its_answer() {
-    let threads: Vec<_> =
-        CASES.iter().map(|case| std::thread::spawn(|| case.complaint())).collect();
+    let threads: Vec<_> = CASES.iter().map(|case| std::thread::spawn(|| case.problem())).collect();
     let wrong: Vec<String> =
         threads.into_iter().filter_map(|thread| thread.join().expect("thread")).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -316,7 +315,7 @@ fn fenced_again_and_again_it_gives_up_and_names_the_setting() {
 }
 
 /// The mock forgets offsets that were committed in a transaction: what a group forgets is no reason
-/// to begin anew.
+/// to begin again.
 #[test]
 fn a_producer_that_sent_a_commit_twice_begins_no_other_transaction() {
     let cluster = Cluster::start();
@@ -332,7 +331,7 @@ fn a_producer_that_sent_a_commit_twice_begins_no_other_transaction() {
     assert!(last.contains("although 10 was committed"), "{last}");
 }
 
-/// What was sent again and again in vain may arrive after the call has failed.
+/// A request that was repeated without an answer may arrive after the call has failed.
 #[test]
 fn a_producer_whose_call_failed_late_begins_no_other_transaction() {
     let cluster = Cluster::start();

@@ -172,7 +172,7 @@ impl SimulatedBroker {
         cluster.group.client(self.client).is_fenced
     }
 
-    /// Whether the session has seen for long enough that the client is deaf to its group.
+    /// Whether the session has seen for long enough that the client is a stale member.
     pub(super) fn is_over(&mut self) -> bool {
         let cluster = self.stage.cluster.borrow();
         if cluster.group.is_deceived(self.client) {

@@ -45,7 +45,7 @@ pub struct Client {
     /// Another process has its group instance id: it can never read again.
     pub(super) is_fenced: bool,
     /// It takes no part in rebalances, and does not hear that it was thrown out.
-    pub(super) is_deaf: bool,
+    pub(super) is_stale: bool,
     /// Since when its process stands still or is dead.
     pub(super) silent_since: Option<Duration>,
     pub(super) is_dead: bool,
@@ -64,7 +64,7 @@ impl Client {
             positions: BTreeMap::new(),
             lost: false,
             is_fenced: false,
-            is_deaf: false,
+            is_stale: false,
             silent_since: None,
             is_dead: false,
         }
@@ -79,7 +79,7 @@ impl Client {
     /// must.
     pub fn is_ready(&self) -> bool {
         let owes = |news: &News| !matches!(news, News::Assigned(_));
-        !self.is_deaf && self.silent_since.is_none() && !self.news.iter().any(owes)
+        !self.is_stale && self.silent_since.is_none() && !self.news.iter().any(owes)
     }
 
     /// Learns that it is no member any more.

@@ -61,7 +61,7 @@ impl SimulatedBroker {
             self.saw(Sight::ConsumerFenced);
             return Err(Failure::Fatal("this group instance id is taken".to_string()));
         }
-        if self.is_over() && !self.stage.planted(Sabotage::DeafnessUnnoticed) {
+        if self.is_over() && !self.stage.planted(Sabotage::StaleMemberUnnoticed) {
             return Err(Failure::ConsumerDead("the group has gone on".to_string()));
         }
         let mut fetched = Fetched::default();

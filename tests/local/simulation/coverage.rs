@@ -14,7 +14,7 @@ pub struct Coverage {
     sights: Vec<u64>,
     /// A fault that struck a process before it had got over another: earlier, later.
     pairs: Vec<u64>,
-    /// A fault that struck in a moment of somebody's turn.
+    /// A fault that struck in a moment of a worker's turn.
     moments: Vec<u64>,
 }
 

@@ -39,7 +39,7 @@ impl Scheduler for World {
 }
 
 impl World {
-    /// A step inside somebody's turn, unless turns are nested too deep already.
+    /// A step inside a worker's turn, unless turns are nested too deep already.
     fn act(&self) {
         if self.depth.get() <= DEEPEST {
             self.step();
@@ -122,7 +122,9 @@ impl World {
         let instances = self.instances.borrow();
         let fits = |index: &usize| match fault {
             Fault::StandstillBetweenTurns => instances[*index].relay.is_some(),
-            Fault::AskedToStop | Fault::StartedTwice | Fault::Deaf => instances[*index].is_up,
+            Fault::AskedToStop | Fault::StartedTwice | Fault::StaleMember => {
+                instances[*index].is_up
+            }
             _ => true,
         };
         let fitting: Vec<usize> = (0..instances.len()).filter(fits).collect();
@@ -141,8 +143,8 @@ impl World {
                 let expelled = cluster.group.expel_any(now, self.random());
                 return expelled.map(Whom::Client);
             }
-            Fault::Deaf => {
-                return cluster.group.deafen(client).then_some(Whom::Client(client));
+            Fault::StaleMember => {
+                return cluster.group.make_stale(client).then_some(Whom::Client(client));
             }
             Fault::IdTaken => {
                 cluster.init_producer(&id, None);

@@ -99,14 +99,14 @@ counted! {
         /// The group throws out a member that is well.
         Expelled,
         /// A client hears nothing of its group any more, and does not know.
-        Deaf,
+        StaleMember,
         /// A worker is asked to stop, and leaves.
         AskedToStop,
         /// One more instance joins.
         Joined,
         /// An instance is started again while its predecessor still runs.
         StartedTwice,
-        /// Somebody else takes the transactional id for a moment.
+        /// Another process takes the transactional id for a moment.
         IdTaken,
         /// The group rebalances for no reason.
         Rebalanced,
@@ -120,7 +120,7 @@ impl Fault {
     pub const WORLDLY: &'static [Fault] = &[
         Fault::StandstillBetweenTurns,
         Fault::Expelled,
-        Fault::Deaf,
+        Fault::StaleMember,
         Fault::AskedToStop,
         Fault::Joined,
         Fault::StartedTwice,
@@ -193,7 +193,7 @@ counted! {
         /// An abort arrived that its sender had given up, and was done.
         LateAbortDone,
         OffsetsUnstable,
-        /// Going back had to wait for somebody's open transaction.
+        /// Going back had to wait for another's open transaction.
         RewindWaited,
         /// Going back failed, and succeeded later.
         RewindSucceededLater,
@@ -218,7 +218,7 @@ counted! {
         LeftInOrder,
         GaveUp,
         /// A worker noticed that its client hears nothing.
-        DeafGaveUp,
+        StaleMemberGaveUp,
         CommitUnreported,
         OnlyPositionsCommitted,
         SeveralRecordsAtOnce,
@@ -228,7 +228,7 @@ counted! {
         TableStale,
         /// The tables held a batch three times in a row.
         HeldForLong,
-        /// The barrier was met only after the records had been read anew.
+        /// The barrier was met only after the records had been read again.
         BarrierMetAtLast,
         /// What the tables held was taken away before they caught up.
         HeldThenTakenAway,

@@ -72,17 +72,17 @@ impl Group {
     }
 
     /// From here on a member hears nothing of the group.
-    pub fn deafen(&mut self, client: ClientId) -> bool {
+    pub fn make_stale(&mut self, client: ClientId) -> bool {
         let own = &mut self.clients[client];
-        own.is_deaf = own.member.is_some();
-        own.is_deaf
+        own.is_stale = own.member.is_some();
+        own.is_stale
     }
 
     /// Whether it believes itself a member, and is none.
     pub fn is_deceived(&self, client: ClientId) -> bool {
         let own = &self.clients[client];
         let is_member = |member| self.members.contains_key(&member);
-        own.is_deaf && !own.member.is_some_and(is_member)
+        own.is_stale && !own.member.is_some_and(is_member)
     }
 
     /// The client sees that its process polls too seldom, and leaves the group while the process is
@@ -160,7 +160,7 @@ impl Group {
     fn heartbeat(&mut self, client: ClientId) {
         let own = &self.clients[client];
         let Some(member) =
-            own.member.filter(|member| !own.is_deaf && !self.members.contains_key(member))
+            own.member.filter(|member| !own.is_stale && !self.members.contains_key(member))
         else {
             return;
         };
@@ -182,7 +182,7 @@ impl Group {
         self.members.insert(member, client);
         self.clients[client].member = Some(member);
         match predecessor {
-            // It had left without a word: what it held is given out anew.
+            // It had left without a word: what it held is assigned again.
             Some((old, predecessor)) if self.clients[predecessor].member != Some(old) => {
                 self.members.remove(&old);
                 self.call_rebalance(now);

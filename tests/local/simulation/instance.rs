@@ -146,7 +146,7 @@ impl World {
         } else if !crashed {
             self.stage.faults.saw(Sight::GaveUp);
             if cluster.group.is_deceived(client) {
-                self.stage.faults.saw(Sight::DeafGaveUp);
+                self.stage.faults.saw(Sight::StaleMemberGaveUp);
             }
             if self.has_twin(index) {
                 self.stage.faults.saw(Sight::TwinGaveUp);

@@ -14,7 +14,7 @@ pub enum Sabotage {
     RewindFailureOverlooked,
     /// Committed offsets are taken although an open transaction is about to change them.
     UnstableOffsetsTaken,
-    /// Going back fails in a way that is borne for ever.
+    /// Going back fails in a way that is tolerated forever.
     RewindNeverDone,
     /// Positions are this much too high.
     OffsetOff(i64),
@@ -45,8 +45,8 @@ pub enum Sabotage {
     NobodysMembership,
     /// A process whose place in the group was taken goes on throwing its successor's producer out.
     ConsumerUnchecked,
-    /// A client that is deaf to its group is kept.
-    DeafnessUnnoticed,
+    /// The session of a stale member is kept.
+    StaleMemberUnnoticed,
     /// The producer goes on in the same epoch although the client had sent a request twice.
     ResendingUnheeded,
     /// The same, after a call that failed.
@@ -104,7 +104,7 @@ pub const PLANTED: &[Planted] = &[
     (Sabotage::DoubtTakenForSuccess, lost),
     (Sabotage::NobodysMembership, doubled),
     (Sabotage::ConsumerUnchecked, |v| matches!(v, Violation::Usurped(_))),
-    (Sabotage::DeafnessUnnoticed, |v| matches!(v, Violation::Stalled(..))),
+    (Sabotage::StaleMemberUnnoticed, |v| matches!(v, Violation::Stalled(..))),
     (Sabotage::ResendingUnheeded, doubled),
     (Sabotage::ResendingUnheeded, lost),
     (Sabotage::ResendingUnheeded, |v| matches!(v, Violation::Regressed(..))),

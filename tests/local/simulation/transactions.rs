@@ -90,7 +90,7 @@ pub enum Late {
 }
 
 impl Cluster {
-    /// Whether a transaction of the id waits for somebody to end it.
+    /// Whether a transaction of the id waits to be ended.
     pub fn has_open(&self, id: &str) -> bool {
         let last = self.producers.get(id).and_then(|producer| producer.last);
         last.is_some_and(|number| self.transactions[number].state == State::Open)

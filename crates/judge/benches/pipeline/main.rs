@@ -4,7 +4,7 @@
 //! difference of 2 % shows, and ends the program with an error under `-- --check`. Instructions are
 //! counted by valgrind, which must be installed for that.
 
-// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 

@@ -1,7 +1,8 @@
 //! Every case is documentation and test at once: the record, judged by the rules and tables of the
 //! case, must have exactly the outcome that the case states. `UPDATE_EXAMPLES=1 cargo test -p
-//! audit-judge golden` writes the outcomes of the examples as they are judged now; whoever does
-//! that reads the difference. A row of a table is told the lines that would hold.
+//! audit-judge golden` writes the outcomes of the examples as they are judged now: read the
+//! difference before you commit it. For a row of a table, the failure prints the lines that would
+//! pass.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! What becomes of a record, judged without any relay around: the cases, tables of decisions,
 //! properties of any input. One binary, so that it is linked once; it builds no C library.
 
-// Cargo says so of every test and benchmark; for clippy it is what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 

@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{FollowedTable, Follower, Reader};
 use crate::kafka::client::context::PlainContext;
-use crate::kafka::followers::obstacles::Unblocked;
+use crate::kafka::followers::blocked_partitions::Unblocked;
 use crate::kafka::followers::reading_log::log_blocked;
 use crate::kafka::native::{QueueItem, QueuedConsumer};
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::Offset;
 
-use super::obstacles::BlockedPartitions;
+use super::blocked_partitions::BlockedPartitions;
 use super::positions::Positions;
 use super::reading_log::{Progress, RejectLog};
 use crate::kafka::client::context::PlainContext;
