@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use audit_relay::config::Config;
-use audit_relay::deployment::{Assembly, assemble};
+use audit_relay::deployment::Deployment;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use tempfile::TempDir;
@@ -82,7 +82,7 @@ pub struct Lab {
     // The broker ends before its clients' folder goes.
     broker: KafkaBroker,
     directory: TempDir,
-    assembly: Assembly,
+    deployment: Deployment,
     data: HashMap<DataKey, DataSet>,
     /// The topic of the table of principals, once it was asked for.
     principals: OnceLock<String>,
@@ -102,10 +102,15 @@ impl Lab {
             directory.path().join("principals.jsonl")
         );
         let config = Config::from_toml(&text, std::iter::empty())?;
-        let assembly = assemble(&config)?;
-        ensure!(assembly.rules.routes.regions() == REGIONS, "other regions than those known");
-        let lab =
-            Lab { broker, directory, assembly, data: HashMap::new(), principals: OnceLock::new() };
+        let deployment = Deployment::load(&config)?;
+        ensure!(deployment.rules.routes.regions() == REGIONS, "other regions than those known");
+        let lab = Lab {
+            broker,
+            directory,
+            deployment,
+            data: HashMap::new(),
+            principals: OnceLock::new(),
+        };
         for topic in lab.outputs() {
             let small = [
                 ("segment.bytes", "67108864"),
@@ -169,7 +174,7 @@ impl Lab {
         for (number, record) in Records::new(key.mix, key.bytes).take(key.records).enumerate() {
             let partition = partition_of(&record, key.partitions);
             if let Some(plan) = &mut plan {
-                plan.add(partition as usize, &record, &self.assembly)?;
+                plan.add(partition as usize, &record, &self.deployment)?;
             }
             let timestamp = FIRST_TIMESTAMP_MS + number as i64;
             send(&producer, &topic, partition, timestamp, &record)?;
@@ -197,8 +202,8 @@ impl Lab {
         Plan::new(partitions as usize, REGIONS.len())
     }
 
-    pub fn assembly(&self) -> &Assembly {
-        &self.assembly
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
     }
 
     /// Writes a plan into the lab's folder.

@@ -116,7 +116,7 @@ impl LatencyRace {
         let mut plan = lab.new_plan(self.partitions);
         for record in &records {
             let partition = partition_of(record, self.partitions);
-            plan.add(partition as usize, record, lab.assembly())?;
+            plan.add(partition as usize, record, lab.deployment())?;
         }
         let plan = lab.keep_plan(&mut plan, &lab.broker().unique("latency"))?;
         Ok(Load { records, plan })

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use audit_judge::fate::{Audited, Fate};
 use audit_judge::judge;
-use audit_relay::deployment::Assembly;
+use audit_relay::deployment::Deployment;
 use serde::{Deserialize, Serialize};
 
 use super::records::{Expected, Record};
@@ -75,13 +75,13 @@ impl Plan {
         &mut self,
         partition: usize,
         record: &Record,
-        assembly: &Assembly,
+        deployment: &Deployment,
     ) -> anyhow::Result<()> {
-        let Assembly { rules, directory, .. } = assembly;
-        let fate = judge(Some(record.value.as_bytes()), rules, || directory);
+        let Deployment { rules, reference, .. } = deployment;
+        let fate = judge(Some(record.value.as_bytes()), rules, || reference);
         let number = match (&fate, record.expected) {
             (Fate::Skipped(_), Expected::Skipped) => 0,
-            (Fate::Audited(audited), Expected::Audited) => self.event(audited, assembly),
+            (Fate::Audited(audited), Expected::Audited) => self.event(audited, deployment),
             (Fate::Quarantined(quarantine), Expected::Malformed | Expected::Stranger) => {
                 number(self.head.headers.len(), quarantine.detail.len())
             }
@@ -92,11 +92,11 @@ impl Plan {
         Ok(())
     }
 
-    fn event(&mut self, audited: &Audited, assembly: &Assembly) -> u32 {
+    fn event(&mut self, audited: &Audited, deployment: &Deployment) -> u32 {
         let region = audited.envelope.region.0;
         let sets = &mut self.head.headers[region];
         if sets.len() < HEADER_SETS {
-            let name = &assembly.rules.routes.regions()[region];
+            let name = &deployment.rules.routes.regions()[region];
             let mut id = [0; 36];
             sets.push(audited.envelope.headers(name, &mut id).map(|(_, value)| value.to_string()));
         }

@@ -10,7 +10,7 @@ use audit_judge::reference::{
     Oddities, Principal, PrincipalKey, ReferenceTables, TableWriter, parse_principal_record,
 };
 use audit_relay::config::Config;
-use audit_relay::deployment::{Assembly, assemble};
+use audit_relay::deployment::Deployment;
 use audit_relay::tables::TableStore;
 
 use crate::{principal, scattered, time};
@@ -22,9 +22,9 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
 /// Judging while the table is left alone, and while it is changed and published at the goal's rate:
 /// rounds in turn, so that what others do on the machine meets both.
 pub fn measure(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
-    let assembly = assembly();
-    let directory = ReferenceTables { principals: principals.snapshot(), devices: None };
-    let tables = TableStore::new(directory, &[], Duration::from_secs(60));
+    let deployment = deployment();
+    let reference = ReferenceTables { principals: principals.snapshot(), devices: None };
+    let tables = TableStore::new(reference, &[], Duration::from_secs(60));
     let records: Vec<String> = scattered(keys).take(20_000).map(record).collect();
     let changing = AtomicBool::new(false);
     let over = AtomicBool::new(false);
@@ -34,7 +34,7 @@ pub fn measure(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
         for turn in 0..60 {
             let is_changing = turn % 2 == 1;
             changing.store(is_changing, Ordering::Release);
-            let each = judge_all(&assembly, &tables, &records);
+            let each = judge_all(&deployment, &tables, &records);
             if is_changing { &mut changed } else { &mut alone }.push(each);
         }
         over.store(true, Ordering::Release);
@@ -50,10 +50,10 @@ pub fn measure(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
     println!("  ratio                     {:8.3}    goal 1.05", changed / alone);
 }
 
-fn assembly() -> Assembly {
+fn deployment() -> Deployment {
     let text = "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n[principals]\ntopic = \"none\"\n";
     let config = Config::from_toml(text, std::iter::empty()).expect("configuration");
-    assemble(&config).expect("assembles")
+    Deployment::load(&config).expect("loads")
 }
 
 fn record(number: u64) -> String {
@@ -63,10 +63,10 @@ fn record(number: u64) -> String {
     )
 }
 
-fn judge_all(assembly: &Assembly, tables: &TableStore, records: &[String]) -> f64 {
+fn judge_all(deployment: &Deployment, tables: &TableStore, records: &[String]) -> f64 {
     let begun = processor_nanoseconds();
     for record in records {
-        black_box(judge(Some(record.as_bytes()), &assembly.rules, || tables.borrow()));
+        black_box(judge(Some(record.as_bytes()), &deployment.rules, || tables.borrow()));
     }
     (processor_nanoseconds() - begun) / records.len() as f64
 }
@@ -106,7 +106,7 @@ fn follow(
                 );
                 table.apply(change.expect("a good record")).expect("room");
             }
-            tables.publish(|directory| directory.principals = table.snapshot());
+            tables.publish(|reference| reference.principals = table.snapshot());
         }
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }

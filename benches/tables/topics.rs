@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use crate::PROGRAM;
 use crate::{device, principal, time};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 
 const PARTITIONS: i32 = 6;
 const RUNS: usize = 3;
@@ -28,7 +28,7 @@ pub fn measure(keys: u64) {
     println!("{keys} principals and as many devices, {PARTITIONS} partitions each, lz4");
     for _ in 0..RUNS {
         let more = format!("[devices]\ntopic = \"{devices}\"\n");
-        let mut deployment = Deployment::create(PROGRAM, broker, 1, "", &more);
+        let mut deployment = TestDeployment::create(PROGRAM, broker, 1, "", &more);
         deployment.principals = format!("topic = \"{principals}\"");
         let mut relay = deployment.start("only");
         relay.await_ready();

@@ -13,7 +13,7 @@ use crate::commands::arguments::CheckArgs;
 use crate::commands::exit::Unusable;
 use crate::commands::print;
 use crate::config::{Config, TableSource};
-use crate::deployment::Assembly;
+use crate::deployment::Deployment;
 use crate::kafka::check::{Finding, check_cluster, check_transactions, check_writing};
 use crate::logging;
 use audit_judge::catalog::Action;
@@ -68,17 +68,17 @@ struct ClusterFinding {
 /// # Errors
 /// Fails if a check fails that would prevent `run`.
 pub fn check(arguments: &CheckArgs) -> anyhow::Result<()> {
-    let (config, assembly) = match super::load(&arguments.config) {
+    let (config, deployment) = match super::load(&arguments.config) {
         Ok(loaded) => loaded,
         Err(unusable) => return refuse(unusable, arguments.json),
     };
     logging::init(config.log.format, &config.log.level);
-    let mut report = Report::of(arguments.config.config.as_deref(), &config, &assembly);
+    let mut report = Report::of(arguments.config.config.as_deref(), &config, &deployment);
     if !arguments.json {
         report.print()?;
     }
     if arguments.connect {
-        report.add(&ask_cluster(&config, &assembly, arguments.write));
+        report.add(&ask_cluster(&config, &deployment, arguments.write));
     }
     report.finish(arguments.json)
 }
@@ -91,26 +91,26 @@ fn refuse(unusable: Unusable, as_json: bool) -> anyhow::Result<()> {
     Err(unusable.into())
 }
 
-fn ask_cluster(config: &Config, assembly: &Assembly, write: bool) -> Vec<Finding> {
-    let mut findings = check_cluster(config, &assembly.topics).findings;
+fn ask_cluster(config: &Config, deployment: &Deployment, write: bool) -> Vec<Finding> {
+    let mut findings = check_cluster(config, &deployment.topics).findings;
     // If no broker answered, no further check makes sense.
     let is_reached = findings.len() > 1;
     if is_reached {
         findings.push(check_transactions(config));
     }
     if is_reached && write {
-        findings.extend(check_writing(config, &assembly.topics));
+        findings.extend(check_writing(config, &deployment.topics));
     }
     findings
 }
 
 impl Report {
-    fn of(path: Option<&Path>, config: &Config, assembly: &Assembly) -> Self {
+    fn of(path: Option<&Path>, config: &Config, deployment: &Deployment) -> Self {
         let enabled = |action: &&Action| action.enabled;
-        let Assembly { rules, directory, .. } = assembly;
-        let principals = &directory.principals;
+        let Deployment { rules, reference, .. } = deployment;
+        let principals = &reference.principals;
         let odd = oddities::of_principals(principals, &rules.permissions);
-        let devices = config.devices.as_ref().zip(directory.devices.as_ref());
+        let devices = config.devices.as_ref().zip(reference.devices.as_ref());
         Report {
             ok: true,
             configuration: path.map(|path| path.display().to_string()),

@@ -16,7 +16,7 @@ use std::io::Write;
 use crate::commands::arguments::ConfigArgs;
 use crate::commands::exit::Unusable;
 use crate::config::{Config, Draft, Problems};
-use crate::deployment::{Assembly, assemble_draft};
+use crate::deployment::Deployment;
 use crate::kafka::settings::check_property;
 
 /// Makes a text safe for a terminal: escapes characters that could move the cursor, break the line
@@ -45,14 +45,14 @@ fn texts(Problems(problems): Problems) -> Vec<String> {
 }
 
 /// Reads the configuration and everything that it names. The error contains every problem.
-fn load(arguments: &ConfigArgs) -> Result<(Config, Assembly), Unusable> {
+fn load(arguments: &ConfigArgs) -> Result<(Config, Deployment), Unusable> {
     let draft = draft(arguments)?;
-    let assembly = assemble_draft(&draft);
-    match (draft.finish(), assembly) {
-        (Ok(config), Ok(assembly)) => Ok((config, assembly)),
-        (config, assembly) => {
+    let deployment = Deployment::load_draft(&draft);
+    match (draft.finish(), deployment) {
+        (Ok(config), Ok(deployment)) => Ok((config, deployment)),
+        (config, deployment) => {
             let mut problems = config.err().map(texts).unwrap_or_default();
-            problems.extend(assembly.err().into_iter().flat_map(|files| files.0));
+            problems.extend(deployment.err().into_iter().flat_map(|files| files.0));
             Err(Unusable::new(arguments.config.is_some(), problems))
         }
     }

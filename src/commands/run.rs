@@ -11,7 +11,7 @@ use crate::stream::StopRequest;
 /// Fails if the configuration is invalid, the cluster does not meet the requirements, a worker
 /// fails or stalls, or the shutdown takes too long.
 pub fn run(arguments: &ConfigArgs) -> anyhow::Result<()> {
-    let (config, assembly) = super::load(arguments)?;
+    let (config, deployment) = super::load(arguments)?;
     logging::init(config.log.format, &config.log.level);
-    Relay::new(config, assembly)?.run(StopRequest::default(), |_| {})
+    Relay::new(config, deployment)?.run(StopRequest::default(), |_| {})
 }

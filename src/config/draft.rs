@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::assemble::assemble;
+use super::build::build;
 use super::effective::{Effective, shown};
 use super::environment::{Environment, overlay};
 use super::kafka::PropertyCheck;
@@ -37,7 +37,7 @@ impl Draft {
         problems.extend(overlay(&mut tree, &environment));
         let values = shown(&tree);
         let mut reader = Reader::new(tree, problems, folder);
-        let config = assemble(&mut reader, &environment, check);
+        let config = build(&mut reader, &environment, check);
         Ok(Draft { config, values, problems: reader.finish() })
     }
 

@@ -5,9 +5,9 @@
 //! a Kafka client; whether topics and regions exist is found out by those who use them.
 //!
 //! [`SETTINGS`] is the one table of keys. `load` and `environment` lay what is given over its
-//! defaults, `read` takes values out by kind, `assemble` builds the sections from them.
+//! defaults, `read` takes values out by kind, `build` builds the sections from them.
 
-mod assemble;
+mod build;
 mod doubts;
 mod draft;
 mod effective;

@@ -1,14 +1,16 @@
 //! Turns the configuration into the rules, tables and topics of a deployment. It reads every file
 //! once, and reports the problems of all files together.
 
-mod assembly;
+mod problems;
 mod tables;
 
 use std::fmt;
 
 use crate::config::text_file::read;
 use crate::config::{Config, Draft};
+use crate::kafka::followers::{followed, read_topics};
 use crate::kafka::topics::TopicNames;
+use crate::tables::TableName;
 use crate::tables::files::TableFile;
 use audit_judge::catalog::{Catalog, CatalogFile, Switches};
 use audit_judge::reference::ReferenceTables;
@@ -17,27 +19,62 @@ use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
 use audit_judge::rules::permissions::PermissionNames;
 
-pub use assembly::{Assembly, FileProblems};
-pub use tables::{fill_from_topics, load_devices, load_principals};
+pub use problems::FileProblems;
+pub use tables::{load_devices, load_principals};
 
-/// Loads everything that a configuration names.
-///
-/// # Errors
-/// Fails with the problems of all files.
-pub fn assemble(config: &Config) -> Result<Assembly, FileProblems> {
-    load(config, |_| true)
+/// Everything that the configuration names, loaded.
+#[derive(Debug)]
+pub struct Deployment {
+    /// The rules.
+    pub rules: Rules,
+    /// The reference tables; those from topics are empty.
+    pub reference: ReferenceTables,
+    /// The files that the tables were read from.
+    pub table_files: Vec<TableFile>,
+    /// The topics.
+    pub topics: TopicNames,
 }
 
-/// Loads what a configuration names that may have problems itself. Skips what depends on its
-/// invalid sections and loads the rest, so that all problems are known at once.
-///
-/// # Errors
-/// Fails with the problems of all files, which may be none if only sections are invalid.
-pub fn assemble_draft(draft: &Draft) -> Result<Assembly, FileProblems> {
-    load(draft.config(), |section| draft.is_good(section))
+impl Deployment {
+    /// Loads everything that a configuration names.
+    ///
+    /// # Errors
+    /// Fails with the problems of all files.
+    pub fn load(config: &Config) -> Result<Self, FileProblems> {
+        load(config, |_| true)
+    }
+
+    /// Loads what a configuration names that may have problems itself. Skips what depends on its
+    /// invalid sections and loads the rest, so that all problems are known at once.
+    ///
+    /// # Errors
+    /// Fails with the problems of all files, which may be none if only sections are invalid.
+    pub fn load_draft(draft: &Draft) -> Result<Self, FileProblems> {
+        load(draft.config(), |section| draft.is_good(section))
+    }
+
+    /// Reads the tables that come from topics, once and completely, for commands that judge a
+    /// record.
+    ///
+    /// # Errors
+    /// Fails if a topic cannot be read.
+    pub fn read_table_topics(&mut self, config: &Config) -> anyhow::Result<()> {
+        let names = followed(config);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let read = read_topics(config, &names).map_err(anyhow::Error::msg)?;
+        for name in names {
+            match name {
+                TableName::Principals => self.reference.principals = read.principals.clone(),
+                TableName::Devices => self.reference.devices.clone_from(&read.devices),
+            }
+        }
+        Ok(())
+    }
 }
 
-fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, FileProblems> {
+fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Deployment, FileProblems> {
     let mut problems = FileProblems::default();
     let mut part = Parts { is_good, problems: &mut problems };
     let catalog = part.load("catalog", || load_catalog(config));
@@ -58,7 +95,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
     else {
         return Err(problems);
     };
-    let directory = ReferenceTables { principals, devices };
+    let reference = ReferenceTables { principals, devices };
     let topics = TopicNames {
         input: config.input.topic.clone(),
         regions: output_topics(config, &routes),
@@ -73,7 +110,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Assembly, Fil
         crns: config.crn.clone(),
         max_event_bytes: config.output.max_message_bytes,
     };
-    Ok(Assembly { rules, directory, table_files, topics })
+    Ok(Deployment { rules, reference, table_files, topics })
 }
 
 /// Loads the parts one by one, and collects their problems.

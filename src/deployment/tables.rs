@@ -1,9 +1,8 @@
 //! Reads the reference tables completely from their configured sources, for the start and for
 //! commands.
 
-use super::assembly::Assembly;
 use crate::config::{Config, TableSource};
-use crate::kafka::followers::{followed, read_topics};
+use crate::kafka::followers::read_topics;
 use crate::tables::TableName;
 use crate::tables::files::{read_devices_file, read_principals_file};
 use audit_judge::reference::{Device, DeviceKey, Principal, PrincipalKey, Table};
@@ -57,23 +56,4 @@ pub fn load_devices(config: &Config) -> Option<Result<Table<DeviceKey, Device>, 
             Err(problem) => Some(Err(vec![problem])),
         },
     }
-}
-
-/// Reads the tables that come from topics, once and completely, for commands that judge a record.
-///
-/// # Errors
-/// Fails if a topic cannot be read.
-pub fn fill_from_topics(config: &Config, assembly: &mut Assembly) -> anyhow::Result<()> {
-    let names = followed(config);
-    if names.is_empty() {
-        return Ok(());
-    }
-    let read = read_topics(config, &names).map_err(anyhow::Error::msg)?;
-    for name in names {
-        match name {
-            TableName::Principals => assembly.directory.principals = read.principals.clone(),
-            TableName::Devices => assembly.directory.devices.clone_from(&read.devices),
-        }
-    }
-    Ok(())
 }

@@ -66,11 +66,11 @@ impl TablesCollector {
         for counter in counters.into_iter().chain([&self.versions_dropped, &self.reloads]) {
             counter.reset();
         }
-        let directory = self.tables.load();
+        let reference = self.tables.load();
         for view in self.tables.views() {
             let entries = match view.table {
-                TableName::Principals => directory.principals.len(),
-                TableName::Devices => directory.devices.as_ref().map_or(0, |table| table.len()),
+                TableName::Principals => reference.principals.len(),
+                TableName::Devices => reference.devices.as_ref().map_or(0, |table| table.len()),
             };
             let name = [view.table.name()];
             self.entries.with_label_values(&name).set(entries as f64);

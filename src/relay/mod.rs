@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::deployment::Assembly;
+use crate::deployment::Deployment;
 use crate::kafka;
 use crate::kafka::OnReplaced;
 use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
@@ -36,7 +36,7 @@ use crate::tables::TableStore;
 /// A relay, ready to run.
 pub struct Relay {
     config: Config,
-    assembly: Arc<Assembly>,
+    deployment: Arc<Deployment>,
     tables: Arc<TableStore>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
@@ -47,18 +47,18 @@ impl Relay {
     ///
     /// # Errors
     /// Fails if the metrics cannot be registered.
-    pub fn new(config: Config, mut assembly: Assembly) -> anyhow::Result<Self> {
+    pub fn new(config: Config, mut deployment: Deployment) -> anyhow::Result<Self> {
         let version = kafka::librdkafka_version();
-        let metrics = Metrics::new(assembly.rules.routes.regions(), &version)?;
+        let metrics = Metrics::new(deployment.rules.routes.regions(), &version)?;
         // Moved, not cloned: the tables change from now on, and the loaded copy would waste memory.
         let tables = Arc::new(TableStore::new(
-            std::mem::take(&mut assembly.directory),
+            std::mem::take(&mut deployment.reference),
             &kafka::followers::followed(&config),
             config.tables.staleness_limit,
         ));
         metrics.show_tables(Arc::clone(&tables))?;
         let health = Arc::new(Health::new(config.workers.get()));
-        Ok(Relay { config, assembly: Arc::new(assembly), tables, metrics, health })
+        Ok(Relay { config, deployment: Arc::new(deployment), tables, metrics, health })
     }
 
     /// Returns the metrics, which stay readable while the relay runs.
@@ -127,7 +127,8 @@ impl Relay {
     ) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
         let tasks = self.worker_tasks(stop)?;
-        let mut check = Preflight::spawn(&self.config, &self.assembly.topics, &self.health, stop)?;
+        let mut check =
+            Preflight::spawn(&self.config, &self.deployment.topics, &self.health, stop)?;
         let quarantine_limit = loop {
             tokio::select! {
                 checked = check.result() => break checked?,
@@ -137,7 +138,7 @@ impl Relay {
                 return Ok(());
             }
         };
-        *feeders = table_feed::start(&self.config, &self.assembly.table_files, &self.tables)?;
+        *feeders = table_feed::start(&self.config, &self.deployment.table_files, &self.tables)?;
         // Without a limit: the log and /readyz report what is missing.
         while let Err(why) = self.tables.ready() {
             self.health.hold(table_feed::TABLES, &why);
@@ -182,8 +183,8 @@ impl Relay {
             .map(|number| {
                 let mut settings = SessionSettings::new(
                     &self.config,
-                    self.assembly.topics.clone(),
-                    self.assembly.rules.routes.regions().to_vec(),
+                    self.deployment.topics.clone(),
+                    self.deployment.rules.routes.regions().to_vec(),
                     number,
                 );
                 let metrics = Arc::clone(&self.metrics);
@@ -199,7 +200,7 @@ impl Relay {
                     settings,
                     limits: self.config.batch,
                     pass_over: self.config.input.pass_over.clone(),
-                    assembly: Arc::clone(&self.assembly),
+                    deployment: Arc::clone(&self.deployment),
                     tables: Arc::clone(&self.tables),
                     barrier_limit: self.config.tables.barrier_limit,
                     metrics: Arc::clone(&self.metrics),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use tracing::warn;
 
-use crate::deployment::Assembly;
+use crate::deployment::Deployment;
 use crate::kafka::session::{OpenError, Session};
 use crate::kafka::settings::SessionSettings;
 use crate::liveness::health::Health;
@@ -41,7 +41,7 @@ pub struct WorkerTask {
     /// Offsets that may be skipped if they cannot be read.
     pub pass_over: Vec<PassOver>,
     /// The rules and topics.
-    pub assembly: Arc<Assembly>,
+    pub deployment: Arc<Deployment>,
     /// The reference tables.
     pub tables: Arc<TableStore>,
     /// Longest time that a batch waits for the tables.
@@ -104,7 +104,7 @@ impl WorkerTask {
         self.health.joining(self.number);
         let (metrics, health) = (Arc::clone(&self.metrics), Arc::clone(&self.health));
         let judge = TableJudge::new(
-            Arc::clone(&self.assembly),
+            Arc::clone(&self.deployment),
             Arc::clone(&self.tables),
             self.barrier_limit,
             Arc::clone(&metrics),

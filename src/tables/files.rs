@@ -163,7 +163,7 @@ impl TableFile {
                 let loaded = read_principals_file(&self.path)?;
                 self.check_loss(&known.principals, &loaded)?;
                 let entries = loaded.len();
-                tables.publish(|directory: &mut ReferenceTables| directory.principals = loaded);
+                tables.publish(|reference: &mut ReferenceTables| reference.principals = loaded);
                 Ok(entries)
             }
             TableName::Devices => {
@@ -172,7 +172,7 @@ impl TableFile {
                     self.check_loss(known, &loaded)?;
                 }
                 let entries = loaded.len();
-                tables.publish(|directory: &mut ReferenceTables| directory.devices = Some(loaded));
+                tables.publish(|reference: &mut ReferenceTables| reference.devices = Some(loaded));
                 Ok(entries)
             }
         }
@@ -259,11 +259,11 @@ mod tests {
                 "kafka.bootstrap.servers = \"b:1\"\nprincipals.file = {path:?}\n{settings}"
             );
             let config = Config::from_toml(&text, std::iter::empty()).expect("good");
-            let directory = ReferenceTables {
+            let reference = ReferenceTables {
                 principals: read_principals_file(&path).expect("reads"),
                 devices: None,
             };
-            let tables = Arc::new(TableStore::new(directory, &[], Duration::ZERO));
+            let tables = Arc::new(TableStore::new(reference, &[], Duration::ZERO));
             let files = TableFile::all(&config);
             Watched {
                 _folder: folder,

@@ -57,18 +57,18 @@ impl TableStore {
     /// Tables that begin with this snapshot. Those that are `followed` are not ready until their
     /// followers report it. A snapshot older than `staleness_limit` must not be relied on.
     pub fn new(
-        directory: ReferenceTables,
+        reference: ReferenceTables,
         followed: &[TableName],
         staleness_limit: Duration,
     ) -> Self {
         let mut counts = BTreeMap::from([(TableName::Principals, TableCounts::default())]);
-        if directory.devices.is_some() {
+        if reference.devices.is_some() {
             counts.insert(TableName::Devices, TableCounts::default());
         }
         let now = Instant::now();
         let catch_up = |table: &TableName| (*table, CatchUp::new(now));
         TableStore {
-            snapshot: ArcSwap::from_pointee(directory),
+            snapshot: ArcSwap::from_pointee(reference),
             publishing: Mutex::default(),
             state: Mutex::new(State {
                 followed: followed.iter().map(catch_up).collect(),
@@ -100,9 +100,9 @@ impl TableStore {
     /// publishers of different tables do not undo each other's work. Readers never wait.
     pub fn publish(&self, change: impl FnOnce(&mut ReferenceTables)) {
         let _publishing = lock(&self.publishing);
-        let mut directory = ReferenceTables::clone(&self.snapshot.load());
-        change(&mut directory);
-        self.snapshot.store(Arc::new(directory));
+        let mut reference = ReferenceTables::clone(&self.snapshot.load());
+        change(&mut reference);
+        self.snapshot.store(Arc::new(reference));
     }
 
     /// The read barrier: waits until the snapshot contains everything that the topics contained

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use audit_judge::fate::Fate;
 use audit_relay::config::Config;
-use audit_relay::deployment::{Assembly, assemble};
+use audit_relay::deployment::Deployment;
 use audit_relay::kafka;
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, produce};
 
 use crate::PROGRAM;
@@ -101,31 +101,36 @@ impl Judge for WithoutBarrier {
 
 struct World {
     broker: &'static KafkaBroker,
-    deployment: Deployment,
+    input: String,
     table: String,
     config: Config,
-    assembly: Arc<Assembly>,
+    deployment: Arc<Deployment>,
     tables: Arc<TableStore>,
 }
 
 impl World {
     fn start() -> World {
         let broker = KafkaBroker::shared();
-        let deployment =
-            Deployment::create(PROGRAM, broker, 4, "", "[tables]\npublish_interval_ms = 60000\n");
+        let test = TestDeployment::create(
+            PROGRAM,
+            broker,
+            4,
+            "",
+            "[tables]\npublish_interval_ms = 60000\n",
+        );
         let table = broker.unique("principals");
         broker.create_topic_with(&table, 2, &[("cleanup.policy", "compact")]);
-        let text = std::fs::read_to_string(deployment.config("barrier")).expect("configuration");
+        let text = std::fs::read_to_string(test.config("barrier")).expect("configuration");
         let source = format!("topic = \"{table}\"");
         let text = text.replace("file = \"principals.jsonl\"", &source);
         let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
-        let assembly = Arc::new(assemble(&config).expect("assembles"));
+        let deployment = Arc::new(Deployment::load(&config).expect("loads"));
         let followed = kafka::followers::followed(&config);
         let limit = config.tables.staleness_limit;
-        let tables = Arc::new(TableStore::new(assembly.directory.clone(), &followed, limit));
+        let tables = Arc::new(TableStore::new(deployment.reference.clone(), &followed, limit));
         kafka::followers::follow(&config, &tables).expect("follows");
         tables.await_ready(LIMIT).expect("ready");
-        World { broker, deployment, table, config, assembly, tables }
+        World { broker, input: test.input.clone(), table, config, deployment, tables }
     }
 
     /// Grants, and the action right after, a thousand of each at a time so that the input is never
@@ -135,18 +140,15 @@ impl World {
             let numbers = thousand * 1_000..(thousand + 1) * 1_000;
             let now = Timestamp::now();
             produce(self.broker.bootstrap(), &self.table, numbers.clone().map(|n| grant(n, now)));
-            produce(
-                self.broker.bootstrap(),
-                &self.deployment.input,
-                numbers.map(|n| action(n, now)),
-            );
+            produce(self.broker.bootstrap(), &self.input, numbers.map(|n| action(n, now)));
         }
     }
 
     /// Runs a worker beside the grants until everything is committed.
     fn run<J: Judge>(&self, judge: J) -> Counter {
-        let regions = self.assembly.rules.routes.regions().to_vec();
-        let settings = SessionSettings::new(&self.config, self.assembly.topics.clone(), regions, 0);
+        let regions = self.deployment.rules.routes.regions().to_vec();
+        let settings =
+            SessionSettings::new(&self.config, self.deployment.topics.clone(), regions, 0);
         let session = Session::open(settings).expect("session");
         let stop = StopRequest::default();
         let (joined, when_joined) = channel();
@@ -172,9 +174,9 @@ impl World {
 
     fn judge(&self) -> TableJudge {
         let limit = self.config.tables.barrier_limit;
-        let regions = self.assembly.rules.routes.regions();
+        let regions = self.deployment.rules.routes.regions();
         let metrics = Metrics::new(regions, "none").expect("metrics");
-        TableJudge::new(Arc::clone(&self.assembly), Arc::clone(&self.tables), limit, metrics)
+        TableJudge::new(Arc::clone(&self.deployment), Arc::clone(&self.tables), limit, metrics)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::PROGRAM;
 use crate::ledger::{PRINCIPALS, change};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{produce, read_committed};
 
 fn text(bytes: &[u8]) -> String {
@@ -13,7 +13,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn check_names_what_is_missing_and_joins_nothing() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
     let config = deployment.config("checker");
     let config = config.to_str().expect("path");
     let good = deployment.command(&["check", "--connect", "--config", config]);
@@ -48,7 +48,7 @@ fn check_names_what_is_missing_and_joins_nothing() {
 #[test]
 fn explain_reads_a_record_where_it_lies() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     produce(broker.bootstrap(), &deployment.input, (0..10).map(change));
     let config = deployment.config("explainer");
     let config = config.to_str().expect("path");

@@ -12,7 +12,7 @@ use crate::held::{
 };
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
-use audit_testkit::relay::{Deployment, measured};
+use audit_testkit::relay::{TestDeployment, measured};
 use audit_testkit::topics::{Seen, produce, read_committed};
 
 const RECORDS: u64 = 4_000;
@@ -27,7 +27,7 @@ const LZ4: u8 = 3;
 /// An input with one bad batch, and what it held before.
 struct Damage {
     broker: KafkaBroker,
-    deployment: Deployment,
+    deployment: TestDeployment,
     input: Vec<Seen>,
     offsets: Range<i64>,
 }
@@ -36,7 +36,7 @@ impl Damage {
     fn of(codec: (&str, u8)) -> Damage {
         let (name, number) = codec;
         let mut broker = KafkaBroker::start(BrokerOptions::default()).expect("a broker");
-        let deployment = Deployment::create(PROGRAM, &broker, PARTITIONS, PRINCIPALS, "");
+        let deployment = TestDeployment::create(PROGRAM, &broker, PARTITIONS, PRINCIPALS, "");
         let topic = &deployment.input;
         let settings = [("retention.ms", "-1"), ("compression.type", name)];
         let altered = broker.try_alter_topic(topic, &settings);

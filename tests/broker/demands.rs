@@ -4,15 +4,15 @@
 use crate::PROGRAM;
 use crate::ledger::PRINCIPALS;
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A deployment whose topics are there and no good.
-fn unsuitable(broker: &KafkaBroker) -> Deployment {
-    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+fn unsuitable(broker: &KafkaBroker) -> TestDeployment {
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let topic = |name: &str, settings: &[(&str, &str)]| {
         let name = broker.unique(name);
         broker.create_topic_with(&name, 1, settings);
@@ -34,8 +34,8 @@ fn unsuitable(broker: &KafkaBroker) -> Deployment {
 }
 
 /// What must be said, and of which topic.
-fn demands(deployment: &Deployment) -> Vec<String> {
-    let Deployment { input, quarantine, .. } = deployment;
+fn demands(deployment: &TestDeployment) -> Vec<String> {
+    let TestDeployment { input, quarantine, .. } = deployment;
     let outputs = deployment.outputs();
     let principals = deployment.principals.split('"').nth(1).expect("a topic");
     let mut demands = vec![
@@ -74,7 +74,7 @@ fn all_unmet_demands_are_named_at_once() {
 #[test]
 fn doubts_stop_nothing() {
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let principals = broker.unique("principals");
     broker.create_topic_with(&principals, 1, &[("cleanup.policy", "compact")]);
     deployment.principals = format!("topic = \"{principals}\"");
@@ -99,7 +99,7 @@ fn a_transaction_time_out_that_the_broker_refuses_is_named() {
         ..BrokerOptions::default()
     };
     let broker = KafkaBroker::start(options).expect("a broker");
-    let deployment = Deployment::create(PROGRAM, &broker, 1, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, &broker, 1, PRINCIPALS, "");
     let config = deployment.config("patient");
     let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
     let ran = text(&run.stderr);

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, assert_accounted, change};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{produce, read_committed};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const SMALL_BATCHES: &str = "[batch]\nmax_age_ms = 20\n";
 
 /// Committed records of the group; compaction and transactions aside, offsets count records here.
-fn committed(broker: &KafkaBroker, deployment: &Deployment) -> i64 {
+fn committed(broker: &KafkaBroker, deployment: &TestDeployment) -> i64 {
     broker.committed(&deployment.group, &deployment.input).values().sum()
 }
 
 #[track_caller]
-pub fn await_committed(broker: &KafkaBroker, deployment: &Deployment, least: i64) {
+pub fn await_committed(broker: &KafkaBroker, deployment: &TestDeployment, least: i64) {
     let since = Instant::now();
     while committed(broker, deployment) < least {
         assert!(
@@ -43,7 +43,7 @@ pub fn end(relay: &mut Relay) {
 /// offsets.
 struct Load<'a> {
     broker: &'a KafkaBroker,
-    deployment: &'a Deployment,
+    deployment: &'a TestDeployment,
     is_enough: AtomicBool,
     written: AtomicU64,
 }
@@ -52,7 +52,7 @@ impl<'a> Load<'a> {
     const PORTION: u64 = 2_000;
     const AHEAD: u64 = 3 * Self::PORTION;
 
-    fn new(broker: &'a KafkaBroker, deployment: &'a Deployment) -> Self {
+    fn new(broker: &'a KafkaBroker, deployment: &'a TestDeployment) -> Self {
         Load { broker, deployment, is_enough: AtomicBool::new(false), written: AtomicU64::new(0) }
     }
 
@@ -88,7 +88,11 @@ impl Drop for Enough<'_> {
 }
 
 /// Runs this beside the load; returns how many records were written.
-fn under_load(broker: &KafkaBroker, deployment: &Deployment, run: impl FnOnce(&Load<'_>)) -> u64 {
+fn under_load(
+    broker: &KafkaBroker,
+    deployment: &TestDeployment,
+    run: impl FnOnce(&Load<'_>),
+) -> u64 {
     let load = Load::new(broker, deployment);
     std::thread::scope(|scope| {
         scope.spawn(|| load.write());
@@ -113,7 +117,7 @@ fn await_share(relay: &Relay) {
 #[test]
 fn three_instances_through_kills_and_a_graceful_leave() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
+    let deployment = TestDeployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
     let mut a = deployment.start("a");
     let mut b = deployment.start("b");
     let mut c = deployment.start("c");
@@ -150,7 +154,7 @@ fn three_instances_through_kills_and_a_graceful_leave() {
 #[test]
 fn instances_come_and_go_by_the_new_group_protocol() {
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
     deployment.membership = "\"group.protocol\" = \"consumer\"\n".to_string();
     let deployment = &deployment;
     let mut a = deployment.start("a");
@@ -178,7 +182,7 @@ fn instances_come_and_go_by_the_new_group_protocol() {
 
 /// Stops a relay that works inside a transaction, in which records of some output were written.
 #[track_caller]
-fn stop_in_a_transaction(broker: &KafkaBroker, deployment: &Deployment, relay: &mut Relay) {
+fn stop_in_a_transaction(broker: &KafkaBroker, deployment: &TestDeployment, relay: &mut Relay) {
     let outputs = deployment.outputs();
     let is_open = || outputs.iter().any(|topic| broker.has_open_transaction(topic));
     let since = Instant::now();
@@ -197,7 +201,7 @@ fn stop_in_a_transaction(broker: &KafkaBroker, deployment: &Deployment, relay: &
 #[test]
 fn a_zombie_process_neither_doubles_nor_loses() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 4, PRINCIPALS, SMALL_BATCHES);
+    let deployment = TestDeployment::create(PROGRAM, broker, 4, PRINCIPALS, SMALL_BATCHES);
     let mut zombie = deployment.start("same");
     let mut successor = None;
     let written = under_load(broker, &deployment, |load| {
@@ -250,7 +254,7 @@ fn await_loser(mut zombie: Relay, mut successor: Relay) -> (Relay, Relay) {
 fn all_is_accounted_for_in_the_metrics_of_one_instance() {
     const RECORDS: u64 = 5_000;
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 6, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 6, PRINCIPALS, "");
     produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
     let relay = deployment.start("only");
     await_committed(broker, &deployment, RECORDS as i64);
@@ -269,7 +273,7 @@ fn all_is_accounted_for_in_the_metrics_of_one_instance() {
 #[test]
 fn offsets_advance_when_everything_is_skipped() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
     let skipped = (0..3_000).map(|number| change(number * 10 + 5));
     produce(broker.bootstrap(), &deployment.input, skipped);
     let mut relay = deployment.start("only");
@@ -287,7 +291,7 @@ fn offsets_advance_when_everything_is_skipped() {
 fn events_go_without_headers_where_none_are_wanted() {
     const RECORDS: u64 = 200;
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
     deployment.event_headers = false;
     let changes = (0..RECORDS).map(change);
     produce(broker.bootstrap(), &deployment.input, changes);

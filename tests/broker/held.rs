@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, Relay, measured};
+use audit_testkit::relay::{Relay, TestDeployment, measured};
 
 pub const READ: &str = "audit_relay_records_read_total";
 pub const HELD: &str = "audit_relay_partition_held";
@@ -63,7 +63,7 @@ pub fn await_released(relay: &Relay) {
 #[track_caller]
 pub fn assert_named(
     relay: &Relay,
-    deployment: &Deployment,
+    deployment: &TestDeployment,
     partition: i32,
     offsets: &[i64],
     remedy: &str,
@@ -120,7 +120,7 @@ pub fn times_said(relay: &Relay, from: i64, to: i64) -> usize {
 
 /// Waits until all there is in the input's partitions is committed.
 #[track_caller]
-pub fn await_all(broker: &KafkaBroker, deployment: &Deployment, relay: &Relay) {
+pub fn await_all(broker: &KafkaBroker, deployment: &TestDeployment, relay: &Relay) {
     await_all_but(None, broker, deployment, relay);
 }
 
@@ -129,7 +129,7 @@ pub fn await_all(broker: &KafkaBroker, deployment: &Deployment, relay: &Relay) {
 pub fn await_all_but(
     held: Option<i32>,
     broker: &KafkaBroker,
-    deployment: &Deployment,
+    deployment: &TestDeployment,
     relay: &Relay,
 ) {
     let others = |offsets: BTreeMap<i32, i64>| -> BTreeMap<i32, i64> {

@@ -8,7 +8,7 @@ use openssl::sha::sha256;
 use crate::PROGRAM;
 use crate::ledger::{ADDED, Demand, PRINCIPALS, assert_accounted, change, demand};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, Relay, measured};
+use audit_testkit::relay::{Relay, TestDeployment, measured};
 use audit_testkit::topics::{
     HeaderList, Seen, TestRecord, noise, produce, produce_compressed, read_committed,
 };
@@ -50,8 +50,8 @@ fn records() -> Vec<TestRecord> {
 }
 
 /// A deployment whose topics take large records.
-fn deployment(broker: &KafkaBroker) -> Deployment {
-    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+fn deployment(broker: &KafkaBroker) -> TestDeployment {
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let topic = |name: &str, bytes: usize| {
         let name = broker.unique(name);
         broker.create_topic_with(&name, 1, &[("max.message.bytes", &bytes.to_string())]);
@@ -132,15 +132,20 @@ fn swollen(name: &str, value: Vec<u8>) -> TestRecord {
 }
 
 /// Topics as a broker makes them by its defaults.
-fn plain_deployment(broker: &KafkaBroker) -> Deployment {
-    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+fn plain_deployment(broker: &KafkaBroker) -> TestDeployment {
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     deployment.quarantine = broker.unique("plain-quarantine");
     broker.create_topic(&deployment.quarantine, 1);
     deployment
 }
 
 /// Writes good records, and among them these, compressed. Returns how many in all.
-fn mixed(broker: &KafkaBroker, deployment: &Deployment, codec: &str, bad: &[TestRecord]) -> u64 {
+fn mixed(
+    broker: &KafkaBroker,
+    deployment: &TestDeployment,
+    codec: &str,
+    bad: &[TestRecord],
+) -> u64 {
     let good = (0..40).map(|number| TestRecord { partition: Some(0), ..change(number) });
     let mut records: Vec<TestRecord> = good.collect();
     for (number, record) in bad.iter().enumerate() {
@@ -183,7 +188,7 @@ fn is_stub_of(original: &TestRecord, stub: &Seen) {
 
 /// All good records are audited, and of each bad one there is a stub.
 #[track_caller]
-fn nothing_is_held_up(broker: &KafkaBroker, deployment: &Deployment, bad: &[TestRecord]) {
+fn nothing_is_held_up(broker: &KafkaBroker, deployment: &TestDeployment, bad: &[TestRecord]) {
     let kept = read_committed(broker.bootstrap(), &deployment.quarantine);
     let stubs = kept.iter().filter(|seen| header(seen, "audit-relay-stub") == "true");
     let stubs: Vec<&Seen> = stubs.collect();

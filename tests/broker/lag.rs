@@ -9,7 +9,7 @@ use crate::PROGRAM;
 use crate::ledger::{PRINCIPALS, change};
 use audit_testkit::REQUEST_LIMIT;
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{Transactional, transactional};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -32,7 +32,7 @@ pub fn begin(producer: &Transactional, topic: &str, number: u64) {
 #[test]
 fn markers_of_transactions_are_no_lag() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
     let producer = transactional(broker.bootstrap(), &broker.unique("upstream"), REQUEST_LIMIT);
     let relay = deployment.start("only");
     relay.await_ready();

@@ -4,7 +4,7 @@
 use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::produce;
 
 /// By KIP-848 the broker gives the place of a killed static member to nobody before its session is
@@ -23,7 +23,7 @@ fn the_place_of_a_killed_member_is_waited_for_by_the_new_protocol() {
         ..BrokerOptions::default()
     });
     let broker = broker.expect("a broker");
-    let mut deployment = Deployment::create(PROGRAM, &broker, 4, PRINCIPALS, "");
+    let mut deployment = TestDeployment::create(PROGRAM, &broker, 4, PRINCIPALS, "");
     deployment.membership = "\"group.protocol\" = \"consumer\"\n".to_string();
     let write = |from: u64, to: u64| {
         produce(broker.bootstrap(), &deployment.input, (from..to).map(change));

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::PROGRAM;
 use crate::ledger::PRINCIPALS;
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, noise, produce};
 
 /// Records that wait: 128 MB of 4 kB each, a twelfth of it when compressed.
@@ -43,8 +43,8 @@ fn change(number: usize, noise: &[u8], filler: &str) -> TestRecord {
 
 /// Small fetches, so that what is held is not all that was written; the limits of the queue are the
 /// relay's defaults. The topics take the extreme record before the broker has compressed it.
-fn deployment(broker: &KafkaBroker) -> Deployment {
-    let mut deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+fn deployment(broker: &KafkaBroker) -> TestDeployment {
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     deployment.kafka = "\"fetch.max.bytes\" = 2097152\n".to_string();
     deployment.input = broker.unique("compressed");
     deployment.quarantine = broker.unique("large-quarantine");

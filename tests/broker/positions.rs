@@ -9,13 +9,13 @@ use crate::exactly_once::{await_committed, end};
 use crate::held::{HELD, assert_named, await_all, await_held, await_metrics, await_released};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
-use audit_testkit::relay::{Deployment, measured};
+use audit_testkit::relay::{TestDeployment, measured};
 use audit_testkit::topics::{produce, read_committed};
 
 #[test]
 fn a_committed_offset_behind_the_end_is_held_until_it_is_reset() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let (group, topic) = (&deployment.group, &deployment.input);
     produce(broker.bootstrap(), topic, (0..15).map(change));
     let beyond = BTreeMap::from([(0, 100)]);
@@ -45,7 +45,7 @@ fn a_committed_offset_behind_the_end_is_held_until_it_is_reset() {
 #[test]
 fn a_log_that_is_cut_off_under_a_running_relay_is_not_read_again() {
     let mut broker = KafkaBroker::start(BrokerOptions::default()).expect("a broker");
-    let deployment = Deployment::create(PROGRAM, &broker, 1, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, &broker, 1, PRINCIPALS, "");
     let (group, topic) = (&deployment.group, &deployment.input);
     for numbers in [0..20, 20..30] {
         produce(broker.bootstrap(), topic, numbers.map(change));

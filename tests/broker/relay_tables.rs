@@ -9,7 +9,7 @@ use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::tables::{COMPACTED, begin, compacted_topic, write};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ fn a_relay_reads_its_tables_before_the_first_record() {
     write(broker, &principals, ledger_principals());
     let devices = broker.unique("devices");
     let more = format!("[devices]\ntopic = \"{devices}\"\n");
-    let mut deployment = Deployment::create(PROGRAM, broker, 2, "", &more);
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 2, "", &more);
     deployment.principals = format!("topic = \"{principals}\"");
     let changes = (0..RECORDS).map(change);
     produce(broker.bootstrap(), &deployment.input, changes);
@@ -61,8 +61,8 @@ fn a_relay_reads_its_tables_before_the_first_record() {
 }
 
 /// A relay that is ready, with its principals from this topic.
-fn following(broker: &KafkaBroker, principals: &str, more: &str) -> (Deployment, Relay) {
-    let mut deployment = Deployment::create(PROGRAM, broker, 1, "", more);
+fn following(broker: &KafkaBroker, principals: &str, more: &str) -> (TestDeployment, Relay) {
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 1, "", more);
     deployment.principals = format!("topic = \"{principals}\"");
     let relay = deployment.start("only");
     relay.await_ready();
@@ -135,7 +135,7 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     const RELOADS: &str = "audit_relay_table_reloads_total";
     let broker = KafkaBroker::shared();
     let (first, _) = PRINCIPALS.split_once('\n').expect("lines");
-    let deployment = Deployment::create(PROGRAM, broker, 1, first, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 1, first, "");
     let mut relay = deployment.start("only");
     relay.await_ready();
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 1.0);
@@ -209,7 +209,7 @@ fn what_a_record_does_not_say_comes_from_the_device_as_of_its_time() {
     ];
     write(broker, &devices, versions);
     let more = format!("[devices]\ntopic = \"{devices}\"\n");
-    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, &more);
+    let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, &more);
     // Before the first version, at each, after the removal, and after the return.
     let hours = [1, 3, 7, 13, 19];
     produce(broker.bootstrap(), &deployment.input, hours.into_iter().map(bare_action));

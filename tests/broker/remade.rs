@@ -7,7 +7,7 @@ use crate::held::{await_all, await_released};
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand, region};
 use crate::tables::await_that;
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, REGIONS};
+use audit_testkit::relay::{REGIONS, TestDeployment};
 use audit_testkit::topics::{produce, read_committed};
 
 const SMALL_BATCHES: &str = "[batch]\nmax_age_ms = 20\n";
@@ -22,7 +22,7 @@ fn make_anew(broker: &KafkaBroker, topic: &str, partitions: i32) {
 /// committed of the old one.
 fn a_new_input_is_read_whole(old: u64, new: u64) {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 2, PRINCIPALS, SMALL_BATCHES);
+    let deployment = TestDeployment::create(PROGRAM, broker, 2, PRINCIPALS, SMALL_BATCHES);
     let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
     produce(bootstrap, topic, (0..old).map(change));
     let mut relay = deployment.start("only");
@@ -54,7 +54,7 @@ fn an_input_that_is_made_anew_and_longer_is_read_from_its_beginning() {
 fn an_output_that_is_made_anew_with_fewer_partitions_is_written_to() {
     const REGION: usize = 4;
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 6, PRINCIPALS, SMALL_BATCHES);
+    let deployment = TestDeployment::create(PROGRAM, broker, 6, PRINCIPALS, SMALL_BATCHES);
     let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
     produce(bootstrap, topic, (0..2_000).map(change));
     let mut relay = deployment.start("only");

@@ -11,7 +11,7 @@ use crate::lag::begin;
 use crate::ledger::{PRINCIPALS, change};
 use audit_testkit::REQUEST_LIMIT;
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, Relay, measured};
+use audit_testkit::relay::{Relay, TestDeployment, measured};
 use audit_testkit::topics::{produce, transactional};
 
 const DELETED: &str = "audit_relay_deleted_offsets_total";
@@ -29,7 +29,7 @@ fn await_counts(relay: &Relay, deleted: u64, read: u64) {
 #[test]
 fn what_was_deleted_before_it_was_read_is_named_and_counted() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let write = |from: u64, to: u64| {
         let written = (from..to).map(change);
         produce(broker.bootstrap(), &deployment.input, written);
@@ -75,7 +75,7 @@ fn what_was_deleted_before_it_was_read_is_named_and_counted() {
 #[test]
 fn what_transactions_leave_between_records_was_not_deleted() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     produce(broker.bootstrap(), &deployment.input, (0..10).map(change));
     broker.delete_records(&deployment.input, &BTreeMap::from([(0, 3)]));
     let relay = deployment.start("only");

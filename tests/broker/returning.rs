@@ -11,7 +11,7 @@ use audit_relay::stream::{Broker, GroupEvent, Partition, PartitionEvent, Place, 
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, produce};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -74,7 +74,7 @@ fn listen(session: &mut Session, of: Partition, done: impl Fn(&[Told]) -> bool) 
 /// A session, and another member of its group to which its partitions can be lent.
 struct Lender {
     broker: &'static KafkaBroker,
-    deployment: Deployment,
+    deployment: TestDeployment,
     session: Session,
 }
 
@@ -136,7 +136,7 @@ impl Lender {
     }
 }
 
-fn member(deployment: &Deployment, name: &str) -> SessionSettings {
+fn member(deployment: &TestDeployment, name: &str) -> SessionSettings {
     let mut settings = settings(deployment);
     let id = format!("{}-{name}", deployment.group);
     settings.producer.set("transactional.id", id);

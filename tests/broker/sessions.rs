@@ -18,7 +18,7 @@ use audit_relay::stream::{
 use crate::PROGRAM;
 use crate::ledger::PRINCIPALS;
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, REGIONS};
+use audit_testkit::relay::{REGIONS, TestDeployment};
 use audit_testkit::topics::{TestRecord, produce, read_committed};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -27,19 +27,19 @@ const MEMBERSHIP: &str = "\"session.timeout.ms\" = 30000\n\"heartbeat.interval.m
 
 /// A deployment for sessions of this process: who is not scheduled for a while stays a member.
 #[track_caller]
-pub fn deployment(broker: &KafkaBroker, partitions: i32) -> Deployment {
-    let deployment = Deployment::create(PROGRAM, broker, partitions, PRINCIPALS, "");
+pub fn deployment(broker: &KafkaBroker, partitions: i32) -> TestDeployment {
+    let deployment = TestDeployment::create(PROGRAM, broker, partitions, PRINCIPALS, "");
     patient(deployment)
 }
 
 /// The same of one that is there already.
-pub fn patient(mut deployment: Deployment) -> Deployment {
+pub fn patient(mut deployment: TestDeployment) -> TestDeployment {
     deployment.membership = MEMBERSHIP.to_string();
     deployment
 }
 
 /// Settings of a session.
-pub fn settings(deployment: &Deployment) -> SessionSettings {
+pub fn settings(deployment: &TestDeployment) -> SessionSettings {
     let text = std::fs::read_to_string(deployment.config("inside")).expect("configuration");
     // Dynamic membership: the successor must not take the zombie's place in the group, only its
     // producer's.
@@ -81,7 +81,7 @@ pub fn fill(session: &mut Session, records: usize) -> Batch {
 
 /// Writes records with these numbers, to each of so many partitions in turn.
 #[track_caller]
-fn write(broker: &KafkaBroker, deployment: &Deployment, partitions: u64, numbers: Range<u64>) {
+fn write(broker: &KafkaBroker, deployment: &TestDeployment, partitions: u64, numbers: Range<u64>) {
     let record = |number: u64| TestRecord {
         partition: Some((number % partitions) as i32),
         value: Some(number.to_string().into()),

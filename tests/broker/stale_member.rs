@@ -13,7 +13,7 @@ use audit_relay::stream::{Broker, Failure, GroupEvent, Partition, Polled};
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, produce};
 
 /// How long the group waits for a stale member: `max.poll.interval.ms`. Everything that the test
@@ -56,7 +56,7 @@ fn await_state(broker: &KafkaBroker, group: &str, state: &str, polled: &mut [&mu
 }
 
 /// Settings of a member that refreshes its metadata every `refresh_ms` milliseconds.
-fn member(deployment: &mut Deployment, name: &str, refresh_ms: u32) -> SessionSettings {
+fn member(deployment: &mut TestDeployment, name: &str, refresh_ms: u32) -> SessionSettings {
     deployment.kafka = format!(
         "\"topic.metadata.refresh.interval.ms\" = {refresh_ms}\n\"max.poll.interval.ms\" = {}\n",
         PATIENCE.as_millis()
@@ -70,7 +70,7 @@ fn member(deployment: &mut Deployment, name: &str, refresh_ms: u32) -> SessionSe
 /// A session that is a stale member, one that is well, and the partitions that the latter owns.
 fn stale_and_well(
     broker: &KafkaBroker,
-    deployment: &mut Deployment,
+    deployment: &mut TestDeployment,
 ) -> (Session, Session, Vec<Partition>) {
     let settings = member(deployment, "stale", 300);
     let mut stale = Session::open(settings).expect("open");

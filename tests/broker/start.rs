@@ -10,7 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{TestRecord, produce};
 use audit_testkit::{REQUEST_LIMIT, client_config};
 
@@ -28,7 +28,7 @@ pub fn await_log(relay: &Relay, text: &str) {
 fn a_topic_that_is_missing_is_named_and_waited_for() {
     const RECORDS: u64 = 100;
     let broker = KafkaBroker::shared();
-    let mut deployment = Deployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
     deployment.prefix = format!("{}.", broker.unique("late"));
     let outputs = deployment.outputs();
     let (late, others) = outputs.split_first().expect("outputs");
@@ -50,7 +50,7 @@ fn a_topic_that_is_missing_is_named_and_waited_for() {
 }
 
 /// Commits these offsets of a group that has no member.
-fn commit(broker: &KafkaBroker, deployment: &Deployment, offsets: &BTreeMap<i32, i64>) {
+fn commit(broker: &KafkaBroker, deployment: &TestDeployment, offsets: &BTreeMap<i32, i64>) {
     let mut client = client_config(broker.bootstrap());
     client.set("group.id", &deployment.group);
     let consumer: BaseConsumer = client.create().expect("a consumer");
@@ -65,7 +65,7 @@ fn commit(broker: &KafkaBroker, deployment: &Deployment, offsets: &BTreeMap<i32,
 #[test]
 fn committed_offsets_that_the_log_does_not_hold_are_named_before_anything_is_read() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 4, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 4, PRINCIPALS, "");
     let (input, group) = (&deployment.input, &deployment.group);
     let records =
         (0..60).map(|number| TestRecord { partition: Some((number % 4) as i32), ..change(number) });

@@ -41,12 +41,12 @@ impl Following {
     /// Follows topics; `more` goes into the configuration.
     fn start(broker: &KafkaBroker, principals: &str, more: &str) -> Self {
         let config = config(broker, principals, more);
-        let directory = ReferenceTables {
+        let reference = ReferenceTables {
             devices: config.devices.as_ref().map(|_| Table::default()),
             ..ReferenceTables::default()
         };
         let limit = config.tables.staleness_limit;
-        let tables = TableStore::new(directory, &followed(&config), limit);
+        let tables = TableStore::new(reference, &followed(&config), limit);
         let tables = Arc::new(tables);
         let threads = follow(&config, &tables).expect("followers");
         Following { tables, threads }
@@ -89,9 +89,9 @@ fn config(broker: &KafkaBroker, principals: &str, more: &str) -> Config {
     Config::from_toml(&text, std::iter::empty()).expect("a good configuration")
 }
 
-fn has_access(directory: &ReferenceTables, user: usize) -> bool {
+fn has_access(reference: &ReferenceTables, user: usize) -> bool {
     let key = PrincipalKey { account: "1".into(), id: user.to_string().into() };
-    let principal = directory.principals.as_of(&key, Timestamp::now());
+    let principal = reference.principals.as_of(&key, Timestamp::now());
     principal.is_some_and(|principal| principal.infrastructure_access == Some(true))
 }
 
@@ -235,8 +235,8 @@ fn a_bad_record_makes_its_key_unknown_until_a_good_one_comes() {
     assert!(!following.has_access(1));
     assert!((2..=3).all(|user| following.has_access(user)));
     let key = PrincipalKey { account: "1".into(), id: "1".into() };
-    let directory = following.tables.load();
-    let versions = directory.principals.versions(&key).expect("known");
+    let reference = following.tables.load();
+    let versions = reference.principals.versions(&key).expect("known");
     assert!(versions.as_of(Timestamp::now()).is_some_and(|version| version.is_unreadable));
     assert_eq!(following.counts().rejected, BTreeMap::from([("malformed", 1)]));
     assert_eq!(following.tables.trusted(), Ok(()));

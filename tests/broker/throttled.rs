@@ -8,7 +8,7 @@ use crate::exactly_once::end;
 use crate::held::{await_all, await_released};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::produce;
 use audit_testkit::wire;
 
@@ -36,7 +36,7 @@ fn a_lag_behind_a_quota_falls() {
     let broker = KafkaBroker::start(options).expect("a broker");
     // Old enough to hold all there is.
     let mut deployment =
-        Deployment::create(PROGRAM, &broker, 2, PRINCIPALS, "[batch]\nmax_age_ms = 2000\n");
+        TestDeployment::create(PROGRAM, &broker, 2, PRINCIPALS, "[batch]\nmax_age_ms = 2000\n");
     deployment.kafka = PRODUCER.to_string();
     let address: SocketAddr = broker.bootstrap().parse().expect("an address");
     wire::limit_producer(address, "modest-0", Some(BYTES_PER_SECOND)).expect("a quota");

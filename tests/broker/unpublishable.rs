@@ -12,7 +12,7 @@ use crate::held::{
 };
 use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
 use audit_testkit::kafka::KafkaBroker;
-use audit_testkit::relay::{Deployment, measured};
+use audit_testkit::relay::{TestDeployment, measured};
 use audit_testkit::topics::{TestRecord, produce, read_committed};
 
 /// No older records are taken by the topics of the regions.
@@ -27,7 +27,7 @@ fn poison(number: u64) -> TestRecord {
     TestRecord { timestamp: Some(now - 2 * OLDEST_MS), ..change(number) }
 }
 
-fn limit(broker: &KafkaBroker, deployment: &Deployment, oldest_ms: i64) {
+fn limit(broker: &KafkaBroker, deployment: &TestDeployment, oldest_ms: i64) {
     let oldest = oldest_ms.to_string();
     let settings = [("retention.ms", "-1"), ("message.timestamp.before.max.ms", oldest.as_str())];
     for topic in deployment.outputs() {
@@ -39,7 +39,7 @@ fn limit(broker: &KafkaBroker, deployment: &Deployment, oldest_ms: i64) {
 /// Writes records, of which one is poison.
 fn poisoned(
     broker: &KafkaBroker,
-    deployment: &Deployment,
+    deployment: &TestDeployment,
     numbers: std::ops::Range<u64>,
     bad: u64,
 ) {
@@ -51,7 +51,7 @@ fn poisoned(
     limit(broker, deployment, OLDEST_MS);
 }
 
-fn heal(broker: &KafkaBroker, deployment: &Deployment) {
+fn heal(broker: &KafkaBroker, deployment: &TestDeployment) {
     limit(broker, deployment, i64::MAX);
 }
 
@@ -60,7 +60,7 @@ fn one_record_that_cannot_be_written_holds_its_partition_alone() {
     const RECORDS: u64 = 2_000;
     const BAD: u64 = 1_203;
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
     let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
     poisoned(broker, &deployment, 0..RECORDS, BAD);
     let input = read_committed(bootstrap, topic);
@@ -89,7 +89,7 @@ fn one_record_that_cannot_be_written_holds_its_partition_alone() {
 #[test]
 fn deleted_offsets_are_counted_once_however_often_a_batch_fails() {
     let broker = KafkaBroker::shared();
-    let deployment = Deployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
+    let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let (bootstrap, topic) = (broker.bootstrap(), &deployment.input);
     produce(bootstrap, topic, (0..10).map(change));
     let mut relay = deployment.start("first");

@@ -15,7 +15,7 @@ use crate::ends::{self, Asked};
 use crate::hearing::{Hearing, Last};
 use crate::ledger::Ledger;
 use crate::restarts::Restarts;
-use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::relay::{Relay, TestDeployment};
 
 /// How often metrics are fetched.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub struct Exit {
 
 /// All relays of a run.
 pub struct Fleet {
-    deployment: Arc<Deployment>,
+    deployment: Arc<TestDeployment>,
     ledger: Arc<Ledger>,
     logs: PathBuf,
     members: BTreeMap<String, Member>,
@@ -60,7 +60,7 @@ struct Member {
 }
 
 impl Fleet {
-    pub fn new(deployment: Arc<Deployment>, ledger: Arc<Ledger>, logs: PathBuf) -> Fleet {
+    pub fn new(deployment: Arc<TestDeployment>, ledger: Arc<Ledger>, logs: PathBuf) -> Fleet {
         Fleet {
             deployment,
             ledger,

@@ -22,11 +22,11 @@ use crate::producer::Sender;
 use crate::readers::Readers;
 use audit_testkit::client_config;
 use audit_testkit::cluster::Cluster;
-use audit_testkit::relay::{Deployment, REGIONS};
+use audit_testkit::relay::{REGIONS, TestDeployment};
 
 /// What the quarantine topic takes: the largest record of the input, and 4,096 bytes of headers.
 pub const ROOMY_BYTES: &str = "8392704";
-/// Of each output topic, and of the quarantine topic: as [`Deployment::create`] makes them.
+/// Of each output topic, and of the quarantine topic: as [`TestDeployment::create`] makes them.
 const OUTPUT_PARTITIONS: i32 = 3;
 /// Of each table's topic, and how it is kept: old versions are what decides of old changes.
 pub const TABLE_PARTITIONS: i32 = 2;
@@ -49,7 +49,7 @@ pub struct World {
     pub cluster: Cluster,
     pub ledger: Arc<Ledger>,
     pub controls: Arc<Controls>,
-    pub deployment: Arc<Deployment>,
+    pub deployment: Arc<TestDeployment>,
     pub people: Arc<People>,
     pub partitions: i32,
     /// Of each region's topic; they differ when it was made anew.
@@ -259,7 +259,7 @@ impl World {
 }
 
 /// The topics, and what the relays are told.
-fn deploy(cluster: &Cluster) -> anyhow::Result<(Deployment, [String; 2])> {
+fn deploy(cluster: &Cluster) -> anyhow::Result<(TestDeployment, [String; 2])> {
     let kafka = cluster.kafka();
     let tables = [kafka.unique("principals"), kafka.unique("devices")];
     for table in &tables {
@@ -272,7 +272,7 @@ fn deploy(cluster: &Cluster) -> anyhow::Result<(Deployment, [String; 2])> {
         tables[1],
         STALENESS_LIMIT.as_millis()
     );
-    let mut deployment = Deployment::create(PROGRAM, kafka, INPUT_PARTITIONS, "", &more);
+    let mut deployment = TestDeployment::create(PROGRAM, kafka, INPUT_PARTITIONS, "", &more);
     // The relays do not start unless every record of the input fits, with some headers more.
     let roomy = [("retention.ms", "-1"), ("max.message.bytes", ROOMY_BYTES)];
     kafka

@@ -7,10 +7,10 @@ use audit_cases::outcome::Outputs;
 use audit_cases::{Case, cases};
 use audit_judge::judge;
 use audit_relay::config::Config;
-use audit_relay::deployment::{Assembly, assemble};
+use audit_relay::deployment::Deployment;
 
 /// What the relay makes of a case's settings and tables.
-pub fn configured(case: &Case) -> (Config, Assembly) {
+pub fn configured(case: &Case) -> (Config, Deployment) {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -26,8 +26,9 @@ pub fn configured(case: &Case) -> (Config, Assembly) {
     );
     let config = Config::from_toml(&text, std::iter::empty())
         .unwrap_or_else(|problems| panic!("{}: {problems}", case.name));
-    let assembly = assemble(&config).unwrap_or_else(|problems| panic!("{}: {problems}", case.name));
-    (config, assembly)
+    let deployment =
+        Deployment::load(&config).unwrap_or_else(|problems| panic!("{}: {problems}", case.name));
+    (config, deployment)
 }
 
 fn settings(case: &Case, permissions: Option<&Path>) -> String {
@@ -43,11 +44,11 @@ fn settings(case: &Case, permissions: Option<&Path>) -> String {
 #[test]
 fn a_configuration_gives_every_case_its_outcome() {
     for case in cases() {
-        let (config, Assembly { rules, directory, topics, .. }) = configured(case);
+        let (config, Deployment { rules, reference, topics, .. }) = configured(case);
         let output = case.settings.get("output").and_then(|output| output.get("headers"));
         let are_off = output.and_then(toml::Value::as_bool) == Some(false);
         assert_eq!(config.output.headers, !are_off, "{}", case.name);
-        let fate = judge(Some(&case.input), &rules, || &directory);
+        let fate = judge(Some(&case.input), &rules, || &reference);
         let outputs = Outputs {
             regions: rules.routes.regions(),
             topics: topics.regions.clone(),

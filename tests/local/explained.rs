@@ -9,7 +9,7 @@ use audit_cases::{Case, case, cases};
 use audit_judge::fate::{Audited, Fate};
 use audit_judge::judge;
 use audit_relay::commands::explain::explain_record;
-use audit_relay::deployment::Assembly;
+use audit_relay::deployment::Deployment;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::Value;
@@ -19,8 +19,8 @@ use crate::configured::configured;
 /// What `explain` says of a case.
 fn explained(name: &str) -> String {
     let case = case(name);
-    let (_, assembly) = configured(case);
-    explain_record(name.to_string(), Some(&case.input), None, &assembly).text()
+    let (_, deployment) = configured(case);
+    explain_record(name.to_string(), Some(&case.input), None, &deployment).text()
 }
 
 #[test]
@@ -79,18 +79,18 @@ const STAGES: [&str; 5] = ["parse", "classify", "enrich", "route", "format"];
 #[test]
 fn what_is_explained_is_what_was_judged() {
     for case in cases() {
-        let (_, assembly) = configured(case);
-        let stopped = agrees(&case.input, &assembly);
+        let (_, deployment) = configured(case);
+        let stopped = agrees(&case.input, &deployment);
         stopped.unwrap_or_else(|problem| panic!("{}: {problem}", case.name));
     }
-    let assemblies = DEPLOYMENTS.map(|settings| {
+    let deployments = DEPLOYMENTS.map(|settings| {
         let settings = toml::from_str(settings).expect("TOML");
         configured(&Case { settings, ..case("power-on").clone() }).1
     });
     let seen: RefCell<BTreeSet<String>> = RefCell::default();
     hold(2_000, near_valid(), |record| {
-        for assembly in &assemblies {
-            seen.borrow_mut().insert(agrees(record.text().as_bytes(), assembly)?);
+        for deployment in &deployments {
+            seen.borrow_mut().insert(agrees(record.text().as_bytes(), deployment)?);
         }
         Ok(())
     });
@@ -100,10 +100,10 @@ fn what_is_explained_is_what_was_judged() {
 
 /// Compares what is explained of a record with its fate. Returns the stage at which it stops, or
 /// nothing if it is audited.
-fn agrees(payload: &[u8], assembly: &Assembly) -> Result<String, TestCaseError> {
-    let explanation = explain_record(String::new(), Some(payload), None, assembly);
+fn agrees(payload: &[u8], deployment: &Deployment) -> Result<String, TestCaseError> {
+    let explanation = explain_record(String::new(), Some(payload), None, deployment);
     let told = serde_json::to_value(&explanation).expect("JSON");
-    let fate = judge(Some(payload), &assembly.rules, || &assembly.directory);
+    let fate = judge(Some(payload), &deployment.rules, || &deployment.reference);
     let (kind, detail) = (
         fate.kind(),
         match &fate {
@@ -123,7 +123,7 @@ fn agrees(payload: &[u8], assembly: &Assembly) -> Result<String, TestCaseError> 
     let stops: Vec<_> = lines.iter().filter(|(_, line)| line.starts_with("stops here")).collect();
     if let Fate::Audited(audited) = &fate {
         prop_assert_eq!(stops.len(), 0, "{:?}", lines);
-        agrees_with_the_event(&told, &lines, audited, assembly)?;
+        agrees_with_the_event(&told, &lines, audited, deployment)?;
         return Ok(String::new());
     }
     let (stage, line) = lines.last().expect("where it stops");
@@ -150,7 +150,7 @@ fn agrees_with_the_event(
     told: &Value,
     lines: &[(&str, &str)],
     audited: &Audited,
-    assembly: &Assembly,
+    deployment: &Deployment,
 ) -> Result<(), TestCaseError> {
     let event: Value = serde_json::from_slice(&audited.event).expect("JSON");
     prop_assert_eq!(&told["event"], &event);
@@ -158,7 +158,7 @@ fn agrees_with_the_event(
     let (account, location) = (&envelope.account, &envelope.location);
     let initiator = event["initiator"]["id"].as_str().expect("an id");
     let action = event["action"].as_str().expect("an action");
-    let region = &assembly.rules.routes.regions()[envelope.region.0];
+    let region = &deployment.rules.routes.regions()[envelope.region.0];
     let attributed =
         format!("initiator {initiator} of account {account}, with access; data center {location}");
     let (listed, routed) = (format!("{action}, by "), format!("region {region}"));

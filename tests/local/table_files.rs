@@ -4,18 +4,18 @@
 use std::path::Path;
 
 use audit_relay::config::Config;
-use audit_relay::deployment::{Assembly, FileProblems, assemble};
+use audit_relay::deployment::{Deployment, FileProblems};
 
 const LINE: &str = r#"{"accountId":1,"userId":2,"name":"ä","validFrom":"2018-01-01T00:00:00Z"}"#;
 
-fn load(folder: &Path, principals: &[u8]) -> Result<Assembly, FileProblems> {
+fn load(folder: &Path, principals: &[u8]) -> Result<Deployment, FileProblems> {
     let (file, devices) = (folder.join("p.jsonl"), folder.join("d.jsonl"));
     std::fs::write(&file, principals).expect("written");
     std::fs::write(&devices, "").expect("written");
     let text = format!(
         "kafka.\"bootstrap.servers\" = \"b:1\"\nprincipals.file = {file:?}\ndevices.file = {devices:?}\n"
     );
-    assemble(&Config::from_toml(&text, std::iter::empty()).expect("good"))
+    Deployment::load(&Config::from_toml(&text, std::iter::empty()).expect("good"))
 }
 
 fn utf_16(text: &str, mark: bool) -> Vec<u8> {
@@ -33,10 +33,10 @@ fn files_are_taken_with_a_byte_order_mark_and_any_ends_of_lines() {
         format!("\u{feff}{LINE}\r\n\r\n{other}"),
         format!("\n  \n{LINE}\n{other}\n\n"),
     ] {
-        let assembly = load(folder.path(), text.as_bytes()).expect("taken");
-        assert_eq!(assembly.directory.principals.len(), 2, "{text:?}");
+        let deployment = load(folder.path(), text.as_bytes()).expect("taken");
+        assert_eq!(deployment.reference.principals.len(), 2, "{text:?}");
         // A table of devices may be empty: every message may name its place.
-        assert!(assembly.directory.devices.is_some_and(|devices| devices.is_empty()));
+        assert!(deployment.reference.devices.is_some_and(|devices| devices.is_empty()));
     }
 }
 

@@ -24,7 +24,7 @@ const PROGRESS_LIMIT: Duration = Duration::from_secs(180);
 const PAGE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Topics, tables and configuration of one deployment; its relays are started from it.
-pub struct Deployment {
+pub struct TestDeployment {
     pub input: String,
     pub prefix: String,
     pub quarantine: String,
@@ -46,7 +46,7 @@ pub struct Deployment {
     more: String,
 }
 
-impl Deployment {
+impl TestDeployment {
     /// Creates the topics and writes the tables for relays of this program. `more` is appended to
     /// every relay's configuration.
     #[track_caller]
@@ -57,7 +57,7 @@ impl Deployment {
         principals: &str,
         more: &str,
     ) -> Self {
-        let deployment = Deployment {
+        let deployment = TestDeployment {
             input: broker.unique("changes"),
             prefix: format!("{}.", broker.unique("audit")),
             quarantine: broker.unique("quarantine"),

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::commands::arguments::DemoArgs;
 use crate::config::{Config, LogFormat};
-use crate::deployment::assemble;
+use crate::deployment::Deployment;
 use crate::kafka::demo_broker::{EmbeddedBroker, Sampler, Watcher};
 use crate::kafka::topics::TopicNames;
 use crate::liveness::health::Health;
@@ -40,15 +40,15 @@ pub fn demo(arguments: &DemoArgs) -> anyhow::Result<()> {
     std::fs::write(folder.path().join("devices.jsonl"), samples::devices())?;
     // The broker needs the topic names, which come from the configuration, and the configuration
     // needs the broker's address. The names do not depend on the address, so it is read twice.
-    let names = assemble(&config(folder.path(), "127.0.0.1:1", arguments.listen)?)?.topics;
+    let names = Deployment::load(&config(folder.path(), "127.0.0.1:1", arguments.listen)?)?.topics;
     let broker = EmbeddedBroker::start(&names)?;
     let config = config(folder.path(), &broker.bootstrap_servers(), arguments.listen)?;
-    let assembly = assemble(&config)?;
+    let deployment = Deployment::load(&config)?;
     Demo {
         names: names.clone(),
         watcher: broker.watcher(&names)?,
         sampler: broker.sampler(&names.input)?,
-        relay: Relay::new(config, assembly)?,
+        relay: Relay::new(config, deployment)?,
         stop: StopRequest::default(),
         keep: arguments.keep,
         records: arguments.records,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{print, visible};
 use crate::commands::arguments::{ExpectedFate, ExplainArgs};
-use crate::deployment::{Assembly, fill_from_topics};
+use crate::deployment::Deployment;
 use crate::kafka::inspect::read_value;
 use crate::kafka::topics::TopicNames;
 use audit_judge::fate::{Fate, FateKind, QuarantineReason};
@@ -51,9 +51,9 @@ pub struct Explanation {
 /// If the configuration, or a record, cannot be read. A record that is skipped or quarantined is an
 /// answer, not an error.
 pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
-    let (config, mut assembly) = super::load(&arguments.config)?;
+    let (config, mut deployment) = super::load(&arguments.config)?;
     // Tables from topics as they are now; without them every principal would be unknown.
-    fill_from_topics(&config, &mut assembly).context("read the tables' topics")?;
+    deployment.read_table_topics(&config).context("read the tables' topics")?;
     let records = match (&arguments.from, &arguments.file) {
         (Some(address), _) => {
             let source = format!("{}/{}/{}", address.topic, address.partition, address.offset);
@@ -65,7 +65,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
     let mut unexpected = 0;
     let count = records.len();
     for (source, payload) in records {
-        let explanation = explain_record(source, payload.as_deref(), arguments.at, &assembly);
+        let explanation = explain_record(source, payload.as_deref(), arguments.at, &deployment);
         unexpected += usize::from(!explanation.is(arguments.expect));
         if arguments.json {
             print(serde_json::to_string(&explanation)?)?;
@@ -115,11 +115,11 @@ pub fn explain_record(
     source: String,
     payload: Option<&[u8]>,
     at: Option<Timestamp>,
-    assembly: &Assembly,
+    deployment: &Deployment,
 ) -> Explanation {
-    let Assembly { rules, directory, topics, .. } = assembly;
+    let Deployment { rules, reference, topics, .. } = deployment;
     let mut findings = Findings::of(at);
-    let fate = judge_traced(Input { payload, at }, rules, || directory, &mut findings);
+    let fate = judge_traced(Input { payload, at }, rules, || reference, &mut findings);
     let is_malformed = fate.kind() == FateKind::Quarantined(QuarantineReason::Malformed);
     let mut explanation = Explanation::of(source, fate, topics);
     explanation.note = payload.filter(|_| is_malformed).and_then(note_on_lines);

@@ -52,8 +52,8 @@ impl FollowedTable for Principals {
         parse_principal_record(key, value, timestamp_ms, oddities)
     }
 
-    fn put(directory: &mut ReferenceTables, table: Table<PrincipalKey, Principal>) {
-        directory.principals = table;
+    fn put(reference: &mut ReferenceTables, table: Table<PrincipalKey, Principal>) {
+        reference.principals = table;
     }
 }
 
@@ -73,8 +73,8 @@ impl FollowedTable for Devices {
         parse_device_record(key, value, timestamp_ms, oddities)
     }
 
-    fn put(directory: &mut ReferenceTables, table: Table<DeviceKey, Device>) {
-        directory.devices = Some(table);
+    fn put(reference: &mut ReferenceTables, table: Table<DeviceKey, Device>) {
+        reference.devices = Some(table);
     }
 }
 

@@ -46,12 +46,12 @@ fn value(text: &str, series: &str) -> Option<f64> {
 /// Registers a followed table with one principal, and devices from a file.
 fn show_tables(metrics: &Metrics) -> Arc<TableStore> {
     let line = r#"{"accountId":1,"userId":2,"validFrom":"2018-01-01T00:00:00Z"}"#;
-    let directory = ReferenceTables {
+    let reference = ReferenceTables {
         principals: read_principals("p", line).expect("reads"),
         devices: Some(Table::default()),
     };
     let limit = Duration::from_secs(60);
-    let tables = TableStore::new(directory, &[TableName::Principals], limit);
+    let tables = TableStore::new(reference, &[TableName::Principals], limit);
     let tables = Arc::new(tables);
     let shown = metrics.show_tables(Arc::clone(&tables));
     shown.expect("registers");

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::deployment::Assembly;
+use crate::deployment::Deployment;
 use crate::metrics::Metrics;
 use crate::stream::Judge;
 use crate::tables::TableStore;
@@ -14,7 +14,7 @@ use audit_judge::judge;
 /// Judges by tables that may be followed from topics.
 #[derive(Debug)]
 pub struct TableJudge {
-    assembly: Arc<Assembly>,
+    deployment: Arc<Deployment>,
     tables: Arc<TableStore>,
     barrier_limit: Duration,
     metrics: Arc<Metrics>,
@@ -25,19 +25,19 @@ pub struct TableJudge {
 impl TableJudge {
     /// A judge that waits at most `barrier_limit` for the tables to catch up.
     pub fn new(
-        assembly: Arc<Assembly>,
+        deployment: Arc<Deployment>,
         tables: Arc<TableStore>,
         barrier_limit: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
         let waits = tables.follows_any();
-        TableJudge { assembly, tables, barrier_limit, metrics, waits }
+        TableJudge { deployment, tables, barrier_limit, metrics, waits }
     }
 }
 
 impl Judge for TableJudge {
     fn judge(&self, payload: Option<&[u8]>) -> Fate {
-        judge(payload, &self.assembly.rules, || self.tables.borrow())
+        judge(payload, &self.deployment.rules, || self.tables.borrow())
     }
 
     fn is_final(&self, fate: &Fate) -> bool {

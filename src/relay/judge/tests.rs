@@ -4,7 +4,7 @@ use std::thread;
 
 use super::*;
 use crate::config::Config;
-use crate::deployment::assemble;
+use crate::deployment::Deployment;
 use crate::stream::batch::Batch;
 use crate::stream::{Content, OwnedHeaders, Partition, SourceRecord};
 use crate::tables::{Offsets, Reading, TableName};
@@ -33,12 +33,12 @@ fn unread(followed: &[TableName], limit: Duration) -> TableJudge {
         "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9092\"\n[principals]\nfile = {principals:?}\n[devices]\ntopic = \"devices\"\n"
     );
     let config = Config::from_toml(&config, std::iter::empty()).expect("configuration");
-    let assembly = Arc::new(assemble(&config).expect("assembly"));
-    let directory =
-        ReferenceTables { devices: Some(Default::default()), ..assembly.directory.clone() };
-    let tables = TableStore::new(directory, followed, LIMIT);
-    let metrics = Metrics::new(assembly.rules.routes.regions(), "0").expect("metrics");
-    TableJudge::new(assembly, Arc::new(tables), limit, metrics)
+    let deployment = Arc::new(Deployment::load(&config).expect("deployment"));
+    let reference =
+        ReferenceTables { devices: Some(Default::default()), ..deployment.reference.clone() };
+    let tables = TableStore::new(reference, followed, LIMIT);
+    let metrics = Metrics::new(deployment.rules.routes.regions(), "0").expect("metrics");
+    TableJudge::new(deployment, Arc::new(tables), limit, metrics)
 }
 
 /// A power-on of device 77 with these fields beside.
@@ -60,7 +60,7 @@ fn catch_up(judge: &TableJudge, devices: &str) {
 fn follow(tables: &TableStore, end: i64, devices: &str) {
     let look_up = tables.await_request(TableName::Devices, LIMIT, LIMIT);
     let read = read_devices("devices", devices).expect("devices");
-    tables.publish(|directory| directory.devices = Some(read));
+    tables.publish(|reference| reference.devices = Some(read));
     let end = Offsets::from([(0, end)]);
     tables.answer(TableName::Devices, look_up.expect("a request"), Ok(end.clone()));
     tables.reached(TableName::Devices, Reading::default(), &end);
@@ -95,7 +95,7 @@ fn written(before: &str, fields: &str, then: &str) -> (String, bool) {
     let output = batch.outputs().iter().next().expect("an output");
     let written = match output.content {
         Content::Event { envelope, .. } => {
-            judge.assembly.rules.routes.regions()[envelope.region.0].clone()
+            judge.deployment.rules.routes.regions()[envelope.region.0].clone()
         }
         Content::Quarantined(kept) => kept.quarantine.reason.to_string(),
     };

@@ -226,7 +226,7 @@ fn publishers_keep_each_others_tables() {
             begin.wait();
             for turn in 0..2_000 {
                 let keys = 1 + turn % 5;
-                tables.publish(|directory| set(directory, keys));
+                tables.publish(|reference| set(reference, keys));
                 // Lets the other publisher run.
                 thread::yield_now();
                 assert_eq!(len(&tables.load()), keys, "turn {turn}");
@@ -234,18 +234,18 @@ fn publishers_keep_each_others_tables() {
         })
     };
     let devices = publish(
-        |directory, keys| {
+        |reference, keys| {
             let lines = lines(keys, r#""deviceId":"#);
-            directory.devices = Some(read_devices("d", &lines).expect("devices"));
+            reference.devices = Some(read_devices("d", &lines).expect("devices"));
         },
-        |directory| directory.devices.as_ref().map_or(0, Table::len),
+        |reference| reference.devices.as_ref().map_or(0, Table::len),
     );
     let principals = publish(
-        |directory, keys| {
+        |reference, keys| {
             let lines = lines(keys, r#""accountId":1,"userId":"#);
-            directory.principals = read_principals("p", &lines).expect("principals");
+            reference.principals = read_principals("p", &lines).expect("principals");
         },
-        |directory| directory.principals.len(),
+        |reference| reference.principals.len(),
     );
     devices.join().expect("nothing was undone");
     principals.join().expect("nothing was undone");

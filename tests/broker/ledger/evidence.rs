@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use audit_testkit::relay::{Deployment, REGIONS};
+use audit_testkit::relay::{REGIONS, TestDeployment};
 use audit_testkit::topics::{Seen, partition_count, read_committed};
 
 /// A topic that was read whole.
@@ -29,7 +29,7 @@ pub struct Evidence {
 impl Evidence {
     /// Reads the outputs of a deployment.
     #[track_caller]
-    pub fn read(bootstrap: &str, deployment: &Deployment, input: &[Seen]) -> Evidence {
+    pub fn read(bootstrap: &str, deployment: &TestDeployment, input: &[Seen]) -> Evidence {
         let contents = |topic: &String| Contents {
             partitions: partition_count(bootstrap, topic),
             records: read_committed(bootstrap, topic),

@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{Seen, read_committed};
 
 pub use accounts::assert_accounted;
@@ -79,14 +79,19 @@ struct Tally {
 impl Ledger {
     /// Compares the committed output with what the first `count` records demand.
     #[track_caller]
-    pub fn of(bootstrap: &str, deployment: &Deployment, count: u64) -> Ledger {
+    pub fn of(bootstrap: &str, deployment: &TestDeployment, count: u64) -> Ledger {
         let input = read_committed(bootstrap, &deployment.input);
         Ledger::against(bootstrap, deployment, &input, count)
     }
 
     /// The same with an input that was read before, if it cannot be read any more.
     #[track_caller]
-    pub fn against(bootstrap: &str, deployment: &Deployment, input: &[Seen], count: u64) -> Ledger {
+    pub fn against(
+        bootstrap: &str,
+        deployment: &TestDeployment,
+        input: &[Seen],
+        count: u64,
+    ) -> Ledger {
         Ledger::judge(&Evidence::read(bootstrap, deployment, input), count)
     }
 

@@ -4,7 +4,7 @@
 use std::process::Output;
 
 use crate::ledger::{Ledger, change};
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::produce;
 
 use super::{MARK, RELAY, World, password, world};
@@ -50,7 +50,7 @@ fn every_mechanism_carries_a_relay() {
     }
 }
 
-pub(super) fn carries(world: &World, deployment: &Deployment, name: &str) {
+pub(super) fn carries(world: &World, deployment: &TestDeployment, name: &str) {
     let changes = (0..RECORDS).map(change);
     produce(world.broker.bootstrap(), &deployment.input, changes);
     let check = checked(deployment, name);
@@ -85,7 +85,7 @@ pub(super) fn tells_no_secret(world: &World, name: &str, written: &str) {
 }
 
 /// What `check --connect` finds with the configuration of an instance.
-pub(super) fn checked(deployment: &Deployment, instance: &str) -> Output {
+pub(super) fn checked(deployment: &TestDeployment, instance: &str) -> Output {
     let config = deployment.config(instance);
     let config = config.to_str().expect("a path of text");
     deployment.command(&["check", "--connect", "--config", config])
@@ -93,7 +93,7 @@ pub(super) fn checked(deployment: &Deployment, instance: &str) -> Output {
 
 /// The check fails, names a problem that says all of this, and tells no secret.
 #[track_caller]
-pub(super) fn is_turned_away(world: &World, deployment: &Deployment, name: &str, why: &[&str]) {
+pub(super) fn is_turned_away(world: &World, deployment: &TestDeployment, name: &str, why: &[&str]) {
     let check = checked(deployment, name);
     let written = said(&check);
     let problem = written.lines().find(|line| line.starts_with("PROBLEM"));

@@ -15,7 +15,7 @@ use crate::ledger::PRINCIPALS;
 use audit_testkit::certificates::Authority;
 use audit_testkit::grants::{Grant, Operation, Resource};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::scratch;
 
 /// The principal that has every right that a relay needs, whatever it shows itself with.
@@ -70,8 +70,8 @@ impl World {
     }
 
     /// Topics of its own, and all the rights on them for [`RELAY`].
-    fn deployment(&self, more: &str) -> Deployment {
-        let deployment = Deployment::create(PROGRAM, &self.broker, 1, PRINCIPALS, more);
+    fn deployment(&self, more: &str) -> TestDeployment {
+        let deployment = TestDeployment::create(PROGRAM, &self.broker, 1, PRINCIPALS, more);
         self.broker.grant(&needed(&deployment, RELAY));
         deployment
     }
@@ -90,7 +90,7 @@ impl World {
 }
 
 /// Exactly what the README says that a relay needs.
-fn needed(deployment: &Deployment, principal: &str) -> Vec<Grant> {
+fn needed(deployment: &TestDeployment, principal: &str) -> Vec<Grant> {
     let grant = |operation, resource, name: &str, prefix| Grant {
         principal: principal.to_string(),
         operation,

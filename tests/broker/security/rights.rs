@@ -11,7 +11,7 @@ use audit_relay::stream::{Broker, Failure, Partition, Place, Rewound};
 use crate::ledger::change;
 use crate::sessions::{fill, patient, settings};
 use audit_testkit::grants::{Grant, Operation, Resource};
-use audit_testkit::relay::Deployment;
+use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, produce, read_committed};
 use audit_testkit::{REQUEST_LIMIT, wire};
 
@@ -23,7 +23,7 @@ use super::{World, needed, password, world};
 struct Case {
     missing: usize,
     described: bool,
-    said: fn(&Deployment) -> Vec<String>,
+    said: fn(&TestDeployment) -> Vec<String>,
 }
 
 const CASES: [Case; 9] = [
@@ -125,7 +125,7 @@ fn user(number: usize) -> String {
 }
 
 /// What the principal of a case may do.
-fn grants(deployment: &Deployment, number: usize, case: &Case) -> Vec<Grant> {
+fn grants(deployment: &TestDeployment, number: usize, case: &Case) -> Vec<Grant> {
     let mut grants = needed(deployment, &user(number));
     if case.described {
         grants[case.missing].operation = Operation::Describe;
@@ -135,7 +135,7 @@ fn grants(deployment: &Deployment, number: usize, case: &Case) -> Vec<Grant> {
     grants
 }
 
-fn become_user(world: &World, deployment: &mut Deployment, user: &str) {
+fn become_user(world: &World, deployment: &mut TestDeployment, user: &str) {
     let credentials =
         format!("\"sasl.username\" = \"{user}\"\n\"sasl.password\" = \"{}\"\n", password(user));
     deployment.kafka = world.sasl("PLAIN", &credentials);
@@ -143,7 +143,7 @@ fn become_user(world: &World, deployment: &mut Deployment, user: &str) {
 
 /// What a relay says that ends as soon as it has looked at the cluster.
 #[track_caller]
-fn does_not_begin(deployment: &Deployment, user: &str) -> String {
+fn does_not_begin(deployment: &TestDeployment, user: &str) -> String {
     let config = deployment.config(user);
     let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
     let written = said(&run);

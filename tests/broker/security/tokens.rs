@@ -13,7 +13,7 @@ use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 use super::mechanisms::{carries, is_turned_away, tells_no_secret};
 use super::{MARK, RELAY, World, password, world};
 use crate::ledger::{Ledger, change};
-use audit_testkit::relay::{Deployment, Relay};
+use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::produce;
 use audit_testkit::wire;
 
@@ -155,7 +155,7 @@ fn tokens_carry_a_relay_and_are_renewed() {
 
 /// A record is read and cannot be written, so the group is asked for its positions; then it can be.
 #[track_caller]
-fn each_client_works(world: &World, deployment: &Deployment, relay: &Relay) {
+fn each_client_works(world: &World, deployment: &TestDeployment, relay: &Relay) {
     let plain = world.broker.bootstrap();
     let broker: SocketAddr = plain.parse().expect("an address");
     wire::deny_write(broker, RELAY, &deployment.quarantine).expect("withdrawn");

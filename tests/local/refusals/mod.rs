@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use audit_cases::root;
 use audit_relay::config::{Config, Draft, SETTINGS};
-use audit_relay::deployment::assemble_draft;
+use audit_relay::deployment::Deployment;
 use audit_relay::kafka::settings::check_property;
 
 /// The first two lines of a case's file.
@@ -81,7 +81,7 @@ impl<'a> Case<'a> {
 
     fn outcome(&self, draft: Draft) -> String {
         let effective = effective(&draft);
-        let files = assemble_draft(&draft).err().map(|files| files.0).unwrap_or_default();
+        let files = Deployment::load_draft(&draft).err().map(|files| files.0).unwrap_or_default();
         let problems = draft.finish().err().map(|problems| problems.0).unwrap_or_default();
         let problems: Vec<String> = problems.iter().map(ToString::to_string).chain(files).collect();
         if !problems.is_empty() {

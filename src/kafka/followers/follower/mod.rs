@@ -44,7 +44,7 @@ pub(in crate::kafka) trait FollowedTable: 'static {
         oddities: &mut Oddities,
     ) -> Result<TableChange<Self::Key, Self::Value>, RecordProblem>;
 
-    fn put(directory: &mut ReferenceTables, table: Table<Self::Key, Self::Value>);
+    fn put(reference: &mut ReferenceTables, table: Table<Self::Key, Self::Value>);
 }
 
 /// Follows one topic.
@@ -98,7 +98,7 @@ impl<K: FollowedTable> Follower<K> {
         let progress = Progress::start(K::NAME, &topic);
         // Publish the empty table: records of a deleted topic must no longer decide anything, and
         // their memory is needed.
-        tables.publish(|directory| K::put(directory, table.snapshot()));
+        tables.publish(|reference| K::put(reference, table.snapshot()));
         Ok(Follower {
             consumer,
             reader: Reader {
@@ -207,7 +207,7 @@ impl<K: FollowedTable> Follower<K> {
 
     fn publish(&mut self) {
         let Reader { tables, table, reading, .. } = &self.reader;
-        tables.publish(|directory| K::put(directory, table.snapshot()));
+        tables.publish(|reference| K::put(reference, table.snapshot()));
         tables.reached(K::NAME, *reading, self.reader.positions.all());
         if self.published.is_none() {
             let counts = tables.counts(K::NAME);

@@ -21,7 +21,7 @@ use crate::stream::PassOver;
 use crate::stream::batch::BatchLimits;
 
 /// Reads every section.
-pub(super) fn assemble(
+pub(super) fn build(
     reader: &mut Reader<'_>,
     environment: &Environment,
     check: PropertyCheck<'_>,
