@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::PossibleValue;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::exit::exits_help;
 use crate::kafka::inspect::RecordAddress;
+use crate::tables::TableName;
 
 /// Returns the version, with that of librdkafka, which determines the available Kafka features.
 fn version() -> &'static str {
@@ -166,13 +168,18 @@ pub enum TableShow {
     Stats,
 }
 
-/// The reference tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum TableName {
-    /// Who may act.
-    Principals,
-    /// What is acted upon.
-    Devices,
+impl ValueEnum for TableName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[TableName::Principals, TableName::Devices]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            TableName::Principals => "Who may act",
+            TableName::Devices => "What is acted upon",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::oddities::{self, Odd};
-use crate::commands::arguments::{TableArgs, TableName, TableShow};
+use crate::commands::arguments::{TableArgs, TableShow};
 use crate::deployment::{load_devices, load_permissions, load_principals};
+use crate::tables::TableName;
 use audit_judge::reference::packing::Packed;
 use audit_judge::reference::versions::{Version, Versions};
 use audit_judge::reference::{

@@ -9,10 +9,10 @@ use audit_judge::rules::policy::{AccessRules, Policy};
 use super::environment::Environment;
 use super::kafka::{self, PropertyCheck};
 use super::pass_over;
-use super::read::Reader;
+use super::read::SettingsReader;
 use super::sections::{
-    Admin, CatalogSettings, Config, Input, Instance, LocationSettings, LogFormat, LogSettings,
-    Output, Shutdown,
+    AdminSettings, CatalogSettings, Config, InputSettings, Instance, LocationSettings, LogFormat,
+    LogSettings, OutputSettings, ShutdownSettings,
 };
 use super::settings::{WORKERS_MAX, find};
 use super::tables;
@@ -22,7 +22,7 @@ use crate::stream::batch::BatchLimits;
 
 /// Reads every section.
 pub(super) fn build(
-    reader: &mut Reader<'_>,
+    reader: &mut SettingsReader<'_>,
     environment: &Environment,
     check: PropertyCheck<'_>,
 ) -> Config {
@@ -56,12 +56,12 @@ pub(super) fn build(
         devices,
         tables: tables::tables(reader),
         admin: admin(reader),
-        shutdown: Shutdown { deadline: reader.milliseconds("shutdown.deadline_ms") },
+        shutdown: ShutdownSettings { deadline: reader.milliseconds("shutdown.deadline_ms") },
         log: log(reader),
     }
 }
 
-fn instance(reader: &mut Reader<'_>) -> Instance {
+fn instance(reader: &mut SettingsReader<'_>) -> Instance {
     const KEY: &str = "instance";
     if let Some(name) = reader.optional_text(KEY) {
         return Instance { name, configured: true };
@@ -77,21 +77,21 @@ fn instance(reader: &mut Reader<'_>) -> Instance {
     Instance { name, configured: false }
 }
 
-fn workers(reader: &mut Reader<'_>) -> NonZeroUsize {
+fn workers(reader: &mut SettingsReader<'_>) -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let count = reader.number("workers").unwrap_or(cores.min(WORKERS_MAX));
     NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn input(reader: &mut Reader<'_>) -> Input {
-    Input {
+fn input(reader: &mut SettingsReader<'_>) -> InputSettings {
+    InputSettings {
         topic: reader.text("input.topic"),
         group: reader.text("input.group"),
         pass_over: passed_over(reader),
     }
 }
 
-fn passed_over(reader: &mut Reader<'_>) -> Vec<PassOver> {
+fn passed_over(reader: &mut SettingsReader<'_>) -> Vec<PassOver> {
     const KEY: &str = "input.pass_over";
     let mut stretches: Vec<PassOver> = Vec::new();
     for text in reader.list(KEY) {
@@ -106,7 +106,7 @@ fn passed_over(reader: &mut Reader<'_>) -> Vec<PassOver> {
     stretches
 }
 
-fn batch(reader: &mut Reader<'_>) -> BatchLimits {
+fn batch(reader: &mut SettingsReader<'_>) -> BatchLimits {
     BatchLimits {
         max_records: reader.number("batch.max_records").unwrap_or_default(),
         max_bytes: reader.number("batch.max_bytes").unwrap_or_default(),
@@ -114,8 +114,8 @@ fn batch(reader: &mut Reader<'_>) -> BatchLimits {
     }
 }
 
-fn output(reader: &mut Reader<'_>) -> Output {
-    Output {
+fn output(reader: &mut SettingsReader<'_>) -> OutputSettings {
+    OutputSettings {
         topic_prefix: reader.text("output.topic_prefix"),
         quarantine_topic: reader.text("output.quarantine_topic"),
         regions: reader.list("output.regions"),
@@ -124,7 +124,7 @@ fn output(reader: &mut Reader<'_>) -> Output {
     }
 }
 
-fn policy(reader: &mut Reader<'_>) -> Policy {
+fn policy(reader: &mut SettingsReader<'_>) -> Policy {
     let rules = reader.list("policy.access");
     let has = |name: &str| rules.iter().any(|rule| rule == name);
     Policy {
@@ -138,7 +138,7 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
     }
 }
 
-fn catalog(reader: &mut Reader<'_>) -> CatalogSettings {
+fn catalog(reader: &mut SettingsReader<'_>) -> CatalogSettings {
     let files = reader.list("catalog.files").iter().map(|path| reader.resolve(path)).collect();
     let (enable, disable) = (reader.list("catalog.enable"), reader.list("catalog.disable"));
     for action in enable.iter().filter(|it| !it.is_empty() && disable.contains(it)) {
@@ -150,16 +150,16 @@ fn catalog(reader: &mut Reader<'_>) -> CatalogSettings {
     CatalogSettings { files, enable, disable, permissions: reader.path("catalog.permissions") }
 }
 
-fn crn(reader: &mut Reader<'_>, key: &str) -> CrnTemplate {
+fn crn(reader: &mut SettingsReader<'_>, key: &str) -> CrnTemplate {
     CrnTemplate::parse(&reader.text(key)).unwrap_or_default()
 }
 
-fn admin(reader: &mut Reader<'_>) -> Admin {
+fn admin(reader: &mut SettingsReader<'_>) -> AdminSettings {
     let address = reader.text("admin.listen").parse();
-    Admin { listen: address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))) }
+    AdminSettings { listen: address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))) }
 }
 
-fn log(reader: &mut Reader<'_>) -> LogSettings {
+fn log(reader: &mut SettingsReader<'_>) -> LogSettings {
     let format = match reader.text("log.format").as_str() {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,

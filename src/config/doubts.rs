@@ -1,5 +1,4 @@
-//! What a valid configuration says although its operator may not have meant it: it is used as it
-//! is, with a warning.
+//! Warnings about a valid configuration that its operator may not have meant. It is used as it is.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +6,7 @@ use super::kafka_properties::Client;
 use super::sections::Config;
 
 impl Config {
-    /// What is worth a warning, one sentence each.
+    /// Returns the warnings, one sentence each.
     pub fn doubts(&self) -> BTreeSet<&'static str> {
         let clients = [Client::Consumer, Client::Producer];
         let doubts = clients.into_iter().flat_map(|client| self.doubts_of(client));

@@ -1,4 +1,4 @@
-//! From a file and the environment to a [`Config`], or to all that is wrong.
+//! Turns a file and the environment into a [`Config`], or into the list of all problems.
 
 use std::path::Path;
 
@@ -8,13 +8,12 @@ use super::environment::{Environment, overlay};
 use super::kafka::PropertyCheck;
 use super::load;
 use super::problem::{Problem, Problems};
-use super::read::Reader;
+use super::read::SettingsReader;
 use super::sections::Config;
 use super::topics;
 
-/// A configuration as far as it could be read. Where something is wrong it holds a stand-in, so
-/// that the rest can be used to look for more problems: those in the files that the configuration
-/// names.
+/// A configuration as far as it could be read. It holds a stand-in for each invalid value, so that
+/// the rest can still be used to find the problems of the files that the configuration names.
 #[derive(Debug)]
 pub struct Draft {
     config: Config,
@@ -23,7 +22,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Lays defaults, file and environment over each other and reads the result.
+    /// Merges defaults, file and environment, and reads the result.
     fn read(
         (name, text): (&str, &str),
         folder: &Path,
@@ -36,43 +35,43 @@ impl Draft {
             load::file(text, name, &mut tree).map_err(|problem| Problems(vec![problem]))?;
         problems.extend(overlay(&mut tree, &environment));
         let values = shown(&tree);
-        let mut reader = Reader::new(tree, problems, folder);
+        let mut reader = SettingsReader::new(tree, problems, folder);
         let config = build(&mut reader, &environment, check);
         Ok(Draft { config, values, problems: reader.finish() })
     }
 
-    /// The configuration. Of a section that is not [good](Draft::is_good) it may hold stand-ins.
+    /// Returns the configuration. A section that is not [good](Draft::is_good) may hold stand-ins.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Whether nothing is wrong with a section's keys.
+    /// Returns whether nothing is wrong with a section's keys.
     pub fn is_good(&self, section: &str) -> bool {
         let is_of_it = |key: &str| key.split('.').next() == Some(section);
         !self.problems.iter().any(|problem| is_of_it(&problem.key))
     }
 
-    /// Every value that counts, and where it came from.
+    /// Returns every effective value and its origin.
     pub fn values(&self) -> &[Effective] {
         &self.values
     }
 
-    /// The configuration, if nothing is wrong.
+    /// Returns the configuration if it has no problems.
     ///
     /// # Errors
-    /// All problems.
+    /// Fails with all problems.
     pub fn finish(self) -> Result<Config, Problems> {
         Problems::none_or(self.problems).map(|()| self.config)
     }
 }
 
 impl Config {
-    /// Reads the file, if there is one, and lays the environment over it (for a process:
-    /// `std::env::vars_os`, without what is not Unicode, at which `vars` panics). Asks `check`
-    /// about every librdkafka property.
+    /// Reads the file, if there is one, and merges the environment into it. A process passes
+    /// `std::env::vars_os` without the names and values that are not Unicode, because `vars` panics
+    /// on them. Asks `check` about every librdkafka property.
     ///
     /// # Errors
-    /// A file that cannot be read or is not TOML; all other problems are in the draft.
+    /// Fails if the file cannot be read or is not TOML; all other problems are in the draft.
     pub fn draft(
         path: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
@@ -94,7 +93,7 @@ impl Config {
     /// librdkafka is not asked about its properties.
     ///
     /// # Errors
-    /// All problems at once.
+    /// Fails with all problems.
     pub fn from_toml(
         text: &str,
         environment: impl Iterator<Item = (String, String)>,
@@ -108,7 +107,7 @@ impl Config {
     /// profile when the list is empty.
     ///
     /// # Errors
-    /// One problem for each topic that cannot be used.
+    /// Fails with one problem for each topic that cannot be used.
     pub fn check_output_topics(&self, regions: &[impl AsRef<str>]) -> Result<(), Problems> {
         let messages = topics::output_topic_problems(&self.input, &self.output, regions);
         let problem = |message| Problem::new("output.topic_prefix", None, message);

@@ -1,34 +1,34 @@
-//! Every value that counts, and where it came from, for people who ask why a setting is what it is.
-//! Secrets are not in it.
+//! The effective value of every key and its origin, for operators who ask why a setting has its
+//! value. Secrets are masked.
 
-use super::problem::Origin;
+use super::problem::ValueOrigin;
 use super::properties::{is_known, is_secret, split_key};
 use super::settings::{DefaultValue, SETTINGS, Setting};
 use super::value::{Tree, Value};
 
-/// In place of a secret.
+/// Printed instead of a secret.
 const HIDDEN: &str = "***";
 
-/// One key with the value that counts.
+/// A key and its effective value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
     /// The key, such as `batch.max_records`.
     pub key: String,
-    /// The value as one writes it in the file; a secret as `***`; for a key that nobody set and
-    /// that has no fixed default, what holds then, in words and parentheses.
+    /// The value as it would be written in the file; `***` for a secret. For a key that is not set
+    /// and has no fixed default: a description of what is used, in parentheses.
     pub value: String,
     /// Where it came from.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
 impl Effective {
-    fn of(key: &str, value: String, origin: &Origin) -> Self {
+    fn of(key: &str, value: String, origin: &ValueOrigin) -> Self {
         Self { key: key.to_owned(), value, origin: origin.clone() }
     }
 }
 
-/// The values of the tree in the order of the documentation; librdkafka's properties come where
-/// their table does, in alphabetical order.
+/// Returns the values of the tree in the order of the documentation; librdkafka's properties come
+/// where their table does, in alphabetical order.
 pub(super) fn shown(tree: &Tree) -> Vec<Effective> {
     let shown = |setting: &'static Setting| match (setting.key.strip_suffix('*'), setting.default) {
         (Some(prefix), _) => properties(tree, prefix),
@@ -41,13 +41,13 @@ fn value(tree: &Tree, key: &str, default: DefaultValue) -> Option<Effective> {
     match (tree.get(key), default) {
         (Some(node), _) => Some(Effective::of(key, node.value.to_string(), &node.origin)),
         (None, DefaultValue::Computed(words)) => {
-            Some(Effective::of(key, format!("({words})"), &Origin::Default))
+            Some(Effective::of(key, format!("({words})"), &ValueOrigin::Default))
         }
         (None, _) => None,
     }
 }
 
-/// What was given below `kafka.`, or below one of its two tables.
+/// Returns what was given below `kafka.`, or below one of its two tables.
 fn properties(tree: &Tree, prefix: &str) -> Vec<Effective> {
     let (scope, _) = split_key(prefix);
     let is_own = |key: &str| {
@@ -57,8 +57,8 @@ fn properties(tree: &Tree, prefix: &str) -> Vec<Effective> {
     nodes.map(|(key, node)| Effective::of(key, property(key, &node.value), &node.origin)).collect()
 }
 
-/// A value is shown only if the property is known and no secret: a misspelt one may be one. A
-/// reference says where the secret lies, not what it is.
+/// Returns the text to show for a property. Hides the value unless the property is known and not
+/// secret, since a misspelt name may mean a secret. A reference shows where the secret is stored.
 fn property(key: &str, value: &Value) -> String {
     let (_, name) = split_key(key);
     match value {
@@ -66,7 +66,7 @@ fn property(key: &str, value: &Value) -> String {
             value.to_string()
         }
         Value::Table(_) => HIDDEN.to_owned(),
-        // A user and a password may stand before the host.
+        // The URL may contain a user and a password.
         Value::Text(text) | Value::Untyped(text)
             if text.contains('@') && name.ends_with(".url") =>
         {

@@ -1,14 +1,14 @@
-//! The environment's layer: `AUDIT_RELAY_INPUT__GROUP` is `group` of `[input]`.
+//! The environment layer: `AUDIT_RELAY_INPUT__GROUP` is `group` of `[input]`.
 //!
-//! `__` stands between section and key. librdkafka's names have dots and no underscores, so below
-//! `kafka` a single `_` is a dot. An empty variable takes a value of the file away where the key
-//! may be left out. The environment comes in as a map: nothing here reads the process's own.
+//! `__` separates section and key. librdkafka's names contain dots and no underscores, so below
+//! `kafka` a single `_` means a dot. An empty variable removes the file's value if the key is
+//! optional. The environment is passed in as a map: nothing here reads the process's own.
 
 use std::collections::BTreeMap;
 
 use audit_judge::text::nearest;
 
-use super::problem::{self, Origin, Problem};
+use super::problem::{self, Problem, ValueOrigin};
 use super::properties::{canonical_key, settable};
 use super::settings::{DefaultValue, ENVIRONMENT_PREFIX, find, literal_keys, variable_of};
 use super::value::{Node, Tree, Value};
@@ -16,7 +16,7 @@ use super::value::{Node, Tree, Value};
 /// Variables by name; `{ env = ".." }` looks here as well.
 pub(super) type Environment = BTreeMap<String, String>;
 
-/// The third layer: laid over `tree`, where it wins. Returns what is wrong with it.
+/// Merges the third layer into `tree`, where it takes precedence, and returns its problems.
 pub(super) fn overlay(tree: &mut Tree, environment: &Environment) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (variable, value) in environment {
@@ -37,7 +37,7 @@ pub(super) fn overlay(tree: &mut Tree, environment: &Environment) -> Vec<Problem
 /// Variables with our prefix that are not settings: the command line's, the tests', and those that
 /// Kubernetes gives every pod next to a Service called `audit-relay` or `audit-relay-..`
 /// (`AUDIT_RELAY_SERVICE_HOST`, `AUDIT_RELAY_PORT=tcp://..`, `AUDIT_RELAY_PORT_9464_TCP_ADDR`),
-/// which nobody wrote and which no setting looks like.
+/// which no operator wrote and no setting resembles.
 fn is_not_ours(rest: &str, value: &str) -> bool {
     let service = |suffix: &str| rest == suffix || rest.ends_with(&format!("_{suffix}"));
     rest == "CONFIG"
@@ -65,7 +65,7 @@ fn is_service_port(rest: &str) -> bool {
 }
 
 fn key_and_value(rest: &str, value: &str) -> Option<(String, Value)> {
-    // One spelling for one key, so that two variables cannot contend for it.
+    // Allow one spelling per key, so that two variables cannot set the same key.
     if rest.bytes().any(|byte| byte.is_ascii_lowercase()) {
         return None;
     }
@@ -96,8 +96,8 @@ fn property_and_value(property: &str, value: &str) -> Option<(String, Value)> {
 }
 
 fn insert(tree: &mut Tree, key: String, value: Value, variable: &str) -> Result<(), Problem> {
-    let origin = Origin::Environment(variable.to_owned());
-    if let Some(Node { origin: Origin::Environment(earlier), .. }) = tree.get(&key) {
+    let origin = ValueOrigin::Environment(variable.to_owned());
+    if let Some(Node { origin: ValueOrigin::Environment(earlier), .. }) = tree.get(&key) {
         let message = format!("set twice, also by {earlier}; keep one");
         return Err(Problem::new(&key, Some(origin), message));
     }
@@ -113,13 +113,13 @@ fn is_blank(value: &Value) -> bool {
     matches!(value, Value::Untyped(text) if text.trim().is_empty())
 }
 
-/// Whether the key may be left out, so that an empty variable takes the file's value away.
+/// Returns whether the key is optional, so that an empty variable removes the file's value.
 fn is_optional(key: &str) -> bool {
     find(key).is_some_and(|setting| matches!(setting.default, DefaultValue::Computed(_)))
 }
 
 fn unknown(variable: &str) -> Problem {
-    // Without the prefix, which makes all of them alike.
+    // Compare without the prefix, which would make all names similar.
     let name = |variable: &str| variable.replacen(ENVIRONMENT_PREFIX, "", 1);
     let properties = settable().map(|property| variable_of(&format!("kafka.{property}")));
     let known = literal_keys().map(variable_of).chain(properties);

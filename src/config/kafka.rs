@@ -1,8 +1,8 @@
-//! librdkafka's properties: passed through, except those the promises rest on; secrets read from
-//! where they lie.
+//! librdkafka's properties. They are passed through, except those that the promises depend on;
+//! secrets are read from the file or variable that is named.
 //!
-//! Nothing here names a Kafka client. Whether librdkafka knows a name and takes a value is asked by
-//! way of a [`PropertyCheck`], and its messages join the same list.
+//! Nothing here names a Kafka client. A [`PropertyCheck`] asks librdkafka whether it knows a
+//! name and accepts a value, and its messages join the same list.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::kind::Kind;
 use super::limits::own_limit;
 use super::problem::did_you_mean;
 use super::properties::{Scope, concerns, is_known, is_secret, refusal, settable, split_key};
-use super::read::Reader;
+use super::read::SettingsReader;
 use super::settings::variable_of;
 use super::tokens;
 use super::value::Value;
@@ -25,7 +25,7 @@ pub type PropertyCheck<'a> = &'a dyn Fn(&str, &str) -> Result<(), String>;
 
 /// Reads everything below `kafka`.
 pub(super) fn read(
-    reader: &mut Reader<'_>,
+    reader: &mut SettingsReader<'_>,
     environment: &Environment,
     check: PropertyCheck<'_>,
 ) -> KafkaProperties {
@@ -65,7 +65,7 @@ fn value_of(
     name: &str,
     value: &Value,
     environment: &Environment,
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
 ) -> Result<PropertyValue, String> {
     let text = match value {
         Value::Text(text) | Value::Untyped(text) | Value::Float(text) => text.clone(),
@@ -81,8 +81,8 @@ fn value_of(
 }
 
 impl PropertyValue {
-    /// Hides the value of a name that is not known: it may be a secret of a newer librdkafka, or a
-    /// misspelt one where librdkafka is not asked.
+    /// Hides the value of an unknown name: it may be a secret of a newer librdkafka, or a misspelt
+    /// secret if librdkafka is not asked.
     fn hidden(self, name: &str) -> Self {
         match self {
             Self::Plain(text) if !is_known(name) => Self::Secret(Secret(text)),
@@ -91,12 +91,12 @@ impl PropertyValue {
     }
 }
 
-/// `{ file = ".." }` or `{ env = ".." }`. A file's last line end is cut: editors and `kubectl` add
-/// one.
+/// `{ file = ".." }` or `{ env = ".." }`. Strips the final line break of a file, which
+/// editors and `kubectl` add.
 fn referenced(
     table: &BTreeMap<String, Value>,
     environment: &Environment,
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
 ) -> Result<String, String> {
     let entries: Vec<(&str, &Value)> =
         table.iter().map(|(key, value)| (key.as_str(), value)).collect();
@@ -150,8 +150,8 @@ fn is_legal(
         })
 }
 
-/// librdkafka's message, with what it leaves out: the nearest name, or the value of a property
-/// known to be harmless.
+/// Completes librdkafka's message with what it leaves out: the nearest name, or the value of a
+/// property known to be harmless.
 fn explained(message: &str, name: &str, text: &str) -> String {
     let message = message.trim_end();
     if !is_known(name) {
@@ -163,7 +163,7 @@ fn explained(message: &str, name: &str, text: &str) -> String {
     format!("{message}: {text:?}; correct it")
 }
 
-fn need_brokers(reader: &mut Reader<'_>, properties: &KafkaProperties) {
+fn need_brokers(reader: &mut SettingsReader<'_>, properties: &KafkaProperties) {
     const KEY: &str = "kafka.bootstrap.servers";
     if !properties.both.contains_key("bootstrap.servers") && !reader.has_problem(KEY) {
         let variable = variable_of(KEY);
@@ -171,8 +171,8 @@ fn need_brokers(reader: &mut Reader<'_>, properties: &KafkaProperties) {
     }
 }
 
-/// With KIP-848 the broker says these; librdkafka would refuse to start.
-fn need_one_group_protocol(reader: &mut Reader<'_>, properties: &KafkaProperties) {
+/// Settings that the broker makes under KIP-848; librdkafka would refuse to start with them.
+fn need_one_group_protocol(reader: &mut SettingsReader<'_>, properties: &KafkaProperties) {
     const MESSAGE: &str =
         "set by the broker when group.protocol is consumer; remove one of the two";
     if properties.get(Client::Consumer, "group.protocol") != Some("consumer") {

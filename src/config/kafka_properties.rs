@@ -10,7 +10,7 @@ use super::properties::{Scope, canonical, concerns};
 pub struct Secret(pub(super) String);
 
 impl Secret {
-    /// The value itself, for the client that needs it.
+    /// Returns the value itself, for the client that needs it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -38,7 +38,7 @@ pub enum PropertyValue {
 }
 
 impl PropertyValue {
-    /// The value itself, secret or not, for the client that needs it.
+    /// Returns the value itself, secret or not, for the client that needs it.
     pub fn reveal(&self) -> &str {
         match self {
             Self::Plain(text) => text,
@@ -56,7 +56,7 @@ pub enum Client {
     Producer,
 }
 
-/// What the operator says to librdkafka. Where a property has two names, this holds the newer one.
+/// The librdkafka properties that the operator set. A property with two names has the newer one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KafkaProperties {
     pub(super) both: BTreeMap<String, PropertyValue>,
@@ -65,7 +65,8 @@ pub struct KafkaProperties {
 }
 
 impl KafkaProperties {
-    /// The properties for one client: those for both that concern it, and its own, which win.
+    /// Returns the properties of one client: the shared ones that apply to it, and its own, which
+    /// take precedence.
     pub fn of(&self, client: Client) -> BTreeMap<&str, &PropertyValue> {
         let (own, others) = match client {
             Client::Consumer => (&self.consumer, Scope::Producer),
@@ -75,17 +76,17 @@ impl KafkaProperties {
         shared.chain(own).map(|(name, value)| (name.as_str(), value)).collect()
     }
 
-    /// One property of one client, by either of its names, if the operator gave it.
+    /// Returns one property of one client, by either of its names, if the operator set it.
     pub fn get(&self, client: Client, name: &str) -> Option<&str> {
         self.of(client).get(canonical(name)).map(|value| value.reveal())
     }
 
-    /// The brokers to begin with, as given.
+    /// Returns the bootstrap servers as configured.
     pub fn bootstrap_servers(&self) -> &str {
         self.both.get("bootstrap.servers").map_or("", PropertyValue::reveal)
     }
 
-    /// Where the properties of a scope are kept.
+    /// Returns the map for the properties of a scope.
     pub(super) fn table(&mut self, scope: Scope) -> &mut BTreeMap<String, PropertyValue> {
         match scope {
             Scope::Both => &mut self.both,

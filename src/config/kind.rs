@@ -27,7 +27,7 @@ pub enum Kind {
     Path,
     /// The name of a topic.
     Topic,
-    /// Another name, of what, and the most characters that it may have.
+    /// Another name: what it names, and its maximum length in characters.
     Name(&'static str, usize),
     /// An IP address and a port.
     Address,
@@ -39,12 +39,12 @@ pub enum Kind {
     Offsets,
     /// A list of these; comma separated in the environment.
     List(&'static Kind),
-    /// Whatever librdkafka takes.
+    /// Anything that librdkafka accepts.
     Property,
 }
 
 impl Kind {
-    /// What is expected, in words.
+    /// Returns what is expected, in words.
     pub fn expected(&self) -> String {
         match self {
             Self::Number(range) => {
@@ -67,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// The range alone, for the table of the README.
+    /// Returns the range alone, for the table of the README.
     pub fn range(&self) -> Option<String> {
         match self {
             Self::Number(range) => Some(format!("{} to {}", range.start(), range.end())),
@@ -104,7 +104,7 @@ impl Kind {
         read
     }
 
-    /// How the quotes must change; a number in quotes is the likeliest slip.
+    /// Returns the hint about quotes: a number in quotes is the most likely mistake.
     fn quotes(&self, value: &Value) -> &'static str {
         match (self, value) {
             (Self::Number(_) | Self::Boolean, Value::Text(_)) => ", without quotes",
@@ -120,7 +120,7 @@ impl Kind {
         self.check(text)
     }
 
-    /// Whether a text is of this kind.
+    /// Checks that a text is of this kind.
     pub(super) fn check(&self, text: &str) -> Result<(), String> {
         let is_legal = match self {
             Self::Word(words) => words.contains(&text),

@@ -1,6 +1,6 @@
 //! Limits on librdkafka's properties that are narrower than its own, and why: beyond them, a rule
-//! that the promises rest on would be switched off. What may not be set at all is in
-//! `properties.rs`.
+//! that the promises depend on would no longer work. `properties.rs` lists the properties that may
+//! not be set at all.
 
 use std::ops::RangeInclusive;
 
@@ -12,15 +12,15 @@ use super::value::quoted;
 /// librdkafka allows.
 #[rustfmt::skip] // one property a line reads as the table that it is
 const MILLISECONDS: &[(&str, Scope, RangeInclusive<u32>, &str)] = &[
-    // Up to the longest, nothing rests on it: what outlasts its call is aborted, or its producer
-    // replaced.
+    // No promise depends on this up to the maximum: a call that takes longer is aborted, or its
+    // producer is replaced.
     ("transaction.timeout.ms", Scope::Producer, 1_000..=60_000, "an open transaction of a crashed instance blocks its successor for this long, and no broker takes less"),
     ("retry.backoff.ms", Scope::Producer, 100..=1_000, "a commit that takes longer than this replaces its producer, so with less every commit would; librdkafka never waits longer than 1000"),
     ("connections.max.idle.ms", Scope::Producer, 1_000..=30_000, "librdkafka notices that a coordinator has moved only when a connection opens or closes, so idle ones must be closed"),
     ("socket.timeout.ms", Scope::Both, 1_000..=60_000, "a dead connection must be closed before the watchdog ends the process"),
 ];
 
-/// Words that the relay can work with; the tokens of OAUTHBEARER it fetches itself.
+/// The values that the relay supports. It fetches OAUTHBEARER tokens itself.
 const WORDS: &[(&str, &str)] = &[
     ("group.protocol", "classic or consumer"),
     ("sasl.oauthbearer.grant.type", "client_credentials"),

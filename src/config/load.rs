@@ -1,9 +1,8 @@
-//! The first two of three layers, of which the later wins: the defaults of `SETTINGS`, the file,
-//! the environment.
+//! The first two of the three layers: the defaults of `SETTINGS`, the file, the environment. A
+//! later layer takes precedence.
 //!
-//! Values keep the type they were written with; what they must be is the reader's business.
-//! librdkafka's properties have dots in their names, so below `kafka` a nested table is just
-//! another way to write a dot.
+//! Values keep the type that they were written with; the reader checks them. librdkafka's property
+//! names contain dots, so below `kafka` a nested table is another way to write a dot.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,12 +10,12 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Origin, Problem};
+use super::problem::{Problem, ValueOrigin};
 use super::properties::{self, Scope};
 use super::settings::{DefaultValue, SETTINGS};
 use super::value::{Node, Tree, Value};
 
-/// The first layer.
+/// Returns the first layer.
 pub(super) fn defaults() -> Tree {
     let with_value = SETTINGS.iter().filter_map(|setting| match setting.default {
         DefaultValue::Value(literal) => Some((setting.key, literal)),
@@ -24,17 +23,17 @@ pub(super) fn defaults() -> Tree {
     });
     with_value
         .filter_map(|(key, literal)| {
-            // Every literal parses: a test reads each of them.
+            // Every literal parses: a test reads each one.
             let value = convert(DeValue::parse(literal).ok()?.get_ref());
-            Some((key.to_owned(), Node { value, origin: Origin::Default }))
+            Some((key.to_owned(), Node { value, origin: ValueOrigin::Default }))
         })
         .collect()
 }
 
-/// The second layer: a file's text, laid over `tree`. `name` is the file's, for messages.
+/// Merges the second layer, a file's text, into `tree`. Messages use `name` for the file.
 ///
 /// # Errors
-/// A text that is not TOML, as the one problem that it is: nothing after the place can be trusted.
+/// Fails if the text is not TOML. This is then the only problem: nothing after it can be trusted.
 pub(super) fn file(text: &str, name: &str, tree: &mut Tree) -> Result<Vec<Problem>, Problem> {
     let name: Arc<str> = name.into();
     let mut layer = FileLayer { text, name, tree: Tree::new(), problems: Vec::new() };
@@ -52,7 +51,8 @@ struct FileLayer<'a> {
 }
 
 impl FileLayer<'_> {
-    /// Message and line only: the parser's own report quotes the line, which may hold a password.
+    /// Returns message and line only: the parser's own report quotes the line, which may hold a
+    /// password.
     fn not_toml(&self, error: &toml::de::Error) -> Problem {
         let origin = error.span().map(|span| self.origin(&span));
         Problem::new(&self.name, origin, format!("invalid TOML: {}", error.message()))
@@ -87,7 +87,7 @@ impl FileLayer<'_> {
         }
     }
 
-    /// Whether a table is a value (`{ file = ".." }`) and not one more part of a dotted name.
+    /// Returns whether a table is a value (`{ file = ".." }`) rather than part of a dotted name.
     fn is_reference(&self, path: &str, value: &Spanned<DeValue<'_>>) -> bool {
         let (scope, name) = properties::split_key(path);
         if scope == Scope::Both && ["consumer", "producer"].contains(&name) {
@@ -107,10 +107,10 @@ impl FileLayer<'_> {
         }
     }
 
-    fn origin(&self, span: &Range<usize>) -> Origin {
+    fn origin(&self, span: &Range<usize>) -> ValueOrigin {
         let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        Origin::File { name: Arc::clone(&self.name), line }
+        ValueOrigin::File { name: Arc::clone(&self.name), line }
     }
 }
 

@@ -1,11 +1,11 @@
 //! The configuration as finished values: read once, whole, before anything connects.
 //!
-//! Who holds a [`Config`] need not check it again: every value is within its limits, every path is
+//! A [`Config`] needs no further checks: every value is within its limits, every path is
 //! resolved, every secret is read. Nothing here opens a socket, reads the reference files or names
-//! a Kafka client; whether topics and regions exist is found out by those who use them.
+//! a Kafka client; its users find out whether topics and regions exist.
 //!
-//! [`SETTINGS`] is the one table of keys. `load` and `environment` lay what is given over its
-//! defaults, `read` takes values out by kind, `build` builds the sections from them.
+//! [`SETTINGS`] is the one table of keys. `load` and `environment` merge what is given into
+//! its defaults, `read` takes values out by kind, `build` builds the sections from them.
 
 mod build;
 mod doubts;
@@ -40,10 +40,10 @@ pub use effective::Effective;
 pub use kafka::PropertyCheck;
 pub use kafka_properties::{Client, KafkaProperties, PropertyValue, Secret};
 pub use kind::Kind;
-pub use problem::{Origin, Problem, Problems};
+pub use problem::{Problem, Problems, ValueOrigin};
 pub use sections::{
-    Admin, CatalogSettings, Config, Input, Instance, LocationSettings, LogFormat, LogSettings,
-    Output, Shutdown, TableSource, Tables,
+    AdminSettings, CatalogSettings, Config, InputSettings, Instance, LocationSettings, LogFormat,
+    LogSettings, OutputSettings, ShutdownSettings, TableSettings, TableSource,
 };
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};
 pub use token_url::TokenUrl;

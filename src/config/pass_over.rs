@@ -1,9 +1,9 @@
-//! How offsets that can never be read, such as those of a batch that a disk has damaged, are
-//! written in `input.pass_over`. Offsets that can be read after all are read.
+//! The syntax of `input.pass_over`: offsets that can never be read, such as those of a batch that a
+//! disk has damaged. Offsets that turn out to be readable are read.
 
 use crate::stream::{Partition, PassOver};
 
-/// Reads `3:1200-1299`; the last offset belongs to it.
+/// Parses `3:1200-1299`; the range includes the last offset.
 pub(super) fn parse(text: &str) -> Option<PassOver> {
     let (partition, offsets) = text.split_once(':')?;
     let (first, last) = offsets.split_once('-')?;

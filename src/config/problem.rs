@@ -1,15 +1,14 @@
-//! What is wrong with a configuration: which key, where it came from, why, and what to do about it.
+//! Problems of a configuration: the key, the origin of its value, the reason and the remedy.
 //!
-//! Problems are collected, never thrown one by one: an operator who fixes a file wants the whole
-//! list. This file decides nothing about values; it also never sees one that is secret, because the
-//! message is made before.
+//! Problems are collected rather than returned one by one, since an operator who fixes a file wants
+//! the whole list. This file checks no values and never sees a secret: messages are built before.
 
 use std::fmt;
 use std::sync::Arc;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// The default in [`SETTINGS`](super::SETTINGS).
     Default,
     /// A line of the configuration file, counted from 1.
@@ -23,7 +22,7 @@ pub enum Origin {
     Environment(String),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => write!(f, "the default"),
@@ -33,19 +32,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong, with the remedy.
+/// One problem and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The key, such as `batch.max_records`; the file's name when the file as a whole is at fault.
+    /// The key, such as `batch.max_records`; the file's name if the problem is the file itself.
     pub key: String,
-    /// Where the offending value came from; none when there is no value.
-    pub origin: Option<Origin>,
-    /// What is wrong, and what to do instead. Never holds a secret.
+    /// Where the invalid value came from; none if there is no value.
+    pub origin: Option<ValueOrigin>,
+    /// What is wrong and what to do instead. Never contains a secret.
     pub message: String,
 }
 
 impl Problem {
-    pub(super) fn new(key: &str, origin: Option<Origin>, message: impl Into<String>) -> Self {
+    pub(super) fn new(key: &str, origin: Option<ValueOrigin>, message: impl Into<String>) -> Self {
         Self { key: key.to_owned(), origin, message: message.into() }
     }
 }
@@ -60,12 +59,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration; never empty when returned as an error.
+/// All problems of a configuration; never empty when returned as an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// The problems as an error, if there are any.
+    /// Returns the problems as an error, if there are any.
     pub(super) fn none_or(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
     }
@@ -83,17 +82,17 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// That a value is not what is expected.
+/// Returns the message for a value that is not what is expected.
 pub(super) fn invalid(shown: &str, expected: &str) -> String {
     format!("invalid value {shown}: expected {expected}")
 }
 
-/// `; did you mean x?`, or nothing.
+/// Returns `; did you mean x?`, or nothing.
 pub(super) fn did_you_mean(meant: Option<&str>) -> String {
     meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
-/// That something is not known, with the name that was probably meant.
+/// Returns the message for an unknown name, with the name that was probably meant.
 pub(super) fn unknown(what: &str, meant: Option<&str>) -> String {
     match meant {
         Some(name) => format!("unknown {what}; did you mean {name}?"),

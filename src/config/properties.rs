@@ -1,8 +1,8 @@
-//! What the relay knows about librdkafka's properties by name: aliases, secrets, whom they concern,
-//! which are refused.
+//! What the relay knows about librdkafka's properties by name: aliases, secrets, the clients that
+//! they apply to, and which are refused.
 //!
-//! Source: CONFIGURATION.md of librdkafka 2.12.1. Whether a name exists and a value is legal is
-//! librdkafka's own business; it is asked by way of a [`PropertyCheck`](super::PropertyCheck).
+//! Source: CONFIGURATION.md of librdkafka 2.12.1. librdkafka itself decides whether a
+//! name exists and a value is legal, through a [`PropertyCheck`](super::PropertyCheck).
 
 /// The clients that a property is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) enum Scope {
     Producer,
 }
 
-/// Two names for one property: the one that is used here, and the other.
+/// Properties with two names: the name used here, and the alias.
 const ALIASES: &[(&str, &str)] = &[
     ("bootstrap.servers", "metadata.broker.list"),
     ("max.in.flight.requests.per.connection", "max.in.flight"),
@@ -28,7 +28,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("enable.auto.commit", "auto.commit.enable"),
 ];
 
-/// Known as secret however they are given.
+/// Known secrets, however they are given.
 const SECRETS: &[&str] = &[
     "sasl.password",
     "ssl.key.password",
@@ -38,18 +38,18 @@ const SECRETS: &[&str] = &[
     "sasl.oauthbearer.config",
     "sasl.oauthbearer.client.secret",
     "sasl.oauthbearer.client.credentials.client.secret",
-    // Its query may hold a key.
+    // The URL's query may contain a key.
     "sasl.oauthbearer.token.endpoint.url",
     // A shell command, which may hold a password.
     "sasl.kerberos.kinit.cmd",
 ];
 
-/// A misspelt or future secret is one as well, and a PEM text may hold a key next to the
-/// certificate: a name with such a part is never printed with its value.
+/// The value of a name that contains such a part is never printed: it may be a misspelt or future
+/// secret, or a PEM text with a key beside the certificate.
 const SECRET_PARTS: &[&str] = &["passw", "passphrase", "secret", ".pem"];
 
-/// Consumer properties: a producer would only warn of them. A trailing dot stands for the whole
-/// family.
+/// Consumer properties, which a producer would only warn about. A trailing dot stands for the
+/// whole family.
 const CONSUMER_ONLY: &[&str] = &[
     "group.",
     "session.timeout.ms",
@@ -62,7 +62,7 @@ const CONSUMER_ONLY: &[&str] = &[
     "consume.callback.max.messages",
 ];
 
-/// Producer properties: a consumer would only warn of them.
+/// Producer properties, which a consumer would only warn about.
 const PRODUCER_ONLY: &[&str] = &[
     "transaction.timeout.ms",
     "queue.buffering.",
@@ -74,8 +74,8 @@ const PRODUCER_ONLY: &[&str] = &[
     "produce.offset.report",
 ];
 
-/// Every property that may be set, by its one name. For suggestions only, and for whether a refused
-/// value may be repeated: a name that is not here may be a misspelt secret.
+/// Every property that may be set, by its canonical name. Used for suggestions, and to decide
+/// whether a message may repeat a refused value: an unlisted name may be a misspelt secret.
 const SETTABLE: &str = "\
     api.version.request.timeout.ms \
     batch.num.messages batch.size bootstrap.servers broker.address.family broker.address.ttl \
@@ -117,8 +117,8 @@ const VERSION: &str =
     "fencing needs a protocol that no fallback has, so the version must come from the broker";
 const CODE: &str = "its value is program code";
 
-/// Properties that the promises rest on, and why each is not for the operator. Names after aliases
-/// are resolved.
+/// Properties that the promises depend on, and why the operator may not set each of them, by
+/// canonical name.
 #[rustfmt::skip] // one property a line reads as the table that it is
 pub(super) const REFUSED: &[(&str, &str)] = &[
     ("enable.auto.commit", OFFSETS),
@@ -170,7 +170,7 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("ssl_engine_callback_data", CODE),
 ];
 
-/// Why a property is refused, if it is.
+/// Returns why a property is refused, if it is.
 pub(super) fn refusal(name: &str) -> Option<&'static str> {
     let name = canonical(name);
     let listed = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason);
@@ -182,22 +182,22 @@ pub(super) fn refusal(name: &str) -> Option<&'static str> {
     listed.or_else(family)
 }
 
-/// The properties that may be set, by their one names.
+/// Returns the properties that may be set, by canonical name.
 pub(super) fn settable() -> impl Iterator<Item = &'static str> + Clone {
     SETTABLE.split_ascii_whitespace()
 }
 
-/// Whether it is one of these.
+/// Returns whether `name` is one of the properties that may be set.
 pub(super) fn is_known(name: &str) -> bool {
     settable().any(|known| known == name)
 }
 
-/// Whether the value must never be shown.
+/// Returns whether the value must never be shown.
 pub(super) fn is_secret(name: &str) -> bool {
     SECRETS.contains(&name) || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Which clients librdkafka knows the property for.
+/// Returns the clients to which the property applies.
 pub(super) fn concerns(name: &str) -> Scope {
     let is_in = |names: &[&str]| {
         names
@@ -211,12 +211,13 @@ pub(super) fn concerns(name: &str) -> Scope {
     }
 }
 
-/// The one name of a property that may have two.
+/// Returns the canonical name of a property that may have an alias.
 pub(super) fn canonical(name: &str) -> &str {
     ALIASES.iter().find(|(_, alias)| *alias == name).map_or(name, |(name, _)| *name)
 }
 
-/// `kafka.consumer.x` with `x` by its one name, so that both names are one key in the tree.
+/// Returns `kafka.consumer.x` with the canonical name of `x`, so that both names are one key in
+/// the tree.
 pub(super) fn canonical_key(key: &str) -> String {
     let (_, name) = split_key(key);
     let before = key.strip_suffix(name).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Takes values out of the tree by key, each as its row in the table of settings demands, and
-//! collects every problem on the way.
+//! Takes values out of the tree by key, checks each against its row in the table of settings, and
+//! collects every problem.
 //!
-//! Where a value is wrong, its problem is noted and a stand-in returned, so that reading goes on;
-//! only a [`Draft`](super::Draft) holds stand-ins. What is left in the tree at the end is unknown.
+//! For an invalid value it records the problem and returns a stand-in, so that reading continues;
+//! only a [`Draft`](super::Draft) holds stand-ins. Keys left in the tree at the end are unknown.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,44 +10,44 @@ use std::time::Duration;
 
 use audit_judge::text::nearest;
 
-use super::problem::{Origin, Problem, unknown};
+use super::problem::{Problem, ValueOrigin, unknown};
 use super::settings::{find, literal_keys, sections};
 use super::value::{Node, Tree, Value};
 
 /// Reads one configuration.
-pub(super) struct Reader<'a> {
+pub(super) struct SettingsReader<'a> {
     tree: Tree,
-    origins: BTreeMap<String, Origin>,
+    origins: BTreeMap<String, ValueOrigin>,
     problems: Vec<Problem>,
-    /// What relative paths are relative to.
+    /// The folder that relative paths start from.
     folder: &'a Path,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingsReader<'a> {
     pub(super) fn new(tree: Tree, problems: Vec<Problem>, folder: &'a Path) -> Self {
         Self { tree, origins: BTreeMap::new(), problems, folder }
     }
 
-    /// Notes that the value of `key` is wrong; where it came from is known from reading it.
+    /// Records a problem with the value of `key`; its origin is known from reading it.
     pub(super) fn problem(&mut self, key: &str, message: impl Into<String>) {
         let origin = self.origins.get(key).cloned();
         self.problems.push(Problem::new(key, origin, message));
     }
 
-    /// Whether anything was found wrong with `key`.
+    /// Returns whether `key` has a problem.
     pub(super) fn has_problem(&self, key: &str) -> bool {
         self.problems.iter().any(|problem| problem.key == key)
     }
 
-    /// Whether a key was given and not taken yet.
+    /// Returns whether a key was given and has not been taken yet.
     pub(super) fn has(&self, key: &str) -> bool {
         self.tree.contains_key(key)
     }
 
-    /// Whether a key was given in the environment and not taken yet.
+    /// Returns whether a key was given in the environment and has not been taken yet.
     pub(super) fn is_from_environment(&self, key: &str) -> bool {
         let node = self.tree.get(key);
-        node.is_some_and(|node| matches!(node.origin, Origin::Environment(_)))
+        node.is_some_and(|node| matches!(node.origin, ValueOrigin::Environment(_)))
     }
 
     /// Takes a node out of the tree, so that it is known.
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
         keys.into_iter().filter_map(|key| self.take(&key).map(|node| (key, node))).collect()
     }
 
-    /// Takes a value in the type of its kind; none when it is not given or wrong.
+    /// Takes a value in the type of its kind; none if it is missing or invalid.
     fn value(&mut self, key: &str) -> Option<Value> {
         let node = self.take(key)?;
         let mut problems = Vec::new();
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// A whole number; none when the key is not given.
+    /// Returns a whole number; none when the key is not given.
     pub(super) fn number<N: TryFrom<i64>>(&mut self, key: &str) -> Option<N> {
         match self.value(key)? {
             Value::Integer(number) => N::try_from(number).ok(),
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number of milliseconds.
+    /// Returns a number of milliseconds.
     pub(super) fn milliseconds(&mut self, key: &str) -> Duration {
         Duration::from_millis(self.number(key).unwrap_or_default())
     }
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         self.value(key) == Some(Value::Boolean(true))
     }
 
-    /// A text; none when the key is not given.
+    /// Returns a text; none when the key is not given.
     pub(super) fn optional_text(&mut self, key: &str) -> Option<String> {
         match self.value(key)? {
             Value::Text(text) => Some(text),
@@ -99,12 +99,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text with a default.
+    /// Returns a text with a default.
     pub(super) fn text(&mut self, key: &str) -> String {
         self.optional_text(key).unwrap_or_default()
     }
 
-    /// The texts of a list.
+    /// Returns the texts of a list.
     pub(super) fn list(&mut self, key: &str) -> Vec<String> {
         match self.value(key) {
             Some(Value::List(entries)) => {
@@ -114,17 +114,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A path; none when the key is not given.
+    /// Returns a path; none when the key is not given.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.optional_text(key).map(|text| self.resolve(&text))
     }
 
-    /// A path as seen from the configuration file's folder.
+    /// Resolves a path against the configuration file's folder.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
 
-    /// All problems; unknown keys are among them.
+    /// Returns all problems, including unknown keys.
     pub(super) fn finish(mut self) -> Vec<Problem> {
         let unknown = self.tree.iter().filter_map(|(key, node)| {
             let message = untaken(key, &node.value)?;
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What is wrong with a key that nobody took; an empty section is nothing.
+/// Returns the problem of an unknown key. An empty section is not a problem.
 fn untaken(key: &str, value: &Value) -> Option<String> {
     let is_section = sections().any(|section| section == key);
     match value {

@@ -12,39 +12,39 @@ use super::kafka_properties::KafkaProperties;
 use crate::stream::PassOver;
 use crate::stream::batch::BatchLimits;
 
-/// Everything an operator can say.
+/// Everything that an operator can configure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Who this process is.
     pub instance: Instance,
     /// Threads, each with its own consumer and producer.
     pub workers: NonZeroUsize,
-    /// What librdkafka is told.
+    /// librdkafka's properties.
     pub kafka: KafkaProperties,
     /// Where state changes come from.
-    pub input: Input,
+    pub input: InputSettings,
     /// What one transaction may hold.
     pub batch: BatchLimits,
     /// Where audit events and quarantined records go.
-    pub output: Output,
-    /// Choices about fates.
+    pub output: OutputSettings,
+    /// Which records are audited, skipped or quarantined.
     pub policy: Policy,
     /// Which actions are audited.
     pub catalog: CatalogSettings,
     /// Which data center lies in which region.
     pub locations: LocationSettings,
-    /// How CRNs are written.
+    /// The templates of CRNs.
     pub crn: CrnTemplates,
     /// Who has access.
     pub principals: TableSource,
-    /// Which device is where; none when every message says so itself.
+    /// Which device is where; none if every message says so itself.
     pub devices: Option<TableSource>,
-    /// How tables are followed and trusted.
-    pub tables: Tables,
+    /// How tables are followed, and when they count as stale.
+    pub tables: TableSettings,
     /// Metrics and health.
-    pub admin: Admin,
+    pub admin: AdminSettings,
     /// How long stopping may take.
-    pub shutdown: Shutdown,
+    pub shutdown: ShutdownSettings,
     /// How the log is written.
     pub log: LogSettings,
 }
@@ -52,41 +52,41 @@ pub struct Config {
 /// Names this process among the members of the group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// At most 200 of `[a-zA-Z0-9._-]`, which leaves room to make ids from it.
+    /// At most 200 characters of `[a-zA-Z0-9._-]`, which leaves room to build ids from it.
     pub name: String,
-    /// Whether the operator gave it. If not it is the host's name, which need not come back after
-    /// a restart, so that static group membership must not rest on it.
+    /// Whether the operator set it. Otherwise it is the host name, which may change with a
+    /// restart, so static group membership must not depend on it.
     pub configured: bool,
 }
 
 /// The topic and the group that reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
+pub struct InputSettings {
     /// A legal topic name.
     pub topic: String,
     /// 1 to 249 of `[a-zA-Z0-9._-]`.
     pub group: String,
-    /// What can never be read, and is not waited for. They do not overlap.
+    /// Offsets that can never be read, and are not waited for. The ranges do not overlap.
     pub pass_over: Vec<PassOver>,
 }
 
 /// Topics that are written, and what is written to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// Goes before the region.
+pub struct OutputSettings {
+    /// Precedes the region's name.
     pub topic_prefix: String,
     /// For records that could not be judged; neither the input nor an output topic.
     pub quarantine_topic: String,
-    /// Regions that have a topic; empty: all of the location profile.
+    /// Regions that have a topic. Empty: all regions of the location profile.
     pub regions: Vec<String>,
     /// Whether audit events carry headers.
     pub headers: bool,
-    /// Largest audit event, in bytes.
+    /// Maximum size of an audit event, in bytes.
     pub max_message_bytes: usize,
 }
 
-impl Output {
-    /// The topic of a region.
+impl OutputSettings {
+    /// Returns the topic of a region.
     pub fn topic(&self, region: &str) -> String {
         format!("{}{region}", self.topic_prefix)
     }
@@ -101,7 +101,7 @@ pub struct CatalogSettings {
     pub enable: Vec<String>,
     /// The same; no entry stands in both.
     pub disable: Vec<String>,
-    /// What permissions mean. None: the built-in list.
+    /// The list of permission names. None: the built-in list.
     pub permissions: Option<PathBuf>,
 }
 
@@ -110,7 +110,7 @@ pub struct CatalogSettings {
 pub struct LocationSettings {
     /// None: the built-in table.
     pub file: Option<PathBuf>,
-    /// One that the table has; `six` or `all` of the built-in one.
+    /// A profile of the table; `six` or `all` for the built-in table.
     pub profile: String,
 }
 
@@ -123,33 +123,32 @@ pub enum TableSource {
     Topic(String),
 }
 
-/// How the reference tables are followed and trusted.
+/// How the reference tables are followed, and when they count as stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tables {
-    /// For how long superseded versions are kept.
+pub struct TableSettings {
+    /// How long superseded versions are kept.
     pub history: Duration,
-    /// For how long a follower may be out of touch with its topic before the relay holds.
+    /// How long a follower may be cut off from its topic before the relay stops judging.
     pub staleness_limit: Duration,
-    /// Longest wait of a batch until the tables have caught up.
+    /// How long a batch waits at most for the tables to catch up.
     pub barrier_limit: Duration,
-    /// Between two snapshots at least, unless a batch waits.
+    /// The minimum time between two snapshots, unless a batch waits.
     pub publish_interval: Duration,
-    /// Of the keys of a table, how many of a hundred may be missing in its file when it is read
-    /// again.
+    /// The percentage of a table's keys that may be missing when its file is read again.
     pub reload_loss_limit_percent: u8,
 }
 
 /// The admin server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admin {
-    /// Port 0 lets the system choose.
+pub struct AdminSettings {
+    /// Port 0 lets the system choose a port.
     pub listen: SocketAddr,
 }
 
-/// The end.
+/// Shutdown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shutdown {
-    /// From the signal to leaving without further waiting.
+pub struct ShutdownSettings {
+    /// The time from the signal until the process exits without waiting any longer.
     pub deadline: Duration,
 }
 

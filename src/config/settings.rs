@@ -1,19 +1,19 @@
-//! Every key of the configuration, once: kind and range, default, meaning.
+//! The one table of configuration keys: kind and range, default, meaning.
 //!
-//! From this table follow what the reader accepts and what it says of the rest, the defaults, the
-//! variables of the environment and the table of the README; tests hold the example file to it.
+//! The reader's checks and messages, the defaults, the environment variables and the README's table
+//! are derived from it; tests compare the example file with it.
 
 use super::kind::Kind;
 use super::names::{NAME_MAX, STEM_MAX};
 
-/// What holds when a key is not given.
+/// The default of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultValue {
     /// There is none; the key must be given.
     Required,
-    /// A value, as one would write it in the file.
+    /// A value, as it would be written in the file.
     Value(&'static str),
-    /// Something worked out at start, in words.
+    /// A value that is computed at start, described in words.
     Computed(&'static str),
 }
 
@@ -25,7 +25,7 @@ pub struct Setting {
     pub key: &'static str,
     /// What a value must be.
     pub kind: Kind,
-    /// What holds when it is not given.
+    /// The value that is used if the key is not given.
     pub default: DefaultValue,
     /// One line, without the range.
     pub meaning: &'static str,
@@ -55,22 +55,22 @@ const FATES: Kind = Word(&["skip", "quarantine"]);
 pub const SETTINGS: &[Setting] = &[
     setting("instance", Name("an instance name", STEM_MAX), Computed("host name"), "names this process: transactional ids; static group membership when it is given"),
     setting("workers", Number(1..=WORKERS_MAX as u64), Computed("one per core"), "threads, each with its own consumer and transactional producer"),
-    setting("kafka.bootstrap.servers", Property, Required, "brokers to begin with: host:port, comma separated"),
-    setting("kafka.*", Property, Computed("librdkafka's"), "any librdkafka property for both clients, except those the promises rest on"),
-    setting("kafka.consumer.*", Property, Computed("librdkafka's"), "a property for the consumers alone; wins over [kafka]"),
-    setting("kafka.producer.*", Property, Computed("librdkafka's"), "a property for the producers alone; wins over [kafka]"),
+    setting("kafka.bootstrap.servers", Property, Required, "bootstrap brokers: host:port, comma separated"),
+    setting("kafka.*", Property, Computed("librdkafka's"), "any librdkafka property for both clients, except those that the promises depend on"),
+    setting("kafka.consumer.*", Property, Computed("librdkafka's"), "a property of the consumers only; overrides [kafka]"),
+    setting("kafka.producer.*", Property, Computed("librdkafka's"), "a property of the producers only; overrides [kafka]"),
     setting("input.topic", Topic, Value("\"infrastructure.state-changes\""), "topic with the state changes"),
     setting("input.group", Name("a group name", NAME_MAX), Value("\"audit-relay\""), "consumer group; holds the committed offsets"),
-    setting("input.pass_over", List(&Offsets), Value("[]"), "offsets that can never be read, to go on behind: \"PARTITION:FIRST-LAST\", both ends included; counted and logged"),
+    setting("input.pass_over", List(&Offsets), Value("[]"), "offsets that can never be read, to be skipped: \"PARTITION:FIRST-LAST\", both ends included; counted and logged"),
     setting("batch.max_records", Number(1..=100_000), Value("50000"), "input records in one transaction at most"),
-    setting("batch.max_bytes", Number(65_536..=268_435_456), Value("16777216"), "bytes to be written in one transaction at most"),
+    setting("batch.max_bytes", Number(65_536..=268_435_456), Value("16777216"), "bytes written in one transaction at most"),
     setting("batch.max_age_ms", Number(1..=10_000), Value("100"), "milliseconds from a batch's first record to its commit at most"),
-    setting("output.topic_prefix", Name("a topic prefix", STEM_MAX), Value("\"audit.events.\""), "output topics are this and the region"),
+    setting("output.topic_prefix", Name("a topic prefix", STEM_MAX), Value("\"audit.events.\""), "prefix of output topics, followed by the region"),
     setting("output.quarantine_topic", Topic, Value("\"audit.quarantine\""), "topic for records that could not be judged"),
     setting("output.regions", List(&Text), Value("[]"), "regions that have an output topic; empty: all of the location profile"),
     setting("output.headers", Boolean, Value("true"), "whether audit events carry the headers type, account, region, location, id"),
-    setting("output.max_message_bytes", Number(1_000..=10_485_760), Value("1000000"), "largest audit event"),
-    setting("policy.access", List(&Word(&["permission", "device"])), Value("[]"), "what access means beyond holding it at all"),
+    setting("output.max_message_bytes", Number(1_000..=10_485_760), Value("1000000"), "maximum size of an audit event, in bytes"),
+    setting("policy.access", List(&Word(&["permission", "device"])), Value("[]"), "further conditions of Infrastructure access"),
     setting("policy.system_on_behalf_of_user", Boolean, Value("false"), "whether system actions on behalf of a user are user-initiated"),
     setting("policy.service_initiators", Boolean, Value("true"), "whether system actions under the iamId of a service, application, profile or certificate in the tables are audited"),
     setting("policy.no_infrastructure_access", FATES, Value("\"skip\""), "fate of an action without Infrastructure access"),
@@ -99,22 +99,22 @@ pub const SETTINGS: &[Setting] = &[
     setting("log.level", Word(&["error", "warn", "info", "debug", "trace"]), Value("\"info\""), "the least severe lines that are logged"),
 ];
 
-/// The row of a key.
+/// Returns the row of a key.
 pub(super) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// The keys that can be written literally: all of [`SETTINGS`] but the `*` rows.
+/// Returns the keys that can be written literally: all of [`SETTINGS`] but the `*` rows.
 pub(super) fn literal_keys() -> impl Iterator<Item = &'static str> + Clone {
     SETTINGS.iter().map(|setting| setting.key).filter(|key| !key.ends_with('*'))
 }
 
-/// The sections, such as `input`; one comes as often as it has keys.
+/// Returns the sections, such as `input`, once for each of their keys.
 pub(super) fn sections() -> impl Iterator<Item = &'static str> + Clone {
     SETTINGS.iter().filter_map(|setting| setting.key.split_once('.')).map(|(section, _)| section)
 }
 
-/// [`SETTINGS`] as the table of the README: key, default, environment variable, meaning.
+/// Returns [`SETTINGS`] as the README's table: key, default, environment variable, meaning.
 pub fn settings_markdown() -> String {
     let mut table = String::from("| key | default | environment | meaning |\n|---|---|---|---|\n");
     for setting in SETTINGS {
@@ -134,10 +134,10 @@ fn row(setting: &Setting) -> String {
     format!("| `{}` | {default} | `{variable}` | {}{range} |\n", setting.key, setting.meaning)
 }
 
-/// What every variable of ours begins with.
+/// The prefix of the relay's environment variables.
 pub(super) const ENVIRONMENT_PREFIX: &str = "AUDIT_RELAY_";
 
-/// The variable of a key: `input.group` is `AUDIT_RELAY_INPUT__GROUP`.
+/// Returns the environment variable of a key: `input.group` is `AUDIT_RELAY_INPUT__GROUP`.
 pub(super) fn variable_of(key: &str) -> String {
     let name = match (key.strip_prefix("kafka."), key.split_once('.')) {
         (Some(property), _) => {

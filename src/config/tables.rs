@@ -1,16 +1,16 @@
-//! Where the reference tables come from, and how far they are followed and trusted.
+//! Where the reference tables come from, how they are followed, and when they count as stale.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::read::Reader;
-use super::sections::{TableSource, Tables};
+use super::read::SettingsReader;
+use super::sections::{TableSettings, TableSource};
 use super::settings::variable_of;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// The source of the principals, which must be given.
-pub(super) fn principals(reader: &mut Reader<'_>) -> TableSource {
+/// Returns the source of the principals, which must be given.
+pub(super) fn principals(reader: &mut SettingsReader<'_>) -> TableSource {
     const KEYS: [&str; 2] = ["principals.file", "principals.topic"];
     let is_given = KEYS.iter().any(|key| reader.has(key));
     let source = source(reader, "principals");
@@ -24,8 +24,8 @@ pub(super) fn principals(reader: &mut Reader<'_>) -> TableSource {
     source.unwrap_or(TableSource::File(PathBuf::new()))
 }
 
-/// The source of a table: a file or a topic, not both.
-pub(super) fn source(reader: &mut Reader<'_>, section: &str) -> Option<TableSource> {
+/// Returns the source of a table: a file or a topic, not both.
+pub(super) fn source(reader: &mut SettingsReader<'_>, section: &str) -> Option<TableSource> {
     let (file, topic) = (format!("{section}.file"), format!("{section}.topic"));
     drop_overridden(reader, &file, &topic);
     let is_followed = reader.has(&topic);
@@ -43,8 +43,8 @@ pub(super) fn source(reader: &mut Reader<'_>, section: &str) -> Option<TableSour
     Some(TableSource::Topic(name))
 }
 
-/// The environment wins over the file also where it names the other kind of source.
-fn drop_overridden(reader: &mut Reader<'_>, file: &str, topic: &str) {
+/// Lets the environment take precedence over the file even if it names the other kind of source.
+fn drop_overridden(reader: &mut SettingsReader<'_>, file: &str, topic: &str) {
     if !reader.has(file) || !reader.has(topic) {
         return;
     }
@@ -56,11 +56,11 @@ fn drop_overridden(reader: &mut Reader<'_>, file: &str, topic: &str) {
     reader.take(overridden);
 }
 
-/// What holds for all tables.
-pub(super) fn tables(reader: &mut Reader<'_>) -> Tables {
+/// Returns the settings of all tables.
+pub(super) fn tables(reader: &mut SettingsReader<'_>) -> TableSettings {
     let reload_loss_limit_percent = reader.number("tables.reload_loss_limit_percent");
     let hours: u32 = reader.number("tables.history_hours").unwrap_or_default();
-    Tables {
+    TableSettings {
         history: HOUR * hours,
         staleness_limit: reader.milliseconds("tables.staleness_limit_ms"),
         barrier_limit: reader.milliseconds("tables.barrier_limit_ms"),

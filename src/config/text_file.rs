@@ -1,19 +1,19 @@
-//! A file that the configuration names, as text.
+//! Reads a file that the configuration names as text.
 
 use std::path::Path;
 
 /// Reads a file that a key of the configuration names.
 ///
 /// # Errors
-/// Names the file and the key.
+/// Fails with a message that names the file and the key.
 pub(crate) fn read(path: &Path, key: &str) -> Result<String, Vec<String>> {
     let read = std::fs::read(path).map_err(|error| error.to_string());
     read.and_then(as_text)
         .map_err(|error| vec![format!("{key}: cannot read {}: {error}", path.display())])
 }
 
-/// The text of a file. Some editors begin UTF-8 with a byte order mark, which means nothing; what
-/// PowerShell redirects to a file is UTF-16.
+/// Decodes a text file: UTF-8, with or without the byte order mark that some editors write, or the
+/// UTF-16 that PowerShell redirects to a file.
 fn as_text(bytes: Vec<u8>) -> Result<String, String> {
     match &*bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {

@@ -1,6 +1,6 @@
-//! The URL of a token endpoint. It is parsed once, by the parser of the client that uses it, so
-//! that the host that is judged is the host that is asked. Its query may be a secret: what is shown
-//! of it is scheme, host, port and path.
+//! The URL of a token endpoint. It is parsed once, with the parser of the client that uses it, so
+//! that the host that is checked is the host that is called. Its query may be secret: only scheme,
+//! host, port and path are shown.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ impl TokenUrl {
     /// Parses a URL. Plain HTTP is for this machine only.
     ///
     /// # Errors
-    /// Says what to do, and repeats nothing of the text.
+    /// Fails with a message that says what to do and repeats nothing of the text.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const NO_URL: &str =
             "not the URL of an endpoint: expected one such as https://id.example.com/token";
@@ -42,7 +42,7 @@ impl TokenUrl {
         }
     }
 
-    /// Whether its host is this machine.
+    /// Returns whether its host is this machine.
     pub fn is_local(&self) -> bool {
         let host = self.0.host().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse();
@@ -52,7 +52,7 @@ impl TokenUrl {
         )
     }
 
-    /// All of it, for the client.
+    /// Returns the whole URL, for the client.
     pub fn uri(&self) -> &Uri {
         &self.0
     }

@@ -1,15 +1,15 @@
-//! What OAUTHBEARER needs of the configuration: somewhere to get tokens from, and a way there that
-//! keeps a secret. The tokens themselves are fetched at the edge.
+//! What OAUTHBEARER needs from the configuration: a token endpoint, reached in a way that keeps the
+//! client's secret. `kafka/client/oauth.rs` fetches the tokens.
 
 use super::kafka_properties::{Client, KafkaProperties};
-use super::read::Reader;
+use super::read::SettingsReader;
 use super::token_url::TokenUrl;
 
 /// The property that says where tokens come from.
 const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
 
-/// Whether a secret may be sent there. The message repeats nothing of the URL, which may be a
-/// secret itself.
+/// Checks that a secret may be sent to this URL. The message repeats nothing of the URL, which may
+/// be a secret itself.
 pub(super) fn endpoint(name: &str, text: &str) -> Result<(), String> {
     match name {
         ENDPOINT => TokenUrl::parse(text).map(drop).map_err(str::to_owned),
@@ -17,8 +17,8 @@ pub(super) fn endpoint(name: &str, text: &str) -> Result<(), String> {
     }
 }
 
-/// OAUTHBEARER needs somewhere to get its tokens from.
-pub(super) fn need_endpoint(reader: &mut Reader<'_>, properties: &KafkaProperties) {
+/// Checks that OAUTHBEARER has a token endpoint.
+pub(super) fn need_endpoint(reader: &mut SettingsReader<'_>, properties: &KafkaProperties) {
     let get = |name| properties.get(Client::Consumer, name);
     if get("sasl.mechanism") != Some("OAUTHBEARER") {
         return;

@@ -1,11 +1,15 @@
-//! Keeps topics apart: what is read, what is written and what feeds a table are different topics.
+//! Keeps topics apart: the input, the outputs and the topics of tables must all be different.
 
 use super::names::is_topic;
-use super::read::Reader;
-use super::sections::{Input, Output, TableSource};
+use super::read::SettingsReader;
+use super::sections::{InputSettings, OutputSettings, TableSource};
 
 /// Refuses a quarantine topic or a region's topic that is the input.
-pub(super) fn keep_outputs_apart(reader: &mut Reader, input: &Input, output: &Output) {
+pub(super) fn keep_outputs_apart(
+    reader: &mut SettingsReader,
+    input: &InputSettings,
+    output: &OutputSettings,
+) {
     let key = "output.quarantine_topic";
     let is_known = !reader.has_problem(key) && !reader.has_problem("input.topic");
     if is_known && output.quarantine_topic == input.topic {
@@ -19,11 +23,11 @@ pub(super) fn keep_outputs_apart(reader: &mut Reader, input: &Input, output: &Ou
     }
 }
 
-/// Refuses a topic that feeds a table and is anything else.
+/// Refuses a table's topic that also has another use.
 pub(super) fn keep_tables_apart(
-    reader: &mut Reader,
-    input: &Input,
-    output: &Output,
+    reader: &mut SettingsReader,
+    input: &InputSettings,
+    output: &OutputSettings,
     tables: [(&'static str, Option<&TableSource>); 2],
 ) {
     let mut taken =
@@ -42,10 +46,10 @@ pub(super) fn keep_tables_apart(
     }
 }
 
-/// What is wrong with the topics of `regions`.
+/// Returns the problems of the topics of `regions`.
 pub(super) fn output_topic_problems(
-    input: &Input,
-    output: &Output,
+    input: &InputSettings,
+    output: &OutputSettings,
     regions: &[impl AsRef<str>],
 ) -> Vec<String> {
     let problem = |region: &str| {

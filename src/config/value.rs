@@ -1,28 +1,28 @@
-//! Values as they were written, in one flat tree: `section.key` to a value and where it came from.
+//! Values as they were written, in one flat tree: `section.key` to a value and its origin.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::problem::Origin;
+use super::problem::ValueOrigin;
 
 /// A value as it was written.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
     Integer(i64),
-    /// The digits as written: librdkafka reads them.
+    /// The digits as written, for librdkafka to parse.
     Float(String),
     Boolean(bool),
     List(Vec<Value>),
     Table(BTreeMap<String, Value>),
-    /// What TOML knows and no setting takes, as written: a date, an integer beyond 64 bits.
+    /// A TOML value that no setting accepts, as written: a date, an integer beyond 64 bits.
     Other(String),
     /// Text of an environment variable: its type is what the setting expects.
     Untyped(String),
 }
 
 impl Value {
-    /// The text, if it was written as one.
+    /// Returns the text if the value was written as text.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -30,7 +30,7 @@ impl Value {
         }
     }
 
-    /// The value for a message. Not for properties, which may be secret.
+    /// Returns the value for a message. Not to be used for properties, which may be secret.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Text(text) | Self::Untyped(text) => quoted(text),
@@ -43,7 +43,7 @@ impl Value {
     }
 }
 
-/// A value as one writes it in the file.
+/// Returns a value as it would be written in the file.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -63,13 +63,13 @@ impl fmt::Display for Value {
     }
 }
 
-/// A text in quotes for a message.
+/// Returns a text in quotes for a message.
 pub(super) fn quoted(text: &str) -> String {
     let (text, more) = cut(text);
     format!("{text:?}{more}")
 }
 
-/// What a message repeats of a text, and what stands for the rest.
+/// Returns the part of a text that a message repeats, and what replaces the rest.
 fn cut(text: &str) -> (&str, &'static str) {
     const CHARACTERS_MAX: usize = 80;
     match text.char_indices().nth(CHARACTERS_MAX) {
@@ -82,7 +82,7 @@ fn cut(text: &str) -> (&str, &'static str) {
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) value: Value,
-    pub(super) origin: Origin,
+    pub(super) origin: ValueOrigin,
 }
 
 /// Nodes by their keys.

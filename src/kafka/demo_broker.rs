@@ -117,7 +117,7 @@ pub struct Watcher {
 
 /// A record of an output topic.
 #[derive(Debug, Clone, Copy)]
-pub struct Written<'a> {
+pub struct DemoOutput<'a> {
     /// The topic that it was read from.
     pub topic: &'a str,
     /// Its bytes.
@@ -130,10 +130,10 @@ pub struct Written<'a> {
 
 impl Watcher {
     /// Waits for the next record and shows it. Returns whether there was one.
-    pub fn next(&self, wait: Duration, mut show: impl FnMut(Written<'_>)) -> bool {
+    pub fn next(&self, wait: Duration, mut show: impl FnMut(DemoOutput<'_>)) -> bool {
         match self.consumer.poll(wait) {
             Some(Ok(message)) => {
-                show(Written {
+                show(DemoOutput {
                     topic: message.topic(),
                     value: message.payload().unwrap_or_default(),
                     reason: header(&message, headers::REASON),

@@ -41,8 +41,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // fetches need less memory, but catch up more slowly (`docs/reliability.md`).
     ("fetch.max.bytes", "8388608"),
     // A zstd batch is only read up to this size, or up to a third of it if the batch does not
-    // contain its uncompressed size; a larger one holds its partition. So a record of 120 MB, which
-    // takes 4 kB when it is blank, holds nothing up.
+    // contain its uncompressed size; a larger one holds its partition. So a record of 120 MB,
+    // which takes 4 kB when it is blank, holds nothing up.
     ("receive.message.max.bytes", "400000000"),
     // With small queues the default of one second would starve the loop.
     ("fetch.queue.backoff.ms", "10"),

@@ -46,23 +46,23 @@ const PATHS: &str = "/metrics\n/livez\n/readyz\n/status\n";
 
 /// A server that has bound its address and does not answer yet.
 #[derive(Debug)]
-pub struct Admin {
+pub struct AdminServer {
     listener: TcpListener,
     address: SocketAddr,
 }
 
 type Shared = State<(Arc<Metrics>, Arc<Health>)>;
 
-impl Admin {
+impl AdminServer {
     /// Binds the address; port 0 picks a free one.
     ///
     /// # Errors
     /// Fails if the address cannot be bound. The error names it and the key `admin.listen`.
-    pub async fn bind(address: SocketAddr) -> anyhow::Result<Admin> {
+    pub async fn bind(address: SocketAddr) -> anyhow::Result<AdminServer> {
         let context = || format!("cannot listen on {address} (admin.listen)");
         let listener = TcpListener::bind(address).await.with_context(context)?;
         let address = listener.local_addr().with_context(context)?;
-        Ok(Admin { listener, address })
+        Ok(AdminServer { listener, address })
     }
 
     /// Returns the address on which it listens.
@@ -204,7 +204,7 @@ mod tests {
         let metrics = Metrics::new(&[], "2.12.1").expect("registers");
         let health = Arc::new(Health::new(1));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let admin = runtime.block_on(Admin::bind(any)).expect("binds");
+        let admin = runtime.block_on(AdminServer::bind(any)).expect("binds");
         let address = admin.local_addr();
         runtime.spawn(admin.serve(metrics, Arc::clone(&health), std::future::pending()));
         (runtime, address, health)
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn an_address_in_use_is_named_in_the_error() {
         let (runtime, address, _) = start();
-        let error = runtime.block_on(Admin::bind(address)).expect_err("taken");
+        let error = runtime.block_on(AdminServer::bind(address)).expect_err("taken");
         let text = format!("{error:#}");
         assert!(text.contains(&address.to_string()), "{text}");
         assert!(text.contains("admin.listen"), "{text}");

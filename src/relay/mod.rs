@@ -26,7 +26,7 @@ use crate::kafka::settings::{SessionSettings, uses_consumer_protocol};
 use crate::liveness::health::Health;
 use crate::liveness::threads;
 use crate::metrics::{InputName, Metrics};
-use crate::relay::admin::Admin;
+use crate::relay::admin::AdminServer;
 use crate::relay::preflight::Preflight;
 use crate::relay::supervise::{Signals, Watch, supervise};
 use crate::relay::worker_thread::WorkerTask;
@@ -93,7 +93,7 @@ impl Relay {
         stop: StopRequest,
         announce: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<()> {
-        let admin = Admin::bind(self.config.admin.listen).await?;
+        let admin = AdminServer::bind(self.config.admin.listen).await?;
         let address = admin.local_addr();
         let closing = Arc::new(Notify::new());
         let closed = Arc::clone(&closing);

@@ -24,7 +24,7 @@ pub enum Polled<'a> {
 pub enum PartitionEvent<'a> {
     /// The place from which an assigned partition is read: its floor. It comes before the
     /// partition's first record or end. No record before it may be judged.
-    Placed(Place),
+    Placed(ResumePoint),
     /// The end of the partition: there is nothing to read before this offset.
     End {
         /// The offset that the next record would get.
@@ -62,7 +62,7 @@ pub struct GroupStatistics {
 
 /// Where reading resumes in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ResumePoint {
     /// At the position that the group committed.
     At(Position),
     /// At the beginning of the log, wherever that is: the group has committed nothing.
@@ -78,7 +78,7 @@ pub struct Rewound {
     /// The partition.
     pub partition: Partition,
     /// Where it resumes, or why it cannot.
-    pub place: Result<Place, PartitionFault>,
+    pub place: Result<ResumePoint, PartitionFault>,
 }
 
 /// Offsets of a partition that were not read and never will be. They are committed, and so counted,

@@ -23,8 +23,8 @@ pub mod worker;
 
 pub use backoff::Backoff;
 pub use broker::{
-    Broker, Failure, Gap, GapCause, GroupEvent, GroupStatistics, PartitionEvent, PassOver, Place,
-    Polled, Rewound,
+    Broker, Failure, Gap, GapCause, GroupEvent, GroupStatistics, PartitionEvent, PassOver, Polled,
+    ResumePoint, Rewound,
 };
 pub use fault::PartitionFault;
 pub use judge::Judge;

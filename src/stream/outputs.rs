@@ -66,11 +66,11 @@ impl From<&SourceRecord<'_>> for Origin {
 #[derive(Debug)]
 struct Entry {
     origin: Origin,
-    written: Written,
+    written: OutputContent,
 }
 
 #[derive(Debug)]
-enum Written {
+enum OutputContent {
     /// An event, and where it lies.
     Event(Envelope, Range<usize>),
     Quarantined(Box<QuarantinedRecord>),
@@ -94,11 +94,11 @@ impl Outputs {
             source_offset: entry.origin.offset,
             timestamp_ms: entry.origin.timestamp_ms,
             content: match &entry.written {
-                Written::Event(envelope, place) => Content::Event {
+                OutputContent::Event(envelope, place) => Content::Event {
                     envelope,
                     event: self.events.get(place.clone()).unwrap_or_default(),
                 },
-                Written::Quarantined(kept) => Content::Quarantined(kept),
+                OutputContent::Quarantined(kept) => Content::Quarantined(kept),
             },
         })
     }
@@ -108,13 +108,13 @@ impl Outputs {
         let start = self.events.len();
         self.events.extend_from_slice(&audited.event);
         let place = start..self.events.len();
-        let written = Written::Event(audited.envelope, place);
+        let written = OutputContent::Event(audited.envelope, place);
         self.entries.push(Entry { origin, written });
     }
 
     /// Adds a record that is kept as it is.
     pub(super) fn push_quarantined(&mut self, origin: Origin, kept: QuarantinedRecord) {
-        let written = Written::Quarantined(Box::new(kept));
+        let written = OutputContent::Quarantined(Box::new(kept));
         self.entries.push(Entry { origin, written });
     }
 

@@ -1,6 +1,6 @@
 //! Short forms of what a scripted broker brings, for unit tests.
 
-use super::{GroupEvent, Partition, PartitionEvent, PartitionFault, Place, Polled, Position};
+use super::{GroupEvent, Partition, PartitionEvent, PartitionFault, Polled, Position, ResumePoint};
 
 pub(crate) fn assigned(partitions: &[Partition]) -> Polled<'static> {
     group(GroupEvent::Assigned(partitions.to_vec()))
@@ -20,9 +20,9 @@ fn group(event: GroupEvent) -> Polled<'static> {
 }
 
 /// The place of a partition of which everything before this offset is committed.
-pub(crate) fn at(partition: Partition, next_offset: i64) -> Place {
+pub(crate) fn at(partition: Partition, next_offset: i64) -> ResumePoint {
     let metadata = String::new();
-    Place::At(Position { partition, next_offset, leader_epoch: None, metadata })
+    ResumePoint::At(Position { partition, next_offset, leader_epoch: None, metadata })
 }
 
 pub(crate) fn placed(partition: Partition, offset: i64) -> Polled<'static> {

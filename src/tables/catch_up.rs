@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::end_offsets::{
-    Answer, Assignment, EndOffsets, EndOffsetsRequest, FRESH, Offsets, Reading, Waiter, covers,
-    position,
+    Assignment, EndOffsets, EndOffsetsAnswer, EndOffsetsRequest, FRESH, Reading, TableOffsets,
+    Waiter, covers, position,
 };
 
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(super) struct CatchUp {
     requested: u64,
     begun: u64,
     last_begin: Instant,
-    answer: Option<Answer>,
-    positions: Offsets,
+    answer: Option<EndOffsetsAnswer>,
+    positions: TableOffsets,
     waiting: usize,
     loaded: Option<Duration>,
     /// The snapshot contains everything that the topic contained at this moment.
@@ -45,7 +45,7 @@ impl CatchUp {
             begun: 0,
             last_begin: now,
             answer: None,
-            positions: Offsets::new(),
+            positions: TableOffsets::new(),
             waiting: 0,
             loaded: None,
             complete: None,
@@ -126,14 +126,18 @@ impl CatchUp {
     }
 
     /// Takes the result of a request. A failed request is repeated.
-    pub(super) fn answer(&mut self, request: EndOffsetsRequest, found: Result<Offsets, String>) {
+    pub(super) fn answer(
+        &mut self,
+        request: EndOffsetsRequest,
+        found: Result<TableOffsets, String>,
+    ) {
         if request.reading != self.reading {
             return;
         }
         match found {
             Ok(ends) => {
                 let ends = Arc::new(ends);
-                self.answer = Some(Answer { request, ends });
+                self.answer = Some(EndOffsetsAnswer { request, ends });
                 (self.trouble, self.doubt) = (None, None);
                 if self.is_ready() {
                     self.check_completeness(Instant::now());
@@ -181,7 +185,7 @@ impl CatchUp {
 
     /// Notes that the follower has published everything before these offsets. Only this makes a
     /// table ready.
-    pub(super) fn reached(&mut self, reading: Reading, positions: &Offsets, now: Instant) {
+    pub(super) fn reached(&mut self, reading: Reading, positions: &TableOffsets, now: Instant) {
         if reading != self.reading {
             return;
         }
@@ -190,7 +194,7 @@ impl CatchUp {
     }
 
     /// Returns the offsets before which the published snapshot contains everything.
-    pub(super) fn positions(&self) -> Offsets {
+    pub(super) fn positions(&self) -> TableOffsets {
         self.positions.clone()
     }
 

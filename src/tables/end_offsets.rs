@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// For each partition of a table's topic the offset of the next record: the first that was not read
 /// yet, or the first that was not written yet.
-pub type Offsets = BTreeMap<i32, i64>;
+pub type TableOffsets = BTreeMap<i32, i64>;
 
 /// One reading of a table's topic from its beginning. A topic that was replaced is read again from
 /// the beginning; what is known of one reading does not apply to another.
@@ -47,16 +47,16 @@ pub struct EndOffsetsRequest {
 #[derive(Debug, Clone)]
 pub struct EndOffsets {
     /// The offsets.
-    pub ends: Arc<Offsets>,
+    pub ends: Arc<TableOffsets>,
     /// Whether a thread waits for them.
     pub urgent: bool,
 }
 
 /// The result of a request.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
+pub(super) struct EndOffsetsAnswer {
     pub(super) request: EndOffsetsRequest,
-    pub(super) ends: Arc<Offsets>,
+    pub(super) ends: Arc<TableOffsets>,
 }
 
 /// A thread that waits until a table has caught up.
@@ -65,17 +65,17 @@ pub(super) struct Waiter {
     /// The first request that began after the wait.
     pub(super) number: u64,
     /// The end offsets to reach. They stay fixed even if the topic grows.
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<EndOffsetsAnswer>,
     /// The request that must confirm that the topic is unchanged, if the ends were reached late.
     pub(super) confirmation: Option<u64>,
 }
 
-pub(super) fn position(positions: &Offsets, partition: i32) -> i64 {
+pub(super) fn position(positions: &TableOffsets, partition: i32) -> i64 {
     positions.get(&partition).copied().unwrap_or(0)
 }
 
 /// Returns whether everything before these end offsets was read.
-pub(super) fn covers(positions: &Offsets, ends: &Offsets) -> bool {
+pub(super) fn covers(positions: &TableOffsets, ends: &TableOffsets) -> bool {
     let mut ends = ends.iter();
     ends.all(|(partition, end)| position(positions, *partition) >= *end)
 }

@@ -5,7 +5,9 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::catch_up::CatchUp;
-use super::{Assignment, EndOffsets, EndOffsetsRequest, Offsets, Reading, TableName, TableStore};
+use super::{
+    Assignment, EndOffsets, EndOffsetsRequest, Reading, TableName, TableOffsets, TableStore,
+};
 
 impl TableStore {
     /// Waits at most `wait` until a thread needs the end offsets of a table's topic, or the last
@@ -38,7 +40,7 @@ impl TableStore {
         &self,
         table: TableName,
         request: EndOffsetsRequest,
-        found: Result<Offsets, String>,
+        found: Result<TableOffsets, String>,
     ) {
         self.with(table, |catch_up| catch_up.answer(request, found));
     }
@@ -62,12 +64,12 @@ impl TableStore {
     }
 
     /// Reports that the published snapshot contains everything before these offsets.
-    pub fn reached(&self, table: TableName, reading: Reading, positions: &Offsets) {
+    pub fn reached(&self, table: TableName, reading: Reading, positions: &TableOffsets) {
         self.with(table, |catch_up| catch_up.reached(reading, positions, Instant::now()));
     }
 
     /// Returns the offsets before which the published snapshot contains everything.
-    pub fn positions(&self, table: TableName) -> Offsets {
+    pub fn positions(&self, table: TableName) -> TableOffsets {
         let state = self.lock();
         let catch_up = state.followed.get(&table);
         catch_up.map(CatchUp::positions).unwrap_or_default()

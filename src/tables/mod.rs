@@ -29,7 +29,7 @@ use audit_judge::reference::ReferenceTables;
 use catch_up::CatchUp;
 use end_offsets::Waiter;
 
-pub use end_offsets::{Assignment, EndOffsets, EndOffsetsRequest, Offsets, Reading};
+pub use end_offsets::{Assignment, EndOffsets, EndOffsetsRequest, Reading, TableOffsets};
 pub use view::{TableCounts, TableName, TableView};
 
 /// The tables of a process.

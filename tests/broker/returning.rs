@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
-use audit_relay::stream::{Broker, GroupEvent, Partition, PartitionEvent, Place, Polled};
+use audit_relay::stream::{Broker, GroupEvent, Partition, PartitionEvent, Polled, ResumePoint};
 
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
@@ -39,11 +39,11 @@ fn told(polled: &Polled<'_>, of: Partition) -> Option<Told> {
         Polled::Partition(partition, event) => match event {
             PartitionEvent::Failed(fault) => panic!("partition {partition}: {fault}"),
             PartitionEvent::Placed(place) if *partition == of => Some(match place {
-                Place::At(position) => {
+                ResumePoint::At(position) => {
                     Told::Placed(position.next_offset, position.metadata.clone())
                 }
-                Place::Beginning => Told::Beginning,
-                Place::NewLog => panic!("the topic is the same"),
+                ResumePoint::Beginning => Told::Beginning,
+                ResumePoint::NewLog => panic!("the topic is the same"),
             }),
             PartitionEvent::Placed(_) | PartitionEvent::End { .. } => None,
         },
@@ -172,7 +172,7 @@ fn a_partition_that_comes_back_unchanged_is_placed_anew() {
     let rewound = lender.session.rewind(&[partition]).expect("the group says where it is");
     let place = rewound[0].place.as_ref().expect("it is there");
     let expected = positions.iter().find(|position| position.partition == partition);
-    assert_eq!(place, &Place::At(expected.expect("it was committed").clone()));
+    assert_eq!(place, &ResumePoint::At(expected.expect("it was committed").clone()));
 }
 
 /// What is deleted behind the group's offset while the partition is away was read by nobody.

@@ -12,7 +12,7 @@ use audit_relay::kafka::settings::SessionSettings;
 use audit_relay::kafka::topics::TopicNames;
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::{
-    Broker, Failure, GroupEvent, Partition, PartitionEvent, PartitionFault, Place, Polled,
+    Broker, Failure, GroupEvent, Partition, PartitionEvent, PartitionFault, Polled, ResumePoint,
 };
 
 use crate::PROGRAM;
@@ -162,7 +162,7 @@ fn a_partition_that_is_not_owned_cannot_be_moved_and_keeps_no_other_one() {
         let mut found = rewound.iter().filter(|it| it.partition == partition);
         found.next().expect("said").place.clone()
     };
-    assert_eq!(place_of(Partition(0)), Ok(Place::Beginning));
+    assert_eq!(place_of(Partition(0)), Ok(ResumePoint::Beginning));
     let unplaced = place_of(Partition(7)).expect_err("there is no such partition");
     assert!(
         matches!(&unplaced, PartitionFault::Unplaced { cause } if cause.starts_with("seek: ")),

@@ -38,7 +38,7 @@ const VISITOR: u64 = 6_100_900;
 
 /// A sample state change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sample {
+pub(super) struct SampleRecord {
     /// The key: the device.
     pub key: String,
     /// The value.
@@ -90,7 +90,7 @@ fn device_name(number: u64) -> String {
 }
 
 /// Returns the state change with this number.
-pub(super) fn state_change(number: u64, now: Timestamp) -> Sample {
+pub(super) fn state_change(number: u64, now: Timestamp) -> SampleRecord {
     // Of twenty: seven by users, ten by the system, and one each by support, by a user without
     // access, and of the cases that go to quarantine.
     match number % 20 {
@@ -106,7 +106,7 @@ pub(super) fn state_change(number: u64, now: Timestamp) -> Sample {
     }
 }
 
-fn user_action(turn: u64, now: Timestamp) -> Sample {
+fn user_action(turn: u64, now: Timestamp) -> SampleRecord {
     // Over time, every action occurs in every region.
     let (name, meta_data) = ACTIONS[(turn % 12) as usize];
     let device = turn % 12 + turn / 12;
@@ -119,7 +119,7 @@ fn user_action(turn: u64, now: Timestamp) -> Sample {
     sample(device, name, meta_data, now, turn, outcome)
 }
 
-fn by(number: u64, now: Timestamp, changes: Value) -> Sample {
+fn by(number: u64, now: Timestamp, changes: Value) -> SampleRecord {
     sample(number, "Power On", "", now, number, changes)
 }
 
@@ -130,7 +130,7 @@ fn sample(
     now: Timestamp,
     number: u64,
     changes: Value,
-) -> Sample {
+) -> SampleRecord {
     let device = device % (DATA_CENTERS.len() as u64 * DEVICES_EACH);
     let (user, name) = OPERATORS[(number % 3) as usize];
     let mut change = json!({
@@ -143,11 +143,11 @@ fn sample(
     if let (Value::Object(change), Value::Object(changes)) = (&mut change, changes) {
         change.extend(changes);
     }
-    Sample { key: device_id(device).to_string(), value: change.to_string().into_bytes() }
+    SampleRecord { key: device_id(device).to_string(), value: change.to_string().into_bytes() }
 }
 
-fn malformed(number: u64) -> Sample {
-    Sample {
+fn malformed(number: u64) -> SampleRecord {
+    SampleRecord {
         key: device_id(number % 24).to_string(),
         value: format!("{{\"accountId\":{ACCOUNT},\"eventName\":\"Power Of").into_bytes(),
     }
@@ -163,7 +163,7 @@ mod tests {
         let mut events = BTreeSet::new();
         let mut places = BTreeSet::new();
         for number in 0..60 {
-            let Sample { value, .. } = state_change(number, Timestamp::UNIX_EPOCH);
+            let SampleRecord { value, .. } = state_change(number, Timestamp::UNIX_EPOCH);
             let Ok(change) = serde_json::from_slice::<Value>(&value) else {
                 continue;
             };

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 
 use crate::commands::{print, visible};
-use crate::kafka::demo_broker::Written;
+use crate::kafka::demo_broker::DemoOutput;
 use crate::kafka::topics::TopicNames;
 use crate::metrics::Metrics;
 use audit_judge::fate::FateKind;
@@ -74,8 +74,8 @@ impl Screen {
     }
 
     /// Shows a record of an output topic.
-    pub(super) fn show(&mut self, written: Written<'_>) {
-        let Written { topic, value, reason, detail } = written;
+    pub(super) fn show(&mut self, written: DemoOutput<'_>) {
+        let DemoOutput { topic, value, reason, detail } = written;
         *self.topics.entry(topic.to_string()).or_default() += 1;
         if topic == self.quarantine {
             let shown = |text: Option<&str>| visible(text.unwrap_or("missing"));

@@ -13,7 +13,7 @@ use audit_judge::trace::Trace;
 
 /// What one stage found.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
+pub(super) struct StageFinding {
     pub stage: &'static str,
     pub found: String,
 }
@@ -21,7 +21,7 @@ pub(super) struct Finding {
 /// What the stages have found so far.
 #[derive(Debug)]
 pub(super) struct Findings {
-    stages: Vec<Finding>,
+    stages: Vec<StageFinding>,
     /// The next stage to report its result: if none follows, the record stops there.
     next: Option<&'static str>,
     /// Replaces the time of the action.
@@ -44,7 +44,7 @@ impl Findings {
     }
 
     /// Returns all findings. `reason` says why the record was rejected, if it was.
-    pub(super) fn finish(mut self, reason: &str) -> Vec<Finding> {
+    pub(super) fn finish(mut self, reason: &str) -> Vec<StageFinding> {
         self.flush_asked();
         if let Some(stage) = self.next {
             self.found(stage, format!("stops here: {reason}"));
@@ -53,7 +53,7 @@ impl Findings {
     }
 
     fn found(&mut self, stage: &'static str, found: String) {
-        self.stages.push(Finding { stage, found });
+        self.stages.push(StageFinding { stage, found });
     }
 
     fn flush_asked(&mut self) {

@@ -23,14 +23,14 @@ use audit_judge::{Input, judge_traced};
 mod findings;
 mod versions;
 
-use self::findings::{Finding, Findings};
+use self::findings::{Findings, StageFinding};
 
 /// What the stages found of one record, and what became of it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     source: String,
-    stages: Vec<Finding>,
+    stages: Vec<StageFinding>,
     fate: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     reason: &'static str,
@@ -174,7 +174,7 @@ impl Explanation {
     /// For a person at a terminal.
     pub fn text(&self) -> String {
         let mut lines = vec![visible(&self.source)];
-        for Finding { stage, found } in &self.stages {
+        for StageFinding { stage, found } in &self.stages {
             lines.push(format!("  {stage:<10}{}", visible(found)));
         }
         let reason = match self.reason {

@@ -85,8 +85,8 @@ fn a_clients_own_property_wins() {
     assert_eq!(config.kafka.get(Client::Producer, "client.id"), Some("producer"));
 }
 
-/// The properties that the promises rest on, and their other names; a list of its own, so that none
-/// is lost.
+/// The properties that the promises depend on, and their other names; a list of its own, so that
+/// none is lost.
 #[test]
 fn what_the_promises_rest_on_is_refused_by_name() {
     let names = "enable.auto.commit auto.commit.enable auto.commit.interval.ms enable.auto.offset.store isolation.level \
@@ -108,7 +108,7 @@ fn what_the_promises_rest_on_is_refused_by_name() {
     }
 }
 
-/// Values by which a rule that the promises rest on would be switched off.
+/// Values with which a rule that the promises depend on would no longer work.
 #[test]
 fn what_would_undo_a_rule_is_refused_by_value() {
     for (name, good, bad) in [

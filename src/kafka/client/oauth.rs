@@ -109,7 +109,7 @@ pub(crate) fn set_initial_token<C: ClientContext>(
 /// The token response of RFC 6749, and the claims of the token, if it is a JWT. A member of the
 /// wrong type counts as missing.
 #[derive(Debug, Default, PartialEq)]
-struct Answer {
+struct TokenResponse {
     token: String,
     /// Lifetime of the token, in seconds.
     expires_in: Option<f64>,
@@ -118,13 +118,13 @@ struct Answer {
     expires_at: Option<f64>,
 }
 
-impl Answer {
+impl TokenResponse {
     /// Parses a response body, which may contain secrets.
     fn read(body: &str) -> Option<Self> {
         let answer: Value = serde_json::from_str(body).ok()?;
         let token = answer.get("access_token")?.as_str()?;
         let claims = claims(token).unwrap_or_default();
-        Some(Answer {
+        Some(TokenResponse {
             token: token.to_string(),
             expires_in: number(&answer["expires_in"]),
             subject: claims["sub"].as_str().map(str::to_string),
@@ -144,7 +144,7 @@ fn number(value: &Value) -> Option<f64> {
 
 impl Endpoint {
     fn fetch(&self, url: &TokenUrl) -> anyhow::Result<OAuthToken> {
-        let answer = Answer::read(&self.request(url)?)
+        let answer = TokenResponse::read(&self.request(url)?)
             .context("the response is not a JSON object with an access_token")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let computed = answer.expires_in.map(|seconds| now.as_secs_f64() + seconds);
@@ -287,8 +287,8 @@ mod tests {
             let body = format!(
                 r#"{{"access_token":"{token}","token_type":7,"scope":[],"expires_in":{expires_in}}}"#
             );
-            let read = Answer::read(&body).unwrap_or_else(|| panic!("{body}"));
-            let expected = Answer {
+            let read = TokenResponse::read(&body).unwrap_or_else(|| panic!("{body}"));
+            let expected = TokenResponse {
                 token: token.clone(),
                 expires_in: lifetime,
                 subject: subject.map(str::to_string),
@@ -297,7 +297,7 @@ mod tests {
             assert_eq!(read, expected, "{body}");
         }
         for body in ["", "[]", "{}", r#"{"access_token":7}"#, r#""access_token""#] {
-            assert_eq!(Answer::read(body), None, "{body}");
+            assert_eq!(TokenResponse::read(body), None, "{body}");
         }
     }
 

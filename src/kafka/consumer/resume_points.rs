@@ -11,7 +11,7 @@ use rdkafka::error::KafkaResult;
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::client::lookup::{Bound, Committed, TopicLookup};
 use crate::kafka::native::TopicId;
-use crate::stream::{Partition, PartitionFault, Place, Position};
+use crate::stream::{Partition, PartitionFault, Position, ResumePoint};
 
 /// Longest wait for the committed offset of a partition that was just assigned. The client itself
 /// read it a moment ago.
@@ -34,8 +34,8 @@ pub(in crate::kafka) struct ResumePoints {
     known: BTreeMap<Partition, Known>,
     /// Committed offsets that were found past the end of the log.
     behind: BTreeMap<Partition, Behind>,
-    /// The topic's id at the first commit. The outer `None` means no commit yet, the inner one that
-    /// the broker reports no ids.
+    /// The topic's id at the first commit. The outer `None` means no commit yet, the inner one
+    /// that the broker reports no ids.
     topic_id: Option<Option<TopicId>>,
 }
 
@@ -54,8 +54,8 @@ struct Behind {
     committed: i64,
     end: i64,
     since: Instant,
-    /// Whether it was past the end for long enough. The offset then stays invalid even when the log
-    /// grows past it, since the records before it are different ones.
+    /// Whether it was past the end for long enough. The offset then stays invalid even when the
+    /// log grows past it, since the records before it are different ones.
     certain: bool,
 }
 
@@ -70,10 +70,12 @@ pub(in crate::kafka) enum ReadFrom {
 
 impl ReadFrom {
     /// Returns where the client must read from to resume at this place.
-    pub(super) fn place(place: &Place) -> Self {
+    pub(super) fn place(place: &ResumePoint) -> Self {
         match place {
-            Place::At(position) => ReadFrom::Offset(position.next_offset, position.leader_epoch),
-            Place::Beginning | Place::NewLog => ReadFrom::Beginning,
+            ResumePoint::At(position) => {
+                ReadFrom::Offset(position.next_offset, position.leader_epoch)
+            }
+            ResumePoint::Beginning | ResumePoint::NewLog => ReadFrom::Beginning,
         }
     }
 }
@@ -125,7 +127,10 @@ impl ResumePoints {
     ///
     /// # Errors
     /// Fails if the group coordinator does not report the committed offset.
-    pub(super) fn floor(&mut self, partition: Partition) -> Result<Option<Place>, PartitionFault> {
+    pub(super) fn floor(
+        &mut self,
+        partition: Partition,
+    ) -> Result<Option<ResumePoint>, PartitionFault> {
         if !self.unplaced.contains(&partition) {
             return Ok(None);
         }
@@ -141,10 +146,10 @@ impl ResumePoints {
             })?;
         self.unplaced.remove(&partition);
         let Some(committed) = found.remove(&partition.0) else {
-            return Ok(Some(Place::Beginning));
+            return Ok(Some(ResumePoint::Beginning));
         };
         self.known.insert(partition, Known::Committed(committed.offset));
-        Ok(Some(Place::At(position(partition, committed))))
+        Ok(Some(ResumePoint::At(position(partition, committed))))
     }
 
     /// Returns the end offsets of these partitions, as far as they are known.
@@ -163,7 +168,7 @@ impl ResumePoints {
     pub(super) fn find(
         &mut self,
         partitions: &[Partition],
-    ) -> KafkaResult<BTreeMap<Partition, Result<Place, PartitionFault>>> {
+    ) -> KafkaResult<BTreeMap<Partition, Result<ResumePoint, PartitionFault>>> {
         let numbers = partitions.iter().map(|partition| partition.0);
         let mut found = self.group.committed(numbers, REWIND_WAIT_MAX)?;
         let with_offset: Vec<Partition> = found.keys().copied().map(Partition).collect();
@@ -173,7 +178,7 @@ impl ResumePoints {
             let place = match found.remove(&partition.0) {
                 Some(committed) => self
                     .check_end(*partition, committed.offset, ends.get(partition).copied())
-                    .map(|()| Place::At(position(*partition, committed))),
+                    .map(|()| ResumePoint::At(position(*partition, committed))),
                 None => self.place_without(*partition),
             };
             (*partition, place)
@@ -214,10 +219,10 @@ impl ResumePoints {
     /// Returns the place of a partition for which the group has no committed offset: none was
     /// committed yet, or the topic was created again. Offsets that were lost in any other way do
     /// not justify judging everything again.
-    fn place_without(&self, partition: Partition) -> Result<Place, PartitionFault> {
+    fn place_without(&self, partition: Partition) -> Result<ResumePoint, PartitionFault> {
         match self.known.get(&partition) {
-            None => Ok(Place::Beginning),
-            Some(Known::OldTopic) => Ok(Place::NewLog),
+            None => Ok(ResumePoint::Beginning),
+            Some(Known::OldTopic) => Ok(ResumePoint::NewLog),
             Some(Known::Committed(offset)) => Err(PartitionFault::Unplaced {
                 cause: format!("the broker no longer has one, although {offset} was committed"),
             }),

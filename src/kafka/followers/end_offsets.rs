@@ -22,7 +22,7 @@ use super::topic_watch::{Change, TopicWatch};
 use crate::kafka::client::context::{PlainContext, prime_oauth};
 use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::native::{IdentityRequest, TopicIdentity, Undescribed, broker_to_query};
-use crate::tables::{EndOffsetsRequest, Offsets, TableName, TableStore};
+use crate::tables::{EndOffsetsRequest, TableName, TableOffsets, TableStore};
 
 /// Longest wait for end offsets.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -121,7 +121,7 @@ impl EndOffsetLookup {
         }
     }
 
-    fn look_up(&mut self) -> Result<Offsets, LookUpError> {
+    fn look_up(&mut self) -> Result<TableOffsets, LookUpError> {
         let broker = self.choose_broker()?;
         let client = self.lookup.consumer().client();
         let request = IdentityRequest::send(client, broker, self.lookup.topic(), DESCRIBE_WAIT_MAX);
@@ -178,7 +178,7 @@ impl EndOffsetLookup {
         broker.map_err(|why| self.failed(&why))
     }
 
-    fn ends(&self, partitions: Range<i32>) -> Result<Offsets, LookUpError> {
+    fn ends(&self, partitions: Range<i32>) -> Result<TableOffsets, LookUpError> {
         let failed = |error: KafkaError| self.failed(&error);
         let ends = self.lookup.bounds(Bound::End, partitions, LOOKUP_WAIT_MAX).map_err(failed)?;
         let ends = ends.into_iter().map(|(partition, end)| Ok((partition, end?)));

@@ -1,12 +1,12 @@
 //! Tracks how far the partitions of a table's topic were read. Positions also move past control
 //! records, which the client does not return, and past offsets that hold no record.
 
-use crate::tables::Offsets;
+use crate::tables::TableOffsets;
 
 /// The positions of a topic's partitions.
 #[derive(Debug, Default)]
 pub(in crate::kafka) struct Positions {
-    next: Offsets,
+    next: TableOffsets,
     changed: bool,
 }
 
@@ -30,12 +30,12 @@ impl Positions {
     }
 
     /// Returns all positions.
-    pub(super) fn all(&self) -> &Offsets {
+    pub(super) fn all(&self) -> &TableOffsets {
         &self.next
     }
 
     /// Returns whether everything before these ends was read.
-    pub(super) fn cover(&self, ends: &Offsets) -> bool {
+    pub(super) fn cover(&self, ends: &TableOffsets) -> bool {
         let mut ends = ends.iter();
         ends.all(|(partition, end)| self.of(*partition).unwrap_or(0) >= *end)
     }
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn an_end_is_reached_by_records_or_by_the_client_position() {
-        let ends = Offsets::from([(0, 10), (1, 0)]);
+        let ends = TableOffsets::from([(0, 10), (1, 0)]);
         let mut positions = Positions::default();
         positions.read(0, 7);
         assert!(!positions.cover(&ends) && positions.take_changed());
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn every_partition_must_be_read_to_its_end() {
-        let ends = Offsets::from([(0, 10), (1, 5)]);
+        let ends = TableOffsets::from([(0, 10), (1, 5)]);
         let mut positions = Positions::default();
         positions.read(0, 9);
         assert!(!positions.cover(&ends), "the other position is unknown");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use crate::kafka::native::NativeRecord;
-use crate::tables::{EndOffsets, Offsets, TableCounts, TableName};
+use crate::tables::{EndOffsets, TableCounts, TableName, TableOffsets};
 use audit_judge::reference::RecordProblem;
 use audit_judge::reference::versions::{VERSIONS_BYTES_MAX, VERSIONS_MAX};
 
@@ -33,7 +33,7 @@ impl Progress {
     pub(super) fn log(
         &mut self,
         counts: &TableCounts,
-        positions: &Offsets,
+        positions: &TableOffsets,
         target: Option<&EndOffsets>,
     ) {
         if self.logged.elapsed() < PROGRESS_INTERVAL {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::kafka::native::{TopicId, TopicIdentity};
-use crate::tables::Offsets;
+use crate::tables::TableOffsets;
 
 /// How long signs of a change must last until the topic is read again: a starting broker may not
 /// know everything yet.
@@ -56,7 +56,7 @@ impl Change {
 #[derive(Debug, Default)]
 pub(in crate::kafka) struct TopicWatch {
     id: Option<TopicId>,
-    ends: Offsets,
+    ends: TableOffsets,
     /// When look-ups began to show a change.
     first_sign: Option<Instant>,
 }
@@ -82,7 +82,11 @@ impl TopicWatch {
     }
 
     /// Returns a change if a partition ends before its known end, or before what was read.
-    pub(super) fn regressed(&self, ends: &Offsets, positions: &Offsets) -> Option<Change> {
+    pub(super) fn regressed(
+        &self,
+        ends: &TableOffsets,
+        positions: &TableOffsets,
+    ) -> Option<Change> {
         ends.iter().find_map(|(partition, end)| {
             let known = [self.ends.get(partition), positions.get(partition)];
             let known = known.into_iter().flatten().max().copied()?;
@@ -95,7 +99,7 @@ impl TopicWatch {
     }
 
     /// Records that the topic is unchanged, with its current ends.
-    pub(super) fn accept(&mut self, identity: TopicIdentity, ends: &Offsets) {
+    pub(super) fn accept(&mut self, identity: TopicIdentity, ends: &TableOffsets) {
         self.id = identity.id.or(self.id);
         self.ends.clone_from(ends);
         self.first_sign = None;
@@ -131,7 +135,7 @@ mod tests {
     /// A topic of two partitions, the first of which ends at 10.
     fn known() -> TopicWatch {
         let mut watch = TopicWatch::default();
-        watch.accept(topic(ID, 2), &Offsets::from([(0, 10), (1, 0)]));
+        watch.accept(topic(ID, 2), &TableOffsets::from([(0, 10), (1, 0)]));
         watch
     }
 
@@ -163,7 +167,7 @@ mod tests {
     #[test]
     fn an_end_before_the_known_end_or_position_is_a_change() {
         let regressed = |ends: &[(i32, i64)], positions: &[(i32, i64)]| {
-            let offsets = |list: &[(i32, i64)]| list.iter().copied().collect::<Offsets>();
+            let offsets = |list: &[(i32, i64)]| list.iter().copied().collect::<TableOffsets>();
             known().regressed(&offsets(ends), &offsets(positions))
         };
         assert_eq!(regressed(&[(0, 10), (1, 0), (2, 0)], &[(0, 10)]), None);
@@ -181,7 +185,7 @@ mod tests {
         assert!(watch.is_first_sign() && !watch.is_certain(regression, now));
         assert!(!watch.is_first_sign());
         assert!(!watch.is_certain(regression, now + CONFIRMATION));
-        watch.accept(topic(ID, 2), &Offsets::from([(0, 10), (1, 0)]));
+        watch.accept(topic(ID, 2), &TableOffsets::from([(0, 10), (1, 0)]));
         assert!(watch.is_first_sign());
         let later = now + END_CONFIRMATION;
         assert!(!watch.is_certain(regression, later));

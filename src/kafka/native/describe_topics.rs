@@ -124,7 +124,7 @@ impl<'c> PendingAnswer<'c> {
         if event.is_null() {
             return Err("no answer within the time limit".to_string());
         }
-        Answer(event).collect(read)
+        ReplyEvent(event).collect(read)
     }
 }
 
@@ -139,9 +139,9 @@ impl Drop for PendingAnswer<'_> {
 }
 
 /// The event that answers a request.
-struct Answer(*mut native::rd_kafka_event_t);
+struct ReplyEvent(*mut native::rd_kafka_event_t);
 
-impl Answer {
+impl ReplyEvent {
     fn collect<T>(&self, read: impl Fn(&Description) -> Option<T>) -> Result<Vec<T>, String> {
         // SAFETY: everything that is read belongs to the event, which lives as long as this value.
         unsafe {
@@ -160,7 +160,7 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ReplyEvent {
     fn drop(&mut self) {
         // SAFETY: this value owns the event, which is destroyed only here.
         unsafe { native::rd_kafka_event_destroy(self.0) }

@@ -21,7 +21,7 @@ use super::error_number::{NO_ERROR, known_code, rd_kafka_producev};
 /// A producer together with the topics that it writes to. It derefs to the producer.
 pub(crate) struct TopicProducer<C: ProducerContext + 'static> {
     // Fields are dropped in this order: a topic points to its client.
-    topics: Vec<Topic>,
+    topics: Vec<TopicHandle>,
     producer: ThreadedProducer<C>,
 }
 
@@ -45,8 +45,8 @@ pub(crate) struct OutgoingRecord<'a> {
 pub(crate) struct Refused<'a> {
     /// The record, unchanged.
     pub record: OutgoingRecord<'a>,
-    /// The error code: librdkafka's own if negative, otherwise the one that the broker reported for
-    /// the topic.
+    /// The error code: librdkafka's own if negative, otherwise the one that the broker reported
+    /// for the topic.
     pub code: i32,
 }
 
@@ -66,7 +66,7 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
         producer: ThreadedProducer<C>,
         topics: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, &'t str> {
-        let topic = |name: &'t str| Topic::new(producer.client(), name).ok_or(name);
+        let topic = |name: &'t str| TopicHandle::new(producer.client(), name).ok_or(name);
         // If one fails, the handles before it are dropped at the end of this statement, before the
         // producer.
         let topics = topics.into_iter().map(topic).collect::<Result<_, _>>()?;
@@ -121,15 +121,15 @@ impl<C: ProducerContext + 'static> Deref for TopicProducer<C> {
 }
 
 /// A topic of a producer. Private, since only its owner keeps it from outliving its client.
-struct Topic {
+struct TopicHandle {
     name: String,
     handle: NonNull<rd_kafka_topic_t>,
 }
 
 // SAFETY: librdkafka's topics may be used from any thread.
-unsafe impl Send for Topic {}
+unsafe impl Send for TopicHandle {}
 
-impl Drop for Topic {
+impl Drop for TopicHandle {
     fn drop(&mut self) {
         // SAFETY: the pointer came from librdkafka, and this is its only owner. The client is
         // alive: see `TopicProducer`.
@@ -137,13 +137,13 @@ impl Drop for Topic {
     }
 }
 
-impl Topic {
+impl TopicHandle {
     fn new<C: ClientContext>(producer: &Client<C>, topic: &str) -> Option<Self> {
         let name = CString::new(topic).ok()?;
         // SAFETY: the client is alive, since it is borrowed; the name is a C string, and is copied.
         let handle =
             unsafe { rd_kafka_topic_new(producer.native_ptr(), name.as_ptr(), ptr::null_mut()) };
-        Some(Topic { name: topic.to_string(), handle: NonNull::new(handle)? })
+        Some(TopicHandle { name: topic.to_string(), handle: NonNull::new(handle)? })
     }
 }
 
@@ -151,7 +151,7 @@ impl Topic {
 /// error the client owns the headers.
 fn produce<C: ClientContext>(
     producer: &Client<C>,
-    topic: &Topic,
+    topic: &TopicHandle,
     record: &OutgoingRecord<'_>,
 ) -> i32 {
     use rd_kafka_vtype_t::{

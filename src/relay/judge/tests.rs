@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::stream::batch::Batch;
 use crate::stream::{Content, OwnedHeaders, Partition, SourceRecord};
-use crate::tables::{Offsets, Reading, TableName};
+use crate::tables::{Reading, TableName, TableOffsets};
 use audit_judge::reference::{ReferenceTables, read_devices};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -61,7 +61,7 @@ fn follow(tables: &TableStore, end: i64, devices: &str) {
     let look_up = tables.await_request(TableName::Devices, LIMIT, LIMIT);
     let read = read_devices("devices", devices).expect("devices");
     tables.publish(|reference| reference.devices = Some(read));
-    let end = Offsets::from([(0, end)]);
+    let end = TableOffsets::from([(0, end)]);
     tables.answer(TableName::Devices, look_up.expect("a request"), Ok(end.clone()));
     tables.reached(TableName::Devices, Reading::default(), &end);
 }

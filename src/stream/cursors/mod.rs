@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::broker::{PassOver, Place, Rewound};
+use super::broker::{PassOver, ResumePoint, Rewound};
 use super::fault::PartitionFault;
 use super::record::Partition;
 use super::retry_budget::BACKOFF;
@@ -22,7 +22,7 @@ pub(super) struct Cursors {
 
 #[derive(Debug, Default)]
 struct Cursor {
-    state: State,
+    state: CursorState,
     /// The last offset that was committed since the assignment. The group's committed offset can
     /// never be less.
     committed: Option<i64>,
@@ -31,7 +31,7 @@ struct Cursor {
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum CursorState {
     /// Another member owns the partition.
     Unassigned,
     /// It was assigned; its floor is not known yet.
@@ -56,15 +56,15 @@ struct Hold {
 impl Cursors {
     /// Partitions were assigned. No record of them may be judged before their floor is known.
     pub(super) fn assigned(&mut self, partitions: &[Partition]) {
-        self.reset(partitions, || State::Unplaced);
+        self.reset(partitions, || CursorState::Unplaced);
     }
 
     /// Partitions belong to other members now.
     pub(super) fn unassigned(&mut self, partitions: &[Partition]) {
-        self.reset(partitions, || State::Unassigned);
+        self.reset(partitions, || CursorState::Unassigned);
     }
 
-    fn reset(&mut self, partitions: &[Partition], state: impl Fn() -> State) {
+    fn reset(&mut self, partitions: &[Partition], state: impl Fn() -> CursorState) {
         for partition in partitions {
             self.set(*partition, state());
             let cursor = self.cursor(*partition);
@@ -74,9 +74,9 @@ impl Cursors {
     }
 
     /// Sets the floor of a partition that was just assigned.
-    pub(super) fn placed(&mut self, partition: Partition, place: &Place) {
-        if matches!(self.cursor(partition).state, State::Unplaced) {
-            self.set(partition, State::at(place));
+    pub(super) fn placed(&mut self, partition: Partition, place: &ResumePoint) {
+        if matches!(self.cursor(partition).state, CursorState::Unplaced) {
+            self.set(partition, CursorState::at(place));
         }
     }
 
@@ -95,24 +95,24 @@ impl Cursors {
     fn advance(&mut self, partition: Partition, offset: i64, next: i64) -> Option<Range<i64>> {
         let cursor = self.cursor(partition);
         let skipped = match cursor.state {
-            State::At(expected) if offset >= expected => expected..offset,
-            State::Beginning => offset..offset,
+            CursorState::At(expected) if offset >= expected => expected..offset,
+            CursorState::Beginning => offset..offset,
             _ => {
                 self.refuse(partition, offset);
                 return None;
             }
         };
-        cursor.state = State::At(next);
+        cursor.state = CursorState::At(next);
         Some(skipped)
     }
 
     fn refuse(&mut self, partition: Partition, offset: i64) {
         let fault = match self.cursor(partition).state {
-            State::At(floor) => PartitionFault::WentBack { offset, floor },
-            State::Unplaced => PartitionFault::Unplaced {
+            CursorState::At(floor) => PartitionFault::WentBack { offset, floor },
+            CursorState::Unplaced => PartitionFault::Unplaced {
                 cause: "a record came before the group's committed offset".to_string(),
             },
-            State::Beginning | State::Unassigned | State::Held(_) => return,
+            CursorState::Beginning | CursorState::Unassigned | CursorState::Held(_) => return,
         };
         self.hold(partition, fault);
     }
@@ -120,11 +120,11 @@ impl Cursors {
     /// Holds a partition. The first fault counts: later ones follow from it.
     pub(super) fn hold(&mut self, partition: Partition, fault: PartitionFault) {
         let read_to = match self.cursor(partition).state {
-            State::At(next) => Some(next),
-            State::Unplaced | State::Beginning => None,
-            State::Unassigned | State::Held(_) => return,
+            CursorState::At(next) => Some(next),
+            CursorState::Unplaced | CursorState::Beginning => None,
+            CursorState::Unassigned | CursorState::Held(_) => return,
         };
-        self.set(partition, State::Held(Hold { fault, read_to, retry_at: None }));
+        self.set(partition, CursorState::Held(Hold { fault, read_to, retry_at: None }));
     }
 
     /// Returns the held partitions that the client still reads, with their faults.
@@ -135,7 +135,7 @@ impl Cursors {
     /// The client has stopped reading this partition. Returns how often it was held in a row.
     pub(super) fn parked(&mut self, partition: Partition, now: Duration) -> u32 {
         let cursor = self.cursor(partition);
-        if let State::Held(hold) = &mut cursor.state {
+        if let CursorState::Held(hold) = &mut cursor.state {
             cursor.attempts = cursor.attempts.saturating_add(1);
             hold.retry_at = Some(now + BACKOFF.after(cursor.attempts));
         }
@@ -157,7 +157,7 @@ impl Cursors {
         }
         let cursors = (0..).map(Partition).zip(&self.cursors);
         let picked = cursors.filter_map(|(partition, cursor)| match &cursor.state {
-            State::Held(hold) => Some((partition, pick(hold)?)),
+            CursorState::Held(hold) => Some((partition, pick(hold)?)),
             _ => None,
         });
         picked.collect()
@@ -166,7 +166,7 @@ impl Cursors {
     /// Returns whether a partition is held.
     pub(super) fn is_held(&self, partition: Partition) -> bool {
         let cursor = index(partition).and_then(|index| self.cursors.get(index));
-        cursor.is_some_and(|cursor| matches!(cursor.state, State::Held(_)))
+        cursor.is_some_and(|cursor| matches!(cursor.state, CursorState::Held(_)))
     }
 
     /// Notes where a rewound partition resumes. If it is held because it cannot be read there, and
@@ -177,14 +177,14 @@ impl Cursors {
         Rewound { partition, place }: Rewound,
         pass_over: &[PassOver],
     ) -> Option<Range<i64>> {
-        if matches!(self.cursor(partition).state, State::Unassigned) {
+        if matches!(self.cursor(partition).state, CursorState::Unassigned) {
             return None;
         }
         match place.and_then(|place| self.check_floor(partition, place)) {
             Ok(place) => {
                 let skipped = self.unreadable_at(partition, &place, pass_over);
                 if skipped.is_none() {
-                    self.set(partition, State::at(&place));
+                    self.set(partition, CursorState::at(&place));
                 }
                 skipped
             }
@@ -196,18 +196,22 @@ impl Cursors {
     }
 
     fn fail(&mut self, partition: Partition, fault: PartitionFault) {
-        self.set(partition, State::Unplaced);
+        self.set(partition, CursorState::Unplaced);
         self.hold(partition, fault);
     }
 
     /// Refuses a place before what this member has committed, unless it is in another log. The
     /// attempts are kept: the partition counts as released when it moves.
-    fn check_floor(&mut self, partition: Partition, place: Place) -> Result<Place, PartitionFault> {
+    fn check_floor(
+        &mut self,
+        partition: Partition,
+        place: ResumePoint,
+    ) -> Result<ResumePoint, PartitionFault> {
         let committed = &mut self.cursor(partition).committed;
         let offset = match &place {
-            Place::At(position) => position.next_offset,
-            Place::Beginning => 0,
-            Place::NewLog => {
+            ResumePoint::At(position) => position.next_offset,
+            ResumePoint::Beginning => 0,
+            ResumePoint::NewLog => {
                 *committed = None;
                 return Ok(place);
             }
@@ -223,10 +227,10 @@ impl Cursors {
     fn unreadable_at(
         &mut self,
         partition: Partition,
-        place: &Place,
+        place: &ResumePoint,
         pass_over: &[PassOver],
     ) -> Option<Range<i64>> {
-        let State::Held(Hold {
+        let CursorState::Held(Hold {
             fault: PartitionFault::Unreadable { offset: failed, .. },
             read_to,
             ..
@@ -235,10 +239,10 @@ impl Cursors {
             return None;
         };
         let (start, read_to) = match place {
-            Place::At(position) => (position.next_offset, read_to.unwrap_or(*failed)),
+            ResumePoint::At(position) => (position.next_offset, read_to.unwrap_or(*failed)),
             // Nothing was read and nothing committed: the log begins with what cannot be read.
-            Place::Beginning if read_to.is_none() => (*failed, *failed),
-            Place::Beginning | Place::NewLog => return None,
+            ResumePoint::Beginning if read_to.is_none() => (*failed, *failed),
+            ResumePoint::Beginning | ResumePoint::NewLog => return None,
         };
         let is_listed = |listed: &&PassOver| {
             listed.partition == partition
@@ -258,7 +262,7 @@ impl Cursors {
     ) -> Option<Range<i64>> {
         match moved {
             Ok(next) => {
-                self.set(partition, State::At(next));
+                self.set(partition, CursorState::At(next));
                 (start < next).then_some(start..next)
             }
             Err(fault) => {
@@ -278,11 +282,11 @@ impl Cursors {
     /// not any more.
     pub(super) fn moved(&mut self, partition: Partition) -> bool {
         let cursor = self.cursor(partition);
-        !matches!(cursor.state, State::Held(_)) && std::mem::take(&mut cursor.attempts) > 0
+        !matches!(cursor.state, CursorState::Held(_)) && std::mem::take(&mut cursor.attempts) > 0
     }
 
-    fn set(&mut self, partition: Partition, state: State) {
-        let is_held = |state: &State| usize::from(matches!(state, State::Held(_)));
+    fn set(&mut self, partition: Partition, state: CursorState) {
+        let is_held = |state: &CursorState| usize::from(matches!(state, CursorState::Held(_)));
         let after = is_held(&state);
         let before = std::mem::replace(&mut self.cursor(partition).state, state);
         self.held = self.held + after - is_held(&before);
@@ -298,11 +302,11 @@ impl Cursors {
     }
 }
 
-impl State {
-    fn at(place: &Place) -> Self {
+impl CursorState {
+    fn at(place: &ResumePoint) -> Self {
         match place {
-            Place::At(position) => State::At(position.next_offset),
-            Place::Beginning | Place::NewLog => State::Beginning,
+            ResumePoint::At(position) => CursorState::At(position.next_offset),
+            ResumePoint::Beginning | ResumePoint::NewLog => CursorState::Beginning,
         }
     }
 }

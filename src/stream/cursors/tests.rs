@@ -21,7 +21,7 @@ fn reasons(cursors: &Cursors) -> Vec<(Partition, &'static str)> {
     held.into_iter().collect()
 }
 
-fn rewind(cursors: &mut Cursors, place: Result<Place, PartitionFault>) {
+fn rewind(cursors: &mut Cursors, place: Result<ResumePoint, PartitionFault>) {
     assert_eq!(cursors.rewound(Rewound { partition: P, place }, &[]), None);
 }
 
@@ -90,7 +90,7 @@ fn the_group_cannot_be_behind_what_it_confirmed() {
     assert_eq!(reasons(&cursors), [(P, "went_back")]);
     rewind(&mut cursors, Ok(at(P, 10)));
     assert_eq!(reasons(&cursors), []);
-    rewind(&mut cursors, Ok(Place::NewLog));
+    rewind(&mut cursors, Ok(ResumePoint::NewLog));
     assert!(cursors.accept(P, 0).is_some(), "another log");
     rewind(&mut cursors, Ok(at(P, 8)));
     assert!(!cursors.is_held(P), "what was confirmed was of the old one");
@@ -104,7 +104,7 @@ fn skipped_offsets_are_reported_unless_nothing_was_committed() {
     assert_eq!(cursors.accept_end(P, 12), Some(11..12));
     assert_eq!(cursors.accept_end(P, 12), Some(12..12), "once");
     assert_eq!(cursors.accept(P, 12), Some(12..12));
-    for place in [Place::Beginning, Place::NewLog] {
+    for place in [ResumePoint::Beginning, ResumePoint::NewLog] {
         let mut cursors = Cursors::default();
         cursors.assigned(&[P]);
         cursors.placed(P, &place);
@@ -132,7 +132,7 @@ fn only_offsets_that_the_log_has_lost_are_deleted() {
 
 /// A cursor that accepted these offsets, and the offsets to skip at a place behind which
 /// nothing can be read from offset 9 on.
-fn passed_over(begin: Place, accepted: &[i64], resumes: Place) -> Option<Range<i64>> {
+fn passed_over(begin: ResumePoint, accepted: &[i64], resumes: ResumePoint) -> Option<Range<i64>> {
     let mut cursors = Cursors::default();
     cursors.assigned(&[P]);
     cursors.placed(P, &begin);
@@ -155,16 +155,16 @@ fn offsets_are_passed_over_only_if_everything_before_them_is_committed() {
     assert_eq!(passed_over(at(P, 10), &[], at(P, 10)), Some(10..12), "in the middle");
     assert_eq!(passed_over(at(P, 7), &[7, 8], at(P, 12)), None, "they are behind it");
     // The log begins with them.
-    assert_eq!(passed_over(Place::Beginning, &[], Place::Beginning), Some(9..12));
-    assert_eq!(passed_over(Place::Beginning, &[3], Place::Beginning), None, "3 is not");
-    assert_eq!(passed_over(at(P, 7), &[7, 8], Place::NewLog), None);
+    assert_eq!(passed_over(ResumePoint::Beginning, &[], ResumePoint::Beginning), Some(9..12));
+    assert_eq!(passed_over(ResumePoint::Beginning, &[3], ResumePoint::Beginning), None, "3 is not");
+    assert_eq!(passed_over(at(P, 7), &[7, 8], ResumePoint::NewLog), None);
 }
 
 #[test]
 fn the_group_cannot_forget_what_it_confirmed() {
     let mut cursors = placed(&[P], 0);
     assert!(cursors.accept(P, 9).is_some() && !cursors.committed(P, 10));
-    rewind(&mut cursors, Ok(Place::Beginning));
+    rewind(&mut cursors, Ok(ResumePoint::Beginning));
     assert_eq!(reasons(&cursors), [(P, "went_back")]);
 }
 
@@ -173,7 +173,7 @@ fn a_partition_that_was_held_until_its_topic_was_recreated_is_released() {
     let mut cursors = placed(&[P], 7);
     assert!(cursors.accept(P, 0).is_none());
     assert_eq!(cursors.parked(P, NOW), 1);
-    rewind(&mut cursors, Ok(Place::NewLog));
+    rewind(&mut cursors, Ok(ResumePoint::NewLog));
     assert!(cursors.accept(P, 0).is_some() && cursors.committed(P, 1));
 }
 

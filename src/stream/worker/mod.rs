@@ -36,7 +36,8 @@ pub struct Worker<B, J, O> {
     batch: Batch,
     cursors: Cursors,
     pass_over: Vec<PassOver>,
-    /// Partitions that are not held but have records that were not judged: they must be read again.
+    /// Partitions that are not held but have records that were not judged: they must be read
+    /// again.
     missed: BTreeSet<Partition>,
     timer: BatchTimer,
     reduced: ReducedLimits,

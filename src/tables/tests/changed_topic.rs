@@ -64,7 +64,7 @@ fn an_empty_new_topic_is_waited_for_until_the_old_table_is_gone() {
     tables.answer(PRINCIPALS, request, Ok(at(0)));
     assert!(tables.trusted().is_err(), "the old table is still published");
     assert!(!waiting.is_finished());
-    tables.reached(PRINCIPALS, reading(&tables), &Offsets::new());
+    tables.reached(PRINCIPALS, reading(&tables), &TableOffsets::new());
     assert_eq!(waiting.join().expect("no panic"), Ok(()));
 }
 
@@ -106,7 +106,7 @@ fn new_partitions_are_waited_for() {
     let waiting = catch_up(&tables, LONG);
     await_waiting(&tables, 1);
     let request = begin(&tables);
-    let grown = Offsets::from([(0, 10), (1, 1)]);
+    let grown = TableOffsets::from([(0, 10), (1, 1)]);
     tables.answer(PRINCIPALS, request, Ok(grown.clone()));
     assert_eq!(tables.assignment(PRINCIPALS).partitions, 2);
     tables.reached(PRINCIPALS, reading(&tables), &at(1_000));

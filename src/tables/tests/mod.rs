@@ -21,8 +21,8 @@ fn tables(followed: &[TableName]) -> Arc<TableStore> {
     Arc::new(TableStore::new(ReferenceTables::default(), followed, LONG))
 }
 
-fn at(offset: i64) -> Offsets {
-    Offsets::from([(0, offset)])
+fn at(offset: i64) -> TableOffsets {
+    TableOffsets::from([(0, offset)])
 }
 
 /// Waits until a request is wanted, and begins it.
@@ -85,7 +85,7 @@ fn an_empty_topic_is_ready_once_its_follower_reports_it() {
     let first = begin(&tables);
     tables.answer(PRINCIPALS, first, Ok(at(0)));
     assert!(tables.ready().is_err() && tables.target(PRINCIPALS).is_some());
-    tables.reached(PRINCIPALS, Reading::default(), &Offsets::new());
+    tables.reached(PRINCIPALS, Reading::default(), &TableOffsets::new());
     assert_eq!(tables.ready(), Ok(()));
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use audit_relay::kafka::session::Session;
-use audit_relay::stream::{Broker, Failure, Partition, Place, Rewound};
+use audit_relay::stream::{Broker, Failure, Partition, ResumePoint, Rewound};
 
 use crate::ledger::change;
 use crate::sessions::{fill, patient, settings};
@@ -303,7 +303,7 @@ fn positions_that_may_not_be_asked_for_move_nothing() {
 
 fn next_offset(rewound: &Rewound) -> Option<i64> {
     match &rewound.place {
-        Ok(Place::At(position)) => Some(position.next_offset),
+        Ok(ResumePoint::At(position)) => Some(position.next_offset),
         _ => None,
     }
 }

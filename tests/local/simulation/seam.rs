@@ -15,7 +15,7 @@ use audit_relay::stream::outputs::Outputs;
 use audit_relay::stream::worker::Worker;
 use audit_relay::stream::{
     Broker, GroupEvent, GroupStatistics, Judge, Observer, Output, OwnedHeaders, PartitionEvent,
-    PartitionFault, PassOver, Place, Polled, Rewound, SourceRecord, WorkerEvent,
+    PartitionFault, PassOver, Polled, ResumePoint, Rewound, SourceRecord, WorkerEvent,
 };
 use uuid::Uuid;
 
@@ -206,7 +206,7 @@ impl Broker for Link {
             partition,
             place: match at {
                 // Another log has no past that would contradict.
-                Ok(_) if trusting => Ok(Place::NewLog),
+                Ok(_) if trusting => Ok(ResumePoint::NewLog),
                 Ok(offset) => Ok(place(partition, offset)),
                 Err(cause) => Err(PartitionFault::Unplaced { cause: cause.to_string() }),
             },
@@ -271,9 +271,9 @@ fn polled(arrived: &Arrived) -> Polled<'_> {
     }
 }
 
-fn place(partition: Partition, next_offset: i64) -> Place {
+fn place(partition: Partition, next_offset: i64) -> ResumePoint {
     let metadata = String::new();
-    Place::At(Position { partition, next_offset, leader_epoch: None, metadata })
+    ResumePoint::At(Position { partition, next_offset, leader_epoch: None, metadata })
 }
 
 /// Decides as the oracle does, as far as its tables know.

@@ -15,8 +15,9 @@ pub struct Policy {
     /// Skip unknown principals instead of quarantining them, for tables that list only principals
     /// with access.
     pub skip_unknown_principal: bool,
-    /// How far the producer's clock and the times in the tables may differ, in either direction, in
-    /// milliseconds. A principal that had access at any time this close to the action had access.
+    /// How far the producer's clock and the times in the tables may differ, in either direction,
+    /// in milliseconds. A principal that had access at any time this close to the action had
+    /// access.
     pub clock_skew_ms: u32,
 }
 

@@ -8,7 +8,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{FollowedTable, Follower, Reader};
+use super::{FollowedTable, Follower, TableReader};
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::followers::blocked_partitions::Unblocked;
 use crate::kafka::followers::reading_log::log_blocked;
@@ -47,7 +47,7 @@ impl<K: FollowedTable> Follower<K> {
     }
 }
 
-impl<K: FollowedTable> Reader<K> {
+impl<K: FollowedTable> TableReader<K> {
     /// Handles an entry of the record queue, unless its partition is blocked.
     pub(in crate::kafka) fn handle(
         &mut self,

@@ -50,7 +50,7 @@ pub(in crate::kafka) trait FollowedTable: 'static {
 /// Follows one topic.
 pub(in crate::kafka) struct Follower<K: FollowedTable> {
     consumer: QueuedConsumer<PlainContext>,
-    reader: Reader<K>,
+    reader: TableReader<K>,
     /// Whether a position moved since the last snapshot.
     changed: bool,
     /// The end offsets that the snapshot has not reached.
@@ -62,7 +62,7 @@ pub(in crate::kafka) struct Follower<K: FollowedTable> {
 }
 
 /// The table, and the state of its partitions.
-struct Reader<K: FollowedTable> {
+struct TableReader<K: FollowedTable> {
     topic: String,
     /// The number of this reading of the topic.
     reading: Reading,
@@ -76,8 +76,8 @@ struct Reader<K: FollowedTable> {
     reject_log: RejectLog,
     /// When the current records were read, or a moment before.
     now: Timestamp,
-    /// Whether a record is missing in the table. Reading then stops for good: the table would never
-    /// be complete, and must not look complete.
+    /// Whether a record is missing in the table. Reading then stops for good: the table would
+    /// never be complete, and must not look complete.
     is_broken: bool,
 }
 
@@ -101,7 +101,7 @@ impl<K: FollowedTable> Follower<K> {
         tables.publish(|reference| K::put(reference, table.snapshot()));
         Ok(Follower {
             consumer,
-            reader: Reader {
+            reader: TableReader {
                 topic,
                 reading,
                 assigned: 0,
@@ -206,7 +206,7 @@ impl<K: FollowedTable> Follower<K> {
     }
 
     fn publish(&mut self) {
-        let Reader { tables, table, reading, .. } = &self.reader;
+        let TableReader { tables, table, reading, .. } = &self.reader;
         tables.publish(|reference| K::put(reference, table.snapshot()));
         tables.reached(K::NAME, *reading, self.reader.positions.all());
         if self.published.is_none() {
@@ -218,7 +218,7 @@ impl<K: FollowedTable> Follower<K> {
     }
 }
 
-impl<K: FollowedTable> Reader<K> {
+impl<K: FollowedTable> TableReader<K> {
     fn apply(&mut self, record: &NativeRecord<'_>) {
         let (key, value) = (record.key().unwrap_or_default(), record.payload());
         self.counts.records += 1;

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::stream::scripts::{failed, lost, revoked};
-use crate::stream::{Gap, GapCause, PartitionEvent, PartitionFault, Place, SourceLog};
+use crate::stream::{Gap, GapCause, PartitionEvent, PartitionFault, ResumePoint, SourceLog};
 use audit_judge::fate::Quarantine;
 
 const OTHER: Partition = Partition(1);
@@ -183,7 +183,7 @@ fn deleted_offsets_are_committed_with_what_follows_them() {
     let (_, gaps) = played_gaps([both_assigned(), vec![of(INPUT, 7), of(INPUT, 9)]]);
     assert_eq!(gaps, []);
     // A group without committed offsets has missed nothing.
-    let beginning = Polled::Partition(INPUT, PartitionEvent::Placed(Place::Beginning));
+    let beginning = Polled::Partition(INPUT, PartitionEvent::Placed(ResumePoint::Beginning));
     let (broker, gaps) = played_gaps([vec![assigned(&[INPUT]), beginning, of_log(7)]]);
     assert_eq!((broker.published, gaps), (vec![(INPUT, 8)], vec![]));
     // Records of a held partition are not trusted.
