@@ -29,7 +29,7 @@ pub(super) struct Findings {
     asked: Option<AskedTables>,
 }
 
-/// What was asked of the tables: kept until it is known which versions decided.
+/// A lookup in the tables, kept until it is known which version decided.
 #[derive(Debug)]
 struct AskedTables {
     moment: Timestamp,
@@ -38,7 +38,7 @@ struct AskedTables {
 }
 
 impl Findings {
-    /// No findings yet, of a record that is judged as of `at`.
+    /// Returns an empty list for a record that is judged as of `at`.
     pub(super) const fn of(at: Option<Timestamp>) -> Self {
         Findings { stages: Vec::new(), next: Some("parse"), at, asked: None }
     }
@@ -74,7 +74,7 @@ impl Trace for Findings {
         self.next = Some("classify");
     }
 
-    /// A CloudEvent is explained by what it holds.
+    /// Explains a CloudEvent by its data.
     fn unwrapped(&mut self) {
         *self = Findings::of(self.at);
     }

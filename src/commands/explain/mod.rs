@@ -1,5 +1,5 @@
-//! `explain`: why was this message audited, skipped or quarantined? It judges by the same function
-//! as `run`, and prints what the stages report on the way.
+//! `explain`: why was this message audited, skipped or quarantined? It judges with the same function
+//! as `run` and prints what each stage reports.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -25,7 +25,7 @@ mod versions;
 
 use self::findings::{Findings, StageFinding};
 
-/// What the stages found of one record, and what became of it.
+/// The findings of the stages for one record, and its fate.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -48,11 +48,11 @@ pub struct Explanation {
 /// Explains the records that the arguments name.
 ///
 /// # Errors
-/// If the configuration, or a record, cannot be read. A record that is skipped or quarantined is an
+/// Fails if the configuration or a record cannot be read. A skipped or quarantined record is an
 /// answer, not an error.
 pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
     let (config, mut deployment) = super::load(&arguments.config)?;
-    // Tables from topics as they are now; without them every principal would be unknown.
+    // Read the tables from their topics: otherwise every principal would be unknown.
     deployment.read_table_topics(&config).context("read the tables' topics")?;
     let records = match (&arguments.from, &arguments.file) {
         (Some(address), _) => {
@@ -99,7 +99,7 @@ fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The records of a file: all of it, to the last byte, or each of its lines.
+/// Returns the records of a file: the whole file as one record, or each line.
 fn records(path: &Path, bytes: Vec<u8>, by_line: bool) -> Vec<(String, Option<Vec<u8>>)> {
     let name = path.display().to_string();
     if !by_line {
@@ -110,7 +110,7 @@ fn records(path: &Path, bytes: Vec<u8>, by_line: bool) -> Vec<(String, Option<Ve
     filled.map(|(number, line)| (format!("{name}:{}", number + 1), Some(line.to_vec()))).collect()
 }
 
-/// Explains one record, as if it had happened at another time if one is given.
+/// Explains one record, as if its action had happened at the time `at` if that is given.
 pub fn explain_record(
     source: String,
     payload: Option<&[u8]>,
@@ -127,7 +127,7 @@ pub fn explain_record(
     explanation
 }
 
-/// A person who saved several records to one file asks about each of them.
+/// Hints at `--lines` if a file seems to hold several records.
 fn note_on_lines(payload: &[u8]) -> Option<&'static str> {
     let payload = framing::unwrap(payload).unwrap_or(Cow::Borrowed(payload));
     let mut lines = payload.split(|byte| *byte == b'\n');
@@ -138,7 +138,7 @@ fn note_on_lines(payload: &[u8]) -> Option<&'static str> {
 }
 
 impl Explanation {
-    /// What became of a record, before anything is said of the stages.
+    /// Returns an explanation that states the fate, without any findings yet.
     fn of(source: String, fate: Fate, topics: &TopicNames) -> Self {
         let kind = fate.kind();
         let mut explanation = Explanation {
@@ -171,7 +171,7 @@ impl Explanation {
         expected.is_none_or(|expected| word(expected) == self.fate)
     }
 
-    /// For a person at a terminal.
+    /// Returns the explanation as text for a terminal.
     pub fn text(&self) -> String {
         let mut lines = vec![visible(&self.source)];
         for StageFinding { stage, found } in &self.stages {

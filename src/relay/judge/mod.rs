@@ -1,5 +1,5 @@
-//! The judge that the workers use: `audit_judge`, the rules, and the tables as the process shares
-//! them. Whether a fate must wait for the tables is said here; how waiting works is in `tables`.
+//! The judge of the workers: `audit_judge` with the rules and the shared tables of the process. It
+//! decides whether a fate must wait for the tables; `tables` implements the waiting.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,19 +11,20 @@ use crate::tables::TableStore;
 use audit_judge::fate::Fate;
 use audit_judge::judge;
 
-/// Judges by tables that may be followed from topics.
+/// Judges with tables that may be fed by topics.
 #[derive(Debug)]
 pub struct TableJudge {
     deployment: Arc<Deployment>,
     tables: Arc<TableStore>,
     barrier_limit: Duration,
     metrics: Arc<Metrics>,
-    /// Tables from files hold all they will ever hold: nothing rests on what may still come.
+    /// Whether any table is fed by a topic. Tables from files are complete: no fate depends on
+    /// records that may still arrive.
     waits: bool,
 }
 
 impl TableJudge {
-    /// A judge that waits at most `barrier_limit` for the tables to catch up.
+    /// Returns a judge that waits at most `barrier_limit` for the tables to catch up.
     pub fn new(
         deployment: Arc<Deployment>,
         tables: Arc<TableStore>,
