@@ -1,5 +1,5 @@
-//! `explain`: why was this message audited, skipped or quarantined? It judges with the same function
-//! as `run` and prints what each stage reports.
+//! `explain`: why was this message audited, skipped or quarantined? It judges with the same
+//! function as `run` and prints what each stage reports.
 
 use std::borrow::Cow;
 use std::io::Read;
