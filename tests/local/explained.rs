@@ -129,7 +129,11 @@ fn agrees(payload: &[u8], deployment: &Deployment) -> Result<String, TestCaseErr
     let (stage, line) = lines.last().expect("where it stops");
     prop_assert_eq!(stops.len(), 1, "{:?}", lines);
     prop_assert_eq!(line, &format!("stops here: {}", kind.reason()));
-    prop_assert!(stages_of(kind.reason()).contains(stage), "{:?}", lines);
+    prop_assert!(
+        stages_of(kind.reason()).contains(stage),
+        "stages_of does not list {stage} for {}: {lines:?}",
+        kind.reason()
+    );
     Ok((*stage).to_owned())
 }
 
