@@ -24,7 +24,7 @@ fn explained(name: &str) -> String {
 }
 
 #[test]
-fn all_identities_that_were_asked_are_named() {
+fn all_identities_that_were_looked_up_are_named() {
     let service = "principal 307608/iam-ServiceId-3f8e1c52-6b7d-4c1e-9a55-0d2b7c9e4f10 from";
     let profile = "principal 307608/iam-Profile-2b1d7c36-58f4-4e09-8f6a-9d1c3b5a7e42 from";
     let cases: [(&str, &[&str]); 7] = [

@@ -130,7 +130,7 @@ fn audit(
     // Not in `user_action`: an action is large, and changing it there would copy it.
     action.change.time = at.unwrap_or(action.change.time);
     trace.classified(&action);
-    let attributed = enrich::enrich(action, directory, rules, |asked| trace.looked_up(asked))?;
+    let attributed = enrich::enrich(action, directory, rules, |lookups| trace.looked_up(lookups))?;
     trace.attributed(&attributed);
     let region = rules.routes.route(attributed.place.region);
     let audited = region.and_then(|region| {

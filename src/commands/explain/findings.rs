@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::versions::describe;
 use audit_judge::classify::{Actor, UserAction};
-use audit_judge::enrich::{Asked, AttributedAction, LookUps};
+use audit_judge::enrich::{AttributedAction, KeyLookup, KeyLookups};
 use audit_judge::fate::Audited;
 use audit_judge::parse::record::Record;
 use audit_judge::reference::{DeviceKey, PrincipalKey};
@@ -26,26 +26,26 @@ pub(super) struct Findings {
     next: Option<&'static str>,
     /// Replaces the time of the action.
     at: Option<Timestamp>,
-    asked: Option<AskedTables>,
+    lookups: Option<TableLookups>,
 }
 
-/// A lookup in the tables, kept until it is known which version decided.
+/// The look-ups in the tables, kept until it is known which versions decided.
 #[derive(Debug)]
-struct AskedTables {
+struct TableLookups {
     moment: Timestamp,
-    principals: Vec<Asked<PrincipalKey>>,
-    device: Option<Asked<DeviceKey>>,
+    principals: Vec<KeyLookup<PrincipalKey>>,
+    device: Option<KeyLookup<DeviceKey>>,
 }
 
 impl Findings {
     /// Returns an empty list for a record that is judged as of `at`.
     pub(super) const fn of(at: Option<Timestamp>) -> Self {
-        Findings { stages: Vec::new(), next: Some("parse"), at, asked: None }
+        Findings { stages: Vec::new(), next: Some("parse"), at, lookups: None }
     }
 
     /// Returns all findings. `reason` says why the record was rejected, if it was.
     pub(super) fn finish(mut self, reason: &str) -> Vec<StageFinding> {
-        self.flush_asked();
+        self.flush_lookups();
         if let Some(stage) = self.next {
             self.found(stage, format!("stops here: {reason}"));
         }
@@ -56,12 +56,12 @@ impl Findings {
         self.stages.push(StageFinding { stage, found });
     }
 
-    fn flush_asked(&mut self) {
-        let Some(AskedTables { moment, principals, device }) = self.asked.take() else {
+    fn flush_lookups(&mut self) {
+        let Some(TableLookups { moment, principals, device }) = self.lookups.take() else {
             return;
         };
-        let principals = principals.iter().flat_map(|asked| describe("principal", asked, moment));
-        let device = device.iter().flat_map(|asked| describe("device", asked, moment));
+        let principals = principals.iter().flat_map(|lookup| describe("principal", lookup, moment));
+        let device = device.iter().flat_map(|lookup| describe("device", lookup, moment));
         for line in principals.chain(device) {
             self.found("enrich", line);
         }
@@ -87,22 +87,22 @@ impl Trace for Findings {
         self.next = Some("enrich");
     }
 
-    fn looked_up(&mut self, look_ups: &LookUps<'_, '_>) {
-        self.asked = Some(AskedTables {
-            moment: look_ups.moment(),
-            principals: look_ups.principals(),
-            device: look_ups.device(),
+    fn looked_up(&mut self, lookups: &KeyLookups<'_, '_>) {
+        self.lookups = Some(TableLookups {
+            moment: lookups.moment(),
+            principals: lookups.principals(),
+            device: lookups.device(),
         });
     }
 
     fn attributed(&mut self, action: &AttributedAction<'_>) {
-        let principals = self.asked.iter_mut().flat_map(|asked| &mut asked.principals);
-        for asked in principals {
+        let principals = self.lookups.iter_mut().flat_map(|lookups| &mut lookups.principals);
+        for lookup in principals {
             let mut identities = std::iter::once(&action.initiator).chain(&action.authenticated);
-            let used = identities.find(|identity| identity.key == asked.key);
-            asked.decides = used.map(|identity| identity.valid_from);
+            let used = identities.find(|identity| identity.key == lookup.key);
+            lookup.decides = used.map(|identity| identity.valid_from);
         }
-        self.flush_asked();
+        self.flush_lookups();
         self.found("enrich", describe_attribution(action));
         self.next = Some("route");
     }

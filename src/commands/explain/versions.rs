@@ -5,12 +5,16 @@ use std::fmt::Display;
 
 use jiff::Timestamp;
 
-use audit_judge::enrich::{Asked, Role};
+use audit_judge::enrich::{KeyLookup, Role};
 
 /// Describes each version on one line. If none led to an audit event, the one valid at the time
 /// decided.
-pub(super) fn describe<K: Display>(what: &str, asked: &Asked<K>, moment: Timestamp) -> Vec<String> {
-    let Asked { key, versions, decides } = asked;
+pub(super) fn describe<K: Display>(
+    what: &str,
+    lookup: &KeyLookup<K>,
+    moment: Timestamp,
+) -> Vec<String> {
+    let KeyLookup { key, versions, decides } = lookup;
     if versions.is_empty() {
         return vec![format!("{what} {key}: not in the table")];
     }

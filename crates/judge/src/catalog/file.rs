@@ -6,14 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::action::{Action, Severity, Update};
 use super::attributes::{self, AttributeTexts};
 use super::forms;
 use super::matching::{Match, MatchText, check_names, read_matches};
-use crate::catalog::{Action, CatalogFile, Problem, Severity, Update};
 use crate::data_file;
-use crate::data_file::{Report, is_slug};
+use crate::data_file::{Problem, Report, is_slug};
 use crate::reference::DeviceKind;
 use crate::text::names::normalise;
+
+/// One catalogue file: its name in messages, and its text.
+#[derive(Debug, Clone, Copy)]
+pub struct CatalogFile<'t> {
+    pub name: &'t str,
+    pub text: &'t str,
+}
 
 /// One row as read: its action, and what it matches.
 pub(super) struct Row {
@@ -179,7 +186,7 @@ fn check_common(
     });
     check_names("classes", classes, report);
     report.require(is_slug(resource_type), || not_a_slug("resource_type", resource_type));
-    check_not_blank("display_name", display_name, report);
+    forms::check_not_blank("display_name", display_name, report);
     forms::check_display_name(display_name, report);
 }
 
@@ -244,12 +251,12 @@ fn check_row(text: &RowText, report: &mut Report<'_>) {
     if let Some(place) = &text.place {
         forms::check_place(place, text.creates, report);
     }
-    check_keys("request_data", &text.request_data, report);
-    check_keys("response_data", &text.response_data, report);
+    forms::check_keys("request_data", &text.request_data, report);
+    forms::check_keys("response_data", &text.response_data, report);
     if let Some(update) = &text.update {
-        check_not_blank("update.type", &update.update_type, report);
-        check_not_blank("update.initial", &update.initial, report);
-        check_not_blank("update.new", &update.new, report);
+        forms::check_not_blank("update.type", &update.update_type, report);
+        forms::check_not_blank("update.initial", &update.initial, report);
+        forms::check_not_blank("update.new", &update.new, report);
     }
 }
 
@@ -286,22 +293,6 @@ fn read_device_kind(name: &str, report: &mut Report<'_>) -> Option<DeviceKind> {
         format!("unknown device_kind `{name}`: write hardware, virtualGuest or none")
     });
     kind
-}
-
-/// Checks the metadata keys to copy.
-fn check_keys(key: &str, listed: &[String], report: &mut Report<'_>) {
-    let mut seen = BTreeSet::new();
-    for name in listed {
-        forms::check_key(key, name, report);
-        report
-            .require(seen.insert(name), || format!("`{key}` lists `{name}` twice: leave out one"));
-    }
-}
-
-fn check_not_blank(key: &str, value: &str, report: &mut Report<'_>) {
-    report.require(!value.trim().is_empty(), || {
-        format!("`{key}` is blank: say something or leave it out")
-    });
 }
 
 fn not_a_slug(key: &str, value: &str) -> String {

@@ -1,6 +1,8 @@
 //! The required forms of a row's values, so that no event built from them violates
 //! `schemas/audit-event.schema.json`.
 
+use std::collections::BTreeSet;
+
 use crate::data_file::Report;
 use crate::text::clean;
 
@@ -60,8 +62,25 @@ pub(super) fn check_place(key: &str, creates: bool, report: &mut Report<'_>) {
     });
 }
 
+/// Checks the metadata keys to copy.
+pub(super) fn check_keys(key: &str, listed: &[String], report: &mut Report<'_>) {
+    let mut seen = BTreeSet::new();
+    for name in listed {
+        check_key(key, name, report);
+        report
+            .require(seen.insert(name), || format!("`{key}` lists `{name}` twice: leave out one"));
+    }
+}
+
+/// Checks that a text is not blank.
+pub(super) fn check_not_blank(key: &str, value: &str, report: &mut Report<'_>) {
+    report.require(!value.trim().is_empty(), || {
+        format!("`{key}` is blank: say something or leave it out")
+    });
+}
+
 /// Checks a metadata key that is copied under its own name.
-pub(super) fn check_key(list: &str, key: &str, report: &mut Report<'_>) {
+fn check_key(list: &str, key: &str, report: &mut Report<'_>) {
     let mut bytes = key.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic());
     let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));

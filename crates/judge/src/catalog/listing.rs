@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::action::Action;
 use super::attributes::{AttributeTexts, Attributes, Keys};
 use super::condition::Condition;
 use super::file::Row;
-use super::{Action, Problem};
+use crate::data_file::Problem;
 use crate::text::names::{NameTable, normalise};
 
 /// The enabled actions that one event name or event key of one class can mean.

@@ -1,8 +1,8 @@
 //! Decides which actions are enabled: the catalogue's files, overridden by what the configuration
 //! enables and disables.
 
-use super::Problem;
 use super::file::Row;
+use crate::data_file::Problem;
 use crate::text::nearest;
 
 /// The configuration's patterns for actions, as written: action names, or prefixes ending in `.*`.

@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Lookup;
+use super::lookup::Lookup;
 use super::sides::{Name, key};
 use crate::fate::{Quarantine, QuarantineReason, SkipReason, Unaudited};
 use crate::parse::field::Id;

@@ -1,13 +1,15 @@
-//! What the device table has about the device that was acted upon.
+//! What the device table has about the device that was acted upon, and the account of the action,
+//! which it may have to supply.
 
 use std::fmt;
 
 use jiff::Timestamp;
 
-use super::Lookup;
+use super::lookup::Lookup;
 use crate::classify::UserAction;
 use crate::classify::state_change::StateChange;
 use crate::fate::{Quarantine, QuarantineReason};
+use crate::parse::field::Id;
 use crate::reference::DeviceView;
 use crate::reference::versions::Version;
 
@@ -79,6 +81,32 @@ impl<'a> Lookup<'_, 'a> {
             Some(Version { value, .. }) if is_foreign(self.action, value) => FoundDevice::Foreign,
             Some(Version { value, .. }) => value.map_or(FoundDevice::Unknown, FoundDevice::Known),
         }
+    }
+
+    /// See [`AttributedAction::awaits_tables`](super::AttributedAction::awaits_tables).
+    pub(super) fn awaits_tables(&self, device: FoundDevice<'_>) -> bool {
+        let change = &self.action.change;
+        let is_placed = change.account.is_some() && change.data_center.is_some();
+        let is_named = change.label.is_some() || device.entry().is_some();
+        let is_complete = is_placed && is_named;
+        !is_complete && self.directory.devices.is_some() && self.action.device_key().is_some()
+    }
+
+    /// Returns the account of the action: that of the record, else that of the device.
+    #[inline]
+    pub(super) fn account(&self, device: FoundDevice<'_>) -> Result<Id, Quarantine> {
+        if let Some(account) = &self.action.change.account {
+            return Ok(account.clone());
+        }
+        let entry = device.entry();
+        let entry = entry.ok_or_else(|| self.unknown_device("accountId", device))?;
+        entry.account.map(Id::from).ok_or_else(|| {
+            let id = &self.action.change.object;
+            Quarantine::new(
+                QuarantineReason::UnknownDevice,
+                format_args!("accountId is missing, and device {id} has none in the device table"),
+            )
+        })
     }
 
     /// Quarantines an action for which the device should have supplied a field, and did not. Does

@@ -2,11 +2,12 @@
 //! the same look-up: by its classic user id or by its IAM id. If the record and the table
 //! contradict each other, the action is not attributed.
 
+use super::access::Demand;
+use super::attributed::Identity;
 use super::candidates::Candidate;
+use super::lookup::Lookup;
 use super::sides::{Name, Named, acting, behalf, must_be_named};
-use super::{Identity, Lookup};
 use crate::classify::Actor;
-use crate::enrich::access::Demand;
 use crate::fate::{Quarantine, QuarantineReason, Skip, SkipReason, Unaudited};
 use crate::parse::field::Id;
 use crate::reference::PrincipalKind;

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use super::Lookup;
 use super::device::FoundDevice;
+use super::lookup::Lookup;
 use crate::catalog::Attribute;
 use crate::fate::{Quarantine, QuarantineReason};
 use crate::regions::Place;

@@ -1,6 +1,6 @@
 //! Fates as they are counted: each fate with its reason has its own index in tables of counters.
 
-use super::{QuarantineReason, SkipReason};
+use super::reasons::{QuarantineReason, SkipReason};
 
 /// A fate reduced to what metrics count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,12 +1,12 @@
 //! Files of reference tables: one JSON object per line.
 
+use super::device::{Device, DeviceKey};
 use super::entry::{Stated, read_device, read_principal};
 use super::oddities::Oddities;
 use super::packing::Packed;
+use super::principal::{Principal, PrincipalKey};
 use super::record::one_line;
-use super::{
-    Device, DeviceKey, Principal, PrincipalKey, Table, TableChange, TableKey, TableWriter,
-};
+use super::table::{Table, TableChange, TableKey, TableWriter};
 use crate::reference::versions::{VERSIONS_BYTES_MAX, VERSIONS_MAX, VersionChange};
 
 /// A line of a reference file that cannot be read.

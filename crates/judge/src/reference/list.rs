@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 use super::object::{Json, Text};
-use super::principal::{DeviceIds, Permissions};
+use super::permissions::Permissions;
+use super::principal::DeviceIds;
 use super::value::{is_absent, trimmed};
 
 /// Permission names, packed, without blank ones.

@@ -21,11 +21,11 @@ pub mod versions;
 pub use device::{Device, DeviceKey, DeviceKind, DeviceView};
 pub use file::{LineProblem, read_devices, read_principals};
 pub use oddities::{Oddities, Tally};
-pub use permissions::unknown_permissions;
+pub use permissions::Permissions;
+pub(crate) use permissions::{KNOWN_PERMISSIONS, PackedName};
 pub use principal::{
-    DeviceIds, Permissions, Principal, PrincipalKey, PrincipalKind, PrincipalView,
+    DeviceIds, Principal, PrincipalKey, PrincipalKind, PrincipalView, unknown_permissions,
 };
-pub(crate) use principal::{KNOWN_PERMISSIONS, PackedName};
 pub use record::{
     RecordProblem, RecordReason, VALUE_BYTES_MAX, parse_device_record, parse_principal_record,
     unreadable_record,

@@ -120,10 +120,10 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.part()).unwrap_or_default()
     }
 
-    /// Reads the next time; `fine` means that it has submilliseconds.
-    pub fn time(&mut self, fine: bool) -> Timestamp {
+    /// Reads the next time; `submillis` means that it has submilliseconds.
+    pub fn time(&mut self, submillis: bool) -> Timestamp {
         let first = self.signed();
-        let time = if fine {
+        let time = if submillis {
             Timestamp::new(first, i32::try_from(self.signed()).unwrap_or_default())
         } else {
             Timestamp::from_millisecond(first)

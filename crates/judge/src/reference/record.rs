@@ -5,9 +5,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::device::{Device, DeviceKey};
 use super::entry::{Stated, read_device, read_principal};
 use super::oddities::Oddities;
-use super::{Device, DeviceKey, Principal, PrincipalKey, TableChange, TableKey};
+use super::principal::{Principal, PrincipalKey};
+use super::table::{TableChange, TableKey};
 use crate::parse::framing;
 use crate::reference::versions::VersionChange;
 

@@ -15,7 +15,7 @@ use crate::parse::field::{IAM_ID_BYTES_MAX, ID_BYTES_MAX};
 use crate::reference::versions::{History, Horizon, VersionChange, Versions, writing};
 
 /// Slots of the index that each change examines for keys that were removed long ago.
-const SWEPT_AT_ONCE: usize = 4;
+const SWEEP_SLOTS: usize = 4;
 /// Most that a producer's clock may be ahead. A record that is further ahead counts as written when
 /// it was read. All other records have the same time for every reader, whenever it reads.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(1);
@@ -210,7 +210,7 @@ impl Removals {
     }
 
     /// Ends a complete sweep.
-    fn come_round(&mut self) {
+    fn finish_sweep(&mut self) {
         if !self.any_forgotten {
             self.oldest = self.next_oldest;
         }
@@ -306,8 +306,8 @@ impl<K: TableKey, V: Packed> TableWriter<K, V> {
             }
             None => true,
         };
-        if self.store.sweep(SWEPT_AT_ONCE, is_needed, Upkeep::<V>::until(horizon)) {
-            self.removals.come_round();
+        if self.store.sweep(SWEEP_SLOTS, is_needed, Upkeep::<V>::until(horizon)) {
+            self.removals.finish_sweep();
         }
     }
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::locations::{CODE_BYTES_MAX, Locations, Period};
 use super::names::{NameTexts, Names};
-use super::{CODE_BYTES_MAX, Locations, Period};
 use crate::data_file;
 use crate::data_file::{Report, is_slug};
 

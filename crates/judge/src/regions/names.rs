@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::without_suffix;
 use crate::data_file::Report;
 use crate::text::names::{NAME_BYTES_MAX, normalise};
 
@@ -82,9 +81,14 @@ fn split_number(code: &str) -> (&str, &str) {
     (city, code.strip_prefix(city).unwrap_or_default())
 }
 
+/// Returns a code or name without the pod that may follow it.
+pub(super) fn without_suffix(written: &str) -> &str {
+    written.split_once('.').map_or(written, |(code, _)| code)
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::regions::Locations;
+    use crate::regions::locations::Locations;
 
     fn code(written: &str) -> Option<String> {
         let six = Locations::embedded("six").expect("the shipped table is good");

@@ -2,7 +2,7 @@
 //! program that prints these reports explains the judgement itself, not a repetition of it.
 
 use crate::classify::UserAction;
-use crate::enrich::{AttributedAction, LookUps};
+use crate::enrich::{AttributedAction, KeyLookups};
 use crate::fate::Audited;
 use crate::parse::record::Record;
 
@@ -21,8 +21,8 @@ pub trait Trace {
     /// *Classify* found an action of a user or a service.
     fn classified(&mut self, action: &UserAction<'_>) {}
 
-    /// *Enrich* asks the tables. Comes before its result, and also if it has none.
-    fn looked_up(&mut self, look_ups: &LookUps<'_, '_>) {}
+    /// *Enrich* looks keys up in the tables. Comes before its result, and also if it has none.
+    fn looked_up(&mut self, lookups: &KeyLookups<'_, '_>) {}
 
     /// *Enrich* attributed the action.
     fn attributed(&mut self, action: &AttributedAction<'_>) {}

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::catalog::{Catalog, Switches};
-use crate::enrich::{Asked, Role};
+use crate::enrich::{KeyLookup, Role};
 use crate::fate::Fate;
 use crate::reference::{DeviceKey, PrincipalKey, ReferenceTables, read_devices, read_principals};
 use crate::regions::Locations;
@@ -29,8 +29,8 @@ const DEVICES: &str =
 #[derive(Debug, Default)]
 struct Heard {
     reports: Vec<&'static str>,
-    principals: Vec<Asked<PrincipalKey>>,
-    device: Option<Asked<DeviceKey>>,
+    principals: Vec<KeyLookup<PrincipalKey>>,
+    device: Option<KeyLookup<DeviceKey>>,
 }
 
 impl Trace for Heard {
@@ -46,10 +46,10 @@ impl Trace for Heard {
         self.reports.push("classified");
     }
 
-    fn looked_up(&mut self, look_ups: &LookUps<'_, '_>) {
+    fn looked_up(&mut self, lookups: &KeyLookups<'_, '_>) {
         self.reports.push("looked up");
-        self.principals = look_ups.principals();
-        self.device = look_ups.device();
+        self.principals = lookups.principals();
+        self.device = lookups.device();
     }
 
     fn attributed(&mut self, _: &AttributedAction<'_>) {
@@ -173,10 +173,10 @@ fn what_a_cloud_event_holds_is_reported_anew() {
 }
 
 #[test]
-fn look_ups_name_every_key_and_which_versions_count() {
+fn lookups_name_every_key_and_which_versions_count() {
     use Role::{Ignored, ValidAtTheTime, WithinClockSkew};
-    let roles = |asked: &Asked<PrincipalKey>| -> Vec<Role> {
-        asked.versions.iter().map(|(_, role)| *role).collect()
+    let roles = |lookup: &KeyLookup<PrincipalKey>| -> Vec<Role> {
+        lookup.versions.iter().map(|(_, role)| *role).collect()
     };
     let mut said = record("iamId", json!("iam-Profile-3"));
     said["onBehalfOf"] = json!({"userId": 9});
@@ -196,7 +196,7 @@ fn look_ups_name_every_key_and_which_versions_count() {
 }
 
 #[test]
-fn the_device_table_is_asked_for_what_the_record_lacks() {
+fn the_device_is_looked_up_for_what_the_record_lacks() {
     let (complete, ..) = heard(&record("label", json!("web01")).to_string(), None);
     assert_eq!(complete.device, None);
     let (lacking, fate, _) = heard(&record("accountId", Value::Null).to_string(), None);
@@ -206,7 +206,7 @@ fn the_device_table_is_asked_for_what_the_record_lacks() {
     let mut unknown = record("accountId", Value::Null);
     unknown["objectId"] = json!(8);
     let (unknown, fate, _) = heard(&unknown.to_string(), None);
-    assert_eq!(unknown.device.expect("it was asked for").versions, []);
+    assert_eq!(unknown.device.expect("it was looked up").versions, []);
     assert_eq!(unknown.principals, []);
     assert_eq!(fate.kind().reason(), "unknown_device");
 }

@@ -6,15 +6,13 @@
 use jiff::Timestamp;
 use serde::de::MapAccess;
 
+use super::device::{Device, DeviceKey, DeviceKind, DeviceView};
 use super::list::{DeviceList, PermissionList};
 use super::object::{Fields, Json, read_object};
 use super::oddities::Oddities;
 use super::packing::PackedValue;
-use super::principal::{DeviceIds, Permissions};
-use super::{
-    Device, DeviceKey, DeviceKind, DeviceView, Principal, PrincipalKey, PrincipalKind,
-    PrincipalView,
-};
+use super::permissions::Permissions;
+use super::principal::{DeviceIds, Principal, PrincipalKey, PrincipalKind, PrincipalView};
 use crate::parse::field::Id;
 
 /// The content of an entry: its key, the start of its validity, and its value.

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::device::DeviceKind;
+use super::oddities::Tally;
 use super::packing::{Packed, Reader, put_bytes};
-use super::permissions::normalised;
+use super::permissions::Permissions;
 use super::store::StoreKey;
 use super::table::{KeyRoom, Table, TableKey, join};
 use crate::parse::field::{Id, is_iam_id, is_id};
@@ -132,87 +133,6 @@ impl PrincipalKind {
     }
 }
 
-/// The published classic permission names, packed as one byte each. Their order must not change.
-pub(crate) const KNOWN_PERMISSIONS: [&str; 10] = [
-    "HARDWARE_VIEW",
-    "ACCESS_ALL_HARDWARE",
-    "REMOTE_MANAGEMENT",
-    "SERVER_RELOAD",
-    "PORT_CONTROL",
-    "HOSTNAME_EDIT",
-    "SERVER_ADD",
-    "SERVER_CANCEL",
-    "SERVER_UPGRADE",
-    "USER_MANAGE",
-];
-/// Takes the place of a published name's byte: another name follows.
-const OTHER_PERMISSION: u8 = u8::MAX;
-
-/// One name as it is packed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum PackedName<'a> {
-    /// The index in [`KNOWN_PERMISSIONS`].
-    Known(u8),
-    /// Any other name.
-    Other(&'a str),
-}
-
-impl<'a> PackedName<'a> {
-    /// Returns the name as text.
-    pub(crate) fn text(self) -> &'a str {
-        match self {
-            PackedName::Known(known) => {
-                KNOWN_PERMISSIONS.get(usize::from(known)).copied().unwrap_or_default()
-            }
-            PackedName::Other(name) => name,
-        }
-    }
-}
-
-/// Permission names, packed.
-#[derive(Debug, Clone, Copy)]
-pub struct Permissions<'a>(&'a [u8]);
-
-impl<'a> Permissions<'a> {
-    /// Returns whether there are none.
-    pub const fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Iterates over all names, normalised.
-    pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        self.packed_names().map(PackedName::text)
-    }
-
-    /// Iterates over all names, without resolving the known ones to text.
-    pub(crate) fn packed_names(self) -> impl Iterator<Item = PackedName<'a>> {
-        let mut rest = Reader(self.0);
-        std::iter::from_fn(move || {
-            (!rest.0.is_empty()).then(|| match rest.byte() {
-                OTHER_PERMISSION => PackedName::Other(rest.text()),
-                known => PackedName::Known(known),
-            })
-        })
-    }
-
-    /// Wraps the names that [`Permissions::put`] packed.
-    pub(super) const fn packed(names: &'a [u8]) -> Self {
-        Permissions(names)
-    }
-
-    /// Packs another name, normalised.
-    pub(super) fn put(name: &str, out: &mut Vec<u8>) {
-        let name = &*normalised(name);
-        match KNOWN_PERMISSIONS.iter().position(|known| *known == name) {
-            Some(known) => out.push(known as u8),
-            None => {
-                out.push(OTHER_PERMISSION);
-                put_bytes(out, name.as_bytes());
-            }
-        }
-    }
-}
-
 /// Device ids, packed.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceIds<'a>(&'a [u8]);
@@ -291,7 +211,7 @@ impl Packed for Principal {
         let is = |flag: u8| flags & flag != 0;
         let iam_id = Some(reader.text()).filter(|id| !id.is_empty());
         let name = is(NAME).then(|| reader.text());
-        let permissions = Permissions(reader.part());
+        let permissions = Permissions::packed(reader.part());
         let lists = if is(LISTS) { reader.byte() } else { 0 };
         let mut list = |list: u8| (lists & list != 0).then(|| DeviceIds(reader.part()));
         PrincipalView {
@@ -336,6 +256,22 @@ impl Table<PrincipalKey, Principal> {
             }
         });
     }
+}
+
+/// Counts the names that any version of a principal holds and `is_known` rejects.
+pub fn unknown_permissions(
+    principals: &Table<PrincipalKey, Principal>,
+    is_known: impl Fn(&str) -> bool,
+) -> Tally {
+    let mut unknown = Tally::default();
+    for (_, versions) in principals.iter() {
+        let held = versions.iter().filter_map(|version| version.value);
+        let names = held.flat_map(|principal| principal.permissions.iter());
+        for name in names.filter(|name| !is_known(name)) {
+            unknown.count(name);
+        }
+    }
+    unknown
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use super::Reading;
 use super::index::IndexWriter;
 use super::log::{PLACE_BITS, Place};
+use super::reading::Reading;
 use super::slots::Slots;
 
 /// The aliases that an entry loses and those that it gains, by their hashes.

@@ -10,9 +10,9 @@ const HASH_BITS: u32 = u64::BITS - PLACE_BITS;
 /// predict where the search ends, and a misprediction discards the look-ups started after it.
 const GROUP: usize = 8;
 /// Groups of the smallest index that is not empty.
-const FEWEST: usize = 2;
+const GROUPS_MIN: usize = 2;
 /// With more groups, the stored bits of the hash could not address all of them.
-const MOST: usize = 1 << HASH_BITS;
+const GROUPS_MAX: usize = 1 << HASH_BITS;
 /// No place is zero.
 const EMPTY: u64 = 0;
 
@@ -94,8 +94,8 @@ impl Slots {
 
     /// Returns the same index, half as large again; `None` if it cannot grow.
     pub(super) fn grown(&self) -> Option<Slots> {
-        let groups = (self.groups.len() + self.groups.len() / 2).max(FEWEST);
-        if groups > MOST {
+        let groups = (self.groups.len() + self.groups.len() / 2).max(GROUPS_MIN);
+        if groups > GROUPS_MAX {
             return None;
         }
         let mut grown = Slots { groups: vec![Group::default(); groups], used: 0 };

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::log::SEGMENT_BYTES;
+use super::index::IndexWriter;
+use super::log::{Place, SEGMENT_BYTES};
 use super::*;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;

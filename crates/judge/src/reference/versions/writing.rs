@@ -4,7 +4,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EXPLICIT, FINE, REMOVED, RETURNED, Raw, UNREADABLE, Version, VersionChange};
+use super::raw::{
+    EXPLICIT, REMOVED, RETURNED, Raw, SUBMILLIS, UNREADABLE, after_newest, skip, two_newest,
+};
+use super::version::{Version, VersionChange};
 use crate::reference::packing::{Packed, PackedValue, Reader, has_submillis, put_bytes, put_time};
 
 /// Most versions of one key. Beyond them the oldest are dropped, so that one busy key cannot grow
@@ -13,7 +16,7 @@ pub const VERSIONS_MAX: usize = 1_000;
 /// Most bytes of one key's versions, for the same reason: each change copies them.
 pub const VERSIONS_BYTES_MAX: usize = 1 << 20;
 /// Versions that are kept whatever their size.
-pub const FEWEST_VERSIONS: usize = 16;
+pub const VERSIONS_KEPT_MIN: usize = 16;
 
 /// How long a table remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +144,7 @@ impl<'a> New<'a> {
             flag(version.explicit && !returned, EXPLICIT)
                 | flag(version.is_removal(), REMOVED)
                 | flag(version.is_unreadable, UNREADABLE)
-                | flag(has_submillis(version.valid_from), FINE)
+                | flag(has_submillis(version.valid_from), SUBMILLIS)
                 | flag(*returned, RETURNED),
         );
         put_time(out, version.valid_from);
@@ -214,27 +217,6 @@ pub(crate) fn append_sorted<V: Packed>(
     dropped
 }
 
-/// Skips the leading versions for which `skipped` holds, and returns the rest.
-fn skip(packed: &[u8], skipped: impl Fn(&Version<&[u8]>) -> bool) -> &[u8] {
-    let mut rest = Raw(Reader(packed));
-    let mut left = packed;
-    while rest.next().is_some_and(|version| skipped(&version)) {
-        left = rest.0.0;
-    }
-    left
-}
-
-fn after_newest(packed: &[u8]) -> &[u8] {
-    let mut rest = Raw(Reader(packed));
-    rest.next();
-    rest.0.0
-}
-
-fn two_newest(packed: &[u8]) -> [Option<Version<&[u8]>>; 2] {
-    let mut rest = Raw(Reader(packed));
-    [rest.next(), rest.next()]
-}
-
 /// Appends a new version, if there is one, and the older ones that are still needed.
 fn append_kept(new: Option<New<'_>>, older: &[u8], horizon: Horizon, out: &mut Vec<u8>) -> usize {
     let before = out.len();
@@ -266,7 +248,7 @@ fn limited(packed: &[u8], horizon: Horizon, taken: Taken) -> (usize, usize) {
         let Some(version) = rest.next() else { break };
         let end = packed.len() - rest.0.0.len();
         let is_small = taken.bytes + end <= VERSIONS_BYTES_MAX;
-        if before < FEWEST_VERSIONS || before < VERSIONS_MAX && is_small {
+        if before < VERSIONS_KEPT_MIN || before < VERSIONS_MAX && is_small {
             kept = end;
         } else {
             dropped += 1;

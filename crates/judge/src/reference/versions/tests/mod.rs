@@ -5,10 +5,12 @@ mod bounds;
 mod histories;
 mod topics;
 
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
 use crate::parse::field::Id;
+use crate::reference::packing::PackedValue;
 use crate::reference::{
     Device, DeviceKey, DeviceKind, DeviceView, PrincipalKey, Table, TableChange, TableWriter,
 };

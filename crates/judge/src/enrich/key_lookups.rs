@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::Lookup;
+use super::lookup::Lookup;
 use super::sides::{Named, acting, behalf};
 use crate::parse::field::Id;
 use crate::reference::packing::Packed;
@@ -11,7 +11,7 @@ use crate::reference::versions::{Version, Versions};
 use crate::reference::{DeviceKey, PrincipalKey, Table, TableKey};
 
 /// The look-ups of one action.
-pub struct LookUps<'l, 'a> {
+pub struct KeyLookups<'l, 'a> {
     pub(super) lookup: &'l Lookup<'l, 'a>,
     /// The account of the action, if it is known.
     pub(super) account: Option<&'l Id>,
@@ -19,9 +19,9 @@ pub struct LookUps<'l, 'a> {
     pub(super) device_from: Option<Timestamp>,
 }
 
-/// A key that a table is asked for.
+/// The look-up of one key in a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked<K> {
+pub struct KeyLookup<K> {
     /// The key.
     pub key: K,
     /// All its versions, newest first, each with its role. Empty if the table lacks the key.
@@ -42,7 +42,7 @@ pub enum Role {
     Ignored,
 }
 
-impl LookUps<'_, '_> {
+impl KeyLookups<'_, '_> {
     /// Returns the time as of which the tables are queried.
     pub const fn moment(&self) -> Timestamp {
         self.lookup.moment()
@@ -50,36 +50,36 @@ impl LookUps<'_, '_> {
 
     /// Returns the principals that the record names: the one acted for, then the one that acted,
     /// each followed by the identity that it assumed. Empty if the account is not known.
-    pub fn principals(&self) -> Vec<Asked<PrincipalKey>> {
+    pub fn principals(&self) -> Vec<KeyLookup<PrincipalKey>> {
         let action = self.lookup.action;
-        let mut asked: Vec<Asked<PrincipalKey>> = Vec::new();
+        let mut lookups: Vec<KeyLookup<PrincipalKey>> = Vec::new();
         let Some(account) = self.account else {
-            return asked;
+            return lookups;
         };
         let sides = behalf(action).into_iter().chain(acting(action));
         for key in sides.flat_map(Named::names).flat_map(|name| self.lookup.keys(account, name)) {
-            if asked.iter().all(|other| other.key != key) {
-                asked.push(self.asked(key, &self.lookup.directory.principals, None));
+            if lookups.iter().all(|other| other.key != key) {
+                lookups.push(self.key_lookup(key, &self.lookup.directory.principals, None));
             }
         }
-        asked
+        lookups
     }
 
-    /// Returns the device, if the device table is asked for it.
-    pub fn device(&self) -> Option<Asked<DeviceKey>> {
+    /// Returns the device, if it is looked up in the device table.
+    pub fn device(&self) -> Option<KeyLookup<DeviceKey>> {
         let key = self.lookup.action.device_key().filter(|_| self.lookup.asks_for_device())?;
         let devices = self.lookup.directory.devices.as_ref()?;
-        Some(self.asked(key, devices, self.device_from))
+        Some(self.key_lookup(key, devices, self.device_from))
     }
 
-    fn asked<K: TableKey, V: Packed>(
+    fn key_lookup<K: TableKey, V: Packed>(
         &self,
         key: K,
         table: &Table<K, V>,
         decides: Option<Timestamp>,
-    ) -> Asked<K> {
+    ) -> KeyLookup<K> {
         let versions = table.versions(&key).map(|versions| self.with_roles(versions));
-        Asked { key, versions: versions.unwrap_or_default(), decides }
+        KeyLookup { key, versions: versions.unwrap_or_default(), decides }
     }
 
     fn with_roles<V: Packed>(&self, versions: Versions<'_, V>) -> Vec<(Version<()>, Role)> {
