@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::records::{Mix, Record, Records, principals};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
 use audit_testkit::relay::REGIONS;
-use audit_testkit::{REQUEST_LIMIT, client_config, scratch};
+use audit_testkit::{REQUEST_MAX, client_config, scratch};
 
 const PREFIX: &str = "audit.";
 const QUARANTINE: &str = "quarantine";
@@ -136,7 +136,7 @@ impl Lab {
             let record = BaseRecord::to(&topic).key(&key).payload(&principal);
             enqueue(&producer, record)?;
         }
-        producer.flush(REQUEST_LIMIT)?;
+        producer.flush(REQUEST_MAX)?;
         Ok(self.principals.get_or_init(|| topic))
     }
 
@@ -179,7 +179,7 @@ impl Lab {
             let timestamp = FIRST_TIMESTAMP_MS + number as i64;
             send(&producer, &topic, partition, timestamp, &record)?;
         }
-        producer.flush(REQUEST_LIMIT)?;
+        producer.flush(REQUEST_MAX)?;
         let written: i64 = self.broker.end_offsets(&topic).values().sum();
         ensure!(written == key.records as i64, "{written} were written");
         let plan = match plan {

@@ -16,7 +16,7 @@ use super::fleet::{Contestant, Fleet, Tuning};
 use super::lab::{DataSet, Lab, Plans, Principals, partition_of, send};
 use super::records::{Mix, Record, Records};
 use super::statistics::{Spread, percentile};
-use audit_testkit::{REQUEST_LIMIT, client_config};
+use audit_testkit::{REQUEST_MAX, client_config};
 
 /// Records of these first seconds are written and read, and not counted: the process starts and
 /// joins meanwhile.
@@ -171,7 +171,7 @@ impl LatencyRace {
             let partition = partition_of(record, self.partitions);
             send(&producer, topic, partition, now_ms() as i64, record)?;
         }
-        producer.flush(REQUEST_LIMIT)?;
+        producer.flush(REQUEST_MAX)?;
         Ok(())
     }
 }

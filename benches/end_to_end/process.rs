@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use audit_testkit::guarded::Guarded;
-use audit_testkit::{REQUEST_LIMIT, last_lines};
+use audit_testkit::{REQUEST_MAX, last_lines};
 
 /// A running process; it ends with this value, or with the benchmark.
 pub struct Process {
@@ -77,7 +77,7 @@ impl Process {
     /// Asks it to end and waits until it has.
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.guarded.signal("TERM")?;
-        self.guarded.wait(REQUEST_LIMIT, &self.log)?;
+        self.guarded.wait(REQUEST_MAX, &self.log)?;
         Ok(())
     }
 }

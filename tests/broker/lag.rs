@@ -7,7 +7,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 
 use crate::PROGRAM;
 use crate::ledger::{PRINCIPALS, change};
-use audit_testkit::REQUEST_LIMIT;
+use audit_testkit::REQUEST_MAX;
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{Transactional, transactional};
@@ -33,7 +33,7 @@ pub fn begin(producer: &Transactional, topic: &str, number: u64) {
 fn markers_of_transactions_are_no_lag() {
     let broker = KafkaBroker::shared();
     let deployment = TestDeployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
-    let producer = transactional(broker.bootstrap(), &broker.unique("upstream"), REQUEST_LIMIT);
+    let producer = transactional(broker.bootstrap(), &broker.unique("upstream"), REQUEST_MAX);
     let relay = deployment.start("only");
     relay.await_ready();
     for number in 0..3 {

@@ -9,7 +9,7 @@ use rdkafka::producer::Producer;
 use crate::PROGRAM;
 use crate::lag::begin;
 use crate::ledger::{PRINCIPALS, change};
-use audit_testkit::REQUEST_LIMIT;
+use audit_testkit::REQUEST_MAX;
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{Relay, TestDeployment, measured};
 use audit_testkit::topics::{produce, transactional};
@@ -80,13 +80,13 @@ fn what_transactions_leave_between_records_was_not_deleted() {
     broker.delete_records(&deployment.input, &BTreeMap::from([(0, 3)]));
     let relay = deployment.start("only");
     await_counts(&relay, 0, 7);
-    let producer = transactional(broker.bootstrap(), &broker.unique("upstream"), REQUEST_LIMIT);
+    let producer = transactional(broker.bootstrap(), &broker.unique("upstream"), REQUEST_MAX);
     for number in 10..14 {
         begin(&producer, &deployment.input, number);
         if number % 2 == 0 {
-            producer.commit_transaction(REQUEST_LIMIT).expect("ended");
+            producer.commit_transaction(REQUEST_MAX).expect("ended");
         } else {
-            producer.abort_transaction(REQUEST_LIMIT).expect("ended");
+            producer.abort_transaction(REQUEST_MAX).expect("ended");
         }
     }
     produce(broker.bootstrap(), &deployment.input, (14..15).map(change));

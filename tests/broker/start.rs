@@ -12,14 +12,14 @@ use crate::ledger::{Ledger, PRINCIPALS, change};
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{TestRecord, produce};
-use audit_testkit::{REQUEST_LIMIT, client_config};
+use audit_testkit::{REQUEST_MAX, client_config};
 
 /// Waits until the relay has logged this.
 #[track_caller]
 pub fn await_log(relay: &Relay, text: &str) {
     let since = Instant::now();
     while !relay.log().contains(text) {
-        assert!(since.elapsed() < REQUEST_LIMIT, "{text}\n{}", relay.log());
+        assert!(since.elapsed() < REQUEST_MAX, "{text}\n{}", relay.log());
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -16,7 +16,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
-use audit_testkit::REQUEST_LIMIT;
+use audit_testkit::REQUEST_MAX;
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
 use audit_testkit::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 
@@ -282,7 +282,7 @@ fn is_behind_what_is_open(following: &Following) {
 fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 1);
-    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), REQUEST_LIMIT);
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), REQUEST_MAX);
     begin(&producer, &topic, 1_000);
     producer.commit_transaction(LIMIT).expect("committed");
     let following = Following::ready(broker, &topic, "");

@@ -13,7 +13,7 @@ use crate::sessions::{fill, patient, settings};
 use audit_testkit::grants::{Grant, Operation, Resource};
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, produce, read_committed};
-use audit_testkit::{REQUEST_LIMIT, wire};
+use audit_testkit::{REQUEST_MAX, wire};
 
 use super::mechanisms::{checked, said, tells_no_secret};
 use super::{World, needed, password, world};
@@ -285,7 +285,7 @@ fn positions_that_may_not_be_asked_for_move_nothing() {
             Err(failure) => break failure,
             Ok(rewound) => assert_eq!(next_offset(&rewound[0]), Some(5)),
         }
-        assert!(since.elapsed() < REQUEST_LIMIT, "the right is not withdrawn");
+        assert!(since.elapsed() < REQUEST_MAX, "the right is not withdrawn");
     };
     let names_it = |why: &str| why.contains("committed offsets") && why.contains("uthoriz");
     assert!(matches!(&held, Failure::Held(why) if names_it(why)), "{held}");
@@ -295,7 +295,7 @@ fn positions_that_may_not_be_asked_for_move_nothing() {
             Ok(rewound) => break rewound,
             Err(failure) => assert!(matches!(failure, Failure::Held(_)), "{failure}"),
         }
-        assert!(since.elapsed() < 2 * REQUEST_LIMIT, "still withdrawn");
+        assert!(since.elapsed() < 2 * REQUEST_MAX, "still withdrawn");
     };
     assert_eq!(next_offset(&again[0]), Some(5));
     assert_eq!(fill(&mut session, 5).positions(), batch.positions());
