@@ -1,6 +1,6 @@
-//! End-to-end time at a fixed rate: from a record's timestamp, set by its producer, to the moment
-//! at which a reader of committed records has the output in hand. Producer, reader and clock are
-//! those of the benchmark, for both sides.
+//! End-to-end latency at a fixed rate: from a record's timestamp, set by its producer, until a
+//! `read_committed` consumer receives the output. Both sides use the benchmark's producer, consumer
+//! and clock.
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,21 +12,21 @@ use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
-use super::fleet::{Contestant, Fleet, Tuning};
-use super::lab::{DataSet, Lab, Plans, Principals, partition_of, send};
+use super::fixture::{DataSet, Fixture, PlanFile, Principals, partition_of, send};
 use super::records::{Mix, Record, Records};
+use super::runs::{Contestant, Fleet, Tuning};
 use super::statistics::{Spread, percentile};
-use audit_testkit::{REQUEST_LIMIT, client_config};
+use audit_testkit::{REQUEST_MAX, client_config};
 
-/// Records of these first seconds are written and read, and not counted: the process starts and
-/// joins meanwhile.
+/// Records of these first seconds are not counted: the process starts and joins the group
+/// meanwhile.
 const WARM_UP: Duration = Duration::from_secs(5);
-/// Longest wait for an output once none comes any more.
-const READ_LIMIT: Duration = Duration::from_secs(30);
+/// The longest wait for the next output.
+const READ_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Two sides, each on its own, in turn.
+/// Two sides that run alternately.
 #[derive(Debug, Clone)]
-pub struct LatencyRace {
+pub struct LatencyComparison {
     pub partitions: i32,
     pub bytes: usize,
     pub rate: usize,
@@ -36,7 +36,7 @@ pub struct LatencyRace {
     pub right: Side,
 }
 
-/// A contestant, and what it is given.
+/// A contestant and its input.
 #[derive(Debug, Clone)]
 pub struct Side {
     pub contestant: Contestant,
@@ -44,22 +44,22 @@ pub struct Side {
     pub principals: Principals,
 }
 
-/// Records to be sent, and the plan for copying them.
+/// Records to send, and the plan of the raw copy's output.
 struct Load {
     records: Vec<Record>,
-    plan: Plans,
+    plan: PlanFile,
 }
 
-/// Milliseconds, over the rounds.
+/// Latency in milliseconds over all rounds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Times {
     pub contestant: Contestant,
     pub p50: Spread,
     pub p99: Spread,
     pub p999: Spread,
-    /// Microseconds of CPU time a record, at this rate, starting not counted.
+    /// Microseconds of CPU time a record at this rate, without the start.
     pub cpu_us: Spread,
-    /// p99 round by round.
+    /// p99 of each round.
     pub rounds_p99: Vec<f64>,
 }
 
@@ -69,11 +69,11 @@ pub struct LatencyResult {
     pub seconds: usize,
     pub left: Times,
     pub right: Times,
-    /// p99 of left to right, from rounds side by side.
+    /// Ratio of p99, left to right, over the rounds.
     pub ratio_p99: Spread,
 }
 
-/// One run.
+/// The figures of one run.
 #[derive(Debug, Clone, Copy)]
 struct Percentiles {
     p50: f64,
@@ -82,15 +82,15 @@ struct Percentiles {
     cpu_us: f64,
 }
 
-impl LatencyRace {
-    pub fn run(&self, lab: &Lab, rounds: usize) -> anyhow::Result<LatencyResult> {
+impl LatencyComparison {
+    pub fn run(&self, fixture: &Fixture, rounds: usize) -> anyhow::Result<LatencyResult> {
         let sides = [&self.left, &self.right];
-        let loads = [self.load(lab, &self.left)?, self.load(lab, &self.right)?];
+        let loads = [self.load(fixture, &self.left)?, self.load(fixture, &self.right)?];
         let mut runs = [Vec::new(), Vec::new()];
         for round in 0..rounds {
             for turn in 0..2 {
                 let side = (round + turn) % 2;
-                let times = self.once(lab, sides[side], &loads[side])?;
+                let times = self.once(fixture, sides[side], &loads[side])?;
                 eprintln!(
                     "  round {round}: p50 {:.1}, p99 {:.1}, p99.9 {:.1} ms, {}",
                     times.p50, times.p99, times.p999, sides[side].contestant.name
@@ -110,22 +110,22 @@ impl LatencyRace {
         })
     }
 
-    fn load(&self, lab: &Lab, side: &Side) -> anyhow::Result<Load> {
+    fn load(&self, fixture: &Fixture, side: &Side) -> anyhow::Result<Load> {
         let count = self.rate * (self.seconds + WARM_UP.as_secs() as usize);
         let records: Vec<Record> = Records::new(side.mix, self.bytes).take(count).collect();
-        let mut plan = lab.new_plan(self.partitions);
+        let mut plan = fixture.new_plan(self.partitions);
         for record in &records {
             let partition = partition_of(record, self.partitions);
-            plan.add(partition as usize, record, lab.deployment())?;
+            plan.add(partition as usize, record, fixture.deployment())?;
         }
-        let plan = lab.keep_plan(&mut plan, &lab.broker().unique("latency"))?;
+        let plan = fixture.keep_plan(&mut plan, &fixture.broker().unique("latency"))?;
         Ok(Load { records, plan })
     }
 
-    fn once(&self, lab: &Lab, side: &Side, load: &Load) -> anyhow::Result<Percentiles> {
+    fn once(&self, fixture: &Fixture, side: &Side, load: &Load) -> anyhow::Result<Percentiles> {
         let Load { records, plan } = load;
         let data = DataSet {
-            topic: lab.new_topic(self.partitions),
+            topic: fixture.new_topic(self.partitions),
             records: records.len(),
             plan: plan.clone(),
         };
@@ -134,12 +134,12 @@ impl LatencyRace {
             principals: side.principals,
             ..Tuning::default()
         };
-        let reader = Reader::open(lab)?;
-        let mut fleet = Fleet::start(lab, &side.contestant, tuning, &data)?;
+        let reader = Reader::open(fixture)?;
+        let mut fleet = Fleet::start(fixture, &side.contestant, tuning, &data)?;
         let began = Instant::now();
         let counted_from = now_ms() + WARM_UP.as_millis() as f64;
         let (mut sorted, warm) = thread::scope(|scope| {
-            let writer = scope.spawn(|| self.write(lab, &data.topic, records, began));
+            let writer = scope.spawn(|| self.write(fixture, &data.topic, records, began));
             let times = reader.read(records.len(), counted_from, &|| fleet.cpu());
             fleet.must_run()?;
             writer.join().map_err(|_| anyhow!("the writer panicked"))??;
@@ -159,37 +159,37 @@ impl LatencyRace {
     /// Writes each record when it is due.
     fn write(
         &self,
-        lab: &Lab,
+        fixture: &Fixture,
         topic: &str,
         records: &[Record],
         began: Instant,
     ) -> anyhow::Result<()> {
-        let producer = lab.producer("0")?;
+        let producer = fixture.producer("0")?;
         for (number, record) in records.iter().enumerate() {
             let due = Duration::from_secs_f64(number as f64 / self.rate as f64);
             thread::sleep(due.saturating_sub(began.elapsed()));
             let partition = partition_of(record, self.partitions);
             send(&producer, topic, partition, now_ms() as i64, record)?;
         }
-        producer.flush(REQUEST_LIMIT)?;
+        producer.flush(REQUEST_MAX)?;
         Ok(())
     }
 }
 
-/// Reads the outputs as a consumer of audit events does.
+/// Reads the output topics as a consumer of audit events does.
 struct Reader(BaseConsumer);
 
 impl Reader {
-    /// From the present ends of the topics on.
-    fn open(lab: &Lab) -> anyhow::Result<Reader> {
-        let consumer: BaseConsumer = client_config(lab.broker().bootstrap())
+    /// Starts at the current ends of the topics.
+    fn open(fixture: &Fixture) -> anyhow::Result<Reader> {
+        let consumer: BaseConsumer = client_config(fixture.broker().bootstrap())
             .set("group.id", "end-to-end-reader")
             .set("enable.auto.commit", "false")
             .set("isolation.level", "read_committed")
             .create()?;
         let mut assignment = TopicPartitionList::new();
-        for topic in lab.outputs() {
-            for (partition, end) in lab.broker().end_offsets(&topic) {
+        for topic in fixture.outputs() {
+            for (partition, end) in fixture.broker().end_offsets(&topic) {
                 assignment.add_partition_offset(&topic, partition, Offset::Offset(end))?;
             }
         }
@@ -197,8 +197,8 @@ impl Reader {
         Ok(Reader(consumer))
     }
 
-    /// Milliseconds that each record took whose timestamp is not before `counted_from`, and what
-    /// `cpu` said at the first.
+    /// Returns the latency in milliseconds of each record with a timestamp from `counted_from` on,
+    /// and the value of `cpu` at the first of them.
     fn read(
         &self,
         records: usize,
@@ -210,7 +210,7 @@ impl Reader {
         let (mut seen, mut last) = (0, Instant::now());
         while seen < records {
             let Some(message) = self.0.poll(Duration::from_millis(100)) else {
-                ensure!(last.elapsed() < READ_LIMIT, "only {seen} of {records} came out");
+                ensure!(last.elapsed() < READ_WAIT_MAX, "only {seen} of {records} came out");
                 continue;
             };
             let now = now_ms();
@@ -241,7 +241,7 @@ fn times(contestant: &Contestant, runs: &[Percentiles]) -> Times {
     }
 }
 
-/// The wall clock, in milliseconds since 1970 and fractions of one.
+/// Wall clock time in milliseconds since 1970, with fractions.
 fn now_ms() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.unwrap_or_default().as_micros() as f64 / 1e3

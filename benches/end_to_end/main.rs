@@ -1,22 +1,22 @@
-//! The end-to-end benchmark: the relay as a process of its own on a real Apache Kafka, in turn with
-//! a raw copy that writes the same records and does nothing else. `cargo bench --bench end_to_end
-//! -- --help`; docs/performance.md says what the figures mean. Not a test: it prints the figures
-//! beside their goals.
+//! The end-to-end benchmark. Runs the relay as its own process on a real Apache Kafka, alternating
+//! with a raw copy that writes the same records and does nothing else. `cargo bench --bench
+//! end_to_end -- --help`; docs/performance.md explains the figures. Not a test: it prints the
+//! figures beside their goals.
 
-// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to apply the test exceptions of clippy.toml.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 
-mod fleet;
-mod honesty;
-mod lab;
+mod comparison;
+mod equivalence;
+mod fixture;
 mod latency;
 mod options;
 mod plan;
 mod process;
-mod race;
 mod records;
 mod report;
+mod runs;
 mod scenarios;
 mod single;
 mod statistics;
@@ -26,7 +26,7 @@ use anyhow::bail;
 use clap::Parser;
 
 use audit_testkit::relay::REGIONS;
-use lab::Lab;
+use fixture::Fixture;
 use options::{Options, Yardstick};
 use records::Mix;
 use report::{Entry, Outcome, Report};
@@ -44,7 +44,7 @@ fn main() -> anyhow::Result<()> {
 
 fn measure(options: &Options) -> anyhow::Result<()> {
     if !options.bench {
-        // `cargo test --all-targets` runs benchmarks too, to see that they start.
+        // `cargo test --all-targets` also runs benchmarks, to check that they start.
         println!("nothing measured: run it by `cargo bench --bench end_to_end`, or give --bench");
         return Ok(());
     }
@@ -56,20 +56,20 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         return Ok(());
     }
     let chosen = chosen(all, options)?;
-    let mut lab = Lab::open()?;
+    let mut fixture = Fixture::open()?;
     let mut report = Report { rounds: options.rounds, ..Report::default() };
     report.load_average.push(load_average());
-    let [relay, raw_copy] = scenarios::checked(options);
-    honesty::check(&mut lab, &relay, &raw_copy)?;
+    let [relay, raw_copy] = scenarios::equivalent_pair(options);
+    equivalence::check(&mut fixture, &relay, &raw_copy)?;
     for scenario in chosen {
         eprintln!("{}: {}", scenario.name, scenario.what);
         report.entries.push(Entry {
             name: scenario.name,
             what: scenario.what,
             goal: scenario.goal,
-            outcome: run(&scenario.kind, &mut lab, options)?,
+            outcome: run(&scenario.kind, &mut fixture, options)?,
         });
-        // A long run that fails late has still brought something.
+        // Keeps the results of a long run that fails late.
         if let Some(path) = &options.json {
             report.write(path)?;
         }
@@ -98,19 +98,25 @@ fn chosen(all: Vec<Scenario>, options: &Options) -> anyhow::Result<Vec<Scenario>
     Ok(all.into_iter().filter(is_chosen).collect())
 }
 
-fn run(kind: &Kind, lab: &mut Lab, options: &Options) -> anyhow::Result<Outcome> {
+fn run(kind: &Kind, fixture: &mut Fixture, options: &Options) -> anyhow::Result<Outcome> {
     Ok(match kind {
-        Kind::Race(race) => Outcome::Race(race.run(lab, options.rounds)?),
-        Kind::Latency(race) => Outcome::Latency(race.run(lab, options.rounds)?),
-        Kind::Memory(contestant, mix) => {
-            Outcome::Memory(single::memory(lab, contestant, *mix, partitions(), options.behind)?)
+        Kind::Comparison(comparison) => {
+            Outcome::Comparison(comparison.run(fixture, options.rounds)?)
         }
+        Kind::Latency(comparison) => Outcome::Latency(comparison.run(fixture, options.rounds)?),
+        Kind::Memory(contestant, mix) => Outcome::Memory(single::memory(
+            fixture,
+            contestant,
+            *mix,
+            partitions(),
+            options.behind,
+        )?),
         Kind::Start(contestants) => {
-            // Nobody is a principal, so that nothing can be audited.
+            // There are no principals, so no record can be audited.
             let mix = Mix::default();
             let starts = contestants
                 .iter()
-                .map(|it| single::start(lab, it, mix, partitions(), options.rounds));
+                .map(|it| single::start(fixture, it, mix, partitions(), options.rounds));
             Outcome::Start(starts.collect::<anyhow::Result<_>>()?)
         }
     })

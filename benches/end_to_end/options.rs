@@ -1,5 +1,5 @@
-//! The command line. The subcommands are the yardsticks: the benchmark starts itself once more with
-//! one of them, so that each is a process of its own.
+//! The command line. The subcommands are the yardsticks: the benchmark runs itself with one of
+//! them, so that each is its own process.
 
 use std::path::PathBuf;
 
@@ -9,54 +9,54 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "end_to_end", args_conflicts_with_subcommands = true)]
 pub struct Options {
-    /// Scenarios to run, by name; none: the main ones.
+    /// Scenarios to run, by name; by default the main ones.
     pub scenarios: Vec<String>,
     /// Run every scenario.
     #[arg(long)]
     pub all: bool,
-    /// List the scenarios and end.
+    /// List the scenarios and exit.
     #[arg(long)]
     pub list: bool,
-    /// Input records of a run; of those of 4 KiB a quarter.
+    /// Input records of a run; a quarter as many of 4 KiB.
     #[arg(long, default_value_t = 500_000)]
     pub records: usize,
-    /// Rounds; in each, both sides run once.
+    /// Rounds; both sides run once in each.
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
-    /// Records a second in the scenarios of end-to-end time.
+    /// Records a second in the latency scenarios.
     #[arg(long, default_value_t = 2_000)]
     pub rate: usize,
-    /// Seconds that are measured in these.
+    /// Seconds measured in the latency scenarios.
     #[arg(long, default_value_t = 15)]
     pub seconds: usize,
     /// Input records of the memory scenario.
     #[arg(long, default_value_t = 10_000_000)]
     pub behind: usize,
-    /// Another relay program than the one of this build.
+    /// Relay program to measure instead of this build's.
     #[arg(long, value_name = "FILE")]
     pub relay: Option<PathBuf>,
-    /// Race against this relay program instead of the yardsticks: what did a change bring?
+    /// Compare with this relay program instead of the yardsticks, to measure a change.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
-    /// Write all figures there.
+    /// Write all figures to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// `cargo bench` passes it to every benchmark.
+    /// `cargo bench` passes this to every benchmark.
     #[arg(long, hide = true)]
     pub bench: bool,
     #[command(subcommand)]
     pub yardstick: Option<Yardstick>,
 }
 
-/// What the benchmark starts itself as.
+/// The programs that the benchmark runs itself as.
 #[derive(Debug, Subcommand)]
 pub enum Yardstick {
-    /// Writes what the relay would write, and does nothing else.
+    /// Writes the relay's output and does nothing else.
     #[command(hide = true)]
     RawCopy {
         /// The relay's configuration.
         config: PathBuf,
-        /// What to write.
+        /// The plan of the output.
         plan: PathBuf,
     },
     /// Polls and commits.

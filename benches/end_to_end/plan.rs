@@ -1,7 +1,7 @@
-//! What a raw copy must know to write what the relay would write: for each input record, in the
-//! order of the offsets, one number that says where its output goes and how long it is; and real
-//! events and headers to take the bytes from. Made beforehand by the library's `judge`, written to
-//! a file, loaded before a raw copy connects.
+//! What a raw copy needs to write the relay's output without judging. For each input record, by
+//! offset, one number holds the output's topic and length. The bytes come from real events and
+//! headers. The library's `judge` makes the plan beforehand; the raw copy loads it from a file
+//! before it connects.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -15,23 +15,23 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{Expected, Record};
 
-/// Real events, end to end: bodies are cut out of these, so that they compress as events do. Larger
-/// than the window of any compression, and small enough to stay in the processor's cache, where a
-/// relay's own bytes are as well.
+/// Size of the concatenated real events that bodies are cut from, so that bodies compress as events
+/// do. Larger than any codec's window, and small enough to stay in the processor's cache, as a
+/// relay's own bytes do.
 const BODY_BYTES: usize = 1 << 20;
-/// Sets of headers that are kept for each topic, to be used in turn.
+/// Header sets kept for each topic and used in rotation.
 const HEADER_SETS: usize = 64;
-/// A number holds the topic in its upper bits and the length in its lower ones.
+/// A number holds the topic in its upper bits and the length in these lower bits.
 const LENGTH_BITS: u32 = 24;
 
-/// What becomes of one record.
+/// The output of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Copying {
+pub enum PlannedOutput {
     /// Nothing is written.
     Nothing,
-    /// So many bytes go to the topic with this index.
+    /// This many bytes go to the topic with this index.
     Event { topic: usize, length: usize },
-    /// The record itself goes to the quarantine topic, with a detail of so many bytes.
+    /// The record itself goes to the quarantine topic, with a detail of this many bytes.
     Quarantined { detail: usize },
 }
 
@@ -40,14 +40,14 @@ pub type HeaderSet = [String; 5];
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Head {
-    /// For each region's topic, headers of real events.
+    /// Headers of real events, by region.
     headers: Vec<Vec<HeaderSet>>,
     body_bytes: usize,
-    /// Records of each input partition.
+    /// Number of records in each input partition.
     records: Vec<usize>,
 }
 
-/// A plan, complete.
+/// A complete plan.
 #[derive(Debug)]
 pub struct Plan {
     head: Head,
@@ -57,7 +57,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// An empty plan for so many partitions and regions.
+    /// Creates an empty plan.
     pub fn new(partitions: usize, regions: usize) -> Self {
         Plan {
             head: Head {
@@ -70,7 +70,7 @@ impl Plan {
         }
     }
 
-    /// Judges the next record of a partition.
+    /// Judges the next record of a partition and adds its output.
     pub fn add(
         &mut self,
         partition: usize,
@@ -82,10 +82,10 @@ impl Plan {
         let number = match (&fate, record.expected) {
             (Fate::Skipped(_), Expected::Skipped) => 0,
             (Fate::Audited(audited), Expected::Audited) => self.event(audited, deployment),
-            (Fate::Quarantined(quarantine), Expected::Malformed | Expected::Stranger) => {
+            (Fate::Quarantined(quarantine), Expected::Malformed | Expected::UnknownPrincipal) => {
                 number(self.head.headers.len(), quarantine.detail.len())
             }
-            (fate, expected) => bail!("{expected:?} was wanted, but {fate:?}: {}", record.value),
+            (fate, expected) => bail!("expected {expected:?}, got {fate:?}: {}", record.value),
         };
         self.numbers[partition].extend(number.to_le_bytes());
         self.head.records[partition] += 1;
@@ -106,40 +106,40 @@ impl Plan {
         number(region, audited.event.len())
     }
 
-    /// What becomes of a record.
-    pub fn copying(&self, partition: i32, offset: i64) -> Option<Copying> {
+    /// Returns the planned output of a record.
+    pub fn output(&self, partition: i32, offset: i64) -> Option<PlannedOutput> {
         let numbers = self.numbers.get(usize::try_from(partition).ok()?)?;
         let begin = usize::try_from(offset).ok()? * 4;
         let bytes = numbers.get(begin..begin + 4)?;
         let number = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         if number == 0 {
-            return Some(Copying::Nothing);
+            return Some(PlannedOutput::Nothing);
         }
         let topic = (number >> LENGTH_BITS) as usize - 1;
         let length = (number & ((1 << LENGTH_BITS) - 1)) as usize;
         Some(if topic == self.head.headers.len() {
-            Copying::Quarantined { detail: length }
+            PlannedOutput::Quarantined { detail: length }
         } else {
-            Copying::Event { topic, length }
+            PlannedOutput::Event { topic, length }
         })
     }
 
-    /// Headers of real events of a topic; empty where none was audited.
+    /// Headers of a topic's real events; empty if no event goes there.
     pub fn headers(&self, topic: usize) -> &[HeaderSet] {
         &self.head.headers[topic]
     }
 
-    /// How many topics of regions there are.
+    /// The number of region topics.
     pub fn topics(&self) -> usize {
         self.head.headers.len()
     }
 
-    /// Real events, end to end.
+    /// Concatenated real events.
     pub fn bodies(&self) -> &[u8] {
         &self.bodies
     }
 
-    /// Writes the plan; returns the file's size, which is what a raw copy needs of memory to hold
+    /// Writes the plan and returns the file's size, which is the memory that a raw copy needs for
     /// it.
     pub fn write(&mut self, path: &Path) -> anyhow::Result<u64> {
         while !self.bodies.is_empty() && self.bodies.len() < BODY_BYTES {
@@ -159,7 +159,7 @@ impl Plan {
         Ok(path.metadata()?.len())
     }
 
-    /// Reads a plan, without ever holding it twice: a raw copy's peak memory is reported.
+    /// Reads a plan without holding it in memory twice: the raw copy's peak memory is reported.
     pub fn read(path: &Path) -> anyhow::Result<Plan> {
         let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
         let mut file = BufReader::new(file);

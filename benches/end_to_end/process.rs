@@ -1,5 +1,5 @@
-//! A process under test, seen from outside: what the operating system says of its CPU time and
-//! memory. It does not know what the process does.
+//! A process under test, measured from outside: its CPU time and memory as the operating system
+//! reports them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use audit_testkit::guarded::Guarded;
-use audit_testkit::{REQUEST_LIMIT, last_lines};
+use audit_testkit::{REQUEST_MAX, last_lines};
 
-/// A running process; it ends with this value, or with the benchmark.
+/// A running process. It ends when this value is dropped or the benchmark ends.
 pub struct Process {
     guarded: Guarded,
     pid: u32,
@@ -19,7 +19,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program; `directory` is removed if the benchmark is killed.
+    /// Starts a program. The guard removes `directory` if the benchmark is killed.
     pub fn spawn(command: &Command, directory: &Path, log: PathBuf) -> anyhow::Result<Process> {
         fs::write(&log, "")?;
         let guarded = Guarded::spawn(command, directory, &log)?;
@@ -27,13 +27,13 @@ impl Process {
         Ok(Process { guarded, pid, log })
     }
 
-    /// User and system time of all threads so far, to the nanosecond: `stat` counts in hundredths
-    /// of a second.
+    /// User and system time of all threads so far, in nanoseconds; `stat` would give hundredths of
+    /// a second.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         let mut nanoseconds = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
             let path = thread?.path().join("schedstat");
-            // A thread may end between the two looks.
+            // A thread may end after it was listed.
             let Ok(text) = fs::read_to_string(&path) else {
                 continue;
             };
@@ -48,12 +48,12 @@ impl Process {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// Resident memory now, in bytes.
+    /// Current resident memory, in bytes.
     pub fn resident(&self) -> anyhow::Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// The most that was ever resident, in bytes.
+    /// Peak resident memory, in bytes.
     pub fn peak(&self) -> anyhow::Result<u64> {
         self.status("VmHWM:")
     }
@@ -66,18 +66,18 @@ impl Process {
         Ok(kib * 1_024)
     }
 
-    /// An error if the process has ended, with the end of its log.
+    /// Fails with the end of the log if the process has ended.
     pub fn must_run(&mut self) -> anyhow::Result<()> {
         match self.guarded.ended()? {
             None => Ok(()),
-            Some(status) => bail!("it ended with {status}:\n{}", last_lines(&self.log)),
+            Some(status) => bail!("the process ended with {status}:\n{}", last_lines(&self.log)),
         }
     }
 
-    /// Asks it to end and waits until it has.
+    /// Sends SIGTERM and waits until the process has ended.
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.guarded.signal("TERM")?;
-        self.guarded.wait(REQUEST_LIMIT, &self.log)?;
+        self.guarded.wait(REQUEST_MAX, &self.log)?;
         Ok(())
     }
 }

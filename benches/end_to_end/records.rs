@@ -1,39 +1,39 @@
-//! The state changes that are measured with: event-log records as their producers send them, made
-//! from a seed, so that every run of the benchmark reads the same bytes. It knows what should
-//! become of each record, and nothing of Kafka.
+//! The benchmark's input: event-log records as their producers send them. They are generated from a
+//! seed, so that every run reads the same bytes. This module knows the expected fate of each record
+//! and nothing about Kafka.
 
 use std::fmt::Write;
 
 use audit_testkit::random::Random;
 use serde::Serialize;
 
-/// Devices that the records are about; a device is always in the same partition.
+/// Devices of the records. All records of a device go to the same partition.
 pub const DEVICES: u64 = 20_000;
 const ACCOUNTS: u64 = 200;
 const USERS_OF_AN_ACCOUNT: u64 = 20;
 
-/// How many records of a thousand become what; the rest is skipped.
+/// The share of each fate, in records per thousand; the rest is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Default)]
 pub struct Mix {
     pub audited: u64,
     pub malformed: u64,
-    /// Acts of principals that no table holds, which are quarantined for that.
-    pub strangers: u64,
+    /// Acts of unknown principals, which are quarantined.
+    pub unknown_principals: u64,
 }
 
-/// What must become of a record.
+/// The expected fate of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     Audited,
     Skipped,
     Malformed,
-    Stranger,
+    UnknownPrincipal,
 }
 
-/// A record to be written.
+/// A record to write.
 #[derive(Debug)]
 pub struct Record {
-    /// Number of the device; the key is made from it.
+    /// Number of the device; the record's key is derived from it.
     pub device: u64,
     pub value: String,
     pub expected: Expected,
@@ -49,8 +49,8 @@ fn device_id(device: u64) -> u64 {
     1_000_000 + device
 }
 
-/// The principals of the records, each with its key: users of some hundred accounts, all linked and
-/// with access.
+/// The principals of the records, each with its key: users of 200 accounts, all linked and with
+/// access.
 pub fn principals() -> impl Iterator<Item = (String, String)> {
     let users = |account| (0..USERS_OF_AN_ACCOUNT).map(move |user| (account, user));
     (0..ACCOUNTS).flat_map(users).map(|(account, user)| {
@@ -72,7 +72,7 @@ fn user_id(account: u64, user: u64) -> u64 {
     6_100_000 + account * USERS_OF_AN_ACCOUNT + user
 }
 
-/// The twelve actions, with the metadata that their producers send.
+/// The twelve actions with the metadata that producers send for them.
 const ACTIONS: [(&str, &str); 12] = [
     (
         "Provision",
@@ -91,7 +91,7 @@ const ACTIONS: [(&str, &str); 12] = [
     ("Port Speed Update", r#"{"interface":"public","port":1,"previousSpeed":100,"speed":1000}"#),
 ];
 
-/// Class and name of events that are not audited, whoever causes them.
+/// Class and name of events that are never audited.
 const UNLISTED: [(&str, &str); 5] = [
     ("CCI", "Power On"),
     ("User", "Login Successful"),
@@ -111,11 +111,11 @@ const WORDS: [&str; 16] = [
     "storage", "memory", "firmware", "cabinet", "portal", "request", "operator", "cluster",
 ];
 
-/// Who caused an event, and whether it is one of the catalogue's.
+/// The cause of an event, and whether the catalogue lists it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Customers,
-    Strangers,
+    UnknownPrincipals,
     CustomersUnlisted,
     Employees,
     System,
@@ -132,7 +132,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// Records of about this size.
+    /// Generates records of about this size.
     pub fn new(mix: Mix, bytes: usize) -> Self {
         Records { mix, bytes, random: Random::from_state(0x00a0_d17e_1e1a_7000), made: 0 }
     }
@@ -141,7 +141,7 @@ impl Records {
         match expected {
             Expected::Skipped => {}
             Expected::Audited | Expected::Malformed => return Kind::Customers,
-            Expected::Stranger => return Kind::Strangers,
+            Expected::UnknownPrincipal => return Kind::UnknownPrincipals,
         }
         match self.random.below(100) {
             0..40 => Kind::System,
@@ -152,19 +152,21 @@ impl Records {
     }
 
     fn expected(&mut self) -> Expected {
-        let Mix { audited, malformed, strangers } = self.mix;
+        let Mix { audited, malformed, unknown_principals } = self.mix;
         match self.random.below(1_000) {
             draw if draw < audited => Expected::Audited,
             draw if draw < audited + malformed => Expected::Malformed,
-            draw if draw < audited + malformed + strangers => Expected::Stranger,
+            draw if draw < audited + malformed + unknown_principals => Expected::UnknownPrincipal,
             _ => Expected::Skipped,
         }
     }
 
-    /// The fields in the order of the upstream, which is that of the alphabet.
+    /// Writes the fields in alphabetical order, as the upstream does.
     fn value(&mut self, device: u64, kind: Kind) -> String {
-        let listed =
-            matches!(kind, Kind::Customers | Kind::Strangers | Kind::Employees | Kind::System);
+        let listed = matches!(
+            kind,
+            Kind::Customers | Kind::UnknownPrincipals | Kind::Employees | Kind::System
+        );
         let (class, name, meta_data) = if listed {
             let (name, meta_data) = *self.random.one_of(&ACTIONS);
             ("Server", name, meta_data)
@@ -199,8 +201,8 @@ impl Records {
         self.padded(&head, meta_data, &middle, &tail)
     }
 
-    /// A record is filled up to its size where producers put what nobody asked for: in the resource
-    /// and, when it is to be large, in the metadata too.
+    /// Pads a record to its size where producers put extra data: in the resource and, for large
+    /// records, also in the metadata.
     fn padded(&mut self, head: &str, meta_data: &str, middle: &str, tail: &str) -> String {
         let written = head.len() + meta_data.len() + middle.len() + tail.len() + 24;
         let missing = self.bytes.saturating_sub(written);
@@ -220,7 +222,7 @@ impl Records {
         value
     }
 
-    /// An object with attributes added until about so many bytes are added.
+    /// Adds about this many bytes of attributes to an object.
     fn filled(&mut self, object: &str, bytes: usize) -> String {
         let mut filled = object.strip_suffix('}').unwrap_or("{").to_string();
         let end = filled.len() + bytes;
@@ -252,7 +254,7 @@ impl Iterator for Records {
         let device = self.random.below(DEVICES);
         let mut value = self.value(device, kind);
         if expected == Expected::Malformed {
-            // Cut off, as a producer with a fixed buffer does; all of it is ASCII.
+            // Truncated, as by a producer with a fixed buffer; the value is ASCII.
             value.truncate(value.len() * 2 / 3);
         }
         self.made += 1;
@@ -262,7 +264,7 @@ impl Iterator for Records {
 
 fn actor(kind: Kind, account: u64, user: u64) -> String {
     let (user_type, names_user) = match kind {
-        Kind::Customers | Kind::Strangers | Kind::CustomersUnlisted => ("CUSTOMER", true),
+        Kind::Customers | Kind::UnknownPrincipals | Kind::CustomersUnlisted => ("CUSTOMER", true),
         Kind::Employees => ("EMPLOYEE", true),
         Kind::System | Kind::SystemUnlisted => ("SYSTEM", false),
     };
@@ -270,7 +272,7 @@ fn actor(kind: Kind, account: u64, user: u64) -> String {
         return format!(r#""userId":"","userType":"{user_type}"}}"#);
     }
     let id = match kind {
-        Kind::Strangers => user_id(ACCOUNTS + account, user),
+        Kind::UnknownPrincipals => user_id(ACCOUNTS + account, user),
         _ => user_id(account, user),
     };
     format!(
@@ -279,7 +281,7 @@ fn actor(kind: Kind, account: u64, user: u64) -> String {
     )
 }
 
-/// Records follow each other by some milliseconds, over one day.
+/// Records are about three milliseconds apart and span one day.
 fn time(number: u64) -> String {
     let micros = number * 3_217 % 86_400_000_000;
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);

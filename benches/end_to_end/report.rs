@@ -1,25 +1,27 @@
-//! The figures as tables for people, in Markdown, and as one JSON document.
+//! Reports the figures as Markdown tables and as one JSON document.
 
 use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
 
+use super::comparison::ComparisonResult;
 use super::latency::{LatencyResult, Times};
-use super::race::RaceResult;
 use super::single::{MemoryResult, StartResult};
 
-/// What a scenario brought.
+/// The result of a scenario.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    Race(RaceResult),
+    /// The JSON keeps this name: reports of different months are compared.
+    #[serde(rename = "race")]
+    Comparison(ComparisonResult),
     Latency(LatencyResult),
     Memory(MemoryResult),
     Start(Vec<StartResult>),
 }
 
-/// A scenario that has run.
+/// A finished scenario.
 #[derive(Debug, Serialize)]
 pub struct Entry {
     pub name: &'static str,
@@ -28,20 +30,20 @@ pub struct Entry {
     pub outcome: Outcome,
 }
 
-/// Everything that has run so far.
+/// All finished scenarios.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     pub rounds: usize,
-    /// How many processes wanted the CPU in the last minute, before and after: whether the machine
-    /// was busy with other things.
+    /// Load average of the last minute, before and after the run: shows whether the machine was
+    /// busy.
     pub load_average: Vec<String>,
     pub entries: Vec<Entry>,
 }
 
 impl Report {
-    /// All tables.
+    /// Prints all tables.
     pub fn print(&self) {
-        self.races();
+        self.comparisons();
         self.times();
         self.alone();
     }
@@ -51,11 +53,11 @@ impl Report {
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
     }
 
-    fn races(&self) {
+    fn comparisons(&self) {
         self.table(
             "| scenario | us of CPU a record | us of CPU a record | ratio | of the least | goal | thousand records a second | peak MiB |",
             |Entry { name, what, goal, outcome }| {
-                let Outcome::Race(result) = outcome else {
+                let Outcome::Comparison(result) = outcome else {
                     return Vec::new();
                 };
                 let (left, right) = (&result.left, &result.right);
@@ -124,12 +126,12 @@ impl Report {
                     };
                     results.iter().map(row).collect()
                 }
-                Outcome::Race(_) | Outcome::Latency(_) => Vec::new(),
+                Outcome::Comparison(_) | Outcome::Latency(_) => Vec::new(),
             },
         );
     }
 
-    /// Prints a table with the rows of those entries that have some in it.
+    /// Prints a table with the rows of all entries; nothing without rows.
     fn table(&self, head: &str, rows: impl Fn(&Entry) -> Vec<String>) {
         let rows: Vec<String> = self.entries.iter().flat_map(rows).collect();
         if rows.is_empty() {

@@ -1,15 +1,14 @@
-//! Every scenario with its name, its sides and its goal. Where nothing else is said: 12 partitions,
-//! one worker, records of 0.5 KiB, commits every 100 ms, headers, everything else as the relay's
-//! defaults have it.
+//! Every scenario with its name, its two sides and its goal. Defaults: 12 partitions, one worker,
+//! records of 0.5 KiB, commits every 100 ms, headers; everything else is the relay's default.
 
 use std::path::PathBuf;
 
-use super::fleet::{Contestant, Program, Tuning};
-use super::lab::Principals;
-use super::latency::{LatencyRace, Side};
+use super::comparison::Comparison;
+use super::fixture::Principals;
+use super::latency::{LatencyComparison, Side};
 use super::options::Options;
-use super::race::Race;
 use super::records::Mix;
+use super::runs::{Contestant, Program, Tuning};
 
 const PARTITIONS: i32 = 12;
 const SMALL: usize = 512;
@@ -18,60 +17,60 @@ const SMALL: usize = 512;
 #[derive(Debug)]
 pub struct Scenario {
     pub name: &'static str,
-    /// Whether it runs when nobody asks for it by name.
+    /// Whether it runs by default.
     pub main: bool,
     pub what: &'static str,
-    /// The goal, in words.
+    /// The goal as text.
     pub goal: &'static str,
     pub kind: Kind,
 }
 
 #[derive(Debug)]
 pub enum Kind {
-    Race(Box<Race>),
-    Latency(Box<LatencyRace>),
+    Comparison(Box<Comparison>),
+    Latency(Box<LatencyComparison>),
     Memory(Contestant, Mix),
     Start(Vec<Contestant>),
 }
 
-/// Makes scenarios for what the options say.
-struct Maker<'a> {
+/// Builds the scenarios from the options.
+struct ScenarioBuilder<'a> {
     options: &'a Options,
     relay: PathBuf,
 }
 
-/// The relay and the raw copy that must write the same.
-pub fn checked(options: &Options) -> [Contestant; 2] {
-    let relay = Maker::new(options).relay();
+/// The relay and the raw copy, which must write equivalent output.
+pub fn equivalent_pair(options: &Options) -> [Contestant; 2] {
+    let relay = ScenarioBuilder::new(options).relay();
     [relay, contestant("raw copy", Program::RawCopy)]
 }
 
-/// All of them, in the order in which they run.
+/// All scenarios, in the order in which they run.
 pub fn all(options: &Options) -> Vec<Scenario> {
-    let maker = Maker::new(options);
-    let mut scenarios = maker.main_races();
-    scenarios.extend(maker.times());
-    scenarios.extend(maker.more_races());
-    scenarios.extend(maker.instances());
-    scenarios.extend(maker.alone());
+    let builder = ScenarioBuilder::new(options);
+    let mut scenarios = builder.main_comparisons();
+    scenarios.extend(builder.times());
+    scenarios.extend(builder.more_comparisons());
+    scenarios.extend(builder.instances());
+    scenarios.extend(builder.alone());
     scenarios
 }
 
 const fn audited(audited: u64) -> Mix {
-    Mix { audited, malformed: 0, strangers: 0 }
+    Mix { audited, malformed: 0, unknown_principals: 0 }
 }
 
-impl<'a> Maker<'a> {
+impl<'a> ScenarioBuilder<'a> {
     fn new(options: &'a Options) -> Self {
         let built = PathBuf::from(env!("CARGO_BIN_EXE_audit-relay"));
-        Maker { options, relay: options.relay.clone().unwrap_or(built) }
+        ScenarioBuilder { options, relay: options.relay.clone().unwrap_or(built) }
     }
 
     fn relay(&self) -> Contestant {
         contestant("relay", Program::Relay(self.relay.clone()))
     }
 
-    /// What the relay is compared with: a yardstick, or another relay.
+    /// The other side of a comparison: a yardstick, or another relay.
     fn other(&self, yardstick: Program) -> Contestant {
         match (&self.options.against, yardstick) {
             (Some(relay), _) => contestant("other relay", Program::Relay(relay.clone())),
@@ -80,8 +79,8 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn race(&self, mix: Mix) -> Race {
-        Race {
+    fn comparison(&self, mix: Mix) -> Comparison {
+        Comparison {
             mix,
             bytes: SMALL,
             partitions: PARTITIONS,
@@ -92,13 +91,14 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn main_races(&self) -> Vec<Scenario> {
-        let all = self.race(audited(1_000));
-        let quarter = self.race(audited(250));
-        let twentieth = self.race(audited(50));
-        let malformed = self.race(Mix { malformed: 10, ..audited(250) });
-        let polled = Race { right: self.other(Program::PollOnly), ..self.race(audited(10)) };
-        let main = |name, what, goal, race| scenario(name, true, what, goal, race);
+    fn main_comparisons(&self) -> Vec<Scenario> {
+        let all = self.comparison(audited(1_000));
+        let quarter = self.comparison(audited(250));
+        let twentieth = self.comparison(audited(50));
+        let malformed = self.comparison(Mix { malformed: 10, ..audited(250) });
+        let polled =
+            Comparison { right: self.other(Program::PollOnly), ..self.comparison(audited(10)) };
+        let main = |name, what, goal, comparison| scenario(name, true, what, goal, comparison);
         vec![
             main("all", "all audited", "at most 1.5", all.clone()),
             main("quarter", "25 % audited", "", quarter),
@@ -110,20 +110,20 @@ impl<'a> Maker<'a> {
         ]
     }
 
-    fn more_races(&self) -> Vec<Scenario> {
-        let quarter = self.race(audited(250));
-        let larger = |bytes: usize| Race {
+    fn more_comparisons(&self) -> Vec<Scenario> {
+        let quarter = self.comparison(audited(250));
+        let larger = |bytes: usize| Comparison {
             bytes,
             records: self.options.records * 1_024 / bytes,
             ..quarter.clone()
         };
-        let partitions = Race { partitions: 96, ..quarter.clone() };
+        let partitions = Comparison { partitions: 96, ..quarter.clone() };
         let mut workers = quarter.clone();
         workers.left.workers = 2;
         workers.right.workers = 2;
-        let mut commits = self.race(audited(1_000));
+        let mut commits = self.comparison(audited(1_000));
         commits.tuning.max_age_ms = 10;
-        let more = |name, what, race| scenario(name, false, what, "", race);
+        let more = |name, what, comparison| scenario(name, false, what, "", comparison);
         vec![
             more("partitions-96", "25 % audited, 96 partitions", partitions),
             more("workers-2", "25 % audited, 2 workers", workers),
@@ -133,12 +133,12 @@ impl<'a> Maker<'a> {
         ]
     }
 
-    /// Four processes against one.
+    /// Compares four processes with one.
     fn instances(&self) -> Vec<Scenario> {
         let against_itself = |one: Contestant| {
             let four =
                 Contestant { name: format!("4 x {}", one.name), instances: 4, ..one.clone() };
-            Race { left: four, right: one, ..self.race(audited(250)) }
+            Comparison { left: four, right: one, ..self.comparison(audited(250)) }
         };
         let relay = against_itself(self.relay());
         let raw_copy = against_itself(contestant("raw copy", Program::RawCopy));
@@ -149,7 +149,7 @@ impl<'a> Maker<'a> {
     }
 
     fn times(&self) -> Vec<Scenario> {
-        let race = |max_age_ms| LatencyRace {
+        let comparison = |max_age_ms| LatencyComparison {
             partitions: PARTITIONS,
             bytes: SMALL,
             rate: self.options.rate,
@@ -158,18 +158,18 @@ impl<'a> Maker<'a> {
             left: side(self.relay(), audited(1_000), Principals::File),
             right: side(self.other(Program::RawCopy), audited(1_000), Principals::File),
         };
-        let absences = Mix { strangers: 50, ..audited(950) };
-        let barrier = LatencyRace {
+        let absences = Mix { unknown_principals: 50, ..audited(950) };
+        let barrier = LatencyComparison {
             left: side(named("5 % absences", self.relay()), absences, Principals::Topic),
             right: side(named("none", self.relay()), audited(1_000), Principals::Topic),
-            ..race(100)
+            ..comparison(100)
         };
         let time = |name, what, goal, max_age_ms| Scenario {
             name,
             main: true,
             what,
             goal,
-            kind: Kind::Latency(Box::new(race(max_age_ms))),
+            kind: Kind::Latency(Box::new(comparison(max_age_ms))),
         };
         vec![
             time(
@@ -222,9 +222,9 @@ fn side(contestant: Contestant, mix: Mix, principals: Principals) -> Side {
     Side { contestant, mix, principals }
 }
 
-fn bare(mut race: Race) -> Race {
-    race.tuning.headers = false;
-    race
+fn bare(mut comparison: Comparison) -> Comparison {
+    comparison.tuning.headers = false;
+    comparison
 }
 
 fn scenario(
@@ -232,12 +232,12 @@ fn scenario(
     main: bool,
     what: &'static str,
     goal: &'static str,
-    race: Race,
+    comparison: Comparison,
 ) -> Scenario {
-    Scenario { name, main, what, goal, kind: Kind::Race(Box::new(race)) }
+    Scenario { name, main, what, goal, kind: Kind::Comparison(Box::new(comparison)) }
 }
 
-/// The partitions of the scenarios that have no own.
+/// The default number of partitions.
 pub const fn partitions() -> i32 {
     PARTITIONS
 }

@@ -1,45 +1,45 @@
-//! What one program is measured by on its own: memory while it is far behind, and the time from its
-//! start to its first commit.
+//! Measurements of one program alone: memory with a large consumer lag, and the time from start to
+//! first commit.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::fleet::{Contestant, Run, Tuning};
-use super::lab::{DataKey, Lab, Principals};
+use super::fixture::{DataKey, Fixture, Principals};
 use super::records::Mix;
+use super::runs::{Contestant, Run, Tuning};
 use super::statistics::Spread;
 
-/// How often memory is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// How often the offsets are asked for when the first commit is waited for.
+/// Pause between two samples of the memory.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
+/// Pause between two fetches of the committed offsets while waiting for the first commit.
 const SHORT_INTERVAL: Duration = Duration::from_millis(2);
-/// The run is cut into so many parts.
+/// Memory is reported for each of this many parts of the run.
 const PARTS: usize = 10;
 
-/// Memory over a long run.
+/// Memory use over a long run.
 #[derive(Debug, Clone, Serialize)]
 pub struct MemoryResult {
     pub contestant: Contestant,
     pub records: usize,
     pub peak_mib: f64,
-    /// Median of resident memory in each tenth of the records.
+    /// Median resident memory in each tenth of the records.
     pub tenths_mib: Vec<f64>,
     pub records_a_second: f64,
 }
 
-/// Reads a topic that is far ahead.
+/// Reads a topic with a large consumer lag.
 pub fn memory(
-    lab: &mut Lab,
+    fixture: &mut Fixture,
     contestant: &Contestant,
     mix: Mix,
     partitions: i32,
     records: usize,
 ) -> anyhow::Result<MemoryResult> {
-    let data = lab.data(DataKey { mix, bytes: 512, partitions, records, planned: false })?;
+    let data = fixture.data(DataKey { mix, bytes: 512, partitions, records, planned: false })?;
     let mut parts = vec![Vec::new(); PARTS];
-    let run = Run { contestant, tuning: Tuning::default(), data: &data, interval: LOOK_INTERVAL };
-    let outcome = run.watched(lab, &mut |fleet, committed| {
+    let run = Run { contestant, tuning: Tuning::default(), data: &data, interval: SAMPLE_INTERVAL };
+    let outcome = run.watched(fixture, &mut |fleet, committed| {
         let part = (committed * PARTS / records).min(PARTS - 1);
         for process in &fleet.processes {
             parts[part].push(mib(process.resident()?));
@@ -64,26 +64,26 @@ pub struct StartResult {
     pub cpu_ms: Spread,
 }
 
-/// Starts with empty tables and a fresh group, on a topic that holds some records.
+/// Starts with empty tables and a fresh group, on a topic with one record per partition.
 pub fn start(
-    lab: &mut Lab,
+    fixture: &mut Fixture,
     contestant: &Contestant,
     mix: Mix,
     partitions: i32,
     rounds: usize,
 ) -> anyhow::Result<StartResult> {
-    let data = lab.data(DataKey {
+    let data = fixture.data(DataKey {
         mix,
         bytes: 512,
         partitions,
         records: partitions as usize,
         planned: true,
     })?;
-    let tuning = Tuning { principals: Principals::Nobody, ..Tuning::default() };
+    let tuning = Tuning { principals: Principals::None, ..Tuning::default() };
     let run = Run { contestant, tuning, data: &data, interval: SHORT_INTERVAL };
     let mut outcomes = Vec::new();
     for round in 0..rounds {
-        let outcome = run.to_the_end(lab)?;
+        let outcome = run.to_the_end(fixture)?;
         let milliseconds = outcome.first_commit.as_secs_f64() * 1e3;
         eprintln!("  round {round}: {milliseconds:.0} ms, {}", contestant.name);
         outcomes.push(outcome);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// The middle of some rounds, and how far they lie apart.
+/// The median of some rounds, and their range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     pub median: f64,
@@ -27,19 +27,19 @@ impl Spread {
         }
     }
 
-    /// The ratios of values that were measured side by side.
+    /// The ratios of values measured in the same round.
     pub fn of_ratios(left: &[f64], right: &[f64]) -> Spread {
         Spread::of(left.iter().zip(right).map(|(left, right)| left / right))
     }
 
-    /// `1.23 (1.20 to 1.31)`
+    /// Formats as `1.23 (1.20 to 1.31)`.
     pub fn text(&self, decimals: usize) -> String {
         let Spread { median, min, max } = self;
         format!("{median:.decimals$} ({min:.decimals$} to {max:.decimals$})")
     }
 }
 
-/// The value below which this share of them lies; they are sorted.
+/// Returns the value below which this share of the sorted values lies.
 pub fn percentile(sorted: &[f64], share: f64) -> f64 {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     let position = rank.clamp(1, sorted.len().max(1)) - 1;

@@ -1,5 +1,5 @@
-//! Judging while the table of principals is left alone, and while it is changed and published at
-//! the rate of the goal.
+//! Measures judging with an unchanged principals table, and with one that changes and is published
+//! at the rate of the goal.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,12 @@ use audit_relay::tables::TableStore;
 
 use crate::{principal, scattered, time};
 
-/// The rate at which changes must not slow judging, and the interval between snapshots by default.
+/// The rate at which changes must not slow down judging, and the default interval between
+/// snapshots.
 const CHANGES_A_SECOND: u64 = 10_000;
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Judging while the table is left alone, and while it is changed and published at the goal's rate:
-/// rounds in turn, so that what others do on the machine meets both.
+/// Measures both cases in alternating rounds, so that other load on the machine affects both.
 pub fn measure(principals: TableWriter<PrincipalKey, Principal>, keys: u64) {
     let deployment = deployment();
     let reference = ReferenceTables { principals: principals.snapshot(), devices: None };
@@ -71,17 +71,17 @@ fn judge_all(deployment: &Deployment, tables: &TableStore, records: &[String]) -
     (processor_nanoseconds() - begun) / records.len() as f64
 }
 
-/// The time that this thread has spent on a processor: others that want the processor do not count,
-/// but those that slow its memory do.
+/// This thread's CPU time. Load that competes for the processor does not count; load that slows the
+/// memory does.
 fn processor_nanoseconds() -> f64 {
-    // The kernel brings the figure up to date when it looks who is next.
+    // The kernel updates the figure when it schedules.
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     let first = text.split_whitespace().next().expect("a figure");
     first.parse().expect("a number")
 }
 
-/// A follower without a topic: while it is told to, it changes keys at the goal's rate and
+/// A follower without a topic. While `changing` is set, it changes keys at the goal's rate and
 /// publishes as often as a follower does.
 fn follow(
     mut table: TableWriter<PrincipalKey, Principal>,
@@ -104,7 +104,7 @@ fn follow(
                     time,
                     &mut Oddities::default(),
                 );
-                table.apply(change.expect("a good record")).expect("room");
+                table.apply(change.expect("a valid record")).expect("room");
             }
             tables.publish(|reference| reference.principals = table.snapshot());
         }

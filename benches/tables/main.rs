@@ -1,10 +1,10 @@
-//! What the reference tables cost: resident memory for each key, time of a look-up, of a change and
-//! of a snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench
-//! tables`, or with another number of keys: `cargo bench --bench tables -- 100000`. How long both
-//! tables take to be ready from a real Kafka: `cargo bench --bench tables -- topics`. What
-//! unchanged snapshots cost: `-- republish`.
+//! Measures the reference tables: resident memory per key, and the time of a look-up, a change and
+//! a snapshot. Not a test: it prints the figures beside their goals. `cargo bench --bench tables`,
+//! or with another number of keys: `cargo bench --bench tables -- 100000`. Time until both tables
+//! are ready from a real Kafka: `cargo bench --bench tables -- topics`. Cost of unchanged
+//! snapshots: `-- republish`.
 
-// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to apply the test exceptions of clippy.toml.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 
@@ -32,11 +32,11 @@ const LOOK_UPS: usize = 200_000;
 const GOAL_BYTES: f64 = 200.0;
 const GOAL_LOOK_UP_NANOSECONDS: f64 = 200.0;
 const HISTORY: SignedDuration = SignedDuration::from_hours(168);
-/// When the tables begin, and how far apart the changes are: a million span some hours of the
-/// history.
+/// The time of the first change, and the distance between changes: a million span a few hours of
+/// the history.
 const START_MS: i64 = 1_700_000_000_000;
 const STEP_MS: i64 = 10;
-/// Of every so many keys one has changed twice more within the history.
+/// One key in this many has two further changes within the history.
 const CHANGED_ONE_IN: u64 = 10;
 
 type Parsed<K, V> = Result<TableChange<K, V>, RecordProblem>;
@@ -51,7 +51,7 @@ fn main() {
         return republish::measure();
     }
     println!("{keys} keys each, one in {CHANGED_ONE_IN} with three versions, the others with one");
-    // Both stay, so that neither takes the memory that the other has left.
+    // Keep both tables alive: neither reuses memory that the other has freed.
     let parse = |number, round| {
         let (key, value) = principal(number, round);
         let odd = &mut Oddities::default();
@@ -71,7 +71,7 @@ fn main() {
     yardstick(keys);
 }
 
-/// What a look-up costs without any table of ours, and what waiting for memory once does.
+/// Measures a look-up in a plain `HashMap`, and one wait for memory.
 fn yardstick(keys: u64) {
     let key = |number: u64| format!("{}/{}", 300_000 + number / 40, 6_000_000 + number);
     let map: HashMap<String, Box<[u8]>> =
@@ -121,7 +121,7 @@ fn measure<K: TableKey, V: Packed>(
     let mut records = 0;
     for number in 0..keys {
         for round in 0..rounds(number) {
-            let change = parse(number, round).expect("a good record");
+            let change = parse(number, round).expect("a valid record");
             table.apply(change).expect("room");
             records += 1;
         }
@@ -141,12 +141,12 @@ fn measure<K: TableKey, V: Packed>(
     table
 }
 
-/// How many versions a key has.
+/// The number of versions of a key.
 fn rounds(number: u64) -> u64 {
     if number.is_multiple_of(CHANGED_ONE_IN) { 3 } else { 1 }
 }
 
-/// In an order that no cache foresees.
+/// Returns keys in an order that defeats caches.
 fn scattered(keys: u64) -> impl Iterator<Item = u64> {
     let random = Random::new(1);
     std::iter::repeat_with(move || random.below(keys))
@@ -160,7 +160,7 @@ fn look_up<K: TableKey, V: Packed>(
 ) {
     let wanted: Vec<K> = scattered(keys)
         .take(LOOK_UPS)
-        .map(|number| parse(number, 0).expect("a good record").key)
+        .map(|number| parse(number, 0).expect("a valid record").key)
         .collect();
     let moment = Timestamp::from_millisecond(START_MS + keys as i64 * STEP_MS).expect("in range");
     let versions = |key: &K| usize::from(table.versions(key).is_some());
@@ -175,9 +175,9 @@ fn look_up<K: TableKey, V: Packed>(
     println!("  look-up, of 1,000 keys    {hot:8.1} ns");
 }
 
-/// Look-ups of any key: one after the other, so that the machine begins the next while the last
-/// still waits for memory; and each only when the last is done, as where a record is judged in
-/// between.
+/// Measures look-ups of any key in two ways. Independent look-ups overlap: the processor begins the
+/// next while the last still waits for memory. Dependent look-ups do not, as when a record is
+/// judged in between.
 fn print_look_ups<K>(wanted: &[K], found: impl Fn(&K) -> usize) {
     let any = best_nanoseconds(wanted, |key, _| found(key));
     println!("  look-up, any key          {any:8.1} ns");
@@ -185,9 +185,9 @@ fn print_look_ups<K>(wanted: &[K], found: impl Fn(&K) -> usize) {
     println!("  look-up, any key, alone   {one:8.1} ns");
 }
 
-/// Time of a look-up in the best quarter of many short rounds: what others do on the machine is not
-/// ours. No round repeats the keys of another, unless there are few. Each look-up is told the next
-/// position, which depends on what the one before it found.
+/// Returns the time of a look-up as the first quartile of many short rounds, to exclude other load
+/// on the machine. No round repeats the keys of another, unless there are few keys. Each look-up
+/// gets a position that depends on the result of the one before.
 fn best_nanoseconds<K>(keys: &[K], found: impl Fn(&K, usize) -> usize) -> f64 {
     const ROUND: usize = 1_000;
     let round = |(number, keys): (usize, &[K])| {
@@ -197,7 +197,7 @@ fn best_nanoseconds<K>(keys: &[K], found: impl Fn(&K, usize) -> usize) -> f64 {
             next += black_box(found(key, next));
         }
         let elapsed = begun.elapsed();
-        assert_eq!(next, number * ROUND + keys.len(), "all are found");
+        assert_eq!(next, number * ROUND + keys.len(), "every key is found");
         elapsed.as_nanos() as f64 / keys.len() as f64
     };
     let mut rounds: Vec<f64> = keys.chunks(ROUND).enumerate().map(round).collect();
@@ -205,7 +205,7 @@ fn best_nanoseconds<K>(keys: &[K], found: impl Fn(&K, usize) -> usize) -> f64 {
     rounds[rounds.len() / 4]
 }
 
-/// As a follower does: 200 changes, then a snapshot.
+/// Applies changes as a follower does: 200 changes, then a snapshot.
 fn change<K: TableKey, V: Packed>(
     table: &mut TableWriter<K, V>,
     keys: u64,
@@ -217,7 +217,7 @@ fn change<K: TableKey, V: Packed>(
     for _ in 0..CHANGES / CHANGES_AT_ONCE {
         let numbers = numbers.by_ref().take(CHANGES_AT_ONCE);
         let changes: Vec<_> =
-            numbers.map(|number| parse(number, 5).expect("a good record")).collect();
+            numbers.map(|number| parse(number, 5).expect("a valid record")).collect();
         let begun = Instant::now();
         for change in changes {
             table.apply(change).expect("room");

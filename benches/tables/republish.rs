@@ -1,5 +1,5 @@
-//! What a snapshot costs that is published again and again without a change: `cargo bench --bench
-//! tables -- republish`.
+//! Measures the memory of full snapshots that are republished without a change: `cargo bench
+//! --bench tables -- republish`.
 
 use audit_judge::reference::{
     Oddities, Principal, PrincipalKey, TableWriter, parse_principal_record,
@@ -7,7 +7,7 @@ use audit_judge::reference::{
 
 const PRINCIPALS: u64 = 100_000;
 const TIMES: u64 = 26;
-/// A snapshot each hour, so that all of them lie within the history.
+/// One snapshot an hour, so that all lie within the history.
 const APART_MS: i64 = 3_600_000;
 
 pub fn measure() {
@@ -24,7 +24,7 @@ pub fn measure() {
                 time,
                 &mut Oddities::default(),
             );
-            table.apply(change.expect("a good record")).expect("room");
+            table.apply(change.expect("a valid record")).expect("room");
         }
         if [1, 7, TIMES].contains(&round) {
             let counted = table.snapshot().bytes() as f64 / 1e6;

@@ -1,6 +1,5 @@
-//! How long a relay takes to read both tables from a real Kafka, and what it needs for that. The
-//! relay is a process of its own, on topics that are written first; the figures are its own
-//! metrics.
+//! Measures the time and memory that a relay needs to read both tables from a real Kafka. The relay
+//! is its own process, on topics that are written beforehand; the figures are its own metrics.
 
 use std::time::Duration;
 
@@ -16,11 +15,11 @@ use audit_testkit::relay::TestDeployment;
 const PARTITIONS: i32 = 6;
 const RUNS: usize = 3;
 const GOAL_SECONDS: f64 = 5.0;
-/// Of every so many keys one has a second record: the topic is not compacted.
+/// One key in this many has a second record; the topic is not compacted yet.
 const CHANGED_ONE_IN: u64 = 10;
-const LIMIT: Duration = Duration::from_secs(300);
+const FLUSH_MAX: Duration = Duration::from_secs(300);
 
-/// Writes the topics, starts relays on them, one after the other, and prints what they say.
+/// Writes the topics, starts one relay after another on them, and prints their metrics.
 pub fn measure(keys: u64) {
     let broker = KafkaBroker::shared();
     let principals = topic(broker, "principals", keys, principal);
@@ -47,7 +46,7 @@ pub fn measure(keys: u64) {
     }
 }
 
-/// Makes and fills the topic of a table.
+/// Creates and fills a table's topic.
 fn topic(
     broker: &KafkaBroker,
     name: &str,
@@ -71,7 +70,7 @@ fn topic(
             send(&producer, record.timestamp(time(number, round).unwrap_or_default()));
         }
     }
-    producer.flush(LIMIT).expect("written");
+    producer.flush(FLUSH_MAX).expect("written");
     topic
 }
 
@@ -83,7 +82,7 @@ fn send(
         record = match producer.send(record) {
             Ok(()) => return,
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => refused,
-            Err((error, _)) => panic!("not written: {error}"),
+            Err((error, _)) => panic!("write a record: {error}"),
         };
         std::thread::sleep(Duration::from_millis(5));
     }

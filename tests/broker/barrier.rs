@@ -1,7 +1,6 @@
-//! The read barrier on a real Apache Kafka: principals that are granted access in the very instant
-//! before they act, followed by a table that shows nothing new for a minute unless a batch waits
-//! for it. With the barrier none is left out; without it some are, which shows that the test can
-//! fail.
+//! The read barrier on a real Apache Kafka. Principals get access immediately before they act, and
+//! the table publishes only once a minute unless a batch waits for it. With the barrier no event is
+//! missed; without it some are, which proves that the test can fail.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -27,11 +26,11 @@ use audit_testkit::topics::{TestRecord, produce};
 
 use crate::PROGRAM;
 
-/// Grants, each followed at once by an action.
+/// The number of grants; each is immediately followed by an action.
 const GRANTS: u64 = 3_000;
-const LIMIT: Duration = Duration::from_secs(120);
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
-/// Counts fates, tells when the worker has joined its group, and stops it when all records are
+/// Counts fates, signals when the worker has joined its group, and stops it when all records are
 /// committed.
 struct Counter {
     read: u64,
@@ -67,7 +66,7 @@ impl Observer for &mut Counter {
             }
             WorkerEvent::Failed(_) => self.held += 1,
             WorkerEvent::Held(_, fault, _) => panic!("{fault}"),
-            // Only the first is waited for; later ones find nobody.
+            // Only the first signal is awaited; later ones have no receiver.
             WorkerEvent::Group(GroupEvent::Assigned(_)) => _ = self.joined.send(()),
             WorkerEvent::Group(_)
             | WorkerEvent::EndReached(_)
@@ -78,7 +77,7 @@ impl Observer for &mut Counter {
     }
 }
 
-/// The same judge, believing whatever the table says now.
+/// The same judge, which trusts the current state of the table.
 struct WithoutBarrier(TableJudge);
 
 impl Judge for WithoutBarrier {
@@ -129,12 +128,12 @@ impl World {
         let limit = config.tables.staleness_limit;
         let tables = Arc::new(TableStore::new(deployment.reference.clone(), &followed, limit));
         kafka::followers::follow(&config, &tables).expect("follows");
-        tables.await_ready(LIMIT).expect("ready");
+        tables.await_ready(WAIT_MAX).expect("ready");
         World { broker, input: test.input.clone(), table, config, deployment, tables }
     }
 
-    /// Grants, and the action right after, a thousand of each at a time so that the input is never
-    /// dry.
+    /// Writes grants and the actions right after them, a thousand at a time, so that the input
+    /// never runs dry.
     fn grant_and_act(&self) {
         for thousand in 0..GRANTS / 1_000 {
             let numbers = thousand * 1_000..(thousand + 1) * 1_000;
@@ -144,7 +143,7 @@ impl World {
         }
     }
 
-    /// Runs a worker beside the grants until everything is committed.
+    /// Runs a worker while the grants are written, until everything is committed.
     fn run<J: Judge>(&self, judge: J) -> Counter {
         let regions = self.deployment.rules.routes.regions().to_vec();
         let settings =
@@ -157,14 +156,14 @@ impl World {
         let since = Instant::now();
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                // Before that the table could catch up by itself, however slow it is.
-                when_joined.recv_timeout(LIMIT).expect("joined");
+                // If started earlier, even a slow table could catch up without the barrier.
+                when_joined.recv_timeout(WAIT_MAX).expect("joined");
                 self.grant_and_act();
             });
             let mut worker =
                 Worker::new(session, judge, &mut counter, self.config.batch, stop.clone());
             while !stop.is_requested() {
-                assert!(since.elapsed() < LIMIT, "stalled");
+                assert!(since.elapsed() < WAIT_MAX, "stalled");
                 worker.turn().expect("turn");
             }
         });
@@ -205,16 +204,16 @@ fn action(number: u64, now: Timestamp) -> TestRecord {
 }
 
 #[test]
-fn with_the_barrier_no_grant_comes_too_late() {
+fn the_barrier_sees_every_grant_in_time() {
     let world = World::start();
     let counter = world.run(world.judge());
     assert_eq!((counter.read, counter.audited), (GRANTS, GRANTS), "held {}", counter.held);
 }
 
 #[test]
-fn without_the_barrier_grants_come_too_late() {
+fn without_the_barrier_some_grants_are_missed() {
     let world = World::start();
     let counter = world.run(WithoutBarrier(world.judge()));
     assert_eq!((counter.read, counter.audited + counter.late), (GRANTS, GRANTS));
-    assert!(counter.late > 0, "the table was never behind: this test shows nothing");
+    assert!(counter.late > 0, "the table was never behind, so this test proves nothing");
 }

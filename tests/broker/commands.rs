@@ -1,4 +1,4 @@
-//! The commands against a real cluster, as a person would use them.
+//! The commands against a real cluster.
 
 use crate::PROGRAM;
 use crate::ledger::{PRINCIPALS, change};
@@ -11,7 +11,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn check_names_what_is_missing_and_joins_nothing() {
+fn check_reports_missing_topics_and_joins_no_group() {
     let broker = KafkaBroker::shared();
     let deployment = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
     let config = deployment.config("checker");
@@ -46,7 +46,7 @@ fn check_names_what_is_missing_and_joins_nothing() {
 }
 
 #[test]
-fn explain_reads_a_record_where_it_lies() {
+fn explain_reads_a_record_by_its_offset() {
     let broker = KafkaBroker::shared();
     let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     produce(broker.bootstrap(), &deployment.input, (0..10).map(change));

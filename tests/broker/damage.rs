@@ -1,22 +1,23 @@
-//! An input whose log is damaged on the broker's disk: one bit of one batch. Brokers send bytes
-//! from their files unchecked, so it is for the relay to see it. The partition is held there, the
-//! others go on, nothing is read again, and the operator can let the relay go on behind what nobody
-//! can read.
+//! An input with a log that is damaged on the broker's disk: one bit of one batch. Brokers send
+//! bytes from their files unchecked, so the relay must detect the damage. It holds the partition
+//! there, the others continue, nothing is read twice, and the operator can make the relay pass over
+//! the unreadable records.
 
 use std::ops::Range;
 
 use crate::PROGRAM;
 use crate::exactly_once::end;
 use crate::held::{
-    assert_named, await_all, await_all_but, await_held, await_metrics, await_released, times_said,
+    assert_reported, await_all, await_all_but, await_held, await_metrics, await_released,
+    times_logged,
 };
-use crate::ledger::{Demand, Ledger, PRINCIPALS, change, demand};
+use crate::ledger::{ExpectedFate, Ledger, PRINCIPALS, change, expected_fate};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
 use audit_testkit::relay::{TestDeployment, measured};
 use audit_testkit::topics::{Seen, produce, read_committed};
 
 const RECORDS: u64 = 4_000;
-/// Records that are written, and acknowledged, before the next ones are: batches end there.
+/// Records that are written and acknowledged together: batches end at these boundaries.
 const PORTION: u64 = 200;
 const PARTITIONS: i32 = 3;
 const DAMAGED: i32 = 1;
@@ -24,7 +25,7 @@ const PASSED_OVER: &str = "audit_relay_passed_over_offsets_total";
 const NONE: u8 = 0;
 const LZ4: u8 = 3;
 
-/// An input with one bad batch, and what it held before.
+/// An input with one damaged batch, and its original records.
 struct Damage {
     broker: KafkaBroker,
     deployment: TestDeployment,
@@ -56,8 +57,8 @@ impl Damage {
         Damage { broker, deployment, input, offsets }
     }
 
-    /// The numbers of the damaged partition's records at these offsets, of which something was to
-    /// be written.
+    /// The numbers of the damaged partition's records at these offsets that would have produced
+    /// output.
     fn numbers_at(&self, offsets: Range<i64>) -> Vec<u64> {
         let there = self
             .input
@@ -68,7 +69,7 @@ impl Damage {
                 let (_, number) = seen.headers.iter().find(|(name, _)| name == "number")?;
                 String::from_utf8_lossy(number.as_deref()?).parse().ok()
             })
-            .filter(|number| demand(*number) != Demand::Skipped)
+            .filter(|number| expected_fate(*number) != ExpectedFate::Skipped)
             .collect();
         numbers.sort_unstable();
         numbers
@@ -80,13 +81,13 @@ impl Damage {
     }
 }
 
-fn holds_its_partition_and_can_be_passed_over(codec: (&str, u8)) {
+fn assert_holds_and_can_be_passed_over(codec: (&str, u8)) {
     let mut damage = Damage::of(codec);
     let Range { start, end: behind } = damage.offsets;
     let mut relay = damage.deployment.start("careful");
     await_held(&relay, DAMAGED, "unreadable", RECORDS);
     await_all_but(Some(DAMAGED), &damage.broker, &damage.deployment, &relay);
-    assert_named(&relay, &damage.deployment, DAMAGED, &[start], "pass_over");
+    assert_reported(&relay, &damage.deployment, DAMAGED, &[start], "pass_over");
     end(&mut relay);
     let unread = damage.numbers_at(start..i64::MAX);
     damage.ledger().assert_clean_but_for(&unread);
@@ -102,20 +103,20 @@ fn holds_its_partition_and_can_be_passed_over(codec: (&str, u8)) {
     await_released(&relay);
     assert_eq!(relay.metric(PASSED_OVER, ""), counted);
     assert_eq!(relay.metric("audit_relay_deleted_offsets_total", ""), 0.0);
-    assert_eq!(times_said(&relay, start, behind), 1, "{}", relay.log());
+    assert_eq!(times_logged(&relay, start, behind), 1, "{}", relay.log());
     end(&mut relay);
     let lost = damage.numbers_at(damage.offsets.clone());
     damage.ledger().assert_clean_but_for(&lost);
 }
 
-/// What the client takes for the next batch is text: it goes back to the beginning of the log.
+/// The client takes text for the next batch and goes back to the beginning of the log.
 #[test]
-fn a_damaged_batch_of_plain_records_holds_its_partition_alone() {
-    holds_its_partition_and_can_be_passed_over(("uncompressed", NONE));
+fn a_damaged_uncompressed_batch_holds_only_its_partition() {
+    assert_holds_and_can_be_passed_over(("uncompressed", NONE));
 }
 
-/// What the client takes for the next batch is anything: it goes back, or does not get further.
+/// The client takes arbitrary bytes for the next batch: it goes back, or gets stuck.
 #[test]
-fn a_damaged_batch_of_compressed_records_holds_its_partition_alone() {
-    holds_its_partition_and_can_be_passed_over(("lz4", LZ4));
+fn a_damaged_compressed_batch_holds_only_its_partition() {
+    assert_holds_and_can_be_passed_over(("lz4", LZ4));
 }

@@ -1,5 +1,6 @@
-//! The main promise on a real Apache Kafka: no loss, no duplicate, no reordering, through crashes,
-//! restarts, graceful leaves and zombies. Whole relays; what one session does is in `sessions.rs`.
+//! The main guarantee on a real Apache Kafka: no loss, no duplicate and no reordering through
+//! crashes, restarts, graceful leaves and zombies. Tests whole relays; `sessions.rs` tests single
+//! sessions.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,10 +11,11 @@ use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{produce, read_committed};
 
-const LIMIT: Duration = Duration::from_secs(180);
+const WAIT_MAX: Duration = Duration::from_secs(180);
 const SMALL_BATCHES: &str = "[batch]\nmax_age_ms = 20\n";
 
-/// Committed records of the group; compaction and transactions aside, offsets count records here.
+/// The group's number of committed records. Here offsets count records: the input has no compaction
+/// and no transactions.
 fn committed(broker: &KafkaBroker, deployment: &TestDeployment) -> i64 {
     broker.committed(&deployment.group, &deployment.input).values().sum()
 }
@@ -23,7 +25,7 @@ pub fn await_committed(broker: &KafkaBroker, deployment: &TestDeployment, least:
     let since = Instant::now();
     while committed(broker, deployment) < least {
         assert!(
-            since.elapsed() < LIMIT,
+            since.elapsed() < WAIT_MAX,
             "stalled at {:?} of {:?}",
             broker.committed(&deployment.group, &deployment.input),
             broker.end_offsets(&deployment.input)
@@ -32,19 +34,19 @@ pub fn await_committed(broker: &KafkaBroker, deployment: &TestDeployment, least:
     }
 }
 
-/// A graceful leave.
+/// Stops a relay gracefully.
 #[track_caller]
 pub fn end(relay: &mut Relay) {
     relay.signal("TERM");
     assert!(relay.wait().success(), "{}", relay.log());
 }
 
-/// Keeps writing records while a test needs a backlog: this many are always ahead of the committed
-/// offsets.
+/// Keeps writing records while a test needs a backlog. About [`Load::AHEAD`] records stay ahead of
+/// the committed offsets.
 struct Load<'a> {
     broker: &'a KafkaBroker,
     deployment: &'a TestDeployment,
-    is_enough: AtomicBool,
+    stop: AtomicBool,
     written: AtomicU64,
 }
 
@@ -53,11 +55,11 @@ impl<'a> Load<'a> {
     const AHEAD: u64 = 3 * Self::PORTION;
 
     fn new(broker: &'a KafkaBroker, deployment: &'a TestDeployment) -> Self {
-        Load { broker, deployment, is_enough: AtomicBool::new(false), written: AtomicU64::new(0) }
+        Load { broker, deployment, stop: AtomicBool::new(false), written: AtomicU64::new(0) }
     }
 
     fn write(&self) {
-        while !self.is_enough.load(Ordering::Acquire) {
+        while !self.stop.load(Ordering::Acquire) {
             let written = self.written.load(Ordering::Acquire);
             if written > committed(self.broker, self.deployment) as u64 + Self::AHEAD {
                 std::thread::sleep(Duration::from_millis(20));
@@ -70,7 +72,7 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Waits until the group has committed so many records more.
+    /// Waits until the group has committed this many more records.
     #[track_caller]
     fn await_progress(&self, records: i64) {
         let now = committed(self.broker, self.deployment);
@@ -78,16 +80,16 @@ impl<'a> Load<'a> {
     }
 }
 
-/// Ends the load also when the test fails: its thread is waited for.
-struct Enough<'a>(&'a Load<'a>);
+/// Stops the load even if the test fails: the scope waits for its thread.
+struct StopOnDrop<'a>(&'a Load<'a>);
 
-impl Drop for Enough<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.is_enough.store(true, Ordering::Release);
+        self.0.stop.store(true, Ordering::Release);
     }
 }
 
-/// Runs this beside the load; returns how many records were written.
+/// Runs `run` under load. Returns the number of written records.
 fn under_load(
     broker: &KafkaBroker,
     deployment: &TestDeployment,
@@ -96,7 +98,7 @@ fn under_load(
     let load = Load::new(broker, deployment);
     std::thread::scope(|scope| {
         scope.spawn(|| load.write());
-        let _enough = Enough(&load);
+        let _enough = StopOnDrop(&load);
         run(&load);
     });
     load.written.into_inner()
@@ -108,14 +110,14 @@ fn await_partitions(relay: &Relay) {
     relay.await_metric("audit_relay_assigned_partitions", "", |owned| owned > 0.0);
 }
 
-/// Waits until the relay has committed records of its own.
+/// Waits until the relay itself has committed records.
 #[track_caller]
 fn await_share(relay: &Relay) {
     relay.await_metric("audit_relay_records_read_total", "", |read| read > 0.0);
 }
 
 #[test]
-fn three_instances_through_kills_and_a_graceful_leave() {
+fn three_instances_survive_kills_and_a_graceful_leave() {
     let broker = KafkaBroker::shared();
     let deployment = TestDeployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
     let mut a = deployment.start("a");
@@ -149,10 +151,10 @@ fn three_instances_through_kills_and_a_graceful_leave() {
     ledger.assert_clean();
 }
 
-/// Members come and go under load by the group protocol of KIP-848. No kills: the broker's session
-/// time-out is 45 s.
+/// Members join and leave under load with the consumer group protocol of KIP-848. No kills: the
+/// broker's session timeout is 45 s.
 #[test]
-fn instances_come_and_go_by_the_new_group_protocol() {
+fn instances_join_and_leave_with_the_consumer_protocol() {
     let broker = KafkaBroker::shared();
     let mut deployment = TestDeployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
     deployment.membership = "\"group.protocol\" = \"consumer\"\n".to_string();
@@ -180,7 +182,7 @@ fn instances_come_and_go_by_the_new_group_protocol() {
     ledger.assert_clean();
 }
 
-/// Stops a relay that works inside a transaction, in which records of some output were written.
+/// Suspends a relay inside a transaction that has written output records.
 #[track_caller]
 fn stop_in_a_transaction(broker: &KafkaBroker, deployment: &TestDeployment, relay: &mut Relay) {
     let outputs = deployment.outputs();
@@ -192,23 +194,24 @@ fn stop_in_a_transaction(broker: &KafkaBroker, deployment: &TestDeployment, rela
             return;
         }
         relay.signal("CONT");
-        assert!(since.elapsed() < LIMIT, "never inside a transaction");
-        // Elsewhere in its turn the next time.
+        assert!(since.elapsed() < WAIT_MAX, "never inside a transaction");
+        // The next attempt hits another point of the worker's turn.
         std::thread::sleep(Duration::from_millis(7));
     }
 }
 
 #[test]
-fn a_zombie_process_neither_doubles_nor_loses() {
+fn a_zombie_process_causes_no_duplicate_and_no_loss() {
     let broker = KafkaBroker::shared();
     let deployment = TestDeployment::create(PROGRAM, broker, 4, PRINCIPALS, SMALL_BATCHES);
     let mut zombie = deployment.start("same");
     let mut successor = None;
     let written = under_load(broker, &deployment, |load| {
         load.await_progress(1);
-        // For as long as its successor works. What is in its transaction is left to be done.
+        // The zombie stays suspended while its successor works. Its open transaction must be
+        // processed again.
         stop_in_a_transaction(broker, &deployment, &mut zombie);
-        // Both have one name; each logs to a file of its own.
+        // Both have the same name, so each needs its own log file.
         let log = deployment.path("successor.log");
         successor = Some(deployment.spawn("same", log).expect("starts"));
         load.await_progress(4_000);
@@ -234,13 +237,13 @@ fn a_zombie_process_neither_doubles_nor_loses() {
     Ledger::of(broker.bootstrap(), &deployment, written + 4_000).assert_clean();
 }
 
-/// Of two processes with one name each takes the other one's place in the group until one gives up.
-/// Returns that one first.
+/// Two processes with one name take each other's place in the group until one gives up. Returns the
+/// one that gave up first.
 #[track_caller]
 fn await_loser(mut zombie: Relay, mut successor: Relay) -> (Relay, Relay) {
     let since = Instant::now();
     loop {
-        assert!(since.elapsed() < LIMIT, "both go on:\n{}", zombie.log());
+        assert!(since.elapsed() < WAIT_MAX, "both processes keep running:\n{}", zombie.log());
         match (zombie.ended().expect("asked"), successor.ended().expect("asked")) {
             (None, None) => std::thread::sleep(Duration::from_millis(100)),
             (Some(_), None) => return (zombie, successor),
@@ -251,7 +254,7 @@ fn await_loser(mut zombie: Relay, mut successor: Relay) -> (Relay, Relay) {
 }
 
 #[test]
-fn all_is_accounted_for_in_the_metrics_of_one_instance() {
+fn the_metrics_account_for_every_record() {
     const RECORDS: u64 = 5_000;
     let broker = KafkaBroker::shared();
     let deployment = TestDeployment::create(PROGRAM, broker, 6, PRINCIPALS, "");
@@ -266,7 +269,7 @@ fn all_is_accounted_for_in_the_metrics_of_one_instance() {
     assert_eq!(relay.metric("audit_relay_records_total", "fate=\"skipped\""), 2_500.0);
     assert_eq!(relay.metric("audit_relay_records_total", "fate=\"quarantined\""), 500.0);
     assert_eq!(relay.metric("audit_relay_events_total", ""), 2_000.0);
-    // Lag is nothing once all is read, although nothing says so but the end of the partitions.
+    // The lag becomes 0 when everything is read, which only a partition EOF shows.
     relay.await_metric("audit_relay_partition_lag_records", "", |lag| lag == 0.0);
 }
 
@@ -288,7 +291,7 @@ fn offsets_advance_when_everything_is_skipped() {
 }
 
 #[test]
-fn events_go_without_headers_where_none_are_wanted() {
+fn events_have_no_headers_when_headers_are_off() {
     const RECORDS: u64 = 200;
     let broker = KafkaBroker::shared();
     let mut deployment = TestDeployment::create(PROGRAM, broker, 2, PRINCIPALS, "");

@@ -1,5 +1,5 @@
-//! What is common to the tests of partitions that are held while the others of their worker go on:
-//! what the relay says of them, and how far the others come.
+//! Helpers for tests of held partitions: what the relay reports about them, and the progress of the
+//! others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,35 +9,35 @@ use audit_testkit::relay::{Relay, TestDeployment, measured};
 
 pub const READ: &str = "audit_relay_records_read_total";
 pub const HELD: &str = "audit_relay_partition_held";
-const LIMIT: Duration = Duration::from_secs(120);
+const WAIT_MAX: Duration = Duration::from_secs(120);
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Waits until the relay's metrics satisfy a condition. Meanwhile it must not commit more records
-/// than there are.
+/// Waits until the relay's metrics satisfy a condition. Meanwhile the relay must not commit more
+/// records than exist.
 #[track_caller]
 pub fn await_metrics(relay: &Relay, what: &str, records: u64, done: impl Fn(&str) -> bool) {
     let since = Instant::now();
     loop {
         let (_, metrics) = relay.get("/metrics").unwrap_or_default();
-        // There is none before the first assignment.
+        // The metric does not exist before the first assignment.
         let counted = measured(&metrics, READ, "");
         let read = counted.unwrap_or(0.0);
         assert!(
             read <= records as f64,
-            "of {records} records {read} were judged: some of them twice\n{}",
-            last_complaints(relay)
+            "{read} records were judged, but there are only {records}\n{}",
+            last_problem_lines(relay)
         );
         if done(&metrics) {
             assert!(counted.is_some(), "no {READ}:\n{metrics}");
             return;
         }
-        assert!(since.elapsed() < LIMIT, "no {what}\n{}", last_complaints(relay));
+        assert!(since.elapsed() < WAIT_MAX, "no {what}\n{}", last_problem_lines(relay));
         std::thread::sleep(INTERVAL);
     }
 }
 
-/// Waits until this partition, and no other, is held for this reason. There are so many records
-/// that may be judged.
+/// Waits until this partition, and no other, is held for this reason. At most `records` may be
+/// judged.
 #[track_caller]
 pub fn await_held(relay: &Relay, partition: i32, reason: &str, records: u64) {
     let labels = format!("partition=\"{partition}\",reason=\"{reason}\"");
@@ -47,8 +47,8 @@ pub fn await_held(relay: &Relay, partition: i32, reason: &str, records: u64) {
     });
 }
 
-/// Waits until no partition is held, and the relay is ready. What is not held is in no series; that
-/// this one has its name yet is shown where something is held ([`await_held`]).
+/// Waits until no partition is held and the relay is ready. A partition that is not held has no
+/// series; [`await_held`] shows that the metric still has this name.
 #[track_caller]
 pub fn await_released(relay: &Relay) {
     relay.await_page("/metrics", |_, metrics| {
@@ -58,10 +58,10 @@ pub fn await_released(relay: &Relay) {
     relay.await_ready();
 }
 
-/// The relay is not ready, and names the topic, the partition, these offsets, and a word of the
-/// remedy. So does its log.
+/// Asserts that the relay is not ready and that `/readyz` and the log name the topic, the
+/// partition, these offsets and the remedy.
 #[track_caller]
-pub fn assert_named(
+pub fn assert_reported(
     relay: &Relay,
     deployment: &TestDeployment,
     partition: i32,
@@ -75,56 +75,56 @@ pub fn assert_named(
         let names = |number: i64| words.contains(&number.to_string().as_str());
         text.contains(&deployment.input) && text.contains(remedy) && numbers().all(names)
     };
-    let looked_for =
+    let expected =
         format!("{}, {:?}, {remedy:?}", deployment.input, { numbers().collect::<Vec<_>>() });
-    // A relay that just tries again may say so instead for a moment.
+    // A relay that is retrying may briefly report that instead.
     let since = Instant::now();
     loop {
         let (status, body) = relay.get("/readyz").expect("the admin server answers");
         if status != 200 && names_all(&body) {
             break;
         }
-        assert!(since.elapsed() < LIMIT, "/readyz lacks one of {looked_for}: {status} {body}");
+        assert!(since.elapsed() < WAIT_MAX, "/readyz lacks one of {expected}: {status} {body}");
         std::thread::sleep(INTERVAL);
     }
     let log = relay.log();
     assert!(
-        complaints(&log).any(names_all),
-        "no warning and no error in the log has all of {looked_for}\n{log}"
+        problem_lines(&log).any(names_all),
+        "no warning and no error in the log has all of {expected}\n{log}"
     );
 }
 
-fn complaints(log: &str) -> impl Iterator<Item = &str> {
+fn problem_lines(log: &str) -> impl Iterator<Item = &str> {
     let is_one = |line: &&str| {
         ["\"level\":\"WARN\"", "\"level\":\"ERROR\""].iter().any(|level| line.contains(level))
     };
     log.lines().filter(is_one)
 }
 
-fn last_complaints(relay: &Relay) -> String {
+fn last_problem_lines(relay: &Relay) -> String {
     let log = relay.log();
-    let all: Vec<&str> = complaints(&log).collect();
+    let all: Vec<&str> = problem_lines(&log).collect();
     all[all.len().saturating_sub(20)..].join("\n")
 }
 
-/// How often the log says that these offsets of the input will never be read.
-pub fn times_said(relay: &Relay, from: i64, to: i64) -> usize {
+/// Returns how often the log reports that these offsets of the input will never be read.
+pub fn times_logged(relay: &Relay, from: i64, to: i64) -> usize {
     let log = relay.log();
     let parts = [format!("\"from\":{from},"), format!("\"to\":{to},")];
     let says = |line: &&str| {
         let line = line.replace('}', ",");
         parts.iter().all(|part| line.contains(part))
     };
-    complaints(&log).filter(says).count()
+    problem_lines(&log).filter(says).count()
 }
 
-/// Waits until all there is in the input's partitions is committed.
+/// Waits until all records of the input are committed.
 #[track_caller]
 pub fn await_all(broker: &KafkaBroker, deployment: &TestDeployment, relay: &Relay) {
     await_all_but(None, broker, deployment, relay);
 }
 
-/// The same, except in the partition that is held.
+/// Does the same, except for the held partition.
 #[track_caller]
 pub fn await_all_but(
     held: Option<i32>,
@@ -145,9 +145,9 @@ pub fn await_all_but(
             return;
         }
         assert!(
-            since.elapsed() < LIMIT,
+            since.elapsed() < WAIT_MAX,
             "stalled at {committed:?} of {ends:?}\n{}",
-            last_complaints(relay)
+            last_problem_lines(relay)
         );
         std::thread::sleep(INTERVAL);
     }

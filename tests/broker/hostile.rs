@@ -1,12 +1,11 @@
-//! Records on the limit of what the input takes: 10 MB, floods of headers, keys that are no text.
-//! Each gets into the quarantine as it was, the partition goes on behind it, and the metrics do not
-//! grow with what a producer writes. What a producer compressed so well that the quarantine does
-//! not take it becomes a stub.
+//! Records at the limits of the input: 10 MB, floods of headers, binary keys. Each is quarantined
+//! unchanged, the partition continues, and the metrics do not grow with producers' data. A record
+//! that decompresses beyond the quarantine's limit becomes a stub.
 
 use openssl::sha::sha256;
 
 use crate::PROGRAM;
-use crate::ledger::{ADDED, Demand, PRINCIPALS, assert_accounted, change, demand};
+use crate::ledger::{ADDED, ExpectedFate, PRINCIPALS, assert_accounted, change, expected_fate};
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{Relay, TestDeployment, measured};
 use audit_testkit::topics::{
@@ -15,14 +14,14 @@ use audit_testkit::topics::{
 
 /// The largest record batch of the input.
 const INPUT_BYTES: usize = 12_000_000;
-/// It takes 152 MB: the record as the client holds it, and no copy.
-const PEAK_LIMIT_BYTES: u64 = 200_000_000;
+/// Measured: 152 MB, which is the record as the client holds it, without a copy.
+const PEAK_BYTES_MAX: u64 = 200_000_000;
 
 fn bad(key: &[u8], value: Vec<u8>, headers: HeaderList) -> TestRecord {
     TestRecord { key: Some(key.to_vec()), value: Some(value), headers, ..TestRecord::default() }
 }
 
-/// Headers with names and values of all kinds, those of the relay among them.
+/// Headers with all kinds of names and values, including the relay's own names.
 fn flood(count: usize) -> HeaderList {
     let header = |number: usize| match number % 4 {
         0 => ("audit-relay-reason".to_string(), Some(b"forged\r\n".to_vec())),
@@ -34,13 +33,14 @@ fn flood(count: usize) -> HeaderList {
 }
 
 fn records() -> Vec<TestRecord> {
-    // Not to be compressed: the quarantine must hold what the input holds.
+    // Incompressible: the quarantine must accept what the input accepts.
     let large = noise;
     vec![
         bad(b"large", large(10_000_000), Vec::new()),
-        // As large as it can be: what is left is for the framing.
+        // The largest possible value; the rest is for the framing.
         bad(b"limit", large(INPUT_BYTES - 200), Vec::new()),
-        // librdkafka reads at most 100,000 headers of a record, which the copy has as well.
+        // librdkafka reads at most 100,000 headers of a record, including those of the quarantined
+        // copy.
         bad(b"flood", b"x".to_vec(), flood(99_990)),
         bad(&[0xff, 0, b'\n', 0x1b], b"\xff\xfe".to_vec(), flood(4)),
         bad(&large(1_000_000), b"{}".to_vec(), Vec::new()),
@@ -49,7 +49,7 @@ fn records() -> Vec<TestRecord> {
     ]
 }
 
-/// A deployment whose topics take large records.
+/// A deployment with topics for large records.
 fn deployment(broker: &KafkaBroker) -> TestDeployment {
     let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let topic = |name: &str, bytes: usize| {
@@ -58,13 +58,13 @@ fn deployment(broker: &KafkaBroker) -> TestDeployment {
         name
     };
     deployment.input = topic("large-changes", INPUT_BYTES);
-    // What the check of the cluster demands, and no more.
+    // The minimum that the cluster check requires.
     deployment.quarantine = topic("large-quarantine", INPUT_BYTES + 4_096);
     deployment
 }
 
 #[test]
-fn records_on_the_limit_are_kept_whole_and_hold_nothing_up() {
+fn records_at_the_limit_are_quarantined_unchanged_and_block_nothing() {
     let broker = KafkaBroker::shared();
     let deployment = deployment(broker);
     let hostile = records();
@@ -76,20 +76,20 @@ fn records_on_the_limit_are_kept_whole_and_hold_nothing_up() {
     let audited = measured(&metrics, "audit_relay_records_total", "fate=\"audited\"");
     assert_eq!(audited, Some(4.0));
     let series = metrics.lines().filter(|line| line.starts_with("audit_relay_records_total{"));
-    // Of one partition: one for each fate and reason, and nothing that a producer wrote.
+    // One series for each fate and reason of one partition, and none from producers' data.
     assert_eq!(series.count(), 15, "{metrics}");
     assert_accounted(&metrics);
     let kept = read_committed(broker.bootstrap(), &deployment.quarantine);
     assert_eq!(kept.len(), count);
     for (offset, (original, kept)) in hostile.iter().zip(&kept).enumerate() {
-        is_kept_whole(original, kept, &deployment.input, offset);
+        assert_kept_unchanged(original, kept, &deployment.input, offset);
     }
 }
 
-/// The original is there, to the last header, and behind its headers are ours: each once, with what
-/// is true of the record.
+/// Asserts that the original is unchanged, and that the relay's headers follow its own, each once
+/// and correct.
 #[track_caller]
-fn is_kept_whole(original: &TestRecord, kept: &Seen, topic: &str, offset: usize) {
+fn assert_kept_unchanged(original: &TestRecord, kept: &Seen, topic: &str, offset: usize) {
     let key = String::from_utf8_lossy(original.key.as_deref().unwrap_or_default());
     let key: String = key.chars().take(20).collect();
     assert!(original.key == kept.key, "{key:?}: the key");
@@ -113,15 +113,15 @@ fn is_kept_whole(original: &TestRecord, kept: &Seen, topic: &str, offset: usize)
     }
 }
 
-/// Bytes that gzip makes eight times smaller, and lz4 not much.
+/// Bytes that gzip compresses eight times, and lz4 hardly.
 fn bits(bytes: usize) -> Vec<u8> {
     let noise = noise(bytes.div_ceil(8));
     let bits = noise.iter().flat_map(|byte| (0..8).map(move |bit| b'0' + (byte >> bit & 1)));
     bits.take(bytes).collect()
 }
 
-/// A record that is no state change, and that a broker takes by its defaults once it is compressed.
-fn swollen(name: &str, value: Vec<u8>) -> TestRecord {
+/// A malformed record that fits a broker's default limit when compressed.
+fn compressible(name: &str, value: Vec<u8>) -> TestRecord {
     let beginning =
         br#"{"eventName":"Power On","objectName":"Server","userType":"CUSTOMER","metaData":""#;
     TestRecord {
@@ -131,7 +131,7 @@ fn swollen(name: &str, value: Vec<u8>) -> TestRecord {
     }
 }
 
-/// Topics as a broker makes them by its defaults.
+/// Topics with the broker's default limits.
 fn plain_deployment(broker: &KafkaBroker) -> TestDeployment {
     let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     deployment.quarantine = broker.unique("plain-quarantine");
@@ -139,8 +139,8 @@ fn plain_deployment(broker: &KafkaBroker) -> TestDeployment {
     deployment
 }
 
-/// Writes good records, and among them these, compressed. Returns how many in all.
-fn mixed(
+/// Writes valid records and these bad ones among them, compressed. Returns the total number.
+fn write_mixed(
     broker: &KafkaBroker,
     deployment: &TestDeployment,
     codec: &str,
@@ -160,16 +160,16 @@ fn await_read(relay: &Relay, count: u64) -> String {
     relay.await_metric("audit_relay_records_read_total", "", |read| read == count as f64)
 }
 
-/// The last header of a name, as text.
+/// Returns the last header with this name, as text.
 fn header<'a>(seen: &'a Seen, name: &str) -> &'a str {
     let last = seen.headers.iter().rev().find(|(header, _)| header == name);
     let value = last.and_then(|(_, value)| value.as_deref());
     std::str::from_utf8(value.unwrap_or_default()).expect("text")
 }
 
-/// The stub has the beginning of the original and says what it was.
+/// Asserts that the stub has the beginning of the original and describes it.
 #[track_caller]
-fn is_stub_of(original: &TestRecord, stub: &Seen) {
+fn assert_is_stub_of(original: &TestRecord, stub: &Seen) {
     let value = original.value.as_deref().unwrap_or_default();
     assert_eq!(stub.value.as_deref(), Some(&value[..1_000]));
     assert_eq!(stub.key, original.key);
@@ -186,24 +186,24 @@ fn is_stub_of(original: &TestRecord, stub: &Seen) {
     }
 }
 
-/// All good records are audited, and of each bad one there is a stub.
+/// Asserts that all valid records are audited and that each bad one has a stub.
 #[track_caller]
-fn nothing_is_held_up(broker: &KafkaBroker, deployment: &TestDeployment, bad: &[TestRecord]) {
+fn assert_nothing_held(broker: &KafkaBroker, deployment: &TestDeployment, bad: &[TestRecord]) {
     let kept = read_committed(broker.bootstrap(), &deployment.quarantine);
     let stubs = kept.iter().filter(|seen| header(seen, "audit-relay-stub") == "true");
     let stubs: Vec<&Seen> = stubs.collect();
     assert_eq!(stubs.len(), bad.len());
     for (original, stub) in bad.iter().zip(stubs) {
-        is_stub_of(original, stub);
+        assert_is_stub_of(original, stub);
     }
     let audited = deployment.outputs().into_iter();
     let audited = audited.map(|topic| read_committed(broker.bootstrap(), &topic).len());
-    let expected = (0..40).filter(|number| demand(*number) == Demand::Audited);
+    let expected = (0..40).filter(|number| expected_fate(*number) == ExpectedFate::Audited);
     assert_eq!(audited.sum::<usize>(), expected.count());
 }
 
 #[test]
-fn what_was_compressed_too_well_for_the_quarantine_becomes_a_stub() {
+fn a_record_that_decompresses_beyond_the_quarantine_limit_becomes_a_stub() {
     let broker = KafkaBroker::shared();
     for (codec, name, value) in [
         ("gzip", "bits", bits(5_500_000)),
@@ -211,23 +211,23 @@ fn what_was_compressed_too_well_for_the_quarantine_becomes_a_stub() {
         ("lz4", "blanks", vec![b' '; 20_000_000]),
     ] {
         let deployment = plain_deployment(broker);
-        let bad = [swollen(name, value.clone()), swollen(name, value)];
-        let count = mixed(broker, &deployment, codec, &bad);
+        let bad = [compressible(name, value.clone()), compressible(name, value)];
+        let count = write_mixed(broker, &deployment, codec, &bad);
         let relay = deployment.start("steadfast");
         let metrics = await_read(&relay, count);
         let stubs = measured(&metrics, "audit_relay_quarantine_stubs_total", "");
         assert_eq!(stubs, Some(bad.len() as f64), "{codec}");
-        nothing_is_held_up(broker, &deployment, &bad);
+        assert_nothing_held(broker, &deployment, &bad);
         let log = relay.log();
         let said = log.matches("each was written as a stub").count();
         assert_eq!(said, 1, "{log}");
     }
 }
 
-/// The limit of the quarantine is lowered after the relay has read it: it is learnt by what is
-/// refused.
+/// The quarantine's limit is lowered after the relay has read it: the relay learns it from the
+/// refusal.
 #[test]
-fn a_quarantine_whose_limit_was_lowered_holds_nothing_up() {
+fn a_lowered_quarantine_limit_blocks_nothing() {
     let broker = KafkaBroker::shared();
     let deployment = plain_deployment(broker);
     let relay = deployment.start("steadfast");
@@ -236,28 +236,28 @@ fn a_quarantine_whose_limit_was_lowered_holds_nothing_up() {
     let lowered = broker.try_alter_topic(&deployment.quarantine, &lower);
     lowered.expect("the limit is lowered");
     let bad: Vec<TestRecord> =
-        (0..4).map(|number| swollen("noise", noise(500_000 - number))).collect();
-    let count = mixed(broker, &deployment, "none", &bad);
+        (0..4).map(|number| compressible("noise", noise(500_000 - number))).collect();
+    let count = write_mixed(broker, &deployment, "none", &bad);
     let metrics = await_read(&relay, count);
-    nothing_is_held_up(broker, &deployment, &bad);
+    assert_nothing_held(broker, &deployment, &bad);
     let aborted = measured(&metrics, "audit_relay_transactions_total", "\"aborted\"");
     let aborted = aborted.expect("shown");
     assert!((1.0..=6.0).contains(&aborted), "{aborted}: {}", relay.log());
 }
 
-/// 120 MB of blanks, which a producer makes some kilobytes of.
+/// 120 MB of blanks, compressed by the producer to a few kilobytes.
 #[test]
-fn a_record_that_unpacks_to_a_hundred_times_its_size_takes_bounded_memory() {
+fn a_decompression_bomb_takes_bounded_memory() {
     const BYTES: usize = 120_000_000;
     let broker = KafkaBroker::shared();
     for codec in ["gzip", "zstd"] {
         let deployment = plain_deployment(broker);
-        let bad = [swollen("bomb", vec![b' '; BYTES])];
-        let count = mixed(broker, &deployment, codec, &bad);
+        let bad = [compressible("bomb", vec![b' '; BYTES])];
+        let count = write_mixed(broker, &deployment, codec, &bad);
         let relay = deployment.start("steadfast");
         await_read(&relay, count);
-        nothing_is_held_up(broker, &deployment, &bad);
+        assert_nothing_held(broker, &deployment, &bad);
         let peak = relay.peak_resident();
-        assert!(peak < PEAK_LIMIT_BYTES, "{codec}: {peak} bytes were resident");
+        assert!(peak < PEAK_BYTES_MAX, "{codec}: {peak} bytes were resident");
     }
 }

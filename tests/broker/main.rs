@@ -1,8 +1,7 @@
-//! The tests that need a real Apache Kafka, in one binary, so that they share one broker: what only
-//! a broker can show, such as transactions, fencing, compaction and its own restarts. Everything
-//! else is tested without one.
+//! The tests that need a real Apache Kafka, in one binary, so that they share one broker. They test
+//! what only a broker can show, such as transactions, fencing, compaction and broker restarts.
 
-// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to apply the test exceptions of clippy.toml.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 
@@ -10,7 +9,6 @@ mod barrier;
 mod changed_tables;
 mod commands;
 mod damage;
-mod demands;
 mod exactly_once;
 mod held;
 mod hostile;
@@ -21,14 +19,15 @@ mod memory;
 mod positions;
 mod relay_tables;
 mod remade;
+mod requirements;
 mod retention;
 mod returning;
 mod security;
 mod sessions;
 mod stale_member;
 mod start;
-mod support_works;
 mod tables;
+mod testkit;
 mod throttled;
 mod unpublishable;
 

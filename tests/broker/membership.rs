@@ -1,5 +1,5 @@
-//! Static members whose process was killed: what the broker keeps of them must not keep their
-//! successors from the group.
+//! Static members with a killed process: their remains in the broker must not keep their successors
+//! out of the group.
 
 use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, change};
@@ -7,10 +7,10 @@ use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::produce;
 
-/// By KIP-848 the broker gives the place of a killed static member to nobody before its session is
-/// over.
+/// With KIP-848 the broker reserves the place of a killed static member until its session times
+/// out.
 #[test]
-fn the_place_of_a_killed_member_is_waited_for_by_the_new_protocol() {
+fn the_consumer_protocol_waits_for_a_killed_static_member() {
     const RECORDS: u64 = 400;
     let property = |name: &str, value: &str| (format!("group.consumer.{name}"), value.to_string());
     let broker = KafkaBroker::start(BrokerOptions {
@@ -43,7 +43,7 @@ fn the_place_of_a_killed_member_is_waited_for_by_the_new_protocol() {
     });
     relay.await_metric("audit_relay_records_read_total", "", half);
     relay.await_ready();
-    assert_eq!(relay.ended().expect("asked"), None, "it is the same process");
+    assert_eq!(relay.ended().expect("asked"), None, "the process must not restart");
     relay.signal("TERM");
     assert!(relay.wait().success(), "{}", relay.log());
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();

@@ -1,5 +1,5 @@
-//! Memory while a relay catches up on input that was compressed well: the limit of a fetch counts
-//! compressed bytes, but the client holds all of its answer decompressed.
+//! Memory while a relay catches up on highly compressed input: the fetch limit counts compressed
+//! bytes, but the client holds the whole answer decompressed.
 
 use serde_json::json;
 
@@ -9,18 +9,18 @@ use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, noise, produce};
 
-/// Records that wait: 128 MB of 4 kB each, a twelfth of it when compressed.
+/// Records of the backlog: 128 MB in records of 4 kB, a twelfth of that when compressed.
 const COUNT: usize = 32_000;
 const PARTITIONS: i32 = 12;
-/// What of each record no codec makes smaller.
+/// Incompressible bytes of each record.
 const NOISE_BYTES: usize = 300;
-/// A record of so many bytes shrinks to a few hundred.
+/// A record of this size compresses to a few hundred bytes.
 const EXTREME_BYTES: usize = 5_000_000;
-/// It takes 79 MB; 137 MB with the client's own limits of its queue, 167 MB and more with larger
+/// Measured: 79 MB; 137 MB with the client's default queue limits, 167 MB and more with larger
 /// fetches.
-const PEAK_LIMIT_BYTES: u64 = 115_000_000;
+const PEAK_BYTES_MAX: u64 = 115_000_000;
 
-/// A change that is skipped unless its number is a multiple of 50.
+/// A change that is audited if its number is a multiple of 50, and otherwise skipped.
 fn change(number: usize, noise: &[u8], filler: &str) -> TestRecord {
     let action = match number % 50 {
         0 => "Power Off",
@@ -33,7 +33,7 @@ fn change(number: usize, noise: &[u8], filler: &str) -> TestRecord {
         "note": filler,
     });
     TestRecord {
-        // Runs of a hundred, so that batches are large.
+        // Runs of a hundred per partition, for large batches.
         partition: Some(number as i32 / 100 % PARTITIONS),
         value: Some(value.to_string().into_bytes()),
         headers: vec![("noise".to_string(), Some(noise.to_vec()))],
@@ -41,8 +41,8 @@ fn change(number: usize, noise: &[u8], filler: &str) -> TestRecord {
     }
 }
 
-/// Small fetches, so that what is held is not all that was written; the limits of the queue are the
-/// relay's defaults. The topics take the extreme record before the broker has compressed it.
+/// Uses small fetches, so that the client does not hold the whole backlog; the queue limits are the
+/// relay's defaults. The topics accept the extreme record before the broker compresses it.
 fn deployment(broker: &KafkaBroker) -> TestDeployment {
     let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     deployment.kafka = "\"fetch.max.bytes\" = 2097152\n".to_string();
@@ -56,7 +56,7 @@ fn deployment(broker: &KafkaBroker) -> TestDeployment {
 }
 
 #[test]
-fn memory_is_bounded_when_the_backlog_was_compressed_well() {
+fn a_highly_compressed_backlog_takes_bounded_memory() {
     let broker = KafkaBroker::shared();
     let deployment = deployment(broker);
     let noise = noise(COUNT * NOISE_BYTES);
@@ -70,5 +70,5 @@ fn memory_is_bounded_when_the_backlog_was_compressed_well() {
     let relay = deployment.start("only");
     relay.await_metric("audit_relay_records_read_total", "", |read| read == count as f64);
     let peak = relay.peak_resident();
-    assert!(peak < PEAK_LIMIT_BYTES, "{peak} bytes were resident");
+    assert!(peak < PEAK_BYTES_MAX, "{peak} bytes were resident");
 }

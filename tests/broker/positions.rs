@@ -1,19 +1,18 @@
-//! A committed offset that the log does not have. The log was cut off, or is another one, and
-//! nobody but an operator knows where to go on: the relay writes nothing of it until that has been
-//! said.
+//! Committed offsets that the log does not contain. The log was truncated or replaced, and only an
+//! operator knows where to continue: the relay holds the partition until the offset is reset.
 
 use std::collections::BTreeMap;
 
 use crate::PROGRAM;
 use crate::exactly_once::{await_committed, end};
-use crate::held::{HELD, assert_named, await_all, await_held, await_metrics, await_released};
+use crate::held::{HELD, assert_reported, await_all, await_held, await_metrics, await_released};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
 use audit_testkit::relay::{TestDeployment, measured};
 use audit_testkit::topics::{produce, read_committed};
 
 #[test]
-fn a_committed_offset_behind_the_end_is_held_until_it_is_reset() {
+fn a_committed_offset_beyond_the_end_holds_the_partition_until_reset() {
     let broker = KafkaBroker::shared();
     let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let (group, topic) = (&deployment.group, &deployment.input);
@@ -22,7 +21,7 @@ fn a_committed_offset_behind_the_end_is_held_until_it_is_reset() {
     broker.commit(group, topic, &beyond);
     let mut relay = deployment.start("only");
     await_held(&relay, 0, "behind_end", 0);
-    assert_named(&relay, &deployment, 0, &[100, 15], "reset");
+    assert_reported(&relay, &deployment, 0, &[100, 15], "reset");
     end(&mut relay);
     for output in deployment.outputs().iter().chain([&deployment.quarantine]) {
         assert_eq!(read_committed(broker.bootstrap(), output), [], "{output}");
@@ -40,10 +39,10 @@ fn a_committed_offset_behind_the_end_is_held_until_it_is_reset() {
     ledger.assert_clean_but_for(&[0, 1, 2, 3]);
 }
 
-/// As when power fails before the last records are on any disk: the broker comes back with less
-/// than was committed.
+/// Simulates a power failure before the last records reach any disk: the broker returns with a log
+/// that ends before the committed offset.
 #[test]
-fn a_log_that_is_cut_off_under_a_running_relay_is_not_read_again() {
+fn a_log_truncated_under_a_running_relay_is_not_reread() {
     let mut broker = KafkaBroker::start(BrokerOptions::default()).expect("a broker");
     let deployment = TestDeployment::create(PROGRAM, &broker, 1, PRINCIPALS, "");
     let (group, topic) = (&deployment.group, &deployment.input);
@@ -59,14 +58,14 @@ fn a_log_that_is_cut_off_under_a_running_relay_is_not_read_again() {
     broker.restart();
     assert_eq!(broker.end_offsets(topic)[&0], left);
 
-    // Whether the client goes back to where the log was cut off, or finds out first that the log
-    // ends before its position.
+    // The client either goes back to the truncation point or first notices that the log ends before
+    // its position.
     produce(broker.bootstrap(), topic, (30..35).map(change));
     await_metrics(&relay, HELD, 30, |metrics| {
         let held = |reason: &str| measured(metrics, HELD, &format!("reason=\"{reason}\""));
         held("went_back").or(held("behind_end")) == Some(1.0)
     });
-    assert_named(&relay, &deployment, 0, &[30], "reset");
+    assert_reported(&relay, &deployment, 0, &[30], "reset");
     assert_eq!(broker.committed(group, topic), BTreeMap::from([(0, 30)]));
     end(&mut relay);
 

@@ -1,5 +1,4 @@
-//! Relays whose tables come from topics or change as files: what is awaited, and what is read
-//! again.
+//! Relays with tables from topics or changing files: what they wait for and what they reread.
 
 use std::time::Duration;
 
@@ -12,11 +11,11 @@ use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 
-const LIMIT: Duration = Duration::from_secs(60);
-/// How long a transaction may stay open: longer than all the waits of a test.
-const OPEN_FOR: Duration = Duration::from_secs(600);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longer than all waits of a test, so that the broker does not abort the transaction.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The principals of the ledger as records of a topic.
+/// The ledger's principals as records of a topic.
 fn ledger_principals() -> Vec<TestRecord> {
     let record = |line: &str| {
         let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -50,7 +49,7 @@ fn a_relay_reads_its_tables_before_the_first_record() {
     let expected = format!("devices topic {devices}: topic {devices:?} does not exist");
     relay.await_page("/readyz", |_, body| body.contains(&expected));
     let committed = broker.committed(&deployment.group, &deployment.input);
-    assert_eq!(committed.len(), 0, "nothing was judged");
+    assert_eq!(committed.len(), 0, "no record must be judged yet");
     broker.create_topic_with(&devices, 2, &COMPACTED);
     await_read(&relay, RECORDS as usize);
     relay.await_ready();
@@ -60,7 +59,7 @@ fn a_relay_reads_its_tables_before_the_first_record() {
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }
 
-/// A relay that is ready, with its principals from this topic.
+/// Starts a relay with its principals from this topic and waits until it is ready.
 fn following(broker: &KafkaBroker, principals: &str, more: &str) -> (TestDeployment, Relay) {
     let mut deployment = TestDeployment::create(PROGRAM, broker, 1, "", more);
     deployment.principals = format!("topic = \"{principals}\"");
@@ -69,16 +68,17 @@ fn following(broker: &KafkaBroker, principals: &str, more: &str) -> (TestDeploym
     (deployment, relay)
 }
 
-/// A producer with an open transaction on a table's topic.
+/// Opens a transaction on a table's topic.
 fn open_transaction(broker: &KafkaBroker, topic: &str) -> Transactional {
-    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), OPEN_FOR);
+    let producer =
+        transactional(broker.bootstrap(), &broker.unique("directory"), TRANSACTION_TIMEOUT);
     begin(&producer, topic, 1);
     producer
 }
 
-/// An open transaction on the table's topic may hide anything: nothing can be said to be absent.
+/// An open transaction on the table's topic can hide any entry, so no entry is known to be absent.
 #[test]
-fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
+fn fates_that_depend_on_absence_are_held_until_the_table_is_readable() {
     let broker = KafkaBroker::shared();
     let principals = compacted_topic(broker, 1);
     let more = "[tables]\nbarrier_limit_ms = 300\n";
@@ -89,21 +89,21 @@ fn what_rests_on_absence_is_held_until_the_table_can_be_read() {
         let record = BaseRecord::to(&principals).key(&key).payload(&value);
         producer.send(record).map_err(|(error, _)| error).expect("queued");
     }
-    // One record whose fate rests on absence holds all that are read with it.
+    // One record with a fate that depends on absence holds its whole batch.
     produce(broker.bootstrap(), &deployment.input, (0..20).map(change));
     relay.await_page("/readyz", |status, body| status == 503 && body.contains("held"));
     assert_eq!(relay.metric("audit_relay_records_read_total", ""), 0.0);
     assert!(relay.metric("audit_relay_table_barriers_total", "\"failed\"") >= 1.0);
-    producer.commit_transaction(LIMIT).expect("committed");
+    producer.commit_transaction(WAIT_MAX).expect("committed");
     await_read(&relay, 20);
     relay.await_ready();
     Ledger::of(broker.bootstrap(), &deployment, 20).assert_clean();
 }
 
-/// What is known of a principal may be withdrawn in what cannot be read: even a fate that rests on
-/// nothing that the table lacks is held once the table has been behind for too long.
+/// Unread records may revoke a known principal's rights: once the table has been stale for too
+/// long, even fates that do not depend on absence are held.
 #[test]
-fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
+fn a_relay_holds_while_a_table_is_stale_and_then_resumes() {
     let broker = KafkaBroker::shared();
     let principals = compacted_topic(broker, 1);
     write(broker, &principals, ledger_principals());
@@ -112,7 +112,7 @@ fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
     let producer = open_transaction(broker, &principals);
     let stale = "principals: not known to be complete for";
     relay.await_page("/readyz", |status, body| status == 503 && body.contains(stale));
-    // The first four are audited, by a principal that is known.
+    // The first four would be audited: their principal is known.
     produce(broker.bootstrap(), &deployment.input, (0..4).map(change));
     relay.await_page("/readyz", |status, body| {
         status == 503 && body.contains(&format!("recovering: held: {stale}"))
@@ -122,7 +122,7 @@ fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
     for output in deployment.outputs() {
         assert_eq!(read_committed(broker.bootstrap(), &output), []);
     }
-    producer.commit_transaction(LIMIT).expect("committed");
+    producer.commit_transaction(WAIT_MAX).expect("committed");
     await_read(&relay, 4);
     relay.await_ready();
     produce(broker.bootstrap(), &deployment.input, (4..20).map(change));
@@ -131,7 +131,7 @@ fn a_relay_holds_while_a_table_is_stale_and_goes_on_afterwards() {
 }
 
 #[test]
-fn a_file_is_read_again_when_it_changes_or_on_sighup() {
+fn a_file_is_reloaded_on_change_and_on_sighup() {
     const RELOADS: &str = "audit_relay_table_reloads_total";
     let broker = KafkaBroker::shared();
     let (first, _) = PRINCIPALS.split_once('\n').expect("lines");
@@ -147,7 +147,7 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     relay.await_metric(RELOADS, "\"failed\"", |reloads| reloads >= 1.0);
     assert_eq!(relay.metric("audit_relay_table_entries", "principals"), 2.0);
     assert!(relay.log().contains("principals.jsonl:1:"), "{}", relay.log());
-    // As while somebody writes it in place, and pauses.
+    // An empty file, as seen while the file is rewritten in place.
     deployment.write_principals("");
     relay.signal("HUP");
     relay.await_page("/readyz", |status, body| {
@@ -163,7 +163,7 @@ fn a_file_is_read_again_when_it_changes_or_on_sighup() {
     assert!(relay.wait().success());
 }
 
-/// A version of a device from an hour of one day on, or its removal.
+/// A version of a device, valid from this hour of the test's day, or its removal.
 fn device(hour: i64, value: Option<serde_json::Value>) -> TestRecord {
     TestRecord {
         partition: Some(0),
@@ -177,7 +177,7 @@ fn device(hour: i64, value: Option<serde_json::Value>) -> TestRecord {
 /// 2021-07-14.
 const DAY_MS: i64 = 1_626_220_800_000;
 
-/// An action that says nothing of its device but the id.
+/// An action that gives only the id of its device.
 fn bare_action(hour: u8) -> TestRecord {
     let value = serde_json::json!({
         "eventCreateDate": format!("2021-07-14T{hour:02}:30:00Z"), "eventName": "Power Off",
@@ -191,10 +191,10 @@ fn bare_action(hour: u8) -> TestRecord {
 }
 
 #[test]
-fn what_a_record_does_not_say_comes_from_the_device_as_of_its_time() {
+fn missing_fields_come_from_the_device_version_at_the_record_time() {
     let broker = KafkaBroker::shared();
     let devices = broker.unique("devices");
-    // What is superseded must stay: the last segment is not compacted.
+    // Keeps superseded versions: the active segment is not compacted.
     broker.create_topic_with(&devices, 1, &[("cleanup.policy", "compact")]);
     let described = |name: &str, data_center: &str| {
         Some(serde_json::json!({
@@ -210,7 +210,7 @@ fn what_a_record_does_not_say_comes_from_the_device_as_of_its_time() {
     write(broker, &devices, versions);
     let more = format!("[devices]\ntopic = \"{devices}\"\n");
     let deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, &more);
-    // Before the first version, at each, after the removal, and after the return.
+    // Before the first version, within each, after the removal, and after the return.
     let hours = [1, 3, 7, 13, 19];
     produce(broker.bootstrap(), &deployment.input, hours.into_iter().map(bare_action));
     let relay = deployment.start("only");

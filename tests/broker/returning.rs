@@ -1,5 +1,5 @@
-//! A partition that leaves a session and comes back to it: the session must forget what it knew of
-//! it, since another member may have read it meanwhile, and retention may have deleted part of it.
+//! A partition that leaves a session and returns. The session must forget its state: another member
+//! may have read the partition meanwhile, and retention may have deleted part of it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,64 +14,71 @@ use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, produce};
 
-const LIMIT: Duration = Duration::from_secs(180);
+const WAIT_MAX: Duration = Duration::from_secs(180);
 const PARTITIONS: i32 = 2;
 
-/// What a session says of one partition.
+/// What a session reports about one partition.
 #[derive(Debug, PartialEq, Eq)]
-enum Told {
+enum Observed {
     Assigned,
     Revoked,
     /// The group's committed offset and its metadata.
     Placed(i64, String),
     /// The group has committed nothing.
     Beginning,
-    /// A record's offset, and where the client says that the log begins.
+    /// A record's offset, and the log start offset that the client reports.
     Record(i64, Option<i64>),
 }
 
-/// What a poll tells of this partition.
-fn told(polled: &Polled<'_>, of: Partition) -> Option<Told> {
+/// Returns what a poll reports about this partition.
+fn observed(polled: &Polled<'_>, of: Partition) -> Option<Observed> {
     match polled {
-        Polled::Record(record) => {
-            (record.partition == of).then(|| Told::Record(record.offset, record.log.first_offset()))
-        }
+        Polled::Record(record) => (record.partition == of)
+            .then(|| Observed::Record(record.offset, record.log.first_offset())),
         Polled::Partition(partition, event) => match event {
             PartitionEvent::Failed(fault) => panic!("partition {partition}: {fault}"),
             PartitionEvent::Placed(place) if *partition == of => Some(match place {
                 ResumePoint::At(position) => {
-                    Told::Placed(position.next_offset, position.metadata.clone())
+                    Observed::Placed(position.next_offset, position.metadata.clone())
                 }
-                ResumePoint::Beginning => Told::Beginning,
+                ResumePoint::Beginning => Observed::Beginning,
                 ResumePoint::NewLog => panic!("the topic is the same"),
             }),
             PartitionEvent::Placed(_) | PartitionEvent::End { .. } => None,
         },
         Polled::Group(event) => match event {
-            GroupEvent::Assigned(partitions) => partitions.contains(&of).then_some(Told::Assigned),
-            GroupEvent::Revoked(partitions) => partitions.contains(&of).then_some(Told::Revoked),
+            GroupEvent::Assigned(partitions) => {
+                partitions.contains(&of).then_some(Observed::Assigned)
+            }
+            GroupEvent::Revoked(partitions) => {
+                partitions.contains(&of).then_some(Observed::Revoked)
+            }
             GroupEvent::Lost(partitions) => panic!("{partitions:?} were lost"),
             GroupEvent::Statistics(_) => None,
         },
     }
 }
 
-/// Polls until all is said that is waited for; only what is said of this partition counts.
+/// Polls until the reports about this partition satisfy `done`.
 #[track_caller]
-fn listen(session: &mut Session, of: Partition, done: impl Fn(&[Told]) -> bool) -> Vec<Told> {
+fn poll_until(
+    session: &mut Session,
+    of: Partition,
+    done: impl Fn(&[Observed]) -> bool,
+) -> Vec<Observed> {
     let since = Instant::now();
     let mut all = Vec::new();
     while !done(&all) {
-        assert!(since.elapsed() < LIMIT, "no more than {all:?}");
+        assert!(since.elapsed() < WAIT_MAX, "only {all:?} was reported");
         let polled = session.poll(Duration::from_millis(50), 1, &mut |polled| {
-            all.extend(told(&polled, of));
+            all.extend(observed(&polled, of));
         });
         polled.expect("poll");
     }
     all
 }
 
-/// A session, and another member of its group to which its partitions can be lent.
+/// A session that can hand a partition to another member of its group and get it back.
 struct Lender {
     broker: &'static KafkaBroker,
     deployment: TestDeployment,
@@ -79,7 +86,7 @@ struct Lender {
 }
 
 impl Lender {
-    /// A session that has read ten records of each partition; nothing is committed.
+    /// Creates a session and writes ten records to each partition; nothing is committed.
     fn with_ten_of_each() -> Self {
         let broker = KafkaBroker::shared();
         let deployment = deployment(broker, PARTITIONS);
@@ -89,7 +96,7 @@ impl Lender {
         lender
     }
 
-    /// Writes so many records to each partition.
+    /// Writes `count` records to each partition.
     fn write(&self, count: u64) {
         let record = |number: u64| TestRecord {
             partition: Some((number % PARTITIONS as u64) as i32),
@@ -99,7 +106,7 @@ impl Lender {
         produce(self.broker.bootstrap(), &self.deployment.input, records);
     }
 
-    /// Another member comes. Returns it, and the partition that it was given.
+    /// Lets another member join. Returns it and the partition that it got.
     #[track_caller]
     fn lend(&mut self) -> (Session, Partition) {
         let borrower = member(&self.deployment, "borrower");
@@ -107,7 +114,7 @@ impl Lender {
         let since = Instant::now();
         let mut lent = Vec::new();
         while lent.is_empty() {
-            assert!(since.elapsed() < LIMIT, "nothing was given up");
+            assert!(since.elapsed() < WAIT_MAX, "no partition was handed over");
             let wait = Duration::from_millis(20);
             self.session.poll(wait, 1, &mut |_| {}).expect("poll");
             let polled = borrower.poll(wait, 1, &mut |polled| {
@@ -121,12 +128,12 @@ impl Lender {
         (borrower, lent[0])
     }
 
-    /// The other member leaves. What is said of the partition, up to its first record.
+    /// Lets the other member leave. Returns the reports about the partition up to its first record.
     #[track_caller]
-    fn comes_back(&mut self, borrower: Session, partition: Partition) -> Vec<Told> {
+    fn take_back(&mut self, borrower: Session, partition: Partition) -> Vec<Observed> {
         drop(borrower);
-        let is_record = |told: &Told| matches!(told, Told::Record(..));
-        listen(&mut self.session, partition, |all| all.iter().any(is_record))
+        let is_record = |observed: &Observed| matches!(observed, Observed::Record(..));
+        poll_until(&mut self.session, partition, |all| all.iter().any(is_record))
     }
 
     fn cut(&self, partition: Partition, before: i64) {
@@ -143,22 +150,21 @@ fn member(deployment: &TestDeployment, name: &str) -> SessionSettings {
     settings
 }
 
-/// Nothing is committed: as far as the group knows nothing was read, and so nothing was missed.
+/// Nothing is committed: for the group nothing was read, so nothing was missed.
 #[test]
-fn what_was_read_and_not_committed_before_a_partition_left_is_no_place_to_go_on_from() {
+fn an_uncommitted_position_is_forgotten_when_a_partition_leaves() {
     let mut lender = Lender::with_ten_of_each();
     fill(&mut lender.session, 20);
     let (borrower, partition) = lender.lend();
     lender.write(5);
     lender.cut(partition, 13);
-    let all = lender.comes_back(borrower, partition);
-    assert_eq!(all, [Told::Assigned, Told::Beginning, Told::Record(13, Some(13))]);
+    let all = lender.take_back(borrower, partition);
+    assert_eq!(all, [Observed::Assigned, Observed::Beginning, Observed::Record(13, Some(13))]);
 }
 
-/// The place where the partition goes on is the one where it was left. Still its floor must be
-/// told.
+/// The partition resumes where it left off, and its floor must still be reported.
 #[test]
-fn a_partition_that_comes_back_unchanged_is_placed_anew() {
+fn a_returning_partition_is_placed_at_its_committed_offset() {
     let mut lender = Lender::with_ten_of_each();
     let batch = fill(&mut lender.session, 20);
     let mut positions = batch.positions();
@@ -166,29 +172,29 @@ fn a_partition_that_comes_back_unchanged_is_placed_anew() {
     lender.session.publish(batch.outputs(), &positions).expect("commits");
     let (borrower, partition) = lender.lend();
     lender.write(1);
-    let all = lender.comes_back(borrower, partition);
-    let placed = Told::Placed(10, "head é".to_string());
-    assert_eq!(all, [Told::Assigned, placed, Told::Record(10, Some(0))]);
+    let all = lender.take_back(borrower, partition);
+    let placed = Observed::Placed(10, "head é".to_string());
+    assert_eq!(all, [Observed::Assigned, placed, Observed::Record(10, Some(0))]);
     let rewound = lender.session.rewind(&[partition]).expect("the group says where it is");
     let place = rewound[0].place.as_ref().expect("it is there");
     let expected = positions.iter().find(|position| position.partition == partition);
     assert_eq!(place, &ResumePoint::At(expected.expect("it was committed").clone()));
 }
 
-/// What is deleted behind the group's offset while the partition is away was read by nobody.
+/// Records after the group's offset that are deleted while the partition is away were never read.
 #[test]
-fn what_is_deleted_while_a_partition_is_away_is_said_when_it_is_back() {
+fn records_deleted_while_a_partition_is_away_are_reported_on_return() {
     let mut lender = Lender::with_ten_of_each();
     let batch = fill(&mut lender.session, 20);
     let published = lender.session.publish(batch.outputs(), &batch.positions());
     published.expect("commits");
-    // Read on, so that the session's own place is another one than the group's.
+    // Read on, so that the session's own position differs from the group's.
     lender.write(2);
     fill(&mut lender.session, 4);
     let (borrower, partition) = lender.lend();
     lender.write(5);
     lender.cut(partition, 15);
-    let all = lender.comes_back(borrower, partition);
-    let placed = Told::Placed(10, String::new());
-    assert_eq!(all, [Told::Assigned, placed, Told::Record(15, Some(15))]);
+    let all = lender.take_back(borrower, partition);
+    let placed = Observed::Placed(10, String::new());
+    assert_eq!(all, [Observed::Assigned, placed, Observed::Record(15, Some(15))]);
 }

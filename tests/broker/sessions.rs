@@ -1,5 +1,5 @@
-//! One session, or two, in the test's own process: what is committed, and what is not, when
-//! something comes between a batch and its commit.
+//! One or two sessions in the test's own process: what is committed when something happens between
+//! a batch and its commit.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,28 +21,29 @@ use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{REGIONS, TestDeployment};
 use audit_testkit::topics::{TestRecord, produce, read_committed};
 
-const LIMIT: Duration = Duration::from_secs(180);
-/// Longer than anything that a test does without polling.
+const WAIT_MAX: Duration = Duration::from_secs(180);
+/// A session timeout longer than any pause between two polls of a test.
 const MEMBERSHIP: &str = "\"session.timeout.ms\" = 30000\n\"heartbeat.interval.ms\" = 500\n";
 
-/// A deployment for sessions of this process: who is not scheduled for a while stays a member.
+/// Creates a deployment for sessions in this process, with a session timeout that tolerates a busy
+/// machine.
 #[track_caller]
 pub fn deployment(broker: &KafkaBroker, partitions: i32) -> TestDeployment {
     let deployment = TestDeployment::create(PROGRAM, broker, partitions, PRINCIPALS, "");
-    patient(deployment)
+    with_long_session(deployment)
 }
 
-/// The same of one that is there already.
-pub fn patient(mut deployment: TestDeployment) -> TestDeployment {
+/// Gives an existing deployment the long session timeout.
+pub fn with_long_session(mut deployment: TestDeployment) -> TestDeployment {
     deployment.membership = MEMBERSHIP.to_string();
     deployment
 }
 
-/// Settings of a session.
+/// Returns the settings of a session.
 pub fn settings(deployment: &TestDeployment) -> SessionSettings {
     let text = std::fs::read_to_string(deployment.config("inside")).expect("configuration");
-    // Dynamic membership: the successor must not take the zombie's place in the group, only its
-    // producer's.
+    // Dynamic membership: the successor must replace only the zombie's producer, not its member of
+    // the group.
     let text = text.replace("instance = \"inside\"\n", "");
     let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
     assert_eq!(config.kafka.bootstrap_servers(), deployment.bootstrap);
@@ -54,7 +55,7 @@ pub fn settings(deployment: &TestDeployment) -> SessionSettings {
     SessionSettings::new(&config, topics, REGIONS.map(String::from).to_vec(), 0)
 }
 
-/// Polls until a batch of so many records is there.
+/// Polls until the batch has this many records.
 #[track_caller]
 pub fn fill(session: &mut Session, records: usize) -> Batch {
     let mut batch = Batch::default();
@@ -74,12 +75,12 @@ pub fn fill(session: &mut Session, records: usize) -> Batch {
             Polled::Group(_) | Polled::Partition(..) => {}
         });
         polled.expect("poll");
-        assert!(since.elapsed() < LIMIT, "{} of {records} records", batch.records());
+        assert!(since.elapsed() < WAIT_MAX, "{} of {records} records", batch.records());
     }
     batch
 }
 
-/// Writes records with these numbers, to each of so many partitions in turn.
+/// Writes records with these numbers round-robin to the partitions.
 #[track_caller]
 fn write(broker: &KafkaBroker, deployment: &TestDeployment, partitions: u64, numbers: Range<u64>) {
     let record = |number: u64| TestRecord {
@@ -98,8 +99,8 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
     let settings = settings(&deployment);
     let mut first = Session::open(settings.clone()).expect("open");
     let batch = fill(&mut first, 10);
-    // Another producer takes the transactional id over while the first holds a batch.
-    // In a group of its own: it must not make the first one's rebalance.
+    // Another producer takes over the transactional id while the first holds a batch. It uses
+    // another group, so that it does not cause a rebalance.
     let mut other = settings.clone();
     other.consumer.set("group.id", broker.unique("other"));
     let second = Session::open(other).expect("open");
@@ -147,9 +148,9 @@ fn after_an_abort_reading_resumes_at_the_committed_position() {
     assert_eq!(read_committed(broker.bootstrap(), &deployment.quarantine).len(), 30);
 }
 
-/// A partition that cannot be moved is named, and is not taken for one that was.
+/// A partition that cannot be rewound is reported, and not treated as rewound.
 #[test]
-fn a_partition_that_is_not_owned_cannot_be_moved_and_keeps_no_other_one() {
+fn rewinding_an_unowned_partition_fails_without_affecting_others() {
     let broker = KafkaBroker::shared();
     let deployment = deployment(broker, 1);
     write(broker, &deployment, 1, 0..10);

@@ -1,8 +1,7 @@
-//! A stale member: a client that answers no rebalance of its group any more. librdkafka 2.12.1
-//! gets into this state when it learns of added partitions while a revocation waits for the
-//! application. Such a client must not delay the other members, and its session must end. If this
-//! test fails because librdkafka has been fixed, the detection in `kafka/consumer/member.rs` can
-//! go.
+//! A stale member: a client that no longer answers rebalances of its group. librdkafka 2.12.1 gets
+//! into this state when it learns of added partitions while a revocation waits for the application.
+//! Such a client must not delay the other members, and its session must end. If this test fails
+//! because librdkafka has been fixed, the detection in `kafka/consumer/member.rs` can go.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +17,8 @@ use audit_testkit::topics::{TestRecord, produce};
 
 /// How long the group waits for a stale member: `max.poll.interval.ms`. Everything that the test
 /// does meanwhile must fit into it, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LIMIT: Duration = Duration::from_secs(180);
+const POLL_INTERVAL_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(180);
 
 /// Polls until an event arrives for which `is_expected` holds.
 #[track_caller]
@@ -27,7 +26,7 @@ fn poll_until(session: &mut Session, mut is_expected: impl FnMut(&GroupEvent) ->
     let since = Instant::now();
     let mut arrived = false;
     while !arrived {
-        assert!(since.elapsed() < LIMIT, "the expected group event did not arrive");
+        assert!(since.elapsed() < WAIT_MAX, "the expected group event did not arrive");
         let polled = session.poll(Duration::from_millis(20), 1, &mut |polled| {
             if let Polled::Group(event) = polled {
                 arrived |= is_expected(event);
@@ -47,7 +46,7 @@ fn await_state(broker: &KafkaBroker, group: &str, state: &str, polled: &mut [&mu
         if now == state {
             return;
         }
-        assert!(since.elapsed() < LIMIT, "the group stays {now}");
+        assert!(since.elapsed() < WAIT_MAX, "the group stays {now}");
         for session in &mut *polled {
             let wait = Duration::from_millis(10);
             session.poll(wait, 1, &mut |_| {}).expect("poll");
@@ -59,7 +58,7 @@ fn await_state(broker: &KafkaBroker, group: &str, state: &str, polled: &mut [&mu
 fn member(deployment: &mut TestDeployment, name: &str, refresh_ms: u32) -> SessionSettings {
     deployment.kafka = format!(
         "\"topic.metadata.refresh.interval.ms\" = {refresh_ms}\n\"max.poll.interval.ms\" = {}\n",
-        PATIENCE.as_millis()
+        POLL_INTERVAL_MAX.as_millis()
     );
     let mut settings = settings(deployment);
     let id = format!("{}-{name}", deployment.group);
@@ -67,7 +66,7 @@ fn member(deployment: &mut TestDeployment, name: &str, refresh_ms: u32) -> Sessi
     settings
 }
 
-/// A session that is a stale member, one that is well, and the partitions that the latter owns.
+/// Returns a stale session, a healthy session, and the partitions that the healthy one owns.
 fn stale_and_well(
     broker: &KafkaBroker,
     deployment: &mut TestDeployment,
@@ -113,7 +112,7 @@ fn a_stale_member_delays_no_other_and_cannot_commit() {
     well.rewind(&owned).expect("rewinds");
     let waited = since.elapsed();
     assert!(
-        broker.group_state(&group) == "PreparingRebalance" || waited >= PATIENCE,
+        broker.group_state(&group) == "PreparingRebalance" || waited >= POLL_INTERVAL_MAX,
         "the group went on after {waited:?}"
     );
 
@@ -131,7 +130,7 @@ fn a_stale_member_delays_no_other_and_cannot_commit() {
         if let Err(end) = polled {
             break end;
         }
-        assert!(since.elapsed() < LIMIT, "the stale session goes on");
+        assert!(since.elapsed() < WAIT_MAX, "the stale session goes on");
     };
     assert!(
         matches!(&end, Failure::ConsumerDead(why) if why.contains("dropped from its group")),

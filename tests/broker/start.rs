@@ -1,5 +1,5 @@
-//! What a start waits for, and what it only says: topics that are missing, and committed offsets
-//! that the log does not hold.
+//! The start of a relay: it waits for missing topics, and reports committed offsets outside the
+//! log.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,20 +12,20 @@ use crate::ledger::{Ledger, PRINCIPALS, change};
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{TestRecord, produce};
-use audit_testkit::{REQUEST_LIMIT, client_config};
+use audit_testkit::{REQUEST_MAX, client_config};
 
 /// Waits until the relay has logged this.
 #[track_caller]
 pub fn await_log(relay: &Relay, text: &str) {
     let since = Instant::now();
     while !relay.log().contains(text) {
-        assert!(since.elapsed() < REQUEST_LIMIT, "{text}\n{}", relay.log());
+        assert!(since.elapsed() < REQUEST_MAX, "{text}\n{}", relay.log());
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
 #[test]
-fn a_topic_that_is_missing_is_named_and_waited_for() {
+fn a_missing_topic_is_reported_and_awaited() {
     const RECORDS: u64 = 100;
     let broker = KafkaBroker::shared();
     let mut deployment = TestDeployment::create(PROGRAM, broker, 2, PRINCIPALS, "");
@@ -49,7 +49,7 @@ fn a_topic_that_is_missing_is_named_and_waited_for() {
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }
 
-/// Commits these offsets of a group that has no member.
+/// Commits these offsets for a group without members.
 fn commit(broker: &KafkaBroker, deployment: &TestDeployment, offsets: &BTreeMap<i32, i64>) {
     let mut client = client_config(broker.bootstrap());
     client.set("group.id", &deployment.group);
@@ -63,7 +63,7 @@ fn commit(broker: &KafkaBroker, deployment: &TestDeployment, offsets: &BTreeMap<
 }
 
 #[test]
-fn committed_offsets_that_the_log_does_not_hold_are_named_before_anything_is_read() {
+fn committed_offsets_outside_the_log_are_reported_before_reading() {
     let broker = KafkaBroker::shared();
     let deployment = TestDeployment::create(PROGRAM, broker, 4, PRINCIPALS, "");
     let (input, group) = (&deployment.input, &deployment.group);
@@ -71,7 +71,7 @@ fn committed_offsets_that_the_log_does_not_hold_are_named_before_anything_is_rea
         (0..60).map(|number| TestRecord { partition: Some((number % 4) as i32), ..change(number) });
     produce(broker.bootstrap(), input, records);
     broker.delete_records(input, &BTreeMap::from([(1, 5)]));
-    // Behind the end, before the beginning, and at the end; nothing of the last one.
+    // Beyond the end, before the beginning, at the end, and none for the last partition.
     let committed = BTreeMap::from([(0, 100), (1, 2), (2, 15)]);
     commit(broker, &deployment, &committed);
 
@@ -100,7 +100,7 @@ fn committed_offsets_that_the_log_does_not_hold_are_named_before_anything_is_rea
     }
     assert_eq!(said.matches("PROBLEM").count(), 1, "{said}");
 
-    // A start that ended would be tried again forever: it begins, and says the same.
+    // A failing start would be restarted forever, so `run` starts and logs the same problems.
     let mut relay = deployment.start("starter");
     await_log(&relay, "partitions assigned");
     let log = relay.log();

@@ -1,5 +1,5 @@
-//! Reference tables that are fed by topics: read whole after compaction, followed, and caught up
-//! with by the read barrier, whatever lies at the ends of the topics.
+//! Reference tables from topics: read completely after compaction, followed, and brought up to date
+//! by the read barrier, whatever the topics' ends contain.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
-use audit_testkit::REQUEST_LIMIT;
+use audit_testkit::REQUEST_MAX;
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker, Stop};
 use audit_testkit::topics::{TestRecord, Transactional, produce, read_committed, transactional};
 
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 pub const PRINCIPALS: TableName = TableName::Principals;
-/// Segments are closed with every record that comes, and what is closed is compacted at once.
+/// Rolls a segment with almost every record and compacts it immediately.
 pub const COMPACTED: [(&str, &str); 5] = [
     ("cleanup.policy", "compact"),
     ("segment.ms", "50"),
@@ -31,14 +31,14 @@ pub const COMPACTED: [(&str, &str); 5] = [
     ("max.compaction.lag.ms", "100"),
 ];
 
-/// Tables that are followed in this process.
+/// Tables followed in this process.
 pub struct Following {
     pub tables: Arc<TableStore>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Following {
-    /// Follows topics; `more` goes into the configuration.
+    /// Follows topics. Appends `more` to the configuration.
     fn start(broker: &KafkaBroker, principals: &str, more: &str) -> Self {
         let config = config(broker, principals, more);
         let reference = ReferenceTables {
@@ -54,7 +54,7 @@ impl Following {
 
     pub fn ready(broker: &KafkaBroker, principals: &str, more: &str) -> Self {
         let following = Following::start(broker, principals, more);
-        assert_eq!(following.tables.await_ready(LIMIT), Ok(()));
+        assert_eq!(following.tables.await_ready(WAIT_MAX), Ok(()));
         following
     }
 
@@ -63,7 +63,7 @@ impl Following {
     }
 
     pub fn catch_up(&self) {
-        assert_eq!(self.tables.catch_up(LIMIT), Ok(()));
+        assert_eq!(self.tables.catch_up(WAIT_MAX), Ok(()));
     }
 
     fn counts(&self) -> TableCounts {
@@ -86,7 +86,7 @@ fn config(broker: &KafkaBroker, principals: &str, more: &str) -> Config {
     let text = format!(
         "instance = \"t\"\n[kafka]\n\"bootstrap.servers\" = \"{bootstrap}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n[principals]\ntopic = \"{principals}\"\n{more}"
     );
-    Config::from_toml(&text, std::iter::empty()).expect("a good configuration")
+    Config::from_toml(&text, std::iter::empty()).expect("a valid configuration")
 }
 
 fn has_access(reference: &ReferenceTables, user: usize) -> bool {
@@ -121,8 +121,7 @@ pub fn compacted_topic(broker: &KafkaBroker, partitions: i32) -> String {
     topic
 }
 
-/// Writes until the broker has thrown away what was superseded, so that of each user below `users`
-/// at most one record is left.
+/// Writes until compaction has left at most one record of each user below `users`.
 fn await_compaction(broker: &KafkaBroker, topic: &str, partitions: i32, users: usize) {
     let since = Instant::now();
     loop {
@@ -137,13 +136,13 @@ fn await_compaction(broker: &KafkaBroker, topic: &str, partitions: i32, users: u
         if !superseded {
             return;
         }
-        assert!(since.elapsed() < LIMIT, "not compacted after {LIMIT:?}");
+        assert!(since.elapsed() < WAIT_MAX, "not compacted after {WAIT_MAX:?}");
         std::thread::sleep(Duration::from_millis(300));
     }
 }
 
 #[test]
-fn a_compacted_topic_is_read_whole() {
+fn a_compacted_topic_is_read_completely() {
     const USERS: usize = 300;
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 3);
@@ -161,7 +160,7 @@ fn a_compacted_topic_is_read_whole() {
     ];
     write(broker, &topic, bad);
     await_compaction(broker, &topic, 3, USERS);
-    // Twice: what a restart reads is what the first start did.
+    // Twice: a restart must read the same as the first start.
     for _ in 0..2 {
         let following = Following::ready(broker, &topic, "");
         for user in 0..USERS {
@@ -181,9 +180,9 @@ fn a_compacted_topic_is_read_whole() {
     assert!(has_access(&once, 2) && !has_access(&once, 10));
 }
 
-/// The snapshot is old by intention: only who passes the barrier sees what was just written.
+/// The snapshot is published rarely on purpose: only the barrier makes new records visible.
 #[test]
-fn the_barrier_brings_what_was_written_the_instant_before() {
+fn the_barrier_makes_the_latest_writes_visible() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 2);
     let following = Following::ready(broker, &topic, "[tables]\npublish_interval_ms = 60000\n");
@@ -201,7 +200,7 @@ fn the_barrier_brings_what_was_written_the_instant_before() {
         while producer.in_flight_count() > 0 {
             std::thread::sleep(Duration::from_micros(200));
         }
-        assert!(!following.has_access(user), "the follower is not slow");
+        assert!(!following.has_access(user), "the follower published without a barrier");
         let since = Instant::now();
         following.catch_up();
         waits.push(since.elapsed());
@@ -215,16 +214,16 @@ fn the_barrier_brings_what_was_written_the_instant_before() {
 }
 
 #[test]
-fn without_a_barrier_the_snapshot_follows_soon() {
+fn a_snapshot_is_published_without_a_barrier() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 2);
     let following = Following::ready(broker, &topic, "");
     write(broker, &topic, vec![principal(1, true)]);
-    await_that(|| following.has_access(1));
+    await_condition(|| following.has_access(1));
 }
 
 #[test]
-fn a_bad_record_makes_its_key_unknown_until_a_good_one_comes() {
+fn a_bad_record_makes_its_key_unknown_until_a_valid_one_arrives() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 1);
     let following = Following::ready(broker, &topic, "");
@@ -245,10 +244,10 @@ fn a_bad_record_makes_its_key_unknown_until_a_good_one_comes() {
     assert!(following.has_access(1));
 }
 
-pub fn await_that(condition: impl Fn() -> bool) {
+pub fn await_condition(condition: impl Fn() -> bool) {
     let since = Instant::now();
     while !condition() {
-        assert!(since.elapsed() < LIMIT, "not so after {LIMIT:?}");
+        assert!(since.elapsed() < WAIT_MAX, "the condition does not hold after {WAIT_MAX:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -261,42 +260,41 @@ pub fn begin(producer: &Transactional, topic: &str, user: usize) {
     let record = BaseRecord::to(topic).key(&key).payload(&value);
     let sent = producer.send(record);
     sent.map_err(|(error, _)| error).expect("queued");
-    producer.flush(LIMIT).expect("written");
+    producer.flush(WAIT_MAX).expect("written");
 }
 
-/// The barrier waits for what may be committed already, for all that one can see. A wait that is
-/// over before the ends were looked up says nothing of them.
-fn is_behind_what_is_open(following: &Following) {
+/// Asserts that the barrier waits for an open transaction, which may be committed already. Retries:
+/// a wait that times out before the end offsets are known does not name them.
+fn assert_waits_for_open_transaction(following: &Following) {
     const BRIEF: Duration = Duration::from_secs(1);
     let is_said = || {
         let why = following.tables.catch_up(BRIEF);
         let why = why.expect_err("a transaction is open");
         why.contains("partition 0 is read up to")
     };
-    await_that(is_said);
+    await_condition(is_said);
 }
 
-/// What lies at the end of such a topic are markers, and the records of aborted and of open
-/// transactions.
+/// Such a topic ends with markers and with records of aborted and open transactions.
 #[test]
 fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 1);
-    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), REQUEST_LIMIT);
+    let producer = transactional(broker.bootstrap(), &broker.unique("directory"), REQUEST_MAX);
     begin(&producer, &topic, 1_000);
-    producer.commit_transaction(LIMIT).expect("committed");
+    producer.commit_transaction(WAIT_MAX).expect("committed");
     let following = Following::ready(broker, &topic, "");
     assert!(following.has_access(1_000));
     let mut slowest = Duration::ZERO;
     for user in 0..30 {
         begin(&producer, &topic, user);
         if user % 10 == 0 {
-            is_behind_what_is_open(&following);
+            assert_waits_for_open_transaction(&following);
         }
         if user % 3 == 0 {
-            producer.abort_transaction(LIMIT).expect("aborted");
+            producer.abort_transaction(WAIT_MAX).expect("aborted");
         } else {
-            producer.commit_transaction(LIMIT).expect("committed");
+            producer.commit_transaction(WAIT_MAX).expect("committed");
         }
         let ended = Instant::now();
         following.catch_up();
@@ -306,12 +304,12 @@ fn the_barrier_completes_on_a_topic_that_is_written_in_transactions() {
     println!("the slowest barrier took {slowest:?}");
 }
 
-/// Offsets without any record, not even a control record, lie before the end.
+/// The offsets before the end have no records, not even control records.
 #[test]
-fn a_partition_that_was_emptied_is_read_to_its_end() {
+fn an_emptied_partition_is_read_to_its_end() {
     let broker = KafkaBroker::shared();
     let topic = broker.unique("principals");
-    // Records may be deleted only where the policy is to delete.
+    // Deleting records requires the delete policy.
     broker.create_topic_with(&topic, 2, &[("cleanup.policy", "compact,delete")]);
     let principals = (0..50).map(|user| principal(user, true));
     write(broker, &topic, principals.collect());
@@ -323,14 +321,14 @@ fn a_partition_that_was_emptied_is_read_to_its_end() {
     write(broker, &topic, vec![principal(1, true)]);
     following.catch_up();
     assert!(following.has_access(1));
-    // And while it is followed, with the end moved by nothing that is left.
+    // Also while it is followed: the end moves, but no record is left.
     write(broker, &topic, vec![principal(2, true)]);
     broker.delete_records(&topic, &broker.end_offsets(&topic));
     following.catch_up();
 }
 
 #[test]
-fn partitions_that_are_added_are_read() {
+fn added_partitions_are_read() {
     let broker = KafkaBroker::shared();
     let topic = compacted_topic(broker, 1);
     let following = Following::ready(broker, &topic, "");
@@ -340,13 +338,13 @@ fn partitions_that_are_added_are_read() {
         .expect("an admin client");
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let more = [NewPartitions::new(&topic, 3)];
-    let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+    let options = AdminOptions::new().operation_timeout(Some(WAIT_MAX));
     let made = runtime.expect("a runtime").block_on(admin.create_partitions(&more, &options));
     made.expect("asked")[0].as_ref().expect("made");
-    await_that(|| broker.end_offsets(&topic).len() == 3);
+    await_condition(|| broker.end_offsets(&topic).len() == 3);
     let in_new = TestRecord { partition: Some(2), ..principal(1, true) };
     write(broker, &topic, vec![in_new]);
-    await_that(|| following.has_access(1));
+    await_condition(|| following.has_access(1));
 }
 
 #[test]
@@ -355,15 +353,15 @@ fn a_lost_broker_makes_the_tables_untrusted_until_it_is_back() {
     let topic = compacted_topic(&broker, 2);
     write(&broker, &topic, vec![principal(1, true)]);
     let following = Following::ready(&broker, &topic, "[tables]\nstaleness_limit_ms = 2000\n");
-    await_that(|| following.tables.trusted().is_ok());
+    await_condition(|| following.tables.trusted().is_ok());
     broker.stop(Stop::Kill);
     let why = following.tables.catch_up(Duration::from_secs(1));
     let why = why.expect_err("no broker");
     assert!(why.starts_with("principals: "), "{why}");
-    await_that(|| following.tables.trusted().is_err());
-    assert!(following.has_access(1), "what is known stays known");
+    await_condition(|| following.tables.trusted().is_err());
+    assert!(following.has_access(1), "known entries must stay known");
     broker.restart();
-    await_that(|| following.tables.trusted().is_ok());
+    await_condition(|| following.tables.trusted().is_ok());
     write(&broker, &topic, vec![principal(2, true)]);
     following.catch_up();
     assert!(following.has_access(2));

@@ -1,5 +1,5 @@
-//! A cluster that takes less in the time of a transaction than a full batch holds, as behind a
-//! producer quota: batches become small enough to fit, so the lag falls.
+//! A cluster that accepts less than a full batch within the transaction timeout, as with a producer
+//! quota: batches become small enough, so the consumer lag falls.
 
 use std::net::SocketAddr;
 
@@ -13,12 +13,12 @@ use audit_testkit::topics::produce;
 use audit_testkit::wire;
 
 const RECORDS: u64 = 6_000;
-/// All that is to be written is some 4 MB, so it takes four times as long as a transaction may.
+/// The output is about 4 MB, so writing it takes several times the transaction timeout.
 const BYTES_PER_SECOND: u32 = 200_000;
 const BROKER: [(&str, &str); 2] = [
-    // Two seconds of the past count, not eleven: what two seconds may write passes at once.
+    // The quota counts two seconds of the past instead of eleven, which limits the burst.
     ("quota.window.num", "2"),
-    // As by default: who gives a transaction up in time is not forestalled by the broker.
+    // The default: the broker does not abort a transaction before the relay does.
     ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000"),
 ];
 const PRODUCER: &str = "\
@@ -28,13 +28,13 @@ const PRODUCER: &str = "\
 ";
 
 #[test]
-fn a_lag_behind_a_quota_falls() {
+fn consumer_lag_falls_under_a_producer_quota() {
     let options = BrokerOptions {
         properties: BROKER.map(|(name, value)| (name.into(), value.into())).into(),
         ..BrokerOptions::default()
     };
     let broker = KafkaBroker::start(options).expect("a broker");
-    // Old enough to hold all there is.
+    // A batch age that lets one batch hold everything.
     let mut deployment =
         TestDeployment::create(PROGRAM, &broker, 2, PRINCIPALS, "[batch]\nmax_age_ms = 2000\n");
     deployment.kafka = PRODUCER.to_string();

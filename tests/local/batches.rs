@@ -1,4 +1,4 @@
-//! A batch of any records: each is counted once, and quarantined ones keep their bytes.
+//! A batch of any records counts each record once and keeps the bytes of quarantined ones.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use audit_relay::stream::{Content, Partition, SourceRecord};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-/// Lets through more than the defaults do.
+/// Settings that accept more than the defaults.
 const SETTINGS: &str = "[policy]\naccess = [\"permission\", \"device\"]\nsystem_on_behalf_of_user = true\nno_infrastructure_access = \"quarantine\"
      [catalog]\nenable = [\"audit-log.vsi.*\", \"audit-log.user.login\"]\n[locations]\nprofile = \"all\"";
 

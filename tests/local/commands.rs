@@ -1,4 +1,4 @@
-//! The program as a person uses it, without a cluster: what it prints, and how it ends.
+//! The program's command line, without a cluster: its output and exit codes.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -12,15 +12,15 @@ const AUDITED: &str = r#"{"accountId":307608,"eventCreateDate":"2021-07-14T09:12
 const SKIPPED: &str = r#"{"eventName":"Power On","objectName":"Server","userType":"SYSTEM"}"#;
 
 /// A folder with a configuration, a table and a message.
-struct Desk(tempfile::TempDir);
+struct Fixture(tempfile::TempDir);
 
-impl Desk {
+impl Fixture {
     fn with(config: &str, message: &str) -> Self {
-        let desk = Desk(tempfile::tempdir().expect("a folder"));
-        desk.write("relay.toml", config);
-        desk.write("principals.jsonl", PRINCIPALS);
-        desk.write("message.json", message);
-        desk
+        let fixture = Fixture(tempfile::tempdir().expect("a folder"));
+        fixture.write("relay.toml", config);
+        fixture.write("principals.jsonl", PRINCIPALS);
+        fixture.write("message.json", message);
+        fixture
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -47,7 +47,7 @@ impl Desk {
     }
 }
 
-/// What a command printed, and how it ended.
+/// A command's output and exit status.
 struct Seen(Output);
 
 impl Seen {
@@ -69,7 +69,7 @@ impl Seen {
 }
 
 #[test]
-fn a_file_is_judged_to_its_last_byte_as_run_judges_it() {
+fn explain_judges_the_whole_file_as_run_does() {
     for (bytes, fate) in [
         (AUDITED.to_owned(), "audited"),
         (format!("{AUDITED}\n"), "audited"),
@@ -78,18 +78,18 @@ fn a_file_is_judged_to_its_last_byte_as_run_judges_it() {
         (format!("{AUDITED}\n{SKIPPED}\n"), "quarantined"),
         (String::new(), "quarantined"),
     ] {
-        let desk = Desk::with(RELAY, &bytes);
-        assert_eq!(desk.explain(&["--json"]).json()["fate"], fate, "{bytes}");
+        let fixture = Fixture::with(RELAY, &bytes);
+        assert_eq!(fixture.explain(&["--json"]).json()["fate"], fate, "{bytes}");
     }
-    let desk = Desk::with(RELAY, &format!("{AUDITED}\n{SKIPPED}\n"));
-    let note = desk.explain(&[]).out();
+    let fixture = Fixture::with(RELAY, &format!("{AUDITED}\n{SKIPPED}\n"));
+    let note = fixture.explain(&[]).out();
     assert!(note.contains("--lines judges each line"), "{note}");
 }
 
 #[test]
-fn each_line_can_be_a_record() {
-    let desk = Desk::with(RELAY, &format!("{AUDITED}\r\n\n{SKIPPED}\nnonsense\n"));
-    let seen = desk.explain(&["--lines", "--json"]).out();
+fn lines_judges_each_line() {
+    let fixture = Fixture::with(RELAY, &format!("{AUDITED}\r\n\n{SKIPPED}\nnonsense\n"));
+    let seen = fixture.explain(&["--lines", "--json"]).out();
     let fates: Vec<(String, String)> = seen
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
@@ -105,20 +105,20 @@ fn each_line_can_be_a_record() {
 }
 
 #[test]
-fn an_expectation_decides_the_exit_code() {
-    let desk = Desk::with(RELAY, AUDITED);
-    assert!(desk.explain(&["--expect", "audited"]).is_good());
-    let other = desk.explain(&["--expect", "skipped"]);
+fn expect_decides_the_exit_code() {
+    let fixture = Fixture::with(RELAY, AUDITED);
+    assert!(fixture.explain(&["--expect", "audited"]).is_good());
+    let other = fixture.explain(&["--expect", "skipped"]);
     assert_eq!(other.0.status.code(), Some(1));
-    assert!(other.out().contains("audited"), "the answer is printed");
+    assert!(other.out().contains("audited"), "the answer must be printed");
     assert!(other.errors().contains("1 of 1 records are not skipped"));
-    let desk = Desk::with(RELAY, &format!("{AUDITED}\n{SKIPPED}\n"));
-    let mixed = desk.explain(&["--lines", "--expect", "audited"]);
+    let fixture = Fixture::with(RELAY, &format!("{AUDITED}\n{SKIPPED}\n"));
+    let mixed = fixture.explain(&["--lines", "--expect", "audited"]);
     assert_eq!(mixed.0.status.code(), Some(1));
     assert!(mixed.errors().contains("1 of 2 records"));
 }
 
-/// A record must not be able to forge lines, or to speak to the terminal.
+/// A record must not be able to forge output lines or control the terminal.
 #[test]
 fn control_characters_of_a_record_are_escaped() {
     let nasty = "\\u001b[31m\\n  fate      audited\\u202e\\u009b";
@@ -126,8 +126,8 @@ fn control_characters_of_a_record_are_escaped() {
         let forged = AUDITED.replace("\"datacenter\"", "\"label\":\"a\",\"datacenter\"");
         let mut record: Value = serde_json::from_str(&forged).expect("JSON");
         record[field] = serde_json::from_str(&format!("\"Server{nasty}\"")).expect("JSON");
-        let desk = Desk::with(RELAY, &record.to_string());
-        let seen = desk.explain(&[]).out();
+        let fixture = Fixture::with(RELAY, &record.to_string());
+        let seen = fixture.explain(&[]).out();
         let is_odd =
             |c: char| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
         assert!(!seen.contains(is_odd), "{field}: {seen:?}");
@@ -137,7 +137,7 @@ fn control_characters_of_a_record_are_escaped() {
 }
 
 #[test]
-fn all_problems_of_configuration_and_files_come_together() {
+fn all_problems_are_reported_together() {
     let config = r#"
         workers = 0
         [kafka]
@@ -153,8 +153,8 @@ fn all_problems_of_configuration_and_files_come_together() {
         [devices]
         file = "devices.jsonl"
     "#;
-    let desk = Desk::with(config, AUDITED);
-    desk.write("devices.jsonl", "nonsense\n");
+    let fixture = Fixture::with(config, AUDITED);
+    fixture.write("devices.jsonl", "nonsense\n");
     let all = [
         "workers: invalid value 0",
         "no-catalog.toml",
@@ -162,32 +162,32 @@ fn all_problems_of_configuration_and_files_come_together() {
         "no-principals.jsonl",
         "devices.jsonl:1",
     ];
-    let seen = desk.run(&["check", "--config", "relay.toml"]);
+    let seen = fixture.run(&["check", "--config", "relay.toml"]);
     assert!(!seen.is_good());
     for problem in all {
         assert!(seen.errors().contains(problem), "{problem}: {}", seen.errors());
     }
     assert!(seen.errors().contains("5 problems"), "{}", seen.errors());
-    let json = desk.run(&["check", "--config", "relay.toml", "--json"]).json();
+    let json = fixture.run(&["check", "--config", "relay.toml", "--json"]).json();
     assert_eq!(json["ok"], false);
     assert_eq!(json["problems"].as_array().map(Vec::len), Some(5), "{json}");
 
-    let desk = Desk::with(&config.replace("seven", "six"), AUDITED);
-    let errors = desk.run(&["check", "--config", "relay.toml"]).errors();
+    let fixture = Fixture::with(&config.replace("seven", "six"), AUDITED);
+    let errors = fixture.run(&["check", "--config", "relay.toml"]).errors();
     assert!(errors.contains("unknown region \"moon\""), "{errors}");
 }
 
 #[test]
-fn a_check_without_a_file_says_so() {
-    let desk = Desk::with(RELAY, AUDITED);
-    let errors = desk.run(&["check"]).errors();
+fn check_without_a_configuration_file_reports_it() {
+    let fixture = Fixture::with(RELAY, AUDITED);
+    let errors = fixture.run(&["check"]).errors();
     for word in ["no configuration file", "--config FILE", "principals.topic", "principals.file"] {
         assert!(errors.contains(word), "{word}: {errors}");
     }
-    let good = desk.run(&["check", "--config", "relay.toml"]);
+    let good = fixture.run(&["check", "--config", "relay.toml"]);
     assert!(good.is_good(), "{}", good.errors());
     assert!(good.out().contains("1 known, from principals.jsonl"), "{}", good.out());
-    let json = desk.run(&["check", "--config", "relay.toml", "--json"]).json();
+    let json = fixture.run(&["check", "--config", "relay.toml", "--json"]).json();
     assert_eq!(json["ok"], true);
     assert_eq!(json["configuration"], "relay.toml");
     assert_eq!(json["principals"]["keys"], 1);
@@ -197,16 +197,16 @@ fn a_check_without_a_file_says_so() {
 
 #[test]
 fn the_example_can_be_printed_and_checked() {
-    let desk = Desk::with("", AUDITED);
-    let example = desk.run(&["config"]).out();
+    let fixture = Fixture::with("", AUDITED);
+    let example = fixture.run(&["config"]).out();
     assert_eq!(example, include_str!("../../audit-relay.example.toml"));
-    desk.write("relay.toml", &example);
-    desk.write("devices.jsonl", "");
-    let checked = desk.run(&["check", "--config", "relay.toml"]);
+    fixture.write("relay.toml", &example);
+    fixture.write("devices.jsonl", "");
+    let checked = fixture.run(&["check", "--config", "relay.toml"]);
     assert!(checked.is_good(), "{}", checked.errors());
-    let effective = desk.run(&["config", "--effective", "--config", "relay.toml"]).out();
+    let effective = fixture.run(&["config", "--effective", "--config", "relay.toml"]).out();
     assert!(effective.contains("instance = \"relay-0\""), "{effective}");
-    let bad = desk.run(&["config", "--effective"]);
+    let bad = fixture.run(&["config", "--effective"]);
     assert!(bad.out().contains("batch.max_records = 50000"), "{}", bad.out());
     assert!(!bad.is_good() && bad.errors().contains("kafka.bootstrap.servers"));
 }

@@ -1,5 +1,5 @@
-//! The cases by way of a configuration: what the relay makes of a configuration file decides as the
-//! setups do by which the cases are judged without one.
+//! The cases with a configuration file: the relay's configuration judges them like the setups that
+//! other tests use.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use audit_judge::judge;
 use audit_relay::config::Config;
 use audit_relay::deployment::Deployment;
 
-/// What the relay makes of a case's settings and tables.
+/// Loads a case's settings and tables as the relay does.
 pub fn configured(case: &Case) -> (Config, Deployment) {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| {
@@ -34,7 +34,7 @@ pub fn configured(case: &Case) -> (Config, Deployment) {
 fn settings(case: &Case, permissions: Option<&Path>) -> String {
     let mut settings = case.settings.clone();
     if let Some(path) = permissions {
-        let path = toml::Value::from(path.to_str().expect("a path of text"));
+        let path = toml::Value::from(path.to_str().expect("a UTF-8 path"));
         let catalog = settings.entry("catalog").or_insert_with(|| toml::Table::new().into());
         catalog.as_table_mut().expect("a section").insert("permissions".to_string(), path);
     }
@@ -42,7 +42,7 @@ fn settings(case: &Case, permissions: Option<&Path>) -> String {
 }
 
 #[test]
-fn a_configuration_gives_every_case_its_outcome() {
+fn every_case_has_its_outcome_with_a_configuration() {
     for case in cases() {
         let (config, Deployment { rules, reference, topics, .. }) = configured(case);
         let output = case.settings.get("output").and_then(|output| output.get("headers"));

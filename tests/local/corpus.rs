@@ -1,5 +1,5 @@
-//! Runs the known inputs of the fuzz target for configurations. Those of the other targets need no
-//! relay: they are in `crates/judge/tests/judge/corpus.rs`.
+//! Checks the known inputs of the configuration fuzz target. The other targets need no relay: see
+//! `crates/judge/tests/judge/corpus.rs`.
 
 use audit_cases::properties::{self, TakenConfiguration};
 use audit_cases::root;
@@ -19,7 +19,7 @@ fn configurations() {
     for folder in ["fuzz/corpus/configuration", "deploy"] {
         for entry in std::fs::read_dir(root().join(folder)).expect(folder) {
             let path = entry.expect("an entry").path();
-            // Captured, and shown if the function fails.
+            // The test harness shows this only on failure.
             println!("{}", path.display());
             properties::configuration(&std::fs::read(&path).expect("a file"), read);
             fed += 1;

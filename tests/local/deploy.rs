@@ -1,5 +1,4 @@
-//! The script that creates topics makes them as the relay's own check wants them, without a
-//! warning.
+//! The topics of the creation script pass the relay's own check without a warning.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -11,8 +10,8 @@ use audit_relay::kafka::check::Verdict;
 use audit_relay::kafka::check::requirements::{Requirements, Role, TopicFacts, judge};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// What a broker has where the script says nothing.
-const BROKERS_DEFAULTS: [(&str, &str); 8] = [
+/// The broker's default settings.
+const BROKER_DEFAULTS: [(&str, &str); 8] = [
     ("cleanup.policy", "delete"),
     ("delete.retention.ms", "86400000"),
     ("max.message.bytes", "1048588"),
@@ -23,8 +22,8 @@ const BROKERS_DEFAULTS: [(&str, &str); 8] = [
     ("retention.ms", "604800000"),
 ];
 
-/// Runs the script with a tool that only tells what it was called with: the topics, each with what
-/// the cluster would say of it.
+/// Runs the script with a fake tool that prints its arguments. Returns the topics, each with the
+/// facts that the cluster would report.
 fn created(replication: Option<&str>) -> BTreeMap<String, TopicFacts> {
     let folder = tempfile::tempdir().expect("a folder");
     let tool = folder.path().join("kafka-topics.sh");
@@ -50,7 +49,7 @@ fn topic(call: &str) -> (String, TopicFacts) {
         pairs.filter(|pair| pair[0] == option).map(|pair| pair[1]).collect()
     };
     let text = |(name, value): (&str, &str)| (name.to_string(), value.to_string());
-    let mut settings: BTreeMap<String, String> = BROKERS_DEFAULTS.map(text).into();
+    let mut settings: BTreeMap<String, String> = BROKER_DEFAULTS.map(text).into();
     let configs = values("--config").into_iter();
     settings.extend(configs.map(|config| text(config.split_once('=').expect("key=value"))));
     let facts = TopicFacts {
@@ -75,7 +74,7 @@ fn role(topic: &str) -> Role {
 }
 
 #[test]
-fn the_relays_own_check_has_nothing_to_say_of_the_topics_that_are_created() {
+fn created_topics_pass_the_relays_check() {
     for (replication, brokers) in [(None, 3), (Some("1"), 1)] {
         let created = created(replication);
         assert_eq!(created.len(), 10, "{:?}", created.keys());

@@ -1,4 +1,4 @@
-//! The real program ends with the codes that the README tells.
+//! The real program ends with the exit codes of the README.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use audit_relay::commands::exit::Exit;
 const GOOD: &str =
     "kafka.\"bootstrap.servers\" = \"127.0.0.1:1\"\nprincipals.file = \"good.jsonl\"\n";
 
-/// Runs a command with this configuration, if any, and returns its code.
+/// Runs a command with this configuration, if any, and returns its exit code.
 fn code(folder: &Path, arguments: &[&str], configuration: Option<&str>) -> Option<i32> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_audit-relay"));
     command.args(arguments);
@@ -23,7 +23,7 @@ fn code(folder: &Path, arguments: &[&str], configuration: Option<&str>) -> Optio
 }
 
 #[test]
-fn each_end_has_its_code() {
+fn every_exit_has_its_code() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let principals = root().join("schemas/examples/_reference/principals.jsonl");

@@ -1,5 +1,5 @@
-//! `explain` names every identity and every version that a record was judged by, and what it prints
-//! agrees with what became of the record.
+//! `explain` names every identity and version that decided a record, and its output agrees with the
+//! record's fate.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::configured::configured;
 
-/// What `explain` says of a case.
+/// Returns the output of `explain` for a case.
 fn explained(name: &str) -> String {
     let case = case(name);
     let (_, deployment) = configured(case);
@@ -24,11 +24,11 @@ fn explained(name: &str) -> String {
 }
 
 #[test]
-fn all_identities_that_were_looked_up_are_named() {
+fn explain_names_every_identity_it_looked_up() {
     let service = "principal 307608/iam-ServiceId-3f8e1c52-6b7d-4c1e-9a55-0d2b7c9e4f10 from";
     let profile = "principal 307608/iam-Profile-2b1d7c36-58f4-4e09-8f6a-9d1c3b5a7e42 from";
     let cases: [(&str, &[&str]); 7] = [
-        // By IAM id, though the table has them under their classic ids.
+        // By IAM id, although the table has classic ids as keys.
         ("initiator-user-by-iam-id-alone", &["principal 307608/6100101 from"]),
         (
             "customer-on-behalf-by-iam-id",
@@ -61,26 +61,26 @@ fn all_identities_that_were_looked_up_are_named() {
 }
 
 #[test]
-fn the_version_of_a_device_that_counted_is_marked() {
+fn the_deciding_device_version_is_marked() {
     let text = explained("device-of-the-account-within-the-clock-skew");
     let decided = "device 2 from 2021-07-14T14:12:46Z (decides)";
     assert!(text.contains(decided), "{text}");
 }
 
-/// Deployments under which each stage rejects some record.
+/// Deployments in which each stage rejects some record.
 const DEPLOYMENTS: [&str; 2] = [
     "[policy]\nsystem_on_behalf_of_user = true\n[output]\nmax_message_bytes = 1000",
     "[policy]\nunknown_principal = \"skip\"\n[output]\nregions = [\"us-south\", \"us-east\"]",
 ];
 
-/// In order.
+/// The stages, in order.
 const STAGES: [&str; 5] = ["parse", "classify", "enrich", "route", "format"];
 
 #[test]
-fn what_is_explained_is_what_was_judged() {
+fn the_explanation_agrees_with_the_fate() {
     for case in cases() {
         let (_, deployment) = configured(case);
-        let stopped = agrees(&case.input, &deployment);
+        let stopped = check_agreement(&case.input, &deployment);
         stopped.unwrap_or_else(|problem| panic!("{}: {problem}", case.name));
     }
     let deployments = DEPLOYMENTS.map(|settings| {
@@ -90,19 +90,19 @@ fn what_is_explained_is_what_was_judged() {
     let seen: RefCell<BTreeSet<String>> = RefCell::default();
     hold(2_000, near_valid(), |record| {
         for deployment in &deployments {
-            seen.borrow_mut().insert(agrees(record.text().as_bytes(), deployment)?);
+            seen.borrow_mut().insert(check_agreement(record.text().as_bytes(), deployment)?);
         }
         Ok(())
     });
     let all: BTreeSet<String> = STAGES.into_iter().chain([""]).map(str::to_owned).collect();
-    assert_eq!(seen.into_inner(), all, "where records stop");
+    assert_eq!(seen.into_inner(), all, "every stage must stop some record");
 }
 
-/// Compares what is explained of a record with its fate. Returns the stage at which it stops, or
-/// nothing if it is audited.
-fn agrees(payload: &[u8], deployment: &Deployment) -> Result<String, TestCaseError> {
+/// Compares the explanation of a record with its fate. Returns the stage that stops it, or an empty
+/// string if it is audited.
+fn check_agreement(payload: &[u8], deployment: &Deployment) -> Result<String, TestCaseError> {
     let explanation = explain_record(String::new(), Some(payload), None, deployment);
-    let told = serde_json::to_value(&explanation).expect("JSON");
+    let json = serde_json::to_value(&explanation).expect("JSON");
     let fate = judge(Some(payload), &deployment.rules, || &deployment.reference);
     let (kind, detail) = (
         fate.kind(),
@@ -112,21 +112,21 @@ fn agrees(payload: &[u8], deployment: &Deployment) -> Result<String, TestCaseErr
             Fate::Quarantined(quarantine) => Some(quarantine.detail.as_str()),
         },
     );
-    prop_assert_eq!(&told["fate"], kind.fate());
-    prop_assert_eq!(told["reason"].as_str().unwrap_or_default(), kind.reason());
-    prop_assert_eq!(told["detail"].as_str(), detail);
-    prop_assert_eq!(&told["awaitsTables"], fate.awaits_tables());
-    let lines = lines(&told);
+    prop_assert_eq!(&json["fate"], kind.fate());
+    prop_assert_eq!(json["reason"].as_str().unwrap_or_default(), kind.reason());
+    prop_assert_eq!(json["detail"].as_str(), detail);
+    prop_assert_eq!(&json["awaitsTables"], fate.awaits_tables());
+    let lines = lines(&json);
     let place = |line: &(&str, &str)| STAGES.iter().position(|stage| *stage == line.0);
     prop_assert!(lines.is_sorted_by_key(place), "{:?}", lines);
     prop_assert_eq!(lines.iter().filter(|(stage, _)| *stage == "parse").count(), 1);
     let stops: Vec<_> = lines.iter().filter(|(_, line)| line.starts_with("stops here")).collect();
     if let Fate::Audited(audited) = &fate {
         prop_assert_eq!(stops.len(), 0, "{:?}", lines);
-        agrees_with_the_event(&told, &lines, audited, deployment)?;
+        check_event_facts(&json, &lines, audited, deployment)?;
         return Ok(String::new());
     }
-    let (stage, line) = lines.last().expect("where it stops");
+    let (stage, line) = lines.last().expect("the stage that stops it");
     prop_assert_eq!(stops.len(), 1, "{:?}", lines);
     prop_assert_eq!(line, &format!("stops here: {}", kind.reason()));
     prop_assert!(
@@ -137,9 +137,9 @@ fn agrees(payload: &[u8], deployment: &Deployment) -> Result<String, TestCaseErr
     Ok((*stage).to_owned())
 }
 
-/// What each stage found, in order.
-fn lines(told: &Value) -> Vec<(&str, &str)> {
-    let stages = told["stages"].as_array().expect("a list");
+/// Returns the findings of each stage, in order.
+fn lines(json: &Value) -> Vec<(&str, &str)> {
+    let stages = json["stages"].as_array().expect("a list");
     stages
         .iter()
         .map(|stage| {
@@ -149,15 +149,15 @@ fn lines(told: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// The facts that the stages report are those of the event.
-fn agrees_with_the_event(
-    told: &Value,
+/// Checks that the facts reported by the stages are those of the event.
+fn check_event_facts(
+    json: &Value,
     lines: &[(&str, &str)],
     audited: &Audited,
     deployment: &Deployment,
 ) -> Result<(), TestCaseError> {
     let event: Value = serde_json::from_slice(&audited.event).expect("JSON");
-    prop_assert_eq!(&told["event"], &event);
+    prop_assert_eq!(&json["event"], &event);
     let envelope = &audited.envelope;
     let (account, location) = (&envelope.account, &envelope.location);
     let initiator = event["initiator"]["id"].as_str().expect("an id");
@@ -177,7 +177,7 @@ fn agrees_with_the_event(
     Ok(())
 }
 
-/// The stages that give a reason.
+/// Returns the stages that can give a reason.
 fn stages_of(reason: &str) -> &'static [&'static str] {
     match reason {
         "malformed" => &["parse", "classify", "enrich"],

@@ -1,6 +1,6 @@
-//! Everything of the relay that needs no broker. One binary, so that it is linked once.
+//! All tests of the relay that need no broker, in one binary, so that it is linked once.
 
-// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to apply the test exceptions of clippy.toml.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 

@@ -1,5 +1,5 @@
-//! The structure of the code: which folder may need which, and what each leaves to others. The code
-//! is parsed; tests beside it are left out.
+//! The structure of the code: the allowed dependencies between folders, and what each folder must
+//! not use. Parses the code and ignores its unit tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use syn::{ItemMod, ItemUse, UseTree};
 
 use crate::sources::{Source, sources};
 
-/// Which folder needs which, by their names.
-type Needs = BTreeMap<String, BTreeSet<String>>;
+/// The dependencies of each folder, by name.
+type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
 /// The paths that a file names, segment by segment.
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl<'ast> Visit<'ast> for Paths {
         visit::visit_path(self, path);
     }
 
-    /// What a macro is given is not parsed: its tokens are text, from which paths are cut.
+    /// Macro arguments are not parsed: paths are extracted from their tokens as text.
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         let tokens = call.tokens.to_string().replace(" :: ", "::");
         let is_outside = |c: char| !c.is_alphanumeric() && c != '_' && c != ':';
@@ -68,14 +68,14 @@ impl<'ast> Visit<'ast> for Paths {
     }
 }
 
-/// The modules from the root of a crate to one of its files.
+/// Returns the modules from the root of a crate to one of its files.
 fn module<'p>(path: &'p str, source: &str) -> Vec<&'p str> {
     let inside = path[source.len()..].trim_start_matches('/');
     let inside = inside.trim_end_matches(".rs").trim_end_matches("/mod");
     inside.split('/').collect()
 }
 
-/// The folder at the root of the crate that a path leads to, from a module so deep.
+/// Returns the top-level folder that a path leads to from a module at this depth.
 fn folder(path: &[String], depth: usize) -> Option<&String> {
     let parents = path.iter().take_while(|word| *word == "super").count();
     match path.first()?.as_str() {
@@ -85,59 +85,63 @@ fn folder(path: &[String], depth: usize) -> Option<&String> {
     }
 }
 
-fn needs(source: &str) -> Needs {
-    let mut needs = Needs::new();
+fn dependencies(source: &str) -> Dependencies {
+    let mut dependencies = Dependencies::new();
     for file in sources(source).iter().filter(|file| !file.is_test()) {
         let module = module(&file.path, source);
         let Paths(paths) = Paths::of(&file.text);
         let named = paths.iter().filter_map(|path| folder(path, module.len()));
-        needs.entry(module[0].to_owned()).or_default().extend(named.cloned());
+        dependencies.entry(module[0].to_owned()).or_default().extend(named.cloned());
     }
-    needs
+    dependencies
 }
 
-/// A way from a folder back to itself by way of others, if there is one.
-fn circle(needs: &Needs) -> Option<Vec<String>> {
-    fn walk(needs: &Needs, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
-        let last = way.last().expect("never empty").clone();
-        for next in needs.get(&last).into_iter().flatten() {
+/// Returns a cycle of folders that depend on each other, if there is one.
+fn find_cycle(dependencies: &Dependencies) -> Option<Vec<String>> {
+    fn walk(
+        dependencies: &Dependencies,
+        path: &mut Vec<String>,
+        done: &mut BTreeSet<String>,
+    ) -> bool {
+        let last = path.last().expect("never empty").clone();
+        for next in dependencies.get(&last).into_iter().flatten() {
             if *next == last || done.contains(next) {
                 continue;
             }
-            let is_circle = way.contains(next);
-            way.push(next.clone());
-            if is_circle || walk(needs, way, done) {
+            let is_cycle = path.contains(next);
+            path.push(next.clone());
+            if is_cycle || walk(dependencies, path, done) {
                 return true;
             }
-            way.pop();
+            path.pop();
         }
         done.insert(last);
         false
     }
     let mut done = BTreeSet::new();
-    needs.keys().find_map(|start| {
-        let mut way = vec![start.clone()];
-        walk(needs, &mut way, &mut done).then_some(way)
+    dependencies.keys().find_map(|start| {
+        let mut path = vec![start.clone()];
+        walk(dependencies, &mut path, &mut done).then_some(path)
     })
 }
 
 #[test]
-fn no_folder_needs_one_that_needs_it() {
-    // Each with a need that is known, lest all of them are overlooked.
+fn folders_have_no_circular_dependencies() {
+    // Each with a known dependency, to check that dependencies are found at all.
     for (source, from, to) in
         [("src", "kafka", "stream"), ("crates/judge/src", "enrich", "reference")]
     {
-        let needs = needs(source);
-        assert!(needs[from].contains(to), "{source}: {needs:?}");
-        assert_eq!(circle(&needs), None, "{source}");
+        let dependencies = dependencies(source);
+        assert!(dependencies[from].contains(to), "{source}: {dependencies:?}");
+        assert_eq!(find_cycle(&dependencies), None, "{source}");
     }
 }
 
-/// A type that `mod.rs` re-exports counts as a need of `mod.rs`, which needs every file.
+/// A re-export from `mod.rs` counts as a dependency on `mod.rs`, which depends on every file.
 #[test]
-fn no_file_of_the_configuration_needs_one_that_needs_it() {
+fn configuration_files_have_no_circular_dependencies() {
     let files = sources("src/config");
-    let mut needs = Needs::new();
+    let mut dependencies = Dependencies::new();
     for file in files.iter().filter(|file| !file.is_test()) {
         let module = module(&file.path, "src/config")[0];
         let Paths(paths) = Paths::of(&file.text);
@@ -146,81 +150,85 @@ fn no_file_of_the_configuration_needs_one_that_needs_it() {
             true => name.clone(),
             false => "mod".to_owned(),
         });
-        needs.entry("mod".to_owned()).or_default().insert(module.to_owned());
-        needs.entry(module.to_owned()).or_default().extend(beside);
+        dependencies.entry("mod".to_owned()).or_default().insert(module.to_owned());
+        dependencies.entry(module.to_owned()).or_default().extend(beside);
     }
-    assert!(needs["settings"].contains("kind"), "{needs:?}");
-    assert_eq!(circle(&needs), None);
+    assert!(dependencies["settings"].contains("kind"), "{dependencies:?}");
+    assert_eq!(find_cycle(&dependencies), None);
 }
 
 #[test]
-fn a_circle_is_found() {
-    let needs = |pairs: &[(&str, &str)]| {
-        let mut needs = Needs::new();
+fn a_cycle_is_found() {
+    let dependencies = |pairs: &[(&str, &str)]| {
+        let mut dependencies = Dependencies::new();
         for (from, to) in pairs {
-            let from = needs.entry((*from).to_owned()).or_default();
+            let from = dependencies.entry((*from).to_owned()).or_default();
             from.insert((*to).to_owned());
         }
-        needs
+        dependencies
     };
-    let none = needs(&[("a", "b"), ("a", "c"), ("b", "c"), ("c", "c")]);
-    assert_eq!(circle(&none), None);
-    let way = circle(&needs(&[("a", "b"), ("b", "c"), ("c", "d"), ("d", "b")]));
-    let way = way.expect("a circle");
-    assert_eq!(way.last(), Some(&String::from("b")), "{way:?}");
+    let none = dependencies(&[("a", "b"), ("a", "c"), ("b", "c"), ("c", "c")]);
+    assert_eq!(find_cycle(&none), None);
+    let path = find_cycle(&dependencies(&[("a", "b"), ("b", "c"), ("c", "d"), ("d", "b")]));
+    let path = path.expect("a cycle");
+    assert_eq!(path.last(), Some(&String::from("b")), "{path:?}");
 }
 
 #[test]
-fn the_loop_needs_no_other_folder() {
-    let needs = needs("src");
-    assert_eq!(needs["stream"].iter().filter(|to| *to != "stream").collect::<Vec<_>>(), [""; 0]);
+fn stream_depends_on_no_other_folder() {
+    let dependencies = dependencies("src");
+    assert_eq!(
+        dependencies["stream"].iter().filter(|to| *to != "stream").collect::<Vec<_>>(),
+        [""; 0]
+    );
 }
 
-/// The files of a folder that name what they must not: segments that follow each other in a path.
-fn breaches(source: &str, files: impl Fn(&str) -> bool, forbidden: &[&str]) -> Vec<String> {
+/// Returns the files of a folder that use a forbidden path: consecutive segments of a path.
+fn violations(source: &str, files: impl Fn(&str) -> bool, forbidden: &[&str]) -> Vec<String> {
     let is_meant = |file: &Source| !file.is_test() && files(&file.path);
-    breaches_in(sources(source).into_iter().filter(is_meant), forbidden)
+    violations_in(sources(source).into_iter().filter(is_meant), forbidden)
 }
 
-fn breaches_in(files: impl Iterator<Item = Source>, forbidden: &[&str]) -> Vec<String> {
-    let mut breaches = Vec::new();
+fn violations_in(files: impl Iterator<Item = Source>, forbidden: &[&str]) -> Vec<String> {
+    let mut violations = Vec::new();
     for file in files {
         for path in Paths::of(&file.text).0 {
             let path = format!("::{}::", path.join("::"));
             let is_named = |name: &&&str| path.contains(&format!("::{name}::"));
             if let Some(name) = forbidden.iter().find(is_named) {
-                breaches.push(format!("{} names {name}", file.path));
+                violations.push(format!("{} names {name}", file.path));
             }
         }
     }
-    breaches
+    violations
 }
 
-/// What a ledger shared with the relay, it could not judge. That the testkit names none of these,
-/// its manifest sees to.
+/// A ledger cannot judge code that it shares with the relay. The manifest ensures that the testkit
+/// does not use it.
 #[test]
 fn ledgers_share_no_code_with_the_relay() {
     for folder in ["tests/broker/ledger", "tests/campaign", "crates/testkit/src"] {
-        let found = |names: &[&str]| breaches_in(sources(folder).into_iter(), names);
+        let found = |names: &[&str]| violations_in(sources(folder).into_iter(), names);
         assert!(!found(&["std"]).is_empty(), "{folder}");
         assert_eq!(found(&["audit_relay", "audit_judge", "audit_cases"]), [""; 0], "{folder}");
     }
     let manifest = root().join("crates/testkit/Cargo.toml");
     let manifest = std::fs::read_to_string(manifest).expect("the testkit's manifest");
     let manifest: toml::Table = manifest.parse().expect("TOML");
-    let needed = manifest["dependencies"].as_table().expect("dependencies");
-    let ours: Vec<&String> = needed.keys().filter(|name| name.starts_with("audit-")).collect();
-    assert!(!needed.is_empty() && ours.is_empty(), "{ours:?}");
+    let dependencies = manifest["dependencies"].as_table().expect("dependencies");
+    let ours: Vec<&String> =
+        dependencies.keys().filter(|name| name.starts_with("audit-")).collect();
+    assert!(!dependencies.is_empty() && ours.is_empty(), "{ours:?}");
 }
 
 #[test]
-fn only_the_edge_names_the_kafka_client() {
+fn only_the_kafka_folder_uses_the_kafka_client() {
     let is_edge = |path: &str| path.starts_with("src/kafka/");
-    assert!(!breaches("src", is_edge, &["rdkafka"]).is_empty());
-    assert_eq!(breaches("src", |path| !is_edge(path), &["rdkafka"]), [""; 0]);
+    assert!(!violations("src", is_edge, &["rdkafka"]).is_empty());
+    assert_eq!(violations("src", |path| !is_edge(path), &["rdkafka"]), [""; 0]);
 }
 
-/// What reaches beyond the arguments of a function.
+/// Names that access anything other than a function's arguments.
 const OUTSIDE: [&str; 12] = [
     "fs",
     "env",
@@ -237,24 +245,24 @@ const OUTSIDE: [&str; 12] = [
 ];
 
 #[test]
-fn the_core_depends_on_its_arguments_alone() {
+fn the_core_depends_only_on_its_arguments() {
     let core = "crates/judge/src";
-    assert!(!breaches(core, |_| true, &["std"]).is_empty());
-    assert_eq!(breaches(core, |_| true, &OUTSIDE), [""; 0]);
+    assert!(!violations(core, |_| true, &["std"]).is_empty());
+    assert_eq!(violations(core, |_| true, &OUTSIDE), [""; 0]);
 }
 
 #[test]
-fn the_loop_leaves_the_outside_to_its_broker() {
+fn stream_does_no_io() {
     let is_loop = |path: &str| path.starts_with("src/stream/");
-    assert!(!breaches("src", is_loop, &["std"]).is_empty());
-    assert_eq!(breaches("src", is_loop, &OUTSIDE), [""; 0]);
+    assert!(!violations("src", is_loop, &["std"]).is_empty());
+    assert_eq!(violations("src", is_loop, &OUTSIDE), [""; 0]);
     let others = ["std::net", "tokio", "prometheus", "axum", "jiff"];
-    assert_eq!(breaches("src", is_loop, &others), [""; 0]);
+    assert_eq!(violations("src", is_loop, &others), [""; 0]);
 }
 
-/// The core forbids it for itself.
+/// The core crate forbids unsafe code itself.
 #[test]
-fn one_folder_allows_unsafe_code() {
+fn only_one_folder_allows_unsafe_code() {
     let files = sources("src").into_iter().filter(|file| file.text.contains("unsafe_code"));
     let files: Vec<String> = files.map(|file| file.path).collect();
     assert_eq!(files, ["src/kafka/native/mod.rs"]);

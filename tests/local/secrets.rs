@@ -1,5 +1,5 @@
-//! A token endpoint in the clear on this machine, with a proxy in the environment: the proxy is
-//! never asked, and nothing secret is in the log, in `/readyz` or in what `check` says. The real
+//! A plain HTTP token endpoint on this machine, with a proxy in the environment: the proxy is never
+//! used, and no secret is in the log, in `/readyz` or in the output of `check`. Tests the real
 //! program, without a broker.
 
 use std::fs::File;
@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Every secret holds this, and so does every part of the URL that must not be told.
+/// Contained in every secret, and in every part of the URL that must not be shown.
 const MARK: &str = "hunter2";
-const LIMIT: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Accepts connections, answers each with a redirect, and tells what was asked. Ends with the
-/// test's process.
+/// Accepts connections, answers each with a redirect, and reports the requests. Ends with the test
+/// process.
 fn serve() -> (u16, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -65,15 +65,15 @@ fn program(folder: &Path, command: &[&str], proxy: u16, output: &str) -> Child {
         .expect("the program")
 }
 
-/// Looks again and again until there is something.
+/// Retries until the attempt returns a value.
 #[track_caller]
-fn awaited<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+fn poll_until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = attempt() {
             return found;
         }
-        assert!(since.elapsed() < LIMIT, "no {what}");
+        assert!(since.elapsed() < WAIT_MAX, "no {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -87,7 +87,7 @@ fn readyz(address: &str) -> Option<String> {
 }
 
 #[test]
-fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
+fn a_secret_is_sent_only_to_its_endpoint_and_never_logged() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let (endpoint, asked) = serve();
@@ -98,15 +98,15 @@ fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
 
     let mut check = program(folder, &["check", "--connect"], proxy, "check.txt");
     let mut run = program(folder, &["run"], proxy, "run.txt");
-    let address = awaited("admin address", || {
+    let address = poll_until("admin address", || {
         let log = read("run.txt");
         let after = log.split("\"admin\":\"").nth(1)?;
         after.split_once('"').map(|(address, _)| address.to_string())
     });
-    let ready = awaited("answer that names the endpoint", || {
+    let ready = poll_until("answer that names the endpoint", || {
         readyz(&address).filter(|answer| answer.contains(&shown))
     });
-    let status = awaited("end of the check", || check.try_wait().expect("a child"));
+    let status = poll_until("end of the check", || check.try_wait().expect("a child"));
     run.kill().expect("it runs");
     run.wait().expect("a child");
 
@@ -114,25 +114,25 @@ fn a_secret_goes_to_its_endpoint_alone_and_is_told_to_nobody() {
     let requests: Vec<String> = asked.try_iter().collect();
     assert!(requests.len() >= 2, "{requests:?}");
     let is_whole = |request: &String| request.starts_with(&format!("POST /token?key={MARK} "));
-    assert!(requests.iter().all(is_whole), "no redirect: {requests:?}");
-    assert_eq!(proxied.try_iter().count(), 0, "the proxy was asked");
+    assert!(requests.iter().all(is_whole), "a redirect was followed: {requests:?}");
+    assert_eq!(proxied.try_iter().count(), 0, "the proxy was used");
     for (name, text) in [("check", read("check.txt")), ("log", read("run.txt")), ("/readyz", ready)]
     {
         assert!(text.contains(&shown), "{name}: {text}");
-        let told = text.lines().find(|line| line.contains(MARK));
-        assert_eq!(told, None, "{name}");
+        let leaked = text.lines().find(|line| line.contains(MARK));
+        assert_eq!(leaked, None, "{name}");
     }
 }
 
 #[test]
-fn a_url_with_a_password_is_refused_and_not_repeated() {
+fn a_url_with_a_password_is_refused_and_not_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     write_configuration(folder, &format!("http://127.0.0.1:{MARK}@127.0.0.2:18082/token"));
     let mut check = program(folder, &["check"], 1, "check.txt");
     let status = check.wait().expect("a child");
-    let said = std::fs::read_to_string(folder.join("check.txt")).expect("output");
+    let output = std::fs::read_to_string(folder.join("check.txt")).expect("output");
     assert!(!status.success());
-    assert!(said.contains("user name or password"), "{said}");
-    assert!(!said.contains(MARK) && !said.contains("127.0.0.2"), "{said}");
+    assert!(output.contains("user name or password"), "{output}");
+    assert!(!output.contains(MARK) && !output.contains("127.0.0.2"), "{output}");
 }

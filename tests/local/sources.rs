@@ -1,4 +1,4 @@
-//! The Rust files of the tree, for the tests that look at them.
+//! The Rust source files, for tests that inspect them.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,13 @@ use audit_cases::root;
 
 /// A Rust file.
 pub struct Source {
-    /// Path from the repository's root, with `/`.
+    /// Path relative to the repository's root, with `/`.
     pub path: String,
-    /// Everything in it.
+    /// The whole text.
     pub text: String,
 }
 
-/// The Rust files below a folder, sorted.
+/// Returns the Rust files below a folder, sorted.
 pub fn sources(folder: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     collect(&root().join(folder), &mut paths);
@@ -41,13 +41,13 @@ impl Source {
         }
     }
 
-    /// Whether the whole file is tests.
+    /// Returns whether the whole file is tests.
     pub fn is_test(&self) -> bool {
         let path = &self.path;
         path.starts_with("tests/") || path.ends_with("/tests.rs") || path.contains("/tests/")
     }
 
-    /// The lines before its own tests, which stand at the end.
+    /// Returns the number of lines before the unit tests at the end.
     pub fn lines_before_tests(&self) -> usize {
         let before = self.text.split("#[cfg(test)]\nmod tests {").next();
         before.unwrap_or_default().lines().count()

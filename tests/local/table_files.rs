@@ -1,5 +1,4 @@
-//! Files of tables as people and their tools write them: what is taken, and what is refused by a
-//! name that helps.
+//! Table files as people and tools write them: accepted forms, and refusals with a helpful reason.
 
 use std::path::Path;
 
@@ -25,7 +24,7 @@ fn utf_16(text: &str, mark: bool) -> Vec<u8> {
 }
 
 #[test]
-fn files_are_taken_with_a_byte_order_mark_and_any_ends_of_lines() {
+fn files_are_accepted_with_a_byte_order_mark_and_any_line_ending() {
     let folder = tempfile::tempdir().expect("a folder");
     let other = LINE.replace(":2,", ":3,");
     for text in [
@@ -35,13 +34,13 @@ fn files_are_taken_with_a_byte_order_mark_and_any_ends_of_lines() {
     ] {
         let deployment = load(folder.path(), text.as_bytes()).expect("taken");
         assert_eq!(deployment.reference.principals.len(), 2, "{text:?}");
-        // A table of devices may be empty: every message may name its place.
+        // The devices table may be empty: records can contain their location.
         assert!(deployment.reference.devices.is_some_and(|devices| devices.is_empty()));
     }
 }
 
 #[test]
-fn files_that_cannot_be_taken_are_named_with_the_reason() {
+fn refused_files_are_reported_with_the_reason() {
     let folder = tempfile::tempdir().expect("a folder");
     let latin_1: Vec<u8> = LINE.chars().map(|c| c as u8).collect();
     let cut = format!("{LINE}\n{}", &LINE[..50]);

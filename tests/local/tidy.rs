@@ -1,6 +1,5 @@
-//! Rules about the tree that no lint holds: files say what they are for and stay short, and the
-//! tables of the README are those of the code. `UPDATE_README=1 cargo test
-//! --test local tidy` rewrites the tables.
+//! Rules that no lint enforces: files state their purpose and stay short, and the README's tables
+//! match the code. `UPDATE_README=1 cargo test --test local tidy` rewrites the tables.
 
 use std::fmt::Write;
 
@@ -13,41 +12,41 @@ use audit_relay::metrics::metrics_markdown;
 
 use crate::sources::sources;
 
-const FILE_LINES: usize = 350;
-const TEST_FILE_LINES: usize = 450;
-/// Of a comment; of code, rustfmt sees to it.
-const COMMENT_CHARACTERS: usize = 100;
+const FILE_LINES_MAX: usize = 350;
+const TEST_FILE_LINES_MAX: usize = 450;
+/// Line width of comments; rustfmt limits code.
+const COMMENT_CHARACTERS_MAX: usize = 100;
 
 #[derive(Default)]
 struct Problems(Vec<String>);
 
 impl Problems {
     #[track_caller]
-    fn must_be_none(self, rule: &str) {
+    fn assert_none(self, rule: &str) {
         let Problems(found) = self;
         assert!(found.is_empty(), "{rule}:\n{}", found.join("\n"));
     }
 }
 
 #[test]
-fn files_say_what_they_are_for_and_stay_short() {
+fn files_have_a_purpose_comment_and_stay_short() {
     let mut problems = Problems::default();
     for folder in ["src", "crates", "tests", "benches"] {
         for source in sources(folder) {
             if !source.text.starts_with("//! ") {
                 let path = &source.path;
-                problems.0.push(format!("{path}: must open with //! and what it is for"));
+                problems.0.push(format!("{path}: must start with //! and its purpose"));
             }
             let lines = (1..).zip(source.text.lines());
             for (number, line) in lines.filter(|(_, line)| line.trim_start().starts_with("//")) {
-                if line.chars().count() > COMMENT_CHARACTERS {
+                if line.chars().count() > COMMENT_CHARACTERS_MAX {
                     problems.0.push(format!("{}:{number}: a comment is too long", source.path));
                 }
             }
             let (counted, limit) = if source.is_test() {
-                (source.text.lines().count(), TEST_FILE_LINES)
+                (source.text.lines().count(), TEST_FILE_LINES_MAX)
             } else {
-                (source.lines_before_tests(), FILE_LINES)
+                (source.lines_before_tests(), FILE_LINES_MAX)
             };
             if counted > limit {
                 let path = &source.path;
@@ -55,13 +54,13 @@ fn files_say_what_they_are_for_and_stay_short() {
             }
         }
     }
-    problems.must_be_none("files");
+    problems.assert_none("files");
 }
 
 /// The enabled actions of the shipped catalogue.
 fn actions_markdown() -> String {
     let catalog = Catalog::load(&Catalog::embedded_files(), &Switches::default());
-    let catalog = catalog.expect("the shipped catalogue is good");
+    let catalog = catalog.expect("the shipped catalogue is valid");
     let mut table = String::from("| action | severity | permission |\n|---|---|---|\n");
     for action in catalog.actions().filter(|action| action.enabled) {
         let permission = match &action.permission {
@@ -70,13 +69,13 @@ fn actions_markdown() -> String {
         };
         let severity = action.severity.as_str();
         writeln!(table, "| `{}` | {severity} | {permission} |", action.name)
-            .expect("a String takes all");
+            .expect("writing to a String cannot fail");
     }
     table
 }
 
 #[test]
-fn the_tables_of_the_readme_are_those_of_the_code() {
+fn readme_tables_match_the_code() {
     let path = root().join("README.md");
     let readme = std::fs::read_to_string(&path).expect("README.md");
     let mut updated = readme.clone();
@@ -94,7 +93,9 @@ fn the_tables_of_the_readme_are_those_of_the_code() {
         match (begin, end) {
             (Some(begin), Some(end)) if begin <= end => {
                 if updated[begin..end] != expected {
-                    problems.0.push(format!("between the {name} markers must stand\n{expected}"));
+                    problems
+                        .0
+                        .push(format!("the text between the {name} markers must be\n{expected}"));
                     updated.replace_range(begin..end, &expected);
                 }
             }
@@ -104,12 +105,12 @@ fn the_tables_of_the_readme_are_those_of_the_code() {
     if std::env::var_os("UPDATE_README").is_some_and(|value| value == "1") {
         std::fs::write(&path, updated).expect("README.md can be written");
     } else {
-        problems.must_be_none("README.md (UPDATE_README=1 writes the tables between the markers)");
+        problems.assert_none("README.md (UPDATE_README=1 writes the tables between the markers)");
     }
 }
 
 #[test]
-fn the_guide_for_producers_names_every_reason() {
+fn the_producer_guide_lists_every_reason() {
     let guide =
         std::fs::read_to_string(root().join("schemas/README.md")).expect("schemas/README.md");
     for kind in FateKind::all().filter(|kind| !kind.reason().is_empty()) {

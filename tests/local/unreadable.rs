@@ -1,6 +1,5 @@
-//! Partitions that cannot be read or whose brokers do not answer, on librdkafka's mock cluster: one
-//! of them must not hide the others, and a table's topic is not read again from its beginning
-//! because of one.
+//! Unreadable partitions and silent brokers, on librdkafka's mock cluster: one must not hide the
+//! others, and must not cause a table's topic to be reread from its beginning.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -18,13 +17,13 @@ use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 fn config(bootstrap: &str) -> Config {
     let text = format!(
         "instance = \"t\"\n[kafka]\n\"bootstrap.servers\" = \"{bootstrap}\"\n[input]\ntopic = \"in\"\n[principals]\ntopic = \"principals\"\n"
     );
-    Config::from_toml(&text, std::iter::empty()).expect("a good configuration")
+    Config::from_toml(&text, std::iter::empty()).expect("a valid configuration")
 }
 
 fn write(bootstrap: &str, topic: &str, partition: i32, values: &[&str]) {
@@ -35,11 +34,11 @@ fn write(bootstrap: &str, topic: &str, partition: i32, values: &[&str]) {
         let sent = producer.send(record.payload(value.as_bytes()));
         assert!(sent.is_ok(), "not queued");
     }
-    producer.flush(LIMIT).expect("written");
+    producer.flush(WAIT_MAX).expect("written");
 }
 
 #[test]
-fn a_partition_whose_broker_is_silent_does_not_blind_the_watchdog() {
+fn a_silent_broker_does_not_hide_other_partitions() {
     let mock = MockCluster::new(2).expect("mock cluster");
     mock.create_topic("in", 3, 1).expect("topic");
     for partition in 0..3 {
@@ -51,7 +50,7 @@ fn a_partition_whose_broker_is_silent_does_not_blind_the_watchdog() {
     for partition in 0..3 {
         write(&bootstrap, "in", partition, &["{}"]);
     }
-    // It takes connections and answers nothing: the call fails as a whole.
+    // The broker accepts connections and never answers: the whole call fails.
     let never = Duration::from_secs(600);
     mock.broker_round_trip_time(2, never).expect("slow");
     let mut ends = InputEndOffsets::new(&config(&bootstrap)).expect("a client");
@@ -62,11 +61,11 @@ fn a_partition_whose_broker_is_silent_does_not_blind_the_watchdog() {
         if found == expected {
             return;
         }
-        assert!(since.elapsed() < LIMIT, "{found:?}");
+        assert!(since.elapsed() < WAIT_MAX, "{found:?}");
     }
 }
 
-/// A record of a batch: no time of its own, no key, no headers.
+/// Encodes a record of a batch, without a timestamp, key or headers.
 fn record(number: u8, value: &[u8]) -> Vec<u8> {
     let zigzag = |length: usize| u8::try_from(length * 2).expect("short");
     let mut body = vec![0, 0, number * 2, 1, zigzag(value.len())];
@@ -76,7 +75,7 @@ fn record(number: u8, value: &[u8]) -> Vec<u8> {
     body
 }
 
-/// A batch of two records whose checksum is wrong.
+/// Encodes a batch of two records with a wrong checksum.
 fn bad_batch() -> Vec<u8> {
     let value = br#"{"accountId":1,"userId":1}"#;
     let mut rest = vec![0, 0];
@@ -96,7 +95,7 @@ fn bad_batch() -> Vec<u8> {
     batch
 }
 
-/// Writes a batch as it is, with a Produce request of version 3: a client would compute the
+/// Writes a batch unchanged, with a Produce request of version 3: a client would correct the
 /// checksum.
 fn write_raw(bootstrap: &str, topic: &str, batch: &[u8]) {
     let mut request = vec![0, 0, 0, 3, 0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
@@ -117,10 +116,10 @@ fn write_raw(bootstrap: &str, topic: &str, batch: &[u8]) {
     broker.read_exact(&mut length).expect("an answer");
 }
 
-/// The client goes back to the beginning after a bad batch, and would read all before it again, for
-/// ever.
+/// After a bad batch the client goes back to the beginning, and would reread everything before it
+/// forever.
 #[test]
-fn a_bad_batch_in_a_tables_topic_is_named_and_nothing_is_read_twice() {
+fn a_bad_batch_in_a_table_topic_is_reported_and_nothing_is_reread() {
     let mock = MockCluster::new(1).expect("mock cluster");
     mock.create_topic("principals", 1, 1).expect("topic");
     let bootstrap = mock.bootstrap_servers();
@@ -137,15 +136,15 @@ fn a_bad_batch_in_a_tables_topic_is_named_and_nothing_is_read_twice() {
     let cause = "partition 0 of \"principals\" cannot be read past offset 3: ";
     let why = || tables.trusted().err().unwrap_or_default();
     let records = || tables.counts(TableName::Principals).records;
-    // The fault can be told before the records before it are counted.
+    // The fault may be reported before the earlier records are counted.
     while !why().contains(cause) || records() < 3 {
-        assert!(since.elapsed() < LIMIT, "{}", why());
+        assert!(since.elapsed() < WAIT_MAX, "{}", why());
         std::thread::sleep(Duration::from_millis(10));
     }
     let error = why();
     assert!(error.contains(": partition 0 at offset "), "{error}");
     assert!(error.ends_with("(error -199)"), "{error}");
-    // For as long as a client needs to go back a few times, and a look-up to succeed.
+    // Long enough for a client to go back a few times and for a look-up to succeed.
     let named = Instant::now();
     while named.elapsed() < Duration::from_secs(7) {
         assert_eq!(records(), 3);

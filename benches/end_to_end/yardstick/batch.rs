@@ -1,4 +1,4 @@
-//! The records that a raw copy has read for its next transaction.
+//! The records of a raw copy's next transaction.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -6,24 +6,24 @@ use std::time::{Duration, Instant};
 use audit_relay::config::BatchLimits;
 use rdkafka::message::{BorrowedMessage, Message};
 
-use super::super::plan::Copying;
-use super::LONGEST_POLL;
+use super::super::plan::PlannedOutput;
+use super::POLL_MAX;
 
-/// An output that waits for its transaction.
+/// An output record of the next transaction.
 pub(super) struct Pending {
     pub source_partition: i32,
     pub source_offset: i64,
     pub timestamp: i64,
     pub key: Range<usize>,
-    /// The quarantined record itself.
+    /// The original record, if it is quarantined.
     pub original: Range<usize>,
-    pub copying: Copying,
+    pub output: PlannedOutput,
 }
 
 #[derive(Default)]
 pub(super) struct Batch {
     pub pending: Vec<Pending>,
-    /// Keys and originals, end to end.
+    /// Concatenated keys and originals.
     pub kept: Vec<u8>,
     pub next_offsets: Vec<Option<i64>>,
     pub records: usize,
@@ -38,7 +38,7 @@ impl Batch {
         begin..self.kept.len()
     }
 
-    pub fn add(&mut self, message: &BorrowedMessage<'_>, copying: Copying) {
+    pub fn add(&mut self, message: &BorrowedMessage<'_>, output: PlannedOutput) {
         self.records += 1;
         if self.began.is_none() {
             self.began = Some(Instant::now());
@@ -49,13 +49,13 @@ impl Batch {
         }
         self.next_offsets[partition] = Some(message.offset() + 1);
         let value = message.payload().unwrap_or_default();
-        let original = match copying {
-            Copying::Nothing => return,
-            Copying::Event { length, .. } => {
+        let original = match output {
+            PlannedOutput::Nothing => return,
+            PlannedOutput::Event { length, .. } => {
                 self.bytes += length;
                 0..0
             }
-            Copying::Quarantined { .. } => {
+            PlannedOutput::Quarantined { .. } => {
                 self.bytes += value.len();
                 self.keep(value)
             }
@@ -67,7 +67,7 @@ impl Batch {
             timestamp: message.timestamp().to_millis().unwrap_or(0),
             key,
             original,
-            copying,
+            output,
         });
     }
 
@@ -89,12 +89,12 @@ impl Batch {
         self.began = None;
     }
 
-    /// Without looking at the clock.
+    /// Checks the limits of count and size, not the clock.
     pub fn is_full(&self, limits: &BatchLimits) -> bool {
         self.records >= limits.max_records || self.bytes >= limits.max_bytes
     }
 
     pub fn time_left(&self, limits: &BatchLimits) -> Duration {
-        self.began.map_or(LONGEST_POLL, |began| limits.max_age.saturating_sub(began.elapsed()))
+        self.began.map_or(POLL_MAX, |began| limits.max_age.saturating_sub(began.elapsed()))
     }
 }

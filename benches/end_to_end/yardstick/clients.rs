@@ -1,5 +1,4 @@
-//! What both yardsticks share: the relay's own client settings, and a note of the partitions that
-//! were taken away.
+//! Shared by both yardsticks: the relay's own client settings, and a record of revoked partitions.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -10,7 +9,7 @@ use audit_relay::kafka::topics::TopicNames;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 
-/// The settings of one thread's clients: those of the relay's worker with this number.
+/// Returns the client settings of the relay's worker with this number.
 pub fn settings(config: &Config, regions: &[&str], worker: usize) -> SessionSettings {
     let topics = TopicNames {
         input: config.input.topic.clone(),
@@ -21,7 +20,7 @@ pub fn settings(config: &Config, regions: &[&str], worker: usize) -> SessionSett
     SessionSettings::new(config, topics, regions, worker)
 }
 
-/// Remembers what was taken away.
+/// Records revoked partitions.
 #[derive(Default)]
 pub struct Revocations {
     any: AtomicBool,
@@ -29,7 +28,7 @@ pub struct Revocations {
 }
 
 impl ClientContext for Revocations {
-    /// Nobody reads them.
+    /// The statistics are not used.
     fn stats_raw(&self, _: &[u8]) {}
 }
 
@@ -45,10 +44,10 @@ impl ConsumerContext for Revocations {
 
 impl Revocations {
     fn lock(&self) -> MutexGuard<'_, Vec<i32>> {
-        self.partitions.lock().expect("nobody panics with it")
+        self.partitions.lock().expect("no thread panics while it holds the lock")
     }
 
-    /// What was taken away since the last call.
+    /// Returns the partitions revoked since the last call.
     pub fn take(&self) -> Option<Vec<i32>> {
         let any = self.any.load(Ordering::Acquire);
         any.then(|| {

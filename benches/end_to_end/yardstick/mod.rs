@@ -1,10 +1,11 @@
-//! THE YARDSTICKS, which stay as they are: figures of different months are compared by them.
+//! The yardsticks. Do not change what they do: they make the figures of different months
+//! comparable.
 //!
-//! A *raw copy* writes what the relay would write (as many bytes, with the same keys and headers,
-//! to the same topics and partitions, in the same transactions with the same offsets) and does
-//! nothing else: a look-up in the plan instead of judging, no metrics, no recovery. *Poll only*
-//! writes nothing. Their clients have the relay's own settings, made by the library, and are called
-//! plainly: poll, send, wait until nothing is in flight, send offsets, commit.
+//! A *raw copy* writes the relay's output and does nothing else: as many bytes, with the same keys
+//! and headers, to the same topics and partitions, in the same transactions with the same offsets.
+//! It looks up the plan instead of judging, and has no metrics and no recovery. *Poll only* writes
+//! nothing. Both create their clients with the relay's own settings and use them plainly: poll,
+//! send, wait until nothing is in flight, send offsets, commit.
 
 mod batch;
 mod clients;
@@ -13,14 +14,14 @@ pub mod raw_copy;
 
 use std::time::Duration;
 
-/// Longest wait of one poll, as the relay's.
-const LONGEST_POLL: Duration = Duration::from_millis(100);
-/// While records are waiting, the clock is looked at once for so many.
-const RECORDS_A_LOOK: usize = 64;
+/// The longest wait of one poll, as in the relay.
+const POLL_MAX: Duration = Duration::from_millis(100);
+/// While records are available, the clock is read once per this many records.
+const RECORDS_PER_CLOCK_CHECK: usize = 64;
 
-/// The next whole number of milliseconds, and at most [`LONGEST_POLL`]: the client spins through
-/// the rest of a broken one.
+/// Rounds up to whole milliseconds, at most [`POLL_MAX`]: the client would spin for a fraction of a
+/// millisecond.
 fn whole_milliseconds(wait: Duration) -> Duration {
     let up = wait + Duration::from_micros(999);
-    Duration::from_millis(up.as_millis() as u64).min(LONGEST_POLL)
+    Duration::from_millis(up.as_millis() as u64).min(POLL_MAX)
 }

@@ -1,5 +1,5 @@
-//! Poll only, for input of which next to nothing is audited: a consumer with the relay's settings
-//! that polls, and commits its offsets as often as the relay would. No transactions, no output.
+//! Poll only, for input with almost no audited records: a consumer with the relay's settings that
+//! polls and commits its offsets as often as the relay. No transactions, no output.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::clients::{Revocations, settings};
-use super::{LONGEST_POLL, RECORDS_A_LOOK};
+use super::{POLL_MAX, RECORDS_PER_CLOCK_CHECK};
 
-/// Polls until the process is ended.
+/// Polls until the process is terminated.
 pub fn run(config: &Path, regions: &[&str]) -> anyhow::Result<()> {
     let config = Config::draft(Some(config), std::iter::empty(), &check_property)?.finish()?;
     let settings = settings(&config, regions, 0);
@@ -39,14 +39,14 @@ struct Polling {
 }
 
 impl Polling {
-    /// Polls some records without a look at the clock, and waits for one when none is there.
+    /// Polls some records without reading the clock. Waits for one if none is available.
     fn some(&mut self) -> anyhow::Result<usize> {
-        for number in 0..RECORDS_A_LOOK {
+        for number in 0..RECORDS_PER_CLOCK_CHECK {
             if !self.poll(Duration::ZERO)? {
-                return Ok(number + usize::from(self.poll(LONGEST_POLL)?));
+                return Ok(number + usize::from(self.poll(POLL_MAX)?));
             }
         }
-        Ok(RECORDS_A_LOOK)
+        Ok(RECORDS_PER_CLOCK_CHECK)
     }
 
     fn poll(&mut self, wait: Duration) -> anyhow::Result<bool> {

@@ -1,5 +1,5 @@
-//! The raw copy: polls, looks up in the plan what each record becomes, and writes that, in the
-//! relay's transactions.
+//! The raw copy: polls, looks up each record's output in the plan, and writes it in the same
+//! transactions as the relay.
 
 use std::path::Path;
 use std::thread;
@@ -15,18 +15,18 @@ use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::super::plan::{Copying, Plan};
+use super::super::plan::{Plan, PlannedOutput};
 use super::batch::{Batch, Pending};
 use super::clients::{Revocations, settings};
-use super::{RECORDS_A_LOOK, whole_milliseconds};
+use super::{RECORDS_PER_CLOCK_CHECK, whole_milliseconds};
 
-/// Of each request.
-const LIMIT: Duration = Duration::from_secs(30);
-/// How often it is asked whether everything is delivered.
+/// Limit of each request.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+/// Pause between two checks whether everything is delivered.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 const HEADERS: [&str; 5] = ["type", "account", "region", "location", "id"];
 
-/// Copies until the process is ended.
+/// Copies until the process is terminated.
 pub fn run(config: &Path, plan: &Path, regions: &[&str]) -> anyhow::Result<()> {
     let plan = Plan::read(plan)?;
     let config = Config::draft(Some(config), std::iter::empty(), &check_property)?.finish()?;
@@ -50,21 +50,21 @@ struct Copier<'a> {
     limits: BatchLimits,
     consumer: BaseConsumer<Revocations>,
     producer: ThreadedProducer<DefaultProducerContext>,
-    /// Partitions of each region's topic, and of the quarantine last.
+    /// Partition counts of the region topics, and of the quarantine last.
     partitions: Vec<i32>,
     batch: Batch,
-    taking: Taking<'a>,
+    cursor: PlanCursor<'a>,
 }
 
-/// Takes bodies and headers out of the plan, for each output partition in turn.
-struct Taking<'a> {
+/// Cuts bodies and headers from the plan, with a position for each output partition.
+struct PlanCursor<'a> {
     plan: &'a Plan,
-    /// By topic and partition.
+    /// Positions by topic and partition.
     bodies: Vec<Vec<usize>>,
     headers: usize,
 }
 
-impl<'a> Taking<'a> {
+impl<'a> PlanCursor<'a> {
     fn body(&mut self, topic: usize, partition: i32, length: usize) -> &'a [u8] {
         let bodies = self.plan.bodies();
         let begin = &mut self.bodies[topic][partition as usize];
@@ -97,12 +97,12 @@ impl<'a> Copier<'a> {
             settings.consumer.create_with_context(Revocations::default())?;
         let mut partitions = Vec::new();
         for topic in settings.topics.outputs() {
-            let metadata = consumer.fetch_metadata(Some(topic), LIMIT)?;
+            let metadata = consumer.fetch_metadata(Some(topic), REQUEST_MAX)?;
             let found = metadata.topics().first().context("no metadata")?;
             partitions.push(i32::try_from(found.partitions().len())?);
         }
         let producer: ThreadedProducer<DefaultProducerContext> = settings.producer.create()?;
-        producer.init_transactions(LIMIT)?;
+        producer.init_transactions(REQUEST_MAX)?;
         consumer.subscribe(&[&settings.topics.input])?;
         let begin = |count: &i32| vec![0; *count as usize];
         Ok(Copier {
@@ -111,7 +111,7 @@ impl<'a> Copier<'a> {
             consumer,
             producer,
             batch: Batch::default(),
-            taking: Taking { plan, bodies: partitions.iter().map(begin).collect(), headers: 0 },
+            cursor: PlanCursor { plan, bodies: partitions.iter().map(begin).collect(), headers: 0 },
             partitions,
             settings,
         })
@@ -130,7 +130,7 @@ impl<'a> Copier<'a> {
     /// Polls until the batch is due.
     fn fill(&mut self) -> anyhow::Result<()> {
         loop {
-            for _ in 0..RECORDS_A_LOOK {
+            for _ in 0..RECORDS_PER_CLOCK_CHECK {
                 if self.batch.is_full(&self.limits) {
                     return Ok(());
                 }
@@ -146,7 +146,7 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Whether a record was there.
+    /// Returns whether there was a record.
     fn poll(&mut self, wait: Duration) -> anyhow::Result<bool> {
         let polled = self.consumer.poll(wait);
         if let Some(taken) = self.consumer.context().take() {
@@ -156,8 +156,8 @@ impl<'a> Copier<'a> {
             None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(false),
             Some(Err(error)) => bail!("poll: {error}"),
             Some(Ok(message)) => {
-                let copying = self.plan.copying(message.partition(), message.offset());
-                self.batch.add(&message, copying.context("not in the plan")?);
+                let output = self.plan.output(message.partition(), message.offset());
+                self.batch.add(&message, output.context("not in the plan")?);
                 Ok(true)
             }
         }
@@ -170,13 +170,13 @@ impl<'a> Copier<'a> {
         for position in 0..self.batch.pending.len() {
             self.send(position)?;
         }
-        // The producer's own thread takes the reports. A poll of a millisecond would not wait but
-        // spin: the client counts what is left of it in whole milliseconds.
+        // The producer's own thread handles the delivery reports. A poll of one millisecond would
+        // spin: the client counts the remaining time in whole milliseconds.
         while self.producer.in_flight_count() > 0 {
             thread::sleep(DRAIN_INTERVAL);
         }
-        self.producer.send_offsets_to_transaction(&offsets, &membership, LIMIT)?;
-        self.producer.commit_transaction(LIMIT)?;
+        self.producer.send_offsets_to_transaction(&offsets, &membership, REQUEST_MAX)?;
+        self.producer.commit_transaction(REQUEST_MAX)?;
         Ok(())
     }
 
@@ -195,25 +195,25 @@ impl<'a> Copier<'a> {
         let pending = &self.batch.pending[position];
         let topics = &self.settings.topics;
         let quarantine = self.plan.topics();
-        let (index, topic) = match pending.copying {
-            Copying::Nothing => return Ok(()),
-            Copying::Event { topic, .. } => (topic, &topics.regions[topic]),
-            Copying::Quarantined { .. } => (quarantine, &topics.quarantine),
+        let (index, topic) = match pending.output {
+            PlannedOutput::Nothing => return Ok(()),
+            PlannedOutput::Event { topic, .. } => (topic, &topics.regions[topic]),
+            PlannedOutput::Quarantined { .. } => (quarantine, &topics.quarantine),
         };
         let partition = pending.source_partition.rem_euclid(self.partitions[index]);
         let mut record: BaseRecord<'_, [u8], [u8], ()> = BaseRecord::to(topic)
             .partition(partition)
             .timestamp(pending.timestamp)
             .key(&self.batch.kept[pending.key.clone()]);
-        match pending.copying {
-            Copying::Nothing => {}
-            Copying::Event { length, .. } => {
-                record = record.payload(self.taking.body(index, partition, length));
+        match pending.output {
+            PlannedOutput::Nothing => {}
+            PlannedOutput::Event { length, .. } => {
+                record = record.payload(self.cursor.body(index, partition, length));
                 if self.settings.event_headers {
-                    record = record.headers(self.taking.headers(index));
+                    record = record.headers(self.cursor.headers(index));
                 }
             }
-            Copying::Quarantined { detail } => {
+            PlannedOutput::Quarantined { detail } => {
                 record = record.payload(&self.batch.kept[pending.original.clone()]);
                 let detail = &self.plan.bodies()[..detail];
                 record = record.headers(quarantine_headers(pending, detail, topics)?);

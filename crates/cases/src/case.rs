@@ -1,5 +1,5 @@
-//! A case: a record, what it is judged by, and what must become of it. Where it is written, in a
-//! folder of `schemas/examples` or in a table, makes no difference to those who judge it.
+//! A case: a record, the settings and tables that judge it, and its expected outcome. It comes from
+//! a folder of `schemas/examples` or from a table; tests treat both alike.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,42 +10,42 @@ use serde_json::Value;
 use crate::setup::Setup;
 use crate::{examples, tables};
 
-/// A case, read.
+/// A parsed case.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub name: String,
-    /// Why there is this case.
+    /// The purpose of the case.
     pub why: String,
-    /// The value of the record, byte by byte.
+    /// The exact value of the record.
     pub input: Vec<u8>,
-    /// What must become of it, in the words of `outcome.json`.
+    /// The expected outcome, in the format of `outcome.json`.
     pub outcome: Value,
-    /// What differs from the default settings.
+    /// The settings that differ from the defaults.
     pub settings: toml::Table,
-    /// A file of permissions, if not the shipped one.
+    /// The permissions file, if not the shipped one.
     pub permissions: Option<String>,
-    /// The principals, one a line.
+    /// The principals, one per line.
     pub principals: String,
-    /// The devices, one a line.
+    /// The devices, one per line.
     pub devices: String,
     /// The folder of an example.
     pub folder: Option<PathBuf>,
-    /// By the difference from which case a table tells it.
+    /// The case from which a table row differs, if named.
     pub base: Option<String>,
 }
 
 impl Case {
-    /// The case from which a table tells the difference.
+    /// Returns the case from which a table row differs.
     pub fn base(&self) -> &'static Case {
         case(self.base.as_deref().unwrap_or(tables::BASE))
     }
 
-    /// Whether it is an example, for people who write state changes.
+    /// Returns whether the case is an example for producers.
     pub fn is_example(&self) -> bool {
         self.folder.is_some()
     }
 
-    /// The rules and tables of the case.
+    /// Returns the rules and tables of the case.
     pub fn setup(&self) -> Setup {
         let settings = toml::to_string(&self.settings).expect("settings are TOML");
         let permissions = self.permissions.as_deref();
@@ -64,12 +64,12 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     all.into_values().collect()
 });
 
-/// All cases, sorted by name.
+/// Returns all cases, sorted by name.
 pub fn cases() -> &'static [Case] {
     &CASES
 }
 
-/// The case of this name.
+/// Returns the case with this name.
 pub fn case(name: &str) -> &'static Case {
     let found = cases().iter().find(|case| case.name == name);
     found.unwrap_or_else(|| panic!("no case {name}"))

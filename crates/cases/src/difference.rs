@@ -1,13 +1,13 @@
-//! How the outcome of one audited record differs from that of another: what a table of cases says
-//! instead of a whole event. Applied to the other's outcome it gives the whole one again.
+//! The difference between the outcomes of two audited records. A case table contains it instead of
+//! a whole event. Applying it to the base outcome gives the full outcome.
 //!
-//! A difference is an object. `id`, `region`, `location`, `account`, `device` and `name` stand in
-//! several places of an outcome and are put into all of them; every other key is the path of a
-//! field of the event, such as `initiator.id`, and null takes the field out.
+//! A difference is an object. `id`, `region`, `location`, `account`, `device` and `name` occur
+//! several times in an outcome and are replaced everywhere. Every other key is the path of an event
+//! field, such as `initiator.id`; null removes the field.
 
 use serde_json::{Map, Value};
 
-/// New fields come in the order in which events are written.
+/// New fields are inserted in the order in which events are written.
 const ORDER: [&str; 13] = [
     "address",
     "addressType",
@@ -31,7 +31,7 @@ const RESOURCE: usize = 9;
 
 pub(crate) type Difference = Map<String, Value>;
 
-/// The outcome with a difference.
+/// Applies a difference to an outcome.
 pub(crate) fn apply(outcome: &Value, difference: &Difference) -> Value {
     let mut outcome = outcome.clone();
     for (key, value) in difference {
@@ -76,7 +76,7 @@ fn put_into_crn(crn: &mut Value, segment: usize, value: &str) {
     *crn = segments.join(":").into();
 }
 
-/// The message says the name of the target.
+/// The event's message contains the target's name.
 fn rename(event: &mut Value, name: &str) {
     let old = event["target"]["name"].as_str().expect("a name").to_string();
     let message = event["message"].as_str().expect("a message");
@@ -92,10 +92,10 @@ fn put(event: &mut Value, path: &str, value: &Value) {
     let (parents, field) = path.rsplit_once('.').unwrap_or(("", path));
     let parents = parents.split('.').filter(|parent| !parent.is_empty());
     let holder = parents.fold(event, |holder, parent| &mut holder[parent]);
-    let fields = holder.as_object_mut().unwrap_or_else(|| panic!("{path} lies in no object"));
+    let fields = holder.as_object_mut().unwrap_or_else(|| panic!("{path} is not in an object"));
     match value {
         Value::Null => {
-            fields.shift_remove(field).unwrap_or_else(|| panic!("there is no {path} to take out"));
+            fields.shift_remove(field).unwrap_or_else(|| panic!("there is no {path} to remove"));
         }
         value if fields.contains_key(field) => fields[field] = value.clone(),
         value => {
@@ -107,15 +107,15 @@ fn put(event: &mut Value, path: &str, value: &Value) {
     }
 }
 
-/// The difference between two outcomes of audited records, for the table.
+/// Computes the difference between two outcomes of audited records, for a case table.
 pub(crate) fn between(base: &Value, outcome: &Value) -> Difference {
     let mut difference = shared(base, outcome);
-    let nearer = apply(base, &difference);
-    fields_between("", &nearer["event"], &outcome["event"], &mut difference);
+    let partly = apply(base, &difference);
+    fields_between("", &partly["event"], &outcome["event"], &mut difference);
     difference
 }
 
-/// What stands in several places.
+/// The differences in the values that occur several times.
 fn shared(base: &Value, outcome: &Value) -> Difference {
     let log_source = |of: &Value, segment: usize| {
         let crn = of["event"]["logSourceCRN"].as_str().unwrap_or_default();
@@ -137,7 +137,7 @@ fn shared(base: &Value, outcome: &Value) -> Difference {
     differing.map(|(_, (key, after))| (key.to_string(), after)).collect()
 }
 
-/// The order of fields counts, too.
+/// Compares values including the order of fields.
 fn is_same(one: &Value, other: &Value) -> bool {
     let (one, other) = (one.to_string(), other.to_string());
     one == other
@@ -153,7 +153,7 @@ fn fields_between(path: &str, before: &Value, after: &Value, difference: &mut Di
         let place = format!("{path}{name}");
         match before.get(name) {
             Some(old) if is_same(old, new) => {}
-            // What the catalogue copies is said whole.
+            // `requestData` is always given in full.
             Some(old) if old.is_object() && new.is_object() && place != "requestData" => {
                 fields_between(&format!("{place}."), old, new, difference);
             }
@@ -168,7 +168,7 @@ mod tests {
     use crate::{case, cases};
 
     #[test]
-    fn the_difference_of_two_outcomes_makes_one_of_the_other() {
+    fn applying_the_difference_of_two_outcomes_gives_the_second() {
         let base = &case("power-on").outcome;
         let is_audited =
             |outcome: &&Value| outcome["fate"] == "audited" && outcome["headers"]["id"].is_string();
@@ -180,6 +180,6 @@ mod tests {
             assert_eq!(made.to_string(), outcome.to_string());
             compared += 1;
         }
-        assert!(compared > 100, "{compared}");
+        assert!(compared > 100, "only {compared} outcomes compared");
     }
 }

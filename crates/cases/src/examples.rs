@@ -1,4 +1,4 @@
-//! The examples: each a folder of `schemas/examples`, for people who write state changes.
+//! The examples for producers of state changes: folders of `schemas/examples`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +9,14 @@ use crate::{read as read_text, root};
 
 const FOLDER: &str = "schemas/examples";
 
-/// All examples, in no order.
+/// Reads all examples, in no particular order.
 pub(crate) fn read() -> Vec<Case> {
     let entries = std::fs::read_dir(root().join(FOLDER)).expect(FOLDER);
     let folders = entries.map(|entry| entry.expect("an entry").path());
     folders.filter(|path| path.is_dir() && !path.ends_with("_reference")).map(example).collect()
 }
 
-/// The tables that hold where a case has none of its own: principals and devices.
+/// The default principals and devices of the cases.
 pub(crate) fn shared_tables() -> [String; 2] {
     ["principals", "devices"].map(|name| read_text(format!("{FOLDER}/_reference/{name}.jsonl")))
 }
@@ -46,8 +46,8 @@ fn input(folder: &Path) -> Vec<u8> {
     text.or_else(|_| std::fs::read(folder.join("input.bin"))).expect("input.json or input.bin")
 }
 
-/// Why there is the example, and what must come out. A folder whose outcome is not written yet has
-/// neither.
+/// Reads the purpose and the expected outcome of an example. Both are empty if the outcome is not
+/// written yet.
 fn expected(folder: &Path) -> (String, Value) {
     let Ok(text) = std::fs::read(folder.join("outcome.json")) else {
         return (String::new(), Value::Null);
@@ -60,7 +60,7 @@ fn expected(folder: &Path) -> (String, Value) {
 }
 
 impl Case {
-    /// Writes the outcome of an example as it is judged now; a table is left to people.
+    /// Writes the current outcome to an example. Tables are edited by hand.
     pub fn update(&self, described: &Value) {
         let Some(folder) = &self.folder else {
             return;

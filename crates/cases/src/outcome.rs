@@ -1,24 +1,24 @@
-//! What became of a record, in the words of `outcome.json`.
+//! Describes a record's fate in the format of `outcome.json`.
 
 use audit_judge::fate::{Audited, Fate, Quarantine, Skip};
 use serde_json::{Value, json};
 
 use crate::Setup;
 
-/// What an outcome says beside a fate.
+/// What an outcome contains in addition to a fate.
 #[derive(Debug)]
 pub struct Outputs<'a> {
     /// The regions that have a topic.
     pub regions: &'a [String],
-    /// The topics, in the same order.
+    /// The topics, in the order of the regions.
     pub topics: Vec<String>,
-    /// Whether audit events carry headers.
+    /// Whether audit events have headers.
     pub headers: bool,
 }
 
 impl Setup {
-    /// What became of a record. Of a quarantined one the detail is said as the expected outcome
-    /// says it, if it holds that.
+    /// Describes a record's fate. The detail of a quarantined record is shortened to the expected
+    /// text if it contains it.
     pub fn describe(&self, fate: &Fate, expected: &Value) -> Value {
         let regions = self.rules.routes.regions();
         let topic = |region: &String| format!("{}{region}", self.topic_prefix);
@@ -28,7 +28,7 @@ impl Setup {
 }
 
 impl Outputs<'_> {
-    /// As [`Setup::describe`].
+    /// See [`Setup::describe`].
     pub fn describe(&self, fate: &Fate, expected: &Value) -> Value {
         match fate {
             Fate::Audited(audited) => self.audited(audited),

@@ -1,6 +1,6 @@
-//! What must hold of any bytes that are read as a record, a catalogue, a record of a table,
-//! locations, permissions, or a configuration. The fuzz targets look for bytes of which it does not
-//! hold; `crates/judge/tests/judge/corpus.rs` and `tests/local/corpus.rs` run the known ones.
+//! Properties that must hold for any bytes read as a record, a catalogue, a table record,
+//! locations, permissions or a configuration. The fuzz targets search for counterexamples;
+//! `crates/judge/tests/judge/corpus.rs` and `tests/local/corpus.rs` check the known inputs.
 
 use std::sync::LazyLock;
 
@@ -16,23 +16,23 @@ use audit_judge::rules::permissions::PermissionNames;
 
 use crate::setup::Setup;
 
-/// As shipped, but with every action enabled.
+/// The shipped rules with every action enabled.
 static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     Setup::new(
         "[catalog]\nenable = [\"audit-log.vsi.*\", \"audit-log.user.login\"]\n[output]\nmax_message_bytes = 4000\n",
     )
 });
 
-/// Any record has a fate, the same each time; an event is JSON on one line and within its limit,
-/// and what is said of a bad record fits a header.
+/// Checks a record: it always gets the same fate; an event is JSON on one line within its limit; a
+/// quarantine detail fits a header.
 pub fn record(data: &[u8]) {
     let fate = SETUP.judge(Some(data));
-    assert_eq!(fate, SETUP.judge(Some(data)), "the same record, the same fate");
+    assert_eq!(fate, SETUP.judge(Some(data)), "the same record must get the same fate");
     match fate {
         Fate::Audited(audited) => {
             assert!(audited.event.len() <= SETUP.rules.max_event_bytes);
             assert!(audited.envelope.region.0 < SETUP.rules.routes.regions().len());
-            assert!(!audited.event.iter().any(|byte| *byte < b' '), "one line");
+            assert!(!audited.event.iter().any(|byte| *byte < b' '), "the event must be one line");
             let event: serde_json::Value =
                 serde_json::from_slice(&audited.event).expect("an event is JSON");
             assert!(event.is_object());
@@ -46,7 +46,7 @@ pub fn record(data: &[u8]) {
     }
 }
 
-/// A catalogue is either taken or refused with reasons.
+/// Checks that a catalogue is accepted, or refused with reasons.
 pub fn catalogue(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -54,11 +54,11 @@ pub fn catalogue(data: &[u8]) {
     let file = CatalogFile { name: "fuzz.toml", text };
     match Catalog::load(&[file], &Switches::default()) {
         Ok(catalog) => assert!(catalog.actions().all(|action| !action.name.is_empty())),
-        Err(problems) => says_why(&problems),
+        Err(problems) => check_problems(&problems),
     }
 }
 
-/// A file of permissions is either taken, and then knows the names that it lists, or refused with
+/// Checks that a permissions file is accepted and knows the names it lists, or is refused with
 /// reasons.
 pub fn permissions(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -67,19 +67,19 @@ pub fn permissions(data: &[u8]) {
     let file = CatalogFile { name: "fuzz.toml", text };
     match PermissionNames::load(file) {
         Ok(names) => {
-            let table: toml::Table = text.parse().expect("what was taken is TOML");
+            let table: toml::Table = text.parse().expect("an accepted file is TOML");
             let listed = table.get("infrastructure").and_then(|list| list.as_array());
-            let listed = listed.expect("what was taken lists some");
+            let listed = listed.expect("an accepted file lists permissions");
             assert!(!listed.is_empty());
             for name in listed {
                 assert!(names.is_known(name.as_str().expect("a name")), "{name}");
             }
         }
-        Err(problems) => says_why(&problems),
+        Err(problems) => check_problems(&problems),
     }
 }
 
-/// Locations are either taken or refused with reasons.
+/// Checks that locations are accepted, or refused with reasons.
 pub fn locations(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -87,12 +87,12 @@ pub fn locations(data: &[u8]) {
     for profile in ["six", "all"] {
         match Locations::load("fuzz.toml", text, profile) {
             Ok(locations) => assert!(locations.regions().all(|region| !region.is_empty())),
-            Err(problems) => says_why(&problems),
+            Err(problems) => check_problems(&problems),
         }
     }
 }
 
-/// A record of a table is either taken, and then found under its key, or refused with a reason on
+/// Checks that a table record is accepted and found under its key, or is refused with a reason on
 /// one line. The key ends at the first line break; without a value it is a tombstone.
 pub fn table_record(data: &[u8]) {
     let at = data.iter().position(|byte| *byte == b'\n');
@@ -105,13 +105,11 @@ pub fn table_record(data: &[u8]) {
     }
     let written_ms = Some(1_600_000_000_000);
     let odd = &mut Oddities::default();
-    is_taken_or_refused(parse_principal_record(key, value, written_ms, odd));
-    is_taken_or_refused(parse_device_record(key, value, written_ms, odd));
+    check_parsed(parse_principal_record(key, value, written_ms, odd));
+    check_parsed(parse_device_record(key, value, written_ms, odd));
 }
 
-fn is_taken_or_refused<K: TableKey + Clone, V: Packed, P: ToString>(
-    parsed: Result<TableChange<K, V>, P>,
-) {
+fn check_parsed<K: TableKey + Clone, V: Packed, P: ToString>(parsed: Result<TableChange<K, V>, P>) {
     match parsed {
         Ok(change) => {
             let key = change.key.clone();
@@ -128,31 +126,31 @@ fn is_taken_or_refused<K: TableKey + Clone, V: Packed, P: ToString>(
     }
 }
 
-fn says_why<P: ToString>(problems: &[P]) {
+fn check_problems<P: ToString>(problems: &[P]) {
     assert!(!problems.is_empty(), "refused without a reason");
     assert!(problems.iter().all(|problem| !problem.to_string().trim().is_empty()));
 }
 
-/// What a configuration shows of itself once it is taken.
+/// What an accepted configuration shows of itself.
 #[derive(Debug)]
 pub struct TakenConfiguration {
-    /// All of it, as a log would show it.
+    /// The whole configuration as a log shows it.
     pub shown: String,
     pub password: Option<String>,
 }
 
-/// Reads a configuration and variables of the environment, or says what is wrong with them. The
-/// relay's own function, which is not known here.
+/// Reads a configuration and environment variables, or returns their problems. This is the relay's
+/// own function, which this crate cannot call.
 pub type ReadConfiguration =
     fn(&str, Vec<(String, String)>) -> Result<TakenConfiguration, Vec<String>>;
 
-/// A configuration is either taken or refused with reasons; what follows a NUL is a variable of the
-/// environment.
+/// Checks that a configuration is accepted, or refused with reasons. Each NUL starts an environment
+/// variable.
 pub fn configuration(data: &[u8], read: ReadConfiguration) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    // No file that a secret may name is to be read.
+    // Do not read files that a secret may name.
     if text.contains("file") || text.contains("\\") {
         return;
     }
@@ -164,7 +162,7 @@ pub fn configuration(data: &[u8], read: ReadConfiguration) {
     });
     match read(text, variables.collect()) {
         Ok(TakenConfiguration { shown, password }) => {
-            // One that stands elsewhere as well is no secret.
+            // A text that also occurs elsewhere is no secret.
             let secret =
                 password.filter(|it| it.len() > 5 && whole.matches(it.as_str()).count() == 1);
             assert!(

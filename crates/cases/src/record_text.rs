@@ -1,5 +1,5 @@
-//! A record as text, laid out as the examples are: changed field by field, so that what is not
-//! changed keeps its bytes.
+//! A record as text in the layout of the examples. Fields are changed individually, so that the
+//! others keep their bytes.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The fields of a record, in order, each value as it stands.
+/// The fields of a record, in order, each value as raw text.
 pub(crate) struct RecordText(Vec<(String, String)>);
 
 impl RecordText {
-    /// The fields of an object.
+    /// Parses the fields of an object.
     pub(crate) fn parse(text: &[u8]) -> Result<RecordText, serde_json::Error> {
         serde_json::from_slice(text)
     }
 
-    /// Without these fields, and with each field of an object in the place of its namesake, or at
-    /// the end.
+    /// Removes the fields `without`. Each field of `change` replaces the one with the same name, or
+    /// is appended.
     pub(crate) fn changed(mut self, without: &[String], change: RecordText) -> RecordText {
         let RecordText(fields) = &mut self;
         fields.retain(|(name, _)| !without.contains(name));
         for (name, value) in change.0 {
-            let value = laid_out(value);
+            let value = indented(value);
             match fields.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, old)) => *old = value,
                 None => fields.push((name, value)),
@@ -31,7 +31,7 @@ impl RecordText {
         self
     }
 
-    /// The bytes of the record.
+    /// Writes the record.
     pub(crate) fn write(&self) -> Vec<u8> {
         let field =
             |(name, value): &(String, String)| format!("  {}: {value}", Value::from(name.as_str()));
@@ -40,12 +40,12 @@ impl RecordText {
     }
 }
 
-/// Lists and objects on lines of their own, as in the examples.
-fn laid_out(value: String) -> String {
+/// Indents lists and objects as in the examples.
+fn indented(value: String) -> String {
     if !value.starts_with(['{', '[']) {
         return value;
     }
-    let parsed: Value = serde_json::from_str(&value).expect("JSON, since it was read as such");
+    let parsed: Value = serde_json::from_str(&value).expect("already parsed as JSON");
     let pretty = serde_json::to_string_pretty(&parsed).expect("JSON");
     pretty.replace('\n', "\n  ")
 }

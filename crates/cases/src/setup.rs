@@ -1,5 +1,5 @@
-//! Rules and tables as a deployment has them, made of a few settings: what the relay makes of its
-//! configuration, without the configuration.
+//! Builds a deployment's rules and tables from a few settings, as the relay does from its full
+//! configuration.
 
 use audit_judge::catalog::{Catalog, CatalogFile, Switches};
 use audit_judge::fate::Fate;
@@ -18,34 +18,34 @@ use crate::examples::shared_tables;
 const TARGET: &str = "crn:v1:bluemix:public:{service}:{location}:a/{account}::{resource_type}:{id}";
 const LOG_SOURCE: &str = "crn:v1:bluemix:public:{service}:{location}:a/{account}:::";
 
-/// What records are judged by, and how what comes of them is written.
+/// The rules and tables that judge records, and the settings of the output.
 #[derive(Debug)]
 pub struct Setup {
     pub rules: Rules,
     pub directory: ReferenceTables,
-    /// What the names of output topics begin with.
+    /// The prefix of the output topics.
     pub topic_prefix: String,
-    /// Whether audit events carry headers.
+    /// Whether audit events have headers.
     pub headers: bool,
 }
 
 impl Setup {
-    /// The tables of the examples, and these settings, as a configuration file has them.
+    /// Uses the tables of the examples, and settings in the format of a configuration file.
     pub fn new(settings: &str) -> Setup {
         let [principals, devices] = shared_tables();
         Setup::with_tables(settings, &principals, &devices)
     }
 
-    /// Tables of one's own, one entry a line.
+    /// Uses these tables, one entry per line.
     pub fn with_tables(settings: &str, principals: &str, devices: &str) -> Setup {
         let setup = Setup::of(settings, None, principals, devices);
         setup.unwrap_or_else(|problem| panic!("{settings}: {problem}"))
     }
 
-    /// All of it, with a file of permissions if not the shipped one.
+    /// Uses these settings and tables, and the shipped permissions unless others are given.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problems of the settings or tables.
     pub fn of(
         settings: &str,
         permissions: Option<&str>,
@@ -54,26 +54,26 @@ impl Setup {
     ) -> Result<Setup, String> {
         let settings: Settings = toml::from_str(settings).map_err(|error| error.to_string())?;
         let directory = ReferenceTables {
-            principals: read_principals("principals", principals).map_err(told)?,
-            devices: Some(read_devices("devices", devices).map_err(told)?),
+            principals: read_principals("principals", principals).map_err(joined)?,
+            devices: Some(read_devices("devices", devices).map_err(joined)?),
         };
         let rules = settings.rules(permissions)?;
         let Output { topic_prefix, headers, .. } = settings.output;
         Ok(Setup { rules, directory, topic_prefix, headers })
     }
 
-    /// What becomes of a record.
+    /// Judges a record.
     pub fn judge(&self, payload: Option<&[u8]>) -> Fate {
         judge(payload, &self.rules, || &self.directory)
     }
 }
 
-fn told<P: ToString>(problems: Vec<P>) -> String {
+fn joined<P: ToString>(problems: Vec<P>) -> String {
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     problems.join("\n")
 }
 
-/// The settings that decide what becomes of a record, by the names that a configuration file has.
+/// The settings that decide a record's fate, with the names of the configuration file.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
@@ -151,7 +151,7 @@ impl Settings {
     fn rules(&self, permissions: Option<&str>) -> Result<Rules, String> {
         let CatalogSettings { enable, disable } = &self.catalog;
         let switches = Switches { enable: enable.clone(), disable: disable.clone() };
-        let locations = Locations::embedded(&self.locations.profile).map_err(told)?;
+        let locations = Locations::embedded(&self.locations.profile).map_err(joined)?;
         let given = &self.output.regions;
         let routes = match given.is_empty() {
             true => Routes::new(locations.regions().map(str::to_string)),
@@ -163,10 +163,10 @@ impl Settings {
         };
         let template = |text| CrnTemplate::parse(text).map_err(|problem| problem.to_string());
         Ok(Rules {
-            catalog: Catalog::load(&Catalog::embedded_files(), &switches).map_err(told)?,
+            catalog: Catalog::load(&Catalog::embedded_files(), &switches).map_err(joined)?,
             locations,
             routes,
-            permissions: PermissionNames::load(permissions).map_err(told)?,
+            permissions: PermissionNames::load(permissions).map_err(joined)?,
             policy: self.policy.policy(),
             crns: CrnTemplates { target: template(TARGET)?, log_source: template(LOG_SOURCE)? },
             max_event_bytes: self.output.max_message_bytes,

@@ -1,5 +1,5 @@
-//! The tables of cases, in `crates/judge/tests/cases`: each row is a case, told by how it differs
-//! from another, which is the example `power-on` unless the row says otherwise.
+//! The case tables in `crates/judge/tests/cases`. Each row is a case, given as the difference from
+//! another case; by default from the example `power-on`.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::record_text::RecordText;
 use crate::{read, root};
 
 const FOLDER: &str = "crates/judge/tests/cases";
-/// The base of a row that names none.
+/// The default base of a row.
 pub(crate) const BASE: &str = "power-on";
 
-/// A case as a table tells it. `schemas/README.md` says what each field means.
+/// A table row. `schemas/README.md` explains the fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -43,14 +43,14 @@ struct Row {
     detail: Option<String>,
 }
 
-/// Reads the tables into the cases that are known already.
+/// Reads the tables and adds their cases to the known ones.
 pub(crate) fn read_into(known: &mut BTreeMap<String, Case>) {
     let mut rows = rows();
     while !rows.is_empty() {
         let is_ready = |row: &Row| known.contains_key(row.base());
         let (ready, waiting): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, it)| is_ready(it));
         let names: Vec<&String> = waiting.iter().map(|(name, _)| name).collect();
-        assert!(!ready.is_empty(), "the bases of {names:?} are no cases");
+        assert!(!ready.is_empty(), "the bases of {names:?} do not exist");
         for (name, row) in ready {
             let case = row.case(&name, &known[row.base()]);
             assert!(known.insert(name.clone(), case).is_none(), "there are two cases {name}");
@@ -130,7 +130,7 @@ impl Row {
         }
     }
 
-    /// Where an event goes follows from its region and the settings.
+    /// Sets the topic and headers from the region and the settings.
     fn send(&self, outcome: &mut Value) {
         let output = self.settings.get("output");
         let setting = |name: &str| output.and_then(|output| output.get(name));
@@ -150,7 +150,7 @@ fn with(mut outcome: Value, field: &str, value: &Option<String>) -> Value {
     outcome
 }
 
-/// The lines by which a table would tell what became of a record, if its row had this base.
+/// Returns the lines that describe an outcome in a table row with this base.
 pub fn lines(base: &Case, described: &Value) -> String {
     let text = |field: &str| described[field].as_str().unwrap_or_default();
     match text("fate") {

@@ -1,6 +1,6 @@
-//! What tests ask of a broker as an administrator: topics, end offsets, committed offsets,
-//! deletion. Every answer is complete when it returns, and an error fails the test with the reason.
-//! Records are written and read in `topics.rs`.
+//! Administers a broker for tests: topics, end offsets, committed offsets, deletion. Every
+//! operation is complete when it returns; an error fails the test with the reason. `topics.rs`
+//! writes and reads records.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,88 +16,87 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::kafka::KafkaBroker;
-use crate::{REQUEST_LIMIT, client_config, settled};
+use crate::{REQUEST_MAX, client_config, or_fail};
 
 impl KafkaBroker {
-    /// Creates a topic that keeps its records however old they are; it can be written and read when
-    /// this returns.
+    /// Creates a topic without a retention time. It can be written and read when this returns.
     #[track_caller]
     pub fn create_topic(&self, name: &str, partitions: i32) {
         self.create_topic_with(name, partitions, &[]);
     }
 
-    /// Creates a topic with settings of its own, such as `("cleanup.policy", "compact")`; records
-    /// are kept forever unless `retention.ms` is one of them. Every partition has a leader
-    /// when this returns.
+    /// Creates a topic with these settings, such as `("cleanup.policy", "compact")`. Records are
+    /// kept forever unless the settings include `retention.ms`. Every partition has a leader when
+    /// this returns.
     #[track_caller]
     pub fn create_topic_with(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {
-        settled(
+        or_fail(
             self.try_create_topic(name, partitions, config),
             format_args!("create topic {name}"),
         );
     }
 
-    /// The offset that the next record of each partition gets: the end of the log, uncommitted
-    /// records and transaction markers included.
+    /// Returns the end offset of each partition, uncommitted records and transaction markers
+    /// included.
     #[track_caller]
     pub fn end_offsets(&self, topic: &str) -> BTreeMap<i32, i64> {
-        settled(self.try_end_offsets(topic), format_args!("end offsets of {topic}"))
+        or_fail(self.try_end_offsets(topic), format_args!("end offsets of {topic}"))
     }
 
-    /// The group's committed offsets, for those partitions that have one. Waits while an open
-    /// transaction holds back an offset, so what is returned cannot be aborted any more.
+    /// Returns the group's committed offsets, for the partitions that have one. Waits while an open
+    /// transaction holds back an offset, so the returned offsets are final.
     #[track_caller]
     pub fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
-        settled(self.try_committed(group, topic), format_args!("offsets of {group} in {topic}"))
+        or_fail(self.try_committed(group, topic), format_args!("offsets of {group} in {topic}"))
     }
 
-    /// Commits offsets for a group that has no members, as an operator's tool would.
+    /// Commits offsets for a group without members, as an operator's tool does.
     #[track_caller]
     pub fn commit(&self, group: &str, topic: &str, offsets: &BTreeMap<i32, i64>) {
-        settled(
+        or_fail(
             self.try_commit(group, topic, offsets),
             format_args!("commit offsets of {group} in {topic}"),
         );
     }
 
-    /// What the group is doing, in the broker's words, such as `Stable`.
+    /// Returns the group's state as the broker names it, such as `Stable`.
     #[track_caller]
     pub fn group_state(&self, group: &str) -> String {
-        settled(self.try_group_state(group), format_args!("the state of {group}"))
+        or_fail(self.try_group_state(group), format_args!("the state of {group}"))
     }
 
-    /// Deletes each partition's records below the given offset, as retention would; returns the new
-    /// first offsets.
+    /// Deletes each partition's records below the given offset, as retention does. Returns the new
+    /// start offsets.
     #[track_caller]
     pub fn delete_records(&self, topic: &str, before: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
-        settled(self.try_delete_records(topic, before), format_args!("delete records of {topic}"))
+        or_fail(self.try_delete_records(topic, before), format_args!("delete records of {topic}"))
     }
 
-    /// The answer lacks the group as long as the client is not connected to all brokers.
+    /// Retries: the answer lacks the group until the client is connected to all brokers.
     fn try_group_state(&self, group: &str) -> anyhow::Result<String> {
         let client: BaseConsumer = client_config(self.bootstrap()).create()?;
         let since = Instant::now();
         loop {
-            let list = client.client().fetch_group_list(Some(group), REQUEST_LIMIT)?;
+            let list = client.client().fetch_group_list(Some(group), REQUEST_MAX)?;
             if let Some(found) = list.groups().first() {
                 return Ok(found.state().to_string());
             }
-            ensure!(since.elapsed() < REQUEST_LIMIT, "there is no such group");
+            ensure!(since.elapsed() < REQUEST_MAX, "there is no such group");
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// As [`KafkaBroker::create_topic_with`], for a cluster that may be in trouble.
+    /// Like [`KafkaBroker::create_topic_with`], but returns errors, for a cluster with faults.
     pub fn try_create_topic(
         &self,
         name: &str,
         partitions: i32,
         config: &[(&str, &str)],
     ) -> anyhow::Result<()> {
-        // -1 leaves the replication to the broker's default, which suits a single broker and a
-        // given cluster.
+        // -1 selects the broker's default, which suits both a single broker and an external
+        // cluster.
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
-        // Records with the times of past years must not be deleted under a test's eyes.
+        // Records with old timestamps must not expire during a test.
         let forever = ("retention.ms", "-1");
         let default = config.iter().all(|(name, _)| *name != forever.0);
         for (name, value) in config.iter().chain(default.then_some(&forever)) {
@@ -110,7 +109,7 @@ impl KafkaBroker {
         self.await_leaders(name, partitions)
     }
 
-    /// Deletes a topic, and returns when no broker that is asked knows it any more.
+    /// Deletes a topic. Returns when the brokers no longer list it.
     pub fn try_delete_topic(&self, name: &str) -> anyhow::Result<()> {
         let results = block_on(self.admin.delete_topics(&[name], &admin_options()))??;
         for result in results {
@@ -118,13 +117,13 @@ impl KafkaBroker {
         }
         let since = Instant::now();
         while self.partitions_with_leader(name) > 0 {
-            ensure!(since.elapsed() < REQUEST_LIMIT, "{name} is still there");
+            ensure!(since.elapsed() < REQUEST_MAX, "{name} is still there");
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
 
-    /// Gives a topic more partitions; they can be written when this returns.
+    /// Adds partitions to a topic. They can be written when this returns.
     pub fn try_add_partitions(&self, name: &str, count: i32) -> anyhow::Result<()> {
         let more = NewPartitions::new(name, usize::try_from(count)?);
         let results = block_on(self.admin.create_partitions([&more], &admin_options()))??;
@@ -134,7 +133,7 @@ impl KafkaBroker {
         self.await_leaders(name, count)
     }
 
-    /// Sets a topic's settings to these, and all others to their defaults.
+    /// Sets these settings of a topic and resets all others to their defaults.
     pub fn try_alter_topic(&self, name: &str, config: &[(&str, &str)]) -> anyhow::Result<()> {
         let mut altered = AlterConfig::new(ResourceSpecifier::Topic(name));
         for (key, value) in config {
@@ -151,8 +150,8 @@ impl KafkaBroker {
         let since = Instant::now();
         while self.partitions_with_leader(topic) != usize::try_from(partitions)? {
             ensure!(
-                since.elapsed() < REQUEST_LIMIT,
-                "not every partition got a leader within {REQUEST_LIMIT:?}"
+                since.elapsed() < REQUEST_MAX,
+                "not every partition got a leader within {REQUEST_MAX:?}"
             );
             thread::sleep(Duration::from_millis(10));
         }
@@ -160,27 +159,27 @@ impl KafkaBroker {
     }
 
     fn partitions_with_leader(&self, topic: &str) -> usize {
-        let Ok(metadata) = self.admin.inner().fetch_metadata(Some(topic), REQUEST_LIMIT) else {
+        let Ok(metadata) = self.admin.inner().fetch_metadata(Some(topic), REQUEST_MAX) else {
             return 0;
         };
         let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
         partitions.filter(|partition| partition.leader() >= 0).count()
     }
 
-    /// Whether a transaction is open in which records of this topic were written: then readers of
-    /// committed records see its end earlier than others do. May miss one that just begins.
+    /// Returns whether an open transaction has written to this topic: the last stable offset is
+    /// then below the end offset. May miss a transaction that just begins.
     #[track_caller]
     pub fn has_open_transaction(&self, topic: &str) -> bool {
         let ends = |isolation| {
             let ends = self.try_ends(topic, isolation);
-            settled(ends, format_args!("end offsets of {topic}"))
+            or_fail(ends, format_args!("end offsets of {topic}"))
         };
-        // In this order: what is written and committed in between makes no difference.
+        // In this order, records committed in between cannot produce a false positive.
         let all = ends("read_uncommitted");
         ends("read_committed").iter().any(|(partition, stable)| stable < &all[partition])
     }
 
-    /// As [`KafkaBroker::end_offsets`], for a cluster that may be in trouble.
+    /// Like [`KafkaBroker::end_offsets`], but returns errors, for a cluster with faults.
     pub fn try_end_offsets(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
         self.try_ends(topic, "read_uncommitted")
     }
@@ -189,13 +188,12 @@ impl KafkaBroker {
         let consumer = reader(self.bootstrap(), "support-reader", isolation)?;
         let since = Instant::now();
         let end = |partition| loop {
-            match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {
-                // A client that has just been made may ask about the partition before it has taken
-                // in that there is one; a broker that has just been started, before
-                // it leads it.
+            match consumer.fetch_watermarks(topic, partition, REQUEST_MAX) {
+                // A new client may not know the partition yet, and a broker that has just started
+                // may not lead it yet.
                 Err(KafkaError::MetadataFetch(
                     RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::NotLeaderForPartition,
-                )) if since.elapsed() < REQUEST_LIMIT => {
+                )) if since.elapsed() < REQUEST_MAX => {
                     thread::sleep(Duration::from_millis(100));
                 }
                 found => return anyhow::Ok((partition, found?.1)),
@@ -212,11 +210,11 @@ impl KafkaBroker {
         }
         let since = Instant::now();
         loop {
-            // The group's coordinator moves when its topic is created, and that is when it is first
-            // asked for.
-            match consumer.committed_offsets(asked.clone(), REQUEST_LIMIT) {
+            // The first request for the coordinator creates the offsets topic, which can move the
+            // coordinator.
+            match consumer.committed_offsets(asked.clone(), REQUEST_MAX) {
                 Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotCoordinator))
-                    if since.elapsed() < REQUEST_LIMIT =>
+                    if since.elapsed() < REQUEST_MAX =>
                 {
                     thread::sleep(Duration::from_millis(100));
                 }
@@ -225,8 +223,7 @@ impl KafkaBroker {
         }
     }
 
-    /// Members that were killed are waited for: until the broker misses them, it refuses everybody
-    /// else.
+    /// Waits for the session timeout of killed members: until then the broker refuses the commit.
     fn try_commit(
         &self,
         group: &str,
@@ -241,10 +238,10 @@ impl KafkaBroker {
         let since = Instant::now();
         loop {
             match consumer.commit(&list, CommitMode::Sync) {
-                Err(_) if since.elapsed() < REQUEST_LIMIT => {
+                Err(_) if since.elapsed() < REQUEST_MAX => {
                     thread::sleep(Duration::from_millis(100));
                 }
-                result => return result.context("refused"),
+                result => return result.context("the broker refuses the commit"),
             }
         }
     }
@@ -263,7 +260,7 @@ impl KafkaBroker {
     }
 }
 
-/// A consumer that belongs to no group and commits nothing, whatever group it names.
+/// Creates a consumer that joins no group and commits nothing. It can read the offsets of `group`.
 pub(crate) fn reader(
     bootstrap: &str,
     group: &str,
@@ -281,16 +278,16 @@ pub(crate) fn reader(
     config.create().context("create a consumer")
 }
 
-/// The topic's partitions; an error when there is no such topic.
+/// Returns the topic's partitions. Fails if there is no such topic.
 pub(crate) fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i32>> {
-    let metadata = consumer.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
+    let metadata = consumer.fetch_metadata(Some(topic), REQUEST_MAX)?;
     let found = metadata.topics().iter().flat_map(|topic| topic.partitions());
     let partitions: Vec<i32> = found.map(|partition| partition.id()).collect();
     ensure!(!partitions.is_empty(), "there is no topic {topic}");
     Ok(partitions)
 }
 
-/// The entries that hold an offset; an error when one holds an error.
+/// Returns the entries with an offset. Fails if an entry has an error.
 fn valid_offsets(list: &TopicPartitionList) -> anyhow::Result<BTreeMap<i32, i64>> {
     let mut offsets = BTreeMap::new();
     for entry in list.elements() {
@@ -303,10 +300,10 @@ fn valid_offsets(list: &TopicPartitionList) -> anyhow::Result<BTreeMap<i32, i64>
 }
 
 fn admin_options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(REQUEST_LIMIT)).operation_timeout(Some(REQUEST_LIMIT))
+    AdminOptions::new().request_timeout(Some(REQUEST_MAX)).operation_timeout(Some(REQUEST_MAX))
 }
 
-/// The admin client answers through futures; tests are plain threads.
+/// Runs a future of the admin client; tests are plain threads.
 fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     Ok(runtime.block_on(future))

@@ -1,4 +1,5 @@
-//! A certificate authority for tests: it lasts as long as the test, and its certificates for a day.
+//! A certificate authority for tests. It lives as long as the test; its certificates are valid for
+//! a day.
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
@@ -10,13 +11,13 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509Name, X509NameRef};
 
-/// A key and the certificate that others are signed with.
+/// A key and certificate that sign others.
 pub struct Authority {
     key: PKey<Private>,
     certificate: X509,
 }
 
-/// A key and its certificate, in PEM, as Kafka's key stores take them.
+/// A key and its certificate in PEM, as Kafka's key stores accept them.
 pub struct Identity {
     pub key: String,
     pub certificate: String,
@@ -33,12 +34,12 @@ impl Authority {
         Ok(Authority { key, certificate: certificate.build() })
     }
 
-    /// The certificate that a client needs to trust this authority.
+    /// Returns the certificate with which a client trusts this authority.
     pub fn certificate(&self) -> Result<String, ErrorStack> {
         Ok(text(self.certificate.to_pem()?))
     }
 
-    /// A key and certificate for a common name, which also serves on this machine.
+    /// Issues a key and certificate for a common name, also valid for localhost.
     pub fn issue(&self, common_name: &str) -> Result<Identity, ErrorStack> {
         let key = new_key()?;
         let subject = name(common_name)?;

@@ -1,6 +1,5 @@
-//! Three brokers that replicate each other, each with a proxy in front of a listener of its own for
-//! relays. Brokers are killed and started again here; whether the cluster still works meanwhile is
-//! for those who use it to find out.
+//! A cluster of three replicating brokers. Each has a separate listener for relays, behind a proxy.
+//! This module stops and restarts brokers; it does not check whether the cluster works meanwhile.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,21 +9,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::REQUEST_LIMIT;
+use crate::REQUEST_MAX;
 use crate::kafka::{KafkaBroker, Stop};
 use crate::proxy::{Proxy, Rules};
 use crate::server::{Node, Proxied, Server, free_ports, new_cluster_id, voters};
 
-/// How many brokers there are: of three, one can be away.
+/// The number of brokers: with three, one can be down.
 pub const BROKERS: usize = 3;
-/// Three brokers that start at once share the machine's cores.
-const START_LIMIT: Duration = Duration::from_secs(180);
-/// By this name relays come in, so that a right can be taken from them alone.
+/// Three brokers that start at the same time share the machine's cores.
+const START_MAX: Duration = Duration::from_secs(180);
+/// The relays' user, so that tests can revoke rights from relays alone.
 pub const RELAY_USER: &str = "relay";
 const PASSWORD: &str = "for-tests-only";
 
-/// What differs from a broker that is alone. Coordinators are many enough to be spread over the
-/// brokers.
+/// Properties that differ from those of a single broker. There are enough coordinator partitions to
+/// spread over all brokers.
 const PROPERTIES: [(&str, &str); 16] = [
     ("default.replication.factor", "3"),
     ("min.insync.replicas", "2"),
@@ -33,29 +32,29 @@ const PROPERTIES: [(&str, &str); 16] = [
     ("transaction.state.log.num.partitions", "12"),
     ("transaction.state.log.replication.factor", "3"),
     ("transaction.state.log.min.isr", "2"),
-    // A broker that was killed is missed sooner than after 9 s, and a replica that lags after 30 s
-    // is not waited for.
+    // A killed broker is detected sooner than after 9 s, and a lagging replica leaves the in-sync
+    // set sooner than after 30 s.
     ("replica.lag.time.max.ms", "10000"),
     ("replica.fetch.wait.max.ms", "100"),
-    // Of a quota's past a second and a half counts, instead of ten: so much passes at once.
+    // A quota counts about 1.5 s of the past instead of 10 s: this limits the burst.
     ("quota.window.num", "2"),
-    // Each broker makes room for as many requests as a machine of eight cores would.
+    // The thread counts of a machine with eight cores.
     ("num.network.threads", "2"),
     ("num.io.threads", "4"),
-    // Larger than what a topic of a fault takes.
+    // Above the limit that a fault sets for a topic.
     ("message.max.bytes", "8388608"),
     ("sasl.enabled.mechanisms", "PLAIN"),
     ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
     ("super.users", "User:ANONYMOUS"),
 ];
 
-/// A running cluster; ends with this value.
+/// A running cluster. It ends when this value is dropped.
 pub struct Cluster {
     kafka: KafkaBroker,
     brokers: Vec<Broker>,
     rules: Arc<Rules>,
     relay_bootstrap: String,
-    // Dropped with the others; the relays are gone by then.
+    // Kept running until the cluster is dropped; the relays have ended by then.
     _proxies: Vec<Proxy>,
 }
 
@@ -66,7 +65,7 @@ struct Broker {
 }
 
 impl Cluster {
-    /// Starts the brokers and waits until all of them know each other.
+    /// Starts the brokers and waits until all are registered.
     pub fn start() -> anyhow::Result<Cluster> {
         let nodes = (1..=BROKERS).map(node).collect::<anyhow::Result<Vec<_>>>()?;
         let rules = Arc::new(Rules::default());
@@ -90,40 +89,40 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// For topics and offsets, on the listener that no fault touches.
+    /// Access to topics and offsets, on the listener without faults.
     pub fn kafka(&self) -> &KafkaBroker {
         &self.kafka
     }
 
-    /// What the proxies are to do.
+    /// The rules of the proxies.
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// Where relays find the brokers.
+    /// The relays' `bootstrap.servers`.
     pub fn relay_bootstrap(&self) -> &str {
         &self.relay_bootstrap
     }
 
-    /// What relays must be told to be let in.
+    /// The relays' security settings.
     pub fn relay_settings() -> String {
         format!(
             "\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanisms\" = \"PLAIN\"\n\"sasl.username\" = \"{RELAY_USER}\"\n\"sasl.password\" = \"{PASSWORD}\"\n"
         )
     }
 
-    /// Where the brokers log to.
+    /// The log files of the brokers.
     pub fn logs(&self) -> Vec<PathBuf> {
         self.brokers.iter().map(|b| b.server.log()).collect()
     }
 
-    /// The address of some broker that runs.
+    /// Returns the address of a running broker.
     pub fn any_address(&self) -> anyhow::Result<SocketAddr> {
         let running = self.brokers.iter().find(|broker| broker.runs);
         Ok(running.context("no broker runs")?.address)
     }
 
-    /// Ends a broker; what it stored stays.
+    /// Stops a broker and keeps its data.
     pub fn stop(&mut self, broker: usize, how: Stop) -> anyhow::Result<()> {
         let signal = match how {
             Stop::Graceful => "TERM",
@@ -134,17 +133,17 @@ impl Cluster {
         broker.server.end(signal)
     }
 
-    /// Starts a broker that was ended, and waits until the others know it again.
+    /// Starts a stopped broker and waits until it is registered again.
     pub fn restart(&mut self, broker: usize) -> anyhow::Result<()> {
         self.spawn(broker)?;
         let running = self.brokers.iter().filter(|broker| broker.runs).count();
         self.await_brokers(running)
     }
 
-    /// The brokers that lead a partition now, and by preference.
+    /// Returns the current and the preferred leader of a partition.
     pub fn leaders(&self, topic: &str, partition: i32) -> anyhow::Result<(usize, usize)> {
         let client = self.kafka.admin.inner();
-        let metadata = client.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
+        let metadata = client.fetch_metadata(Some(topic), REQUEST_MAX)?;
         let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
         let found = partitions.find(|found| found.id() == partition);
         let found = found.with_context(|| format!("no partition {partition} of {topic}"))?;
@@ -152,8 +151,8 @@ impl Cluster {
         Ok((found.leader().try_into()?, (*preferred).try_into()?))
     }
 
-    /// Deletes all that a stopped broker has of a partition. It gets it from the others when it
-    /// starts.
+    /// Deletes a stopped broker's replica of a partition. The broker fetches it from the others
+    /// when it starts.
     pub fn forget_partition(
         &self,
         broker: usize,
@@ -164,7 +163,7 @@ impl Cluster {
         std::fs::remove_dir_all(directory).context("delete a replica")
     }
 
-    /// Where a broker keeps a partition.
+    /// The directory of a broker's replica.
     pub(crate) fn partition_directory(
         &self,
         broker: usize,
@@ -197,25 +196,28 @@ impl Cluster {
                     bail!("broker {} ended with {status}:\n{log}", broker.address);
                 }
             }
-            if since.elapsed() > START_LIMIT {
-                bail!("{} of {count} brokers after {START_LIMIT:?}", self.registered());
+            if since.elapsed() > START_MAX {
+                bail!(
+                    "only {} of {count} brokers are registered after {START_MAX:?}",
+                    self.registered()
+                );
             }
             thread::sleep(Duration::from_millis(100));
         }
         Ok(())
     }
 
-    /// How many brokers the cluster says that it has.
+    /// The number of brokers in the cluster's metadata.
     fn registered(&self) -> usize {
         let client = self.kafka.admin.inner();
         let metadata = client.fetch_metadata(None, Duration::from_secs(1));
         metadata.map_or(0, |metadata| metadata.brokers().len())
     }
 
-    /// Whether every partition has all its replicas in sync.
+    /// Returns whether all replicas of every partition are in sync.
     pub fn is_whole(&self) -> bool {
         let client = self.kafka.admin.inner();
-        let Ok(metadata) = client.fetch_metadata(None, REQUEST_LIMIT) else {
+        let Ok(metadata) = client.fetch_metadata(None, REQUEST_MAX) else {
             return false;
         };
         let topics = metadata.topics().iter();
@@ -240,7 +242,7 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// Formats all storages at once: each takes a start of Java.
+/// Formats all storages in parallel: each starts a JVM.
 fn format(nodes: &[Node]) -> anyhow::Result<Vec<Broker>> {
     let (cluster_id, voters) = (new_cluster_id(), voters(nodes));
     let mut properties: Vec<(String, String)> =

@@ -1,5 +1,5 @@
-//! Grants rights on a broker with an authorizer. The client crate has no call for it, so
-//! librdkafka's own is used; a mistake here fails the test that makes it.
+//! Grants rights on a broker with an authorizer. The client crate has no call for this, so it calls
+//! librdkafka directly; an error fails the test.
 
 #![allow(
     unsafe_code,
@@ -14,16 +14,16 @@ use rdkafka::bindings::rd_kafka_AclOperation_t as AclOperation;
 use rdkafka::bindings::rd_kafka_ResourceType_t as ResourceType;
 
 use crate::kafka::KafkaBroker;
-use crate::settled;
+use crate::or_fail;
 
-/// What a principal may do with something that has this name.
+/// An operation that a principal may perform on a named resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub principal: String,
     pub operation: Operation,
     pub resource: Resource,
     pub name: String,
-    /// Whether the name is the beginning of many.
+    /// Whether the name is a prefix.
     pub prefix: bool,
 }
 
@@ -44,10 +44,11 @@ pub enum Resource {
 }
 
 impl KafkaBroker {
-    /// Grants all of these; the controller has them when this returns, and the broker soon after.
+    /// Creates the grants. The controller has them when this returns; the broker has them soon
+    /// after.
     #[track_caller]
     pub fn grant(&self, grants: &[Grant]) {
-        settled(self.try_grant(grants), format_args!("grant rights"));
+        or_fail(self.try_grant(grants), format_args!("grant rights"));
     }
 
     fn try_grant(&self, grants: &[Grant]) -> anyhow::Result<()> {
@@ -80,9 +81,8 @@ fn binding(grant: &Grant) -> anyhow::Result<*mut native::rd_kafka_AclBinding_t> 
     };
     let (name, principal) =
         (CString::new(grant.name.as_str())?, CString::new(format!("User:{}", grant.principal))?);
-    let mut complaint: [c_char; 256] = [0; 256];
-    // SAFETY: the strings live through the call, which copies them; the buffer is as long as is
-    // said.
+    let mut error: [c_char; 256] = [0; 256];
+    // SAFETY: the strings outlive the call, which copies them; the buffer has the given length.
     let binding = unsafe {
         native::rd_kafka_AclBinding_new(
             match grant.resource {
@@ -105,18 +105,18 @@ fn binding(grant: &Grant) -> anyhow::Result<*mut native::rd_kafka_AclBinding_t> 
                 Operation::DescribeConfigs => AclOperation::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS,
             },
             RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW,
-            complaint.as_mut_ptr(),
-            complaint.len(),
+            error.as_mut_ptr(),
+            error.len(),
         )
     };
-    ensure!(!binding.is_null(), "{grant:?}: {:?}", complaint);
+    ensure!(!binding.is_null(), "{grant:?}: {:?}", error);
     Ok(binding)
 }
 
 /// # Safety
-/// `event` must be null or the answer to a creation of rights.
+/// `event` must be null or the result of creating ACLs.
 unsafe fn outcome(event: *mut native::rd_kafka_event_t) -> anyhow::Result<()> {
-    // SAFETY: as the caller promises; everything read belongs to the event.
+    // SAFETY: guaranteed by the caller; everything read belongs to the event.
     unsafe {
         let result = native::rd_kafka_event_CreateAcls_result(event);
         if result.is_null() {

@@ -1,6 +1,5 @@
-//! A child process that cannot outlive the tests: a guard stands between, passes signals on, and
-//! ends the child when the test process is gone, however it went. It does not know what the child
-//! is.
+//! A child process that cannot outlive the tests. A guard process passes on signals and kills the
+//! child when the test process ends, however it ends.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -13,10 +12,10 @@ use anyhow::{Context, bail};
 
 use crate::last_lines;
 
-/// Runs a program (the arguments after the first two) and does with it what its standard input
-/// says: a line is the name of a signal to send, its end means that the test process is gone, so
-/// the program goes too, and its directory with it. The kernel closes that pipe whatever ends the
-/// test process, SIGKILL included. It says the program's process id on its standard output.
+/// Runs a program (the arguments after the first two) and writes its process id to the standard
+/// output. Each line of the standard input names a signal to send. The end of the input means that
+/// the test process has ended: the guard then kills the program and removes its directory. The
+/// kernel closes that pipe even if SIGKILL ends the test process.
 const GUARD: &str = r#"
 directory=$1; log=$2; shift 2
 exec 3<&0
@@ -33,7 +32,7 @@ if [ -e "$directory/abandoned" ]; then rm -rf "$directory"; fi
 exit "$status"
 "#;
 
-/// A running child; ends with this value.
+/// A running child. It is killed when this value is dropped.
 pub struct Guarded {
     guard: Child,
     signals: ChildStdin,
@@ -41,7 +40,8 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Starts a program, its output going to `log`; `directory` is removed if the tests are killed.
+    /// Starts a program that writes its output to `log`. The guard removes `directory` if the tests
+    /// are killed.
     pub fn spawn(command: &Command, directory: &Path, log: &Path) -> anyhow::Result<Guarded> {
         let mut guard = Command::new("sh")
             .args(["-c", GUARD, "guard"])
@@ -49,7 +49,7 @@ impl Guarded {
             .arg(log)
             .arg(command.get_program())
             .args(command.get_args())
-            // A group of its own: a signal to the tests' group must not take the guard away from
+            // A separate process group: a signal to the tests' group must not kill the guard before
             // its child.
             .process_group(0)
             .stdin(Stdio::piped())
@@ -69,7 +69,7 @@ impl Guarded {
         self.pid
     }
 
-    /// How the child ended, if it has ended.
+    /// The child's exit status, if it has ended.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.guard.try_wait()?)
     }
@@ -79,7 +79,7 @@ impl Guarded {
         writeln!(self.signals, "{signal}").context("pass a signal to the guard")
     }
 
-    /// Waits for the child's end.
+    /// Waits until the child has ended.
     pub fn wait(&mut self, limit: Duration, log: &Path) -> anyhow::Result<ExitStatus> {
         let since = Instant::now();
         loop {
@@ -87,7 +87,7 @@ impl Guarded {
                 return Ok(status);
             }
             if since.elapsed() > limit {
-                bail!("it did not end within {limit:?}:\n{}", last_lines(log));
+                bail!("the process did not end within {limit:?}:\n{}", last_lines(log));
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -95,11 +95,11 @@ impl Guarded {
 }
 
 impl Drop for Guarded {
-    /// The child is killed, and the guard follows it; waiting for it leaves nothing behind when a
-    /// test ends. The guard's input stays open until then: closed, it would mean that the
-    /// directory is abandoned, and others may still need it.
+    /// Kills the child and waits for the guard, so that no process is left when a test ends. The
+    /// guard's input stays open until then: closing it would make the guard remove the directory,
+    /// which others may still need.
     fn drop(&mut self) {
-        // Nothing better can be done with an error here; a child that has ended takes no signal.
+        // The error does not matter: the child may have ended already.
         let _ = self.signal("KILL");
         let _ = self.guard.wait();
     }

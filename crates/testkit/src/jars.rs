@@ -1,5 +1,5 @@
-//! Finds a Java and the jars of Apache Kafka: those of `KAFKA_HOME`, else the published ones,
-//! fetched once with Maven and kept below cargo's target directory. It starts nothing that stays.
+//! Finds Java and the jars of Apache Kafka: those of `KAFKA_HOME`, or the published ones, which
+//! Maven downloads once below cargo's target directory.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,9 @@ use anyhow::{Context, anyhow, bail, ensure};
 use crate::{run, scratch};
 
 const VERSION: &str = "4.3.1";
-/// From an empty local repository Maven needs half a minute; this is for slow lines.
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
-/// log4j-slf4j-impl is the binding for slf4j 1.7, at the version of the log4j-core that Kafka
-/// itself brings.
+/// With an empty local repository Maven needs half a minute; this allows for slow connections.
+const DOWNLOAD_MAX: Duration = Duration::from_secs(600);
+/// log4j-slf4j-impl is the binding for slf4j 1.7, at the version of Kafka's own log4j-core.
 const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>audit-relay</groupId>
@@ -27,20 +26,20 @@ const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   </dependencies>
 </project>
 "#;
-const REMEDY: &str = "\
+const HOW_TO_FIX: &str = "\
 Tests against a real Apache Kafka are never skipped. Provide one of these:
   - Java 17 or newer and Maven, both on PATH (Debian: apt-get install default-jre-headless maven): the broker is then downloaded
   - Java 17 or newer, and KAFKA_HOME set to an unpacked Apache Kafka 4 (the folder that holds libs/)
   - AUDIT_RELAY_TEST_BOOTSTRAP set to the address of a running cluster; tests that stop a broker need Java all the same";
 
-/// A Java, and the class path that makes it Apache Kafka.
+/// A Java and the class path of Apache Kafka.
 pub(crate) struct Kafka {
     java: PathBuf,
     class_path: String,
 }
 
 impl Kafka {
-    /// Looks for both; the error says what is missing and how to provide it.
+    /// Finds both. The error says what is missing and how to provide it.
     pub(crate) fn find() -> anyhow::Result<Kafka> {
         let java = java()?;
         let jars = match std::env::var_os("KAFKA_HOME") {
@@ -50,7 +49,7 @@ impl Kafka {
         Ok(Kafka { java, class_path: format!("{}/*", jars.display()) })
     }
 
-    /// The command line that runs one of Kafka's main classes; flags of the JVM come first.
+    /// Returns the command line that runs one of Kafka's main classes with these JVM flags.
     pub(crate) fn command_line(&self, jvm: &[&str], main_class: &str) -> Command {
         let mut command = Command::new(&self.java);
         command.args(jvm).args(["-cp", &self.class_path, main_class]);
@@ -66,7 +65,7 @@ fn java() -> anyhow::Result<PathBuf> {
             return Ok(java);
         }
     }
-    bail!("no `java` in JAVA_HOME or on PATH.\n{REMEDY}")
+    bail!("no `java` in JAVA_HOME or on PATH.\n{HOW_TO_FIX}")
 }
 
 fn answers(program: &Path, version_flag: &str) -> bool {
@@ -83,15 +82,15 @@ fn jars_of_home(home: &Path) -> anyhow::Result<PathBuf> {
     let jars = home.join("libs");
     ensure!(
         jars.is_dir(),
-        "KAFKA_HOME is {}, which holds no libs/ folder.\n{REMEDY}",
+        "KAFKA_HOME is {}, which holds no libs/ folder.\n{HOW_TO_FIX}",
         home.display()
     );
     Ok(jars)
 }
 
-/// The cached jars, downloaded first if need be. The folder gets its name only when it is complete,
-/// so that a broken download is never taken for a good one; the lock lets one of several test
-/// processes download while the others wait.
+/// Returns the cached jars, downloaded if necessary. The folder gets its name when it is complete,
+/// so that an interrupted download is never used. The lock lets one test process download while the
+/// others wait.
 fn published_jars() -> anyhow::Result<PathBuf> {
     let scratch = scratch()?;
     let jars = scratch.join(format!("kafka-{VERSION}"));
@@ -106,7 +105,9 @@ fn published_jars() -> anyhow::Result<PathBuf> {
 fn download(scratch: &Path, jars: &Path) -> anyhow::Result<()> {
     let maven = Path::new("mvn");
     if !answers(maven, "-version") {
-        bail!("KAFKA_HOME is not set, and there is no `mvn` on PATH to download Kafka.\n{REMEDY}");
+        bail!(
+            "KAFKA_HOME is not set, and there is no `mvn` on PATH to download Kafka.\n{HOW_TO_FIX}"
+        );
     }
     let project = tempfile::Builder::new().prefix("kafka-download-").tempdir_in(scratch)?;
     fs::write(project.path().join("pom.xml"), POM)?;
@@ -114,8 +115,8 @@ fn download(scratch: &Path, jars: &Path) -> anyhow::Result<()> {
     copy.current_dir(project.path())
         .args(["-q", "-B", "dependency:copy-dependencies"])
         .args(["-DoutputDirectory=libs", "-DincludeScope=runtime"]);
-    run(&mut copy, &project.path().join("maven.log"), DOWNLOAD_LIMIT).map_err(|error| {
-        anyhow!("download Apache Kafka {VERSION} with Maven: {error:#}\n{REMEDY}")
+    run(&mut copy, &project.path().join("maven.log"), DOWNLOAD_MAX).map_err(|error| {
+        anyhow!("download Apache Kafka {VERSION} with Maven: {error:#}\n{HOW_TO_FIX}")
     })?;
     let complete = project.path().join("libs");
     let server = format!("kafka_2.13-{VERSION}.jar");

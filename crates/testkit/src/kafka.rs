@@ -1,8 +1,8 @@
-//! A real Apache Kafka for tests: started, stopped and started again. What tests ask of it is in
-//! `admin.rs`; records are written and read in `topics.rs`.
+//! A real Apache Kafka for tests: starts, stops and restarts it. `admin.rs` administers it;
+//! `topics.rs` writes and reads records.
 //!
-//! Only starting a broker returns errors, for a test that wants to see one; everything else fails
-//! the test with the reason.
+//! Only starting a broker returns errors, for tests of that error. Everything else fails the test
+//! with the reason.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -15,37 +15,37 @@ use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 
 use crate::server::Server;
-use crate::{REQUEST_LIMIT, client_config, settled};
+use crate::{REQUEST_MAX, client_config, or_fail};
 
-/// The address of a running cluster, which the shared broker then is.
+/// The variable with the address of a running cluster to use as the shared broker.
 const BOOTSTRAP: &str = "AUDIT_RELAY_TEST_BOOTSTRAP";
-/// A broker is ready after three to five seconds; a machine busy with compiling needs longer.
-const START_LIMIT: Duration = Duration::from_secs(120);
-/// How often a start is tried when another process took a port in between.
+/// A broker is ready after three to five seconds; a busy machine needs longer.
+const START_MAX: Duration = Duration::from_secs(120);
+/// The number of attempts to start when another process takes a port.
 const START_ATTEMPTS: u32 = 5;
 
-/// What a private broker has that the shared one has not.
+/// The options of a private broker.
 #[derive(Clone, Debug, Default)]
 pub struct BrokerOptions {
-    /// Lines added to `server.properties`; they win over this support's own.
+    /// Lines added to `server.properties`; they override the testkit's own.
     pub properties: Vec<(String, String)>,
-    /// Further listeners: name and protocol, such as `TLS` and `SSL`. Clients find them at
-    /// [`KafkaBroker::address`].
+    /// Additional listeners: name and protocol, such as `TLS` and `SSL`. [`KafkaBroker::address`]
+    /// returns their addresses.
     pub listeners: Vec<(String, String)>,
-    /// SCRAM credentials to begin with, as Kafka's storage tool takes them.
+    /// Initial SCRAM credentials, in the syntax of Kafka's storage tool.
     pub scram: Vec<String>,
 }
 
-/// The two ways in which a broker can be stopped.
+/// How to stop a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// SIGTERM: leaders are given up and logs closed.
+    /// SIGTERM: the broker hands over its leaders and closes its logs.
     Graceful,
-    /// SIGKILL, as a crash would.
+    /// SIGKILL, like a crash.
     Kill,
 }
 
-/// One broker that also is its own controller, on the loopback interface; or, when shared, the
+/// One broker that is also its own controller, on the loopback interface; or, if shared, the
 /// cluster that the environment names.
 pub struct KafkaBroker {
     bootstrap: String,
@@ -54,8 +54,8 @@ pub struct KafkaBroker {
 }
 
 impl KafkaBroker {
-    /// The broker all tests of this process share; the first caller starts it. Fails the test when
-    /// there is none.
+    /// Returns the broker that all tests of this process share. The first caller starts it. Fails
+    /// the test if it cannot start.
     #[track_caller]
     pub fn shared() -> &'static KafkaBroker {
         static SHARED: OnceLock<Result<KafkaBroker, String>> = OnceLock::new();
@@ -72,13 +72,13 @@ impl KafkaBroker {
         }
     }
 
-    /// Starts a private broker, ready when this returns; it ends, and its data go, when it is
-    /// dropped. It is always a process of its own, because nobody may stop a cluster that was
-    /// merely named in the environment.
+    /// Starts a private broker, which is ready when this returns. Dropping it stops it and deletes
+    /// its data. It is always a separate process: tests must not stop the cluster that the
+    /// environment names.
     ///
     /// # Errors
-    /// Java, or Kafka's jars, are missing; or the broker does not answer in time: then the end of
-    /// its log is in the error.
+    /// Java or Kafka's jars are missing, or the broker does not answer in time; the error then
+    /// contains the end of its log.
     pub fn start(options: BrokerOptions) -> anyhow::Result<KafkaBroker> {
         for _ in 1..START_ATTEMPTS {
             let mut broker = KafkaBroker::of(Server::format(&options)?)?;
@@ -96,14 +96,15 @@ impl KafkaBroker {
         &self.bootstrap
     }
 
-    /// `host:port` of a further listener of a private broker.
+    /// `host:port` of an additional listener of a private broker.
     #[track_caller]
     pub fn address(&self, listener: &str) -> String {
         let address = self.server.as_ref().and_then(|server| server.address(listener));
         address.unwrap_or_else(|| panic!("no listener {listener}"))
     }
 
-    /// Stops a private broker and returns when it has ended; data and ports are kept for `restart`.
+    /// Stops a private broker and returns when it has ended. Keeps its data and ports for
+    /// `restart`.
     #[track_caller]
     pub fn stop(&mut self, how: Stop) {
         let signal = match how {
@@ -111,22 +112,22 @@ impl KafkaBroker {
             Stop::Kill => "KILL",
         };
         let ended = self.server().and_then(|server| server.end(signal));
-        settled(ended, format_args!("stop the broker"));
+        or_fail(ended, format_args!("stop the broker"));
     }
 
-    /// Starts a stopped broker on the same ports and data; it is ready when this returns.
+    /// Starts a stopped broker with the same ports and data. It is ready when this returns.
     #[track_caller]
     pub fn restart(&mut self) {
         for _ in 1..START_ATTEMPTS {
             match self.launch() {
                 Err(_) if self.lost_its_port() => thread::sleep(Duration::from_millis(500)),
-                result => return settled(result, format_args!("restart the broker")),
+                result => return or_fail(result, format_args!("restart the broker")),
             }
         }
-        settled(self.launch(), format_args!("restart the broker"));
+        or_fail(self.launch(), format_args!("restart the broker"));
     }
 
-    /// A name nobody else uses: not another test, not another run against the same cluster.
+    /// Returns a name that no other test uses, and no other run against the same cluster.
     pub fn unique(&self, prefix: &str) -> String {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -135,7 +136,7 @@ impl KafkaBroker {
         format!("{prefix}-{millis}-{}-{name}", std::process::id())
     }
 
-    /// Where a private broker keeps a partition.
+    /// The directory of a partition of a private broker.
     pub(crate) fn partition_directory(
         &self,
         topic: &str,
@@ -152,7 +153,7 @@ impl KafkaBroker {
         Ok(KafkaBroker { bootstrap, admin, server: Some(server) })
     }
 
-    /// Brokers that the caller starts and stops; they need not run yet.
+    /// For brokers that the caller starts and stops. They need not run yet.
     pub(crate) fn named(bootstrap: String) -> anyhow::Result<KafkaBroker> {
         let admin = client_config(&bootstrap).create()?;
         Ok(KafkaBroker { bootstrap, admin, server: None })
@@ -160,7 +161,7 @@ impl KafkaBroker {
 
     fn running(bootstrap: String) -> anyhow::Result<KafkaBroker> {
         let broker = KafkaBroker::named(bootstrap)?;
-        let answer = broker.admin.inner().fetch_metadata(None, REQUEST_LIMIT);
+        let answer = broker.admin.inner().fetch_metadata(None, REQUEST_MAX);
         let bootstrap = broker.bootstrap();
         answer.with_context(|| format!("{BOOTSTRAP} is {bootstrap}; ask it for its metadata"))?;
         Ok(broker)
@@ -175,7 +176,7 @@ impl KafkaBroker {
         self.server.as_ref().is_some_and(Server::port_was_taken)
     }
 
-    /// Starts the process and waits until it, and not another one on its port, answers.
+    /// Starts the process and waits until this broker, and not another one on its port, answers.
     fn launch(&mut self) -> anyhow::Result<()> {
         let since = Instant::now();
         self.server()?.spawn()?;
@@ -184,16 +185,16 @@ impl KafkaBroker {
             if let Some(status) = server.ended()? {
                 bail!("the broker ended with {status}:\n{}", server.log_tail());
             }
-            if since.elapsed() > START_LIMIT {
+            if since.elapsed() > START_MAX {
                 let log = server.log_tail();
-                bail!("the broker did not answer within {START_LIMIT:?}:\n{log}");
+                bail!("the broker did not answer within {START_MAX:?}:\n{log}");
             }
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
 
-    /// Whether the broker is registered with its controller, and is the one of this server.
+    /// Returns whether this server's broker answers and is registered with its controller.
     fn answers(&self) -> bool {
         let client = self.admin.inner();
         let metadata = client.fetch_metadata(None, Duration::from_secs(1));

@@ -1,15 +1,15 @@
-//! What test programs share: a real Apache Kafka that is started for the tests and dies with them,
-//! readers and writers that either do what they say or fail the test with the reason, relays as
-//! processes, a proxy that does harm, and chance from a seed.
+//! Shared by test programs: a real Apache Kafka that lives as long as the tests, readers and
+//! writers that succeed or fail the test with the reason, relays as processes, a fault-injecting
+//! proxy, and seeded random numbers.
 //!
-//! This crate knows how to start a relay, and shares no code with it: ledgers that judge a relay
-//! from outside may rest on all of it. Nothing here is ever skipped: without a broker a test fails
-//! and says what to install.
+//! This crate starts relays and shares no code with them, so that ledgers that judge a relay from
+//! outside can depend on it. No test is ever skipped: without a broker a test fails and says what
+//! to install.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
-    reason = "what cannot do as it says fails the test that called it"
+    reason = "an operation that fails must fail the test that called it"
 )]
 
 mod admin;
@@ -36,11 +36,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rdkafka::ClientConfig;
 
-/// The limit of every single request and wait in this support, unless a test names its own.
-pub const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+/// The limit of each request and wait in this crate, unless a test sets its own.
+pub const REQUEST_MAX: Duration = Duration::from_secs(60);
 
-/// A client's settings: a broker that is just starting or restarting is looked for five times a
-/// second, where the default would let the pauses grow to ten seconds.
+/// Returns a client's settings. The client reconnects to a restarting broker five times a second;
+/// by default the pauses grow to ten seconds.
 pub fn client_config(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -52,8 +52,8 @@ pub fn client_config(bootstrap: &str) -> ClientConfig {
     config
 }
 
-/// Cargo's folder for what tests leave behind, or, when the compiled test was carried elsewhere,
-/// one beside the test itself.
+/// Returns cargo's folder for the files of tests; or a folder beside the test, if the compiled test
+/// was copied elsewhere.
 pub fn scratch() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe().context("find the running test")?;
     // Cargo puts a test into `<target>/<profile>/deps`.
@@ -64,16 +64,17 @@ pub fn scratch() -> anyhow::Result<PathBuf> {
     Ok(scratch)
 }
 
-/// Fails the calling test when the result is an error; a closure would hide the caller's line.
+/// Fails the calling test if the result is an error. Not a closure: it would hide the caller's
+/// line.
 #[track_caller]
-fn settled<T>(result: anyhow::Result<T>, what: std::fmt::Arguments<'_>) -> T {
+fn or_fail<T>(result: anyhow::Result<T>, what: std::fmt::Arguments<'_>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => panic!("{what}: {error:#}"),
     }
 }
 
-/// Runs a program to its end, its output going to `log`; an error holds the end of that log.
+/// Runs a program until it ends, with its output in `log`. An error contains the end of that log.
 fn run(command: &mut Command, log: &Path, limit: Duration) -> anyhow::Result<()> {
     let output = File::create(log).with_context(|| format!("create {}", log.display()))?;
     let mut child = command
@@ -97,8 +98,8 @@ fn run(command: &mut Command, log: &Path, limit: Duration) -> anyhow::Result<()>
     }
 }
 
-/// The last 20 lines of a log, for an error message, after the last 10 errors before them: a
-/// broker that gives up says why and then shuts down at length.
+/// Returns the last 20 lines of a log, and before them the last 10 earlier errors: a failing broker
+/// logs the reason and then a long shutdown.
 pub fn last_lines(log: &Path) -> String {
     let bytes = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
@@ -106,8 +107,8 @@ pub fn last_lines(log: &Path) -> String {
     let (before, last) = lines.split_at(lines.len().saturating_sub(20));
     let is_error =
         |line: &&&str| ["ERROR", "FATAL", "Exception: "].iter().any(|word| line.contains(word));
-    let mut told: Vec<&str> = before.iter().rev().filter(is_error).take(10).copied().collect();
-    told.reverse();
-    told.extend(last);
-    told.join("\n")
+    let mut shown: Vec<&str> = before.iter().rev().filter(is_error).take(10).copied().collect();
+    shown.reverse();
+    shown.extend(last);
+    shown.join("\n")
 }

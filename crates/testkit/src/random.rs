@@ -1,26 +1,26 @@
-//! The one source of chance: SplitMix64, from a seed. The same seed makes the same run on every
+//! The only source of randomness: SplitMix64 from a seed. The same seed gives the same run on every
 //! machine.
 
 use std::cell::Cell;
 
-/// A stream of numbers that follows from its seed. Shared by reference.
+/// A stream of numbers determined by its seed. Shared by reference.
 #[derive(Clone, Debug)]
 pub struct Random(Cell<u64>);
 
 impl Random {
-    /// Neighbouring seeds begin far apart.
+    /// Scrambles the seed, so that neighbouring seeds start far apart.
     pub fn new(seed: u64) -> Random {
         let random = Random::from_state(seed);
         random.0.set(random.next());
         random
     }
 
-    /// The generator as it is published, without the step that [`Random::new`] makes first.
+    /// The generator as published, without the first step of [`Random::new`].
     pub fn from_state(state: u64) -> Random {
         Random(Cell::new(state))
     }
 
-    /// Any number.
+    /// Returns any number.
     pub fn next(&self) -> u64 {
         self.0.set(self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
         let mut z = self.0.get();
@@ -29,47 +29,47 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`, which is not 0.
+    /// Returns a number below `limit`, which must not be 0.
     pub fn below(&self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    /// A number from `lowest` to `highest`, both included.
+    /// Returns a number from `lowest` to `highest`, both included.
     pub fn within(&self, lowest: u64, highest: u64) -> u64 {
         lowest + self.below(highest - lowest + 1)
     }
 
-    /// The place of one of so many things, of which there must be one.
+    /// Returns an index below `length`, which must not be 0.
     pub fn index(&self, length: usize) -> usize {
         self.below(length as u64) as usize
     }
 
-    /// How many, from `least` to `most`, both included.
+    /// Returns a count from `least` to `most`, both included.
     pub fn count(&self, least: usize, most: usize) -> usize {
         self.within(least as u64, most as u64) as usize
     }
 
-    /// True so many times in a hundred.
+    /// Returns true with this probability in percent.
     pub fn percent(&self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// True so many times in a thousand; asks nothing of chance for 0.
+    /// Returns true with this probability per thousand; draws no number for 0.
     pub fn per_mille(&self, per_mille: u32) -> bool {
         per_mille > 0 && self.below(1_000) < u64::from(per_mille)
     }
 
-    /// One of these, if there are any.
+    /// Returns one of the choices, or none if there are none.
     pub fn pick<T: Copy>(&self, choices: &[T]) -> Option<T> {
         (!choices.is_empty()).then(|| choices[self.index(choices.len())])
     }
 
-    /// One of these, of which there must be one.
+    /// Returns one of the choices, which must not be empty.
     pub fn one_of<'a, T>(&self, choices: &'a [T]) -> &'a T {
         &choices[self.index(choices.len())]
     }
 
-    /// Puts these into another order.
+    /// Shuffles the items in place.
     pub fn shuffle<T>(&self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last as u64 + 1) as usize;
@@ -82,9 +82,9 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// Seeds of failed runs are written down: they must always mean the same run.
+    /// Recorded seeds of failed runs must always reproduce the same run.
     #[test]
-    fn a_seed_means_the_same_numbers_for_ever() {
+    fn a_seed_always_gives_the_same_numbers() {
         // As published for SplitMix64.
         let published = Random::from_state(1_234_567);
         let numbers = [published.next(), published.next(), published.next()];

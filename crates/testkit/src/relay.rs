@@ -1,4 +1,4 @@
-//! Relays under test: real processes with a configuration of their own, on topics of their own.
+//! Relays under test: real processes with their own configuration and topics.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -12,34 +12,33 @@ use tempfile::TempDir;
 
 use crate::guarded::Guarded;
 use crate::kafka::KafkaBroker;
-use crate::{REQUEST_LIMIT, last_lines, scratch, settled};
+use crate::{REQUEST_MAX, last_lines, or_fail, scratch};
 
 /// The regions of the default location table.
 pub const REGIONS: [&str; 6] = ["au-syd", "eu-de", "eu-gb", "jp-tok", "us-east", "us-south"];
 
-/// How long a relay may take to come to where a test waits for it, on a machine that is busy with
-/// much else.
-const PROGRESS_LIMIT: Duration = Duration::from_secs(180);
-/// How long a relay may take to show a page.
-const PAGE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a relay may take to reach the state that a test waits for, on a busy machine.
+const PROGRESS_MAX: Duration = Duration::from_secs(180);
+/// How long a relay may take to answer a page request.
+const PAGE_MAX: Duration = Duration::from_secs(30);
 
-/// Topics, tables and configuration of one deployment; its relays are started from it.
+/// Topics, tables and configuration of one deployment. It starts the relays.
 pub struct TestDeployment {
     pub input: String,
     pub prefix: String,
     pub quarantine: String,
     pub group: String,
-    /// Where the principals come from, as the configuration says it.
+    /// Source of the principals: a line of `[principals]`.
     pub principals: String,
-    /// Where the relays find the cluster.
+    /// The relays' `bootstrap.servers`.
     pub bootstrap: String,
-    /// Lines of `[kafka]` about the membership of the group.
+    /// Lines of `[kafka]` for the group membership.
     pub membership: String,
     /// More lines of `[kafka]`.
     pub kafka: String,
     /// More lines of `[input]`.
     pub reading: String,
-    /// Whether audit events carry headers; by default they do.
+    /// Whether audit events have headers; true by default.
     pub event_headers: bool,
     program: PathBuf,
     directory: TempDir,
@@ -47,8 +46,8 @@ pub struct TestDeployment {
 }
 
 impl TestDeployment {
-    /// Creates the topics and writes the tables for relays of this program. `more` is appended to
-    /// every relay's configuration.
+    /// Creates the topics and writes the tables for relays of this program. Appends `more` to every
+    /// relay's configuration.
     #[track_caller]
     pub fn create(
         program: &str,
@@ -70,7 +69,7 @@ impl TestDeployment {
             reading: String::new(),
             event_headers: true,
             program: PathBuf::from(program),
-            directory: settled(
+            directory: or_fail(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
                 format_args!("create a folder"),
             ),
@@ -85,10 +84,10 @@ impl TestDeployment {
         deployment
     }
 
-    /// Replaces the file of the principals.
+    /// Replaces the principals file.
     #[track_caller]
     pub fn write_principals(&self, principals: &str) {
-        settled(
+        or_fail(
             fs::write(self.path("principals.jsonl"), principals).context("write"),
             format_args!("principals.jsonl"),
         );
@@ -105,11 +104,11 @@ impl TestDeployment {
         self.directory.path().join(name)
     }
 
-    /// Writes the configuration of an instance, and returns its path.
+    /// Writes the configuration of an instance and returns its path.
     #[track_caller]
     pub fn config(&self, instance: &str) -> PathBuf {
         let headers = match self.event_headers {
-            // As it is by default.
+            // The default.
             true => "",
             false => "headers = false\n",
         };
@@ -127,14 +126,14 @@ impl TestDeployment {
             self.more
         );
         let path = self.path(&format!("{instance}.toml"));
-        settled(fs::write(&path, text).context("write"), format_args!("the configuration"));
+        or_fail(fs::write(&path, text).context("write"), format_args!("the configuration"));
         path
     }
 
-    /// Runs a command of the relay to its end, which must come within the limit.
+    /// Runs a command of the relay until it ends. Fails the test at the time limit.
     #[track_caller]
     pub fn command(&self, arguments: &[&str]) -> Output {
-        settled(self.try_command(arguments), format_args!("{arguments:?}"))
+        or_fail(self.try_command(arguments), format_args!("{arguments:?}"))
     }
 
     fn try_command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
@@ -149,10 +148,10 @@ impl TestDeployment {
         let status = loop {
             match child.try_wait()? {
                 Some(status) => break status,
-                None if since.elapsed() > REQUEST_LIMIT => {
+                None if since.elapsed() > REQUEST_MAX => {
                     child.kill()?;
                     child.wait()?;
-                    bail!("it took over {REQUEST_LIMIT:?}:\n{}", last_lines(&log));
+                    bail!("the command took over {REQUEST_MAX:?}:\n{}", last_lines(&log));
                 }
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
@@ -168,10 +167,10 @@ impl TestDeployment {
             relay.admin = Some(relay.await_address()?);
             Ok(relay)
         });
-        settled(started, format_args!("start relay {instance}"))
+        or_fail(started, format_args!("start relay {instance}"))
     }
 
-    /// Starts a relay that logs to a new file, and waits for nothing.
+    /// Starts a relay that logs to a new file. Does not wait.
     pub fn spawn(&self, instance: &str, log: PathBuf) -> anyhow::Result<Relay> {
         let config = self.config(instance);
         let mut command = Command::new(&self.program);
@@ -197,16 +196,16 @@ impl Relay {
                 return Ok(address);
             }
             if let Some(status) = self.process.ended()? {
-                bail!("it ended with {status}:\n{}", last_lines(&self.log));
+                bail!("the relay ended with {status}:\n{}", last_lines(&self.log));
             }
-            if since.elapsed() > REQUEST_LIMIT {
+            if since.elapsed() > REQUEST_MAX {
                 bail!("no admin address in the log:\n{}", last_lines(&self.log));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// The address is in the log's line that says that it starts.
+    /// Reads the admin address from the log line of the start.
     fn find_address(&self) -> anyhow::Result<Option<SocketAddr>> {
         let log = fs::read_to_string(&self.log)?;
         let after = log.split("\"admin\":\"").nth(1);
@@ -215,7 +214,7 @@ impl Relay {
         address.map(parse).transpose()
     }
 
-    /// Looks for the admin server of a relay that was not waited for; whether it is known now.
+    /// Looks for the admin address of a spawned relay. Returns whether it is known now.
     pub fn find_admin(&mut self) -> bool {
         if self.admin.is_none() {
             self.admin = self.find_address().ok().flatten();
@@ -223,15 +222,15 @@ impl Relay {
         self.admin.is_some()
     }
 
-    /// How it ended, if it has.
+    /// The relay's exit status, if it has ended.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         self.process.ended()
     }
 
-    /// The most memory that was ever resident in it, in bytes.
+    /// Peak resident memory, in bytes.
     #[track_caller]
     pub fn peak_resident(&self) -> u64 {
-        settled(self.try_peak_resident(), format_args!("read the peak"))
+        or_fail(self.try_peak_resident(), format_args!("read the peak"))
     }
 
     fn try_peak_resident(&self) -> anyhow::Result<u64> {
@@ -242,12 +241,12 @@ impl Relay {
         Ok(kibibytes * 1024)
     }
 
-    /// Where it logs to.
+    /// The path of the log.
     pub fn log_path(&self) -> &Path {
         &self.log
     }
 
-    /// Sends a signal, if it still runs.
+    /// Sends a signal. Returns an error if that fails.
     pub fn try_signal(&mut self, signal: &str) -> anyhow::Result<()> {
         self.process.signal(signal)
     }
@@ -255,13 +254,13 @@ impl Relay {
     /// Sends a signal.
     #[track_caller]
     pub fn signal(&mut self, signal: &str) {
-        settled(self.process.signal(signal), format_args!("SIG{signal}"));
+        or_fail(self.process.signal(signal), format_args!("SIG{signal}"));
     }
 
-    /// Waits for the end.
+    /// Waits until the relay has ended.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        settled(self.process.wait(REQUEST_LIMIT, &self.log), format_args!("wait for the relay"))
+        or_fail(self.process.wait(REQUEST_MAX, &self.log), format_args!("wait for the relay"))
     }
 
     /// Everything logged so far.
@@ -269,11 +268,11 @@ impl Relay {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Status and body of an admin page, or why it did not answer.
+    /// Returns the status and body of an admin page.
     pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let address = self.admin.context("no admin address")?;
-        let mut stream = TcpStream::connect_timeout(&address, PAGE_LIMIT)?;
-        stream.set_read_timeout(Some(PAGE_LIMIT))?;
+        let mut stream = TcpStream::connect_timeout(&address, PAGE_MAX)?;
+        stream.set_read_timeout(Some(PAGE_MAX))?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
@@ -282,7 +281,7 @@ impl Relay {
         Ok((status.parse()?, body.to_string()))
     }
 
-    /// Waits until the relay says that it is ready.
+    /// Waits until the relay reports that it is ready.
     #[track_caller]
     pub fn await_ready(&self) {
         self.await_page("/readyz", |status, _| status == 200);
@@ -296,7 +295,7 @@ impl Relay {
             let answer = self.get(path);
             match &answer {
                 Ok((status, body)) if done(*status, body) => return body.clone(),
-                _ if since.elapsed() > PROGRESS_LIMIT => {
+                _ if since.elapsed() > PROGRESS_MAX => {
                     panic!("{path} stays at {answer:?}:\n{}", last_lines(&self.log))
                 }
                 _ => std::thread::sleep(Duration::from_millis(50)),
@@ -304,25 +303,25 @@ impl Relay {
         }
     }
 
-    /// The sum of a metric over its labels, in the series that contain `label`. A relay that has no
-    /// such series fails the test.
+    /// Returns the sum of a metric's series that contain `label`. Fails the test if there is no
+    /// such series.
     #[track_caller]
     pub fn metric(&self, name: &str, label: &str) -> f64 {
-        let (_, body) = settled(self.get("/metrics"), format_args!("/metrics"));
+        let (_, body) = or_fail(self.get("/metrics"), format_args!("/metrics"));
         measured(&body, name, label)
             .unwrap_or_else(|| panic!("no series of {name} with {label:?}:\n{body}"))
     }
 
-    /// Waits until a metric, in the series that contain `label`, satisfies a condition. While there
-    /// is no such series it does not, so a metric that was renamed fails the test.
+    /// Waits until the sum of a metric's series that contain `label` satisfies a condition. A
+    /// missing series never satisfies it, so a renamed metric fails the test.
     #[track_caller]
     pub fn await_metric(&self, name: &str, label: &str, done: impl Fn(f64) -> bool) -> String {
         self.await_page("/metrics", |_, body| measured(body, name, label).is_some_and(&done))
     }
 }
 
-/// The sum of a metric over its labels, in the series that contain `label`; none if there is no
-/// such series: what is absent, or has another name now, is no zero.
+/// Returns the sum of a metric's series that contain `label`. A missing series is `None` and not 0,
+/// so that a renamed metric is noticed.
 pub fn measured(metrics: &str, name: &str, label: &str) -> Option<f64> {
     let value = |line: &str| -> Option<f64> {
         let rest = line.strip_prefix(name)?;

@@ -1,6 +1,5 @@
-//! The files in which a broker keeps a partition, for tests that damage them as a bad disk or a
-//! loss of power would. The broker must be stopped meanwhile. Each partition is expected to have
-//! one segment, as it has in tests.
+//! Damages the files of a partition as a bad disk or a power failure would. The broker must be
+//! stopped. Each partition must have one segment, as it has in tests.
 
 use std::fs::{self, OpenOptions};
 use std::ops::Range;
@@ -11,45 +10,45 @@ use anyhow::{Context, ensure};
 
 use crate::cluster::Cluster;
 use crate::kafka::KafkaBroker;
-use crate::settled;
+use crate::or_fail;
 
-/// What a batch has before its records, in the format that brokers have written since 2017.
+/// Size of a batch header in the format that brokers have written since 2017.
 const HEADER_BYTES: u64 = 61;
-/// The part of it that the length of a batch does not count.
+/// The part of the header that the batch length does not include.
 const UNCOUNTED_BYTES: u64 = 12;
 
-/// A batch of records in a file.
+/// A record batch in a segment file.
 #[derive(Clone, Debug)]
 pub struct StoredBatch {
     /// The offsets of its records.
     pub offsets: Range<i64>,
-    /// Its codec, as the format numbers it: 0 is none, 3 is LZ4.
+    /// The number of its codec in the format: 0 is none, 3 is LZ4.
     pub codec: u8,
-    /// Its place in the file.
+    /// Its position in the file.
     place: Range<u64>,
 }
 
 impl KafkaBroker {
-    /// The batches of a partition, in order.
+    /// Returns the batches of a partition, in order.
     #[track_caller]
     pub fn stored_batches(&self, topic: &str, partition: i32) -> Vec<StoredBatch> {
         let batches = self.segment(topic, partition).and_then(|path| batches(&path));
-        settled(batches, format_args!("batches of partition {partition} of {topic}"))
+        or_fail(batches, format_args!("batches of partition {partition} of {topic}"))
     }
 
-    /// Flips one bit in the middle of the records of the batch that holds this offset, and returns
-    /// the offsets of that batch.
+    /// Flips one bit in the middle of the batch that contains this offset. Returns the offsets of
+    /// that batch.
     #[track_caller]
     pub fn damage(&self, topic: &str, partition: i32, offset: i64) -> Range<i64> {
         let damaged = self
             .segment(topic, partition)
             .and_then(|path| flip_bit(&path, &batch_of(&path, offset)?));
-        settled(damaged, format_args!("damage partition {partition} of {topic}"))
+        or_fail(damaged, format_args!("damage partition {partition} of {topic}"))
     }
 
-    /// Cuts off the batch that holds this offset, and all behind it. Only after a kill: a broker
-    /// that was stopped in good order believes its files when it starts again. Returns the end
-    /// of what is left.
+    /// Truncates the log before the batch that contains this offset. Only works after a kill: after
+    /// a clean shutdown a broker does not check its files when it starts. Returns the new end
+    /// offset.
     #[track_caller]
     pub fn cut_log(&self, topic: &str, partition: i32, offset: i64) -> i64 {
         let cut = || {
@@ -60,7 +59,7 @@ impl KafkaBroker {
             remove_indexes(&path)?;
             anyhow::Ok(batch.offsets.start)
         };
-        settled(cut(), format_args!("cut partition {partition} of {topic}"))
+        or_fail(cut(), format_args!("cut partition {partition} of {topic}"))
     }
 
     fn segment(&self, topic: &str, partition: i32) -> anyhow::Result<PathBuf> {
@@ -69,8 +68,8 @@ impl KafkaBroker {
 }
 
 impl Cluster {
-    /// Flips one bit in what a stopped broker has of a partition: in the middle one of the batches
-    /// that begin at this offset or behind it. Returns the offsets of that batch.
+    /// Flips one bit in a stopped broker's replica: in the middle one of the batches that start at
+    /// or after this offset. Returns the offsets of that batch.
     pub fn damage(
         &self,
         broker: usize,
@@ -81,18 +80,19 @@ impl Cluster {
         let behind: Vec<StoredBatch> =
             batches(&path)?.into_iter().filter(|batch| batch.offsets.start >= from).collect();
         let middle = behind.get(behind.len() / 2);
-        let middle = middle.with_context(|| format!("no batch begins behind offset {from}"))?;
+        let middle =
+            middle.with_context(|| format!("no batch starts at or after offset {from}"))?;
         flip_bit(&path, middle)
     }
 }
 
 fn only_segment(directory: &Path) -> anyhow::Result<PathBuf> {
     let segments = files(directory, &["log"])?;
-    ensure!(segments.len() == 1, "{segments:?} are not one segment");
+    ensure!(segments.len() == 1, "expected one segment, found {segments:?}");
     Ok(segments.into_iter().next().unwrap_or_default())
 }
 
-/// In the middle of the records.
+/// Flips one bit in the middle of the batch's records.
 fn flip_bit(path: &Path, batch: &StoredBatch) -> anyhow::Result<Range<i64>> {
     let records = batch.place.start + HEADER_BYTES..batch.place.end;
     let middle = records.start + (records.end - records.start) / 2;
@@ -103,7 +103,7 @@ fn flip_bit(path: &Path, batch: &StoredBatch) -> anyhow::Result<Range<i64>> {
     Ok(batch.offsets.clone())
 }
 
-/// The files of a folder whose names end so.
+/// Returns the files of a folder with these extensions.
 fn files(directory: &Path, endings: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
     let paths = entries.map(|entry| Ok(entry?.path()));
@@ -115,9 +115,9 @@ fn files(directory: &Path, endings: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
     wanted.collect()
 }
 
-/// The broker creates them again.
+/// Removes the indexes, which the broker recreates.
 fn remove_indexes(segment: &Path) -> anyhow::Result<()> {
-    let directory = segment.parent().context("a segment in no folder")?;
+    let directory = segment.parent().context("the segment has no parent folder")?;
     for index in files(directory, &["index", "timeindex", "snapshot"])? {
         fs::remove_file(index)?;
     }
@@ -147,11 +147,11 @@ fn batch_at(bytes: &[u8], start: u64) -> anyhow::Result<StoredBatch> {
     let base = i64::from_be_bytes(field(bytes, at)?);
     let length = u32::from_be_bytes(field(bytes, at + 8)?);
     let [magic] = field(bytes, at + 16)?;
-    ensure!(magic == 2, "no batch at {start}: its version is {magic}");
+    ensure!(magic == 2, "batch at {start}: unsupported version {magic}");
     let [_, attributes] = field(bytes, at + 21)?;
     let last = i32::from_be_bytes(field(bytes, at + 23)?);
     let end = start + UNCOUNTED_BYTES + u64::from(length);
-    ensure!(end <= bytes.len() as u64, "the batch at {start} is cut off");
+    ensure!(end <= bytes.len() as u64, "the batch at {start} is truncated");
     Ok(StoredBatch {
         offsets: base..base + i64::from(last) + 1,
         codec: attributes & 7,

@@ -1,6 +1,6 @@
-//! One broker process: its directory, its ports, its configuration, and a guard that ends it when
-//! the test process ends, however that happens. It does not speak Kafka's protocol; whether the
-//! broker is ready is for `kafka.rs` or `cluster.rs` to ask.
+//! One broker process: its directory, its ports, its configuration, and a guard that kills it when
+//! the test process ends. This module does not speak Kafka's protocol; `kafka.rs` and `cluster.rs`
+//! check whether the broker is ready.
 
 use std::fs;
 use std::net::TcpListener;
@@ -17,10 +17,10 @@ use crate::jars::Kafka;
 use crate::kafka::BrokerOptions;
 use crate::{last_lines, run, scratch};
 
-/// Formatting the storage takes two seconds.
-const FORMAT_LIMIT: Duration = Duration::from_secs(120);
-/// How long a broker may take to end: a graceful stop takes two to three seconds.
-const END_LIMIT: Duration = Duration::from_secs(60);
+/// Formatting the storage usually takes two seconds.
+const FORMAT_MAX: Duration = Duration::from_secs(120);
+/// How long a broker may take to stop; a graceful stop usually takes two to three seconds.
+const STOP_MAX: Duration = Duration::from_secs(60);
 
 const LOGGING: &str = "\
 status = error
@@ -35,29 +35,30 @@ logger.config.name = org.apache.kafka.common.config
 logger.config.level = warn
 ";
 
-/// A broker's place in its cluster.
+/// The settings of a broker in its cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     /// Its number, from 1.
     pub id: usize,
-    /// Where clients, and the other brokers, find it.
+    /// The port for clients and the other brokers.
     pub port: u16,
-    /// Where its controller listens.
+    /// The port of its controller.
     pub controller_port: u16,
-    /// A listener of its own for those who come by way of a proxy.
+    /// A separate listener for connections through a proxy.
     pub proxied: Option<Proxied>,
-    /// More listeners: names, protocols and ports. By name, since certificates are for names.
+    /// Additional listeners: names, protocols and ports. Advertised by host name, because
+    /// certificates contain names.
     pub further: Vec<(String, String, u16)>,
-    /// The most memory that its heap may take, as the JVM's flag says it.
+    /// The JVM flag for the maximum heap size.
     pub heap: &'static str,
 }
 
 /// A listener behind a proxy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Proxied {
-    /// Where the broker listens.
+    /// The port on which the broker listens.
     pub port: u16,
-    /// Where the proxy does; clients are told this one.
+    /// The proxy's port, which the broker advertises to clients.
     pub advertised: u16,
 }
 
@@ -72,7 +73,7 @@ impl Node {
         Ok(Node { id: 1, port, controller_port, proxied: None, further, heap: "-Xmx512m" })
     }
 
-    /// The three lines that say where it listens.
+    /// Returns the three properties of the listeners.
     fn listeners(&self) -> String {
         let mut listeners = format!(
             "CLIENTS://127.0.0.1:{},CONTROLLER://127.0.0.1:{}",
@@ -96,9 +97,9 @@ impl Node {
     }
 }
 
-/// A formatted broker directory, and the process that serves it when it runs.
+/// A formatted broker directory, and the broker's process while it runs.
 pub(crate) struct Server {
-    // First, so that the process has ended before its directory is removed.
+    // Dropped first: the process ends before its directory is removed.
     running: Option<Guarded>,
     kafka: Kafka,
     directory: TempDir,
@@ -107,7 +108,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Picks free ports, writes the configuration and formats the storage; nothing runs yet.
+    /// Picks free ports, writes the configuration and formats the storage. Does not start the
+    /// broker.
     pub(crate) fn format(options: &BrokerOptions) -> anyhow::Result<Server> {
         let node = Node::alone(&options.listeners)?;
         let voters = voters(std::slice::from_ref(&node));
@@ -117,7 +119,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The same for one node of a cluster, whose controllers are `voters`.
+    /// Does the same for one node of a cluster with the controllers `voters`.
     pub(crate) fn format_node(
         node: Node,
         cluster_id: String,
@@ -140,19 +142,19 @@ impl Server {
         format!("127.0.0.1:{}", self.node.port)
     }
 
-    /// The address of a further listener; by name, since certificates are for names.
+    /// The address of an additional listener, with a host name, because certificates contain names.
     pub(crate) fn address(&self, listener: &str) -> Option<String> {
         let mut listeners = self.node.further.iter();
         let (_, _, port) = listeners.find(|(name, _, _)| name == listener)?;
         Some(format!("localhost:{port}"))
     }
 
-    /// Tells this broker from another test's, should that have got the same port.
+    /// Distinguishes this broker from another test's broker on the same port.
     pub(crate) fn cluster_id(&self) -> &str {
         &self.cluster_id
     }
 
-    /// Where its log is.
+    /// The path of its log.
     pub(crate) fn log(&self) -> PathBuf {
         self.path("broker.log")
     }
@@ -161,24 +163,24 @@ impl Server {
         last_lines(&self.path("broker.log"))
     }
 
-    /// Whether the log says that another process holds one of the ports.
+    /// Returns whether the log reports that another process uses one of the ports.
     pub(crate) fn port_was_taken(&self) -> bool {
         let log = fs::read(self.path("broker.log")).unwrap_or_default();
         String::from_utf8_lossy(&log).contains("Address already in use")
     }
 
-    /// Where it keeps a partition.
+    /// The directory of a partition.
     pub(crate) fn partition_directory(&self, topic: &str, partition: i32) -> PathBuf {
         self.path("data").join(format!("{topic}-{partition}"))
     }
 
-    /// Starts the broker, with an empty log; returns at once.
+    /// Starts the broker with an empty log. Returns immediately.
     pub(crate) fn spawn(&mut self) -> anyhow::Result<()> {
         fs::write(self.log(), "")?;
         self.spawn_again()
     }
 
-    /// Starts the broker and lets the log go on; returns at once.
+    /// Starts the broker and appends to the log. Returns immediately.
     pub(crate) fn spawn_again(&mut self) -> anyhow::Result<()> {
         let log = self.log();
         let logging = self.logging_flag();
@@ -190,7 +192,7 @@ impl Server {
         Ok(())
     }
 
-    /// How the broker ended, if it was started and has ended.
+    /// The broker's exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         match &mut self.running {
             Some(running) => running.ended(),
@@ -198,13 +200,13 @@ impl Server {
         }
     }
 
-    /// Sends the signal (`TERM`, `KILL`) and waits for the broker's end; its data stay.
+    /// Sends the signal (`TERM`, `KILL`) and waits until the broker has ended. Keeps its data.
     pub(crate) fn end(&mut self, signal: &str) -> anyhow::Result<()> {
         let Some(mut running) = self.running.take() else {
             bail!("the broker is stopped already");
         };
         running.signal(signal)?;
-        if let Err(error) = running.wait(END_LIMIT, &self.path("broker.log")) {
+        if let Err(error) = running.wait(STOP_MAX, &self.path("broker.log")) {
             self.running = Some(running);
             return Err(error.context(format!("stop the broker with SIG{signal}")));
         }
@@ -245,13 +247,13 @@ impl Server {
         for credentials in scram {
             format.args(["--add-scram", credentials]);
         }
-        run(&mut format, &self.path("format.log"), FORMAT_LIMIT)
+        run(&mut format, &self.path("format.log"), FORMAT_MAX)
             .context("format the broker's storage")
     }
 }
 
-/// Everything that does not depend on the ports. Properties given by a test come later in the file,
-/// and the last one wins.
+/// All properties that do not depend on the ports. A test's properties come later in the file and
+/// override these.
 const PROPERTIES: &str = "\
 process.roles=broker,controller
 controller.listener.names=CONTROLLER
@@ -282,15 +284,14 @@ log.cleaner.backoff.ms=200
 log.cleaner.dedupe.buffer.size=8388608
 ";
 
-/// The controllers of a cluster, as every one of its nodes must know them.
+/// Returns the `controller.quorum.voters` of a cluster.
 pub(crate) fn voters(nodes: &[Node]) -> String {
     let voter = |node: &Node| format!("{}@127.0.0.1:{}", node.id, node.controller_port);
     nodes.iter().map(voter).collect::<Vec<_>>().join(",")
 }
 
-/// Ports that were free a moment ago; all are held until all are known, so that they differ. They
-/// are below those that the system gives to connections that go out: one of these could have taken
-/// the port of a broker that is down for a moment.
+/// Returns distinct ports that were free a moment ago. They are below the system's ephemeral ports:
+/// an outgoing connection could otherwise take the port of a broker that is restarting.
 pub(crate) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
     const LOWEST: u32 = 15_000;
     const HIGHEST: u32 = 32_000;
@@ -317,8 +318,8 @@ pub(crate) fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
     Ok(ports)
 }
 
-/// 22 characters of URL-safe base64 are what Kafka takes for 16 bytes; the last one holds two bits,
-/// so it may be an `A`.
+/// Returns a cluster id: 16 bytes as 22 characters of URL-safe base64. The last character holds two
+/// bits, so `A` is valid.
 pub(crate) fn new_cluster_id() -> String {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let started = STARTED.fetch_add(1, Ordering::Relaxed) & 0xff;

@@ -1,6 +1,5 @@
-//! Writes records to topics and reads them back, whole and in order, or fails the test with the
-//! reason. For tests that judge what a topic holds; a test about a client's behaviour builds its
-//! own client.
+//! Writes records to topics and reads them back, complete and in order, or fails the test with the
+//! reason. For tests of a topic's content; a test of client behaviour builds its own client.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -19,14 +18,13 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use crate::admin::{partitions, reader};
 use crate::random::Random;
-use crate::{REQUEST_LIMIT, client_config, settled};
+use crate::{REQUEST_MAX, client_config, or_fail};
 
-/// A producer that writes in transactions; what it writes, and whether it commits, is the test's
-/// business.
+/// A transactional producer. The test decides what it writes and whether it commits.
 pub type Transactional = ThreadedProducer<DefaultProducerContext>;
 
-/// A transactional producer that has fenced every other one with its id. The broker aborts its
-/// transactions after `timeout`.
+/// Creates a transactional producer, which fences every other one with its id. The broker aborts
+/// its transactions after `timeout`.
 #[track_caller]
 pub fn transactional(bootstrap: &str, id: &str, timeout: Duration) -> Transactional {
     let mut config = client_config(bootstrap);
@@ -34,14 +32,14 @@ pub fn transactional(bootstrap: &str, id: &str, timeout: Duration) -> Transactio
         .set("transactional.id", id)
         .set("transaction.timeout.ms", timeout.as_millis().to_string());
     let producer: Transactional = config.create().expect("a producer");
-    producer.init_transactions(REQUEST_LIMIT).expect("initialised");
+    producer.init_transactions(REQUEST_MAX).expect("initialised");
     producer
 }
 
 /// A record's headers, in order; names may repeat.
 pub type HeaderList = Vec<(String, Option<Vec<u8>>)>;
 
-/// A record to be written. Without a partition the key decides, as it does for Java's producers.
+/// A record to write. Without a partition, the key selects one as Java's producers do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TestRecord {
     pub partition: Option<i32>,
@@ -66,20 +64,19 @@ pub struct Seen {
     pub timestamp: Option<i64>,
 }
 
-/// So many bytes that no codec makes smaller; always the same.
+/// Returns this many incompressible bytes, always the same.
 pub fn noise(bytes: usize) -> Vec<u8> {
     let random = Random::new(7);
     (0..bytes).map(|_| (random.next() >> 56) as u8).collect()
 }
 
-/// Writes the records, in order and each exactly once, and returns how many; all are acknowledged
-/// then.
+/// Writes the records in order, each exactly once. Returns their number when all are acknowledged.
 #[track_caller]
 pub fn produce(bootstrap: &str, topic: &str, records: impl Iterator<Item = TestRecord>) -> usize {
     produce_compressed(bootstrap, topic, "none", records)
 }
 
-/// The same, compressed by this codec, as well as it can.
+/// Does the same with this compression codec.
 #[track_caller]
 pub fn produce_compressed(
     bootstrap: &str,
@@ -87,38 +84,38 @@ pub fn produce_compressed(
     codec: &str,
     records: impl Iterator<Item = TestRecord>,
 ) -> usize {
-    settled(try_produce(bootstrap, topic, codec, records), format_args!("produce to {topic}"))
+    or_fail(try_produce(bootstrap, topic, codec, records), format_args!("produce to {topic}"))
 }
 
-/// Everything committed that the topic holds now, by partition and offset. A transaction that is
-/// still open hides what comes after its first record.
+/// Returns all committed records of the topic, by partition and offset. An open transaction hides
+/// everything after its first record.
 #[track_caller]
 pub fn read_committed(bootstrap: &str, topic: &str) -> Vec<Seen> {
     let read = || {
-        let mut reading = Reading::start(bootstrap, &[topic], REQUEST_LIMIT)?;
+        let mut reading = Reading::start(bootstrap, &[topic], REQUEST_MAX)?;
         while !reading.at_end() {
             reading.next()?;
         }
         anyhow::Ok(reading.seen)
     };
-    let mut seen = settled(read(), format_args!("read {topic}"));
+    let mut seen = or_fail(read(), format_args!("read {topic}"));
     seen.sort_by_key(|record| (record.partition, record.offset));
     seen
 }
 
-/// How many partitions a topic has.
+/// Returns the topic's number of partitions.
 #[track_caller]
 pub fn partition_count(bootstrap: &str, topic: &str) -> i32 {
     let count = || {
         let consumer = reader(bootstrap, "support-reader", "read_committed")?;
         anyhow::Ok(partitions(&consumer, topic)?.len() as i32)
     };
-    settled(count(), format_args!("partitions of {topic}"))
+    or_fail(count(), format_args!("partitions of {topic}"))
 }
 
-/// Reads the committed records of the topics from their start on until they satisfy `done`, and
-/// returns them in the order of their arrival (within a partition, that of their offsets). Fails
-/// the test when they do not within `limit`. A broker that is away in the meantime is waited for.
+/// Reads the topics' committed records from the start until they satisfy `done`. Returns them in
+/// order of arrival, which within a partition is that of the offsets. Fails the test at `limit`.
+/// Waits for a broker that is down.
 #[track_caller]
 pub fn read_until(
     bootstrap: &str,
@@ -133,10 +130,10 @@ pub fn read_until(
         }
         anyhow::Ok(reading.seen)
     };
-    settled(read(), format_args!("wait for records of {topics:?}"))
+    or_fail(read(), format_args!("wait for records of {topics:?}"))
 }
 
-/// Reads partitions from their starts.
+/// Reads partitions from the start.
 struct Reading {
     consumer: BaseConsumer,
     partitions: usize,
@@ -148,7 +145,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// Records read between two looks at what was read.
+    /// Records read between two checks of the condition.
     const BATCH: usize = 1_000;
 
     fn start(bootstrap: &str, topics: &[&str], limit: Duration) -> anyhow::Result<Reading> {
@@ -171,13 +168,13 @@ impl Reading {
         })
     }
 
-    /// Whether each partition's end was met. The report does not name the topic, so this suits one
-    /// topic only.
+    /// Returns whether every partition reached its end. A partition EOF does not name the topic, so
+    /// this works for one topic only.
     fn at_end(&self) -> bool {
         self.ended.len() >= self.partitions
     }
 
-    /// Takes what is there, and waits a little when nothing is.
+    /// Reads the available records. Waits briefly if there are none.
     fn next(&mut self) -> anyhow::Result<()> {
         self.check_limit()?;
         let mut wait = Duration::from_millis(100);
@@ -200,7 +197,7 @@ impl Reading {
                 self.ended.insert(partition);
             }
             Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error.into()),
-            // A broker that restarts causes many of these; the limit decides.
+            // A restarting broker causes many errors; only the time limit fails the test.
             Err(error) => self.last_error = Some(error),
         }
         Ok(())
@@ -212,7 +209,7 @@ impl Reading {
         }
         let last = self.seen.last();
         bail!(
-            "not done after {:?}: {} records, the last {last:?}; last error {:?}",
+            "condition not met after {:?}: {} records, the last {last:?}; last error {:?}",
             self.limit,
             self.seen.len(),
             self.last_error
@@ -255,7 +252,8 @@ impl ProducerContext for Reports {
                 self.delivered.fetch_add(1, Ordering::Relaxed);
             }
             Err((error, _)) => {
-                let mut failure = self.failure.lock().expect("no panic while it is held");
+                let mut failure =
+                    self.failure.lock().expect("no thread panics while it holds the lock");
                 failure.get_or_insert_with(|| error.clone());
             }
         }
@@ -274,16 +272,16 @@ fn try_produce(
         .set("enable.idempotence", "true")
         .set("partitioner", "murmur2_random")
         .set("linger.ms", "5")
-        // The topic decides what is too large, not this client.
+        // The topic's limit applies, not this client's.
         .set("message.max.bytes", "200000000")
-        .set("message.timeout.ms", REQUEST_LIMIT.as_millis().to_string());
+        .set("message.timeout.ms", REQUEST_MAX.as_millis().to_string());
     let producer: BaseProducer<Reports> = config.create_with_context(Reports::default())?;
     let mut sent = 0;
     for record in records {
         send(&producer, topic, &record).with_context(|| format!("record {sent}"))?;
         sent += 1;
     }
-    producer.flush(REQUEST_LIMIT)?;
+    producer.flush(REQUEST_MAX)?;
     let reports = producer.context();
     let failure = reports.failure.lock().map_err(|_| anyhow!("poisoned"))?;
     if let Some(error) = failure.as_ref() {
@@ -294,7 +292,7 @@ fn try_produce(
     Ok(sent)
 }
 
-/// Hands one record to the producer, waiting for room in its queue.
+/// Hands a record to the producer. Waits while its queue is full.
 fn send(
     producer: &BaseProducer<Reports>,
     topic: &str,

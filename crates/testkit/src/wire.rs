@@ -1,7 +1,6 @@
-//! The few requests to a broker for which the client has no call: rights, quotas, elections of
-//! leaders, and who coordinates what. Written by
-//! hand, in old versions of the protocol that every broker of today still speaks. Only for the
-//! tests' own listener, without security.
+//! Broker requests that the client does not offer: rights, quotas, leader elections and
+//! coordinators. Encoded by hand, in old protocol versions that current brokers still support. Only
+//! for the tests' own listener without security.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const REQUEST_MAX: Duration = Duration::from_secs(30);
 const ANY: i8 = 1;
 const TOPIC: i8 = 2;
 const LITERAL: i8 = 3;
@@ -17,19 +16,19 @@ const WRITE: i8 = 4;
 const DESCRIBE: i8 = 8;
 const DENY: i8 = 2;
 
-/// What a coordinator looks after.
+/// The subject of a coordinator.
 #[derive(Clone, Copy, Debug)]
 pub enum Coordinated<'a> {
     Group(&'a str),
     TransactionalId(&'a str),
 }
 
-/// Takes the right to write to a topic from a user.
+/// Denies a user to write to a topic.
 pub fn deny_write(broker: SocketAddr, user: &str, topic: &str) -> anyhow::Result<()> {
     deny(broker, user, topic, WRITE)
 }
 
-/// Takes from a user the right to know of a topic, and with it every other one on it.
+/// Denies a user to describe a topic, and with that every other operation on it.
 pub fn deny_describe(broker: SocketAddr, user: &str, topic: &str) -> anyhow::Result<()> {
     deny(broker, user, topic, DESCRIBE)
 }
@@ -44,7 +43,7 @@ fn deny(broker: SocketAddr, user: &str, topic: &str, operation: i8) -> anyhow::R
     no_error(&answer, 8)
 }
 
-/// Gives back what was taken of a topic, from any principal.
+/// Removes all denials on a topic, for every principal.
 pub fn allow_again(broker: SocketAddr, topic: &str) -> anyhow::Result<()> {
     let mut body = Body::default();
     body.int(1).byte(TOPIC).text(topic).byte(LITERAL);
@@ -55,9 +54,9 @@ pub fn allow_again(broker: SocketAddr, topic: &str) -> anyhow::Result<()> {
     no_error(&answer, 8)
 }
 
-/// Limits what all producers with this client id may write together, in bytes a second; none takes
-/// the limit away. A broker of its own lets more pass at first: as much as its windows
-/// (`quota.window.num`, one second each) may hold.
+/// Sets the quota of all producers with this client id, in bytes a second; `None` removes it. The
+/// broker first lets a burst pass: as much as its windows (`quota.window.num`, one second each)
+/// allow.
 pub fn limit_producer(
     broker: SocketAddr,
     client_id: &str,
@@ -69,23 +68,22 @@ pub fn limit_producer(
     body.int(1).text("producer_byte_rate");
     body.double(f64::from(bytes_per_second.unwrap_or_default()));
     body.byte(i8::from(bytes_per_second.is_none()));
-    // Not only to see whether it would do.
+    // Not a dry run (`validate_only`).
     body.byte(0);
     let answer = ask(broker, 49, 0, &body)?;
     no_error(&answer, 8)
 }
 
-/// Lets every partition be led by the broker that is named first for it. That some are led by it
-/// already is no error.
+/// Elects the preferred leader of every partition. Partitions that already have it are no error.
 pub fn elect_preferred_leaders(broker: SocketAddr) -> anyhow::Result<()> {
     let mut body = Body::default();
-    let millis = i32::try_from(LIMIT.as_millis())?;
+    let millis = i32::try_from(REQUEST_MAX.as_millis())?;
     body.byte(0).int(-1).int(millis);
     let answer = ask(broker, 43, 1, &body)?;
     no_error(&answer, 4)
 }
 
-/// The number of the broker that coordinates something.
+/// Returns the id of the coordinating broker.
 pub fn coordinator(broker: SocketAddr, of: Coordinated<'_>) -> anyhow::Result<i32> {
     let (key, kind) = match of {
         Coordinated::Group(group) => (group, 0),
@@ -95,7 +93,7 @@ pub fn coordinator(broker: SocketAddr, of: Coordinated<'_>) -> anyhow::Result<i3
     body.text(key).byte(kind);
     let answer = ask(broker, 10, 2, &body)?;
     no_error(&answer, 4)?;
-    // After the error comes its text.
+    // The error's text follows the error code.
     let text = short(&answer, 6)?.max(0);
     int(&answer, 8 + usize::try_from(text)?)
 }
@@ -132,10 +130,10 @@ impl Body {
     }
 }
 
-/// Sends a request on a connection of its own and returns the answer after its header.
+/// Sends a request on a new connection. Returns the answer without its header.
 fn ask(broker: SocketAddr, kind: i16, version: i16, body: &Body) -> anyhow::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&broker, LIMIT).context("connect")?;
-    stream.set_read_timeout(Some(LIMIT))?;
+    let mut stream = TcpStream::connect_timeout(&broker, REQUEST_MAX).context("connect")?;
+    stream.set_read_timeout(Some(REQUEST_MAX))?;
     let mut request = Body::default();
     request.short(kind).short(version).int(1).text("support");
     request.0.extend(&body.0);

@@ -1,4 +1,4 @@
-//! A relay's own accounts: every record that it read has one fate, and none that is not documented.
+//! A relay's metrics: every record that it read must have exactly one documented fate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +24,9 @@ pub(super) const KNOWN: [(&str, &str); 15] = [
     ("quarantined", "too_large"),
 ];
 
-/// The records that a relay has read, by its metrics. Fails unless in each partition read = audited
-/// + skipped + quarantined, in the fates that are known, and unless it has read any.
+/// Returns the number of records that a relay has read, by its metrics. Fails unless in each
+/// partition read = audited + skipped + quarantined, all fates are known, and at least one record
+/// was read.
 #[track_caller]
 pub fn assert_accounted(metrics: &str) -> f64 {
     accounted(metrics).unwrap_or_else(|wrong| panic!("{wrong}:\n{metrics}"))
@@ -43,10 +44,10 @@ pub(super) fn accounted(metrics: &str) -> Result<f64, String> {
         fates.insert((label(labels, "fate")?, label(labels, "reason")?));
     }
     if fates != BTreeSet::from(KNOWN) {
-        return Err(format!("other fates than are known: {fates:?}"));
+        return Err(format!("the fates differ from the documented ones: {fates:?}"));
     }
     if read != judged {
-        return Err(format!("by partition {read:?} were read, {judged:?} judged"));
+        return Err(format!("records read and judged differ by partition: {read:?}, {judged:?}"));
     }
     let total = read.values().sum();
     match total > 0.0 {
@@ -55,7 +56,7 @@ pub(super) fn accounted(metrics: &str) -> Result<f64, String> {
     }
 }
 
-/// Labels and value of each series of a metric.
+/// Returns the labels and value of each series of a metric.
 fn series<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
     let parse = move |line: &'a str| {
         let labels = line.strip_prefix(name)?.strip_prefix('{')?;

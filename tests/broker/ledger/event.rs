@@ -1,5 +1,5 @@
-//! The audit event that each record of the load demands, whole, and its id: written from
-//! `schemas/README.md`, with no code of the relay.
+//! The complete expected audit event of each record of the load, and its id. Written from
+//! `schemas/README.md`, without any code of the relay.
 
 use openssl::sha::sha1;
 use serde_json::{Value, json};
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use super::load::{data_center, device_id, device_name, event_id, region};
 use audit_testkit::topics::HeaderList;
 
-/// The namespace of ids that are made of a producer's own.
+/// The namespace of ids derived from a producer's event id.
 const OF_PRODUCERS: u128 = 0x0f6c_1d52_8a4e_5d39_9b57_2f4f_0a6f_7c31;
-/// The namespace of ids that are made of a record's fields.
+/// The namespace of ids derived from a record's fields.
 const OF_FIELDS: u128 = 0xcddb_3b4a_f5cb_5815_83e1_c5a9_5a12_239f;
 const ACCOUNT: &str = "307608";
 const ACTION: &str = "audit-log.bare-metal.power-off";
-/// The time of all of the load, in nanoseconds since 1970: 2021-07-14T14:12:44.310001Z.
+/// The time of every record, in nanoseconds since 1970: 2021-07-14T14:12:44.310001Z.
 const TIME_NS: i64 = 1_626_271_964_310_001_000;
 
-/// The event that the record with this number demands.
+/// Returns the expected event of the record with this number.
 pub fn expected(number: u64) -> Value {
     let (device, name, place) = (device_id(number), device_name(number), data_center(number));
     let source = format!("crn:v1:bluemix:public:audit-log:{place}:a/{ACCOUNT}");
@@ -49,7 +49,7 @@ pub fn expected(number: u64) -> Value {
     })
 }
 
-/// The headers of that event.
+/// Returns the headers of that event.
 pub fn headers(number: u64) -> HeaderList {
     let headers = [
         ("type", "audit".to_string()),
@@ -62,18 +62,18 @@ pub fn headers(number: u64) -> HeaderList {
     headers.map(owned).into()
 }
 
-/// The id of that event.
+/// Returns the id of that event.
 pub fn id(number: u64) -> String {
     match event_id(number) {
         Some(id) => id_of_producers(ACCOUNT, &id),
-        None => id_of_fields(&Fields {
+        None => id_of_fields(&IdFields {
             device: device_id(number).to_string(),
             trace: number.to_string(),
             label: device_name(number),
             data_center: data_center(number).to_string(),
             time_ns: TIME_NS,
             user: "6100101",
-            ..Fields::default()
+            ..IdFields::default()
         }),
     }
 }
@@ -83,10 +83,10 @@ pub(super) fn id_of_producers(account: &str, id: &str) -> String {
     uuid(OF_PRODUCERS, &parts, four_bytes)
 }
 
-/// What differs between the records whose ids are made here; all of them are a user's `Power Off`
-/// of a bare metal server.
+/// The fields in which the records differ. All records are a user's `Power Off` of a bare metal
+/// server.
 #[derive(Default)]
-pub(super) struct Fields {
+pub(super) struct IdFields {
     pub device: String,
     pub trace: String,
     pub label: String,
@@ -98,7 +98,7 @@ pub(super) struct Fields {
     pub address: &'static str,
 }
 
-pub(super) fn id_of_fields(fields: &Fields) -> String {
+pub(super) fn id_of_fields(fields: &IdFields) -> String {
     let (time, no_code) = (fields.time_ns.to_be_bytes(), 0_u16.to_be_bytes());
     let parts: [&[u8]; 27] = [
         ACTION.as_bytes(),
@@ -132,8 +132,8 @@ pub(super) fn id_of_fields(fields: &Fields) -> String {
     uuid(OF_FIELDS, &parts, leb128)
 }
 
-/// A UUID of version 5: the beginning of a SHA-1 of the namespace and the name, which is parts with
-/// their lengths before them.
+/// Returns a version 5 UUID: the start of the SHA-1 of the namespace and the name. The name is the
+/// parts, each preceded by its length.
 fn uuid(namespace: u128, parts: &[&[u8]], length: fn(usize) -> Vec<u8>) -> String {
     let mut name = namespace.to_be_bytes().to_vec();
     for part in parts {

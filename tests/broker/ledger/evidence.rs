@@ -1,19 +1,19 @@
-//! What a ledger judges: the input, and all that the output topics hold, as readers of committed
-//! records see them.
+//! The evidence that a ledger judges: the input and the output topics, as `read_committed`
+//! consumers see them.
 
 use std::collections::BTreeMap;
 
 use audit_testkit::relay::{REGIONS, TestDeployment};
 use audit_testkit::topics::{Seen, partition_count, read_committed};
 
-/// A topic that was read whole.
+/// The complete content of a topic.
 #[derive(Clone)]
 pub struct Contents {
     pub partitions: i32,
     pub records: Vec<Seen>,
 }
 
-/// What there is to judge.
+/// The input and output of a deployment.
 #[derive(Clone)]
 pub struct Evidence {
     /// Name of the input topic.
@@ -22,12 +22,12 @@ pub struct Evidence {
     /// The topic of each of [`REGIONS`].
     pub outputs: Vec<Contents>,
     pub quarantine: Contents,
-    /// Whether events are to have headers.
+    /// Whether events must have headers.
     pub event_headers: bool,
 }
 
 impl Evidence {
-    /// Reads the outputs of a deployment.
+    /// Reads the output topics of a deployment.
     #[track_caller]
     pub fn read(bootstrap: &str, deployment: &TestDeployment, input: &[Seen]) -> Evidence {
         let contents = |topic: &String| Contents {
@@ -43,20 +43,20 @@ impl Evidence {
         }
     }
 
-    /// Each output with its region.
+    /// Returns each output topic with its region.
     pub(super) fn regions(&self) -> impl Iterator<Item = (&Contents, &'static str)> {
         self.outputs.iter().zip(REGIONS)
     }
 
-    /// The records of the input by their numbers. One that was read before a topic was cut off, and
-    /// after it, is the same.
+    /// Returns the input records by number. A record read both before and after a truncation is the
+    /// same.
     pub(super) fn by_number(&self) -> BTreeMap<u64, &Seen> {
         let numbered = |seen| Some((number(seen)?, seen));
         self.input.iter().filter_map(numbered).collect()
     }
 
-    /// The records of the input by where they are. A topic that was made anew has other records at
-    /// the same offsets.
+    /// Returns the input records by position. A recreated topic has other records at the same
+    /// offsets.
     pub(super) fn by_position(&self) -> BTreeMap<(i32, i64), Vec<&Seen>> {
         let mut originals: BTreeMap<_, Vec<&Seen>> = BTreeMap::new();
         for seen in &self.input {
@@ -67,12 +67,12 @@ impl Evidence {
     }
 }
 
-/// The number of a record of the load, or of its copy in the quarantine.
+/// Returns the number of a record of the load, or of its copy in the quarantine.
 pub(super) fn number(seen: &Seen) -> Option<u64> {
     header(seen, "number").parse().ok()
 }
 
-/// The last header of a name, as text.
+/// Returns the last header with this name, as text.
 pub(super) fn header(seen: &Seen, name: &str) -> String {
     let found = seen.headers.iter().rev().find(|(key, _)| key == name);
     let value = found.and_then(|(_, value)| value.clone());

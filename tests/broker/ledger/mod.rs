@@ -1,6 +1,5 @@
-//! The judge outside the program: numbered state changes whose demands are known by their number,
-//! and a ledger that compares what readers of committed records see with what was demanded. It
-//! shares no code with the relay.
+//! The independent judge: numbered state changes with known expected fates, and a ledger that
+//! compares the committed output with the expected output. It shares no code with the relay.
 
 mod accounts;
 mod event;
@@ -18,9 +17,9 @@ use audit_testkit::topics::{Seen, read_committed};
 
 pub use accounts::assert_accounted;
 use evidence::{Contents, Evidence, header, number};
-pub use load::{Demand, PRINCIPALS, change, demand, region};
+pub use load::{ExpectedFate, PRINCIPALS, change, expected_fate, region};
 
-/// What is added to the headers of a record that is kept whole in the quarantine topic.
+/// The headers that the relay adds to a record in the quarantine topic.
 pub const ADDED: [&str; 7] = [
     "audit-relay-reason",
     "audit-relay-detail",
@@ -31,18 +30,18 @@ pub const ADDED: [&str; 7] = [
     "audit-relay-stub",
 ];
 
-/// What was wrong, by kind; all empty is the promise.
+/// Violations by kind; all must be empty.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub lost: Vec<u64>,
     pub doubled: Vec<u64>,
     pub reordered: Vec<u64>,
-    /// In the topic of another region, in another partition than the input's modulo the topic's
-    /// count, or apart from the device's other events.
+    /// In the topic of another region, in another partition than the input partition modulo the
+    /// partition count, or not in the partition of the device's other events.
     pub misrouted: Vec<u64>,
-    /// Other content, key, timestamp or headers than demanded.
+    /// Unexpected content, key, timestamp or headers.
     pub changed: Vec<String>,
-    /// Different records with one id.
+    /// Different records with the same id.
     pub shared_ids: Vec<String>,
     pub unexpected: Vec<String>,
     pub quarantine_incomplete: Vec<u64>,
@@ -67,8 +66,7 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// How often there is an output for each record, and in which order and partition those of a device
-/// came.
+/// The number of outputs of each record, and the order and partition of each device's outputs.
 #[derive(Default)]
 struct Tally {
     outputs: BTreeMap<u64, u32>,
@@ -77,14 +75,14 @@ struct Tally {
 }
 
 impl Ledger {
-    /// Compares the committed output with what the first `count` records demand.
+    /// Compares the committed output with the expected output of the first `count` records.
     #[track_caller]
     pub fn of(bootstrap: &str, deployment: &TestDeployment, count: u64) -> Ledger {
         let input = read_committed(bootstrap, &deployment.input);
         Ledger::against(bootstrap, deployment, &input, count)
     }
 
-    /// The same with an input that was read before, if it cannot be read any more.
+    /// Does the same with an input that was read earlier and may no longer be readable.
     #[track_caller]
     pub fn against(
         bootstrap: &str,
@@ -100,10 +98,10 @@ impl Ledger {
         let mut written = ledger.judge_events(evidence).outputs;
         let mut kept = ledger.judge_quarantine(evidence).outputs;
         for number in 0..count {
-            let seen = match demand(number) {
-                Demand::Audited => written.remove(&number).unwrap_or(0),
-                Demand::Quarantined => kept.remove(&number).unwrap_or(0),
-                Demand::Skipped => 1,
+            let seen = match expected_fate(number) {
+                ExpectedFate::Audited => written.remove(&number).unwrap_or(0),
+                ExpectedFate::Quarantined => kept.remove(&number).unwrap_or(0),
+                ExpectedFate::Skipped => 1,
             };
             match seen {
                 0 => ledger.lost.push(number),
@@ -130,7 +128,7 @@ impl Ledger {
                 let number = correlation.and_then(|id| id.parse().ok());
                 let Some((number, original)) = number.and_then(|it| Some((it, *input.get(&it)?)))
                 else {
-                    self.unexpected.push(format!("no event of the input: {event}"));
+                    self.unexpected.push(format!("event without input record: {event}"));
                     continue;
                 };
                 self.place(number, original, seen, contents, &mut all);
@@ -147,7 +145,7 @@ impl Ledger {
         all
     }
 
-    /// Where the output of a record came, and after what.
+    /// Checks the partition and order of a record's output.
     fn place(
         &mut self,
         number: u64,
@@ -165,14 +163,13 @@ impl Ledger {
             self.misrouted.push(number);
         }
         match tally.last_of_device.insert(device, number) {
-            // Equal is doubled, and is counted as that.
+            // An equal number is a duplicate and is counted as such.
             Some(last) if last > number => self.reordered.push(number),
             _ => {}
         }
     }
 
-    /// Whether an event is the one that is demanded, to the last field, and carries what its
-    /// readers look at.
+    /// Checks that an event, its key, timestamp and headers are exactly the expected ones.
     fn compare(
         &mut self,
         number: u64,
@@ -197,7 +194,7 @@ impl Ledger {
         }
     }
 
-    /// Each record must be the original, whole, and say where it came from.
+    /// Checks that each quarantined record is its complete original and names its origin.
     fn judge_quarantine(&mut self, evidence: &Evidence) -> Tally {
         let originals = evidence.by_position();
         let mut all = Tally::default();
@@ -211,8 +208,8 @@ impl Ledger {
             let offset = header(seen, "audit-relay-offset").parse().ok();
             let found = partition.zip(offset).and_then(|position| originals.get(&position));
             let mut found = found.into_iter().flatten();
-            match found.find(|original| is_kept_whole(original, seen)) {
-                Some(original) if explains(original, seen, &evidence.topic) => {
+            match found.find(|original| is_unchanged(original, seen)) {
+                Some(original) if has_reason(original, seen, &evidence.topic) => {
                     self.place(number, original, seen, &evidence.quarantine, &mut all);
                 }
                 _ => {
@@ -224,13 +221,13 @@ impl Ledger {
         all
     }
 
-    /// Fails the test unless everything is there once, in order, in its place.
+    /// Fails the test unless every output exists exactly once, in order and in its place.
     #[track_caller]
     pub fn assert_clean(&self) {
         self.assert_clean_but_for(&[]);
     }
 
-    /// The same, but these, and no others, are lost.
+    /// Does the same, except that exactly these records must be lost.
     #[track_caller]
     pub fn assert_clean_but_for(&self, lost: &[u64]) {
         assert!(self.is_clean_but_for(lost), "{self}\n{self:?}");
@@ -247,15 +244,15 @@ impl Ledger {
     }
 }
 
-fn is_kept_whole(original: &Seen, kept: &Seen) -> bool {
+fn is_unchanged(original: &Seen, kept: &Seen) -> bool {
     original.key == kept.key
         && original.value == kept.value
         && original.timestamp == kept.timestamp
         && kept.headers.starts_with(&original.headers)
 }
 
-/// Whether a quarantined record says why it is there, and nothing else.
-fn explains(original: &Seen, kept: &Seen, topic: &str) -> bool {
+/// Returns whether a quarantined record has the expected headers of the relay, and no others.
+fn has_reason(original: &Seen, kept: &Seen, topic: &str) -> bool {
     let added = kept.headers.iter().skip(original.headers.len());
     added.map(|(name, _)| name.as_str()).eq(ADDED)
         && header(kept, "audit-relay-reason") == "malformed"

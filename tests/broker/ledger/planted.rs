@@ -1,13 +1,13 @@
-//! Each judge can complain: a clean picture is harmed in one way, and the ledger must say in which.
-//! No broker is needed.
+//! Tests the ledger itself: each test plants one violation in a clean output, and the ledger must
+//! find exactly that. Needs no broker.
 
 use super::accounts::accounted;
-use super::event::{self, Fields, id_of_fields, id_of_producers};
+use super::event::{self, IdFields, id_of_fields, id_of_producers};
 use super::*;
 use audit_testkit::relay::{REGIONS, measured};
 use audit_testkit::topics::TestRecord;
 
-/// So many records have some of every kind for each device.
+/// Enough records to have every fate for each device.
 const RECORDS: u64 = 1_200;
 const INPUT_PARTITIONS: i32 = 4;
 const TOPIC: &str = "changes";
@@ -46,7 +46,7 @@ fn event_of(number: u64, original: &Seen, partitions: i32) -> Seen {
     seen(region(number), partition, number as usize, record)
 }
 
-fn kept_of(original: &Seen) -> Seen {
+fn quarantined_copy(original: &Seen) -> Seen {
     let (partition, offset) = (original.partition.to_string(), original.offset.to_string());
     let values = [
         "malformed",
@@ -65,20 +65,21 @@ fn kept_of(original: &Seen) -> Seen {
     kept
 }
 
-/// What a relay without fault leaves behind.
+/// The output of a correct relay.
 fn clean() -> Evidence {
     let input = input();
-    let of_demand = |wanted| {
+    let with_fate = |fate| {
         let numbered = (0..RECORDS).zip(&input);
-        numbered.filter(move |(number, _)| demand(*number) == wanted)
+        numbered.filter(move |(number, _)| expected_fate(*number) == fate)
     };
     let output = |region: &str| {
-        let audited = of_demand(Demand::Audited);
+        let audited = with_fate(ExpectedFate::Audited);
         let here = audited.filter(|(number, _)| super::region(*number) == region);
         let records = here.map(|(number, original)| event_of(number, original, 3));
         Contents { partitions: 3, records: records.collect() }
     };
-    let quarantined = of_demand(Demand::Quarantined).map(|(_, original)| kept_of(original));
+    let quarantined =
+        with_fate(ExpectedFate::Quarantined).map(|(_, original)| quarantined_copy(original));
     Evidence {
         topic: TOPIC.to_string(),
         outputs: REGIONS.map(output).into(),
@@ -100,11 +101,11 @@ fn change_field(evidence: &mut Evidence, pointer: &str, new: Value) {
     seen.value = Some(event.to_string().into_bytes());
 }
 
-/// Harms the clean picture, and asserts that these kinds are complained of, and no others.
+/// Damages a clean output, and asserts that the ledger finds exactly these kinds of violations.
 #[track_caller]
-fn is_seen(kinds: &[&str], harm: impl FnOnce(&mut Evidence)) {
+fn assert_finds(kinds: &[&str], damage: impl FnOnce(&mut Evidence)) {
     let mut evidence = clean();
-    harm(&mut evidence);
+    damage(&mut evidence);
     let ledger = Ledger::judge(&evidence, RECORDS);
     let found = [
         ("lost", ledger.lost.len()),
@@ -123,55 +124,55 @@ fn is_seen(kinds: &[&str], harm: impl FnOnce(&mut Evidence)) {
 }
 
 #[test]
-fn a_clean_ledger_has_no_complaint() {
-    is_seen(&[], |_| {});
+fn a_clean_output_has_no_violations() {
+    assert_finds(&[], |_| {});
     let nothing = Ledger::default();
-    assert!(!nothing.is_clean_but_for(&[]), "nothing was written at all");
+    assert!(!nothing.is_clean_but_for(&[]), "an empty output must not be clean");
 }
 
 #[test]
-fn what_is_lost_doubled_or_unexpected_is_seen() {
-    is_seen(&["lost"], |it| drop(it.outputs[2].records.remove(0)));
-    is_seen(&["lost"], |it| drop(it.quarantine.records.remove(0)));
-    is_seen(&["doubled"], |it| {
+fn lost_duplicate_and_unexpected_records_are_found() {
+    assert_finds(&["lost"], |it| drop(it.outputs[2].records.remove(0)));
+    assert_finds(&["lost"], |it| drop(it.quarantine.records.remove(0)));
+    assert_finds(&["doubled"], |it| {
         let again = first(it).clone();
         it.outputs[2].records.insert(1, again);
     });
-    is_seen(&["doubled"], |it| {
+    assert_finds(&["doubled"], |it| {
         let again = it.quarantine.records[0].clone();
         it.quarantine.records.insert(1, again);
     });
-    is_seen(&["unexpected"], |it| {
-        // Number 5 was to be skipped.
+    assert_finds(&["unexpected"], |it| {
+        // Record 5 must be skipped.
         let event = event_of(5, &it.input[5], 3);
         it.outputs[0].records.insert(4, event);
     });
-    is_seen(&["lost", "unexpected"], |it| first(it).value = None);
-    is_seen(&["lost", "unexpected"], |it| {
+    assert_finds(&["lost", "unexpected"], |it| first(it).value = None);
+    assert_finds(&["lost", "unexpected"], |it| {
         change_field(it, "/correlationId", "999999".into());
     });
 }
 
 #[test]
-fn what_is_in_another_place_or_order_is_seen() {
-    is_seen(&["misrouted"], |it| {
+fn misrouted_and_reordered_records_are_found() {
+    assert_finds(&["misrouted"], |it| {
         let event = it.outputs[2].records.pop().unwrap();
         it.outputs[3].records.push(event);
     });
-    // Alone in its partition, and all of a topic in another one than the rule says.
-    is_seen(&["misrouted"], |it| first(it).partition += 1);
-    is_seen(&["misrouted"], |it| {
+    // First a single record in another partition, then all records of a topic.
+    assert_finds(&["misrouted"], |it| first(it).partition += 1);
+    assert_finds(&["misrouted"], |it| {
         for seen in &mut it.outputs[2].records {
             seen.partition = (seen.partition + 1) % 3;
         }
     });
-    is_seen(&["misrouted"], |it| it.quarantine.records[0].partition ^= 1);
-    is_seen(&["reordered"], |it| it.outputs[2].records.reverse());
-    is_seen(&["reordered"], |it| it.quarantine.records.reverse());
+    assert_finds(&["misrouted"], |it| it.quarantine.records[0].partition ^= 1);
+    assert_finds(&["reordered"], |it| it.outputs[2].records.reverse());
+    assert_finds(&["reordered"], |it| it.quarantine.records.reverse());
 }
 
 #[test]
-fn what_is_changed_in_an_event_is_seen() {
+fn changed_events_are_found() {
     for (pointer, new) in [
         ("/id", "00000000-0000-5000-8000-000000000000"),
         ("/severity", "normal"),
@@ -179,13 +180,13 @@ fn what_is_changed_in_an_event_is_seen() {
         ("/target/name", "web"),
         ("/message", ""),
     ] {
-        is_seen(&["changed"], |it| change_field(it, pointer, new.into()));
+        assert_finds(&["changed"], |it| change_field(it, pointer, new.into()));
     }
-    is_seen(&["changed"], |it| first(it).key = Some(b"1000001".to_vec()));
-    is_seen(&["changed"], |it| first(it).key = None);
-    is_seen(&["changed"], |it| *first(it).timestamp.as_mut().unwrap() += 1);
-    is_seen(&["changed"], |it| first(it).timestamp = None);
-    is_seen(&["changed", "shared id"], |it| {
+    assert_finds(&["changed"], |it| first(it).key = Some(b"1000001".to_vec()));
+    assert_finds(&["changed"], |it| first(it).key = None);
+    assert_finds(&["changed"], |it| *first(it).timestamp.as_mut().unwrap() += 1);
+    assert_finds(&["changed"], |it| first(it).timestamp = None);
+    assert_finds(&["changed", "shared id"], |it| {
         let other = it.outputs[2].records[1].value.as_deref().unwrap();
         let other: Value = serde_json::from_slice(other).unwrap();
         change_field(it, "/id", other["id"].clone());
@@ -193,19 +194,19 @@ fn what_is_changed_in_an_event_is_seen() {
 }
 
 #[test]
-fn headers_that_are_missing_or_wrong_are_seen() {
+fn missing_and_wrong_headers_are_found() {
     for header in 0..5 {
-        is_seen(&["changed"], |it| drop(first(it).headers.remove(header)));
-        is_seen(&["changed"], |it| {
+        assert_finds(&["changed"], |it| drop(first(it).headers.remove(header)));
+        assert_finds(&["changed"], |it| {
             first(it).headers[header].1 = Some(b"other".to_vec());
         });
     }
-    is_seen(&["changed"], |it| {
+    assert_finds(&["changed"], |it| {
         first(it).headers.push(("more".to_string(), None));
     });
-    // Those that were to be left out.
-    is_seen(&["changed"], |it| it.event_headers = false);
-    is_seen(&[], |it| {
+    // Headers that must be absent.
+    assert_finds(&["changed"], |it| it.event_headers = false);
+    assert_finds(&[], |it| {
         it.event_headers = false;
         let events = it.outputs.iter_mut().flat_map(|contents| &mut contents.records);
         events.for_each(|seen| seen.headers.clear());
@@ -213,33 +214,33 @@ fn headers_that_are_missing_or_wrong_are_seen() {
 }
 
 #[test]
-fn what_is_incomplete_in_the_quarantine_is_seen() {
-    let incomplete = |harm: fn(&mut Seen)| {
-        is_seen(&["incomplete"], |it| harm(&mut it.quarantine.records[0]));
+fn incomplete_quarantine_records_are_found() {
+    let incomplete = |damage: fn(&mut Seen)| {
+        assert_finds(&["incomplete"], |it| damage(&mut it.quarantine.records[0]));
     };
     incomplete(|seen| seen.key = None);
     incomplete(|seen| seen.value.as_mut().unwrap().truncate(9));
     incomplete(|seen| seen.timestamp = None);
     for header in 1..=ADDED.len() {
-        is_seen(&["incomplete"], |it| {
+        assert_finds(&["incomplete"], |it| {
             drop(it.quarantine.records[0].headers.remove(header));
         });
     }
     incomplete(|seen| seen.headers[4].1 = Some(b"9".to_vec()));
     incomplete(|seen| seen.headers.push(("more".to_string(), None)));
-    is_seen(&["lost", "unexpected"], |it| {
+    assert_finds(&["lost", "unexpected"], |it| {
         drop(it.quarantine.records[0].headers.remove(0));
     });
 }
 
-/// The ids of two documented examples.
+/// Checks the ids of two documented examples.
 #[test]
-fn ids_are_made_as_documented() {
+fn ids_match_the_documented_examples() {
     assert_eq!(
         id_of_producers("307608", "evt-000000000042"),
         "41d4cae0-190a-584b-b0f0-896f480ee592"
     );
-    let fields = Fields {
+    let fields = IdFields {
         device: "1234567".to_string(),
         trace: "60eef10c4daff".to_string(),
         label: "web01.example.com".to_string(),
@@ -248,12 +249,12 @@ fn ids_are_made_as_documented() {
         username: "307608_operator1",
         login_name: "operator.one@example.com",
         address: "192.0.2.10",
-        ..Fields::default()
+        ..IdFields::default()
     };
     assert_eq!(id_of_fields(&fields), "11ffcaa3-b14d-5c3a-81a9-6f6d2e96aff3");
 }
 
-/// Accounts of two partitions as a relay shows them.
+/// A relay's metrics for two partitions.
 fn accounts() -> String {
     let mut page = String::new();
     for partition in 0..2 {
@@ -270,7 +271,7 @@ fn accounts() -> String {
 }
 
 #[test]
-fn accounts_that_do_not_add_up_are_seen() {
+fn inconsistent_metrics_are_found() {
     let page = accounts();
     assert_eq!(accounted(&page), Ok(30.0));
     for (part, new) in [
@@ -282,10 +283,10 @@ fn accounts_that_do_not_add_up_are_seen() {
         ("fate=\"audited\"", "fate=\"forgotten\""),
         ("partition=\"1\"", "part=\"1\""),
     ] {
-        let harmed = page.replacen(part, new, page.len());
-        assert!(accounted(&harmed).is_err(), "{part}");
+        let damaged = page.replacen(part, new, page.len());
+        assert!(accounted(&damaged).is_err(), "{part}");
     }
-    assert!(accounted("").is_err(), "no accounts");
+    assert!(accounted("").is_err(), "no metrics");
     let idle = page.replace("} 15\n", "} 0\n").replace("} 1\n", "} 0\n");
     assert!(accounted(&idle).is_err(), "nothing was read");
     let more = page + "audit_relay_records_total{fate=\"audited\",partition=\"2\",reason=\"\"} 1\n";
@@ -293,7 +294,7 @@ fn accounts_that_do_not_add_up_are_seen() {
 }
 
 #[test]
-fn a_metric_that_is_absent_is_no_zero() {
+fn a_missing_metric_is_not_zero() {
     let page = accounts();
     let read = |label| measured(&page, "audit_relay_records_read_total", label);
     assert_eq!(read(""), Some(30.0));

@@ -1,5 +1,5 @@
-//! Every mechanism carries a relay, and a wrong password or a stranger's certificate is said in
-//! plain words. Throughout, no secret is in anything that a process writes.
+//! A relay works with every mechanism, and reports a wrong password or an untrusted certificate
+//! clearly. No process ever writes a secret.
 
 use std::process::Output;
 
@@ -11,7 +11,7 @@ use super::{MARK, RELAY, World, password, world};
 
 const RECORDS: u64 = 50;
 
-/// How a relay shows itself: a name, the listener, and `[kafka]`.
+/// An authentication mechanism: a name, the listener, and lines of `[kafka]`.
 struct Mechanism {
     name: &'static str,
     listener: &'static str,
@@ -39,22 +39,22 @@ fn mechanisms(world: &World) -> Vec<Mechanism> {
 }
 
 #[test]
-fn every_mechanism_carries_a_relay() {
+fn a_relay_works_with_every_mechanism() {
     let world = world();
     for Mechanism { name, listener, kafka } in mechanisms(&world) {
-        // librdkafka's own debugging is the likeliest to tell a secret.
+        // librdkafka's debug log is the most likely to contain a secret.
         let mut deployment = world.deployment("[log]\nlevel = \"debug\"\n");
         deployment.bootstrap = world.broker.address(listener);
         deployment.kafka = format!("{kafka}debug = \"security,protocol,broker,conf,eos\"\n");
-        carries(&world, &deployment, name);
+        assert_works(&world, &deployment, name);
     }
 }
 
-pub(super) fn carries(world: &World, deployment: &TestDeployment, name: &str) {
+pub(super) fn assert_works(world: &World, deployment: &TestDeployment, name: &str) {
     let changes = (0..RECORDS).map(change);
     produce(world.broker.bootstrap(), &deployment.input, changes);
-    let check = checked(deployment, name);
-    let mut written = said(&check);
+    let check = run_check(deployment, name);
+    let mut written = output_text(&check);
     assert!(check.status.success(), "{name}: {written}");
     let mut relay = deployment.start(name);
     relay.await_ready();
@@ -64,53 +64,53 @@ pub(super) fn carries(world: &World, deployment: &TestDeployment, name: &str) {
     assert!(relay.wait().success(), "{name}: {}", relay.log());
     written.push_str(&metrics);
     written.push_str(&relay.log());
-    // The second is told long after the client was made.
-    for told in ["conf", "EndTxn"] {
-        assert!(written.contains(told), "librdkafka told no {told}");
+    // librdkafka logs the second long after the client was created.
+    for logged in ["conf", "EndTxn"] {
+        assert!(written.contains(logged), "librdkafka logged no {logged}");
     }
-    tells_no_secret(world, name, &written);
+    assert_no_secret(world, name, &written);
     println!("{name}");
     Ledger::of(world.broker.bootstrap(), deployment, RECORDS).assert_clean();
 }
 
-/// Neither a password, nor a key.
+/// Asserts that the text contains no password and no key.
 #[track_caller]
-pub(super) fn tells_no_secret(world: &World, name: &str, written: &str) {
+pub(super) fn assert_no_secret(world: &World, name: &str, written: &str) {
     let key = std::fs::read_to_string(world.path("relay.key")).expect("the key");
     let key = key.lines().nth(1).expect("a line of the key");
     for secret in [MARK, key] {
-        let told = written.lines().find(|line| line.contains(secret));
-        assert_eq!(told, None, "{name}: a secret was told");
+        let logged = written.lines().find(|line| line.contains(secret));
+        assert_eq!(logged, None, "{name}: a secret was logged");
     }
 }
 
-/// What `check --connect` finds with the configuration of an instance.
-pub(super) fn checked(deployment: &TestDeployment, instance: &str) -> Output {
+/// Runs `check --connect` with the configuration of an instance.
+pub(super) fn run_check(deployment: &TestDeployment, instance: &str) -> Output {
     let config = deployment.config(instance);
-    let config = config.to_str().expect("a path of text");
+    let config = config.to_str().expect("a UTF-8 path");
     deployment.command(&["check", "--connect", "--config", config])
 }
 
-/// The check fails, names a problem that says all of this, and tells no secret.
+/// Asserts that the check fails, reports a problem with all these texts, and writes no secret.
 #[track_caller]
-pub(super) fn is_turned_away(world: &World, deployment: &TestDeployment, name: &str, why: &[&str]) {
-    let check = checked(deployment, name);
-    let written = said(&check);
+pub(super) fn assert_refused(world: &World, deployment: &TestDeployment, name: &str, why: &[&str]) {
+    let check = run_check(deployment, name);
+    let written = output_text(&check);
     let problem = written.lines().find(|line| line.starts_with("PROBLEM"));
     let problem = problem.unwrap_or_else(|| panic!("{name}: {written}"));
     for said in why {
         assert!(problem.contains(said), "{name}: {said}: {problem}");
     }
     assert!(!check.status.success(), "{name}");
-    tells_no_secret(world, name, &written);
+    assert_no_secret(world, name, &written);
 }
 
-pub(super) fn said(output: &Output) -> String {
+pub(super) fn output_text(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     text(&output.stdout) + &text(&output.stderr)
 }
 
-/// What is wrong, and what must be said of it.
+/// Wrong configurations, each with the expected error.
 fn refused(world: &World) -> Vec<(&'static str, &'static str, String, &'static str)> {
     let wrong = |mechanism| {
         let credentials =
@@ -118,32 +118,32 @@ fn refused(world: &World) -> Vec<(&'static str, &'static str, String, &'static s
         world.sasl(mechanism, &credentials)
     };
     let tls = "\"security.protocol\" = \"SSL\"\n";
-    let stranger = format!("{tls}\"ssl.ca.location\" = {:?}\n", world.path("stranger.pem"));
-    let nameless = format!("{tls}{}", world.trust());
-    let listless = format!("{tls}\"ssl.ca.location\" = \"/nowhere/ca.pem\"\n");
+    let untrusted = format!("{tls}\"ssl.ca.location\" = {:?}\n", world.path("untrusted.pem"));
+    let no_certificate = format!("{tls}{}", world.trust());
+    let no_ca_file = format!("{tls}\"ssl.ca.location\" = \"/nowhere/ca.pem\"\n");
     vec![
         ("wrong-plain", "SASL", wrong("PLAIN"), "Authentication failed"),
         ("wrong-scram", "SASL", wrong("SCRAM-SHA-512"), "Authentication failed"),
-        ("stranger", "TLS", stranger, "certificate verify failed"),
-        ("nameless", "MUTUAL", nameless, "alert bad certificate"),
-        ("listless", "TLS", listless, "ssl.ca.location failed"),
+        ("untrusted", "TLS", untrusted, "certificate verify failed"),
+        ("no-certificate", "MUTUAL", no_certificate, "alert bad certificate"),
+        ("no-ca-file", "TLS", no_ca_file, "ssl.ca.location failed"),
     ]
 }
 
 #[test]
-fn whoever_is_turned_away_is_told_why() {
+fn a_refused_connection_reports_the_reason() {
     let world = world();
     let mut deployment = world.deployment("[log]\nlevel = \"debug\"\n");
     for (name, listener, kafka, why) in refused(&world) {
         deployment.bootstrap = world.broker.address(listener);
         deployment.kafka = format!("{kafka}debug = \"security,conf\"\n");
-        is_turned_away(&world, &deployment, name, &[why]);
+        assert_refused(&world, &deployment, name, &[why]);
     }
 }
 
-/// `run` waits, says so, and tells nothing that it should not, neither there nor in its metrics.
+/// `run` waits and reports the reason, and writes no secret to its log, `/readyz` or metrics.
 #[test]
-fn a_relay_that_is_turned_away_waits_and_says_why() {
+fn a_refused_relay_waits_and_reports_the_reason() {
     let world = world();
     let mut deployment = world.deployment("");
     let (_, listener, kafka, why) = refused(&world).swap_remove(1);
@@ -154,5 +154,5 @@ fn a_relay_that_is_turned_away_waits_and_says_why() {
     let (_, metrics) = relay.get("/metrics").expect("metrics");
     relay.signal("TERM");
     assert!(relay.wait().success(), "{}", relay.log());
-    tells_no_secret(&world, "waits", &(ready + &metrics + &relay.log()));
+    assert_no_secret(&world, "waits", &(ready + &metrics + &relay.log()));
 }

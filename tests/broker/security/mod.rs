@@ -1,5 +1,5 @@
-//! Security on a real broker: one with a listener for every mechanism, an authorizer, and
-//! certificates of its own. What is shown with it is in the files below.
+//! Security tests on a real broker with a listener for every mechanism, an authorizer and its own
+//! certificates.
 
 mod mechanisms;
 mod rights;
@@ -18,25 +18,25 @@ use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::scratch;
 
-/// The principal that has every right that a relay needs, whatever it shows itself with.
+/// The principal with all rights that a relay needs, for every mechanism.
 const RELAY: &str = "relay";
-/// Users of the PLAIN mechanism for the table of missing rights.
+/// Number of PLAIN users for the tests of rights.
 const CASES: usize = 16;
 
-/// Every secret begins so, to be looked for in whatever a relay writes.
+/// Prefix of every secret, for finding secrets in a relay's output.
 const MARK: &str = "s3cr3t";
 
 fn password(user: &str) -> String {
     format!("{MARK}-of-{user}")
 }
 
-/// The broker, and where its certificates are.
+/// The broker and the folder of its certificates.
 struct World {
     broker: KafkaBroker,
     folder: TempDir,
 }
 
-/// The tests that run at the same time share one broker; it ends with the last of them.
+/// Returns the broker that concurrent tests share. It stops with the last of them.
 fn world() -> Arc<World> {
     static SHARED: Mutex<Weak<World>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +69,7 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Topics of its own, and all the rights on them for [`RELAY`].
+    /// Creates a deployment with all its rights for [`RELAY`].
     fn deployment(&self, more: &str) -> TestDeployment {
         let deployment = TestDeployment::create(PROGRAM, &self.broker, 1, PRINCIPALS, more);
         self.broker.grant(&needed(&deployment, RELAY));
@@ -89,7 +89,7 @@ impl World {
     }
 }
 
-/// Exactly what the README says that a relay needs.
+/// Returns exactly the rights that the README lists for a relay.
 fn needed(deployment: &TestDeployment, principal: &str) -> Vec<Grant> {
     let grant = |operation, resource, name: &str, prefix| Grant {
         principal: principal.to_string(),
@@ -110,10 +110,10 @@ fn needed(deployment: &TestDeployment, principal: &str) -> Vec<Grant> {
 fn write_certificates(folder: &Path) -> anyhow::Result<()> {
     let authority = Authority::new()?;
     let (broker, relay) = (authority.issue("broker")?, authority.issue(RELAY)?);
-    let stranger = Authority::new()?;
+    let untrusted = Authority::new()?;
     let files = [
         ("authority.pem", authority.certificate()?),
-        ("stranger.pem", stranger.certificate()?),
+        ("untrusted.pem", untrusted.certificate()?),
         ("broker.pem", format!("{}{}", broker.key, broker.certificate)),
         ("broker.crt", broker.certificate),
         ("relay.key", relay.key),
@@ -131,8 +131,8 @@ fn properties(folder: &Path) -> Vec<(String, String)> {
     let users: String = users.map(|user| format!(" user_{user}=\"{}\"", password(&user))).collect();
     let file = |name: &str| folder.join(name).display().to_string();
     let properties = [
-        // The listener without security, which the test's own clients and the broker itself use,
-        // may do everything.
+        // Clients of the listener without security (the test and the broker itself) may do
+        // everything.
         (
             "authorizer.class.name",
             "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_string(),
@@ -157,7 +157,8 @@ fn properties(folder: &Path) -> Vec<(String, String)> {
             "listener.name.sasl.oauthbearer.sasl.jaas.config",
             format!("{MODULE}.oauthbearer.OAuthBearerLoginModule required;"),
         ),
-        // So that a connection ends with its token, unless the client shows another one in time.
+        // Makes the broker close a connection when its token expires, unless the client
+        // reauthenticates.
         ("listener.name.sasl.oauthbearer.connections.max.reauth.ms", "3600000".to_string()),
     ];
     properties.map(|(name, value)| (name.to_string(), value)).into()

@@ -1,5 +1,5 @@
-//! The rights that the README names are enough, and each is needed: with one less the relay does
-//! not begin, or holds, and says which right on what is missing.
+//! The rights that the README lists are sufficient, and each is necessary: without one of them the
+//! relay does not start, or holds, and names the missing right and resource.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,28 +9,28 @@ use audit_relay::kafka::session::Session;
 use audit_relay::stream::{Broker, Failure, Partition, ResumePoint, Rewound};
 
 use crate::ledger::change;
-use crate::sessions::{fill, patient, settings};
+use crate::sessions::{fill, settings, with_long_session};
 use audit_testkit::grants::{Grant, Operation, Resource};
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{TestRecord, produce, read_committed};
-use audit_testkit::{REQUEST_LIMIT, wire};
+use audit_testkit::{REQUEST_MAX, wire};
 
-use super::mechanisms::{checked, said, tells_no_secret};
+use super::mechanisms::{assert_no_secret, output_text, run_check};
 use super::{World, needed, password, world};
 
-/// A right that is taken away (an index into [`needed`]), or only replaced by the right to see the
-/// thing; and what must be said.
+/// A right that is removed (an index into [`needed`]) or replaced by Describe, and the expected
+/// messages.
 struct Case {
     missing: usize,
     described: bool,
-    said: fn(&TestDeployment) -> Vec<String>,
+    expected: fn(&TestDeployment) -> Vec<String>,
 }
 
 const CASES: [Case; 9] = [
     Case {
         missing: 0,
         described: false,
-        said: |d| {
+        expected: |d| {
             vec![format!(
                 "input topic {}: the relay's principal may not see it; grant it Read on this topic",
                 d.input
@@ -40,7 +40,7 @@ const CASES: [Case; 9] = [
     Case {
         missing: 0,
         described: true,
-        said: |d| {
+        expected: |d| {
             vec![format!(
                 "input topic {}: the relay's principal has no right to read; grant it Read",
                 d.input
@@ -50,7 +50,7 @@ const CASES: [Case; 9] = [
     Case {
         missing: 1,
         described: false,
-        said: |d| {
+        expected: |d| {
             d.outputs()
                 .iter()
                 .map(|topic| {
@@ -64,14 +64,14 @@ const CASES: [Case; 9] = [
     Case {
         missing: 1,
         described: true,
-        said: |d| {
+        expected: |d| {
             d.outputs().iter().map(|topic| format!("output topic {topic}: the relay's principal has no right to write; grant it Write")).collect()
         },
     },
     Case {
         missing: 2,
         described: false,
-        said: |d| {
+        expected: |d| {
             vec![format!(
                 "quarantine topic {}: the relay's principal may not see it; grant it Write",
                 d.quarantine
@@ -81,7 +81,7 @@ const CASES: [Case; 9] = [
     Case {
         missing: 2,
         described: true,
-        said: |d| {
+        expected: |d| {
             vec![format!(
                 "quarantine topic {}: the relay's principal has no right to write; grant it Write",
                 d.quarantine
@@ -91,7 +91,7 @@ const CASES: [Case; 9] = [
     Case {
         missing: 3,
         described: false,
-        said: |d| {
+        expected: |d| {
             vec![format!(
                 "consumer group {}: the relay's principal may not use it; grant it Read on this group",
                 d.group
@@ -101,7 +101,7 @@ const CASES: [Case; 9] = [
     Case {
         missing: 4,
         described: false,
-        said: |d| {
+        expected: |d| {
             vec![format!(
                 "grant the relay's principal Write on the transactional id \"{}-case",
                 d.group
@@ -111,7 +111,7 @@ const CASES: [Case; 9] = [
     Case {
         missing: 4,
         described: true,
-        said: |d| {
+        expected: |d| {
             vec![format!(
                 "grant the relay's principal Write on the transactional id \"{}-case",
                 d.group
@@ -124,7 +124,7 @@ fn user(number: usize) -> String {
     format!("case{number}")
 }
 
-/// What the principal of a case may do.
+/// Returns the rights of a case's principal.
 fn grants(deployment: &TestDeployment, number: usize, case: &Case) -> Vec<Grant> {
     let mut grants = needed(deployment, &user(number));
     if case.described {
@@ -141,18 +141,18 @@ fn become_user(world: &World, deployment: &mut TestDeployment, user: &str) {
     deployment.kafka = world.sasl("PLAIN", &credentials);
 }
 
-/// What a relay says that ends as soon as it has looked at the cluster.
+/// Asserts that the relay ends after checking the cluster. Returns its output.
 #[track_caller]
-fn does_not_begin(deployment: &TestDeployment, user: &str) -> String {
+fn assert_does_not_start(deployment: &TestDeployment, user: &str) -> String {
     let config = deployment.config(user);
     let run = deployment.command(&["run", "--config", config.to_str().expect("path")]);
-    let written = said(&run);
+    let written = output_text(&run);
     assert!(!run.status.success(), "{user}: {written}");
     written
 }
 
 #[test]
-fn with_one_right_less_a_relay_says_which() {
+fn a_missing_right_is_reported() {
     let world = world();
     let mut deployment = world.deployment("");
     deployment.bootstrap = world.broker.address("SASL");
@@ -162,21 +162,21 @@ fn with_one_right_less_a_relay_says_which() {
     for (number, case) in CASES.iter().enumerate() {
         let user = user(number);
         become_user(&world, &mut deployment, &user);
-        let written = does_not_begin(&deployment, &user);
-        for expected in (case.said)(&deployment) {
+        let written = assert_does_not_start(&deployment, &user);
+        for expected in (case.expected)(&deployment) {
             assert!(written.contains(&expected), "{user}: {expected}\n{written}");
         }
-        tells_no_secret(&world, &user, &written);
+        assert_no_secret(&world, &user, &written);
     }
 }
 
-/// Seeing a group is not using it, but that shows only when it is joined.
+/// Describe on the group is not enough to use it, but this shows only when the relay joins.
 #[test]
-fn a_group_that_cannot_be_joined_is_named_while_the_relay_holds() {
+fn a_group_that_cannot_be_joined_is_reported_while_the_relay_holds() {
     let world = world();
     let mut deployment = world.deployment("");
     deployment.bootstrap = world.broker.address("SASL");
-    let case = Case { missing: 3, described: true, said: |_| Vec::new() };
+    let case = Case { missing: 3, described: true, expected: |_| Vec::new() };
     world.broker.grant(&grants(&deployment, 14, &case));
     become_user(&world, &mut deployment, "case14");
     let relay = deployment.start("case14");
@@ -184,9 +184,9 @@ fn a_group_that_cannot_be_joined_is_named_while_the_relay_holds() {
     relay.await_page("/readyz", |status, body| status == 503 && body.contains(&expected));
 }
 
-/// A table's topic is none of the topics that the relay always needs.
+/// The general rights do not include the topic of a table.
 #[test]
-fn a_table_topic_needs_a_right_of_its_own() {
+fn a_table_topic_needs_its_own_right() {
     let world = world();
     let mut deployment = world.deployment("");
     deployment.bootstrap = world.broker.address("SASL");
@@ -206,24 +206,23 @@ fn a_table_topic_needs_a_right_of_its_own() {
         ("case11", "has no right to read; grant it Read"),
     ] {
         become_user(&world, &mut deployment, user);
-        let written = does_not_begin(&deployment, user);
+        let written = assert_does_not_start(&deployment, user);
         let expected = format!("principals topic {table}: the relay's principal {expected}");
         assert!(written.contains(&expected), "{user}: {expected}\n{written}");
     }
 }
 
-/// Records that wait while none can be written: several batches.
+/// Records of the backlog: several batches.
 const MANY: u64 = 60_000;
-/// Of so many bytes each: 180 MB in all.
+/// Size of each record: 180 MB in total.
 const FILLER_BYTES: usize = 3_000;
-/// What a relay that holds may need beyond what it had before: what its client has fetched, and a
-/// batch that it tries to write.
-const HELD_LIMIT_BYTES: f64 = 70e6;
+/// Additional memory of a holding relay: the client's fetched records and one batch.
+const HELD_BYTES_MAX: f64 = 70e6;
 
-/// What cannot be written holds the input, in the same memory however much waits, and is written
-/// once that is allowed again.
+/// Output that cannot be written holds the input, in bounded memory, and is written when the right
+/// is restored.
 #[test]
-fn a_right_that_is_withdrawn_holds_a_running_relay() {
+fn a_revoked_right_holds_a_running_relay() {
     let world = world();
     let mut deployment = world.deployment("");
     let plain = deployment.bootstrap.clone();
@@ -242,16 +241,16 @@ fn a_right_that_is_withdrawn_holds_a_running_relay() {
     };
     produce(&plain, &deployment.input, (0..MANY).map(malformed));
     let (topic, remedy) = (&deployment.quarantine, "grant the relay's principal Write");
-    // First the broker refuses the transaction, then the client the record: each says it in its own
-    // words.
+    // First the broker refuses the transaction, then the client refuses the record, with different
+    // messages.
     let is_named =
         |status, body: &str| status == 503 && body.contains(topic) && body.contains(remedy);
     relay.await_page("/readyz", is_named);
     relay.await_metric("audit_relay_transactions_total", "aborted", |aborted| aborted >= 5.0);
     relay.await_page("/readyz", is_named);
     let more = relay.metric("process_resident_memory_bytes", "") - before;
-    println!("{more} bytes more than {before} while the input is held");
-    assert!(more < HELD_LIMIT_BYTES, "{more} bytes more than {before}");
+    println!("{more} more bytes than {before} while the input is held");
+    assert!(more < HELD_BYTES_MAX, "{more} bytes more than {before}");
     assert_eq!(read_committed(&plain, &deployment.quarantine), []);
     wire::allow_again(broker, &deployment.quarantine).expect("given back");
     relay.await_ready();
@@ -260,13 +259,12 @@ fn a_right_that_is_withdrawn_holds_a_running_relay() {
     assert_eq!(written as u64, MANY);
 }
 
-/// A group whose offsets may not be asked for has come to some place all the same: nothing is moved
-/// to the beginning meanwhile.
+/// A group with unreadable offsets still has a position: nothing is moved to the beginning.
 #[test]
-fn positions_that_may_not_be_asked_for_move_nothing() {
+fn unreadable_committed_offsets_move_no_position() {
     const USER: &str = "case13";
     let world = world();
-    let mut deployment = patient(world.deployment(""));
+    let mut deployment = with_long_session(world.deployment(""));
     let plain = deployment.bootstrap.clone();
     deployment.bootstrap = world.broker.address("SASL");
     become_user(&world, &mut deployment, USER);
@@ -280,12 +278,12 @@ fn positions_that_may_not_be_asked_for_move_nothing() {
     wire::deny_describe(broker, USER, &deployment.input).expect("withdrawn");
     let since = Instant::now();
     let held = loop {
-        // The broker hears of it from the controller.
+        // The broker learns of the change from the controller asynchronously.
         match session.rewind(&[Partition(0)]) {
             Err(failure) => break failure,
             Ok(rewound) => assert_eq!(next_offset(&rewound[0]), Some(5)),
         }
-        assert!(since.elapsed() < REQUEST_LIMIT, "the right is not withdrawn");
+        assert!(since.elapsed() < REQUEST_MAX, "the right is not revoked yet");
     };
     let names_it = |why: &str| why.contains("committed offsets") && why.contains("uthoriz");
     assert!(matches!(&held, Failure::Held(why) if names_it(why)), "{held}");
@@ -295,7 +293,7 @@ fn positions_that_may_not_be_asked_for_move_nothing() {
             Ok(rewound) => break rewound,
             Err(failure) => assert!(matches!(failure, Failure::Held(_)), "{failure}"),
         }
-        assert!(since.elapsed() < 2 * REQUEST_LIMIT, "still withdrawn");
+        assert!(since.elapsed() < 2 * REQUEST_MAX, "the right is not restored yet");
     };
     assert_eq!(next_offset(&again[0]), Some(5));
     assert_eq!(fill(&mut session, 5).positions(), batch.positions());
@@ -308,16 +306,17 @@ fn next_offset(rewound: &Rewound) -> Option<i64> {
     }
 }
 
-/// Without the right to look at settings they are not checked, which is said; with it they are.
+/// Without DescribeConfigs the settings are not checked, and the check reports this; with it they
+/// are checked.
 #[test]
-fn what_must_not_be_asked_is_said() {
+fn unchecked_settings_are_reported() {
     let world = world();
     let mut deployment = world.deployment("");
     deployment.bootstrap = world.broker.address("SASL");
     become_user(&world, &mut deployment, "case15");
     let mut grants = needed(&deployment, "case15");
     world.broker.grant(&grants);
-    let written = said(&checked(&deployment, "case15"));
+    let written = output_text(&run_check(&deployment, "case15"));
     let settings = format!("unknown  settings of {}", deployment.input);
     assert!(written.contains(&settings), "{written}");
     assert!(written.contains("grant the relay's principal DescribeConfigs"), "{written}");
@@ -335,7 +334,7 @@ fn what_must_not_be_asked_is_said() {
     };
     grants.push(cluster);
     world.broker.grant(&grants);
-    let written = said(&checked(&deployment, "case15"));
+    let written = output_text(&run_check(&deployment, "case15"));
     assert!(!written.contains("unknown "), "{written}");
     assert!(
         written.contains("transaction.max.timeout.ms: 900000, the producer's is 10000"),

@@ -1,5 +1,5 @@
-//! OAUTHBEARER: a relay gets its tokens from an endpoint, over TLS, and gets new ones before they
-//! expire. An endpoint that refuses is named, and no secret is told.
+//! OAUTHBEARER: a relay gets its tokens from an endpoint over TLS and renews them before they
+//! expire. The relay reports a refusing endpoint and writes no secret.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -10,28 +10,27 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use openssl::base64::encode_block;
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 
-use super::mechanisms::{carries, is_turned_away, tells_no_secret};
+use super::mechanisms::{assert_no_secret, assert_refused, assert_works};
 use super::{MARK, RELAY, World, password, world};
 use crate::ledger::{Ledger, change};
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::produce;
 use audit_testkit::wire;
 
-/// How long tokens last: a client asks for the next one when four fifths of it are over. Long
-/// enough to connect with on a busy machine.
+/// Lifetime of a token; a client renews it after four fifths. Long enough to connect on a busy
+/// machine.
 const LIFETIME: Duration = Duration::from_secs(15);
-/// Tokens expire at whole ones.
+/// Tokens expire at whole seconds.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An endpoint that gives a token to whoever has the relay's secret.
+/// An endpoint that issues a token for the relay's secret.
 struct Endpoint {
     port: u16,
     given: Arc<AtomicUsize>,
 }
 
 impl Endpoint {
-    /// Serves until the test process ends; a thread of it waits for connections and does nothing
-    /// else.
+    /// Serves on its own thread until the test process ends.
     fn start(world: &World) -> Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -44,7 +43,7 @@ impl Endpoint {
         let counted = Arc::clone(&given);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Somebody who does not trust us hangs up in between.
+                // A client that does not trust the certificate disconnects.
                 let Ok(mut stream) = tls.accept(stream) else {
                     continue;
                 };
@@ -71,7 +70,7 @@ impl Endpoint {
     }
 }
 
-/// Answers one request; whether with a token.
+/// Answers one request. Returns whether it issued a token.
 fn answer(stream: &mut (impl Read + Write)) -> std::io::Result<bool> {
     let request = read_request(stream)?;
     let credentials = encode_block(format!("{RELAY}:{}", password(RELAY)).as_bytes());
@@ -87,7 +86,7 @@ fn answer(stream: &mut (impl Read + Write)) -> std::io::Result<bool> {
                 LIFETIME.as_secs()
             ),
         ),
-        // As some do: what was sent comes back.
+        // Echoes the request, as some endpoints do.
         false => ("401 Unauthorized", request),
     };
     write!(
@@ -118,7 +117,7 @@ fn read_request(stream: &mut impl Read) -> std::io::Result<String> {
     }
 }
 
-/// A token without a signature, as the test broker takes them.
+/// An unsigned token, which the test broker accepts.
 fn token() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
     let part = |json: String| {
@@ -131,35 +130,36 @@ fn token() -> String {
 }
 
 #[test]
-fn tokens_carry_a_relay_and_are_renewed() {
+fn a_relay_works_with_tokens_and_renews_them() {
     let world = world();
     let endpoint = Endpoint::start(&world);
     let mut deployment = world.deployment("[log]\nlevel = \"debug\"\n");
     deployment.bootstrap = world.broker.address("SASL");
     let kafka = endpoint.kafka(&world, &password(RELAY));
     deployment.kafka = format!("{kafka}debug = \"security,conf,eos\"\n");
-    carries(&world, &deployment, "oauthbearer");
+    assert_works(&world, &deployment, "oauthbearer");
     let relay = deployment.start("renewing");
     relay.await_ready();
     let before = endpoint.given.load(Ordering::SeqCst);
     let ready = Instant::now();
-    // Its consumer, its producer, and what asks where the group has come to.
+    // Its consumer, its producer, and the client that fetches committed offsets.
     relay.await_page("/readyz", |_, _| endpoint.given.load(Ordering::SeqCst) >= before + 3);
-    // The broker ends connections whose token has expired: from then on each that still works has
-    // shown another one.
+    // The broker closes connections with an expired token: those that still work afterwards have a
+    // renewed one.
     let rest = (LIFETIME + SECOND).saturating_sub(ready.elapsed());
     std::thread::sleep(rest);
-    each_client_works(&world, &deployment, &relay);
-    tells_no_secret(&world, "renewing", &relay.log());
+    assert_each_client_works(&world, &deployment, &relay);
+    assert_no_secret(&world, "renewing", &relay.log());
 }
 
-/// A record is read and cannot be written, so the group is asked for its positions; then it can be.
+/// Uses every client: a record is read but cannot be written, so the relay fetches the committed
+/// offsets; then it can be written.
 #[track_caller]
-fn each_client_works(world: &World, deployment: &TestDeployment, relay: &Relay) {
+fn assert_each_client_works(world: &World, deployment: &TestDeployment, relay: &Relay) {
     let plain = world.broker.bootstrap();
     let broker: SocketAddr = plain.parse().expect("an address");
     wire::deny_write(broker, RELAY, &deployment.quarantine).expect("withdrawn");
-    // To be quarantined.
+    // Some of these are quarantined.
     let records = (50..60).map(change);
     produce(plain, &deployment.input, records);
     relay.await_metric("audit_relay_transactions_total", "aborted", |aborted| aborted >= 1.0);
@@ -170,7 +170,7 @@ fn each_client_works(world: &World, deployment: &TestDeployment, relay: &Relay) 
 }
 
 #[test]
-fn an_endpoint_that_refuses_is_named() {
+fn a_refusing_endpoint_is_reported() {
     let world = world();
     let endpoint = Endpoint::start(&world);
     let mut deployment = world.deployment("[log]\nlevel = \"debug\"\n");
@@ -179,13 +179,13 @@ fn an_endpoint_that_refuses_is_named() {
     let wrong = endpoint.kafka(&world, &format!("{MARK}-wrong"));
     let untrusted = endpoint.kafka(&world, &password(RELAY)).replace(
         &format!("\"https.ca.location\" = {:?}", world.path("authority.pem")),
-        &format!("\"https.ca.location\" = {:?}", world.path("stranger.pem")),
+        &format!("\"https.ca.location\" = {:?}", world.path("untrusted.pem")),
     );
     for (name, kafka, why) in [
         ("refused", wrong, "responded 401 Unauthorized; check client id, secret and scope"),
         ("untrusted", untrusted, "certificate verify failed"),
     ] {
         deployment.kafka = format!("{kafka}debug = \"security,conf\"\n");
-        is_turned_away(&world, &deployment, name, &[&url, why]);
+        assert_refused(&world, &deployment, name, &[&url, why]);
     }
 }

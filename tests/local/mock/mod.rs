@@ -1,6 +1,6 @@
-//! Each class of error that a broker can answer with, injected into librdkafka's mock cluster, and
-//! what the loop does about it. The mock accepts transactions and does not enforce them: it shows
-//! how errors are sorted, never that anything is exactly once.
+//! Injects each class of broker error into librdkafka's mock cluster and checks the worker loop's
+//! reaction. The mock accepts transactions without enforcing them: it tests the classification of
+//! errors, not exactly-once delivery.
 
 mod transactions;
 
@@ -25,9 +25,9 @@ use RDKafkaApiKey as Api;
 use RDKafkaRespErr as Code;
 
 const RECORDS: u64 = 20;
-const LIMIT: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// What an observer saw, in words.
+/// The kinds of observed events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Committed,
@@ -37,7 +37,7 @@ enum Seen {
     Fenced,
     /// A partition is held.
     PartitionHeld,
-    /// The worker as a whole is.
+    /// The whole worker is held.
     Held,
     ConsumerDead,
     Unreleased,
@@ -64,7 +64,7 @@ impl Observer for Recorder {
             }
             WorkerEvent::Held(_, fault, _) => {
                 self.causes.lock().expect("lock").push(fault.to_string());
-                // On the mock nothing ends that by itself.
+                // On the mock the hold never ends by itself.
                 self.stop.request();
                 Seen::PartitionHeld
             }
@@ -121,7 +121,7 @@ impl Cluster {
             let record = BaseRecord::to(&names.input).key(&key).payload("x");
             producer.send(record).map_err(|(error, _)| error).expect("send");
         }
-        producer.flush(LIMIT).expect("flush");
+        producer.flush(WAIT_MAX).expect("flush");
         Cluster { mock, names }
     }
 
@@ -133,15 +133,14 @@ impl Cluster {
         let config = Config::from_toml(&text, std::iter::empty()).expect("config");
         let mut settings =
             SessionSettings::new(&config, self.names.clone(), vec!["region".into()], 0);
-        // Sooner than an operator may have it: most tests here are about what comes after a second
-        // try.
+        // Below the minimum for operators: most of these tests wait for a retry.
         for client in [&mut settings.consumer, &mut settings.producer] {
             client.set("retry.backoff.ms", "10");
         }
         settings
     }
 
-    /// Runs a worker until every record is committed, or it gives up.
+    /// Runs a worker until every record is committed or it gives up.
     fn run(&self) -> (Vec<Seen>, Vec<String>, Result<(), Failure>) {
         let session = Session::open(self.settings()).expect("session");
         self.work(session, 1_000)
@@ -158,7 +157,7 @@ impl Cluster {
         let judge = |_: Option<&[u8]>| Fate::Quarantined(Quarantine::malformed("mock"));
         let stop = recorder.stop.clone();
         let mut worker = Worker::new(session, judge, recorder.clone(), limits, stop);
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + WAIT_MAX;
         let mut result = Ok(());
         while result.is_ok() && !recorder.stop.is_requested() {
             assert!(Instant::now() < deadline, "stalled: {:?}", recorder.causes);
@@ -174,19 +173,19 @@ struct Case {
     name: &'static str,
     api: Api,
     errors: &'static [Code],
-    /// The failures that the loop must notice, before it recovers and commits.
+    /// The failures that the loop must report before it recovers and commits.
     failures: &'static [Seen],
 }
 
 const CASES: &[Case] = &[
     Case {
-        name: "a leader that has moved is found again by the client",
+        name: "the client finds a leader that has moved",
         api: Api::Produce,
         errors: &[Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION],
         failures: &[],
     },
     Case {
-        name: "a record that the broker finds too large aborts",
+        name: "a record that is too large for the broker aborts",
         api: Api::Produce,
         errors: &[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE],
         failures: &[Seen::TooLarge],
@@ -204,7 +203,7 @@ const CASES: &[Case] = &[
         failures: &[Seen::Aborted],
     },
     Case {
-        name: "a transaction still being finished is waited for by the client",
+        name: "the client waits for a transaction that is still completing",
         api: Api::AddPartitionsToTxn,
         errors: &[Code::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS; 3],
         failures: &[],
@@ -222,19 +221,19 @@ const CASES: &[Case] = &[
         failures: &[Seen::Aborted],
     },
     Case {
-        name: "a member that was expelled aborts",
+        name: "an expelled member aborts",
         api: Api::TxnOffsetCommit,
         errors: &[Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID],
         failures: &[Seen::Aborted],
     },
     Case {
-        name: "a coordinator that is loading is waited for by the client",
+        name: "the client waits for a loading coordinator",
         api: Api::TxnOffsetCommit,
         errors: &[Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 3],
         failures: &[],
     },
     Case {
-        name: "an impossible state breaks the producer",
+        name: "an invalid transaction state breaks the producer",
         api: Api::AddOffsetsToTxn,
         errors: &[Code::RD_KAFKA_RESP_ERR_INVALID_TXN_STATE],
         failures: &[Seen::Broken],
@@ -246,40 +245,40 @@ const CASES: &[Case] = &[
         failures: &[Seen::Fenced],
     },
     Case {
-        name: "a commit that is refused for an unknown reason breaks the producer",
+        name: "a commit refused for an unknown reason breaks the producer",
         api: Api::EndTxn,
         errors: &[Code::RD_KAFKA_RESP_ERR_UNKNOWN],
         failures: &[Seen::Broken],
     },
     Case {
-        name: "a coordinator that has moved is found again by the client",
+        name: "the client finds a coordinator that has moved",
         api: Api::EndTxn,
         errors: &[Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR],
         failures: &[],
     },
 ];
 
-/// After a delivery that failed the client takes a new epoch, and may abort once more on the way.
+/// After a failed delivery the client gets a new epoch, and may abort once more meanwhile.
 const REPEATS_MAX: usize = 2;
 
-/// What was seen, a failure that repeats told once. It may repeat a few times, and no more.
-fn told_once(seen: &[Seen]) -> Vec<Seen> {
-    let mut told: Vec<Seen> = Vec::new();
+/// Removes up to [`REPEATS_MAX`] repetitions of each failure, and all but the last commit.
+fn without_repeats(seen: &[Seen]) -> Vec<Seen> {
+    let mut unique: Vec<Seen> = Vec::new();
     for (index, it) in seen.iter().enumerate() {
         let repeats = seen[..index].iter().filter(|before| *before == it).count();
-        let is_told = match it {
+        let is_kept = match it {
             Seen::Committed => index + 1 == seen.len(),
             _ => repeats == 0 || repeats > REPEATS_MAX,
         };
-        if is_told {
-            told.push(*it);
+        if is_kept {
+            unique.push(*it);
         }
     }
-    told
+    unique
 }
 
 impl Case {
-    /// What is wrong, if anything is.
+    /// Runs the case. Returns the problem, if any.
     fn problem(&self) -> Option<String> {
         let cluster = Cluster::start();
         cluster.mock.request_errors(self.api, self.errors);
@@ -289,14 +288,14 @@ impl Case {
             expected.push(Seen::Recovered);
         }
         expected.push(Seen::Committed);
-        // What failed is published again in smaller batches.
-        let good = told_once(&seen) == expected && result.is_ok();
+        // A failed batch is published again in smaller ones.
+        let good = without_repeats(&seen) == expected && result.is_ok();
         (!good).then(|| format!("{}: {seen:?} {causes:?} {result:?}", self.name))
     }
 }
 
 #[test]
-fn each_class_of_error_has_its_answer() {
+fn each_error_class_is_handled() {
     let threads: Vec<_> = CASES.iter().map(|case| std::thread::spawn(|| case.problem())).collect();
     let wrong: Vec<String> =
         threads.into_iter().filter_map(|thread| thread.join().expect("thread")).collect();
@@ -304,7 +303,7 @@ fn each_class_of_error_has_its_answer() {
 }
 
 #[test]
-fn fenced_again_and_again_it_gives_up_and_names_the_setting() {
+fn a_repeatedly_fenced_worker_gives_up_and_names_the_setting() {
     let cluster = Cluster::start();
     let fenced = [Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED; 12];
     cluster.mock.request_errors(Api::AddPartitionsToTxn, &fenced);
@@ -314,14 +313,14 @@ fn fenced_again_and_again_it_gives_up_and_names_the_setting() {
     assert!(!seen.contains(&Seen::Committed), "{seen:?}");
 }
 
-/// The mock forgets offsets that were committed in a transaction: what a group forgets is no reason
-/// to begin again.
+/// The mock forgets offsets committed in a transaction. The relay must not start again from the
+/// beginning because the group forgot them.
 #[test]
-fn a_producer_that_sent_a_commit_twice_begins_no_other_transaction() {
+fn a_producer_that_sent_a_commit_twice_is_replaced() {
     let cluster = Cluster::start();
     let session = Session::open(cluster.settings()).expect("session");
     cluster.mock.request_errors(Api::EndTxn, &[Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR]);
-    // Only a new producer asks for an id: the error shows that there is one.
+    // Only a new producer requests an id, so this error shows that the producer was replaced.
     let refused = [Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED];
     cluster.mock.request_errors(Api::InitProducerId, &refused);
     let (seen, causes, _) = cluster.work(session, RECORDS as usize / 2);
@@ -331,9 +330,9 @@ fn a_producer_that_sent_a_commit_twice_begins_no_other_transaction() {
     assert!(last.contains("although 10 was committed"), "{last}");
 }
 
-/// A request that was repeated without an answer may arrive after the call has failed.
+/// A retried request may arrive after the call has failed.
 #[test]
-fn a_producer_whose_call_failed_late_begins_no_other_transaction() {
+fn a_producer_with_a_call_that_failed_late_is_replaced() {
     let cluster = Cluster::start();
     let mut settings = cluster.settings();
     settings.producer.set("transaction.timeout.ms", "1500");
@@ -350,7 +349,7 @@ fn a_producer_whose_call_failed_late_begins_no_other_transaction() {
 }
 
 #[test]
-fn a_broker_that_goes_away_and_comes_back_is_waited_for() {
+fn the_worker_waits_for_a_broker_that_is_down() {
     let cluster = Cluster::start();
     cluster.mock.broker_down(-1).expect("down");
     let Err(error) = Session::open(cluster.settings()) else {
@@ -363,10 +362,10 @@ fn a_broker_that_goes_away_and_comes_back_is_waited_for() {
 }
 
 #[test]
-fn a_missing_topic_is_named_and_no_waiting_helps() {
+fn a_missing_topic_is_reported_as_permanent() {
     let cluster = Cluster::start();
     let mut settings = cluster.settings();
-    // The mock creates topics when asked for them; an error must be put in its way.
+    // The mock creates topics on request, so the error must be injected.
     let unknown = Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     settings.topics.quarantine = "nowhere".into();
     cluster.mock.topic_error("nowhere", unknown).expect("topic error");

@@ -1,4 +1,4 @@
-//! How transactions end: aborts that fail, aborts of nothing, and what is written.
+//! The end of transactions: failing aborts, aborts without a transaction, and the written output.
 
 use audit_judge::fate::{Audited, Envelope, RegionIndex};
 use audit_relay::kafka::OnReplaced;
@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::*;
 
-/// Why producers were replaced.
+/// The reasons why producers were replaced.
 type Reasons = Arc<Mutex<Vec<Replaced>>>;
 
-/// Settings of a session that notes why its producer is replaced.
-fn noting(cluster: &Cluster) -> (SessionSettings, Reasons) {
+/// Returns settings of a session that records why its producer is replaced.
+fn recording_replacements(cluster: &Cluster) -> (SessionSettings, Reasons) {
     let reasons = Reasons::default();
     let noted = Arc::clone(&reasons);
     let mut settings = cluster.settings();
@@ -27,10 +27,10 @@ fn of(reasons: &Reasons) -> Vec<Replaced> {
     reasons.lock().expect("lock").clone()
 }
 
-/// Reads some records into a batch, with this fate.
+/// Reads records into a batch with this fate.
 fn read(session: &mut Session, records: usize, fate: &Fate) -> Batch {
     let mut batch = Batch::default();
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + WAIT_MAX;
     while batch.records() < records {
         assert!(Instant::now() < deadline, "{} records", batch.records());
         let polled = session.poll(Duration::from_millis(100), 1, &mut |polled| {
@@ -60,7 +60,7 @@ fn a_producer_that_cannot_abort_is_replaced() {
         Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
     ] {
         let cluster = Cluster::start();
-        let (settings, reasons) = noting(&cluster);
+        let (settings, reasons) = recording_replacements(&cluster);
         let session = Session::open(settings).expect("session");
         let left = [Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION];
         cluster.mock.request_errors(Api::TxnOffsetCommit, &left);
@@ -73,11 +73,11 @@ fn a_producer_that_cannot_abort_is_replaced() {
     }
 }
 
-/// The loop aborts after any failure, also one of a step before the transaction.
+/// The loop aborts after any failure, including one before the transaction begins.
 #[test]
-fn an_abort_without_a_transaction_costs_no_producer() {
+fn an_abort_without_a_transaction_keeps_the_producer() {
     let cluster = Cluster::start();
-    let (settings, reasons) = noting(&cluster);
+    let (settings, reasons) = recording_replacements(&cluster);
     let mut session = Session::open(settings).expect("session");
     assert_eq!(session.abort(), Ok(()), "before the first");
     assert_eq!(publish(&mut session, 5), Ok(()));
@@ -107,7 +107,7 @@ fn audited() -> Fate {
     })
 }
 
-/// The one record of a topic.
+/// Returns the only record of a topic.
 fn only(cluster: &Cluster, topic: &str) -> OwnedMessage {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", cluster.mock.bootstrap_servers())
@@ -117,7 +117,7 @@ fn only(cluster: &Cluster, topic: &str) -> OwnedMessage {
     let mut all = rdkafka::TopicPartitionList::new();
     all.add_partition_offset(topic, 0, rdkafka::Offset::Beginning).expect("an offset");
     consumer.assign(&all).expect("assigned");
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + WAIT_MAX;
     loop {
         assert!(Instant::now() < deadline, "nothing in {topic}");
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
@@ -127,7 +127,7 @@ fn only(cluster: &Cluster, topic: &str) -> OwnedMessage {
 }
 
 #[test]
-fn an_event_is_written_with_its_key_its_headers_and_the_time_of_its_record() {
+fn an_event_has_its_key_headers_and_record_time() {
     for event_headers in [true, false] {
         let cluster = Cluster::start();
         let mut settings = cluster.settings();

@@ -1,12 +1,12 @@
-//! What an operator reads when a configuration is refused: `cases.txt` holds bad configurations of
-//! every key with the whole text of each refusal, and good ones with the values that count.
-//! `UPDATE_REFUSALS=1 cargo test --test local refusals` writes the texts as they are now; read the
-//! difference before you commit it.
+//! The messages for refused configurations. `cases.txt` holds invalid configurations of every key
+//! with the full text of each refusal, and valid ones with their effective values.
+//! `UPDATE_REFUSALS=1 cargo test --test local refusals` records the current texts; review the diff
+//! before you commit it.
 //!
-//! A case begins with `== title` and its TOML, which follows [`MINIMAL`] unless the title begins
-//! with `alone`. Parts that begin with `-- environment` and `-- file NAME` add variables and files.
-//! The outcome comes last: `-- accepted`, `-- effective` or `-- refused`. A line that begins with
-//! `*` stands for every key, with `*~` for every key with its last two letters exchanged.
+//! A case starts with `== title` and its TOML, which is appended to [`MINIMAL`] unless the title
+//! starts with `alone`. Parts that start with `-- environment` and `-- file NAME` add variables and
+//! files. The outcome comes last: `-- accepted`, `-- effective` or `-- refused`. A line that starts
+//! with `*` is repeated for every key; with `*~`, for every key with its last two letters swapped.
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,13 @@ use audit_relay::config::{Config, Draft, SETTINGS};
 use audit_relay::deployment::Deployment;
 use audit_relay::kafka::settings::check_property;
 
-/// The first two lines of a case's file.
+/// The first two lines of a case's configuration.
 const MINIMAL: &str =
     "kafka.\"bootstrap.servers\" = \"localhost:9092\"\nprincipals.file = \"principals.jsonl\"\n";
 
 const PRINCIPALS: &str = r#"{"accountId":1,"userId":2,"validFrom":"2018-01-01T00:00:00Z"}"#;
 
-/// One case; its parts are their first lines, without the dashes, and the text below each.
+/// One case. Each part is its first line, without the dashes, and the text below it.
 struct Case<'a> {
     title: &'a str,
     toml: &'a str,
@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
         lines.flat_map(|line| for_every_key(line, variable)).map(pair)
     }
 
-    /// Writes the configuration and the files beside it.
+    /// Writes the configuration and the files next to it.
     fn write(&self, folder: &Path) -> PathBuf {
         std::fs::write(folder.join("principals.jsonl"), PRINCIPALS).expect("principals");
         for (name, text) in &self.parts {
@@ -63,7 +63,7 @@ impl<'a> Case<'a> {
         path
     }
 
-    /// The case with its outcome as it is now.
+    /// Returns the case with its current outcome.
     fn judged(&self) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let path = self.write(folder.path());
@@ -94,7 +94,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// A line for every key if it begins with an asterisk, else the line itself.
+/// Returns the line for every key if it starts with an asterisk, otherwise the line itself.
 fn for_every_key(line: &str, spell: fn(&str) -> String) -> Vec<String> {
     let Some(rest) = line.strip_prefix('*') else {
         return vec![line.to_owned()];
@@ -102,11 +102,11 @@ fn for_every_key(line: &str, spell: fn(&str) -> String) -> Vec<String> {
     let keys = SETTINGS.iter().map(|setting| setting.key).filter(|key| !key.ends_with('*'));
     match rest.strip_prefix('~') {
         None => keys.map(|key| format!("{}{rest}", spell(key))).collect(),
-        Some(rest) => keys.map(|key| format!("{}{rest}", spell(&misspelt(key)))).collect(),
+        Some(rest) => keys.map(|key| format!("{}{rest}", spell(&misspelled(key)))).collect(),
     }
 }
 
-fn misspelt(key: &str) -> String {
+fn misspelled(key: &str) -> String {
     let (before, last) = key.split_at(key.len() - 2);
     before.chars().chain(last.chars().rev()).collect()
 }
@@ -119,7 +119,7 @@ fn variable(key: &str) -> String {
     format!("AUDIT_RELAY_{}", spelled.to_uppercase())
 }
 
-/// The first line and the rest.
+/// Splits off the first line.
 fn head(text: &str) -> (&str, &str) {
     let text = text.trim_end_matches('\n');
     text.split_once('\n').unwrap_or((text, ""))
@@ -146,7 +146,7 @@ fn path() -> PathBuf {
 }
 
 #[test]
-fn every_refusal_reads_as_recorded() {
+fn every_refusal_matches_its_record() {
     let recorded = std::fs::read_to_string(path()).expect("cases.txt");
     let cases = recorded.strip_prefix("== ").expect("a case").split("\n== ");
     let judged: Vec<String> = cases.map(|text| Case::parse(text).judged()).collect();

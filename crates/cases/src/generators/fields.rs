@@ -1,5 +1,5 @@
-//! The fields of a state change and values for them: what is plausible, and what no field expects.
-//! It knows the names of the fields and nothing of what should happen.
+//! The fields of a state change, with plausible values, and values that no field expects. Knows the
+//! field names, not the expected fates.
 
 /// The fields of a state change, each with values (as JSON) that can lead to an audit event.
 pub(super) const FIELDS: [(&str, &[&str]); 27] = [

@@ -6,12 +6,12 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
 
-/// The seed unless the environment names one.
+/// The default seed.
 const SEED: u64 = 20_181_106;
-/// What proptest runs by default, which `PROPTEST_CASES` replaces.
+/// The number of cases that proptest runs without `PROPTEST_CASES`.
 const DEFAULT_CASES: u32 = 256;
 
-/// Runs a property on cases from a fixed seed. Nothing is written into the source tree.
+/// Checks a property on cases from a fixed seed. Writes nothing to the source tree.
 pub fn hold<S: Strategy>(
     cases: u32,
     strategy: S,

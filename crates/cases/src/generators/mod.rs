@@ -1,6 +1,5 @@
-//! Generators of input records: any JSON, and the cases with a few fields replaced by what is
-//! plausible, wrong, huge or hostile. They know the names of the fields and nothing of what should
-//! happen.
+//! Generators of input records: any JSON, and the cases with a few fields replaced by plausible,
+//! wrong, huge or hostile values. They know the field names, not the expected fates.
 
 mod fields;
 mod hold;
@@ -17,29 +16,30 @@ use self::fields::{FIELDS, HOSTILE};
 use crate::case::cases;
 pub use hold::hold;
 
-/// An input record as it is written: keys in order, values as JSON text. So numbers that no type
-/// holds and keys that stand there twice can be written too.
+/// An input record: keys in order, values as JSON text. It can represent numbers that no type
+/// holds, and repeated keys.
 #[derive(Clone, Default)]
 pub struct Record(Vec<(String, String)>);
 
 impl Record {
-    /// The payload.
+    /// Returns the payload.
     pub fn text(&self) -> String {
         let mut text = String::from("{");
         for (position, (key, value)) in self.0.iter().enumerate() {
             let comma = if position > 0 { "," } else { "" };
-            write!(text, "{comma}{}:{value}", Value::from(key.as_str())).expect("Strings grow");
+            write!(text, "{comma}{}:{value}", Value::from(key.as_str()))
+                .expect("writing to a String cannot fail");
         }
         text + "}"
     }
 
-    /// Whether a key stands there twice, in any case, which makes a record malformed.
+    /// Returns whether a key is repeated, ignoring case, which makes a record malformed.
     pub fn repeats_a_field(&self) -> bool {
         let mut seen = BTreeSet::new();
         !self.0.iter().all(|(key, _)| seen.insert(key.to_ascii_lowercase()))
     }
 
-    /// The record as a JSON Schema takes it, which knows keys in one case only.
+    /// Restores the case of known keys: a JSON Schema is case-sensitive.
     pub fn with_known_keys(&self) -> Record {
         let known = |key: &String| {
             let mut fields = FIELDS.iter();
@@ -50,7 +50,7 @@ impl Record {
         Record(fields.map(|(key, value)| (known(key), value.clone())).collect())
     }
 
-    /// The record with one of its fields changed.
+    /// Generates the record with one changed field.
     pub fn with_one_change(self) -> impl Strategy<Value = Record> {
         change().prop_map(move |change| {
             let mut record = self.clone();
@@ -59,7 +59,7 @@ impl Record {
         })
     }
 
-    /// The record with a value, given as JSON, in the place of all values of the field.
+    /// Returns the record with this JSON as the only value of the field.
     pub fn with(&self, field: &str, value: &str) -> Record {
         let others = self.0.iter().filter(|(key, _)| key != field).cloned();
         let given = (field.to_string(), value.to_string());
@@ -79,7 +79,7 @@ static RECORDS: LazyLock<Vec<Record>> = LazyLock::new(|| {
         let Value::Object(fields) = serde_json::from_slice(&case.input).ok()? else {
             return None;
         };
-        // Its fields are the frame's; what is changed here is what stands in it.
+        // The fields of a CloudEvent belong to its envelope, not to the record inside.
         if fields.contains_key("specversion") {
             return None;
         }
@@ -116,7 +116,7 @@ impl Change {
     }
 }
 
-/// The record of a case with up to six of its fields changed.
+/// Generates the record of a case with up to six changed fields.
 pub fn near_valid() -> impl Strategy<Value = Record> {
     let changes = prop::collection::vec(change(), 0..=6);
     (select(&RECORDS[..]), changes).prop_map(|(mut record, changes)| {
@@ -142,7 +142,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Any value, written as JSON.
+/// Generates any value as JSON text.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => select(&HOSTILE[..]).prop_map(str::to_string),
@@ -151,7 +151,7 @@ fn value() -> impl Strategy<Value = String> {
         1 => (0..3_000_usize).prop_map(|length| format!("\"{}\"", "ü".repeat(length))),
         1 => (1..3_000_usize).prop_map(nested),
         1 => any_json().prop_map(|value| value.to_string()),
-        // The same, as metadata comes: JSON inside a string.
+        // JSON inside a string, as metadata arrives.
         1 => any_json().prop_map(|value| Value::from(value.to_string()).to_string()),
     ]
 }
@@ -181,7 +181,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Any JSON, an object of known keys more often than not.
+/// Generates any JSON; mostly objects of known keys.
 pub fn any_record() -> impl Strategy<Value = String> {
     let known = (select(&FIELDS[..]), value());
     let object = prop::collection::vec(known, 0..30).prop_map(|fields| {

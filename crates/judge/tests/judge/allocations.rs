@@ -1,32 +1,32 @@
-//! How often judging asks for memory: never for what is skipped at a glance, and a stated number of
-//! times for an audit event. What the client does is not counted here.
+//! Counts allocations of judging: none for records that are skipped early, and a limited number for
+//! an audit event. Does not count the client.
 
 use allocation_counter::measure;
 use audit_cases::case;
 use audit_judge::fate::FateKind;
 
-/// Of a skipped record: none.
-const SKIPPED: u64 = 0;
-/// Of an audit event at most: its bytes, and what its metadata holds.
-const AUDITED: u64 = 4;
+/// Allocations for a skipped record.
+const SKIPPED_ALLOCATIONS: u64 = 0;
+/// Maximum allocations for an audit event: its bytes, and the values of its metadata.
+const AUDITED_ALLOCATIONS_MAX: u64 = 4;
 
 #[test]
-fn what_is_skipped_asks_for_no_memory() {
+fn skipped_records_allocate_no_memory() {
     for name in ["system", "employee", "unlisted-event", "unlisted-class"] {
-        assert_eq!(allocations(name, "skipped"), SKIPPED, "{name}");
+        assert_eq!(allocations(name, "skipped"), SKIPPED_ALLOCATIONS, "{name}");
     }
 }
 
 #[test]
-fn an_audit_event_asks_for_little_memory() {
+fn audit_events_allocate_little_memory() {
     for name in ["power-on", "hard-reboot-by-power-cycle", "region-eu-de"] {
-        let asked = allocations(name, "audited");
-        assert!(asked <= AUDITED, "{name}: {asked}");
+        let count = allocations(name, "audited");
+        assert!(count <= AUDITED_ALLOCATIONS_MAX, "{name}: {count}");
     }
 }
 
-/// How often memory is asked for while an example is judged, once whatever is made lazily has been
-/// made. The examples are laid out for people; producers write them without white space.
+/// Counts the allocations of judging an example, after lazy initialization. Removes the example's
+/// white space, which producers do not write.
 fn allocations(name: &str, fate: &str) -> u64 {
     let case = case(name);
     let setup = case.setup();

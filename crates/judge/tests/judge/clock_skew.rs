@@ -1,5 +1,5 @@
-//! How many versions of a principal within the clock skew are asked, and in which order: built,
-//! since no example could be read that has so many.
+//! Which versions of a principal within the clock skew count, and in which order. The tables are
+//! generated: an example with so many versions would not be readable.
 
 use audit_judge::fate::Fate;
 use audit_judge::judge;
@@ -7,12 +7,12 @@ use audit_judge::reference::{ReferenceTables, read_principals};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::decisions::{Demands, rules};
+use crate::decisions::{PolicyOptions, rules};
 
-/// The one that the documentation promises.
+/// The documented clock skew.
 const SKEW_MS: u32 = 5_000;
 
-/// A version from so many milliseconds after the action on, with its name.
+/// A version that starts this many milliseconds after the action, with its name.
 fn version(after_ms: i64, name: &str, has_access: bool) -> String {
     let from = action_time() + SignedDuration::from_millis(after_ms);
     let line = json!({
@@ -26,17 +26,17 @@ fn action_time() -> Timestamp {
     "2021-07-14T09:12:44Z".parse().expect("a time")
 }
 
-/// The name of who acted, or the reason why nothing is audited.
+/// Returns the initiator's name, or the reason why the action is not audited.
 fn judged(principals: &str) -> String {
     judged_as(principals, &Value::Null)
 }
 
-/// The same, of an action under an IAM id.
+/// Does the same for an action with an IAM id.
 fn judged_as(principals: &str, iam_id: &Value) -> String {
-    let mut rules = rules(Demands::default());
+    let mut rules = rules(PolicyOptions::default());
     rules.policy.clock_skew_ms = SKEW_MS;
     let directory = ReferenceTables {
-        principals: read_principals("principals", principals).expect("good lines"),
+        principals: read_principals("principals", principals).expect("valid lines"),
         devices: None,
     };
     let record = json!({
@@ -72,7 +72,7 @@ fn access_by_any_of_the_32_nearest_versions_counts() {
 }
 
 #[test]
-fn the_nearest_version_counts_and_of_two_equally_near_the_earlier() {
+fn the_nearest_version_decides_and_the_earlier_wins_a_tie() {
     for (before_ms, after_ms, expected) in [
         (-10, 20, "before"),
         (-20, 10, "after"),
@@ -81,7 +81,7 @@ fn the_nearest_version_counts_and_of_two_equally_near_the_earlier() {
         (-4_999, 5_001, "before"),
         (-5_000, 5_001, "no_infrastructure_access"),
     ] {
-        // The version before ends where the one without access begins.
+        // The version `before` ends where `now`, without access, starts.
         let lines = version(-60_000, "before", true)
             + &version(before_ms, "now", false)
             + &version(after_ms, "after", true);
@@ -89,9 +89,10 @@ fn the_nearest_version_counts_and_of_two_equally_near_the_earlier() {
     }
 }
 
-/// An IAM id that belongs to a person a moment later is no proof that a user may act under it.
+/// An IAM id that belongs to a user a moment later does not prove that another user may act under
+/// it.
 #[test]
-fn nobody_acts_under_the_access_that_a_person_has_by_the_same_iam_id() {
+fn a_user_cannot_act_under_the_iam_id_of_another_user() {
     let entry = |kind: &str, after_ms: i64, has_access: bool| {
         let from = action_time() + SignedDuration::from_millis(after_ms);
         let line = json!({

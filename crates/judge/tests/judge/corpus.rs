@@ -1,13 +1,13 @@
-//! Runs the known inputs of the fuzz targets through their functions, so that the targets keep up
-//! with the code and what was once found stays found. Looking for more is `cargo fuzz`'s business;
-//! see docs/fuzzing.md. `WRITE_INPUTS=folder cargo test -p audit-judge corpus` writes the records
-//! of all cases into a folder, one file each, for the fuzzer to begin with.
+//! Checks the known inputs of the fuzz targets, so that the targets compile with the code and fixed
+//! findings stay fixed. `cargo fuzz` searches for new ones; see docs/fuzzing.md.
+//! `WRITE_INPUTS=folder cargo test -p audit-judge corpus` writes the records of all cases to a
+//! folder, one file each, as seeds for the fuzzer.
 
 use std::path::Path;
 
 use audit_cases::{cases, properties, read, root};
 
-/// Gives every file below a folder to a function; returns how many there were.
+/// Calls a function with every file below a folder. Returns the number of files.
 fn feed(folder: &Path, function: fn(&[u8])) -> usize {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let fed = entries.map(|entry| {
@@ -15,7 +15,7 @@ fn feed(folder: &Path, function: fn(&[u8])) -> usize {
         if path.is_dir() {
             return feed(&path, function);
         }
-        // Captured, and shown if the function fails.
+        // The test harness shows this only on failure.
         println!("{}", path.display());
         function(&std::fs::read(&path).expect("a file"));
         1
@@ -24,14 +24,14 @@ fn feed(folder: &Path, function: fn(&[u8])) -> usize {
 }
 
 #[track_caller]
-fn hold_for(folders: &[&str], least: usize, function: fn(&[u8])) {
+fn check_inputs(folders: &[&str], least: usize, function: fn(&[u8])) {
     let fed: usize = folders.iter().map(|folder| feed(&root().join(folder), function)).sum();
     assert!(fed >= least, "only {fed} inputs in {folders:?}");
 }
 
 #[test]
 fn records() {
-    hold_for(&["fuzz/corpus/record", "schemas/examples"], 70, properties::record);
+    check_inputs(&["fuzz/corpus/record", "schemas/examples"], 70, properties::record);
     for case in cases() {
         println!("{}", case.name);
         let outcome = case.outcome.to_string();
@@ -59,27 +59,27 @@ fn records_of_all_cases_can_be_written() {
 
 #[test]
 fn catalogues() {
-    hold_for(&["fuzz/corpus/catalogue", "catalog"], 5, properties::catalogue);
+    check_inputs(&["fuzz/corpus/catalogue", "catalog"], 5, properties::catalogue);
 }
 
 #[test]
 fn table_records() {
-    hold_for(&["fuzz/corpus/table_record"], 9, properties::table_record);
+    check_inputs(&["fuzz/corpus/table_record"], 9, properties::table_record);
 }
 
 #[test]
 fn locations() {
-    hold_for(&["fuzz/corpus/locations", "catalog"], 5, properties::locations);
+    check_inputs(&["fuzz/corpus/locations", "catalog"], 5, properties::locations);
 }
 
 #[test]
 fn permissions() {
-    hold_for(&["fuzz/corpus/permissions", "catalog"], 6, properties::permissions);
+    check_inputs(&["fuzz/corpus/permissions", "catalog"], 6, properties::permissions);
 }
 
-/// The targets are those of the functions, and each has a corpus.
+/// Each property function has a fuzz target and a corpus.
 #[test]
-fn every_function_has_a_target_and_a_corpus() {
+fn every_property_has_a_target_and_a_corpus() {
     let functions = read("crates/cases/src/properties.rs");
     let manifest = read("fuzz/Cargo.toml");
     let names = functions.lines().filter_map(|line| line.strip_prefix("pub fn "));

@@ -1,6 +1,6 @@
-//! What a record leaves to the device table: every combination of what it says itself and of what
-//! the table has, judged by the relay and by a second statement of the rules. Above all: which
-//! fates wait for the table.
+//! The fields that a record leaves to the device table: every combination of the record's fields
+//! and the table's entry, judged by the relay and by an independent statement of the rules. Above
+//! all: which fates wait for the table.
 
 use std::fmt::Write;
 
@@ -10,17 +10,17 @@ use audit_judge::route::Routes;
 use audit_judge::rules::Rules;
 
 use self::{Device::*, Place::*};
-use crate::decisions::{Demands, rules};
+use crate::decisions::{PolicyOptions, rules};
 
-/// What a record says itself.
+/// The fields that a record contains.
 #[derive(Debug, Clone, Copy)]
-struct Said {
+struct Given {
     account: bool,
     place: bool,
     label: bool,
 }
 
-/// What is known of its device.
+/// The table's knowledge of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Device {
     NoTable,
@@ -40,15 +40,15 @@ enum Place {
 const PLACES: [Place; 4] = [Nowhere, Routed, Unrouted, Unlisted];
 const DEVICE: u32 = 1_234_567;
 
-/// The fate, and whether it waits for the tables.
-fn expected(said: Said, device: Device) -> (&'static str, bool) {
-    // What no table supplied no table changes.
-    let supplied = device != NoTable && !(said.account && said.place);
-    let unnamed = device == Unknown && !said.label;
+/// Returns the expected fate, and whether it waits for the tables.
+fn expected(given: Given, device: Device) -> (&'static str, bool) {
+    // A table that supplies nothing changes nothing.
+    let supplied = device != NoTable && !(given.account && given.place);
+    let unnamed = device == Unknown && !given.label;
     match device {
-        NoTable | Unknown if !said.account || !said.place => ("quarantined unknown_device", true),
-        Entry { account: false, .. } if !said.account => ("quarantined unknown_device", true),
-        Entry { place, .. } if !said.place => match place {
+        NoTable | Unknown if !given.account || !given.place => ("quarantined unknown_device", true),
+        Entry { account: false, .. } if !given.account => ("quarantined unknown_device", true),
+        Entry { place, .. } if !given.place => match place {
             Nowhere | Unlisted => ("quarantined unknown_location", true),
             Unrouted => ("quarantined unrouted_region", true),
             Routed => ("audited", true),
@@ -101,38 +101,38 @@ fn entry(account: bool, place: Place, name: bool) -> String {
     line + "}"
 }
 
-fn record(said: Said) -> String {
+fn record(given: Given) -> String {
     let mut record = format!(
         r#"{{"userType":"CUSTOMER","userId":7,"eventCreateDate":"2021-01-01T00:00:00Z","eventName":"Power On","objectName":"Server","objectId":{DEVICE}"#
     );
     let fields = [
-        (said.account, r#","accountId":1"#),
-        (said.place, r#","datacenter":"dal10""#),
-        (said.label, r#","label":"web01""#),
+        (given.account, r#","accountId":1"#),
+        (given.place, r#","datacenter":"dal10""#),
+        (given.label, r#","label":"web01""#),
     ];
-    for (_, field) in fields.iter().filter(|(is_said, _)| *is_said) {
-        write!(record, "{field}").expect("a String takes all");
+    for (_, field) in fields.iter().filter(|(is_given, _)| *is_given) {
+        write!(record, "{field}").expect("writing to a String cannot fail");
     }
     record + "}"
 }
 
 #[test]
-fn what_the_device_table_supplies_waits_for_it() {
+fn fates_that_depend_on_the_device_table_wait_for_it() {
     let rules =
-        Rules { routes: Routes::new(["us-south".to_string()]), ..rules(Demands::default()) };
+        Rules { routes: Routes::new(["us-south".to_string()]), ..rules(PolicyOptions::default()) };
     let mut wrong = Vec::new();
     for device in devices() {
         let directory = &directory(device);
         for (account, place) in combinations() {
             for label in [false, true] {
-                let said = Said { account, place, label };
-                let fate = judge(Some(record(said).as_bytes()), &rules, || directory);
+                let given = Given { account, place, label };
+                let fate = judge(Some(record(given).as_bytes()), &rules, || directory);
                 let kind = fate.kind();
                 let words = format!("{} {}", kind.fate(), kind.reason());
                 let got = (words.trim_end(), fate.awaits_tables());
-                let expected = expected(said, device);
+                let expected = expected(given, device);
                 if got != expected {
-                    wrong.push(format!("{said:?} {device:?}: expected {expected:?}, got {got:?}"));
+                    wrong.push(format!("{given:?} {device:?}: expected {expected:?}, got {got:?}"));
                 }
             }
         }

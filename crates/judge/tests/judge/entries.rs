@@ -1,5 +1,5 @@
-//! Entries of the tables: schemas and readers agree. What a schema allows is read, and as the right
-//! value; what is read, its schema allows. The values come from the schemas themselves.
+//! Table entries: schemas and readers agree. Valid entries are read with the right values, and
+//! entries that are read are valid. The values are generated from the schemas.
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::entry_values::{members, texts_of};
 use crate::schemas::schema;
 
-/// A second statement of how single values are read.
+/// An independent statement of how values are read.
 struct Expected<'v>(&'v Map<String, Value>);
 
 impl Expected<'_> {
@@ -129,16 +129,18 @@ impl Entry for Device {
     }
 }
 
-/// What a table of one line holds.
-fn held<K: TableKey, V: Entry>(table: &Table<K, V>) -> (String, Option<Timestamp>, Option<String>) {
+/// Returns the only entry of a table with one line.
+fn only_entry<K: TableKey, V: Entry>(
+    table: &Table<K, V>,
+) -> (String, Option<Timestamp>, Option<String>) {
     let (key, versions) = table.iter().next().expect("a key");
     let version = versions.iter().next().expect("a version");
     let from = Some(version.valid_from);
     (key.to_string(), from, version.value.map(V::shown))
 }
 
-/// Reads an entry as a record of a topic, and if it has a time also as a line of a file.
-fn is_read_right<K: TableKey, V: Entry>(
+/// Reads an entry as a topic record and, if it has a time, also as a file line.
+fn check_reading<K: TableKey, V: Entry>(
     value: &Value,
     text: &str,
     (key, shown): (String, String),
@@ -158,7 +160,7 @@ fn is_read_right<K: TableKey, V: Entry>(
         Ok(table) => {
             let from = from.map(|from| from.parse().expect("a time"));
             let shown = Some(shown).filter(|_| !is_deleted);
-            prop_assert_eq!(held(&table), (key, from, shown), "{}", text);
+            prop_assert_eq!(only_entry(&table), (key, from, shown), "{}", text);
         }
         Err(problem) => {
             prop_assert!(from.is_none() && problem.contains("validFrom"), "{}: {}", text, problem)
@@ -177,12 +179,12 @@ fn device_record(key: &[u8], value: &[u8]) -> Result<(), String> {
     read.map(drop).map_err(String::from)
 }
 
-/// Gives objects of a schema to a property: as the schema sees them, and as text. So many in a
-/// hundred at least must be of use, as the property says.
+/// Checks a property on objects of a schema, each as a JSON value and as text. The property returns
+/// whether it used the object; at most `unused_percent_max` percent may be unused.
 fn try_objects(
     name: &str,
     junk: bool,
-    most_useless_percent: u32,
+    unused_percent_max: u32,
     property: impl Fn(&Value, &str) -> Result<bool, TestCaseError>,
 ) {
     let (all, used) = (Cell::new(0), Cell::new(0));
@@ -192,12 +194,12 @@ fn try_objects(
         used.set(used.get() + u32::from(property(&value, &text)?));
         Ok(())
     });
-    let useless = (all.get() - used.get()) * 100 / all.get();
-    assert!(useless <= most_useless_percent, "{useless} % are of no use");
+    let unused = (all.get() - used.get()) * 100 / all.get();
+    assert!(unused <= unused_percent_max, "{unused} % of the objects are unused");
 }
 
 #[test]
-fn what_the_schema_of_principals_allows_is_read() {
+fn principals_valid_by_schema_are_read() {
     let validator = schema("principal");
     try_objects("principal", false, 60, |value, text| {
         let Some(object) = value.as_object().filter(|_| validator.is_valid(value)) else {
@@ -206,13 +208,13 @@ fn what_the_schema_of_principals_allows_is_read() {
         let expected = Expected(object).principal();
         let line =
             |line: &str| read_principals("p", line).map_err(|problems| problems[0].to_string());
-        is_read_right(value, text, expected, principal_record, line)?;
+        check_reading(value, text, expected, principal_record, line)?;
         Ok(true)
     });
 }
 
 #[test]
-fn what_the_schema_of_devices_allows_is_read() {
+fn devices_valid_by_schema_are_read() {
     let validator = schema("device");
     try_objects("device", false, 60, |value, text| {
         let Some(object) = value.as_object().filter(|_| validator.is_valid(value)) else {
@@ -220,12 +222,13 @@ fn what_the_schema_of_devices_allows_is_read() {
         };
         let expected = Expected(object).device();
         let line = |line: &str| read_devices("d", line).map_err(|problems| problems[0].to_string());
-        is_read_right(value, text, expected, device_record, line)?;
+        check_reading(value, text, expected, device_record, line)?;
         Ok(true)
     });
 }
 
-/// Every object is read as a line of a file, which needs a time.
+/// Returns whether an object is read as a file line, ignoring a missing time, which a line
+/// requires.
 fn is_read(problems: Option<Vec<LineProblem>>) -> bool {
     let Some(problems) = problems else {
         return true;
@@ -234,7 +237,7 @@ fn is_read(problems: Option<Vec<LineProblem>>) -> bool {
 }
 
 #[test]
-fn what_is_read_the_schema_of_principals_allows() {
+fn principals_that_are_read_are_valid_by_schema() {
     let validator = schema("principal");
     try_objects("principal", true, 95, |value, text| {
         let taken = is_read(read_principals("p", text).err());
@@ -244,7 +247,7 @@ fn what_is_read_the_schema_of_principals_allows() {
 }
 
 #[test]
-fn what_is_read_the_schema_of_devices_allows() {
+fn devices_that_are_read_are_valid_by_schema() {
     let validator = schema("device");
     try_objects("device", true, 80, |value, text| {
         let taken = is_read(read_devices("d", text).err());

@@ -1,5 +1,5 @@
-//! JSON texts made from a schema: objects that it allows, in every way of writing them, and with
-//! junk in between.
+//! Generates JSON texts from a schema: valid objects in every spelling, optionally with invalid
+//! values.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::schemas::schema_text;
 
-/// Times as RFC 3339 has them.
+/// RFC 3339 times.
 const TIMES: [&str; 5] = [
     "2018-01-01T00:00:00Z",
     "2018-01-01t00:00:00.123456789z",
@@ -19,7 +19,7 @@ const TIMES: [&str; 5] = [
     "1969-12-31T23:59:59.5+14:00",
 ];
 
-/// Values that some field takes, and others that none does.
+/// Values that are valid for some field, and values that are valid for none.
 const VALUES: [&str; 41] = [
     "null",
     "true",
@@ -64,7 +64,7 @@ const VALUES: [&str; 41] = [
     r#"[["a"]]"#,
 ];
 
-/// JSON texts that a part of a schema allows; now and then one that it does not.
+/// Generates JSON texts that a part of a schema allows; occasionally an invalid one.
 fn values(part: &Value, root: &Value) -> BoxedStrategy<String> {
     if let Some(reference) = part["$ref"].as_str() {
         let pointer = reference.trim_start_matches('#');
@@ -114,7 +114,7 @@ fn texts(part: &Value) -> BoxedStrategy<String> {
     text.prop_map(|text| Value::from(text).to_string()).boxed()
 }
 
-/// Numbers in several ways of writing them.
+/// Generates integers in several spellings.
 fn integers() -> BoxedStrategy<String> {
     let number = prop_oneof![0..100u64, any::<u64>()];
     let written = |(number, way): (u64, u8)| match way {
@@ -126,7 +126,7 @@ fn integers() -> BoxedStrategy<String> {
     (number, 0u8..8).prop_map(written).boxed()
 }
 
-/// The members of an object, with the names that the schema gives them.
+/// The members of an object, with the schema's names.
 pub type Members = Vec<(String, String)>;
 
 pub fn members(name: &str, junk: bool) -> impl Strategy<Value = Members> {
@@ -152,7 +152,8 @@ pub fn members(name: &str, junk: bool) -> impl Strategy<Value = Members> {
     members.prop_map(|members| members.into_iter().flatten().collect())
 }
 
-/// As the schema names the keys, for the schema; and with the keys in other cases, for the reader.
+/// Returns the object with the schema's keys, for the validator, and with keys in another case, for
+/// the reader.
 pub fn texts_of(members: &Members, case: u8) -> (Value, String) {
     let object = |key: &dyn Fn(&str) -> String| {
         let mut text = "{".to_string();
@@ -168,6 +169,6 @@ pub fn texts_of(members: &Members, case: u8) -> (Value, String) {
         1 => name.to_lowercase(),
         _ => name.to_string(),
     });
-    // What JSON cannot hold as a number no schema allows.
+    // A number that a JSON value cannot hold is invalid for every schema.
     (serde_json::from_str(&canonical).unwrap_or(Value::Null), cased)
 }

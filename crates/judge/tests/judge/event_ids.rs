@@ -1,5 +1,5 @@
-//! Event ids: two events that differ have two ids, and the same record has the same id, however its
-//! numbers are written and whatever the tables say later.
+//! Event ids: different events have different ids, and the same record always has the same id,
+//! regardless of the spelling of numbers and of later tables.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ fn audited(record: &[u8]) -> Audited {
 }
 
 #[test]
-fn two_events_that_differ_have_two_ids() {
+fn different_events_have_different_ids() {
     let changes = [
         json!({}),
         json!({"eventName": "Power Off"}),
@@ -77,9 +77,9 @@ fn two_events_that_differ_have_two_ids() {
     }
 }
 
-/// However long they are, and however far in they differ.
+/// Regardless of their length and of where they differ.
 #[test]
-fn long_texts_that_differ_at_their_ends_have_two_ids() {
+fn long_texts_with_different_ends_have_different_ids() {
     for field in ["eventId", "label", "traceId", "reasonForFailure", "previousState"] {
         for length in [31, 255, 1_023, 1_024, 1_025, 5_000] {
             let [one, other] = ["a", "b"].map(|end| {
@@ -92,7 +92,7 @@ fn long_texts_that_differ_at_their_ends_have_two_ids() {
 }
 
 #[test]
-fn a_number_and_the_same_number_as_text_have_one_id() {
+fn a_number_and_its_text_have_the_same_id() {
     let numbers = json!({"reasonCode": 201, "previousState": 1, "label": 7});
     let texts = json!({
         "reasonCode": "201", "previousState": "1", "label": "7",
@@ -102,9 +102,9 @@ fn a_number_and_the_same_number_as_text_have_one_id() {
     assert_eq!(one, other);
 }
 
-/// The account of this record is the device table's, and so is its place.
+/// The account and location of this record come from the device table.
 #[test]
-fn the_tables_take_no_part() {
+fn the_tables_do_not_affect_the_id() {
     let record = changed(&json!({"accountId": null, "userId": 7}));
     let ids = ["1", "2"].map(|account| {
         let principal = json!({
@@ -125,7 +125,7 @@ fn the_tables_take_no_part() {
 }
 
 #[test]
-fn events_of_near_records_differ_in_their_ids_if_in_anything() {
+fn similar_records_with_different_events_have_different_ids() {
     let (different, equal) = (RefCell::new(0), RefCell::new(0));
     let near =
         near_valid().prop_flat_map(|record| (Just(record.clone()), record.with_one_change()));
@@ -151,7 +151,7 @@ fn events_of_near_records_differ_in_their_ids_if_in_anything() {
     assert!(different > 100 && equal > 10, "{different} {equal}");
 }
 
-/// An event without its id, and the id.
+/// Returns the event without its id, and the id.
 fn without_id(audited: &Audited) -> (Value, String) {
     let id = audited.envelope.id.to_string();
     let text = std::str::from_utf8(&audited.event).expect("UTF-8");
@@ -159,7 +159,7 @@ fn without_id(audited: &Audited) -> (Value, String) {
     (event, id)
 }
 
-/// The id of the event of a record, if it becomes one.
+/// Returns the event id of a record, if it is audited.
 fn id(record: &Record) -> Option<String> {
     match SETUP.judge(Some(record.text().as_bytes())) {
         Fate::Audited(audited) => Some(audited.envelope.id.to_string()),
@@ -168,11 +168,11 @@ fn id(record: &Record) -> Option<String> {
 }
 
 #[test]
-fn the_producers_event_id_alone_makes_the_id() {
+fn a_producers_event_id_alone_determines_the_id() {
     let compared = RefCell::new(0);
     let pair = (near_valid(), near_valid(), "[a-z]{1,3}", "[ -~é]{1,40}");
     hold(2_000, pair, |(one, other, event_id, other_id)| {
-        // Accounts number their events independently of each other.
+        // Event ids are unique only within an account.
         let given = |record: &Record, id: &str| {
             let record = record.with("eventId", &Value::from(id).to_string());
             record.with("accountId", "307608")
@@ -193,7 +193,7 @@ fn the_producers_event_id_alone_makes_the_id() {
 }
 
 #[test]
-fn records_that_differ_in_their_meta_data_only_are_two_events() {
+fn records_with_different_metadata_have_different_ids() {
     let compared = RefCell::new(0);
     let values = "[a-z0-9 \\PC]{0,12}";
     hold(1_500, (near_valid(), values, values), |(record, one, other)| {
@@ -204,7 +204,7 @@ fn records_that_differ_in_their_meta_data_only_are_two_events() {
             [inner, as_text].map(|meta_data| id(&record.with("metaData", &meta_data)))
         };
         let [first, as_text] = marked(&one);
-        prop_assert_eq!(&first, &as_text, "as an object and as text");
+        prop_assert_eq!(&first, &as_text, "an object and its text must have the same id");
         let [second, _] = marked(&other);
         if let (Some(first), Some(second)) = (first, second) {
             prop_assert_eq!(first == second, one == other);

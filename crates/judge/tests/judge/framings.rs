@@ -1,5 +1,5 @@
-//! State changes as the real serializers put them on a topic (`recorded/framings.py` made them):
-//! each is judged as what stands in it, byte for byte.
+//! State changes as real serializers write them (recorded by `recorded/framings.py`): each is
+//! judged exactly like its content.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use serde::Deserialize;
 
 const RECORDED: &str = include_str!("../recorded/framings.jsonl");
 
-/// One state change, as it was written.
+/// One recorded state change.
 #[derive(Deserialize)]
 struct Recorded {
-    /// The case that was written.
+    /// The name of the case.
     example: String,
     framing: String,
-    /// What a producer writes that frames nothing.
+    /// The same state change without framing.
     plain: String,
     /// The value of the record, in base64.
     value: String,
 }
 
 #[test]
-fn what_serializers_write_is_judged_as_what_stands_in_it() {
+fn framed_records_are_judged_by_their_content() {
     let mut audited: BTreeMap<String, usize> = BTreeMap::new();
     for line in RECORDED.lines() {
         let recorded: Recorded = serde_json::from_str(line).expect("a line");
@@ -41,9 +41,9 @@ fn what_serializers_write_is_judged_as_what_stands_in_it() {
     assert!(audited.values().all(|count| *count >= 5), "{audited:?}");
 }
 
-/// The same with other attributes, and with data in base64, beside the cases that show them.
+/// Also covers other attributes and base64 data, which the cases contain.
 #[test]
-fn a_framed_example_gives_the_event_of_the_plain_one() {
+fn a_framed_example_has_the_event_of_the_plain_one() {
     let plain = &case("power-on").outcome;
     assert_eq!(plain["fate"], "audited");
     for framed in

@@ -1,8 +1,7 @@
-//! Every case is documentation and test at once: the record, judged by the rules and tables of the
-//! case, must have exactly the outcome that the case states. `UPDATE_EXAMPLES=1 cargo test -p
-//! audit-judge golden` writes the outcomes of the examples as they are judged now: read the
-//! difference before you commit it. For a row of a table, the failure prints the lines that would
-//! pass.
+//! Every case is both documentation and test: the record, judged by the rules and tables of the
+//! case, must have exactly the stated outcome. `UPDATE_EXAMPLES=1 cargo test -p audit-judge golden`
+//! writes the current outcomes of the examples: review the diff before you commit it. For a table
+//! row, the failure prints the lines that would pass.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +10,12 @@ use audit_cases::{Case, Setup, case, cases};
 use audit_judge::fate::{Fate, FateKind};
 use serde_json::{Value, json};
 
-/// Whether the outcomes are to be written instead of compared.
+/// Returns whether to write the outcomes instead of comparing them.
 fn updates() -> bool {
     std::env::var_os("UPDATE_EXAMPLES").is_some_and(|value| value == "1")
 }
 
-/// Judges the input and describes what happened in the words of `outcome.json`.
+/// Judges the input and describes the fate in the format of `outcome.json`.
 fn judged(case: &Case) -> (Value, Fate) {
     let setup = case.setup();
     let fate = setup.judge(Some(&case.input));
@@ -41,9 +40,9 @@ fn every_case_has_its_outcome() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What stands in the headers stands in the event, too.
+/// Every header repeats a value of the event.
 #[test]
-fn the_headers_of_an_event_are_those_of_the_provider() {
+fn event_headers_match_the_event() {
     let (mut with, mut without) = (0, 0);
     for case in cases().iter().filter(|case| case.outcome["fate"] == "audited") {
         let event = &case.outcome["event"];
@@ -77,30 +76,30 @@ fn the_bytes_of_an_event_are_canonical_json() {
     }
 }
 
-/// What cases show: the fates with their reasons, the actions, and the regions.
+/// The fates, actions and regions that cases cover.
 #[derive(Default)]
-struct Shown {
+struct Coverage {
     kinds: BTreeSet<FateKind>,
     actions: BTreeSet<String>,
     regions: BTreeSet<String>,
 }
 
-fn shown(cases: impl Iterator<Item = &'static Case>) -> Shown {
-    let mut shown = Shown::default();
+fn coverage(cases: impl Iterator<Item = &'static Case>) -> Coverage {
+    let mut coverage = Coverage::default();
     for case in cases {
         let (described, fate) = judged(case);
-        shown.kinds.insert(fate.kind());
+        coverage.kinds.insert(fate.kind());
         if let Some(action) = described["event"]["action"].as_str() {
-            shown.actions.insert(action.to_string());
-            shown.regions.insert(described["region"].as_str().expect("region").to_string());
+            coverage.actions.insert(action.to_string());
+            coverage.regions.insert(described["region"].as_str().expect("region").to_string());
         }
     }
-    shown
+    coverage
 }
 
-impl Shown {
+impl Coverage {
     #[track_caller]
-    fn lacks_no_fate_and_no_action(&self) {
+    fn assert_all_fates_and_actions(&self) {
         let missing = FateKind::all().filter(|kind| !self.kinds.contains(kind));
         let missing: Vec<FateKind> = missing.collect();
         assert!(missing.is_empty(), "no example for {missing:?}");
@@ -113,21 +112,21 @@ impl Shown {
 
 #[test]
 fn the_cases_cover_every_fate_action_and_region() {
-    let shown = shown(cases().iter());
-    shown.lacks_no_fate_and_no_action();
+    let coverage = coverage(cases().iter());
+    coverage.assert_all_fates_and_actions();
     for region in case("power-on").setup().rules.routes.regions() {
-        assert!(shown.regions.contains(region), "no example for {region}");
+        assert!(coverage.regions.contains(region), "no example for {region}");
     }
 }
 
-/// Those who write state changes read the examples, not the tables.
+/// Developers of producers read the examples, not the tables.
 #[test]
 fn the_examples_cover_every_fate_and_action() {
-    shown(cases().iter().filter(|case| case.is_example())).lacks_no_fate_and_no_action();
+    coverage(cases().iter().filter(|case| case.is_example())).assert_all_fates_and_actions();
 }
 
 #[test]
-fn every_case_says_why_it_is_there() {
+fn every_case_states_its_purpose() {
     for case in cases().iter().filter(|_| !updates()) {
         assert!(case.why.ends_with('.') && case.why.len() > 15, "{}: {:?}", case.name, case.why);
     }

@@ -1,21 +1,19 @@
-//! Records made to hurt: too deep, too large, too many, and texts that try to get into names,
-//! topics and logs. Each has the right fate, on a stack that is small, and what comes of it is
-//! bounded. The sizes are such that a step whose cost grows with the square of its input would not
-//! end.
+//! Hostile records: too deep, too large, too many fields, and texts that try to inject into names,
+//! topics and logs. Each gets the right fate on a small stack, with bounded output. The inputs are
+//! so large that a step with quadratic cost would not finish.
 
 use audit_cases::Setup;
 use audit_judge::fate::{Audited, Fate};
 use serde_json::{Value, json};
 
 const MEGABYTE: usize = 1_000_000;
-/// A worker's thread has 2 MiB; whatever recursed once for each level would need far more than
-/// this.
+/// A worker's thread has 2 MiB; recursion per level would need far more than this.
 const STACK_BYTES: usize = 512 * 1024;
 
 /// A record that is audited.
 const GOOD: &str = r#"{"accountId":307608,"eventCreateDate":"2021-07-14T09:12:44.318207-05:00","eventName":"Power On","label":"web01.example.com","objectId":1234567,"objectName":"Server","userId":6100101,"userType":"CUSTOMER""#;
 
-/// The good record with a field more, or with one of its fields changed.
+/// Returns the good record with one field added or replaced.
 fn with(name: &str, value: &str) -> Vec<u8> {
     let good: Value = serde_json::from_str(&format!("{GOOD}}}")).expect("JSON");
     let fields = good.as_object().expect("an object").iter();
@@ -32,13 +30,13 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// The kind of a fate, and its reason.
-fn word(fate: &Fate) -> String {
+/// Returns the kind and reason of a fate.
+fn kind_text(fate: &Fate) -> String {
     let kind = fate.kind();
     format!("{} {}", kind.fate(), kind.reason()).trim_end().to_string()
 }
 
-/// A record, what it is, and its fate.
+/// The description of a record, the record, and its expected fate.
 type Case = (&'static str, Vec<u8>, &'static str);
 
 fn depths() -> Vec<Case> {
@@ -95,7 +93,7 @@ fn sizes() -> Vec<Case> {
     let same = "\"k\":1,".repeat(MEGABYTE);
     let attributes = format!("{{{}\"z\":1}}", keys);
     vec![
-        ("10 MB that nobody asked for", with("unknown", &long), "audited"),
+        ("10 MB of an unknown field", with("unknown", &long), "audited"),
         ("10 MB of an id", with("userId", &long), "quarantined malformed"),
         ("10 MB of a name", with("eventName", &long), "skipped unlisted_action"),
         ("10 MB of a label", with("label", &long), "audited"),
@@ -137,14 +135,15 @@ fn encodings() -> Vec<Case> {
 }
 
 #[test]
-fn hostile_records_have_their_fate_on_a_small_stack() {
+fn hostile_records_get_their_fate_on_a_small_stack() {
     let judging = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(|| {
         let setup = Setup::new("");
         let cases = [depths(), numbers(), sizes(), encodings()].concat();
         let wrong = cases.into_iter().filter_map(|(name, record, expected)| {
             let fate = setup.judge(Some(&record));
-            is_bounded(name, &fate, &setup);
-            (word(&fate) != expected).then(|| format!("{name}: {}, not {expected}", word(&fate)))
+            assert_bounded(name, &fate, &setup);
+            (kind_text(&fate) != expected)
+                .then(|| format!("{name}: {}, not {expected}", kind_text(&fate)))
         });
         wrong.collect::<Vec<String>>()
     });
@@ -152,8 +151,8 @@ fn hostile_records_have_their_fate_on_a_small_stack() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// However large the record: the event, and what is said of it, are not.
-fn is_bounded(name: &str, fate: &Fate, setup: &Setup) {
+/// Asserts that the event or the detail is bounded, however large the record is.
+fn assert_bounded(name: &str, fate: &Fate, setup: &Setup) {
     match fate {
         Fate::Audited(audited) => {
             assert!(audited.event.len() <= setup.rules.max_event_bytes, "{name}");
@@ -168,7 +167,7 @@ fn is_bounded(name: &str, fate: &Fate, setup: &Setup) {
     }
 }
 
-/// What tries to end a name, a line, a quotation or a label, or to speak to a terminal.
+/// Texts that try to end a name, line, string or label, or to control a terminal.
 const INJECTIONS: [&str; 12] = [
     "a\r\nlevel=ERROR forged=1",
     "\u{1b}[31mred\u{1b}]0;title\u{7}",
@@ -184,7 +183,7 @@ const INJECTIONS: [&str; 12] = [
     "<script>alert(1)</script>",
 ];
 
-/// Every field whose text a producer chooses.
+/// Every field with text from the producer.
 const TEXTS: [&str; 20] = [
     "accountId",
     "objectId",
@@ -209,38 +208,38 @@ const TEXTS: [&str; 20] = [
 ];
 
 #[test]
-fn no_text_gets_out_of_its_place() {
+fn no_text_escapes_its_field() {
     let setup = Setup::new("");
     let mut audited = 0;
     for field in TEXTS {
         for injection in INJECTIONS {
             let name = format!("{field}: {injection:?}");
             let fate = setup.judge(Some(&with(field, &quoted(injection))));
-            is_bounded(&name, &fate, &setup);
+            assert_bounded(&name, &fate, &setup);
             if let Fate::Audited(event) = &fate {
                 audited += 1;
-                keeps_its_shape(&name, event, &setup);
+                assert_shape_kept(&name, event, &setup);
             }
         }
     }
-    assert!(audited > 50, "only {audited} of them came to be events");
+    assert!(audited > 50, "only {audited} of them were audited");
 }
 
-/// One line of JSON with the fields of any event, names in which only the relay's own parts count,
-/// and a region and a device that are legal in headers, keys and labels.
-fn keeps_its_shape(name: &str, event: &Audited, setup: &Setup) {
+/// Asserts that the event is one line of JSON, that its CRNs have only the relay's own segments,
+/// and that region and device are valid in headers, keys and labels.
+fn assert_shape_kept(name: &str, event: &Audited, setup: &Setup) {
     assert!(!event.event.iter().any(|byte| *byte < b' '), "{name}: control characters");
     let value: Value = serde_json::from_slice(&event.event).expect("JSON");
     let plain: Value = {
         let Fate::Audited(plain) = setup.judge(Some(format!("{GOOD}}}").as_bytes())) else {
-            panic!("the good record is audited");
+            panic!("the good record must be audited");
         };
         serde_json::from_slice(&plain.event).expect("JSON")
     };
     for fixed in ["action", "logSourceCRN"] {
         assert_eq!(value[fixed], plain[fixed], "{name}");
     }
-    // What is given as the reason for a failure says that it failed.
+    // A reason for failure implies that the action failed.
     let failed = name.starts_with("reasonForFailure");
     let severity = if failed { "warning" } else { "normal" };
     assert_eq!(value["severity"], severity, "{name}");
@@ -250,15 +249,15 @@ fn keeps_its_shape(name: &str, event: &Audited, setup: &Setup) {
     assert!(event.envelope.region.0 < setup.rules.routes.regions().len(), "{name}");
 }
 
-/// What is told of a bad record of a table goes to the log.
+/// The problem of a bad table record goes to the log.
 #[test]
-fn bad_table_records_are_told_of_in_one_line() {
+fn bad_table_records_are_reported_in_one_line() {
     use audit_judge::reference::{Oddities, parse_device_record, parse_principal_record};
     let odd = &mut Oddities::default();
     let deep = nested("[", "]", MEGABYTE).into_bytes();
     let value = json!({"accountId": INJECTIONS[0], "iamId": INJECTIONS[1], "name": INJECTIONS[2], "kind": format!("{}{}", INJECTIONS[1], "x".repeat(10_000))})
         .to_string();
-    let mut told_of = 0;
+    let mut reported = 0;
     for key in INJECTIONS.iter().map(|key| key.as_bytes()).chain([&b"\xff"[..], b"1/2"]) {
         for value in [Some(&deep[..]), Some(value.as_bytes()), Some(b"\xff\n"), None] {
             let problems = [
@@ -266,14 +265,14 @@ fn bad_table_records_are_told_of_in_one_line() {
                 parse_device_record(key, value, Some(1), odd).err(),
             ];
             for problem in problems.into_iter().flatten() {
-                let told = problem.to_string();
-                assert!(!told.chars().any(char::is_control), "{told:?}");
-                assert!(told.chars().count() < 1_000, "{told}");
-                told_of += 1;
+                let text = problem.to_string();
+                assert!(!text.chars().any(char::is_control), "{text:?}");
+                assert!(text.chars().count() < 1_000, "{text}");
+                reported += 1;
             }
         }
     }
-    // Bad keys are refused by both tables, whatever the value. `1/2` is the key of a principal, who
-    // may be removed.
-    assert_eq!(told_of, (INJECTIONS.len() + 1) * 4 * 2 + 3 + 4);
+    // Both tables refuse bad keys, whatever the value. `1/2` is a valid principal key, so its
+    // tombstone is accepted.
+    assert_eq!(reported, (INJECTIONS.len() + 1) * 4 * 2 + 3 + 4);
 }

@@ -1,7 +1,7 @@
-//! What becomes of a record, judged without any relay around: the cases, tables of decisions,
-//! properties of any input. One binary, so that it is linked once; it builds no C library.
+//! Tests judging without a relay: the cases, decision tables and properties of any input. One
+//! binary, so that it is linked once; it builds no C library.
 
-// Cargo sets `test` here anyway. Clippy must see it to allow what clippy.toml allows in tests.
+// Cargo sets `test` here anyway. Clippy must see it to apply the test exceptions of clippy.toml.
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 

@@ -1,6 +1,6 @@
-//! What holds of every input, proved on many: no bytes make judging panic, the same record gives
-//! the same bytes, and nothing gets into an audit event that may not be there. What a particular
-//! record should become is shown by `golden` and `decisions`.
+//! Properties of every input, checked on many: judging never panics, the same record gives the same
+//! bytes, and an audit event contains only what is allowed. `golden` and `decisions` test the fates
+//! of particular records.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,33 +16,33 @@ use serde_json::Value;
 
 use crate::schemas::schema;
 
-/// Deployments that differ in what they let through.
+/// Deployments with different policies and limits.
 const DEPLOYMENTS: [&str; 4] = [
     "",
     "[policy]\naccess = [\"permission\", \"device\"]\nsystem_on_behalf_of_user = true\nno_infrastructure_access = \"quarantine\"
      [catalog]\nenable = [\"audit-log.vsi.*\", \"audit-log.user.login\"]\n[locations]\nprofile = \"all\"",
-    // Around the size of an event: some fit, some are cut, some are too large.
+    // Close to the size of an event: some fit, some are truncated, some are too large.
     "[output]\nmax_message_bytes = 1000",
     "[policy]\nunknown_principal = \"skip\"\n[output]\nregions = [\"us-south\", \"us-east\"]",
 ];
 
-/// Each deployment loaded twice: two loads have nothing in common but what was loaded, in
-/// particular not the order of their hash maps.
+/// Each deployment loaded twice: the two share nothing except their input, in particular not the
+/// order of hash maps.
 static LOADED: LazyLock<Vec<[Setup; 2]>> = LazyLock::new(|| {
     let twice = |settings: &&str| [Setup::new(settings), Setup::new(settings)];
     DEPLOYMENTS.iter().map(twice).collect()
 });
 static AUDIT_EVENT: LazyLock<Validator> = LazyLock::new(|| schema("audit-event"));
 
-/// The same record with white space that sends it past the reader of plain records.
+/// Adds white space, so that the reader of plain records does not handle the record.
 fn not_plain(payload: &[u8]) -> Vec<u8> {
-    // The frame of a schema registry, a zero and an id of four bytes, is the first of its bytes.
+    // Keep the frame of a schema registry at the start: a zero and an id of four bytes.
     let frame = if payload.first() == Some(&0) { 5 } else { 0 };
     let (frame, rest) = payload.split_at(frame.min(payload.len()));
     [frame, b"\t", rest].concat()
 }
 
-/// A fate without the place in the text that a detail may name.
+/// Removes the detail, which may contain a position in the text.
 fn without_detail(fate: &Fate) -> Fate {
     match fate {
         Fate::Quarantined(quarantine) => Fate::Quarantined(Quarantine::new(quarantine.reason, "")),
@@ -50,25 +50,37 @@ fn without_detail(fate: &Fate) -> Fate {
     }
 }
 
-/// All that is promised of the judgement of one record, under every deployment.
-fn keeps_its_promises(payload: &[u8]) -> Result<Vec<FateKind>, TestCaseError> {
+/// Checks all guarantees for one record in every deployment. Returns its fates.
+fn check_guarantees(payload: &[u8]) -> Result<Vec<FateKind>, TestCaseError> {
     let mut kinds = Vec::new();
     for [setup, twin] in LOADED.iter() {
         let fate = setup.judge(Some(payload));
-        prop_assert_eq!(&fate, &setup.judge(Some(payload)), "judged again");
-        prop_assert_eq!(&fate, &twin.judge(Some(payload)), "judged by the same rules");
+        prop_assert_eq!(
+            &fate,
+            &setup.judge(Some(payload)),
+            "judging again must give the same fate"
+        );
+        prop_assert_eq!(
+            &fate,
+            &twin.judge(Some(payload)),
+            "the same rules must give the same fate"
+        );
         let by_serde = setup.judge(Some(&not_plain(payload)));
-        prop_assert_eq!(without_detail(&fate), without_detail(&by_serde), "by serde");
+        prop_assert_eq!(
+            without_detail(&fate),
+            without_detail(&by_serde),
+            "serde must give the same fate"
+        );
         prop_assert!(FateKind::all().any(|kind| kind == fate.kind()));
         if let Fate::Audited(audited) = &fate {
-            may_be_written(audited, setup)?;
+            check_event(audited, setup)?;
         }
         kinds.push(fate.kind());
     }
     Ok(kinds)
 }
 
-fn may_be_written(audited: &Audited, setup: &Setup) -> Result<(), TestCaseError> {
+fn check_event(audited: &Audited, setup: &Setup) -> Result<(), TestCaseError> {
     let rules = &setup.rules;
     prop_assert!(audited.event.len() <= rules.max_event_bytes);
     prop_assert!(audited.envelope.region.0 < rules.routes.regions().len());
@@ -80,16 +92,16 @@ fn may_be_written(audited: &Audited, setup: &Setup) -> Result<(), TestCaseError>
         .collect();
     prop_assert!(errors.is_empty(), "{errors:?} in {event}");
     prop_assert_eq!(&event["id"], &audited.envelope.id.to_string());
-    names_one_thing(audited, &event)?;
-    has_one_type_in_each_place("", &event)?;
-    holds_only_what_is_allowed(setup, &event)
+    check_crns(audited, &event)?;
+    check_types("", &event)?;
+    check_allowed_data(setup, &event)
 }
 
-/// The type that was first met in each place of an event. Consumers keep events in tables with one
-/// type for a column.
+/// The first type seen at each path of an event. Consumers store events in tables with one type per
+/// column.
 static TYPES: Mutex<BTreeMap<String, &'static str>> = Mutex::new(BTreeMap::new());
 
-fn has_one_type_in_each_place(place: &str, value: &Value) -> Result<(), TestCaseError> {
+fn check_types(place: &str, value: &Value) -> Result<(), TestCaseError> {
     let found = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -98,26 +110,30 @@ fn has_one_type_in_each_place(place: &str, value: &Value) -> Result<(), TestCase
         Value::Array(_) => "list",
         Value::Object(_) => "object",
     };
-    let first =
-        *TYPES.lock().expect("nobody panics with it").entry(place.to_string()).or_insert(found);
+    let first = *TYPES
+        .lock()
+        .expect("no thread panics while it holds the lock")
+        .entry(place.to_string())
+        .or_insert(found);
     prop_assert_eq!(first, found, "{}", place);
     for (key, value) in value.as_object().into_iter().flatten() {
-        has_one_type_in_each_place(&format!("{place}/{key}"), value)?;
+        check_types(&format!("{place}/{key}"), value)?;
     }
     Ok(())
 }
 
 #[test]
-fn the_cases_have_one_type_in_each_place() {
+fn event_fields_have_one_type_in_all_cases() {
     for case in cases() {
         if let Some(event) = case.outcome.get("event") {
-            has_one_type_in_each_place("", event).expect(&case.name);
+            check_types("", event).expect(&case.name);
         }
     }
 }
 
-/// Ids cannot smuggle segments into a CRN: each segment is what it should be, and there are ten.
-fn names_one_thing(audited: &Audited, event: &Value) -> Result<(), TestCaseError> {
+/// Checks that ids cannot inject segments into a CRN: there are ten segments, all with the expected
+/// values.
+fn check_crns(audited: &Audited, event: &Value) -> Result<(), TestCaseError> {
     let action = event["action"].as_str().unwrap_or_default();
     let service = action.split('.').next().unwrap_or_default();
     let scope = format!("a/{}", audited.envelope.account);
@@ -142,7 +158,7 @@ fn names_one_thing(audited: &Audited, event: &Value) -> Result<(), TestCaseError
     Ok(())
 }
 
-/// What each action may take over from the metadata, written out: the catalogue is under test. No
+/// The metadata that each action may copy. Written out here because the catalogue is under test. No
 /// action has response data.
 const ALLOWED: [(&str, &[&str]); 7] = [
     (".provision", &["hostname", "domain", "datacenter", "operatingSystem", "imageTemplateId"]),
@@ -168,7 +184,7 @@ fn allowed(action: &str) -> &'static [&'static str] {
     found.map_or(&[], |(_, keys)| keys)
 }
 
-fn holds_only_what_is_allowed(setup: &Setup, event: &Value) -> Result<(), TestCaseError> {
+fn check_allowed_data(setup: &Setup, event: &Value) -> Result<(), TestCaseError> {
     const ALWAYS: [&str; 3] = ["truncated", "unreadable", "unreadableFields"];
     let name = event["action"].as_str().unwrap_or_default();
     let mut actions = setup.rules.catalog.actions();
@@ -185,12 +201,12 @@ fn holds_only_what_is_allowed(setup: &Setup, event: &Value) -> Result<(), TestCa
 
 #[test]
 fn any_bytes_have_a_fate() {
-    hold(2_000, any::<Vec<u8>>(), |bytes| keeps_its_promises(&bytes).map(drop));
+    hold(2_000, any::<Vec<u8>>(), |bytes| check_guarantees(&bytes).map(drop));
 }
 
 #[test]
 fn any_json_has_a_fate() {
-    hold(500, any_record(), |text| keeps_its_promises(text.as_bytes()).map(drop));
+    hold(500, any_record(), |text| check_guarantees(text.as_bytes()).map(drop));
 }
 
 #[test]
@@ -202,7 +218,7 @@ fn a_record_without_value_has_a_fate() {
 }
 
 #[test]
-fn cases_cut_short_or_with_a_wrong_byte_have_a_fate() {
+fn truncated_and_damaged_cases_have_a_fate() {
     let inputs: Vec<Vec<u8>> = cases().iter().map(|case| case.input.clone()).collect();
     let damage =
         (proptest::sample::select(inputs), any::<prop::sample::Index>(), any::<Option<u8>>());
@@ -214,22 +230,22 @@ fn cases_cut_short_or_with_a_wrong_byte_have_a_fate() {
                 None => input.truncate(position),
             }
         }
-        keeps_its_promises(&input).map(drop)
+        check_guarantees(&input).map(drop)
     });
 }
 
 #[test]
-fn records_near_the_valid_shape_keep_every_promise() {
+fn nearly_valid_records_keep_every_guarantee() {
     let seen: RefCell<BTreeMap<FateKind, usize>> = RefCell::default();
     hold(4_000, near_valid(), |record| {
-        for kind in keeps_its_promises(record.text().as_bytes())? {
+        for kind in check_guarantees(record.text().as_bytes())? {
             *seen.borrow_mut().entry(kind).or_default() += 1;
         }
         Ok(())
     });
     let seen = seen.into_inner();
     println!("{seen:#?}");
-    // A generator that no longer reaches the last stage proves nothing.
+    // If the generator no longer reaches every fate, the test proves nothing.
     let missing: Vec<FateKind> = FateKind::all().filter(|kind| !seen.contains_key(kind)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}");
     let audited = seen[&FateKind::Audited];
@@ -248,7 +264,7 @@ fn ids_cannot_forge_a_crn() {
             "datacenter": data_center, "eventName": "Power On", "userType": "CUSTOMER",
             "userId": 6100101, "eventCreateDate": "2021-07-14T09:12:44Z",
         });
-        let kinds = keeps_its_promises(text.to_string().as_bytes())?;
+        let kinds = check_guarantees(text.to_string().as_bytes())?;
         let seen = if kinds.contains(&FateKind::Audited) { &plain } else { &forged };
         *seen.borrow_mut() += 1;
         Ok(())

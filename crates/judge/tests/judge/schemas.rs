@@ -1,5 +1,4 @@
-//! The schemas against the examples: what the relay takes is what the schemas say, and what it
-//! writes too.
+//! Checks the schemas against the examples: the relay's input and output match the schemas.
 
 use std::cell::RefCell;
 
@@ -12,12 +11,12 @@ use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// A schema of `schemas/`, compiled.
+/// Loads and compiles a schema of `schemas/`.
 pub fn schema(name: &str) -> Validator {
     jsonschema::validator_for(&schema_text(name)).expect("a valid schema")
 }
 
-/// A schema of `schemas/`.
+/// Loads a schema of `schemas/`.
 pub fn schema_text(name: &str) -> Value {
     let text = read(format!("schemas/{name}.schema.json"));
     let schema: Value = serde_json::from_str(&text).expect("JSON");
@@ -25,8 +24,8 @@ pub fn schema_text(name: &str) -> Value {
     schema
 }
 
-/// An object with its keys as the schema names them: it says that they are read in any case, which
-/// it cannot express.
+/// Restores the schema's case of the keys: keys are read in any case, which a schema cannot
+/// express.
 fn canonical(object: &Value, schema: &Value) -> Value {
     let names = schema["properties"].as_object().expect("properties");
     let named = |(key, value): (&String, &Value)| {
@@ -55,8 +54,8 @@ fn inputs_and_events_of_the_examples_are_valid() {
         if let Some(event) = case.outcome.get("event") {
             assert_valid(&audit_event, event, &case.name);
             events += 1;
-            // A text that was cut in the middle of a character, and what is framed, is no JSON to
-            // others. Of a CloudEvent, the schema is about the data.
+            // Skips inputs that are not JSON: truncated characters and framed records. Skips
+            // CloudEvents: the schema describes only their data.
             let Ok(input) = serde_json::from_slice::<Value>(&case.input) else {
                 continue;
             };
@@ -69,7 +68,7 @@ fn inputs_and_events_of_the_examples_are_valid() {
 }
 
 #[test]
-fn the_schema_knows_the_words_for_outcomes_and_no_other() {
+fn the_schema_accepts_exactly_the_outcome_words() {
     let validator = schema("state-change");
     let words: toml::Table = toml::from_str(&read("catalog/outcomes.toml")).expect("TOML");
     let record = |outcome: &str| {
@@ -105,7 +104,7 @@ fn reference_lines_of_the_examples_are_valid() {
 }
 
 #[test]
-fn the_quarantine_schema_knows_every_reason_and_no_other() {
+fn the_quarantine_schema_accepts_exactly_the_reasons() {
     let validator = schema("quarantine-headers");
     let headers = |reason: &str| {
         serde_json::json!({
@@ -121,7 +120,7 @@ fn the_quarantine_schema_knows_every_reason_and_no_other() {
 }
 
 #[test]
-fn the_quarantine_schema_demands_of_a_stub_what_the_original_was() {
+fn the_quarantine_schema_requires_a_stub_to_describe_the_original() {
     let validator = schema("quarantine-headers");
     let mut headers = serde_json::json!({
         "audit-relay-reason": "malformed", "audit-relay-detail": "x", "audit-relay-topic": "t",
@@ -140,7 +139,7 @@ fn the_quarantine_schema_demands_of_a_stub_what_the_original_was() {
     assert_valid(&validator, &headers, "a stub");
 }
 
-/// Whether a record is read as an action, if a row of the catalogue wants it.
+/// Reads a record as an action that the catalogue would list.
 fn is_read(text: &str) -> Result<(), String> {
     let record = parse(Some(text.as_bytes())).map_err(|refused| refused.detail)?;
     let names = EventNames::read(&record)?;
@@ -156,8 +155,8 @@ fn the_schema_and_the_reader_agree() {
     let state_change = schema("state-change");
     let (taken, refused) = (RefCell::new(0), RefCell::new(0));
     hold(4_000, near_valid(), |record| {
-        // A JSON Schema cannot say that keys stand there once, and sees no value that is no JSON to
-        // others.
+        // A JSON Schema cannot forbid repeated keys, and validates only values that are standard
+        // JSON.
         let as_known = serde_json::from_str(&record.with_known_keys().text());
         let (false, Ok(value)) = (record.repeats_a_field(), as_known) else {
             return Ok(());

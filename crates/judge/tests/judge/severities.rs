@@ -1,5 +1,5 @@
-//! How grave an event is, and what it says of the reason: every status, with every outcome, against
-//! the published lists.
+//! The severity and reason of an event: every status with every outcome, checked against the
+//! published lists.
 
 use audit_cases::Setup;
 use audit_judge::fate::Fate;
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 const CRITICAL: [u16; 4] = [401, 403, 503, 507];
 const WARNING: [u16; 7] = [400, 409, 424, 500, 502, 504, 505];
-/// The event names of actions with a severity of their own.
+/// Event names of actions, each with the action's own severity.
 const ACTIONS: [(&str, &str); 3] =
     [("Power On", "normal"), ("Power Off", "warning"), ("OS Reload", "critical")];
-/// From least to most.
+/// In ascending order.
 const SEVERITIES: [&str; 3] = ["normal", "warning", "critical"];
 
 fn rank(severity: &str) -> usize {
@@ -30,7 +30,7 @@ fn expected(own: &'static str, outcome: &str, code: Option<u16>) -> &'static str
 }
 
 #[test]
-fn the_gravest_of_action_outcome_and_status_counts() {
+fn the_highest_severity_of_action_outcome_and_status_applies() {
     let setup = Setup::new("");
     let codes = || (100..=599).map(Some).chain([None]);
     let mut compared = 0;
@@ -70,9 +70,9 @@ fn audited(setup: &Setup, record: &Value) -> Value {
     }
 }
 
-/// A message ends in the outcome; a name that does so too must not change it.
+/// A message ends with the outcome; a name with the same ending must not change it.
 #[test]
-fn a_name_cannot_pretend_another_outcome() {
+fn a_name_cannot_fake_an_outcome() {
     let setup = Setup::new("");
     for pretended in ["-failure", "-pending", "-success", "-success -Failure"] {
         for (outcome, end) in [("success", ""), ("failure", " -failure"), ("pending", " -pending")]

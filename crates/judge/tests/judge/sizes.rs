@@ -1,11 +1,11 @@
-//! How large an event may be: to the byte, through every step in which it is cut.
+//! The size limit of an event, to the byte, through every step of truncation.
 
 use audit_cases::Setup;
 use audit_judge::fate::Fate;
 use audit_judge::reference::read_principals;
 use serde_json::{Value, json};
 
-/// A record all of whose texts are longer than any cut.
+/// A record with texts that are longer than every truncation length.
 fn long() -> String {
     let text = |letter: char| letter.to_string().repeat(300);
     json!({
@@ -18,7 +18,7 @@ fn long() -> String {
     .to_string()
 }
 
-/// The two users of the record, whose names the table does not have.
+/// A setup with the record's two users, without names in the table.
 fn without_names() -> Setup {
     let user = |id| {
         json!({
@@ -28,11 +28,11 @@ fn without_names() -> Setup {
     };
     let lines = format!("{}\n{}\n", user(1), user(2));
     let mut setup = Setup::new("");
-    setup.directory.principals = read_principals("principals", &lines).expect("good lines");
+    setup.directory.principals = read_principals("principals", &lines).expect("valid lines");
     setup
 }
 
-/// The event under a limit, or nothing if it is too large.
+/// Returns the event with this limit, or none if it is too large.
 fn event(setup: &mut Setup, limit: usize) -> Option<Vec<u8>> {
     setup.rules.max_event_bytes = limit;
     match setup.judge(Some(long().as_bytes())) {
@@ -44,7 +44,7 @@ fn event(setup: &mut Setup, limit: usize) -> Option<Vec<u8>> {
     }
 }
 
-/// The lengths of the texts that are cut, in characters.
+/// Returns the lengths of the truncatable texts, in characters.
 fn lengths(event: &[u8]) -> Vec<usize> {
     let event: Value = serde_json::from_slice(event).expect("JSON");
     let texts = [
@@ -64,14 +64,14 @@ fn lengths(event: &[u8]) -> Vec<usize> {
     texts.iter().map(length).chain([in_message - FIXED_LETTERS]).collect()
 }
 
-/// How often the letter of the name occurs in the rest of the message: in "Metal", "Classic",
-/// "metal" and "failure".
+/// Occurrences of the name's letter in the rest of the message: in "Metal", "Classic", "metal" and
+/// "failure".
 const FIXED_LETTERS: usize = 4;
 
-/// An event that is exactly as large as it may be is left as it is; one byte less, and it is cut by
-/// the next step.
+/// An event of exactly the limit is unchanged; with a limit one byte lower, the next step truncates
+/// it.
 #[test]
-fn an_event_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
+fn an_event_fits_exactly_at_the_limit() {
     let mut setup = without_names();
     let mut limit = usize::MAX;
     let mut seen = Vec::new();
@@ -96,7 +96,7 @@ fn request_data(event: &[u8]) -> Value {
     event["requestData"].take()
 }
 
-/// Agents are cut in every event.
+/// Agents are truncated in every event.
 #[test]
 fn agents_have_at_most_350_characters() {
     let setup = Setup::new("");

@@ -1,6 +1,6 @@
-//! Records of table topics that cannot be read: what was said of the key is not known from then on,
-//! and actions that rest on it go to quarantine until a good record comes. The version before never
-//! stays in force in silence.
+//! Unreadable records of table topics: the key is unknown from then on, and actions that depend on
+//! it are quarantined until a valid record arrives. The previous version never silently stays in
+//! force.
 
 use audit_cases::Setup;
 use audit_judge::fate::{Fate, QuarantineReason, SkipReason};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const DEVICE: &str = r#"{"deviceId":1234567,"accountId":307608,"name":"web01.example.com","datacenter":"dal10","validFrom":"2018-01-01T00:00:00Z"}"#;
 
-/// What becomes of an action, in short.
+/// The fate of an action, simplified.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     Audited,
@@ -29,7 +29,7 @@ fn moment(time: &str) -> Timestamp {
     format!("2021-07-14T{time}Z").parse().expect("a time")
 }
 
-/// A table of these records: when each was written, and its value.
+/// Builds a table from these records, each a time of writing and a value.
 fn table<K: TableKey, V: Packed>(
     key: &str,
     records: &[(&str, Option<&str>)],
@@ -90,7 +90,7 @@ fn seen(setup: &Setup, directory: &ReferenceTables, action: &Value) -> Seen {
 }
 
 #[test]
-fn a_principal_is_unknown_from_a_bad_record_until_a_good_one() {
+fn a_principal_is_unknown_from_a_bad_record_until_a_valid_one() {
     let (grant, revocation) = (user(true), user(false));
     let deleted = grant.replace('}', ",\"deleted\":true}");
     let large = grant.replace('{', &format!("{{{}", " ".repeat(70_000)));
@@ -108,14 +108,15 @@ fn a_principal_is_unknown_from_a_bad_record_until_a_good_one() {
         let directory = principals(&records);
         let cases = [
             ("14:05:00", Audited),
-            // Within the clock skew before it, the version of that time may still count.
+            // Within the clock skew before the bad record, the version at that time still counts.
             ("14:09:57", Audited),
             ("14:10:00", Unreadable),
-            // The grant ended within the skew, by what is not known: that must not stay in force.
+            // The bad record ended the grant within the skew: the grant must not stay in force.
             ("14:10:02", Unreadable),
             ("14:15:00", Unreadable),
             ("14:19:59", Unreadable),
-            // Access was revoked, but by a clock that is a little off it may not have been.
+            // Access was revoked within the skew, so the earlier unreadable version may still
+            // apply.
             ("14:20:02", Unreadable),
             ("14:25:00", NoAccess),
             ("14:29:58", Unreadable),
@@ -135,17 +136,17 @@ fn a_principal_is_unknown_from_a_bad_record_until_a_good_one() {
 }
 
 #[test]
-fn a_principal_of_whom_only_a_bad_record_is_known_is_not_skipped() {
+fn a_principal_with_only_a_bad_record_is_not_skipped() {
     let setup = Setup::new("[policy]\nunknown_principal = \"skip\"\n");
     let directory = principals(&[("14:10:00", Some("{"))]);
-    // What was there before may have been compacted away.
+    // Compaction may have removed earlier records.
     for time in ["14:00:00", "14:10:00", "15:00:00"] {
         assert_eq!(seen(&setup, &directory, &action(time)), Unreadable, "{time}");
     }
 }
 
 #[test]
-fn a_good_record_with_an_old_start_corrects_the_time_of_the_bad_one() {
+fn a_valid_record_with_an_old_start_covers_the_time_of_the_bad_one() {
     let setup = Setup::new("");
     let grant = user(true).replace('}', ",\"validFrom\":\"2018-01-01T00:00:00Z\"}");
     let good = Some(grant.as_str());
@@ -156,7 +157,7 @@ fn a_good_record_with_an_old_start_corrects_the_time_of_the_bad_one() {
 }
 
 #[test]
-fn a_device_is_unknown_from_a_bad_record_until_a_good_one() {
+fn a_device_is_unknown_from_a_bad_record_until_a_valid_one() {
     let setup = Setup::new("");
     let mut directory = principals(&[("09:00:00", Some(user(true).as_str()))]);
     let parse = |key: &[u8], value: Option<&[u8]>, time| {
@@ -175,7 +176,7 @@ fn a_device_is_unknown_from_a_bad_record_until_a_good_one() {
         ("14:05:00", Audited),
         ("14:09:58", Audited),
         ("14:10:00", Unreadable),
-        // It stood somewhere until two seconds before, but may have moved.
+        // Its location was known until two seconds earlier, but may have changed.
         ("14:10:02", Unreadable),
         ("14:19:58", Unreadable),
         ("14:20:00", Audited),
@@ -193,7 +194,7 @@ fn a_device_is_unknown_from_a_bad_record_until_a_good_one() {
         provision["eventName"] = json!("Provision");
         provision["metaData"] = json!({"datacenter": provision["datacenter"].take()});
         let seen_of_new = seen(&setup, &directory, &provision);
-        assert_eq!(&seen_of_new, expected, "at {time}, place in the metadata");
+        assert_eq!(&seen_of_new, expected, "at {time}, data center in the metadata");
         assert_eq!(seen(&setup, &directory, &action(time)), Audited, "{time}");
     }
 }

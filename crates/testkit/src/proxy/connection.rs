@@ -1,5 +1,5 @@
-//! One connection through a proxy: two threads that pass whole frames on, one for each way, and do
-//! what the rules say.
+//! One connection through a proxy: two threads, one per direction, that forward whole frames and
+//! apply the rules.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use super::rules::{Ambush, Direction, Rules};
 
-/// The number of the request that ends a transaction.
+/// The API key of EndTxn.
 const END_TXN: u16 = 26;
-/// A frame that says that it is larger is no frame.
-const LARGEST_FRAME: u32 = 256 << 20;
-/// For an answer that nobody waits for any more: until then the broker must not see that the client
-/// is gone.
-const LAST_ANSWER: Duration = Duration::from_secs(2);
+/// A larger frame is invalid.
+const FRAME_BYTES_MAX: u32 = 256 << 20;
+/// How long the broker's connection stays open for an unread answer: the broker must not notice
+/// earlier that the client has gone.
+const LAST_ANSWER_WAIT: Duration = Duration::from_secs(2);
 
-/// What both ways share.
+/// State shared by both directions.
 struct Connection {
     number: u64,
     rules: Arc<Rules>,
-    /// The answer that the client must not get, by its correlation id.
+    /// The correlation id of the answer to withhold from the client.
     unanswered: Mutex<Option<u32>>,
 }
 
-/// Passes on what comes, both ways, until either end is closed.
+/// Forwards frames in both directions until either end is closed.
 pub(super) fn start(
     client: TcpStream,
     broker_stream: TcpStream,
@@ -59,7 +59,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()
 
 fn close(client: &TcpStream, broker: &TcpStream) {
     for stream in [client, broker] {
-        // Closed already, perhaps.
+        // It may be closed already.
         let _ = stream.shutdown(Shutdown::Both);
     }
 }
@@ -76,11 +76,11 @@ impl Connection {
             let ambush = (request.kind == END_TXN).then(|| self.rules.spring(self.number));
             match ambush.flatten() {
                 Some(Ambush::DeliverLate(delay)) => {
-                    // The answer is for nobody; the other thread ends when it cannot be delivered.
+                    // The other thread ends when it cannot deliver the answer.
                     let _ = client.shutdown(Shutdown::Both);
                     std::thread::sleep(delay);
                     let _ = write_frame(broker, &frame);
-                    std::thread::sleep(LAST_ANSWER);
+                    std::thread::sleep(LAST_ANSWER_WAIT);
                     return;
                 }
                 Some(Ambush::SwallowAnswer) => self.leave_unanswered(request.correlation),
@@ -101,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// Whether the connection can go on.
+    /// Forwards a frame. Returns whether the connection can continue.
     fn pass(&self, to: &TcpStream, frame: &[u8], direction: Direction) -> bool {
         let verdict = self.rules.judge(self.number, direction);
         if !verdict.delay.is_zero() {
@@ -124,7 +124,7 @@ impl Connection {
     }
 }
 
-/// What is to be known of a request.
+/// The parsed fields of a request.
 struct Request<'a> {
     kind: u16,
     correlation: u32,
@@ -132,7 +132,7 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// A frame is its length, the request's kind, its version, the correlation id and the client's
+    /// A frame starts with its length, the API key, the version, the correlation id and the client
     /// id.
     fn of(frame: &[u8]) -> Request<'_> {
         let short = |at: usize| number(frame, at) >> 16;
@@ -145,18 +145,18 @@ impl Request<'_> {
     }
 }
 
-/// Four bytes of a frame as a number; what is not there counts as 0.
+/// Returns four bytes of a frame as a number; missing bytes count as 0.
 fn number(frame: &[u8], at: usize) -> u32 {
     let byte = |at: usize| u32::from(frame.get(at).copied().unwrap_or(0));
     (byte(at) << 24) | (byte(at + 1) << 16) | (byte(at + 2) << 8) | byte(at + 3)
 }
 
-/// A frame with its length; none when the stream has ended.
+/// Reads a frame, including its length. Returns none at the end of the stream.
 fn read_frame(mut stream: &TcpStream) -> Option<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).ok()?;
     let size = u32::from_be_bytes(length);
-    if size > LARGEST_FRAME {
+    if size > FRAME_BYTES_MAX {
         return None;
     }
     let mut frame = vec![0; 4 + size as usize];

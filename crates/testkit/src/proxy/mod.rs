@@ -1,10 +1,8 @@
-//! A TCP proxy that stands between relays and brokers and does them harm on request: it cuts,
-//! delays, swallows, holds back. It reads of Kafka's protocol what it needs to hit the right
-//! moment: where a frame ends, and what a request is and from whom. When to do harm is decided by
-//! others.
+//! A fault-injecting TCP proxy between relays and brokers: it cuts connections, and delays,
+//! swallows or holds back frames. Of Kafka's protocol it parses only the frame boundaries, the kind
+//! of a request and the client id. Its callers decide when a fault happens.
 //!
-//! All brokers' proxies share one set of [`Rules`], so that a fault can be aimed at a relay, at a
-//! broker, or at both.
+//! All proxies share one set of [`Rules`], so that a fault can target a relay, a broker or both.
 
 mod connection;
 mod rules;
@@ -20,9 +18,9 @@ use anyhow::Context;
 pub use rules::{Aim, Ambush, Direction, Effect, Rules};
 
 /// How long a broker on this machine may take to accept a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// The proxy of one broker. Ends, and cuts its connections, with this value.
+/// The proxy of one broker. Dropping it stops it and cuts its connections.
 pub struct Proxy {
     port: u16,
     broker: usize,
@@ -32,8 +30,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a port, and passes on what comes to the broker of this number, which listens at
-    /// `target`.
+    /// Listens on a port and forwards connections to this broker at `target`.
     pub fn start(
         port: u16,
         target: SocketAddr,
@@ -54,10 +51,10 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Release);
-        // Wakes the thread that waits for the next connection.
+        // Wakes the accepting thread.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
         if let Some(accepting) = self.accepting.take() {
-            // It does nothing that could panic.
+            // The thread does not panic.
             drop(accepting.join());
         }
         self.rules.cut(&Aim::broker(self.broker));
@@ -78,13 +75,12 @@ fn accept(
         let Ok(client) = client else {
             continue;
         };
-        // A client whose broker does not answer sees what it would see without a proxy: the end of
-        // its connection.
+        // A refused connection is closed, as it would be without a proxy.
         if rules.refuses(broker) {
             continue;
         }
-        if let Ok(upstream) = TcpStream::connect_timeout(&target, CONNECT_LIMIT) {
-            // Too few threads or files: the client tries again.
+        if let Ok(upstream) = TcpStream::connect_timeout(&target, CONNECT_MAX) {
+            // Without enough threads or files the client retries.
             drop(connection::start(client, upstream, broker, rules));
         }
     }

@@ -1,27 +1,27 @@
-//! What a proxy is to do at the moment, and which connections it has. Changed by the one who makes
-//! the faults, looked at by every connection before it passes a frame on.
+//! The current rules of the proxies and their open connections. The fault injector changes them;
+//! every connection checks them before it forwards a frame.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Whose connections are meant: all, those of one client, those to one broker, or those of one
-/// client to one broker.
+/// Selects connections: all, those of one client, those to one broker, or those of one client to
+/// one broker.
 #[derive(Clone, Debug, Default)]
 pub struct Aim {
-    /// What the client's id begins with; a relay's clients are all called after it.
+    /// Prefix of the client id; the ids of a relay's clients start with the relay's name.
     client: String,
     broker: Option<usize>,
 }
 
 impl Aim {
-    /// Those of a relay.
+    /// Selects the connections of a relay.
     pub fn client(prefix: &str) -> Aim {
         Aim { client: prefix.to_string(), broker: None }
     }
 
-    /// Those to a broker.
+    /// Selects the connections to a broker.
     pub fn broker(broker: usize) -> Aim {
         Aim { client: String::new(), broker: Some(broker) }
     }
@@ -31,56 +31,56 @@ impl Aim {
     }
 }
 
-/// The way of a frame.
+/// The direction of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     ToBroker,
     ToClient,
 }
 
-/// A lasting disturbance.
+/// A fault that lasts until it is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Every frame takes so much longer.
+    /// Delays every frame.
     Delay(Duration),
-    /// Nothing gets through this way; the connection stays open.
+    /// Swallows all frames in this direction; the connection stays open.
     BlackHole(Direction),
-    /// New connections are closed at once.
+    /// Closes new connections immediately.
     Refuse,
 }
 
-/// What happens to the next commit, once.
+/// A fault of the next commit; it happens once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambush {
-    /// The broker gets it, the client never gets the answer: its connection is cut.
+    /// The broker gets the request; the client's connection is cut before the answer.
     SwallowAnswer,
-    /// The client's connection is cut, and the broker gets the request so much later.
+    /// The client's connection is cut, and the broker gets the request after this delay.
     DeliverLate(Duration),
 }
 
-/// What all proxies of a cluster are to do.
+/// The rules of all proxies of a cluster.
 #[derive(Default)]
 pub struct Rules(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// By their numbers.
+    /// Active effects, by number.
     effects: BTreeMap<u64, (Aim, Effect)>,
     ambushes: Vec<(Aim, Ambush)>,
     sprung: u64,
     next: u64,
-    connections: BTreeMap<u64, Known>,
+    connections: BTreeMap<u64, Connection>,
 }
 
-/// A connection as the rules know it.
-struct Known {
+/// A registered connection.
+struct Connection {
     client: String,
     broker: usize,
-    /// Both ends, to be cut.
+    /// Both ends, for cutting the connection.
     streams: [TcpStream; 2],
 }
 
-/// What is to be done with a frame.
+/// What to do with a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub delay: Duration,
@@ -92,7 +92,7 @@ impl Rules {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a disturbance, and returns the number by which it is ended.
+    /// Begins an effect. Returns the number for [`Rules::end`].
     pub fn begin(&self, aim: Aim, effect: Effect) -> u64 {
         let mut inner = self.lock();
         inner.next += 1;
@@ -101,8 +101,8 @@ impl Rules {
         number
     }
 
-    /// Ends a disturbance. Connections on which something was swallowed are cut: what is missing
-    /// from them would otherwise be taken for a delay that never ends.
+    /// Ends an effect. Cuts the connections of a black hole: their missing frames would otherwise
+    /// look like an endless delay.
     pub fn end(&self, number: u64) {
         let mut inner = self.lock();
         if let Some((aim, Effect::BlackHole(_))) = inner.effects.remove(&number) {
@@ -110,22 +110,22 @@ impl Rules {
         }
     }
 
-    /// Lies in wait no more.
+    /// Removes all ambushes.
     pub fn disarm(&self) {
         self.lock().ambushes.clear();
     }
 
-    /// Lies in wait for the next commit.
+    /// Sets an ambush for the next commit.
     pub fn ambush(&self, aim: Aim, ambush: Ambush) {
         self.lock().ambushes.push((aim, ambush));
     }
 
-    /// How many ambushes have been met by a commit.
+    /// The number of ambushes that a commit has triggered.
     pub fn sprung(&self) -> u64 {
         self.lock().sprung
     }
 
-    /// Cuts connections; returns how many.
+    /// Cuts connections. Returns their number.
     pub fn cut(&self, aim: &Aim) -> usize {
         self.lock().cut(aim)
     }
@@ -133,7 +133,7 @@ impl Rules {
     pub(super) fn refuses(&self, broker: usize) -> bool {
         let inner = self.lock();
         let mut effects = inner.effects.values();
-        // Who comes is not known yet.
+        // The client is not known yet.
         effects.any(|(aim, effect)| *effect == Effect::Refuse && aim.meets("", broker))
     }
 
@@ -142,7 +142,7 @@ impl Rules {
         inner.next += 1;
         let number = inner.next;
         let client = String::new();
-        let known = Known { client, broker, streams };
+        let known = Connection { client, broker, streams };
         inner.connections.insert(number, known);
         number
     }
@@ -174,7 +174,7 @@ impl Rules {
         verdict
     }
 
-    /// The ambush that a commit on this connection runs into.
+    /// Returns the ambush that a commit on this connection triggers, and removes it.
     pub(super) fn spring(&self, connection: u64) -> Option<Ambush> {
         let mut inner = self.lock();
         let known = inner.connections.get(&connection)?;
@@ -187,12 +187,12 @@ impl Rules {
 
 impl Inner {
     fn cut(&self, aim: &Aim) -> usize {
-        let meant = |known: &&Known| aim.meets(&known.client, known.broker);
+        let meant = |known: &&Connection| aim.meets(&known.client, known.broker);
         let meant = self.connections.values().filter(meant);
         meant
             .map(|known| {
                 for stream in &known.streams {
-                    // One that is closed already is as cut as can be.
+                    // It may be closed already.
                     let _ = stream.shutdown(Shutdown::Both);
                 }
             })

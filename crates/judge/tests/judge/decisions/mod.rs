@@ -1,6 +1,5 @@
-//! Who had access? The whole table: every combination of who acted, what is known of the principal,
-//! when, and what the deployment demands, judged by the relay and by a second statement of the
-//! rules that shares nothing with it. A dozen readable lines come first.
+//! The complete access decision: every combination of initiator, known principal, time and policy,
+//! judged by the relay and by an independent statement of the rules. A readable table comes first.
 
 mod world;
 
@@ -10,9 +9,9 @@ pub use self::world::rules;
 use self::world::{WORLD, judged, record};
 use self::{Known::*, Listed::*, Permissions::*, When::*, Who::*};
 
-/// Lines to read: all else being as in the first. Policy: `obo` audits the system on behalf of a
-/// user, `quarantine` keeps actions without access, `skip` skips unknown principals; rules: what
-/// access demands beyond holding any.
+/// Readable examples. Policy: `obo` audits the system on behalf of a user, `quarantine` quarantines
+/// actions without access, `skip` skips unknown principals. Rules: additional requirements for
+/// access.
 const TABLE: &str = "
 who         principal  access  permissions  devices   rules       when    policy      | fate
 CUSTOMER    linked     -       needed       -         -           valid   -           | audited
@@ -53,7 +52,7 @@ SYSTEM-svc  linked     true    needed       -         -           valid   -     
 SYSTEM-svc  unknown    -       -            -         -           valid   -           | skipped unknown_service
 ";
 
-/// The words of the table, which are also all there is to combine.
+/// The words of the table, which are also all values to combine.
 const WHO: [(&str, Who); 11] = [
     ("CUSTOMER", Customer),
     ("assumed", Assumed),
@@ -79,7 +78,7 @@ const PERMISSIONS: [(&str, Permissions); 4] =
     [("-", Nothing), ("ticket", Ticket), ("other", Other), ("needed", Needed)];
 const DEVICES: [(&str, Listed); 4] =
     [("-", DevicesAbsent), ("all", All), ("listed", ThisOne), ("unlisted", AnotherOne)];
-/// Whether the permission and the device are asked for.
+/// Whether the permission and the device are required.
 const RULES: [(&str, (bool, bool)); 4] = [
     ("-", (false, false)),
     ("permission", (true, false)),
@@ -88,12 +87,12 @@ const RULES: [(&str, (bool, bool)); 4] = [
 ];
 const WHEN: [(&str, When); 3] = [("before", Before), ("valid", Valid), ("after", AfterRemoval)];
 
-/// What `userType` says, and where the record names the principal: in `userId`, in `onBehalfOf`, in
-/// `iamId`, or, as a service with the same rights, in `iamId`.
+/// The `userType`, and the field that names the principal: `userId`, `onBehalfOf` or `iamId`; or
+/// `iamId` of a service with the same rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Customer,
-    /// `userId` is the owner's, `iamId` that of the service.
+    /// `userId` is the owner's, `iamId` the service's.
     Assumed,
     Employee,
     EmployeeOnBehalf,
@@ -101,15 +100,15 @@ enum Who {
     /// Without any id.
     SystemBare,
     SystemOnBehalf,
-    /// `userId` is that of a clerk without access.
+    /// `userId` is a clerk's, who has no access.
     SystemClerkOnBehalf,
-    /// `userId` is that of the owner, who has access.
+    /// `userId` is the owner's, who has access.
     SystemOwnerOnBehalf,
     SystemAsUser,
     SystemAsService,
 }
 
-/// What the principals table holds.
+/// The principal's entry in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Known {
     Unknown,
@@ -135,7 +134,7 @@ enum Listed {
     AnotherOne,
 }
 
-/// The time of the action against the time for which the principal is in the table.
+/// The time of the action relative to the validity of the principal's entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum When {
     Before,
@@ -151,9 +150,9 @@ struct Holder {
     devices: Listed,
 }
 
-/// What a deployment demands.
+/// The policy of a deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Demands {
+pub struct PolicyOptions {
     system_on_behalf: bool,
     quarantine_no_access: bool,
     skip_unknown: bool,
@@ -161,20 +160,20 @@ pub struct Demands {
     device: bool,
 }
 
-/// What the rules say, in their own words.
-fn expected(who: Who, holder: Holder, when: When, demands: Demands) -> &'static str {
+/// States the rules independently of the relay.
+fn expected(who: Who, holder: Holder, when: When, options: PolicyOptions) -> &'static str {
     let has_iam_id = matches!(holder.known, Unlinked | Linked) && when == Valid;
     match who {
         Customer => {}
         Assumed if has_iam_id => {}
         Assumed => return "quarantined unlinked_principal",
-        SystemOnBehalf | SystemClerkOnBehalf | SystemOwnerOnBehalf if demands.system_on_behalf => {}
+        SystemOnBehalf | SystemClerkOnBehalf | SystemOwnerOnBehalf if options.system_on_behalf => {}
         SystemAsService if has_iam_id => {}
         SystemAsService | SystemAsUser if !has_iam_id => return "skipped unknown_service",
         _ => return "skipped not_user_initiated",
     }
     if holder.known == Unknown || when != Valid {
-        return if demands.skip_unknown {
+        return if options.skip_unknown {
             "skipped unknown_principal"
         } else {
             "quarantined unknown_principal"
@@ -184,25 +183,25 @@ fn expected(who: Who, holder: Holder, when: When, demands: Demands) -> &'static 
         return "quarantined unlinked_principal";
     }
     let holds_any = match holder.access {
-        Some(said) => said,
+        Some(value) => value,
         None => matches!(holder.permissions, Other | Needed),
     };
     let holds_all = holder.access == Some(true) && holder.permissions == Nothing;
-    let lacks_permission = demands.permission && !holds_all && holder.permissions != Needed;
-    let lacks_device = demands.device && holder.devices == AnotherOne;
+    let lacks_permission = options.permission && !holds_all && holder.permissions != Needed;
+    let lacks_device = options.device && holder.devices == AnotherOne;
     let is_allowed = holds_any && !lacks_permission && !lacks_device;
-    // The access of either side suffices.
+    // Access of either side is sufficient.
     if is_allowed || who == SystemOwnerOnBehalf {
         "audited"
-    } else if demands.quarantine_no_access {
+    } else if options.quarantine_no_access {
         "quarantined no_infrastructure_access"
     } else {
         "skipped no_infrastructure_access"
     }
 }
 
-/// Whether the tables have to be caught up with before the fate is final: all but what rests on the
-/// record alone, and on what the tables do hold.
+/// Returns whether the fate must wait for the tables. It need not if it depends only on the record
+/// or on existing entries.
 fn awaits_tables(who: Who, fate: &str) -> bool {
     match fate {
         "audited" => false,
@@ -212,19 +211,19 @@ fn awaits_tables(who: Who, fate: &str) -> bool {
 }
 
 #[test]
-fn every_combination_is_decided_as_the_rules_say() {
+fn every_combination_follows_the_rules() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (holder, user) in &WORLD.users {
         for (_, who) in WHO {
             for (_, when) in WHEN {
                 let payload = record(who, *user, when);
-                for (demands, rules) in &WORLD.rules {
+                for (options, rules) in &WORLD.rules {
                     let (fate, awaits) = judged(rules, &payload);
-                    let expected = expected(who, *holder, when, *demands);
+                    let expected = expected(who, *holder, when, *options);
                     if fate != expected || awaits != awaits_tables(who, expected) {
                         wrong.push(format!(
-                            "{who:?} {holder:?} {when:?} {demands:?}: expected {expected}, got {fate} (waits for the tables: {awaits})"
+                            "{who:?} {holder:?} {when:?} {options:?}: expected {expected}, got {fate} (waits for the tables: {awaits})"
                         ));
                     }
                     *seen.entry(fate).or_default() += 1;
@@ -240,21 +239,24 @@ fn every_combination_is_decided_as_the_rules_say() {
 }
 
 #[test]
-fn the_readable_lines_hold() {
+fn the_readable_table_holds() {
     let lines: Vec<&str> = TABLE.lines().filter(|line| !line.is_empty()).skip(1).collect();
     for line in &lines {
         let (conditions, fate) = line.split_once(" | ").expect("a fate");
-        let (who, holder, when, wanted) = read(conditions);
-        let (_, rules) =
-            WORLD.rules.iter().find(|(demands, _)| *demands == wanted).expect("all demands");
+        let (who, holder, when, options) = read(conditions);
+        let (_, rules) = WORLD
+            .rules
+            .iter()
+            .find(|(known, _)| *known == options)
+            .expect("all combinations of options");
         let payload = record(who, WORLD.users[&holder], when);
         assert_eq!(judged(rules, &payload).0, fate, "{line}");
-        assert_eq!(expected(who, holder, when, wanted), fate, "{line}");
+        assert_eq!(expected(who, holder, when, options), fate, "{line}");
     }
     assert!(lines.len() >= 12);
 }
 
-fn read(conditions: &str) -> (Who, Holder, When, Demands) {
+fn read(conditions: &str) -> (Who, Holder, When, PolicyOptions) {
     let words: Vec<&str> = conditions.split_whitespace().collect();
     let [who, known, access, permissions, devices, rules, when, policy] = words[..] else {
         panic!("{} columns in {conditions:?}", words.len());
@@ -266,14 +268,14 @@ fn read(conditions: &str) -> (Who, Holder, When, Demands) {
         devices: one_of(devices, &DEVICES),
     };
     let (permission, device) = one_of(rules, &RULES);
-    let demands = Demands {
+    let options = PolicyOptions {
         system_on_behalf: policy == "obo",
         quarantine_no_access: policy == "quarantine",
         skip_unknown: policy == "skip",
         permission,
         device,
     };
-    (one_of(who, &WHO), holder, one_of(when, &WHEN), demands)
+    (one_of(who, &WHO), holder, one_of(when, &WHEN), options)
 }
 
 fn one_of<T: Copy>(word: &str, meanings: &[(&str, T)]) -> T {

@@ -1,5 +1,5 @@
-//! Every holder of rights as a principal of its own, the rules with every demand, and the records
-//! that are judged by them.
+//! Every holder of rights as a separate principal, the rules with every policy, and the records to
+//! judge.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
 use audit_judge::rules::permissions::PermissionNames;
 use audit_judge::rules::policy::{AccessRules, Policy};
 
-use super::{ACCESS, DEVICES, Demands, Holder, KNOWN, PERMISSIONS, RULES, When, Who};
+use super::{ACCESS, DEVICES, Holder, KNOWN, PERMISSIONS, PolicyOptions, RULES, When, Who};
 use super::{Known::*, Listed::*, Permissions::*, When::*, Who::*};
 
 const NEEDED: &str = "REMOTE_MANAGEMENT";
@@ -39,10 +39,10 @@ fn holders() -> Vec<Holder> {
 }
 
 /// All combinations of the three policies and the two rules.
-fn demands() -> Vec<Demands> {
+fn options() -> Vec<PolicyOptions> {
     let policies = (0..8).map(|bits| [bits & 1, bits & 2, bits & 4].map(|bit| bit != 0));
-    let demands = |[system_on_behalf, quarantine_no_access, skip_unknown]: [bool; 3]| {
-        RULES.map(|(_, (permission, device))| Demands {
+    let options = |[system_on_behalf, quarantine_no_access, skip_unknown]: [bool; 3]| {
+        RULES.map(|(_, (permission, device))| PolicyOptions {
             system_on_behalf,
             quarantine_no_access,
             skip_unknown,
@@ -50,15 +50,15 @@ fn demands() -> Vec<Demands> {
             device,
         })
     };
-    policies.flat_map(demands).collect()
+    policies.flat_map(options).collect()
 }
 
-/// Every holder as a principal of its own, by user id.
+/// Every holder as a separate principal, by user id.
 pub struct World {
     pub users: BTreeMap<Holder, usize>,
     directory: ReferenceTables,
-    /// One for each of [`demands`].
-    pub rules: Vec<(Demands, Rules)>,
+    /// One for each of [`options`].
+    pub rules: Vec<(PolicyOptions, Rules)>,
 }
 
 pub static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -79,18 +79,18 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     World {
         users,
         directory: ReferenceTables { principals, devices: None },
-        rules: demands().into_iter().map(|it| (it, rules(it))).collect(),
+        rules: options().into_iter().map(|it| (it, rules(it))).collect(),
     }
 });
 
-/// The classic ids of services are those of the users, and this.
+/// A service's classic id is its user's id plus this.
 const SERVICES: usize = 10_000;
 
-/// Two users who are always known: one has access to everything, the other to nothing.
+/// Two users that are always known: one has access to everything, the other to nothing.
 const OWNER: usize = 20_001;
 const CLERK: usize = 20_002;
 
-/// Known from 2020 to the end of 2021.
+/// Writes an entry that is valid from 2020 to the end of 2021.
 fn principal(lines: &mut String, holder: Holder, user: usize, kind: &str) {
     let linked = match holder.known {
         Unlinked => format!(r#","linked":false,"iamId":"IBMid-{user}""#),
@@ -119,11 +119,11 @@ fn principal(lines: &mut String, holder: Holder, user: usize, kind: &str) {
         r#"{{{key}{linked}{access}{permissions}{devices},"validFrom":"2020-01-01T00:00:00Z"}}
 {{{key},"deleted":true,"validFrom":"2022-01-01T00:00:00Z"}}"#
     )
-    .expect("a String takes all");
+    .expect("writing to a String cannot fail");
 }
 
-/// Rules with these demands, and all regions.
-pub fn rules(demands: Demands) -> Rules {
+/// Returns rules with these options and all regions.
+pub fn rules(options: PolicyOptions) -> Rules {
     let catalog = Catalog::load(&Catalog::embedded_files(), &Switches::default());
     let locations = Locations::embedded("six").expect("locations");
     let regions: Vec<String> = locations.regions().map(str::to_string).collect();
@@ -133,13 +133,13 @@ pub fn rules(demands: Demands) -> Rules {
         catalog: catalog.expect("the catalogue"),
         locations,
         routes: Routes::new(regions),
-        permissions: PermissionNames::load(PermissionNames::EMBEDDED).expect("good names"),
+        permissions: PermissionNames::load(PermissionNames::EMBEDDED).expect("valid names"),
         policy: Policy {
             service_initiators: true,
-            access: AccessRules { permission: demands.permission, device: demands.device },
-            system_on_behalf_of_user: demands.system_on_behalf,
-            quarantine_no_infrastructure_access: demands.quarantine_no_access,
-            skip_unknown_principal: demands.skip_unknown,
+            access: AccessRules { permission: options.permission, device: options.device },
+            system_on_behalf_of_user: options.system_on_behalf,
+            quarantine_no_infrastructure_access: options.quarantine_no_access,
+            skip_unknown_principal: options.skip_unknown,
             clock_skew_ms: 0,
         },
         crns: CrnTemplates {
@@ -150,7 +150,7 @@ pub fn rules(demands: Demands) -> Rules {
     }
 }
 
-/// A power-on by, or on behalf of, the user.
+/// Returns a power-on by the user or on the user's behalf.
 pub fn record(who: Who, user: usize, when: When) -> String {
     let who = match who {
         Customer => format!(r#""userType":"CUSTOMER","userId":{user}"#),
@@ -173,7 +173,7 @@ pub fn record(who: Who, user: usize, when: When) -> String {
         SystemAsUser => format!(r#""userType":"SYSTEM","iamId":"IBMid-{user}""#),
         SystemAsService => format!(r#""userType":"SYSTEM","iamId":"IBMid-{}""#, SERVICES + user),
     };
-    // At the very borders: the first moment counts, and the moment of removal no longer.
+    // At the boundaries: the entry is valid from its first moment until just before its removal.
     let time = match when {
         Before => "2019-12-31T23:59:59.999999999Z",
         Valid => "2019-12-31T18:00:00-06:00",
@@ -184,7 +184,7 @@ pub fn record(who: Who, user: usize, when: When) -> String {
     )
 }
 
-/// The fate as counted, and whether it waits for the tables.
+/// Returns the fate as text, and whether it waits for the tables.
 pub fn judged(rules: &Rules, payload: &str) -> (String, bool) {
     let directory = &WORLD.directory;
     let fate = judge(Some(payload.as_bytes()), rules, || directory);

@@ -1,23 +1,22 @@
-//! Two sides read the same topic in turn, round by round: what does a record cost each, and how do
-//! the costs compare?
+//! Compares the cost of a record between two sides that read the same topic alternately.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::fleet::{Contestant, Outcome, Program, Run, Tuning};
-use super::lab::{DataKey, DataSet, Lab};
+use super::fixture::{DataKey, DataSet, Fixture};
 use super::records::Mix;
+use super::runs::{Contestant, Outcome, Program, Run, Tuning};
 use super::statistics::Spread;
 
-/// How often the committed offsets are asked for.
+/// Pause between two fetches of the committed offsets.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// Runs of which the cost of starting is the median.
+/// The cost of starting is the median of this many runs.
 const STARTS: usize = 3;
 
 /// A comparison.
 #[derive(Debug, Clone)]
-pub struct Race {
+pub struct Comparison {
     pub mix: Mix,
     pub bytes: usize,
     pub partitions: i32,
@@ -27,11 +26,11 @@ pub struct Race {
     pub right: Contestant,
 }
 
-/// What one side needed.
+/// The cost of one side.
 #[derive(Debug, Clone, Serialize)]
 pub struct Side {
     pub contestant: Contestant,
-    /// CPU time of starting, in milliseconds, which is not in the following.
+    /// CPU time of starting, in milliseconds; the other figures exclude it.
     pub start_cpu_ms: f64,
     /// Microseconds of CPU time a record.
     pub cpu_us: Spread,
@@ -39,25 +38,25 @@ pub struct Side {
     pub records_a_second: Spread,
     /// Peak resident memory of the largest process, in MiB.
     pub peak_mib: Spread,
-    /// The same as `cpu_us`, round by round.
+    /// The values of `cpu_us`, by round.
     pub rounds: Vec<f64>,
 }
 
-/// What came out of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Clone, Serialize)]
-pub struct RaceResult {
+pub struct ComparisonResult {
     pub records: usize,
     pub left: Side,
     pub right: Side,
-    /// CPU time of left to right, from rounds side by side.
+    /// Ratio of CPU time, left to right, over the rounds.
     pub ratio: Spread,
-    /// Left's least to right's least. What others do on the machine only ever adds to a figure, so
-    /// that this is nearer to the truth when they do much.
+    /// Ratio of the minima, left to right. Other load on the machine can only increase a figure,
+    /// so on a busy machine this ratio is more accurate.
     pub ratio_of_least: f64,
 }
 
-impl Race {
-    pub fn run(&self, lab: &mut Lab, rounds: usize) -> anyhow::Result<RaceResult> {
+impl Comparison {
+    pub fn run(&self, fixture: &mut Fixture, rounds: usize) -> anyhow::Result<ComparisonResult> {
         let contestants = [&self.left, &self.right];
         let planned = contestants.iter().any(|it| it.program == Program::RawCopy);
         let key = DataKey {
@@ -67,18 +66,20 @@ impl Race {
             records: self.records,
             planned,
         };
-        // As many records as partitions cost next to nothing: what is left is starting and joining.
+        // One record per partition costs almost nothing: this measures starting and joining the
+        // group.
         let few = DataKey { records: key.partitions as usize, planned: true, ..key };
-        let few = lab.data(few)?;
-        let starts = [self.start(lab, &self.left, &few)?, self.start(lab, &self.right, &few)?];
-        let data = lab.data(key)?;
+        let few = fixture.data(few)?;
+        let starts =
+            [self.start(fixture, &self.left, &few)?, self.start(fixture, &self.right, &few)?];
+        let data = fixture.data(key)?;
         let mut outcomes = [Vec::new(), Vec::new()];
         for round in 0..rounds {
-            // In turn, and in turn first: what warms up or wears out meets both.
+            // The sides alternate, and so does the first one: warm-up and wear affect both.
             for turn in 0..2 {
                 let side = (round + turn) % 2;
                 let contestant = contestants[side];
-                let outcome = self.once(lab, contestant, &data)?;
+                let outcome = self.once(fixture, contestant, &data)?;
                 let each = per_record(&outcome, starts[side], data.records);
                 eprintln!("  round {round}: {each:.3} us a record, {}", contestant.name);
                 outcomes[side].push(outcome);
@@ -87,7 +88,7 @@ impl Race {
         let [left, right] = outcomes;
         let left = side(&self.left, starts[0], &left, data.records);
         let right = side(&self.right, starts[1], &right, data.records);
-        Ok(RaceResult {
+        Ok(ComparisonResult {
             records: data.records,
             ratio: Spread::of_ratios(&left.rounds, &right.rounds),
             ratio_of_least: left.cpu_us.min / right.cpu_us.min,
@@ -96,15 +97,25 @@ impl Race {
         })
     }
 
-    fn once(&self, lab: &Lab, contestant: &Contestant, data: &DataSet) -> anyhow::Result<Outcome> {
+    fn once(
+        &self,
+        fixture: &Fixture,
+        contestant: &Contestant,
+        data: &DataSet,
+    ) -> anyhow::Result<Outcome> {
         let run = Run { contestant, tuning: self.tuning, data, interval: INTERVAL };
-        run.to_the_end(lab)
+        run.to_the_end(fixture)
     }
 
-    /// CPU time of starting, with next to no records.
-    fn start(&self, lab: &Lab, contestant: &Contestant, few: &DataSet) -> anyhow::Result<Duration> {
+    /// CPU time of starting, measured with few records.
+    fn start(
+        &self,
+        fixture: &Fixture,
+        contestant: &Contestant,
+        few: &DataSet,
+    ) -> anyhow::Result<Duration> {
         let starts: anyhow::Result<Vec<Outcome>> =
-            (0..STARTS).map(|_| self.once(lab, contestant, few)).collect();
+            (0..STARTS).map(|_| self.once(fixture, contestant, few)).collect();
         let mut starts: Vec<Duration> = starts?.iter().map(|start| start.cpu).collect();
         starts.sort();
         Ok(starts[STARTS / 2])
@@ -118,7 +129,7 @@ fn per_record(outcome: &Outcome, start: Duration, records: usize) -> f64 {
 fn side(contestant: &Contestant, start: Duration, outcomes: &[Outcome], records: usize) -> Side {
     let rounds: Vec<f64> =
         outcomes.iter().map(|outcome| per_record(outcome, start, records)).collect();
-    // Of a run that was over at the first look only the whole is known.
+    // A run that was complete at the first fetch has only its total time.
     let speed = |outcome: &Outcome| match records - outcome.first_records {
         0 => records as f64 / outcome.all.as_secs_f64(),
         rest => rest as f64 / (outcome.all - outcome.first_commit).as_secs_f64(),

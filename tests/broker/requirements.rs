@@ -1,5 +1,5 @@
-//! What the relay demands of a cluster before it begins: everything that is not met is named at
-//! once, by `check --connect` and by `run`, and what is only doubtful stops nothing.
+//! The relay's requirements of a cluster before it starts. `check --connect` and `run` report all
+//! unmet requirements together; warnings stop nothing.
 
 use crate::PROGRAM;
 use crate::ledger::PRINCIPALS;
@@ -10,7 +10,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A deployment whose topics are there and no good.
+/// A deployment with unsuitable topics.
 fn unsuitable(broker: &KafkaBroker) -> TestDeployment {
     let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let topic = |name: &str, settings: &[(&str, &str)]| {
@@ -33,12 +33,12 @@ fn unsuitable(broker: &KafkaBroker) -> TestDeployment {
     deployment
 }
 
-/// What must be said, and of which topic.
-fn demands(deployment: &TestDeployment) -> Vec<String> {
+/// The expected problems, each with its topic.
+fn requirements(deployment: &TestDeployment) -> Vec<String> {
     let TestDeployment { input, quarantine, .. } = deployment;
     let outputs = deployment.outputs();
     let principals = deployment.principals.split('"').nth(1).expect("a topic");
-    let mut demands = vec![
+    let mut requirements = vec![
         format!("input topic {input}: cleanup.policy is \"compact\""),
         format!(
             "principals topic {principals}: cleanup.policy is \"delete\" and its retention is limited"
@@ -48,14 +48,14 @@ fn demands(deployment: &TestDeployment) -> Vec<String> {
         format!("quarantine topic {quarantine}: max.message.bytes is 8000: not even the stub"),
     ];
     let narrow = outputs[1..].iter();
-    demands.extend(narrow.map(|output| {
+    requirements.extend(narrow.map(|output| {
         format!("output topic {output}: max.message.bytes is 900000: an audit event")
     }));
-    demands
+    requirements
 }
 
 #[test]
-fn all_unmet_demands_are_named_at_once() {
+fn all_unmet_requirements_are_reported_together() {
     let deployment = unsuitable(KafkaBroker::shared());
     let config = deployment.config("demanding");
     let config = config.to_str().expect("path");
@@ -63,16 +63,16 @@ fn all_unmet_demands_are_named_at_once() {
     let run = deployment.command(&["run", "--config", config]);
     let (checked, ran) = (text(&check.stdout), text(&run.stderr));
     assert_eq!((check.status.code(), run.status.code()), (Some(1), Some(69)));
-    for demand in demands(&deployment) {
-        assert!(checked.contains(&format!("PROBLEM  {demand}")), "{demand}\n{checked}");
-        assert!(ran.contains(&demand), "{demand}\n{ran}");
+    for requirement in requirements(&deployment) {
+        assert!(checked.contains(&format!("PROBLEM  {requirement}")), "{requirement}\n{checked}");
+        assert!(ran.contains(&requirement), "{requirement}\n{ran}");
     }
-    assert_eq!(checked.matches("PROBLEM").count(), demands(&deployment).len(), "{checked}");
-    assert!(ran.contains("set it to 1001024 or more"), "the remedy: {ran}");
+    assert_eq!(checked.matches("PROBLEM").count(), requirements(&deployment).len(), "{checked}");
+    assert!(ran.contains("set it to 1001024 or more"), "the remedy is missing: {ran}");
 }
 
 #[test]
-fn doubts_stop_nothing() {
+fn warnings_do_not_stop_the_relay() {
     let broker = KafkaBroker::shared();
     let mut deployment = TestDeployment::create(PROGRAM, broker, 1, PRINCIPALS, "");
     let principals = broker.unique("principals");
@@ -80,20 +80,20 @@ fn doubts_stop_nothing() {
     deployment.principals = format!("topic = \"{principals}\"");
     let mut relay = deployment.start("doubtful");
     relay.await_ready();
-    let doubt = format!("principals topic {principals}: min.compaction.lag.ms is 0");
-    assert!(relay.log().contains(&doubt), "{}", relay.log());
-    let forgets = format!("principals topic {principals}: delete.retention.ms is 86400000");
-    assert!(relay.log().contains(&forgets), "{}", relay.log());
+    let warning = format!("principals topic {principals}: min.compaction.lag.ms is 0");
+    assert!(relay.log().contains(&warning), "{}", relay.log());
+    let retention = format!("principals topic {principals}: delete.retention.ms is 86400000");
+    assert!(relay.log().contains(&retention), "{}", relay.log());
     let clock = "tombstones, and entries without validFrom, are dated by the producer's clock";
     assert!(relay.log().contains(clock), "{}", relay.log());
-    // Followers, the finder of ends and the watchdog are waited for, and end.
+    // The shutdown waits for the followers, the end-offset thread and the watchdog.
     relay.signal("TERM");
     assert!(relay.wait().success());
     assert!(!relay.log().contains("exiting without it"), "{}", relay.log());
 }
 
 #[test]
-fn a_transaction_time_out_that_the_broker_refuses_is_named() {
+fn a_transaction_timeout_above_the_broker_limit_is_reported() {
     let options = BrokerOptions {
         properties: vec![("transaction.max.timeout.ms".into(), "5000".into())],
         ..BrokerOptions::default()

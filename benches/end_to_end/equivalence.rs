@@ -1,29 +1,29 @@
-//! Before anything is compared with it: a raw copy must have written what the relay writes. Both
-//! read the same records, and what came out must agree in everything but the content of the events.
+//! Checks that the raw copy is a fair yardstick: both sides read the same records, and their output
+//! must agree in everything except the content of the events.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use super::fleet::{Contestant, Run, Tuning};
-use super::lab::{DataKey, Lab};
+use super::fixture::{DataKey, Fixture};
 use super::records::Mix;
+use super::runs::{Contestant, Run, Tuning};
 use audit_testkit::topics::{Seen, read_committed};
 
 const RECORDS: usize = 20_000;
 const INTERVAL: Duration = Duration::from_millis(10);
 const QUARANTINED_HEADERS: usize = 6;
 
-/// What must be equal of a record that was written.
+/// The properties in which the output records must agree.
 #[derive(Debug, PartialEq, Eq)]
 struct Shape {
     topic: String,
     partition: i32,
-    /// Tells the records apart: each input record has its own.
+    /// Identifies the record: each input record has its own timestamp.
     timestamp: Option<i64>,
     key: Option<Vec<u8>>,
     length: usize,
-    /// Names, and lengths of the values.
+    /// Header names and the lengths of their values.
     headers: Vec<(String, usize)>,
 }
 
@@ -41,10 +41,14 @@ impl From<Seen> for Shape {
     }
 }
 
-/// An error where the two did not write the same.
-pub fn check(lab: &mut Lab, relay: &Contestant, raw_copy: &Contestant) -> anyhow::Result<()> {
-    let data = lab.data(DataKey {
-        mix: Mix { audited: 250, malformed: 10, strangers: 0 },
+/// Fails if the two sides wrote different output.
+pub fn check(
+    fixture: &mut Fixture,
+    relay: &Contestant,
+    raw_copy: &Contestant,
+) -> anyhow::Result<()> {
+    let data = fixture.data(DataKey {
+        mix: Mix { audited: 250, malformed: 10, unknown_principals: 0 },
         bytes: 512,
         partitions: 12,
         records: RECORDS,
@@ -53,15 +57,15 @@ pub fn check(lab: &mut Lab, relay: &Contestant, raw_copy: &Contestant) -> anyhow
     let mut written = Vec::new();
     for contestant in [relay, raw_copy] {
         let run = Run { contestant, tuning: Tuning::default(), data: &data, interval: INTERVAL };
-        run.to_the_end(lab)?;
-        written.push(shapes(lab));
+        run.to_the_end(fixture)?;
+        written.push(shapes(fixture));
     }
     let copied = written.pop().context("two sides")?;
     let relayed = written.pop().context("two sides")?;
     let quarantined = |it: &&Shape| it.headers.len() == QUARANTINED_HEADERS;
     ensure!(
         relayed.iter().any(|it| !quarantined(&it)) && relayed.iter().any(|it| quarantined(&it)),
-        "the relay wrote nothing of one kind"
+        "the relay wrote no events or no quarantined records"
     );
     for (left, right) in relayed.iter().zip(&copied) {
         if left != right {
@@ -78,14 +82,13 @@ pub fn check(lab: &mut Lab, relay: &Contestant, raw_copy: &Contestant) -> anyhow
     Ok(())
 }
 
-fn shapes(lab: &Lab) -> Vec<Shape> {
+fn shapes(fixture: &Fixture) -> Vec<Shape> {
     let mut shapes = Vec::new();
-    for topic in lab.outputs() {
-        let seen = read_committed(lab.broker().bootstrap(), &topic);
+    for topic in fixture.outputs() {
+        let seen = read_committed(fixture.broker().bootstrap(), &topic);
         shapes.extend(seen.into_iter().map(Shape::from));
     }
-    // Records of several input partitions meet in one output partition, in an order that is
-    // nobody's.
+    // Records of several input partitions share an output partition in no defined order.
     shapes.sort_by(|left, right| {
         let place = |it: &Shape| (it.topic.clone(), it.partition, it.timestamp);
         place(left).cmp(&place(right))

@@ -1,6 +1,5 @@
-//! Where everything takes place: a broker, the topics, the data sets in them, the tables and the
-//! configurations. A data set is written once and read by every run with a consumer group of its
-//! own.
+//! The benchmark's environment: a broker, the topics, their data sets, the tables and the
+//! configurations. Each data set is written once; every run reads it with its own consumer group.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,16 +18,16 @@ use super::plan::Plan;
 use super::records::{Mix, Record, Records, principals};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
 use audit_testkit::relay::REGIONS;
-use audit_testkit::{REQUEST_LIMIT, client_config, scratch};
+use audit_testkit::{REQUEST_MAX, client_config, scratch};
 
 const PREFIX: &str = "audit.";
 const QUARANTINE: &str = "quarantine";
-/// Of each output topic.
+/// Partitions of each output topic.
 const OUTPUT_PARTITIONS: i32 = 4;
-/// Records are dated one after the other from here.
+/// The timestamp of the first record; each later one is a millisecond newer.
 const FIRST_TIMESTAMP_MS: i64 = 1_762_400_000_000;
 
-/// What is read.
+/// Identifies a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DataKey {
     pub mix: Mix,
@@ -39,36 +38,36 @@ pub struct DataKey {
     pub planned: bool,
 }
 
-/// A topic full of records, and the plan for copying them.
+/// A topic full of records, and the plan of the raw copy's output.
 #[derive(Debug, Clone)]
 pub struct DataSet {
     pub topic: String,
     pub records: usize,
-    pub plan: Plans,
+    pub plan: PlanFile,
 }
 
 /// A plan's file.
 #[derive(Debug, Clone, Default)]
-pub struct Plans {
+pub struct PlanFile {
     pub path: PathBuf,
-    /// Its size, which a raw copy holds in memory and a relay does not.
+    /// Size of the file. A raw copy holds the plan in memory; a relay does not.
     pub bytes: u64,
 }
 
 /// Where the table of principals comes from.
 #[derive(Debug, Clone, Copy)]
 pub enum Principals {
-    /// A file with all of them.
+    /// A file with all principals.
     File,
-    /// A compacted topic with all of them.
+    /// A compacted topic with all principals.
     Topic,
-    /// There are none.
-    Nobody,
+    /// An empty file.
+    None,
 }
 
-/// What a configuration says beyond the defaults.
+/// The configuration values that differ from the defaults.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
+pub struct ConfigOverrides<'a> {
     pub topic: &'a str,
     pub group: &'a str,
     pub instance: String,
@@ -78,23 +77,23 @@ pub struct Wanted<'a> {
     pub principals: Principals,
 }
 
-pub struct Lab {
-    // The broker ends before its clients' folder goes.
+pub struct Fixture {
+    // Dropped first: the broker stops before its clients' folder is removed.
     broker: KafkaBroker,
     directory: TempDir,
     deployment: Deployment,
     data: HashMap<DataKey, DataSet>,
-    /// The topic of the table of principals, once it was asked for.
+    /// The principals topic; created on first use.
     principals: OnceLock<String>,
 }
 
-impl Lab {
+impl Fixture {
     /// Starts a broker and creates the output topics.
-    pub fn open() -> anyhow::Result<Lab> {
+    pub fn open() -> anyhow::Result<Fixture> {
         let directory = TempDir::with_prefix_in("end-to-end-", scratch()?)?;
         let lines: String = principals().map(|(_, line)| line + "\n").collect();
         fs::write(directory.path().join("principals.jsonl"), lines)?;
-        fs::write(directory.path().join("nobody.jsonl"), "")?;
+        fs::write(directory.path().join("no-principals.jsonl"), "")?;
         let broker = KafkaBroker::start(BrokerOptions::default())?;
         let text = format!(
             "[kafka]\n\"bootstrap.servers\" = \"{}\"\n[principals]\nfile = {:?}\n",
@@ -103,28 +102,30 @@ impl Lab {
         );
         let config = Config::from_toml(&text, std::iter::empty())?;
         let deployment = Deployment::load(&config)?;
-        ensure!(deployment.rules.routes.regions() == REGIONS, "other regions than those known");
-        let lab = Lab {
+        ensure!(
+            deployment.rules.routes.regions() == REGIONS,
+            "the location table has other regions than the testkit"
+        );
+        let fixture = Fixture {
             broker,
             directory,
             deployment,
             data: HashMap::new(),
             principals: OnceLock::new(),
         };
-        for topic in lab.outputs() {
+        for topic in fixture.outputs() {
             let small = [
                 ("segment.bytes", "67108864"),
                 ("file.delete.delay.ms", "1000"),
-                // The quarantine must take the largest record of the input, with some headers
-                // more.
+                // The quarantine must accept the largest input record plus its headers.
                 ("max.message.bytes", "2097152"),
             ];
-            lab.broker.create_topic_with(&topic, OUTPUT_PARTITIONS, &small);
+            fixture.broker.create_topic_with(&topic, OUTPUT_PARTITIONS, &small);
         }
-        Ok(lab)
+        Ok(fixture)
     }
 
-    /// The topic with the table of principals, which is written when it is first asked for.
+    /// Returns the principals topic. Writes it on the first call.
     fn principals_topic(&self) -> anyhow::Result<&str> {
         if let Some(topic) = self.principals.get() {
             return Ok(topic);
@@ -136,7 +137,7 @@ impl Lab {
             let record = BaseRecord::to(&topic).key(&key).payload(&principal);
             enqueue(&producer, record)?;
         }
-        producer.flush(REQUEST_LIMIT)?;
+        producer.flush(REQUEST_MAX)?;
         Ok(self.principals.get_or_init(|| topic))
     }
 
@@ -148,13 +149,13 @@ impl Lab {
         self.directory.path()
     }
 
-    /// The topics that are written to.
+    /// The topics that a run writes to.
     pub fn outputs(&self) -> Vec<String> {
         let regions = REGIONS.iter().map(|region| format!("{PREFIX}{region}"));
         regions.chain([QUARANTINE.to_string()]).collect()
     }
 
-    /// Deletes what a run has written: the disk is not what is measured.
+    /// Deletes the output of the last run, so that the disk does not affect the figures.
     pub fn truncate_outputs(&self) {
         for topic in self.outputs() {
             let ends = self.broker.end_offsets(&topic);
@@ -162,7 +163,7 @@ impl Lab {
         }
     }
 
-    /// The data set, written if it is not there yet.
+    /// Returns the data set. Writes it on the first call.
     pub fn data(&mut self, key: DataKey) -> anyhow::Result<DataSet> {
         if let Some(data) = self.data.get(&key) {
             return Ok(data.clone());
@@ -179,19 +180,19 @@ impl Lab {
             let timestamp = FIRST_TIMESTAMP_MS + number as i64;
             send(&producer, &topic, partition, timestamp, &record)?;
         }
-        producer.flush(REQUEST_LIMIT)?;
+        producer.flush(REQUEST_MAX)?;
         let written: i64 = self.broker.end_offsets(&topic).values().sum();
-        ensure!(written == key.records as i64, "{written} were written");
+        ensure!(written == key.records as i64, "{written} records were written");
         let plan = match plan {
             Some(mut plan) => self.keep_plan(&mut plan, &topic)?,
-            None => Plans::default(),
+            None => PlanFile::default(),
         };
         let data = DataSet { topic, records: key.records, plan };
         self.data.insert(key, data.clone());
         Ok(data)
     }
 
-    /// An empty input topic.
+    /// Creates an empty input topic.
     pub fn new_topic(&self, partitions: i32) -> String {
         let topic = self.broker.unique("changes");
         self.broker.create_topic(&topic, partitions);
@@ -206,15 +207,14 @@ impl Lab {
         &self.deployment
     }
 
-    /// Writes a plan into the lab's folder.
-    pub fn keep_plan(&self, plan: &mut Plan, name: &str) -> anyhow::Result<Plans> {
+    /// Writes a plan to the fixture's folder.
+    pub fn keep_plan(&self, plan: &mut Plan, name: &str) -> anyhow::Result<PlanFile> {
         let path = self.directory.path().join(format!("{name}.plan"));
         let bytes = plan.write(&path)?;
-        Ok(Plans { path, bytes })
+        Ok(PlanFile { path, bytes })
     }
 
-    /// A producer that keeps the order, so that a record has the offset that the plan thinks it
-    /// has.
+    /// Creates a producer that keeps the order: the plan depends on each record's offset.
     pub fn producer(
         &self,
         linger_ms: &str,
@@ -228,23 +228,23 @@ impl Lab {
     }
 
     /// Writes a configuration and returns its path.
-    pub fn config(&self, wanted: &Wanted<'_>) -> anyhow::Result<PathBuf> {
-        let principals = match wanted.principals {
+    pub fn config(&self, overrides: &ConfigOverrides<'_>) -> anyhow::Result<PathBuf> {
+        let principals = match overrides.principals {
             Principals::File => String::from("file = \"principals.jsonl\""),
             Principals::Topic => format!("topic = \"{}\"", self.principals_topic()?),
-            Principals::Nobody => String::from("file = \"nobody.jsonl\""),
+            Principals::None => String::from("file = \"no-principals.jsonl\""),
         };
         let text = format!(
             "instance = \"{}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[batch]\nmax_age_ms = {}\n[output]\ntopic_prefix = \"{PREFIX}\"\nquarantine_topic = \"{QUARANTINE}\"\nheaders = {}\n[principals]\n{principals}\n[admin]\nlisten = \"127.0.0.1:0\"\n",
-            wanted.instance,
-            wanted.workers,
+            overrides.instance,
+            overrides.workers,
             self.broker.bootstrap(),
-            wanted.topic,
-            wanted.group,
-            wanted.max_age_ms,
-            wanted.headers,
+            overrides.topic,
+            overrides.group,
+            overrides.max_age_ms,
+            overrides.headers,
         );
-        let path = self.path(&format!("{}.toml", wanted.instance));
+        let path = self.path(&format!("{}.toml", overrides.instance));
         fs::write(&path, text)?;
         Ok(path)
     }
@@ -254,12 +254,12 @@ impl Lab {
     }
 }
 
-/// The same for all records of a device.
+/// Returns the device's partition: all records of a device share one.
 pub fn partition_of(record: &Record, partitions: i32) -> i32 {
     (record.device % partitions as u64) as i32
 }
 
-/// Hands a record to the producer, waiting for room in its queue.
+/// Hands a record to the producer. Waits while its queue is full.
 pub fn send(
     producer: &ThreadedProducer<DefaultProducerContext>,
     topic: &str,

@@ -1,5 +1,5 @@
-//! A run: some processes of one kind read a topic with a fresh group until everything is committed,
-//! and are watched from outside. What is made of the figures is decided elsewhere.
+//! A run: processes of one kind read a topic with a fresh group until every record is committed,
+//! and are measured from outside. Other modules evaluate the figures.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,18 +11,18 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
-use super::lab::{DataSet, Lab, Principals, Wanted};
+use super::fixture::{ConfigOverrides, DataSet, Fixture, Principals};
 use super::process::Process;
 use audit_testkit::client_config;
 
-/// Longest time without a commit.
-const STALL_LIMIT: Duration = Duration::from_secs(90);
+/// The longest time without a commit.
+const STALL_MAX: Duration = Duration::from_secs(90);
 
-/// What is run.
+/// The program of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Program {
-    /// audit-relay, this build or another.
+    /// audit-relay: this build or another.
     Relay(PathBuf),
     RawCopy,
     PollOnly,
@@ -37,7 +37,7 @@ pub struct Contestant {
     pub instances: usize,
 }
 
-/// How it is configured.
+/// Configuration of a contestant.
 #[derive(Debug, Clone, Copy)]
 pub struct Tuning {
     pub headers: bool,
@@ -59,19 +59,19 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts the processes with a group that nobody has used, on empty outputs.
+    /// Starts the processes with a fresh group, on empty output topics.
     pub fn start(
-        lab: &Lab,
+        fixture: &Fixture,
         contestant: &Contestant,
         tuning: Tuning,
         data: &DataSet,
     ) -> anyhow::Result<Fleet> {
-        lab.truncate_outputs();
-        let group = lab.broker().unique("group");
+        fixture.truncate_outputs();
+        let group = fixture.broker().unique("group");
         let mut commands = Vec::new();
         for number in 0..contestant.instances {
             let instance = format!("{group}-{number}");
-            let config = lab.config(&Wanted {
+            let config = fixture.config(&ConfigOverrides {
                 topic: &data.topic,
                 group: &group,
                 instance: instance.clone(),
@@ -81,22 +81,22 @@ impl Fleet {
                 principals: tuning.principals,
             })?;
             let command = command(&contestant.program, &config, &data.plan.path)?;
-            commands.push((command, lab.path(&format!("{instance}.log"))));
+            commands.push((command, fixture.path(&format!("{instance}.log"))));
         }
         let started = Instant::now();
         let processes: anyhow::Result<Vec<Process>> = commands
             .into_iter()
-            .map(|(command, log)| Process::spawn(&command, lab.directory(), log))
+            .map(|(command, log)| Process::spawn(&command, fixture.directory(), log))
             .collect();
         Ok(Fleet { group, processes: processes?, started })
     }
 
-    /// CPU time of all.
+    /// CPU time of all processes.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         self.processes.iter().map(Process::cpu).sum()
     }
 
-    /// Peak memory of the largest.
+    /// Peak memory of the largest process.
     pub fn peak(&self) -> anyhow::Result<u64> {
         let peaks: anyhow::Result<Vec<u64>> = self.processes.iter().map(Process::peak).collect();
         Ok(peaks?.into_iter().max().unwrap_or(0))
@@ -124,31 +124,32 @@ fn command(program: &Program, config: &Path, plan: &Path) -> anyhow::Result<Comm
     Ok(command)
 }
 
-/// Asks for a group's committed offsets.
+/// Fetches a group's committed offsets.
 pub struct Watch {
     consumer: BaseConsumer,
-    asked: TopicPartitionList,
+    partitions: TopicPartitionList,
 }
 
 impl Watch {
-    pub fn new(lab: &Lab, group: &str, topic: &str) -> anyhow::Result<Watch> {
-        // An answer that waits for open transactions would come late when one follows the other.
-        let consumer: BaseConsumer = client_config(lab.broker().bootstrap())
+    pub fn new(fixture: &Fixture, group: &str, topic: &str) -> anyhow::Result<Watch> {
+        // With `read_committed` the answer would wait for open transactions, and these follow each
+        // other closely.
+        let consumer: BaseConsumer = client_config(fixture.broker().bootstrap())
             .set("group.id", group)
             .set("isolation.level", "read_uncommitted")
             .create()?;
-        let mut asked = TopicPartitionList::new();
-        for partition in lab.broker().end_offsets(topic).keys() {
-            asked.add_partition(topic, *partition);
+        let mut partitions = TopicPartitionList::new();
+        for partition in fixture.broker().end_offsets(topic).keys() {
+            partitions.add_partition(topic, *partition);
         }
-        Ok(Watch { consumer, asked })
+        Ok(Watch { consumer, partitions })
     }
 
-    /// Records whose offsets are committed.
+    /// Returns the number of records whose offsets are committed.
     pub fn committed(&self) -> usize {
-        // The coordinator of a group is not always known at once; whoever waits has a limit.
+        // The group's coordinator may not be known yet; the caller limits the wait.
         let limit = Duration::from_secs(5);
-        let Ok(list) = self.consumer.committed_offsets(self.asked.clone(), limit) else {
+        let Ok(list) = self.consumer.committed_offsets(self.partitions.clone(), limit) else {
             return 0;
         };
         let offsets = list.elements().into_iter().map(|it| match it.offset() {
@@ -159,12 +160,12 @@ impl Watch {
     }
 }
 
-/// What a run to the end has cost.
+/// The cost of a complete run.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome {
-    /// From the start of the processes to the first commit seen.
+    /// From the start of the processes to the first observed commit.
     pub first_commit: Duration,
-    /// Records committed by then.
+    /// Records committed at that time.
     pub first_records: usize,
     /// From the start to the last commit.
     pub all: Duration,
@@ -174,32 +175,32 @@ pub struct Outcome {
     pub peak: u64,
 }
 
-/// What is to be run.
+/// A run to perform.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
     pub contestant: &'a Contestant,
     pub tuning: Tuning,
     pub data: &'a DataSet,
-    /// How often the committed offsets are asked for.
+    /// Pause between two fetches of the committed offsets.
     pub interval: Duration,
 }
 
 impl Run<'_> {
     /// Runs until every record is committed.
-    pub fn to_the_end(self, lab: &Lab) -> anyhow::Result<Outcome> {
-        self.watched(lab, &mut |_, _| Ok(()))
+    pub fn to_the_end(self, fixture: &Fixture) -> anyhow::Result<Outcome> {
+        self.watched(fixture, &mut |_, _| Ok(()))
     }
 
-    /// Runs until every record is committed; `look` sees the processes whenever the offsets were
-    /// asked for.
+    /// Runs until every record is committed. Calls `inspect` after each fetch of the committed
+    /// offsets.
     pub fn watched(
         self,
-        lab: &Lab,
-        look: &mut dyn FnMut(&Fleet, usize) -> anyhow::Result<()>,
+        fixture: &Fixture,
+        inspect: &mut dyn FnMut(&Fleet, usize) -> anyhow::Result<()>,
     ) -> anyhow::Result<Outcome> {
         let Run { contestant, tuning, data, .. } = self;
-        let mut fleet = Fleet::start(lab, contestant, tuning, data)?;
-        let watch = Watch::new(lab, &fleet.group, &data.topic)?;
+        let mut fleet = Fleet::start(fixture, contestant, tuning, data)?;
+        let watch = Watch::new(fixture, &fleet.group, &data.topic)?;
         let mut first = None;
         let (mut before, mut moved) = (0, Instant::now());
         loop {
@@ -215,12 +216,15 @@ impl Run<'_> {
             }
             let (name, records) = (&contestant.name, data.records);
             fleet.must_run().with_context(|| name.clone())?;
-            ensure!(committed < records, "{name}: {committed} of {records}");
             ensure!(
-                moved.elapsed() < STALL_LIMIT,
+                committed < records,
+                "{name}: {committed} offsets committed for {records} records"
+            );
+            ensure!(
+                moved.elapsed() < STALL_MAX,
                 "{name}: only {committed} of {records} were committed"
             );
-            look(&fleet, committed)?;
+            inspect(&fleet, committed)?;
             thread::sleep(self.interval);
         }
     }

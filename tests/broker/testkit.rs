@@ -1,6 +1,5 @@
-//! Proves the support itself, so that the other tests can be believed: what it writes is what it
-//! reads, aborted records stay hidden, zombies are fenced, and a broker that is stopped or killed
-//! comes back with its data.
+//! Tests the testkit itself: it reads back what it wrote, aborted records stay hidden, zombies are
+//! fenced, and a stopped or killed broker restarts with its data.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,9 +16,9 @@ use audit_testkit::topics::{
     Seen, TestRecord, Transactional, produce, read_committed, read_until, transactional,
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
-/// How long a transaction may stay open: longer than all that is asked meanwhile takes.
-const TRANSACTION: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longer than all requests during a transaction, so that the broker does not abort it.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn send(producer: &Transactional, topic: &str, value: &str) {
     let record = BaseRecord::<str, str>::to(topic).key("key").payload(value);
@@ -42,7 +41,7 @@ fn numbered(count: usize) -> impl Iterator<Item = TestRecord> {
 }
 
 #[test]
-fn what_is_produced_is_read_back_whole() {
+fn produced_records_are_read_back_unchanged() {
     let kafka = KafkaBroker::shared();
     let topic = kafka.unique("round-trip");
     kafka.create_topic(&topic, 3);
@@ -82,11 +81,11 @@ fn many_records_arrive_once_each_and_deleted_ones_are_gone() {
     let kafka = KafkaBroker::shared();
     let topic = kafka.unique("many");
     kafka.create_topic(&topic, 3);
-    // More than the producer's queue holds.
+    // More than fit in the producer's queue.
     produce(kafka.bootstrap(), &topic, numbered(150_000));
 
     let done = |seen: &[Seen]| seen.len() >= 150_000;
-    let seen = read_until(kafka.bootstrap(), &[&topic], LIMIT, done);
+    let seen = read_until(kafka.bootstrap(), &[&topic], WAIT_MAX, done);
     let mut numbers: Vec<usize> =
         values(&seen).iter().map(|value| value.parse().expect("a number")).collect();
     numbers.sort_unstable();
@@ -101,7 +100,7 @@ fn many_records_arrive_once_each_and_deleted_ones_are_gone() {
 
 #[test]
 #[should_panic(expected = "MessageSizeTooLarge")]
-fn a_record_that_was_not_delivered_fails_the_test() {
+fn an_undelivered_record_fails_the_test() {
     let kafka = KafkaBroker::shared();
     let topic = kafka.unique("refused");
     kafka.create_topic_with(&topic, 1, &[("max.message.bytes", "1000")]);
@@ -115,22 +114,23 @@ fn aborted_records_are_hidden_and_their_offsets_not_committed() {
     let kafka = KafkaBroker::shared();
     let (topic, group) = (kafka.unique("transactions"), kafka.unique("group"));
     kafka.create_topic(&topic, 1);
-    let producer = transactional(kafka.bootstrap(), &kafka.unique("transactional"), TRANSACTION);
+    let producer =
+        transactional(kafka.bootstrap(), &kafka.unique("transactional"), TRANSACTION_TIMEOUT);
     let member = member_of(kafka.bootstrap(), &group, &topic);
     let metadata = member.group_metadata().expect("a member's metadata");
 
     let open = |offset, value| {
         producer.begin_transaction().expect("begun");
         send(&producer, &topic, value);
-        producer.flush(LIMIT).expect("written");
+        producer.flush(WAIT_MAX).expect("written");
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset(&topic, 0, Offset::Offset(offset)).expect("an offset");
-        producer.send_offsets_to_transaction(&offsets, &metadata, LIMIT).expect("sent");
+        producer.send_offsets_to_transaction(&offsets, &metadata, WAIT_MAX).expect("sent");
     };
     open(1, "kept");
-    producer.commit_transaction(LIMIT).expect("committed");
+    producer.commit_transaction(WAIT_MAX).expect("committed");
     open(2, "aborted");
-    producer.abort_transaction(LIMIT).expect("aborted");
+    producer.abort_transaction(WAIT_MAX).expect("aborted");
     assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 1)]));
     open(3, "last");
     assert_eq!(values(&read_committed(kafka.bootstrap(), &topic)), ["kept"]);
@@ -138,7 +138,7 @@ fn aborted_records_are_hidden_and_their_offsets_not_committed() {
         let asked = scope.spawn(|| kafka.committed(&group, &topic));
         std::thread::sleep(Duration::from_secs(2));
         assert!(!asked.is_finished(), "the transaction is still open");
-        producer.commit_transaction(LIMIT).expect("committed");
+        producer.commit_transaction(WAIT_MAX).expect("committed");
         let committed = asked.join().expect("an answer");
         assert_eq!(committed, BTreeMap::from([(0, 3)]));
     });
@@ -148,7 +148,7 @@ fn aborted_records_are_hidden_and_their_offsets_not_committed() {
     assert_eq!(kafka.end_offsets(&topic), BTreeMap::from([(0, 6)]));
 }
 
-/// A consumer that has joined the group and owns the topic's only partition.
+/// Returns a consumer that has joined the group and owns the topic's only partition.
 fn member_of(bootstrap: &str, group: &str, topic: &str) -> BaseConsumer {
     let mut config = client_config(bootstrap);
     config
@@ -160,14 +160,14 @@ fn member_of(bootstrap: &str, group: &str, topic: &str) -> BaseConsumer {
     member.subscribe(&[topic]).expect("subscribed");
     let since = Instant::now();
     let mut last = None;
-    while since.elapsed() < LIMIT {
-        // The first errors are those of a coordinator that is only just being found.
-        match member.poll(LIMIT) {
+    while since.elapsed() < WAIT_MAX {
+        // The first polls may fail until the coordinator is found.
+        match member.poll(WAIT_MAX) {
             Some(Err(KafkaError::PartitionEOF(0))) => return member,
             other => last = other.map(|event| event.map(|message| message.offset())),
         }
     }
-    panic!("the empty partition's end was expected, not {last:?}")
+    panic!("expected the partition EOF, got {last:?}")
 }
 
 #[test]
@@ -175,19 +175,19 @@ fn a_zombie_is_fenced_by_its_successor() {
     let kafka = KafkaBroker::shared();
     let (topic, id) = (kafka.unique("fencing"), kafka.unique("transactional"));
     kafka.create_topic(&topic, 1);
-    let zombie = transactional(kafka.bootstrap(), &id, TRANSACTION);
+    let zombie = transactional(kafka.bootstrap(), &id, TRANSACTION_TIMEOUT);
     zombie.begin_transaction().expect("begun");
     send(&zombie, &topic, "the zombie's");
-    zombie.flush(LIMIT).expect("written");
+    zombie.flush(WAIT_MAX).expect("written");
 
-    let successor = transactional(kafka.bootstrap(), &id, TRANSACTION);
+    let successor = transactional(kafka.bootstrap(), &id, TRANSACTION_TIMEOUT);
     successor.begin_transaction().expect("begun");
     send(&successor, &topic, "the successor's");
-    successor.commit_transaction(LIMIT).expect("committed");
+    successor.commit_transaction(WAIT_MAX).expect("committed");
 
-    let fenced = zombie.commit_transaction(LIMIT).expect_err("the zombie must not commit");
+    let fenced = zombie.commit_transaction(WAIT_MAX).expect_err("the zombie must not commit");
     let KafkaError::Transaction(error) = fenced else {
-        panic!("an error of the transaction was expected, not {fenced}");
+        panic!("expected a transaction error, got {fenced}");
     };
     assert!(error.is_fatal(), "{error:?}");
     assert_eq!(error.code(), RDKafkaErrorCode::Fenced);
@@ -217,11 +217,11 @@ fn a_broker_that_is_stopped_or_killed_comes_back_with_its_data() {
         assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(1, 7)]));
     }
 
-    // The property given to this broker won over the support's own.
+    // The test's property overrides the testkit's own.
     assert_eq!(kafka.end_offsets("__consumer_offsets").len(), 1);
 }
 
-/// A compacted topic takes only records with a key.
+/// Adds a key: a compacted topic requires one.
 fn keyed(record: TestRecord) -> TestRecord {
     TestRecord { key: record.value.clone().or(Some(b"key".to_vec())), ..record }
 }
