@@ -40,7 +40,7 @@ pub struct Identity<'a> {
     pub valid_from: Timestamp,
     /// Its IAM identity.
     pub iam_id: Id,
-    /// The side of the action whose user name applies to this identity if the table has no name for
-    /// it. `None` for an identity that a user assumed: the record names the user.
+    /// The side of the action whose user name applies to this identity if the table has no name
+    /// for it. `None` for an identity that a user assumed: the record names the user.
     pub named_by: Option<Side>,
 }

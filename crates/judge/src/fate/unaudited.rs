@@ -15,8 +15,8 @@ pub struct Skip {
     pub reason: SkipReason,
     /// See [`Fate::awaits_tables`](super::Fate::awaits_tables).
     pub awaits_tables: bool,
-    /// The name of an unlisted event by which a customer changed an object of an audited class: the
-    /// catalogue lacks the name, so part of the trail may be missing. At most
+    /// The name of an unlisted event by which a customer changed an object of an audited class:
+    /// the catalogue lacks the name, so part of the trail may be missing. At most
     /// [`Skip::NAME_CHARACTERS`] long, on one line.
     pub unlisted_name: Option<CompactString>,
 }

@@ -1,5 +1,5 @@
-//! The packed form of a key's versions, newest first: reads them one by one, with their values still
-//! packed.
+//! The packed form of a key's versions, newest first: reads them one by one, with their values
+//! still packed.
 
 use super::version::Version;
 use crate::reference::packing::Reader;

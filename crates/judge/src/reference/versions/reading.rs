@@ -1,5 +1,5 @@
-//! All versions of a key, and which of them was valid when. It reads no clock; the caller passes the
-//! moment.
+//! All versions of a key, and which of them was valid when. It reads no clock; the caller passes
+//! the moment.
 
 use std::marker::PhantomData;
 
