@@ -1,105 +1,105 @@
-//! What the ledger holds against the relay, by kind. None of any kind is the promise.
+//! The violations that the ledger finds, by kind. A clean run has none.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
-/// Most complaints of a kind that are kept in words; all are counted.
-const TOLD_MAX: usize = 20;
+/// Maximum number of descriptions kept of each kind; all violations are counted.
+const DESCRIPTIONS_MAX: usize = 20;
 
-/// What can be wrong.
+/// A kind of violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wrong {
-    /// What was demanded is not there.
+pub enum Violation {
+    /// The expected output is missing.
     Lost,
-    /// It is there more than once.
+    /// The output exists more than once.
     Doubled,
-    /// It stands before an earlier change of the same device.
+    /// The output comes before that of an earlier change of the same device.
     Reordered,
-    /// It is in the wrong region, under the wrong key, or in another partition than what else is of
-    /// its device.
+    /// The output is in the wrong region, has the wrong key, or is in another partition than the
+    /// other output of its device.
     Misrouted,
-    /// Output without the offset behind it, or the reverse.
+    /// Output without its committed offset, or a committed offset without its output.
     Torn,
-    /// Audited, skipped or quarantined where something else was right.
+    /// The record was audited, skipped or quarantined where another fate was expected.
     Decision,
-    /// The event says something else than the record, or the original was not kept whole.
+    /// The event differs from the expected one, or the original was not kept whole.
     Changed,
     /// Two records share an event id: a reader that removes duplicates by id would lose an event.
     SharedId,
-    /// A relay's counters do not add up, or are not there.
+    /// A relay's counters do not add up, or are missing.
     Unaccounted,
-    /// The world did not recover in time, or a relay fell silent.
+    /// The world did not recover in time, or a relay stopped answering.
     Stalled,
-    /// A relay ended in a way that is no clean end.
+    /// A relay did not exit cleanly.
     Crashed,
     /// Output that belongs to no record.
     Unexpected,
-    /// What a run is there for did not happen, so that it shows nothing.
+    /// The run did not contain what it must contain, so it proves nothing.
     Untested,
 }
 
-impl Wrong {
-    /// All of them, for a report that shows the zeros.
-    pub const ALL: [Wrong; 13] = [
-        Wrong::Lost,
-        Wrong::Doubled,
-        Wrong::Reordered,
-        Wrong::Misrouted,
-        Wrong::Torn,
-        Wrong::Decision,
-        Wrong::Changed,
-        Wrong::SharedId,
-        Wrong::Unaccounted,
-        Wrong::Stalled,
-        Wrong::Crashed,
-        Wrong::Unexpected,
-        Wrong::Untested,
+impl Violation {
+    /// All kinds, for a report that includes the zeros.
+    pub const ALL: [Violation; 13] = [
+        Violation::Lost,
+        Violation::Doubled,
+        Violation::Reordered,
+        Violation::Misrouted,
+        Violation::Torn,
+        Violation::Decision,
+        Violation::Changed,
+        Violation::SharedId,
+        Violation::Unaccounted,
+        Violation::Stalled,
+        Violation::Crashed,
+        Violation::Unexpected,
+        Violation::Untested,
     ];
 
     pub const fn name(self) -> &'static str {
         match self {
-            Wrong::Lost => "lost",
-            Wrong::Doubled => "doubled",
-            Wrong::Reordered => "reordered per device",
-            Wrong::Misrouted => "misrouted",
-            Wrong::Torn => "torn",
-            Wrong::Decision => "wrong decision",
-            Wrong::Changed => "changed",
-            Wrong::SharedId => "shared id",
-            Wrong::Unaccounted => "unaccounted",
-            Wrong::Stalled => "stalled",
-            Wrong::Crashed => "crashed",
-            Wrong::Unexpected => "unexpected",
-            Wrong::Untested => "untested",
+            Violation::Lost => "lost",
+            Violation::Doubled => "doubled",
+            Violation::Reordered => "reordered per device",
+            Violation::Misrouted => "misrouted",
+            Violation::Torn => "torn",
+            Violation::Decision => "wrong decision",
+            Violation::Changed => "changed",
+            Violation::SharedId => "shared id",
+            Violation::Unaccounted => "unaccounted",
+            Violation::Stalled => "stalled",
+            Violation::Crashed => "crashed",
+            Violation::Unexpected => "unexpected",
+            Violation::Untested => "untested",
         }
     }
 }
 
-/// Counts, and the first few of each kind in words.
+/// Violations by kind: the count, and descriptions of the first few.
 #[derive(Clone, Debug, Default)]
-pub struct Complaints(BTreeMap<Wrong, (u64, Vec<String>)>);
+pub struct Violations(BTreeMap<Violation, (u64, Vec<String>)>);
 
-impl Complaints {
-    pub fn add(&mut self, wrong: Wrong, what: impl fmt::Display) {
-        let (count, told) = self.0.entry(wrong).or_default();
+impl Violations {
+    pub fn add(&mut self, violation: Violation, what: impl fmt::Display) {
+        let (count, descriptions) = self.0.entry(violation).or_default();
         *count += 1;
-        if told.len() < TOLD_MAX {
-            told.push(what.to_string());
+        if descriptions.len() < DESCRIPTIONS_MAX {
+            descriptions.push(what.to_string());
         }
     }
 
-    pub fn count(&self, wrong: Wrong) -> u64 {
-        self.0.get(&wrong).map_or(0, |(count, _)| *count)
+    pub fn count(&self, violation: Violation) -> u64 {
+        self.0.get(&violation).map_or(0, |(count, _)| *count)
     }
 
-    /// All that is kept in words, each with its kind.
-    pub fn told(&self) -> Vec<String> {
-        let words = |(wrong, (_, told)): (&Wrong, &(u64, Vec<String>))| {
-            let name = wrong.name();
-            told.iter().map(|text| format!("{name}: {text}")).collect::<Vec<_>>()
+    /// All descriptions, each with its kind.
+    pub fn descriptions(&self) -> Vec<String> {
+        let words = |(violation, (_, descriptions)): (&Violation, &(u64, Vec<String>))| {
+            let name = violation.name();
+            descriptions.iter().map(|text| format!("{name}: {text}")).collect::<Vec<_>>()
         };
         self.0.iter().flat_map(words).collect()
     }

@@ -1,26 +1,26 @@
-//! What a reader saw: once for each record, after what came before it of the same device, and in
-//! the same partition.
+//! Checks each record that a reader saw: it must be seen once, after the earlier records of the same
+//! device, and in the same partition as they.
 
 use std::borrow::Cow;
 
 use super::{Book, Ledger};
-use crate::complaints::Wrong;
+use crate::violations::Violation;
 
-/// Where output stands.
+/// The topic of an output record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Place {
+pub enum OutputTopic {
     /// The topic of the region of this index.
     Region(usize),
     Quarantine,
 }
 
-/// Names and values, in their order.
+/// Names and values, in order.
 pub type Headers = Vec<(String, Vec<u8>)>;
 
-/// A committed record of an output topic.
+/// A committed record of an output topic, as a reader saw it.
 #[derive(Clone, Debug)]
-pub struct Sighting<'a> {
-    pub place: Place,
+pub struct SeenRecord<'a> {
+    pub output: OutputTopic,
     pub topic: &'a str,
     pub partition: i32,
     pub offset: i64,
@@ -30,14 +30,14 @@ pub struct Sighting<'a> {
     pub headers: Headers,
 }
 
-impl Sighting<'_> {
+impl SeenRecord<'_> {
     /// The last header of a name, as text.
     pub(super) fn header(&self, name: &str) -> Cow<'_, str> {
         let found = self.headers.iter().rev().find(|(other, _)| other == name);
         found.map_or(Cow::default(), |(_, value)| String::from_utf8_lossy(value))
     }
 
-    /// For words to people.
+    /// The headers as text, for descriptions of violations.
     pub(super) fn shown_headers(&self) -> Vec<String> {
         let shown = |(name, value): &(String, Vec<u8>)| {
             let value = &value[..value.len().min(100)];
@@ -52,82 +52,83 @@ impl Sighting<'_> {
 }
 
 impl Ledger {
-    /// Takes note of what was seen.
-    pub fn saw(&self, sighting: &Sighting<'_>) {
-        match sighting.place {
-            Place::Region(region) => self.saw_event(sighting, region),
-            Place::Quarantine => self.saw_quarantined(sighting),
+    /// Compares a record that was seen with its expected record.
+    pub fn observe(&self, record: &SeenRecord<'_>) {
+        match record.output {
+            OutputTopic::Region(region) => self.observe_event(record, region),
+            OutputTopic::Quarantine => self.observe_quarantined(record),
         }
     }
 }
 
 impl Book {
-    /// Notes that the output of a record was seen: once, and after those of its device that came
-    /// before. None if there is no such record.
-    pub(super) fn note(&mut self, sighting: &Sighting<'_>, number: Option<u32>) -> Option<u32> {
+    /// Notes that the output of a record was seen, and checks what holds for all output. Returns
+    /// `None` if there is no such input record.
+    pub(super) fn note(&mut self, record: &SeenRecord<'_>, number: Option<u32>) -> Option<u32> {
         let number = number.filter(|number| (*number as usize) < self.expected.len());
         let Some(number) = number else {
-            let value = String::from_utf8_lossy(&sighting.value[..sighting.value.len().min(200)])
-                .into_owned();
-            let what = format!("{}: {value}", sighting.spot());
-            self.complaints.add(Wrong::Unexpected, what);
+            let value =
+                String::from_utf8_lossy(&record.value[..record.value.len().min(200)]).into_owned();
+            let what = format!("{}: {value}", record.spot());
+            self.violations.add(Violation::Unexpected, what);
             return None;
         };
-        self.check_stamp(sighting, number);
-        self.check_home(sighting, number);
+        self.check_stamp(record, number);
+        self.check_home(record, number);
         let seen = &mut self.seen[number as usize];
         *seen = seen.saturating_add(1);
         if *seen > 1 {
-            self.complain(Wrong::Doubled, number, &sighting.spot());
+            self.add_violation(Violation::Doubled, number, &record.spot());
             return Some(number);
         }
-        self.check_order(sighting, number);
+        self.check_order(record, number);
         let offset = self.offsets[number as usize];
         if offset >= 0 {
             let device = self.expected[number as usize].device;
             let partition = self.devices[device as usize].partition;
-            self.saw_of(partition, offset);
+            self.advance_seen(partition, offset);
         }
         Some(number)
     }
 
-    fn check_order(&mut self, sighting: &Sighting<'_>, number: u32) {
+    fn check_order(&mut self, record: &SeenRecord<'_>, number: u32) {
         let device = self.expected[number as usize].device;
-        let last = self.last.insert((sighting.place, device), number);
+        let last = self.last.insert((record.output, device), number);
         if let Some(last) = last.filter(|last| *last > number) {
-            let what = format!("{} stands after {last}", sighting.spot());
-            self.complain(Wrong::Reordered, number, &what);
+            let what = format!("{} comes after {last}", record.spot());
+            self.add_violation(Violation::Reordered, number, &what);
         }
     }
 
-    /// What is of one device stands in one partition of a topic: there is no order between two.
-    fn check_home(&mut self, sighting: &Sighting<'_>, number: u32) {
+    /// Checks that all output of a device is in one partition of a topic, since there is no order
+    /// between partitions.
+    fn check_home(&mut self, record: &SeenRecord<'_>, number: u32) {
         let device = self.expected[number as usize].device;
-        let home = self.homes.entry((sighting.place, device));
-        let home = *home.or_insert(sighting.partition);
-        if home != sighting.partition {
+        let home = self.homes.entry((record.output, device));
+        let home = *home.or_insert(record.partition);
+        if home != record.partition {
             let what = format!(
                 "{}, where the device's other output is in partition {home}",
-                sighting.spot()
+                record.spot()
             );
-            self.complain(Wrong::Misrouted, number, &what);
+            self.add_violation(Violation::Misrouted, number, &what);
         }
     }
 
-    fn check_stamp(&mut self, sighting: &Sighting<'_>, number: u32) {
-        let demanded = self.expected[number as usize].stamp_ms;
-        if sighting.timestamp_ms != Some(demanded) {
+    fn check_stamp(&mut self, record: &SeenRecord<'_>, number: u32) {
+        let expected = self.expected[number as usize].stamp_ms;
+        if record.timestamp_ms != Some(expected) {
             let what = format!(
-                "{} has the timestamp {:?}, not {demanded}",
-                sighting.spot(),
-                sighting.timestamp_ms
+                "{} has the timestamp {:?}, not {expected}",
+                record.spot(),
+                record.timestamp_ms
             );
-            self.complain(Wrong::Changed, number, &what);
+            self.add_violation(Violation::Changed, number, &what);
         }
     }
 
-    pub(super) fn complain(&mut self, wrong: Wrong, number: u32, what: &str) {
+    pub(super) fn add_violation(&mut self, violation: Violation, number: u32, what: &str) {
         let what = format!("{what}; {}", self.describe(number));
-        self.complaints.add(wrong, what);
+        self.violations.add(violation, what);
     }
 }
