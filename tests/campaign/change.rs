@@ -1,40 +1,40 @@
-//! The records of the load: a pure function of what is expected of them, so that the ledger can
-//! make each one again and compare.
+//! The records of the load: a pure function of the expected record, so that the ledger can rebuild
+//! and compare each one.
 
-use crate::demand::{ACCOUNT, DEEDS, Device, Expected, instant};
+use crate::expected::{ACCOUNT, ACTION_KINDS, Device, ExpectedRecord, instant};
 use audit_testkit::random::Random;
 
-/// What a record is like, where its demand does not say it.
+/// The shape of a record, as far as its expected fate does not imply it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// A user's action.
+    /// An action of a user.
     User,
-    /// The system's own.
+    /// An action of the system itself.
     System,
-    /// Of a user, but nothing that is audited.
+    /// An action of a user that is not in the catalogue.
     Unlisted,
-    /// Cut short.
+    /// Truncated JSON.
     Truncated,
-    /// Cut short, and larger than the quarantine topic takes while it is told to refuse: then a
-    /// stub stands for it.
+    /// Truncated JSON that is larger than the lowered limit of the quarantine topic, so that a stub
+    /// may be written for it.
     Oversized,
-    /// Says neither where the device is nor names one that is known.
+    /// Names an unknown device, and no location.
     LostDevice,
-    /// Names a place that is not known.
+    /// Names an unknown location.
     Nowhere,
 }
 
-/// More than the 2 MiB that the quarantine topic takes while it is told to refuse.
+/// More than 2 MiB, the lowered limit of the quarantine topic.
 pub const OVERSIZED_BYTES: usize = 3 << 20;
 
 /// The value of the record with this number.
-pub fn value(number: u32, expected: &Expected, device: &Device) -> Vec<u8> {
+pub fn value(number: u32, expected: &ExpectedRecord, device: &Device) -> Vec<u8> {
     let variant = expected.variant;
     let object = match variant {
         Variant::LostDevice => 9_000_000 + u64::from(number),
         _ => device.id,
     };
-    let place = match variant {
+    let location = match variant {
         Variant::Nowhere => ",\"datacenter\":\"xyz99\"".to_string(),
         Variant::LostDevice => String::new(),
         _ if device.in_table => String::new(),
@@ -46,10 +46,10 @@ pub fn value(number: u32, expected: &Expected, device: &Device) -> Vec<u8> {
     };
     let event = match variant {
         Variant::Unlisted => "Coffee Served",
-        _ => DEEDS[usize::from(expected.deed)].event_name,
+        _ => ACTION_KINDS[usize::from(expected.action_kind)].event_name,
     };
     let mut text = format!(
-        "{{\"accountId\":{ACCOUNT},\"eventCreateDate\":\"{}\",\"eventName\":\"{event}\",\"objectName\":\"Server\",\"objectId\":{object},\"label\":\"{}\",\"traceId\":\"{number}\",\"userId\":{user},\"userType\":\"{user_type}\",\"metaData\":\"\"{place}}}",
+        "{{\"accountId\":{ACCOUNT},\"eventCreateDate\":\"{}\",\"eventName\":\"{event}\",\"objectName\":\"Server\",\"objectId\":{object},\"label\":\"{}\",\"traceId\":\"{number}\",\"userId\":{user},\"userType\":\"{user_type}\",\"metaData\":\"\"{location}}}",
         instant(expected.time_ms),
         device.label(),
     );
@@ -57,11 +57,12 @@ pub fn value(number: u32, expected: &Expected, device: &Device) -> Vec<u8> {
         Variant::Truncated => text.truncate(text.len() - 2),
         Variant::Oversized => {
             text.truncate(text.len() - 2);
-            // Nothing that a producer could compress to a size that is taken.
+            // Random text, which a producer cannot compress below the limit.
             let random = Random::new(u64::from(number));
             while text.len() < OVERSIZED_BYTES {
                 let chance = random.below(u64::MAX);
-                let letter = |place: u32| char::from(b'0' + (chance >> (6 * place)) as u8 % 64);
+                let letter =
+                    |location: u32| char::from(b'0' + (chance >> (6 * location)) as u8 % 64);
                 text.extend((0..10).map(letter));
             }
         }

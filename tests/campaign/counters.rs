@@ -1,5 +1,5 @@
-//! What a relay says of itself at `/metrics`, and whether it adds up. A series that is not there is
-//! an error, never zero. It is fed with pages, and fetches none.
+//! Parses a relay's page at `/metrics`, and checks that its counters add up. A missing series is an
+//! error, never zero. The pages are fetched elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use serde::Serialize;
 const READ: &str = "audit_relay_records_read_total";
 const FATES: &str = "audit_relay_records_total";
 const DELETED: &str = "audit_relay_deleted_offsets_total";
-/// The fates of this load's records, each with the reasons that it may have.
+/// The fates that occur in this load, each with its possible reasons.
 const REASONS: [(&str, &[&str]); 3] = [
     ("audited", &[""]),
     ("skipped", &["unlisted_action", "not_user_initiated", "no_infrastructure_access"]),
     ("quarantined", &["malformed", "unknown_principal", "unknown_device", "unknown_location"]),
 ];
 
-/// What all processes together have counted, as far as they could be asked.
+/// The counters of all processes together, as of the last scrape of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Counted {
     pub processes: u64,
@@ -31,12 +31,12 @@ pub struct Counted {
     pub rebuilds: f64,
     pub rebalances: f64,
     pub barriers: f64,
-    /// Offsets that a relay took for deleted; nobody deletes any.
+    /// Offsets that a relay counted as deleted; the campaign deletes none.
     pub deleted: f64,
     pub peak_resident_bytes: f64,
 }
 
-/// One line of a page.
+/// One sample line of a page.
 struct Series<'a> {
     name: &'a str,
     labels: BTreeMap<&'a str, &'a str>,
@@ -47,7 +47,7 @@ struct Series<'a> {
 pub struct Page<'a>(Vec<Series<'a>>);
 
 impl<'a> Page<'a> {
-    /// Fails where a line is none of the format.
+    /// Parses a page; fails if a line does not have the format.
     pub fn parse(page: &'a str) -> anyhow::Result<Page<'a>> {
         let lines = page.lines().filter(|line| !line.starts_with('#'));
         let lines = lines.filter(|line| !line.trim().is_empty());
@@ -55,7 +55,7 @@ impl<'a> Page<'a> {
         Ok(Page(lines.map(parse).collect::<anyhow::Result<_>>()?))
     }
 
-    /// The sum of a metric over all series that have these labels, of which there must be one.
+    /// Sums a metric over all series with these labels; fails if there is none.
     fn sum(&self, name: &str, labels: &[(&str, &str)]) -> anyhow::Result<f64> {
         let has = |series: &&Series<'_>| {
             let mut labels = labels.iter();
@@ -69,7 +69,7 @@ impl<'a> Page<'a> {
 }
 
 impl<'a> Series<'a> {
-    /// None of our labels has a value with a space, a comma or a quotation mark in it.
+    /// Parses a line, assuming that no label value contains a space, comma or quotation mark.
     fn parse(line: &'a str) -> Option<Series<'a>> {
         let (series, value) = line.rsplit_once(' ')?;
         let (name, labels) = match series.split_once('{') {
@@ -90,9 +90,9 @@ impl<'a> Series<'a> {
 }
 
 impl Counted {
-    /// What a process has counted. What is counted by partition may only be missing as long as
-    /// nothing was committed: by `before`, what an earlier page said, since a first commit may
-    /// be under way while a page is made.
+    /// Reads the counters of a process. Those counted by partition may only be missing while
+    /// nothing has been committed. `before`, the counters of an earlier page, decides that, since a
+    /// first commit may happen while a page is written.
     pub fn of(page: &Page<'_>, before: &Counted) -> anyhow::Result<Counted> {
         let all = |name| page.sum(name, &[]);
         let result = |result| page.sum("audit_relay_transactions_total", &[("result", result)]);
@@ -136,22 +136,22 @@ impl Counted {
     }
 }
 
-/// What is found in a page of a relay that rests.
+/// The findings in the page of an idle relay.
 #[derive(Debug, Default)]
 pub struct Account {
-    /// Partitions of which something was read.
+    /// Partitions of which records were read.
     pub partitions_read: BTreeSet<String>,
-    pub wrong: Vec<String>,
+    pub violations: Vec<String>,
 }
 
-/// In every partition, what was read has as many fates; and each fate is one that this load can
-/// have.
+/// Checks that in every partition the number of fates equals the number of records read, and that
+/// each fate occurs in this load.
 pub fn check_account(page: &Page<'_>) -> Account {
     let mut account = Account::default();
     let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for series in page.0.iter().filter(|series| [READ, FATES].contains(&series.name)) {
         let Some(partition) = series.labels.get("partition") else {
-            account.wrong.push(format!("{} without a partition", series.name));
+            account.violations.push(format!("{} without a partition", series.name));
             continue;
         };
         let (read, fates) = sums.entry(partition).or_default();
@@ -162,13 +162,13 @@ pub fn check_account(page: &Page<'_>) -> Account {
         *fates += series.value;
         if series.value > 0.0 && !series.is_expected() {
             let (labels, value) = (&series.labels, series.value);
-            account.wrong.push(format!("{value} records are {labels:?}"));
+            account.violations.push(format!("{value} records are {labels:?}"));
         }
     }
     for (partition, (read, fates)) in sums {
         if read != fates {
             let what = format!("partition {partition}: {read} read, {fates} fates");
-            account.wrong.push(what);
+            account.violations.push(what);
         }
         if read > 0.0 {
             account.partitions_read.insert(partition.to_string());

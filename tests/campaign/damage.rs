@@ -1,31 +1,31 @@
-//! A fault of a disk: the leader of a partition of the input has a bad batch, which is still to be
-//! read. The other replicas are whole.
+//! Injects a disk fault: the leader of an input partition gets a damaged batch that is not yet
+//! read. The other replicas stay intact.
 
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
+use crate::injection::{Undo, patiently};
 use crate::plan::RELAYS;
-use crate::strike::{Undo, patiently};
 use crate::world::World;
 use audit_testkit::kafka::Stop;
 use audit_testkit::wire;
 
-/// So many records are unread when one of them is damaged.
+/// Number of records that must be unread before one of them is damaged.
 const UNREAD: i64 = 20;
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A replica with a bad batch.
+/// A replica with a damaged batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Damage {
     pub broker: usize,
     pub partition: i32,
-    /// Where the batch begins.
+    /// First offset of the batch.
     pub offset: i64,
 }
 
 impl World {
-    /// The relays are stopped meanwhile, so that they do not read the batch before it is damaged.
+    /// Stops the relays meanwhile, so that they do not read the batch before it is damaged.
     pub(crate) fn damage_log(
         &mut self,
         partition: i32,
@@ -50,8 +50,8 @@ impl World {
         Ok((Undo::Replace(damage), hold))
     }
 
-    /// As an operator would: while the broker is away another replica leads, and it gets a new copy
-    /// when it starts.
+    /// Replaces the replica as an operator would: while the broker is down another replica leads,
+    /// and after its start it copies the partition again.
     pub(crate) fn replace_replica(&mut self, damage: Damage) -> anyhow::Result<()> {
         self.await_whole()?;
         let Damage { broker, partition, .. } = damage;
@@ -60,8 +60,7 @@ impl World {
         self.cluster.restart(broker)
     }
 
-    /// Waits until there are records behind what the group has committed, and returns where they
-    /// begin.
+    /// Waits until enough records follow the group's committed offset, and returns that offset.
     fn await_unread(&mut self, partition: i32) -> anyhow::Result<i64> {
         let mut committed = 0;
         patiently(|| {
@@ -72,7 +71,7 @@ impl World {
         while self.ledger.ends()[&partition] < committed + UNREAD {
             ensure!(
                 since.elapsed() < LIMIT,
-                "no load in partition {partition} behind offset {committed}"
+                "no load in partition {partition} after offset {committed}"
             );
             self.wait(Duration::from_millis(50))?;
         }

@@ -1,15 +1,17 @@
-//! The event that must stand for a record, to the byte, and its headers: part of the second
-//! statement of the rules, which shares no code with the relay.
+//! The expected event of a record, to the byte, and its headers: part of the second statement of
+//! the rules, which shares no code with the relay.
 
 use serde_json::{Map, Value};
 
-use crate::demand::{ACCOUNT, DEEDS, Device, Expected, event_time, iam_id, user_name};
+use crate::expected::{
+    ACCOUNT, ACTION_KINDS, Device, ExpectedRecord, event_time, iam_id, user_name,
+};
 use audit_testkit::relay::REGIONS;
 
-/// The event, if its id is this one.
-pub fn text(number: u32, expected: &Expected, device: &Device, id: &str) -> String {
-    let deed = DEEDS[usize::from(expected.deed)];
-    let (verb, severity) = (deed.verb, deed.severity);
+/// The expected event, given its id.
+pub fn text(number: u32, expected: &ExpectedRecord, device: &Device, id: &str) -> String {
+    let action_kind = ACTION_KINDS[usize::from(expected.action_kind)];
+    let (verb, severity) = (action_kind.verb, action_kind.severity);
     let (label, time) = (device.label(), event_time(expected.time_ms));
     let (user, name) = (iam_id(expected.user), user_name(expected.user));
     let scope = format!("crn:v1:bluemix:public:audit-log:{}:a/{ACCOUNT}", device.data_center());
@@ -33,7 +35,7 @@ pub fn text(number: u32, expected: &Expected, device: &Device, id: &str) -> Stri
     format!("{{{head},{what},{who},{to_what},{rest},{tail}}}")
 }
 
-/// Its headers, in their order.
+/// The expected headers of the event, in order.
 pub fn headers(device: &Device, id: &str) -> Vec<(String, Vec<u8>)> {
     let headers = [
         ("type", "audit"),
@@ -46,8 +48,7 @@ pub fn headers(device: &Device, id: &str) -> Vec<(String, Vec<u8>)> {
     headers.map(own).to_vec()
 }
 
-/// The number that an id stands for, if it is a UUID of version 5 in the form that events have:
-/// lower case, with hyphens.
+/// The value of an id, if it is a UUID of version 5 in lower case with hyphens, as events have it.
 pub fn id_number(id: &str) -> Option<u128> {
     let form = "xxxxxxxx-xxxx-5xxx-yxxx-xxxxxxxxxxxx";
     let fits = |(is, must): (char, char)| match must {
@@ -59,24 +60,24 @@ pub fn id_number(id: &str) -> Option<u128> {
     is_one.then(|| u128::from_str_radix(&id.replace('-', ""), 16).ok())?
 }
 
-/// Where an event differs from the one that it must be, in words.
-pub fn difference(said: &Value, demanded: &str) -> String {
-    let demanded: Map<String, Value> = serde_json::from_str(demanded).unwrap_or_default();
+/// Describes how an event differs from the expected one.
+pub fn difference(said: &Value, expected: &str) -> String {
+    let expected: Map<String, Value> = serde_json::from_str(expected).unwrap_or_default();
     let said = said.as_object().cloned().unwrap_or_default();
-    let more = said.keys().filter(|name| !demanded.contains_key(*name));
-    let fields: Vec<String> = demanded
+    let more = said.keys().filter(|name| !expected.contains_key(*name));
+    let fields: Vec<String> = expected
         .keys()
         .chain(more)
-        .filter(|name| said.get(*name) != demanded.get(*name))
+        .filter(|name| said.get(*name) != expected.get(*name))
         .map(|name| {
-            let (said, demanded) = (said.get(name), demanded.get(name));
+            let (said, expected) = (said.get(name), expected.get(name));
             let show =
                 |value: Option<&Value>| value.map_or("nothing".to_string(), Value::to_string);
-            format!("{name} is {}, not {}", show(said), show(demanded))
+            format!("{name} is {}, not {}", show(said), show(expected))
         })
         .collect();
     match fields.is_empty() {
-        true => "its fields are in another order, or written in another way".to_string(),
+        true => "its fields have another order or formatting".to_string(),
         false => fields.join("; "),
     }
 }

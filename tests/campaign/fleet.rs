@@ -1,5 +1,5 @@
-//! The relays: started, watched and started again when they end, as an orchestrator would. What
-//! they count is kept beyond their end.
+//! Runs the relays: starts them, watches them, and restarts them when they end, as an orchestrator
+//! would. Keeps their counters after their end.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,25 +11,25 @@ use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 
 use crate::counters::Counted;
-use crate::ends::{self, Asked};
-use crate::hearing::{Hearing, Last};
+use crate::exits::{self, Shutdown};
 use crate::ledger::Ledger;
 use crate::restarts::Restarts;
+use crate::scrapes::{FinalAnswer, Scrapes};
 use audit_testkit::relay::{Relay, TestDeployment};
 
-/// How often metrics are fetched.
+/// Interval between two scrapes of the metrics.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a relay that ended by itself is left alone.
+/// Pause before a relay that ended by itself is restarted.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
-/// The shutdown deadline of the relays, and a machine that is slow.
-const END_LIMIT: Duration = Duration::from_secs(90);
+/// Limit for an exit: the shutdown deadline of the relays, and a margin for a slow machine.
+const EXIT_LIMIT: Duration = Duration::from_secs(90);
 
-/// An end that nobody asked for.
+/// An exit that was not requested, or a failed one.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exit {
     pub relay: String,
     pub status: String,
-    /// What it said last.
+    /// The last message of its log.
     pub said: String,
     pub log: PathBuf,
 }
@@ -51,11 +51,11 @@ struct Member {
     relay: Relay,
     /// Whether its process is stopped by a signal.
     frozen: bool,
-    /// The instance by which it goes; two members of one instance are twins.
+    /// Its instance name; two members with one instance name are twins.
     instance: String,
-    hearing: Hearing,
+    scrapes: Scrapes,
     started: Instant,
-    /// Since when it is to be started again.
+    /// When it ended, if it is to be restarted.
     ended: Option<Instant>,
 }
 
@@ -74,7 +74,7 @@ impl Fleet {
         }
     }
 
-    /// Starts a relay by a name; it is kept running from now on.
+    /// Starts a relay under a name, and restarts it from now on whenever it ends.
     pub fn start(&mut self, name: &str, instance: &str) -> anyhow::Result<()> {
         self.started += 1;
         let log = self.logs.join(format!("relay-{name}-{}.log", self.started));
@@ -83,7 +83,7 @@ impl Fleet {
             relay,
             frozen: false,
             instance: instance.to_string(),
-            hearing: Hearing::default(),
+            scrapes: Scrapes::default(),
             started: Instant::now(),
             ended: None,
         };
@@ -92,12 +92,11 @@ impl Fleet {
         Ok(())
     }
 
-    /// Looks after all of them: who has ended is noted and started again, and what they count is
-    /// fetched.
-    pub fn tend(&mut self) -> anyhow::Result<()> {
+    /// Supervises all relays: restarts those that have ended, and scrapes their metrics.
+    pub fn supervise(&mut self) -> anyhow::Result<()> {
         let names: Vec<String> = self.members.keys().cloned().collect();
         for name in &names {
-            self.look_after(name)?;
+            self.supervise_one(name)?;
         }
         if self.scraped.elapsed() >= SCRAPE_INTERVAL {
             self.scrape();
@@ -105,7 +104,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn look_after(&mut self, name: &str) -> anyhow::Result<()> {
+    fn supervise_one(&mut self, name: &str) -> anyhow::Result<()> {
         let member = self.member(name)?;
         if let Some(ended) = member.ended {
             if ended.elapsed() >= RESTART_PAUSE {
@@ -114,11 +113,11 @@ impl Fleet {
             }
             return Ok(());
         }
-        self.note_end_of(name).map(|_| ())
+        self.record_exit(name).map(|_| ())
     }
 
-    /// Whether a relay has ended, nobody having asked it to; that is noted.
-    fn note_end_of(&mut self, name: &str) -> anyhow::Result<bool> {
+    /// Records the exit of a relay that ended by itself; returns whether it has ended.
+    fn record_exit(&mut self, name: &str) -> anyhow::Result<bool> {
         let member = self.member(name)?;
         if member.ended.is_some() {
             return Ok(true);
@@ -128,28 +127,28 @@ impl Fleet {
         };
         member.ended = Some(Instant::now());
         let (lived, log) = (member.started.elapsed(), member.relay.log_path().to_path_buf());
-        let (last, text) = (member.hearing.last, member.relay.log());
+        let (last, text) = (member.scrapes.last, member.relay.log());
         self.counted.add(&last);
         self.restarts.ended(name, lived, &log);
-        self.judge_end(name, Asked::ByNobody, status, &text, log);
+        self.judge_exit(name, Shutdown::Unrequested, status, &text, log);
         Ok(true)
     }
 
-    fn judge_end(
+    fn judge_exit(
         &mut self,
         name: &str,
-        asked: Asked,
+        shutdown: Shutdown,
         status: ExitStatus,
         text: &str,
         log: PathBuf,
     ) {
         let known_as = format!("{name} ({})", log.display());
-        ends::judge(&known_as, asked, status, text, &self.ledger);
-        if asked == Asked::ByNobody || !status.success() {
+        exits::judge(&known_as, shutdown, status, text, &self.ledger);
+        if shutdown == Shutdown::Unrequested || !status.success() {
             self.exits.push(Exit {
                 relay: name.to_string(),
                 status: status.to_string(),
-                said: ends::last_words(text),
+                said: exits::last_message(text),
                 log,
             });
         }
@@ -159,37 +158,37 @@ impl Fleet {
         self.members.get_mut(name).with_context(|| format!("there is no relay {name}"))
     }
 
-    /// SIGKILL, and a new process at once.
+    /// Kills a relay with SIGKILL, and starts a new process at once.
     pub fn kill(&mut self, name: &str) -> anyhow::Result<()> {
-        let has_ended = self.note_end_of(name)?;
+        let has_ended = self.record_exit(name)?;
         let member = self.member(name)?;
         let instance = member.instance.clone();
         if !has_ended {
             member.relay.try_signal("KILL")?;
-            await_end(&mut member.relay)?;
-            let last = member.hearing.last;
+            await_exit(&mut member.relay)?;
+            let last = member.scrapes.last;
             self.counted.add(&last);
         }
         self.start(name, &instance)
     }
 
-    /// SIGTERM; the relay must end well, and is gone then.
+    /// Stops a relay with SIGTERM and removes it; its exit must be clean.
     pub fn stop(&mut self, name: &str) -> anyhow::Result<()> {
         self.scrape();
-        let has_ended = self.note_end_of(name)?;
+        let has_ended = self.record_exit(name)?;
         let mut member = self.members.remove(name).context("no such relay")?;
         if has_ended {
             return Ok(());
         }
         member.relay.try_signal("TERM")?;
-        let status = await_end(&mut member.relay)?;
-        self.counted.add(&member.hearing.last);
+        let status = await_exit(&mut member.relay)?;
+        self.counted.add(&member.scrapes.last);
         let (text, log) = (member.relay.log(), member.relay.log_path().to_path_buf());
-        self.judge_end(name, Asked::ToStop, status, &text, log);
+        self.judge_exit(name, Shutdown::Requested, status, &text, log);
         Ok(())
     }
 
-    /// SIGSTOP or SIGCONT.
+    /// Freezes a relay with SIGSTOP, or continues it with SIGCONT.
     pub fn freeze(&mut self, name: &str, frozen: bool) -> anyhow::Result<()> {
         let member = self.member(name)?;
         if member.ended.is_none() {
@@ -199,14 +198,14 @@ impl Fleet {
         Ok(())
     }
 
-    /// Forgets a relay, without its being asked: what it has counted stays.
-    pub fn dismiss(&mut self, name: &str) -> anyhow::Result<()> {
-        let has_ended = self.note_end_of(name)?;
+    /// Kills and removes a relay; its counters are kept.
+    pub fn remove(&mut self, name: &str) -> anyhow::Result<()> {
+        let has_ended = self.record_exit(name)?;
         let mut member = self.members.remove(name).context("no such relay")?;
         if !has_ended {
             member.relay.try_signal("KILL")?;
-            await_end(&mut member.relay)?;
-            self.counted.add(&member.hearing.last);
+            await_exit(&mut member.relay)?;
+            self.counted.add(&member.scrapes.last);
         }
         Ok(())
     }
@@ -215,7 +214,7 @@ impl Fleet {
         self.members.keys().cloned().collect()
     }
 
-    /// What each relay says of its health, for who wants to know why nothing moves.
+    /// The answer of each relay at `/readyz`, to explain why nothing moves.
     pub fn health(&self) -> Vec<(String, String)> {
         let ask = |(name, member): (&String, &Member)| {
             let answer = match member.relay.get("/readyz") {
@@ -234,20 +233,20 @@ impl Fleet {
         self.scraped = Instant::now();
         for (name, member) in &mut self.members {
             if member.frozen || member.ended.is_some() {
-                member.hearing.excuse();
+                member.scrapes.reset_silence();
                 continue;
             }
             member.relay.find_admin();
             let answer = member.relay.get("/metrics");
-            member.hearing.hear(name, &answer, since, &self.ledger);
+            member.scrapes.add(name, &answer, since, &self.ledger);
         }
     }
 
-    /// What each relay says that is to run, if it does.
-    pub fn ask_all(&self) -> Vec<Last> {
-        let ask = |(name, member): (&String, &Member)| Last {
+    /// Asks each relay for its metrics.
+    pub fn ask_all(&self) -> Vec<FinalAnswer> {
+        let ask = |(name, member): (&String, &Member)| FinalAnswer {
             relay: name.clone(),
-            before: member.hearing.last,
+            before: member.scrapes.last,
             answer: match member.ended {
                 Some(_) => Err(anyhow!("it has ended")),
                 None => member.relay.get("/metrics"),
@@ -256,12 +255,12 @@ impl Fleet {
         self.members.iter().map(ask).collect()
     }
 
-    /// What all processes have counted.
+    /// The counters of all processes.
     pub fn counted(&mut self) -> Counted {
         self.scrape();
         let mut counted = self.counted;
         for member in self.members.values().filter(|member| member.ended.is_none()) {
-            counted.add(&member.hearing.last);
+            counted.add(&member.scrapes.last);
         }
         counted
     }
@@ -271,14 +270,14 @@ impl Fleet {
     }
 }
 
-fn await_end(relay: &mut Relay) -> anyhow::Result<ExitStatus> {
+fn await_exit(relay: &mut Relay) -> anyhow::Result<ExitStatus> {
     let since = Instant::now();
     loop {
         if let Some(status) = relay.ended()? {
             return Ok(status);
         }
-        if since.elapsed() > END_LIMIT {
-            bail!("a relay did not end within {END_LIMIT:?}; {}", relay.log_path().display());
+        if since.elapsed() > EXIT_LIMIT {
+            bail!("a relay did not end within {EXIT_LIMIT:?}; {}", relay.log_path().display());
         }
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -1,5 +1,5 @@
-//! Makes the records: numbered, device by device in order, each with a demand that the ledger is
-//! told of before the brokers get it.
+//! Produces the load: numbered records, in order for each device. The ledger gets the expected fate
+//! of each record before the brokers get the record.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,35 +9,35 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
 use crate::change::{self, Variant};
-use crate::demand::{ACCOUNT, DEEDS, Demand, Device, Expected, Reason};
+use crate::expected::{ACCOUNT, ACTION_KINDS, Device, ExpectedFate, ExpectedRecord, Reason};
 use crate::ledger::Ledger;
 use crate::now_ms;
-use crate::people::{self, People};
+use crate::principals::{self, Principals};
 use crate::producer::Sender;
 use audit_testkit::random::Random;
 
-/// Devices in each partition of the input.
+/// Number of devices in each partition of the input.
 const DEVICES_OF_PARTITION: usize = 12;
-/// Records are sent in portions.
+/// Pause between two portions of records.
 const PORTION: Duration = Duration::from_millis(10);
 
-/// What the faults can change of the load while it runs.
+/// What faults can change in the load while it runs.
 #[derive(Default)]
 pub struct Controls {
     pub stop: AtomicBool,
-    /// By how much the clock of those who act is wrong, in seconds.
+    /// Error of the clock that stamps the actions, in seconds.
     pub clock_shift_s: AtomicI64,
-    /// Records that are too large, still to be sent.
+    /// Number of oversized records still to be sent.
     oversized: Mutex<usize>,
     /// Partitions of the input that have no devices yet.
     new_partitions: Mutex<Vec<i32>>,
-    /// Held by who sends.
+    /// Held while records are sent.
     sending: Mutex<()>,
 }
 
 impl Controls {
-    /// As long as this is held, nothing is sent.
-    pub fn rest(&self) -> MutexGuard<'_, ()> {
+    /// Pauses the load while the guard is held.
+    pub fn pause(&self) -> MutexGuard<'_, ()> {
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -45,21 +45,21 @@ impl Controls {
         *self.oversized.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
-    pub fn settle_partitions(&self, partitions: impl Iterator<Item = i32>) {
+    pub fn add_partitions_with_devices(&self, partitions: impl Iterator<Item = i32>) {
         let mut new = self.new_partitions.lock();
         new.as_mut()
             .map_or_else(|poisoned| poisoned.get_mut().clear(), |new| new.extend(partitions));
     }
 }
 
-/// Sends until told to stop.
+/// Sends records until it is stopped.
 pub struct Load {
     pub ledger: Arc<Ledger>,
-    pub people: Arc<People>,
+    pub principals: Arc<Principals>,
     pub controls: Arc<Controls>,
     pub input: String,
     pub devices_topic: String,
-    /// For the records, and for the devices' own topic.
+    /// The producers of the records and of the devices' topic.
     pub sender: Sender,
     pub devices_sender: Sender,
     pub per_second: u64,
@@ -71,7 +71,7 @@ impl Load {
     #[allow(clippy::too_many_arguments, reason = "one of each thing that a load is made of")]
     pub fn new(
         ledger: Arc<Ledger>,
-        people: Arc<People>,
+        principals: Arc<Principals>,
         controls: Arc<Controls>,
         topics: [&str; 2],
         senders: [Sender; 2],
@@ -81,7 +81,7 @@ impl Load {
         let [sender, devices_sender] = senders;
         Load {
             ledger,
-            people,
+            principals,
             controls,
             input: topics[0].to_string(),
             devices_topic: topics[1].to_string(),
@@ -93,8 +93,8 @@ impl Load {
         }
     }
 
-    /// Lets devices live in these partitions. The brokers know of them when this returns.
-    pub fn settle(&mut self, partitions: impl Iterator<Item = i32>) -> anyhow::Result<()> {
+    /// Adds devices to these partitions, and waits until the brokers have their entries.
+    pub fn add_devices(&mut self, partitions: impl Iterator<Item = i32>) -> anyhow::Result<()> {
         for partition in partitions {
             for _ in 0..DEVICES_OF_PARTITION {
                 let (index, device) = self.ledger.add_device(partition);
@@ -115,19 +115,19 @@ impl Load {
         self.devices_sender.send(record.key(key.as_bytes()).payload(value.as_bytes()))
     }
 
-    /// Sends, at an even pace, until told to stop; then everything is delivered.
+    /// Sends at an even pace until it is stopped, then waits until everything is delivered.
     pub fn run(mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut sent = 0;
         let controls = Arc::clone(&self.controls);
         while !self.controls.stop.load(Ordering::Acquire) {
-            let sending = controls.rest();
-            self.obey()?;
+            let sending = controls.pause();
+            self.apply_controls()?;
             let due = begun.elapsed().as_millis() as u64 * self.per_second / 1_000;
-            // What was missed while a broker was away is made up for, but not all at once.
+            // Catch up gradually on what was missed while a broker was down.
             let until = due.min(sent + self.per_second / 20 + 1);
             while sent < until {
-                let expected = self.make_up();
+                let expected = self.draw_record();
                 self.send(expected)?;
                 sent += 1;
             }
@@ -137,31 +137,31 @@ impl Load {
         self.sender.flush()
     }
 
-    /// Does what the faults ask for.
-    fn obey(&mut self) -> anyhow::Result<()> {
+    /// Applies what faults have requested.
+    fn apply_controls(&mut self) -> anyhow::Result<()> {
         let new = self.controls.new_partitions.lock().map(|mut new| std::mem::take(&mut *new));
-        self.settle(new.unwrap_or_default().into_iter())?;
+        self.add_devices(new.unwrap_or_default().into_iter())?;
         let oversized = self.controls.oversized.lock().map(|mut count| std::mem::take(&mut *count));
         for _ in 0..oversized.unwrap_or_default() {
-            let mut expected = self.make_up();
+            let mut expected = self.draw_record();
             expected.variant = Variant::Oversized;
-            expected.demand = Demand::Quarantined(Reason::Malformed);
+            expected.fate = ExpectedFate::Quarantined(Reason::Malformed);
             self.send(expected)?;
         }
         Ok(())
     }
 
-    fn make_up(&mut self) -> Expected {
+    fn draw_record(&mut self) -> ExpectedRecord {
         let random = &self.random;
         let device = *random.one_of(&self.devices);
-        let deed = random.below(DEEDS.len() as u64) as u8;
+        let action_kind = random.below(ACTION_KINDS.len() as u64) as u8;
         let time_ms = now_ms() + self.controls.clock_shift_s.load(Ordering::Relaxed) * 1_000;
-        let mut expected = Expected {
-            demand: Demand::Audited,
+        let mut expected = ExpectedRecord {
+            fate: ExpectedFate::Audited,
             variant: Variant::User,
             device,
-            deed,
-            user: people::steady(random.below(people::STEADY)),
+            action_kind,
+            user: principals::steady(random.below(principals::STEADY)),
             time_ms,
             stamp_ms: time_ms,
         };
@@ -169,40 +169,40 @@ impl Load {
             0..=29 => {}
             30..=54 => {
                 expected.variant = Variant::System;
-                expected.demand = Demand::Skipped;
+                expected.fate = ExpectedFate::Skipped;
             }
             55..=64 => {
                 expected.variant = Variant::Unlisted;
-                expected.demand = Demand::Skipped;
+                expected.fate = ExpectedFate::Skipped;
             }
             65..=69 => {
-                expected.user = people::without(random);
-                expected.demand = Demand::Skipped;
+                expected.user = principals::without_access(random);
+                expected.fate = ExpectedFate::Skipped;
             }
             70..=74 => {
                 expected.variant = Variant::Truncated;
-                expected.demand = Demand::Quarantined(Reason::Malformed);
+                expected.fate = ExpectedFate::Quarantined(Reason::Malformed);
             }
             75..=76 => {
-                expected.user = people::stranger(random);
-                expected.demand = Demand::Quarantined(Reason::UnknownPrincipal);
+                expected.user = principals::unknown_user(random);
+                expected.fate = ExpectedFate::Quarantined(Reason::UnknownPrincipal);
             }
             77 => {
                 expected.variant = Variant::LostDevice;
-                expected.demand = Demand::Quarantined(Reason::UnknownDevice);
+                expected.fate = ExpectedFate::Quarantined(Reason::UnknownDevice);
             }
             78..=79 => {
                 expected.variant = Variant::Nowhere;
-                expected.demand = Demand::Quarantined(Reason::UnknownLocation);
+                expected.fate = ExpectedFate::Quarantined(Reason::UnknownLocation);
             }
-            80..=82 => expected.take(self.people.act_as_guest(random)),
-            // Whose access changes has a history of its own, in which nobody's clock is wrong.
-            _ => expected.take(self.people.act(random)),
+            80..=82 => expected.set_action(self.principals.action_of_guest(random)),
+            // Users whose access changes have their own history, with a correct clock.
+            _ => expected.set_action(self.principals.action_of_changing(random)),
         }
         expected
     }
 
-    fn send(&mut self, expected: Expected) -> anyhow::Result<()> {
+    fn send(&mut self, expected: ExpectedRecord) -> anyhow::Result<()> {
         let device = self.ledger.device(expected.device);
         let number = self.ledger.expect(expected);
         let value = change::value(number, &expected, &device);

@@ -1,5 +1,5 @@
-//! Which faults, when, and how hard: chosen from a seed before anything starts, or read from the
-//! log of an earlier run. Nothing here touches the world.
+//! Plans which faults to inject, when, and with which parameters: drawn from a seed before anything
+//! starts, or read from the log of an earlier run. Nothing here touches the world.
 
 use std::path::Path;
 
@@ -10,26 +10,26 @@ use audit_testkit::cluster::BROKERS;
 use audit_testkit::random::Random;
 use audit_testkit::relay::REGIONS;
 
-/// Partitions of the input, at first.
+/// Initial number of partitions of the input.
 pub const INPUT_PARTITIONS: i32 = 6;
-/// The relays of a run, by the names of their instances.
+/// The instance names of the relays of a run.
 pub const RELAYS: [&str; 3] = ["a", "b", "c"];
 
-/// One thing that breaks. Relays and regions are named by index, brokers by number.
+/// What the campaign injects. Relays and regions are named by index, brokers by number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Fault {
-    /// SIGKILL, and a new process at once.
+    /// SIGKILL of a relay; a new process starts at once.
     RelayKilled { relay: usize },
     /// SIGSTOP for longer than the session time-out, then SIGCONT: a zombie.
     RelayFrozen { relay: usize, hold_ms: u64 },
-    /// SIGTERM, and a new process after it has ended.
+    /// SIGTERM of a relay; a new process starts after it has ended.
     RelayStopped { relay: usize },
-    /// SIGKILL of a broker, which comes back.
+    /// SIGKILL of a broker, which is started again.
     BrokerKilled { broker: usize, hold_ms: u64 },
-    /// SIGTERM of a broker, which comes back.
+    /// SIGTERM of a broker, which is started again.
     BrokerRestarted { broker: usize },
-    /// Every partition goes back to the broker that is its preferred leader.
+    /// Every partition elects its preferred leader.
     LeadersMoved,
     /// The broker that coordinates the consumer group is killed.
     GroupCoordinatorKilled { hold_ms: u64 },
@@ -37,55 +37,55 @@ pub enum Fault {
     TransactionCoordinatorKilled { relay: usize, hold_ms: u64 },
     /// All connections of a relay are cut.
     ConnectionsCut { relay: usize },
-    /// Everything that a relay sends and gets takes longer.
+    /// All traffic of a relay is delayed in both directions.
     ConnectionsDelayed { relay: usize, delay_ms: u64, hold_ms: u64 },
-    /// No relay reaches this broker, which runs on.
+    /// No relay reaches this broker, which continues to run.
     BrokerUnreachable { broker: usize, hold_ms: u64 },
-    /// A commit is done, and the relay does not learn of it.
+    /// A commit is done, but its answer does not reach the relay.
     CommitUnanswered { relay: usize },
     /// A commit reaches the broker after the relay has given it up.
     CommitDelayed { relay: usize, late_ms: u64 },
-    /// Nothing of what a relay sends arrives, or nothing of what is sent to it.
+    /// Nothing that a relay sends arrives, or nothing that is sent to it.
     OneWayCut { relay: usize, to_broker: bool, hold_ms: u64 },
-    /// The input gets more partitions, and devices that live there.
+    /// The input gets more partitions, with new devices in them.
     PartitionsAdded { count: usize },
-    /// An output topic is deleted, and made anew later.
+    /// An output topic is deleted, and recreated later.
     OutputDeleted { region: usize, hold_ms: u64 },
-    /// The same, and it has one partition from then on.
+    /// An output topic is deleted, and recreated later with one partition.
     OutputShrunk { region: usize, hold_ms: u64 },
-    /// The relays may not write to an output topic for a while.
+    /// The relays lose the right to write to an output topic for a while.
     RightsTaken { region: usize, hold_ms: u64 },
-    /// A record is larger than the quarantine topic takes from now on, until its limit is raised; a
-    /// stub stands for it.
+    /// A record is larger than the quarantine topic accepts until its limit is raised again; a stub
+    /// must be written for it.
     RecordRefused { hold_ms: u64 },
-    /// The times of the changes jump.
+    /// The timestamps of the changes jump.
     ClockStepped { by_s: i64, hold_ms: u64 },
-    /// Members come and go.
+    /// Members join and leave.
     RebalanceStorm { members: usize, stay_ms: u64 },
-    /// A second process with the instance of a relay that runs.
+    /// A second process starts with the instance name of a running relay.
     Twin { relay: usize, hold_ms: u64 },
-    /// Each broker takes so little of a relay that a full batch needs more time than a transaction
-    /// has.
+    /// A quota per broker limits what a relay produces so much that a full batch needs longer than
+    /// a transaction may take.
     ProducerThrottled { relay: usize, bytes_per_second: u32, hold_ms: u64 },
-    /// The leader of a partition of the input has a bad batch on its disk, which is still to be
-    /// read. Another replica leads later.
+    /// The leader of an input partition gets a damaged batch on its disk that is not yet read.
+    /// Another replica becomes leader later.
     LogDamaged { partition: usize, hold_ms: u64 },
-    /// The topic of the principals is deleted, and made anew later: it names some users no more, or
-    /// again, and says the same of all others.
+    /// The topic of the principals is deleted, and recreated later: without some users, or with
+    /// them again, and with the same entries for all others.
     TableRemade { hold_ms: u64 },
 }
 
-/// How many kinds there are.
+/// Number of kinds of faults.
 pub const KINDS: usize = 25;
 
 impl Fault {
-    /// Its kind, as logs and reports call it.
+    /// Its kind, as named in logs and reports.
     pub fn name(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         value["kind"].as_str().unwrap_or_default().to_string()
     }
 
-    /// Whether it can only be made while all brokers are there.
+    /// Whether it can only be injected while all brokers are up.
     pub fn needs_whole_cluster(&self) -> bool {
         matches!(
             self,
@@ -104,17 +104,17 @@ impl Fault {
         )
     }
 
-    /// Whether no other fault may be in force when it is made; later ones may come while it is.
+    /// Whether no other fault may be in force when it is injected; others may be injected later.
     pub fn begins_alone(&self) -> bool {
         matches!(self, Fault::LogDamaged { .. } | Fault::TableRemade { .. })
     }
 
-    /// Whether it lies in wait for the next commit of a relay.
+    /// Whether it takes effect at the next commit of a relay.
     pub fn is_ambush(&self) -> bool {
         matches!(self, Fault::CommitUnanswered { .. } | Fault::CommitDelayed { .. })
     }
 
-    /// The relay whose process it is about.
+    /// The relay whose process it affects.
     pub fn relay(&self) -> Option<usize> {
         match self {
             Fault::RelayKilled { relay }
@@ -125,7 +125,7 @@ impl Fault {
         }
     }
 
-    /// The fault of a kind, with whatever else there is to choose.
+    /// Draws the parameters of a fault of this kind.
     fn of_kind(kind: usize, random: &Random) -> Fault {
         let relay = random.index(RELAYS.len());
         let broker = random.count(1, BROKERS);
@@ -170,7 +170,7 @@ impl Fault {
             },
             20 => Fault::Twin {
                 relay,
-                // The two throw each other out of the group, with pauses that grow to 20 s.
+                // The two fence each other in the group, with pauses that grow to 20 s.
                 hold_ms: random.within(2_000, 30_000),
             },
             21 => Fault::ProducerThrottled {
@@ -185,21 +185,20 @@ impl Fault {
     }
 }
 
-/// A fault at its place in a run.
+/// A fault in the plan of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub struct PlannedFault {
     pub number: usize,
-    /// How long nothing is done before it.
+    /// Pause before it.
     pub pause_ms: u64,
-    /// Whether the next one comes before the world has recovered from this one.
+    /// Whether the next fault is injected before the world has recovered from this one.
     pub overlaps: bool,
     #[serde(flatten)]
     pub fault: Fault,
 }
 
-/// The faults of a seed, without end: all kinds in turn, in an order that differs from round to
-/// round.
-pub fn from_seed(seed: u64) -> impl Iterator<Item = Step> {
+/// The endless plan of a seed: rounds of all kinds, each round in a different order.
+pub fn from_seed(seed: u64) -> impl Iterator<Item = PlannedFault> {
     let random = Random::new(seed ^ 0xfa17);
     let mut round: Vec<usize> = Vec::new();
     (0..).map(move |number| {
@@ -208,7 +207,7 @@ pub fn from_seed(seed: u64) -> impl Iterator<Item = Step> {
             random.shuffle(&mut round);
         }
         let kind = round.pop().unwrap_or(0);
-        Step {
+        PlannedFault {
             number,
             fault: Fault::of_kind(kind, &random),
             pause_ms: random.within(0, 1_500),
@@ -217,22 +216,27 @@ pub fn from_seed(seed: u64) -> impl Iterator<Item = Step> {
     })
 }
 
-/// Those of these kinds; of all, if none is named.
-pub fn of_kinds(seed: u64, kinds: Vec<String>) -> anyhow::Result<impl Iterator<Item = Step>> {
-    let round: Vec<String> = from_seed(seed).take(KINDS).map(|step| step.fault.name()).collect();
+/// The plan of a seed, restricted to these kinds unless the list is empty.
+pub fn of_kinds(
+    seed: u64,
+    kinds: Vec<String>,
+) -> anyhow::Result<impl Iterator<Item = PlannedFault>> {
+    let round: Vec<String> =
+        from_seed(seed).take(KINDS).map(|planned| planned.fault.name()).collect();
     let unknown = kinds.iter().find(|kind| !round.contains(kind));
-    anyhow::ensure!(unknown.is_none(), "no fault is called {unknown:?}: {round:?}");
-    let is_wanted = move |step: &Step| kinds.is_empty() || kinds.contains(&step.fault.name());
+    anyhow::ensure!(unknown.is_none(), "unknown kind of fault {unknown:?}; kinds are {round:?}");
+    let is_wanted =
+        move |planned: &PlannedFault| kinds.is_empty() || kinds.contains(&planned.fault.name());
     Ok(from_seed(seed).filter(is_wanted))
 }
 
-/// The faults that a log says were made.
-pub fn from_log(log: &Path) -> anyhow::Result<Vec<Step>> {
+/// The plan that a log recorded. Logs call an injection `strike`.
+pub fn from_log(log: &Path) -> anyhow::Result<Vec<PlannedFault>> {
     let text = std::fs::read_to_string(log).with_context(|| format!("read {}", log.display()))?;
-    let strikes = text.lines().filter(|line| line.contains("\"strike\""));
-    let step = |line: &str| {
+    let injections = text.lines().filter(|line| line.contains("\"strike\""));
+    let planned = |line: &str| {
         let value: serde_json::Value = serde_json::from_str(line)?;
         Ok(serde_json::from_value(value["strike"].clone())?)
     };
-    strikes.map(step).collect()
+    injections.map(planned).collect()
 }

@@ -1,6 +1,6 @@
-//! The load's own way to the brokers: past the proxies, idempotent, and so patient that a broker
-//! that is away for minutes loses nothing. What cannot be delivered all the same is the end of a
-//! run, not a finding.
+//! The producer of the load. It bypasses the proxies, is idempotent, and retries for so long that
+//! nothing is lost while a broker is down for minutes. A record that still cannot be delivered ends
+//! the run with an error, not with a violation.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 
 use audit_testkit::client_config;
 
-/// Longest time in which a record must be delivered.
+/// Limit for the delivery of a record.
 pub const DELIVERY_LIMIT: Duration = Duration::from_secs(300);
 
-/// Is told of each record that the brokers have: its number, partition and offset.
+/// Callback for each record that the brokers have: its number, partition and offset.
 pub type Delivered = Box<dyn Fn(usize, i32, i64) + Send + Sync>;
 
-/// A producer that delivers.
+/// A producer that retries until everything is delivered.
 pub struct Sender {
     producer: ThreadedProducer<Reports>,
     sent: AtomicUsize,
@@ -60,13 +60,13 @@ impl Sender {
         Ok(Sender { producer, sent: AtomicUsize::new(0) })
     }
 
-    /// Hands a record over, waiting for room in the queue.
+    /// Enqueues a record, and waits for room in the queue.
     pub fn send(&self, mut record: BaseRecord<'_, [u8], [u8], usize>) -> anyhow::Result<()> {
         let since = Instant::now();
         while let Err((error, refused)) = self.producer.send(record) {
             use RDKafkaErrorCode::{QueueFull, UnknownPartition, UnknownTopic};
-            // The queue is full, or the client has not heard of partitions that were just added, or
-            // of a topic that is there again.
+            // The queue is full, or the client does not know yet that partitions were added or that
+            // a topic was recreated.
             let passes =
                 [QueueFull, UnknownPartition, UnknownTopic].map(KafkaError::MessageProduction);
             if !passes.contains(&error) || since.elapsed() > DELIVERY_LIMIT {
@@ -91,7 +91,7 @@ impl Sender {
         Ok(())
     }
 
-    /// How many records the brokers have not acknowledged yet.
+    /// Number of records that the brokers have not acknowledged yet.
     pub fn undelivered(&self) -> anyhow::Result<usize> {
         let reports = self.producer.context();
         ensure!(!reports.failed.load(Ordering::Acquire), "a record of the load was not delivered");

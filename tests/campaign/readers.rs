@@ -1,5 +1,5 @@
-//! Readers of committed records: one for each output topic, from its beginning on, while the faults
-//! happen. They come past the proxies. What they see goes to the ledger.
+//! Readers of committed records: one for each output topic, from its beginning on, while faults are
+//! injected. They bypass the proxies, and pass what they see to the ledger.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::ledger::{self, Ledger, Offsets, Place, Sighting};
+use crate::ledger::{self, Ledger, Offsets, OutputTopic, SeenRecord};
 use audit_testkit::client_config;
 
 const POLL: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Readers {
     bootstrap: String,
     ledger: Arc<Ledger>,
-    running: BTreeMap<Place, Reader>,
+    running: BTreeMap<OutputTopic, Reader>,
 }
 
 struct Reader {
@@ -39,8 +39,13 @@ impl Readers {
         }
     }
 
-    /// Reads a topic from its beginning.
-    pub fn start(&mut self, place: Place, topic: &str, partitions: i32) -> anyhow::Result<()> {
+    /// Starts to read a topic from its beginning.
+    pub fn start(
+        &mut self,
+        output: OutputTopic,
+        topic: &str,
+        partitions: i32,
+    ) -> anyhow::Result<()> {
         let mut config = client_config(&self.bootstrap);
         config
             .set("group.id", "campaign-reader")
@@ -58,7 +63,7 @@ impl Readers {
         let (stop, positions) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let reading = Reading {
             consumer,
-            place,
+            output,
             topic: topic.to_string(),
             ledger: Arc::clone(&self.ledger),
             stop: Arc::clone(&stop),
@@ -67,26 +72,32 @@ impl Readers {
         let thread = std::thread::Builder::new().name(format!("reader-{topic}"));
         let thread = thread.spawn(move || reading.run())?;
         let reader = Reader { stop, positions, thread };
-        self.running.insert(place, reader);
+        self.running.insert(output, reader);
         Ok(())
     }
 
-    /// Stops reading a topic; what was read is with the ledger then.
-    pub fn stop(&mut self, place: Place) -> anyhow::Result<()> {
-        let Some(reader) = self.running.remove(&place) else {
+    /// Stops reading a topic; the ledger has everything that was read when this returns.
+    pub fn stop(&mut self, output: OutputTopic) -> anyhow::Result<()> {
+        let Some(reader) = self.running.remove(&output) else {
             return Ok(());
         };
         reader.stop.store(true, Ordering::Release);
         match reader.thread.join() {
             Ok(()) => Ok(()),
-            Err(_) => bail!("the reader of {place:?} panicked"),
+            Err(_) => bail!("the reader of {output:?} panicked"),
         }
     }
 
     /// Waits until a topic has been read up to these ends.
-    pub fn await_ends(&self, place: Place, ends: &Offsets, limit: Duration) -> anyhow::Result<()> {
+    pub fn await_ends(
+        &self,
+        output: OutputTopic,
+        ends: &Offsets,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
         let since = Instant::now();
-        let reader = self.running.get(&place).with_context(|| format!("nobody reads {place:?}"))?;
+        let reader =
+            self.running.get(&output).with_context(|| format!("{output:?} has no reader"))?;
         loop {
             let positions = reader.positions.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mut ends_met = ends.iter();
@@ -94,7 +105,7 @@ impl Readers {
                 return Ok(());
             }
             if since.elapsed() > limit {
-                bail!("{place:?} was read up to {positions:?}, not {ends:?}, in {limit:?}");
+                bail!("{output:?} was read up to {positions:?}, not {ends:?}, in {limit:?}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -103,7 +114,7 @@ impl Readers {
 
 struct Reading {
     consumer: BaseConsumer,
-    place: Place,
+    output: OutputTopic,
     topic: String,
     ledger: Arc<Ledger>,
     stop: Arc<AtomicBool>,
@@ -114,15 +125,15 @@ impl Reading {
     fn run(self) {
         while !self.stop.load(Ordering::Acquire) {
             match self.consumer.poll(POLL) {
-                Some(Ok(message)) => self.take(&message),
-                // A broker that is away is waited for; the client goes on by itself.
+                Some(Ok(message)) => self.record(&message),
+                // The client itself waits for a broker that is down, and continues.
                 Some(Err(_)) => {}
                 None => self.note_positions(),
             }
         }
     }
 
-    /// Positions count the markers of transactions as well, which nobody is handed.
+    /// Updates the positions. They include transaction markers, which are not delivered as records.
     fn note_positions(&self) {
         let Ok(list) = self.consumer.position() else {
             return;
@@ -135,9 +146,9 @@ impl Reading {
         }
     }
 
-    fn take(&self, message: &BorrowedMessage<'_>) {
-        self.ledger.saw(&Sighting {
-            place: self.place,
+    fn record(&self, message: &BorrowedMessage<'_>) {
+        self.ledger.observe(&SeenRecord {
+            output: self.output,
             topic: &self.topic,
             partition: message.partition(),
             offset: message.offset(),

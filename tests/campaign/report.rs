@@ -1,4 +1,4 @@
-//! What a run says in the end: as JSON for machines, as a table for people.
+//! The report of a run: as JSON for programs, as text for people.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::complaints::Wrong;
 use crate::counters::Counted;
-use crate::evidence::Observed;
+use crate::coverage::Coverage;
 use crate::fleet::Exit;
 use crate::ledger::Ledger;
 use crate::run::Settings;
+use crate::violations::Violation;
 
 /// The report of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -21,21 +21,24 @@ pub struct Report {
     pub minutes: f64,
     pub faults: usize,
     pub faults_by_kind: BTreeMap<String, usize>,
-    /// Fewest faults that a run of this length and plan may have.
+    /// Minimum number of faults for a run of this length and plan.
     pub least_faults: usize,
-    /// Faults that lie in wait for a commit, and commits that met one.
+    /// Faults that ambush a commit, and commits that met one.
     pub ambushes: u64,
     pub commits_ambushed: u64,
-    /// The last recovery among them.
+    /// Including the final recovery.
     pub recoveries: usize,
-    /// Of the input, by the relays that were there at last.
+    /// Input partitions read by the relays that ran at the end.
     pub partitions_read: usize,
     pub records: Records,
     pub recovery_ms: Recovery,
     pub relays: Counted,
     pub exits: Vec<Exit>,
-    pub complaints: BTreeMap<&'static str, u64>,
-    pub told: Vec<String>,
+    // The two fields keep their names in JSON, for programs that read existing reports.
+    #[serde(rename = "complaints")]
+    pub violations: BTreeMap<&'static str, u64>,
+    #[serde(rename = "told")]
+    pub descriptions: Vec<String>,
     pub logs: PathBuf,
 }
 
@@ -45,13 +48,13 @@ pub struct Records {
     pub audited: u64,
     pub quarantined: u64,
     pub skipped: u64,
-    /// Audited, while the revocation was only just on its way; skipped would have been as good.
+    /// Audited although a revocation had just been written; skipping would be right as well.
     pub audited_before_revocation: u64,
-    /// Lost with the topic that a fault deleted.
+    /// Deleted with the topic that a fault deleted.
     pub gone_with_their_topic: usize,
 }
 
-/// From the end of a fault until everything that had been written by then was delivered.
+/// Times from clearing a fault until everything written by then was delivered.
 #[derive(Clone, Debug, Serialize)]
 pub struct Recovery {
     pub measured: usize,
@@ -79,23 +82,23 @@ impl Report {
         faults_by_kind: BTreeMap<String, usize>,
         recoveries: Vec<Duration>,
         ledger: &Ledger,
-        observed: Observed,
+        coverage: Coverage,
         exits: Vec<Exit>,
     ) -> Report {
-        let (complaints, tally, (input, _)) =
-            (ledger.complaints(), ledger.tally(), ledger.records());
+        let (violations, tally, (input, _)) =
+            (ledger.violations(), ledger.tally(), ledger.records());
         let gone = ledger.count_gone();
-        let counted = |wrong: &Wrong| (wrong.name(), complaints.count(*wrong));
+        let counted = |violation: &Violation| (violation.name(), violations.count(*violation));
         Report {
             seed: settings.seed,
             minutes: (took.as_secs_f64() / 6.0).round() / 10.0,
-            faults: observed.faults,
+            faults: coverage.faults,
             faults_by_kind,
-            least_faults: observed.least_faults,
-            ambushes: observed.ambushes,
-            commits_ambushed: observed.ambushed,
-            recoveries: observed.recoveries,
-            partitions_read: observed.partitions_read,
+            least_faults: coverage.least_faults,
+            ambushes: coverage.ambushes,
+            commits_ambushed: coverage.ambushed,
+            recoveries: coverage.recoveries,
+            partitions_read: coverage.partitions_read,
             records: Records {
                 input,
                 audited: tally.audited,
@@ -105,25 +108,26 @@ impl Report {
                 gone_with_their_topic: gone,
             },
             recovery_ms: Recovery::of(recoveries),
-            relays: observed.counted,
+            relays: coverage.counted,
             exits,
-            complaints: Wrong::ALL.iter().map(counted).collect(),
-            told: complaints.told(),
+            violations: Violation::ALL.iter().map(counted).collect(),
+            descriptions: violations.descriptions(),
             logs: settings.folder.clone(),
         }
     }
 
-    /// What is wrong, in words, with what did not happen first.
+    /// All descriptions of violations, those of missing coverage first.
     pub fn verdict(&self) -> String {
-        let (untested, others): (Vec<&String>, Vec<&String>) =
-            (self.told.iter()).partition(|told| told.starts_with(Wrong::Untested.name()));
-        let told: Vec<&str> = untested.into_iter().chain(others).map(String::as_str).collect();
-        told.join("\n")
+        let (untested, others): (Vec<&String>, Vec<&String>) = (self.descriptions.iter())
+            .partition(|text| text.starts_with(Violation::Untested.name()));
+        let descriptions: Vec<&str> =
+            untested.into_iter().chain(others).map(String::as_str).collect();
+        descriptions.join("\n")
     }
 
-    /// Whether the ledger has nothing to complain of.
+    /// Whether there is no violation.
     pub fn is_clean(&self) -> bool {
-        self.complaints.values().all(|count| *count == 0)
+        self.violations.values().all(|count| *count == 0)
     }
 }
 
@@ -134,7 +138,7 @@ impl fmt::Display for Report {
         let relays = &self.relays;
         writeln!(
             f,
-            "seed {}, {} faults (at least {} must strike) in {:.1} minutes",
+            "seed {}, {} faults (at least {} are required) in {:.1} minutes",
             self.seed, self.faults, self.least_faults, self.minutes
         )?;
         writeln!(
@@ -153,7 +157,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "counted by relays: read {}, audited {}, skipped {}, quarantined {}; at last {} partitions had been read",
+            "counted by relays: read {}, audited {}, skipped {}, quarantined {}; {} partitions had been read at the end",
             relays.read, relays.audited, relays.skipped, relays.quarantined, self.partitions_read
         )?;
         writeln!(
@@ -174,11 +178,11 @@ impl fmt::Display for Report {
             writeln!(f, "  {count:>4} {kind}")?;
         }
         writeln!(f, "ledger:")?;
-        for (kind, count) in &self.complaints {
+        for (kind, count) in &self.violations {
             writeln!(f, "  {count:>4} {kind}")?;
         }
-        for told in &self.told {
-            writeln!(f, "  {told}")?;
+        for description in &self.descriptions {
+            writeln!(f, "  {description}")?;
         }
         Ok(())
     }

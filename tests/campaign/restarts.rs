@@ -1,6 +1,5 @@
-//! When to give up: a relay that only starts and ends will not do better for being started once
-//! more, and what is wrong stands in its log. It knows no clock; who looks after the relays says
-//! how long they lived.
+//! Decides when to give up on a relay that only restarts: another start will not help, and its log
+//! has the reason. The caller measures how long each process lived.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,25 +9,25 @@ use anyhow::bail;
 
 use audit_testkit::last_lines;
 
-/// A relay that ends this soon has done no more than start.
+/// A relay that ends within this time has only started.
 pub const SHORT_LIFE: Duration = Duration::from_secs(5);
-/// So many short lives in a row are no accident. With the pauses between them they take some twenty
-/// seconds.
+/// Number of short lives in a row that ends a run. With the pauses between them they take about
+/// twenty seconds.
 pub const SHORT_LIVES_MAX: u32 = 20;
 
-/// The short lives in a row of each relay that ended by itself.
+/// The consecutive short lives of each relay that ended by itself.
 #[derive(Debug, Default)]
 pub struct Restarts(BTreeMap<String, ShortLives>);
 
 #[derive(Debug, Default)]
 struct ShortLives {
     count: u32,
-    /// Of the last one.
+    /// The log of the last one.
     log: PathBuf,
 }
 
 impl Restarts {
-    /// Notes that a relay has ended by itself, and after what time.
+    /// Notes that a relay has ended by itself after this time.
     pub fn ended(&mut self, relay: &str, lived: Duration, log: &Path) {
         if lived > SHORT_LIFE {
             self.0.remove(relay);
@@ -39,12 +38,12 @@ impl Restarts {
         lives.log = log.to_path_buf();
     }
 
-    /// Forgets what ended so far: a fault may have been the reason.
-    pub fn excuse(&mut self) {
+    /// Forgets all exits so far, since a fault may have caused them.
+    pub fn reset(&mut self) {
         self.0.clear();
     }
 
-    /// Fails with the last lines of its log if a relay only starts and ends.
+    /// Fails with the last lines of its log if a relay only restarts.
     pub fn check(&self) -> anyhow::Result<()> {
         for (relay, ShortLives { count, log }) in &self.0 {
             if *count >= SHORT_LIVES_MAX {

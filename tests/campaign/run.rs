@@ -1,4 +1,5 @@
-//! One run: the world is built, broken in turn for as long as is asked for, left alone, and judged.
+//! One run: builds the world, injects the planned faults, waits for recovery, and judges the
+//! result.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,64 +8,67 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use serde_json::json;
 
-use crate::complaints::Wrong;
-use crate::evidence::{Observed, least_faults};
-use crate::hearing;
+use crate::coverage::{Coverage, least_faults};
+use crate::diagnosis::DIAGNOSIS_LIMIT;
+use crate::injection::ActiveFault;
 use crate::journal::Journal;
-use crate::naming::NAMED_LIMIT;
-use crate::plan::Step;
+use crate::plan::PlannedFault;
 use crate::report::Report;
-use crate::strike::Struck;
+use crate::scrapes;
+use crate::violations::Violation;
 use crate::world::World;
 
-/// Before the first fault everything must work.
+/// Time before the first fault in which everything must work.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Most faults that are in force at once.
+/// Maximum number of faults in force at once.
 const AT_ONCE_MAX: usize = 3;
 
-/// Longest time in which a fault lies in wait for a commit, while others end and the world recovers
-/// from them.
+/// Longest wait for a commit that meets an ambush, while other faults are cleared and the world
+/// recovers from them.
 const AMBUSH_LIMIT: Duration = Duration::from_secs(240);
 
-/// What a run is to be.
+/// The settings of a run.
 pub struct Settings {
     pub seed: u64,
     pub faults: usize,
-    /// No fault begins later than this after the first, but for those that there must be at least.
+    /// Time after which no fault is injected any more, once the minimum number is reached.
     pub time: Duration,
     pub per_second: u64,
-    /// Where logs go.
+    /// Folder for the logs.
     pub folder: PathBuf,
-    pub aloud: bool,
+    pub verbose: bool,
 }
 
 struct Run {
     world: World,
     journal: Journal,
-    active: Vec<Struck>,
+    active: Vec<ActiveFault>,
     by_kind: BTreeMap<String, usize>,
     ambushes: u64,
     recoveries: Vec<Duration>,
-    /// Recoveries, the last one among them.
+    /// Number of recoveries, including the final one.
     recovered: usize,
     offsets_checked: bool,
 }
 
-/// Why no more faults came.
-enum Over {
-    /// The time was over.
+/// Why the injection of faults ended.
+enum InjectionEnd {
+    /// The time is over.
     Time,
-    /// The plan had no more.
+    /// The plan has no more faults.
     Plan,
-    /// Something stood still.
-    Hopeless,
+    /// The world has stalled.
+    Stalled,
 }
 
-/// Runs; an error means that the world could not be built or broken as planned, or that the relays
-/// cannot run in it.
-pub fn run(settings: &Settings, steps: impl Iterator<Item = Step>) -> anyhow::Result<Report> {
+/// Executes a run. An error means that the world could not be built, that a fault could not be
+/// injected or cleared, or that the relays cannot run at all.
+pub fn run(
+    settings: &Settings,
+    plan: impl Iterator<Item = PlannedFault>,
+) -> anyhow::Result<Report> {
     std::fs::create_dir_all(&settings.folder).context("create the folder for logs")?;
-    let journal = Journal::create(&settings.folder.join("faults.jsonl"), settings.aloud)?;
+    let journal = Journal::create(&settings.folder.join("faults.jsonl"), settings.verbose)?;
     let begun = Instant::now();
     let world = World::build(settings.seed, settings.per_second, &settings.folder)?;
     let mut run = Run {
@@ -77,84 +81,84 @@ pub fn run(settings: &Settings, steps: impl Iterator<Item = Step>) -> anyhow::Re
         recovered: 0,
         offsets_checked: false,
     };
-    let result = run.go(settings, steps);
-    // The brokers' logs go with the brokers.
+    let result = run.go(settings, plan);
+    // The brokers' logs are deleted with the brokers.
     let kept = run.keep_logs(&settings.folder);
-    let observed = result.and_then(|observed| kept.map(|()| observed))?;
-    Ok(run.report(settings, observed, begun.elapsed()))
+    let coverage = result.and_then(|coverage| kept.map(|()| coverage))?;
+    Ok(run.report(settings, coverage, begun.elapsed()))
 }
 
 impl Run {
     fn go(
         &mut self,
         settings: &Settings,
-        steps: impl Iterator<Item = Step>,
-    ) -> anyhow::Result<Observed> {
+        plan: impl Iterator<Item = PlannedFault>,
+    ) -> anyhow::Result<Coverage> {
         self.world.wait(WARM_UP)?;
         self.recover("the first records")?;
         let least = least_faults(settings.time);
-        let over = self.strike_all(settings, steps, least)?;
-        self.lift_all()?;
+        let over = self.inject_all(settings, plan, least)?;
+        self.clear_all()?;
         self.world.end_load()?;
         self.recovered += self.recoveries.len();
         self.recovered += usize::from(self.recover("the end")?.is_some());
         let least_faults = match over {
-            Over::Time => least,
-            Over::Plan => 1,
-            Over::Hopeless => 0,
+            InjectionEnd::Time => least,
+            InjectionEnd::Plan => 1,
+            InjectionEnd::Stalled => 0,
         };
         self.judge(least_faults)
     }
 
-    fn strike_all(
+    fn inject_all(
         &mut self,
         settings: &Settings,
-        steps: impl Iterator<Item = Step>,
+        plan: impl Iterator<Item = PlannedFault>,
         least: usize,
-    ) -> anyhow::Result<Over> {
+    ) -> anyhow::Result<InjectionEnd> {
         let since = Instant::now();
-        for (struck, step) in steps.take(settings.faults).enumerate() {
-            if self.is_hopeless() {
-                return Ok(Over::Hopeless);
+        for (injected, planned) in plan.take(settings.faults).enumerate() {
+            if self.has_stalled() {
+                return Ok(InjectionEnd::Stalled);
             }
-            if since.elapsed() > settings.time && struck >= least {
-                return Ok(Over::Time);
+            if since.elapsed() > settings.time && injected >= least {
+                return Ok(InjectionEnd::Time);
             }
-            self.step(&step)?;
+            self.inject_planned(&planned)?;
         }
-        Ok(Over::Plan)
+        Ok(InjectionEnd::Plan)
     }
 
-    /// What stands still will not move again; more faults would only hide why.
-    fn is_hopeless(&self) -> bool {
-        self.world.ledger.complaints().count(Wrong::Stalled) > 0
+    /// A stalled world will not recover; more faults would only hide the cause.
+    fn has_stalled(&self) -> bool {
+        self.world.ledger.violations().count(Violation::Stalled) > 0
     }
 
-    fn step(&mut self, step: &Step) -> anyhow::Result<()> {
-        self.pass(Duration::from_millis(step.pause_ms))?;
-        while self.active.len() >= AT_ONCE_MAX || self.is_in_the_way(step) {
+    fn inject_planned(&mut self, planned: &PlannedFault) -> anyhow::Result<()> {
+        self.pass(Duration::from_millis(planned.pause_ms))?;
+        while self.active.len() >= AT_ONCE_MAX || self.conflicts_with_active(planned) {
             self.pass(Duration::from_millis(100))?;
         }
-        self.journal.write("strike", serde_json::to_value(step)?)?;
-        let mut struck = self.world.strike(step.number, &step.fault)?;
-        *self.by_kind.entry(step.fault.name()).or_default() += 1;
-        self.await_commit(&mut struck)?;
-        self.await_named(&mut struck)?;
-        self.active.push(struck);
-        if step.overlaps {
+        self.journal.write("strike", serde_json::to_value(planned)?)?;
+        let mut injected = self.world.inject(planned.number, &planned.fault)?;
+        *self.by_kind.entry(planned.fault.name()).or_default() += 1;
+        self.await_commit(&mut injected)?;
+        self.await_diagnosis(&mut injected)?;
+        self.active.push(injected);
+        if planned.overlaps {
             return Ok(());
         }
-        self.lift_all()?;
-        let took = self.recover(&format!("fault {}", step.number))?;
+        self.clear_all()?;
+        let took = self.recover(&format!("fault {}", planned.number))?;
         self.recoveries.extend(took);
         Ok(())
     }
 
-    /// A fault that lies in wait is none until a commit has met it. Meanwhile the other faults end
-    /// as planned: they may keep its relay from committing. Whether it was met in the end is
-    /// judged with all else.
-    fn await_commit(&mut self, struck: &mut Struck) -> anyhow::Result<()> {
-        let Some(before) = struck.ambushed_before else {
+    /// Waits until a commit has met the ambush of the fault. Other faults are cleared as planned
+    /// meanwhile, since they may keep the relay from committing. The final judgement checks that
+    /// each ambush was met.
+    fn await_commit(&mut self, injected: &mut ActiveFault) -> anyhow::Result<()> {
+        let Some(before) = injected.ambushed_before else {
             return Ok(());
         };
         self.ambushes += 1;
@@ -162,40 +166,40 @@ impl Run {
         while self.world.cluster.rules().sprung() == before && since.elapsed() < AMBUSH_LIMIT {
             self.pass(Duration::from_millis(20))?;
         }
-        struck.begin();
+        injected.begin();
         let sprung = self.world.cluster.rules().sprung() - before;
         let after_ms = since.elapsed().as_millis() as u64;
-        let what = json!({ "number": struck.number, "commits": sprung, "after_ms": after_ms });
+        let what = json!({ "number": injected.number, "commits": sprung, "after_ms": after_ms });
         self.journal.write("ambushed", what)
     }
 
-    /// Meanwhile the other faults end as planned: a relay that reaches nobody does not know what it
-    /// cannot write.
-    fn await_named(&mut self, struck: &mut Struck) -> anyhow::Result<()> {
-        let Some(unnamed) = struck.unnamed.take() else {
+    /// Waits until a relay has reported the diagnosis. Other faults are cleared as planned
+    /// meanwhile, since a relay that reaches no broker cannot know what it cannot write.
+    fn await_diagnosis(&mut self, injected: &mut ActiveFault) -> anyhow::Result<()> {
+        let Some(diagnosis) = injected.diagnosis.take() else {
             return Ok(());
         };
         let since = Instant::now();
-        while !self.world.is_named(&unnamed) {
-            if since.elapsed() > NAMED_LIMIT {
-                self.world.complain_of_silence(&unnamed);
+        while !self.world.is_reported(&diagnosis) {
+            if since.elapsed() > DIAGNOSIS_LIMIT {
+                self.world.add_undiagnosed(&diagnosis);
                 break;
             }
             self.pass(Duration::from_millis(200))?;
         }
-        if let Some(held) = unnamed.held {
+        if let Some(held) = diagnosis.held {
             self.await_others(held)?;
         }
-        struck.begin();
+        injected.begin();
         Ok(())
     }
 
-    /// A partition is held: the others must go on.
+    /// Waits until all partitions but the held one have made progress.
     fn await_others(&mut self, held: i32) -> anyhow::Result<()> {
         let (since, target) = (Instant::now(), self.world.ledger.ends());
         while !self.world.is_delivered_but(held, &target) {
-            if since.elapsed() > NAMED_LIMIT {
-                self.world.complain_of_company(held, &target);
+            if since.elapsed() > DIAGNOSIS_LIMIT {
+                self.world.add_blocked_others(held, &target);
                 break;
             }
             self.pass(Duration::from_millis(200))?;
@@ -204,28 +208,30 @@ impl Run {
         self.journal.write("others_go_on", json!({ "held": held, "committed": offset }))
     }
 
-    /// Two of a kind at once would undo each other's undoing; and only one broker may be away.
-    fn is_in_the_way(&self, step: &Step) -> bool {
-        if step.fault.begins_alone() {
+    /// Whether an active fault excludes this one: two of a kind would be cleared together, and only
+    /// one broker may be down.
+    fn conflicts_with_active(&self, planned: &PlannedFault) -> bool {
+        if planned.fault.begins_alone() {
             return !self.active.is_empty();
         }
         let mut active = self.active.iter();
-        active.any(|struck| {
-            struck.fault.name() == step.fault.name()
-                || struck.fault.needs_whole_cluster() && step.fault.needs_whole_cluster()
-                || struck.fault.relay().is_some() && struck.fault.relay() == step.fault.relay()
+        active.any(|injected| {
+            injected.fault.name() == planned.fault.name()
+                || injected.fault.needs_whole_cluster() && planned.fault.needs_whole_cluster()
+                || injected.fault.relay().is_some()
+                    && injected.fault.relay() == planned.fault.relay()
         })
     }
 
-    /// Lets time pass, and undoes what is due.
+    /// Waits, and clears the faults that are due.
     fn pass(&mut self, time: Duration) -> anyhow::Result<()> {
         let since = Instant::now();
         loop {
-            let due = self.active.iter().position(|struck| struck.until <= Instant::now());
+            let due = self.active.iter().position(|injected| injected.until <= Instant::now());
             if let Some(due) = due {
-                let struck = self.active.remove(due);
-                self.journal.write("lift", json!(struck.number))?;
-                self.world.lift(struck)?;
+                let injected = self.active.remove(due);
+                self.journal.write("lift", json!(injected.number))?;
+                self.world.clear(injected)?;
             } else if since.elapsed() < time {
                 self.world.wait(Duration::from_millis(50))?;
             } else {
@@ -234,7 +240,7 @@ impl Run {
         }
     }
 
-    fn lift_all(&mut self) -> anyhow::Result<()> {
+    fn clear_all(&mut self) -> anyhow::Result<()> {
         while !self.active.is_empty() {
             self.pass(Duration::from_millis(50))?;
         }
@@ -243,7 +249,7 @@ impl Run {
 
     fn recover(&mut self, from: &str) -> anyhow::Result<Option<Duration>> {
         let took = self.world.await_recovery()?;
-        // An error is for the report only if it is the last one.
+        // Only the last check counts in the report.
         let checked = match took {
             Some(_) => self.world.check_for_torn_output(),
             None => Err(anyhow!("the world has not recovered")),
@@ -256,20 +262,20 @@ impl Run {
         Ok(took)
     }
 
-    /// After the last fault, when everything is committed.
-    fn judge(&mut self, least_faults: usize) -> anyhow::Result<Observed> {
+    /// Judges the run after the last fault, when everything is committed.
+    fn judge(&mut self, least_faults: usize) -> anyhow::Result<Coverage> {
         let world = &mut self.world;
         let answers = world.await_answers()?;
         let counted = world.fleet.counted();
-        let partitions_read = hearing::judge_last(&answers, &world.ledger);
+        let partitions_read = scrapes::judge_final_answers(&answers, &world.ledger);
         for name in world.fleet.names() {
             world.fleet.stop(&name)?;
         }
         world.read_to_the_end()?;
         let (ends, ledger) = (world.ledger.ends(), &world.ledger);
-        ledger.complain_of_missing(&ends, Wrong::Lost);
+        ledger.add_missing(&ends, Violation::Lost);
         let kafka = world.cluster.kafka();
-        let observed = Observed {
+        let coverage = Coverage {
             faults: self.by_kind.values().sum(),
             least_faults,
             ambushes: self.ambushes,
@@ -280,8 +286,8 @@ impl Run {
             partitions_read,
             log_ends: kafka.try_end_offsets(&world.deployment.input)?,
         };
-        observed.judge(ledger);
-        Ok(observed)
+        coverage.judge(ledger);
+        Ok(coverage)
     }
 
     fn keep_logs(&self, folder: &Path) -> anyhow::Result<()> {
@@ -292,9 +298,9 @@ impl Run {
         Ok(())
     }
 
-    fn report(self, settings: &Settings, observed: Observed, took: Duration) -> Report {
+    fn report(self, settings: &Settings, coverage: Coverage, took: Duration) -> Report {
         let exits = self.world.fleet.exits().to_vec();
         let ledger = &self.world.ledger;
-        Report::new(settings, took, self.by_kind, self.recoveries, ledger, observed, exits)
+        Report::new(settings, took, self.by_kind, self.recoveries, ledger, coverage, exits)
     }
 }

@@ -1,5 +1,5 @@
-//! Everything that a run is made of: brokers, proxies, relays, the load and its readers. It knows
-//! when the world has recovered; what happens to it is for others to say.
+//! The world of one run: brokers, proxies, relays, the load and its readers. It knows when it has
+//! recovered; `injection.rs` injects the faults.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,55 +13,55 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::PROGRAM;
 use crate::fleet::Fleet;
-use crate::hearing::Last;
-use crate::ledger::{Ledger, Offsets, Place};
+use crate::ledger::{Ledger, Offsets, OutputTopic};
 use crate::load::{Controls, Load};
-use crate::people::{People, STALENESS_LIMIT};
 use crate::plan::{INPUT_PARTITIONS, RELAYS};
+use crate::principals::{Principals, STALENESS_LIMIT};
 use crate::producer::Sender;
 use crate::readers::Readers;
+use crate::scrapes::FinalAnswer;
 use audit_testkit::client_config;
 use audit_testkit::cluster::Cluster;
 use audit_testkit::relay::{REGIONS, TestDeployment};
 
-/// What the quarantine topic takes: the largest record of the input, and 4,096 bytes of headers.
+/// Size limit of the quarantine topic: the largest input record and 4,096 bytes of headers.
 pub const ROOMY_BYTES: &str = "8392704";
-/// Of each output topic, and of the quarantine topic: as [`TestDeployment::create`] makes them.
+/// Partitions of each output topic, as [`TestDeployment::create`] creates them.
 const OUTPUT_PARTITIONS: i32 = 3;
-/// Of each table's topic, and how it is kept: old versions are what decides of old changes.
+/// Partitions and settings of each table's topic; old versions are kept, as old changes need them.
 pub const TABLE_PARTITIONS: i32 = 2;
 pub const TABLE_SETTINGS: [(&str, &str); 2] =
     [("cleanup.policy", "compact"), ("min.compaction.lag.ms", "604800000")];
 const QUARANTINE_PARTITIONS: i32 = 2;
-/// By then everything must be delivered when nothing is broken any more.
+/// Limit for delivering everything after the last fault is cleared.
 pub const RECOVERY_LIMIT: Duration = Duration::from_secs(180);
 const OFFSETS_LIMIT: Duration = Duration::from_secs(10);
-/// When nothing is broken any more: how long the group's coordinator, or a relay, is asked again
+/// How long the group's coordinator, or a relay, is asked again after the last fault is cleared
 /// before it counts as silent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A world to break.
+/// The system that faults are injected into.
 pub struct World {
-    // The relays go first, then the brokers.
+    // Fields are dropped in this order: the relays first, then the brokers.
     pub fleet: Fleet,
     pub readers: Readers,
     pub cluster: Cluster,
     pub ledger: Arc<Ledger>,
     pub controls: Arc<Controls>,
     pub deployment: Arc<TestDeployment>,
-    pub people: Arc<People>,
+    pub principals: Arc<Principals>,
     pub partitions: i32,
-    /// Of each region's topic; they differ when it was made anew.
+    /// Partitions of each region's topic; a recreated topic may have another number.
     pub output_partitions: [i32; REGIONS.len()],
     /// The topic of the principals.
-    pub principals: String,
+    pub principals_topic: String,
     group: BaseConsumer,
     threads: Vec<JoinHandle<anyhow::Result<()>>>,
 }
 
 impl World {
-    /// Builds it, with so many changes a second; logs go to a folder.
+    /// Builds the world, with this many changes per second and logs in this folder.
     pub fn build(seed: u64, per_second: u64, logs: &Path) -> anyhow::Result<World> {
         let cluster = Cluster::start()?;
         let (deployment, tables) = deploy(&cluster)?;
@@ -69,13 +69,13 @@ impl World {
         let deployment = Arc::new(deployment);
         let mut readers = Readers::new(cluster.kafka().bootstrap(), &ledger);
         for (region, topic) in deployment.outputs().iter().enumerate() {
-            readers.start(Place::Region(region), topic, OUTPUT_PARTITIONS)?;
+            readers.start(OutputTopic::Region(region), topic, OUTPUT_PARTITIONS)?;
         }
-        readers.start(Place::Quarantine, &deployment.quarantine, QUARANTINE_PARTITIONS)?;
+        readers.start(OutputTopic::Quarantine, &deployment.quarantine, QUARANTINE_PARTITIONS)?;
         let fleet = Fleet::new(Arc::clone(&deployment), Arc::clone(&ledger), PathBuf::from(logs));
         let group = group_client(&cluster, &deployment.group)?;
         let granting = Sender::connect(cluster.kafka().bootstrap(), Box::new(|_, _, _| {}))?;
-        let [principals, devices] = tables;
+        let [principals_topic, devices] = tables;
         let mut world = World {
             fleet,
             readers,
@@ -83,10 +83,10 @@ impl World {
             ledger,
             controls: Arc::default(),
             deployment,
-            people: Arc::new(People::settle(&principals, &granting)?),
+            principals: Arc::new(Principals::create(&principals_topic, &granting)?),
             partitions: INPUT_PARTITIONS,
             output_partitions: [OUTPUT_PARTITIONS; REGIONS.len()],
-            principals,
+            principals_topic,
             group,
             threads: Vec::new(),
         };
@@ -97,7 +97,7 @@ impl World {
         Ok(world)
     }
 
-    /// Starts the load and those whose access changes.
+    /// Starts the load and the changes of the principals' access.
     fn populate(
         &mut self,
         seed: u64,
@@ -106,32 +106,33 @@ impl World {
         granting: Sender,
     ) -> anyhow::Result<()> {
         let bootstrap = self.cluster.kafka().bootstrap();
-        let people = Arc::clone(&self.people);
-        let told = Arc::clone(&self.ledger);
+        let principals = Arc::clone(&self.principals);
+        let ledger = Arc::clone(&self.ledger);
         let delivered = move |number: usize, partition, offset| {
-            told.delivered(number as u32, partition, offset);
+            ledger.delivered(number as u32, partition, offset);
         };
         let sender = Sender::connect(bootstrap, Box::new(delivered))?;
         let mut load = Load::new(
             Arc::clone(&self.ledger),
-            Arc::clone(&people),
+            Arc::clone(&principals),
             Arc::clone(&self.controls),
             [&self.deployment.input, devices],
             [sender, Sender::connect(bootstrap, Box::new(|_, _, _| {}))?],
             per_second,
             seed,
         );
-        load.settle(0..INPUT_PARTITIONS)?;
+        load.add_devices(0..INPUT_PARTITIONS)?;
         let controls = Arc::clone(&self.controls);
         self.threads.push(std::thread::spawn(move || load.run()));
-        self.threads
-            .push(std::thread::spawn(move || people.change(&granting, seed, &controls.stop)));
+        self.threads.push(std::thread::spawn(move || {
+            principals.change_access(&granting, seed, &controls.stop)
+        }));
         Ok(())
     }
 
-    /// Looks after the relays; fails if the load itself has failed.
-    pub fn tend(&mut self) -> anyhow::Result<()> {
-        self.fleet.tend()?;
+    /// Supervises the relays; fails if the load itself has failed.
+    pub fn supervise(&mut self) -> anyhow::Result<()> {
+        self.fleet.supervise()?;
         if self.controls.stop.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -141,23 +142,23 @@ impl World {
         }
     }
 
-    /// Lets time pass.
+    /// Waits, and supervises the relays meanwhile.
     pub fn wait(&mut self, time: Duration) -> anyhow::Result<()> {
         let since = Instant::now();
         while since.elapsed() < time {
-            self.tend()?;
+            self.supervise()?;
             std::thread::sleep(LOOK_INTERVAL.min(time.saturating_sub(since.elapsed())));
         }
         Ok(())
     }
 
-    /// Ends the load; the brokers have all of it then.
+    /// Ends the load, and waits until the brokers have all of it.
     pub fn end_load(&mut self) -> anyhow::Result<()> {
         self.controls.stop.store(true, Ordering::Release);
         std::mem::take(&mut self.threads).into_iter().try_for_each(join)
     }
 
-    /// What the group has committed; no open transaction can undo it.
+    /// The group's committed offsets; an open transaction cannot change them.
     pub fn committed(&self) -> anyhow::Result<Offsets> {
         let mut asked = TopicPartitionList::new();
         for partition in 0..self.partitions {
@@ -176,18 +177,18 @@ impl World {
         Ok(committed)
     }
 
-    /// Waits until everything that the brokers have now is delivered, and tells how long that took.
-    /// None, and a complaint, if it takes too long. Nothing is broken meanwhile, so that it
-    /// fails as soon as a relay is seen to do nothing but start and end.
+    /// Waits until everything that the brokers have now is delivered, and returns how long that
+    /// took. Adds a violation and returns `None` if it takes too long. No fault is in force
+    /// meanwhile, so it fails as soon as a relay only restarts.
     pub fn await_recovery(&mut self) -> anyhow::Result<Option<Duration>> {
         let since = Instant::now();
         let target = self.ledger.ends();
         let mut committed = Offsets::new();
-        self.fleet.restarts.excuse();
+        self.fleet.restarts.reset();
         while since.elapsed() < RECOVERY_LIMIT {
-            self.tend()?;
+            self.supervise()?;
             self.fleet.restarts.check()?;
-            // A coordinator that is just moving is asked again.
+            // Asks again while the coordinator is moving.
             if let Ok(found) = self.committed() {
                 committed = found;
             }
@@ -197,24 +198,24 @@ impl World {
             std::thread::sleep(LOOK_INTERVAL);
         }
         let health = self.fleet.health();
-        self.ledger.complain_of_stall(&committed, &target, health);
+        self.ledger.add_stall(&committed, &target, health);
         Ok(None)
     }
 
-    /// Whether everything up to there is delivered of each partition but this one, which cannot be
+    /// Whether everything up to the target is delivered, except for the partition that cannot be
     /// read.
     pub fn is_delivered_but(&self, held: i32, target: &Offsets) -> bool {
         let committed = self.committed().unwrap_or_default();
         self.ledger.is_delivered_but(held, &committed, target)
     }
 
-    /// Looks for output that readers see, and behind which no offset is committed; a coordinator
-    /// that is just moving is asked again. An error means that nothing is known of that.
+    /// Checks that no output is visible without a committed offset. Asks again while the
+    /// coordinator is moving; an error means that the check could not be made.
     pub fn check_for_torn_output(&mut self) -> anyhow::Result<()> {
         let since = Instant::now();
         loop {
             let seen = self.ledger.seen_up_to();
-            // Asked for after the look: what was seen then is committed by now.
+            // Read after `seen`: the offsets of all output seen before must be committed by now.
             match self.committed() {
                 Ok(committed) => {
                     self.ledger.check_for_torn_output(&seen, &committed);
@@ -226,39 +227,39 @@ impl World {
         }
     }
 
-    /// What the relays say at last; each of them must answer, unless time runs out.
-    pub fn await_answers(&mut self) -> anyhow::Result<Vec<Last>> {
+    /// Returns the final answers of the relays; waits, up to a limit, until each is good.
+    pub fn await_answers(&mut self) -> anyhow::Result<Vec<FinalAnswer>> {
         let since = Instant::now();
         loop {
             let answers = self.fleet.ask_all();
-            if answers.iter().all(Last::is_good) || since.elapsed() > ANSWER_LIMIT {
+            if answers.iter().all(FinalAnswer::is_good) || since.elapsed() > ANSWER_LIMIT {
                 return Ok(answers);
             }
             self.wait(LOOK_INTERVAL)?;
         }
     }
 
-    /// The topic of a region, or the quarantine topic behind the last of them.
+    /// The topic of a region; the index after the last region is the quarantine topic.
     pub fn output(&self, region: usize) -> String {
         let outputs = self.deployment.outputs();
         outputs.get(region).unwrap_or(&self.deployment.quarantine).clone()
     }
 
-    /// After the last relay has ended: waits until the readers have seen all that is there.
+    /// Waits, after the last relay has ended, until the readers have seen all output.
     pub fn read_to_the_end(&self) -> anyhow::Result<()> {
         for region in 0..=REGIONS.len() {
-            let place = match region {
-                region if region < REGIONS.len() => Place::Region(region),
-                _ => Place::Quarantine,
+            let output = match region {
+                region if region < REGIONS.len() => OutputTopic::Region(region),
+                _ => OutputTopic::Quarantine,
             };
             let ends = self.cluster.kafka().try_end_offsets(&self.output(region))?;
-            self.readers.await_ends(place, &ends, RECOVERY_LIMIT)?;
+            self.readers.await_ends(output, &ends, RECOVERY_LIMIT)?;
         }
         Ok(())
     }
 }
 
-/// The topics, and what the relays are told.
+/// Creates the topics and the configuration of the relays.
 fn deploy(cluster: &Cluster) -> anyhow::Result<(TestDeployment, [String; 2])> {
     let kafka = cluster.kafka();
     let tables = [kafka.unique("principals"), kafka.unique("devices")];
@@ -273,15 +274,14 @@ fn deploy(cluster: &Cluster) -> anyhow::Result<(TestDeployment, [String; 2])> {
         STALENESS_LIMIT.as_millis()
     );
     let mut deployment = TestDeployment::create(PROGRAM, kafka, INPUT_PARTITIONS, "", &more);
-    // The relays do not start unless every record of the input fits, with some headers more.
+    // The relays do not start unless the largest input record fits, with additional headers.
     let roomy = [("retention.ms", "-1"), ("max.message.bytes", ROOMY_BYTES)];
     kafka
         .try_alter_topic(&deployment.quarantine, &roomy)
         .context("make room in the quarantine topic")?;
     deployment.principals = format!("topic = \"{}\"", tables[0]);
     deployment.bootstrap = cluster.relay_bootstrap().to_string();
-    // A topic that is gone is given up after 5 s instead of 30, so that a run has time for more
-    // faults.
+    // Give up a deleted topic after 5 s instead of 30, so that a run has time for more faults.
     deployment.kafka =
         format!("{}\"topic.metadata.propagation.max.ms\" = 5000\n", Cluster::relay_settings());
     Ok((deployment, tables))

@@ -1,24 +1,23 @@
-//! The judge outside the program. It is told what is demanded of each record when that is made, and
-//! what the readers of committed records see; it compares the two, and neither with the relay's own
-//! opinion.
+//! The ledger judges the relay from outside. It gets the expected fate of each record when the
+//! record is created, and the committed records that the readers see, and compares the two.
 
 mod events;
 mod quarantined;
 mod recovery;
-mod sighting;
+mod seen;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::complaints::{Complaints, Wrong};
-use crate::demand::{Demand, Device, Expected};
+use crate::expected::{Device, ExpectedFate, ExpectedRecord};
+use crate::violations::{Violation, Violations};
 
-pub use sighting::{Headers, Place, Sighting};
+pub use seen::{Headers, OutputTopic, SeenRecord};
 
 /// Offsets by input partition.
 pub type Offsets = BTreeMap<i32, i64>;
 
-/// Everything that was demanded and seen.
+/// Everything that was expected and seen.
 #[derive(Default)]
 pub struct Ledger(Mutex<Book>);
 
@@ -27,50 +26,50 @@ struct Book {
     /// The name of the input.
     input: String,
     devices: Vec<Device>,
-    /// By number, as everything below.
-    expected: Vec<Expected>,
+    /// The expected records by number, as are the fields below.
+    expected: Vec<ExpectedRecord>,
     seen: Vec<u8>,
-    /// The offset in the input; -1 until the brokers have it.
+    /// The offset of each record in the input; -1 until the brokers have it.
     offsets: Vec<i64>,
-    /// The numbers in each partition of the input, in the order of their offsets.
+    /// The record numbers of each input partition, in offset order.
     inputs: Vec<Vec<u32>>,
-    /// Behind the last record of each input partition whose output was seen.
+    /// For each input partition, the offset after the last record whose output was seen.
     seen_up_to: Vec<i64>,
-    /// How many records of each input partition, from the first on, have all that is demanded.
+    /// For each input partition, how many records from the first on have their expected output.
     settled: Vec<usize>,
-    /// The last record of a device that was seen in a place.
-    last: HashMap<(Place, u32), u32>,
-    /// The partition of a place in which the output of a device stands.
-    homes: HashMap<(Place, u32), i32>,
-    /// Which record an event id was first seen for.
+    /// The last record of a device that was seen in an output topic.
+    last: HashMap<(OutputTopic, u32), u32>,
+    /// The partition of an output topic that has the output of a device.
+    homes: HashMap<(OutputTopic, u32), i32>,
+    /// The record that an event id was first seen for.
     ids: HashMap<u128, u32>,
     gone: Vec<Gone>,
-    complaints: Complaints,
+    violations: Violations,
     tally: Tally,
 }
 
-/// Output that was deleted with its topic, perhaps before anybody could read it: of records in
-/// these ranges of input offsets.
+/// Output that was deleted with its topic, possibly before a reader saw it, as ranges of input
+/// offsets.
 #[derive(Clone, Debug)]
 pub struct Gone {
     pub region: usize,
-    /// Before these, all was read.
+    /// The output of all records before these offsets was read.
     pub from: Offsets,
-    /// From these on, nothing was written to the topic that is gone.
+    /// No output of records from these offsets on was written to the deleted topic.
     pub to: Offsets,
 }
 
-/// What was seen, in numbers.
+/// Counts of the output that was seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     pub audited: u64,
     pub quarantined: u64,
-    /// Audited, where a revocation had only just been written.
+    /// Audited although a revocation had just been written.
     pub before_revocation: u64,
 }
 
 impl Ledger {
-    /// Of records that stand in this topic.
+    /// Creates the ledger of the records of this input topic.
     pub fn of(input: &str) -> Ledger {
         Ledger(Mutex::new(Book { input: input.to_string(), ..Book::default() }))
     }
@@ -79,7 +78,7 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a device known, and returns its index.
+    /// Adds a device, and returns its index.
     pub fn add_device(&self, partition: i32) -> (u32, Device) {
         let mut book = self.lock();
         let index = book.devices.len() as u32;
@@ -98,8 +97,8 @@ impl Ledger {
         self.lock().devices[index as usize]
     }
 
-    /// Takes a demand, and returns the number of its record.
-    pub fn expect(&self, expected: Expected) -> u32 {
+    /// Adds an expected record, and returns its number.
+    pub fn expect(&self, expected: ExpectedRecord) -> u32 {
         let mut book = self.lock();
         book.expected.push(expected);
         book.seen.push(0);
@@ -107,25 +106,24 @@ impl Ledger {
         book.expected.len() as u32 - 1
     }
 
-    /// The brokers have this record. Those of one partition are told of in the order of their
-    /// offsets.
+    /// Notes that the brokers have this record. The calls for one partition come in offset order.
     pub fn delivered(&self, number: u32, partition: i32, offset: i64) {
         let mut book = self.lock();
         let input = &mut book.inputs[partition as usize];
-        let place = input.len() as i64;
+        let position = input.len() as i64;
         input.push(number);
-        // The client does not know the offset of what it had to send twice.
-        if offset >= 0 && offset != place {
-            let what = format!("record {number} is at {partition}/{offset}, not {place}");
-            book.complaints.add(Wrong::Unexpected, format!("the load itself: {what}"));
+        // The client does not know the offset of a record that it had to send twice.
+        if offset >= 0 && offset != position {
+            let what = format!("record {number} is at {partition}/{offset}, not {position}");
+            book.violations.add(Violation::Unexpected, format!("the load itself: {what}"));
         }
-        book.offsets[number as usize] = place;
+        book.offsets[number as usize] = position;
         if book.seen[number as usize] > 0 {
-            book.saw_of(partition, place);
+            book.advance_seen(partition, position);
         }
     }
 
-    /// How many records the brokers have, by partition.
+    /// Number of records that the brokers have, by partition.
     pub fn ends(&self) -> Offsets {
         let book = self.lock();
         let ends =
@@ -133,13 +131,13 @@ impl Ledger {
         ends.collect()
     }
 
-    /// How many records the brokers have, and how many were to be sent.
+    /// Number of records that the brokers have, and number of records created.
     pub fn records(&self) -> (usize, usize) {
         let book = self.lock();
         (book.inputs.iter().map(Vec::len).sum(), book.expected.len())
     }
 
-    /// How many records from each partition's first on have all that is demanded of them.
+    /// For each input partition, how many records from the first on have their expected output.
     pub fn settled(&self) -> Offsets {
         let mut book = self.lock();
         book.settle();
@@ -147,52 +145,52 @@ impl Ledger {
         settled.map(|(partition, count)| (partition, *count as i64)).collect()
     }
 
-    /// Behind the last record of each partition whose output was seen.
+    /// For each input partition, the offset after the last record whose output was seen.
     pub fn seen_up_to(&self) -> Offsets {
         let book = self.lock();
         (0..).zip(book.seen_up_to.iter().copied()).collect()
     }
 
-    /// These were deleted with their topic. In the one that follows it, devices may have another
-    /// partition.
+    /// Adds output that was deleted with its topic. In the recreated topic, devices may have
+    /// another partition.
     pub fn add_gone(&self, gone: Gone) {
         let mut book = self.lock();
-        let place = Place::Region(gone.region);
-        book.homes.retain(|(of, _), _| *of != place);
+        let output = OutputTopic::Region(gone.region);
+        book.homes.retain(|(of, _), _| *of != output);
         book.gone.push(gone);
     }
 
-    /// How many records had their output deleted before it was read, if it was ever written.
+    /// Number of records whose output must have been deleted before it was read.
     pub fn count_gone(&self) -> usize {
         let book = self.lock();
         let missing = |number: &&u32| !book.is_seen(**number) && book.is_gone(**number);
         book.inputs.iter().flatten().filter(missing).count()
     }
 
-    /// The same, with those that need not have been written.
+    /// Number of records whose output may have been deleted before it was read.
     pub fn count_perhaps_gone(&self) -> u64 {
         let book = self.lock();
         let perhaps = |number: &&u32| {
-            let demand = book.expected[**number as usize].demand;
-            let may_be = matches!(demand, Demand::Audited | Demand::AuditedOrSkipped);
+            let fate = book.expected[**number as usize].fate;
+            let may_be = matches!(fate, ExpectedFate::Audited | ExpectedFate::AuditedOrSkipped);
             may_be && !book.is_seen(**number) && book.was_deleted(**number)
         };
         book.inputs.iter().flatten().filter(perhaps).count() as u64
     }
 
-    /// How many records rightly have no output.
+    /// Number of records that have no output and need none.
     pub fn count_skipped(&self) -> u64 {
         let book = self.lock();
         let skipped = |number: &&u32| {
-            let demand = book.expected[**number as usize].demand;
-            let may_be = matches!(demand, Demand::Skipped | Demand::AuditedOrSkipped);
+            let fate = book.expected[**number as usize].fate;
+            let may_be = matches!(fate, ExpectedFate::Skipped | ExpectedFate::AuditedOrSkipped);
             may_be && !book.is_seen(**number)
         };
         book.inputs.iter().flatten().filter(skipped).count() as u64
     }
 
-    /// Complains of every record before these offsets that lacks what is demanded.
-    pub fn complain_of_missing(&self, before: &Offsets, wrong: Wrong) {
+    /// Adds a violation for every record before these offsets that lacks its expected output.
+    pub fn add_missing(&self, before: &Offsets, violation: Violation) {
         let mut book = self.lock();
         book.settle();
         for (partition, end) in before {
@@ -202,18 +200,18 @@ impl Ledger {
             for number in &numbers[from.min(until)..until] {
                 if !book.is_met(*number) {
                     let what = book.describe(*number);
-                    book.complaints.add(wrong, what);
+                    book.violations.add(violation, what);
                 }
             }
         }
     }
 
-    pub fn complain(&self, wrong: Wrong, what: impl std::fmt::Display) {
-        self.lock().complaints.add(wrong, what);
+    pub fn add_violation(&self, violation: Violation, what: impl std::fmt::Display) {
+        self.lock().violations.add(violation, what);
     }
 
-    pub fn complaints(&self) -> Complaints {
-        self.lock().complaints.clone()
+    pub fn violations(&self) -> Violations {
+        self.lock().violations.clone()
     }
 
     pub fn tally(&self) -> Tally {
@@ -222,7 +220,7 @@ impl Ledger {
 }
 
 impl Book {
-    fn saw_of(&mut self, partition: i32, offset: i64) {
+    fn advance_seen(&mut self, partition: i32, offset: i64) {
         let seen_up_to = &mut self.seen_up_to[partition as usize];
         *seen_up_to = (*seen_up_to).max(offset + 1);
     }
@@ -245,15 +243,15 @@ impl Book {
     }
 
     fn is_met(&self, number: u32) -> bool {
-        match self.expected[number as usize].demand {
-            Demand::Audited => self.is_seen(number) || self.is_gone(number),
-            Demand::Quarantined(_) => self.is_seen(number),
-            Demand::Skipped | Demand::AuditedOrSkipped => true,
+        match self.expected[number as usize].fate {
+            ExpectedFate::Audited => self.is_seen(number) || self.is_gone(number),
+            ExpectedFate::Quarantined(_) => self.is_seen(number),
+            ExpectedFate::Skipped | ExpectedFate::AuditedOrSkipped => true,
         }
     }
 
     fn is_gone(&self, number: u32) -> bool {
-        self.expected[number as usize].demand == Demand::Audited && self.was_deleted(number)
+        self.expected[number as usize].fate == ExpectedFate::Audited && self.was_deleted(number)
     }
 
     /// Whether its output was deleted with its topic, if it was ever written.

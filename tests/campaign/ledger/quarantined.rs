@@ -1,71 +1,71 @@
-//! Quarantined records, held against what was demanded: the original, whole or as a stub, its
-//! headers, and after them why it is there and where it came from.
+//! Compares quarantined records with the expected records: the original, whole or as a stub, its
+//! headers, and the relay's headers for reason and origin.
 
 use openssl::sha::sha256;
 
-use super::{Book, Ledger, Sighting};
+use super::{Book, Ledger, SeenRecord};
 use crate::change;
-use crate::complaints::Wrong;
-use crate::demand::{Demand, Device, Expected, Reason};
+use crate::expected::{Device, ExpectedFate, ExpectedRecord, Reason};
+use crate::violations::Violation;
 
-/// Of the value of an original that is larger, a stub has so much.
+/// Number of bytes that a stub keeps of a larger value.
 const STUB_BYTES: usize = 1_000;
 
 impl Ledger {
-    pub(super) fn saw_quarantined(&self, sighting: &Sighting<'_>) {
+    pub(super) fn observe_quarantined(&self, record: &SeenRecord<'_>) {
         let mut book = self.lock();
-        let number = sighting.header("number").parse().ok();
-        let Some(number) = book.note(sighting, number) else {
+        let number = record.header("number").parse().ok();
+        let Some(number) = book.note(record, number) else {
             return;
         };
         let expected = book.expected[number as usize];
         let device = book.devices[expected.device as usize];
-        let spot = sighting.spot();
+        let spot = record.spot();
         book.tally.quarantined += 1;
-        let reason = sighting.header("audit-relay-reason");
-        if expected.demand.reason().map(Reason::name) != Some(reason.as_ref()) {
+        let reason = record.header("audit-relay-reason");
+        if expected.fate.reason().map(Reason::name) != Some(reason.as_ref()) {
             let what = format!("quarantined as {reason}, {spot}");
-            book.complain(Wrong::Decision, number, &what);
+            book.add_violation(Violation::Decision, number, &what);
         }
         let original = change::value(number, &expected, &device);
-        let is_stub = sighting.header("audit-relay-stub") == "true";
-        if !has_original(sighting, is_stub, &original, &device) {
-            book.complain(Wrong::Changed, number, &format!("{spot}: not the original"));
+        let is_stub = record.header("audit-relay-stub") == "true";
+        if !has_original(record, is_stub, &original, &device) {
+            book.add_violation(Violation::Changed, number, &format!("{spot}: not the original"));
         }
         let stub_of = is_stub.then_some(original.as_slice());
-        if !book.has_headers(sighting, number, &expected, stub_of) {
-            let what = format!("{spot} has the headers {:?}", sighting.shown_headers());
-            book.complain(Wrong::Changed, number, &what);
+        if !book.has_headers(record, number, &expected, stub_of) {
+            let what = format!("{spot} has the headers {:?}", record.shown_headers());
+            book.add_violation(Violation::Changed, number, &what);
         }
     }
 }
 
-/// Whether it holds this original, or is a stub of it where it may be: of what is larger than a
-/// topic was told to take.
-fn has_original(sighting: &Sighting<'_>, is_stub: bool, original: &[u8], device: &Device) -> bool {
+/// Whether the record holds this original, or a stub of it if the original is larger than the
+/// lowered limit of the topic.
+fn has_original(record: &SeenRecord<'_>, is_stub: bool, original: &[u8], device: &Device) -> bool {
     let has_value = match is_stub {
-        false => sighting.value == original,
+        false => record.value == original,
         true => {
-            original.len() >= change::OVERSIZED_BYTES && sighting.value == &original[..STUB_BYTES]
+            original.len() >= change::OVERSIZED_BYTES && record.value == &original[..STUB_BYTES]
         }
     };
-    has_value && sighting.key == device.id.to_string().as_bytes()
+    has_value && record.key == device.id.to_string().as_bytes()
 }
 
 impl Book {
-    /// Whether the headers are those of the original and the relay's, in this order. What stands in
-    /// the reason is judged elsewhere, and what in the detail is free.
+    /// Whether the headers are those of the original and then those of the relay. The reason is
+    /// checked elsewhere; the detail may be any text.
     fn has_headers(
         &self,
-        sighting: &Sighting<'_>,
+        record: &SeenRecord<'_>,
         number: u32,
-        expected: &Expected,
+        expected: &ExpectedRecord,
         stub_of: Option<&[u8]>,
     ) -> bool {
         let partition = self.devices[expected.device as usize].partition;
         // The offset is not known while the broker's answer is on its way to the load.
         let offset = Some(self.offsets[number as usize]).filter(|offset| *offset >= 0);
-        let mut demanded = vec![
+        let mut expected_headers = vec![
             ("number", Some(number.to_string())),
             ("audit-relay-reason", None),
             ("audit-relay-detail", None),
@@ -76,18 +76,18 @@ impl Book {
             ("audit-relay-stub", Some(stub_of.is_some().to_string())),
         ];
         if let Some(original) = stub_of {
-            demanded.extend(stub_headers(original, sighting.key));
+            expected_headers.extend(stub_headers(original, record.key));
         }
-        let mut both = sighting.headers.iter().zip(&demanded);
-        sighting.headers.len() == demanded.len()
-            && both.all(|((name, value), (demanded_name, demanded))| {
-                let is_value = |demanded: &String| demanded.as_bytes() == value;
-                name == demanded_name && demanded.as_ref().map_or(!value.is_empty(), is_value)
+        let mut both = record.headers.iter().zip(&expected_headers);
+        record.headers.len() == expected_headers.len()
+            && both.all(|((name, value), (expected_name, expected))| {
+                let is_value = |expected: &String| expected.as_bytes() == value;
+                name == expected_name && expected.as_ref().map_or(!value.is_empty(), is_value)
             })
     }
 }
 
-/// What the original was that a stub stands for.
+/// The expected headers that describe the original of a stub.
 fn stub_headers(original: &[u8], key: &[u8]) -> [(&'static str, Option<String>); 4] {
     let hash = sha256(original).map(|byte| format!("{byte:02x}"));
     [
@@ -98,11 +98,11 @@ fn stub_headers(original: &[u8], key: &[u8]) -> [(&'static str, Option<String>);
     ]
 }
 
-impl Demand {
+impl ExpectedFate {
     fn reason(self) -> Option<Reason> {
         match self {
-            Demand::Quarantined(reason) => Some(reason),
-            Demand::Audited | Demand::Skipped | Demand::AuditedOrSkipped => None,
+            ExpectedFate::Quarantined(reason) => Some(reason),
+            ExpectedFate::Audited | ExpectedFate::Skipped | ExpectedFate::AuditedOrSkipped => None,
         }
     }
 }

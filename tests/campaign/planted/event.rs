@@ -1,11 +1,11 @@
-//! Plants events of which one part is wrong: each part, one at a time.
+//! Plants events with one wrong part: each part, one at a time.
 
-use super::Finds;
-use super::stage::{Seen, Stage, id};
-use crate::complaints::Wrong;
-use crate::ledger::Place;
+use super::Caught;
+use super::fixture::{Fixture, PlantedRecord, id};
+use crate::ledger::OutputTopic;
+use crate::violations::Violation;
 
-/// What stands in the event of record 1, and what is planted there.
+/// A text in the event of record 1, and the text that is planted instead.
 const TEXTS: [(&str, &str); 22] = [
     ("cloud/audit/1.0/event", "cloud/audit/1.1/event"),
     ("\"activity\"", "\"monitor\""),
@@ -31,116 +31,120 @@ const TEXTS: [(&str, &str); 22] = [
     ("\"requestData\":{}", "\"requestData\": {}"),
 ];
 
-/// Spoils what is seen of record 1, and what must be found then.
-type Case = (&'static str, fn(&mut Seen) -> Result<(), String>, Wrong);
+/// A name, a change of the output of record 1, and the violation that must be found.
+type Case = (&'static str, fn(&mut PlantedRecord) -> Result<(), String>, Violation);
 
 const CASES: [Case; 13] = [
-    ("another id in the header", |seen| seen.set_header("id", &id(7)), Wrong::Changed),
+    ("another id in the header", |record| record.set_header("id", &id(7)), Violation::Changed),
     (
         "a UUID of version 4",
-        |seen| {
+        |record| {
             let other = id(1).replace("-5c11-", "-4c11-");
-            seen.replace(&id(1), &other)?;
-            seen.set_header("id", &other)
+            record.replace(&id(1), &other)?;
+            record.set_header("id", &other)
         },
-        Wrong::Changed,
+        Violation::Changed,
     ),
     (
         "an id that is no UUID",
-        |seen| {
-            seen.replace(&id(1), "1")?;
-            seen.set_header("id", "1")
+        |record| {
+            record.replace(&id(1), "1")?;
+            record.set_header("id", "1")
         },
-        Wrong::Changed,
+        Violation::Changed,
     ),
     (
-        "no header",
-        |seen| {
-            seen.headers.clear();
+        "no headers",
+        |record| {
+            record.headers.clear();
             Ok(())
         },
-        Wrong::Changed,
+        Violation::Changed,
     ),
     (
-        "a header less",
-        |seen| {
-            seen.headers.retain(|(name, _)| name != "location");
+        "a missing header",
+        |record| {
+            record.headers.retain(|(name, _)| name != "location");
             Ok(())
         },
-        Wrong::Changed,
+        Violation::Changed,
     ),
     (
-        "a header more",
-        |seen| {
-            seen.headers.push(("more".to_string(), Vec::new()));
+        "an additional header",
+        |record| {
+            record.headers.push(("more".to_string(), Vec::new()));
             Ok(())
         },
-        Wrong::Changed,
+        Violation::Changed,
     ),
-    ("another type", |seen| seen.set_header("type", "data"), Wrong::Changed),
-    ("another account", |seen| seen.set_header("account", "1"), Wrong::Changed),
-    ("another region in the header", |seen| seen.set_header("region", "eu-de"), Wrong::Changed),
+    ("another type", |record| record.set_header("type", "data"), Violation::Changed),
+    ("another account", |record| record.set_header("account", "1"), Violation::Changed),
+    (
+        "another region in the header",
+        |record| record.set_header("region", "eu-de"),
+        Violation::Changed,
+    ),
     (
         "no timestamp",
-        |seen| {
-            seen.timestamp_ms = None;
+        |record| {
+            record.timestamp_ms = None;
             Ok(())
         },
-        Wrong::Changed,
+        Violation::Changed,
     ),
     (
         "the time of the event as timestamp",
-        |seen| {
-            seen.timestamp_ms = seen.timestamp_ms.map(|stamp_ms| stamp_ms - 70);
+        |record| {
+            record.timestamp_ms = record.timestamp_ms.map(|stamp_ms| stamp_ms - 70);
             Ok(())
         },
-        Wrong::Changed,
+        Violation::Changed,
     ),
     (
         "another key",
-        |seen| {
-            seen.key = "1000001".to_string();
+        |record| {
+            record.key = "1000001".to_string();
             Ok(())
         },
-        Wrong::Misrouted,
+        Violation::Misrouted,
     ),
     (
         "another partition",
-        |seen| {
-            seen.partition = 1;
+        |record| {
+            record.partition = 1;
             Ok(())
         },
-        Wrong::Misrouted,
+        Violation::Misrouted,
     ),
 ];
 
-/// Plants, and looks.
-pub fn find(finds: &Finds) -> Result<(), String> {
+/// Plants each fault, and checks what is found.
+pub fn find(caught: &Caught) -> Result<(), String> {
     for (from, to) in TEXTS {
-        must_find(finds, to, Wrong::Changed, |seen| seen.replace(from, to))?;
+        must_find(caught, to, Violation::Changed, |record| record.replace(from, to))?;
     }
-    for (what, spoil, wrong) in CASES {
-        must_find(finds, what, wrong, spoil)?;
+    for (what, corrupt, violation) in CASES {
+        must_find(caught, what, violation, corrupt)?;
     }
-    must_find(finds, "another region", Wrong::Misrouted, |seen| {
-        seen.place = Place::Region(1);
+    must_find(caught, "another region", Violation::Misrouted, |record| {
+        record.output = OutputTopic::Region(1);
         Ok(())
     })
 }
 
 fn must_find(
-    finds: &Finds,
+    caught: &Caught,
     what: &str,
-    wrong: Wrong,
-    spoil: impl Fn(&mut Seen) -> Result<(), String>,
+    violation: Violation,
+    corrupt: impl Fn(&mut PlantedRecord) -> Result<(), String>,
 ) -> Result<(), String> {
-    let stage = Stage::new();
-    let mut event = stage.event(1);
-    spoil(&mut event)?;
-    stage.see_right(0);
-    stage.see(&event);
-    (2..6).for_each(|number| stage.see_right(number));
-    let ledger = &stage.ledger;
-    ledger.complain_of_missing(&ledger.ends(), Wrong::Lost);
-    finds.must_be(ledger, what, &[(wrong, 1)])
+    let fixture = Fixture::new();
+    let mut event = fixture.event(1);
+    corrupt(&mut event)?;
+    fixture.observe_expected(0);
+    fixture.observe(&event);
+    (2..6).for_each(|number| fixture.observe_expected(number));
+    let ledger = &fixture.ledger;
+    ledger.add_missing(&ledger.ends(), Violation::Lost);
+    caught.must_be(ledger, what, &[(violation, 1)])
 }

@@ -1,11 +1,11 @@
-//! Plants quarantined records of which one part is wrong: each part, one at a time, of a whole one
-//! and of a stub.
+//! Plants quarantined records with one wrong part: each part, one at a time, of a whole record and
+//! of a stub.
 
-use super::Finds;
-use super::stage::{LAST, Seen, Stage};
-use crate::complaints::Wrong;
+use super::Caught;
+use super::fixture::{Fixture, LAST, PlantedRecord};
+use crate::violations::Violation;
 
-/// Headers of a whole one, and what is planted there.
+/// Headers of a whole record, and the values that are planted instead.
 const HEADERS: [(&str, &str); 6] = [
     ("audit-relay-detail", ""),
     ("audit-relay-topic", "other"),
@@ -14,7 +14,7 @@ const HEADERS: [(&str, &str); 6] = [
     ("audit-relay-version", "0"),
     ("audit-relay-stub", ""),
 ];
-/// More of them, of a stub.
+/// Additional headers of a stub, and the values that are planted instead.
 const STUB_HEADERS: [(&str, &str); 4] = [
     ("audit-relay-value-bytes", "1000"),
     ("audit-relay-value-sha256", "00"),
@@ -22,60 +22,64 @@ const STUB_HEADERS: [(&str, &str); 4] = [
     ("audit-relay-headers-dropped", "1"),
 ];
 
-/// Spoils what is seen, and what must be found then.
-type Case = (&'static str, fn(&mut Seen), Wrong);
+/// A name, a change of the output, and the violation that must be found.
+type Case = (&'static str, fn(&mut PlantedRecord), Violation);
 
 const CASES: [Case; 6] = [
-    ("cut off", |seen| seen.value.truncate(20), Wrong::Changed),
-    ("another key", |seen| seen.key.clear(), Wrong::Changed),
-    ("another timestamp", |seen| seen.timestamp_ms = Some(0), Wrong::Changed),
-    ("a header more", |seen| seen.headers.push(("more".to_string(), Vec::new())), Wrong::Changed),
-    ("headers in another order", |seen| seen.headers.swap(0, 1), Wrong::Changed),
-    ("another partition", |seen| seen.partition = 1, Wrong::Misrouted),
+    ("cut off", |record| record.value.truncate(20), Violation::Changed),
+    ("another key", |record| record.key.clear(), Violation::Changed),
+    ("another timestamp", |record| record.timestamp_ms = Some(0), Violation::Changed),
+    (
+        "an additional header",
+        |record| record.headers.push(("more".to_string(), Vec::new())),
+        Violation::Changed,
+    ),
+    ("headers in another order", |record| record.headers.swap(0, 1), Violation::Changed),
+    ("another partition", |record| record.partition = 1, Violation::Misrouted),
 ];
 
 const STUB_CASES: [Case; 2] = [
-    ("a stub that is cut off", |seen| seen.value.truncate(999), Wrong::Changed),
-    ("a stub of another value", |seen| seen.value[500] ^= 1, Wrong::Changed),
+    ("a stub that is cut off", |record| record.value.truncate(999), Violation::Changed),
+    ("a stub of another value", |record| record.value[500] ^= 1, Violation::Changed),
 ];
 
-/// Plants, and looks.
-pub fn find(finds: &Finds) -> Result<(), String> {
-    let (whole, stub) = (Stage::new(), Stage::for_stubs());
-    let whole = (&Stage::new as &dyn Fn() -> Stage, whole.quarantined(LAST, false));
-    let stub = (&Stage::for_stubs as &dyn Fn() -> Stage, stub.quarantined(LAST, true));
+/// Plants each fault, and checks what is found.
+pub fn find(caught: &Caught) -> Result<(), String> {
+    let (whole, stub) = (Fixture::new(), Fixture::for_stubs());
+    let whole = (&Fixture::new as &dyn Fn() -> Fixture, whole.quarantined(LAST, false));
+    let stub = (&Fixture::for_stubs as &dyn Fn() -> Fixture, stub.quarantined(LAST, true));
     for (of, cases) in [(&whole, &CASES[..]), (&stub, &STUB_CASES)] {
-        for (what, spoil, wrong) in cases {
-            let mut seen = of.1.clone();
-            spoil(&mut seen);
-            must_find(finds, what, of.0(), &seen, &[(*wrong, 1)])?;
+        for (what, corrupt, violation) in cases {
+            let mut record = of.1.clone();
+            corrupt(&mut record);
+            must_find(caught, what, of.0(), &record, &[(*violation, 1)])?;
         }
     }
     for (of, headers) in [(&whole, &HEADERS[..]), (&stub, &STUB_HEADERS)] {
         for (name, value) in headers {
-            let mut seen = of.1.clone();
-            seen.set_header(name, value)?;
-            must_find(finds, name, of.0(), &seen, &[(Wrong::Changed, 1)])?;
+            let mut record = of.1.clone();
+            record.set_header(name, value)?;
+            must_find(caught, name, of.0(), &record, &[(Violation::Changed, 1)])?;
         }
     }
-    must_find(finds, "a stub that is right", stub.0(), &stub.1, &[])?;
-    // What fits into the topic must be there whole.
-    let needless = Stage::new().quarantined(LAST, true);
-    let found = [(Wrong::Changed, 1)];
-    must_find(finds, "a stub for nothing", Stage::new(), &needless, &found)
+    must_find(caught, "a correct stub", stub.0(), &stub.1, &[])?;
+    // A record that fits into the topic must be kept whole.
+    let needless = Fixture::new().quarantined(LAST, true);
+    let found = [(Violation::Changed, 1)];
+    must_find(caught, "a stub that is not needed", Fixture::new(), &needless, &found)
 }
 
-/// Sees this of the last record, and of all others what it should.
+/// Passes this output of the last record, and the expected output of all others, to the ledger.
 fn must_find(
-    finds: &Finds,
+    caught: &Caught,
     what: &str,
-    stage: Stage,
-    seen: &Seen,
-    expected: &[(Wrong, u64)],
+    fixture: Fixture,
+    record: &PlantedRecord,
+    expected: &[(Violation, u64)],
 ) -> Result<(), String> {
-    (0..LAST).for_each(|number| stage.see_right(number));
-    stage.see(seen);
-    let ledger = &stage.ledger;
-    ledger.complain_of_missing(&ledger.ends(), Wrong::Lost);
-    finds.must_be(ledger, what, expected)
+    (0..LAST).for_each(|number| fixture.observe_expected(number));
+    fixture.observe(record);
+    let ledger = &fixture.ledger;
+    ledger.add_missing(&ledger.ends(), Violation::Lost);
+    caught.must_be(ledger, what, expected)
 }

@@ -1,101 +1,101 @@
-//! Plants output that is missing, doubled, late, for nothing, of nothing, or gone with its topic;
-//! and a load that is not what it says.
+//! Plants output that is missing, doubled, late, not expected, without an input record, or deleted
+//! with its topic; and a load that differs from the input.
 
-use super::Finds;
-use super::stage::{LAST, MALFORMED, SKIPPED, Stage, id};
-use crate::complaints::Wrong;
+use super::Caught;
+use super::fixture::{Fixture, LAST, MALFORMED, SKIPPED, id};
 use crate::ledger::{Gone, Ledger, Offsets};
+use crate::violations::Violation;
 
-/// Plants, and looks.
-pub fn find(finds: &Finds) -> Result<(), String> {
-    let must_be = |stage: &Stage, what: &str, expected: &[(Wrong, u64)]| {
-        let ledger = &stage.ledger;
-        ledger.complain_of_missing(&ledger.ends(), Wrong::Lost);
-        finds.must_be(ledger, what, expected)
+/// Plants each fault, and checks what is found.
+pub fn find(caught: &Caught) -> Result<(), String> {
+    let must_be = |fixture: &Fixture, what: &str, expected: &[(Violation, u64)]| {
+        let ledger = &fixture.ledger;
+        ledger.add_missing(&ledger.ends(), Violation::Lost);
+        caught.must_be(ledger, what, expected)
     };
-    must_be(&Stage::with_all_but(&[]), "nothing", &[])?;
-    let stage = Stage::with_all_but(&[1, MALFORMED]);
-    must_be(&stage, "two are missing", &[(Wrong::Lost, 2)])?;
+    must_be(&Fixture::with_all_but(&[]), "all is as expected", &[])?;
+    let fixture = Fixture::with_all_but(&[1, MALFORMED]);
+    must_be(&fixture, "two are missing", &[(Violation::Lost, 2)])?;
 
-    let stage = Stage::with_all_but(&[]);
-    stage.see_right(0);
-    must_be(&stage, "one is there twice", &[(Wrong::Doubled, 1)])?;
+    let fixture = Fixture::with_all_but(&[]);
+    fixture.observe_expected(0);
+    must_be(&fixture, "one is doubled", &[(Violation::Doubled, 1)])?;
 
-    let stage = Stage::with_all_but(&[1]);
-    stage.see_right(1);
-    must_be(&stage, "one is late", &[(Wrong::Reordered, 1)])?;
+    let fixture = Fixture::with_all_but(&[1]);
+    fixture.observe_expected(1);
+    must_be(&fixture, "one is late", &[(Violation::Reordered, 1)])?;
 
-    let stage = Stage::with_all_but(&[]);
-    stage.see(&stage.event(SKIPPED));
-    must_be(&stage, "audited for nothing", &[(Wrong::Decision, 1)])?;
+    let fixture = Fixture::with_all_but(&[]);
+    fixture.observe(&fixture.event(SKIPPED));
+    must_be(&fixture, "audited instead of skipped", &[(Violation::Decision, 1)])?;
 
-    let stage = Stage::with_all_but(&[MALFORMED, LAST]);
-    let mut quarantined = stage.quarantined(MALFORMED, false);
+    let fixture = Fixture::with_all_but(&[MALFORMED, LAST]);
+    let mut quarantined = fixture.quarantined(MALFORMED, false);
     quarantined.set_header("audit-relay-reason", "unknown_device")?;
-    stage.see(&quarantined);
-    stage.see_right(LAST);
-    must_be(&stage, "for another reason", &[(Wrong::Decision, 1)])?;
+    fixture.observe(&quarantined);
+    fixture.observe_expected(LAST);
+    must_be(&fixture, "quarantined for another reason", &[(Violation::Decision, 1)])?;
 
-    let stage = Stage::with_all_but(&[]);
-    let mut stranger = stage.event(0);
+    let fixture = Fixture::with_all_but(&[]);
+    let mut stranger = fixture.event(0);
     stranger.replace("\"correlationId\":\"0\"", "\"correlationId\":\"17\"")?;
-    stage.see(&stranger);
-    must_be(&stage, "from nowhere", &[(Wrong::Unexpected, 1)])?;
+    fixture.observe(&stranger);
+    must_be(&fixture, "output without an input record", &[(Violation::Unexpected, 1)])?;
 
-    let stage = Stage::with_all_but(&[1]);
-    let mut twin = stage.event(1);
+    let fixture = Fixture::with_all_but(&[1]);
+    let mut twin = fixture.event(1);
     twin.replace(&id(1), &id(0))?;
     twin.set_header("id", &id(0))?;
-    stage.see(&twin);
-    let found = [(Wrong::SharedId, 1), (Wrong::Reordered, 1)];
-    must_be(&stage, "one id for two", &found)?;
+    fixture.observe(&twin);
+    let found = [(Violation::SharedId, 1), (Violation::Reordered, 1)];
+    must_be(&fixture, "two records with one id", &found)?;
 
-    let stage = Stage::with_all_but(&[]);
-    let mut again = stage.event(3);
+    let fixture = Fixture::with_all_but(&[]);
+    let mut again = fixture.event(3);
     again.replace(&id(3), &id(9))?;
     again.set_header("id", &id(9))?;
-    stage.see(&again);
-    let found = [(Wrong::Doubled, 1), (Wrong::Changed, 1)];
-    must_be(&stage, "two ids for one", &found)?;
+    fixture.observe(&again);
+    let found = [(Violation::Doubled, 1), (Violation::Changed, 1)];
+    must_be(&fixture, "one record with two ids", &found)?;
 
-    // What may have gone with its topic is no loss; what was written after it was deleted is.
-    let stage = Stage::with_all_but(&[1, 3]);
-    stage.ledger.add_gone(Gone {
-        region: stage.device.region,
+    // Output that may have been deleted with its topic is not lost; later output is.
+    let fixture = Fixture::with_all_but(&[1, 3]);
+    fixture.ledger.add_gone(Gone {
+        region: fixture.device.region,
         from: Offsets::from([(0, 1)]),
         to: Offsets::from([(0, 3)]),
     });
-    must_be(&stage, "one is gone, one is lost", &[(Wrong::Lost, 1)])?;
-    find_new_partition(finds)?;
-    find_false_load(finds)
+    must_be(&fixture, "one is deleted, one is lost", &[(Violation::Lost, 1)])?;
+    find_new_partition(caught)?;
+    find_false_load(caught)
 }
 
-/// A device may have another partition in a topic that was made anew, and in no other.
-fn find_new_partition(finds: &Finds) -> Result<(), String> {
+/// A device may have another partition in a recreated topic only.
+fn find_new_partition(caught: &Caught) -> Result<(), String> {
     for is_new in [false, true] {
-        let stage = Stage::with_all_but(&[3]);
+        let fixture = Fixture::with_all_but(&[3]);
         if is_new {
-            stage.ledger.add_gone(Gone {
-                region: stage.device.region,
+            fixture.ledger.add_gone(Gone {
+                region: fixture.device.region,
                 from: Offsets::new(),
                 to: Offsets::new(),
             });
         }
-        let mut moved = stage.event(3);
+        let mut moved = fixture.event(3);
         moved.partition = 2;
-        stage.see(&moved);
-        let found = [(Wrong::Misrouted, 1)];
+        fixture.observe(&moved);
+        let found = [(Violation::Misrouted, 1)];
         let expected = if is_new { &[][..] } else { &found };
-        finds.must_be(&stage.ledger, "in another partition", expected)?;
+        caught.must_be(&fixture.ledger, "output in another partition", expected)?;
     }
     Ok(())
 }
 
-/// The brokers have put a record elsewhere than the load believes.
-fn find_false_load(finds: &Finds) -> Result<(), String> {
-    let stage = Stage::new();
-    let ledger: &Ledger = &stage.ledger;
-    let again = ledger.expect(stage.expected(SKIPPED));
+/// The brokers report another offset than the load expects.
+fn find_false_load(caught: &Caught) -> Result<(), String> {
+    let fixture = Fixture::new();
+    let ledger: &Ledger = &fixture.ledger;
+    let again = ledger.expect(fixture.expected(SKIPPED));
     ledger.delivered(again, 0, 17);
-    finds.must_be(ledger, "at another offset", &[(Wrong::Unexpected, 1)])
+    caught.must_be(ledger, "a record at another offset", &[(Violation::Unexpected, 1)])
 }

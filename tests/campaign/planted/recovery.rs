@@ -1,88 +1,89 @@
-//! Plants a world that does not recover: offsets without their output, output without its offset,
-//! and what stands still.
+//! Plants a world that does not recover: committed offsets without output, output without committed
+//! offset, and partitions that make no progress.
 
-use super::Finds;
-use super::stage::Stage;
-use crate::complaints::Wrong;
+use super::Caught;
+use super::fixture::Fixture;
+use crate::diagnosis::Diagnosis;
 use crate::ledger::Offsets;
-use crate::naming::Unnamed;
+use crate::violations::Violation;
 
-/// What the relays say meanwhile.
+/// The health that the relays report meanwhile.
 const HEALTH: &str = "200 ready";
 
-/// Plants, and looks.
-pub fn find(finds: &Finds) -> Result<(), String> {
-    find_torn(finds)?;
-    find_stalled(finds)?;
-    find_held(finds)?;
-    find_silence(finds)
+/// Plants each fault, and checks what is found.
+pub fn find(caught: &Caught) -> Result<(), String> {
+    find_torn(caught)?;
+    find_stalled(caught)?;
+    find_held(caught)?;
+    find_silence(caught)
 }
 
 fn at(partition: i32, offset: i64) -> Offsets {
     Offsets::from([(partition, offset)])
 }
 
-fn find_torn(finds: &Finds) -> Result<(), String> {
-    let stage = Stage::with_all_but(&[]);
-    let (ledger, seen) = (&stage.ledger, stage.ledger.seen_up_to());
+fn find_torn(caught: &Caught) -> Result<(), String> {
+    let fixture = Fixture::with_all_but(&[]);
+    let (ledger, seen) = (&fixture.ledger, fixture.ledger.seen_up_to());
     if seen != at(0, 6) {
         return Err(format!("seen up to {seen:?}"));
     }
     ledger.check_for_torn_output(&seen, &at(0, 6));
-    finds.must_be(ledger, "all is committed", &[])?;
+    caught.must_be(ledger, "all is committed", &[])?;
     ledger.check_for_torn_output(&seen, &at(0, 5));
-    finds.must_be(ledger, "output before its offset", &[(Wrong::Torn, 1)])?;
+    caught.must_be(ledger, "output before its offset", &[(Violation::Torn, 1)])?;
 
-    let stage = Stage::with_all_but(&[]);
-    let ledger = &stage.ledger;
+    let fixture = Fixture::with_all_but(&[]);
+    let ledger = &fixture.ledger;
     ledger.check_for_torn_output(&seen, &Offsets::new());
-    finds.must_be(ledger, "no offset at all", &[(Wrong::Torn, 1)])?;
+    caught.must_be(ledger, "output without any offset", &[(Violation::Torn, 1)])?;
 
-    let stage = Stage::with_all_but(&[1, 5]);
-    let (ledger, target) = (&stage.ledger, stage.ledger.ends());
+    let fixture = Fixture::with_all_but(&[1, 5]);
+    let (ledger, target) = (&fixture.ledger, fixture.ledger.ends());
     if ledger.is_delivered(&target, &target) {
-        return Err("two are missing, and all is delivered".to_string());
+        return Err("two are missing, but all counts as delivered".to_string());
     }
-    ledger.complain_of_stall(&target, &target, HEALTH);
-    finds.must_be(ledger, "offsets before their output", &[(Wrong::Torn, 2)])
+    ledger.add_stall(&target, &target, HEALTH);
+    caught.must_be(ledger, "offsets before their output", &[(Violation::Torn, 2)])
 }
 
-fn find_stalled(finds: &Finds) -> Result<(), String> {
-    let stage = Stage::with_all_but(&[5]);
-    let (ledger, target) = (&stage.ledger, stage.ledger.ends());
-    let whole = Stage::with_all_but(&[]);
+fn find_stalled(caught: &Caught) -> Result<(), String> {
+    let fixture = Fixture::with_all_but(&[5]);
+    let (ledger, target) = (&fixture.ledger, fixture.ledger.ends());
+    let whole = Fixture::with_all_but(&[]);
     for committed in [at(0, 5), Offsets::new()] {
         if whole.ledger.is_delivered(&committed, &target) {
-            return Err(format!("{committed:?} is taken for {target:?}"));
+            return Err(format!("{committed:?} counts as {target:?}"));
         }
     }
-    ledger.complain_of_stall(&at(0, 5), &target, HEALTH);
-    finds.must_be(ledger, "the last one is not committed", &[(Wrong::Stalled, 1)])?;
+    ledger.add_stall(&at(0, 5), &target, HEALTH);
+    caught.must_be(ledger, "the last one is not committed", &[(Violation::Stalled, 1)])?;
     match whole.ledger.is_delivered(&target, &target) {
         true => Ok(()),
-        false => Err("all is there, and not delivered".to_string()),
+        false => {
+            Err("all output was seen and committed, but does not count as delivered".to_string())
+        }
     }
 }
 
-/// One partition is held: others must go on, and it alone need not.
-fn find_held(finds: &Finds) -> Result<(), String> {
-    let stage = Stage::with_all_but(&[5]);
-    let (ledger, target) = (&stage.ledger, stage.ledger.ends());
+/// While one partition is held, all others must make progress.
+fn find_held(caught: &Caught) -> Result<(), String> {
+    let fixture = Fixture::with_all_but(&[5]);
+    let (ledger, target) = (&fixture.ledger, fixture.ledger.ends());
     let committed = at(0, 5);
     if !ledger.is_delivered_but(0, &committed, &target) {
-        return Err("nothing is waited for, and not there".to_string());
+        return Err("the held partition is required".to_string());
     }
     if ledger.is_delivered_but(1, &committed, &target) {
-        return Err("another is not there, and not waited for".to_string());
+        return Err("another partition is not required".to_string());
     }
-    ledger.complain_of_company(1, &committed, &target, HEALTH);
-    finds.must_be(ledger, "others stand still", &[(Wrong::Stalled, 1)])
+    ledger.add_blocked_others(1, &committed, &target, HEALTH);
+    caught.must_be(ledger, "other partitions make no progress", &[(Violation::Stalled, 1)])
 }
 
-/// What cannot be written must be named, all of it, by a relay that is not ready or that ended for
-/// it.
-fn find_silence(finds: &Finds) -> Result<(), String> {
-    let unnamed = Unnamed {
+/// The whole diagnosis must be reported, by a relay that is not ready or that exited for it.
+fn find_silence(caught: &Caught) -> Result<(), String> {
+    let diagnosis = Diagnosis {
         words: vec!["changes".to_string(), "offset 7:".to_string()],
         exits: 0,
         held: Some(0),
@@ -94,11 +95,11 @@ fn find_silence(finds: &Finds) -> Result<(), String> {
         ("200 changes at offset 7: all is well", false),
     ];
     for (answer, names) in answers {
-        if unnamed.is_in_unready(answer) != names {
-            return Err(format!("{answer:?} is taken for {}", !names));
+        if diagnosis.is_in_unready(answer) != names {
+            return Err(format!("{answer:?} counts as {}", !names));
         }
     }
-    let stage = Stage::new();
-    stage.ledger.complain_of_silence(&unnamed.words, HEALTH);
-    finds.must_be(&stage.ledger, "nobody names it", &[(Wrong::Stalled, 1)])
+    let fixture = Fixture::new();
+    fixture.ledger.add_undiagnosed(&diagnosis.words, HEALTH);
+    caught.must_be(&fixture.ledger, "no relay reports it", &[(Violation::Stalled, 1)])
 }

@@ -1,5 +1,5 @@
-//! The consumer client of one incarnation of a worker, as the client itself sees the group: which
-//! may be out of date. Its heartbeats run beside the worker; its news wait for the next poll.
+//! The consumer client of one incarnation of a worker, with its own, possibly outdated, view of the
+//! group. Its heartbeats run beside the worker; its news wait for the next poll.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use super::seam::Partition;
 pub type ClientId = usize;
 pub type MemberId = u64;
 
-/// For whom a commit speaks.
+/// The membership that a commit claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     pub member: Option<MemberId>,
     pub generation: i32,
-    /// Whether it names a group instance id as well.
+    /// Whether it includes a group instance id.
     pub is_static: bool,
 }
 
@@ -31,22 +31,22 @@ pub enum News {
 pub struct Client {
     pub(super) instance: String,
     pub(super) is_static: bool,
-    /// From here on it joins the group by itself.
+    /// Whether it joins the group by itself.
     pub(super) is_subscribed: bool,
     pub(super) member: Option<MemberId>,
     pub(super) generation: i32,
-    /// What it holds once all its news are served.
+    /// The partitions that it owns once all its news are served.
     pub(super) assigned: BTreeSet<Partition>,
     pub(super) news: VecDeque<News>,
     /// The partitions that it reads, and from where; `None` until the committed offset is known.
     pub(super) positions: BTreeMap<Partition, Option<i64>>,
-    /// It knows that its partitions are gone, and has not told the worker.
+    /// It knows that its partitions are lost, and has not reported this to the worker yet.
     pub(super) lost: bool,
     /// Another process has its group instance id: it can never read again.
     pub(super) is_fenced: bool,
-    /// It takes no part in rebalances, and does not hear that it was thrown out.
+    /// It takes no part in rebalances, and does not learn that it was expelled.
     pub(super) is_stale: bool,
-    /// Since when its process stands still or is dead.
+    /// Since when its process is frozen or dead.
     pub(super) silent_since: Option<Duration>,
     pub(super) is_dead: bool,
 }
@@ -75,14 +75,14 @@ impl Client {
         self.is_static && other.is_static && self.instance == other.instance
     }
 
-    /// Whether it would join a rebalance: not while it is silent, nor before it gave up what it
-    /// must.
+    /// Whether it would join a rebalance: not while it is silent, nor before it gave up the
+    /// partitions that it must give up.
     pub fn is_ready(&self) -> bool {
         let owes = |news: &News| !matches!(news, News::Assigned(_));
         !self.is_stale && self.silent_since.is_none() && !self.news.iter().any(owes)
     }
 
-    /// Learns that it is no member any more.
+    /// Learns that it is not a member any more.
     pub fn lose(&mut self, is_fenced: bool) {
         self.member = None;
         self.generation = -1;
@@ -92,8 +92,8 @@ impl Client {
         self.news.push_back(News::Lost(lost.into_iter().collect()));
     }
 
-    /// The membership as the client hands it out: without a member id once it knows that it is
-    /// none.
+    /// The membership as the client reports it: without a member id once it knows that it is not a
+    /// member.
     pub fn membership(&self) -> Membership {
         Membership { member: self.member, generation: self.generation, is_static: self.is_static }
     }

@@ -1,6 +1,6 @@
 //! A fake Kafka cluster: an input topic, a log of outputs, committed offsets, virtual time. The
-//! transaction coordinator's part is in `transactions.rs`, the consumer group's in `group.rs`. It
-//! never fails by itself; faults are injected by those who use it.
+//! transaction coordinator is in `transactions.rs`, the consumer group in `group.rs`. The cluster
+//! never fails by itself; its callers inject the faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Written {
     pub transaction: usize,
 }
 
-/// The brokers, all in one.
+/// All brokers in one.
 #[derive(Debug, Default)]
 pub struct Cluster {
     pub now: Duration,
@@ -30,14 +30,13 @@ pub struct Cluster {
     pub(super) committed: BTreeMap<Partition, Position>,
     pub(super) producers: BTreeMap<String, ProducerState>,
     pub(super) transactions: Vec<Transaction>,
-    /// Those that are neither committed nor aborted.
+    /// Transactions that are neither committed nor aborted.
     pub(super) unfinished: BTreeSet<usize>,
-    /// How often a process took an id back from the one that had taken it.
+    /// How often a process took an id back from the process that had taken it.
     pub alternations: u64,
-    /// A transaction with more outputs than this never gets through in its time, as behind a
-    /// quota.
+    /// A transaction with more outputs than this always times out, as behind a quota.
     pub quota: Option<usize>,
-    /// Requests that are still under way.
+    /// Requests that have not arrived yet.
     pub(super) delayed: Vec<Delayed>,
 }
 
@@ -65,19 +64,19 @@ impl Cluster {
         (0..self.input.len() as i32).map(Partition)
     }
 
-    /// Whether every record is dealt with and no transaction is left hanging.
+    /// Whether every record is committed, and no transaction or request is unfinished.
     pub fn is_drained(&self) -> bool {
         self.unfinished.is_empty()
             && self.delayed.is_empty()
             && self.partitions().all(|p| self.committed_offset(p) == self.end_offset(p))
     }
 
-    /// The verdict, once faults have stopped and all that could be done has been done.
+    /// Checks the final state, after the last fault and the time to drain.
     pub fn check_end(&mut self) {
         for partition in self.partitions() {
             let committed = self.committed_offset(partition);
             if committed < self.end_offset(partition) {
-                self.ledger.violated(Violation::Stalled(partition, committed));
+                self.ledger.add_violation(Violation::Stalled(partition, committed));
             }
             let committed_outputs = self.written.iter().filter(|output| {
                 output.draft.partition == partition
@@ -94,7 +93,7 @@ impl Cluster {
         self.ledger.check_counts(&self.input, &ranges);
     }
 
-    /// Transactions that are committed without the worker ever having been told.
+    /// Committed transactions whose commit was never reported to the worker.
     pub fn unreported(&self) -> impl Iterator<Item = &Transaction> {
         let transactions = self.transactions.iter();
         transactions.filter(|transaction| transaction.is_committed() && !transaction.reported)

@@ -1,20 +1,20 @@
-//! What occurred in the runs, and what has to: every fault, every sight, every fault in a process
-//! that has not got over another, and every fault of the world in every moment of a turn. So a
-//! change of the simulator that makes something interesting impossible, or too rare, does not pass
-//! in silence.
+//! Coverage: what the runs contained, and what they must contain. That is every fault, every probe,
+//! every fault in a process that has not recovered from another, and every external fault at every
+//! moment of a turn. So a change of the simulator that makes one of these impossible or too rare
+//! fails a test.
 
-use super::faults::{Fault, Moment, Sight};
+use super::faults::{Fault, Moment, Probe};
 
 const FAULTS: usize = Fault::ALL.len();
 
-/// Counts of what occurred.
+/// Counts of what the runs contained.
 #[derive(Debug, Clone)]
 pub struct Coverage {
     faults: Vec<u64>,
-    sights: Vec<u64>,
-    /// A fault that struck a process before it had got over another: earlier, later.
+    probes: Vec<u64>,
+    /// Faults injected into a process that had not recovered from an earlier one: earlier, later.
     pairs: Vec<u64>,
-    /// A fault that struck in a moment of a worker's turn.
+    /// Faults injected at a moment of a worker's turn.
     moments: Vec<u64>,
 }
 
@@ -22,7 +22,7 @@ impl Default for Coverage {
     fn default() -> Self {
         Coverage {
             faults: vec![0; FAULTS],
-            sights: vec![0; Sight::ALL.len()],
+            probes: vec![0; Probe::ALL.len()],
             pairs: vec![0; FAULTS * FAULTS],
             moments: vec![0; FAULTS * Moment::ALL.len()],
         }
@@ -30,22 +30,22 @@ impl Default for Coverage {
 }
 
 impl Coverage {
-    pub fn struck(&mut self, fault: Fault) {
+    pub fn injected(&mut self, fault: Fault) {
         self.faults[fault as usize] += 1;
     }
 
-    /// `earlier` has a bit for each fault that struck before.
-    pub fn struck_after(&mut self, earlier: u64, fault: Fault) {
+    /// `earlier` has a bit for each fault that the process has not recovered from.
+    pub fn injected_after(&mut self, earlier: u64, fault: Fault) {
         let earlier = (0..FAULTS).filter(|other| earlier & (1 << other) != 0);
         earlier.for_each(|earlier| self.pairs[earlier * FAULTS + fault as usize] += 1);
     }
 
-    pub fn struck_in(&mut self, moment: Moment, fault: Fault) {
+    pub fn injected_in(&mut self, moment: Moment, fault: Fault) {
         self.moments[moment as usize * FAULTS + fault as usize] += 1;
     }
 
-    pub fn saw(&mut self, sight: Sight, times: u64) {
-        self.sights[sight as usize] += times;
+    pub fn hit(&mut self, probe: Probe, times: u64) {
+        self.probes[probe as usize] += times;
     }
 
     pub fn add(&mut self, other: &Coverage) {
@@ -53,17 +53,17 @@ impl Coverage {
             sums.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
         };
         add(&mut self.faults, &other.faults);
-        add(&mut self.sights, &other.sights);
+        add(&mut self.probes, &other.probes);
         add(&mut self.pairs, &other.pairs);
         add(&mut self.moments, &other.moments);
     }
 
-    /// Faults and sights with their counts, named.
+    /// Faults and probes by name, with their counts.
     pub fn counts(&self) -> Vec<(String, u64)> {
         let faults = Fault::ALL.iter().map(|fault| format!("{fault:?}"));
-        let sights = Sight::ALL.iter().map(|sight| format!("{sight:?}"));
-        let counts = self.faults.iter().chain(&self.sights).copied();
-        faults.chain(sights).zip(counts).collect()
+        let probes = Probe::ALL.iter().map(|probe| format!("{probe:?}"));
+        let counts = self.faults.iter().chain(&self.probes).copied();
+        faults.chain(probes).zip(counts).collect()
     }
 
     fn pairs(&self) -> Vec<(String, u64)> {
@@ -78,7 +78,7 @@ impl Coverage {
     }
 
     fn moments(&self) -> Vec<(String, u64)> {
-        let any = Fault::WORLDLY.iter().chain(&[Fault::StandstillInTurn]);
+        let any = Fault::EXTERNAL.iter().chain(&[Fault::FrozenInTurn]);
         let moments = any.flat_map(|fault| Moment::ALL.iter().map(move |moment| (fault, moment)));
         let count = |(fault, moment): (&Fault, &Moment)| {
             let count = self.moments[*moment as usize * FAULTS + *fault as usize];
@@ -87,14 +87,14 @@ impl Coverage {
         moments.map(count).collect()
     }
 
-    /// What has to occur and did not, named.
+    /// The names of what the runs must contain and did not.
     pub fn missing(&self) -> Vec<String> {
         let all = self.counts().into_iter().chain(self.pairs()).chain(self.moments());
         let missing = all.filter(|(_, count)| *count == 0);
         missing.map(|(name, _)| name).collect()
     }
 
-    /// The conjunctions that occurred least, so that one sees which are about to go missing.
+    /// The rarest combinations, which would go missing first.
     pub fn rarest(&self, how_many: usize) -> Vec<(String, u64)> {
         let mut all = self.pairs();
         all.extend(self.moments());

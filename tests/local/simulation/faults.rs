@@ -1,6 +1,6 @@
-//! What can go wrong, how often in this run, and what did. It injects nothing itself: the places
-//! where a fault can strike ask [`Faults::strikes_one_in`]. How a run's rates are drawn is in
-//! `plan.rs`.
+//! Lists the faults that can be injected and the probes that runs must hit, and keeps what one run
+//! injected and hit. Nothing is injected here: the code at each injection point asks
+//! [`Faults::is_due`]. `plan.rs` draws the rates of a run.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use super::coverage::Coverage;
 use super::plan::Plan;
 use audit_testkit::random::Random;
 
-/// Declares a closed set whose members are counted.
+/// Declares a closed set of things that are counted.
 macro_rules! counted {
     ($(#[$outer:meta])* $type:ident { $($(#[$inner:meta])* $variant:ident,)+ }) => {
         $(#[$outer])*
@@ -24,15 +24,15 @@ macro_rules! counted {
 }
 
 counted! {
-    /// What the simulation does to the workers.
+    /// What the simulation injects.
     Fault {
         /// A record is not accepted.
         ProduceAborts,
-        /// The producer meets a fatal error while records are sent.
+        /// The producer fails with a fatal error while records are sent.
         ProduceBreaks,
         /// The positions are not accepted.
         OffsetsAbort,
-        /// The producer meets a fatal error while the positions are sent.
+        /// The producer fails with a fatal error while the positions are sent.
         OffsetsBreak,
         /// The client sends the positions twice by itself, and the first copy arrives later.
         OffsetsSentTwice,
@@ -40,13 +40,13 @@ counted! {
         OffsetsFailLate,
         /// For a while no transaction with more than a few outputs succeeds.
         LargeBatchFails,
-        /// A record's output is not accepted for a while, however often it is tried.
+        /// The output of one record is not accepted for a while, even when it is retried.
         OutputRefused,
         /// The commit fails before it is sent.
         CommitAborts,
-        /// The commit is done, its answer is lost.
+        /// The commit is done, but its answer is lost.
         CommitAnswerLost,
-        /// The commit never arrives, and the worker cannot know.
+        /// The commit never arrives, and the worker cannot tell.
         CommitLost,
         /// The commit arrives later than the worker waits.
         CommitDelayed,
@@ -62,20 +62,20 @@ counted! {
         /// The client sends the abort twice by itself and reports success; the first copy arrives
         /// later.
         AbortSentTwice,
-        /// No new producer can be had.
+        /// Creating a new producer fails.
         RebuildFails,
-        /// The new producer gets its epoch, and the answer is lost.
+        /// The broker assigns a new epoch, but its answer is lost.
         RebuildAnswerLost,
-        /// No partition can be moved.
+        /// No partition can be rewound.
         RewindFails,
-        /// One partition cannot be moved, the others are.
+        /// One partition cannot be rewound; the others are.
         RewindHalfFails,
-        /// The group names an older position than the one that it confirmed.
+        /// The group returns an older position than the last one that it confirmed.
         PositionsStale,
         /// The process dies between two calls to the broker.
         Crash,
-        /// The process stands still for long between two calls to the broker, then goes on.
-        StandstillInTurn,
+        /// The process freezes for long between two calls to the broker, then continues.
+        FrozenInTurn,
         /// The process is busy for so long that its client leaves the group.
         PollsTooSeldom,
         /// The markers that end a transaction are written late.
@@ -84,24 +84,24 @@ counted! {
         RecordBeforeNews,
         /// A record is handed over a second time, with what follows it.
         RecordTwice,
-        /// The client goes back to the beginning of a partition by itself, perhaps before anything
-        /// of it was read.
+        /// The client resets to the beginning of a partition by itself, possibly before it read any
+        /// record of it.
         ClientReset,
-        /// A partition cannot be read for a while; after each error the client goes back to its
+        /// A partition cannot be read for a while; after each error the client resets to its
         /// beginning.
         PartitionUnreadable,
-        /// A reference table hears nothing from its topic for a while.
+        /// A reference table receives nothing from its topic for a while.
         TableSilent,
         /// A reference table does not catch up in time, for a while.
         TableStuck,
-        /// The process stands still for long between two turns.
-        StandstillBetweenTurns,
-        /// The group throws out a member that is well.
+        /// The process freezes for long between two turns.
+        FrozenBetweenTurns,
+        /// The group expels a healthy member.
         Expelled,
-        /// A client hears nothing of its group any more, and does not know.
+        /// A client receives nothing from its group any more, and cannot tell.
         StaleMember,
         /// A worker is asked to stop, and leaves.
-        AskedToStop,
+        StopRequested,
         /// One more instance joins.
         Joined,
         /// An instance is started again while its predecessor still runs.
@@ -116,12 +116,12 @@ counted! {
 }
 
 impl Fault {
-    /// Faults that strike the world, at any moment of anybody's turn.
-    pub const WORLDLY: &'static [Fault] = &[
-        Fault::StandstillBetweenTurns,
+    /// Faults that come from outside a worker, at any moment of any worker's turn.
+    pub const EXTERNAL: &'static [Fault] = &[
+        Fault::FrozenBetweenTurns,
         Fault::Expelled,
         Fault::StaleMember,
-        Fault::AskedToStop,
+        Fault::StopRequested,
         Fault::Joined,
         Fault::StartedTwice,
         Fault::IdTaken,
@@ -129,14 +129,14 @@ impl Fault {
         Fault::PartitionAdded,
     ];
 
-    /// What makes a request arrive in a later transaction than its own.
+    /// Faults that make a request arrive in a later transaction than its own.
     const RESENT: u64 = 1 << Fault::OffsetsSentTwice as u32
         | 1 << Fault::OffsetsFailLate as u32
         | 1 << Fault::CommitSentTwice as u32
         | 1 << Fault::AbortSentTwice as u32;
 
-    /// A fault that brings a worker to where this one can strike.
-    pub fn led_to_by(self) -> Option<Fault> {
+    /// The fault that brings a worker to the point where this one can be injected.
+    pub fn prerequisite(self) -> Option<Fault> {
         use Fault::{AbortDelayed, AbortFails, AbortSentTwice, RebuildAnswerLost, RebuildFails};
         match self {
             AbortFails | AbortDelayed | AbortSentTwice => Some(Fault::CommitAborts),
@@ -148,10 +148,10 @@ impl Fault {
         }
     }
 
-    /// Whether a process that was struck by this one lives long enough to be struck by the other.
+    /// Whether a process survives this fault long enough for the later one to be injected.
     pub fn may_precede(self, later: Fault) -> bool {
         match self {
-            Fault::Crash | Fault::AskedToStop => false,
+            Fault::Crash | Fault::StopRequested => false,
             Fault::StartedTwice => later != Fault::StartedTwice,
             _ => true,
         }
@@ -159,7 +159,7 @@ impl Fault {
 }
 
 counted! {
-    /// What a worker waits for when others act.
+    /// The point of a worker's turn at which it is interrupted and others act.
     Moment {
         Polling,
         Producing,
@@ -175,82 +175,82 @@ counted! {
 }
 
 counted! {
-    /// What must also have happened for the runs to mean something.
-    Sight {
+    /// Situations that the runs must reach as well, as evidence that they test what they should.
+    Probe {
         TransactionTimedOut,
         ProducerFenced,
         MembershipRefused,
-        /// A commit was not even tried, for nobody would have spoken.
+        /// A commit was not attempted because the worker had no membership.
         NoMembership,
-        /// The client knew of a loss, and the worker had not heard of it, when the membership was
-        /// asked for.
-        LossKnownToClientOnly,
+        /// The worker asked for the membership when the client knew of a loss that it had not
+        /// delivered yet.
+        LossNotYetDelivered,
         /// The assignment was lost while a transaction was open.
         LostInTransaction,
         StaleRequestRefused,
-        /// A commit arrived that its sender had given up, and was done.
+        /// A commit that its sender had given up arrived and was done.
         LateCommitDone,
-        /// An abort arrived that its sender had given up, and was done.
+        /// An abort that its sender had given up arrived and was done.
         LateAbortDone,
         OffsetsUnstable,
-        /// Going back had to wait for another's open transaction.
+        /// A rewind had to wait for another process's open transaction.
         RewindWaited,
-        /// Going back failed, and succeeded later.
+        /// A rewind failed, and a later one succeeded.
         RewindSucceededLater,
-        /// The new epoch ended a transaction whose commit was in doubt.
+        /// The new epoch aborted a transaction whose commit result was unknown.
         DoubtAborted,
-        /// The commit in doubt was done when the new epoch was had.
+        /// The commit whose result was unknown had been done before the new epoch was assigned.
         DoubtCommitted,
-        /// A producer was replaced because a request had been sent twice.
+        /// A producer was replaced because a request may have been sent twice.
         EpochRenewed,
-        /// Two processes took the same transactional id from each other in turn.
+        /// Two processes took a transactional id from each other alternately.
         IdAlternated,
-        /// A process gave up while another of the same name went on.
+        /// A process gave up while another of the same name continued.
         TwinGaveUp,
         PartitionsRevoked,
         PartitionsLost,
-        BatchForgotten,
+        BatchDropped,
         StaticMemberReplaced,
-        /// A poll told that another process has this place in the group.
+        /// A poll reported that another process has taken this member's place in the group.
         ConsumerFenced,
-        /// The same was seen before a poll told it, when a producer was to be built.
-        ConsumerFencedUntold,
-        LeftInOrder,
+        /// The worker found this out before a poll reported it, when it was to build a producer.
+        ConsumerFencedBeforePoll,
+        LeftCleanly,
         GaveUp,
-        /// A worker noticed that its client hears nothing.
+        /// A worker noticed that its client is a stale member, and gave up.
         StaleMemberGaveUp,
         CommitUnreported,
         OnlyPositionsCommitted,
         SeveralRecordsAtOnce,
         TableLagged,
-        /// A table was silent, and not yet for too long.
+        /// A table was silent, but not yet for too long.
         TableSilentAndTrusted,
         TableStale,
         /// The tables held a batch three times in a row.
         HeldForLong,
         /// The barrier was met only after the records had been read again.
-        BarrierMetAtLast,
-        /// What the tables held was taken away before they caught up.
-        HeldThenTakenAway,
-        /// A transaction was larger than what ever gets through.
+        BarrierMetAfterRetry,
+        /// The partitions of a held batch were taken away before the tables caught up.
+        HeldThenRevoked,
+        /// A transaction was larger than the quota ever lets through.
         QuotaExceeded,
         /// A partition was held.
         PartitionHeld,
-        /// It was held several times in a row.
+        /// A partition was held several times in a row.
         PartitionHeldForLong,
         DamagePassedOver,
-        /// It went on.
+        /// A held partition was released.
         PartitionReleased,
-        /// Others were committed while it was held.
-        OthersWentOn,
+        /// Other partitions were committed while one was held.
+        OthersCommittedMeanwhile,
     }
 }
 
-/// Whom a fault struck.
+/// Which clients a fault was injected into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whom {
+pub enum Target {
     Client(ClientId),
-    Everybody,
+    All,
 }
 
 /// The faults of one run.
@@ -259,26 +259,26 @@ pub struct Faults {
     on: Cell<bool>,
     plan: Plan,
     coverage: RefCell<Coverage>,
-    /// Living clients: what struck them since their last commit, a bit for each fault.
-    unhealed: RefCell<BTreeMap<ClientId, u64>>,
+    /// For each living client, the faults injected since its last commit, as a bit set.
+    unrecovered: RefCell<BTreeMap<ClientId, u64>>,
     moments: RefCell<BTreeMap<ClientId, Moment>>,
     log: Option<RefCell<Vec<String>>>,
 }
 
 impl Faults {
-    /// With `logged`, a log is kept.
+    /// Keeps a log if `logged`.
     pub fn new(plan: Plan, logged: bool) -> Self {
         Faults {
             on: Cell::new(true),
             plan,
             coverage: RefCell::default(),
-            unhealed: RefCell::default(),
+            unrecovered: RefCell::default(),
             moments: RefCell::default(),
             log: logged.then(RefCell::default),
         }
     }
 
-    /// From here on nothing fails by itself.
+    /// Stops all injection.
     pub fn stop(&self) {
         self.on.set(false);
     }
@@ -287,46 +287,46 @@ impl Faults {
         self.on.get()
     }
 
-    /// Whether the fault strikes here and now, at a fraction of its rate where there are many
-    /// places.
-    pub fn strikes_one_in(&self, places: usize, fault: Fault, random: &Random) -> bool {
+    /// Decides whether to inject the fault here. `places` divides its rate at an injection point
+    /// that is passed often.
+    pub fn is_due(&self, places: usize, fault: Fault, random: &Random) -> bool {
         let rate = self.plan.per_mille(fault);
         self.on.get() && random.per_mille(rate) && random.index(places) == 0
     }
 
-    /// Counts a fault that struck.
-    pub fn struck(&self, fault: Fault, whom: Whom) {
+    /// Counts an injected fault.
+    pub fn injected(&self, fault: Fault, target: Target) {
         let mut coverage = self.coverage.borrow_mut();
-        coverage.struck(fault);
-        for (client, unhealed) in self.unhealed.borrow_mut().iter_mut() {
-            if whom == Whom::Everybody || whom == Whom::Client(*client) {
-                coverage.struck_after(*unhealed, fault);
-                *unhealed |= 1 << fault as u32;
+        coverage.injected(fault);
+        for (client, unrecovered) in self.unrecovered.borrow_mut().iter_mut() {
+            if target == Target::All || target == Target::Client(*client) {
+                coverage.injected_after(*unrecovered, fault);
+                *unrecovered |= 1 << fault as u32;
             }
         }
         for moment in self.moments.borrow().values() {
-            coverage.struck_in(*moment, fault);
+            coverage.injected_in(*moment, fault);
         }
     }
 
-    pub fn begins(&self, client: ClientId) {
-        self.unhealed.borrow_mut().insert(client, 0);
+    pub fn client_started(&self, client: ClientId) {
+        self.unrecovered.borrow_mut().insert(client, 0);
     }
 
-    /// The client committed: it got over what had struck it, except that what was sent twice in
-    /// this epoch may still arrive.
-    pub fn heals(&self, client: ClientId, epoch_goes_on: bool) {
-        if let Some(unhealed) = self.unhealed.borrow_mut().get_mut(&client) {
-            *unhealed &= if epoch_goes_on { Fault::RESENT } else { 0 };
+    /// The client committed, and so has recovered. If its producer may have sent requests twice
+    /// in this epoch (`resent`), these faults may still have an effect.
+    pub fn recovered(&self, client: ClientId, resent: bool) {
+        if let Some(unrecovered) = self.unrecovered.borrow_mut().get_mut(&client) {
+            *unrecovered &= if resent { Fault::RESENT } else { 0 };
         }
     }
 
-    pub fn ends(&self, client: ClientId) {
-        self.unhealed.borrow_mut().remove(&client);
+    pub fn client_ended(&self, client: ClientId) {
+        self.unrecovered.borrow_mut().remove(&client);
         self.moments.borrow_mut().remove(&client);
     }
 
-    pub fn is_in(&self, client: ClientId, moment: Option<Moment>) {
+    pub fn set_moment(&self, client: ClientId, moment: Option<Moment>) {
         let mut moments = self.moments.borrow_mut();
         match moment {
             Some(moment) => drop(moments.insert(client, moment)),
@@ -334,12 +334,12 @@ impl Faults {
         }
     }
 
-    pub fn saw(&self, sight: Sight) {
-        self.saw_so_often(sight, 1);
+    pub fn hit(&self, probe: Probe) {
+        self.hit_times(probe, 1);
     }
 
-    pub fn saw_so_often(&self, sight: Sight, times: u64) {
-        self.coverage.borrow_mut().saw(sight, times);
+    pub fn hit_times(&self, probe: Probe, times: u64) {
+        self.coverage.borrow_mut().hit(probe, times);
     }
 
     /// Adds a line to the log, if one is kept.

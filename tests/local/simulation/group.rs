@@ -1,7 +1,7 @@
-//! The consumer group: members, generation, and beside them the clients, which know less.
-//! Rebalances are cooperative: a partition goes to its new owner only when the old one has been
-//! told and has joined again. A member that was thrown out learns it later, and goes on
-//! reading until then. Static members take their predecessor's place without a rebalance.
+//! The consumer group: members and generation, and the clients, whose view may be outdated.
+//! Rebalances are cooperative: a partition goes to its new owner only after the old one has been
+//! notified and has joined again. An expelled member learns it later, and continues to read until
+//! then. Static members take their predecessor's place without a rebalance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use super::client::{Client, ClientId, MemberId, Membership, News};
 use super::seam::Partition;
 use audit_testkit::random::Random;
 
-/// A process whose heartbeats cease is thrown out after this.
+/// A process whose heartbeats cease is expelled after this.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
-/// A member that does not join again is thrown out after this.
+/// A member that does not join again is expelled after this.
 const REBALANCE_TIMEOUT: Duration = Duration::from_secs(8);
 
 #[derive(Debug, Default)]
@@ -22,13 +22,13 @@ pub struct Group {
     generation: i32,
     next_member: MemberId,
     partitions: usize,
-    /// Since when a rebalance is called for.
+    /// Since when a rebalance is pending.
     rebalancing_since: Option<Duration>,
     pub static_replacements: u64,
 }
 
 impl Group {
-    /// A client that does not ask for anything yet.
+    /// Creates a client that has not subscribed yet.
     pub fn create(&mut self, instance: &str, is_static: bool) -> ClientId {
         self.clients.push(Client::new(instance, is_static));
         self.clients.len() - 1
@@ -38,9 +38,9 @@ impl Group {
         &mut self.clients[client]
     }
 
-    /// What the broker checks of a transactional commit: member and generation, not ownership. A
-    /// commit without either is taken for one from outside any group: into a group without
-    /// members always, into one with members unless it names a group instance id.
+    /// Checks a transactional commit as the broker does: member and generation, not ownership. A
+    /// commit without either counts as one from outside any group: it is accepted if the group has
+    /// no members, or if it names no group instance id.
     pub fn accepts(&self, membership: &Membership) -> bool {
         if membership.generation < 0 && self.members.is_empty() {
             return true;
@@ -62,7 +62,7 @@ impl Group {
         self.rebalancing_since.get_or_insert(now);
     }
 
-    /// Throws out a member that did nothing wrong.
+    /// Expels a healthy member.
     pub fn expel_any(&mut self, now: Duration, random: &Random) -> Option<ClientId> {
         let members = self.members.iter();
         let members: Vec<(MemberId, ClientId)> = members.map(|(m, c)| (*m, *c)).collect();
@@ -71,22 +71,22 @@ impl Group {
         Some(client)
     }
 
-    /// From here on a member hears nothing of the group.
+    /// Makes a member stale: it receives nothing from the group any more.
     pub fn make_stale(&mut self, client: ClientId) -> bool {
         let own = &mut self.clients[client];
         own.is_stale = own.member.is_some();
         own.is_stale
     }
 
-    /// Whether it believes itself a member, and is none.
-    pub fn is_deceived(&self, client: ClientId) -> bool {
+    /// Whether it was expelled and, being stale, still believes that it is a member.
+    pub fn is_expelled_unnoticed(&self, client: ClientId) -> bool {
         let own = &self.clients[client];
         let is_member = |member| self.members.contains_key(&member);
         own.is_stale && !own.member.is_some_and(is_member)
     }
 
-    /// The client sees that its process polls too seldom, and leaves the group while the process is
-    /// busy. A static member says nothing of it.
+    /// The client notices that its process polls too seldom, and leaves the group while the process
+    /// is busy. A static member leaves without notifying the group.
     pub fn polls_too_seldom(&mut self, client: ClientId, now: Duration) {
         let own = &self.clients[client];
         let (member, is_static) = (own.member, own.is_static);
@@ -103,7 +103,7 @@ impl Group {
         self.call_rebalance(now);
     }
 
-    /// The process stands still, its heartbeats too.
+    /// The process and its heartbeats freeze.
     pub fn freeze(&mut self, client: ClientId, now: Duration) {
         self.clients[client].silent_since.get_or_insert(now);
     }
@@ -119,7 +119,7 @@ impl Group {
         self.clients[client].is_dead = true;
     }
 
-    /// Leaves in good order; a static member says nothing, for it means to come back.
+    /// Leaves cleanly; a static member does not notify the group, since it is to come back.
     pub fn leave(&mut self, client: ClientId, now: Duration) {
         if let (Some(member), false) = (self.clients[client].member, self.clients[client].is_static)
         {
@@ -128,7 +128,7 @@ impl Group {
         self.die(client, now);
     }
 
-    /// What happens beside the workers: time-outs, heartbeats, joins, rebalances.
+    /// Advances what happens beside the workers: time-outs, heartbeats, joins, rebalances.
     pub fn advance(&mut self, now: Duration, random: &Random) {
         self.expel_silent(now);
         for client in 0..self.clients.len() {
@@ -156,7 +156,7 @@ impl Group {
         expired.iter().for_each(|member| self.expel(*member, now));
     }
 
-    /// A client that is no longer a member learns it.
+    /// Lets a client learn that it is no longer a member.
     fn heartbeat(&mut self, client: ClientId) {
         let own = &self.clients[client];
         let Some(member) =
@@ -182,7 +182,7 @@ impl Group {
         self.members.insert(member, client);
         self.clients[client].member = Some(member);
         match predecessor {
-            // It had left without a word: what it held is assigned again.
+            // It had left without notifying the group: its partitions are assigned again.
             Some((old, predecessor)) if self.clients[predecessor].member != Some(old) => {
                 self.members.remove(&old);
                 self.call_rebalance(now);
@@ -196,7 +196,7 @@ impl Group {
         }
     }
 
-    /// In a settled group a static member gets its predecessor's partitions at once, in the same
+    /// In a stable group a static member gets its predecessor's partitions at once, in the same
     /// generation.
     fn take_place(&mut self, client: ClientId, predecessor: ClientId, now: Duration) {
         if self.rebalancing_since.is_some() {
@@ -249,7 +249,7 @@ impl Group {
         members.iter().flat_map(held).collect()
     }
 
-    /// Sticky, except that chance moves a partition now and then.
+    /// Assigns partitions stickily, except that one is moved at random now and then.
     fn targets(
         &self,
         members: &[ClientId],

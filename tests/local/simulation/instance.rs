@@ -1,5 +1,5 @@
-//! The life of instances: one is started, takes turns, ends in order or otherwise, and is started
-//! again, as a supervisor would.
+//! The life cycle of instances: each is started, takes turns, ends cleanly or not, and is restarted
+//! as a supervisor would do it.
 
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use super::broker::SimulatedBroker;
 use super::client::ClientId;
-use super::faults::Sight;
+use super::context::Scheduler;
+use super::faults::Probe;
 use super::seam::{Relay, StopRequest};
-use super::stage::Scheduler;
 use super::tables::Tables;
 use super::world::World;
 
-/// One process, or the place where one will be started.
+/// A process, or a slot in which one will be started.
 pub(super) struct Instance {
     pub(super) name: String,
-    /// Absent while it takes its turn, and while it is down.
+    /// Absent during its turn and while it is down.
     pub(super) relay: Option<Relay>,
     pub(super) client: ClientId,
     pub(super) crashed: Rc<Cell<bool>>,
     pub(super) stop: StopRequest,
     pub(super) is_up: bool,
-    /// When it is started, or goes on after standing still.
+    /// When it is started, or continues after a freeze.
     pub(super) not_before: Duration,
-    pub(super) stands_still: bool,
-    /// Its successor runs already: it will not be started again.
-    pub(super) is_ghost: bool,
+    pub(super) is_frozen: bool,
+    /// Its successor runs already, so it will not be restarted.
+    pub(super) is_replaced: bool,
     pub(super) starts: u32,
 }
 
@@ -42,24 +42,24 @@ impl World {
             stop: StopRequest::default(),
             is_up: false,
             not_before: Duration::ZERO,
-            stands_still: false,
-            is_ghost: false,
+            is_frozen: false,
+            is_replaced: false,
             starts: 0,
         });
     }
 
-    pub(super) fn turn_of_one(&self) {
+    pub(super) fn run_one_turn(&self) {
         let now = self.now();
         let able = |instance: &Instance| {
             let free = !instance.is_up || instance.relay.is_some();
-            free && instance.not_before <= now && (instance.is_up || !instance.is_ghost)
+            free && instance.not_before <= now && (instance.is_up || !instance.is_replaced)
         };
         let instances = self.instances.borrow();
         let able: Vec<usize> = (0..instances.len()).filter(|i| able(&instances[*i])).collect();
         drop(instances);
         let Some(index) = self.random().pick(&able) else {
-            // Everybody waits.
-            self.stage.cluster.borrow_mut().now += Duration::from_millis(100);
+            // Every instance waits.
+            self.context.cluster.borrow_mut().now += Duration::from_millis(100);
             return;
         };
         if self.instances.borrow()[index].is_up {
@@ -73,7 +73,7 @@ impl World {
         let mut instances = self.instances.borrow_mut();
         let instance = &mut instances[index];
         instance.starts += 1;
-        if self.deployment.renames && instance.starts > 1 {
+        if self.settings.renames && instance.starts > 1 {
             instance.name = format!("relay-{index}-{}", instance.starts);
         }
         let name = instance.name.clone();
@@ -81,10 +81,10 @@ impl World {
         let crashed = Rc::new(Cell::new(false));
         let scheduler: Weak<dyn Scheduler> = self.me.clone();
         let opened = SimulatedBroker::open(
-            self.stage.clone(),
+            self.context.clone(),
             scheduler.clone(),
             &name,
-            self.deployment.is_static,
+            self.settings.is_static,
             crashed.clone(),
         );
         let retry_at = self.now() + Duration::from_millis(500);
@@ -96,9 +96,9 @@ impl World {
                 instance.crashed = crashed;
                 instance.client = broker.client();
                 instance.stop = StopRequest::default();
-                let tables = Tables::new(self.stage.clone(), scheduler, broker.client());
-                let (limits, stop) = (self.deployment.limits, instance.stop.clone());
-                instance.relay = Some(Relay::new(&self.stage, broker, tables, limits, stop));
+                let tables = Tables::new(self.context.clone(), scheduler, broker.client());
+                let (limits, stop) = (self.settings.limits, instance.stop.clone());
+                instance.relay = Some(Relay::new(&self.context, broker, tables, limits, stop));
             }
             Err(_) => instance.not_before = retry_at,
         }
@@ -110,9 +110,9 @@ impl World {
         let Some(mut relay) = instance.relay.take() else {
             return;
         };
-        if std::mem::take(&mut instance.stands_still) {
+        if std::mem::take(&mut instance.is_frozen) {
             let client = instance.client;
-            self.stage.cluster.borrow_mut().group.thaw(client);
+            self.context.cluster.borrow_mut().group.thaw(client);
         }
         let stop = instance.stop.is_requested();
         let crashed = instance.crashed.clone();
@@ -133,28 +133,28 @@ impl World {
         }
     }
 
-    fn ended(&self, index: usize, in_order: bool, crashed: bool) {
+    fn ended(&self, index: usize, cleanly: bool, crashed: bool) {
         let (client, name) = {
             let instance = &self.instances.borrow()[index];
             (instance.client, instance.name.clone())
         };
-        let mut cluster = self.stage.cluster.borrow_mut();
+        let mut cluster = self.context.cluster.borrow_mut();
         let now = cluster.now;
-        if in_order && !crashed {
-            self.stage.faults.saw(Sight::LeftInOrder);
+        if cleanly && !crashed {
+            self.context.faults.hit(Probe::LeftCleanly);
             cluster.group.leave(client, now);
         } else if !crashed {
-            self.stage.faults.saw(Sight::GaveUp);
-            if cluster.group.is_deceived(client) {
-                self.stage.faults.saw(Sight::StaleMemberGaveUp);
+            self.context.faults.hit(Probe::GaveUp);
+            if cluster.group.is_expelled_unnoticed(client) {
+                self.context.faults.hit(Probe::StaleMemberGaveUp);
             }
             if self.has_twin(index) {
-                self.stage.faults.saw(Sight::TwinGaveUp);
+                self.context.faults.hit(Probe::TwinGaveUp);
             }
         }
         drop(cluster);
-        let how = (in_order, crashed);
-        self.stage.faults.log(|| format!("{:>6} {name}#{client} ended {how:?}", now.as_millis()));
+        let how = (cleanly, crashed);
+        self.context.faults.log(|| format!("{:>6} {name}#{client} ended {how:?}", now.as_millis()));
         self.end(index, now + Duration::from_millis(self.random().below(4_000)));
     }
 
@@ -165,27 +165,27 @@ impl World {
         others.any(|(i, other)| i != index && other.is_up && other.name == instances[index].name)
     }
 
-    /// The process is gone; it is started again then.
+    /// Ends the process and restarts it at `again`.
     pub(super) fn end(&self, index: usize, again: Duration) {
         let mut instances = self.instances.borrow_mut();
         let instance = &mut instances[index];
         if instance.is_up {
-            let mut cluster = self.stage.cluster.borrow_mut();
+            let mut cluster = self.context.cluster.borrow_mut();
             let now = cluster.now;
             cluster.group.die(instance.client, now);
-            self.stage.faults.ends(instance.client);
+            self.context.faults.client_ended(instance.client);
         }
         instance.relay = None;
         instance.is_up = false;
         instance.not_before = again;
     }
 
-    pub(super) fn go_on(&self, index: usize) {
+    pub(super) fn resume(&self, index: usize) {
         let instance = &mut self.instances.borrow_mut()[index];
         instance.not_before = Duration::ZERO;
-        instance.stands_still = false;
+        instance.is_frozen = false;
         if instance.is_up {
-            self.stage.cluster.borrow_mut().group.thaw(instance.client);
+            self.context.cluster.borrow_mut().group.thaw(instance.client);
         }
     }
 }

@@ -1,36 +1,37 @@
-//! The loop under a seeded simulation: whole consumer groups on a fake cluster, with crashes,
-//! zombies, aborts, unknown results, requests that arrive late, lagging tables and rebalances at
-//! every point of a turn. The pure judge mapped over the input says what ought to come out. No seed
-//! is special: what the runs must contain is demanded by name in `coverage.rs`, and what they must
-//! find is planted in `sabotage.rs`. A failing seed is printed with its log; `SIMULATION_SEED=n`
-//! runs it again, `SIMULATION_SEEDS=n` says how many seeds to run.
+//! Runs the loop under a seeded simulation: whole consumer groups on a fake cluster, with crashes,
+//! zombies, aborts, unknown results, delayed requests, lagging tables and rebalances at every point
+//! of a turn. The oracle maps the pure judge over the input to get the expected output. No seed is
+//! special: `coverage.rs` lists by name what the runs must contain, and `planted.rs` lists the bugs
+//! that they must catch. A failing seed is printed with its log; `SIMULATION_SEED=n` replays it,
+//! `SIMULATION_SEEDS=n` sets the number of seeds. `docs/glossary.md` ("Words of the tests") defines
+//! the words that the simulation shares with the fault campaign.
 
 mod broker;
 mod client;
 mod cluster;
 mod consuming;
+mod context;
 mod coverage;
-mod disturbance;
 mod faults;
 mod group;
+mod injection;
 mod instance;
 mod oracle;
 mod plan;
+mod planted;
 mod producing;
-mod sabotage;
 mod seam;
-mod stage;
 mod tables;
 mod transactions;
 mod world;
 
 use coverage::Coverage;
-use sabotage::{PLANTED, Planted};
+use planted::{PLANTED, Planted};
 use world::run;
 
-/// Seeds that are run unless the environment says otherwise.
+/// Number of seeds to run unless the environment sets another.
 const SEEDS: u64 = 5_000;
-/// Seeds among which a planted fault must show.
+/// Number of seeds within which each planted fault must be caught.
 const SEEDS_TO_CATCH: u64 = 2_000;
 
 fn from_environment(name: &str) -> Option<u64> {
@@ -38,7 +39,7 @@ fn from_environment(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
-/// Runs a seed that failed once more, with its log, which says everything.
+/// Reruns a failed seed and returns its log and violations.
 fn explain(seed: u64) -> String {
     let outcome = run(seed, None, true);
     format!(
@@ -65,24 +66,24 @@ fn nothing_is_lost_doubled_or_torn() {
     for (name, count) in coverage.counts().iter().chain(&coverage.rarest(12)) {
         println!("{name:>48} {count}");
     }
-    // A few seeds cannot contain everything.
+    // A smaller number of seeds need not contain everything.
     let missing = coverage.missing();
-    assert!(missing.is_empty() || seeds < SEEDS, "no run contains {missing:#?}");
+    assert!(missing.is_empty() || seeds < SEEDS, "no run covers {missing:#?}");
 }
 
 #[test]
-fn a_seed_replays() {
+fn a_seed_replays_exactly() {
     for seed in 0..20 {
         let log = || run(seed, None, true).log;
         assert_eq!(log(), log(), "seed {seed}");
     }
 }
 
-/// The first seed that shows a planted fault.
-fn shows((sabotage, gives_away): &Planted) -> Option<u64> {
+/// Returns the first seed whose violations reveal the planted fault.
+fn first_seed_that_catches((fault, reveals): &Planted) -> Option<u64> {
     (0..SEEDS_TO_CATCH).find(|seed| {
-        let outcome = run(*seed, Some(*sabotage), false);
-        outcome.violations.iter().any(gives_away)
+        let outcome = run(*seed, Some(*fault), false);
+        outcome.violations.iter().any(reveals)
     })
 }
 
@@ -91,7 +92,7 @@ fn every_planted_fault_is_caught() {
     let mut uncaught = Vec::new();
     for planted in PLANTED {
         let name = format!("{:?}", planted.0);
-        match shows(planted) {
+        match first_seed_that_catches(planted) {
             Some(seed) => println!("{name:>24} caught after {} seeds", seed + 1),
             None => uncaught.push(name),
         }

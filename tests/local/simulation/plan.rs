@@ -1,40 +1,40 @@
-//! How often each fault strikes in a run. Runs take turns: one mixes all kinds at rates of its own;
-//! one lets a pair of faults strike often, each pair in its turn; one lets a few faults strike
-//! often that chance has picked. So each pair meets whatever the seeds happen to be, and deeper
-//! conjunctions get their chance.
+//! Decides from a seed how often a run injects each fault. Three kinds of runs alternate: one mixes
+//! all faults at random rates; one injects a pair of faults often, taking the pairs in turn; one
+//! injects a few randomly picked faults often. So every pair is covered whatever the seeds are, and
+//! combinations of more than two faults occur as well.
 
 use std::fmt;
 
 use super::faults::Fault;
 use audit_testkit::random::Random;
 
-/// Rates where all kinds are mixed, one drawn for each fault.
+/// Rates of a run that mixes all faults; one is drawn for each fault.
 const MIXED: [u32; 6] = [0, 0, 5, 20, 60, 200];
-/// Rates of the faults that a run is about.
+/// Rates of the faults that a run focuses on.
 const FOCUS: [u32; 3] = [100, 250, 500];
-/// Rates of the other faults beside them.
+/// Rates of all other faults in such a run.
 const BESIDE: [u32; 6] = [0, 0, 0, 5, 30, 100];
-/// How many faults a run is about where chance picks them.
+/// Number of faults that a run focuses on when they are picked at random.
 const FEW: usize = 5;
 
-/// The rates of one run.
+/// What a seed decides: the rates of one run.
 #[derive(Debug)]
 pub struct Plan {
-    /// The faults that the run is about, and what leads to them; none where all are mixed.
+    /// The faults that the run focuses on, with their prerequisites; empty if all are mixed.
     focus: Vec<Fault>,
     per_mille: Vec<u32>,
 }
 
 impl Plan {
-    /// The plan of a seed: the pair follows from its number, all else from its chance.
+    /// Draws the plan of a seed: the seed's number selects the pair, `random` decides the rest.
     pub fn draw(seed: u64, random: &Random) -> Self {
         let mut focus = match seed % 3 {
             0 => Vec::new(),
             1 => pair(seed / 3).into(),
             _ => (0..FEW).filter_map(|_| random.pick(Fault::ALL)).collect(),
         };
-        let leading_there: Vec<Fault> = focus.iter().filter_map(|f| f.led_to_by()).collect();
-        focus.extend(leading_there);
+        let prerequisites: Vec<Fault> = focus.iter().filter_map(|f| f.prerequisite()).collect();
+        focus.extend(prerequisites);
         let rates = |fault: &Fault| match focus.contains(fault) {
             _ if focus.is_empty() => MIXED.as_slice(),
             true => FOCUS.as_slice(),
@@ -59,7 +59,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// The pairs, one after the other, without order: there are n (n - 1) / 2 of them.
+/// Enumerates the n (n - 1) / 2 unordered pairs.
 fn pair(number: u64) -> [Fault; 2] {
     let kinds = Fault::ALL.len();
     let mut left = (number % (kinds * (kinds - 1) / 2) as u64) as usize;
@@ -70,11 +70,11 @@ fn pair(number: u64) -> [Fault; 2] {
         }
         left -= partners;
     }
-    panic!("the number is below that of the pairs")
+    panic!("the number is taken modulo the number of pairs")
 }
 
 #[test]
-fn all_pairs_have_their_turn() {
+fn every_pair_is_enumerated_once() {
     let kinds = Fault::ALL.len();
     let all = 0..(kinds * (kinds - 1) / 2) as u64;
     let mut pairs: Vec<[u32; 2]> = all.map(|n| pair(n).map(|fault| fault as u32)).collect();

@@ -1,22 +1,22 @@
 //! The writing half of a simulated connection: one transaction at a time, the steps in the order of
-//! `src/kafka/session.rs`, and every way in which the client can fail at each of them. What the
-//! broker answers is decided in `transactions.rs`.
+//! `src/kafka/session.rs`, and every way in which the client can fail at each of them.
+//! `transactions.rs` decides the broker's answers.
 
 use std::time::Duration;
 
 use super::broker::SimulatedBroker;
 use super::client::Membership;
-use super::faults::{Fault, Moment, Sight};
-use super::sabotage::Sabotage;
+use super::faults::{Fault, Moment, Probe};
+use super::planted::PlantedFault;
 use super::seam::{Failure, Position};
 use super::transactions::{Draft, Late, Refusal};
 
-/// Where the client's producer is in a transaction.
+/// The transaction step that the client's producer is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Ready,
     InTransaction,
-    /// A commit was sent, its result is not known.
+    /// A commit was sent, and its result is unknown.
     InDoubt,
     /// A fatal error: every call fails.
     Failed,
@@ -27,7 +27,7 @@ pub(super) struct Producer {
     pub(super) epoch: u32,
     pub(super) step: Step,
     /// The client may have sent a request twice by itself. The first copy may arrive in any later
-    /// transaction of the same epoch, and be taken for one of it.
+    /// transaction of the same epoch, and take effect there.
     pub(super) resent: bool,
 }
 
@@ -37,7 +37,7 @@ impl SimulatedBroker {
         let producer = self.producer.ok_or_else(Self::no_producer)?;
         match producer.step {
             Step::Ready => {}
-            // Only a worker that did not rebuild comes here: its client sends the commit once more.
+            // Only a worker that did not rebuild gets here: its client sends the commit once more.
             Step::InDoubt => drop(self.end(producer.epoch, true)?),
             Step::InTransaction | Step::Failed => return Err(self.broken("not ready to begin")),
         }
@@ -45,25 +45,25 @@ impl SimulatedBroker {
         Ok(producer.epoch)
     }
 
-    /// An epoch in which a request may have been sent twice gets no further transaction.
+    /// Replaces the producer if a request may have been sent twice in its epoch.
     fn renew(&mut self) -> Result<(), Failure> {
         let resent = self.producer.is_some_and(|producer| producer.resent);
-        if resent && !self.stage.planted(Sabotage::ResendingUnheeded) {
+        if resent && !self.context.is_planted(PlantedFault::ResendIgnored) {
             self.check_consumer()?;
             self.open_producer()?;
-            self.saw(Sight::EpochRenewed);
+            self.hit(Probe::EpochRenewed);
         }
         Ok(())
     }
 
-    /// Returns the number of the transaction that was committed.
+    /// Returns the number of the committed transaction.
     pub(super) fn transact(
         &mut self,
         drafts: &[Draft],
         positions: &[Position],
     ) -> Result<usize, Failure> {
         let Some(membership) = self.membership.clone() else {
-            self.saw(Sight::NoMembership);
+            self.hit(Probe::NoMembership);
             return Err(Self::aborted("this member has left the consumer group"));
         };
         let epoch = self.begin()?;
@@ -71,57 +71,57 @@ impl SimulatedBroker {
         for draft in drafts {
             self.produce(epoch, draft)?;
         }
-        self.breathe(Moment::SendingPositions)?;
+        self.preempt(Moment::SendingPositions)?;
         if !positions.is_empty() {
             self.send_offsets(epoch, membership, positions)?;
         }
-        self.breathe(Moment::Committing)?;
+        self.preempt(Moment::Committing)?;
         let transaction = self.commit(epoch)?;
-        self.breathe(Moment::Committed)?;
+        self.preempt(Moment::Committed)?;
         Ok(transaction)
     }
 
-    /// Behind a quota, or where replication is slow, a large transaction takes longer than it may.
+    /// Fails a large transaction, which times out behind a quota or with slow replication.
     fn check_size(&mut self, outputs: usize) -> Result<(), Failure> {
-        if outputs > 1 && self.strikes(Fault::LargeBatchFails) {
-            let most = self.stage.random.count(1, outputs);
-            self.troubles.most_outputs = Some((most, self.some_time()));
+        if outputs > 1 && self.injects(Fault::LargeBatchFails) {
+            let most = self.context.random.count(1, outputs);
+            self.lasting.most_outputs = Some((most, self.some_time()));
         }
-        let quota = self.stage.cluster.borrow().quota;
+        let quota = self.context.cluster.borrow().quota;
         let exceeds = |most: usize| outputs > most;
         let is_late = self
-            .troubles
+            .lasting
             .most_outputs
             .is_some_and(|(most, until)| exceeds(most) && self.lasts(until));
         if quota.is_some_and(exceeds) {
-            self.saw(Sight::QuotaExceeded);
+            self.hit(Probe::QuotaExceeded);
         } else if !is_late {
             return Ok(());
         }
-        self.stage.pass(Duration::from_secs(1));
+        self.context.advance(Duration::from_secs(1));
         Err(Self::aborted("not everything was delivered in time"))
     }
 
     fn produce(&mut self, epoch: u32, draft: &Draft) -> Result<(), Failure> {
-        self.breathe(Moment::Producing)?;
-        let strikes = |fault| self.stage.strikes_one_in(5, fault, self.client);
-        if strikes(Fault::ProduceAborts) {
+        self.preempt(Moment::Producing)?;
+        let injects = |fault| self.context.injects_one_in(5, fault, self.client);
+        if injects(Fault::ProduceAborts) {
             return Err(Self::aborted("a record was not accepted"));
         }
-        if strikes(Fault::OutputRefused) {
+        if injects(Fault::OutputRefused) {
             let until = self.some_time();
-            self.troubles.refused = Some((draft.partition, draft.offset, until));
+            self.lasting.refused = Some((draft.partition, draft.offset, until));
         }
         let is_this = |(partition, offset, until): (_, _, _)| {
             partition == draft.partition && offset == draft.offset && self.lasts(until)
         };
-        if self.troubles.refused.is_some_and(is_this) {
+        if self.lasting.refused.is_some_and(is_this) {
             return Err(Self::aborted("this record is not accepted"));
         }
-        if strikes(Fault::ProduceBreaks) {
+        if injects(Fault::ProduceBreaks) {
             return Err(self.broken("fatal error while producing"));
         }
-        let mut cluster = self.stage.cluster.borrow_mut();
+        let mut cluster = self.context.cluster.borrow_mut();
         let answer = cluster.produce(&self.id, epoch, draft);
         drop(cluster);
         self.answer(answer)
@@ -133,54 +133,54 @@ impl SimulatedBroker {
         membership: Membership,
         positions: &[Position],
     ) -> Result<(), Failure> {
-        if self.strikes(Fault::OffsetsAbort) {
+        if self.injects(Fault::OffsetsAbort) {
             return Err(Self::aborted("positions were not accepted"));
         }
-        if self.strikes(Fault::OffsetsBreak) {
+        if self.injects(Fault::OffsetsBreak) {
             return Err(self.broken("fatal error while sending positions"));
         }
-        if self.strikes(Fault::OffsetsFailLate) {
+        if self.injects(Fault::OffsetsFailLate) {
             let positions = positions.to_vec();
             self.send_later(epoch, Late::Positions(positions, membership));
-            if !self.stage.planted(Sabotage::LateFailureUnheeded) {
+            if !self.context.is_planted(PlantedFault::LateFailureIgnored) {
                 self.resent();
             }
             return Err(Self::aborted("no attempt to send the positions was answered"));
         }
-        if self.strikes(Fault::OffsetsSentTwice) {
+        if self.injects(Fault::OffsetsSentTwice) {
             let positions = positions.to_vec();
             self.send_later(epoch, Late::Positions(positions, membership.clone()));
             self.resent();
         }
-        let mut cluster = self.stage.cluster.borrow_mut();
+        let mut cluster = self.context.cluster.borrow_mut();
         let answer = cluster.send_offsets(&self.id, epoch, &membership, positions);
         drop(cluster);
         self.answer(answer)
     }
 
     fn commit(&mut self, epoch: u32) -> Result<usize, Failure> {
-        if self.strikes(Fault::CommitAborts) {
+        if self.injects(Fault::CommitAborts) {
             return Err(Self::aborted("flush timed out"));
         }
-        if self.strikes(Fault::CommitLost) {
+        if self.injects(Fault::CommitLost) {
             return Err(self.in_doubt("commit timed out"));
         }
-        if self.strikes(Fault::CommitDelayed) {
+        if self.injects(Fault::CommitDelayed) {
             self.send_later(epoch, Late::End { commit: true });
-            if self.stage.planted(Sabotage::LateCommitAborted) {
+            if self.context.is_planted(PlantedFault::LateCommitAborted) {
                 return Err(Self::aborted("the commit was refused"));
             }
             return Err(self.in_doubt("commit timed out"));
         }
         let transaction = self.end(epoch, true)?;
-        if self.strikes(Fault::CommitAnswerLost) {
+        if self.injects(Fault::CommitAnswerLost) {
             return Err(self.in_doubt("commit got no answer"));
         }
-        if self.strikes(Fault::CommitRepeated) {
+        if self.injects(Fault::CommitRepeated) {
             self.send_later(epoch, Late::End { commit: true });
             return Err(self.in_doubt("commit got no answer"));
         }
-        if self.strikes(Fault::CommitSentTwice) {
+        if self.injects(Fault::CommitSentTwice) {
             self.send_later(epoch, Late::End { commit: true });
             self.resent();
         }
@@ -188,7 +188,7 @@ impl SimulatedBroker {
         Ok(transaction)
     }
 
-    /// Without a transaction there is nothing to do.
+    /// Aborts the open transaction, if there is one.
     pub(super) fn abort_transaction(&mut self) -> Result<(), Failure> {
         let producer = self.producer.ok_or_else(Self::no_producer)?;
         match producer.step {
@@ -197,19 +197,19 @@ impl SimulatedBroker {
             Step::Failed => return Err(self.broken("the producer is broken")),
         }
         let late = Late::End { commit: false };
-        if self.strikes(Fault::AbortDelayed) {
+        if self.injects(Fault::AbortDelayed) {
             self.send_later(producer.epoch, late);
             return Err(self.broken("abort timed out"));
         }
-        let done = !self.stage.random.per_mille(500);
-        let fails = self.strikes(Fault::AbortFails);
+        let done = !self.context.random.per_mille(500);
+        let fails = self.injects(Fault::AbortFails);
         if !fails || done {
             self.end(producer.epoch, false)?;
         }
         if fails {
             return Err(self.broken("abort got no answer"));
         }
-        if self.strikes(Fault::AbortSentTwice) {
+        if self.injects(Fault::AbortSentTwice) {
             self.send_later(producer.epoch, late);
             self.resent();
         }
@@ -218,37 +218,37 @@ impl SimulatedBroker {
     }
 
     fn end(&mut self, epoch: u32, commit: bool) -> Result<usize, Failure> {
-        let late = self.strikes(Fault::MarkersLate);
-        let mut cluster = self.stage.cluster.borrow_mut();
+        let late = self.injects(Fault::MarkersLate);
+        let mut cluster = self.context.cluster.borrow_mut();
         let answer = cluster.end(&self.id, epoch, commit, late);
         drop(cluster);
         self.answer(answer)
     }
 
     fn send_later(&mut self, epoch: u32, what: Late) {
-        let mut cluster = self.stage.cluster.borrow_mut();
+        let mut cluster = self.context.cluster.borrow_mut();
         cluster.delay(&self.id, epoch, what);
     }
 
-    /// Throws away the producer, if there is one, and makes another with the next epoch.
+    /// Discards the producer, if there is one, and creates another with the next epoch.
     pub(super) fn open_producer(&mut self) -> Result<(), Failure> {
         let was_in_doubt = matches!(self.producer, Some(p) if p.step == Step::InDoubt);
         self.producer = None;
-        if self.strikes(Fault::RebuildFails) {
+        if self.injects(Fault::RebuildFails) {
             return Err(Failure::Broken("init_transactions timed out".to_string()));
         }
-        let mut cluster = self.stage.cluster.borrow_mut();
+        let mut cluster = self.context.cluster.borrow_mut();
         let ended_open = cluster.has_open(&self.id);
         let epoch = cluster.init_producer(&self.id, Some(self.client));
         drop(cluster);
         if was_in_doubt {
-            self.saw(match ended_open {
-                true => Sight::DoubtAborted,
-                false => Sight::DoubtCommitted,
+            self.hit(match ended_open {
+                true => Probe::DoubtAborted,
+                false => Probe::DoubtCommitted,
             });
         }
-        if self.strikes(Fault::RebuildAnswerLost) {
-            let what = "init_transactions lost its answer";
+        if self.injects(Fault::RebuildAnswerLost) {
+            let what = "the answer of init_transactions was lost";
             return Err(Failure::Broken(what.to_string()));
         }
         self.producer = Some(Producer { epoch, step: Step::Ready, resent: false });
@@ -289,12 +289,12 @@ impl SimulatedBroker {
     fn answer<T>(&mut self, answer: Result<T, Refusal>) -> Result<T, Failure> {
         answer.map_err(|refusal| match refusal {
             Refusal::Fenced => {
-                self.saw(Sight::ProducerFenced);
+                self.hit(Probe::ProducerFenced);
                 self.step(Step::Failed);
                 Failure::Fenced("a newer epoch exists".to_string())
             }
             Refusal::NotAMember => {
-                self.saw(Sight::MembershipRefused);
+                self.hit(Probe::MembershipRefused);
                 Self::aborted("not a member of this generation")
             }
             Refusal::InvalidState => self.broken("invalid transaction state"),

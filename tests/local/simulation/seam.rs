@@ -1,7 +1,7 @@
-//! Where the simulation meets the loop: the only file here that implements the traits of
-//! `src/stream`, builds what they pass and takes it apart. The rest of the simulation has its own,
-//! plainer types, so a change of the seam is a change of this file. It also holds the planted
-//! faults that sit at the seam; those that belong to the edge are in the files that play it.
+//! The seam between the simulation and the loop: the only file here that implements the traits of
+//! `src/stream`, and that builds and reads the types they pass. The rest of the simulation has its
+//! own, plainer types, so a change of the seam is a change of this file. It also holds the planted
+//! faults of the seam; those of the edge are in the files that simulate it.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -26,23 +26,23 @@ use super::broker::SimulatedBroker;
 use super::client::News;
 use super::cluster::Cluster;
 use super::consuming::{Arrived, Fetched};
-use super::faults::{Moment, Sight};
-use super::oracle::{self, Content, Tally, Verdict};
-use super::sabotage::Sabotage;
-use super::stage::Stage;
+use super::context::Context;
+use super::faults::{Moment, Probe};
+use super::oracle::{self, Content, Counted, ExpectedFate};
+use super::planted::PlantedFault;
 use super::tables::Tables;
 use super::transactions::Draft;
 use audit_testkit::random::Random;
 
-/// No run has more partitions.
+/// Upper bound of the partitions of a run.
 const PARTITIONS_MAX: i32 = 32;
-/// How many kinds of fates are counted.
+/// Number of kinds of fates.
 pub const KINDS: usize = FateKind::COUNT;
 
-/// The loop under test, in the hands of the scheduler.
+/// The loop under test, as the scheduler drives it.
 pub struct Relay(Worker<Link, TableJudge, Recorder>);
 
-/// When a relay of this run cuts its batches.
+/// Draws the limits at which the relays of a run close their batches.
 pub fn draw_limits(random: &Random) -> BatchLimits {
     BatchLimits {
         max_records: random.count(1, 12),
@@ -53,7 +53,7 @@ pub fn draw_limits(random: &Random) -> BatchLimits {
 
 impl Relay {
     pub fn new(
-        stage: &Rc<Stage>,
+        context: &Rc<Context>,
         broker: SimulatedBroker,
         tables: Tables,
         limits: BatchLimits,
@@ -61,11 +61,15 @@ impl Relay {
     ) -> Self {
         let tables = Rc::new(tables);
         let recorder =
-            Recorder { stage: stage.clone(), tables: tables.clone(), held: BTreeSet::new() };
-        let link =
-            Link { stage: stage.clone(), tables: tables.clone(), broker, uncleared: Vec::new() };
-        let judge = TableJudge { stage: stage.clone(), tables };
-        let pass_over = pass_over(&stage.cluster.borrow());
+            Recorder { context: context.clone(), tables: tables.clone(), held: BTreeSet::new() };
+        let link = Link {
+            context: context.clone(),
+            tables: tables.clone(),
+            broker,
+            uncleared: Vec::new(),
+        };
+        let judge = TableJudge { context: context.clone(), tables };
+        let pass_over = pass_over(&context.cluster.borrow());
         Relay(Worker::new(link, judge, recorder, limits, stop).with_pass_over(pass_over))
     }
 
@@ -73,18 +77,18 @@ impl Relay {
         self.0.turn()
     }
 
-    /// Once it was asked to stop: what it still does.
+    /// Runs what the loop still does after a stop request.
     pub fn finish(self) -> Result<(), Failure> {
         self.0.run().map(drop)
     }
 }
 
-/// What the operator has listed: everything that is damaged.
+/// The stretches that the operator has listed: everything that is damaged.
 fn pass_over(cluster: &Cluster) -> Vec<PassOver> {
     if !cluster.is_damaged {
         return Vec::new();
     }
-    // Partitions that are added later as well.
+    // Includes partitions that are added later.
     let partitions = (0..PARTITIONS_MAX).map(Partition);
     let listed = partitions.flat_map(|partition| {
         oracle::damaged_stretches().map(move |offsets| PassOver { partition, offsets })
@@ -92,12 +96,12 @@ fn pass_over(cluster: &Cluster) -> Vec<PassOver> {
     listed.collect()
 }
 
-/// A broker as the loop wants it, with the faults that are planted between the two.
+/// A broker as the loop expects it, with the faults that are planted between the two.
 struct Link {
-    stage: Rc<Stage>,
+    context: Rc<Context>,
     tables: Rc<Tables>,
     broker: SimulatedBroker,
-    /// Outputs of failed publications, for the fault that writes them once more.
+    /// Outputs of failed publications, for the planted fault that writes them again.
     uncleared: Vec<Draft>,
 }
 
@@ -108,15 +112,16 @@ impl Link {
                 self.tables.taken_away();
             }
             match news {
-                News::Revoked(_) if self.stage.planted(Sabotage::RevokedUnheard) => {}
-                News::Lost(_) if self.stage.planted(Sabotage::LostUnheard) => {}
+                News::Revoked(_)
+                    if self.context.is_planted(PlantedFault::RevocationNotDelivered) => {}
+                News::Lost(_) if self.context.is_planted(PlantedFault::LossNotDelivered) => {}
                 news => receive(Polled::Group(&group_event(news))),
             }
         }
         for arrived in &fetched.arrived {
             receive(polled(arrived));
         }
-        if fetched.chatter {
+        if fetched.has_statistics {
             receive(Polled::Group(&GroupEvent::Statistics(GroupStatistics::default())));
         }
     }
@@ -126,17 +131,17 @@ impl Link {
         mut drafts: Vec<Draft>,
         positions: &[Position],
     ) -> Result<(), Failure> {
-        match self.stage.planted {
-            Some(Sabotage::OffsetOff(by)) => {
+        match self.context.planted {
+            Some(PlantedFault::OffsetShifted(by)) => {
                 let mut positions = positions.to_vec();
                 positions.iter_mut().for_each(|p| p.next_offset += by);
                 self.broker.publish(&drafts, &positions)
             }
-            Some(Sabotage::OutputsReversed) => {
+            Some(PlantedFault::OutputsReversed) => {
                 drafts.reverse();
                 self.broker.publish(&drafts, positions)
             }
-            Some(Sabotage::RegionsMistaken) => {
+            Some(PlantedFault::WrongRegions) => {
                 for draft in &mut drafts {
                     if let Content::Event { region, .. } = &mut draft.content {
                         *region += 1;
@@ -144,21 +149,23 @@ impl Link {
                 }
                 self.broker.publish(&drafts, positions)
             }
-            Some(Sabotage::QuietBatchesKept) if drafts.is_empty() => Ok(()),
-            Some(Sabotage::BatchNotCleared) => {
+            Some(PlantedFault::EmptyBatchesNotCommitted) if drafts.is_empty() => Ok(()),
+            Some(PlantedFault::BatchNotCleared) => {
                 self.uncleared.extend(drafts);
                 self.broker.publish(&self.uncleared, positions)?;
                 self.uncleared.clear();
                 Ok(())
             }
-            Some(Sabotage::PositionsApart) => {
+            Some(PlantedFault::PositionsInOwnTransaction) => {
                 self.broker.publish(&drafts, &[])?;
                 self.broker.publish(&[], positions)
             }
-            Some(Sabotage::DoubtTakenForSuccess) => match self.broker.publish(&drafts, positions) {
-                Err(Failure::Broken(_)) => Ok(()),
-                result => result,
-            },
+            Some(PlantedFault::UnknownResultTakenForSuccess) => {
+                match self.broker.publish(&drafts, positions) {
+                    Err(Failure::Broken(_)) => Ok(()),
+                    result => result,
+                }
+            }
             _ => self.broker.publish(&drafts, positions),
         }
     }
@@ -185,27 +192,27 @@ impl Broker for Link {
     }
 
     fn rebuild(&mut self) -> Result<(), Failure> {
-        match self.stage.planted {
-            Some(Sabotage::NoRebuild) => Ok(()),
-            Some(Sabotage::AbortInsteadOfRebuild) => self.broker.abort(),
+        match self.context.planted {
+            Some(PlantedFault::NoRebuild) => Ok(()),
+            Some(PlantedFault::AbortInsteadOfRebuild) => self.broker.abort(),
             _ => self.broker.rebuild(),
         }
     }
 
     fn rewind(&mut self, partitions: &[Partition]) -> Result<Vec<Rewound>, Failure> {
-        let rewound = match self.stage.planted {
-            Some(Sabotage::NoRewind) => partitions.iter().map(|p| (*p, Ok(0))).collect(),
-            Some(Sabotage::RewindNeverDone) => {
-                self.broker.breathe(Moment::Rewinding)?;
+        let rewound = match self.context.planted {
+            Some(PlantedFault::NoRewind) => partitions.iter().map(|p| (*p, Ok(0))).collect(),
+            Some(PlantedFault::RewindNeverSucceeds) => {
+                self.broker.preempt(Moment::Rewinding)?;
                 return Err(Failure::Held("not yet".to_string()));
             }
             _ => self.broker.rewind(partitions)?,
         };
-        let trusting = self.stage.planted(Sabotage::StalePositionsTrusted);
+        let trusting = self.context.is_planted(PlantedFault::StalePositionsTrusted);
         let rewound = rewound.into_iter().map(|(partition, at)| Rewound {
             partition,
             place: match at {
-                // Another log has no past that would contradict.
+                // For a new log there is no confirmed offset to compare with.
                 Ok(_) if trusting => Ok(ResumePoint::NewLog),
                 Ok(offset) => Ok(place(partition, offset)),
                 Err(cause) => Err(PartitionFault::Unplaced { cause: cause.to_string() }),
@@ -232,7 +239,7 @@ impl Broker for Link {
     }
 
     fn now(&self) -> Duration {
-        self.stage.now()
+        self.context.now()
     }
 }
 
@@ -264,7 +271,7 @@ fn polled(arrived: &Arrived) -> Polled<'_> {
             Polled::Partition(*partition, PartitionEvent::End { offset: *end, log: &None })
         }
         Arrived::Faulty(partition, offset) => {
-            let cause = "the client said so".to_string();
+            let cause = "the client reported an error".to_string();
             let fault = PartitionFault::Unreadable { offset: *offset, cause };
             Polled::Partition(*partition, PartitionEvent::Failed(fault))
         }
@@ -276,9 +283,9 @@ fn place(partition: Partition, next_offset: i64) -> ResumePoint {
     ResumePoint::At(Position { partition, next_offset, leader_epoch: None, metadata })
 }
 
-/// Decides as the oracle does, as far as its tables know.
+/// Decides as the oracle does, but from what its tables know so far.
 struct TableJudge {
-    stage: Rc<Stage>,
+    context: Rc<Context>,
     tables: Rc<Tables>,
 }
 
@@ -289,35 +296,35 @@ impl Judge for TableJudge {
     }
 
     fn is_final(&self, fate: &Fate) -> bool {
-        self.stage.planted(Sabotage::NoBarrier) || !fate.awaits_tables()
+        self.context.is_planted(PlantedFault::NoBarrier) || !fate.awaits_tables()
     }
 
     fn trusted(&self) -> Result<(), String> {
-        if self.stage.planted(Sabotage::StaleTablesTrusted) {
+        if self.context.is_planted(PlantedFault::StaleTablesTrusted) {
             return Ok(());
         }
         self.tables.trusted()
     }
 
     fn catch_up(&self) -> Result<(), String> {
-        if self.stage.planted(Sabotage::BarrierUnasked) {
+        if self.context.is_planted(PlantedFault::BarrierSkipped) {
             return Ok(());
         }
         self.tables.catch_up()
     }
 }
 
-/// Writes down what a worker says that it committed.
+/// Records what a worker reports as committed.
 struct Recorder {
-    stage: Rc<Stage>,
+    context: Rc<Context>,
     tables: Rc<Tables>,
     held: BTreeSet<Partition>,
 }
 
 impl Recorder {
     fn count(&self, batch: &Batch) {
-        let cluster = &mut *self.stage.cluster.borrow_mut();
-        cluster.ledger.noticed(&tallies(batch), &cluster.input);
+        let cluster = &mut *self.context.cluster.borrow_mut();
+        cluster.ledger.count_committed(&tallies(batch), &cluster.input);
     }
 }
 
@@ -326,30 +333,30 @@ impl Observer for Recorder {
         match event {
             WorkerEvent::Publishing(batch) => {
                 self.tables.publishing();
-                if self.stage.planted(Sabotage::CountedTooEarly) {
+                if self.context.is_planted(PlantedFault::CountedBeforeCommit) {
                     self.count(batch);
                 }
             }
             WorkerEvent::Held(partition, _, attempt) => {
                 self.held.insert(partition);
-                self.stage.faults.saw(Sight::PartitionHeld);
+                self.context.faults.hit(Probe::PartitionHeld);
                 if attempt > 2 {
-                    self.stage.faults.saw(Sight::PartitionHeldForLong);
+                    self.context.faults.hit(Probe::PartitionHeldForLong);
                 }
             }
             WorkerEvent::Released(partition) => {
                 self.held.remove(&partition);
-                self.stage.faults.saw(Sight::PartitionReleased);
+                self.context.faults.hit(Probe::PartitionReleased);
             }
             WorkerEvent::Committed(batch, _) => {
                 if !self.held.is_empty() {
-                    self.stage.faults.saw(Sight::OthersWentOn);
+                    self.context.faults.hit(Probe::OthersCommittedMeanwhile);
                 }
                 if batch.partitions().values().any(|tally| !tally.gaps.is_empty()) {
-                    self.stage.faults.saw(Sight::DamagePassedOver);
+                    self.context.faults.hit(Probe::DamagePassedOver);
                 }
                 self.tables.committed();
-                if !self.stage.planted(Sabotage::CountedTooEarly) {
+                if !self.context.is_planted(PlantedFault::CountedBeforeCommit) {
                     self.count(batch);
                 }
             }
@@ -364,26 +371,26 @@ impl Observer for Recorder {
     }
 }
 
-fn tallies(batch: &Batch) -> Vec<(Partition, Tally)> {
+fn tallies(batch: &Batch) -> Vec<(Partition, Counted)> {
     let partitions = batch.partitions().iter();
     let tallies = partitions.map(|(partition, tally)| {
         let read = tally.read;
         let kinds = tally.fates;
         let gaps = tally.gaps.iter().map(|gap| gap.offsets.end - gap.offsets.start);
         let passed_over = gaps.sum::<i64>() as u64;
-        (*partition, Tally { read, kinds, passed_over })
+        (*partition, Counted { read, kinds, passed_over })
     });
     tallies.collect()
 }
 
-fn fate(number: u64, verdict: Verdict) -> Fate {
-    match verdict {
-        Verdict::Unlisted => Fate::Skipped(SkipReason::UnlistedAction.into()),
-        Verdict::NoAccess => Fate::Skipped(SkipReason::NoInfrastructureAccess.into()),
-        Verdict::UnknownDevice => {
+fn fate(number: u64, expected: ExpectedFate) -> Fate {
+    match expected {
+        ExpectedFate::Unlisted => Fate::Skipped(SkipReason::UnlistedAction.into()),
+        ExpectedFate::NoAccess => Fate::Skipped(SkipReason::NoInfrastructureAccess.into()),
+        ExpectedFate::UnknownDevice => {
             Fate::Quarantined(Quarantine::new(QuarantineReason::UnknownDevice, number))
         }
-        Verdict::Audited { region } => Fate::Audited(Audited {
+        ExpectedFate::Audited { region } => Fate::Audited(Audited {
             envelope: Envelope {
                 region: RegionIndex(region),
                 device: "device".into(),
@@ -397,9 +404,9 @@ fn fate(number: u64, verdict: Verdict) -> Fate {
     }
 }
 
-/// Where a verdict is counted.
-pub fn kind_index(verdict: Verdict) -> usize {
-    fate(0, verdict).kind().index()
+/// Index of the count for an expected fate.
+pub fn kind_index(expected: ExpectedFate) -> usize {
+    fate(0, expected).kind().index()
 }
 
 fn draft(output: Output<'_>) -> Draft {

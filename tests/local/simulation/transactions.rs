@@ -1,12 +1,12 @@
 //! The transaction coordinator, protocol version 1 as librdkafka speaks it: a transactional id has
-//! an epoch, a higher one fences the lower, and a request names the epoch but not the transaction.
-//! So a delayed one can hit a later transaction of the same epoch.
+//! an epoch, a higher epoch fences a lower one, and a request names the epoch but not the
+//! transaction. So a delayed request can take effect in a later transaction of the same epoch.
 
 use std::time::Duration;
 
 use super::client::{ClientId, Membership};
 use super::cluster::{Cluster, Written};
-use super::faults::Sight;
+use super::faults::Probe;
 use super::oracle::{Content, Violation};
 use super::seam::{Partition, Position};
 
@@ -18,9 +18,9 @@ const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Refusal {
     /// A newer epoch exists.
     Fenced,
-    /// There is no transaction that could be ended this way.
+    /// No transaction can be ended this way.
     InvalidState,
-    /// Not a member of the group, or not of this generation.
+    /// The sender is not a member of the group, or not of this generation.
     NotAMember,
 }
 
@@ -28,14 +28,14 @@ pub enum Refusal {
 #[derive(Debug, Default)]
 pub struct ProducerState {
     epoch: u32,
-    /// The transaction that is open, or was last.
+    /// The open transaction, or the last one.
     last: Option<usize>,
-    /// Who took the id last, and who had it before.
+    /// The client that took the id last, and the one that had it before.
     owner: Option<ClientId>,
     previous_owner: Option<ClientId>,
 }
 
-/// A record that is to be written.
+/// An output record that is to be written.
 #[derive(Debug, Clone)]
 pub struct Draft {
     pub partition: Partition,
@@ -46,7 +46,7 @@ pub struct Draft {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// Decided, but the markers are not written yet: neither outputs nor offsets can be seen.
+    /// Decided, but the markers are not written yet: neither outputs nor offsets are visible.
     Decided {
         commit: bool,
     },
@@ -59,12 +59,12 @@ pub struct Transaction {
     state: State,
     began: Duration,
     id: String,
-    /// Its outputs' places in the log.
+    /// Indexes of its outputs in the log.
     outputs: Vec<usize>,
     offsets: Vec<Position>,
-    /// What its commit moved: partition, offset before, offset after.
+    /// The offsets that its commit moved: partition, offset before, offset after.
     pub ranges: Vec<(Partition, i64, i64)>,
-    /// Whether the worker was told of the commit.
+    /// Whether the commit was reported to the worker.
     pub reported: bool,
 }
 
@@ -82,7 +82,7 @@ pub struct Delayed {
     what: Late,
 }
 
-/// What is asked for late.
+/// A request that can arrive late.
 #[derive(Debug, Clone)]
 pub enum Late {
     End { commit: bool },
@@ -90,13 +90,13 @@ pub enum Late {
 }
 
 impl Cluster {
-    /// Whether a transaction of the id waits to be ended.
+    /// Whether the id has an open transaction.
     pub fn has_open(&self, id: &str) -> bool {
         let last = self.producers.get(id).and_then(|producer| producer.last);
         last.is_some_and(|number| self.transactions[number].state == State::Open)
     }
 
-    /// Ends what the id left open and raises its epoch.
+    /// Ends the open transaction of the id, if any, and raises its epoch.
     pub fn init_producer(&mut self, id: &str, client: Option<ClientId>) -> u32 {
         if let Some(client) = client {
             self.takes_id(id, client);
@@ -115,7 +115,7 @@ impl Cluster {
 
     fn takes_id(&mut self, id: &str, client: ClientId) {
         if self.group.client(client).is_fenced {
-            self.ledger.violated(Violation::Usurped(client));
+            self.ledger.add_violation(Violation::FencedSuccessor(client));
         }
         let producer = self.producers.entry(id.to_string()).or_default();
         if producer.owner != Some(client) {
@@ -133,8 +133,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// As the real broker does, this looks at member and generation, not at who owns the
-    /// partitions.
+    /// Checks member and generation, not the ownership of partitions, as the real broker does.
     pub fn send_offsets(
         &mut self,
         id: &str,
@@ -150,7 +149,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends the open transaction and says which it was. With `late`, its markers are written later.
+    /// Ends the open transaction and returns its number. With `late`, its markers are written
+    /// later.
     pub fn end(
         &mut self,
         id: &str,
@@ -167,7 +167,7 @@ impl Cluster {
                 }
                 Ok(number)
             }
-            // The same request once more is answered as the first was.
+            // A repeated request gets the same answer as the first.
             State::Decided { commit: decided } if decided == commit => Ok(number),
             State::Committed if commit => Ok(number),
             State::Aborted if !commit => Ok(number),
@@ -180,23 +180,23 @@ impl Cluster {
         self.delayed.push(Delayed { id, epoch, what });
     }
 
-    /// A request that was under way arrives. It says what there was to be seen, if anything.
-    pub fn deliver_delayed(&mut self, which: usize) -> Option<Sight> {
+    /// Delivers a delayed request, and returns the probe that this hits, if any.
+    pub fn deliver_delayed(&mut self, which: usize) -> Option<Probe> {
         let Delayed { id, epoch, what } = self.delayed.swap_remove(which);
         if self.checked(&id, epoch).is_err() {
-            return Some(Sight::StaleRequestRefused);
+            return Some(Probe::StaleRequestRefused);
         }
         let was_open = self.has_open(&id);
         match what {
             Late::End { commit } => {
                 let done = self.end(&id, epoch, commit, false).is_ok() && was_open;
                 done.then_some(match commit {
-                    true => Sight::LateCommitDone,
-                    false => Sight::LateAbortDone,
+                    true => Probe::LateCommitDone,
+                    false => Probe::LateAbortDone,
                 })
             }
             Late::Positions(positions, membership) => {
-                // The broker looks whether the group's offsets are part of an open transaction.
+                // The broker checks that the group's offsets are part of an open transaction.
                 let last = self.producers.get(&id).and_then(|producer| producer.last);
                 let expected = last.is_some_and(|n| !self.transactions[n].offsets.is_empty());
                 if was_open && expected {
@@ -211,19 +211,19 @@ impl Cluster {
         self.delayed.len()
     }
 
-    /// The worker was told that this transaction is committed.
+    /// Notes that the commit of this transaction was reported to the worker.
     pub fn reported(&mut self, transaction: usize) {
         self.transactions[transaction].reported = true;
     }
 
-    /// Writes the markers that are still to be written.
+    /// Writes all pending markers.
     pub fn write_markers(&mut self) {
         for number in self.unfinished.clone() {
             self.settle(number);
         }
     }
 
-    /// Aborts transactions that took too long; returns how many.
+    /// Aborts transactions that took too long, and returns their number.
     pub fn expire_transactions(&mut self) -> usize {
         let expired = |number: &usize| {
             let transaction = &self.transactions[*number];
@@ -238,8 +238,8 @@ impl Cluster {
         expired.len()
     }
 
-    /// The committed offset as a reader with `read_committed` gets it: not while a transaction is
-    /// to change it.
+    /// The committed offset as a `read_committed` reader gets it: `None` while a transaction is
+    /// about to change it.
     pub fn stable_offset(&self, partition: Partition) -> Option<i64> {
         let touches = |number: &usize| {
             let offsets = &self.transactions[*number].offsets;
@@ -254,8 +254,8 @@ impl Cluster {
         if epoch == producer.epoch { Ok(producer.last) } else { Err(Refusal::Fenced) }
     }
 
-    /// The open transaction, begun if there is none. The broker lets no other begin before the
-    /// markers of the last are written; the client waits for that.
+    /// Returns the open transaction, or begins one. The broker lets none begin before the markers
+    /// of the last one are written; the client waits for that.
     fn open_transaction(&mut self, id: &str, epoch: u32) -> Result<usize, Refusal> {
         if let Some(last) = self.checked(id, epoch)? {
             self.settle(last);
@@ -316,7 +316,7 @@ impl Cluster {
         let (partition, after) = (position.partition, position.next_offset);
         let before = self.committed_offset(partition);
         if after < before {
-            self.ledger.violated(Violation::Regressed(partition, after));
+            self.ledger.add_violation(Violation::Regressed(partition, after));
         }
         self.transactions[number].ranges.push((partition, before, after));
         self.committed.insert(partition, position);

@@ -1,26 +1,26 @@
-//! The world of one run: instances that come and go on a shared cluster, and a scheduler that, step
-//! by step, lets one of them take a turn or something else happen. All that is random follows from
-//! the seed. First faults strike; then they stop, and everything must drain.
+//! The world of one run: instances that start and end on a shared cluster, and a scheduler that at
+//! each step runs one turn of one of them or triggers an outside event. All randomness follows from
+//! the seed. A run first injects faults; then it stops injecting, and everything must drain.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::cluster::Cluster;
+use super::context::Context;
 use super::coverage::Coverage;
-use super::faults::{Faults, Sight};
+use super::faults::{Faults, Probe};
 use super::instance::Instance;
 use super::oracle::Violation;
 use super::plan::Plan;
-use super::sabotage::Sabotage;
+use super::planted::PlantedFault;
 use super::seam::{BatchLimits, draw_limits};
-use super::stage::Stage;
 use audit_testkit::random::Random;
 
-/// Steps in which everything must have been drained once faults have stopped.
+/// Number of steps within which everything must drain after the last fault.
 const STEPS_TO_DRAIN_MAX: usize = 6_000;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub violations: Vec<Violation>,
@@ -28,18 +28,18 @@ pub struct Outcome {
     pub log: Vec<String>,
 }
 
-/// Runs a seed, with a fault planted in the relay if one is named.
-pub fn run(seed: u64, planted: Option<Sabotage>, logged: bool) -> Outcome {
+/// Runs a seed, with a fault planted in the relay if one is given.
+pub fn run(seed: u64, planted: Option<PlantedFault>, logged: bool) -> Outcome {
     let world = World::new(seed, planted, logged);
-    world.suffer();
+    world.inject_faults();
     world.drain();
-    let faults = &world.stage.faults;
-    let mut cluster = world.stage.cluster.borrow_mut();
+    let faults = &world.context.faults;
+    let mut cluster = world.context.cluster.borrow_mut();
     cluster.check_end();
-    faults.saw_so_often(Sight::CommitUnreported, cluster.unreported().count() as u64);
+    faults.hit_times(Probe::CommitUnreported, cluster.unreported().count() as u64);
     let replaced = cluster.group.static_replacements;
-    faults.saw_so_often(Sight::StaticMemberReplaced, replaced);
-    faults.saw_so_often(Sight::IdAlternated, cluster.alternations);
+    faults.hit_times(Probe::StaticMemberReplaced, replaced);
+    faults.hit_times(Probe::IdAlternated, cluster.alternations);
     Outcome {
         violations: std::mem::take(&mut cluster.ledger.violations),
         coverage: faults.coverage(),
@@ -47,34 +47,34 @@ pub fn run(seed: u64, planted: Option<Sabotage>, logged: bool) -> Outcome {
     }
 }
 
-/// What a deployment decides: drawn once for a run.
+/// The settings of the relays, drawn once for a run.
 #[derive(Debug)]
-pub(super) struct Deployment {
+pub(super) struct RunSettings {
     pub(super) limits: BatchLimits,
     pub(super) is_static: bool,
-    /// Whether a restarted instance has a new name, as where host names are not stable.
+    /// Whether a restarted instance gets a new name, as with host names that change.
     pub(super) renames: bool,
-    /// Whether two processes of one name are left to settle between them which one gives up.
+    /// Whether two processes of one name keep running until one of them gives up by itself.
     twins_stay: bool,
 }
 
 pub(super) struct World {
-    pub(super) stage: Rc<Stage>,
+    pub(super) context: Rc<Context>,
     pub(super) instances: RefCell<Vec<Instance>>,
-    pub(super) deployment: Deployment,
+    pub(super) settings: RunSettings,
     pub(super) depth: Cell<u32>,
     pub(super) me: Weak<World>,
 }
 
 impl World {
-    fn new(seed: u64, planted: Option<Sabotage>, logged: bool) -> Rc<Self> {
+    fn new(seed: u64, planted: Option<PlantedFault>, logged: bool) -> Rc<Self> {
         let random = Random::new(seed);
         let plan = Plan::draw(seed, &random);
         let title = format!("seed {seed}: {plan}");
         let faults = Faults::new(plan, logged);
         faults.log(|| title);
         let is_static = random.per_mille(400);
-        let deployment = Deployment {
+        let settings = RunSettings {
             limits: draw_limits(&random),
             is_static,
             renames: !is_static && random.per_mille(500),
@@ -90,11 +90,11 @@ impl World {
             (0..random.index(30)).for_each(|_| cluster.append(partition));
         }
         let instances = random.count(2, 4);
-        let stage = Rc::new(Stage { random, faults, cluster: RefCell::new(cluster), planted });
+        let context = Rc::new(Context { random, faults, cluster: RefCell::new(cluster), planted });
         let world = Rc::new_cyclic(|me| World {
-            stage,
+            context,
             instances: RefCell::default(),
-            deployment,
+            settings,
             depth: Cell::new(0),
             me: me.clone(),
         });
@@ -103,35 +103,35 @@ impl World {
     }
 
     pub(super) fn random(&self) -> &Random {
-        &self.stage.random
+        &self.context.random
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.stage.cluster.borrow().now
+        self.context.cluster.borrow().now
     }
 
-    /// The time of faults.
-    fn suffer(&self) {
+    /// Runs the steps in which faults are injected.
+    fn inject_faults(&self) {
         for _ in 0..self.random().count(60, 200) {
             self.step();
         }
     }
 
-    /// No fault from here on, and everything must be drained. Predecessors that still run are
-    /// ended, unless they are to settle that with their successors.
+    /// Stops injecting faults and runs until everything is drained. Ends replaced instances that
+    /// still run, unless the settings let twins stay.
     fn drain(&self) {
-        self.stage.faults.stop();
-        self.stage.faults.log(|| "faults stop".to_string());
+        self.context.faults.stop();
+        self.context.faults.log(|| "faults stop".to_string());
         let instances = self.instances.borrow().len();
         for index in 0..instances {
-            self.go_on(index);
-            let is_ghost = self.instances.borrow()[index].is_ghost;
-            if is_ghost && !self.deployment.twins_stay {
+            self.resume(index);
+            let is_replaced = self.instances.borrow()[index].is_replaced;
+            if is_replaced && !self.settings.twins_stay {
                 self.end(index, Duration::MAX);
             }
         }
         for _ in 0..STEPS_TO_DRAIN_MAX {
-            if self.stage.cluster.borrow().is_drained() {
+            if self.context.cluster.borrow().is_drained() {
                 return;
             }
             self.step();
@@ -139,20 +139,20 @@ impl World {
     }
 
     pub(super) fn step(&self) {
-        self.pass();
+        self.tick();
         if self.random().per_mille(700) {
-            self.turn_of_one();
+            self.run_one_turn();
         } else {
-            self.disturb();
+            self.outside_event();
         }
     }
 
-    /// What time alone does.
-    pub(super) fn pass(&self) {
-        let mut cluster = self.stage.cluster.borrow_mut();
+    /// Advances time, and with it transactions, the group and transaction markers.
+    pub(super) fn tick(&self) {
+        let mut cluster = self.context.cluster.borrow_mut();
         cluster.now += Duration::from_millis(1);
         for _ in 0..cluster.expire_transactions() {
-            self.stage.faults.saw(Sight::TransactionTimedOut);
+            self.context.faults.hit(Probe::TransactionTimedOut);
         }
         let now = cluster.now;
         if self.random().per_mille(300) {

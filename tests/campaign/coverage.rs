@@ -1,60 +1,60 @@
-//! What must have happened in a run, so that finding nothing wrong means something; and how its
-//! numbers must agree. It is fed with what was observed, and looks at nothing itself.
+//! Coverage: what a run must contain, so that a run without violations proves something. Also
+//! checks that the counts of a run agree. The values are collected elsewhere.
 
 use std::time::Duration;
 
-use crate::complaints::Wrong;
 use crate::counters::Counted;
 use crate::ledger::{Ledger, Offsets};
+use crate::violations::Violation;
 
-/// On a busy machine a fault and the recovery from it take some twenty seconds; a run goes on until
-/// it had one for so much of its time.
+/// Time per required fault: a run continues until it has injected one per this much of its time. On
+/// a busy machine a fault and the recovery from it take about twenty seconds.
 const TIME_OF_A_FAULT: Duration = Duration::from_secs(30);
 
-/// How many faults a run of this length must have at least.
+/// Minimum number of faults of a run of this length.
 pub fn least_faults(time: Duration) -> usize {
     let faults = time.as_secs() / TIME_OF_A_FAULT.as_secs();
     usize::try_from(faults.max(1)).unwrap_or(usize::MAX)
 }
 
-/// What the ledger does not know of a run.
+/// What a run contained, as far as the ledger does not know it.
 #[derive(Clone, Debug)]
-pub struct Observed {
+pub struct Coverage {
     pub faults: usize,
-    /// How many there must be; none where the run was given up with a complaint.
+    /// Minimum number of faults; zero if the run was given up with a violation.
     pub least_faults: usize,
-    /// Faults that lie in wait for a commit, and commits that met one.
+    /// Faults that ambush a commit, and commits that met one.
     pub ambushes: u64,
     pub ambushed: u64,
-    /// How often the world had recovered from faults.
+    /// Number of recoveries from faults.
     pub recoveries: usize,
-    /// Whether the output was held against the group's offsets after the last fault.
+    /// Whether the output was compared with the committed offsets after the last fault.
     pub offsets_checked: bool,
     pub counted: Counted,
-    /// Partitions of the input of which the relays that were there at last had read something.
+    /// Input partitions read by the relays that ran at the end.
     pub partitions_read: usize,
-    /// Where the logs of the input end.
+    /// End offsets of the input.
     pub log_ends: Offsets,
 }
 
-impl Observed {
-    /// Complains of all that did not happen, and of numbers that do not agree.
+impl Coverage {
+    /// Adds a violation for all that is missing, and for counts that do not agree.
     pub fn judge(&self, ledger: &Ledger) {
         for what in self.missing(ledger) {
-            ledger.complain(Wrong::Untested, what);
+            ledger.add_violation(Violation::Untested, what);
         }
         for what in self.excess(ledger) {
-            ledger.complain(Wrong::Unaccounted, what);
+            ledger.add_violation(Violation::Unaccounted, what);
         }
         let ends = ledger.ends();
         if self.log_ends != ends {
             let log_ends = &self.log_ends;
             let what = format!("the load itself: the input ends at {log_ends:?}, not {ends:?}");
-            ledger.complain(Wrong::Unexpected, what);
+            ledger.add_violation(Violation::Unexpected, what);
         }
     }
 
-    /// What did not happen, or not often enough.
+    /// Describes what the run must contain and did not.
     fn missing(&self, ledger: &Ledger) -> Vec<String> {
         let (tally, (records, _), counted) = (ledger.tally(), ledger.records(), &self.counted);
         let facts = [
@@ -67,29 +67,28 @@ impl Observed {
             (counted.skipped > 0.0, "no relay counts one as skipped"),
             (counted.quarantined > 0.0, "no relay counts one as quarantined"),
             (counted.committed > 0.0, "no relay counts a transaction as committed"),
-            (self.partitions_read > 0, "no relay had read a partition at last"),
-            (self.recoveries > 0, "the world has recovered from no fault"),
+            (self.partitions_read > 0, "no relay had read a partition at the end"),
+            (self.recoveries > 0, "the world recovered from no fault"),
             (
                 self.offsets_checked,
-                "the output was not held against the committed offsets after the last fault",
+                "the output was not compared with the committed offsets after the last fault",
             ),
         ];
         let missing = facts.iter().filter(|(happened, _)| !happened);
         let mut missing: Vec<String> = missing.map(|(_, what)| what.to_string()).collect();
         if self.faults < self.least_faults {
             let (faults, least) = (self.faults, self.least_faults);
-            missing.push(format!("{faults} faults struck, not {least} or more"));
+            missing.push(format!("{faults} faults were injected, fewer than {least}"));
         }
         if self.ambushed < self.ambushes {
             let (met, all) = (self.ambushed, self.ambushes);
-            missing.push(format!(
-                "{met} commits were ambushed, by {all} faults that lie in wait for one"
-            ));
+            missing.push(format!("{met} commits met an ambush, of {all} ambushes"));
         }
         missing
     }
 
-    /// A commit whose answer was lost is counted by nobody, but nothing is counted twice.
+    /// Describes counts that are too high. A commit whose answer was lost is never counted, but
+    /// nothing is counted twice.
     fn excess(&self, ledger: &Ledger) -> Vec<String> {
         let (tally, (records, _), counted) = (ledger.tally(), ledger.records(), &self.counted);
         let gone = ledger.count_perhaps_gone();

@@ -1,33 +1,34 @@
-//! A ledger with a few records, and what is rightly seen of them, for the plantings to spoil.
+//! A test fixture: a ledger with a few records and their correct output, for tests to plant faults
+//! in.
 
 use openssl::sha::sha256;
 
 use crate::change::{self, Variant};
-use crate::demand::{Demand, Device, Expected, Reason};
 use crate::event;
-use crate::ledger::{Headers, Ledger, Place, Sighting};
+use crate::expected::{Device, ExpectedFate, ExpectedRecord, Reason};
+use crate::ledger::{Headers, Ledger, OutputTopic, SeenRecord};
 
 const TIME_MS: i64 = 1_700_000_000_120;
 const USER: u64 = 6_100_001;
 const INPUT: &str = "changes";
-/// A record that is to be quarantined whole.
+/// A record that must be quarantined whole.
 pub const MALFORMED: u32 = 2;
-/// One that is to be skipped.
+/// A record that must be skipped.
 pub const SKIPPED: u32 = 4;
-/// Another one; on a stage for stubs, it is so large that a stub may stand for it.
+/// Another record that must be quarantined; in [`Fixture::for_stubs`] it may be kept as a stub.
 pub const LAST: u32 = 5;
 
 /// A ledger that expects six records of one device.
-pub struct Stage {
+pub struct Fixture {
     pub ledger: Ledger,
     pub device: Device,
-    expected: Vec<Expected>,
+    expected: Vec<ExpectedRecord>,
 }
 
-/// What a reader would see.
+/// An output record as a reader would see it, for a test to change.
 #[derive(Clone)]
-pub struct Seen {
-    pub place: Place,
+pub struct PlantedRecord {
+    pub output: OutputTopic,
     pub partition: i32,
     pub timestamp_ms: Option<i64>,
     pub key: String,
@@ -35,8 +36,8 @@ pub struct Seen {
     pub headers: Headers,
 }
 
-impl Seen {
-    /// Puts something else into the text of the value, which must have the first.
+impl PlantedRecord {
+    /// Replaces a text in the value; fails if the value does not contain it.
     pub fn replace(&mut self, from: &str, to: &str) -> Result<(), String> {
         let text = String::from_utf8_lossy(&self.value).into_owned();
         if !text.contains(from) {
@@ -46,7 +47,7 @@ impl Seen {
         Ok(())
     }
 
-    /// Gives a header another value.
+    /// Changes the value of a header.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), String> {
         let header = self.headers.iter_mut().find(|(other, _)| other == name);
         let (_, old) = header.ok_or_else(|| format!("there is no header {name}"))?;
@@ -55,73 +56,73 @@ impl Seen {
     }
 }
 
-impl Stage {
-    pub fn new() -> Stage {
-        Stage::with_last(Variant::Truncated)
+impl Fixture {
+    pub fn new() -> Fixture {
+        Fixture::with_last(Variant::Truncated)
     }
 
-    /// One with a record of which a stub may be kept; it takes some time to make that.
-    pub fn for_stubs() -> Stage {
-        Stage::with_last(Variant::Oversized)
+    /// A fixture whose last record may be kept as a stub; creating such a record takes some time.
+    pub fn for_stubs() -> Fixture {
+        Fixture::with_last(Variant::Oversized)
     }
 
-    fn with_last(last: Variant) -> Stage {
+    fn with_last(last: Variant) -> Fixture {
         let ledger = Ledger::of(INPUT);
         let (index, device) = ledger.add_device(0);
-        let expected = |demand, variant| Expected {
-            demand,
+        let expected = |fate, variant| ExpectedRecord {
+            fate,
             variant,
             device: index,
-            deed: 1,
+            action_kind: 1,
             user: USER,
             time_ms: TIME_MS,
             stamp_ms: TIME_MS + 70,
         };
-        let malformed = Demand::Quarantined(Reason::Malformed);
+        let malformed = ExpectedFate::Quarantined(Reason::Malformed);
         let expected = vec![
-            expected(Demand::Audited, Variant::User),
-            expected(Demand::Audited, Variant::User),
+            expected(ExpectedFate::Audited, Variant::User),
+            expected(ExpectedFate::Audited, Variant::User),
             expected(malformed, Variant::Truncated),
-            expected(Demand::Audited, Variant::User),
-            expected(Demand::Skipped, Variant::System),
+            expected(ExpectedFate::Audited, Variant::User),
+            expected(ExpectedFate::Skipped, Variant::System),
             expected(malformed, last),
         ];
         for (offset, record) in expected.iter().enumerate() {
             let number = ledger.expect(*record);
             ledger.delivered(number, 0, offset as i64);
         }
-        Stage { ledger, device, expected }
+        Fixture { ledger, device, expected }
     }
 
-    /// One that sees all that it should, but for these.
-    pub fn with_all_but(missing: &[u32]) -> Stage {
-        let stage = Stage::new();
+    /// A fixture whose ledger has seen all expected output, except of these records.
+    pub fn with_all_but(missing: &[u32]) -> Fixture {
+        let fixture = Fixture::new();
         for number in (0..=LAST).filter(|number| !missing.contains(number)) {
-            stage.see_right(number);
+            fixture.observe_expected(number);
         }
-        stage
+        fixture
     }
 
-    /// Sees of a record what it should, if anything.
-    pub fn see_right(&self, number: u32) {
+    /// Passes the expected output of a record, if any, to the ledger.
+    pub fn observe_expected(&self, number: u32) {
         match number {
             SKIPPED => {}
-            MALFORMED | LAST => self.see(&self.quarantined(number, false)),
-            _ => self.see(&self.event(number)),
+            MALFORMED | LAST => self.observe(&self.quarantined(number, false)),
+            _ => self.observe(&self.event(number)),
         }
     }
 
-    /// What is demanded of a record.
-    pub fn expected(&self, number: u32) -> Expected {
+    /// The expected record of a number.
+    pub fn expected(&self, number: u32) -> ExpectedRecord {
         self.expected[number as usize]
     }
 
-    /// The event of a record.
-    pub fn event(&self, number: u32) -> Seen {
+    /// The correct event of a record.
+    pub fn event(&self, number: u32) -> PlantedRecord {
         let expected = &self.expected[number as usize];
         let id = id(number);
-        Seen {
-            place: Place::Region(self.device.region),
+        PlantedRecord {
+            output: OutputTopic::Region(self.device.region),
             partition: 0,
             timestamp_ms: Some(expected.stamp_ms),
             key: self.device.id.to_string(),
@@ -130,8 +131,8 @@ impl Stage {
         }
     }
 
-    /// A record in the quarantine topic, whole or as a stub.
-    pub fn quarantined(&self, number: u32, is_stub: bool) -> Seen {
+    /// The correct quarantined record, whole or as a stub.
+    pub fn quarantined(&self, number: u32, is_stub: bool) -> PlantedRecord {
         let expected = &self.expected[number as usize];
         let mut value = change::value(number, expected, &self.device);
         let key = self.device.id.to_string();
@@ -157,8 +158,8 @@ impl Stage {
             value.truncate(1_000);
         }
         let own = |(name, value): (&str, String)| (name.to_string(), value.into_bytes());
-        Seen {
-            place: Place::Quarantine,
+        PlantedRecord {
+            output: OutputTopic::Quarantine,
             partition: 0,
             timestamp_ms: Some(expected.stamp_ms),
             key,
@@ -167,16 +168,16 @@ impl Stage {
         }
     }
 
-    pub fn see(&self, seen: &Seen) {
-        self.ledger.saw(&Sighting {
-            place: seen.place,
+    pub fn observe(&self, record: &PlantedRecord) {
+        self.ledger.observe(&SeenRecord {
+            output: record.output,
             topic: "output",
-            partition: seen.partition,
+            partition: record.partition,
             offset: 0,
-            timestamp_ms: seen.timestamp_ms,
-            key: seen.key.as_bytes(),
-            value: &seen.value,
-            headers: seen.headers.clone(),
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.as_bytes(),
+            value: &record.value,
+            headers: record.headers.clone(),
         });
     }
 }

@@ -1,63 +1,62 @@
-//! What is made of a relay's answers at `/metrics`: of none at all, of one that lacks a series, and
-//! of one that does not add up. It is fed with answers, knows no clock, and asks nobody.
+//! Judges a relay's answers at `/metrics`: a missing answer, a missing series, counters that do not
+//! add up. The answers and the time between them come from outside.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::complaints::Wrong;
 use crate::counters::{Counted, Page, check_account};
 use crate::ledger::Ledger;
+use crate::violations::Violation;
 
-/// A relay that runs may leave this much time without an answer: while it closes its clients, it
-/// gives none.
+/// Longest time for which a running relay may give no answer, as while it closes its clients.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(150);
-/// The page of a process that is just ending may be cut off, but not twice in a row.
+/// Number of bad pages allowed in a row: the page of a process that is ending may be truncated.
 const BAD_PAGES_MAX: u32 = 1;
-/// The campaign itself may have been late to ask, which is no silence of the relay.
+/// Longest time that one missing answer counts for, since the campaign itself may have asked late.
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
-/// Status and body, or why there is no answer.
+/// Status and body, or the error if there is no answer.
 pub type Answer = anyhow::Result<(u16, String)>;
 
-/// What a process has said so far.
+/// The state of one process, from its answers so far.
 #[derive(Debug, Default)]
-pub struct Hearing {
-    /// Its last good page.
+pub struct Scrapes {
+    /// The counters of its last good page.
     pub last: Counted,
     silent: Duration,
     bad_pages: u32,
 }
 
-impl Hearing {
-    /// It cannot answer now.
-    pub fn excuse(&mut self) {
+impl Scrapes {
+    /// Restarts the measurement of silence while the process cannot answer.
+    pub fn reset_silence(&mut self) {
         self.silent = Duration::ZERO;
     }
 
-    /// Takes an answer, and how long ago it was asked before.
-    pub fn hear(&mut self, relay: &str, answer: &Answer, since: Duration, ledger: &Ledger) {
+    /// Adds an answer, with the time since the previous scrape.
+    pub fn add(&mut self, relay: &str, answer: &Answer, since: Duration, ledger: &Ledger) {
         let (_, page) = match answer {
             Ok(answer) => answer,
-            Err(error) => return self.heard_nothing(relay, error, since, ledger),
+            Err(error) => return self.add_failure(relay, error, since, ledger),
         };
         self.silent = Duration::ZERO;
         match read(answer, &self.last) {
             Ok(counted) => (self.last, self.bad_pages) = (counted, 0),
             Err(error) => {
                 self.bad_pages += 1;
-                // One complaint is enough.
+                // Add one violation only.
                 if self.bad_pages == BAD_PAGES_MAX + 1 {
                     let bytes = page.len();
                     let what = format!("relay {relay}, in a page of {bytes} bytes: {error:#}");
-                    ledger.complain(Wrong::Unaccounted, what);
+                    ledger.add_violation(Violation::Unaccounted, what);
                 }
             }
         }
     }
 
-    fn heard_nothing(
+    fn add_failure(
         &mut self,
         relay: &str,
         error: &anyhow::Error,
@@ -69,12 +68,12 @@ impl Hearing {
         if before < SILENCE_LIMIT && self.silent >= SILENCE_LIMIT {
             let what =
                 format!("relay {relay} runs and has not answered for {SILENCE_LIMIT:?}: {error:#}");
-            ledger.complain(Wrong::Stalled, what);
+            ledger.add_violation(Violation::Stalled, what);
         }
     }
 }
 
-/// What a page counts.
+/// Reads the counters of an answer.
 fn read(answer: &Answer, before: &Counted) -> anyhow::Result<Counted> {
     let page = good_page(answer)?;
     Counted::of(&Page::parse(page)?, before)
@@ -90,26 +89,25 @@ fn good_page(answer: &Answer) -> anyhow::Result<&str> {
     }
 }
 
-/// The answer of a relay that rests, for the last judgement.
-pub struct Last {
+/// The answer of an idle relay at the end of a run.
+pub struct FinalAnswer {
     pub relay: String,
     pub before: Counted,
     pub answer: Answer,
 }
 
-impl Last {
-    /// Whether it is one that can be judged.
+impl FinalAnswer {
+    /// Whether it is complete enough to be judged.
     pub fn is_good(&self) -> bool {
         read(&self.answer, &self.before).is_ok()
     }
 }
 
-/// Judges what all relays say at last, and returns of how many partitions something was read. What
-/// was read and its fates are counted one after the other, so that this holds while nothing is read
-/// only.
-pub fn judge_last(answers: &[Last], ledger: &Ledger) -> usize {
+/// Judges the final answers of all relays, and returns the number of partitions that were read. The
+/// relays must be idle, since they count a record as read before they count its fate.
+pub fn judge_final_answers(answers: &[FinalAnswer], ledger: &Ledger) -> usize {
     let mut partitions: BTreeSet<String> = BTreeSet::new();
-    for Last { relay, before, answer } in answers {
+    for FinalAnswer { relay, before, answer } in answers {
         let account = read(answer, before).and_then(|_| {
             let page = Page::parse(good_page(answer)?)?;
             Ok(check_account(&page))
@@ -117,13 +115,16 @@ pub fn judge_last(answers: &[Last], ledger: &Ledger) -> usize {
         match account {
             Ok(account) => {
                 partitions.extend(account.partitions_read);
-                for wrong in account.wrong {
-                    ledger.complain(Wrong::Unaccounted, format!("relay {relay}: {wrong}"));
+                for violation in account.violations {
+                    ledger.add_violation(
+                        Violation::Unaccounted,
+                        format!("relay {relay}: {violation}"),
+                    );
                 }
             }
-            Err(error) => ledger.complain(
-                Wrong::Unaccounted,
-                format!("relay {relay} does not say what it has counted: {error:#}"),
+            Err(error) => ledger.add_violation(
+                Violation::Unaccounted,
+                format!("relay {relay} does not report its counters: {error:#}"),
             ),
         }
     }

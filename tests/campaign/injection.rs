@@ -1,13 +1,13 @@
-//! Makes a fault, and undoes it. What cannot be made just now, because another fault is in the way,
-//! is waited for. Topics that are made anew and logs that are damaged are in files of their own.
+//! Injects a fault, and clears it. Waits while another fault makes the injection impossible.
+//! `remake.rs` recreates topics, `damage.rs` damages logs.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 use crate::damage::Damage;
+use crate::diagnosis::Diagnosis;
 use crate::ledger::Offsets;
-use crate::naming::Unnamed;
 use crate::plan::{Fault, RELAYS};
 use crate::world::{ROOMY_BYTES, World};
 use audit_testkit::cluster::RELAY_USER;
@@ -15,32 +15,32 @@ use audit_testkit::kafka::Stop;
 use audit_testkit::proxy::{Aim, Ambush, Direction, Effect};
 use audit_testkit::wire::{self, Coordinated};
 
-/// Longest wait for the cluster to be whole before another of its brokers is ended.
+/// Longest wait for the cluster to be whole before another of its brokers is stopped.
 const WHOLE_LIMIT: Duration = Duration::from_secs(180);
-/// Most partitions that the input gets.
+/// Maximum number of partitions of the input.
 const PARTITIONS_MAX: i32 = 24;
 
-/// A fault that was made and is not undone.
-pub struct Struck {
+/// A fault that was injected and is not cleared yet.
+pub struct ActiveFault {
     pub number: usize,
     pub fault: Fault,
     pub until: Instant,
-    /// What the relays must name, before the time of the fault begins.
-    pub unnamed: Option<Unnamed>,
-    /// Of one that lies in wait for a commit: how many commits had been ambushed before.
+    /// What a relay must diagnose before the time of the fault begins.
+    pub diagnosis: Option<Diagnosis>,
+    /// For a fault that ambushes a commit: the number of commits ambushed before it.
     pub ambushed_before: Option<u64>,
     hold: Duration,
     undo: Undo,
 }
 
-impl Struck {
-    /// From now on the fault is in force for as long as it is planned to be.
+impl ActiveFault {
+    /// Starts the planned duration of the fault.
     pub fn begin(&mut self) {
         self.until = Instant::now() + self.hold;
     }
 }
 
-/// What ends a fault.
+/// How to clear a fault.
 pub(crate) enum Undo {
     Nothing,
     Thaw(String),
@@ -54,32 +54,32 @@ pub(crate) enum Undo {
     RaiseLimit,
     SetClockRight,
     Leave(Vec<String>),
-    Dismiss(String),
+    Remove(String),
 }
 
 impl World {
-    /// Makes a fault.
-    pub fn strike(&mut self, number: usize, fault: &Fault) -> anyhow::Result<Struck> {
+    /// Injects a fault.
+    pub fn inject(&mut self, number: usize, fault: &Fault) -> anyhow::Result<ActiveFault> {
         let exits = self.fleet.exits().len();
         let ambushed = self.cluster.rules().sprung();
-        let struck = self.make(fault).with_context(|| format!("fault {number}, {fault:?}"))?;
-        let (undo, hold) = struck;
-        let unnamed = match &undo {
-            Undo::Replace(damage) => Some(self.unread(damage, exits)),
+        let injected = self.apply(fault).with_context(|| format!("fault {number}, {fault:?}"))?;
+        let (undo, hold) = injected;
+        let diagnosis = match &undo {
+            Undo::Replace(damage) => Some(self.unreadable(damage, exits)),
             _ => self.unwritable(fault, exits),
         };
-        Ok(Struck {
+        Ok(ActiveFault {
             number,
             fault: fault.clone(),
             until: Instant::now() + hold,
-            unnamed,
+            diagnosis,
             ambushed_before: fault.is_ambush().then_some(ambushed),
             hold,
             undo,
         })
     }
 
-    fn make(&mut self, fault: &Fault) -> anyhow::Result<(Undo, Duration)> {
+    fn apply(&mut self, fault: &Fault) -> anyhow::Result<(Undo, Duration)> {
         let nothing = Ok((Undo::Nothing, Duration::ZERO));
         let millis = Duration::from_millis;
         match *fault {
@@ -141,16 +141,16 @@ impl World {
             Fault::Twin { relay, hold_ms } => {
                 let name = format!("twin-of-{}", RELAYS[relay]);
                 self.fleet.start(&name, RELAYS[relay])?;
-                Ok((Undo::Dismiss(name), millis(hold_ms)))
+                Ok((Undo::Remove(name), millis(hold_ms)))
             }
-            _ => self.disturb(fault),
+            _ => self.apply_network_fault(fault),
         }
     }
 
-    /// The faults of the network.
-    fn disturb(&mut self, fault: &Fault) -> anyhow::Result<(Undo, Duration)> {
+    /// Injects a fault of the network.
+    fn apply_network_fault(&mut self, fault: &Fault) -> anyhow::Result<(Undo, Duration)> {
         let rules = self.cluster.rules();
-        // A relay's clients are called after its instance, with a dash behind it.
+        // The client ids of a relay are its instance name and a dash, with more behind it.
         let of = |relay: usize| Aim::client(&format!("{}-", RELAYS[relay]));
         let lasting = |aim, effect, hold_ms| {
             let undo = Undo::EndEffect(rules.begin(aim, effect));
@@ -165,9 +165,9 @@ impl World {
                 lasting(of(relay), Effect::Delay(Duration::from_millis(delay_ms)), hold_ms)
             }
             Fault::BrokerUnreachable { broker, hold_ms } => {
-                let struck = lasting(Aim::broker(broker), Effect::Refuse, hold_ms);
+                let injected = lasting(Aim::broker(broker), Effect::Refuse, hold_ms);
                 rules.cut(&Aim::broker(broker));
-                struck
+                injected
             }
             Fault::OneWayCut { relay, to_broker, hold_ms } => {
                 let way = if to_broker { Direction::ToBroker } else { Direction::ToClient };
@@ -182,14 +182,14 @@ impl World {
                 rules.ambush(of(relay), Ambush::DeliverLate(late));
                 Ok((Undo::Disarm, late))
             }
-            _ => bail!("no fault of the network: {fault:?}"),
+            _ => bail!("not a fault of the network: {fault:?}"),
         }
     }
 
-    /// Undoes a fault.
-    pub fn lift(&mut self, struck: Struck) -> anyhow::Result<()> {
-        let what = format!("undo fault {}, {:?}", struck.number, struck.fault);
-        self.undo(struck.undo).context(what)
+    /// Clears a fault.
+    pub fn clear(&mut self, injected: ActiveFault) -> anyhow::Result<()> {
+        let what = format!("clear fault {}, {:?}", injected.number, injected.fault);
+        self.undo(injected.undo).context(what)
     }
 
     fn undo(&mut self, undo: Undo) -> anyhow::Result<()> {
@@ -221,11 +221,11 @@ impl World {
                 Ok(())
             }
             Undo::Leave(names) => names.iter().try_for_each(|name| self.fleet.stop(name)),
-            Undo::Dismiss(name) => self.fleet.dismiss(&name),
+            Undo::Remove(name) => self.fleet.remove(&name),
         }
     }
 
-    /// Ends a broker, of which only one may be away at a time: with two the cluster is not there.
+    /// Stops a broker. Only one may be down at a time: without two of them there is no quorum.
     fn end_broker(
         &mut self,
         broker: usize,
@@ -269,12 +269,12 @@ impl World {
             let kafka = self.cluster.kafka();
             kafka.try_add_partitions(&self.deployment.input, to)?;
             self.partitions = to;
-            self.controls.settle_partitions(from..to);
+            self.controls.add_partitions_with_devices(from..to);
         }
         Ok(())
     }
 
-    /// A relay has one worker, and by its name its producer goes.
+    /// Limits the producer of a relay's only worker, whose client id follows from its name.
     fn throttle(
         &mut self,
         relay: usize,
@@ -312,7 +312,7 @@ impl World {
     }
 }
 
-/// For requests to a cluster that may be in trouble: again and again, for a while.
+/// Repeats a request to a cluster that may be disturbed, until it succeeds or a limit is over.
 pub(crate) fn patiently(mut ask: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let since = Instant::now();
     loop {
