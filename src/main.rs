@@ -23,9 +23,9 @@ fn main() -> ExitCode {
         Command::Table(arguments) => commands::table::table(&arguments),
     };
     let exit = match result {
-        Ok(()) => Exit::Fine,
+        Ok(()) => Exit::Success,
         // The reader of the output closed the pipe, which is its way to end the command.
-        Err(error) if is_broken_pipe(&error) => Exit::Fine,
+        Err(error) if is_broken_pipe(&error) => Exit::Success,
         Err(error) => {
             // Unlike `eprintln!`, does not panic if standard error is closed.
             _ = writeln!(std::io::stderr(), "audit-relay: {error:#}");

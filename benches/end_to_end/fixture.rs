@@ -61,8 +61,8 @@ pub enum Principals {
     File,
     /// A compacted topic with all principals.
     Topic,
-    /// An empty file.
-    None,
+    /// A file with one principal: the relay refuses an empty one.
+    One,
 }
 
 /// The configuration values that differ from the defaults.
@@ -93,7 +93,8 @@ impl Fixture {
         let directory = TempDir::with_prefix_in("end-to-end-", scratch()?)?;
         let lines: String = principals().map(|(_, line)| line + "\n").collect();
         fs::write(directory.path().join("principals.jsonl"), lines)?;
-        fs::write(directory.path().join("no-principals.jsonl"), "")?;
+        let (_, one) = principals().next().context("no principals")?;
+        fs::write(directory.path().join("one-principal.jsonl"), one + "\n")?;
         let broker = KafkaBroker::start(BrokerOptions::default())?;
         let text = format!(
             "[kafka]\n\"bootstrap.servers\" = \"{}\"\n[principals]\nfile = {:?}\n",
@@ -232,7 +233,7 @@ impl Fixture {
         let principals = match overrides.principals {
             Principals::File => String::from("file = \"principals.jsonl\""),
             Principals::Topic => format!("topic = \"{}\"", self.principals_topic()?),
-            Principals::None => String::from("file = \"no-principals.jsonl\""),
+            Principals::One => String::from("file = \"one-principal.jsonl\""),
         };
         let text = format!(
             "instance = \"{}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[batch]\nmax_age_ms = {}\n[output]\ntopic_prefix = \"{PREFIX}\"\nquarantine_topic = \"{QUARANTINE}\"\nheaders = {}\n[principals]\n{principals}\n[admin]\nlisten = \"127.0.0.1:0\"\n",

@@ -194,7 +194,7 @@ impl<'a> ScenarioBuilder<'a> {
             Scenario {
                 name: "start",
                 main: true,
-                what: "start to first commit, empty tables, fresh group",
+                what: "start to first commit, one principal, fresh group",
                 goal: "at most 1 s and the rebalance delay, which is 0 here",
                 kind: Kind::Start(vec![self.relay(), self.other(Program::RawCopy)]),
             },

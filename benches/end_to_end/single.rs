@@ -64,7 +64,7 @@ pub struct StartResult {
     pub cpu_ms: Spread,
 }
 
-/// Starts with empty tables and a fresh group, on a topic with one record per partition.
+/// Starts with a table of one principal and a fresh group, on a topic with one record per partition.
 pub fn start(
     fixture: &mut Fixture,
     contestant: &Contestant,
@@ -79,7 +79,7 @@ pub fn start(
         records: partitions as usize,
         planned: true,
     })?;
-    let tuning = Tuning { principals: Principals::None, ..Tuning::default() };
+    let tuning = Tuning { principals: Principals::One, ..Tuning::default() };
     let run = Run { contestant, tuning, data: &data, interval: SHORT_INTERVAL };
     let mut outcomes = Vec::new();
     for round in 0..rounds {

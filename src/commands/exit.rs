@@ -10,7 +10,7 @@ use crate::relay::preflight::Unmet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The command succeeded.
-    Fine,
+    Success,
     /// The answer of the command is negative, or it failed.
     Failed,
     /// The command line is invalid. The parser of the command line exits with this code itself.
@@ -24,7 +24,7 @@ pub enum Exit {
 impl Exit {
     /// All results, in the order of their codes.
     pub const ALL: [Exit; 5] =
-        [Exit::Fine, Exit::Failed, Exit::Usage, Exit::Cluster, Exit::Configuration];
+        [Exit::Success, Exit::Failed, Exit::Usage, Exit::Cluster, Exit::Configuration];
 
     /// Returns the result for an error.
     pub fn of(error: &anyhow::Error) -> Self {
@@ -40,7 +40,7 @@ impl Exit {
     /// Returns the exit code.
     pub const fn code(self) -> u8 {
         match self {
-            Exit::Fine => 0,
+            Exit::Success => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Cluster => 69,
@@ -51,7 +51,7 @@ impl Exit {
     /// Returns what the code means and what to do.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Exit::Fine => "The command succeeded. For `run`: it was asked to stop.",
+            Exit::Success => "The command succeeded. For `run`: it was asked to stop.",
             Exit::Failed => {
                 "The command failed, or its answer is negative (`check` found a problem, `table get` found no such key). After `run`, a restart may help."
             }

@@ -34,8 +34,8 @@ fn every_exit_has_its_code() {
     let no_message = folder.join("nowhere.json");
     let no_message = no_message.to_str().expect("text");
     let cases: [(&[&str], Option<&str>, Exit); 8] = [
-        (&["--version"], None, Exit::Fine),
-        (&["check"], Some(GOOD), Exit::Fine),
+        (&["--version"], None, Exit::Success),
+        (&["check"], Some(GOOD), Exit::Success),
         (&["explain", no_message], Some(GOOD), Exit::Failed),
         (&["chekc"], None, Exit::Usage),
         (&[], None, Exit::Usage),
