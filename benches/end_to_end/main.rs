@@ -82,8 +82,8 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs both sides once without measuring, so that `cargo test --bench end_to_end` shows whether the
-/// benchmark still works.
+/// Runs both sides once without measuring, so that `cargo test --bench end_to_end` shows whether
+/// the benchmark still works.
 fn rehearse(options: &Options) -> anyhow::Result<()> {
     let mut fixture = Fixture::open()?;
     let [relay, raw_copy] = scenarios::equivalent_pair(options);

@@ -64,7 +64,8 @@ pub struct StartResult {
     pub cpu_ms: Spread,
 }
 
-/// Starts with a table of one principal and a fresh group, on a topic with one record per partition.
+/// Starts with a table of one principal and a fresh group, on a topic with one record per
+/// partition.
 pub fn start(
     fixture: &mut Fixture,
     contestant: &Contestant,
