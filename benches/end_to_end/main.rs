@@ -50,15 +50,18 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    if !options.bench {
-        return rehearse(options);
-    }
     let chosen = chosen(all, options)?;
     let mut fixture = Fixture::open()?;
     let mut report = Report { rounds: options.rounds, ..Report::default() };
     report.load_average.push(load_average());
     let [relay, raw_copy] = scenarios::equivalent_pair(options);
     equivalence::check(&mut fixture, &relay, &raw_copy)?;
+    if !options.bench {
+        // `cargo test --bench end_to_end` shows that the benchmark still works.
+        single::start(&mut fixture, &relay, Mix::default(), partitions(), 1)?;
+        println!("nothing measured: use `cargo bench --bench end_to_end`, or pass --bench");
+        return Ok(());
+    }
     for scenario in chosen {
         eprintln!("{}: {}", scenario.name, scenario.what);
         report.entries.push(Entry {
@@ -79,17 +82,6 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     println!("{} rounds; load average before and after: {:?}", report.rounds, report.load_average);
     println!("figures: median (least to most)");
     report.print();
-    Ok(())
-}
-
-/// Runs both sides once without measuring, so that `cargo test --bench end_to_end` shows whether
-/// the benchmark still works.
-fn rehearse(options: &Options) -> anyhow::Result<()> {
-    let mut fixture = Fixture::open()?;
-    let [relay, raw_copy] = scenarios::equivalent_pair(options);
-    equivalence::check(&mut fixture, &relay, &raw_copy)?;
-    single::start(&mut fixture, &relay, Mix::default(), partitions(), 1)?;
-    println!("nothing measured: use `cargo bench --bench end_to_end`, or pass --bench");
     Ok(())
 }
 

@@ -22,7 +22,7 @@ const LOG_SOURCE: &str = "crn:v1:bluemix:public:{service}:{location}:a/{account}
 #[derive(Debug)]
 pub struct Setup {
     pub rules: Rules,
-    pub directory: ReferenceTables,
+    pub reference: ReferenceTables,
     /// The prefix of the output topics.
     pub topic_prefix: String,
     /// Whether audit events have headers.
@@ -53,18 +53,18 @@ impl Setup {
         devices: &str,
     ) -> Result<Setup, String> {
         let settings: Settings = toml::from_str(settings).map_err(|error| error.to_string())?;
-        let directory = ReferenceTables {
+        let reference = ReferenceTables {
             principals: read_principals("principals", principals).map_err(joined)?,
             devices: Some(read_devices("devices", devices).map_err(joined)?),
         };
         let rules = settings.rules(permissions)?;
         let Output { topic_prefix, headers, .. } = settings.output;
-        Ok(Setup { rules, directory, topic_prefix, headers })
+        Ok(Setup { rules, reference, topic_prefix, headers })
     }
 
     /// Judges a record.
     pub fn judge(&self, payload: Option<&[u8]>) -> Fate {
-        judge(payload, &self.rules, || &self.directory)
+        judge(payload, &self.rules, || &self.reference)
     }
 }
 

@@ -124,13 +124,13 @@ fn audit(
     mut action: UserAction<'_>,
     at: Option<Timestamp>,
     rules: &Rules,
-    directory: &ReferenceTables,
+    reference: &ReferenceTables,
     trace: &mut impl Trace,
 ) -> Result<Audited, Unaudited> {
     // Not in `user_action`: an action is large, and changing it there would copy it.
     action.change.time = at.unwrap_or(action.change.time);
     trace.classified(&action);
-    let attributed = enrich::enrich(action, directory, rules, |lookups| trace.looked_up(lookups))?;
+    let attributed = enrich::enrich(action, reference, rules, |lookups| trace.looked_up(lookups))?;
     trace.attributed(&attributed);
     let region = rules.routes.route(attributed.place.region);
     let audited = region.and_then(|region| {

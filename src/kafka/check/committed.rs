@@ -18,8 +18,8 @@ use crate::kafka::topics::{METADATA_WAIT_MAX, partition_count};
 /// Longest wait for one answer, before the client's errors are checked.
 const ATTEMPT: Duration = Duration::from_secs(1);
 
-/// Committed offsets by partition.
-type CommittedOffsets = BTreeMap<i32, i64>;
+/// Offsets by partition.
+type PartitionOffsets = BTreeMap<i32, i64>;
 /// The offsets that a partition's log holds, by partition.
 type Logs = BTreeMap<i32, Range<i64>>;
 
@@ -58,7 +58,7 @@ impl GroupLookup {
     }
 
     /// Looks up the ends last, so that no end is older than a committed offset.
-    fn offsets(&self) -> KafkaResult<(CommittedOffsets, Logs)> {
+    fn offsets(&self) -> KafkaResult<(PartitionOffsets, Logs)> {
         // A topic that cannot be read has a finding of its own. One partition is enough to find out
         // whether the relay may use the group.
         let count = partition_count(self.0.consumer(), self.0.topic()).unwrap_or(1);
@@ -67,7 +67,7 @@ impl GroupLookup {
         Ok((committed, logs))
     }
 
-    fn committed(&self, count: i32) -> KafkaResult<CommittedOffsets> {
+    fn committed(&self, count: i32) -> KafkaResult<PartitionOffsets> {
         let deadline = Instant::now() + METADATA_WAIT_MAX;
         loop {
             let error = match self.0.committed(0..count, ATTEMPT) {
@@ -91,7 +91,7 @@ impl GroupLookup {
     }
 
     /// Returns the offset ranges of the logs whose leaders answer.
-    fn logs(&self, committed: &CommittedOffsets) -> Logs {
+    fn logs(&self, committed: &PartitionOffsets) -> Logs {
         match (self.bounds(Bound::Start, committed), self.bounds(Bound::End, committed)) {
             (Ok(starts), Ok(ends)) => log_ranges(&starts, &ends),
             // One unreachable leader fails the request for all.
@@ -99,12 +99,12 @@ impl GroupLookup {
         }
     }
 
-    fn bounds(&self, bound: Bound, committed: &CommittedOffsets) -> KafkaResult<CommittedOffsets> {
+    fn bounds(&self, bound: Bound, committed: &PartitionOffsets) -> KafkaResult<PartitionOffsets> {
         let found = self.0.bounds(bound, committed.keys().copied(), METADATA_WAIT_MAX)?;
         found.into_iter().map(|(partition, offset)| Ok((partition, offset?))).collect()
     }
 
-    fn logs_one_by_one(&self, committed: &CommittedOffsets) -> Logs {
+    fn logs_one_by_one(&self, committed: &PartitionOffsets) -> Logs {
         let deadline = Instant::now() + METADATA_WAIT_MAX;
         let in_time = committed.keys().take_while(|_| Instant::now() < deadline);
         let found = in_time.filter_map(|partition| {
@@ -117,7 +117,7 @@ impl GroupLookup {
     }
 }
 
-fn log_ranges(starts: &CommittedOffsets, ends: &CommittedOffsets) -> Logs {
+fn log_ranges(starts: &PartitionOffsets, ends: &PartitionOffsets) -> Logs {
     let logs = starts.iter().filter_map(|(partition, start)| {
         let end = ends.get(partition)?;
         Some((*partition, *start..*end))
@@ -147,7 +147,7 @@ fn is_temporary(error: &KafkaError) -> bool {
 fn compare(
     config: &Config,
     topic: &str,
-    committed: &CommittedOffsets,
+    committed: &PartitionOffsets,
     logs: &Logs,
 ) -> Vec<Finding> {
     let group = &config.input.group;

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 /// The shipped catalogue and some thousand principals, without a device table.
 fn setup() -> Setup {
     let mut setup = Setup::with_tables("", &records::principals(), "");
-    setup.directory.devices = None;
+    setup.reference.devices = None;
     setup
 }
 

@@ -60,12 +60,12 @@ pub fn print(setup: &Setup, records: &[String]) {
 }
 
 fn round(setup: &Setup, records: &[String]) -> [f64; STAGES.len()] {
-    let Setup { rules, directory, .. } = setup;
+    let Setup { rules, reference, .. } = setup;
     let mut clock = Clock { begun: Instant::now(), nanoseconds: [0.0; STAGES.len()] };
     for record in records {
         clock.begun = Instant::now();
         let input = Input { payload: Some(record.as_bytes()), at: None };
-        judge_traced(input, rules, || directory, &mut clock);
+        judge_traced(input, rules, || reference, &mut clock);
     }
     clock.nanoseconds
 }

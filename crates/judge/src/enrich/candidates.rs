@@ -152,7 +152,7 @@ impl<'a> Lookup<'_, 'a> {
         name: Name<'_>,
         mut each: impl FnMut(&str, Versions<'a, Principal>),
     ) {
-        let principals = &self.directory.principals;
+        let principals = &self.reference.principals;
         match name {
             Name::UserId(id) => {
                 if let Some(versions) = principals.versions(&name.in_account(account)) {

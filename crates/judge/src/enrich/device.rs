@@ -59,7 +59,7 @@ impl<'a> Lookup<'_, 'a> {
         if !self.asks_for_device() {
             return None;
         }
-        let devices = self.directory.devices.as_ref()?;
+        let devices = self.reference.devices.as_ref()?;
         let versions = devices.versions(&self.action.device_key()?)?;
         let (moment, tolerance) = (self.moment(), self.tolerance());
         let nearest = versions.nearest(moment, tolerance)?;
@@ -89,7 +89,7 @@ impl<'a> Lookup<'_, 'a> {
         let is_placed = change.account.is_some() && change.data_center.is_some();
         let is_named = change.label.is_some() || device.entry().is_some();
         let is_complete = is_placed && is_named;
-        !is_complete && self.directory.devices.is_some() && self.action.device_key().is_some()
+        !is_complete && self.reference.devices.is_some() && self.action.device_key().is_some()
     }
 
     /// Returns the account of the action: that of the record, else that of the device.
@@ -122,7 +122,7 @@ impl<'a> Lookup<'_, 'a> {
                 "{class:?} {object} is no device by the catalogue (device_kind), so that no table can supply it"
             ));
         };
-        match (device, &self.directory.devices) {
+        match (device, &self.reference.devices) {
             (FoundDevice::Foreign, _) => unknown(&format_args!(
                 "device {key} belongs to another account in the device table"
             )),

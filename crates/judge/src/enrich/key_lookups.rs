@@ -59,7 +59,7 @@ impl KeyLookups<'_, '_> {
         let sides = behalf(action).into_iter().chain(acting(action));
         for key in sides.flat_map(Named::names).flat_map(|name| self.lookup.keys(account, name)) {
             if lookups.iter().all(|other| other.key != key) {
-                lookups.push(self.key_lookup(key, &self.lookup.directory.principals, None));
+                lookups.push(self.key_lookup(key, &self.lookup.reference.principals, None));
             }
         }
         lookups
@@ -68,7 +68,7 @@ impl KeyLookups<'_, '_> {
     /// Returns the device, if it is looked up in the device table.
     pub fn device(&self) -> Option<KeyLookup<DeviceKey>> {
         let key = self.lookup.action.device_key().filter(|_| self.lookup.asks_for_device())?;
-        let devices = self.lookup.directory.devices.as_ref()?;
+        let devices = self.lookup.reference.devices.as_ref()?;
         Some(self.key_lookup(key, devices, self.device_from))
     }
 

@@ -11,7 +11,7 @@ use crate::rules::Rules;
 /// compiled where it is called; `#[inline]` on methods that only it calls keeps them part of it.
 pub(super) struct Lookup<'l, 'a> {
     pub(super) action: &'l UserAction<'a>,
-    pub(super) directory: &'a ReferenceTables,
+    pub(super) reference: &'a ReferenceTables,
     pub(super) rules: &'a Rules,
 }
 

@@ -32,11 +32,11 @@ pub use sides::Side;
 /// The reasons of section *enrich* in `schemas/README.md`.
 pub(crate) fn enrich<'a>(
     user_action: UserAction<'a>,
-    directory: &'a ReferenceTables,
+    reference: &'a ReferenceTables,
     rules: &'a Rules,
     looked_up: impl FnOnce(&KeyLookups<'_, '_>),
 ) -> Result<AttributedAction<'a>, Unaudited> {
-    let lookup = Lookup { action: &user_action, directory, rules };
+    let lookup = Lookup { action: &user_action, reference, rules };
     let version = lookup.device_version();
     let device = lookup.device(version);
     let account = lookup.account(device);

@@ -50,9 +50,9 @@ impl Fate {
     }
 
     /// Returns whether a table record that is already written but not yet read could change this
-    /// fate: the fate rests on something missing from the tables, or on an account or a place that
-    /// the device table supplied. Such a fate is final only once the tables have caught up with
-    /// their sources (decision 5).
+    /// fate: the fate depends on something missing from the tables, or on an account or a place
+    /// that the device table supplied. Such a fate is final only once the tables have caught up
+    /// with their sources (decision 5).
     pub fn awaits_tables(&self) -> bool {
         match self {
             Fate::Audited(audited) => audited.awaits_tables,

@@ -96,21 +96,21 @@ fn record(field: &str, value: Value) -> Value {
 /// that the fate is the same without a trace.
 fn heard(text: &str, at: Option<&str>) -> (Heard, Fate, usize) {
     let rules = rules();
-    let directory = &ReferenceTables {
+    let reference = &ReferenceTables {
         principals: read_principals("principals", PRINCIPALS).expect("principals"),
         devices: Some(read_devices("devices", DEVICES).expect("devices")),
     };
     let borrowed = Cell::new(0);
     let tables = || {
         borrowed.set(borrowed.get() + 1);
-        directory
+        reference
     };
     let payload = Some(text.as_bytes());
     let mut heard = Heard::default();
     let input = Input { payload, at: at.map(|at| at.parse().expect("a time")) };
     let fate = judge_traced(input, &rules, tables, &mut heard);
     if at.is_none() {
-        assert_eq!(fate, judge(payload, &rules, || directory), "{text}");
+        assert_eq!(fate, judge(payload, &rules, || reference), "{text}");
     }
     (heard, fate, borrowed.get())
 }
@@ -144,14 +144,14 @@ fn an_event_that_does_not_fit_is_routed_and_not_formatted() {
     let template = CrnTemplate::parse(&format!("crn:v1:b:{name}:s:l:a/1:::")).expect("a template");
     let mut rules = rules();
     rules.crns = CrnTemplates { target: template.clone(), log_source: template };
-    let directory = ReferenceTables {
+    let reference = ReferenceTables {
         principals: read_principals("principals", PRINCIPALS).expect("principals"),
         devices: None,
     };
     let text = record("label", json!("web01")).to_string();
     let input = Input { payload: Some(text.as_bytes()), at: None };
     let mut heard = Heard::default();
-    let fate = judge_traced(input, &rules, || &directory, &mut heard);
+    let fate = judge_traced(input, &rules, || &reference, &mut heard);
     assert_eq!(fate.kind().reason(), "too_large");
     assert_eq!(heard.reports.last(), Some(&"routed"));
 }

@@ -35,7 +35,7 @@ fn judged(principals: &str) -> String {
 fn judged_as(principals: &str, iam_id: &Value) -> String {
     let mut rules = rules(PolicyOptions::default());
     rules.policy.clock_skew_ms = SKEW_MS;
-    let directory = ReferenceTables {
+    let reference = ReferenceTables {
         principals: read_principals("principals", principals).expect("valid lines"),
         devices: None,
     };
@@ -43,7 +43,7 @@ fn judged_as(principals: &str, iam_id: &Value) -> String {
         "accountId": 1, "userId": 2, "iamId": iam_id, "userType": "CUSTOMER", "eventCreateDate": action_time().to_string(),
         "eventName": "Power On", "objectName": "Server", "objectId": 1, "label": "web01", "datacenter": "dal10",
     });
-    match judge(Some(record.to_string().as_bytes()), &rules, || &directory) {
+    match judge(Some(record.to_string().as_bytes()), &rules, || &reference) {
         Fate::Audited(audited) => {
             let event: Value = serde_json::from_slice(&audited.event).expect("JSON");
             let name = &event["initiator"]["name"];

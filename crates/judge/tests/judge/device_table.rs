@@ -71,7 +71,7 @@ fn combinations() -> [(bool, bool); 4] {
     [(false, false), (false, true), (true, false), (true, true)]
 }
 
-fn directory(device: Device) -> ReferenceTables {
+fn reference(device: Device) -> ReferenceTables {
     let principal = r#"{"accountId":1,"userId":7,"iamId":"IBMid-7","linked":true,"infrastructureAccess":true,"validFrom":"2020-01-01T00:00:00Z"}"#;
     let devices = match device {
         NoTable => None,
@@ -122,11 +122,11 @@ fn fates_that_depend_on_the_device_table_wait_for_it() {
         Rules { routes: Routes::new(["us-south".to_string()]), ..rules(PolicyOptions::default()) };
     let mut wrong = Vec::new();
     for device in devices() {
-        let directory = &directory(device);
+        let reference = &reference(device);
         for (account, place) in combinations() {
             for label in [false, true] {
                 let given = Given { account, place, label };
-                let fate = judge(Some(record(given).as_bytes()), &rules, || directory);
+                let fate = judge(Some(record(given).as_bytes()), &rules, || reference);
                 let kind = fate.kind();
                 let words = format!("{} {}", kind.fate(), kind.reason());
                 let got = (words.trim_end(), fate.awaits_tables());

@@ -28,7 +28,7 @@ fn without_names() -> Setup {
     };
     let lines = format!("{}\n{}\n", user(1), user(2));
     let mut setup = Setup::new("");
-    setup.directory.principals = read_principals("principals", &lines).expect("valid lines");
+    setup.reference.principals = read_principals("principals", &lines).expect("valid lines");
     setup
 }
 

@@ -68,10 +68,10 @@ fn action(time: &str) -> Value {
     })
 }
 
-fn seen(setup: &Setup, directory: &ReferenceTables, action: &Value) -> Seen {
+fn seen(setup: &Setup, reference: &ReferenceTables, action: &Value) -> Seen {
     let rules = &setup.rules;
     let payload = action.to_string();
-    match judge(Some(payload.as_bytes()), rules, || directory) {
+    match judge(Some(payload.as_bytes()), rules, || reference) {
         Fate::Audited(_) => Audited,
         Fate::Skipped(skip) if skip.reason == SkipReason::NoInfrastructureAccess => NoAccess,
         Fate::Skipped(skip) if skip.reason == SkipReason::UnknownPrincipal => Unknown,
@@ -105,7 +105,7 @@ fn a_principal_is_unknown_from_a_bad_record_until_a_valid_one() {
             ("14:50:00", Some(bad)),
             ("15:00:00", None),
         ];
-        let directory = principals(&records);
+        let reference = principals(&records);
         let cases = [
             ("14:05:00", Audited),
             // Within the clock skew before the bad record, the version at that time still counts.
@@ -128,7 +128,7 @@ fn a_principal_is_unknown_from_a_bad_record_until_a_valid_one() {
         for settings in ["", "[policy]\nunknown_principal = \"skip\"\n"] {
             let setup = Setup::new(settings);
             for (time, expected) in &cases {
-                let seen = seen(&setup, &directory, &action(time));
+                let seen = seen(&setup, &reference, &action(time));
                 assert_eq!(&seen, expected, "at {time}, {bad:.40}, {settings}");
             }
         }
@@ -138,10 +138,10 @@ fn a_principal_is_unknown_from_a_bad_record_until_a_valid_one() {
 #[test]
 fn a_principal_with_only_a_bad_record_is_not_skipped() {
     let setup = Setup::new("[policy]\nunknown_principal = \"skip\"\n");
-    let directory = principals(&[("14:10:00", Some("{"))]);
+    let reference = principals(&[("14:10:00", Some("{"))]);
     // Compaction may have removed earlier records.
     for time in ["14:00:00", "14:10:00", "15:00:00"] {
-        assert_eq!(seen(&setup, &directory, &action(time)), Unreadable, "{time}");
+        assert_eq!(seen(&setup, &reference, &action(time)), Unreadable, "{time}");
     }
 }
 
@@ -150,16 +150,16 @@ fn a_valid_record_with_an_old_start_covers_the_time_of_the_bad_one() {
     let setup = Setup::new("");
     let grant = user(true).replace('}', ",\"validFrom\":\"2018-01-01T00:00:00Z\"}");
     let good = Some(grant.as_str());
-    let directory = principals(&[("14:00:00", good), ("14:10:00", Some("{")), ("14:20:00", good)]);
+    let reference = principals(&[("14:00:00", good), ("14:10:00", Some("{")), ("14:20:00", good)]);
     for time in ["14:05:00", "14:15:00", "14:25:00"] {
-        assert_eq!(seen(&setup, &directory, &action(time)), Audited, "{time}");
+        assert_eq!(seen(&setup, &reference, &action(time)), Audited, "{time}");
     }
 }
 
 #[test]
 fn a_device_is_unknown_from_a_bad_record_until_a_valid_one() {
     let setup = Setup::new("");
-    let mut directory = principals(&[("09:00:00", Some(user(true).as_str()))]);
+    let mut reference = principals(&[("09:00:00", Some(user(true).as_str()))]);
     let parse = |key: &[u8], value: Option<&[u8]>, time| {
         parse_device_record(key, value, time, &mut Oddities::default())
     };
@@ -171,7 +171,7 @@ fn a_device_is_unknown_from_a_bad_record_until_a_valid_one() {
         ("14:30:00", None),
         ("14:30:01", Some("{")),
     ];
-    directory.devices = Some(table("1234567", &records, parse));
+    reference.devices = Some(table("1234567", &records, parse));
     let cases = [
         ("14:05:00", Audited),
         ("14:09:58", Audited),
@@ -187,14 +187,14 @@ fn a_device_is_unknown_from_a_bad_record_until_a_valid_one() {
         for missing in ["datacenter", "accountId"] {
             let mut action = action(time);
             action.as_object_mut().expect("an object").remove(missing);
-            let seen = seen(&setup, &directory, &action);
+            let seen = seen(&setup, &reference, &action);
             assert_eq!(&seen, expected, "at {time}, without {missing}");
         }
         let mut provision = action(time);
         provision["eventName"] = json!("Provision");
         provision["metaData"] = json!({"datacenter": provision["datacenter"].take()});
-        let seen_of_new = seen(&setup, &directory, &provision);
+        let seen_of_new = seen(&setup, &reference, &provision);
         assert_eq!(&seen_of_new, expected, "at {time}, data center in the metadata");
-        assert_eq!(seen(&setup, &directory, &action(time)), Audited, "{time}");
+        assert_eq!(seen(&setup, &reference, &action(time)), Audited, "{time}");
     }
 }

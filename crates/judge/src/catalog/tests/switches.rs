@@ -16,14 +16,8 @@ fn switches_by_name_and_by_prefix() {
     let default = enabled(&[], &[]);
     let with = |pattern: &str| &enabled(&[pattern], &[]) - &default;
     let without = |pattern: &str| &default - &enabled(&[], &[pattern]);
-    let begins = |names: &BTreeSet<String>, prefix: &str| {
-        assert!(names.len() > 1, "{names:?}");
-        assert!(names.iter().all(|name| name.starts_with(prefix)), "{names:?}");
-    };
     assert_eq!(with("audit-log.user.login"), BTreeSet::from(["audit-log.user.login".to_string()]));
     assert_eq!(with("audit-log.bare-metal.reboot"), BTreeSet::new(), "it is enabled already");
-    begins(&with("audit-log.vsi.*"), "audit-log.vsi.");
-    begins(&without("audit-log.bare-metal.*"), "audit-log.bare-metal.");
     let everything = enabled(&["audit-log.*"], &[]);
     let catalog = load(&switches(&[], &[])).unwrap();
     assert_eq!(everything.len(), catalog.actions().count());
@@ -31,6 +25,8 @@ fn switches_by_name_and_by_prefix() {
         ("audit-log.vsi.", with("audit-log.vsi.*")),
         ("audit-log.bare-metal.", without("audit-log.bare-metal.*")),
     ] {
+        assert!(names.len() > 1, "{names:?}");
+        assert!(names.iter().all(|name| name.starts_with(prefix)), "{names:?}");
         let all = everything.iter().filter(|name| name.starts_with(prefix));
         assert!(all.eq(&names), "every action of the family is switched: {names:?}");
     }

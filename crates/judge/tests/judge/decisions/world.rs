@@ -56,7 +56,7 @@ fn options() -> Vec<PolicyOptions> {
 /// Every holder as a separate principal, by user id.
 pub struct World {
     pub users: BTreeMap<Holder, usize>,
-    directory: ReferenceTables,
+    reference: ReferenceTables,
     /// One for each of [`options`].
     pub rules: Vec<(PolicyOptions, Rules)>,
 }
@@ -78,7 +78,7 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     let principals = read_principals("principals", &lines).expect("principals");
     World {
         users,
-        directory: ReferenceTables { principals, devices: None },
+        reference: ReferenceTables { principals, devices: None },
         rules: options().into_iter().map(|it| (it, rules(it))).collect(),
     }
 });
@@ -186,8 +186,8 @@ pub fn record(who: Who, user: usize, when: When) -> String {
 
 /// Returns the fate as text, and whether it waits for the tables.
 pub fn judged(rules: &Rules, payload: &str) -> (String, bool) {
-    let directory = &WORLD.directory;
-    let fate = judge(Some(payload.as_bytes()), rules, || directory);
+    let reference = &WORLD.reference;
+    let fate = judge(Some(payload.as_bytes()), rules, || reference);
     let kind = fate.kind();
     let words = format!("{} {}", kind.fate(), kind.reason());
     (words.trim_end().to_string(), fate.awaits_tables())
