@@ -11,8 +11,8 @@ use super::kafka::{self, PropertyCheck};
 use super::pass_over;
 use super::read::SettingsReader;
 use super::sections::{
-    AdminSettings, CatalogSettings, Config, InputSettings, Instance, LocationSettings, LogFormat,
-    LogSettings, OutputSettings, ShutdownSettings,
+    AdminSettings, CatalogSettings, Config, InputSettings, LocationSettings, LogFormat,
+    LogSettings, Membership, OutputSettings, ShutdownSettings,
 };
 use super::settings::{WORKERS_MAX, find};
 use super::tables;
@@ -27,6 +27,7 @@ pub(super) fn build(
     check: PropertyCheck<'_>,
 ) -> Config {
     let instance = instance(reader);
+    let membership = membership(reader);
     let workers = workers(reader);
     let kafka = kafka::read(reader, environment, check);
     let (input, batch, output) = (input(reader), batch(reader), output(reader));
@@ -37,6 +38,7 @@ pub(super) fn build(
     keep_tables_apart(reader, &input, &output, sources);
     Config {
         instance,
+        membership,
         workers,
         kafka,
         input,
@@ -61,10 +63,10 @@ pub(super) fn build(
     }
 }
 
-fn instance(reader: &mut SettingsReader<'_>) -> Instance {
+fn instance(reader: &mut SettingsReader<'_>) -> String {
     const KEY: &str = "instance";
     if let Some(name) = reader.optional_text(KEY) {
-        return Instance { name, configured: true };
+        return name;
     }
     let name = gethostname::gethostname().to_string_lossy().into_owned();
     let is_legal = find(KEY).is_some_and(|setting| setting.kind.check(&name).is_ok());
@@ -74,7 +76,14 @@ fn instance(reader: &mut SettingsReader<'_>) -> Instance {
             format!("not set, and the host name {name:?} is not a valid one; set an instance name"),
         );
     }
-    Instance { name, configured: false }
+    name
+}
+
+fn membership(reader: &mut SettingsReader<'_>) -> Membership {
+    match reader.text("membership").as_str() {
+        "static" => Membership::Static,
+        _ => Membership::Dynamic,
+    }
 }
 
 fn workers(reader: &mut SettingsReader<'_>) -> NonZeroUsize {

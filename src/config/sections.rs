@@ -15,9 +15,13 @@ use crate::stream::batch::BatchLimits;
 /// Everything that an operator can configure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Who this process is.
-    pub instance: Instance,
-    /// Threads, each with its own consumer and producer.
+    /// Names this process: at most 200 characters of `[a-zA-Z0-9._-]`, which leaves room to build
+    /// ids from it.
+    pub instance: String,
+    /// How the consumers are members of the group.
+    pub membership: Membership,
+    /// Threads, each with its own consumer and producer. Fewer are started if the input has fewer
+    /// partitions.
     pub workers: NonZeroUsize,
     /// librdkafka's properties.
     pub kafka: KafkaProperties,
@@ -49,14 +53,14 @@ pub struct Config {
     pub log: LogSettings,
 }
 
-/// Names this process among the members of the group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
-    /// At most 200 characters of `[a-zA-Z0-9._-]`, which leaves room to build ids from it.
-    pub name: String,
-    /// Whether the operator set it. Otherwise it is the host name, which may change with a
-    /// restart, so static group membership must not depend on it.
-    pub configured: bool,
+/// How the consumers are members of the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Membership {
+    /// A consumer that stops leaves the group, and the others take its partitions at once.
+    Dynamic,
+    /// A consumer keeps its place, by the name of the instance, until the session times out: a
+    /// restart in that time moves no partitions.
+    Static,
 }
 
 /// The topic and the group that reads it.

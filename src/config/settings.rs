@@ -53,8 +53,9 @@ const FATES: Kind = Word(&["skip", "quarantine"]);
 /// The keys, in the order in which they are documented.
 #[rustfmt::skip] // one key a line reads as the table that it is
 pub const SETTINGS: &[Setting] = &[
-    setting("instance", Name("an instance name", STEM_MAX), Computed("host name"), "names this process: transactional ids; static group membership when it is given"),
-    setting("workers", Number(1..=WORKERS_MAX as u64), Computed("one per core"), "threads, each with its own consumer and transactional producer"),
+    setting("instance", Name("an instance name", STEM_MAX), Computed("host name"), "names this process in transactional ids; unique, and the same after a restart"),
+    setting("membership", Word(&["dynamic", "static"]), Value("\"dynamic\""), "whether a relay that stops leaves the consumer group at once, or keeps its partitions until session.timeout.ms, so that a restart moves none"),
+    setting("workers", Number(1..=WORKERS_MAX as u64), Computed("one per core"), "threads, each with its own consumer and transactional producer; never more than the input has partitions"),
     setting("kafka.bootstrap.servers", Property, Required, "bootstrap brokers: host:port, comma separated"),
     setting("kafka.*", Property, Computed("librdkafka's"), "any librdkafka property for both clients, except those that the promises depend on"),
     setting("kafka.consumer.*", Property, Computed("librdkafka's"), "a property of the consumers only; overrides [kafka]"),

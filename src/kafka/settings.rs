@@ -5,7 +5,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
 use super::topics::TopicNames;
-use crate::config::{Client, Config};
+use crate::config::{Client, Config, Membership};
 use crate::kafka::OnReplaced;
 use crate::kafka::client::oauth;
 use audit_judge::fate::Envelope;
@@ -131,7 +131,7 @@ pub fn inspector(config: &Config) -> ClientConfig {
     let mut client = with_operator_properties(config, Client::Consumer, CONSUMER_DEFAULTS);
     apply(&mut client, CONSUMER_FIXED);
     client.set("statistics.interval.ms", "0");
-    client.set("client.id", format!("{}-inspector", config.instance.name));
+    client.set("client.id", format!("{}-inspector", config.instance));
     // Without a group the protocol is not needed, and the new one conflicts with the defaults of
     // the classic one.
     client.remove("group.protocol");
@@ -145,7 +145,7 @@ pub fn follower(config: &Config, role: &str) -> ClientConfig {
     // Reading requires a group id, and the relay may use this one. Nothing is committed, and the
     // client does not join.
     client.set("group.id", &config.input.group);
-    client.set("client.id", format!("{}-{role}", config.instance.name));
+    client.set("client.id", format!("{}-{role}", config.instance));
     client
 }
 
@@ -163,7 +163,7 @@ fn consumer(config: &Config, worker: usize) -> ClientConfig {
     apply(&mut client, CONSUMER_FIXED);
     client.set("group.id", &config.input.group);
     client.set("client.id", member(config, worker));
-    if config.instance.configured {
+    if config.membership == Membership::Static {
         client.set("group.instance.id", member(config, worker));
         if config.kafka.get(Client::Consumer, SESSION_TIMEOUT).is_none() {
             client.set(SESSION_TIMEOUT, static_session_ms(config).to_string());
@@ -207,7 +207,7 @@ pub fn uses_consumer_protocol(config: &Config) -> bool {
 }
 
 fn member(config: &Config, worker: usize) -> String {
-    format!("{}-{worker}", config.instance.name)
+    format!("{}-{worker}", config.instance)
 }
 
 fn with_operator_properties(
@@ -265,10 +265,12 @@ mod tests {
     fn a_static_member_of_the_classic_protocol_has_a_longer_session() {
         for (text, expected) in [
             ("", Some("15000")),
-            ("instance = \"a\"\n", Some("45000")),
-            ("instance = \"a\"\nkafka.\"session.timeout.ms\" = 6000\n", Some("6000")),
-            ("instance = \"a\"\nkafka.\"max.poll.interval.ms\" = 30000\n", Some("30000")),
-            ("instance = \"a\"\nkafka.\"group.protocol\" = \"consumer\"\n", None),
+            ("instance = \"a\"\n", Some("15000")),
+            ("membership = \"dynamic\"\n", Some("15000")),
+            ("membership = \"static\"\n", Some("45000")),
+            ("membership = \"static\"\nkafka.\"session.timeout.ms\" = 6000\n", Some("6000")),
+            ("membership = \"static\"\nkafka.\"max.poll.interval.ms\" = 30000\n", Some("30000")),
+            ("membership = \"static\"\nkafka.\"group.protocol\" = \"consumer\"\n", None),
         ] {
             let text = format!(
                 "{text}kafka.\"bootstrap.servers\" = \"127.0.0.1:1\"\nprincipals.topic = \"p\"\n"
@@ -276,6 +278,8 @@ mod tests {
             let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
             let client = consumer(&config, 0);
             assert_eq!(client.get(SESSION_TIMEOUT), expected, "{text}");
+            let is_static = text.contains("static");
+            assert_eq!(client.get("group.instance.id").is_some(), is_static, "{text}");
             let created: Result<BaseConsumer, _> = client.create();
             created.unwrap_or_else(|error| panic!("{text}: {error}"));
         }
@@ -286,7 +290,7 @@ mod tests {
     fn every_client_can_be_created_with_either_group_protocol() {
         for protocol in ["classic", "consumer"] {
             let text = format!(
-                "instance = \"a\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"group.protocol\" = \"{protocol}\"\n\
+                "membership = \"static\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"group.protocol\" = \"{protocol}\"\n\
                  [principals]\ntopic = \"principals\"\n"
             );
             let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");

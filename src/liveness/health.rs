@@ -5,7 +5,7 @@
 //! worker does not work or the process is held. Nothing is lost then: the input waits.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::liveness::warnings::Warnings;
 use crate::liveness::watchdog::{Activity, Heartbeat};
@@ -15,17 +15,17 @@ use crate::stream::Partition;
 /// The subject of a hang or stall in /readyz.
 pub const WATCHDOG: &str = "watchdog";
 
-/// The health of a process.
-#[derive(Debug)]
+/// The health of a process, which has no workers at first.
+#[derive(Debug, Default)]
 pub struct Health {
     inner: Mutex<Inner>,
-    /// One for each worker.
-    heartbeats: Vec<Arc<Heartbeat>>,
+    /// One for each worker, once their number is known.
+    heartbeats: OnceLock<Vec<Arc<Heartbeat>>>,
     /// Warnings, which do not make the process unready.
     pub warnings: Warnings,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     workers: Vec<WorkerHealth>,
     /// Why the process as a whole is held, by subject.
@@ -54,17 +54,13 @@ enum Stage {
 }
 
 impl Health {
-    /// The health of a process with this many workers, none of which has started.
-    pub fn new(workers: usize) -> Self {
+    /// Adds the process's workers, none of which has started. Later calls change nothing.
+    pub fn add_workers(&self, count: usize) {
         let starting =
             || WorkerHealth { stage: Stage::Starting, recovering: None, held: BTreeMap::new() };
-        Health {
-            inner: Mutex::new(Inner {
-                workers: (0..workers).map(|_| starting()).collect(),
-                holds: BTreeMap::new(),
-            }),
-            heartbeats: (0..workers).map(|_| Arc::default()).collect(),
-            warnings: Warnings::default(),
+        let heartbeats = (0..count).map(|_| Arc::default()).collect();
+        if self.heartbeats.set(heartbeats).is_ok() {
+            self.lock().workers = (0..count).map(|_| starting()).collect();
         }
     }
 
@@ -75,12 +71,13 @@ impl Health {
     /// Returns the heartbeat of a worker. If there is no such worker, returns one that is not
     /// watched.
     pub fn heartbeat(&self, worker: usize) -> Arc<Heartbeat> {
-        self.heartbeats.get(worker).cloned().unwrap_or_default()
+        let heartbeats = self.heartbeats.get();
+        heartbeats.and_then(|all| all.get(worker)).cloned().unwrap_or_default()
     }
 
     /// Returns the heartbeats of all workers, in order.
     pub fn heartbeats(&self) -> impl Iterator<Item = &Heartbeat> {
-        self.heartbeats.iter().map(|heartbeat| &**heartbeat)
+        self.heartbeats.get().into_iter().flatten().map(|heartbeat| &**heartbeat)
     }
 
     /// Changes the health of a worker, unless it has stopped: that is final.
@@ -203,7 +200,8 @@ impl Health {
         });
         let holds = inner.holds.iter();
         let holds = holds.map(|(subject, cause)| format!("{subject}: {cause}"));
-        let reasons: Vec<String> = reasons.chain(holds).collect();
+        let none = inner.workers.is_empty().then(|| "workers: not started yet".to_string());
+        let reasons: Vec<String> = reasons.chain(none).chain(holds).collect();
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
 }
@@ -234,13 +232,33 @@ mod tests {
     use super::*;
     use crate::liveness::watchdog::{HEARTBEAT_INTERVAL, HangDetector};
 
+    fn with_workers(count: usize) -> Health {
+        let health = Health::default();
+        health.add_workers(count);
+        health
+    }
+
     fn reasons(health: &Health) -> Vec<String> {
         health.ready().err().unwrap_or_default()
     }
 
     #[test]
+    fn a_process_without_workers_is_live_but_not_ready() {
+        let health = Health::default();
+        assert_eq!(health.live(), Ok(()));
+        assert_eq!(reasons(&health), ["workers: not started yet"]);
+        health.hold("cluster", "cannot connect yet");
+        assert_eq!(reasons(&health), ["workers: not started yet", "cluster: cannot connect yet"]);
+        health.release("cluster");
+        health.add_workers(1);
+        health.working(0);
+        health.add_workers(2);
+        assert_eq!(health.ready(), Ok(()), "workers are added once");
+    }
+
+    #[test]
     fn the_process_is_ready_when_every_worker_has_joined() {
-        let health = Health::new(2);
+        let health = with_workers(2);
         assert_eq!(reasons(&health), ["worker 0: starting", "worker 1: starting"]);
         health.connecting(0, "topic a is missing\ntopic b is missing");
         health.joining(1);
@@ -260,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_process_is_not_ready_while_a_worker_recovers_or_rejoins() {
-        let health = Health::new(1);
+        let health = with_workers(1);
         health.working(0);
         health.recovering(0, "producer fenced: x");
         health.working(0);
@@ -274,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_reason_for_a_closed_session_is_shown_until_the_next_has_joined() {
-        let health = Health::new(1);
+        let health = with_workers(1);
         health.working(0);
         health.recovering(0, "consumer dead: x");
         health.rejoining(0, "consumer dead: x");
@@ -291,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_stops_unasked_ends_liveness_for_good() {
-        let health = Health::new(2);
+        let health = with_workers(2);
         health.working(0);
         health.working(1);
         health.stopped(0, None);
@@ -304,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_held_process_is_not_ready() {
-        let health = Health::new(1);
+        let health = with_workers(1);
         health.working(0);
         health.hold("principals", "behind their topic");
         assert_eq!(reasons(&health), ["principals: behind their topic"]);
@@ -316,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_held_partition_makes_the_process_unready_but_its_worker_must_progress() {
-        let health = Health::new(1);
+        let health = with_workers(1);
         health.working(0);
         health.hold_partition(0, Partition(3), "cannot be read");
         assert_eq!(reasons(&health), ["worker 0: cannot be read"]);
@@ -327,14 +345,14 @@ mod tests {
 
     #[test]
     fn a_worker_that_does_not_exist_changes_nothing() {
-        let health = Health::new(0);
+        let health = with_workers(0);
         health.stopped(7, Some("x".to_string()));
         assert_eq!(health.live(), Ok(()));
     }
 
     #[test]
     fn every_held_partition_is_named_until_its_session_is_closed() {
-        let health = Health::new(1);
+        let health = with_workers(1);
         health.working(0);
         health.hold_partition(0, Partition(3), "cannot be read");
         health.hold_partition(0, Partition(1), "regressed");
@@ -348,7 +366,7 @@ mod tests {
     /// A stall that makes the process unready must not excuse the worker from making progress.
     #[test]
     fn a_worker_must_progress_although_the_watchdog_reports_it() {
-        let health = Health::new(1);
+        let health = with_workers(1);
         health.working(0);
         health.hold(WATCHDOG, "worker 0 has sent no heartbeat");
         assert!(health.is_working(0) && health.ready().is_err());
@@ -358,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_cannot_connect_sends_heartbeats() {
-        let health = Health::new(1);
+        let health = with_workers(1);
         let mut detector = HangDetector::new(1, Duration::ZERO);
         for samples in [1, 2] {
             let found = detector.sample(health.heartbeats());

@@ -202,7 +202,8 @@ mod tests {
             .build()
             .expect("runtime");
         let metrics = Metrics::new(&[], "2.12.1").expect("registers");
-        let health = Arc::new(Health::new(1));
+        let health = Arc::new(Health::default());
+        health.add_workers(1);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let admin = runtime.block_on(AdminServer::bind(any)).expect("binds");
         let address = admin.local_addr();

@@ -11,6 +11,7 @@ pub mod table_feed;
 pub mod worker_thread;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -57,8 +58,13 @@ impl Relay {
             config.tables.staleness_limit,
         ));
         metrics.show_tables(Arc::clone(&tables))?;
-        let health = Arc::new(Health::new(config.workers.get()));
-        Ok(Relay { config, deployment: Arc::new(deployment), tables, metrics, health })
+        Ok(Relay {
+            config,
+            deployment: Arc::new(deployment),
+            tables,
+            metrics,
+            health: Arc::new(Health::default()),
+        })
     }
 
     /// Returns the metrics, which stay readable while the relay runs.
@@ -126,10 +132,9 @@ impl Relay {
         feeders: &mut Vec<JoinHandle<()>>,
     ) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
-        let tasks = self.worker_tasks(stop)?;
         let mut check =
             Preflight::spawn(&self.config, &self.deployment.topics, &self.health, stop)?;
-        let quarantine_limit = loop {
+        let cluster = loop {
             tokio::select! {
                 checked = check.result() => break checked?,
                 () = signals.wait(stop) => {}
@@ -138,6 +143,8 @@ impl Relay {
                 return Ok(());
             }
         };
+        let workers = self.worker_count(cluster.input_partitions);
+        self.health.add_workers(workers);
         *feeders = table_feed::start(&self.config, &self.deployment.table_files, &self.tables)?;
         // Without a limit: the log and /readyz report what is missing.
         while let Err(why) = self.tables.ready() {
@@ -148,9 +155,9 @@ impl Relay {
             }
         }
         table_feed::watch(&self.tables, &self.health);
-        let watch = Watch::start(&self.config, &self.metrics, &self.health)?;
-        let workers = tasks.into_iter();
-        let workers = workers.map(|task| task.spawn(quarantine_limit));
+        let watch = Watch::start(&self.config, workers, &self.metrics, &self.health)?;
+        let tasks = (0..workers).map(|number| self.worker_task(number, stop));
+        let workers = tasks.map(|task| task.spawn(cluster.quarantine));
         let workers = workers.collect::<anyhow::Result<_>>()?;
         supervise(workers, stop, &mut signals, watch, self.config.shutdown.deadline).await
     }
@@ -160,8 +167,7 @@ impl Relay {
         info!(
             version = env!("CARGO_PKG_VERSION"),
             librdkafka = kafka::librdkafka_version(),
-            instance = config.instance.name,
-            workers = config.workers.get(),
+            instance = config.instance,
             input = config.input.topic,
             group = config.input.group,
             admin = %address,
@@ -178,36 +184,45 @@ impl Relay {
         }
     }
 
-    fn worker_tasks(&self, stop: &StopRequest) -> anyhow::Result<Vec<WorkerTask>> {
-        (0..self.config.workers.get())
-            .map(|number| {
-                let mut settings = SessionSettings::new(
-                    &self.config,
-                    self.deployment.topics.clone(),
-                    self.deployment.rules.routes.regions().to_vec(),
-                    number,
-                );
-                let metrics = Arc::clone(&self.metrics);
-                settings.replaced =
-                    OnReplaced::new(move |replaced| metrics.count_rebuild(replaced.reason()));
-                Ok(WorkerTask {
-                    number,
-                    input: InputName {
-                        topic: self.config.input.topic.clone(),
-                        group: self.config.input.group.clone(),
-                        bootstrap: self.config.kafka.bootstrap_servers().to_string(),
-                    },
-                    settings,
-                    limits: self.config.batch,
-                    pass_over: self.config.input.pass_over.clone(),
-                    deployment: Arc::clone(&self.deployment),
-                    tables: Arc::clone(&self.tables),
-                    barrier_limit: self.config.tables.barrier_limit,
-                    metrics: Arc::clone(&self.metrics),
-                    health: Arc::clone(&self.health),
-                    stop: stop.clone(),
-                })
-            })
-            .collect()
+    /// Returns how many workers to start: never more than the input has partitions, since a
+    /// consumer without a partition has nothing to do.
+    fn worker_count(&self, input_partitions: Option<NonZeroUsize>) -> usize {
+        let wanted = self.config.workers;
+        let count = input_partitions.map_or(wanted, |partitions| wanted.min(partitions)).get();
+        if count < wanted.get() {
+            info!("starting {count} workers instead of {wanted}: the input has {count} partitions");
+        } else {
+            info!(workers = count, "starting the workers");
+        }
+        count
+    }
+
+    fn worker_task(&self, number: usize, stop: &StopRequest) -> WorkerTask {
+        let mut settings = SessionSettings::new(
+            &self.config,
+            self.deployment.topics.clone(),
+            self.deployment.rules.routes.regions().to_vec(),
+            number,
+        );
+        let metrics = Arc::clone(&self.metrics);
+        settings.replaced =
+            OnReplaced::new(move |replaced| metrics.count_rebuild(replaced.reason()));
+        WorkerTask {
+            number,
+            input: InputName {
+                topic: self.config.input.topic.clone(),
+                group: self.config.input.group.clone(),
+                bootstrap: self.config.kafka.bootstrap_servers().to_string(),
+            },
+            settings,
+            limits: self.config.batch,
+            pass_over: self.config.input.pass_over.clone(),
+            deployment: Arc::clone(&self.deployment),
+            tables: Arc::clone(&self.tables),
+            barrier_limit: self.config.tables.barrier_limit,
+            metrics: Arc::clone(&self.metrics),
+            health: Arc::clone(&self.health),
+            stop: stop.clone(),
+        }
     }
 }

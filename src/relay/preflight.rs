@@ -10,12 +10,11 @@ use tokio::sync::oneshot::{self, Receiver};
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::kafka::check::{Checked, Finding, Verdict, check_cluster};
+use crate::kafka::check::{Checked, ClusterFacts, Finding, Verdict, check_cluster};
 use crate::kafka::topics::TopicNames;
 use crate::liveness::health::Health;
 use crate::logging::quiet::Quiet;
 use crate::relay::grace::{Grace, MISSING_TOPIC_GRACE};
-use crate::stream::kept_record::RecordLimit;
 use crate::stream::{Backoff, StopRequest};
 
 /// The subject of this check in /readyz.
@@ -35,7 +34,7 @@ impl fmt::Display for Unmet {
 }
 
 /// The check, on its own thread because the client's calls block.
-pub struct Preflight(Receiver<Result<RecordLimit, Unmet>>);
+pub struct Preflight(Receiver<Result<ClusterFacts, Unmet>>);
 
 impl Preflight {
     /// Starts the check. It reports to `health` what it waits for, and ends early on `stop`.
@@ -58,12 +57,12 @@ impl Preflight {
         Ok(Preflight(receiver))
     }
 
-    /// Waits for the check, and returns the largest record that the quarantine topic accepts. The
-    /// future may be dropped, and the call repeated.
+    /// Waits for the check, and returns what the workers need to know. The future may be dropped,
+    /// and the call repeated.
     ///
     /// # Errors
     /// Fails with all requirements that the cluster does not meet.
-    pub async fn result(&mut self) -> anyhow::Result<RecordLimit> {
+    pub async fn result(&mut self) -> anyhow::Result<ClusterFacts> {
         let checked = (&mut self.0).await;
         Ok(checked.context("the cluster check panicked: please report this")??)
     }
@@ -75,17 +74,17 @@ fn run(
     topics: &TopicNames,
     health: &Health,
     stop: &StopRequest,
-) -> Result<RecordLimit, Unmet> {
+) -> Result<ClusterFacts, Unmet> {
     let began = Instant::now();
     let mut grace = Grace::new(MISSING_TOPIC_GRACE);
     let mut attempts = 0;
     // One for a cluster that does not answer, one for missing topics.
     let mut quiet = [Quiet::default(); 2];
     while !stop.is_requested() {
-        let Checked { findings, quarantine } = check_cluster(config, topics);
+        let Checked { findings, facts } = check_cluster(config, topics);
         let Some(cause) = awaited(&findings, &mut grace, began.elapsed()) else {
             health.release(CLUSTER);
-            return report(findings).map(|()| quarantine);
+            return report(findings).map(|()| facts);
         };
         let is_missing = |found: &Finding| matches!(found.verdict, Verdict::Missing(_));
         let quiet = &mut quiet[usize::from(findings.iter().any(is_missing))];
@@ -96,7 +95,7 @@ fn run(
         attempts += 1;
         std::thread::sleep(BACKOFF.after(attempts));
     }
-    Ok(RecordLimit::default())
+    Ok(ClusterFacts::default())
 }
 
 /// Returns what is waited for at this time. `None` if every question is answered, or if a

@@ -86,12 +86,13 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    /// Starts the watchdog.
+    /// Starts the watchdog of this many workers.
     ///
     /// # Errors
     /// Fails if its client or thread cannot be started.
     pub fn start(
         config: &Config,
+        workers: usize,
         metrics: &Arc<Metrics>,
         health: &Arc<Health>,
     ) -> anyhow::Result<Watch> {
@@ -119,7 +120,7 @@ impl Watch {
         Ok(Watch {
             health: Arc::clone(health),
             metrics: Arc::clone(metrics),
-            hangs: HangDetector::new(config.workers.get(), barrier_limit),
+            hangs: HangDetector::new(workers, barrier_limit),
             sampled: Instant::now(),
             stalls,
             stalled: Stall::default(),

@@ -1,11 +1,162 @@
-//! Static members with a killed process: their remains in the broker must not keep their successors
-//! out of the group.
+//! Members that leave and members that come back: when their partitions go to others, and how many
+//! members a relay is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use crate::PROGRAM;
+use crate::exactly_once::{
+    SMALL_BATCHES, WAIT_MAX, await_committed, await_partitions, end, under_load,
+};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
-use audit_testkit::relay::TestDeployment;
+use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::produce;
+
+/// No member times out during a test.
+const LASTING_SESSION: &str = "\"session.timeout.ms\" = 600000\n\"max.poll.interval.ms\" = 600000\n\"heartbeat.interval.ms\" = 500\n";
+
+/// Creates a deployment with twelve partitions for three relays.
+#[track_caller]
+fn deployment(broker: &KafkaBroker, session: &str, static_members: &[&str]) -> TestDeployment {
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
+    deployment.session = session.to_string();
+    deployment.static_members = static_members.iter().map(ToString::to_string).collect();
+    deployment
+}
+
+/// Starts three relays, and waits until each owns partitions.
+#[track_caller]
+fn three(deployment: &TestDeployment) -> [Relay; 3] {
+    let relays = ["a", "b", "c"].map(|name| deployment.start(name));
+    relays.iter().for_each(await_partitions);
+    relays
+}
+
+/// Returns the relay's partitions.
+fn owned(relay: &Relay) -> BTreeSet<i32> {
+    let (_, metrics) = relay.get("/metrics").expect("metrics");
+    let partitions = metrics.lines().filter_map(|line| {
+        let rest = line.strip_prefix("audit_relay_partition_lag_records{partition=\"")?;
+        rest.split('"').next()?.parse().ok()
+    });
+    partitions.collect()
+}
+
+/// Waits until the relay owns a third of the partitions, and returns them.
+#[track_caller]
+fn await_third(relay: &Relay) -> BTreeSet<i32> {
+    let since = Instant::now();
+    loop {
+        let owned = owned(relay);
+        if owned.len() == 4 {
+            return owned;
+        }
+        assert!(since.elapsed() < WAIT_MAX, "{owned:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Returns the partitions that are not committed to their end.
+fn behind(broker: &KafkaBroker, deployment: &TestDeployment) -> BTreeSet<i32> {
+    let committed = broker.committed(&deployment.group, &deployment.input);
+    let ends = broker.end_offsets(&deployment.input).into_iter();
+    let behind = ends.filter(|(partition, end)| committed.get(partition) != Some(end));
+    behind.map(|(partition, _)| partition).collect()
+}
+
+/// Waits until every partition is committed further than it was.
+#[track_caller]
+fn await_commits_beyond(
+    broker: &KafkaBroker,
+    deployment: &TestDeployment,
+    before: &BTreeMap<i32, i64>,
+) {
+    let since = Instant::now();
+    loop {
+        let now = broker.committed(&deployment.group, &deployment.input);
+        if now.iter().all(|(partition, offset)| before.get(partition) < Some(offset)) {
+            return;
+        }
+        assert!(since.elapsed() < WAIT_MAX, "before: {before:?}, now: {now:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The last of three relays stops under load. Every partition is committed further without it.
+#[track_caller]
+fn hands_over(session: &str, static_members: &[&str]) {
+    let broker = KafkaBroker::shared();
+    let deployment = deployment(broker, session, static_members);
+    let [mut a, mut b, mut c] = three(&deployment);
+    let records = under_load(broker, &deployment, |load| {
+        load.await_progress(12_000);
+        end(&mut c);
+        let left = Instant::now();
+        let before = broker.committed(&deployment.group, &deployment.input);
+        assert_eq!(before.len(), 12, "{before:?}");
+        await_commits_beyond(broker, &deployment, &before);
+        println!("every partition is committed again after {:?}", left.elapsed());
+    });
+    await_committed(broker, &deployment, records as i64);
+    [&mut a, &mut b].into_iter().for_each(end);
+    Ledger::of(broker.bootstrap(), &deployment, records).assert_clean();
+}
+
+/// No session times out during the test, so others get the partitions only from a member that
+/// left.
+#[test]
+fn a_dynamic_member_that_stops_hands_its_partitions_over() {
+    hands_over(LASTING_SESSION, &[]);
+}
+
+#[test]
+fn a_static_member_that_stops_loses_its_partitions_when_its_session_times_out() {
+    let session = "\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n";
+    hands_over(session, &["a", "b", "c"]);
+}
+
+#[test]
+fn a_static_member_that_restarts_finds_its_partitions_and_the_others_keep_theirs() {
+    const RECORDS: u64 = 3_000;
+    let broker = KafkaBroker::shared();
+    let deployment = deployment(broker, LASTING_SESSION, &["a", "b", "c"]);
+    let [mut a, mut b, mut c] = three(&deployment);
+    let [of_a, of_b, of_c] = [&a, &b, &c].map(await_third);
+    end(&mut c);
+    produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
+    let since = Instant::now();
+    while behind(broker, &deployment) != of_c {
+        assert!(since.elapsed() < WAIT_MAX, "{:?}", behind(broker, &deployment));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let rebalances = |relay: &Relay| relay.metric("audit_relay_rebalances_total", "");
+    let before = [&a, &b].map(rebalances);
+    let mut c = deployment.start("c");
+    await_committed(broker, &deployment, RECORDS as i64);
+    assert_eq!(await_third(&c), of_c, "other partitions than before");
+    assert_eq!([&a, &b].map(owned), [of_a, of_b]);
+    assert_eq!([&a, &b].map(rebalances), before, "the others had a rebalance");
+    [&mut a, &mut b, &mut c].into_iter().for_each(end);
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
+}
+
+/// A machine with many cores and a topic with few partitions.
+#[test]
+fn a_relay_starts_no_more_workers_than_the_input_has_partitions() {
+    const RECORDS: u64 = 600;
+    let broker = KafkaBroker::shared();
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
+    deployment.workers = 64;
+    produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
+    let mut relay = deployment.start("only");
+    await_committed(broker, &deployment, RECORDS as i64);
+    relay.await_ready();
+    assert_eq!(broker.group_members(&deployment.group), 3);
+    assert!(relay.log().contains("the input has 3 partitions"), "{}", relay.log());
+    end(&mut relay);
+    Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
+}
 
 /// With KIP-848 the broker reserves the place of a killed static member until its session times
 /// out.
@@ -24,7 +175,8 @@ fn the_consumer_protocol_waits_for_a_killed_static_member() {
     });
     let broker = broker.expect("a broker");
     let mut deployment = TestDeployment::create(PROGRAM, &broker, 4, PRINCIPALS, "");
-    deployment.membership = "\"group.protocol\" = \"consumer\"\n".to_string();
+    deployment.session = "\"group.protocol\" = \"consumer\"\n".to_string();
+    deployment.static_members = vec!["same".to_string()];
     let write = |from: u64, to: u64| {
         produce(broker.bootstrap(), &deployment.input, (from..to).map(change));
     };

@@ -23,7 +23,7 @@ use audit_testkit::topics::{TestRecord, produce, read_committed};
 
 const WAIT_MAX: Duration = Duration::from_secs(180);
 /// A session timeout longer than any pause between two polls of a test.
-const MEMBERSHIP: &str = "\"session.timeout.ms\" = 30000\n\"heartbeat.interval.ms\" = 500\n";
+const LONG_SESSION: &str = "\"session.timeout.ms\" = 30000\n\"heartbeat.interval.ms\" = 500\n";
 
 /// Creates a deployment for sessions in this process, with a session timeout that tolerates a busy
 /// machine.
@@ -35,16 +35,13 @@ pub fn deployment(broker: &KafkaBroker, partitions: i32) -> TestDeployment {
 
 /// Gives an existing deployment the long session timeout.
 pub fn with_long_session(mut deployment: TestDeployment) -> TestDeployment {
-    deployment.membership = MEMBERSHIP.to_string();
+    deployment.session = LONG_SESSION.to_string();
     deployment
 }
 
 /// Returns the settings of a session.
 pub fn settings(deployment: &TestDeployment) -> SessionSettings {
     let text = std::fs::read_to_string(deployment.config("inside")).expect("configuration");
-    // Dynamic membership: the successor must replace only the zombie's producer, not its member of
-    // the group.
-    let text = text.replace("instance = \"inside\"\n", "");
     let config = Config::from_toml(&text, std::iter::empty()).expect("configuration");
     assert_eq!(config.kafka.bootstrap_servers(), deployment.bootstrap);
     let topics = TopicNames {

@@ -280,6 +280,8 @@ fn deploy(cluster: &Cluster) -> anyhow::Result<(TestDeployment, [String; 2])> {
         .try_alter_topic(&deployment.quarantine, &roomy)
         .context("make room in the quarantine topic")?;
     deployment.principals = format!("topic = \"{}\"", tables[0]);
+    // Both kinds of members: one keeps its place in the group when it is killed.
+    deployment.static_members = vec![RELAYS[0].to_string()];
     deployment.bootstrap = cluster.relay_bootstrap().to_string();
     // Give up a deleted topic after 5 s instead of 30, so that a run has time for more faults.
     deployment.kafka =

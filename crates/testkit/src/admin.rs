@@ -13,6 +13,7 @@ use rdkafka::admin::{
 };
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::groups::GroupInfo;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::kafka::KafkaBroker;
@@ -62,7 +63,15 @@ impl KafkaBroker {
     /// Returns the group's state as the broker names it, such as `Stable`.
     #[track_caller]
     pub fn group_state(&self, group: &str) -> String {
-        or_fail(self.try_group_state(group), format_args!("the state of {group}"))
+        let state = self.try_group(group, |found| found.state().to_string());
+        or_fail(state, format_args!("the state of {group}"))
+    }
+
+    /// Returns the number of the group's members.
+    #[track_caller]
+    pub fn group_members(&self, group: &str) -> usize {
+        let members = self.try_group(group, |found| found.members().len());
+        or_fail(members, format_args!("the members of {group}"))
     }
 
     /// Deletes each partition's records below the given offset, as retention does. Returns the new
@@ -73,13 +82,13 @@ impl KafkaBroker {
     }
 
     /// Retries: the answer lacks the group until the client is connected to all brokers.
-    fn try_group_state(&self, group: &str) -> anyhow::Result<String> {
+    fn try_group<T>(&self, group: &str, read: impl Fn(&GroupInfo) -> T) -> anyhow::Result<T> {
         let client: BaseConsumer = client_config(self.bootstrap()).create()?;
         let since = Instant::now();
         loop {
             let list = client.client().fetch_group_list(Some(group), REQUEST_MAX)?;
             if let Some(found) = list.groups().first() {
-                return Ok(found.state().to_string());
+                return Ok(read(found));
             }
             ensure!(since.elapsed() < REQUEST_MAX, "there is no such group");
             thread::sleep(Duration::from_millis(20));

@@ -30,10 +30,14 @@ pub struct TestDeployment {
     pub group: String,
     /// Source of the principals: a line of `[principals]`.
     pub principals: String,
+    /// Workers of each relay; 1 by default.
+    pub workers: usize,
     /// The relays' `bootstrap.servers`.
     pub bootstrap: String,
-    /// Lines of `[kafka]` for the group membership.
-    pub membership: String,
+    /// Instances that are static members of the group; the others are dynamic ones.
+    pub static_members: Vec<String>,
+    /// Lines of `[kafka]` for the member's session.
+    pub session: String,
     /// More lines of `[kafka]`.
     pub kafka: String,
     /// More lines of `[input]`.
@@ -62,9 +66,10 @@ impl TestDeployment {
             quarantine: broker.unique("quarantine"),
             group: broker.unique("group"),
             principals: "file = \"principals.jsonl\"".to_string(),
+            workers: 1,
             bootstrap: broker.bootstrap().to_string(),
-            membership: "\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n"
-                .to_string(),
+            static_members: Vec::new(),
+            session: "\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n".to_string(),
             kafka: String::new(),
             reading: String::new(),
             event_headers: true,
@@ -112,10 +117,13 @@ impl TestDeployment {
             true => "",
             false => "headers = false\n",
         };
+        let is_static = self.static_members.iter().any(|member| member == instance);
+        let membership = if is_static { "static" } else { "dynamic" };
         let text = format!(
-            "instance = \"{instance}\"\nworkers = 1\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n{}\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n{headers}[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            "instance = \"{instance}\"\nmembership = \"{membership}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n{}\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n{headers}[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            self.workers,
             self.bootstrap,
-            self.membership,
+            self.session,
             self.kafka,
             self.input,
             self.group,

@@ -13,7 +13,7 @@ const EXAMPLE: &str = include_str!("../../../audit-relay.example.toml");
 fn the_example_is_a_good_configuration() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/audit-relay.example.toml"));
     let config = load(path, &[], &|_, _| Ok(())).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(config.instance.name, "relay-0");
+    assert_eq!(config.instance, "relay-0");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use audit_judge::rules::crn::CrnTemplate;
 
-use super::super::{AccessRules, Client, LogFormat, Policy, TableSource};
+use super::super::{AccessRules, Client, LogFormat, Membership, Policy, TableSource};
 use super::{MINIMAL, good, read};
 
 #[test]
@@ -19,7 +19,8 @@ fn the_admin_port_is_for_this_machine_unless_told_otherwise() {
 #[test]
 fn the_least_that_works_has_good_defaults() {
     let config = good("", &[]);
-    assert!(!config.instance.configured && !config.instance.name.is_empty());
+    assert!(!config.instance.is_empty());
+    assert_eq!(config.membership, Membership::Dynamic);
     assert!(config.workers <= NonZeroUsize::new(64).unwrap());
     assert_eq!(config.kafka.bootstrap_servers(), "localhost:9092");
     assert_eq!(config.input.topic, "infrastructure.state-changes");
@@ -51,6 +52,7 @@ fn a_file_sets_every_section() {
     let config = good(
         r#"
         instance = "relay-0"
+        membership = "static"
         workers = 3
         [input]
         topic = "changes"
@@ -92,7 +94,8 @@ fn a_file_sets_every_section() {
         "#,
         &[],
     );
-    assert!(config.instance.configured && config.instance.name == "relay-0");
+    assert_eq!(config.instance, "relay-0");
+    assert_eq!(config.membership, Membership::Static);
     assert_eq!(config.workers.get(), 3);
     assert_eq!(config.output.regions, ["us-south", "eu-de"]);
     let access = AccessRules { permission: true, device: true };
@@ -129,7 +132,7 @@ fn the_environment_wins() {
             ("AUDIT_RELAY_KAFKA__PRODUCER__COMPRESSION_TYPE", "lz4"),
         ],
     );
-    assert_eq!(config.instance.name, "relay-7");
+    assert_eq!(config.instance, "relay-7");
     assert_eq!(config.workers.get(), 2);
     assert_eq!(
         (config.input.group.as_str(), config.input.topic.as_str()),
@@ -176,7 +179,7 @@ fn an_empty_variable_takes_an_optional_value_away() {
         ("AUDIT_RELAY_LOCATIONS__FILE", ""),
     ];
     let config = read(&format!("{text}{MINIMAL}"), &empty).unwrap();
-    assert!(!config.instance.configured);
+    assert_ne!(config.instance, "relay-7");
     assert_eq!((config.devices, config.locations.file), (None, None));
     let problems = read(MINIMAL, &[("AUDIT_RELAY_PRINCIPALS__FILE", "")]).unwrap_err();
     assert!(problems.to_string().contains("required but not set"));

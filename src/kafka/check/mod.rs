@@ -10,6 +10,7 @@ mod probes;
 pub mod requirements;
 mod topic_use;
 
+use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -34,8 +35,17 @@ const BATCH_SIZE: u64 = 1_000_000;
 pub struct Checked {
     /// All findings.
     pub findings: Vec<Finding>,
-    /// The largest record that the quarantine topic accepts, as far as it is known.
+    /// What the workers are started with.
+    pub facts: ClusterFacts,
+}
+
+/// What the workers need to know about the cluster, as far as it could be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// The largest record that the quarantine topic accepts.
     pub quarantine: RecordLimit,
+    /// The input's partition count.
+    pub input_partitions: Option<NonZeroUsize>,
 }
 
 /// Checks all that `run` needs, except the transactional ids: checking one would fence a running
@@ -55,12 +65,12 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
             };
             return Checked {
                 findings: vec![Finding::new(brokers, verdict)],
-                quarantine: RecordLimit::default(),
+                facts: ClusterFacts::default(),
             };
         }
     };
     let reached = Finding::new(brokers, Verdict::Pass("reached".to_string()));
-    let mut checked = Checked { findings: vec![reached], quarantine: RecordLimit::default() };
+    let mut checked = Checked { findings: vec![reached], facts: ClusterFacts::default() };
     let used = topics_in_use(config, topics);
     // Finding the group coordinator takes the client half a second, so the other checks run
     // meanwhile.
@@ -120,8 +130,11 @@ fn check_topics(
     findings.extend(unknown);
     findings.extend(inspector.transaction_timeout(config));
     if let Some(bytes) = message_limit(Role::Quarantine, &found) {
-        checked.quarantine = RecordLimit::new(bytes);
+        checked.facts.quarantine = RecordLimit::new(bytes);
     }
+    let input = found.iter().find(|(topic, _)| topic.role == Role::Input);
+    let partitions = input.and_then(|(_, facts)| usize::try_from(facts.partitions).ok());
+    checked.facts.input_partitions = partitions.and_then(NonZeroUsize::new);
 }
 
 fn unusable(topic: &TopicUse<'_>, problem: &TopicProblem, has_others: bool) -> Verdict {

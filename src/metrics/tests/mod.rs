@@ -25,7 +25,8 @@ fn metrics() -> Arc<Metrics> {
 
 /// Returns an observer of the only worker, with the metrics and the health that it updates.
 fn observed() -> (Arc<Metrics>, Arc<Health>, WorkerObserver) {
-    let (metrics, health) = (metrics(), Arc::new(Health::new(1)));
+    let (metrics, health) = (metrics(), Arc::new(Health::default()));
+    health.add_workers(1);
     let input = InputName {
         topic: "changes".to_string(),
         group: "relays".to_string(),
