@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
+use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use crate::stream::{Failure, Partition};
 use crate::tables::TableStore;
@@ -38,6 +38,9 @@ pub struct Metrics {
     pub(super) rebalances: IntCounterVec,
     pub(super) barriers: IntCounterVec,
     pub(super) barrier_duration: Histogram,
+    pub(super) input_info: GaugeVec,
+    pub(super) input_partitions: Gauge,
+    pub(super) workers: Gauge,
     pub(super) ready: Gauge,
     pub(super) standstill: Gauge,
 }
@@ -115,6 +118,10 @@ impl Metrics {
             rebalances: counter(table::REBALANCES)?,
             barriers: counter(table::TABLE_BARRIERS)?,
             barrier_duration: histogram(table::TABLE_BARRIER)?,
+            input_info: gauge(table::INPUT_INFO)?,
+            input_partitions: gauge(table::INPUT_PARTITIONS)?
+                .get_metric_with_label_values(NO_LABELS)?,
+            workers: gauge(table::WORKERS)?.get_metric_with_label_values(NO_LABELS)?,
             ready: gauge(table::READY)?.get_metric_with_label_values(NO_LABELS)?,
             standstill: gauge(table::STANDSTILL)?.get_metric_with_label_values(NO_LABELS)?,
             board: Arc::clone(&board),
@@ -173,6 +180,21 @@ impl Metrics {
     /// Sets whether the process is ready. The caller of [`Metrics::render`] must set it before.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(if ready { 1.0 } else { 0.0 });
+    }
+
+    /// Sets what the process reads.
+    pub fn set_input(&self, group: &str, topic: &str) {
+        self.input_info.with_label_values(&[group, topic]).set(1.0);
+    }
+
+    /// Sets how many partitions the input has.
+    pub fn set_input_partitions(&self, count: usize) {
+        self.input_partitions.set(count as f64);
+    }
+
+    /// Sets how many workers the process has.
+    pub fn set_workers(&self, count: usize) {
+        self.workers.set(count as f64);
     }
 
     /// Sets the time of the longest hang or stall.

@@ -133,6 +133,12 @@ metrics! {
         "Longest time without a heartbeat from a worker, or without progress of a partition that has data. At the limit the process exits. Near 0 in normal operation.";
     READY = "audit_relay_ready", Gauge, [],
         "1 if the process is ready, else 0; /readyz gives the reasons.";
+    INPUT_INFO = "audit_relay_input_info", Gauge, ["group", "topic"],
+        "Always 1; the labels are the consumer group and the input topic. Join it to tell deployments apart.";
+    INPUT_PARTITIONS = "audit_relay_input_partitions", Gauge, [],
+        "Partitions of the input topic, as last seen; 0 until the cluster was asked.";
+    WORKERS = "audit_relay_workers", Gauge, [],
+        "Workers of this process, each a member of the consumer group; 0 until they start.";
     BUILD_INFO = "audit_relay_build_info", Gauge, ["version", "librdkafka"],
         "Always 1; the labels are the versions of audit-relay and of librdkafka.";
 }

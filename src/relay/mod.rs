@@ -51,6 +51,7 @@ impl Relay {
     pub fn new(config: Config, mut deployment: Deployment) -> anyhow::Result<Self> {
         let version = kafka::librdkafka_version();
         let metrics = Metrics::new(deployment.rules.routes.regions(), &version)?;
+        metrics.set_input(&config.input.group, &config.input.topic);
         // Moved, not cloned: the tables change from now on, and the loaded copy would waste memory.
         let tables = Arc::new(TableStore::new(
             std::mem::take(&mut deployment.reference),
@@ -145,6 +146,8 @@ impl Relay {
         };
         let workers = self.worker_count(cluster.input_partitions);
         self.health.add_workers(workers);
+        self.metrics.set_workers(workers);
+        self.metrics.set_input_partitions(cluster.input_partitions.map_or(0, NonZeroUsize::get));
         *feeders = table_feed::start(&self.config, &self.deployment.table_files, &self.tables)?;
         // Without a limit: the log and /readyz report what is missing.
         while let Err(why) = self.tables.ready() {

@@ -107,11 +107,8 @@ impl Watch {
             .spawn(move || {
                 let mut detector = StallDetector::new(barrier_limit);
                 while stopped.recv_timeout(STALL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    let views = must_progress(&thread_metrics, &thread_health);
-                    // Even without partitions, so that the client's events are served.
-                    let ends = ends.look_up(views.iter().map(|view| view.partition));
-                    let activity = |worker| thread_health.heartbeat(worker).activity();
-                    if found.send(detector.sample(&views, &ends, activity)).is_err() {
+                    let stall = sample(&mut detector, &mut ends, &thread_metrics, &thread_health);
+                    if found.send(stall).is_err() {
                         return;
                     }
                 }
@@ -158,6 +155,24 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// Looks once for a partition that has data and makes no progress, and for added partitions.
+fn sample(
+    detector: &mut StallDetector,
+    input: &mut InputEndOffsets,
+    metrics: &Metrics,
+    health: &Health,
+) -> Stall {
+    let views = must_progress(metrics, health);
+    // Even without partitions, so that the client's events are served.
+    let ends = input.look_up(views.iter().map(|view| view.partition));
+    // Not of a cluster that gave no answer: that would take more time.
+    let answers = views.is_empty() || !ends.is_empty();
+    if let Some(count) = answers.then(|| input.partition_count()).flatten() {
+        metrics.set_input_partitions(count);
+    }
+    detector.sample(&views, &ends, |worker| health.heartbeat(worker).activity())
 }
 
 /// Returns the partitions that must make progress: they are not held, and their workers have no

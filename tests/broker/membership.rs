@@ -141,19 +141,29 @@ fn a_static_member_that_restarts_finds_its_partitions_and_the_others_keep_theirs
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }
 
-/// A machine with many cores and a topic with few partitions.
+/// A machine with many cores and a topic with few partitions. Those that are added later are read
+/// by the same workers.
 #[test]
 fn a_relay_starts_no_more_workers_than_the_input_has_partitions() {
     const RECORDS: u64 = 600;
     let broker = KafkaBroker::shared();
     let mut deployment = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, "");
     deployment.workers = 64;
-    produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
+    deployment.kafka = "\"topic.metadata.refresh.interval.ms\" = 500\n".to_string();
+    produce(broker.bootstrap(), &deployment.input, (0..RECORDS / 2).map(change));
     let mut relay = deployment.start("only");
-    await_committed(broker, &deployment, RECORDS as i64);
+    await_committed(broker, &deployment, RECORDS as i64 / 2);
     relay.await_ready();
     assert_eq!(broker.group_members(&deployment.group), 3);
     assert!(relay.log().contains("the input has 3 partitions"), "{}", relay.log());
+    assert_eq!(relay.metric("audit_relay_workers", ""), 3.0);
+    assert_eq!(relay.metric("audit_relay_input_partitions", ""), 3.0);
+    broker.try_add_partitions(&deployment.input, 5).expect("added");
+    produce(broker.bootstrap(), &deployment.input, (RECORDS / 2..RECORDS).map(change));
+    await_committed(broker, &deployment, RECORDS as i64);
+    relay.await_metric("audit_relay_input_partitions", "", |count| count == 5.0);
+    let labels = format!("group=\"{}\",topic=\"{}\"", deployment.group, deployment.input);
+    assert_eq!(relay.metric("audit_relay_input_info", &labels), 1.0);
     end(&mut relay);
     Ledger::of(broker.bootstrap(), &deployment, RECORDS).assert_clean();
 }

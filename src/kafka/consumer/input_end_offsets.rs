@@ -1,9 +1,10 @@
-//! Looks up the end offsets of the input's partitions on a connection of its own: the watchdog must
-//! not rely on what a worker's consumer believes. It reads no records and belongs to no group.
+//! Looks up the input's partitions and their end offsets on a connection of its own: the watchdog
+//! must not rely on what a worker's consumer believes. It reads no records and belongs to no group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 
 use crate::config::Config;
@@ -66,6 +67,14 @@ impl InputEndOffsets {
             self.silent = silent;
             ends
         })
+    }
+
+    /// Returns how many partitions the input has; `None` if the cluster does not say at once.
+    pub fn partition_count(&self) -> Option<usize> {
+        let topic = Some(self.input.topic());
+        let metadata = self.input.consumer().fetch_metadata(topic, ONE_WAIT_MAX).ok()?;
+        let topic = metadata.topics().first().filter(|topic| topic.error().is_none())?;
+        Some(topic.partitions().len())
     }
 
     fn ask(

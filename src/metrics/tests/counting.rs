@@ -202,7 +202,7 @@ fn names_follow_the_conventions_of_prometheus() {
 
 /// Prometheus' own linter.
 #[test]
-#[ignore = "needs promtool; .ci/run runs it where there is one"]
+#[ignore = "needs promtool, which .ci/run fetches"]
 fn promtool_reports_nothing() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);

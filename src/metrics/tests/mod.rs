@@ -20,7 +20,10 @@ use audit_judge::fate::{Audited, Envelope, Fate, Quarantine, SkipReason};
 use audit_judge::reference::{ReferenceTables, Table, read_principals};
 
 fn metrics() -> Arc<Metrics> {
-    Metrics::new(&["eu-de".to_string(), "us-south".to_string()], "2.12.1").expect("registers")
+    let regions = ["eu-de".to_string(), "us-south".to_string()];
+    let metrics = Metrics::new(&regions, "2.12.1").expect("registers");
+    metrics.set_input("relays", "changes");
+    metrics
 }
 
 /// Returns an observer of the only worker, with the metrics and the health that it updates.
