@@ -23,8 +23,11 @@ fn recording_replacements(cluster: &Cluster) -> (SessionSettings, Reasons) {
     (settings, reasons)
 }
 
-fn of(reasons: &Reasons) -> Vec<Replaced> {
-    reasons.lock().expect("lock").clone()
+/// Returns the reasons that an abort can give. A producer is spent whenever a call takes long, as it
+/// may on a busy machine.
+fn of_aborts(reasons: &Reasons) -> Vec<Replaced> {
+    let all = reasons.lock().expect("lock");
+    all.iter().copied().filter(|reason| *reason != Replaced::Spent).collect()
 }
 
 /// Reads records into a batch with this fate.
@@ -69,7 +72,7 @@ fn a_producer_that_cannot_abort_is_replaced() {
         assert!(result.is_ok(), "{error:?}: {result:?}");
         let first = [Seen::Aborted, Seen::Recovered, Seen::Committed];
         assert!(seen.starts_with(&first), "{error:?}: {seen:?} {causes:?}");
-        assert_eq!(of(&reasons), [Replaced::Unabortable], "{error:?}");
+        assert_eq!(of_aborts(&reasons), [Replaced::Unabortable], "{error:?}");
     }
 }
 
@@ -90,7 +93,7 @@ fn an_abort_without_a_transaction_keeps_the_producer() {
     assert!(matches!(failed, Err(Failure::Aborted(_))), "{failed:?}");
     assert_eq!(session.abort(), Ok(()));
     assert_eq!(session.abort(), Ok(()), "after an abort");
-    assert_eq!(of(&reasons), []);
+    assert_eq!(of_aborts(&reasons), []);
 }
 
 fn audited() -> Fate {
