@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Config(arguments) => commands::config::config(&arguments),
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Explain(arguments) => commands::explain::explain(&arguments),
+        Command::Manifest(arguments) => commands::manifest::manifest(&arguments),
         Command::Table(arguments) => commands::table::table(&arguments),
     };
     let exit = match result {

@@ -40,6 +40,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Explain why a message is audited, skipped or quarantined.
     Explain(ExplainArgs),
+    /// Print what the cluster must have: topics with their settings, and access rights.
+    Manifest(ManifestArgs),
     /// Show a reference table. Needs no running relay.
     Table(TableArgs),
 }
@@ -135,6 +137,54 @@ pub enum ExpectedFate {
     Skipped,
     /// The record goes to the quarantine topic.
     Quarantined,
+}
+
+/// Arguments of `manifest`.
+#[derive(Debug, Clone, Args)]
+pub struct ManifestArgs {
+    /// The configuration, which names the topics and the group.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The form in which it is printed.
+    #[arg(long, value_enum, default_value_t = ManifestFormat::Kafka)]
+    pub format: ManifestFormat,
+    /// Only this part.
+    #[arg(long, value_enum)]
+    pub only: Option<ManifestPart>,
+    /// Partitions of the input: the upper limit for workers of all relays together.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
+    pub partitions: u32,
+    /// Partitions of each output and of the quarantine; a divisor of the input's.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
+    pub output_partitions: u32,
+    /// Replicas of every topic. With three or more, all but one must have a record before it
+    /// counts.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub replicas: u32,
+    /// The relay's principal, as the broker names it.
+    #[arg(long, default_value = "User:audit-relay")]
+    pub principal: String,
+    /// Name of the Kafka cluster, for --format strimzi.
+    #[arg(long, value_name = "NAME", default_value = "kafka")]
+    pub cluster: String,
+}
+
+/// The form of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ManifestFormat {
+    /// A shell script for kafka-topics.sh and kafka-acls.sh.
+    Kafka,
+    /// KafkaTopic and KafkaUser resources of the Strimzi operator.
+    Strimzi,
+}
+
+/// A part of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ManifestPart {
+    /// The topics.
+    Topics,
+    /// The access rights.
+    Rights,
 }
 
 /// Arguments of `table`.

@@ -53,6 +53,17 @@ impl Deployment {
         load(draft.config(), |section| draft.is_good(section))
     }
 
+    /// Returns the topics of a configuration. Reads the location table, and no reference table:
+    /// they may be on another machine.
+    ///
+    /// # Errors
+    /// Fails with the problems of the location table and of the choice of regions.
+    pub fn topics(config: &Config) -> Result<TopicNames, FileProblems> {
+        let locations = load_locations(config).map_err(FileProblems)?;
+        let routes = choose_regions(config, &locations).map_err(FileProblems)?;
+        Ok(topic_names(config, &routes))
+    }
+
     /// Reads the tables that come from topics, once and completely, for commands that judge a
     /// record.
     ///
@@ -96,11 +107,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Deployment, F
         return Err(problems);
     };
     let reference = ReferenceTables { principals, devices };
-    let topics = TopicNames {
-        input: config.input.topic.clone(),
-        regions: output_topics(config, &routes),
-        quarantine: config.output.quarantine_topic.clone(),
-    };
+    let topics = topic_names(config, &routes);
     let rules = Rules {
         catalog,
         locations,
@@ -134,9 +141,13 @@ impl<G: Fn(&str) -> bool> Parts<'_, G> {
     }
 }
 
-fn output_topics(config: &Config, routes: &Routes) -> Vec<String> {
+fn topic_names(config: &Config, routes: &Routes) -> TopicNames {
     let topic = |region: &String| config.output.topic(region);
-    routes.regions().iter().map(topic).collect()
+    TopicNames {
+        input: config.input.topic.clone(),
+        regions: routes.regions().iter().map(topic).collect(),
+        quarantine: config.output.quarantine_topic.clone(),
+    }
 }
 
 fn texts<E: fmt::Display>(problems: Vec<E>) -> Vec<String> {

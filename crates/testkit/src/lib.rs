@@ -24,6 +24,7 @@ pub mod random;
 pub mod relay;
 pub mod segments;
 mod server;
+pub mod tools;
 pub mod topics;
 pub mod wire;
 

@@ -4,6 +4,7 @@
 //! results.
 
 mod committed;
+pub mod demanded;
 mod finding;
 mod inspector;
 mod probes;
@@ -156,14 +157,19 @@ fn requirements(
     topics: &[(&TopicUse<'_>, TopicFacts)],
     brokers: usize,
 ) -> Requirements {
-    let batch = config.kafka.get(Client::Producer, "batch.size");
     Requirements {
         event_bytes: config.output.max_message_bytes as u64,
-        batch_bytes: batch.and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_SIZE),
+        batch_bytes: batch_bytes(config),
         input_bytes: message_limit(Role::Input, topics),
         brokers,
         history: config.tables.history,
     }
+}
+
+/// Returns the size of the largest batch that the producer builds of several records.
+fn batch_bytes(config: &Config) -> u64 {
+    let configured = config.kafka.get(Client::Producer, "batch.size");
+    configured.and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_SIZE)
 }
 
 /// Returns the max.message.bytes of the first topic of this role, if it is known.

@@ -9,7 +9,7 @@ use crate::kafka::native::Right;
 use crate::stream::kept_record::{QUARANTINE_OVERHEAD_BYTES, RecordLimit};
 
 /// Bytes that a record batch adds to the largest audit event in it: framing, key and headers.
-const EVENT_OVERHEAD_BYTES: u64 = 1_024;
+pub(super) const EVENT_OVERHEAD_BYTES: u64 = 1_024;
 
 /// What the relay does with a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

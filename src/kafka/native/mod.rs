@@ -30,4 +30,5 @@ pub(super) use topic_identity::{
     IdentityRequest, TopicIdentity, Undescribed, broker_to_query, topic_identity,
 };
 pub(super) use topic_producer::{Headers, OutgoingRecord, Refused, TopicProducer};
-pub(super) use topic_rights::{Right, rights_on};
+pub use topic_rights::Right;
+pub(super) use topic_rights::rights_on;

@@ -1,6 +1,7 @@
 //! Security tests on a real broker with a listener for every mechanism, an authorizer and its own
 //! certificates.
 
+mod manifest;
 mod mechanisms;
 mod rights;
 mod tokens;
@@ -22,6 +23,8 @@ use audit_testkit::scratch;
 const RELAY: &str = "relay";
 /// Number of PLAIN users for the tests of rights.
 const CASES: usize = 16;
+/// Number of PLAIN users without one of the printed rights.
+const MANIFEST_USERS: usize = 11;
 
 /// Prefix of every secret, for finding secrets in a relay's output.
 const MARK: &str = "s3cr3t";
@@ -127,7 +130,9 @@ fn write_certificates(folder: &Path) -> anyhow::Result<()> {
 
 fn properties(folder: &Path) -> Vec<(String, String)> {
     const MODULE: &str = "org.apache.kafka.common.security";
-    let users = (0..CASES).map(|number| format!("case{number}")).chain([RELAY.to_string()]);
+    let users = (0..CASES).map(|number| format!("case{number}"));
+    let users = users.chain((0..MANIFEST_USERS).map(|number| format!("without{number}")));
+    let users = users.chain([RELAY, "manifest"].map(String::from));
     let users: String = users.map(|user| format!(" user_{user}=\"{}\"", password(&user))).collect();
     let file = |name: &str| folder.join(name).display().to_string();
     let properties = [

@@ -135,7 +135,7 @@ fn grants(deployment: &TestDeployment, number: usize, case: &Case) -> Vec<Grant>
     grants
 }
 
-fn become_user(world: &World, deployment: &mut TestDeployment, user: &str) {
+pub(super) fn become_user(world: &World, deployment: &mut TestDeployment, user: &str) {
     let credentials =
         format!("\"sasl.username\" = \"{user}\"\n\"sasl.password\" = \"{}\"\n", password(user));
     deployment.kafka = world.sasl("PLAIN", &credentials);

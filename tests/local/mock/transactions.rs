@@ -23,8 +23,8 @@ fn recording_replacements(cluster: &Cluster) -> (SessionSettings, Reasons) {
     (settings, reasons)
 }
 
-/// Returns the reasons that an abort can give. A producer is spent whenever a call takes long, as it
-/// may on a busy machine.
+/// Returns the reasons that an abort can give. A producer is spent whenever a call takes long, as
+/// it may on a busy machine.
 fn of_aborts(reasons: &Reasons) -> Vec<Replaced> {
     let all = reasons.lock().expect("lock");
     all.iter().copied().filter(|reason| *reason != Replaced::Spent).collect()

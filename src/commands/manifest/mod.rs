@@ -1,0 +1,65 @@
+//! `manifest`: prints what the cluster must have for a configuration, in the form of the tool that
+//! creates it. It reads the configuration and the location table, and connects to nothing.
+
+mod script;
+mod strimzi;
+
+use anyhow::{Context, ensure};
+
+use crate::commands::arguments::{ManifestArgs, ManifestFormat, ManifestPart};
+use crate::commands::exit::Unusable;
+use crate::commands::{load_config, print};
+use crate::deployment::{Deployment, FileProblems};
+use crate::kafka::check::demanded::{
+    DemandedRight, DemandedTopic, Size, demanded_rights, demanded_topics,
+};
+
+/// The compacted topics of reference tables are small; a few partitions are read in parallel.
+const TABLE_PARTITIONS: u32 = 3;
+
+/// What the cluster must have, as far as it was asked for.
+struct Manifest {
+    topics: Vec<DemandedTopic>,
+    rights: Vec<DemandedRight>,
+    /// The brokers of the configuration.
+    bootstrap_servers: String,
+}
+
+/// Prints the manifest.
+///
+/// # Errors
+/// Fails if the configuration is invalid, or if the events would not spread evenly.
+pub fn manifest(arguments: &ManifestArgs) -> anyhow::Result<()> {
+    let (input, output) = (arguments.partitions, arguments.output_partitions);
+    ensure!(
+        input % output == 0,
+        "--output-partitions {output} does not divide --partitions {input}: the output partition is the input's modulo {output}, so some would get more events than others; choose a divisor of {input}"
+    );
+    let config = load_config(&arguments.config)?;
+    let topics = Deployment::topics(&config).map_err(|FileProblems(problems)| {
+        Unusable::new(arguments.config.config.is_some(), problems)
+    })?;
+    let size = Size {
+        input_partitions: input,
+        output_partitions: output,
+        table_partitions: TABLE_PARTITIONS,
+        replicas: arguments.replicas,
+    };
+    let mut manifest = Manifest {
+        topics: demanded_topics(&config, &topics, size),
+        rights: demanded_rights(&config, &topics),
+        bootstrap_servers: config.kafka.bootstrap_servers().to_string(),
+    };
+    match arguments.only {
+        Some(ManifestPart::Topics) => manifest.rights.clear(),
+        Some(ManifestPart::Rights) => manifest.topics.clear(),
+        None => {}
+    }
+    let text = match arguments.format {
+        ManifestFormat::Kafka => script::script(&manifest, &arguments.principal),
+        ManifestFormat::Strimzi => {
+            strimzi::resources(&manifest, &arguments.principal, &arguments.cluster)
+        }
+    };
+    print(text.trim_end()).context("write the manifest")
+}
