@@ -19,13 +19,6 @@ pub struct Oddities {
     pub blank_permissions: u64,
 }
 
-impl Oddities {
-    /// Returns whether there is nothing to report.
-    pub fn is_empty(&self) -> bool {
-        *self == Oddities::default()
-    }
-}
-
 /// How often each name occurs, for a limited number of names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -84,10 +77,12 @@ mod tests {
     #[test]
     fn names_are_counted_cut_and_bounded() {
         let mut tally = Tally::default();
+        assert!(tally.is_empty());
         for name in ["b", "a\n", "b"] {
             tally.count(name);
         }
         assert_eq!(tally.to_string(), r#""a\n" (1), "b" (2)"#);
+        assert!(!tally.is_empty());
         tally.count(&"ä".repeat(1_000));
         let longest = tally.iter().map(|(name, _)| name.chars().count()).max();
         assert_eq!(longest, Some(CHARACTERS_MAX));

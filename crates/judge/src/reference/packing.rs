@@ -142,6 +142,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_time_of_whole_milliseconds_is_short() {
+        for (text, bytes) in [("2026-11-29T12:00:00.123Z", 6), ("2026-11-29T12:00:00.123456Z", 10)]
+        {
+            let time: Timestamp = text.parse().expect("a time");
+            let mut packed = Vec::new();
+            put_time(&mut packed, time);
+            assert!(packed.len() <= bytes, "{text}: {} bytes", packed.len());
+            assert_eq!(has_submillis(time), bytes > 6, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_packed_is_read_back() {
         let times = [
             Timestamp::MIN,

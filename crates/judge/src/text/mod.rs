@@ -126,6 +126,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_needs_no_change_is_not_copied() {
+        for text in ["", "plain", "Zürich, 東京"] {
+            assert!(matches!(clean(text), Cow::Borrowed(same) if same == text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_is_like_it_or_has_its_last_part() {
+        let keys = ["input.topic", "output.topic_prefix", "input.group", "batch.max_age_ms"];
+        for (word, expected) in [
+            ("input.topik", Some("input.topic")),
+            ("consumer.max_age_ms", Some("batch.max_age_ms")),
+            ("g.group", Some("input.group")),
+            ("something", None),
+        ] {
+            assert_eq!(nearest(word, keys.into_iter()), expected, "{word}");
+        }
+        let twice = ["a.long.name.group", "another.name.group"];
+        assert_eq!(nearest("x.group", twice.into_iter()), None, "two have its last part");
+    }
+
+    #[test]
     fn words_for_nothing_are_nothing() {
         for absent in [
             "",

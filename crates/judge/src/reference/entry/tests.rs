@@ -137,6 +137,7 @@ fn what_says_two_things_or_nothing_is_refused() {
         (r#"{"accountId":1,"userId":2,"devices":["a b"]}"#, "devices is not an id"),
         (r#"{"accountId":1,"userId":2,"virtualGuests":7}"#, "devices"),
         (r#"{"accountId":1,"userId":2,"validFrom":"2018"}"#, "validFrom is not a time"),
+        (r#"{"accountId":1,"userId":2,"permissions":[7]}"#, "expected a string"),
         (r#"{"accountId":1,"userId":2,"validFrom":1}"#, "validFrom is not a string"),
         (r#"{"accountId":1,"userId":2} {}"#, "trailing"),
     ];
