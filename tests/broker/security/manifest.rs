@@ -1,9 +1,11 @@
 //! What `manifest` prints is what the relay needs: the printed script creates topics that pass the
 //! check without a warning and rights with which the check passes, and no right can be left out.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
+use crate::PROGRAM;
 use audit_testkit::REQUEST_MAX;
 use audit_testkit::grants::{Grant, Operation, Resource};
 use audit_testkit::relay::TestDeployment;
@@ -62,31 +64,32 @@ fn printed_rights(script: &str, user: &str) -> Vec<Grant> {
     lines.map(grant).collect()
 }
 
-/// Runs `check --connect --write` until its output is as expected: the broker learns of new topics
-/// and rights from the controller asynchronously.
-#[track_caller]
-fn await_check(
-    world: &World,
-    deployment: &mut TestDeployment,
-    user: Option<&str>,
-    done: impl Fn(&Output, &str) -> bool,
-) {
+/// Writes the configuration of a relay that logs in as this user; without one, as somebody who may
+/// do everything.
+fn config(world: &World, deployment: &mut TestDeployment, user: Option<&str>) -> PathBuf {
     deployment.kafka.clear();
     deployment.bootstrap = world.broker.bootstrap().to_string();
     if let Some(user) = user {
         deployment.bootstrap = world.broker.address("SASL");
         become_user(world, deployment, user);
     }
-    let config = deployment.config(user.unwrap_or("super"));
-    let config = config.to_str().expect("a UTF-8 path");
+    deployment.config(user.unwrap_or("super"))
+}
+
+/// Runs `check --connect --write` until its output is as expected: the broker learns of new topics
+/// and rights from the controller asynchronously.
+#[track_caller]
+fn await_check(config: &Path, done: impl Fn(&Output, &str) -> bool) {
     let since = Instant::now();
     loop {
-        let check = deployment.command(&["check", "--connect", "--write", "--config", config]);
-        let text = output_text(&check);
-        if done(&check, &text) {
+        let mut check = Command::new(PROGRAM);
+        check.args(["check", "--connect", "--write", "--config"]).arg(config);
+        let output = check.output().expect("the program");
+        let text = output_text(&output);
+        if done(&output, &text) {
             return;
         }
-        assert!(since.elapsed() < REQUEST_MAX, "{user:?}: {text}");
+        assert!(since.elapsed() < REQUEST_MAX, "{}: {text}", config.display());
     }
 }
 
@@ -109,11 +112,12 @@ fn the_printed_topics_and_rights_suffice_and_none_can_be_left_out() {
     assert!(run.status.success(), "{}", output_text(&run));
 
     // Somebody who may do everything sees the topics' settings.
-    await_check(&world, &mut deployment, None, |check, text| {
-        check.status.success()
-            && !["WARNING", "PROBLEM", "unknown "].iter().any(|word| text.contains(word))
+    await_check(&config(&world, &mut deployment, None), |check, text| {
+        let is_said = |word: &&str| text.contains(*word);
+        check.status.success() && !["WARNING", "PROBLEM", "unknown "].iter().any(is_said)
     });
-    await_check(&world, &mut deployment, Some("manifest"), |check, _| check.status.success());
+    let relay = config(&world, &mut deployment, Some("manifest"));
+    await_check(&relay, |check, _| check.status.success());
 
     let rights = printed_rights(&script, "manifest");
     assert_eq!(rights.len(), 11, "{script}");
@@ -123,14 +127,23 @@ fn the_printed_topics_and_rights_suffice_and_none_can_be_left_out() {
         others.remove(missing);
         world.broker.grant(&others);
     }
-    for (missing, right) in rights.iter().enumerate() {
-        let user = format!("without{missing}");
-        let names_it = |line: &str| {
-            line.contains(&right.name) && line.contains(&format!("{:?}", right.operation))
-        };
-        await_check(&world, &mut deployment, Some(&user), |check, text| {
-            let mut problems = text.lines().filter(|line| line.starts_with("PROBLEM")).peekable();
-            !check.status.success() && problems.peek().is_some() && problems.all(names_it)
-        });
-    }
+    let configs = (0..rights.len())
+        .map(|missing| config(&world, &mut deployment, Some(&format!("without{missing}"))));
+    let configs: Vec<PathBuf> = configs.collect();
+    // Most of a check is waiting.
+    std::thread::scope(|scope| {
+        for (config, right) in configs.iter().zip(&rights) {
+            scope.spawn(move || await_refusal(config, right));
+        }
+    });
+}
+
+/// Waits until the check fails, and all its problems name this right.
+fn await_refusal(config: &Path, right: &Grant) {
+    let operation = format!("{:?}", right.operation);
+    let names_it = |line: &str| line.contains(&right.name) && line.contains(&operation);
+    await_check(config, |check, text| {
+        let mut problems = text.lines().filter(|line| line.starts_with("PROBLEM")).peekable();
+        !check.status.success() && problems.peek().is_some() && problems.all(names_it)
+    });
 }
