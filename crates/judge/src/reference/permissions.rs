@@ -121,6 +121,7 @@ mod tests {
             assert!(Permissions::packed(&packed).iter().eq(["REMOTE_MANAGEMENT"]), "{name}");
         }
         assert_eq!(normalised("ticket view+"), "TICKET_VIEW+");
+        assert!(is_well_formed("ACCESS_ALL_2"), "it would be copied to be normalised");
         assert!(!is_well_formed("TICKET_VIEW+") && !is_well_formed("1A") && !is_well_formed(""));
     }
 }
