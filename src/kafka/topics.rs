@@ -80,30 +80,32 @@ pub struct Shape {
     pub replicas: usize,
 }
 
-/// Returns the partition count of a topic.
+/// Returns the partition count of a topic, after waiting no longer than the limit.
 ///
 /// # Errors
 /// Fails if the topic does not exist, is not accessible, or its metadata cannot be read.
 pub fn partition_count<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     name: &str,
+    limit: Duration,
 ) -> Result<i32, TopicProblem> {
-    shape(consumer, name).map(|shape| shape.partitions)
+    shape(consumer, name, limit).map(|shape| shape.partitions)
 }
 
-/// Returns the partition and replica counts of a topic.
+/// Returns the partition and replica counts of a topic, after waiting no longer than the limit.
 ///
 /// # Errors
 /// Fails if the topic does not exist, is not accessible, or its metadata cannot be read.
 pub fn shape<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     name: &str,
+    limit: Duration,
 ) -> Result<Shape, TopicProblem> {
     let unknown = |cause: &dyn std::fmt::Display| TopicProblem::Unknown {
         topic: name.to_string(),
         cause: cause.to_string(),
     };
-    let metadata = consumer.fetch_metadata(Some(name), METADATA_WAIT_MAX).map_err(|error| {
+    let metadata = consumer.fetch_metadata(Some(name), limit).map_err(|error| {
         problem_of_code(name, error.rdkafka_error_code()).unwrap_or(unknown(&error))
     })?;
     let topic = metadata
@@ -146,7 +148,7 @@ impl OutputTopics {
         let mut looked_up = Vec::new();
         let mut problems = Vec::new();
         for name in std::iter::once(names.input.as_str()).chain(names.outputs()) {
-            match partition_count(consumer, name) {
+            match partition_count(consumer, name, METADATA_WAIT_MAX) {
                 Ok(partitions) => looked_up.push(Topic { name: name.to_string(), partitions }),
                 // If the cluster does not answer, it would not answer for the others either.
                 Err(problem) if problem.may_pass() => return Err(vec![problem]),

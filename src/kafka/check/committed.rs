@@ -61,7 +61,8 @@ impl GroupLookup {
     fn offsets(&self) -> KafkaResult<(PartitionOffsets, Logs)> {
         // A topic that cannot be read has a finding of its own. One partition is enough to find out
         // whether the relay may use the group.
-        let count = partition_count(self.0.consumer(), self.0.topic()).unwrap_or(1);
+        let count =
+            partition_count(self.0.consumer(), self.0.topic(), METADATA_WAIT_MAX).unwrap_or(1);
         let committed = self.committed(count)?;
         let logs = self.logs(&committed);
         Ok((committed, logs))

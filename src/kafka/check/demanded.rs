@@ -6,12 +6,11 @@
 
 use std::time::Duration;
 
-use super::requirements::{EVENT_OVERHEAD_BYTES, Requirements, Role};
-use super::{batch_bytes, topics_in_use};
+use super::requirements::{Requirements, Role};
+use super::{requirements, topics_in_use};
 use crate::config::Config;
 pub use crate::kafka::native::Right;
 use crate::kafka::topics::TopicNames;
-use crate::stream::kept_record::QUARANTINE_OVERHEAD_BYTES;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the relays may be away.
@@ -76,13 +75,7 @@ pub struct DemandedRight {
 
 /// Returns the topics that must exist.
 pub fn demanded_topics(config: &Config, topics: &TopicNames, size: Size) -> Vec<DemandedTopic> {
-    let requirements = Requirements {
-        event_bytes: config.output.max_message_bytes as u64,
-        batch_bytes: batch_bytes(config),
-        input_bytes: Some(MESSAGE_BYTES),
-        brokers: size.replicas as usize,
-        history: config.tables.history,
-    };
+    let requirements = requirements(config, Some(MESSAGE_BYTES), size.replicas as usize);
     let demanded = topics_in_use(config, topics).into_iter().map(|topic| DemandedTopic {
         role: topic.role,
         name: topic.name.to_string(),
@@ -99,28 +92,19 @@ pub fn demanded_topics(config: &Config, topics: &TopicNames, size: Size) -> Vec<
 
 fn settings(role: Role, needs: &Requirements, replicas: u32) -> Vec<(&'static str, String)> {
     let ms = |time: Duration| time.as_millis().to_string();
+    let written = |max_message_bytes: u64| {
+        vec![
+            ("cleanup.policy", "delete".to_string()),
+            ("max.message.bytes", max_message_bytes.to_string()),
+            ("retention.ms", ms(OUTPUT_KEPT)),
+        ]
+    };
     let mut settings = match role {
         Role::Input => {
             vec![("cleanup.policy", "delete".to_string()), ("retention.ms", ms(INPUT_KEPT))]
         }
-        Role::Output => {
-            let event = needs.event_bytes + EVENT_OVERHEAD_BYTES;
-            let bytes = event.max(needs.batch_bytes).max(MESSAGE_BYTES);
-            vec![
-                ("cleanup.policy", "delete".to_string()),
-                ("max.message.bytes", bytes.to_string()),
-                ("retention.ms", ms(OUTPUT_KEPT)),
-            ]
-        }
-        Role::Quarantine => {
-            let input = needs.input_bytes.unwrap_or(0) + QUARANTINE_OVERHEAD_BYTES as u64;
-            let bytes = input.max(needs.batch_bytes).max(QUARANTINE_BYTES);
-            vec![
-                ("cleanup.policy", "delete".to_string()),
-                ("max.message.bytes", bytes.to_string()),
-                ("retention.ms", ms(OUTPUT_KEPT)),
-            ]
-        }
+        Role::Output => written(needs.output_bytes().max(MESSAGE_BYTES)),
+        Role::Quarantine => written(needs.quarantine_bytes().max(QUARANTINE_BYTES)),
         // A relay that has just started decides like one that has followed the topic: superseded
         // versions stay for the history and removals for twice that, by the broker's clock.
         Role::Table => vec![
@@ -208,13 +192,7 @@ mod tests {
             for replicas in [1, 3, 5] {
                 let (config, topics) = demanded(more, Size { replicas, ..SIZE });
                 assert_eq!(topics.len(), 6);
-                let requirements = Requirements {
-                    event_bytes: config.output.max_message_bytes as u64,
-                    batch_bytes: batch_bytes(&config),
-                    input_bytes: Some(MESSAGE_BYTES),
-                    brokers: replicas as usize,
-                    history: config.tables.history,
-                };
+                let requirements = requirements(&config, Some(MESSAGE_BYTES), replicas as usize);
                 for topic in topics {
                     let text = |(name, value): (&str, &str)| (name.to_string(), value.to_string());
                     let mut settings: BTreeMap<_, _> = BROKER_DEFAULTS.map(text).into();

@@ -52,7 +52,7 @@ impl ClusterInspector {
 
     /// Returns the partition and replica counts of a topic, and no other facts yet.
     pub(super) fn shape(&self, topic: &str) -> Result<TopicFacts, TopicProblem> {
-        let shape = shape(&self.consumer, topic)?;
+        let shape = shape(&self.consumer, topic, METADATA_WAIT_MAX)?;
         Ok(TopicFacts {
             partitions: shape.partitions,
             replicas: shape.replicas,

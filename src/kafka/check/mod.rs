@@ -123,7 +123,7 @@ fn check_topics(
     let findings = &mut checked.findings;
     findings.extend(unusable);
     let unknown = inspector.add_details(&mut found);
-    let requirements = requirements(config, &found, brokers);
+    let requirements = requirements(config, message_limit(Role::Input, &found), brokers);
     for (topic, facts) in &found {
         let verdicts = judge(topic.role, facts, &requirements).into_iter();
         findings.extend(verdicts.map(|verdict| Finding::new(topic.subject(), verdict)));
@@ -133,8 +133,8 @@ fn check_topics(
     if let Some(bytes) = message_limit(Role::Quarantine, &found) {
         checked.facts.quarantine = RecordLimit::new(bytes);
     }
-    let input = found.iter().find(|(topic, _)| topic.role == Role::Input);
-    let partitions = input.and_then(|(_, facts)| usize::try_from(facts.partitions).ok());
+    let input = facts_of(Role::Input, &found);
+    let partitions = input.and_then(|facts| usize::try_from(facts.partitions).ok());
     checked.facts.input_partitions = partitions.and_then(NonZeroUsize::new);
 }
 
@@ -152,30 +152,25 @@ fn unusable(topic: &TopicUse<'_>, problem: &TopicProblem, has_others: bool) -> V
     }
 }
 
-fn requirements(
-    config: &Config,
-    topics: &[(&TopicUse<'_>, TopicFacts)],
-    brokers: usize,
-) -> Requirements {
+fn requirements(config: &Config, input_bytes: Option<u64>, brokers: usize) -> Requirements {
+    let batch = config.kafka.get(Client::Producer, "batch.size");
     Requirements {
         event_bytes: config.output.max_message_bytes as u64,
-        batch_bytes: batch_bytes(config),
-        input_bytes: message_limit(Role::Input, topics),
+        batch_bytes: batch.and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_SIZE),
+        input_bytes,
         brokers,
         history: config.tables.history,
     }
 }
 
-/// Returns the size of the largest batch that the producer builds of several records.
-fn batch_bytes(config: &Config) -> u64 {
-    let configured = config.kafka.get(Client::Producer, "batch.size");
-    configured.and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_SIZE)
-}
-
 /// Returns the max.message.bytes of the first topic of this role, if it is known.
 fn message_limit(role: Role, topics: &[(&TopicUse<'_>, TopicFacts)]) -> Option<u64> {
-    let (_, facts) = topics.iter().find(|(topic, _)| topic.role == role)?;
-    u64::try_from(facts.number("max.message.bytes")?).ok()
+    u64::try_from(facts_of(role, topics)?.number("max.message.bytes")?).ok()
+}
+
+/// Returns the facts of the first topic of this role.
+fn facts_of<'a>(role: Role, topics: &'a [(&TopicUse<'_>, TopicFacts)]) -> Option<&'a TopicFacts> {
+    topics.iter().find(|(topic, _)| topic.role == role).map(|(_, facts)| facts)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::kafka::native::Right;
 use crate::stream::kept_record::{QUARANTINE_OVERHEAD_BYTES, RecordLimit};
 
 /// Bytes that a record batch adds to the largest audit event in it: framing, key and headers.
-pub(super) const EVENT_OVERHEAD_BYTES: u64 = 1_024;
+const EVENT_OVERHEAD_BYTES: u64 = 1_024;
 
 /// What the relay does with a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,20 @@ pub struct Requirements {
     pub brokers: usize,
     /// How long superseded table versions must stay available.
     pub history: Duration,
+}
+
+impl Requirements {
+    /// Returns the max.message.bytes with which an output takes every event and every batch:
+    /// records that fit one by one may not fit as one batch, which the client never splits.
+    pub(super) fn output_bytes(&self) -> u64 {
+        (self.event_bytes + EVENT_OVERHEAD_BYTES).max(self.batch_bytes)
+    }
+
+    /// Returns the max.message.bytes with which the quarantine takes every input record whole.
+    pub(super) fn quarantine_bytes(&self) -> u64 {
+        let record = self.input_bytes.unwrap_or(0) + QUARANTINE_OVERHEAD_BYTES as u64;
+        record.max(self.batch_bytes)
+    }
 }
 
 /// Returns all failures and warnings of a topic, or a pass if there are none.
@@ -168,15 +182,11 @@ fn message_size(role: Role, facts: &TopicFacts, requirements: &Requirements) -> 
 /// Checks the size limit for events. An event that its topic rejects would hold its input partition
 /// forever.
 fn event_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> {
-    let event = requirements.event_bytes + EVENT_OVERHEAD_BYTES;
-    // Records that fit one by one may not fit as one batch: the client never splits it.
-    let (largest, why) = if event >= requirements.batch_bytes {
-        (event, "an audit event as large as output.max_message_bytes allows would not fit")
+    let largest = requirements.output_bytes();
+    let why = if largest == requirements.event_bytes + EVENT_OVERHEAD_BYTES {
+        "an audit event as large as output.max_message_bytes allows would not fit"
     } else {
-        (
-            requirements.batch_bytes,
-            "a batch as large as the producer builds them (batch.size) would not fit",
-        )
+        "a batch as large as the producer builds them (batch.size) would not fit"
     };
     (limit < largest).then(|| {
         Verdict::Fail(format!("max.message.bytes is {limit}: {why}; set it to {largest} or more"))
@@ -192,7 +202,7 @@ fn quarantine_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> 
             "max.message.bytes is {limit}: not even the stub of a record fits; set it to {least} or more"
         )));
     }
-    let largest = requirements.input_bytes.unwrap_or(0) + QUARANTINE_OVERHEAD_BYTES as u64;
+    let largest = requirements.quarantine_bytes();
     let warning = if limit < requirements.batch_bytes {
         "batches as large as the producer builds them (batch.size) are rejected and sent again as smaller ones, and larger originals are written as stubs"
     } else if limit < largest {
@@ -200,7 +210,6 @@ fn quarantine_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> 
     } else {
         return None;
     };
-    let largest = largest.max(requirements.batch_bytes);
     Some(Verdict::Warn(format!(
         "max.message.bytes is {limit}: {warning}; set it to {largest} or more to keep input records whole"
     )))

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 
 use crate::config::Config;
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::client::lookup::{Bound, TopicLookup};
 use crate::kafka::settings;
+use crate::kafka::topics::partition_count;
 use crate::stream::Partition;
 
 /// Longest wait for an answer.
@@ -71,10 +71,8 @@ impl InputEndOffsets {
 
     /// Returns how many partitions the input has; `None` if the cluster does not say at once.
     pub fn partition_count(&self) -> Option<usize> {
-        let topic = Some(self.input.topic());
-        let metadata = self.input.consumer().fetch_metadata(topic, ONE_WAIT_MAX).ok()?;
-        let topic = metadata.topics().first().filter(|topic| topic.error().is_none())?;
-        Some(topic.partitions().len())
+        let count = partition_count(self.input.consumer(), self.input.topic(), ONE_WAIT_MAX);
+        usize::try_from(count.ok()?).ok()
     }
 
     fn ask(
