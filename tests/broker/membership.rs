@@ -1,7 +1,8 @@
 //! Members that leave and members that come back: when their partitions go to others, and how many
 //! members a relay is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use crate::PROGRAM;
@@ -43,18 +44,24 @@ fn owned(relay: &Relay) -> BTreeSet<i32> {
     partitions.collect()
 }
 
+/// Reads a state until it is as expected, and returns it. Fails the test at the time limit.
+#[track_caller]
+fn await_state<T: Debug>(read: impl Fn() -> T, is_expected: impl Fn(&T) -> bool) -> T {
+    let since = Instant::now();
+    loop {
+        let state = read();
+        if is_expected(&state) {
+            return state;
+        }
+        assert!(since.elapsed() < WAIT_MAX, "{state:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Waits until the relay owns a third of the partitions, and returns them.
 #[track_caller]
 fn await_third(relay: &Relay) -> BTreeSet<i32> {
-    let since = Instant::now();
-    loop {
-        let owned = owned(relay);
-        if owned.len() == 4 {
-            return owned;
-        }
-        assert!(since.elapsed() < WAIT_MAX, "{owned:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    await_state(|| owned(relay), |partitions| partitions.len() == 4)
 }
 
 /// Returns the partitions that are not committed to their end.
@@ -63,24 +70,6 @@ fn behind(broker: &KafkaBroker, deployment: &TestDeployment) -> BTreeSet<i32> {
     let ends = broker.end_offsets(&deployment.input).into_iter();
     let behind = ends.filter(|(partition, end)| committed.get(partition) != Some(end));
     behind.map(|(partition, _)| partition).collect()
-}
-
-/// Waits until every partition is committed further than it was.
-#[track_caller]
-fn await_commits_beyond(
-    broker: &KafkaBroker,
-    deployment: &TestDeployment,
-    before: &BTreeMap<i32, i64>,
-) {
-    let since = Instant::now();
-    loop {
-        let now = broker.committed(&deployment.group, &deployment.input);
-        if now.iter().all(|(partition, offset)| before.get(partition) < Some(offset)) {
-            return;
-        }
-        assert!(since.elapsed() < WAIT_MAX, "before: {before:?}, now: {now:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The last of three relays stops under load. Every partition is committed further without it.
@@ -95,7 +84,10 @@ fn hands_over(session: &str, static_members: &[&str]) {
         let left = Instant::now();
         let before = broker.committed(&deployment.group, &deployment.input);
         assert_eq!(before.len(), 12, "{before:?}");
-        await_commits_beyond(broker, &deployment, &before);
+        await_state(
+            || broker.committed(&deployment.group, &deployment.input),
+            |now| now.iter().all(|(partition, offset)| before.get(partition) < Some(offset)),
+        );
         println!("every partition is committed again after {:?}", left.elapsed());
     });
     await_committed(broker, &deployment, records as i64);
@@ -125,11 +117,7 @@ fn a_static_member_that_restarts_finds_its_partitions_and_the_others_keep_theirs
     let [of_a, of_b, of_c] = [&a, &b, &c].map(await_third);
     end(&mut c);
     produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
-    let since = Instant::now();
-    while behind(broker, &deployment) != of_c {
-        assert!(since.elapsed() < WAIT_MAX, "{:?}", behind(broker, &deployment));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    await_state(|| behind(broker, &deployment), |behind| *behind == of_c);
     let rebalances = |relay: &Relay| relay.metric("audit_relay_rebalances_total", "");
     let before = [&a, &b].map(rebalances);
     let mut c = deployment.start("c");
