@@ -64,8 +64,8 @@ fn printed_rights(script: &str, user: &str) -> Vec<Grant> {
     lines.map(grant).collect()
 }
 
-/// Writes the configuration of a relay that logs in as this user; without one, as somebody who may
-/// do everything.
+/// Writes the configuration of a relay that logs in as this user, or as a superuser if there is
+/// none.
 fn config(world: &World, deployment: &mut TestDeployment, user: Option<&str>) -> PathBuf {
     deployment.kafka.clear();
     deployment.bootstrap = world.broker.bootstrap().to_string();
@@ -111,7 +111,7 @@ fn the_printed_topics_and_rights_suffice_and_none_can_be_left_out() {
         .expect("a shell");
     assert!(run.status.success(), "{}", output_text(&run));
 
-    // Somebody who may do everything sees the topics' settings.
+    // Only a superuser can read the topics' settings here.
     await_check(&config(&world, &mut deployment, None), |check, text| {
         let is_said = |word: &&str| text.contains(*word);
         check.status.success() && !["WARNING", "PROBLEM", "unknown "].iter().any(is_said)
