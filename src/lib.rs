@@ -12,7 +12,8 @@
 //! [`relay`] is the running process and wires them; [`commands`] are the commands of the program.
 //! [`config`] reads the settings, [`deployment`] loads what they name, [`tables`] shares the
 //! reference tables between threads, [`quarantine`] has the headers of quarantined records,
-//! [`liveness`] detects hangs and stalls, [`metrics`] counts, [`logging`] sets up the log. Read
+//! [`liveness`] detects hangs and stalls, [`metrics`] counts, [`status`] shows the state of the
+//! process, [`logging`] sets up the log. Read
 //! `crates/judge/src/lib.rs`, then `stream/worker/mod.rs`, then `kafka/session.rs`;
 //! `docs/architecture.md` gives the reasons.
 
@@ -26,5 +27,6 @@ pub mod logging;
 pub mod metrics;
 pub mod quarantine;
 pub mod relay;
+pub mod status;
 pub mod stream;
 pub mod tables;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => commands::explain::explain(&arguments),
         Command::Manifest(arguments) => commands::manifest::manifest(&arguments),
         Command::Table(arguments) => commands::table::table(&arguments),
+        Command::Top(arguments) => commands::top::top(&arguments),
     };
     let exit = match result {
         Ok(()) => Exit::Success,

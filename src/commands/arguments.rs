@@ -44,6 +44,8 @@ pub enum Command {
     Manifest(ManifestArgs),
     /// Show a reference table. Needs no running relay.
     Table(TableArgs),
+    /// Show running relays: what they read, how far they are behind, and what holds.
+    Top(TopArgs),
 }
 
 /// The configuration file.
@@ -64,7 +66,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 300,
           value_parser = clap::value_parser!(u32).range(60..=1_000_000))]
     pub records: u32,
-    /// Address of /metrics, /livez and /readyz; port 0 picks a free port.
+    /// Address of the page, the metrics and health; port 0 picks a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
 }
@@ -185,6 +187,26 @@ pub enum ManifestPart {
     Topics,
     /// The access rights.
     Rights,
+}
+
+/// Arguments of `top`.
+#[derive(Debug, Clone, Args)]
+pub struct TopArgs {
+    /// Admin addresses of the relays, e.g. `relay-0:9464`. Default: `admin.listen` of the
+    /// configuration.
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<String>,
+    /// The configuration, for the default address.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Pause between two looks, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub interval: u32,
+    /// Look once and end, as always when the output is not a terminal. Exit code 1 if a relay does
+    /// not answer.
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// Arguments of `table`.

@@ -10,6 +10,7 @@ pub mod manifest;
 mod oddities;
 pub mod run;
 pub mod table;
+pub mod top;
 
 use std::fmt;
 use std::io::Write;

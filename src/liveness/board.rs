@@ -52,14 +52,20 @@ pub struct PartitionView {
     pub partition: Partition,
     /// The worker that owns it.
     pub worker: usize,
+    /// When it was assigned, in milliseconds since 1970.
+    pub assigned_ms: i64,
     /// The number of commits and of reports that it is at its end, since the assignment.
     pub moves: u64,
+    /// The offset after the last record that was committed since the assignment.
+    pub next_offset: Option<i64>,
+    /// The end offset of the partition, as it was last reported.
+    pub end_offset: Option<i64>,
     /// Records that are not committed yet, as far as is known.
     pub lag_records: i64,
     /// How long the oldest of them may have waited.
     pub lag_seconds: f64,
-    /// When the partition last made progress, in seconds since 1970.
-    pub last_progress_seconds: f64,
+    /// When the partition last made progress, in milliseconds since 1970.
+    pub last_progress_ms: i64,
     /// Why it is held while the others continue, if it is.
     pub held: Option<&'static str>,
 }
@@ -257,10 +263,13 @@ impl PartitionState {
         PartitionView {
             partition,
             worker: self.worker,
+            assigned_ms: self.assigned_ms,
             moves: self.moves,
+            next_offset: self.next_offset,
+            end_offset: self.end_offset,
             lag_records,
             lag_seconds: if lag_records > 0 { seconds(waiting_ms) } else { 0.0 },
-            last_progress_seconds: seconds(self.progress_ms),
+            last_progress_ms: self.progress_ms,
             held: self.held,
         }
     }

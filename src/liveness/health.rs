@@ -7,6 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::liveness::warnings::Warnings;
 use crate::liveness::watchdog::{Activity, Heartbeat};
 use crate::lock::lock;
@@ -16,8 +19,9 @@ use crate::stream::Partition;
 pub const WATCHDOG: &str = "watchdog";
 
 /// The health of a process, which has no workers at first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Health {
+    created: Timestamp,
     inner: Mutex<Inner>,
     /// One for each worker, once their number is known.
     heartbeats: OnceLock<Vec<Arc<Heartbeat>>>,
@@ -29,7 +33,16 @@ pub struct Health {
 struct Inner {
     workers: Vec<WorkerHealth>,
     /// Why the process as a whole is held, by subject.
-    holds: BTreeMap<&'static str, String>,
+    holds: BTreeMap<&'static str, Reason>,
+}
+
+/// A reason why the process is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The reason on one line, beginning with its subject.
+    pub text: String,
+    /// Since when its subject has been unready, for this or for another reason.
+    pub since: Timestamp,
 }
 
 #[derive(Debug)]
@@ -37,8 +50,10 @@ struct WorkerHealth {
     stage: Stage,
     /// The failure from which the worker recovers.
     recovering: Option<String>,
+    /// Since when it has not worked, if it does not.
+    unready_since: Option<Timestamp>,
     /// Partitions that are held while the others continue, and why.
-    held: BTreeMap<Partition, String>,
+    held: BTreeMap<Partition, Reason>,
 }
 
 #[derive(Debug)]
@@ -53,11 +68,26 @@ enum Stage {
     Stopped(Option<String>),
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        Health {
+            created: Timestamp::now(),
+            inner: Mutex::default(),
+            heartbeats: OnceLock::new(),
+            warnings: Warnings::default(),
+        }
+    }
+}
+
 impl Health {
     /// Adds the process's workers, none of which has started. Later calls change nothing.
     pub fn add_workers(&self, count: usize) {
-        let starting =
-            || WorkerHealth { stage: Stage::Starting, recovering: None, held: BTreeMap::new() };
+        let starting = || WorkerHealth {
+            stage: Stage::Starting,
+            recovering: None,
+            unready_since: Some(Timestamp::now()),
+            held: BTreeMap::new(),
+        };
         let heartbeats = (0..count).map(|_| Arc::default()).collect();
         if self.heartbeats.set(heartbeats).is_ok() {
             self.lock().workers = (0..count).map(|_| starting()).collect();
@@ -87,6 +117,9 @@ impl Health {
         let found = found.filter(|health| !matches!(health.stage, Stage::Stopped(_)));
         if let Some(health) = found {
             change(health);
+            let unready = health.why_not_ready().is_some();
+            health.unready_since =
+                unready.then(|| health.unready_since.unwrap_or_else(Timestamp::now));
         }
     }
 
@@ -136,8 +169,7 @@ impl Health {
 
     /// Reports that a worker holds a partition, and why. It continues with the others.
     pub fn hold_partition(&self, worker: usize, partition: Partition, cause: &str) {
-        let cause = one_line(cause);
-        self.change(worker, |health| drop(health.held.insert(partition, cause)));
+        self.change(worker, |health| update(&mut health.held, partition, cause));
     }
 
     /// Reports that a worker no longer holds a partition: it reads it again, or does not own it any
@@ -155,7 +187,7 @@ impl Health {
 
     /// Makes the whole process unready because of `subject`, for this cause.
     pub fn hold(&self, subject: &'static str, cause: &str) {
-        self.lock().holds.insert(subject, one_line(cause));
+        update(&mut self.lock().holds, subject, cause);
     }
 
     /// Withdraws the hold because of `subject`.
@@ -191,19 +223,42 @@ impl Health {
     /// # Errors
     /// Fails with every reason why not. Each is one line and names its subject.
     pub fn ready(&self) -> Result<(), Vec<String>> {
+        let reasons: Vec<String> = self.reasons().into_iter().map(|reason| reason.text).collect();
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    /// Returns every reason why the process is not ready: none if it is.
+    pub fn reasons(&self) -> Vec<Reason> {
         let inner = self.lock();
         let workers = inner.workers.iter().enumerate();
         let reasons = workers.flat_map(|(number, worker)| {
-            let of_worker = worker.why_not_ready().into_iter();
-            let reasons = of_worker.chain(worker.held.values().cloned());
-            reasons.map(move |why| format!("worker {number}: {why}"))
+            let of_worker = worker.why_not_ready().zip(worker.unready_since);
+            let of_worker = of_worker.map(|(text, since)| Reason { text, since });
+            let reasons = of_worker.into_iter().chain(worker.held.values().cloned());
+            reasons.map(move |why| why.about(&format!("worker {number}")))
         });
-        let holds = inner.holds.iter();
-        let holds = holds.map(|(subject, cause)| format!("{subject}: {cause}"));
-        let none = inner.workers.is_empty().then(|| "workers: not started yet".to_string());
-        let reasons: Vec<String> = reasons.chain(none).chain(holds).collect();
-        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+        let none = inner
+            .workers
+            .is_empty()
+            .then(|| Reason { text: "workers: not started yet".to_string(), since: self.created });
+        let holds = inner.holds.iter().map(|(subject, why)| why.clone().about(subject));
+        reasons.chain(none).chain(holds).collect()
     }
+}
+
+impl Reason {
+    fn about(self, subject: &str) -> Self {
+        Reason { text: format!("{subject}: {}", self.text), since: self.since }
+    }
+}
+
+/// Sets why something is held, and keeps since when it has been.
+fn update<K: Ord>(held: &mut BTreeMap<K, Reason>, what: K, cause: &str) {
+    let text = one_line(cause);
+    let reason = held.entry(what);
+    reason
+        .and_modify(|reason| reason.text.clone_from(&text))
+        .or_insert_with(|| Reason { text, since: Timestamp::now() });
 }
 
 impl WorkerHealth {
@@ -341,6 +396,28 @@ mod tests {
         assert!(health.is_working(0), "its other partitions must progress");
         health.release_partition(0, Partition(3));
         assert_eq!(health.ready(), Ok(()));
+    }
+
+    #[test]
+    fn a_reason_tells_since_when_its_subject_has_been_unready() {
+        let long_ago = Timestamp::UNIX_EPOCH;
+        let health = with_workers(1);
+        let since = || health.reasons().first().map(|reason| reason.since);
+        health.lock().workers[0].unready_since = Some(long_ago);
+        health.joining(0);
+        assert_eq!(since(), Some(long_ago), "it has not worked since");
+        health.working(0);
+        health.recovering(0, "x");
+        assert!(since() > Some(long_ago), "it has worked in between");
+        health.recovered(0);
+        health.hold("tables", "old");
+        health.lock().holds.get_mut("tables").expect("held").since = long_ago;
+        health.hold("tables", "older");
+        let older = Reason { text: "tables: older".to_string(), since: long_ago };
+        assert_eq!(health.reasons(), [older]);
+        health.release("tables");
+        health.hold("tables", "old");
+        assert!(since() > Some(long_ago), "it was not held in between");
     }
 
     #[test]

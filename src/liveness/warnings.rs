@@ -20,9 +20,9 @@ impl Warnings {
         };
     }
 
-    /// Returns one line per warning.
+    /// Returns one line per warning, beginning with its subject.
     pub fn lines(&self) -> Vec<String> {
-        let line = |(subject, warning): (&&str, &String)| format!("warning: {subject}: {warning}");
+        let line = |(subject, warning): (&&str, &String)| format!("{subject}: {warning}");
         lock(&self.0).iter().map(line).collect()
     }
 }

@@ -272,10 +272,13 @@ mod tests {
         PartitionView {
             partition: Partition(3),
             worker: 1,
+            assigned_ms: 0,
             moves,
+            next_offset: None,
+            end_offset: None,
             lag_records,
             lag_seconds: 0.0,
-            last_progress_seconds: 0.0,
+            last_progress_ms: 0,
             held: None,
         }
     }

@@ -18,6 +18,6 @@ mod unlisted;
 pub use crate::liveness::board::{PartitionBoard, PartitionView};
 pub use held::InputName;
 pub use observer::WorkerObserver;
-pub use registry::{Metrics, Totals};
+pub use registry::{Counts, Metrics};
 pub use table::{METRICS, Metric, MetricType, metrics_markdown};
 pub use unlisted::{NameCount, UnlistedView};

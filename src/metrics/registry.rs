@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{self, MetricFamily};
 use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use crate::stream::{Failure, Partition};
 use crate::tables::TableStore;
-use audit_judge::fate::FateKind;
+use audit_judge::fate::{FateKind, QuarantineReason, SkipReason};
 
 use super::table::Metric;
 use super::unlisted::{Unlisted, UnlistedView};
@@ -45,17 +45,38 @@ pub struct Metrics {
     pub(super) standstill: Gauge,
 }
 
-/// Input records that this process has committed, over all partitions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// All of them, counted apart from their fates.
+/// The input records and audit events that this process has committed, over all partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// All records, counted apart from their fates.
     pub read: u64,
-    /// Those that became an audit event.
-    pub audited: u64,
-    /// Those that do not belong in the audit trail.
-    pub skipped: u64,
-    /// Those that went to the quarantine topic.
-    pub quarantined: u64,
+    /// One for each kind of fate, by its [`FateKind::index`].
+    fates: [u64; FateKind::COUNT],
+    /// The audit events of each output region, by its index.
+    pub events: Vec<u64>,
+}
+
+impl Counts {
+    /// Returns the number of records with this fate.
+    pub fn fate(&self, kind: FateKind) -> u64 {
+        self.fates.get(kind.index()).copied().unwrap_or_default()
+    }
+
+    /// Returns the number of records that became an audit event.
+    pub fn audited(&self) -> u64 {
+        self.fate(FateKind::Audited)
+    }
+
+    /// Returns the number of records that do not belong in the audit trail.
+    pub fn skipped(&self) -> u64 {
+        SkipReason::ALL.iter().map(|reason| self.fate(FateKind::Skipped(*reason))).sum()
+    }
+
+    /// Returns the number of records that went to the quarantine topic.
+    pub fn quarantined(&self) -> u64 {
+        let reasons = QuarantineReason::ALL.iter();
+        reasons.map(|reason| self.fate(FateKind::Quarantined(*reason))).sum()
+    }
 }
 
 /// The counters of one partition, looked up once.
@@ -197,6 +218,16 @@ impl Metrics {
         self.workers.set(count as f64);
     }
 
+    /// Returns how many partitions the input has; zero if it is not known yet.
+    pub fn input_partitions(&self) -> usize {
+        self.input_partitions.get() as usize
+    }
+
+    /// Returns how many workers the process has; zero before they are started.
+    pub fn workers(&self) -> usize {
+        self.workers.get() as usize
+    }
+
     /// Sets the time of the longest hang or stall.
     pub fn set_standstill(&self, time: Duration) {
         self.standstill.set(time.as_secs_f64());
@@ -218,20 +249,22 @@ impl Metrics {
         text
     }
 
-    /// Returns the number of input records with this fate, over all partitions, since the start.
-    pub fn fate_total(&self, kind: FateKind) -> u64 {
-        sum(&self.records, &[("fate", kind.fate()), ("reason", kind.reason())])
-    }
-
     /// Returns the sums over all partitions since the start.
-    pub fn totals(&self) -> Totals {
-        let of_fate = |fate| sum(&self.records, &[("fate", fate)]);
-        Totals {
-            read: sum(&self.records_read, &[]),
-            audited: of_fate("audited"),
-            skipped: of_fate("skipped"),
-            quarantined: of_fate("quarantined"),
-        }
+    pub fn counts(&self) -> Counts {
+        let mut fates = [0; FateKind::COUNT];
+        for_each(&self.records, |metric, count| {
+            let (fate, reason) = (label(metric, "fate"), label(metric, "reason"));
+            let is_meant =
+                |kind: &FateKind| fate == Some(kind.fate()) && reason == Some(kind.reason());
+            if let Some(kind) = FateKind::all().find(is_meant)
+                && let Some(sum) = fates.get_mut(kind.index())
+            {
+                *sum += count;
+            }
+        });
+        let mut read = 0;
+        for_each(&self.records_read, |_, count| read += count);
+        Counts { read, fates, events: self.events.iter().map(IntCounter::get).collect() }
     }
 
     pub(super) fn partition_counters(&self, partition: Partition) -> PartitionCounters {
@@ -258,19 +291,18 @@ where
     Ok(collector)
 }
 
-/// Returns the sum of the counters that have all these labels.
-fn sum(counters: &IntCounterVec, labels: &[(&str, &str)]) -> u64 {
+/// Calls `visit` with each counter and its value.
+fn for_each(counters: &IntCounterVec, mut visit: impl FnMut(&proto::Metric, u64)) {
     let families = counters.collect();
-    let metrics = families.iter().flat_map(MetricFamily::get_metric);
-    let counted = metrics.filter(|metric| {
-        let has = |(name, value): &(&str, &str)| {
-            let mut pairs = metric.get_label().iter();
-            pairs.any(|pair| pair.name() == *name && pair.value() == *value)
-        };
-        labels.iter().all(has)
-    });
-    // Counts of records stay far below 2^53, up to which a double is exact.
-    counted.map(|metric| metric.get_counter().get_value() as u64).sum()
+    for metric in families.iter().flat_map(MetricFamily::get_metric) {
+        // Counts of records stay far below 2^53, up to which a double is exact.
+        visit(metric, metric.get_counter().get_value() as u64);
+    }
+}
+
+fn label<'a>(metric: &'a proto::Metric, name: &str) -> Option<&'a str> {
+    let pair = metric.get_label().iter().find(|pair| pair.name() == name)?;
+    Some(pair.value())
 }
 
 /// Returns the label value of a transaction that failed in this way, or `None` if none was begun.

@@ -9,7 +9,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
 use super::table;
-use crate::liveness::board::PartitionBoard;
+use crate::liveness::board::{PartitionBoard, seconds};
 use crate::lock::lock;
 
 /// Collects the metrics of a [`PartitionBoard`].
@@ -50,7 +50,7 @@ impl BoardCollector {
             let set = |gauge: &GaugeVec, value| gauge.with_label_values(&[&label]).set(value);
             set(&self.lag_records, view.lag_records as f64);
             set(&self.lag_seconds, view.lag_seconds);
-            set(&self.last_progress, view.last_progress_seconds);
+            set(&self.last_progress, seconds(view.last_progress_ms));
             if let Some(reason) = view.held {
                 self.held.with_label_values(&[&label, reason]).set(1.0);
             }

@@ -8,7 +8,7 @@ use prometheus::{GaugeVec, IntCounterVec};
 
 use super::table;
 use crate::lock::lock;
-use crate::tables::{TableName, TableStore, TableView};
+use crate::tables::{TableStore, TableView};
 use audit_judge::reference::RecordReason;
 
 /// Collects the metrics of [`TableStore`].
@@ -66,14 +66,7 @@ impl TablesCollector {
         for counter in counters.into_iter().chain([&self.versions_dropped, &self.reloads]) {
             counter.reset();
         }
-        let reference = self.tables.load();
         for view in self.tables.views() {
-            let entries = match view.table {
-                TableName::Principals => reference.principals.len(),
-                TableName::Devices => reference.devices.as_ref().map_or(0, |table| table.len()),
-            };
-            let name = [view.table.name()];
-            self.entries.with_label_values(&name).set(entries as f64);
             self.show(&view);
         }
     }
@@ -81,6 +74,7 @@ impl TablesCollector {
     fn show(&self, view: &TableView) {
         let name = [view.table.name()];
         let set = |gauge: &GaugeVec, value| gauge.with_label_values(&name).set(value);
+        set(&self.entries, self.tables.entries(view.table) as f64);
         set(&self.ready, f64::from(u8::from(view.ready)));
         set(&self.load, view.load.unwrap_or_default().as_secs_f64());
         set(&self.staleness, view.staleness.as_secs_f64());

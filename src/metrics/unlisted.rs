@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use compact_str::CompactString;
 use prometheus::IntCounter;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::lock::lock;
 use crate::stream::unlisted::UnlistedNames;
@@ -19,7 +19,7 @@ pub(super) struct Unlisted {
 }
 
 /// The names and counts as `/status` shows them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnlistedView {
     /// Records with such a name.
@@ -31,7 +31,7 @@ pub struct UnlistedView {
 }
 
 /// A name, and how many records had it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameCount {
     /// The name as it was sent, shortened and on one line.
     pub name: CompactString,

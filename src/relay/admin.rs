@@ -13,9 +13,11 @@ use anyhow::Context;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::middleware::{Next, from_fn};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,8 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tracing::warn;
 
-use crate::liveness::health::Health;
-use crate::metrics::Metrics;
+use crate::status::{PAGE_POLICY, SAMPLE_INTERVAL, STYLE, StatusSource, page};
 
 /// Most connections at a time. A further one closes an old one.
 const CONNECTIONS_MAX: usize = 32;
@@ -42,7 +43,7 @@ const HEAD_BYTES: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-const PATHS: &str = "/metrics\n/livez\n/readyz\n/status\n";
+const PATHS: &str = "/\n/metrics\n/livez\n/readyz\n/status\n";
 
 /// A server that has bound its address and does not answer yet.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub struct AdminServer {
     address: SocketAddr,
 }
 
-type Shared = State<(Arc<Metrics>, Arc<Health>)>;
+type Source = State<Arc<StatusSource>>;
 
 impl AdminServer {
     /// Binds the address; port 0 picks a free one.
@@ -71,23 +72,31 @@ impl AdminServer {
     }
 
     /// Answers requests until `shutdown` completes. Open connections then end by themselves.
-    pub async fn serve(
-        self,
-        metrics: Arc<Metrics>,
-        health: Arc<Health>,
-        shutdown: impl Future<Output = ()>,
-    ) {
+    pub async fn serve(self, source: Arc<StatusSource>, shutdown: impl Future<Output = ()>) {
+        let sampled = Arc::clone(&source);
         let router = Router::new()
+            .route("/", get(show_page))
+            .route("/style.css", get(show_style))
             .route("/metrics", get(show_metrics))
             .route("/livez", get(show_live))
             .route("/readyz", get(show_ready))
             .route("/status", get(show_status))
             .fallback(|| async { (StatusCode::NOT_FOUND, PATHS) })
-            .with_state((metrics, health));
+            .with_state(source);
         tokio::select! {
             () = accept(self.listener, router) => {}
+            () = sample(&sampled) => {}
             () = shutdown => {}
         }
+    }
+}
+
+/// Takes samples for the rates, without end.
+async fn sample(source: &StatusSource) {
+    let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
+    loop {
+        ticks.tick().await;
+        source.sample();
     }
 }
 
@@ -155,26 +164,43 @@ async fn answer(stream: TcpStream, router: Router, has_request: Arc<AtomicBool>)
     let _ = tokio::time::timeout(CONNECTION_WAIT_MAX, connection).await;
 }
 
-async fn show_metrics(State((metrics, health)): Shared) -> impl IntoResponse {
-    metrics.set_ready(health.ready().is_ok());
-    ([(CONTENT_TYPE, METRICS_TYPE)], metrics.render())
+async fn show_metrics(State(source): Source) -> impl IntoResponse {
+    source.metrics.set_ready(source.health.ready().is_ok());
+    ([(CONTENT_TYPE, METRICS_TYPE)], source.metrics.render())
 }
 
-async fn show_live(State((_, health)): Shared) -> impl IntoResponse {
-    health_answer(health.live().map_err(|reason| vec![reason]))
+async fn show_live(State(source): Source) -> impl IntoResponse {
+    health_answer(source.health.live().map_err(|reason| vec![reason]))
 }
 
-async fn show_ready(State((_, health)): Shared) -> impl IntoResponse {
-    let (status, text) = health_answer(health.ready());
-    let warnings = health.warnings.lines().into_iter();
-    let warnings: String = warnings.map(|line| line + "\n").collect();
+async fn show_ready(State(source): Source) -> impl IntoResponse {
+    let (status, text) = health_answer(source.health.ready());
+    let warnings = source.health.warnings.lines().into_iter();
+    let warnings: String = warnings.map(|line| format!("warning: {line}\n")).collect();
     (status, text + &warnings)
 }
 
-/// Returns as JSON what no metric can carry.
-async fn show_status(State((metrics, _)): Shared) -> impl IntoResponse {
-    let status = serde_json::json!({ "unlistedNames": metrics.unlisted_names() });
-    ([(CONTENT_TYPE, "application/json")], format!("{status}\n"))
+async fn show_status(State(source): Source) -> Response {
+    match serde_json::to_string(&source.status()) {
+        Ok(status) => ([(CONTENT_TYPE, "application/json")], status + "\n").into_response(),
+        // Numbers and texts can always be written.
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn show_page(State(source): Source) -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, page(&source.status()))
+}
+
+async fn show_style() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")], STYLE)
 }
 
 /// Returns `ok`, or one reason per line.
@@ -194,6 +220,12 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
+    use crate::liveness::health::Health;
+    use crate::metrics::Metrics;
+    use crate::status::{Names, Status};
+    use crate::tables::TableStore;
+    use audit_judge::reference::ReferenceTables;
+
     /// Starts a server on a free port; it runs as long as the runtime lives.
     fn start() -> (tokio::runtime::Runtime, SocketAddr, Arc<Health>) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -204,10 +236,13 @@ mod tests {
         let metrics = Metrics::new(&[], "2.12.1").expect("registers");
         let health = Arc::new(Health::default());
         health.add_workers(1);
+        let tables = TableStore::new(ReferenceTables::default(), &[], Duration::MAX);
+        let (shown, tables) = (Arc::clone(&health), Arc::new(tables));
+        let source = Arc::new(StatusSource::new(Names::default(), metrics, shown, tables));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let admin = runtime.block_on(AdminServer::bind(any)).expect("binds");
         let address = admin.local_addr();
-        runtime.spawn(admin.serve(metrics, Arc::clone(&health), std::future::pending()));
+        runtime.spawn(admin.serve(source, std::future::pending()));
         (runtime, address, health)
     }
 
@@ -250,20 +285,35 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_json() {
+    fn the_status_is_json_and_a_page() {
         let (_runtime, address, _) = start();
         let answer = fetch(address, "/status");
+        assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
         let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-        let expected = r#"{"unlistedNames":{"total":0,"mostNames":100,"names":[]}}"#;
-        assert_eq!(body.trim(), expected);
+        let status: Status = serde_json::from_str(body).expect("a status");
+        assert!(!status.ready);
+        let page = fetch(address, "/");
+        for expected in [
+            "HTTP/1.1 200",
+            "content-type: text/html; charset=utf-8\r\n",
+            "content-security-policy: default-src 'none'; style-src 'self';",
+            "x-content-type-options: nosniff\r\n",
+            "cache-control: no-store\r\n",
+            "<link rel=\"stylesheet\" href=\"style.css\">",
+        ] {
+            assert!(page.contains(expected), "{expected} is not in {page}");
+        }
+        let style = fetch(address, "/style.css");
+        assert!(style.contains("content-type: text/css; charset=utf-8\r\n"), "{style}");
+        assert!(style.ends_with(STYLE));
     }
 
     #[test]
     fn an_unknown_path_is_answered_with_the_known_ones() {
         let (_runtime, address, _) = start();
-        let answer = fetch(address, "/");
+        let answer = fetch(address, "/metric");
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
-        assert!(answer.ends_with("/metrics\n/livez\n/readyz\n/status\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n/\n/metrics\n/livez\n/readyz\n/status\n"), "{answer}");
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::relay::admin::AdminServer;
 use crate::relay::preflight::Preflight;
 use crate::relay::supervise::{Signals, Watch, supervise};
 use crate::relay::worker_thread::WorkerTask;
+use crate::status::{Names, StatusSource};
 use crate::stream::StopRequest;
 use crate::tables::TableStore;
 
@@ -104,11 +105,8 @@ impl Relay {
         let address = admin.local_addr();
         let closing = Arc::new(Notify::new());
         let closed = Arc::clone(&closing);
-        let serving = tokio::spawn(admin.serve(
-            Arc::clone(&self.metrics),
-            Arc::clone(&self.health),
-            async move { closed.notified().await },
-        ));
+        let serving =
+            tokio::spawn(admin.serve(self.status_source(), async move { closed.notified().await }));
         self.log_start(address);
         announce(address);
         let mut feeders = Vec::new();
@@ -123,6 +121,18 @@ impl Relay {
             Err(error) => error!("stopped: {error:#}"),
         }
         result
+    }
+
+    fn status_source(&self) -> Arc<StatusSource> {
+        let names = Names {
+            instance: self.config.instance.clone(),
+            topic: self.config.input.topic.clone(),
+            group: self.config.input.group.clone(),
+            regions: self.deployment.rules.routes.regions().to_vec(),
+            librdkafka: kafka::librdkafka_version(),
+        };
+        let (metrics, health) = (Arc::clone(&self.metrics), Arc::clone(&self.health));
+        Arc::new(StatusSource::new(names, metrics, health, Arc::clone(&self.tables)))
     }
 
     /// Checks the cluster, loads the tables, and starts the workers once the tables are complete:

@@ -90,6 +90,15 @@ impl TableStore {
         self.snapshot.load_full()
     }
 
+    /// Returns the number of entries of a table.
+    pub fn entries(&self, table: TableName) -> usize {
+        let reference = self.borrow();
+        match table {
+            TableName::Principals => reference.principals.len(),
+            TableName::Devices => reference.devices.as_ref().map_or(0, |devices| devices.len()),
+        }
+    }
+
     /// Borrows the newest snapshot for a moment, as for one record. Cheaper than
     /// [`TableStore::load`] when many threads do it.
     pub fn borrow(&self) -> impl Deref<Target = ReferenceTables> + use<> {

@@ -26,6 +26,7 @@ mod security;
 mod sessions;
 mod stale_member;
 mod start;
+mod status;
 mod tables;
 mod testkit;
 mod throttled;

@@ -12,6 +12,7 @@ mod deploy;
 mod exits;
 mod explained;
 mod mock;
+mod page;
 mod plan;
 mod refusals;
 mod secrets;

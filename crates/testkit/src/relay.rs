@@ -276,6 +276,12 @@ impl Relay {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Returns the address of the admin server.
+    #[track_caller]
+    pub fn admin_address(&self) -> String {
+        self.admin.expect("the relay has started").to_string()
+    }
+
     /// Returns the status and body of an admin page.
     pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let address = self.admin.context("no admin address")?;

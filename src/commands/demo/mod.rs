@@ -144,15 +144,15 @@ impl Show<'_> {
                 continue;
             }
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + LIMIT);
-            let totals = self.metrics.totals();
-            let written = totals.audited + totals.quarantined;
-            if totals.read == produced && screen.seen() == written {
+            let counts = self.metrics.counts();
+            let written = counts.audited() + counts.quarantined();
+            if counts.read == produced && screen.seen() == written {
                 return Ok(());
             }
             if Instant::now() >= deadline {
                 bail!(
                     "after {LIMIT:?}, {} of {produced} records are accounted for, and {} of {written} outputs were read",
-                    totals.read,
+                    counts.read,
                     screen.seen()
                 );
             }

@@ -69,6 +69,7 @@ impl Screen {
         line!(
             "audit-relay demo: {records} state changes through the real relay, on an embedded broker"
         );
+        line!("status          http://{}/", self.address);
         line!("metrics         http://{}/metrics", self.address);
         line!("joining the consumer group; audit events appear below as they are committed\n");
     }
@@ -113,24 +114,25 @@ impl Screen {
         }
         line!("  {} different actions", self.actions.len());
         line!("fates");
+        let counts = metrics.counts();
         for kind in FateKind::all() {
-            let count = metrics.fate_total(kind);
+            let count = counts.fate(kind);
             if count > 0 {
                 let name = format!("{} {}", kind.fate(), kind.reason());
                 line!("  {name:<36} {count:>7}");
             }
         }
-        let totals = metrics.totals();
-        let sum = totals.audited + totals.skipped + totals.quarantined;
+        let (audited, skipped, quarantined) =
+            (counts.audited(), counts.skipped(), counts.quarantined());
         line!(
             "accounted       read {} = audited {} + skipped {} + quarantined {}{}",
-            totals.read,
-            totals.audited,
-            totals.skipped,
-            totals.quarantined,
-            if totals.read == sum { "" } else { "   NOT EQUAL" }
+            counts.read,
+            audited,
+            skipped,
+            quarantined,
+            if counts.read == audited + skipped + quarantined { "" } else { "   NOT EQUAL" }
         );
-        line!("metrics were at http://{}/metrics (--keep keeps it running)", self.address);
+        line!("status was at http://{}/ (--keep keeps it running)", self.address);
         line!("\nnext");
         for (command, what) in NEXT {
             line!("  {command:<50} # {what}");

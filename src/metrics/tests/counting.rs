@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::super::METRICS;
 use super::super::scrape::now_ms;
-use super::super::{METRICS, Totals};
 use super::{audited, batch, malformed, observed, record, show_tables, skipped, value};
 use crate::stream::batch::Batch;
 use crate::stream::{
@@ -58,14 +58,13 @@ fn unlisted_names_are_shown_once_they_are_committed() {
 fn a_committed_batch_is_counted_once_with_every_fate() {
     let (metrics, _, mut observer) = observed();
     observer.on_event(WorkerEvent::Publishing(&mixed_batch()));
-    assert_eq!(metrics.totals(), Totals::default(), "not committed yet");
+    assert_eq!(metrics.counts().read, 0, "not committed yet");
     observer.on_event(WorkerEvent::Committed(&mixed_batch(), Duration::from_millis(80)));
-    let totals = metrics.totals();
-    assert_eq!((totals.read, totals.audited), (6, 4));
-    assert_eq!((totals.skipped, totals.quarantined), (1, 1));
+    let counts = metrics.counts();
+    assert_eq!((counts.read, counts.audited()), (6, 4));
+    assert_eq!((counts.skipped(), counts.quarantined()), (1, 1));
     let unlisted = FateKind::Skipped(SkipReason::UnlistedAction);
-    assert_eq!(metrics.fate_total(unlisted), 1);
-    assert_eq!(metrics.fate_total(FateKind::Audited), 4);
+    assert_eq!(counts.fate(unlisted), 1);
 
     let text = metrics.render();
     let expected = [
@@ -131,7 +130,7 @@ fn offsets_deleted_before_they_were_read_are_counted_from_zero() {
     assert_eq!(value(&metrics.render(), series), Some(6.0));
     let series = r#"audit_relay_passed_over_offsets_total{partition="0"}"#;
     assert_eq!(value(&metrics.render(), series), Some(2.0));
-    assert_eq!(metrics.totals(), Totals::default(), "these records were not read");
+    assert_eq!(metrics.counts().read, 0, "these records were not read");
 }
 
 #[test]
@@ -153,7 +152,7 @@ fn quarantined_records_that_were_written_as_stubs_are_counted() {
     batch.judge_deferred(|_| malformed());
     observer.on_event(WorkerEvent::Committed(&batch, Duration::ZERO));
     assert_eq!(value(&metrics.render(), series), Some(2.0));
-    assert_eq!(metrics.totals().quarantined, 3);
+    assert_eq!(metrics.counts().quarantined(), 3);
 }
 
 #[test]
