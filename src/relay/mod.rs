@@ -6,6 +6,7 @@ pub mod grace;
 pub mod judge;
 pub mod preflight;
 pub mod reopening;
+pub mod service_manager;
 pub mod supervise;
 pub mod table_feed;
 pub mod worker_thread;
@@ -107,6 +108,9 @@ impl Relay {
         let closed = Arc::clone(&closing);
         let serving =
             tokio::spawn(admin.serve(self.status_source(), async move { closed.notified().await }));
+        if service_manager::is_listening() {
+            tokio::spawn(service_manager::report(Arc::clone(&self.health), stop.clone()));
+        }
         self.log_start(address);
         announce(address);
         let mut feeders = Vec::new();

@@ -20,6 +20,7 @@ use crate::liveness::watchdog::{
     HEARTBEAT_INTERVAL, HangDetector, STALL_INTERVAL, Stall, StallDetector,
 };
 use crate::metrics::Metrics;
+use crate::relay::service_manager;
 use crate::stream::StopRequest;
 
 /// How often a stop request from within the process is checked.
@@ -66,8 +67,7 @@ impl Signals {
 
 /// Watches for hanging workers and stalled partitions.
 pub struct Watch {
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
+    reports: Reports,
     hangs: HangDetector,
     sampled: Instant,
     /// What the watchdog thread finds.
@@ -115,8 +115,11 @@ impl Watch {
             })
             .context("start the watchdog thread")?;
         Ok(Watch {
-            health: Arc::clone(health),
-            metrics: Arc::clone(metrics),
+            reports: Reports {
+                health: Arc::clone(health),
+                metrics: Arc::clone(metrics),
+                alive: service_manager::report_alive,
+            },
             hangs: HangDetector::new(workers, barrier_limit),
             sampled: Instant::now(),
             stalls,
@@ -142,18 +145,33 @@ impl Watch {
             return Ok(());
         }
         self.sampled = Instant::now();
-        let hang = self.hangs.sample(self.health.heartbeats());
+        let hang = self.hangs.sample(self.reports.health.heartbeats());
         let longest = if hang.time > self.stalled.time { &hang } else { &self.stalled };
-        self.metrics.set_standstill(longest.time);
+        self.reports.note(longest);
         if longest.is_over {
             bail!("{longest}");
         }
+        Ok(())
+    }
+}
+
+/// Who learns of hangs and stalls.
+struct Reports<Alive = fn()> {
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    /// Reports that nothing stands still.
+    alive: Alive,
+}
+
+impl<Alive: Fn()> Reports<Alive> {
+    fn note(&self, longest: &Stall) {
+        self.metrics.set_standstill(longest.time);
         if longest.time >= UNREADY_AFTER {
             self.health.hold(WATCHDOG, &longest.to_string());
         } else {
             self.health.release(WATCHDOG);
+            (self.alive)();
         }
-        Ok(())
     }
 }
 
@@ -244,4 +262,34 @@ async fn join(workers: Vec<WorkerThread>) -> anyhow::Result<()> {
         }
     }
     if failures.is_empty() { Ok(()) } else { Err(anyhow!(failures.join("\n"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_stands_still_is_unready_and_not_alive() {
+        let alive = Cell::new(0);
+        let reports = Reports {
+            health: Arc::default(),
+            metrics: Metrics::new(&[], "2.12.1").expect("registers"),
+            alive: || alive.set(alive.get() + 1),
+        };
+        reports.health.add_workers(1);
+        reports.health.working(0);
+        let stall = |time| Stall { time, is_over: false, what: "worker 0 hangs".to_string() };
+        reports.note(&stall(UNREADY_AFTER - HEARTBEAT_INTERVAL));
+        assert_eq!((alive.get(), reports.health.ready()), (1, Ok(())));
+        for _ in 0..3 {
+            reports.note(&stall(UNREADY_AFTER));
+            assert_eq!(alive.get(), 1);
+            assert!(reports.health.ready().is_err());
+        }
+        assert!(reports.metrics.render().contains("\naudit_relay_standstill_seconds 30\n"));
+        reports.note(&Stall::default());
+        assert_eq!((alive.get(), reports.health.ready()), (2, Ok(())));
+    }
 }

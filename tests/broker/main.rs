@@ -23,6 +23,7 @@ mod requirements;
 mod retention;
 mod returning;
 mod security;
+mod service;
 mod sessions;
 mod stale_member;
 mod start;

@@ -1,6 +1,6 @@
-//! The status page in a real browser, Chromium, over the WebDriver protocol: the style sheet is
-//! accepted by the page's own policy, nothing is cut off on a narrow screen, both colour schemes can
-//! be read, and the page refreshes itself.
+//! The status page in a real browser, Chromium, over the WebDriver protocol: the page's own policy
+//! accepts the style sheet, nothing is cut off on a narrow screen, both color schemes can be read,
+//! and the page refreshes itself.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -49,6 +49,7 @@ impl Guarded {
             .arg(log)
             .arg(command.get_program())
             .args(command.get_args())
+            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
             // A separate process group: a signal to the tests' group must not kill the guard before
             // its child.
             .process_group(0)

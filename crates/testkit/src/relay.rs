@@ -42,6 +42,8 @@ pub struct TestDeployment {
     pub kafka: String,
     /// More lines of `[input]`.
     pub reading: String,
+    /// Environment variables of each relay.
+    pub environment: Vec<(String, String)>,
     /// Whether audit events have headers; true by default.
     pub event_headers: bool,
     program: PathBuf,
@@ -72,6 +74,7 @@ impl TestDeployment {
             session: "\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500\n".to_string(),
             kafka: String::new(),
             reading: String::new(),
+            environment: Vec::new(),
             event_headers: true,
             program: PathBuf::from(program),
             directory: or_fail(
@@ -183,6 +186,7 @@ impl TestDeployment {
         let config = self.config(instance);
         let mut command = Command::new(&self.program);
         command.arg("run").arg("--config").arg(config);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         fs::write(&log, "")?;
         let process = Guarded::spawn(&command, self.directory.path(), &log)?;
         Ok(Relay { process, log, admin: None })
