@@ -1,12 +1,15 @@
 //! What is deployed beside the relay fits it: the topics are those that `manifest` prints, the
-//! alert rules name metrics that exist, and the runbook has a section for all that an operator
-//! meets.
+//! alert rules name metrics that exist, the runbook has a section for all that an operator meets,
+//! and the Helm chart knows the relay's settings. `deploy/helm/test.sh` checks the chart itself.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use audit_cases::root;
 use audit_relay::commands::exit::Exit;
+use audit_relay::config::{Kind, SETTINGS};
 use audit_relay::liveness::health::{Health, WATCHDOG};
 use audit_relay::metrics::METRICS;
 
@@ -104,4 +107,58 @@ fn the_runbook_has_a_heading_for_each_reason_of_readyz() {
         let stem = stem.strip_suffix(": cause").unwrap_or(&stem);
         assert!(headings.contains(stem), "the runbook has no heading {stem:?}");
     }
+}
+
+/// A file of the Helm chart.
+fn chart(name: &str) -> String {
+    let path = root().join("deploy/helm/audit-relay").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_chart_is_for_this_version() {
+    let version = format!("appVersion: \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(chart("Chart.yaml").lines().any(|line| line == version), "Chart.yaml lacks {version}");
+}
+
+/// What the chart's schema must say of a value.
+fn schema_of(kind: &Kind) -> Value {
+    match kind {
+        Kind::Number(range) => {
+            json!({"type": "integer", "minimum": range.start(), "maximum": range.end()})
+        }
+        Kind::Boolean => json!({"type": "boolean"}),
+        Kind::Word(words) => json!({"enum": words}),
+        Kind::List(kind) => json!({"type": "array", "items": schema_of(kind)}),
+        _ => json!({"type": "string", "minLength": 1}),
+    }
+}
+
+/// `kafka` takes any property, `instance` and `admin` are the chart's own.
+#[test]
+fn the_schema_of_the_chart_has_exactly_the_settings() {
+    let schema: Value = serde_json::from_str(&chart("values.schema.json")).expect("JSON");
+    let config = &schema["properties"]["config"];
+    assert_eq!(config["additionalProperties"], false);
+    let mut seen = BTreeSet::new();
+    for (section, schema) in config["properties"].as_object().expect("sections") {
+        match &schema["properties"] {
+            _ if ["kafka", "instance", "admin"].contains(&section.as_str()) => {}
+            Value::Object(keys) => {
+                assert_eq!(schema["additionalProperties"], false, "{section}");
+                seen.extend(keys.iter().map(|(key, value)| format!("{section}.{key}: {value}")));
+            }
+            _ => _ = seen.insert(format!("{section}: {schema}")),
+        }
+    }
+    let expected: BTreeSet<String> = SETTINGS
+        .iter()
+        .filter(|setting| {
+            let section = setting.key.split('.').next();
+            !["kafka", "instance", "admin"].iter().any(|own| section == Some(own))
+        })
+        .map(|setting| format!("{}: {}", setting.key, schema_of(&setting.kind)))
+        .collect();
+    assert!(expected.len() > 30, "{expected:?}");
+    assert_eq!(seen, expected);
 }
