@@ -7,6 +7,7 @@
 
 mod barrier;
 mod changed_tables;
+mod chart;
 mod commands;
 mod damage;
 mod exactly_once;

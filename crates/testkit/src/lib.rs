@@ -19,6 +19,7 @@ pub mod grants;
 pub mod guarded;
 mod jars;
 pub mod kafka;
+mod process;
 pub mod proxy;
 pub mod random;
 pub mod relay;

@@ -183,19 +183,23 @@ impl TestDeployment {
 
     /// Starts a relay that logs to a new file. Does not wait.
     pub fn spawn(&self, instance: &str, log: PathBuf) -> anyhow::Result<Relay> {
-        let config = self.config(instance);
         let mut command = Command::new(&self.program);
-        command.arg("run").arg("--config").arg(config);
+        command.arg("run").arg("--config").arg(self.config(instance));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        self.spawn_command(&command, log)
+    }
+
+    /// Starts a relay by a command that becomes it. Does not wait.
+    pub fn spawn_command(&self, command: &Command, log: PathBuf) -> anyhow::Result<Relay> {
         fs::write(&log, "")?;
-        let process = Guarded::spawn(&command, self.directory.path(), &log)?;
+        let process = Guarded::spawn(command, self.directory.path(), &log)?;
         Ok(Relay { process, log, admin: None })
     }
 }
 
 /// A running relay.
 pub struct Relay {
-    process: Guarded,
+    pub(crate) process: Guarded,
     log: PathBuf,
     admin: Option<SocketAddr>,
 }
@@ -237,20 +241,6 @@ impl Relay {
     /// The relay's exit status, if it has ended.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         self.process.ended()
-    }
-
-    /// Peak resident memory, in bytes.
-    #[track_caller]
-    pub fn peak_resident(&self) -> u64 {
-        or_fail(self.try_peak_resident(), format_args!("read the peak"))
-    }
-
-    fn try_peak_resident(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        let kibibytes: u64 = kibibytes.context("no VmHWM")?.parse()?;
-        Ok(kibibytes * 1024)
     }
 
     /// The path of the log.
