@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Manifest(arguments) => commands::manifest::manifest(&arguments),
         Command::Table(arguments) => commands::table::table(&arguments),
         Command::Top(arguments) => commands::top::top(&arguments),
+        Command::Generate(arguments) => commands::generate::generate(&arguments),
     };
     let exit = match result {
         Ok(()) => Exit::Success,

@@ -46,6 +46,8 @@ pub enum Command {
     Table(TableArgs),
     /// Show running relays: what they read, how far they are behind, and what holds.
     Top(TopArgs),
+    /// Write man pages and shell completions into a folder, for packages.
+    Generate(GenerateArgs),
 }
 
 /// The configuration file.
@@ -187,6 +189,13 @@ pub enum ManifestPart {
     Topics,
     /// The access rights.
     Rights,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, Clone, Args)]
+pub struct GenerateArgs {
+    /// Folder to write to: `man1/` with the man pages, and `completions/` for bash, fish and zsh.
+    pub folder: PathBuf,
 }
 
 /// Arguments of `top`.

@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod explain;
+pub mod generate;
 pub mod manifest;
 mod oddities;
 pub mod run;

@@ -1,6 +1,7 @@
 //! Sets up the log: to standard error, as text on a terminal and as one JSON object per line
 //! otherwise.
 
+mod facade;
 pub(crate) mod quiet;
 
 use std::io::IsTerminal;
@@ -27,9 +28,11 @@ pub fn init(format: LogFormat, level: &str) {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         builder.with_ansi(terminal && !no_color).finish().try_init()
     };
-    // At trace level, the HTTP client for tokens logs URLs with their query, which may hold a key.
-    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
-    if let (Ok(()), Some(error)) = (started, error) {
+    if started.is_err() {
+        return;
+    }
+    facade::forward();
+    if let Some(error) = error {
         warn!("ignoring {OVERRIDE}, which is not a valid filter: {error}");
     }
 }

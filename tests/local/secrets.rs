@@ -107,6 +107,14 @@ fn a_secret_is_sent_only_to_its_endpoint_and_never_logged() {
         readyz(&address).filter(|answer| answer.contains(&shown))
     });
     let status = poll_until("end of the check", || check.try_wait().expect("a child"));
+    // What the crates log for themselves is there, with the crate as its target and no path.
+    let log = read("run.txt");
+    for target in ["librdkafka", "ureq"] {
+        assert!(log.contains(&format!("\"target\":\"{target}\"")), "{target}\n{log}");
+    }
+    for path in ["log.file", "log.line", "/registry/src/"] {
+        assert!(!log.contains(path), "{path}\n{log}");
+    }
     run.kill().expect("it runs");
     run.wait().expect("a child");
 

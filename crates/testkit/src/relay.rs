@@ -271,7 +271,6 @@ impl Relay {
     }
 
     /// Returns the address of the admin server.
-    #[track_caller]
     pub fn admin_address(&self) -> String {
         self.admin.expect("the relay has started").to_string()
     }
