@@ -78,7 +78,7 @@ pub fn exits_help() -> String {
     format!("Exit codes:\n{}", lines.join("\n"))
 }
 
-/// Returns the table for the README.
+/// Returns the table for the documentation.
 pub fn exits_markdown() -> String {
     let rows = Exit::ALL.map(|exit| format!("| {} | {} |\n", exit.code(), exit.meaning()));
     format!("| code | meaning |\n|---|---|\n{}", rows.concat())

@@ -67,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// Returns the range alone, for the table of the README.
+    /// Returns the range alone, for the table of the reference.
     pub fn range(&self) -> Option<String> {
         match self {
             Self::Number(range) => Some(format!("{} to {}", range.start(), range.end())),

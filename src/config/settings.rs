@@ -1,6 +1,6 @@
 //! The one table of configuration keys: kind and range, default, meaning.
 //!
-//! The reader's checks and messages, the defaults, the environment variables and the README's table
+//! The reader's checks and messages, the defaults, the environment variables, the reference's table
 //! are derived from it; tests compare the example file with it.
 
 use super::kind::Kind;
@@ -115,7 +115,7 @@ pub(super) fn sections() -> impl Iterator<Item = &'static str> + Clone {
     SETTINGS.iter().filter_map(|setting| setting.key.split_once('.')).map(|(section, _)| section)
 }
 
-/// Returns [`SETTINGS`] as the README's table: key, default, environment variable, meaning.
+/// Returns [`SETTINGS`] as the reference's table: key, default, environment variable, meaning.
 pub fn settings_markdown() -> String {
     let mut table = String::from("| key | default | environment | meaning |\n|---|---|---|---|\n");
     for setting in SETTINGS {

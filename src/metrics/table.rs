@@ -1,5 +1,5 @@
 //! The definition of every metric: name, type, labels and help. The registration and the table in
-//! the README are generated from it. It holds no values.
+//! the reference are generated from it. It holds no values.
 
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts};
 
@@ -165,7 +165,7 @@ impl Metric {
     }
 }
 
-/// Returns the table for the README.
+/// Returns the table for the documentation.
 pub fn metrics_markdown() -> String {
     let mut table = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
     for metric in METRICS {

@@ -10,6 +10,7 @@ mod changed_tables;
 mod chart;
 mod commands;
 mod damage;
+mod documented;
 mod exactly_once;
 mod held;
 mod hostile;
@@ -33,6 +34,7 @@ mod tables;
 mod testkit;
 mod throttled;
 mod unpublishable;
+mod versions;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_audit-relay");

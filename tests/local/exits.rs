@@ -1,4 +1,4 @@
-//! The real program ends with the exit codes of the README.
+//! The real program ends with the documented exit codes.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

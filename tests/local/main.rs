@@ -9,6 +9,7 @@ mod commands;
 mod configured;
 mod corpus;
 mod deploy;
+mod documented;
 mod exits;
 mod explained;
 mod mock;

@@ -1,5 +1,5 @@
-//! Rules that no lint enforces: files state their purpose and stay short, and the README's tables
-//! match the code. `UPDATE_README=1 cargo test --test local tidy` rewrites the tables.
+//! Rules that no lint enforces: files state their purpose and stay short, and the tables of the
+//! reference match the code. `UPDATE_REFERENCE=1 cargo test --test local tidy` writes them.
 
 use std::fmt::Write;
 
@@ -74,39 +74,41 @@ fn actions_markdown() -> String {
     table
 }
 
+/// The generated tables: document, marker, text.
+fn tables() -> [(&'static str, &'static str, String); 5] {
+    [
+        ("docs/reference/actions-and-fates.md", "actions", actions_markdown()),
+        ("docs/reference/actions-and-fates.md", "fates", fates_markdown()),
+        ("docs/reference/settings.md", "settings", settings_markdown()),
+        ("docs/reference/metrics.md", "metrics", metrics_markdown()),
+        ("docs/reference/exit-codes.md", "exits", exits_markdown()),
+    ]
+}
+
 #[test]
-fn readme_tables_match_the_code() {
-    let path = root().join("README.md");
-    let readme = std::fs::read_to_string(&path).expect("README.md");
-    let mut updated = readme.clone();
+fn tables_of_the_reference_match_the_code() {
+    let is_update = std::env::var_os("UPDATE_REFERENCE").is_some_and(|value| value == "1");
     let mut problems = Problems::default();
-    for (name, expected) in [
-        ("actions", actions_markdown()),
-        ("settings", settings_markdown()),
-        ("fates", fates_markdown()),
-        ("metrics", metrics_markdown()),
-        ("exits", exits_markdown()),
-    ] {
+    for (path, name, expected) in tables() {
+        let file = root().join(path);
+        let mut text = std::fs::read_to_string(&file).expect(path);
         let (opening, closing) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-        let begin = updated.find(&opening).map(|position| position + opening.len());
-        let end = updated.find(&closing);
-        match (begin, end) {
-            (Some(begin), Some(end)) if begin <= end => {
-                if updated[begin..end] != expected {
-                    problems
-                        .0
-                        .push(format!("the text between the {name} markers must be\n{expected}"));
-                    updated.replace_range(begin..end, &expected);
-                }
-            }
-            _ => problems.0.push(format!("lacks {opening}{expected}{closing}")),
+        let begin = text.find(&opening).map(|position| position + opening.len());
+        let (Some(begin), Some(end)) = (begin, text.find(&closing)) else {
+            problems.0.push(format!("{path} lacks {opening}{expected}{closing}"));
+            continue;
+        };
+        if text.get(begin..end) == Some(&expected) {
+            continue;
+        }
+        if is_update {
+            text.replace_range(begin..end, &expected);
+            std::fs::write(&file, text).expect(path);
+        } else {
+            problems.0.push(format!("{path}: between the {name} markers must be\n{expected}"));
         }
     }
-    if std::env::var_os("UPDATE_README").is_some_and(|value| value == "1") {
-        std::fs::write(&path, updated).expect("README.md can be written");
-    } else {
-        problems.assert_none("README.md (UPDATE_README=1 writes the tables between the markers)");
-    }
+    problems.assert_none("tables (UPDATE_REFERENCE=1 writes them)");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 pub mod case;
 mod difference;
+pub mod documents;
 mod examples;
 pub mod generators;
 pub mod outcome;

@@ -46,7 +46,8 @@ pub struct TestDeployment {
     pub environment: Vec<(String, String)>,
     /// Whether audit events have headers; true by default.
     pub event_headers: bool,
-    program: PathBuf,
+    /// The program that relays are started from.
+    pub program: PathBuf,
     directory: TempDir,
     more: String,
 }

@@ -10,9 +10,10 @@ use anyhow::Context;
 use crate::jars::Kafka;
 
 /// The scripts, and what they start.
-const TOOLS: [(&str, &str); 2] = [
+const TOOLS: [(&str, &str); 3] = [
     ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
     ("kafka-acls.sh", "org.apache.kafka.tools.AclCommand"),
+    ("kafka-consumer-groups.sh", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
 ];
 /// Starts a short program quickly.
 const JVM: [&str; 3] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m"];

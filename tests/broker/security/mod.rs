@@ -92,7 +92,7 @@ impl World {
     }
 }
 
-/// Returns exactly the rights that the README lists for a relay.
+/// Returns exactly the rights that `manifest` prints for a relay.
 fn needed(deployment: &TestDeployment, principal: &str) -> Vec<Grant> {
     let grant = |operation, resource, name: &str, prefix| Grant {
         principal: principal.to_string(),

@@ -1,4 +1,4 @@
-//! The rights that the README lists are sufficient, and each is necessary: without one of them the
+//! The rights that `manifest` prints are sufficient, and each is necessary: without one of them the
 //! relay does not start, or holds, and names the missing right and resource.
 
 use std::collections::BTreeMap;

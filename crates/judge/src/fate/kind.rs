@@ -65,7 +65,7 @@ impl FateKind {
     }
 }
 
-/// Renders all fates as the table of the README: fate, reason, meaning.
+/// Renders all fates as the table of the reference: fate, reason, meaning.
 pub fn fates_markdown() -> String {
     let mut table = String::from("| fate | reason | meaning |\n|---|---|---|\n");
     for kind in FateKind::all() {
