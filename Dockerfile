@@ -1,7 +1,11 @@
 # syntax=docker/dockerfile:1
 
 # Builder and final image are both Debian 12, because the binary links the C library of the image that it is built on.
-FROM rust:1.95-slim-bookworm AS build
+# A release names both by digest, as it resolved them: --build-arg BUILDER=rust:1.95-slim-bookworm@sha256:...
+ARG BUILDER=rust:1.95-slim-bookworm
+ARG BASE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${BUILDER} AS build
 
 # OpenSSL, zlib, zstd and librdkafka are built from source with the crates: perl and make for OpenSSL, a C and C++
 # compiler for the rest. Nothing else comes from the system.
@@ -22,16 +26,29 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     find src crates -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --bin audit-relay \
-    && cp target/release/audit-relay /usr/local/bin/audit-relay
+    && strip -o /usr/local/bin/audit-relay target/release/audit-relay
 
 # distroless "cc" rather than debian:bookworm-slim: libc, libm and libgcc are what the binary links, CA certificates are
 # there for TLS to the brokers, and there is no shell, package manager or other program to look after.
 # "nonroot" is user 65532.
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM ${BASE}
 
+# What the build knows and this file does not:
+#   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" \
+#     --build-arg CREATED="$(date --utc +%Y-%m-%dT%H:%M:%SZ)" --build-arg SOURCE="$(git remote get-url origin)" .
+ARG BASE
+ARG VERSION=""
+ARG REVISION=""
+ARG CREATED=""
+ARG SOURCE=""
 LABEL org.opencontainers.image.title="audit-relay" \
       org.opencontainers.image.description="Infrastructure state changes on Kafka to Activity Tracker audit events, exactly once" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${BASE}"
 
 # The OpenSSL inside the binary looks for certificates where OpenSSL installs itself (/usr/local/ssl), and librdkafka
 # does not search further in this kind of build. Without this no broker's certificate would be trusted.

@@ -126,6 +126,19 @@ refuse_secrets() { # CHART
     done
 }
 
+# The values that the documentation shows are accepted, on top of the least.
+check_shown() {
+    local page=docs/operating/kubernetes.md count=0 values
+    rm -rf "$out/shown" && mkdir -p "$out/shown"
+    awk -v folder="$out/shown" '/^ *```yaml$/ { n++; file = folder "/" n ".yaml"; next } /^ *```$/ { file = "" } file { print > file }' "$page"
+    for values in "$out"/shown/*.yaml; do
+        count=$((count + 1))
+        helm template relay "$chart" --kube-version "${kubernetes[0]}" --values "$chart/ci/minimal.yaml" --values "$values" >/dev/null ||
+            fail "$page: the values of block $count are refused"
+    done
+    ((count >= 3)) || fail "$page shows only $count blocks of values"
+}
+
 # planted NAME STAGE WORDS FILE COMMAND: the stage must fail by these words once sed's command has changed a file of the chart.
 planted() {
     local copy=$out/planted/$1 answer
@@ -162,6 +175,8 @@ check_configurations "$out/rendered"
 say "bad values"
 refuse "$chart"
 refuse_secrets "$chart"
+say "shown values"
+check_shown
 say "alert rules"
 "$tools/bin/check" rules deploy/alerts.yml "$out/rendered/everything/alerts.yml"
 promtool check rules "$out/rendered/everything/alerts.yml"
