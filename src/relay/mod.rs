@@ -207,7 +207,7 @@ impl Relay {
         let wanted = self.config.workers;
         let count = input_partitions.map_or(wanted, |partitions| wanted.min(partitions)).get();
         if count < wanted.get() {
-            info!("starting {count} workers instead of {wanted}: the input has {count} partitions");
+            info!("starting {count} of {wanted} workers, one for each partition of the input");
         } else {
             info!(workers = count, "starting the workers");
         }

@@ -82,14 +82,16 @@ fn unwrapped<T: Deref<Target = ReferenceTables>>(
     trace: &mut impl Trace,
 ) -> Result<Audited, Unaudited> {
     let bytes = input.payload.unwrap_or_default();
-    match framing::body(bytes).map(framing::cloud_event) {
-        Ok(Some(Ok(data))) => {
+    // Inside the frame of a schema registry too. A frame that cannot be taken off is named already.
+    let body = framing::body(bytes).unwrap_or(bytes);
+    match framing::cloud_event(body) {
+        Some(Ok(data)) => {
             trace.unwrapped();
             let action = user_action(Some(&data), rules, trace)?;
             audit(action, input.at, rules, &tables(), trace)
         }
-        Ok(Some(Err(detail))) => Err(Quarantine::malformed(detail).into()),
-        Ok(None) | Err(_) => Err(match wrapping::recognise(bytes) {
+        Some(Err(detail)) => Err(Quarantine::malformed(detail).into()),
+        None => Err(match wrapping::recognise(body) {
             Some(what) => Quarantine::malformed(what).into(),
             None => quarantine.into(),
         }),
