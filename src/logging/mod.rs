@@ -7,7 +7,8 @@ pub(crate) mod quiet;
 use std::io::IsTerminal;
 
 use tracing::warn;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
@@ -20,13 +21,14 @@ const OVERRIDE: &str = "RUST_LOG";
 pub fn init(format: LogFormat, level: &str) {
     let terminal = std::io::stderr().is_terminal();
     let (filter, error) = filter(std::env::var(OVERRIDE).ok().as_deref(), level);
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = tracing_subscriber::registry().with(filter);
     let started = if as_json(format, terminal) {
-        let builder = builder.json().flatten_event(true);
-        builder.with_current_span(false).with_span_list(false).finish().try_init()
+        let lines = lines.json().flatten_event(true);
+        log.with(lines.with_current_span(false).with_span_list(false)).try_init()
     } else {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        builder.with_ansi(terminal && !no_color).finish().try_init()
+        log.with(lines.with_ansi(terminal && !no_color)).try_init()
     };
     if started.is_err() {
         return;
@@ -46,12 +48,14 @@ fn as_json(format: LogFormat, terminal: bool) -> bool {
 }
 
 /// Returns the filter, and the error if the override is not valid.
-fn filter(overridden: Option<&str>, level: &str) -> (EnvFilter, Option<String>) {
+fn filter(overridden: Option<&str>, level: &str) -> (Targets, Option<ParseError>) {
     let overridden = overridden.filter(|text| !text.trim().is_empty());
-    match overridden.map(EnvFilter::try_new) {
-        None => (EnvFilter::new(level), None),
+    // The configuration has checked the level.
+    let configured = || level.parse().unwrap_or_default();
+    match overridden.map(str::parse) {
+        None => (configured(), None),
         Some(Ok(filter)) => (filter, None),
-        Some(Err(error)) => (EnvFilter::new(level), Some(error.to_string())),
+        Some(Err(error)) => (configured(), Some(error)),
     }
 }
 
