@@ -45,6 +45,7 @@ pub fn demo(arguments: &DemoArgs) -> anyhow::Result<()> {
     let config = config(folder.path(), &broker.bootstrap_servers(), arguments.listen)?;
     let deployment = Deployment::load(&config)?;
     Demo {
+        bootstrap: broker.bootstrap_servers(),
         names: names.clone(),
         watcher: broker.watcher(&names)?,
         sampler: broker.sampler(&names.input)?,
@@ -72,6 +73,7 @@ fn config(
 
 /// All parts of the demo.
 struct Demo {
+    bootstrap: String,
     names: TopicNames,
     watcher: Watcher,
     sampler: Sampler,
@@ -98,7 +100,7 @@ impl Demo {
             .recv_timeout(Duration::from_secs(10))
             .context("the admin server did not start")?;
         let mut screen = Screen::new(&self.names, address);
-        screen.opening(self.records);
+        screen.opening(self.records, &self.bootstrap);
         let show = Show {
             sampler: &self.sampler,
             watcher: &self.watcher,

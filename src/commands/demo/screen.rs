@@ -65,10 +65,11 @@ impl Screen {
     }
 
     /// Prints what the demo will do.
-    pub(super) fn opening(&self, records: u32) {
+    pub(super) fn opening(&self, records: u32, broker: &str) {
         line!(
             "audit-relay demo: {records} state changes through the real relay, on an embedded broker"
         );
+        line!("broker          {broker}");
         line!("status          http://{}/", self.address);
         line!("metrics         http://{}/metrics", self.address);
         line!("joining the consumer group; audit events appear below as they are committed\n");
