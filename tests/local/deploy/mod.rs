@@ -2,6 +2,9 @@
 //! alert rules name metrics that exist, the runbook has a section for all that an operator meets,
 //! and the Helm chart knows the relay's settings. `deploy/helm/test.sh` checks the chart itself.
 
+mod dashboard;
+mod panels;
+
 use std::collections::BTreeSet;
 use std::process::Command;
 
