@@ -18,6 +18,7 @@ mod lag;
 mod ledger;
 mod membership;
 mod memory;
+mod picture;
 mod positions;
 mod relay_tables;
 mod remade;
