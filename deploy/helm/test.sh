@@ -57,7 +57,7 @@ fetch_keda() {
     "$tools/bin/check" crd "$keda/config/crd/bases/keda.sh_scaledobjects.yaml" "$tools/scaledobject.json"
 }
 
-# Without the line about the symbolic link to the alert rules.
+# Without the lines about the symbolic links to the alert rules and the dashboard.
 helm() {
     { "$tools/bin/helm" "$@" 2>&1 >&3 | { grep -v 'found symbolic link in path' >&2 || true; }; } 3>&1
 }
@@ -180,8 +180,12 @@ check_shown
 say "alert rules"
 "$tools/bin/check" rules deploy/alerts.yml "$out/rendered/everything/alerts.yml"
 promtool check rules "$out/rendered/everything/alerts.yml"
+say "dashboard"
+# Without the last line break.
+cmp deploy/grafana/audit-relay.json <(cat "$out/rendered/everything/dashboard.json" && echo) || fail "the rendered dashboard"
 say "planted faults"
 planted no-run-as-non-root rendered 'runAsNonRoot is not set' values.yaml '/runAsNonRoot: true/d'
+planted no-sidecar-label rendered "not the label of Grafana's sidecar" templates/dashboard.yaml '/grafanaDashboard.labels/d'
 planted misspelt-field rendered 'unknown field "enableServiceLink"' templates/statefulset.yaml s/enableServiceLinks:/enableServiceLink:/
 planted misspelt-keda rendered "additional properties 'pollInterval' not allowed" templates/scaledobject.yaml s/pollingInterval:/pollInterval:/
 planted workers-0 refused 'workers-0.yaml was not refused' values.schema.json '/"workers"/s/"minimum": 1/"minimum": 0/'

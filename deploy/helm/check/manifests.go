@@ -22,6 +22,7 @@ import (
 // manifests are the rendered resources by their kinds; nil where one was not rendered.
 type manifests struct {
 	ConfigMap           *core.ConfigMap
+	Dashboard           *core.ConfigMap
 	Service             *core.Service
 	ServiceAccount      *core.ServiceAccount
 	StatefulSet         *apps.StatefulSet
@@ -73,7 +74,7 @@ func decode(text []byte) (found manifests, kinds []string, err error) {
 			return found, nil, err
 		}
 		into := map[string]func() any{
-			"ConfigMap":      func() any { found.ConfigMap = new(core.ConfigMap); return found.ConfigMap },
+			"ConfigMap":      func() any { return found.configMap(document) },
 			"Service":        func() any { found.Service = new(core.Service); return found.Service },
 			"ServiceAccount": func() any { found.ServiceAccount = new(core.ServiceAccount); return found.ServiceAccount },
 			"StatefulSet":    func() any { found.StatefulSet = new(apps.StatefulSet); return found.StatefulSet },
@@ -100,6 +101,17 @@ func decode(text []byte) (found manifests, kinds []string, err error) {
 	}
 	slices.Sort(kinds)
 	return found, kinds, nil
+}
+
+// configMap returns where a ConfigMap goes: the dashboard has a name that ends with it.
+func (found *manifests) configMap(document []byte) *core.ConfigMap {
+	var head struct{ Metadata struct{ Name string } }
+	into := &found.ConfigMap
+	if err := yaml.Unmarshal(document, &head); err == nil && strings.HasSuffix(head.Metadata.Name, "-dashboard") {
+		into = &found.Dashboard
+	}
+	*into = new(core.ConfigMap)
+	return *into
 }
 
 // expectedKinds reads the line "# renders: ..." of a file of values.
@@ -173,6 +185,9 @@ func (found manifests) write(relayToml, out string) error {
 		if files["alerts.yml"], err = yaml.Marshal(found.PrometheusRule.Spec); err != nil {
 			return err
 		}
+	}
+	if found.Dashboard != nil {
+		files["dashboard.json"] = []byte(found.Dashboard.Data["audit-relay.json"])
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(out, name), text, 0o644); err != nil {

@@ -38,6 +38,10 @@ func (found manifests) problems(config, values map[string]any, keda string) []st
 		unmet.that(eviction != nil && *eviction == policy.AlwaysAllow, "PodDisruptionBudget: not AlwaysAllow")
 		unmet.that(budget.Spec.MaxUnavailable != nil, "PodDisruptionBudget: no maxUnavailable")
 	}
+	if dashboard := found.Dashboard; dashboard != nil {
+		unmet.that(len(dashboard.Data) == 1, "ConfigMap of the dashboard: not one file")
+		unmet.that(dashboard.Labels["grafana_dashboard"] == "1", "ConfigMap of the dashboard: not the label of Grafana's sidecar")
+	}
 	if account := found.ServiceAccount; account != nil {
 		unmet.that(account.Name == pod.ServiceAccountName, "the pod has another ServiceAccount: %s", pod.ServiceAccountName)
 		unmet.that(isFalse(account.AutomountServiceAccountToken), "ServiceAccount: mounts its token")
