@@ -5,6 +5,7 @@ use crate::PROGRAM;
 use crate::exactly_once::{await_committed, end};
 use crate::held::{await_all, await_released};
 use crate::ledger::{ExpectedFate, Ledger, PRINCIPALS, change, expected_fate, region};
+use crate::start::await_log;
 use crate::tables::await_condition;
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{REGIONS, TestDeployment};
@@ -31,6 +32,11 @@ fn assert_new_input_is_read(old: u64, new: u64) {
     recreate(broker, topic, 2);
     // The coordinator learns of the deletion asynchronously.
     await_condition(|| broker.committed(&deployment.group, topic).is_empty());
+    // The client must see the empty log: it would read a log that has reached its old position on
+    // from there (docs/reliability.md, "Found and left open").
+    for partition in 0..2 {
+        await_log(&relay, &format!("{topic} [{partition}]: offset reset (at offset "));
+    }
     produce(bootstrap, topic, (old..old + new).map(change));
     await_all(broker, &deployment, &relay);
     await_released(&relay);
