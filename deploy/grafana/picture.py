@@ -160,7 +160,7 @@ def main(dashboard, address, group, seconds, out):
     figure.text(*inch(0.2, -0.55), "audit-relay", fontsize=14, color=INK, weight="bold", va="center")
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=92, facecolor=figure.get_facecolor())
-    Image.open(drawn).convert("RGB").quantize(96).save(out, optimize=True)
+    Image.open(drawn).convert("RGB").quantize(255).save(out, optimize=True)
 
 
 if __name__ == "__main__":
