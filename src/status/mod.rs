@@ -79,6 +79,16 @@ pub struct Lag {
     pub caught_up_in_seconds: Option<f64>,
 }
 
+/// A lag below this many seconds is what is on the way: whoever has it follows the input.
+const BEHIND_SECONDS: f64 = 5.0;
+
+impl Lag {
+    /// Returns whether the relay is behind, rather than following its input.
+    pub fn is_behind(&self) -> bool {
+        self.seconds >= BEHIND_SECONDS
+    }
+}
+
 /// A number of records or events, and how many of them a second there were lately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use super::flow;
-use super::words::{duration, number, rate};
+use super::words::{duration, number, offset, rate, since};
 use super::{PartitionStatus, Status};
 use crate::liveness::health::Reason;
 
@@ -91,8 +91,8 @@ fn figures(status: &Status) -> Markup {
     let lag = &status.lag;
     let caught_up = match lag.caught_up_in_seconds {
         Some(seconds) => format!("in {}", duration(seconds)),
-        None if lag.seconds < 5.0 => "yes".to_string(),
-        None => "not in sight".to_string(),
+        None if lag.is_behind() => "not in sight".to_string(),
+        None => "yes".to_string(),
     };
     html! {
         dl.figures {
@@ -108,17 +108,14 @@ fn figures(status: &Status) -> Markup {
 
 fn partitions(status: &Status) -> Markup {
     let most = status.partitions.iter().map(|it| it.lag_records).max().unwrap_or_default().max(1);
-    let offset = |offset: Option<i64>| match offset {
-        Some(offset) => number(offset.max(0).unsigned_abs()),
-        None => "\u{2013}".to_string(),
-    };
+    let shown = |known: Option<i64>| known.map_or_else(|| "\u{2013}".to_string(), offset);
     let row = |it: &PartitionStatus| {
         html! {
             tr {
                 td.right { (it.partition) }
                 td.right { (it.worker) }
-                td.right { (offset(it.offset)) }
-                td.right { (offset(it.end)) }
+                td.right { (shown(it.offset)) }
+                td.right { (shown(it.end)) }
                 td.right { (number(it.lag_records)) }
                 td { meter max=(most) value=(it.lag_records) { (it.lag_records) } }
                 td.right { (duration(it.lag_seconds)) }
@@ -206,11 +203,6 @@ fn foot(status: &Status) -> Markup {
             }
         }
     }
-}
-
-/// Writes how long ago a time was.
-fn since(now: Timestamp, time: Timestamp) -> String {
-    duration((now - time).total(jiff::Unit::Second).unwrap_or_default())
 }
 
 fn time_of_day(time: Timestamp) -> String {

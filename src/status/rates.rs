@@ -4,15 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::Count;
+use super::{BEHIND_SECONDS, Count};
 use crate::metrics::{Counts, PartitionView};
 use crate::stream::Partition;
 
 /// The period over which rates are taken.
 const WINDOW: Duration = Duration::from_secs(30);
-
-/// A partition that is less behind than this follows its input: its lag is what is on the way.
-const BEHIND_SECONDS: f64 = 5.0;
 
 /// What there was at one time.
 #[derive(Debug, Clone)]

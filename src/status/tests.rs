@@ -100,15 +100,18 @@ fn it_tells_positions_fates_tables_and_what_holds() {
     assert_eq!((principals.followed, principals.ready, principals.entries), (true, false, 0));
 }
 
+fn schema() -> jsonschema::Validator {
+    let schema = include_str!("../../schemas/status.schema.json");
+    let schema: Value = serde_json::from_str(schema).expect("JSON");
+    jsonschema::validator_for(&schema).expect("a valid schema")
+}
+
 /// Returns the status as JSON, after a check that it is valid and that `top` reads it back.
 #[track_caller]
 fn valid(source: &StatusSource) -> Value {
-    let schema = include_str!("../../schemas/status.schema.json");
-    let schema: Value = serde_json::from_str(schema).expect("JSON");
-    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     let status = source.status();
     let json = serde_json::to_value(&status).expect("JSON");
-    let errors: Vec<String> = validator.iter_errors(&json).map(|it| it.to_string()).collect();
+    let errors: Vec<String> = schema().iter_errors(&json).map(|it| it.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}\n{json:#}");
     let read: Status = serde_json::from_value(json.clone()).expect("a status");
     assert_eq!(read, status);
@@ -123,9 +126,7 @@ fn it_is_valid_by_its_schema_which_refuses_anything_else() {
     source.health.hold("tables", "old");
     source.sample();
     let json = valid(&source);
-    let schema = include_str!("../../schemas/status.schema.json");
-    let schema: Value = serde_json::from_str(schema).expect("JSON");
-    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    let validator = schema();
     // Each object of the answer, with a member more, and without one of its own.
     let objects = [
         "",

@@ -1,5 +1,7 @@
 //! How numbers and times are written for people: on the page, and by `top`.
 
+use jiff::{Timestamp, Unit};
+
 /// Writes a number with a comma before each three digits.
 pub fn number(value: u64) -> String {
     let digits = value.to_string();
@@ -11,6 +13,11 @@ pub fn number(value: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Writes an offset.
+pub fn offset(offset: i64) -> String {
+    number(offset.max(0).unsigned_abs())
 }
 
 /// Writes a rate: with one decimal if it is small.
@@ -44,6 +51,11 @@ pub fn duration(seconds: f64) -> String {
         }
     }
     parts.join(" ")
+}
+
+/// Writes how long ago a time was.
+pub fn since(now: Timestamp, time: Timestamp) -> String {
+    duration((now - time).total(Unit::Second).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -34,12 +34,11 @@ pub fn top(arguments: &TopArgs) -> anyhow::Result<()> {
     let addresses = addresses(arguments)?;
     let agent: ureq::Agent =
         ureq::Agent::config_builder().timeout_global(Some(ANSWER_WAIT_MAX)).build().into();
-    let terminal = std::io::stdout().is_terminal();
+    let once = arguments.once || !std::io::stdout().is_terminal();
     let mut screen = Screen::default();
     loop {
         let began = Instant::now();
         let answers = ask_all(&agent, &addresses);
-        let once = arguments.once || !terminal;
         let size = if once { Size::UNLIMITED } else { Size::of_terminal() };
         let frame = screen.frame(&answers, size);
         let mut out = std::io::stdout().lock();

@@ -6,11 +6,9 @@ use std::fmt::Write;
 
 use super::Answer;
 use crate::commands::visible;
-use crate::status::words::{duration, number, rate};
+use crate::status::words::{duration, number, offset, rate, since};
 use crate::status::{Count, Flow, PartitionStatus, Status};
 
-/// A relay that is less behind than this many seconds follows its input.
-const BEHIND_SECONDS: f64 = 5.0;
 /// The width of the bar of a catch-up, in characters.
 const BAR: usize = 30;
 
@@ -50,9 +48,8 @@ impl Screen {
         lines.extend(relays(answers));
         for status in &known {
             let reasons = status.reasons.iter().map(|reason| {
-                let since = (status.time - reason.since).total(jiff::Unit::Second);
-                let since = duration(since.unwrap_or_default());
-                format!("{}: {} (for {since})", visible(&status.instance), visible(&reason.text))
+                let time = since(status.time, reason.since);
+                format!("{}: {} (for {time})", visible(&status.instance), visible(&reason.text))
             });
             let warnings = status.warnings.iter().map(|warning| {
                 format!("{}: warning: {}", visible(&status.instance), visible(warning))
@@ -101,7 +98,8 @@ impl Screen {
         let records: u64 = known.iter().map(|status| status.lag.records).sum();
         let seconds = known.iter().map(|status| status.lag.seconds).fold(0.0, f64::max);
         let mut line = format!("behind {} records, {}", number(records), duration(seconds));
-        if seconds < BEHIND_SECONDS {
+        let mut behind = known.iter().filter(|status| status.lag.is_behind()).peekable();
+        if behind.peek().is_none() {
             self.most_behind = 0;
             return line;
         }
@@ -110,7 +108,6 @@ impl Screen {
         let filled = (done * BAR as f64) as usize;
         let bar = "#".repeat(filled) + &"-".repeat(BAR.saturating_sub(filled));
         let _ = write!(line, "  [{bar}] {:.0} %", done * 100.0);
-        let behind = known.iter().filter(|status| status.lag.seconds >= BEHIND_SECONDS);
         let estimates: Option<Vec<f64>> =
             behind.map(|status| status.lag.caught_up_in_seconds).collect();
         match estimates {
@@ -156,16 +153,14 @@ fn partitions(known: &[&Status]) -> Vec<String> {
     all.sort_by_key(|(_, it)| (Reverse(it.lag_records), it.partition));
     let titles = ["partition", "relay", "worker", "offset", "end", "behind", "for", "held"];
     let mut rows = vec![titles.map(String::from)];
-    let offset = |offset: Option<i64>| {
-        offset.map_or_else(|| "-".to_string(), |offset| number(offset.max(0).unsigned_abs()))
-    };
+    let shown = |known: Option<i64>| known.map_or_else(|| "-".to_string(), offset);
     rows.extend(all.into_iter().map(|(status, it)| {
         [
             it.partition.to_string(),
             visible(&status.instance),
             it.worker.to_string(),
-            offset(it.offset),
-            offset(it.end),
+            shown(it.offset),
+            shown(it.end),
             number(it.lag_records),
             duration(it.lag_seconds),
             visible(it.held.as_deref().unwrap_or_default()),
