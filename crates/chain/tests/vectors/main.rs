@@ -7,6 +7,7 @@
 mod allocations;
 mod contract;
 mod hashes;
+mod hostile;
 mod json;
 mod keys;
 mod names;
