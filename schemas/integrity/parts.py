@@ -145,7 +145,7 @@ def keys():
              ("a short id", f"{name}+{identity[:7]}+{encoded}"), ("another name", f"{name}x+{identity}+{encoded}"),
              ("no name", f"+{identity}+{encoded}"), ("a space in the name", f"a b+{identity}+{encoded}"),
              ("no id", f"{name}+{encoded}"), ("without Base64's last character", v[:-1]), ("padding", v + "="),
-             ("a line feed", v + "\n"), ("type 2", of_type(2)), ("31 bytes", of_type(1, OLD.raw[:31])),
+             ("a line feed", v + "\n"), ("type 2", of_type(2)), ("type 2 and the id of type 1", f"{name}+{identity}+{r.b64(bytes([2]) + OLD.raw)}"), ("31 bytes", of_type(1, OLD.raw[:31])),
              ("33 bytes", of_type(1, OLD.raw + b"\0")), ("a key that is not canonical", of_type(1, high)), *weak]
     p = OLD.private_pem
     body = p.split("\n")[1]

@@ -1,6 +1,6 @@
 """The examples of what is signed and what goes with it, for vectors.py: notes, seals, states, trust
 files, anchors."""
-import base64
+import base64, hashlib
 
 import documents as d
 import rules as r
@@ -48,6 +48,7 @@ def bad_notes(text, one, vkeys):
         ("nobody signed", text + "\n"), ("only an unknown key", r.sign(text, [NAMED])), ("a text alone", text),
         ("a changed text", one.replace("any", "Any")), ("a flipped bit in the signature", flipped),
         ("a signature with S above the order", f"{text}\n{r.DASH} {TRAIL} {r.b64(OLD.id + high)}\n"),
+        ("a signature with an R of small order", f"{text}\n{r.DASH} {TRAIL} {r.b64(OLD.id + small(order, text))}\n"),
         ("the line of another text", text + "\n" + other), ("a false line after a true one", one + other),
         ("a false line before a true one", text + "\n" + other + line),
         ("a false line of the cosigner", one + WITNESS.line("other\n")),
@@ -73,6 +74,18 @@ def bad_notes(text, one, vkeys):
     spoiled = one.encode().replace(b"any", b"\xffny")
     refused(r.verify, spoiled, vkeys)
     return found + [{"reason": "not UTF-8", "hex": spoiled.hex(), "vkeys": vkeys}]
+
+
+def small(order, text):
+    """A signature that only the owner of the key can make, with the neutral element as R: S = k a."""
+    hashed = hashlib.sha512(OLD.seed).digest()
+    secret = int.from_bytes(hashed[:32], "little") & ~7 & (2**255 - 1) | 2**254
+    point = (1).to_bytes(32, "little")
+    k = int.from_bytes(hashlib.sha512(point + OLD.raw + text.encode()).digest(), "little")
+    signature = point + (k * secret % order).to_bytes(32, "little")
+    # Lenient verifiers accept it; this is what makes the example worth having.
+    OLD.private.public_key().verify(signature, text.encode())
+    return signature
 
 
 # ---- seals

@@ -9,6 +9,7 @@ the others is refused, by readers (rules.py) that share nothing with the crate.
 """
 import json, os, sys
 
+sys.dont_write_bytecode = True
 try:
     import parts, signed
 except ImportError as error:

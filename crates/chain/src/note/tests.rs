@@ -1,4 +1,5 @@
-//! Notes: what the example of Go's `sumdb/note` says, what is stricter here, and that no changed byte passes.
+//! Notes: what the example of Go's `sumdb/note` says, what is stricter here, and that no changed
+//! byte passes.
 
 use proptest::prelude::*;
 
