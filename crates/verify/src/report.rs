@@ -1,0 +1,238 @@
+//! The end of a verification: what was found in the partitions is put together, and judged.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use audit_chain::name::{self, Set, StreamName};
+
+use crate::finding::{Exit, Findings, Label};
+use crate::partition::{Claim, FailedBlock, Missing, PartitionReport, PartitionVerifier, Stray};
+use crate::seals::{LastSeal, Sealed};
+
+/// What a verification has found.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// All findings.
+    pub findings: Findings,
+    /// Events that were confirmed, by stream.
+    pub confirmed: BTreeMap<name::Stream, u64>,
+    /// The last seal of each set.
+    pub seals: BTreeMap<Set, LastSeal>,
+    /// Records of outputs that were read.
+    pub records: u64,
+    /// Records of before the seal at which verification began.
+    pub before: u64,
+}
+
+impl Report {
+    /// Returns how the verification ends.
+    pub fn exit(&self) -> Exit {
+        self.findings.exit()
+    }
+}
+
+/// What follows after all partitions were read.
+#[derive(Debug)]
+pub enum Step {
+    /// The report.
+    Done(Report),
+    /// Records claim to be events that were confirmed already. To tell copies from forgeries, some
+    /// partitions must be read once more.
+    Ask(Questions),
+}
+
+/// Records that claim to be events that were confirmed already.
+#[derive(Debug)]
+pub struct Questions {
+    report: Report,
+    strays: BTreeMap<(StreamName, u32), Vec<Stray>>,
+}
+
+/// Puts the reports of all partitions together.
+///
+/// # Errors
+/// If the temporary file cannot be read.
+pub fn conclude(sealed: &Sealed, partitions: Vec<PartitionReport>) -> io::Result<Step> {
+    let mut report = Report {
+        findings: sealed.findings.clone(),
+        confirmed: BTreeMap::new(),
+        seals: sealed.sets.clone(),
+        records: 0,
+        before: 0,
+    };
+    let mut gathered = Gathered::default();
+    for partition in partitions {
+        report.records += partition.records;
+        report.before += partition.before;
+        report.findings.append(partition.findings);
+        for (stream, events) in partition.confirmed {
+            *report.confirmed.entry(stream).or_default() += events;
+        }
+        for (set, messages) in partition.audited {
+            *gathered.audited.entry(set).or_default() += messages;
+        }
+        gathered.failed.extend(partition.failed);
+        gathered.missing.extend(partition.missing);
+        gathered.strays.extend(partition.strays);
+        gathered.expired_before.extend(partition.expired_before);
+    }
+    let strays = gathered.place_strays(sealed)?;
+    gathered.judge(sealed, &mut report);
+    if report.findings.exit() != Exit::Evidence {
+        gathered.check_audited(sealed, &mut report.findings);
+    }
+    if sealed.sets.is_empty() && report.records == 0 {
+        report.findings.add(Label::NothingFound, "there is neither a seal nor an event");
+    }
+    if strays.is_empty() {
+        return Ok(Step::Done(report));
+    }
+    Ok(Step::Ask(Questions { report, strays }))
+}
+
+/// What all partitions together leave open.
+#[derive(Debug, Default)]
+struct Gathered {
+    failed: Vec<FailedBlock>,
+    missing: Vec<Missing>,
+    strays: Vec<Stray>,
+    expired_before: BTreeMap<name::Stream, u64>,
+    audited: BTreeMap<Set, u64>,
+}
+
+impl Gathered {
+    /// Gives each stray to the block that lacks it. Returns those whose events were confirmed
+    /// already, by the partition that holds them.
+    fn place_strays(
+        &mut self,
+        sealed: &Sealed,
+    ) -> io::Result<BTreeMap<(StreamName, u32), Vec<Stray>>> {
+        let mut asked: BTreeMap<_, Vec<Stray>> = BTreeMap::new();
+        for stray in std::mem::take(&mut self.strays) {
+            let number = stray.candidate.number;
+            let Some(stream) = sealed.streams.get(stray.stream.as_str()) else { continue };
+            let Some((partition, index)) = stream.locate(number, &sealed.spill)? else { continue };
+            let its = |failed: &&mut FailedBlock| {
+                failed.stream == stray.stream && failed.block.contains(number)
+            };
+            if let Some(failed) = self.failed.iter_mut().find(its) {
+                failed.claims.push(claim(stray));
+                continue;
+            }
+            let list = stream.blocks.get(&partition);
+            let block = list.map(|list| list.get(index, &sealed.spill)).transpose()?.flatten();
+            let is_missing = |missing: &Missing| {
+                missing.stream == stray.stream && (missing.start..missing.end).contains(&number)
+            };
+            match block.filter(|_| self.missing.iter().any(is_missing)) {
+                Some(block) => {
+                    self.take_from_missing(&stray.stream, block.start.size, block.end.size);
+                    let stream = stray.stream.clone();
+                    self.failed.push(FailedBlock { stream, block, claims: vec![claim(stray)] });
+                }
+                None => {
+                    let key = (stray.stream.name().clone(), partition);
+                    asked.entry(key).or_default().push(stray);
+                }
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Removes the events of a block from those that are missing.
+    fn take_from_missing(&mut self, stream: &name::Stream, start: u64, end: u64) {
+        let cut = |missing: Missing| {
+            let is_touched =
+                missing.stream == *stream && missing.start < end && start < missing.end;
+            if !is_touched {
+                return vec![missing];
+            }
+            let before = Missing { end: start.min(missing.end), ..missing.clone() };
+            let after = Missing { start: end.max(missing.start), ..missing };
+            [before, after].into_iter().filter(|it| it.start < it.end).collect()
+        };
+        self.missing = std::mem::take(&mut self.missing).into_iter().flat_map(cut).collect();
+    }
+
+    /// Labels what could not be confirmed.
+    fn judge(&mut self, sealed: &Sealed, report: &mut Report) {
+        for failed in &self.failed {
+            let judged = failed.judge(&mut report.findings);
+            *report.confirmed.entry(failed.stream.clone()).or_default() += judged.confirmed;
+            self.missing.extend(judged.missing);
+        }
+        self.missing.sort_by(|a, b| (&a.stream, a.start).cmp(&(&b.stream, b.start)));
+        let mut ranges: Vec<Missing> = Vec::new();
+        for missing in std::mem::take(&mut self.missing) {
+            match ranges
+                .last_mut()
+                .filter(|it| it.stream == missing.stream && it.end == missing.start)
+            {
+                Some(last) => last.end = missing.end,
+                None => ranges.push(missing),
+            }
+        }
+        for Missing { stream, start, end } in ranges {
+            let expired_before = self.expired_before.get(&stream).copied().unwrap_or_default();
+            let size = sealed.streams.get(stream.as_str()).map_or(0, |stream| stream.head.size);
+            let label = match end {
+                _ if end <= expired_before => Label::Expired,
+                _ if end == size => Label::Truncated,
+                _ => Label::Missing,
+            };
+            let text = match end - start {
+                1 => format!("{stream} event {start}"),
+                _ => format!("{stream} events {start} to {}", end - 1),
+            };
+            report.findings.add(label, text);
+        }
+    }
+
+    /// Compares what seals say was audited with the events. Only where all events were confirmed.
+    fn check_audited(&self, sealed: &Sealed, findings: &mut Findings) {
+        if findings.iter().any(|(label, ..)| label == Label::Expired) {
+            return;
+        }
+        for (set, last) in &sealed.sets {
+            let found = self.audited.get(set).copied().unwrap_or_default();
+            if found < last.audited {
+                let text = format_args!(
+                    "the seals of {set} count {} audited messages, and the events come from {found}",
+                    last.audited
+                );
+                findings.add(Label::SealCounts, text);
+            }
+        }
+    }
+}
+
+fn claim(stray: Stray) -> Claim {
+    Claim { candidate: stray.candidate, place: stray.place, is_stray: true }
+}
+
+impl Questions {
+    /// Returns the partitions to read once more.
+    pub fn partitions(&self) -> impl Iterator<Item = (&StreamName, u32)> {
+        self.strays.keys().map(|(output, partition)| (output, *partition))
+    }
+
+    /// Returns the verifier for reading a partition once more.
+    pub fn verifier<'s>(
+        &self,
+        sealed: &'s Sealed,
+        output: StreamName,
+        partition: u32,
+    ) -> PartitionVerifier<'s> {
+        let strays = self.strays.get(&(output.clone(), partition)).cloned().unwrap_or_default();
+        PartitionVerifier::new(sealed, output, partition, 0).asking(strays)
+    }
+
+    /// Ends with the answers of all these partitions.
+    pub fn answered(self, partitions: Vec<PartitionReport>) -> Report {
+        let Questions { mut report, .. } = self;
+        for partition in partitions {
+            report.findings.append(partition.answers);
+        }
+        report
+    }
+}

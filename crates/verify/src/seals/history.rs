@@ -1,0 +1,347 @@
+//! The seals of one set, put one behind the other.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use audit_chain::Digest;
+use audit_chain::hash::seal_genesis;
+use audit_chain::key::PublicKey;
+use audit_chain::name::{self, StreamName};
+use audit_chain::seal::{Head as SealedHead, Seal};
+use audit_chain::trust::Trust;
+
+use super::signers::Signers;
+use super::{LastSeal, Shared};
+use crate::block::Head;
+use crate::finding::Label;
+use crate::spill::List;
+
+/// Seals of a set that wait for an earlier one, at most.
+const WAITING_MAX: usize = 1_000;
+
+/// What a record of the checkpoints topic says: the seal, its hash, and who signed it.
+pub(super) type Read = (Seal, Digest, Vec<PublicKey>);
+
+/// A seal that known keys signed.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
+    pub(super) seal: Seal,
+    pub(super) digest: Digest,
+    pub(super) signers: Vec<PublicKey>,
+    /// Where it stands, for findings.
+    pub(super) place: String,
+}
+
+/// The seals of a set so far.
+#[derive(Debug)]
+pub(super) struct History {
+    /// The seal after which events are verified.
+    from: Option<u64>,
+    /// The number of the next seal.
+    next: u64,
+    last: Option<LastSeal>,
+    /// The hash of each seal, by its number; of a missing one, that of no text.
+    digests: List<Digest>,
+    /// Seals that came before an earlier one.
+    waiting: BTreeMap<u64, Signed>,
+    signers: Signers,
+    /// The first seal behind those that are missing.
+    behind_gap: Option<u64>,
+    /// The last seal of the epoch before, as seal 0 names it.
+    pub(super) after: Option<(u64, Digest)>,
+    /// The most partitions that a seal says the input has, and when one said so first.
+    pub(super) partitions: (u64, u64),
+    /// Whether the set is that of a replay, which reads only what it selects.
+    pub(super) is_replay: bool,
+}
+
+impl History {
+    pub(super) fn new(from: Option<u64>) -> Self {
+        History {
+            from,
+            next: 0,
+            last: None,
+            digests: List::default(),
+            waiting: BTreeMap::new(),
+            signers: Signers::default(),
+            behind_gap: None,
+            after: None,
+            partitions: (0, 0),
+            is_replay: false,
+        }
+    }
+
+    pub(super) fn announced(&self) -> Option<&PublicKey> {
+        self.signers.announced()
+    }
+
+    pub(super) fn last_seal(self) -> Option<LastSeal> {
+        self.last
+    }
+
+    /// Returns the last seal's number and hash, as far as seals were put one behind the other.
+    pub(super) fn last(&self) -> Option<&LastSeal> {
+        self.last.as_ref()
+    }
+
+    /// Returns the hash of a seal; `None` if it is not there.
+    pub(super) fn digest(&self, seal: u64, shared: &Shared) -> io::Result<Option<Digest>> {
+        let digest = self.digests.get(seal, &shared.spill)?;
+        Ok(digest.filter(|digest| *digest != absent()))
+    }
+
+    pub(super) fn take(
+        &mut self,
+        signed: Signed,
+        trust: &Trust,
+        shared: &mut Shared,
+    ) -> io::Result<()> {
+        let number = signed.seal.number.get();
+        if number < self.next {
+            return self.take_earlier(&signed, shared);
+        }
+        if let Some(waiting) = self.waiting.get(&number) {
+            repeated(waiting.digest, &signed, shared);
+            return Ok(());
+        }
+        if number > self.next {
+            self.waiting.insert(number, signed);
+            if self.waiting.len() > WAITING_MAX {
+                self.skip_missing(trust, shared)?;
+            }
+            return Ok(());
+        }
+        if let Some((later, _)) = self.waiting.first_key_value() {
+            let (seal, place) = (&signed.seal, &signed.place);
+            shared.findings.add(
+                Label::Reordered,
+                format_args!("{} seal {number} stands behind seal {later} ({place})", seal.set),
+            );
+        }
+        self.put(signed, trust, shared)?;
+        self.put_waiting(trust, shared)
+    }
+
+    /// Takes a seal whose number was there already, or was given up as missing.
+    fn take_earlier(&mut self, signed: &Signed, shared: &mut Shared) -> io::Result<()> {
+        let number = signed.seal.number.get();
+        match self.digest(number, shared)? {
+            Some(known) => repeated(known, signed, shared),
+            None => shared.findings.add(
+                Label::Reordered,
+                format_args!(
+                    "{} seal {number} stands far behind ({})",
+                    signed.seal.set, signed.place
+                ),
+            ),
+        }
+        Ok(())
+    }
+
+    /// Gives up on the seals before the first one that waits.
+    fn skip_missing(&mut self, trust: &Trust, shared: &mut Shared) -> io::Result<()> {
+        let Some((number, first)) = self.waiting.first_key_value() else {
+            return Ok(());
+        };
+        let missing = self.next..*number;
+        let which = match missing.end - missing.start {
+            1 => format!("seal {}", missing.start),
+            _ => format!("seals {} to {}", missing.start, missing.end - 1),
+        };
+        shared.findings.add(Label::SealMissing, format_args!("{} {which}", first.seal.set));
+        for _ in missing {
+            self.digests.push(&absent(), &mut shared.spill)?;
+            self.next += 1;
+        }
+        self.behind_gap = Some(self.next);
+        self.put_waiting(trust, shared)
+    }
+
+    fn put_waiting(&mut self, trust: &Trust, shared: &mut Shared) -> io::Result<()> {
+        while let Some(signed) = self.waiting.remove(&self.next) {
+            self.put(signed, trust, shared)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the next seal behind the last one.
+    fn put(&mut self, signed: Signed, trust: &Trust, shared: &mut Shared) -> io::Result<()> {
+        let Signed { seal, digest, signers, place } = signed;
+        let number = seal.number.get();
+        if let Err(why) = self.signers.accept(&seal, &signers, trust) {
+            let text = format_args!("{} seal {number}: {why} ({place})", seal.set);
+            shared.findings.add(Label::BadSeal, text);
+        }
+        if self.behind_gap != Some(number) {
+            self.check_link(&seal, shared)?;
+        }
+        let growth = self.put_heads(&seal, shared)?;
+        if !growth.agrees_with(&seal) {
+            let text = format_args!(
+                "{} seal {number} counts {} events and {} quarantined, and its heads {} and {}",
+                seal.set,
+                seal.counts.events,
+                seal.counts.quarantined,
+                growth.events,
+                growth.quarantined
+            );
+            shared.findings.add(Label::SealCounts, text);
+        }
+        self.after = self.after.or(seal.after.as_ref().map(|it| (it.seal.get(), it.digest)));
+        if seal.partitions.get() > self.partitions.0 {
+            self.partitions = (seal.partitions.get(), seal.time.epoch_ms());
+        }
+        self.is_replay |= seal.heads.contains_key(&StreamName::State);
+        self.digests.push(&digest, &mut shared.spill)?;
+        self.next = number + 1;
+        let counts = seal.counts;
+        let audited = counts.read.get() - counts.skipped.get() - counts.quarantined.get();
+        let audited = if self.from.is_some_and(|from| number <= from) { 0 } else { audited };
+        self.last = Some(LastSeal {
+            seal: number,
+            digest,
+            input_end: seal.input.end.get(),
+            time_ms: seal.time.epoch_ms(),
+            audited: audited + self.last.as_ref().map_or(0, |last| last.audited),
+        });
+        Ok(())
+    }
+
+    /// Checks that a seal names the one before it, and goes on where that one ended.
+    fn check_link(&self, seal: &Seal, shared: &mut Shared) -> io::Result<()> {
+        let (set, number) = (&seal.set, seal.number.get());
+        let before = match number.checked_sub(1) {
+            Some(before) => self.digest(before, shared)?,
+            None => {
+                let after = seal.after.as_ref().map(|after| &after.digest);
+                seal_genesis(&seal.origin, set, after)
+            }
+        };
+        if before != Some(seal.previous) {
+            let text = format_args!("{set} seal {number} does not name the seal before it");
+            shared.findings.add(Label::SealChain, text);
+        }
+        let Some(last) = &self.last else { return Ok(()) };
+        let (start, end) = (seal.input.start.get(), last.input_end);
+        if start < end {
+            let text = format_args!("{set} seal {number}: input {start} to {end}");
+            shared.findings.add(Label::Replayed, text);
+        }
+        if start > end {
+            let text = format_args!("{set} seal {number}: input {end} to {start}");
+            shared.findings.add(Label::Skipped, text);
+        }
+        Ok(())
+    }
+
+    /// Adds what the heads of a seal sign to their streams.
+    fn put_heads(&self, seal: &Seal, shared: &mut Shared) -> io::Result<Growth> {
+        let mut growth = Growth::default();
+        let number = seal.number.get();
+        let is_before = self.from.is_some_and(|from| number <= from);
+        for (name, sealed) in &seal.heads {
+            let stream = name::Stream::new(seal.set.clone(), name.clone());
+            let Shared { streams, spill, findings } = shared;
+            let stream = streams.entry(&seal.origin, &stream);
+            let (known, head) = (stream.head, head(sealed));
+            // What the missing seals added is not known apart from what this one did.
+            let named_by = stream.named_by.replace(number);
+            let is_behind_gap =
+                self.behind_gap.is_some_and(|gap| named_by.is_none_or(|by| by < gap));
+            if let Some((label, what)) = contradiction(known, sealed, is_behind_gap) {
+                let text = format_args!("{} seal {number}: {what}", stream.name);
+                findings.add(label, text);
+            }
+            if head.size <= known.size {
+                continue;
+            }
+            growth.add(name, head.size - known.size);
+            growth.is_unclear |= is_behind_gap;
+            let partition = sealed.partition.and_then(|it| u32::try_from(it.get()).ok());
+            if is_before {
+                stream.begin_at(head, partition);
+            } else {
+                let begin = if is_behind_gap { 0 } else { seal.input.start.get() };
+                let input = [begin, seal.input.end.get()];
+                stream.extend(head, partition, input, spill)?;
+            }
+        }
+        Ok(growth)
+    }
+
+    /// Ends the reading: what is still missing stays missing.
+    pub(super) fn finish(&mut self, trust: &Trust, shared: &mut Shared) -> io::Result<()> {
+        while !self.waiting.is_empty() {
+            self.skip_missing(trust, shared)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the heads of a seal add to those of the seals before.
+#[derive(Debug, Default)]
+struct Growth {
+    events: u64,
+    quarantined: u64,
+    is_replay: bool,
+    /// Whether it holds what missing seals added.
+    is_unclear: bool,
+}
+
+impl Growth {
+    fn add(&mut self, name: &StreamName, events: u64) {
+        match name {
+            StreamName::Region(_) => self.events += events,
+            StreamName::Quarantine => self.quarantined += events,
+            StreamName::State => self.is_replay = true,
+        }
+    }
+
+    /// A replay leaves in the quarantine what it cannot audit.
+    fn agrees_with(&self, seal: &Seal) -> bool {
+        let is_replay = self.is_replay || seal.heads.contains_key(&StreamName::State);
+        self.is_unclear
+            || self.events == seal.counts.events.get()
+                && (is_replay || self.quarantined == seal.counts.quarantined.get())
+    }
+}
+
+fn head(sealed: &SealedHead) -> Head {
+    Head { size: sealed.size.get(), digest: sealed.digest }
+}
+
+/// Returns what is wrong with a head, given the one before it.
+fn contradiction(known: Head, sealed: &SealedHead, is_behind_gap: bool) -> Option<(Label, String)> {
+    let head = head(sealed);
+    if head.size < known.size {
+        let what = format!("the head goes back from {} events to {}", known.size, head.size);
+        return Some((Label::SealChain, what));
+    }
+    if head.size == known.size {
+        let is_same = head.digest == known.digest;
+        let what = || format!("two different heads of {} events are signed", head.size);
+        return (!is_same).then(|| (Label::Forked, what()));
+    }
+    let is_unplaced = !is_behind_gap && sealed.partition.is_none();
+    is_unplaced.then(|| (Label::SealChain, "the head grows without a partition".to_string()))
+}
+
+/// Reports a seal whose number was there already.
+fn repeated(known: Digest, signed: &Signed, shared: &mut Shared) {
+    let Signed { seal, digest, place, .. } = signed;
+    if known == *digest {
+        let text = format_args!("{} seal {} stands twice ({place})", seal.set, seal.number);
+        return shared.findings.add(Label::Duplicate, text);
+    }
+    let text = format_args!("{} has two different seals {} ({place})", seal.set, seal.number);
+    shared.findings.add(Label::SealTwice, text);
+    for (name, sealed) in &seal.heads {
+        let stream = name::Stream::new(seal.set.clone(), name.clone());
+        shared.streams.entry(&seal.origin, &stream).add_alternate(head(sealed));
+    }
+}
+
+/// Stands for a seal that is missing: no seal has this hash.
+fn absent() -> Digest {
+    Digest::of(b"")
+}

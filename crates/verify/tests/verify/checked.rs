@@ -1,0 +1,102 @@
+//! Runs the verifier over a trail in memory.
+
+use std::collections::BTreeMap;
+
+use audit_chain::hash::leaf::RecordHeader;
+use audit_chain::name::StreamName;
+use audit_chain::trust::Trust;
+use audit_verify::{
+    Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals, Step, conclude,
+};
+
+use crate::trail::{Stored, Trail};
+use crate::writer::key;
+
+/// The trust file with the usual key.
+pub(crate) fn usual_trust() -> Trust {
+    format!("{}\n", key(1).public()).parse().expect("a trust file")
+}
+
+/// Verifies a trail with the usual key.
+pub(crate) fn check(trail: &Trail) -> Report {
+    check_with(trail, usual_trust(), Options::default())
+}
+
+pub(crate) fn check_with(trail: &Trail, trust: Trust, options: Options) -> Report {
+    let mut seals = Seals::new(trust, options);
+    for (offset, seal) in (0..).zip(&trail.seals) {
+        let record = SealRecord {
+            partition: 0,
+            offset,
+            key: seal.key.as_deref(),
+            value: seal.note.as_deref(),
+            has_headers: seal.has_headers,
+        };
+        seals.take(&record).expect("memory");
+    }
+    let sealed = seals.finish().expect("memory");
+    let mut outputs = trail.outputs.clone();
+    // A topic from which everything was removed still has its partitions.
+    for name in ["eu-west-1", "us-east-1", "~quarantine"] {
+        for partition in 0..2 {
+            outputs.entry((name.parse().expect("a name"), partition)).or_default();
+        }
+    }
+    let reports = outputs.iter().map(|((name, partition), records)| {
+        let low = trail.low_watermarks.get(&(name.clone(), *partition)).copied();
+        let low = low.unwrap_or_default();
+        read(PartitionVerifier::new(&sealed, name.clone(), *partition, low), records)
+    });
+    match conclude(&sealed, reports.collect()).expect("memory") {
+        Step::Done(report) => report,
+        Step::Ask(questions) => {
+            let again = |(name, partition): (&StreamName, u32)| {
+                let records = outputs.get(&(name.clone(), partition)).expect("a partition");
+                read(questions.verifier(&sealed, name.clone(), partition), records)
+            };
+            let answers = questions.partitions().map(again).collect();
+            questions.answered(answers)
+        }
+    }
+}
+
+fn read(mut verifier: PartitionVerifier<'_>, records: &[Stored]) -> PartitionReport {
+    for stored in records {
+        let headers = stored.headers.iter();
+        let headers: Vec<RecordHeader<'_>> =
+            headers.map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
+        let record = Record {
+            offset: stored.offset,
+            timestamp_ms: stored.timestamp_ms,
+            key: stored.key.as_deref(),
+            value: stored.value.as_deref(),
+            headers: &headers,
+            is_newer_than_seals: stored.is_newer_than_seals,
+        };
+        verifier.take(&record).expect("memory");
+    }
+    verifier.finish().expect("memory")
+}
+
+/// The findings of a report, by label, with their numbers.
+pub(crate) fn labels(report: &Report) -> BTreeMap<&'static str, u64> {
+    report.findings.iter().map(|(label, _, count)| (label.text(), count)).collect()
+}
+
+/// Fails unless the findings are these labels.
+#[track_caller]
+pub(crate) fn assert_labels(name: &str, report: &Report, expected: &[&str]) {
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    let found: Vec<&str> = labels(report).into_keys().collect();
+    assert_eq!(found, expected, "{name}: {:#?}", report.findings);
+}
+
+/// Fails unless everything was confirmed.
+#[track_caller]
+pub(crate) fn assert_proven(trail: &Trail, report: &Report) {
+    assert_labels("untouched", report, &[]);
+    let confirmed: u64 = report.confirmed.values().sum();
+    assert_eq!(confirmed, trail.outputs.values().map(|it| it.len() as u64).sum::<u64>());
+    assert_eq!(report.exit().code(), 0);
+}

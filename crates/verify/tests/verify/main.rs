@@ -1,0 +1,12 @@
+//! Trails that are written in memory, attacked, and verified.
+
+#![cfg(test)]
+
+mod attacks;
+mod chance;
+mod checked;
+mod epochs;
+mod keys;
+mod limits;
+mod trail;
+mod writer;
