@@ -52,7 +52,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     }
     let chosen = chosen(all, options)?;
     let mut fixture = Fixture::open()?;
-    let mut report = Report { rounds: options.rounds, ..Report::default() };
+    let mut report = Report::new(options.rounds);
     report.load_average.push(load_average());
     let [relay, raw_copy] = scenarios::equivalent_pair(options);
     equivalence::check(&mut fixture, &relay, &raw_copy)?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use rdkafka::util::get_rdkafka_version;
 use serde::Serialize;
 
 use super::comparison::ComparisonResult;
@@ -31,8 +32,10 @@ pub struct Entry {
 }
 
 /// All finished scenarios.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Report {
+    /// The version of librdkafka in this build, which the yardsticks use.
+    pub librdkafka: String,
     pub rounds: usize,
     /// Load average of the last minute, before and after the run: shows whether the machine was
     /// busy.
@@ -41,6 +44,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Creates a report without scenarios.
+    pub fn new(rounds: usize) -> Report {
+        let (_, librdkafka) = get_rdkafka_version();
+        Report { librdkafka, rounds, load_average: Vec::new(), entries: Vec::new() }
+    }
+
     /// Prints all tables.
     pub fn print(&self) {
         self.comparisons();

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use audit_relay::config::BatchLimits;
 use rdkafka::message::{BorrowedMessage, Message};
 
 use super::super::plan::PlannedOutput;
 use super::POLL_MAX;
+use super::settings::Limits;
 
 /// An output record of the next transaction.
 pub(super) struct Pending {
@@ -90,11 +90,11 @@ impl Batch {
     }
 
     /// Checks the limits of count and size, not the clock.
-    pub fn is_full(&self, limits: &BatchLimits) -> bool {
+    pub fn is_full(&self, limits: &Limits) -> bool {
         self.records >= limits.max_records || self.bytes >= limits.max_bytes
     }
 
-    pub fn time_left(&self, limits: &BatchLimits) -> Duration {
+    pub fn time_left(&self, limits: &Limits) -> Duration {
         self.began.map_or(POLL_MAX, |began| limits.max_age.saturating_sub(began.elapsed()))
     }
 }

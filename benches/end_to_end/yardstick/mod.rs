@@ -4,17 +4,27 @@
 //! A *raw copy* writes the relay's output and does nothing else: as many bytes, with the same keys
 //! and headers, to the same topics and partitions, in the same transactions with the same offsets.
 //! It looks up the plan instead of judging, and has no metrics and no recovery. *Poll only* writes
-//! nothing. Both create their clients with the relay's own settings and use them plainly: poll,
-//! send, wait until nothing is in flight, send offsets, commit.
+//! nothing. Both use their clients plainly: poll, send, wait until nothing is in flight, send
+//! offsets, commit.
+//!
+//! Their client properties and the limits of a batch are frozen in `settings.rs`: tuning the relay
+//! moves only the relay's own figures. They still use the relay's code to parse the configuration
+//! file, of which they take only values that the fixture writes, and its [`TopicNames`]; neither
+//! costs anything while records are copied. The plan comes from the relay's `judge`, so the
+//! raw copy always writes as many bytes as the relay. What can still move both: the librdkafka that
+//! the crate builds (the report holds its version), the compiler, and the system's allocator.
+//!
+//! [`TopicNames`]: audit_relay::kafka::topics::TopicNames
 
 mod batch;
-mod clients;
 pub mod poll_only;
 pub mod raw_copy;
+mod revocations;
+mod settings;
 
 use std::time::Duration;
 
-/// The longest wait of one poll, as in the relay.
+/// The longest wait of one poll, the same as the relay's when this was frozen.
 const POLL_MAX: Duration = Duration::from_millis(100);
 /// While records are available, the clock is read once per this many records.
 const RECORDS_PER_CLOCK_CHECK: usize = 64;

@@ -1,35 +1,34 @@
-//! Poll only, for input with almost no audited records: a consumer with the relay's settings that
-//! polls and commits its offsets as often as the relay. No transactions, no output.
+//! Poll only, for input with almost no audited records: a consumer with the frozen settings
+//! that polls and commits its offsets as often as a raw copy. No transactions, no output.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use audit_relay::config::Config;
-use audit_relay::kafka::settings::check_property;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::clients::{Revocations, settings};
+use super::revocations::Revocations;
+use super::settings::{Settings, configuration};
 use super::{POLL_MAX, RECORDS_PER_CLOCK_CHECK};
 
 /// Polls until the process is terminated.
 pub fn run(config: &Path, regions: &[&str]) -> anyhow::Result<()> {
-    let config = Config::draft(Some(config), std::iter::empty(), &check_property)?.finish()?;
-    let settings = settings(&config, regions, 0);
+    let settings = Settings::new(&configuration(config)?, regions, 0);
     let consumer: BaseConsumer<Revocations> =
         settings.consumer.create_with_context(Revocations::default())?;
-    consumer.subscribe(&[&config.input.topic])?;
+    let topic = &settings.topics.input;
+    consumer.subscribe(&[topic])?;
     let mut polling = Polling { consumer, next_offsets: Vec::new() };
     loop {
         let began = Instant::now();
         let mut records = 0;
-        while records < config.batch.max_records && began.elapsed() < config.batch.max_age {
+        while records < settings.limits.max_records && began.elapsed() < settings.limits.max_age {
             records += polling.some()?;
         }
-        polling.commit(&config.input.topic)?;
+        polling.commit(topic)?;
     }
 }
 

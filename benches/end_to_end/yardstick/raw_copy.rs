@@ -6,8 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use audit_relay::config::{BatchLimits, Config};
-use audit_relay::kafka::settings::{SessionSettings, check_property};
+use audit_relay::config::Config;
 use audit_relay::kafka::topics::TopicNames;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -17,7 +16,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::super::plan::{Plan, PlannedOutput};
 use super::batch::{Batch, Pending};
-use super::clients::{Revocations, settings};
+use super::revocations::Revocations;
+use super::settings::{Settings, configuration};
 use super::{RECORDS_PER_CLOCK_CHECK, whole_milliseconds};
 
 /// Limit of each request.
@@ -29,7 +29,7 @@ const HEADERS: [&str; 5] = ["type", "account", "region", "location", "id"];
 /// Copies until the process is terminated.
 pub fn run(config: &Path, plan: &Path, regions: &[&str]) -> anyhow::Result<()> {
     let plan = Plan::read(plan)?;
-    let config = Config::draft(Some(config), std::iter::empty(), &check_property)?.finish()?;
+    let config = configuration(config)?;
     thread::scope(|scope| {
         let copiers: Vec<_> = (0..config.workers.get())
             .map(|worker| {
@@ -46,8 +46,7 @@ pub fn run(config: &Path, plan: &Path, regions: &[&str]) -> anyhow::Result<()> {
 
 struct Copier<'a> {
     plan: &'a Plan,
-    settings: SessionSettings,
-    limits: BatchLimits,
+    settings: Settings,
     consumer: BaseConsumer<Revocations>,
     producer: ThreadedProducer<DefaultProducerContext>,
     /// Partition counts of the region topics, and of the quarantine last.
@@ -92,7 +91,7 @@ impl<'a> Copier<'a> {
         worker: usize,
         plan: &'a Plan,
     ) -> anyhow::Result<Copier<'a>> {
-        let settings = settings(config, regions, worker);
+        let settings = Settings::new(config, regions, worker);
         let consumer: BaseConsumer<Revocations> =
             settings.consumer.create_with_context(Revocations::default())?;
         let mut partitions = Vec::new();
@@ -107,7 +106,6 @@ impl<'a> Copier<'a> {
         let begin = |count: &i32| vec![0; *count as usize];
         Ok(Copier {
             plan,
-            limits: config.batch,
             consumer,
             producer,
             batch: Batch::default(),
@@ -131,14 +129,14 @@ impl<'a> Copier<'a> {
     fn fill(&mut self) -> anyhow::Result<()> {
         loop {
             for _ in 0..RECORDS_PER_CLOCK_CHECK {
-                if self.batch.is_full(&self.limits) {
+                if self.batch.is_full(&self.settings.limits) {
                     return Ok(());
                 }
                 if !self.poll(Duration::ZERO)? {
                     break;
                 }
             }
-            let left = self.batch.time_left(&self.limits);
+            let left = self.batch.time_left(&self.settings.limits);
             if left.is_zero() {
                 return Ok(());
             }

@@ -1,24 +1,10 @@
-//! Shared by both yardsticks: the relay's own client settings, and a record of revoked partitions.
+//! Records which partitions the group took from a consumer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use audit_relay::config::Config;
-use audit_relay::kafka::settings::SessionSettings;
-use audit_relay::kafka::topics::TopicNames;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
-
-/// Returns the client settings of the relay's worker with this number.
-pub fn settings(config: &Config, regions: &[&str], worker: usize) -> SessionSettings {
-    let topics = TopicNames {
-        input: config.input.topic.clone(),
-        regions: regions.iter().map(|region| config.output.topic(region)).collect(),
-        quarantine: config.output.quarantine_topic.clone(),
-    };
-    let regions = regions.iter().map(|region| (*region).to_string()).collect();
-    SessionSettings::new(config, topics, regions, worker)
-}
 
 /// Records revoked partitions.
 #[derive(Default)]
