@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::cost::{Cost, OtherCosts, RecordCost};
 use super::fixture::{DataKey, DataSet, Fixture};
 use super::records::Mix;
 use super::runs::{Contestant, Outcome, Program, Run, Tuning};
@@ -34,6 +35,8 @@ pub struct Side {
     pub start_cpu_ms: f64,
     /// Microseconds of CPU time a record.
     pub cpu_us: Spread,
+    #[serde(flatten)]
+    pub other: OtherCosts,
     /// Records a second, from the first commit to the last.
     pub records_a_second: Spread,
     /// Peak resident memory of the largest process, in MiB.
@@ -80,9 +83,9 @@ impl Comparison {
                 let side = (round + turn) % 2;
                 let contestant = contestants[side];
                 let outcome = self.once(fixture, contestant, &data)?;
-                let each = per_record(&outcome, starts[side], data.records);
-                eprintln!("  round {round}: {each:.3} us a record, {}", contestant.name);
-                outcomes[side].push(outcome);
+                let each = (outcome.cost - starts[side]).per_record(data.records);
+                eprintln!("  round {round}: {:.3} us a record, {}", each.cpu_us, contestant.name);
+                outcomes[side].push((outcome, each));
             }
         }
         let [left, right] = outcomes;
@@ -107,38 +110,38 @@ impl Comparison {
         run.to_the_end(fixture)
     }
 
-    /// CPU time of starting, measured with few records.
+    /// The cost of starting, measured with few records.
     fn start(
         &self,
         fixture: &Fixture,
         contestant: &Contestant,
         few: &DataSet,
-    ) -> anyhow::Result<Duration> {
-        let starts: anyhow::Result<Vec<Outcome>> =
-            (0..STARTS).map(|_| self.once(fixture, contestant, few)).collect();
-        let mut starts: Vec<Duration> = starts?.iter().map(|start| start.cpu).collect();
-        starts.sort();
-        Ok(starts[STARTS / 2])
+    ) -> anyhow::Result<Cost> {
+        let runs = (0..STARTS).map(|_| Ok(self.once(fixture, contestant, few)?.cost));
+        let costs: anyhow::Result<Vec<Cost>> = runs.collect();
+        Ok(Cost::median(&costs?))
     }
 }
 
-fn per_record(outcome: &Outcome, start: Duration, records: usize) -> f64 {
-    outcome.cpu.saturating_sub(start).as_secs_f64() * 1e6 / records as f64
-}
-
-fn side(contestant: &Contestant, start: Duration, outcomes: &[Outcome], records: usize) -> Side {
-    let rounds: Vec<f64> =
-        outcomes.iter().map(|outcome| per_record(outcome, start, records)).collect();
+fn side(
+    contestant: &Contestant,
+    start: Cost,
+    outcomes: &[(Outcome, RecordCost)],
+    records: usize,
+) -> Side {
+    let costs: Vec<RecordCost> = outcomes.iter().map(|(_, each)| *each).collect();
+    let rounds: Vec<f64> = costs.iter().map(|each| each.cpu_us).collect();
     // A run that was complete at the first fetch has only its total time.
-    let speed = |outcome: &Outcome| match records - outcome.first_records {
+    let speed = |(outcome, _): &(Outcome, RecordCost)| match records - outcome.first_records {
         0 => records as f64 / outcome.all.as_secs_f64(),
         rest => rest as f64 / (outcome.all - outcome.first_commit).as_secs_f64(),
     };
-    let peak = |outcome: &Outcome| outcome.peak as f64 / f64::from(1 << 20);
+    let peak = |(outcome, _): &(Outcome, RecordCost)| outcome.peak as f64 / f64::from(1 << 20);
     Side {
         contestant: contestant.clone(),
-        start_cpu_ms: start.as_secs_f64() * 1e3,
+        start_cpu_ms: start.own.cpu.as_secs_f64() * 1e3,
         cpu_us: Spread::of(rounds.iter().copied()),
+        other: OtherCosts::of(&costs),
         records_a_second: Spread::of(outcomes.iter().map(speed)),
         peak_mib: Spread::of(outcomes.iter().map(peak)),
         rounds,

@@ -12,6 +12,7 @@ use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
+use super::cost::{Cost, OtherCosts, RecordCost};
 use super::fixture::{DataSet, Fixture, PlanFile, Principals, partition_of, send};
 use super::records::{Mix, Record, Records};
 use super::runs::{Contestant, Fleet, Tuning};
@@ -59,6 +60,8 @@ pub struct Times {
     pub p999: Spread,
     /// Microseconds of CPU time a record at this rate, without the start.
     pub cpu_us: Spread,
+    #[serde(flatten)]
+    pub other: OtherCosts,
     /// p99 of each round.
     pub rounds_p99: Vec<f64>,
 }
@@ -79,7 +82,7 @@ struct Percentiles {
     p50: f64,
     p99: f64,
     p999: f64,
-    cpu_us: f64,
+    cost: RecordCost,
 }
 
 impl LatencyComparison {
@@ -140,19 +143,19 @@ impl LatencyComparison {
         let counted_from = now_ms() + WARM_UP.as_millis() as f64;
         let (mut sorted, warm) = thread::scope(|scope| {
             let writer = scope.spawn(|| self.write(fixture, &data.topic, records, began));
-            let times = reader.read(records.len(), counted_from, &|| fleet.cpu());
+            let times = reader.read(records.len(), counted_from, &|| fleet.cost());
             fleet.must_run()?;
             writer.join().map_err(|_| anyhow!("the writer panicked"))??;
             times
         })?;
-        let cpu = fleet.cpu()?.saturating_sub(warm);
+        let cost = fleet.cost()? - warm;
         fleet.stop()?;
         sorted.sort_by(f64::total_cmp);
         Ok(Percentiles {
             p50: percentile(&sorted, 0.5),
             p99: percentile(&sorted, 0.99),
             p999: percentile(&sorted, 0.999),
-            cpu_us: cpu.as_secs_f64() * 1e6 / sorted.len() as f64,
+            cost: cost.per_record(sorted.len()),
         })
     }
 
@@ -198,15 +201,15 @@ impl Reader {
     }
 
     /// Returns the latency in milliseconds of each record with a timestamp from `counted_from` on,
-    /// and the value of `cpu` at the first of them.
+    /// and the value of `cost` at the first of them.
     fn read(
         &self,
         records: usize,
         counted_from: f64,
-        cpu: &dyn Fn() -> anyhow::Result<Duration>,
-    ) -> anyhow::Result<(Vec<f64>, Duration)> {
+        cost: &dyn Fn() -> anyhow::Result<Cost>,
+    ) -> anyhow::Result<(Vec<f64>, Cost)> {
         let mut times = Vec::with_capacity(records);
-        let mut warm = Duration::ZERO;
+        let mut warm = Cost::default();
         let (mut seen, mut last) = (0, Instant::now());
         while seen < records {
             let Some(message) = self.0.poll(Duration::from_millis(100)) else {
@@ -218,7 +221,7 @@ impl Reader {
             let sent = message.timestamp().to_millis().unwrap_or(0) as f64;
             if sent >= counted_from {
                 if times.is_empty() {
-                    warm = cpu()?;
+                    warm = cost()?;
                 }
                 times.push(now - sent);
             }
@@ -230,13 +233,15 @@ impl Reader {
 }
 
 fn times(contestant: &Contestant, runs: &[Percentiles]) -> Times {
+    let costs: Vec<RecordCost> = runs.iter().map(|run| run.cost).collect();
     let spread = |value: fn(&Percentiles) -> f64| Spread::of(runs.iter().map(value));
     Times {
         contestant: contestant.clone(),
         p50: spread(|run| run.p50),
         p99: spread(|run| run.p99),
         p999: spread(|run| run.p999),
-        cpu_us: spread(|run| run.cpu_us),
+        cpu_us: spread(|run| run.cost.cpu_us),
+        other: OtherCosts::of(&costs),
         rounds_p99: runs.iter().map(|run| run.p99).collect(),
     }
 }

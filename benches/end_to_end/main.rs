@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 
 mod comparison;
+mod cost;
 mod equivalence;
 mod fixture;
 mod latency;
@@ -20,6 +21,7 @@ mod runs;
 mod scenarios;
 mod single;
 mod statistics;
+mod usage;
 mod yardstick;
 
 use anyhow::bail;

@@ -1,13 +1,13 @@
-//! A process under test, measured from outside: its CPU time and memory as the operating system
-//! reports them.
+//! A process under test, measured from outside: its memory, and what it has used, as the
+//! operating system reports them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::usage::Usage;
 use audit_testkit::guarded::Guarded;
 use audit_testkit::{REQUEST_MAX, last_lines};
 
@@ -27,25 +27,9 @@ impl Process {
         Ok(Process { guarded, pid, log })
     }
 
-    /// User and system time of all threads so far, in nanoseconds; `stat` would give hundredths of
-    /// a second.
-    pub fn cpu(&self) -> anyhow::Result<Duration> {
-        let mut nanoseconds = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            let path = thread?.path().join("schedstat");
-            // A thread may end after it was listed.
-            let Ok(text) = fs::read_to_string(&path) else {
-                continue;
-            };
-            let first = text.split_whitespace().next();
-            nanoseconds += first
-                .and_then(|number| number.parse::<u64>().ok())
-                .with_context(|| format!("{}: {text:?}", path.display()))?;
-        }
-        if nanoseconds == 0 {
-            bail!("no /proc/*/task/*/schedstat: a Linux kernel with CONFIG_SCHED_INFO is needed");
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+    /// What the process has used so far.
+    pub fn usage(&self) -> anyhow::Result<Usage> {
+        Usage::of(self.pid)
     }
 
     /// Current resident memory, in bytes.

@@ -7,7 +7,9 @@ use rdkafka::util::get_rdkafka_version;
 use serde::Serialize;
 
 use super::comparison::ComparisonResult;
+use super::cost::OtherCosts;
 use super::latency::{LatencyResult, Times};
+use super::runs::Contestant;
 use super::single::{MemoryResult, StartResult};
 
 /// The result of a scenario.
@@ -53,6 +55,7 @@ impl Report {
     /// Prints all tables.
     pub fn print(&self) {
         self.comparisons();
+        self.other_costs();
         self.times();
         self.alone();
     }
@@ -83,6 +86,35 @@ impl Report {
                     left.peak_mib.max,
                     right.peak_mib.max,
                 )]
+            },
+        );
+    }
+
+    /// What stands beside each CPU figure of the comparisons and the latency scenarios.
+    fn other_costs(&self) {
+        self.table(
+            "| scenario | | page faults per 1,000 records | context switches per 1,000 records | us of the broker's CPU a record |",
+            |Entry { name, outcome, .. }| {
+                let row = |contestant: &Contestant, other: &OtherCosts| {
+                    format!(
+                        "| `{name}` | {} | {} | {} | {} |",
+                        contestant.name,
+                        other.faults_per_thousand.text(1),
+                        other.switches_per_thousand.text(1),
+                        other.broker_cpu_us.text(2),
+                    )
+                };
+                match outcome {
+                    Outcome::Comparison(ComparisonResult { left, right, .. }) => vec![
+                        row(&left.contestant, &left.other),
+                        row(&right.contestant, &right.other),
+                    ],
+                    Outcome::Latency(LatencyResult { left, right, .. }) => vec![
+                        row(&left.contestant, &left.other),
+                        row(&right.contestant, &right.other),
+                    ],
+                    Outcome::Memory(_) | Outcome::Start(_) => Vec::new(),
+                }
             },
         );
     }

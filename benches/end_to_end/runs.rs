@@ -11,8 +11,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
+use super::cost::Cost;
 use super::fixture::{ConfigOverrides, DataSet, Fixture, Principals};
 use super::process::Process;
+use super::usage::Usage;
 use audit_testkit::client_config;
 
 /// The longest time without a commit.
@@ -56,6 +58,10 @@ pub struct Fleet {
     pub group: String,
     pub processes: Vec<Process>,
     pub started: Instant,
+    /// The broker's process.
+    broker: u32,
+    /// The broker's CPU time before the processes started.
+    broker_cpu: Duration,
 }
 
 impl Fleet {
@@ -83,17 +89,21 @@ impl Fleet {
             let command = command(&contestant.program, &config, &data.plan.path)?;
             commands.push((command, fixture.path(&format!("{instance}.log"))));
         }
+        let broker = fixture.broker().pid().context("the broker is not a process of ours")?;
+        let broker_cpu = Usage::of_jvm(broker)?.cpu;
         let started = Instant::now();
         let processes: anyhow::Result<Vec<Process>> = commands
             .into_iter()
             .map(|(command, log)| Process::spawn(&command, fixture.directory(), log))
             .collect();
-        Ok(Fleet { group, processes: processes?, started })
+        Ok(Fleet { group, processes: processes?, started, broker, broker_cpu })
     }
 
-    /// CPU time of all processes.
-    pub fn cpu(&self) -> anyhow::Result<Duration> {
-        self.processes.iter().map(Process::cpu).sum()
+    /// What all processes have cost since they started, and the broker's CPU time since then.
+    pub fn cost(&self) -> anyhow::Result<Cost> {
+        let own: anyhow::Result<Usage> = self.processes.iter().map(Process::usage).sum();
+        let broker = Usage::of_jvm(self.broker)?.cpu.saturating_sub(self.broker_cpu);
+        Ok(Cost { own: own?, broker })
     }
 
     /// Peak memory of the largest process.
@@ -169,8 +179,8 @@ pub struct Outcome {
     pub first_records: usize,
     /// From the start to the last commit.
     pub all: Duration,
-    /// CPU time from the start to the last commit.
-    pub cpu: Duration,
+    /// The cost from the start to the last commit.
+    pub cost: Cost,
     /// Peak memory of the largest process, in bytes.
     pub peak: u64,
 }
@@ -231,7 +241,7 @@ impl Run<'_> {
 
     fn outcome(self, fleet: Fleet, first: (Duration, usize)) -> anyhow::Result<Outcome> {
         let all = fleet.started.elapsed();
-        let (cpu, peak) = (fleet.cpu()?, fleet.peak()?);
+        let (cost, peak) = (fleet.cost()?, fleet.peak()?);
         fleet.stop()?;
         let is_raw_copy = self.contestant.program == Program::RawCopy;
         let plan = if is_raw_copy { self.data.plan.bytes } else { 0 };
@@ -239,7 +249,7 @@ impl Run<'_> {
             first_commit: first.0,
             first_records: first.1,
             all,
-            cpu,
+            cost,
             peak: peak.saturating_sub(plan),
         })
     }

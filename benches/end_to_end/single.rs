@@ -93,7 +93,7 @@ pub fn start(
     Ok(StartResult {
         contestant: contestant.clone(),
         milliseconds: Spread::of(outcomes.iter().map(|it| ms(it.first_commit))),
-        cpu_ms: Spread::of(outcomes.iter().map(|it| ms(it.cpu))),
+        cpu_ms: Spread::of(outcomes.iter().map(|it| ms(it.cost.own.cpu))),
     })
 }
 

@@ -103,6 +103,11 @@ impl KafkaBroker {
         address.unwrap_or_else(|| panic!("no listener {listener}"))
     }
 
+    /// The process id of a private broker that runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().and_then(Server::pid)
+    }
+
     /// Stops a private broker and returns when it has ended. Keeps its data and ports for
     /// `restart`.
     #[track_caller]

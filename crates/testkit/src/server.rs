@@ -192,6 +192,11 @@ impl Server {
         Ok(())
     }
 
+    /// The broker's process id while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(Guarded::pid)
+    }
+
     /// The broker's exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         match &mut self.running {
