@@ -56,7 +56,13 @@ pub fn check(
     })?;
     let mut written = Vec::new();
     for contestant in [relay, raw_copy] {
-        let run = Run { contestant, tuning: Tuning::default(), data: &data, interval: INTERVAL };
+        let run = Run {
+            contestant,
+            tuning: Tuning::default(),
+            data: &data,
+            interval: INTERVAL,
+            warm_up: 0,
+        };
         run.to_the_end(fixture)?;
         written.push(shapes(fixture));
     }

@@ -3,25 +3,22 @@
 //! and clock.
 
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
-use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
 use super::cost::{Cost, OtherCosts, RecordCost};
-use super::fixture::{DataSet, Fixture, PlanFile, Principals, partition_of, send};
-use super::records::{Mix, Record, Records};
+use super::fixture::{Fixture, Principals};
+use super::load::{Load, Pace, WARM_UP_SECONDS, now_ms};
+use super::records::Mix;
 use super::runs::{Contestant, Fleet, Tuning};
 use super::statistics::{Spread, percentile};
-use audit_testkit::{REQUEST_MAX, client_config};
+use audit_testkit::client_config;
 
-/// Records of these first seconds are not counted: the process starts and joins the group
-/// meanwhile.
-const WARM_UP: Duration = Duration::from_secs(5);
 /// The longest wait for the next output.
 const READ_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -43,12 +40,6 @@ pub struct Side {
     pub contestant: Contestant,
     pub mix: Mix,
     pub principals: Principals,
-}
-
-/// Records to send, and the plan of the raw copy's output.
-struct Load {
-    records: Vec<Record>,
-    plan: PlanFile,
 }
 
 /// Latency in milliseconds over all rounds.
@@ -114,24 +105,13 @@ impl LatencyComparison {
     }
 
     fn load(&self, fixture: &Fixture, side: &Side) -> anyhow::Result<Load> {
-        let count = self.rate * (self.seconds + WARM_UP.as_secs() as usize);
-        let records: Vec<Record> = Records::new(side.mix, self.bytes).take(count).collect();
-        let mut plan = fixture.new_plan(self.partitions);
-        for record in &records {
-            let partition = partition_of(record, self.partitions);
-            plan.add(partition as usize, record, fixture.deployment())?;
-        }
-        let plan = fixture.keep_plan(&mut plan, &fixture.broker().unique("latency"))?;
-        Ok(Load { records, plan })
+        let LatencyComparison { partitions, bytes, rate, seconds, .. } = *self;
+        let pace = Pace { mix: side.mix, bytes, partitions, rate };
+        Load::new(fixture, pace, rate * (WARM_UP_SECONDS + seconds))
     }
 
     fn once(&self, fixture: &Fixture, side: &Side, load: &Load) -> anyhow::Result<Percentiles> {
-        let Load { records, plan } = load;
-        let data = DataSet {
-            topic: fixture.new_topic(self.partitions),
-            records: records.len(),
-            plan: plan.clone(),
-        };
+        let data = load.new_data_set(fixture);
         let tuning = Tuning {
             max_age_ms: self.max_age_ms,
             principals: side.principals,
@@ -139,11 +119,10 @@ impl LatencyComparison {
         };
         let reader = Reader::open(fixture)?;
         let mut fleet = Fleet::start(fixture, &side.contestant, tuning, &data)?;
-        let began = Instant::now();
-        let counted_from = now_ms() + WARM_UP.as_millis() as f64;
+        let counted_from = now_ms() + WARM_UP_SECONDS as f64 * 1e3;
         let (mut sorted, warm) = thread::scope(|scope| {
-            let writer = scope.spawn(|| self.write(fixture, &data.topic, records, began));
-            let times = reader.read(records.len(), counted_from, &|| fleet.cost());
+            let writer = scope.spawn(|| load.write(fixture, &data.topic));
+            let times = reader.read(data.records, counted_from, &|| fleet.cost());
             fleet.must_run()?;
             writer.join().map_err(|_| anyhow!("the writer panicked"))??;
             times
@@ -157,25 +136,6 @@ impl LatencyComparison {
             p999: percentile(&sorted, 0.999),
             cost: cost.per_record(sorted.len()),
         })
-    }
-
-    /// Writes each record when it is due.
-    fn write(
-        &self,
-        fixture: &Fixture,
-        topic: &str,
-        records: &[Record],
-        began: Instant,
-    ) -> anyhow::Result<()> {
-        let producer = fixture.producer("0")?;
-        for (number, record) in records.iter().enumerate() {
-            let due = Duration::from_secs_f64(number as f64 / self.rate as f64);
-            thread::sleep(due.saturating_sub(began.elapsed()));
-            let partition = partition_of(record, self.partitions);
-            send(&producer, topic, partition, now_ms() as i64, record)?;
-        }
-        producer.flush(REQUEST_MAX)?;
-        Ok(())
     }
 }
 
@@ -244,10 +204,4 @@ fn times(contestant: &Contestant, runs: &[Percentiles]) -> Times {
         other: OtherCosts::of(&costs),
         rounds_p99: runs.iter().map(|run| run.p99).collect(),
     }
-}
-
-/// Wall clock time in milliseconds since 1970, with fractions.
-fn now_ms() -> f64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.unwrap_or_default().as_micros() as f64 / 1e3
 }

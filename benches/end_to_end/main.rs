@@ -12,6 +12,8 @@ mod cost;
 mod equivalence;
 mod fixture;
 mod latency;
+mod load;
+mod neighbours;
 mod options;
 mod plan;
 mod process;

@@ -23,10 +23,10 @@ pub struct Options {
     /// Rounds; both sides run once in each.
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
-    /// Records a second in the latency scenarios.
+    /// Records a second in the scenarios with a fixed rate.
     #[arg(long, default_value_t = 2_000)]
     pub rate: usize,
-    /// Seconds measured in the latency scenarios.
+    /// Seconds measured in the scenarios with a fixed rate.
     #[arg(long, default_value_t = 15)]
     pub seconds: usize,
     /// Input records of the memory scenario.

@@ -30,6 +30,13 @@ pub enum Program {
     PollOnly,
 }
 
+impl Program {
+    /// Whether it writes what a plan says.
+    pub fn needs_plan(&self) -> bool {
+        matches!(self, Program::RawCopy)
+    }
+}
+
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Contestant {
@@ -37,6 +44,8 @@ pub struct Contestant {
     pub program: Program,
     pub workers: usize,
     pub instances: usize,
+    /// Threads of the benchmark that compute without a pause beside it.
+    pub neighbours: usize,
 }
 
 /// Configuration of a contestant.
@@ -175,14 +184,24 @@ impl Watch {
 pub struct Outcome {
     /// From the start of the processes to the first observed commit.
     pub first_commit: Duration,
-    /// Records committed at that time.
-    pub first_records: usize,
     /// From the start to the last commit.
     pub all: Duration,
-    /// The cost from the start to the last commit.
+    /// Records that `cost` is for: all, or those after the warm-up.
+    pub records: usize,
+    /// The cost from the start, or from the end of the warm-up, to the last commit.
     pub cost: Cost,
+    /// From the first commit, or from the end of the warm-up, to the last commit.
+    pub records_a_second: f64,
     /// Peak memory of the largest process, in bytes.
     pub peak: u64,
+}
+
+/// A moment in a run: when, how many records were committed by then, and what they had cost.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    time: Duration,
+    records: usize,
+    cost: Cost,
 }
 
 /// A run to perform.
@@ -193,6 +212,8 @@ pub struct Run<'a> {
     pub data: &'a DataSet,
     /// Pause between two fetches of the committed offsets.
     pub interval: Duration,
+    /// Records that are processed before the measurement begins.
+    pub warm_up: usize,
 }
 
 impl Run<'_> {
@@ -212,14 +233,18 @@ impl Run<'_> {
         let mut fleet = Fleet::start(fixture, contestant, tuning, data)?;
         let watch = Watch::new(fixture, &fleet.group, &data.topic)?;
         let mut first = None;
+        let mut warm = (self.warm_up == 0).then(Mark::default);
         let (mut before, mut moved) = (0, Instant::now());
         loop {
             let committed = watch.committed();
             if committed > 0 {
-                first.get_or_insert((fleet.started.elapsed(), committed));
+                first.get_or_insert_with(|| Mark::at(&fleet, committed));
+            }
+            if warm.is_none() && committed >= self.warm_up {
+                warm = Some(Mark { cost: fleet.cost()?, ..Mark::at(&fleet, committed) });
             }
             if committed == data.records {
-                return self.outcome(fleet, first.unwrap_or_default());
+                return self.outcome(fleet, first.unwrap_or_default(), warm.unwrap_or_default());
             }
             if committed != before {
                 (before, moved) = (committed, Instant::now());
@@ -239,18 +264,32 @@ impl Run<'_> {
         }
     }
 
-    fn outcome(self, fleet: Fleet, first: (Duration, usize)) -> anyhow::Result<Outcome> {
-        let all = fleet.started.elapsed();
-        let (cost, peak) = (fleet.cost()?, fleet.peak()?);
+    fn outcome(self, fleet: Fleet, first: Mark, warm: Mark) -> anyhow::Result<Outcome> {
+        let last = Mark { cost: fleet.cost()?, ..Mark::at(&fleet, self.data.records) };
+        let peak = fleet.peak()?;
         fleet.stop()?;
+        let records = last.records - warm.records;
+        ensure!(records > 0, "the warm-up took all records: use more of them");
+        let from = if self.warm_up == 0 { first } else { warm };
+        // A run that was complete at the first fetch has only its total time.
+        let from = if from.records == last.records { Mark::default() } else { from };
         let is_raw_copy = self.contestant.program == Program::RawCopy;
         let plan = if is_raw_copy { self.data.plan.bytes } else { 0 };
         Ok(Outcome {
-            first_commit: first.0,
-            first_records: first.1,
-            all,
-            cost,
+            first_commit: first.time,
+            all: last.time,
+            records,
+            cost: last.cost - warm.cost,
+            records_a_second: (last.records - from.records) as f64
+                / (last.time - from.time).as_secs_f64(),
             peak: peak.saturating_sub(plan),
         })
+    }
+}
+
+impl Mark {
+    /// The present moment, without the cost.
+    fn at(fleet: &Fleet, records: usize) -> Mark {
+        Mark { time: fleet.started.elapsed(), records, cost: Cost::default() }
     }
 }

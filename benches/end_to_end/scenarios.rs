@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use super::comparison::Comparison;
 use super::fixture::Principals;
 use super::latency::{LatencyComparison, Side};
+use super::load::WARM_UP_SECONDS;
+use super::neighbours::cores;
 use super::options::Options;
 use super::records::Mix;
 use super::runs::{Contestant, Program, Tuning};
@@ -51,6 +53,8 @@ pub fn all(options: &Options) -> Vec<Scenario> {
     let mut scenarios = builder.main_comparisons();
     scenarios.extend(builder.times());
     scenarios.extend(builder.more_comparisons());
+    scenarios.push(builder.low_rate());
+    scenarios.extend(builder.neighbours());
     scenarios.extend(builder.instances());
     scenarios.extend(builder.alone());
     scenarios
@@ -85,6 +89,8 @@ impl<'a> ScenarioBuilder<'a> {
             bytes: SMALL,
             partitions: PARTITIONS,
             records: self.options.records,
+            warm_up: 0,
+            rate: None,
             tuning: Tuning::default(),
             left: self.relay(),
             right: self.other(Program::RawCopy),
@@ -130,6 +136,39 @@ impl<'a> ScenarioBuilder<'a> {
             more("kib-1", "25 % audited, 1 KiB", larger(1_024)),
             more("kib-4", "25 % audited, 4 KiB", larger(4_096)),
             more("commits-10", "all audited, commits every 10 ms", commits),
+        ]
+    }
+
+    /// Compares the cost when little happens.
+    fn low_rate(&self) -> Scenario {
+        let rate = self.options.rate;
+        let comparison = Comparison {
+            records: rate * self.options.seconds,
+            warm_up: rate * WARM_UP_SECONDS,
+            rate: Some(rate),
+            ..self.comparison(audited(1_000))
+        };
+        scenario("low-rate", false, "all audited, at a fixed rate", "", comparison)
+    }
+
+    /// Compares the cost beside other work on the machine: with the other side, and with the relay
+    /// alone.
+    fn neighbours(&self) -> Vec<Scenario> {
+        let quarter = self.comparison(audited(250));
+        let busy = |contestant: Contestant| Contestant {
+            neighbours: cores(),
+            ..named("busy cores", contestant)
+        };
+        let beside = Comparison {
+            left: busy(quarter.left.clone()),
+            right: busy(quarter.right.clone()),
+            ..quarter.clone()
+        };
+        let quiet = Comparison { left: busy(self.relay()), right: self.relay(), ..quarter };
+        let what = "25 % audited, one busy loop a core";
+        vec![
+            scenario("neighbour", false, what, "", beside),
+            scenario("neighbour-quiet", false, what, "", quiet),
         ]
     }
 
@@ -210,7 +249,7 @@ impl<'a> ScenarioBuilder<'a> {
 }
 
 fn contestant(name: &str, program: Program) -> Contestant {
-    Contestant { name: name.to_string(), program, workers: 1, instances: 1 }
+    Contestant { name: name.to_string(), program, workers: 1, instances: 1, neighbours: 0 }
 }
 
 fn named(name: &str, contestant: Contestant) -> Contestant {

@@ -38,7 +38,13 @@ pub fn memory(
 ) -> anyhow::Result<MemoryResult> {
     let data = fixture.data(DataKey { mix, bytes: 512, partitions, records, planned: false })?;
     let mut parts = vec![Vec::new(); PARTS];
-    let run = Run { contestant, tuning: Tuning::default(), data: &data, interval: SAMPLE_INTERVAL };
+    let run = Run {
+        contestant,
+        tuning: Tuning::default(),
+        data: &data,
+        interval: SAMPLE_INTERVAL,
+        warm_up: 0,
+    };
     let outcome = run.watched(fixture, &mut |fleet, committed| {
         let part = (committed * PARTS / records).min(PARTS - 1);
         for process in &fleet.processes {
@@ -81,7 +87,7 @@ pub fn start(
         planned: true,
     })?;
     let tuning = Tuning { principals: Principals::One, ..Tuning::default() };
-    let run = Run { contestant, tuning, data: &data, interval: SHORT_INTERVAL };
+    let run = Run { contestant, tuning, data: &data, interval: SHORT_INTERVAL, warm_up: 0 };
     let mut outcomes = Vec::new();
     for round in 0..rounds {
         let outcome = run.to_the_end(fixture)?;
