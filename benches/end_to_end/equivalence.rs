@@ -1,5 +1,5 @@
-//! Checks that the raw copy is a fair yardstick: both sides read the same records, and their output
-//! must agree in everything except the content of the events.
+//! Checks that another contestant, such as the raw copy, does the relay's job: both sides read the
+//! same records, and their output must agree in everything except the content of the events.
 
 use std::time::Duration;
 
@@ -42,11 +42,7 @@ impl From<Seen> for Shape {
 }
 
 /// Fails if the two sides wrote different output.
-pub fn check(
-    fixture: &mut Fixture,
-    relay: &Contestant,
-    raw_copy: &Contestant,
-) -> anyhow::Result<()> {
+pub fn check(fixture: &mut Fixture, relay: &Contestant, other: &Contestant) -> anyhow::Result<()> {
     let data = fixture.data(DataKey {
         mix: Mix { audited: 250, malformed: 10, unknown_principals: 0 },
         bytes: 512,
@@ -55,7 +51,7 @@ pub fn check(
         planned: true,
     })?;
     let mut written = Vec::new();
-    for contestant in [relay, raw_copy] {
+    for contestant in [relay, other] {
         let run = Run {
             contestant,
             tuning: Tuning::default(),
@@ -77,16 +73,17 @@ pub fn check(
     );
     for (left, right) in relayed.iter().zip(&copied) {
         if left != right {
-            bail!("the relay wrote {left:?}, the raw copy {right:?}");
+            bail!("the relay wrote {left:?}, {} {right:?}", other.name);
         }
     }
     ensure!(
         relayed.len() == copied.len(),
-        "the relay wrote {} records, the raw copy {}",
+        "the relay wrote {} records, {} {}",
         relayed.len(),
+        other.name,
         copied.len()
     );
-    eprintln!("the raw copy writes what the relay writes: {} records compared", copied.len());
+    eprintln!("{} writes what the relay writes: {} records compared", other.name, copied.len());
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod comparison;
 mod cost;
 mod equivalence;
 mod fixture;
+mod kafka_streams;
 mod latency;
 mod load;
 mod neighbours;
@@ -60,6 +61,9 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     report.load_average.push(load_average());
     let [relay, raw_copy] = scenarios::equivalent_pair(options);
     equivalence::check(&mut fixture, &relay, &raw_copy)?;
+    if let Some(streams) = chosen.iter().find_map(Scenario::kafka_streams) {
+        equivalence::check(&mut fixture, &relay, streams)?;
+    }
     if !options.bench {
         // `cargo test --bench end_to_end` shows that the benchmark still works.
         single::start(&mut fixture, &relay, Mix::default(), partitions(), 1)?;

@@ -32,6 +32,10 @@ pub struct Options {
     /// Input records of the memory scenario.
     #[arg(long, default_value_t = 10_000_000)]
     pub behind: usize,
+    /// Records before those that count, in the scenarios with Kafka Streams: its JVM compiles
+    /// meanwhile.
+    #[arg(long, default_value_t = 200_000)]
+    pub warm_up: usize,
     /// Relay program to measure instead of this build's.
     #[arg(long, value_name = "FILE")]
     pub relay: Option<PathBuf>,

@@ -15,6 +15,7 @@ use audit_testkit::{REQUEST_MAX, last_lines};
 pub struct Process {
     guarded: Guarded,
     pid: u32,
+    is_jvm: bool,
     log: PathBuf,
 }
 
@@ -24,12 +25,13 @@ impl Process {
         fs::write(&log, "")?;
         let guarded = Guarded::spawn(command, directory, &log)?;
         let pid = guarded.pid();
-        Ok(Process { guarded, pid, log })
+        let is_jvm = Path::new(command.get_program()).ends_with("java");
+        Ok(Process { guarded, pid, is_jvm, log })
     }
 
     /// What the process has used so far.
     pub fn usage(&self) -> anyhow::Result<Usage> {
-        Usage::of(self.pid)
+        if self.is_jvm { Usage::of_jvm(self.pid) } else { Usage::of(self.pid) }
     }
 
     /// Current resident memory, in bytes.

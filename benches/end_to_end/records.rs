@@ -91,6 +91,11 @@ const ACTIONS: [(&str, &str); 12] = [
     ("Port Speed Update", r#"{"interface":"public","port":1,"previousSpeed":100,"speed":1000}"#),
 ];
 
+/// The names of the events that are audited if a customer caused them; their class is `Server`.
+pub fn listed_events() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(name, _)| *name)
+}
+
 /// Class and name of events that are never audited.
 const UNLISTED: [(&str, &str); 5] = [
     ("CCI", "Power On"),

@@ -1,7 +1,7 @@
 //! A run: processes of one kind read a topic with a fresh group until every record is committed,
 //! and are measured from outside. Other modules evaluate the figures.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::cost::Cost;
 use super::fixture::{ConfigOverrides, DataSet, Fixture, Principals};
+use super::kafka_streams;
 use super::process::Process;
 use super::usage::Usage;
 use audit_testkit::client_config;
@@ -28,12 +29,13 @@ pub enum Program {
     Relay(PathBuf),
     RawCopy,
     PollOnly,
+    KafkaStreams,
 }
 
 impl Program {
     /// Whether it writes what a plan says.
     pub fn needs_plan(&self) -> bool {
-        matches!(self, Program::RawCopy)
+        matches!(self, Program::RawCopy | Program::KafkaStreams)
     }
 }
 
@@ -86,17 +88,17 @@ impl Fleet {
         let mut commands = Vec::new();
         for number in 0..contestant.instances {
             let instance = format!("{group}-{number}");
-            let config = fixture.config(&ConfigOverrides {
+            let log = fixture.path(&format!("{instance}.log"));
+            let overrides = ConfigOverrides {
                 topic: &data.topic,
                 group: &group,
-                instance: instance.clone(),
+                instance,
                 workers: contestant.workers,
                 headers: tuning.headers,
                 max_age_ms: tuning.max_age_ms,
                 principals: tuning.principals,
-            })?;
-            let command = command(&contestant.program, &config, &data.plan.path)?;
-            commands.push((command, fixture.path(&format!("{instance}.log"))));
+            };
+            commands.push((command(fixture, &contestant.program, &overrides, data)?, log));
         }
         let broker = fixture.broker().pid().context("the broker is not a process of ours")?;
         let broker_cpu = Usage::of_jvm(broker)?.cpu;
@@ -130,15 +132,23 @@ impl Fleet {
     }
 }
 
-fn command(program: &Program, config: &Path, plan: &Path) -> anyhow::Result<Command> {
+fn command(
+    fixture: &Fixture,
+    program: &Program,
+    overrides: &ConfigOverrides<'_>,
+    data: &DataSet,
+) -> anyhow::Result<Command> {
+    let plan = &data.plan.path;
     let mut command = match program {
+        Program::KafkaStreams => return kafka_streams::command(fixture, overrides, plan),
         Program::Relay(path) => Command::new(path),
         Program::RawCopy | Program::PollOnly => Command::new(std::env::current_exe()?),
     };
+    let config = fixture.config(overrides)?;
     match program {
-        Program::Relay(_) => command.args(["run", "--config"]).arg(config),
         Program::RawCopy => command.arg("raw-copy").arg(config).arg(plan),
         Program::PollOnly => command.arg("poll-only").arg(config),
+        Program::Relay(_) | Program::KafkaStreams => command.args(["run", "--config"]).arg(config),
     };
     Ok(command)
 }

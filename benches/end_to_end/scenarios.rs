@@ -35,6 +35,19 @@ pub enum Kind {
     Start(Vec<Contestant>),
 }
 
+impl Scenario {
+    /// Returns the Kafka Streams program if the scenario has one.
+    pub fn kafka_streams(&self) -> Option<&Contestant> {
+        match &self.kind {
+            Kind::Comparison(comparison) => {
+                let right = &comparison.right;
+                (right.program == Program::KafkaStreams).then_some(right)
+            }
+            Kind::Latency(_) | Kind::Memory(..) | Kind::Start(_) => None,
+        }
+    }
+}
+
 /// Builds the scenarios from the options.
 struct ScenarioBuilder<'a> {
     options: &'a Options,
@@ -55,6 +68,7 @@ pub fn all(options: &Options) -> Vec<Scenario> {
     scenarios.extend(builder.more_comparisons());
     scenarios.push(builder.low_rate());
     scenarios.extend(builder.neighbours());
+    scenarios.extend(builder.kafka_streams());
     scenarios.extend(builder.instances());
     scenarios.extend(builder.alone());
     scenarios
@@ -169,6 +183,23 @@ impl<'a> ScenarioBuilder<'a> {
         vec![
             scenario("neighbour", false, what, "", beside),
             scenario("neighbour-quiet", false, what, "", quiet),
+        ]
+    }
+
+    /// Compares the relay with Kafka Streams, after a warm-up of both.
+    fn kafka_streams(&self) -> Vec<Scenario> {
+        let comparison = |mix| Comparison {
+            warm_up: self.options.warm_up,
+            right: contestant("Kafka Streams", Program::KafkaStreams),
+            ..self.comparison(mix)
+        };
+        let all = comparison(audited(1_000));
+        let twentieth = comparison(audited(50));
+        let streams = |name, what, comparison| scenario(name, false, what, "", comparison);
+        vec![
+            streams("streams-all", "all audited", all.clone()),
+            streams("streams-all-bare", "all audited, no headers", bare(all)),
+            streams("streams-twentieth", "5 % audited", twentieth),
         ]
     }
 

@@ -57,7 +57,11 @@ impl Kafka {
     }
 }
 
-fn java() -> anyhow::Result<PathBuf> {
+/// Returns the Java program of `JAVA_HOME`, or the one on `PATH`.
+///
+/// # Errors
+/// There is none; the error says what to install.
+pub fn java() -> anyhow::Result<PathBuf> {
     let home = std::env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
     let candidates = home.into_iter().chain([PathBuf::from("java")]);
     for java in candidates {

@@ -36,6 +36,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+pub use jars::java;
 use rdkafka::ClientConfig;
 
 /// The limit of each request and wait in this crate, unless a test sets its own.
@@ -76,8 +77,12 @@ fn or_fail<T>(result: anyhow::Result<T>, what: std::fmt::Arguments<'_>) -> T {
     }
 }
 
-/// Runs a program until it ends, with its output in `log`. An error contains the end of that log.
-fn run(command: &mut Command, log: &Path, limit: Duration) -> anyhow::Result<()> {
+/// Runs a program until it ends, with its output in `log`.
+///
+/// # Errors
+/// The program cannot be started, fails, or takes too long; the error then contains the end of the
+/// log.
+pub fn run(command: &mut Command, log: &Path, limit: Duration) -> anyhow::Result<()> {
     let output = File::create(log).with_context(|| format!("create {}", log.display()))?;
     let mut child = command
         .stdin(std::process::Stdio::null())
