@@ -54,6 +54,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("topic.metadata.refresh.interval.ms", "30000"),
     // For dynamic membership; a static member has a longer timeout.
     ("session.timeout.ms", "15000"),
+    // The client would measure itself for the broker (KIP-714), which few collect.
+    ("enable.metrics.push", "false"),
     ("socket.keepalive.enable", "true"),
     // The bundled OpenSSL only looks where it was built, so search where the system keeps its
     // certificates.
@@ -77,6 +79,8 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     // send_offsets_to_transaction, whatever the timeout of the call. Only a connection that is
     // opened or closed makes it look again, so idle connections are closed.
     ("connections.max.idle.ms", "5000"),
+    // The client would measure itself for the broker (KIP-714), which few collect.
+    ("enable.metrics.push", "false"),
     ("socket.keepalive.enable", "true"),
     // The bundled OpenSSL only looks where it was built, so search where the system keeps its
     // certificates.

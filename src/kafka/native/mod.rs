@@ -14,6 +14,7 @@ mod membership;
 mod partition_list;
 mod record;
 mod record_queue;
+mod served_producer;
 mod token;
 mod topic_identity;
 mod topic_producer;
@@ -25,6 +26,7 @@ pub(super) use membership::has_member_id;
 pub(super) use partition_list::{leader_epoch, metadata, set_leader_epoch};
 pub(super) use record::{NativeRecord, QueueItem, ReadError};
 pub(super) use record_queue::{QueueHandle, QueuedConsumer};
+pub(super) use served_producer::ServedProducer;
 pub(super) use token::set_token;
 pub(super) use topic_identity::{
     IdentityRequest, TopicIdentity, Undescribed, broker_to_query, topic_identity,

@@ -13,16 +13,17 @@ use rdkafka::bindings::{
 };
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::error_number::{NO_ERROR, known_code, rd_kafka_producev};
+use super::served_producer::ServedProducer;
 
 /// A producer together with the topics that it writes to. It derefs to the producer.
 pub(crate) struct TopicProducer<C: ProducerContext + 'static> {
     // Fields are dropped in this order: a topic points to its client.
     topics: Vec<TopicHandle>,
-    producer: ThreadedProducer<C>,
+    producer: ServedProducer<C>,
 }
 
 /// A record to be sent.
@@ -63,7 +64,7 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
     /// # Errors
     /// Returns the first topic name that is not valid.
     pub(crate) fn new<'t>(
-        producer: ThreadedProducer<C>,
+        producer: ServedProducer<C>,
         topics: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, &'t str> {
         let topic = |name: &'t str| TopicHandle::new(producer.client(), name).ok_or(name);
@@ -113,9 +114,9 @@ impl<C: ProducerContext + 'static> TopicProducer<C> {
 }
 
 impl<C: ProducerContext + 'static> Deref for TopicProducer<C> {
-    type Target = ThreadedProducer<C>;
+    type Target = BaseProducer<C>;
 
-    fn deref(&self) -> &ThreadedProducer<C> {
+    fn deref(&self) -> &BaseProducer<C> {
         &self.producer
     }
 }
@@ -232,8 +233,8 @@ mod tests {
 
     use super::*;
 
-    fn producer() -> ThreadedProducer<DefaultProducerContext> {
-        ClientConfig::new().create().expect("client")
+    fn producer() -> ServedProducer<DefaultProducerContext> {
+        ServedProducer::new(ClientConfig::new().create().expect("client")).expect("thread")
     }
 
     #[test]

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 pub(in crate::kafka) use super::native::OutgoingRecord;
-use super::native::{Refused, TopicProducer};
+use super::native::{Refused, ServedProducer, TopicProducer};
 use crate::kafka::client::context::LoggingContext;
 use crate::kafka::client::error::{Step, classify, delivery_failure, is_retriable};
 use crate::kafka::producer::delivery::{FailedDelivery, Undelivered, remedy};
@@ -63,8 +63,11 @@ impl TransactionalProducer {
     ) -> Result<Self, Failure> {
         let failed_delivery = FailedDelivery::default();
         let context = LoggingContext(failed_delivery.clone());
-        let producer: ThreadedProducer<LoggingContext<FailedDelivery>> =
+        let producer: BaseProducer<_> =
             config.create_with_context(context).map_err(|error| classify(Step::Init, &error))?;
+        let producer = ServedProducer::new(producer).ok_or_else(|| {
+            Failure::Broken("no memory or thread for the producer's events".to_string())
+        })?;
         let invalid_name = |name| Failure::Fatal(format!("invalid topic name {name:?}"));
         let opened = TransactionalProducer {
             producer: TopicProducer::new(producer, topics).map_err(invalid_name)?,
@@ -251,7 +254,7 @@ impl TransactionalProducer {
     fn end(
         &self,
         step: Step,
-        call: impl Fn(&ThreadedProducer<LoggingContext<FailedDelivery>>, Duration) -> KafkaResult<()>,
+        call: impl Fn(&BaseProducer<LoggingContext<FailedDelivery>>, Duration) -> KafkaResult<()>,
     ) -> Result<(), Failure> {
         self.step(step, STEP_WAIT_MAX, call)?;
         self.in_transaction.set(false);
@@ -263,7 +266,7 @@ impl TransactionalProducer {
         &self,
         step: Step,
         limit: Duration,
-        call: impl Fn(&ThreadedProducer<LoggingContext<FailedDelivery>>, Duration) -> KafkaResult<()>,
+        call: impl Fn(&BaseProducer<LoggingContext<FailedDelivery>>, Duration) -> KafkaResult<()>,
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + limit;
         loop {
