@@ -27,6 +27,7 @@ def seal_text(seal):
         lines.append("after {} {} {}".format(*seal["after"]))
     if seal["resumed"]:
         lines.append(f"resumed {seal['resumed']}")
+    lines += ["gap {} {} {}".format(*gap) for gap in seal["gaps"]]
     lines += [f"x-{word} {text}" for word, text in seal["extensions"]]
     for name, size, head, partition in seal["heads"]:
         lines.append(f"head {name} {size} {head} {'-' if partition is None else partition}")
@@ -47,6 +48,7 @@ writer\ (?P<group>{ESCAPED})/(?P<instance>{ESCAPED})\ cfg=(?P<config>[0-9a-f]{{1
 time\ (?P<time>{TIME})\n
 (?:after\ (?P<after>{SET.replace("#", "[#]")}\ {NUMBER}\ {DIGEST})\n)?
 (?:resumed\ (?P<resumed>[a-z]+(?:-[a-z]+)*)\n)?
+(?P<gaps>(?:gap\ {NUMBER}\ {NUMBER}\ (?:deleted|passed-over)\n)*)
 (?P<extensions>(?:x-[a-z0-9]+(?:-[a-z0-9]+)*\ [!-~](?:[\ -~]*[!-~])?\n)*)
 (?P<heads>(?:head\ {NAME}\ {NUMBER}\ {DIGEST}\ (?:{NUMBER}|-)\n)*)
 (?:next-key\ (?P<next_key>[!-~]+)\n)?""", re.ASCII | re.VERBOSE)
@@ -77,6 +79,7 @@ def seal(text):
     digest(s["prev"])
     s["heads"] = seal_heads(s["heads"])
     seal_counts(s)
+    seal_gaps(s)
     if s["next_key"]:
         need(vkey(s["next_key"])[0] == s["origin"], "a next key of another origin")
     return s
@@ -102,6 +105,16 @@ def seal_heads(text):
     return heads
 
 
+def seal_gaps(s):
+    behind = s["start"]
+    for line in s["gaps"].splitlines():
+        _, start, end, _ = line.split(" ")
+        need(behind <= number(start) < number(end), "a gap that is empty or out of order")
+        behind = number(end)
+        s["read"] += number(end) - number(start)
+    need(behind <= s["end"] and s["read"] <= s["end"] - s["start"], "a gap outside the input, or where something was read")
+
+
 def seal_counts(s):
     need(s["start"] <= s["end"], "an input that ends before its start")
     need(s["read"] <= s["end"] - s["start"], "more read than the input holds")
@@ -118,11 +131,16 @@ def seal_counts(s):
 
 # ---- the committed state
 
+# 9999-12-31T23:59:59.999Z.
+LAST_MS = 253_402_300_799_999
+
+
 def state_body(origin_, set_text, state, identity):
     out = bytes([1, 1 if state["announced"] else 0])
     out += sha(origin_.encode())[:8] + sha(set_text.encode())[:8]
     out += struct.pack(">QQQ", set_(set_text)[2], state["next_offset"], state["next_seal"])
-    out += base64.b64decode(state["last_seal"]) + identity + struct.pack(">H", len(state["streams"]))
+    out += base64.b64decode(state["last_seal"]) + struct.pack(">Q", moment(state["sealed_at"]))
+    out += identity + struct.pack(">H", len(state["streams"]))
     for name, size, head in state["streams"]:
         out += bytes([len(name)]) + name.encode() + size.to_bytes(6, "big") + base64.b64decode(head)
     return out
@@ -144,17 +162,18 @@ def state(text, origin_, set_text, keys):
         raise Refused("not-ours") from None
     need(base64.urlsafe_b64encode(data).decode().rstrip("=") == encoded, "not-ours")
     need(not data or data[0] == 1, "other-version")
-    need(len(data) >= 96, "not-ours")
+    need(len(data) >= 104, "not-ours")
     body, tag = data[:-16], data[-16:]
-    named = [key for key in keys if key.id == body[74:78]]
+    named = [key for key in keys if key.id == body[82:86]]
     need(named, "unknown-key")
     need(any(hmac.compare_digest(state_text(body, key.metadata)[1], tag) for key in named), "false-tag")
     need(body[2:10] == sha(origin_.encode())[:8], "other-origin")
     same = body[10:18] == sha(set_text.encode())[:8]
     need(same and struct.unpack(">Q", body[18:26])[0] == set_(set_text)[2], "other-set")
     need(body[1] < 2 and max(struct.unpack(">QQ", body[26:42])) < LIMIT, "malformed")
-    rest, names = body[80:], []
-    for _ in range(struct.unpack(">H", body[78:80])[0]):
+    need(struct.unpack(">Q", body[74:82])[0] <= LAST_MS, "malformed")
+    rest, names = body[88:], []
+    for _ in range(struct.unpack(">H", body[86:88])[0]):
         need(rest, "malformed")
         length = rest[0]
         name, size, head = rest[1:1 + length], rest[1 + length:7 + length], rest[7 + length:39 + length]

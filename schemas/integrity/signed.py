@@ -93,7 +93,7 @@ def small(order, text):
 def seals():
     base = {"origin": TRAIL, "set": SET, "partitions": 12, "number": 4711, "prev": r.b64(SOME), "start": 9100, "end": 9183,
             "read": 83, "events": 79, "skipped": 3, "quarantined": 2, "group": "audit-group", "instance": "host-3",
-            "config": "5f2c00000000abcd", "time": TIME, "after": None, "resumed": None, "extensions": [],
+            "config": "5f2c00000000abcd", "time": TIME, "after": None, "resumed": None, "gaps": [], "extensions": [],
             "heads": [["eu-west-1", 48216, r.b64(OTHER), 7], ["us-east-1", 12, r.b64(SOME), None], ["~quarantine", 2, r.b64(ZERO), 0]],
             "next_key": None}
     first = {"number": 0, "prev": r.b64(r.sha(r.seal_genesis_preimage(TRAIL, SET)))}
@@ -101,7 +101,8 @@ def seals():
     linked = {"set": "infra.changes/7#2", "number": 0, "after": [SET, 4712, r.b64(SOME)],
               "prev": r.b64(r.sha(r.seal_genesis_preimage(TRAIL, "infra.changes/7#2", SOME)))}
     resumed = {"resumed": "topic-recreated"}
-    whole = {"resumed": "metadata-lost", "next_key": NEW.vkey,
+    gaps = {"end": 9200, "gaps": [[9100, 9101, "deleted"], [9101, 9104, "passed-over"], [9190, 9200, "deleted"]]}
+    whole = {**gaps, "resumed": "metadata-lost", "next_key": NEW.vkey,
              "extensions": [["note", "any text: + / # ~"], ["a-1", "x"], ["a-1", "x"]]}
     sizes = {"start": 0, "end": MAX, "read": MAX, "events": MAX, "skipped": 0, "quarantined": 0, "partitions": MAX,
              "heads": [["-", MAX, r.b64(ZERO), MAX]]}
@@ -111,7 +112,7 @@ def seals():
     cases = [("a seal", {}), ("the first seal", first), ("a heartbeat", silent), ("the first seal of the second epoch", linked),
              ("the same, after the topic was recreated", {**linked, **resumed}), ("every line", {**linked, **whole}),
              ("the last seal of a key", {"next_key": NEW.vkey}), ("a lost state", {"resumed": "metadata-lost"}),
-             ("the largest numbers", sizes), ("names that need percent-encoding", writer), ("a replay", replay),
+             ("the largest numbers", sizes), ("names that need percent-encoding", writer), ("a replay", replay), ("gaps", gaps),
              ("offsets without messages", {**silent, "end": 9190}), ("everything skipped", {**silent, "end": 9190, "read": 7, "skipped": 7}),
              ("two events of one message", {"read": 78, "start": 9100, "end": 9200}), ("times", {"time": "2000-02-29T23:59:59.999Z"})]
     found = []
@@ -196,7 +197,11 @@ def bad_seals(texts):
         ("after another topic", change("after infra", "after intra", linked)), ("after an epoch too early", change("#2", "#3", linked)),
         ("after another hash", change(f"4712 {r.b64(SOME)}", f"4712 {r.b64(OTHER)}", linked)), ("a zero before the seal in after", change(" 4712", " 04712", linked)),
         ("after twice", change("\nafter", f"\nafter {SET} 4712 {r.b64(SOME)}\nafter", linked)),
-        ("resumed before after", moved("resumed", "after")), ("x- before resumed", moved("x-note", "resumed")), ("head before x-", moved("head eu", "x-note")),
+        ("resumed before after", moved("resumed", "after")), ("gap before resumed", moved("gap", "resumed")), ("x- before gap", moved("x-note", "gap")), ("head before gap", moved("head eu", "gap")),
+        ("an empty gap", change("9190 9200", "9190 9190", whole)), ("a gap backwards", change("9101 9104", "9104 9101", whole)), ("gaps that overlap", change("9101 9104", "9100 9104", whole)),
+        ("gaps out of order", moved("gap 9190", "gap 9100")), ("a gap before the input", change("gap 9100", "gap 9099", whole)), ("a gap behind the input", change("9190 9200", "9190 9201", whole)),
+        ("a gap where something was read", change("9101 9104", "9101 9108", whole)), ("another cause", change("passed-over", "passed", whole)), ("a gap without a cause", change(" passed-over", "", whole)),
+        ("a zero before a gap", change("gap 9101", "gap 09101", whole)), ("x- before resumed", moved("x-note", "resumed")), ("head before x-", moved("head eu", "x-note")),
         ("next-key before head", moved("next-key", "head eu")), ("resumed before time", moved("resumed", "time")),
         ("resumed without a reason", change("resumed metadata-lost", "resumed ", whole)), ("a reason in upper case", change("metadata-lost", "Metadata-lost", whole)),
         ("a reason with a space", change("metadata-lost", "metadata lost", whole)), ("a reason with a digit", change("metadata-lost", "metadata-2", whole)),
@@ -215,7 +220,7 @@ def bad_seals(texts):
 # ---- the committed state
 
 def committed(**change):
-    return {"next_offset": 9183, "next_seal": 4712, "last_seal": r.b64(SOME), "announced": False,
+    return {"next_offset": 9183, "next_seal": 4712, "last_seal": r.b64(SOME), "sealed_at": TIME, "announced": False,
             "streams": [["eu-west-1", 48216, r.b64(OTHER)], ["~quarantine", 2, r.b64(ZERO)]], **change}
 
 
@@ -223,7 +228,7 @@ def states():
     many = [[f"region-{at:07}", at + 1, r.b64(r.sha(bytes([at])))] for at in range(54)]
     cases = [("a state", committed(), OLD), ("the next key is announced", committed(announced=True), OLD),
              ("no streams", committed(streams=[], next_offset=0, next_seal=0), OLD), ("another key", committed(), NEW),
-             ("the largest numbers", committed(next_offset=MAX, next_seal=MAX, streams=[["-", 2**48 - 1, r.b64(ZERO)]]), OLD),
+             ("the largest numbers", committed(next_offset=MAX, next_seal=MAX, sealed_at="9999-12-31T23:59:59.999Z", streams=[["-", 2**48 - 1, r.b64(ZERO)]]), OLD),
              ("as many streams as fit", committed(streams=many), OLD)]
     valid = []
     for name, fields, key in cases:
@@ -249,7 +254,7 @@ def bad_states():
     cases = [
         ("missing", "", None), ("another string", "checkpoint 7", None), ("another prefix", "aj2." + text[4:], None), ("no prefix", text[4:], None),
         ("upper case prefix", "AJ1." + text[4:], None), ("the prefix alone", "aj1.", None), ("padding", text + "=" * (-len(text[4:]) % 4 or 4), None),
-        ("a line feed", text + "\n", None), ("the alphabet with +", text[:60] + "+" + text[61:], None), ("95 bytes", d.state_text(body[:79], OLD.metadata)[0], None),
+        ("a line feed", text + "\n", None), ("the alphabet with +", text[:60] + "+" + text[61:], None), ("103 bytes", d.state_text(body[:87], OLD.metadata)[0], None),
         ("4,001 characters", "aj1." + "A" * 3997, None), ("bits left over", loose(), None), ("version 2", tagged(0, b"\x02"), None), ("version 0", tagged(0, b"\0"), None),
         ("a flipped tag", flip(len(text) - 5), None), ("a flipped head", flip(len(text) - 40), None), ("a flipped offset", flip(45), None),
         ("a tag of zeros", "aj1." + base64.urlsafe_b64encode(body + bytes(16)).decode().rstrip("="), None),
@@ -257,10 +262,10 @@ def bad_states():
         ("of another trail", d.state_text(d.state_body(TRAIL + "x", SET, committed(), OLD.id), OLD.metadata)[0], None),
         ("of another partition", text, "infra.changes/6#1"), ("of another topic", text, "infra.change/7#1"), ("of another epoch", text, "infra.changes/7#2"),
         ("an epoch that is not the set's", tagged(18, bytes(7) + b"\x02"), None), ("an unknown flag", tagged(1, b"\x02"), None), ("a flag of 128", tagged(1, b"\x81"), None),
-        ("an offset of 2^63", tagged(26, b"\x80"), None), ("a seal number of 2^63", tagged(34, b"\x80"), None), ("a stream too few", tagged(78, b"\0\x03"), None),
-        ("a stream too many", tagged(78, b"\0\x01"), None), ("bytes after the streams", d.state_text(body + b"\0", OLD.metadata)[0], None),
+        ("an offset of 2^63", tagged(26, b"\x80"), None), ("a seal number of 2^63", tagged(34, b"\x80"), None), ("a time after the year 9999", tagged(74, b"\x01"), None), ("a stream too few", tagged(86, b"\0\x03"), None),
+        ("a stream too many", tagged(86, b"\0\x01"), None), ("bytes after the streams", d.state_text(body + b"\0", OLD.metadata)[0], None),
         ("streams that are not sorted", named("us", "eu"), None), ("a stream twice", named("eu", "eu"), None), ("an upper case stream", named("EU"), None),
-        ("a stream without a name", named(""), None), ("another tilde name", named("~other"), None), ("a size of 0", tagged(90, bytes(6)), None),
+        ("a stream without a name", named(""), None), ("another tilde name", named("~other"), None), ("a size of 0", tagged(98, bytes(6)), None),
     ]
     return [{"reason": reason, "text": text, "origin": TRAIL, "set": set_ or SET, "vkeys": [OLD.vkey, NEW.vkey],
              "error": refused(d.state, text, TRAIL, set_ or SET, [OLD, NEW])} for reason, text, set_ in cases]

@@ -3,7 +3,7 @@
 //! reads neither Kafka nor a clock; what would grow with the trail lies in a temporary file.
 //!
 //! 1. [`Seals`] takes the records of the checkpoints topic: signatures, numbers, links, and which
-//!    part of the input each seal covers. The heads that they sign become [blocks](block::Block).
+//!    part of the input each seal covers. The heads that they sign become blocks.
 //! 2. [`PartitionVerifier`] takes the records of one output partition, and confirms them block by
 //!    block: an event counts only if a path of hashes leads from a signed head back to it.
 //! 3. [`Report`] is the verdict.

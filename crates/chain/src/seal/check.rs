@@ -24,6 +24,7 @@ impl Seal {
         }
         self.check_genesis()?;
         check_counts(self.input, self.counts)?;
+        self.check_gaps()?;
         self.check_heads()?;
         let is_own = self.next_key.as_ref().is_none_or(|key| *key.name() == self.origin);
         require(is_own, "the next key has the name of the origin")
@@ -39,6 +40,21 @@ impl Seal {
             genesis == Some(self.previous),
             "`prev` of seal 0 is the genesis of the set's seals",
         )
+    }
+
+    fn check_gaps(&self) -> Result<(), SealError> {
+        let mut behind = self.input.start;
+        let mut missing = 0;
+        for gap in &self.gaps {
+            require(gap.start < gap.end, "a gap is not empty")?;
+            require(behind <= gap.start, "gaps lie in the input, one behind the other")?;
+            missing += gap.end.get() - gap.start.get();
+            behind = gap.end;
+        }
+        require(behind <= self.input.end, "gaps lie in the input, one behind the other")?;
+        // Both are at most the length of the input, so the sum does not overflow.
+        let length = self.input.end.get() - self.input.start.get();
+        require(self.counts.read.get() + missing <= length, "what is in a gap is not read")
     }
 
     fn check_heads(&self) -> Result<(), SealError> {

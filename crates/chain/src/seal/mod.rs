@@ -16,6 +16,7 @@
 //! time <time>
 //! [after <set> <seal> <digest>]
 //! [resumed <reason>]
+//! [gap <start> <end> <cause>]...
 //! [x-<word> <text>]...
 //! [head <name> <size> <digest> <partition or ->]...
 //! [next-key <vkey>]
@@ -31,7 +32,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 
-pub use self::words::{Extension, Reason};
+pub use self::words::{Cause, Extension, Reason};
 pub use self::writer::Writer;
 use crate::key::PublicKey;
 use crate::name::{Origin, Set, StreamName};
@@ -67,6 +68,8 @@ pub struct Seal {
     pub after: Option<After>,
     /// Why the writer could not simply continue.
     pub resumed: Option<Reason>,
+    /// Offsets of the input that hold messages nobody read, in ascending order.
+    pub gaps: Vec<Gap>,
     /// Lines that readers ignore.
     pub extensions: Vec<Extension>,
     /// The streams, by name: all that the transaction added to, and possibly others.
@@ -96,6 +99,18 @@ pub struct Counts {
     pub skipped: Number,
     /// Messages that could not be judged.
     pub quarantined: Number,
+}
+
+/// Offsets of the input whose messages were not read and never will be, from `start`, inclusive, to
+/// `end`, exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The first offset.
+    pub start: Number,
+    /// The offset behind the last one.
+    pub end: Number,
+    /// Why.
+    pub cause: Cause,
 }
 
 /// A seal of the epoch before.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::{After, Counts, Extension, Head, Input, Reason, Seal, SealError, VERSION};
+use super::{After, Counts, Extension, Gap, Head, Input, Reason, Seal, SealError, VERSION};
 use crate::lines::Lines;
 use crate::name::StreamName;
 use crate::{LineError, Number};
@@ -17,11 +17,12 @@ const WRITER: &str = "writer <group>/<instance> cfg=<16 hexadecimal digits>";
 const TIME: &str = "time <time in UTC with milliseconds>";
 const AFTER: &str = "after <set> <seal> <digest>";
 const RESUMED: &str = "resumed <reason>";
+const GAP: &str = "gap <start> <end> <deleted or passed-over>";
 const EXTENSION: &str = "x-<word> <printable text>";
 const HEAD: &str = "head <name> <size> <digest> <partition or ->";
 const HEADS_SORTED: &str = "heads sorted by name, each name once";
 const NEXT_KEY: &str = "next-key <vkey>";
-const END: &str = "after, resumed, x-..., head and next-key in this order, and nothing else";
+const END: &str = "after, resumed, gap, x-..., head and next-key in this order, and nothing else";
 
 impl FromStr for Seal {
     type Err = SealError;
@@ -53,6 +54,7 @@ fn parse(text: &str) -> Result<Seal, LineError> {
     let time = lines.take(TIME, |line| line.strip_prefix("time ")?.parse().ok())?;
     let after = if lines.is_next("after ") { Some(after(&mut lines)?) } else { None };
     let resumed = if lines.is_next("resumed ") { Some(resumed(&mut lines)?) } else { None };
+    let gaps = gaps(&mut lines)?;
     let extensions = extensions(&mut lines)?;
     let heads = heads(&mut lines)?;
     let next_key = if lines.is_next("next-key ") {
@@ -75,6 +77,7 @@ fn parse(text: &str) -> Result<Seal, LineError> {
         time,
         after,
         resumed,
+        gaps,
         extensions,
         heads,
         next_key,
@@ -102,6 +105,16 @@ fn after(lines: &mut Lines<'_>) -> Result<After, LineError> {
 
 fn resumed(lines: &mut Lines<'_>) -> Result<Reason, LineError> {
     lines.take(RESUMED, |line| line.strip_prefix("resumed ")?.parse().ok())
+}
+
+fn gaps(lines: &mut Lines<'_>) -> Result<Vec<Gap>, LineError> {
+    let mut gaps = Vec::new();
+    while lines.is_next("gap ") {
+        let [start, end, cause] = lines.values("gap", GAP)?;
+        let (start, end) = (lines.value(start, GAP)?, lines.value(end, GAP)?);
+        gaps.push(Gap { start, end, cause: lines.value(cause, GAP)? });
+    }
+    Ok(gaps)
 }
 
 fn extensions(lines: &mut Lines<'_>) -> Result<Vec<Extension>, LineError> {

@@ -38,6 +38,7 @@ fn seal() -> Seal {
         time: Time::from_epoch_ms(1_795_331_703_120).expect("a time"),
         after: None,
         resumed: None,
+        gaps: Vec::new(),
         extensions: Vec::new(),
         heads: BTreeMap::from([
             (name("eu-west-1"), head(48_216, Some(7))),
@@ -47,6 +48,10 @@ fn seal() -> Seal {
         next_key: None,
         origin,
     }
+}
+
+fn gap(start: u64, end: u64, cause: Cause) -> Gap {
+    Gap { start: number(start), end: number(end), cause }
 }
 
 /// The first seal of the second epoch.
@@ -73,6 +78,7 @@ fn is_read_as_it_was_written() {
     assert_same(&linked());
     let mut whole = linked();
     whole.resumed = Some("topic-recreated".parse().expect("a reason"));
+    whole.gaps = vec![gap(14, 15, Cause::Deleted)];
     let line = |word| Extension::new(word, "any text").expect("a line");
     whole.extensions = vec![line("b"), line("a"), line("a")];
     let key = SigningKey::from_seed(whole.origin.clone(), &[1; 32]);
@@ -117,6 +123,16 @@ fn what_contradicts_itself_has_no_text() {
     });
     assert_contradiction(seal(), |seal| seal.input.end = number(9));
     assert_contradiction(seal(), |seal| seal.input.end = number(13));
+    for gaps in [&[(14, 14)][..], &[(15, 14)], &[(9, 10)], &[(14, 16)], &[(11, 13)]] {
+        assert_contradiction(seal(), |seal| {
+            let gaps = gaps.iter().map(|(start, end)| gap(*start, *end, Cause::PassedOver));
+            seal.gaps = gaps.collect();
+        });
+    }
+    assert_contradiction(seal(), |seal| {
+        seal.input.end = number(99);
+        seal.gaps = vec![gap(20, 22, Cause::Deleted), gap(21, 23, Cause::Deleted)];
+    });
     assert_contradiction(seal(), |seal| seal.counts.skipped = number(3));
     assert_contradiction(seal(), |seal| seal.counts.events = number(0));
     assert_contradiction(seal(), |seal| seal.counts.skipped = number(2));

@@ -1,9 +1,45 @@
-//! The free words of a seal: why a writer resumed, and lines that readers ignore.
+//! The words of a seal: why offsets were not read, why a writer resumed, and lines that readers
+//! ignore.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Invalid;
+
+/// Why messages of the input were not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Retention, or somebody, deleted them before they were read.
+    Deleted,
+    /// They cannot be read, and the operator has configured to pass over them.
+    PassedOver,
+}
+
+impl Cause {
+    /// Returns the text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Cause::Deleted => "deleted",
+            Cause::PassedOver => "passed-over",
+        }
+    }
+}
+
+impl FromStr for Cause {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let mut causes = [Cause::Deleted, Cause::PassedOver].into_iter();
+        let cause = causes.find(|cause| cause.as_str() == text);
+        cause.ok_or_else(|| Invalid::new("cause", text, "deleted or passed-over"))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// Why a writer could not simply continue: words of `a-z`, joined by `-`, such as `metadata-lost`,
 /// `metadata-stale`, `offsets-moved` or `topic-recreated`.

@@ -17,6 +17,7 @@ impl Seal {
     ///   partition in the epoch before;
     /// - `prev` of seal 0 is the genesis of the set's seals;
     /// - start <= end, read <= end - start, skipped + quarantined <= read;
+    /// - gaps are not empty, lie in the input one behind the other, and leave room for what is read;
     /// - messages neither skipped nor quarantined have each at least one event, and there are no
     ///   events without such a message;
     /// - sizes are above 0; each region's head with a partition has at least one of the events, and
@@ -65,6 +66,9 @@ impl fmt::Display for Text<'_> {
 impl Text<'_> {
     fn write_lists(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Text(seal) = self;
+        for gap in &seal.gaps {
+            writeln!(f, "gap {} {} {}", gap.start, gap.end, gap.cause)?;
+        }
         for extension in &seal.extensions {
             writeln!(f, "{extension}")?;
         }

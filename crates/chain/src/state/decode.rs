@@ -11,6 +11,7 @@ use super::{
 };
 use crate::key::KeyId;
 use crate::name::{Origin, Set, StreamName};
+use crate::time::Time;
 use crate::{Digest, Number};
 
 /// Why a text is not the state of a set.
@@ -93,6 +94,7 @@ struct Fields<'b> {
     next_offset: u64,
     next_seal: u64,
     last_seal: Digest,
+    sealed_at_ms: u64,
     key: KeyId,
     count: u16,
     streams: &'b [u8],
@@ -111,6 +113,7 @@ impl<'b> Fields<'b> {
             next_offset: u64::from_be_bytes(take(&mut rest)?),
             next_seal: u64::from_be_bytes(take(&mut rest)?),
             last_seal: Digest::new(take(&mut rest)?),
+            sealed_at_ms: u64::from_be_bytes(take(&mut rest)?),
             key: KeyId(take(&mut rest)?),
             count: u16::from_be_bytes(take(&mut rest)?),
             streams,
@@ -136,6 +139,7 @@ impl<'b> Fields<'b> {
             next_offset: Number::new(self.next_offset)?,
             next_seal: Number::new(self.next_seal)?,
             last_seal: self.last_seal,
+            sealed_at: Time::from_epoch_ms(self.sealed_at_ms)?,
             next_key_announced: self.flags & NEXT_KEY_ANNOUNCED != 0,
             streams: self.streams()?,
         };

@@ -46,6 +46,7 @@ impl State {
             bytes.extend(number.get().to_be_bytes());
         }
         bytes.extend(self.last_seal.as_bytes());
+        bytes.extend(self.sealed_at.epoch_ms().to_be_bytes());
         bytes.extend(key.id().0);
         // The limit of characters is far below that of the count.
         bytes.extend((self.streams.len() as u16).to_be_bytes());

@@ -13,6 +13,7 @@
 //! next offset      u64be
 //! next seal        u64be
 //! last seal        32 bytes, its hash
+//! sealed at        u64be, the time of the last seal, in milliseconds since 1970
 //! key id           4 bytes, of the signing key that the tag's key comes from
 //! count            u16be
 //! streams          count × (u8 length of name, name, u48be size, 32 bytes head), sorted by name
@@ -29,6 +30,7 @@ pub use self::decode::StateError;
 pub use self::encode::EncodeError;
 pub use self::tag::MetadataKey;
 use crate::name::{Origin, Set, StreamName};
+use crate::time::Time;
 use crate::{Digest, Number};
 
 /// The most characters of the text. Kafka's default limit is 4,096 (`offset.metadata.max.bytes`,
@@ -39,7 +41,7 @@ const PREFIX: &str = "aj1.";
 const VERSION: u8 = 1;
 const NEXT_KEY_ANNOUNCED: u8 = 1;
 /// Bytes before the streams, and those of the tag.
-const HEAD_BYTES: usize = 80;
+const HEAD_BYTES: usize = 88;
 const TAG_BYTES: usize = 16;
 /// The largest size of a stream, 2^48 - 1.
 const SIZE_MAX: u64 = (1 << 48) - 1;
@@ -53,6 +55,9 @@ pub struct State {
     pub next_seal: Number,
     /// The hash of the set's last seal, or the genesis of its seals.
     pub last_seal: Digest,
+    /// The time of the last seal, which is also the timestamp of its record: whoever takes the set
+    /// over looks for a newer seal from there on.
+    pub sealed_at: Time,
     /// Whether the last seal announced the next key.
     pub next_key_announced: bool,
     /// All streams of the set that have events.

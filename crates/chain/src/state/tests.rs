@@ -29,6 +29,7 @@ fn state(streams: usize, length: usize) -> State {
         next_offset: 9_183.into(),
         next_seal: 4_712.into(),
         last_seal: Digest::of(b"seal"),
+        sealed_at: Time::from_epoch_ms(1_795_331_703_120).expect("a time"),
         next_key_announced: false,
         streams: (0..streams).map(chain).collect(),
     }
@@ -104,13 +105,14 @@ fn a_tag_does_not_excuse_the_form() {
     assert_malformed(|bytes| bytes[1] = 2);
     assert_malformed(|bytes| bytes[26] = 0x80);
     assert_malformed(|bytes| bytes[34] = 0x80);
-    assert_malformed(|bytes| bytes[79] = 1);
-    assert_malformed(|bytes| bytes[79] = 3);
-    assert_malformed(|bytes| bytes[81] = b'A');
-    assert_malformed(|bytes| bytes[82] = b'1');
-    assert_malformed(|bytes| bytes[82] = b'2');
-    assert_malformed(|bytes| bytes[80] = 3);
-    assert_malformed(|bytes| bytes[88] = 0);
+    assert_malformed(|bytes| bytes[74] = 1);
+    assert_malformed(|bytes| bytes[87] = 1);
+    assert_malformed(|bytes| bytes[87] = 3);
+    assert_malformed(|bytes| bytes[89] = b'A');
+    assert_malformed(|bytes| bytes[90] = b'1');
+    assert_malformed(|bytes| bytes[90] = b'2');
+    assert_malformed(|bytes| bytes[88] = 3);
+    assert_malformed(|bytes| bytes[96] = 0);
     assert_malformed(|bytes| bytes.push(0));
     assert_malformed(|bytes| bytes.truncate(bytes.len() - 1));
 }
@@ -120,6 +122,9 @@ fn keys_are_not_printed() {
     assert_eq!(format!("{:?}", key(1)), format!("MetadataKey(of {})", key(1).id()));
 }
 
+/// 9999-12-31T23:59:59.999Z.
+const LAST_MS: u64 = 253_402_300_799_999;
+
 fn any_state() -> impl Strategy<Value = State> {
     let number = || (0..=Number::MAX.get()).prop_map(|it| Number::new(it).expect("below 2^63"));
     let size = (1..=SIZE_MAX).prop_map(|size| Number::new(size).expect("below 2^63"));
@@ -128,11 +133,13 @@ fn any_state() -> impl Strategy<Value = State> {
     let chain = (size, head).prop_map(|(size, head)| Chain { size, head });
     let streams = prop::collection::btree_map(name, chain, 0..20);
     let seal = any::<[u8; 32]>().prop_map(Digest::new);
-    (number(), number(), seal, any::<bool>(), streams).prop_map(
-        |(next_offset, next_seal, last_seal, next_key_announced, streams)| State {
+    let sealed_at = (0..=LAST_MS).prop_map(|ms| Time::from_epoch_ms(ms).expect("a time"));
+    (number(), number(), seal, sealed_at, any::<bool>(), streams).prop_map(
+        |(next_offset, next_seal, last_seal, sealed_at, next_key_announced, streams)| State {
             next_offset,
             next_seal,
             last_seal,
+            sealed_at,
             next_key_announced,
             streams,
         },

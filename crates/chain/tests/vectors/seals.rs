@@ -6,7 +6,7 @@ use audit_chain::Number;
 use audit_chain::key::PublicKey;
 use audit_chain::name::StreamName;
 use audit_chain::note::{Note, sign};
-use audit_chain::seal::{After, Counts, Extension, Head, Input, Seal, Writer};
+use audit_chain::seal::{After, Counts, Extension, Gap, Head, Input, Seal, Writer};
 use serde_json::Value;
 
 use crate::json::{assert_refused, list, number, parse, parse_all, parsed, text};
@@ -46,12 +46,17 @@ fn seal(case: &Value) -> Seal {
         time: parse(case, "time"),
         after,
         resumed: case["resumed"].as_str().map(parsed),
+        gaps: case["gaps"].as_array().expect("a list").iter().map(gap).collect(),
         extensions: extensions
             .map(|line| Extension::new(inner(&line[0]), inner(&line[1])).expect("a line"))
             .collect(),
         heads: heads(&case["heads"]),
         next_key: case["next_key"].as_str().map(parsed),
     }
+}
+
+fn gap(gap: &Value) -> Gap {
+    Gap { start: big(&gap[0]), end: big(&gap[1]), cause: parsed(inner(&gap[2])) }
 }
 
 fn heads(heads: &Value) -> BTreeMap<StreamName, Head> {

@@ -20,6 +20,7 @@ fn state(case: &Value) -> State {
         next_offset: big(&case["next_offset"]),
         next_seal: big(&case["next_seal"]),
         last_seal: parse(case, "last_seal"),
+        sealed_at: parse(case, "sealed_at"),
         next_key_announced: case["announced"].as_bool().expect("a flag"),
         streams: streams.collect(),
     }

@@ -152,6 +152,7 @@ impl Writer {
             time: Time::from_epoch_ms(self.time_ms).expect("a time"),
             after: self.after.take(),
             resumed: None,
+            gaps: Vec::new(),
             extensions: Vec::new(),
             heads: heads.collect(),
             next_key: self.next_key.take(),
