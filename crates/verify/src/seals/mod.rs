@@ -69,6 +69,8 @@ pub struct Sealed {
     pub(crate) streams: Streams,
     pub(crate) spill: Spill,
     pub(crate) findings: Findings,
+    /// How many seals were remembered outside the cluster.
+    pub(crate) remembered: usize,
 }
 
 /// The last seal of a set.
@@ -148,6 +150,7 @@ impl Seals {
         let Shared { streams, spill, findings } = self.shared;
         let last = |(set, history): (Set, History)| Some((set, history.last_seal()?));
         let sets = self.histories.into_iter().filter_map(last).collect();
-        Ok(Sealed { sets, streams, spill, findings })
+        let remembered = self.options.remembered.len();
+        Ok(Sealed { sets, streams, spill, findings, remembered })
     }
 }

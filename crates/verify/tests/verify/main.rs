@@ -8,5 +8,6 @@ mod checked;
 mod epochs;
 mod keys;
 mod limits;
+mod reports;
 mod trail;
 mod writer;

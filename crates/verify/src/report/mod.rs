@@ -1,5 +1,8 @@
 //! The end of a verification: what was found in the partitions is put together, and judged.
 
+mod json;
+mod text;
+
 use std::collections::BTreeMap;
 use std::io;
 
@@ -22,6 +25,8 @@ pub struct Report {
     pub records: u64,
     /// Records of before the seal at which verification began.
     pub before: u64,
+    /// How many seals were remembered outside the cluster and compared.
+    pub remembered: usize,
 }
 
 impl Report {
@@ -59,6 +64,7 @@ pub fn conclude(sealed: &Sealed, partitions: Vec<PartitionReport>) -> io::Result
         seals: sealed.sets.clone(),
         records: 0,
         before: 0,
+        remembered: sealed.remembered,
     };
     let mut gathered = Gathered::default();
     for partition in partitions {
