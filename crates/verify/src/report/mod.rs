@@ -3,7 +3,7 @@
 mod json;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use audit_chain::name::{self, Set, StreamName};
@@ -114,19 +114,21 @@ impl Gathered {
         sealed: &Sealed,
     ) -> io::Result<BTreeMap<(StreamName, u32), Vec<Stray>>> {
         let mut asked: BTreeMap<_, Vec<Stray>> = BTreeMap::new();
+        let failed =
+            self.failed.iter().map(|failed| (failed.stream.clone(), failed.block.start.size));
+        let mut places: HashMap<_, usize> = failed.zip(0..).collect();
         for stray in std::mem::take(&mut self.strays) {
             let number = stray.candidate.number;
             let Some(stream) = sealed.streams.get(stray.stream.as_str()) else { continue };
             let Some((partition, index)) = stream.locate(number, &sealed.spill)? else { continue };
-            let its = |failed: &&mut FailedBlock| {
-                failed.stream == stray.stream && failed.block.contains(number)
-            };
-            if let Some(failed) = self.failed.iter_mut().find(its) {
+            let list = stream.blocks.get(&partition);
+            let block = list.map(|list| list.get(index, &sealed.spill)).transpose()?.flatten();
+            let key = block.map(|block| (stray.stream.clone(), block.start.size));
+            let failed = key.and_then(|key| places.get(&key)).copied();
+            if let Some(failed) = failed.and_then(|index: usize| self.failed.get_mut(index)) {
                 failed.claims.push(claim(stray));
                 continue;
             }
-            let list = stream.blocks.get(&partition);
-            let block = list.map(|list| list.get(index, &sealed.spill)).transpose()?.flatten();
             let is_missing = |missing: &Missing| {
                 missing.stream == stray.stream && (missing.start..missing.end).contains(&number)
             };
@@ -134,6 +136,7 @@ impl Gathered {
                 Some(block) => {
                     self.take_from_missing(&stray.stream, block.start.size, block.end.size);
                     let stream = stray.stream.clone();
+                    places.insert((stream.clone(), block.start.size), self.failed.len());
                     self.failed.push(FailedBlock { stream, block, claims: vec![claim(stray)] });
                 }
                 None => {

@@ -49,8 +49,9 @@ pub(super) struct History {
     behind_gap: Option<u64>,
     /// The last seal of the epoch before, as seal 0 names it.
     pub(super) after: Option<(u64, Digest)>,
-    /// The most partitions that a seal says the input has, and when one said so first.
-    pub(super) partitions: (u64, u64),
+    /// How many partitions the input has as its seals say, each time that they say more, with the
+    /// time of the first seal that says so.
+    pub(super) partitions: Vec<(u64, u64)>,
     /// Whether the set is that of a replay, which reads only what it selects.
     pub(super) is_replay: bool,
 }
@@ -66,7 +67,7 @@ impl History {
             signers: Signers::default(),
             behind_gap: None,
             after: None,
-            partitions: (0, 0),
+            partitions: Vec::new(),
             is_replay: false,
         }
     }
@@ -188,8 +189,9 @@ impl History {
             shared.findings.add(Label::SealCounts, text);
         }
         self.after = self.after.or(seal.after.as_ref().map(|it| (it.seal.get(), it.digest)));
-        if seal.partitions.get() > self.partitions.0 {
-            self.partitions = (seal.partitions.get(), seal.time.epoch_ms());
+        let partitions = seal.partitions.get();
+        if self.partitions.last().is_none_or(|(known, _)| partitions > *known) {
+            self.partitions.push((partitions, seal.time.epoch_ms()));
         }
         self.is_replay |= seal.heads.contains_key(&StreamName::State);
         self.digests.push(&digest, &mut shared.spill)?;

@@ -21,16 +21,15 @@ pub(super) fn check(
 ) -> io::Result<()> {
     let newest = histories.values().filter_map(|it| it.last()).map(|last| last.time_ms).max();
     for (topic, inputs) in topics(histories) {
-        let said = inputs.iter().map(|(_, history)| history.partitions).max_by_key(|it| it.0);
-        let (said, since) = said.unwrap_or_default();
+        let said = inputs.iter().flat_map(|(_, history)| &history.partitions);
+        let said = said.map(|(partitions, _)| *partitions).max().unwrap_or_default();
         let there: BTreeSet<u64> = inputs.iter().map(|(set, _)| set.partition().get()).collect();
         let asked_for = asked_for.map_or(0, u64::from);
         for partition in (0..said.max(asked_for)).filter(|it| !there.contains(it)) {
-            let age = newest.unwrap_or_default().saturating_sub(since);
+            let since = added(&inputs, partition).filter(|_| partition >= asked_for);
+            let age = since.map(|since| newest.unwrap_or_default().saturating_sub(since));
             let label = match age {
-                ..NEW_MS if partition >= asked_for && is_addition(&inputs, partition) => {
-                    Label::StreamNew
-                }
+                Some(..NEW_MS) => Label::StreamNew,
                 _ => Label::StreamAbsent,
             };
             shared.findings.add(label, format_args!("{topic} partition {partition} has no seal"));
@@ -42,9 +41,13 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Returns whether only the newest number of partitions demands a partition.
-fn is_addition(inputs: &[(&Set, &History)], partition: u64) -> bool {
-    inputs.iter().any(|(_, history)| history.partitions.0 <= partition)
+/// Returns when a seal first said that there is a partition, if earlier seals said that there is
+/// none.
+fn added(inputs: &[(&Set, &History)], partition: u64) -> Option<u64> {
+    let said = || inputs.iter().flat_map(|(_, history)| &history.partitions);
+    let is_added = said().any(|(partitions, _)| *partitions <= partition);
+    let since = said().filter(|(partitions, _)| *partitions > partition).map(|(_, time)| *time);
+    since.min().filter(|_| is_added)
 }
 
 /// Returns the sets that read input, by topic. A replay reads only what it selects.

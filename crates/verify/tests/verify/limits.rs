@@ -82,6 +82,7 @@ fn an_added_partition_has_two_heartbeats_of_time() {
         writers[0].partitions = 3;
         write(&mut writers[0], 0, 1, &mut trail);
         writers[1].time_ms = writers[0].time_ms + later_ms;
+        writers[1].partitions = 3;
         write(&mut writers[1], 1, 1, &mut trail);
         trail
     };
