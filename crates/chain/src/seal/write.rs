@@ -17,7 +17,8 @@ impl Seal {
     ///   partition in the epoch before;
     /// - `prev` of seal 0 is the genesis of the set's seals;
     /// - start <= end, read <= end - start, skipped + quarantined <= read;
-    /// - gaps are not empty, lie in the input one behind the other, and leave room for what is read;
+    /// - gaps are not empty, lie in the input one behind the other, and leave room for what is
+    ///   read;
     /// - messages neither skipped nor quarantined have each at least one event, and there are no
     ///   events without such a message;
     /// - sizes are above 0; each region's head with a partition has at least one of the events, and

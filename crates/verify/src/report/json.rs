@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use super::Report;
 
 impl Report {
-    /// Returns the report as JSON: `exit`, `findings` by label with `count` and `texts`, `confirmed`
-    /// events by stream, and for each set its last seal with `seal`, `hash`, `input_end` and `time`.
+    /// Returns the report as JSON: `exit`, `findings` by label with `count` and `texts`,
+    /// `confirmed` events by stream, and for each set its last seal with `seal`, `hash`,
+    /// `input_end` and `time`.
     pub fn to_json(&self) -> Value {
         let findings = self.findings.iter().map(|(label, texts, count)| {
             (label.text().to_string(), json!({ "count": count, "texts": texts }))
