@@ -1,6 +1,6 @@
 //! Runs the verifier over a trail in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit_chain::hash::leaf::RecordHeader;
 use audit_chain::name::StreamName;
@@ -35,24 +35,24 @@ pub(crate) fn check_with(trail: &Trail, trust: Trust, options: Options) -> Repor
         seals.take(&record).expect("memory");
     }
     let sealed = seals.finish().expect("memory");
-    let mut outputs = trail.outputs.clone();
     // A topic from which everything was removed still has its partitions.
-    for name in ["eu-west-1", "us-east-1", "~quarantine"] {
-        for partition in 0..2 {
-            outputs.entry((name.parse().expect("a name"), partition)).or_default();
-        }
-    }
-    let reports = outputs.iter().map(|((name, partition), records)| {
-        let low = trail.low_watermarks.get(&(name.clone(), *partition)).copied();
-        let low = low.unwrap_or_default();
-        read(PartitionVerifier::new(&sealed, name.clone(), *partition, low), records)
+    let names = ["eu-west-1", "us-east-1", "~quarantine"].map(|name| name.parse().expect("a name"));
+    let partitions = |name: StreamName| (0..2).map(move |partition| (name.clone(), partition));
+    let known = names.into_iter().flat_map(partitions);
+    let outputs: BTreeSet<_> = trail.outputs.keys().cloned().chain(known).collect();
+    let records =
+        |output: &(StreamName, u32)| trail.outputs.get(output).map_or(&[][..], Vec::as_slice);
+    let reports = outputs.iter().map(|output| {
+        let low = trail.low_watermarks.get(output).copied().unwrap_or_default();
+        let (name, partition) = output.clone();
+        read(PartitionVerifier::new(&sealed, name, partition, low), records(output))
     });
     match conclude(&sealed, reports.collect()).expect("memory") {
         Step::Done(report) => report,
         Step::Ask(questions) => {
             let again = |(name, partition): (&StreamName, u32)| {
-                let records = outputs.get(&(name.clone(), partition)).expect("a partition");
-                read(questions.verifier(&sealed, name.clone(), partition), records)
+                let verifier = questions.verifier(&sealed, name.clone(), partition);
+                read(verifier, records(&(name.clone(), partition)))
             };
             let answers = questions.partitions().map(again).collect();
             questions.answered(answers)
