@@ -79,7 +79,7 @@ pub struct Lag {
     pub caught_up_in_seconds: Option<f64>,
 }
 
-/// A lag below this many seconds is what is on the way: whoever has it follows the input.
+/// A relay whose lag is below this many seconds keeps up with the input.
 const BEHIND_SECONDS: f64 = 5.0;
 
 impl Lag {

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use audit_chain::name;
+
+use crate::record::Place;
+
 /// Findings of a label that are kept as texts; the others are counted.
 const TEXTS_MAX: usize = 1_000;
 
@@ -90,6 +94,14 @@ impl Exit {
     }
 }
 
+/// Names the numbers from `start` to the one before `end`: `seal 3`, or `seals 3 to 5`.
+pub(crate) fn range(what: &str, start: u64, end: u64) -> String {
+    match end - start {
+        1 => format!("{what} {start}"),
+        _ => format!("{what}s {start} to {}", end - 1),
+    }
+}
+
 /// Findings by label, with a limit on how many are kept as texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings(BTreeMap<Label, Texts>);
@@ -108,6 +120,17 @@ impl Findings {
         if texts.kept.len() < TEXTS_MAX {
             texts.kept.push(text.to_string());
         }
+    }
+
+    /// Adds a finding about one event of a stream, and where its record stands.
+    pub(crate) fn add_event(
+        &mut self,
+        label: Label,
+        stream: &name::Stream,
+        number: u64,
+        place: &Place,
+    ) {
+        self.add(label, format_args!("{stream} event {number} ({place})"));
     }
 
     /// Adds the findings of others.

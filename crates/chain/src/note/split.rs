@@ -27,7 +27,7 @@ impl<'a> Note<'a> {
     /// # Errors
     ///
     /// If the bytes are not a note: too long, not UTF-8, control characters, no text, no signature
-    /// lines, or a signature line in another form, whoever's it is.
+    /// lines, or any signature line in another form.
     pub fn split(note: &'a [u8]) -> Result<Self, NoteError> {
         if note.len() > NOTE_BYTES_MAX {
             return Err(NoteError::TooLong);

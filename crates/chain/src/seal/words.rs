@@ -9,7 +9,7 @@ use crate::Invalid;
 /// Why messages of the input were not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Retention, or somebody, deleted them before they were read.
+    /// They were deleted before they were read, by retention or by a person.
     Deleted,
     /// They cannot be read, and the operator has configured to pass over them.
     PassedOver,

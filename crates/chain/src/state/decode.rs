@@ -17,7 +17,7 @@ use crate::{Digest, Number};
 /// Why a text is not the state of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// There is no metadata: it was never written, or somebody moved the offset.
+    /// There is no metadata: it was never written, or the offset was reset.
     #[error("there is no state")]
     Missing,
     /// The metadata is something else than a state.
@@ -29,8 +29,8 @@ pub enum StateError {
     /// The signing key that the tag's key comes from is not among the given ones.
     #[error("the state was written under the key {0}, which is not configured")]
     UnknownKey(KeyId),
-    /// The tag is false: somebody else wrote the state, or changed it.
-    #[error("the tag of the state is false: somebody else wrote it")]
+    /// The tag is false: the state was not written with this key, or was changed.
+    #[error("the tag of the state is false: it was not written with this key, or was changed")]
     FalseTag,
     /// The state of another trail.
     #[error("the state belongs to another origin")]

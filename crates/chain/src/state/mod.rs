@@ -55,8 +55,8 @@ pub struct State {
     pub next_seal: Number,
     /// The hash of the set's last seal, or the genesis of its seals.
     pub last_seal: Digest,
-    /// The time of the last seal, which is also the timestamp of its record: whoever takes the set
-    /// over looks for a newer seal from there on.
+    /// The time of the last seal, which is also the timestamp of its record: a writer that
+    /// takes the set over looks for newer seals from there on.
     pub sealed_at: Time,
     /// Whether the last seal announced the next key.
     pub next_key_announced: bool,

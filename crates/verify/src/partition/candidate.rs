@@ -3,6 +3,7 @@
 use audit_chain::hash::step;
 use audit_chain::{Digest, Number, name};
 
+use crate::finding::Label;
 use crate::record::Place;
 
 /// A record that claims to be an event.
@@ -34,8 +35,10 @@ impl Candidate {
         Some(step(Number::new(self.number)?, &self.previous, &self.leaf?))
     }
 
-    /// Returns whether it is the same event as another, wherever it stands.
-    pub(crate) fn is_same(&self, other: &Candidate) -> bool {
-        self.leaf.is_some() && (self.previous, self.leaf) == (other.previous, other.leaf)
+    /// Labels a record that claims to be an event for which another record was confirmed: it is a
+    /// copy, or a forgery.
+    pub(crate) fn label_beside(&self, authentic: &Candidate) -> Label {
+        let is_same = (self.previous, self.leaf) == (authentic.previous, authentic.leaf);
+        if is_same { Label::Duplicate } else { Label::Inserted }
     }
 }

@@ -37,6 +37,18 @@ pub(crate) struct Missing {
     pub(crate) end: u64,
 }
 
+impl Missing {
+    /// Adds them to ranges: to the last one if they follow it.
+    pub(crate) fn join(self, ranges: &mut Vec<Missing>) {
+        match ranges.last_mut() {
+            Some(last) if last.stream == self.stream && last.end == self.start => {
+                last.end = self.end;
+            }
+            _ => ranges.push(self),
+        }
+    }
+}
+
 /// What became of a block.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -58,8 +70,7 @@ impl FailedBlock {
     }
 
     fn label(&self, label: Label, claim: &Claim, findings: &mut Findings) {
-        let Claim { candidate, place, .. } = claim;
-        findings.add(label, format_args!("{} event {} ({place})", self.stream, candidate.number));
+        findings.add_event(label, &self.stream, claim.candidate.number, &claim.place);
     }
 
     /// Labels confirmed events that stand in the wrong place, and a chain that does not begin where
@@ -92,13 +103,10 @@ impl FailedBlock {
         let confirmed_from = self.block.end.size - chosen.len() as u64;
         for (index, claim) in self.claims.iter().enumerate() {
             let Some(place) = claim.candidate.number.checked_sub(confirmed_from) else { continue };
-            let authentic = chosen.get(place as usize).copied();
-            let Some(authentic) = authentic.filter(|authentic| *authentic != index) else {
-                continue;
-            };
-            let authentic = self.claims.get(authentic);
-            let is_same = authentic.is_some_and(|it| claim.candidate.is_same(&it.candidate));
-            let label = if is_same { Label::Duplicate } else { Label::Inserted };
+            let authentic = chosen.get(place as usize).filter(|authentic| **authentic != index);
+            let Some(authentic) = authentic else { continue };
+            let authentic = self.claims.get(*authentic).map(|authentic| &authentic.candidate);
+            let label = authentic.map_or(Label::Inserted, |it| claim.candidate.label_beside(it));
             self.label(label, claim, findings);
         }
     }
@@ -115,14 +123,10 @@ impl FailedBlock {
                     self.label(Label::Altered, claim, findings);
                 }
                 Some(claim) => self.label(Label::Unconfirmed, claim, findings),
-                None => match missing.last_mut().filter(|last| last.end == number) {
-                    Some(last) => last.end += 1,
-                    None => missing.push(Missing {
-                        stream: self.stream.clone(),
-                        start: number,
-                        end: number + 1,
-                    }),
-                },
+                None => {
+                    let stream = self.stream.clone();
+                    Missing { stream, start: number, end: number + 1 }.join(&mut missing);
+                }
             }
         }
         missing

@@ -17,7 +17,7 @@ pub(crate) use self::candidate::{Candidate, Stray};
 pub(crate) use self::failed_block::{Claim, FailedBlock, Missing};
 use self::walk::{Taken, Walk};
 use crate::finding::{Findings, Label};
-use crate::record::{Place, Record};
+use crate::record::Record;
 use crate::seals::Sealed;
 
 /// Records that fit nowhere yet and are kept, for each partition.
@@ -28,8 +28,6 @@ const STRAYS_MAX: usize = 100_000;
 #[derive(Debug)]
 pub struct PartitionVerifier<'s> {
     sealed: &'s Sealed,
-    output: StreamName,
-    partition: u32,
     walks: HashMap<Box<str>, Walk<'s>>,
     /// Records of an earlier reading that claim to be events of this partition.
     asked: HashMap<Box<str>, BTreeMap<u64, Vec<Stray>>>,
@@ -67,7 +65,7 @@ impl<'s> PartitionVerifier<'s> {
     /// Starts before the first record that the partition still has, at `low_watermark`.
     pub fn new(sealed: &'s Sealed, output: StreamName, partition: u32, low_watermark: u64) -> Self {
         let report = PartitionReport {
-            output: output.clone(),
+            output,
             partition,
             low_watermark,
             records: 0,
@@ -82,7 +80,7 @@ impl<'s> PartitionVerifier<'s> {
             findings: Findings::default(),
         };
         let (walks, asked) = (HashMap::new(), HashMap::new());
-        PartitionVerifier { sealed, output, partition, walks, asked, report }
+        PartitionVerifier { sealed, walks, asked, report }
     }
 
     /// Compares records with the events of this partition that they claim to be.
@@ -103,7 +101,7 @@ impl<'s> PartitionVerifier<'s> {
         match self.header(record) {
             Ok((header, is_last)) => self.take_event(record, header, is_last),
             Err(why) => {
-                let place = self.place(record.offset);
+                let place = self.report.place(record.offset);
                 self.report.findings.add(Label::Inserted, format_args!("{place}: {why}"));
                 Ok(())
             }
@@ -120,7 +118,7 @@ impl<'s> PartitionVerifier<'s> {
         }
         let value = value.ok_or("the chain header is null")?;
         let header = ChainHeader::parse(value).map_err(|error| error.to_string())?;
-        if *header.stream.name() != self.output {
+        if *header.stream.name() != self.report.output {
             return Err(format!("the chain header is of the stream {}", header.stream));
         }
         Ok((header, index + 1 == record.headers.len()))
@@ -157,7 +155,7 @@ impl<'s> PartitionVerifier<'s> {
             None => self
                 .walks
                 .entry(header.stream.as_str().into())
-                .or_insert_with(|| Walk::new(stream, self.partition)),
+                .or_insert_with(|| Walk::new(stream, self.report.partition)),
         };
         match walk.take(candidate, &self.sealed.spill, &mut self.report)? {
             Taken::Placed => {}
@@ -172,10 +170,9 @@ impl<'s> PartitionVerifier<'s> {
         let Some(asked) = self.asked.get_mut(stream) else { return };
         for event in events {
             for stray in asked.remove(&event.number).into_iter().flatten() {
-                let is_same = stray.candidate.is_same(event);
-                let label = if is_same { Label::Duplicate } else { Label::Inserted };
-                let text = format_args!("{stream} event {} ({})", event.number, stray.place);
-                self.report.answers.add(label, text);
+                let Stray { stream, candidate, place } = &stray;
+                let label = candidate.label_beside(event);
+                self.report.answers.add_event(label, stream, event.number, place);
             }
         }
     }
@@ -190,22 +187,16 @@ impl<'s> PartitionVerifier<'s> {
             true => Label::Unsealed,
             false => Label::Inserted,
         };
-        let place = self.place(record.offset);
-        let text = format_args!("{} event {} ({place})", header.stream, header.number);
-        self.report.findings.add(label, text);
+        let place = self.report.place(record.offset);
+        self.report.findings.add_event(label, &header.stream, header.number.get(), &place);
     }
 
     fn stray(&mut self, stream: name::Stream, candidate: Candidate) {
-        let place = self.place(candidate.offset);
+        let place = self.report.place(candidate.offset);
         if self.report.strays.len() < STRAYS_MAX {
             return self.report.strays.push(Stray { stream, candidate, place });
         }
-        let text = format_args!("{stream} event {} ({place})", candidate.number);
-        self.report.findings.add(Label::Inserted, text);
-    }
-
-    fn place(&self, offset: u64) -> Place {
-        Place { output: self.output.clone(), partition: self.partition, offset }
+        self.report.findings.add_event(Label::Inserted, &stream, candidate.number, &place);
     }
 
     /// Ends the partition.
@@ -213,19 +204,19 @@ impl<'s> PartitionVerifier<'s> {
     /// # Errors
     /// If the temporary file cannot be read.
     pub fn finish(mut self) -> io::Result<PartitionReport> {
-        for stream in self.sealed.streams.iter().filter(|it| *it.name.name() == self.output) {
-            if !stream.blocks.contains_key(&self.partition) {
+        let (output, partition) = (self.report.output.clone(), self.report.partition);
+        for stream in self.sealed.streams.iter().filter(|it| *it.name.name() == output) {
+            if !stream.blocks.contains_key(&partition) {
                 continue;
             }
             let walk = self.walks.remove(stream.name.as_str());
-            let walk = walk.unwrap_or_else(|| Walk::new(stream, self.partition));
+            let walk = walk.unwrap_or_else(|| Walk::new(stream, partition));
             walk.finish(&self.sealed.spill, &mut self.report)?;
         }
         // What the signatures lead to would have been compared.
         for stray in self.asked.values().flat_map(BTreeMap::values).flatten() {
-            let text =
-                format_args!("{} event {} ({})", stray.stream, stray.candidate.number, stray.place);
-            self.report.answers.add(Label::Inserted, text);
+            let Stray { stream, candidate, place } = stray;
+            self.report.answers.add_event(Label::Inserted, stream, candidate.number, place);
         }
         Ok(self.report)
     }

@@ -36,9 +36,8 @@ impl OpenBlock {
         }
     }
 
-    /// Adds a record. Returns whether the block is confirmed now, and can be
-    /// [taken](OpenBlock::confirmed).
-    pub(super) fn add(&mut self, candidate: Candidate) -> bool {
+    /// Adds a record. Returns the block's events if it is confirmed now, and keeps nothing then.
+    pub(super) fn add(&mut self, candidate: Candidate) -> Option<Confirmed> {
         self.straight = self.straight.and_then(|head| {
             let next = self.block.start.size + self.candidates.len() as u64;
             let is_next = candidate.number == next && candidate.previous == head;
@@ -47,34 +46,35 @@ impl OpenBlock {
         self.candidates.push(candidate);
         let count = self.candidates.len() as u64;
         if self.straight.is_some() {
-            return count == self.block.len() && self.straight == Some(self.block.end.digest);
+            let is_whole =
+                count == self.block.len() && self.straight == Some(self.block.end.digest);
+            return is_whole.then(|| Confirmed {
+                block: self.block,
+                events: std::mem::take(&mut self.candidates),
+                others: Vec::new(),
+            });
         }
         if count < self.try_at {
-            return false;
+            return None;
         }
-        // Tried again after a few more, and after twice as many: not after each forged one.
-        self.try_at = count + count / 2 + 1;
+        // Tried again with each of the next few, then each time with half as many again: not with
+        // each forged one.
         let is_near = count <= self.block.len() + 8;
-        if is_near {
-            self.try_at = count + 1;
-        }
-        path(&self.block, &self.candidates).len() as u64 == self.block.len()
+        self.try_at = if is_near { count + 1 } else { count + count / 2 + 1 };
+        let chosen = path(&self.block, &self.candidates);
+        (chosen.len() as u64 == self.block.len()).then(|| self.confirmed(&chosen))
     }
 
-    pub(super) fn confirmed(self) -> Confirmed {
-        let OpenBlock { block, candidates, straight, .. } = self;
-        if straight.is_some() {
-            return Confirmed { block, events: candidates, others: Vec::new() };
-        }
-        let chosen = path(&block, &candidates);
+    fn confirmed(&mut self, chosen: &[usize]) -> Confirmed {
+        let candidates = std::mem::take(&mut self.candidates);
         let mut is_chosen = vec![false; candidates.len()];
-        for index in &chosen {
+        for index in chosen {
             is_chosen[*index] = true;
         }
         let others = candidates.iter().zip(&is_chosen).filter(|(_, is_chosen)| !**is_chosen);
         let others = others.map(|(candidate, _)| *candidate).collect();
         let events = chosen.iter().filter_map(|index| candidates.get(*index).copied()).collect();
-        Confirmed { block, events, others }
+        Confirmed { block: self.block, events, others }
     }
 
     pub(super) fn into_candidates(self) -> Vec<Candidate> {

@@ -71,11 +71,9 @@ impl<'s> Walk<'s> {
         let number = candidate.number;
         self.lowest = Some(self.lowest.map_or(number, |lowest| lowest.min(number)));
         let Some(open) = self.open.get_mut(&index) else { return Ok(Taken::Stray) };
-        if open.add(candidate)
-            && let Some(open) = self.open.remove(&index)
-        {
+        if let Some(confirmed) = open.add(candidate) {
+            self.open.remove(&index);
             self.close(index);
-            let confirmed = open.confirmed();
             self.confirm(index, &confirmed, report);
             return Ok(Taken::Confirmed(confirmed.events));
         }
@@ -128,14 +126,12 @@ impl<'s> Walk<'s> {
     fn confirm(&mut self, index: u64, confirmed: &Confirmed, report: &mut PartitionReport) {
         let Confirmed { block, events, others } = confirmed;
         let name = &self.stream.name;
-        let place = |offset| place(report, offset);
+        let place = |offset| report.place(offset);
         let mut findings = Findings::default();
         for other in others {
             let authentic = events.get((other.number - block.start.size) as usize);
-            let is_same = authentic.is_some_and(|it| other.is_same(it));
-            let label = if is_same { Label::Duplicate } else { Label::Inserted };
-            let text = format_args!("{name} event {} ({})", other.number, place(other.offset));
-            findings.add(label, text);
+            let label = authentic.map_or(Label::Inserted, |it| other.label_beside(it));
+            findings.add_event(label, name, other.number, &place(other.offset));
         }
         let first = events.first().map_or(0, |it| it.offset);
         let before = self.edges.range(..index).next_back().map(|(_, [_, last])| *last);
@@ -143,16 +139,14 @@ impl<'s> Walk<'s> {
         let mut last = before;
         for event in events {
             if last.is_some_and(|last| event.offset < last) {
-                let text = format_args!("{name} event {} ({})", event.number, place(event.offset));
-                findings.add(Label::Reordered, text);
+                findings.add_event(Label::Reordered, name, event.number, &place(event.offset));
             }
             last = Some(event.offset);
         }
         if let (Some(last), Some(after)) = (last, after)
             && after < last
         {
-            let text = format_args!("{name} event {} ({})", block.end.size, place(after));
-            findings.add(Label::Reordered, text);
+            findings.add_event(Label::Reordered, name, block.end.size, &place(after));
         }
         check_alternates(self.stream, block, events, &mut findings);
         report.findings.append(findings);
@@ -188,7 +182,7 @@ impl<'s> Walk<'s> {
     fn fail(&self, block: Block, candidates: Vec<Candidate>, report: &mut PartitionReport) {
         let placed = |candidate: Candidate| Claim {
             candidate,
-            place: place(report, candidate.offset),
+            place: report.place(candidate.offset),
             is_stray: false,
         };
         let failed = FailedBlock {
@@ -219,11 +213,9 @@ impl<'s> Walk<'s> {
                 let block = open.block;
                 self.fail(block, open.into_candidates(), report);
             } else if let Some(block) = blocks.get(index, spill)? {
-                report.add_missing(Missing {
-                    stream: self.stream.name.clone(),
-                    start: block.start.size,
-                    end: block.end.size,
-                });
+                let (start, end) = (block.start.size, block.end.size);
+                let stream = self.stream.name.clone();
+                Missing { stream, start, end }.join(&mut report.missing);
             }
             index += 1;
         }
@@ -239,22 +231,12 @@ impl PartitionReport {
         }
         let judged = failed.judge(&mut self.findings);
         *self.confirmed.entry(failed.stream.clone()).or_default() += judged.confirmed;
-        judged.missing.into_iter().for_each(|missing| self.add_missing(missing));
+        judged.missing.into_iter().for_each(|missing| missing.join(&mut self.missing));
     }
 
-    /// Adds missing events, to the range before them if they follow it.
-    fn add_missing(&mut self, missing: Missing) {
-        match self.missing.last_mut() {
-            Some(last) if last.stream == missing.stream && last.end == missing.start => {
-                last.end = missing.end;
-            }
-            _ => self.missing.push(missing),
-        }
+    pub(super) fn place(&self, offset: u64) -> Place {
+        Place { output: self.output.clone(), partition: self.partition, offset }
     }
-}
-
-fn place(report: &PartitionReport, offset: u64) -> Place {
-    Place { output: report.output.clone(), partition: report.partition, offset }
 }
 
 /// Compares the heads inside a block with those that other seals sign.

@@ -8,7 +8,7 @@ use std::io;
 
 use audit_chain::name::{self, Set, StreamName};
 
-use crate::finding::{Exit, Findings, Label};
+use crate::finding::{Exit, Findings, Label, range};
 use crate::partition::{Claim, FailedBlock, Missing, PartitionReport, PartitionVerifier, Stray};
 use crate::seals::{LastSeal, Sealed};
 
@@ -173,13 +173,7 @@ impl Gathered {
         self.missing.sort_by(|a, b| (&a.stream, a.start).cmp(&(&b.stream, b.start)));
         let mut ranges: Vec<Missing> = Vec::new();
         for missing in std::mem::take(&mut self.missing) {
-            match ranges
-                .last_mut()
-                .filter(|it| it.stream == missing.stream && it.end == missing.start)
-            {
-                Some(last) => last.end = missing.end,
-                None => ranges.push(missing),
-            }
+            missing.join(&mut ranges);
         }
         for Missing { stream, start, end } in ranges {
             let expired_before = self.expired_before.get(&stream).copied().unwrap_or_default();
@@ -189,11 +183,8 @@ impl Gathered {
                 _ if end == size => Label::Truncated,
                 _ => Label::Missing,
             };
-            let text = match end - start {
-                1 => format!("{stream} event {start}"),
-                _ => format!("{stream} events {start} to {}", end - 1),
-            };
-            report.findings.add(label, text);
+            let events = range("event", start, end);
+            report.findings.add(label, format_args!("{stream} {events}"));
         }
     }
 

@@ -13,14 +13,11 @@ use audit_chain::trust::Trust;
 use super::signers::Signers;
 use super::{LastSeal, Shared};
 use crate::block::Head;
-use crate::finding::Label;
+use crate::finding::{Label, range};
 use crate::spill::List;
 
 /// Seals of a set that wait for an earlier one, at most.
 const WAITING_MAX: usize = 1_000;
-
-/// What a record of the checkpoints topic says: the seal, its hash, and who signed it.
-pub(super) type Read = (Seal, Digest, Vec<PublicKey>);
 
 /// A seal that known keys signed.
 #[derive(Debug, Clone)]
@@ -145,10 +142,7 @@ impl History {
             return Ok(());
         };
         let missing = self.next..*number;
-        let which = match missing.end - missing.start {
-            1 => format!("seal {}", missing.start),
-            _ => format!("seals {} to {}", missing.start, missing.end - 1),
-        };
+        let which = range("seal", missing.start, missing.end);
         shared.findings.add(Label::SealMissing, format_args!("{} {which}", first.seal.set));
         for _ in missing {
             self.digests.push(&absent(), &mut shared.spill)?;
@@ -193,7 +187,7 @@ impl History {
         if self.partitions.last().is_none_or(|(known, _)| partitions > *known) {
             self.partitions.push((partitions, seal.time.epoch_ms()));
         }
-        self.is_replay |= seal.heads.contains_key(&StreamName::State);
+        self.is_replay |= is_replay(&seal);
         self.digests.push(&digest, &mut shared.spill)?;
         self.next = number + 1;
         let counts = seal.counts;
@@ -285,7 +279,6 @@ impl History {
 struct Growth {
     events: u64,
     quarantined: u64,
-    is_replay: bool,
     /// Whether it holds what missing seals added.
     is_unclear: bool,
 }
@@ -295,17 +288,21 @@ impl Growth {
         match name {
             StreamName::Region(_) => self.events += events,
             StreamName::Quarantine => self.quarantined += events,
-            StreamName::State => self.is_replay = true,
+            StreamName::State => {}
         }
     }
 
     /// A replay leaves in the quarantine what it cannot audit.
     fn agrees_with(&self, seal: &Seal) -> bool {
-        let is_replay = self.is_replay || seal.heads.contains_key(&StreamName::State);
         self.is_unclear
             || self.events == seal.counts.events.get()
-                && (is_replay || self.quarantined == seal.counts.quarantined.get())
+                && (is_replay(seal) || self.quarantined == seal.counts.quarantined.get())
     }
+}
+
+/// Returns whether a seal is that of a replay: no other writes to the state topic.
+fn is_replay(seal: &Seal) -> bool {
+    seal.heads.contains_key(&StreamName::State)
 }
 
 fn head(sealed: &SealedHead) -> Head {

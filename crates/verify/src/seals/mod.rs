@@ -14,7 +14,7 @@ use audit_chain::note::Note;
 use audit_chain::seal::Seal;
 use audit_chain::trust::Trust;
 
-use self::history::History;
+use self::history::{History, Signed};
 pub(crate) use self::streams::{Stream, Streams, find};
 use crate::finding::{Findings, Label};
 use crate::record::SealRecord;
@@ -100,11 +100,10 @@ impl Seals {
     /// If the temporary file cannot be written or read.
     pub fn take(&mut self, record: &SealRecord<'_>) -> io::Result<()> {
         match self.read(record) {
-            Ok((seal, digest, signers)) => {
-                let from = self.options.from.get(&seal.set).copied();
-                let history =
-                    self.histories.entry(seal.set.clone()).or_insert_with(|| History::new(from));
-                let signed = history::Signed { seal, digest, signers, place: record.to_string() };
+            Ok(signed) => {
+                let set = signed.seal.set.clone();
+                let from = self.options.from.get(&set).copied();
+                let history = self.histories.entry(set).or_insert_with(|| History::new(from));
                 history.take(signed, &self.trust, &mut self.shared)
             }
             Err(what) => {
@@ -115,7 +114,7 @@ impl Seals {
     }
 
     /// Reads a seal, and verifies that a known key signed it.
-    fn read(&self, record: &SealRecord<'_>) -> Result<history::Read, String> {
+    fn read(&self, record: &SealRecord<'_>) -> Result<Signed, String> {
         let value = record.value.ok_or("the record has no value")?;
         let note = Note::split(value).map_err(|error| error.to_string())?;
         let seal: Seal = note.text().parse().map_err(|error| format!("not a seal: {error}"))?;
@@ -132,7 +131,8 @@ impl Seals {
         let keys: Vec<_> = self.trust.keys().iter().chain(announced).cloned().collect();
         let signers = note.verify(&keys).map_err(|error| error.to_string())?;
         let signers = signers.into_iter().cloned().collect();
-        Ok((seal, Digest::of(note.text().as_bytes()), signers))
+        let digest = Digest::of(note.text().as_bytes());
+        Ok(Signed { seal, digest, signers, place: record.to_string() })
     }
 
     /// Ends the first half.

@@ -66,24 +66,24 @@ fn check_epochs(
     histories: &BTreeMap<Set, History>,
     shared: &mut Shared,
 ) -> io::Result<()> {
-    let is_its = |set: &&Set| set.topic() == topic && set.partition().get() == partition;
-    let mut epochs: Vec<_> = histories.keys().filter(is_its).collect();
-    epochs.sort_by_key(|set| set.epoch());
-    let mut expected = 1;
-    for set in epochs {
+    let is_its = |set: &Set| set.topic() == topic && set.partition().get() == partition;
+    let mut epochs: Vec<_> = histories.iter().filter(|(set, _)| is_its(set)).collect();
+    epochs.sort_by_key(|(set, _)| set.epoch());
+    let mut before: Option<(&Set, &History)> = None;
+    for (set, history) in epochs {
         let epoch = set.epoch().get();
-        for missing in expected..epoch {
+        for missing in before.map_or(1, |(set, _)| set.epoch().get() + 1)..epoch {
             let text = format_args!(
                 "{topic}/{partition}#{missing} has no seal, although epoch {epoch} has"
             );
             shared.findings.add(Label::StreamAbsent, text);
         }
-        expected = epoch + 1;
-        let earlier = histories.iter().find(|(earlier, _)| set.follows(earlier));
-        let after = histories.get(set).and_then(|history| history.after);
-        let (Some((earlier, history)), Some((seal, digest))) = (earlier, after) else { continue };
-        let Some(last) = history.last() else { continue };
-        match history.digest(seal, shared)? {
+        let earlier = before.replace((set, history)).filter(|(earlier, _)| set.follows(earlier));
+        let Some(((earlier, before), (seal, digest))) = earlier.zip(history.after) else {
+            continue;
+        };
+        let Some(last) = before.last() else { continue };
+        match before.digest(seal, shared)? {
             None => {
                 let text = format_args!("{earlier} seal {seal}, which {set} names as the last");
                 shared.findings.add(Label::SealMissing, text);
