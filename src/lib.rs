@@ -11,13 +11,14 @@
 //!
 //! [`relay`] is the running process and wires them; [`commands`] are the commands of the program.
 //! [`config`] reads the settings, [`deployment`] loads what they name, [`tables`] shares the
-//! reference tables between threads, [`quarantine`] has the headers of quarantined records,
+//! reference tables between threads, [`compose`] builds the records that are written,
+//! [`quarantine`] has the headers of quarantined ones, [`sealing`] proves what is written,
 //! [`liveness`] detects hangs and stalls, [`metrics`] counts, [`status`] shows the state of the
-//! process, [`logging`] sets up the log. Read
-//! `crates/judge/src/lib.rs`, then `stream/worker/mod.rs`, then `kafka/session.rs`;
-//! `docs/architecture.md` gives the reasons.
+//! process, [`logging`] sets up the log. Read `crates/judge/src/lib.rs`, then
+//! `stream/worker/mod.rs`, then `kafka/session.rs`; `docs/architecture.md` gives the reasons.
 
 pub mod commands;
+pub mod compose;
 pub mod config;
 pub mod deployment;
 pub mod kafka;
@@ -27,6 +28,7 @@ pub mod logging;
 pub mod metrics;
 pub mod quarantine;
 pub mod relay;
+pub mod sealing;
 pub mod status;
 pub mod stream;
 pub mod tables;

@@ -11,8 +11,8 @@ use super::kafka::{self, PropertyCheck};
 use super::pass_over;
 use super::read::SettingsReader;
 use super::sections::{
-    AdminSettings, CatalogSettings, Config, InputSettings, LocationSettings, LogFormat,
-    LogSettings, Membership, OutputSettings, ShutdownSettings,
+    AdminSettings, CatalogSettings, Config, InputSettings, IntegritySettings, LocationSettings,
+    LogFormat, LogSettings, Membership, OutputSettings, ShutdownSettings,
 };
 use super::settings::{WORKERS_MAX, find};
 use super::tables;
@@ -31,7 +31,8 @@ pub(super) fn build(
     let workers = workers(reader);
     let kafka = kafka::read(reader, environment, check);
     let (input, batch, output) = (input(reader), batch(reader), output(reader));
-    keep_outputs_apart(reader, &input, &output);
+    let integrity = integrity(reader);
+    keep_outputs_apart(reader, &input, &output, integrity.is_some());
     let principals = tables::principals(reader);
     let devices = tables::source(reader, "devices");
     let sources = [("principals.topic", Some(&principals)), ("devices.topic", devices.as_ref())];
@@ -57,6 +58,7 @@ pub(super) fn build(
         principals,
         devices,
         tables: tables::tables(reader),
+        integrity,
         admin: admin(reader),
         shutdown: ShutdownSettings { deadline: reader.milliseconds("shutdown.deadline_ms") },
         log: log(reader),
@@ -161,6 +163,26 @@ fn catalog(reader: &mut SettingsReader<'_>) -> CatalogSettings {
 
 fn crn(reader: &mut SettingsReader<'_>, key: &str) -> CrnTemplate {
     CrnTemplate::parse(&reader.text(key)).unwrap_or_default()
+}
+
+/// Reads what turns chains and seals on: both a name and a key, or neither.
+fn integrity(reader: &mut SettingsReader<'_>) -> Option<IntegritySettings> {
+    const KEYS: [&str; 2] = ["integrity.origin", "integrity.key"];
+    const PREVIOUS: &str = "integrity.previous_key";
+    let is_given = KEYS.map(|key| reader.has(key));
+    for (key, other) in [(KEYS[0], KEYS[1]), (KEYS[1], KEYS[0]), (KEYS[0], PREVIOUS)] {
+        if reader.has(other) && !reader.has(key) && !reader.has_problem(key) {
+            reader.problem(key, format!("not set, but {other} is; set both or neither"));
+        }
+    }
+    let origin = reader.optional_text(KEYS[0]).and_then(|text| text.parse().ok());
+    let (key, previous_key) = (reader.path(KEYS[1]), reader.path(PREVIOUS));
+    match (is_given, origin, key) {
+        ([true, true], Some(origin), Some(key)) => {
+            Some(IntegritySettings { origin, key, previous_key })
+        }
+        _ => None,
+    }
 }
 
 fn admin(reader: &mut SettingsReader<'_>) -> AdminSettings {

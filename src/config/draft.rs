@@ -109,7 +109,8 @@ impl Config {
     /// # Errors
     /// Fails with one problem for each topic that cannot be used.
     pub fn check_output_topics(&self, regions: &[impl AsRef<str>]) -> Result<(), Problems> {
-        let messages = topics::output_topic_problems(&self.input, &self.output, regions);
+        let (output, is_sealed) = (&self.output, self.integrity.is_some());
+        let messages = topics::output_topic_problems(&self.input, output, regions, is_sealed);
         let problem = |message| Problem::new("output.topic_prefix", None, message);
         Problems::none_or(messages.into_iter().map(problem).collect())
     }

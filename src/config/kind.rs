@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
+use audit_chain::name::Origin;
 use audit_judge::rules::crn::CrnTemplate;
 use audit_judge::text::nearest;
 
@@ -33,6 +34,8 @@ pub enum Kind {
     Address,
     /// A template of a CRN.
     Crn,
+    /// The name of a trail.
+    Origin,
     /// The name of an action, or a prefix that ends in `.*`.
     Action,
     /// Offsets of a partition.
@@ -60,6 +63,7 @@ impl Kind {
             }
             Self::Address => "an IP address and port such as 0.0.0.0:9464".to_owned(),
             Self::Crn => "a CRN template".to_owned(),
+            Self::Origin => "a URL without its scheme such as audit.example.com/prod/infra (1 to 200 printable ASCII characters without spaces and +)".to_owned(),
             Self::Action => "an action's name, or a prefix that ends in .*".to_owned(),
             Self::Offsets => "PARTITION:FIRST-LAST such as 3:1200-1299".to_owned(),
             Self::List(_) => "a list of texts such as [\"one\", \"two\"]".to_owned(),
@@ -129,6 +133,7 @@ impl Kind {
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::Action => is_action(text),
             Self::Offsets => pass_over::parse(text).is_some(),
+            Self::Origin => text.parse::<Origin>().is_ok(),
             Self::Crn => {
                 let parsed = CrnTemplate::parse(text).map(drop);
                 return parsed.map_err(|why| format!("invalid value {}: {why}", quoted(text)));

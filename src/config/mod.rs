@@ -42,8 +42,9 @@ pub use kafka_properties::{Client, KafkaProperties, PropertyValue, Secret};
 pub use kind::Kind;
 pub use problem::{Problem, Problems, ValueOrigin};
 pub use sections::{
-    AdminSettings, CatalogSettings, Config, InputSettings, LocationSettings, LogFormat,
-    LogSettings, Membership, OutputSettings, ShutdownSettings, TableSettings, TableSource,
+    AdminSettings, CHECKPOINTS, CatalogSettings, Config, InputSettings, IntegritySettings,
+    LocationSettings, LogFormat, LogSettings, Membership, OutputSettings, ShutdownSettings,
+    TableSettings, TableSource,
 };
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};
 pub use token_url::TokenUrl;

@@ -5,8 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use audit_chain::name::Origin;
 use audit_judge::rules::crn::CrnTemplates;
 use audit_judge::rules::policy::Policy;
+use sha2::{Digest as _, Sha256};
 
 use super::kafka_properties::KafkaProperties;
 use crate::stream::PassOver;
@@ -45,12 +47,27 @@ pub struct Config {
     pub devices: Option<TableSource>,
     /// How tables are followed, and when they count as stale.
     pub tables: TableSettings,
+    /// How the trail proves itself; none if it does not.
+    pub integrity: Option<IntegritySettings>,
     /// Metrics and health.
     pub admin: AdminSettings,
     /// How long stopping may take.
     pub shutdown: ShutdownSettings,
     /// How the log is written.
     pub log: LogSettings,
+}
+
+impl Config {
+    /// Returns what tells apart configurations that judge or write differently: the first 64 bits
+    /// of a hash. It is the same in one version of the program only.
+    pub fn fingerprint(&self) -> u64 {
+        let Config { input, output, policy, catalog, locations, crn, principals, devices, .. } =
+            self;
+        let version = env!("CARGO_PKG_VERSION");
+        let parts = (version, input, output, policy, catalog, locations, crn, principals, devices);
+        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(format!("{parts:?}")).into();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
 }
 
 /// How the consumers are members of the group.
@@ -141,6 +158,20 @@ pub struct TableSettings {
     /// The percentage of a table's keys that may be missing when its file is read again.
     pub reload_loss_limit_percent: u8,
 }
+
+/// How the trail proves itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntegritySettings {
+    /// The name of the trail, and of the keys that sign it.
+    pub origin: Origin,
+    /// The file with the private key that signs.
+    pub key: PathBuf,
+    /// The file with the key that signed before, while it is being replaced.
+    pub previous_key: Option<PathBuf>,
+}
+
+/// The last part of the name of the topic with the seals, after the prefix of the output topics.
+pub const CHECKPOINTS: &str = "checkpoints";
 
 /// The admin server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,7 +33,8 @@ pub struct Setting {
 
 use DefaultValue::{Computed, Required, Value};
 use Kind::{
-    Action, Address, Boolean, Crn, List, Name, Number, Offsets, Path, Property, Text, Topic, Word,
+    Action, Address, Boolean, Crn, List, Name, Number, Offsets, Origin, Path, Property, Text,
+    Topic, Word,
 };
 
 const fn setting(
@@ -94,6 +95,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("tables.barrier_limit_ms", Number(10..=600_000), Value("10000"), "milliseconds that a batch waits for the tables to catch up, before it is held and tried again"),
     setting("tables.publish_interval_ms", Number(1..=60_000), Value("20"), "milliseconds between two snapshots of a table at least, unless a batch waits for it"),
     setting("tables.reload_loss_limit_percent", Number(0..=100), Value("50"), "share of a table's keys that may be missing in its file when it is read again; more, and the old table stays"),
+    setting("integrity.origin", Origin, Computed("none"), "name of the trail, unique among all trails of an auditor; with `integrity.key` it turns chains and seals on"),
+    setting("integrity.key", Path, Computed("none"), "private key that signs the seals, as `audit-relay key new` writes it"),
+    setting("integrity.previous_key", Path, Computed("none"), "the private key that signed before, while it is being replaced"),
     setting("admin.listen", Address, Value("\"127.0.0.1:9464\""), "address of metrics and health: IP address and port"),
     setting("shutdown.deadline_ms", Number(1_000..=600_000), Value("20000"), "milliseconds to finish after a signal"),
     setting("log.format", Word(&["auto", "text", "json"]), Value("\"auto\""), "how log lines look; auto is text on a terminal, else json"),

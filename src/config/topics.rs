@@ -2,13 +2,14 @@
 
 use super::names::is_topic;
 use super::read::SettingsReader;
-use super::sections::{InputSettings, OutputSettings, TableSource};
+use super::sections::{CHECKPOINTS, InputSettings, OutputSettings, TableSource};
 
 /// Refuses a quarantine topic or a region's topic that is the input.
 pub(super) fn keep_outputs_apart(
     reader: &mut SettingsReader,
     input: &InputSettings,
     output: &OutputSettings,
+    is_sealed: bool,
 ) {
     let key = "output.quarantine_topic";
     let is_known = !reader.has_problem(key) && !reader.has_problem("input.topic");
@@ -18,7 +19,7 @@ pub(super) fn keep_outputs_apart(
     if reader.has_problem("output.topic_prefix") || reader.has_problem("output.regions") {
         return;
     }
-    for message in output_topic_problems(input, output, &output.regions) {
+    for message in output_topic_problems(input, output, &output.regions, is_sealed) {
         reader.problem("output.regions", message);
     }
 }
@@ -51,12 +52,14 @@ pub(super) fn output_topic_problems(
     input: &InputSettings,
     output: &OutputSettings,
     regions: &[impl AsRef<str>],
+    is_sealed: bool,
 ) -> Vec<String> {
     let problem = |region: &str| {
         let topic = output.topic(region);
         let wrong = match () {
             () if topic == input.topic => "also the input topic",
             () if topic == output.quarantine_topic => "also the quarantine topic",
+            () if is_sealed && region == CHECKPOINTS => "also the topic of the seals",
             () if !is_topic(&topic) => {
                 "not a topic name (1 to 249 characters from a-z A-Z 0-9 . _ -)"
             }

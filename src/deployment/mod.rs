@@ -2,14 +2,16 @@
 //! once, and reports the problems of all files together.
 
 mod problems;
+mod sealing;
 mod tables;
 
 use std::fmt;
 
 use crate::config::text_file::read;
-use crate::config::{Config, Draft};
+use crate::config::{CHECKPOINTS, Config, Draft};
 use crate::kafka::followers::{followed, read_topics};
 use crate::kafka::topics::TopicNames;
+use crate::sealing::SealingSettings;
 use crate::tables::TableName;
 use crate::tables::files::TableFile;
 use audit_judge::catalog::{Catalog, CatalogFile, Switches};
@@ -33,6 +35,8 @@ pub struct Deployment {
     pub table_files: Vec<TableFile>,
     /// The topics.
     pub topics: TopicNames,
+    /// What seals the trail; none if it is not sealed.
+    pub sealing: Option<SealingSettings>,
 }
 
 impl Deployment {
@@ -98,11 +102,14 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Deployment, F
     let routes = locations
         .as_ref()
         .and_then(|locations| part.load("output", || choose_regions(config, locations)));
+    let sealing = routes
+        .as_ref()
+        .and_then(|routes| part.load("integrity", || sealing::load(config, routes.regions())));
     let rules = (catalog, permissions, locations, routes);
     let (
         (Some(catalog), Some(permissions), Some(locations), Some(routes)),
-        (Some(principals), Some(devices)),
-    ) = (rules, (principals, devices))
+        (Some(principals), Some(devices), Some(sealing)),
+    ) = (rules, (principals, devices, sealing))
     else {
         return Err(problems);
     };
@@ -117,7 +124,7 @@ fn load(config: &Config, is_good: impl Fn(&str) -> bool) -> Result<Deployment, F
         crns: config.crn.clone(),
         max_event_bytes: config.output.max_message_bytes,
     };
-    Ok(Deployment { rules, reference, table_files, topics })
+    Ok(Deployment { rules, reference, table_files, topics, sealing })
 }
 
 /// Loads the parts one by one, and collects their problems.
@@ -147,6 +154,7 @@ fn topic_names(config: &Config, routes: &Routes) -> TopicNames {
         input: config.input.topic.clone(),
         regions: routes.regions().iter().map(topic).collect(),
         quarantine: config.output.quarantine_topic.clone(),
+        checkpoints: config.integrity.as_ref().map(|_| config.output.topic(CHECKPOINTS)),
     }
 }
 

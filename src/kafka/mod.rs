@@ -11,6 +11,7 @@ pub mod inspect;
 mod native;
 pub mod producer;
 mod replaced;
+mod seal_log;
 pub mod session;
 pub mod settings;
 pub mod topics;

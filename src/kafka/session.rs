@@ -2,7 +2,8 @@
 //! trait on top. It implements the rules that exactly-once depends on with this client: which group
 //! membership a commit uses, what is sent before the commit, and where reading resumes.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -11,12 +12,15 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::native::set_leader_epoch;
 use super::producer::TransactionalProducer;
 use super::replaced::Replaced;
+use super::seal_log::SealReader;
 use super::settings::SessionSettings;
 use super::topics::{OutputTopics, TopicProblem};
 use crate::kafka::consumer::group_consumer::GroupConsumer;
-use crate::kafka::producer::output_record::output_record;
-use crate::stream::outputs::Outputs;
-use crate::stream::{Broker, Failure, Partition, PartitionFault, Polled, Position, Rewound};
+use crate::kafka::producer::output_record::{output_record, seal_record};
+use crate::stream::{
+    Broker, Failure, Output, Partition, PartitionFault, Polled, Position, Proof, Rewound, SealLog,
+    SealSearch, Transaction,
+};
 
 /// A consumer and a producer that work together.
 pub struct Session {
@@ -24,6 +28,8 @@ pub struct Session {
     consumer: GroupConsumer,
     producer: Option<TransactionalProducer>,
     topics: OutputTopics,
+    /// Reads seals; none if the trail is not sealed.
+    seals: Option<SealReader>,
     /// Whether a record was sent to a partition that its topic does not have, which means that the
     /// topic was replaced.
     topics_changed: bool,
@@ -86,12 +92,15 @@ impl Session {
                 OpenError::Topics { problems, of: 1 + settings.topics.outputs().count() }
             })?;
         let producer = TransactionalProducer::open(&settings.producer, settings.topics.outputs())?;
+        let checkpoints = settings.topics.checkpoints.as_ref();
+        let seals = checkpoints.map(|topic| SealReader::new(&settings.seals, topic)).transpose()?;
         consumer.client.subscribe(&[&settings.topics.input])?;
         Ok(Session {
             settings,
             consumer,
             producer: Some(producer),
             topics,
+            seals,
             topics_changed: false,
             clock: Instant::now(),
         })
@@ -132,19 +141,36 @@ impl Session {
         }
     }
 
-    fn transact(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
+    fn transact(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         let producer = self.producer()?;
-        let offsets = self.offsets(positions)?;
+        let offsets = self.offsets(transaction.positions)?;
         let membership = self.consumer.membership().ok_or_else(|| {
             Failure::Aborted("this member has left the consumer group".to_string())
         })?;
         producer.begin()?;
-        for output in outputs.iter() {
-            producer.send(output_record(&output, &self.topics, &self.settings)?)?;
-        }
+        self.send(transaction, producer)?;
         producer.drain()?;
         producer.send_offsets(&offsets, membership)?;
         producer.commit()
+    }
+
+    fn send(
+        &self,
+        transaction: &Transaction<'_>,
+        producer: &TransactionalProducer,
+    ) -> Result<(), Failure> {
+        let Transaction { outputs, proof, .. } = *transaction;
+        let time_ms = proof.map_or(0, Proof::time_ms);
+        for (number, output) in outputs.iter().enumerate() {
+            let chain = proof.and_then(|proof| proof.header(number));
+            self.settings.format.compose(&output, time_ms, |composed| {
+                producer.send(output_record(&output, composed, chain, &self.topics)?)
+            })?;
+        }
+        for seal in proof.map_or(&[][..], Proof::seals) {
+            producer.send(seal_record(seal, &self.topics)?)?;
+        }
+        Ok(())
     }
 
     /// Drops the old producer first: two producers with one transactional id would fence each
@@ -194,15 +220,19 @@ impl Broker for Session {
         self.consumer.poll(wait, most, receive)
     }
 
-    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
+    fn publish(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         self.renew_producer()?;
         self.consumer.follow_epoch();
-        let published = self.transact(outputs, positions);
+        let published = self.transact(transaction);
         let producer = self.producer.as_ref();
         self.topics_changed |= producer.is_some_and(TransactionalProducer::hit_unknown_partition);
         published?;
-        self.consumer.committed(positions);
+        self.consumer.committed(transaction.positions);
         Ok(())
+    }
+
+    fn seal_log(&mut self) -> Option<&mut dyn SealLog> {
+        self.seals.is_some().then_some(self as &mut dyn SealLog)
     }
 
     fn abort(&mut self) -> Result<(), Failure> {
@@ -261,5 +291,38 @@ impl Broker for Session {
 
     fn now(&self) -> Duration {
         self.clock.elapsed()
+    }
+}
+
+impl SealLog for Session {
+    fn read(
+        &mut self,
+        searches: &[SealSearch],
+        receive: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), Failure> {
+        let Some(seals) = &self.seals else { return Ok(()) };
+        let mut from = BTreeMap::<i32, u64>::new();
+        for search in searches {
+            if let Some((_, partition)) = self.topics.checkpoints(search.partition) {
+                let since = from.entry(partition).or_insert(search.since_ms);
+                *since = search.since_ms.min(*since);
+            }
+        }
+        seals.read(&from, receive).map_err(|error| Failure::Held(error.to_string()))
+    }
+
+    fn input_partitions(&mut self) -> Result<i32, Failure> {
+        self.consumer.input_partitions().map_err(|cause| {
+            Failure::Held(format!("the partitions of the input are not known: {cause}"))
+        })
+    }
+
+    fn output_partition(&self, output: &Output<'_>) -> Option<i32> {
+        self.topics.destination(output).map(|(_, partition)| partition)
+    }
+
+    fn time_ms(&self) -> u64 {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since_epoch.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }

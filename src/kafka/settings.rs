@@ -5,10 +5,10 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
 use super::topics::TopicNames;
+use crate::compose::RecordFormat;
 use crate::config::{Client, Config, Membership};
 use crate::kafka::OnReplaced;
 use crate::kafka::client::oauth;
-use audit_judge::fate::Envelope;
 
 /// The property for the session timeout of a group member.
 const SESSION_TIMEOUT: &str = "session.timeout.ms";
@@ -18,16 +18,16 @@ const SESSION_TIMEOUT: &str = "session.timeout.ms";
 pub struct SessionSettings {
     /// The topics.
     pub topics: TopicNames,
-    /// The region names, by region index, as the `region` header contains them.
-    pub regions: Vec<String>,
-    /// Whether audit events carry headers.
-    pub event_headers: bool,
+    /// What the written records have in common.
+    pub format: RecordFormat,
     /// Called for each producer that is replaced although the loop did not ask for it.
     pub replaced: OnReplaced,
     /// The consumer's properties.
     pub consumer: ClientConfig,
     /// The properties of the client that looks up the group's committed offsets.
     pub positions: ClientConfig,
+    /// The properties of the client that reads seals.
+    pub seals: ClientConfig,
     /// The producer's properties.
     pub producer: ClientConfig,
 }
@@ -38,8 +38,9 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "20000"),
     // The size of compressed records from each broker; the response is kept decompressed. Smaller
-    // fetches need less memory, but catch up more slowly (`docs/reliability.md`).
-    ("fetch.max.bytes", "8388608"),
+    // fetches need less memory and fewer pages from the system, but catch up more slowly on input
+    // that is compressed well (`docs/reliability.md`).
+    ("fetch.max.bytes", "4194304"),
     // A zstd batch is only read up to this size, or up to a third of it if the batch does not
     // contain its uncompressed size; a larger one holds its partition. So a record of 120 MB,
     // which takes 4 kB when it is blank, holds nothing up.
@@ -114,19 +115,13 @@ impl SessionSettings {
     pub fn new(config: &Config, topics: TopicNames, regions: Vec<String>, worker: usize) -> Self {
         SessionSettings {
             topics,
-            regions,
-            event_headers: config.output.headers,
+            format: RecordFormat::new(config, regions),
             replaced: OnReplaced::default(),
             consumer: consumer(config, worker),
             positions: follower(config, &format!("{worker}-positions")),
+            seals: follower(config, &format!("{worker}-seals")),
             producer: producer(config, worker),
         }
-    }
-
-    /// Returns the name of an event's region.
-    pub fn region(&self, envelope: &Envelope) -> &str {
-        let region = self.regions.get(envelope.region.0);
-        region.map_or("", String::as_str)
     }
 }
 

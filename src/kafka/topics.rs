@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::kafka::client::context::prime_oauth;
-use crate::stream::{Content, Output};
+use crate::stream::{Content, Output, Partition};
 use audit_judge::fate::RegionIndex;
 
 /// Longest wait for metadata.
@@ -22,12 +22,14 @@ pub struct TopicNames {
     pub regions: Vec<String>,
     /// The quarantine.
     pub quarantine: String,
+    /// The seals, if the trail is sealed.
+    pub checkpoints: Option<String>,
 }
 
 impl TopicNames {
     /// Returns the topics that are written to.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
-        self.regions.iter().chain([&self.quarantine]).map(String::as_str)
+        self.regions.iter().chain([&self.quarantine]).chain(&self.checkpoints).map(String::as_str)
     }
 }
 
@@ -36,6 +38,7 @@ impl TopicNames {
 pub struct OutputTopics {
     regions: Vec<Topic>,
     quarantine: Topic,
+    checkpoints: Option<Topic>,
 }
 
 /// A topic and its partition count.
@@ -43,6 +46,13 @@ pub struct OutputTopics {
 struct Topic {
     name: String,
     partitions: i32,
+}
+
+impl Topic {
+    /// Returns the partition that an input partition maps to.
+    fn partition_of(&self, source: Partition) -> i32 {
+        source.0.rem_euclid(self.partitions)
+    }
 }
 
 /// A topic that cannot be used as it is.
@@ -155,12 +165,16 @@ impl OutputTopics {
                 Err(problem) => problems.push(problem),
             }
         }
-        // The input is the first topic, the quarantine the last.
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        // The input is the first topic; the regions follow.
+        let checkpoints = names.checkpoints.as_ref().and_then(|_| looked_up.pop());
         match looked_up.pop() {
-            Some(quarantine) if problems.is_empty() => {
-                Ok(OutputTopics { regions: looked_up.split_off(1), quarantine })
+            Some(quarantine) => {
+                Ok(OutputTopics { regions: looked_up.split_off(1), quarantine, checkpoints })
             }
-            _ => Err(problems),
+            None => Err(problems),
         }
     }
 
@@ -168,7 +182,9 @@ impl OutputTopics {
     /// deleted and created again.
     pub fn shrink_to(&mut self, found: &OutputTopics) {
         let topics = self.regions.iter_mut().chain([&mut self.quarantine]);
-        for (topic, found) in topics.zip(found.regions.iter().chain([&found.quarantine])) {
+        let topics = topics.chain(&mut self.checkpoints);
+        let found = found.regions.iter().chain([&found.quarantine]).chain(&found.checkpoints);
+        for (topic, found) in topics.zip(found) {
             if found.partitions < topic.partitions {
                 tracing::warn!(
                     topic = topic.name,
@@ -193,8 +209,14 @@ impl OutputTopics {
             Content::Quarantined(_) => self.regions.len(),
         };
         let topic = self.regions.iter().chain([&self.quarantine]).nth(index)?;
-        let partition = output.source_partition.0.rem_euclid(topic.partitions);
-        Some((index, partition))
+        Some((index, topic.partition_of(output.source_partition)))
+    }
+
+    /// Returns where the seals of an input partition go, likewise. `None` if the trail is not
+    /// sealed.
+    pub fn checkpoints(&self, source: Partition) -> Option<(usize, i32)> {
+        let topic = self.checkpoints.as_ref()?;
+        Some((self.regions.len() + 1, topic.partition_of(source)))
     }
 }
 
@@ -204,13 +226,17 @@ mod tests {
 
     use super::*;
     use crate::stream::kept_record::{KeptRecord, RecordLimit};
-    use crate::stream::{Partition, QuarantinedRecord, SourceRecord};
+    use crate::stream::{QuarantinedRecord, SourceRecord};
     use audit_judge::fate::{Envelope, Quarantine};
 
     fn topics(counts: &[i32], quarantine: i32) -> OutputTopics {
         let topic =
             |partitions: &i32| Topic { name: format!("t{partitions}"), partitions: *partitions };
-        OutputTopics { regions: counts.iter().map(topic).collect(), quarantine: topic(&quarantine) }
+        OutputTopics {
+            regions: counts.iter().map(topic).collect(),
+            quarantine: topic(&quarantine),
+            checkpoints: None,
+        }
     }
 
     /// Returns where the output of a partition goes: to a region, or to the quarantine.

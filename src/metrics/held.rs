@@ -102,7 +102,8 @@ impl HeldPartitions {
             PartitionFault::Unpublishable { .. } => {
                 "; create the topic if it is missing, or make it accept the record, for example by its max.message.bytes".to_string()
             }
-            PartitionFault::Unplaced { .. } => String::new(),
+            // What to do about a chain stands in its cause.
+            PartitionFault::Unplaced { .. } | PartitionFault::Unsealable { .. } => String::new(),
         }
     }
 }

@@ -234,6 +234,7 @@ impl Relay {
             settings,
             limits: self.config.batch,
             pass_over: self.config.input.pass_over.clone(),
+            sealing: self.deployment.sealing.clone(),
             deployment: Arc::clone(&self.deployment),
             tables: Arc::clone(&self.tables),
             barrier_limit: self.config.tables.barrier_limit,

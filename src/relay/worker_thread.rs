@@ -17,6 +17,7 @@ use crate::relay::grace::{Grace, MISSING_TOPIC_GRACE};
 use crate::relay::judge::TableJudge;
 use crate::relay::reopening::Reopening;
 use crate::relay::supervise::WorkerThread;
+use crate::sealing::{ChainSealer, SealingSettings};
 use crate::stream::batch::BatchLimits;
 use crate::stream::kept_record::RecordLimit;
 use crate::stream::worker::Worker;
@@ -40,6 +41,8 @@ pub struct WorkerTask {
     pub limits: BatchLimits,
     /// Offsets that may be skipped if they cannot be read.
     pub pass_over: Vec<PassOver>,
+    /// What seals the trail; none if it is not sealed.
+    pub sealing: Option<SealingSettings>,
     /// The rules and topics.
     pub deployment: Arc<Deployment>,
     /// The reference tables.
@@ -112,7 +115,11 @@ impl WorkerTask {
         let observer = WorkerObserver::new(self.number, self.input.clone(), metrics, health);
         let worker = Worker::new(session, judge, observer, self.limits, self.stop.clone());
         let worker = worker.with_quarantine_limit(quarantine_limit);
-        let session = worker.with_pass_over(self.pass_over.clone()).run()?;
+        let mut worker = worker.with_pass_over(self.pass_over.clone());
+        if let Some(sealing) = &self.sealing {
+            worker = worker.with_sealer(Box::new(ChainSealer::new(sealing.clone())));
+        }
+        let session = worker.run()?;
         self.health.heartbeat(self.number).beat(Activity::Closing);
         // Leaves the group, unless the membership is static.
         drop(session);

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::fault::PartitionFault;
-use super::outputs::Outputs;
 use super::record::{Partition, Position, SourceLog, SourceRecord};
+use super::sealer::{SealLog, Transaction};
 
 /// One thing that a poll brings.
 #[derive(Debug)]
@@ -178,12 +178,17 @@ pub trait Broker {
         receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure>;
 
-    /// Writes the outputs and commits the positions in one transaction.
+    /// Writes the outputs and their seals and commits the positions, in one transaction.
     ///
     /// # Errors
     /// See [`Failure`]. After any error the state of the outputs is unknown until
     /// [`Broker::rewind`].
-    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure>;
+    fn publish(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure>;
+
+    /// Returns what sealing asks of the cluster; `None` where nothing is sealed.
+    fn seal_log(&mut self) -> Option<&mut dyn SealLog> {
+        None
+    }
 
     /// Aborts the transaction that failed to be published.
     ///

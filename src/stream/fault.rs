@@ -43,12 +43,18 @@ pub enum PartitionFault {
         /// Which request failed, and why.
         cause: String,
     },
+    /// The chains of the partition must not be continued, or cannot be.
+    #[error("cannot be sealed: {cause}")]
+    Unsealable {
+        /// Why, and what to do.
+        cause: String,
+    },
 }
 
 impl PartitionFault {
     /// All values of [`PartitionFault::reason`].
-    pub const REASONS: [&str; 5] =
-        ["unreadable", "behind_end", "went_back", "unpublishable", "unplaced"];
+    pub const REASONS: [&str; 6] =
+        ["unreadable", "behind_end", "went_back", "unpublishable", "unplaced", "unsealable"];
 
     /// Returns the label value that metrics use.
     pub const fn reason(&self) -> &'static str {
@@ -58,6 +64,7 @@ impl PartitionFault {
             PartitionFault::WentBack { .. } => "went_back",
             PartitionFault::Unpublishable { .. } => "unpublishable",
             PartitionFault::Unplaced { .. } => "unplaced",
+            PartitionFault::Unsealable { .. } => "unsealable",
         }
     }
 }

@@ -17,6 +17,7 @@ mod reduced_limits;
 mod retry_budget;
 #[cfg(test)]
 pub(crate) mod scripts;
+mod sealer;
 mod stop;
 pub mod unlisted;
 pub mod worker;
@@ -32,4 +33,7 @@ pub use kept_record::QuarantinedRecord;
 pub use observer::{Observer, WorkerEvent};
 pub use outputs::{Content, Output};
 pub use record::{OwnedHeaders, Partition, Position, SourceHeaders, SourceLog, SourceRecord};
+pub use sealer::{
+    Proof, SealLog, SealRecord, SealSearch, SealedBatch, Sealer, Transaction, Unsealed,
+};
 pub use stop::StopRequest;

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
-use audit_relay::stream::{Broker, GroupEvent, Partition, PartitionEvent, Polled, ResumePoint};
+use audit_relay::stream::{
+    Broker, GroupEvent, Partition, PartitionEvent, Polled, ResumePoint, Transaction,
+};
 
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
@@ -169,7 +171,7 @@ fn a_returning_partition_is_placed_at_its_committed_offset() {
     let batch = fill(&mut lender.session, 20);
     let mut positions = batch.positions();
     positions.iter_mut().for_each(|position| position.metadata = "head é".to_string());
-    lender.session.publish(batch.outputs(), &positions).expect("commits");
+    lender.session.publish(&Transaction::unsealed(&batch, &positions)).expect("commits");
     let (borrower, partition) = lender.lend();
     lender.write(1);
     let all = lender.take_back(borrower, partition);
@@ -186,7 +188,7 @@ fn a_returning_partition_is_placed_at_its_committed_offset() {
 fn records_deleted_while_a_partition_is_away_are_reported_on_return() {
     let mut lender = Lender::with_ten_of_each();
     let batch = fill(&mut lender.session, 20);
-    let published = lender.session.publish(batch.outputs(), &batch.positions());
+    let published = lender.session.publish(&Transaction::unsealed(&batch, &batch.positions()));
     published.expect("commits");
     // Read on, so that the session's own position differs from the group's.
     lender.write(2);

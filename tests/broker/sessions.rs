@@ -13,6 +13,7 @@ use audit_relay::kafka::topics::TopicNames;
 use audit_relay::stream::batch::Batch;
 use audit_relay::stream::{
     Broker, Failure, GroupEvent, Partition, PartitionEvent, PartitionFault, Polled, ResumePoint,
+    Transaction,
 };
 
 use crate::PROGRAM;
@@ -48,6 +49,7 @@ pub fn settings(deployment: &TestDeployment) -> SessionSettings {
         input: deployment.input.clone(),
         regions: deployment.outputs(),
         quarantine: deployment.quarantine.clone(),
+        checkpoints: None,
     };
     SessionSettings::new(&config, topics, REGIONS.map(String::from).to_vec(), 0)
 }
@@ -101,7 +103,8 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
     let mut other = settings.clone();
     other.consumer.set("group.id", broker.unique("other"));
     let second = Session::open(other).expect("open");
-    let failure = first.publish(batch.outputs(), &batch.positions()).expect_err("fenced");
+    let failure =
+        first.publish(&Transaction::unsealed(&batch, &batch.positions())).expect_err("fenced");
     assert!(matches!(failure, Failure::Fenced(_)), "{failure}");
     assert_eq!(read_committed(broker.bootstrap(), &deployment.quarantine), []);
     let committed = broker.committed(&deployment.group, &deployment.input);
@@ -116,7 +119,7 @@ fn a_fenced_producer_cannot_commit_and_can_be_rebuilt() {
         batch.outputs().iter().collect::<Vec<_>>(),
         "read again from the committed position"
     );
-    first.publish(again.outputs(), &again.positions()).expect("commits");
+    first.publish(&Transaction::unsealed(&again, &again.positions())).expect("commits");
     let seen = read_committed(broker.bootstrap(), &deployment.quarantine);
     assert_eq!(seen.len(), 10);
     assert_eq!(broker.committed(&deployment.group, &deployment.input), BTreeMap::from([(0, 10)]));
@@ -129,19 +132,21 @@ fn after_an_abort_reading_resumes_at_the_committed_position() {
     write(broker, &deployment, 2, 0..20);
     let mut session = Session::open(settings(&deployment)).expect("open");
     let first = fill(&mut session, 20);
-    session.publish(first.outputs(), &first.positions()).expect("commits");
+    session.publish(&Transaction::unsealed(&first, &first.positions())).expect("commits");
     write(broker, &deployment, 2, 20..30);
     let second = fill(&mut session, 10);
     let mut impossible = second.positions();
     impossible[0].metadata = "x".repeat(5_000);
-    let failure = session.publish(second.outputs(), &impossible).expect_err("metadata too large");
+    let failure = session
+        .publish(&Transaction::unsealed(&second, &impossible))
+        .expect_err("metadata too large");
     assert!(matches!(failure, Failure::Aborted(_)), "{failure}");
     session.abort().expect("abort");
     let partitions: Vec<_> = second.partitions().keys().copied().collect();
     session.rewind(&partitions).expect("rewind");
     let again = fill(&mut session, 10);
     assert_eq!(again.positions(), second.positions());
-    session.publish(again.outputs(), &again.positions()).expect("commits");
+    session.publish(&Transaction::unsealed(&again, &again.positions())).expect("commits");
     assert_eq!(read_committed(broker.bootstrap(), &deployment.quarantine).len(), 30);
 }
 

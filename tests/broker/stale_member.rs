@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use audit_relay::kafka::session::Session;
 use audit_relay::kafka::settings::SessionSettings;
-use audit_relay::stream::{Broker, Failure, GroupEvent, Partition, Polled};
+use audit_relay::stream::{Broker, Failure, GroupEvent, Partition, Polled, Transaction};
 
 use crate::ledger::change;
 use crate::sessions::{deployment, fill, settings};
@@ -123,7 +123,7 @@ fn a_stale_member_delays_no_other_and_cannot_commit() {
     await_state(broker, &group, "Stable", &mut all);
     let since = Instant::now();
     let end = loop {
-        let failure = stale.publish(batch.outputs(), &batch.positions());
+        let failure = stale.publish(&Transaction::unsealed(&batch, &batch.positions()));
         assert!(matches!(failure, Err(Failure::Aborted(_))), "{failure:?}");
         stale.abort().expect("aborts");
         let polled = stale.poll(Duration::from_millis(100), 1, &mut |_| {});
@@ -137,7 +137,7 @@ fn a_stale_member_delays_no_other_and_cannot_commit() {
         "{end}"
     );
     assert_eq!(
-        stale.publish(batch.outputs(), &batch.positions()),
+        stale.publish(&Transaction::unsealed(&batch, &batch.positions())),
         Err(Failure::Aborted("this member has left the consumer group".to_string()))
     );
     drop((well, third));

@@ -84,6 +84,7 @@ impl Settings {
             input: config.input.topic.clone(),
             regions: regions.iter().map(|region| config.output.topic(region)).collect(),
             quarantine: config.output.quarantine_topic.clone(),
+            checkpoints: None,
         };
         let group = &config.input.group;
         let member = format!("{}-{worker}", config.instance);

@@ -81,6 +81,28 @@ impl FromStr for ChainHeader {
 impl fmt::Display for ChainHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stream, number, source, previous } = self;
+        let (number, source, previous) = (*number, *source, *previous);
+        HeaderText { stream, number, source, previous }.fmt(f)
+    }
+}
+
+/// A header that is about to be written. It borrows the name of the stream, so that a writer need
+/// not ask for memory for each event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderText<'s> {
+    /// The chain.
+    pub stream: &'s Stream,
+    /// The number of the event in the chain, from 0.
+    pub number: Number,
+    /// Where the event comes from.
+    pub source: Source,
+    /// The head of the chain before the event: for number 0 its genesis.
+    pub previous: Digest,
+}
+
+impl fmt::Display for HeaderText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stream, number, source, previous } = self;
         write!(f, "{VERSION} {stream} {number} {source} {previous}")
     }
 }

@@ -21,6 +21,9 @@ pub struct Time {
 }
 
 impl Time {
+    /// 1970-01-01T00:00:00.000Z.
+    pub const EPOCH: Self = Self { since_epoch_ms: 0 };
+
     /// Returns the moment so many milliseconds after 1970-01-01T00:00:00Z, or `None` after the year
     /// 9999.
     pub const fn from_epoch_ms(since_epoch_ms: u64) -> Option<Self> {

@@ -176,6 +176,7 @@ mod tests {
             input: "in".to_string(),
             regions: vec!["out.a".to_string(), "out.b".to_string()],
             quarantine: "q".to_string(),
+            checkpoints: None,
         };
         let topics = demanded_topics(&config, &names, size);
         (config, topics)

@@ -183,8 +183,12 @@ mod tests {
         // client.
         let text = "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"max.poll.interval.ms\" = 10000\n[principals]\ntopic = \"p\"\n";
         let config = Config::from_toml(text, std::iter::empty()).expect("configuration");
-        let topics =
-            TopicNames { input: "i".to_string(), regions: Vec::new(), quarantine: "q".to_string() };
+        let topics = TopicNames {
+            input: "i".to_string(),
+            regions: Vec::new(),
+            quarantine: "q".to_string(),
+            checkpoints: None,
+        };
         match check_cluster(&config, &topics).findings.as_slice() {
             [Finding { verdict: Verdict::Fail(what), .. }] => {
                 assert!(what.contains("max.poll.interval.ms"), "{what}");

@@ -93,6 +93,36 @@ impl<C: ConsumerContext + 'static> TopicLookup<C> {
         Ok(bounds.collect())
     }
 
+    /// Returns for each partition the offset of its first record from a time on, in milliseconds
+    /// since 1970; 0 stands for the beginning of its log. Partitions without such a record are left
+    /// out.
+    ///
+    /// # Errors
+    /// Fails if no broker answers for one of them.
+    pub(in crate::kafka) fn first_since(
+        &self,
+        times: &BTreeMap<i32, u64>,
+        limit: Duration,
+    ) -> KafkaResult<BTreeMap<i32, i64>> {
+        let mut list = TopicPartitionList::new();
+        for (partition, time) in times {
+            let time = match i64::try_from(*time) {
+                Ok(0) => Offset::Beginning,
+                time => Offset::Offset(time.unwrap_or(i64::MAX)),
+            };
+            list.add_partition_offset(&self.topic, *partition, time)?;
+        }
+        let found = self.consumer.offsets_for_times(list, limit)?;
+        let mut first = BTreeMap::new();
+        for element in found.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                first.insert(element.partition(), offset);
+            }
+        }
+        Ok(first)
+    }
+
     /// Returns what the group has committed for these partitions. Partitions without a committed
     /// offset are left out.
     ///

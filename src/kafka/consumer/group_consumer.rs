@@ -17,7 +17,7 @@ use crate::kafka::client::error::{consumer_failure, remedy};
 use crate::kafka::client::lookup::TopicLookup;
 use crate::kafka::consumer::callbacks::CallbackQueue;
 use crate::kafka::native::{
-    NativeRecord, QueueItem, QueuedConsumer, ReadError, log_start, set_leader_epoch,
+    NativeRecord, QueueItem, QueuedConsumer, ReadError, Undescribed, log_start, set_leader_epoch,
 };
 use crate::kafka::settings::SessionSettings;
 use crate::stream::{
@@ -59,6 +59,11 @@ impl GroupConsumer {
             epoch_grows: settings.consumer.get("group.protocol") == Some("consumer"),
             member: Member::default(),
         })
+    }
+
+    /// Returns how many partitions the input topic has.
+    pub(crate) fn input_partitions(&self) -> Result<i32, Undescribed> {
+        self.points.partition_count()
     }
 
     /// Returns the membership with which a commit is made; `None` after a loss.

@@ -10,7 +10,7 @@ use rdkafka::error::KafkaResult;
 
 use crate::kafka::client::context::PlainContext;
 use crate::kafka::client::lookup::{Bound, Committed, TopicLookup};
-use crate::kafka::native::TopicId;
+use crate::kafka::native::{TopicId, Undescribed};
 use crate::stream::{Partition, PartitionFault, Position, ResumePoint};
 
 /// Longest wait for the committed offset of a partition that was just assigned. The client itself
@@ -209,6 +209,11 @@ impl ResumePoints {
             self.topic_id = Some(now);
             self.known.values_mut().for_each(|known| *known = Known::OldTopic);
         }
+    }
+
+    /// Returns how many partitions the topic has.
+    pub(super) fn partition_count(&self) -> Result<i32, Undescribed> {
+        self.group.identity(LOOKUP_WAIT_MAX).map(|identity| identity.partitions)
     }
 
     /// Returns the topic's id; `None` if the broker does not report it.

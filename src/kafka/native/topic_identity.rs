@@ -18,11 +18,13 @@ pub(crate) struct TopicIdentity {
 }
 
 /// Why a topic was not described.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Undescribed {
     /// The broker reports that there is no such topic.
+    #[error("there is no such topic")]
     Missing,
     /// Any other error.
+    #[error("{0}")]
     Failed(String),
 }
 

@@ -1,24 +1,24 @@
-//! Builds the record to send for an output: topic, partition, key and headers. It sends nothing.
+//! Builds the record to send for an output or a seal: topic, partition, and headers in the form of
+//! the client. It sends nothing.
 
-use uuid::fmt::Hyphenated;
+use audit_chain::header::HEADER_NAME;
 
+use crate::compose::Composed;
 use crate::kafka::native::Headers;
 use crate::kafka::producer::OutgoingRecord;
-use crate::kafka::settings::SessionSettings;
 use crate::kafka::topics::OutputTopics;
-use audit_judge::fate::Envelope;
+use crate::stream::{Failure, Output, SealRecord};
 
-use crate::quarantine;
-use crate::stream::{Content, Failure, Output, QuarantinedRecord};
-
-/// Returns the record to send for an output.
+/// Returns the record to send for an output that was composed, with the value of the chain's
+/// header, if it has one: the last of all.
 ///
 /// # Errors
 /// Fails with [`Failure::Fatal`] for a region without a topic, which the core never names.
 pub(in crate::kafka) fn output_record<'a>(
-    output: &Output<'a>,
+    output: &Output<'_>,
+    composed: &Composed<'a>,
+    chain: Option<&str>,
     topics: &OutputTopics,
-    settings: &SessionSettings,
 ) -> Result<OutgoingRecord<'a>, Failure> {
     let (topic, partition) = topics.destination(output).ok_or_else(|| {
         Failure::Fatal(format!(
@@ -26,53 +26,48 @@ pub(in crate::kafka) fn output_record<'a>(
             output.source_partition, output.source_offset
         ))
     })?;
-    let (key, payload, headers) = match output.content {
-        Content::Event { envelope, event } => {
-            (Some(envelope.device.as_bytes()), Some(event), event_headers(envelope, settings))
-        }
-        // A missing key or value stays missing: an empty one means something else.
-        Content::Quarantined(kept) => (
-            kept.original.key.as_deref(),
-            kept.original.payload.as_deref(),
-            quarantine_headers(kept, output, settings),
-        ),
-    };
     Ok(OutgoingRecord {
         topic,
         partition,
-        timestamp_ms: output.timestamp_ms.unwrap_or(0),
-        key,
-        payload,
-        headers,
+        timestamp_ms: composed.timestamp_ms,
+        key: composed.key,
+        payload: composed.value,
+        headers: headers(composed, chain),
     })
 }
 
-fn event_headers(envelope: &Envelope, settings: &SessionSettings) -> Option<Headers> {
-    if !settings.event_headers {
+fn headers(composed: &Composed<'_>, chain: Option<&str>) -> Option<Headers> {
+    let count = composed.headers.len() + usize::from(chain.is_some());
+    if count == 0 {
         return None;
     }
-    let mut id = [0; Hyphenated::LENGTH];
-    let event_headers = envelope.headers(settings.region(envelope), &mut id);
-    let mut headers = Headers::with_capacity(event_headers.len())?;
-    for (name, value) in event_headers {
-        headers.add(name.as_bytes(), Some(value.as_bytes()));
+    let mut headers = Headers::with_capacity(count)?;
+    for (name, value) in composed.headers {
+        headers.add(name, *value);
+    }
+    if let Some(chain) = chain {
+        headers.add(HEADER_NAME.as_bytes(), Some(chain.as_bytes()));
     }
     Some(headers)
 }
 
-/// Returns the original headers, followed by the relay's own.
-fn quarantine_headers(
-    kept: &QuarantinedRecord,
-    output: &Output<'_>,
-    settings: &SessionSettings,
-) -> Option<Headers> {
-    let own = quarantine::headers::write(kept, output, &settings.topics.input);
-    let mut headers = Headers::with_capacity(kept.original.headers.len() + own.len())?;
-    for (name, value) in &kept.original.headers {
-        headers.add(name, value.as_deref());
-    }
-    for (name, value) in own {
-        headers.add(name.as_bytes(), Some(value.as_bytes()));
-    }
-    Some(headers)
+/// Returns the record to send for a seal.
+///
+/// # Errors
+/// Fails with [`Failure::Fatal`] if no topic for seals was given, although something is sealed.
+pub(in crate::kafka) fn seal_record<'a>(
+    seal: &'a SealRecord,
+    topics: &OutputTopics,
+) -> Result<OutgoingRecord<'a>, Failure> {
+    let (topic, partition) = topics
+        .checkpoints(seal.partition)
+        .ok_or_else(|| Failure::Fatal("no topic for seals is configured".to_string()))?;
+    Ok(OutgoingRecord {
+        topic,
+        partition,
+        timestamp_ms: seal.timestamp_ms,
+        key: Some(seal.key.as_bytes()),
+        payload: Some(seal.note.as_bytes()),
+        headers: None,
+    })
 }

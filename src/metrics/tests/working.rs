@@ -8,9 +8,8 @@ use std::time::Duration;
 use super::super::Metrics;
 use super::{observed, record, skipped, value};
 use crate::stream::batch::BatchLimits;
-use crate::stream::outputs::Outputs;
 use crate::stream::scripts::{assigned, at, end, placed};
-use crate::stream::{Broker, Failure, Partition, PartitionFault, Polled, Position, Rewound};
+use crate::stream::{Broker, Failure, Partition, PartitionFault, Polled, Rewound, Transaction};
 use crate::stream::{StopRequest, worker::Worker};
 
 const P0: Partition = Partition(0);
@@ -52,7 +51,7 @@ impl Broker for Script {
         Ok(())
     }
 
-    fn publish(&mut self, _: &Outputs, _: &[Position]) -> Result<(), Failure> {
+    fn publish(&mut self, _: &Transaction<'_>) -> Result<(), Failure> {
         self.note_lag("publish");
         self.failures.pop_front().map_or(Ok(()), Err)
     }

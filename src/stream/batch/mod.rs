@@ -44,6 +44,8 @@ pub struct PartitionTally {
     pub fates: [u64; FateKind::COUNT],
     /// Of the quarantined ones, those that are stubs.
     pub stubs: u64,
+    /// The offset of the first record, if there is one.
+    pub first_offset: Option<i64>,
     /// The offset after the last record.
     pub next_offset: i64,
     /// Leader epoch of the last record.
@@ -110,6 +112,7 @@ impl Batch {
         let tally = self.partitions.entry(record.partition);
         let tally = tally.or_default();
         tally.read += 1;
+        tally.first_offset.get_or_insert(record.offset);
         tally.next_offset = record.offset + 1;
         tally.leader_epoch = record.leader_epoch;
         tally.last_timestamp_ms = record.timestamp_ms;
@@ -156,6 +159,13 @@ impl Batch {
         let tally = self.partitions.entry(partition).or_default();
         tally.next_offset = tally.next_offset.max(gap.offsets.end);
         tally.gaps.push(gap);
+    }
+
+    /// Adds a partition of which nothing was read, so that its position is committed once more.
+    pub fn touch(&mut self, position: &Position) {
+        let tally = self.partitions.entry(position.partition).or_default();
+        tally.next_offset = position.next_offset;
+        tally.leader_epoch = position.leader_epoch;
     }
 
     /// Drops everything from these partitions: another member reads them now, from the committed

@@ -106,6 +106,14 @@ impl Cursors {
         Some(skipped)
     }
 
+    /// Returns the next offset of a partition that is being read.
+    pub(super) fn next(&self, partition: Partition) -> Option<i64> {
+        match self.cursors.get(index(partition)?)?.state {
+            CursorState::At(next) => Some(next),
+            _ => None,
+        }
+    }
+
     fn refuse(&mut self, partition: Partition, offset: i64) {
         let fault = match self.cursor(partition).state {
             CursorState::At(floor) => PartitionFault::WentBack { offset, floor },

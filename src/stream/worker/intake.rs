@@ -11,11 +11,13 @@ use crate::stream::cursors::{Cursors, deleted};
 use crate::stream::judge::Judge;
 use crate::stream::observer::{Observer, WorkerEvent};
 use crate::stream::record::{Partition, SourceLog, SourceRecord};
+use crate::stream::sealer::Sealer;
 
 /// The parts of a worker that a poll changes.
 pub(super) struct Intake<'a, J, O> {
     pub(super) judge: &'a J,
     pub(super) observer: &'a mut O,
+    pub(super) sealer: &'a mut dyn Sealer,
     pub(super) batch: &'a mut Batch,
     pub(super) cursors: &'a mut Cursors,
     pub(super) missed: &'a mut BTreeSet<Partition>,
@@ -55,7 +57,10 @@ impl<J: Judge, O: Observer> Intake<'_, J, O> {
 
     fn partition(&mut self, partition: Partition, event: PartitionEvent<'_>) {
         match event {
-            PartitionEvent::Placed(place) => self.cursors.placed(partition, &place),
+            PartitionEvent::Placed(place) => {
+                self.cursors.placed(partition, &place);
+                self.sealer.placed(partition, &place);
+            }
             PartitionEvent::Failed(fault) => self.cursors.hold(partition, fault),
             PartitionEvent::End { offset, log } => {
                 if let Some(skipped) = self.cursors.accept_end(partition, offset) {

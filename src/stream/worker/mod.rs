@@ -17,20 +17,21 @@ use super::cursors::Cursors;
 use super::judge::Judge;
 use super::kept_record::RecordLimit;
 use super::observer::{Observer, WorkerEvent};
-use super::record::Partition;
+use super::record::{Partition, Position};
 use super::reduced_limits::ReducedLimits;
 use super::retry_budget::RetryBudget;
+use super::sealer::{SealedBatch, Sealer, Transaction, Unsealed};
 use super::stop::StopRequest;
 
 /// Longest wait of one poll, and so the longest delay before a stop request is obeyed.
 const POLL_MAX: Duration = Duration::from_millis(100);
 
 /// One member of the consumer group.
-#[derive(Debug)]
 pub struct Worker<B, J, O> {
     broker: B,
     judge: J,
     observer: O,
+    sealer: Box<dyn Sealer>,
     limits: BatchLimits,
     stop: StopRequest,
     batch: Batch,
@@ -51,6 +52,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             broker,
             judge,
             observer,
+            sealer: Box::new(Unsealed),
             limits,
             stop,
             batch: Batch::default(),
@@ -61,6 +63,13 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
             reduced: ReducedLimits::default(),
             retries: RetryBudget::default(),
         }
+    }
+
+    /// Sets what proves the output; without it nothing is sealed.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: Box<dyn Sealer>) -> Self {
+        self.sealer = sealer;
+        self
     }
 
     /// Sets the size beyond which quarantined records are written as stubs.
@@ -129,8 +138,10 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     }
 
     fn poll(&mut self, wait: Duration, room: usize) -> Result<(), Failure> {
-        let Worker { broker, judge, observer, batch, cursors, missed, timer, .. } = self;
-        let mut intake = Intake { judge, observer, batch, cursors, missed, timer, trusted: None };
+        let Worker { broker, judge, observer, sealer, batch, cursors, missed, timer, .. } = self;
+        let sealer = sealer.as_mut();
+        let mut intake =
+            Intake { judge, observer, sealer, batch, cursors, missed, timer, trusted: None };
         broker.poll(wait, room, &mut |polled| intake.take(polled))?;
         let trusted = intake.trusted.unwrap_or(Ok(()));
         batch.begin(|| timer.waiting_since(broker.now()));
@@ -141,6 +152,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     }
 
     fn publish(&mut self) -> Result<(), Failure> {
+        self.touch_idle_partitions();
         if self.batch.is_empty() {
             return Ok(());
         }
@@ -148,12 +160,19 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         let began = self.broker.now();
         self.timer.publish_started(began);
         self.pass_barrier()?;
-        let positions = self.batch.positions();
-        if let Err(failure) = self.broker.publish(self.batch.outputs(), &positions) {
+        let positions = self.seal()?;
+        if positions.is_empty() {
+            self.batch.clear();
+            return Ok(());
+        }
+        let proof = self.sealer.proof();
+        let transaction = Transaction { proof, ..Transaction::unsealed(&self.batch, &positions) };
+        if let Err(failure) = self.broker.publish(&transaction) {
             self.unpublished(&failure);
             return Err(failure);
         }
         let now = self.broker.now();
+        self.sealer.committed(now);
         self.timer.published(now.saturating_sub(began));
         let age = self.batch.age(now);
         self.observer.on_event(WorkerEvent::Committed(&self.batch, age));
@@ -166,6 +185,34 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         self.reduced.committed(&self.limits);
         self.retries.committed();
         Ok(())
+    }
+
+    /// Adds partitions that are due to be sealed although nothing of them was read.
+    fn touch_idle_partitions(&mut self) {
+        for position in self.sealer.due(self.broker.now()) {
+            let partition = position.partition;
+            let is_read = self.batch.partitions().contains_key(&partition)
+                || self.missed.contains(&partition);
+            if let Some(next_offset) = self.cursors.next(partition).filter(|_| !is_read) {
+                self.batch.touch(&Position { next_offset, ..position });
+            }
+        }
+    }
+
+    /// Proves the batch, and returns the positions to commit. Partitions that must not be continued
+    /// are held and dropped from the batch, which may leave nothing.
+    fn seal(&mut self) -> Result<Vec<Position>, Failure> {
+        loop {
+            match self.sealer.seal(&self.batch, self.broker.seal_log())? {
+                SealedBatch::Positions(positions) => return Ok(positions),
+                SealedBatch::Refused(partitions) => {
+                    for (partition, fault) in partitions {
+                        self.batch.forget(&[partition]);
+                        self.cursors.hold(partition, fault);
+                    }
+                }
+            }
+        }
     }
 
     /// The read barrier: a fate that rests on absence is final only when the tables hold everything

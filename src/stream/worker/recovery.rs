@@ -28,6 +28,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         }
         for rewound in self.broker.rewind(partitions)? {
             let partition = rewound.partition;
+            if let Ok(place) = &rewound.place {
+                self.sealer.placed(partition, place);
+            }
             if let Some(offsets) = self.cursors.rewound(rewound, &self.pass_over) {
                 let moved = self.broker.skip_to(partition, offsets.end)?;
                 if let Some(offsets) = self.cursors.skipped(partition, offsets.start, moved) {

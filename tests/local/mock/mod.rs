@@ -108,6 +108,7 @@ impl Cluster {
             input: "in".into(),
             regions: vec!["out".into()],
             quarantine: "quarantine".into(),
+            checkpoints: None,
         };
         for topic in [&names.input, &names.regions[0], &names.quarantine] {
             mock.create_topic(topic, 1, 1).expect("topic");

@@ -4,7 +4,7 @@ use audit_judge::fate::{Audited, Envelope, RegionIndex};
 use audit_relay::kafka::OnReplaced;
 use audit_relay::kafka::Replaced;
 use audit_relay::stream::batch::Batch;
-use audit_relay::stream::{Broker, Polled};
+use audit_relay::stream::{Broker, Polled, Transaction};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message, OwnedMessage};
 use uuid::Uuid;
@@ -52,7 +52,7 @@ fn quarantined() -> Fate {
 
 fn publish(session: &mut Session, records: usize) -> Result<(), Failure> {
     let batch = read(session, records, &quarantined());
-    session.publish(batch.outputs(), &batch.positions())
+    session.publish(&Transaction::unsealed(&batch, &batch.positions()))
 }
 
 #[test]
@@ -134,11 +134,11 @@ fn an_event_has_its_key_headers_and_record_time() {
     for event_headers in [true, false] {
         let cluster = Cluster::start();
         let mut settings = cluster.settings();
-        settings.event_headers = event_headers;
+        settings.format.event_headers = event_headers;
         let mut session = Session::open(settings).expect("session");
         let batch = read(&mut session, 1, &audited());
         let time = batch.partitions().values().find_map(|it| it.last_timestamp_ms);
-        let published = session.publish(batch.outputs(), &batch.positions());
+        let published = session.publish(&Transaction::unsealed(&batch, &batch.positions()));
         assert_eq!(published, Ok(()));
         let event = only(&cluster, "out");
         assert_eq!(event.key(), Some(b"1234567".as_slice()));

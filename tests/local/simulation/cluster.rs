@@ -28,6 +28,8 @@ pub struct Cluster {
     pub ledger: Ledger,
     pub(super) written: Vec<Written>,
     pub(super) committed: BTreeMap<Partition, Position>,
+    /// The metadata that was committed with each offset, last.
+    pub(super) metadata: BTreeMap<(Partition, i64), String>,
     pub(super) producers: BTreeMap<String, ProducerState>,
     pub(super) transactions: Vec<Transaction>,
     /// Transactions that are neither committed nor aborted.
@@ -60,6 +62,19 @@ impl Cluster {
         position.map_or(0, |position| position.next_offset)
     }
 
+    /// The metadata that was committed with an offset.
+    pub fn metadata(&self, partition: Partition, offset: i64) -> String {
+        self.metadata.get(&(partition, offset)).cloned().unwrap_or_default()
+    }
+
+    /// What a `read_committed` reader sees of the log: all committed records before the first one
+    /// of an unfinished transaction.
+    pub fn stable_log(&self) -> impl Iterator<Item = &Written> {
+        let is_finished = |written: &&Written| !self.unfinished.contains(&written.transaction);
+        let finished = self.written.iter().take_while(is_finished);
+        finished.filter(|written| self.transactions[written.transaction].is_committed())
+    }
+
     fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
         (0..self.input.len() as i32).map(Partition)
     }
@@ -80,6 +95,7 @@ impl Cluster {
             }
             let committed_outputs = self.written.iter().filter(|output| {
                 output.draft.partition == partition
+                    && !output.draft.is_seal()
                     && self.transactions[output.transaction].is_committed()
             });
             let view: Vec<(i64, &Content)> = committed_outputs

@@ -17,6 +17,8 @@ pub struct Context {
     pub faults: Faults,
     pub cluster: RefCell<Cluster>,
     pub planted: Option<PlantedFault>,
+    /// Whether the relays seal what they write.
+    pub is_sealed: bool,
 }
 
 /// Lets others act in the middle of a worker's turn.

@@ -22,6 +22,7 @@ mod planted;
 mod producing;
 mod seam;
 mod tables;
+mod trail;
 mod transactions;
 mod world;
 

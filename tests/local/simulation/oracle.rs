@@ -34,6 +34,8 @@ pub enum Violation {
     Livelocked(ClientId),
     /// A process committed decisions of tables that had been silent for too long.
     StaleTables(ClientId),
+    /// A verifier of the trail finds something wrong.
+    Unproven(String),
     /// A process that knew it was fenced in the group took the transactional id from its successor.
     FencedSuccessor(ClientId),
 }
@@ -50,8 +52,21 @@ pub enum ExpectedFate {
 /// The output that is written for a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    Event { region: usize, event: Vec<u8> },
-    Original { key: Option<Vec<u8>>, payload: Option<Vec<u8>>, reason: &'static str },
+    Event {
+        region: usize,
+        event: Vec<u8>,
+    },
+    Original {
+        key: Option<Vec<u8>>,
+        payload: Option<Vec<u8>>,
+        reason: &'static str,
+    },
+    /// A seal, which no record expects.
+    Seal {
+        key: String,
+        note: String,
+        time_ms: u64,
+    },
 }
 
 /// The key of every input record.

@@ -64,6 +64,30 @@ pub enum PlantedFault {
     BarrierSkipped,
     /// Tables that have been silent for too long are used.
     StaleTablesTrusted,
+    /// After a failure a partition's chains are not read from the committed state again.
+    ChainsNotReloaded,
+    /// The chains count as committed before the transaction is, and stay so if it fails.
+    ChainsNotRestored,
+    /// The seals of one partition are not written.
+    SealNotWritten,
+    /// Each partition's offset is committed with the chains of another.
+    MetadataOfAnotherPartition,
+    /// Offsets are committed without the state of their chains.
+    MetadataNotCommitted,
+}
+
+impl PlantedFault {
+    /// Whether only a sealed run can show it.
+    pub fn needs_seals(self) -> bool {
+        matches!(
+            self,
+            PlantedFault::ChainsNotReloaded
+                | PlantedFault::ChainsNotRestored
+                | PlantedFault::SealNotWritten
+                | PlantedFault::MetadataOfAnotherPartition
+                | PlantedFault::MetadataNotCommitted
+        )
+    }
 }
 
 /// A planted fault, and the violation that must reveal it.
@@ -81,6 +105,14 @@ fn torn(violation: &Violation) -> bool {
     matches!(violation, Violation::Torn(..))
 }
 
+fn stalled(violation: &Violation) -> bool {
+    matches!(violation, Violation::Stalled(..))
+}
+
+fn unproven(violation: &Violation) -> bool {
+    matches!(violation, Violation::Unproven(_))
+}
+
 pub const PLANTED: &[Planted] = &[
     (PlantedFault::NoRewind, lost),
     (PlantedFault::RewindFailureIgnored, lost),
@@ -90,7 +122,7 @@ pub const PLANTED: &[Planted] = &[
     (PlantedFault::OffsetShifted(-1), doubled),
     (PlantedFault::OutputsReversed, |v| matches!(v, Violation::Reordered(..))),
     (PlantedFault::WrongRegions, |v| matches!(v, Violation::Changed(..))),
-    (PlantedFault::EmptyBatchesNotCommitted, |v| matches!(v, Violation::Stalled(..))),
+    (PlantedFault::EmptyBatchesNotCommitted, stalled),
     (PlantedFault::CountedBeforeCommit, |v| matches!(v, Violation::Unaccounted(_))),
     (PlantedFault::RevocationNotDelivered, doubled),
     (PlantedFault::LossNotDelivered, doubled),
@@ -101,7 +133,7 @@ pub const PLANTED: &[Planted] = &[
     (PlantedFault::UnknownResultTakenForSuccess, lost),
     (PlantedFault::MembershipAfterLoss, doubled),
     (PlantedFault::ConsumerNotChecked, |v| matches!(v, Violation::FencedSuccessor(_))),
-    (PlantedFault::StaleMemberIgnored, |v| matches!(v, Violation::Stalled(..))),
+    (PlantedFault::StaleMemberIgnored, stalled),
     (PlantedFault::ResendIgnored, doubled),
     (PlantedFault::ResendIgnored, lost),
     (PlantedFault::ResendIgnored, |v| matches!(v, Violation::Regressed(..))),
@@ -115,4 +147,9 @@ pub const PLANTED: &[Planted] = &[
     (PlantedFault::NoBarrier, lost),
     (PlantedFault::BarrierSkipped, lost),
     (PlantedFault::StaleTablesTrusted, |v| matches!(v, Violation::StaleTables(_))),
+    (PlantedFault::ChainsNotReloaded, unproven),
+    (PlantedFault::ChainsNotRestored, unproven),
+    (PlantedFault::SealNotWritten, unproven),
+    (PlantedFault::MetadataOfAnotherPartition, stalled),
+    (PlantedFault::MetadataNotCommitted, stalled),
 ];

@@ -67,7 +67,7 @@ impl SimulatedBroker {
             return Err(Self::aborted("this member has left the consumer group"));
         };
         let epoch = self.begin()?;
-        self.check_size(drafts.len())?;
+        self.check_size(drafts.iter().filter(|draft| !draft.is_seal()).count())?;
         for draft in drafts {
             self.produce(epoch, draft)?;
         }

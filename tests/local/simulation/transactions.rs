@@ -9,6 +9,7 @@ use super::cluster::{Cluster, Written};
 use super::faults::Probe;
 use super::oracle::{Content, Violation};
 use super::seam::{Partition, Position};
+use super::trail::StoredRecord;
 
 /// A transaction that lives longer is aborted, and its producer fenced.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,8 +40,17 @@ pub struct ProducerState {
 #[derive(Debug, Clone)]
 pub struct Draft {
     pub partition: Partition,
+    /// The offset of the input record; of a seal -1.
     pub offset: i64,
     pub content: Content,
+    /// The record as it is stored, in a sealed run.
+    pub record: Option<StoredRecord>,
+}
+
+impl Draft {
+    pub fn is_seal(&self) -> bool {
+        matches!(self.content, Content::Seal { .. })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -298,7 +308,8 @@ impl Cluster {
             self.commit_position(number, position);
         }
         let outputs = std::mem::take(&mut self.transactions[number].outputs);
-        for output in outputs.iter().map(|index| &self.written[*index]) {
+        let outputs = outputs.iter().map(|index| &self.written[*index]);
+        for output in outputs.filter(|output| !output.draft.is_seal()) {
             let Draft { partition, offset, .. } = output.draft;
             self.ledger.committed_output(partition, offset);
             touched.push(partition);
@@ -319,6 +330,7 @@ impl Cluster {
             self.ledger.add_violation(Violation::Regressed(partition, after));
         }
         self.transactions[number].ranges.push((partition, before, after));
+        self.metadata.insert((partition, after), position.metadata.clone());
         self.committed.insert(partition, position);
     }
 }

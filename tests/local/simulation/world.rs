@@ -15,10 +15,13 @@ use super::oracle::Violation;
 use super::plan::Plan;
 use super::planted::PlantedFault;
 use super::seam::{BatchLimits, draw_limits};
+use super::trail;
 use audit_testkit::random::Random;
 
 /// Number of steps within which everything must drain after the last fault.
 const STEPS_TO_DRAIN_MAX: usize = 6_000;
+/// One run of so many is sealed. Signing and verifying take longer than all the rest.
+const SEALED_EVERY: u64 = 8;
 
 /// The result of a run.
 #[derive(Debug)]
@@ -36,6 +39,10 @@ pub fn run(seed: u64, planted: Option<PlantedFault>, logged: bool) -> Outcome {
     let faults = &world.context.faults;
     let mut cluster = world.context.cluster.borrow_mut();
     cluster.check_end();
+    if world.context.is_sealed {
+        let findings = trail::verify(&cluster);
+        findings.into_iter().for_each(|it| cluster.ledger.add_violation(Violation::Unproven(it)));
+    }
     faults.hit_times(Probe::CommitUnreported, cluster.unreported().count() as u64);
     let replaced = cluster.group.static_replacements;
     faults.hit_times(Probe::StaticMemberReplaced, replaced);
@@ -90,7 +97,12 @@ impl World {
             (0..random.index(30)).for_each(|_| cluster.append(partition));
         }
         let instances = random.count(2, 4);
-        let context = Rc::new(Context { random, faults, cluster: RefCell::new(cluster), planted });
+        let is_sealed = match planted {
+            Some(planted) => planted.needs_seals(),
+            None => seed % SEALED_EVERY == 0,
+        };
+        let cluster = RefCell::new(cluster);
+        let context = Rc::new(Context { random, faults, cluster, planted, is_sealed });
         let world = Rc::new_cyclic(|me| World {
             context,
             instances: RefCell::default(),

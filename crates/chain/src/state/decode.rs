@@ -44,6 +44,14 @@ pub enum StateError {
 }
 
 impl State {
+    /// Returns the epoch that a text claims to be of, without any check: [`State::decode`] verifies
+    /// it with the name of the set.
+    pub fn epoch(text: &str) -> Option<Number> {
+        let bytes = decode_text(text)?;
+        let (tagged, _) = bytes.split_last_chunk::<TAG_BYTES>()?;
+        Number::new(Fields::split(tagged)?.epoch)
+    }
+
     /// Reads the state of a set of a trail. The key id in it says which key checks its tag, so that
     /// a new key can be configured together with the old one.
     ///

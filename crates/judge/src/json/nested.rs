@@ -95,14 +95,13 @@ pub(crate) fn string(json: &str) -> Option<String> {
         fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<String, E> {
             // Half a pair arrives as three bytes that are not UTF-8.
             let lossy = String::from_utf8_lossy(bytes);
-            Ok(match lossy {
-                Cow::Borrowed(text) => text.to_owned(),
-                Cow::Owned(text) => text.replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}"),
-            })
+            Ok(lossy.replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}"))
         }
     }
 
-    serde_json::Deserializer::from_str(json).deserialize_bytes(Text).ok()
+    // Nearly every text is read by the first call, which need not look at its characters again.
+    let whole = serde_json::from_str(json).ok();
+    whole.or_else(|| serde_json::Deserializer::from_str(json).deserialize_bytes(Text).ok())
 }
 
 #[cfg(test)]

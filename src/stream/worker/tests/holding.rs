@@ -105,7 +105,8 @@ impl Broker for TwoPartitions {
         Ok(())
     }
 
-    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
+    fn publish(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+        let Transaction { outputs, positions, .. } = *transaction;
         let is_refused = outputs.iter().any(|output| {
             output.source_partition == BAD && Some(output.source_offset) == self.refused
         });

@@ -9,10 +9,9 @@ use std::collections::VecDeque;
 use std::iter::repeat_n;
 
 use super::*;
-use crate::stream::outputs::Outputs;
 use crate::stream::retry_budget::{BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX};
 use crate::stream::scripts::{assigned, at, end, placed};
-use crate::stream::{OwnedHeaders, PartitionFault, Polled, Position, Rewound, SourceRecord};
+use crate::stream::{OwnedHeaders, PartitionFault, Polled, Rewound, SourceRecord};
 use audit_judge::fate::{Fate, SkipReason};
 
 const INPUT: Partition = Partition(0);
@@ -118,9 +117,9 @@ impl Broker for Scripted {
         Ok(())
     }
 
-    fn publish(&mut self, _: &Outputs, positions: &[Position]) -> Result<(), Failure> {
+    fn publish(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         self.publishing.pop_front().unwrap_or(Ok(()))?;
-        let ends = positions.iter().map(|position| position.next_offset);
+        let ends = transaction.positions.iter().map(|position| position.next_offset);
         self.published.extend(ends);
         self.now += self.takes;
         self.published_at.push(self.now);

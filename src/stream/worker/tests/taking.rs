@@ -37,7 +37,8 @@ impl Broker for ScriptedPolls {
         Ok(())
     }
 
-    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
+    fn publish(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+        let Transaction { outputs, positions, .. } = *transaction;
         if self.failures > 0 {
             self.failures -= 1;
             return aborted();

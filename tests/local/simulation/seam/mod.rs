@@ -1,7 +1,10 @@
-//! The seam between the simulation and the loop: the only file here that implements the traits of
+//! The seam between the simulation and the loop: the only folder that implements the traits of
 //! `src/stream`, and that builds and reads the types they pass. The rest of the simulation has its
-//! own, plainer types, so a change of the seam is a change of this file. It also holds the planted
-//! faults of the seam; those of the edge are in the files that simulate it.
+//! own, plainer types, so a change of the seam is a change of this folder. It also holds the
+//! planted faults of the seam; those of the edge are in the files that simulate it.
+
+mod drafts;
+mod sealing;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -11,16 +14,17 @@ use audit_judge::fate::{
     Audited, Envelope, Fate, FateKind, Quarantine, QuarantineReason, RegionIndex, SkipReason,
 };
 use audit_relay::stream::batch::Batch;
-use audit_relay::stream::outputs::Outputs;
 use audit_relay::stream::worker::Worker;
 use audit_relay::stream::{
-    Broker, GroupEvent, GroupStatistics, Judge, Observer, Output, OwnedHeaders, PartitionEvent,
-    PartitionFault, PassOver, Polled, ResumePoint, Rewound, SourceRecord, WorkerEvent,
+    Broker, GroupEvent, GroupStatistics, Judge, Observer, OwnedHeaders, PartitionEvent,
+    PartitionFault, PassOver, Polled, ResumePoint, Rewound, SealLog, SourceRecord, Transaction,
+    WorkerEvent,
 };
 use uuid::Uuid;
 
 pub use audit_relay::stream::batch::BatchLimits;
 pub use audit_relay::stream::{Failure, Partition, Position, StopRequest};
+pub use sealing::signing_key;
 
 use super::broker::SimulatedBroker;
 use super::client::News;
@@ -31,8 +35,10 @@ use super::faults::{Moment, Probe};
 use super::oracle::{self, Content, Counted, ExpectedFate};
 use super::planted::PlantedFault;
 use super::tables::Tables;
+use super::trail::START_MS;
 use super::transactions::Draft;
 use audit_testkit::random::Random;
+use drafts::drafts;
 
 /// Upper bound of the partitions of a run.
 const PARTITIONS_MAX: i32 = 32;
@@ -70,7 +76,8 @@ impl Relay {
         };
         let judge = TableJudge { context: context.clone(), tables };
         let pass_over = pass_over(&context.cluster.borrow());
-        Relay(Worker::new(link, judge, recorder, limits, stop).with_pass_over(pass_over))
+        let worker = Worker::new(link, judge, recorder, limits, stop).with_pass_over(pass_over);
+        Relay(if context.is_sealed { worker.with_sealer(sealing::sealer(context)) } else { worker })
     }
 
     pub fn turn(&mut self) -> Result<(), Failure> {
@@ -119,7 +126,7 @@ impl Link {
             }
         }
         for arrived in &fetched.arrived {
-            receive(polled(arrived));
+            receive(self.polled(arrived));
         }
         if fetched.has_statistics {
             receive(Polled::Group(&GroupEvent::Statistics(GroupStatistics::default())));
@@ -150,6 +157,10 @@ impl Link {
                 self.broker.publish(&drafts, positions)
             }
             Some(PlantedFault::EmptyBatchesNotCommitted) if drafts.is_empty() => Ok(()),
+            Some(PlantedFault::SealNotWritten) => {
+                drafts.retain(|draft| !draft.is_seal() || draft.partition.0 != 0);
+                self.broker.publish(&drafts, positions)
+            }
             Some(PlantedFault::BatchNotCleared) => {
                 self.uncleared.extend(drafts);
                 self.broker.publish(&self.uncleared, positions)?;
@@ -183,8 +194,12 @@ impl Broker for Link {
         Ok(())
     }
 
-    fn publish(&mut self, outputs: &Outputs, positions: &[Position]) -> Result<(), Failure> {
-        self.publish_drafts(outputs.iter().map(draft).collect(), positions)
+    fn publish(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+        self.publish_drafts(drafts(transaction), transaction.positions)
+    }
+
+    fn seal_log(&mut self) -> Option<&mut dyn SealLog> {
+        self.context.is_sealed.then_some(self as &mut dyn SealLog)
     }
 
     fn abort(&mut self) -> Result<(), Failure> {
@@ -214,7 +229,7 @@ impl Broker for Link {
             place: match at {
                 // For a new log there is no confirmed offset to compare with.
                 Ok(_) if trusting => Ok(ResumePoint::NewLog),
-                Ok(offset) => Ok(place(partition, offset)),
+                Ok(offset) => Ok(self.place(partition, offset)),
                 Err(cause) => Err(PartitionFault::Unplaced { cause: cause.to_string() }),
             },
         });
@@ -251,36 +266,39 @@ fn group_event(news: &News) -> GroupEvent {
     }
 }
 
-fn polled(arrived: &Arrived) -> Polled<'_> {
-    const NO_HEADERS: &OwnedHeaders = &Vec::new();
-    match arrived {
-        Arrived::Placed(partition, floor) => {
-            Polled::Partition(*partition, PartitionEvent::Placed(place(*partition, *floor)))
-        }
-        Arrived::Record(partition, offset, payload) => Polled::Record(SourceRecord {
-            partition: *partition,
-            offset: *offset,
-            timestamp_ms: Some(*offset),
-            key: Some(oracle::KEY),
-            payload: Some(payload),
-            headers: NO_HEADERS,
-            leader_epoch: None,
-            log: &None,
-        }),
-        Arrived::End(partition, end) => {
-            Polled::Partition(*partition, PartitionEvent::End { offset: *end, log: &None })
-        }
-        Arrived::Faulty(partition, offset) => {
-            let cause = "the client reported an error".to_string();
-            let fault = PartitionFault::Unreadable { offset: *offset, cause };
-            Polled::Partition(*partition, PartitionEvent::Failed(fault))
+impl Link {
+    fn polled<'a>(&self, arrived: &'a Arrived) -> Polled<'a> {
+        const NO_HEADERS: &OwnedHeaders = &Vec::new();
+        match arrived {
+            Arrived::Placed(partition, floor) => Polled::Partition(
+                *partition,
+                PartitionEvent::Placed(self.place(*partition, *floor)),
+            ),
+            Arrived::Record(partition, offset, payload) => Polled::Record(SourceRecord {
+                partition: *partition,
+                offset: *offset,
+                timestamp_ms: Some(START_MS as i64 + *offset),
+                key: Some(oracle::KEY),
+                payload: Some(payload),
+                headers: NO_HEADERS,
+                leader_epoch: None,
+                log: &None,
+            }),
+            Arrived::End(partition, end) => {
+                Polled::Partition(*partition, PartitionEvent::End { offset: *end, log: &None })
+            }
+            Arrived::Faulty(partition, offset) => {
+                let cause = "the client reported an error".to_string();
+                let fault = PartitionFault::Unreadable { offset: *offset, cause };
+                Polled::Partition(*partition, PartitionEvent::Failed(fault))
+            }
         }
     }
-}
 
-fn place(partition: Partition, next_offset: i64) -> ResumePoint {
-    let metadata = String::new();
-    ResumePoint::At(Position { partition, next_offset, leader_epoch: None, metadata })
+    fn place(&self, partition: Partition, next_offset: i64) -> ResumePoint {
+        let metadata = self.context.cluster.borrow().metadata(partition, next_offset);
+        ResumePoint::At(Position { partition, next_offset, leader_epoch: None, metadata })
+    }
 }
 
 /// Decides as the oracle does, but from what its tables know so far.
@@ -407,19 +425,4 @@ fn fate(number: u64, expected: ExpectedFate) -> Fate {
 /// Index of the count for an expected fate.
 pub fn kind_index(expected: ExpectedFate) -> usize {
     fate(0, expected).kind().index()
-}
-
-fn draft(output: Output<'_>) -> Draft {
-    use audit_relay::stream::Content as Written;
-    let content = match output.content {
-        Written::Event { envelope, event } => {
-            Content::Event { region: envelope.region.0, event: event.to_vec() }
-        }
-        Written::Quarantined(kept) => Content::Original {
-            key: kept.original.key.clone(),
-            payload: kept.original.payload.clone(),
-            reason: kept.quarantine.reason.name(),
-        },
-    };
-    Draft { partition: output.source_partition, offset: output.source_offset, content }
 }

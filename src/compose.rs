@@ -1,0 +1,105 @@
+//! Composes the records that the relay writes: key, value, headers. What is sent and what is hashed
+//! for the trail's proof both come from here, so they cannot differ. Topic and partition are the
+//! edge's.
+
+use uuid::fmt::Hyphenated;
+
+use audit_chain::hash::leaf::RecordHeader;
+use audit_chain::header::HEADER_NAME;
+use audit_judge::fate::Envelope;
+
+use crate::config::Config;
+use crate::quarantine;
+use crate::stream::{Content, Output, QuarantinedRecord};
+
+/// What the records of a deployment have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordFormat {
+    /// The region names, by region index, as the `region` header contains them.
+    pub regions: Vec<String>,
+    /// Whether audit events carry headers.
+    pub event_headers: bool,
+    /// The name of the input topic, which quarantined records name.
+    pub input: String,
+    /// Whether records get the chain's header.
+    pub is_sealed: bool,
+}
+
+/// What a header of a quarantined record is called that has the name of the chain's header.
+pub const ORIGINAL_CHAIN_HEADER: &str = "original-audit-chain";
+
+/// A record to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Composed<'a> {
+    /// Milliseconds since 1970; 0 lets the client take its own time.
+    pub timestamp_ms: i64,
+    /// Its key. A missing key stays missing: an empty one means something else.
+    pub key: Option<&'a [u8]>,
+    /// Its value, which may be missing as well.
+    pub value: Option<&'a [u8]>,
+    /// All its headers but the chain's, in order.
+    pub headers: &'a [RecordHeader<'a>],
+}
+
+impl RecordFormat {
+    /// Returns the format of a deployment that writes to these regions.
+    pub fn new(config: &Config, regions: Vec<String>) -> Self {
+        RecordFormat {
+            regions,
+            event_headers: config.output.headers,
+            input: config.input.topic.clone(),
+            is_sealed: config.integrity.is_some(),
+        }
+    }
+
+    /// Composes the record of an output and hands it over. If the input had no timestamp, it gets
+    /// `time_ms`.
+    pub fn compose<R>(
+        &self,
+        output: &Output<'_>,
+        time_ms: i64,
+        then: impl FnOnce(&Composed<'_>) -> R,
+    ) -> R {
+        let timestamp_ms = output.timestamp_ms.filter(|time| *time != 0).unwrap_or(time_ms);
+        match output.content {
+            Content::Event { envelope, event } => {
+                let (key, value) = (Some(envelope.device.as_bytes()), Some(event));
+                let mut id = [0; Hyphenated::LENGTH];
+                let headers = envelope.headers(self.region(envelope), &mut id);
+                let headers =
+                    headers.map(|(name, value)| (name.as_bytes(), Some(value.as_bytes())));
+                let headers = if self.event_headers { &headers[..] } else { &[] };
+                then(&Composed { timestamp_ms, key, value, headers })
+            }
+            Content::Quarantined(kept) => {
+                let own = quarantine::headers::write(kept, output, &self.input);
+                let headers: Vec<RecordHeader<'_>> = self
+                    .original_headers(kept)
+                    .chain(
+                        own.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))),
+                    )
+                    .collect();
+                let (key, value) = (kept.original.key.as_deref(), kept.original.payload.as_deref());
+                then(&Composed { timestamp_ms, key, value, headers: &headers })
+            }
+        }
+    }
+
+    fn region(&self, envelope: &Envelope) -> &str {
+        self.regions.get(envelope.region.0).map_or("", String::as_str)
+    }
+
+    /// Returns the headers that the input record had. A sealed record has one header with the name
+    /// of the chain's, so that of the input gets another name.
+    fn original_headers<'a>(
+        &self,
+        kept: &'a QuarantinedRecord,
+    ) -> impl Iterator<Item = RecordHeader<'a>> {
+        let headers = kept.original.headers.iter();
+        headers.map(|(name, value)| {
+            let is_taken = self.is_sealed && name == HEADER_NAME.as_bytes();
+            let name = if is_taken { ORIGINAL_CHAIN_HEADER.as_bytes() } else { name.as_slice() };
+            (name, value.as_deref())
+        })
+    }
+}

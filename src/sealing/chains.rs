@@ -1,0 +1,340 @@
+//! The chains of one partition of the input, as the last committed transaction left them, and how a
+//! transaction extends them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use audit_chain::hash::leaf::{Event, leaf};
+use audit_chain::hash::{genesis, seal_genesis, step};
+use audit_chain::header::HeaderText;
+use audit_chain::key::SigningKey;
+use audit_chain::name::{Set, Source, Stream, StreamName};
+use audit_chain::seal::{After, Cause, Counts, Gap, Head, Input, Seal};
+use audit_chain::state::{Chain, EncodeError, State};
+use audit_chain::time::Time;
+use audit_chain::{Digest, Number, note};
+use audit_judge::fate::FateKind;
+
+use super::settings::SealingSettings;
+use crate::compose::Composed;
+use crate::stream::batch::PartitionTally;
+use crate::stream::{GapCause, Partition, Position, SealRecord};
+
+/// Each seal with a number that this divides names all streams, so that a verifier can begin there.
+const ALL_STREAMS_EVERY: u64 = 256;
+
+/// The chains of one partition.
+#[derive(Debug, Clone)]
+pub(super) struct Chains {
+    names: Arc<Names>,
+    /// Where the next seal's input begins; `None` for the first seal, which defines the start.
+    start: Option<Number>,
+    next_seal: Number,
+    last_seal: Digest,
+    after: Option<After>,
+    signers: Signers,
+    /// Whether the next seal names all streams, whatever was written.
+    names_all: bool,
+    /// The streams that can grow, by the index of their names in the settings.
+    heads: Vec<StreamHead>,
+    /// Streams of regions that are not configured any more.
+    others: BTreeMap<StreamName, Chain>,
+    leader_epoch: Option<i32>,
+}
+
+/// The names of a partition's chains.
+#[derive(Debug)]
+struct Names {
+    set: Set,
+    streams: Vec<Stream>,
+}
+
+/// One stream.
+#[derive(Debug, Clone, Copy)]
+struct StreamHead {
+    size: Number,
+    digest: Digest,
+    /// The output partition that the transaction has written to, if it has.
+    written_to: Option<i32>,
+}
+
+/// Who signs the next seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signers {
+    /// The current key.
+    Current,
+    /// The previous key, which announces the current one.
+    Announcing,
+    /// Both: the previous key has announced the current one.
+    Both,
+}
+
+/// What a seal is made from, besides the chains.
+#[derive(Debug)]
+pub(super) struct Sealing<'a> {
+    pub(super) settings: &'a SealingSettings,
+    pub(super) tally: &'a PartitionTally,
+    /// How many partitions the input has.
+    pub(super) partitions: u32,
+    pub(super) time: Time,
+}
+
+/// A seal and the state after it.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) seal: SealRecord,
+    pub(super) metadata: String,
+}
+
+impl Chains {
+    /// Begins the chains of a partition that was never sealed, at this offset or at its first
+    /// record.
+    pub(super) fn fresh(
+        set: Set,
+        start: Option<Number>,
+        settings: &SealingSettings,
+    ) -> Result<Self, String> {
+        let origin = &settings.origin;
+        let last_seal = seal_genesis(origin, &set, None).ok_or("a set of epoch 1 was expected")?;
+        let state = State {
+            next_offset: start.unwrap_or(Number::ZERO),
+            next_seal: Number::ZERO,
+            last_seal,
+            sealed_at: Time::EPOCH,
+            next_key_announced: false,
+            streams: BTreeMap::new(),
+        };
+        let chains = Self::of(set, &state, Signers::Current, None, settings)?;
+        Ok(Chains { start, ..chains })
+    }
+
+    /// Continues chains from their committed state.
+    pub(super) fn of(
+        set: Set,
+        state: &State,
+        signers: Signers,
+        after: Option<After>,
+        settings: &SealingSettings,
+    ) -> Result<Self, String> {
+        if state.next_key_announced && signers == Signers::Current {
+            return Err(
+                "the last seal announced the next key: set integrity.key to it, and integrity.previous_key to the key that integrity.key names now".to_string(),
+            );
+        }
+        let last_seal = match &after {
+            Some(after) => seal_genesis(&settings.origin, &set, Some(&after.digest))
+                .ok_or("a set of an epoch above 1 was expected")?,
+            None => state.last_seal,
+        };
+        let names = settings.streams.iter().cloned();
+        let streams: Vec<_> = names.map(|name| Stream::new(set.clone(), name)).collect();
+        let mut others = state.streams.clone();
+        let heads = streams.iter().map(|stream| match others.remove(stream.name()) {
+            Some(Chain { size, head }) => StreamHead { size, digest: head, written_to: None },
+            None => StreamHead {
+                size: Number::ZERO,
+                digest: genesis(&settings.origin, stream),
+                written_to: None,
+            },
+        });
+        let heads = heads.collect();
+        Ok(Chains {
+            names: Arc::new(Names { set, streams }),
+            start: Some(state.next_offset),
+            next_seal: state.next_seal,
+            last_seal,
+            after,
+            signers,
+            names_all: true,
+            heads,
+            others,
+            leader_epoch: None,
+        })
+    }
+
+    /// Adds a record to a stream, and returns its header.
+    pub(super) fn extend(
+        &mut self,
+        stream: usize,
+        offset: i64,
+        composed: &Composed<'_>,
+        written_to: i32,
+    ) -> Result<HeaderText<'_>, String> {
+        let name = self.names.streams.get(stream).ok_or("an output has no stream")?;
+        let head = self.heads.get_mut(stream).ok_or("an output has no stream")?;
+        let source = Source { offset: number(offset)?, index: Number::ZERO };
+        let event = Event {
+            source,
+            timestamp_ms: composed.timestamp_ms,
+            key: composed.key,
+            value: composed.value,
+        };
+        let leaf = leaf(&event, composed.headers.iter().copied());
+        let leaf = leaf.map_err(|error| error.to_string())?;
+        let StreamHead { size, digest: previous, .. } = *head;
+        *head = StreamHead {
+            size: size.next().ok_or("a stream is too long")?,
+            digest: step(size, &previous, &leaf),
+            written_to: Some(written_to),
+        };
+        Ok(HeaderText { stream: name, number: size, source, previous })
+    }
+
+    /// Seals what was added. Returns why this partition cannot be sealed, if its state does not fit
+    /// into the committed metadata.
+    ///
+    /// # Errors
+    /// If the seal contradicts itself, which is a fault of this program.
+    pub(super) fn close(&mut self, with: &Sealing<'_>) -> Result<Result<Closed, String>, String> {
+        let Sealing { settings, tally, time, .. } = *with;
+        let seal = self.seal(with)?;
+        let text = seal.text().map_err(|error| error.to_string())?;
+        let (current, current_tag) = settings.keys.current().ok_or("there is no key")?;
+        let previous = settings.keys.previous();
+        let (signed_by, tag): (Vec<&SigningKey>, _) = match (self.signers, previous) {
+            (Signers::Current, _) => (vec![current], current_tag),
+            (Signers::Announcing, Some((previous, tag))) => (vec![previous], tag),
+            (Signers::Both, Some((previous, _))) => (vec![current, previous], current_tag),
+            (Signers::Announcing | Signers::Both, None) => {
+                return Err("the previous key is missing".to_string());
+            }
+        };
+        let note = note::sign(&text, &signed_by).map_err(|error| error.to_string())?;
+        let is_announced = self.signers == Signers::Announcing;
+        self.start = Some(seal.input.end);
+        self.next_seal = seal.number.next().ok_or("too many seals")?;
+        self.last_seal = Digest::of(text.as_bytes());
+        self.after = None;
+        self.signers = if is_announced { Signers::Both } else { Signers::Current };
+        self.names_all = false;
+        self.heads.iter_mut().for_each(|head| head.written_to = None);
+        self.leader_epoch = tally.leader_epoch;
+        let state = State {
+            next_offset: seal.input.end,
+            next_seal: self.next_seal,
+            last_seal: self.last_seal,
+            sealed_at: time,
+            next_key_announced: is_announced,
+            streams: self.streams(),
+        };
+        let set = &self.names.set;
+        let metadata = match state.encode(&settings.origin, set, tag) {
+            Ok(metadata) => metadata,
+            Err(error @ EncodeError::TooManyStreams { .. }) => return Ok(Err(error.to_string())),
+            Err(error @ EncodeError::Size(_)) => return Err(error.to_string()),
+        };
+        let seal = SealRecord {
+            partition: Partition(i32::try_from(set.partition().get()).unwrap_or_default()),
+            key: set.to_string(),
+            note,
+            timestamp_ms: i64::try_from(time.epoch_ms()).unwrap_or(i64::MAX),
+        };
+        Ok(Ok(Closed { seal, metadata }))
+    }
+
+    fn seal(&self, with: &Sealing<'_>) -> Result<Seal, String> {
+        let Sealing { settings, tally, partitions, time } = *with;
+        let input = self.input(tally)?;
+        let counts = counts(tally)?;
+        let names_all = self.names_all
+            || counts.read == Number::ZERO
+            || self.next_seal.get().is_multiple_of(ALL_STREAMS_EVERY);
+        let gap = |gap: &crate::stream::Gap| {
+            let cause = match gap.cause {
+                GapCause::Deleted => Cause::Deleted,
+                GapCause::PassedOver => Cause::PassedOver,
+            };
+            Ok(Gap { start: number(gap.offsets.start)?, end: number(gap.offsets.end)?, cause })
+        };
+        let mut gaps = tally.gaps.iter().map(gap).collect::<Result<Vec<_>, String>>()?;
+        gaps.sort_by_key(|gap| gap.start);
+        let is_announced = self.signers == Signers::Announcing;
+        let announced = settings.keys.public().first().filter(|_| is_announced);
+        Ok(Seal {
+            origin: settings.origin.clone(),
+            set: self.names.set.clone(),
+            partitions: partitions.into(),
+            number: self.next_seal,
+            previous: self.last_seal,
+            input,
+            counts,
+            writer: settings.writer.clone(),
+            time,
+            after: self.after.clone(),
+            resumed: None,
+            gaps,
+            extensions: Vec::new(),
+            heads: self.sealed_heads(names_all),
+            next_key: announced.cloned(),
+        })
+    }
+
+    fn input(&self, tally: &PartitionTally) -> Result<Input, String> {
+        let end = number(tally.next_offset)?;
+        let first = tally.gaps.iter().map(|gap| gap.offsets.start).chain(tally.first_offset).min();
+        let start = match (self.start, first) {
+            (Some(start), _) => start,
+            (None, Some(first)) => number(first)?,
+            (None, None) => end,
+        };
+        Ok(Input { start, end })
+    }
+
+    fn sealed_heads(&self, names_all: bool) -> BTreeMap<StreamName, Head> {
+        let growing = self.names.streams.iter().zip(&self.heads);
+        let growing = growing
+            .filter(|(_, head)| head.written_to.is_some() || names_all && head.size > Number::ZERO);
+        let growing = growing.map(|(stream, head)| {
+            let partition = head.written_to.and_then(|it| u32::try_from(it).ok());
+            let partition = partition.map(Number::from);
+            (stream.name().clone(), Head { size: head.size, digest: head.digest, partition })
+        });
+        let others = self.others.iter().filter(|_| names_all).map(|(name, chain)| {
+            (name.clone(), Head { size: chain.size, digest: chain.head, partition: None })
+        });
+        growing.chain(others).collect()
+    }
+
+    fn streams(&self) -> BTreeMap<StreamName, Chain> {
+        let growing = self.names.streams.iter().zip(&self.heads);
+        let growing = growing.filter(|(_, head)| head.size > Number::ZERO).map(|(stream, head)| {
+            (stream.name().clone(), Chain { size: head.size, head: head.digest })
+        });
+        growing.chain(self.others.clone()).collect()
+    }
+
+    /// Returns the position up to which the partition is sealed.
+    pub(super) fn position(&self, partition: Partition) -> Position {
+        let next_offset = self.start.map_or(0, Number::get);
+        Position {
+            partition,
+            next_offset: i64::try_from(next_offset).unwrap_or(i64::MAX),
+            leader_epoch: self.leader_epoch,
+            metadata: String::new(),
+        }
+    }
+}
+
+fn counts(tally: &PartitionTally) -> Result<Counts, String> {
+    let [mut skipped, mut quarantined] = [0; 2];
+    for (kind, count) in FateKind::all().zip(tally.fates) {
+        match kind {
+            FateKind::Audited => {}
+            FateKind::Skipped(_) => skipped += count,
+            FateKind::Quarantined(_) => quarantined += count,
+        }
+    }
+    let count = |count| Number::new(count).ok_or("a count is too large");
+    Ok(Counts {
+        read: count(tally.read)?,
+        // Each audited message gives one event.
+        events: count(tally.read.saturating_sub(skipped + quarantined))?,
+        skipped: count(skipped)?,
+        quarantined: count(quarantined)?,
+    })
+}
+
+fn number(value: i64) -> Result<Number, String> {
+    let number = u64::try_from(value).ok().and_then(Number::new);
+    number.ok_or_else(|| format!("{value} is not an offset"))
+}

@@ -1,0 +1,48 @@
+//! What a search among the seals has found for one partition of the input.
+
+use audit_chain::name::Set;
+use audit_chain::note::Note;
+use audit_chain::seal::Seal;
+use audit_chain::{Digest, Number};
+
+use super::SealingSettings;
+
+/// The records that were found for one partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Whether there is any record, whatever it says and whoever signed it.
+    pub(super) any: bool,
+    /// The newest seal that one of the configured keys has signed.
+    pub(super) newest: Option<Newest>,
+}
+
+/// A seal, as far as the next writer must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Newest {
+    pub(super) set: Set,
+    pub(super) seal: Number,
+    pub(super) digest: Digest,
+}
+
+impl Found {
+    /// Takes a record with the key of a set of the partition.
+    pub(super) fn take(&mut self, set: Set, note: &[u8], settings: &SealingSettings) {
+        self.any = true;
+        let Some(newest) = read(set, note, settings) else { return };
+        let place = |it: &Newest| (it.set.epoch(), it.seal);
+        if self.newest.as_ref().is_none_or(|known| place(known) < place(&newest)) {
+            self.newest = Some(newest);
+        }
+    }
+}
+
+/// Returns the seal in a record, if one of the configured keys has signed it: anything else is for
+/// a verifier to find.
+fn read(set: Set, note: &[u8], settings: &SealingSettings) -> Option<Newest> {
+    let note = Note::split(note).ok()?;
+    note.verify(settings.keys.public()).ok()?;
+    let seal: Seal = note.text().parse().ok()?;
+    let digest = Digest::of(note.text().as_bytes());
+    let is_ours = seal.set == set && seal.origin == settings.origin;
+    is_ours.then_some(Newest { set, seal: seal.number, digest })
+}
