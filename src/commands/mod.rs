@@ -7,11 +7,13 @@ pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod generate;
+pub mod key;
 pub mod manifest;
 mod oddities;
 pub mod run;
 pub mod table;
 pub mod top;
+pub mod verify;
 
 use std::fmt;
 use std::io::Write;

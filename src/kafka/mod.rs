@@ -15,6 +15,7 @@ mod seal_log;
 pub mod session;
 pub mod settings;
 pub mod topics;
+pub mod trail_reader;
 
 pub use replaced::{OnReplaced, Replaced};
 

@@ -246,3 +246,6 @@ fn position(partition: Partition, place: &ResumePoint) -> Position {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::PROGRAM;
 use crate::ledger::{Ledger, PRINCIPALS, assert_accounted, change};
+use crate::trail;
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{produce, read_committed};
@@ -122,6 +123,7 @@ fn three_instances_survive_kills_and_a_graceful_leave() {
     let mut deployment = TestDeployment::create(PROGRAM, broker, 12, PRINCIPALS, SMALL_BATCHES);
     // Both kinds of members: b keeps its place in the group when it is killed.
     deployment.static_members = vec!["b".to_string()];
+    trail::seal(broker, &mut deployment);
     let mut a = deployment.start("a");
     let mut b = deployment.start("b");
     let mut c = deployment.start("c");
@@ -151,6 +153,7 @@ fn three_instances_survive_kills_and_a_graceful_leave() {
     let ledger = Ledger::of(broker.bootstrap(), &deployment, records);
     println!("{ledger}");
     ledger.assert_clean();
+    println!("{}", trail::assert_proven(broker, &deployment));
 }
 
 /// Members join and leave under load with the consumer group protocol of KIP-848. No kills: the
@@ -218,6 +221,10 @@ fn zombie(static_members: &[&str]) {
     let broker = KafkaBroker::shared();
     let mut deployment = TestDeployment::create(PROGRAM, broker, 4, PRINCIPALS, SMALL_BATCHES);
     deployment.static_members = static_members.iter().map(ToString::to_string).collect();
+    let is_sealed = !static_members.is_empty();
+    if is_sealed {
+        trail::seal(broker, &mut deployment);
+    }
     let mut zombie = deployment.start("same");
     let mut successor = None;
     let written = under_load(broker, &deployment, |load| {
@@ -250,6 +257,9 @@ fn zombie(static_members: &[&str]) {
     winner.await_ready();
     end(&mut winner);
     Ledger::of(broker.bootstrap(), &deployment, written).assert_clean();
+    if is_sealed {
+        trail::assert_proven(broker, &deployment);
+    }
 }
 
 /// Two processes with one name fence each other, while they have records, until one gives up.

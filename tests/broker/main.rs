@@ -34,6 +34,7 @@ mod status;
 mod tables;
 mod testkit;
 mod throttled;
+mod trail;
 mod unpublishable;
 mod versions;
 

@@ -46,6 +46,8 @@ pub struct TestDeployment {
     pub environment: Vec<(String, String)>,
     /// Whether audit events have headers; true by default.
     pub event_headers: bool,
+    /// Lines of `[integrity]`; the trail is sealed if there are any.
+    pub integrity: String,
     /// The program that relays are started from.
     pub program: PathBuf,
     directory: TempDir,
@@ -77,6 +79,7 @@ impl TestDeployment {
             reading: String::new(),
             environment: Vec::new(),
             event_headers: true,
+            integrity: String::new(),
             program: PathBuf::from(program),
             directory: or_fail(
                 scratch().and_then(|folder| Ok(TempDir::with_prefix_in("relays-", folder)?)),
@@ -102,6 +105,20 @@ impl TestDeployment {
         );
     }
 
+    /// Seals the trail of this origin with the key in this file, and creates the topic with the
+    /// seals, of several partitions. They are as many as those of no other topic.
+    #[track_caller]
+    pub fn seal(&mut self, broker: &KafkaBroker, origin: &str, key: &Path) {
+        let settings = [("retention.ms", "-1"), ("retention.bytes", "-1")];
+        broker.create_topic_with(&self.checkpoints(), 5, &settings);
+        self.integrity = format!("origin = \"{origin}\"\nkey = \"{}\"\n", key.display());
+    }
+
+    /// The topic with the seals.
+    pub fn checkpoints(&self) -> String {
+        format!("{}checkpoints", self.prefix)
+    }
+
     /// The output topics, in the order of [`REGIONS`].
     pub fn outputs(&self) -> Vec<String> {
         let topic = |region: &&str| format!("{}{region}", self.prefix);
@@ -121,10 +138,14 @@ impl TestDeployment {
             true => "",
             false => "headers = false\n",
         };
+        let integrity = match self.integrity.as_str() {
+            "" => String::new(),
+            lines => format!("[integrity]\n{lines}"),
+        };
         let is_static = self.static_members.iter().any(|member| member == instance);
         let membership = if is_static { "static" } else { "dynamic" };
         let text = format!(
-            "instance = \"{instance}\"\nmembership = \"{membership}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n{}\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n{headers}[principals]\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+            "instance = \"{instance}\"\nmembership = \"{membership}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n\"reconnect.backoff.max.ms\" = 500\n{}{}\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n{}\n[output]\ntopic_prefix = \"{}\"\nquarantine_topic = \"{}\"\n{headers}[principals]\n{}\n{integrity}[admin]\nlisten = \"127.0.0.1:0\"\n{}",
             self.workers,
             self.bootstrap,
             self.session,

@@ -81,7 +81,7 @@ pub fn demanded_topics(config: &Config, topics: &TopicNames, size: Size) -> Vec<
         name: topic.name.to_string(),
         partitions: match topic.role {
             Role::Input => size.input_partitions,
-            Role::Output | Role::Quarantine => size.output_partitions,
+            Role::Output | Role::Quarantine | Role::Checkpoints => size.output_partitions,
             Role::Table => size.table_partitions,
         },
         replicas: size.replicas,
@@ -93,11 +93,15 @@ pub fn demanded_topics(config: &Config, topics: &TopicNames, size: Size) -> Vec<
 fn settings(role: Role, needs: &Requirements, replicas: u32) -> Vec<(&'static str, String)> {
     let ms = |time: Duration| time.as_millis().to_string();
     let written = |max_message_bytes: u64| {
-        vec![
+        let mut settings = vec![
             ("cleanup.policy", "delete".to_string()),
             ("max.message.bytes", max_message_bytes.to_string()),
             ("retention.ms", ms(OUTPUT_KEPT)),
-        ]
+        ];
+        // The chains cover the timestamps.
+        let kept = ("message.timestamp.type", "CreateTime".to_string());
+        settings.splice(2..2, needs.is_sealed.then_some(kept));
+        settings
     };
     let mut settings = match role {
         Role::Input => {
@@ -105,6 +109,14 @@ fn settings(role: Role, needs: &Requirements, replicas: u32) -> Vec<(&'static st
         }
         Role::Output => written(needs.output_bytes().max(MESSAGE_BYTES)),
         Role::Quarantine => written(needs.quarantine_bytes().max(QUARANTINE_BYTES)),
+        // For ever: what a seal proves cannot be proved without it.
+        Role::Checkpoints => vec![
+            ("cleanup.policy", "delete".to_string()),
+            ("max.message.bytes", needs.batch_bytes.max(MESSAGE_BYTES).to_string()),
+            ("message.timestamp.type", "CreateTime".to_string()),
+            ("retention.bytes", "-1".to_string()),
+            ("retention.ms", "-1".to_string()),
+        ],
         // A relay that has just started decides like one that has followed the topic: superseded
         // versions stay for the history and removals for twice that, by the broker's clock.
         Role::Table => vec![
@@ -125,10 +137,13 @@ fn settings(role: Role, needs: &Requirements, replicas: u32) -> Vec<(&'static st
 /// Returns the rights that the relay cannot work without: exactly those that `check --connect
 /// --write` needs to pass.
 pub fn demanded_rights(config: &Config, topics: &TopicNames) -> Vec<DemandedRight> {
-    let of_topics = topics_in_use(config, topics).into_iter().map(|topic| DemandedRight {
-        right: topic.role.right(),
-        resource: Resource::Topic,
-        name: topic.name.to_string(),
+    let of_topics = topics_in_use(config, topics).into_iter().flat_map(|topic| {
+        let name = topic.name.to_string();
+        topic.role.rights().iter().map(move |right| DemandedRight {
+            right: *right,
+            resource: Resource::Topic,
+            name: name.clone(),
+        })
     });
     let group = DemandedRight {
         right: Right::Read,

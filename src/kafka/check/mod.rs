@@ -97,6 +97,8 @@ fn topics_in_use<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse
     let regions = topics.regions.iter();
     used.extend(regions.map(|topic| of(Role::Output, "output", topic)));
     used.push(of(Role::Quarantine, "quarantine", &topics.quarantine));
+    let checkpoints = topics.checkpoints.iter();
+    used.extend(checkpoints.map(|topic| of(Role::Checkpoints, "checkpoints", topic)));
     used
 }
 
@@ -141,9 +143,10 @@ fn check_topics(
 fn unusable(topic: &TopicUse<'_>, problem: &TopicProblem, has_others: bool) -> Verdict {
     match problem {
         TopicProblem::Denied(_) => {
-            let right = topic.role.right().name();
+            let rights: Vec<&str> = topic.role.rights().iter().map(|right| right.name()).collect();
+            let rights = rights.join(" and ");
             Verdict::Fail(format!(
-                "the relay's principal may not see it; grant it {right} on this topic ({right} implies Describe)"
+                "the relay's principal may not see it; grant it {rights} on this topic (each implies Describe)"
             ))
         }
         TopicProblem::Missing(_) if has_others => Verdict::Missing(problem.to_string()),
@@ -160,6 +163,7 @@ fn requirements(config: &Config, input_bytes: Option<u64>, brokers: usize) -> Re
         input_bytes,
         brokers,
         history: config.tables.history,
+        is_sealed: config.integrity.is_some(),
     }
 }
 

@@ -20,17 +20,25 @@ pub enum Role {
     Output,
     /// Writes records that could not be judged.
     Quarantine,
+    /// Writes the seals of the trail, and reads them when it takes partitions over.
+    Checkpoints,
     /// Reads a reference table.
     Table,
 }
 
 impl Role {
-    /// Returns the right that the role needs. Read and Write both imply Describe.
-    pub const fn right(self) -> Right {
+    /// Returns the rights that the role needs. Read and Write both imply Describe.
+    pub const fn rights(self) -> &'static [Right] {
         match self {
-            Role::Input | Role::Table => Right::Read,
-            Role::Output | Role::Quarantine => Right::Write,
+            Role::Input | Role::Table => &[Right::Read],
+            Role::Output | Role::Quarantine => &[Right::Write],
+            Role::Checkpoints => &[Right::Read, Right::Write],
         }
+    }
+
+    /// Returns whether the relay writes to topics of this role.
+    const fn is_written(self) -> bool {
+        matches!(self, Role::Output | Role::Quarantine | Role::Checkpoints)
     }
 }
 
@@ -71,6 +79,8 @@ pub struct Requirements {
     pub brokers: usize,
     /// How long superseded table versions must stay available.
     pub history: Duration,
+    /// Whether the trail is sealed.
+    pub is_sealed: bool,
 }
 
 impl Requirements {
@@ -92,11 +102,13 @@ pub fn judge(role: Role, facts: &TopicFacts, requirements: &Requirements) -> Vec
     let found = [
         right(role, facts),
         cleanup_policy(role, facts),
+        seal_retention(role, facts),
         replication(role, facts, requirements),
         message_size(role, facts, requirements),
         compaction_lag(role, facts, requirements),
         tombstone_retention(role, facts, requirements),
         timestamp_type(role, facts),
+        sealed_timestamps(role, facts, requirements),
     ];
     let mut verdicts: Vec<Verdict> = found.into_iter().flatten().collect();
     if verdicts.is_empty() {
@@ -109,9 +121,9 @@ pub fn judge(role: Role, facts: &TopicFacts, requirements: &Requirements) -> Vec
 }
 
 fn right(role: Role, facts: &TopicFacts) -> Option<Verdict> {
-    let needed = role.right();
     let granted = facts.rights.as_ref()?;
-    (!granted.contains(&needed)).then(|| {
+    let missing = role.rights().iter().find(|needed| !granted.contains(needed));
+    missing.map(|needed| {
         let name = needed.name();
         Verdict::Fail(format!(
             "the relay's principal has no right to {}; grant it {name} on this topic",
@@ -139,9 +151,33 @@ fn cleanup_policy(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     })
 }
 
+/// Checks that seals stay for ever: what a seal proved cannot be proved once it was deleted.
+fn seal_retention(role: Role, facts: &TopicFacts) -> Option<Verdict> {
+    let limits = ["retention.ms", "retention.bytes"];
+    let limited = limits.into_iter().find(|name| facts.number(name).is_some_and(|it| it >= 0));
+    let limited = limited.filter(|_| role == Role::Checkpoints)?;
+    Some(Verdict::Warn(format!(
+        "{limited} is limited: seals are deleted with time, and what they prove with them; set it to -1"
+    )))
+}
+
+/// Checks that brokers keep the timestamps of sealed records, which the chains cover.
+fn sealed_timestamps(
+    role: Role,
+    facts: &TopicFacts,
+    requirements: &Requirements,
+) -> Option<Verdict> {
+    let kind = facts.setting("message.timestamp.type")?;
+    (requirements.is_sealed && role.is_written() && kind != "CreateTime").then(|| {
+        Verdict::Fail(format!(
+            "message.timestamp.type is {kind:?}: the broker replaces the timestamps that the trail's chains cover; set it to \"CreateTime\""
+        ))
+    })
+}
+
 /// Checks that acknowledged records survive the loss of a broker, where there are several.
 fn replication(role: Role, facts: &TopicFacts, requirements: &Requirements) -> Option<Verdict> {
-    if !matches!(role, Role::Output | Role::Quarantine) {
+    if !role.is_written() {
         return None;
     }
     let replicas = facts.replicas;
@@ -176,6 +212,7 @@ fn message_size(role: Role, facts: &TopicFacts, requirements: &Requirements) -> 
         Role::Input | Role::Table => None,
         Role::Output => event_limit(limit, requirements),
         Role::Quarantine => quarantine_limit(limit, requirements),
+        Role::Checkpoints => seal_limit(limit, requirements),
     }
 }
 
@@ -190,6 +227,16 @@ fn event_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> {
     };
     (limit < largest).then(|| {
         Verdict::Fail(format!("max.message.bytes is {limit}: {why}; set it to {largest} or more"))
+    })
+}
+
+/// Checks the size limit for seals, each of which is far smaller than a batch of them.
+fn seal_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> {
+    let largest = requirements.batch_bytes;
+    (limit < largest).then(|| {
+        Verdict::Fail(format!(
+            "max.message.bytes is {limit}: a batch as large as the producer builds them (batch.size) would not fit; set it to {largest} or more"
+        ))
     })
 }
 
@@ -271,6 +318,7 @@ mod tests {
         input_bytes: Some(1_048_588),
         brokers: 3,
         history: Duration::from_secs(3_600),
+        is_sealed: true,
     };
 
     fn facts(settings: &[(&str, &str)]) -> TopicFacts {

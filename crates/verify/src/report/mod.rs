@@ -3,7 +3,7 @@
 mod json;
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
 use audit_chain::name::{self, Set, StreamName};
@@ -53,7 +53,8 @@ pub struct Questions {
     strays: BTreeMap<(StreamName, u32), Vec<Stray>>,
 }
 
-/// Puts the reports of all partitions together.
+/// Puts the reports of all partitions together. A partition that seals name and that is not among
+/// them counts as one without any record.
 ///
 /// # Errors
 /// If the temporary file cannot be read.
@@ -67,6 +68,13 @@ pub fn conclude(sealed: &Sealed, partitions: Vec<PartitionReport>) -> io::Result
         remembered: sealed.remembered,
     };
     let mut gathered = Gathered::default();
+    let given = partitions.iter().map(|report| (report.output.clone(), report.partition));
+    let given: BTreeSet<_> = given.collect();
+    let mut partitions = partitions;
+    for (output, partition) in sealed.partitions().difference(&given) {
+        let verifier = PartitionVerifier::new(sealed, output.clone(), *partition, 0);
+        partitions.push(verifier.finish()?);
+    }
     for partition in partitions {
         report.records += partition.records;
         report.before += partition.before;

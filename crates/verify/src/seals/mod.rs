@@ -5,11 +5,11 @@ mod presence;
 mod signers;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use audit_chain::Digest;
-use audit_chain::name::Set;
+use audit_chain::name::{Set, StreamName};
 use audit_chain::note::Note;
 use audit_chain::seal::Seal;
 use audit_chain::trust::Trust;
@@ -86,6 +86,23 @@ pub struct LastSeal {
     pub time_ms: u64,
     /// Input messages of all seals that are neither skipped nor quarantined.
     pub audited: u64,
+}
+
+impl Sealed {
+    /// Returns the output partitions that hold events of the seals.
+    pub fn partitions(&self) -> BTreeSet<(StreamName, u32)> {
+        let streams = self.streams.iter();
+        let partitions = streams.flat_map(|stream| {
+            let name = stream.name.name();
+            stream.blocks.keys().map(move |partition| (name.clone(), *partition))
+        });
+        partitions.collect()
+    }
+
+    /// Returns what is wrong with the seals, whatever the events are.
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
 }
 
 impl Seals {

@@ -1,0 +1,230 @@
+//! `verify`: proves from public keys and topics that no audit event was altered, removed, inserted,
+//! reordered or doubled. It needs no configuration of the relay and no right but to read.
+
+mod memory;
+mod progress;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::{Context, anyhow};
+use audit_chain::trust::{Problem, Trust};
+use audit_verify::{
+    Exit, Label, Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals,
+    Step, conclude,
+};
+
+use self::memory::{anchors, parse_from, recall, remember};
+use self::progress::Progress;
+use self::topics::{OutputTopic, TrailTopics};
+use super::print;
+use crate::commands::arguments::VerifyArgs;
+use crate::kafka::trail_reader::{LogBounds, TrailReader, TrailRecord};
+
+/// The exit code of a verification that could not be finished: there is no verdict.
+pub const UNFINISHED: u8 = 3;
+
+/// Verifies a trail, prints the report, and returns its exit code.
+pub fn verify(arguments: &VerifyArgs) -> ExitCode {
+    // An accident must never look like a verdict.
+    std::panic::set_hook(Box::new(|panic| {
+        _ = writeln!(std::io::stderr(), "audit-relay: {panic}");
+        std::process::exit(i32::from(UNFINISHED));
+    }));
+    match run(arguments) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => {
+            _ = writeln!(std::io::stderr(), "audit-relay: no verdict: {error:#}");
+            ExitCode::from(UNFINISHED)
+        }
+    }
+}
+
+fn run(arguments: &VerifyArgs) -> anyhow::Result<Exit> {
+    let trust = trust(&arguments.trust)?;
+    let mut options = Options { partitions: arguments.partitions, ..Options::default() };
+    for from in &arguments.from {
+        options.from.extend([parse_from(from)?]);
+    }
+    options.remembered = anchors(&arguments.anchors, &trust)?;
+    let anchored = options.remembered.len();
+    if let Some(state) = &arguments.state {
+        options.remembered.extend(recall(state)?);
+    }
+    let reader = TrailReader::new(
+        properties(arguments)?.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    let topics = TrailTopics::find(&reader, &arguments.topic_prefix, &arguments.quarantine_topic)?;
+    let mut report = read_trail(&reader, &topics, trust, options)?;
+    add_asked(&mut report, arguments, anchored);
+    if arguments.json {
+        print(format_args!("{:#}", report.to_json())).context("write the report")?;
+    } else {
+        print(report.to_string().trim_end()).context("write the report")?;
+    }
+    let exit = report.exit();
+    if let Some(state) = arguments.state.as_ref().filter(|_| exit != Exit::Evidence) {
+        remember(state, &report.seals)?;
+    }
+    Ok(exit)
+}
+
+fn trust(path: &Path) -> anyhow::Result<Trust> {
+    let place = || format!("read the trust file {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(place)?;
+    text.parse().map_err(|problems: Vec<Problem>| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("{}: {}", place(), problems.join("; "))
+    })
+}
+
+/// Adds what was asked for beyond the trail itself.
+fn add_asked(report: &mut Report, arguments: &VerifyArgs, anchored: usize) {
+    if arguments.require_anchor && anchored == 0 {
+        report.findings.add(Label::NoAnchor, "no anchor was given with --anchors");
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    for (set, last) in &report.seals {
+        let age = now.as_secs().saturating_sub(last.time_ms / 1_000);
+        if arguments.max_age.is_some_and(|max| age > max) {
+            let text = format_args!("the last seal of {set} is {age} s old");
+            report.findings.add(Label::Stale, text);
+        }
+    }
+}
+
+/// Returns the properties of the Kafka client: those of the file, then those of the command line.
+fn properties(arguments: &VerifyArgs) -> anyhow::Result<Vec<(String, String)>> {
+    let mut properties = Vec::new();
+    if let Some(path) = &arguments.properties_file {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read the properties {}", path.display()))?;
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for (number, line) in lines.enumerate() {
+            // The line itself may hold a secret.
+            let property = line.split_once('=').with_context(|| {
+                format!("{}: property {} is not NAME=VALUE", path.display(), number + 1)
+            })?;
+            properties.push((property.0.trim().to_string(), property.1.trim().to_string()));
+        }
+    }
+    let named = arguments.properties.iter().map(|(name, value)| (name.clone(), value.clone()));
+    properties.extend(named);
+    properties.push(("bootstrap.servers".to_string(), arguments.bootstrap_servers.clone()));
+    Ok(properties)
+}
+
+/// Reads the whole trail: the ends of the outputs, the seals, and then the outputs to ends that lie
+/// behind whatever the seals sign. Records behind the first ends may be newer than the seals.
+fn read_trail(
+    reader: &TrailReader,
+    topics: &TrailTopics,
+    trust: Trust,
+    options: Options,
+) -> anyhow::Result<Report> {
+    let mut progress = Progress::default();
+    let bounds = |topic: &OutputTopic| reader.bounds(&topic.name);
+    let before = topics.outputs.iter().map(bounds).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut seals = Seals::new(trust, options);
+    if let Some(checkpoints) = &topics.checkpoints {
+        let bounds = reader.bounds(checkpoints)?;
+        reader.read(checkpoints, &whole(&bounds), &mut |record| {
+            progress.add(checkpoints);
+            seals.take(&seal_record(record)).context("write a temporary file")
+        })?;
+    }
+    let sealed = seals.finish().context("read a temporary file")?;
+    let mut reports = Vec::new();
+    for (topic, before) in topics.outputs.iter().zip(&before) {
+        let after = reader.bounds(&topic.name)?;
+        let output = Output { reader, topic, before, after: &after };
+        let new =
+            |partition, low| PartitionVerifier::new(&sealed, topic.stream.clone(), partition, low);
+        reports.extend(output.read(&whole(&after), new, &mut progress)?);
+    }
+    match conclude(&sealed, reports).context("read a temporary file")? {
+        Step::Done(report) => Ok(report),
+        Step::Ask(questions) => {
+            let mut answers = Vec::new();
+            for (topic, before) in topics.outputs.iter().zip(&before) {
+                let asked = questions.partitions();
+                let asked = asked.filter(|(stream, _)| **stream == topic.stream);
+                let asked: Vec<u32> = asked.map(|(_, partition)| partition).collect();
+                let after = reader.bounds(&topic.name)?;
+                let mut ranges = whole(&after);
+                ranges.retain(|partition, _| {
+                    asked.iter().any(|it| i64::from(*it) == i64::from(*partition))
+                });
+                let output = Output { reader, topic, before, after: &after };
+                let new =
+                    |partition, _| questions.verifier(&sealed, topic.stream.clone(), partition);
+                answers.extend(output.read(&ranges, new, &mut progress)?);
+            }
+            Ok(questions.answered(answers))
+        }
+    }
+}
+
+/// The whole log of each partition.
+fn whole(bounds: &BTreeMap<i32, LogBounds>) -> BTreeMap<i32, (i64, i64)> {
+    bounds.iter().map(|(partition, log)| (*partition, (log.low, log.end))).collect()
+}
+
+/// An output topic that is read.
+struct Output<'a> {
+    reader: &'a TrailReader,
+    topic: &'a OutputTopic,
+    /// Its bounds before the seals were read.
+    before: &'a BTreeMap<i32, LogBounds>,
+    after: &'a BTreeMap<i32, LogBounds>,
+}
+
+impl Output<'_> {
+    fn read<'s>(
+        &self,
+        ranges: &BTreeMap<i32, (i64, i64)>,
+        new: impl Fn(u32, u64) -> PartitionVerifier<'s>,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Vec<PartitionReport>> {
+        let mut verifiers = BTreeMap::new();
+        for partition in ranges.keys() {
+            let low = self.after.get(partition).map_or(0, |bounds| bounds.low);
+            let number = u32::try_from(*partition).unwrap_or_default();
+            verifiers.insert(*partition, new(number, u64::try_from(low).unwrap_or_default()));
+        }
+        self.reader.read(&self.topic.name, ranges, &mut |record| {
+            progress.add(&self.topic.name);
+            let Some(verifier) = verifiers.get_mut(&record.partition) else { return Ok(()) };
+            let before = self.before.get(&record.partition).map_or(0, |bounds| bounds.stable_end);
+            let headers = record.headers.iter();
+            let headers: Vec<_> =
+                headers.map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
+            let record = Record {
+                offset: u64::try_from(record.offset).unwrap_or_default(),
+                timestamp_ms: record.timestamp_ms,
+                key: record.key,
+                value: record.value,
+                headers: &headers,
+                is_newer_than_seals: record.offset >= before,
+            };
+            verifier.take(&record).context("read a temporary file")
+        })?;
+        let reports = verifiers.into_values().map(PartitionVerifier::finish);
+        reports.collect::<std::io::Result<_>>().context("read a temporary file")
+    }
+}
+
+fn seal_record<'a>(record: &TrailRecord<'a>) -> SealRecord<'a> {
+    SealRecord {
+        partition: u32::try_from(record.partition).unwrap_or_default(),
+        offset: u64::try_from(record.offset).unwrap_or_default(),
+        key: record.key,
+        value: record.value,
+        has_headers: !record.headers.is_empty(),
+    }
+}

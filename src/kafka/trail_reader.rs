@@ -1,0 +1,189 @@
+//! Reads the topics of a trail for a verifier: which there are, their bounds, and every record up
+//! to an end. It belongs to no group and commits nothing.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::kafka::client::context::PlainContext;
+use crate::kafka::client::lookup::{Bound, TopicLookup};
+use crate::kafka::native::{QueueItem, QueuedConsumer};
+use crate::stream::{OwnedHeaders, SourceHeaders};
+
+/// Longest wait for an answer of the cluster.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Longest wait for the next record, or for the end of a transaction that hides it. Brokers abort
+/// transactions after 15 minutes at most, unless configured; the relay's after 10 s.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How often a reader that gets no records looks at the clock.
+const POLL_WAIT: Duration = Duration::from_millis(100);
+
+/// The bounds of a partition's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBounds {
+    /// The first offset that is still there.
+    pub low: i64,
+    /// The offset behind the last record that a `read_committed` reader may see now.
+    pub stable_end: i64,
+    /// The offset behind the last record.
+    pub end: i64,
+}
+
+/// A record of the trail.
+#[derive(Debug)]
+pub struct TrailRecord<'a> {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp, in milliseconds since 1970; -1 if it has none.
+    pub timestamp_ms: i64,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value.
+    pub value: Option<&'a [u8]>,
+    /// Its headers.
+    pub headers: OwnedHeaders,
+}
+
+/// A client that reads the topics of a trail.
+pub struct TrailReader {
+    config: ClientConfig,
+}
+
+impl TrailReader {
+    /// Takes the client's properties, `bootstrap.servers` among them.
+    pub fn new<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("client.id", "audit-relay-verify").set("ssl.ca.location", "probe");
+        for (name, value) in properties {
+            config.set(name, value);
+        }
+        config
+            // Reading asks for a group, and nothing is committed.
+            .set("group.id", "audit-relay-verify")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error")
+            .set("allow.auto.create.topics", "false")
+            .set("check.crcs", "true");
+        TrailReader { config }
+    }
+
+    fn client(&self, isolation: &str) -> anyhow::Result<BaseConsumer<PlainContext>> {
+        let mut config = self.config.clone();
+        config.set("isolation.level", isolation);
+        config.create_with_context(PlainContext::default()).context("create a Kafka client")
+    }
+
+    /// Returns the names of all topics that begin with a prefix, in order.
+    ///
+    /// # Errors
+    /// Fails if the cluster does not answer.
+    pub fn topics(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
+        let metadata = self.client("read_committed")?.fetch_metadata(None, ANSWER_MAX);
+        let metadata = metadata.context("ask the cluster for its topics")?;
+        let names = metadata.topics().iter().map(|topic| topic.name().to_string());
+        let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Returns the bounds of each partition of a topic.
+    ///
+    /// # Errors
+    /// Fails if the topic does not exist, or the cluster does not answer for a partition.
+    pub fn bounds(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, LogBounds>> {
+        let committed = TopicLookup::new(self.client("read_committed")?, topic);
+        let all = TopicLookup::new(self.client("read_uncommitted")?, topic);
+        let identity = committed.identity(ANSWER_MAX);
+        let count = identity.map_err(|error| anyhow::anyhow!("topic {topic:?}: {error}"))?;
+        let partitions = 0..count.partitions;
+        let ask = |lookup: &TopicLookup<PlainContext>, bound| -> anyhow::Result<Vec<i64>> {
+            let found = lookup.bounds(bound, partitions.clone(), ANSWER_MAX);
+            let found = found.with_context(|| format!("ask for the bounds of topic {topic:?}"))?;
+            let mut found: BTreeMap<i32, _> = found.into_iter().collect();
+            let bound = |partition| {
+                let bound = found.remove(&partition).context("no answer")?;
+                bound.with_context(|| format!("bounds of topic {topic:?} partition {partition}"))
+            };
+            partitions.clone().map(bound).collect()
+        };
+        // The committed end first: what is seen by then has its seals before the ends that follow.
+        let stable_ends = ask(&committed, Bound::End)?;
+        let (lows, ends) = (ask(&all, Bound::Start)?, ask(&all, Bound::End)?);
+        let bounds = lows.into_iter().zip(stable_ends).zip(ends);
+        let bounds = bounds.map(|((low, stable_end), end)| LogBounds { low, stable_end, end });
+        Ok((0..).zip(bounds).collect())
+    }
+
+    /// Reads the committed records of a topic's partitions, each from an offset to before another,
+    /// and hands them over in the order of each partition. Waits for transactions that are open.
+    ///
+    /// # Errors
+    /// Fails if a partition cannot be read to its end, or with the error of `receive`.
+    pub fn read(
+        &self,
+        topic: &str,
+        ranges: &BTreeMap<i32, (i64, i64)>,
+        receive: &mut dyn FnMut(&TrailRecord<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut left: BTreeMap<i32, i64> = BTreeMap::new();
+        let consumer = QueuedConsumer::new(self.client("read_committed")?);
+        let consumer = consumer.context("no memory for a queue of records")?;
+        let mut list = TopicPartitionList::new();
+        for (partition, (start, end)) in ranges.iter().filter(|(_, (start, end))| start < end) {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*start))?;
+            consumer.forward(topic, *partition);
+            left.insert(*partition, *end);
+        }
+        consumer.assign(&list).with_context(|| format!("read topic {topic:?}"))?;
+        let mut heard = Instant::now();
+        while !left.is_empty() {
+            // Serves the client's own events: errors, and tokens.
+            _ = consumer.poll(Duration::ZERO);
+            let Some(taken) = consumer.take(POLL_WAIT) else {
+                if heard.elapsed() > SILENCE_MAX {
+                    let partitions: Vec<String> = left.keys().map(ToString::to_string).collect();
+                    bail!(
+                        "topic {topic:?}: nothing came for {} s of partitions {}; the brokers do not answer, or a transaction stays open there",
+                        SILENCE_MAX.as_secs(),
+                        partitions.join(", ")
+                    );
+                }
+                continue;
+            };
+            heard = Instant::now();
+            match taken.item() {
+                QueueItem::End(partition, offset) => {
+                    if left.get(&partition).is_some_and(|end| offset >= *end) {
+                        left.remove(&partition);
+                    }
+                }
+                QueueItem::Error(error) => bail!("topic {topic:?} {error}"),
+                QueueItem::Record(record) => {
+                    let (partition, offset) = (record.partition(), record.offset());
+                    let Some(end) = left.get(&partition).copied() else { continue };
+                    if offset < end {
+                        receive(&TrailRecord {
+                            partition,
+                            offset,
+                            timestamp_ms: record.timestamp_ms().unwrap_or(-1),
+                            key: record.key(),
+                            value: record.payload(),
+                            headers: record.read(),
+                        })?;
+                    }
+                    if offset + 1 >= end {
+                        left.remove(&partition);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
