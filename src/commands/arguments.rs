@@ -62,6 +62,9 @@ pub enum Command {
     /// and the right to read.
     #[command(after_help = VERIFY_EXITS)]
     Verify(VerifyArgs),
+    /// Continue a sealed trail on purpose, after its state was lost. Without --partition, only
+    /// shows what each partition needs.
+    Resume(ResumeArgs),
     /// Write man pages and shell completions into a folder, for packages.
     Generate(GenerateArgs),
 }
@@ -296,6 +299,26 @@ pub struct VerifyArgs {
 fn property(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_string(), value.to_string()))
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// The configuration of the relays, which must not run.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Continue this partition of the input at the end of its last seal, so that nothing is lost
+    /// or doubled. May be given several times.
+    #[arg(long = "partition", value_name = "N")]
+    pub partitions: Vec<i32>,
+    /// Continue at the group's committed offset instead. The records between are never judged, and
+    /// the seal says so.
+    #[arg(long, requires = "partitions", conflicts_with = "new_topic")]
+    pub skip_to_committed: bool,
+    /// The input topic was deleted and created again: begin at the first record of the new one, in
+    /// the next epoch of the trail.
+    #[arg(long, requires = "partitions")]
+    pub new_topic: bool,
 }
 
 /// Arguments of `generate`.

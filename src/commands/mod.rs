@@ -10,6 +10,7 @@ pub mod generate;
 pub mod key;
 pub mod manifest;
 mod oddities;
+pub mod resume;
 pub mod run;
 pub mod table;
 pub mod top;

@@ -9,6 +9,7 @@ pub mod demo_broker;
 pub mod followers;
 pub mod inspect;
 mod native;
+pub mod offline;
 pub mod producer;
 mod replaced;
 mod seal_log;

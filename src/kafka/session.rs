@@ -7,10 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::native::set_leader_epoch;
-use super::producer::TransactionalProducer;
+use super::producer::{TransactionalProducer, offset_list};
 use super::replaced::Replaced;
 use super::seal_log::SealReader;
 use super::settings::SessionSettings;
@@ -18,7 +16,7 @@ use super::topics::{OutputTopics, TopicProblem};
 use crate::kafka::consumer::group_consumer::GroupConsumer;
 use crate::kafka::producer::output_record::{output_record, seal_record};
 use crate::stream::{
-    Broker, Failure, Output, Partition, PartitionFault, Polled, Position, Proof, Rewound, SealLog,
+    Broker, Failure, Output, Partition, PartitionFault, Polled, Proof, Rewound, SealLog,
     SealSearch, Transaction,
 };
 
@@ -143,7 +141,7 @@ impl Session {
 
     fn transact(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         let producer = self.producer()?;
-        let offsets = self.offsets(transaction.positions)?;
+        let offsets = offset_list(&self.settings.topics.input, transaction.positions)?;
         let membership = self.consumer.membership().ok_or_else(|| {
             Failure::Aborted("this member has left the consumer group".to_string())
         })?;
@@ -180,33 +178,6 @@ impl Session {
         let topics = self.settings.topics.outputs();
         self.producer = Some(TransactionalProducer::open(&self.settings.producer, topics)?);
         Ok(())
-    }
-
-    fn offsets(&self, positions: &[Position]) -> Result<TopicPartitionList, Failure> {
-        let mut list = TopicPartitionList::with_capacity(positions.len());
-        for position in positions {
-            // The client silently drops entries without a valid offset.
-            if position.next_offset < 0 {
-                return Err(Failure::Fatal(format!(
-                    "partition {} has an invalid offset {}",
-                    position.partition, position.next_offset
-                )));
-            }
-            let mut element = list.add_partition(&self.settings.topics.input, position.partition.0);
-            element.set_offset(Offset::Offset(position.next_offset)).map_err(|error| {
-                Failure::Fatal(format!("set the offset of a partition: {error}"))
-            })?;
-            if !position.metadata.is_empty() {
-                element.set_metadata(&position.metadata);
-            }
-            set_leader_epoch(
-                &mut list,
-                &self.settings.topics.input,
-                position.partition.0,
-                position.leader_epoch,
-            );
-        }
-        Ok(list)
     }
 }
 

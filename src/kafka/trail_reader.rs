@@ -9,9 +9,12 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::config::Config;
 use crate::kafka::client::context::PlainContext;
-use crate::kafka::client::lookup::{Bound, TopicLookup};
+use crate::kafka::client::lookup::{self, Bound};
 use crate::kafka::native::{QueueItem, QueuedConsumer};
+use crate::kafka::settings;
+use crate::kafka::topics::partition_count;
 use crate::stream::{OwnedHeaders, SourceHeaders};
 
 /// Longest wait for an answer of the cluster.
@@ -53,31 +56,49 @@ pub struct TrailRecord<'a> {
 /// A client that reads the topics of a trail.
 pub struct TrailReader {
     config: ClientConfig,
+    /// Look up ends: what a `read_committed` reader may see, and all.
+    committed: BaseConsumer<PlainContext>,
+    uncommitted: BaseConsumer<PlainContext>,
 }
 
 impl TrailReader {
-    /// Takes the client's properties, `bootstrap.servers` among them.
-    pub fn new<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    /// Takes the client's properties, `bootstrap.servers` among them. It does not connect yet.
+    ///
+    /// # Errors
+    /// If the client refuses a property.
+    pub fn new<'a>(
+        properties: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> anyhow::Result<Self> {
         let mut config = ClientConfig::new();
         config.set("client.id", "audit-relay-verify").set("ssl.ca.location", "probe");
+        // Reading asks for a group, and nothing is committed.
+        config.set("group.id", "audit-relay-verify");
         for (name, value) in properties {
             config.set(name, value);
         }
+        Self::of(config)
+    }
+
+    /// Reads as the relay of this configuration. It does not connect yet.
+    ///
+    /// # Errors
+    /// If the client cannot be created.
+    pub fn of_relay(config: &Config) -> anyhow::Result<Self> {
+        Self::of(settings::follower(config, "trail"))
+    }
+
+    fn of(mut config: ClientConfig) -> anyhow::Result<Self> {
         config
-            // Reading asks for a group, and nothing is committed.
-            .set("group.id", "audit-relay-verify")
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("allow.auto.create.topics", "false")
-            .set("check.crcs", "true");
-        TrailReader { config }
-    }
-
-    fn client(&self, isolation: &str) -> anyhow::Result<BaseConsumer<PlainContext>> {
-        let mut config = self.config.clone();
-        config.set("isolation.level", isolation);
-        config.create_with_context(PlainContext::default()).context("create a Kafka client")
+            .set("check.crcs", "true")
+            // Closing a client waits for its last fetch.
+            .set("fetch.wait.max.ms", "50");
+        let (committed, uncommitted) =
+            (client(&config, "read_committed")?, client(&config, "read_uncommitted")?);
+        Ok(TrailReader { config, committed, uncommitted })
     }
 
     /// Returns the names of all topics that begin with a prefix, in order.
@@ -85,7 +106,7 @@ impl TrailReader {
     /// # Errors
     /// Fails if the cluster does not answer.
     pub fn topics(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
-        let metadata = self.client("read_committed")?.fetch_metadata(None, ANSWER_MAX);
+        let metadata = self.committed.fetch_metadata(None, ANSWER_MAX);
         let metadata = metadata.context("ask the cluster for its topics")?;
         let names = metadata.topics().iter().map(|topic| topic.name().to_string());
         let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
@@ -98,24 +119,21 @@ impl TrailReader {
     /// # Errors
     /// Fails if the topic does not exist, or the cluster does not answer for a partition.
     pub fn bounds(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, LogBounds>> {
-        let committed = TopicLookup::new(self.client("read_committed")?, topic);
-        let all = TopicLookup::new(self.client("read_uncommitted")?, topic);
-        let identity = committed.identity(ANSWER_MAX);
-        let count = identity.map_err(|error| anyhow::anyhow!("topic {topic:?}: {error}"))?;
-        let partitions = 0..count.partitions;
-        let ask = |lookup: &TopicLookup<PlainContext>, bound| -> anyhow::Result<Vec<i64>> {
-            let found = lookup.bounds(bound, partitions.clone(), ANSWER_MAX);
+        let count = partition_count(&self.committed, topic, ANSWER_MAX)?;
+        let ask = |consumer, bound| -> anyhow::Result<Vec<i64>> {
+            let found = lookup::bounds(consumer, topic, bound, 0..count, ANSWER_MAX);
             let found = found.with_context(|| format!("ask for the bounds of topic {topic:?}"))?;
             let mut found: BTreeMap<i32, _> = found.into_iter().collect();
             let bound = |partition| {
                 let bound = found.remove(&partition).context("no answer")?;
                 bound.with_context(|| format!("bounds of topic {topic:?} partition {partition}"))
             };
-            partitions.clone().map(bound).collect()
+            (0..count).map(bound).collect()
         };
         // The committed end first: what is seen by then has its seals before the ends that follow.
-        let stable_ends = ask(&committed, Bound::End)?;
-        let (lows, ends) = (ask(&all, Bound::Start)?, ask(&all, Bound::End)?);
+        let stable_ends = ask(&self.committed, Bound::End)?;
+        let lows = ask(&self.uncommitted, Bound::Start)?;
+        let ends = ask(&self.uncommitted, Bound::End)?;
         let bounds = lows.into_iter().zip(stable_ends).zip(ends);
         let bounds = bounds.map(|((low, stable_end), end)| LogBounds { low, stable_end, end });
         Ok((0..).zip(bounds).collect())
@@ -133,7 +151,7 @@ impl TrailReader {
         receive: &mut dyn FnMut(&TrailRecord<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut left: BTreeMap<i32, i64> = BTreeMap::new();
-        let consumer = QueuedConsumer::new(self.client("read_committed")?);
+        let consumer = QueuedConsumer::new(client(&self.config, "read_committed")?);
         let consumer = consumer.context("no memory for a queue of records")?;
         let mut list = TopicPartitionList::new();
         for (partition, (start, end)) in ranges.iter().filter(|(_, (start, end))| start < end) {
@@ -186,4 +204,10 @@ impl TrailReader {
         }
         Ok(())
     }
+}
+
+fn client(config: &ClientConfig, isolation: &str) -> anyhow::Result<BaseConsumer<PlainContext>> {
+    let mut config = config.clone();
+    config.set("isolation.level", isolation);
+    config.create_with_context(PlainContext::default()).context("create a Kafka client")
 }

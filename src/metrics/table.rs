@@ -82,7 +82,7 @@ metrics! {
     PASSED_OVER = "audit_relay_passed_over_offsets_total", Counter, ["partition"],
         "Input offsets that could not be read and were skipped as listed in input.pass_over: their records are not in the trail.";
     PARTITION_HELD = "audit_relay_partition_held", Gauge, ["partition", "reason"],
-        "1 while a partition is held and the others continue (unreadable, behind_end, went_back, unpublishable, unplaced); /readyz names the cause.";
+        "1 while a partition is held and the others continue (unreadable, behind_end, went_back, unpublishable, unplaced, unsealable); /readyz names the cause.";
     EVENTS = "audit_relay_events_total", Counter, ["region"],
         "Audit events committed to the output topic of a region.";
     LAG_RECORDS = "audit_relay_partition_lag_records", Gauge, ["partition"],

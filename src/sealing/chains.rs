@@ -9,7 +9,7 @@ use audit_chain::hash::{genesis, seal_genesis, step};
 use audit_chain::header::HeaderText;
 use audit_chain::key::SigningKey;
 use audit_chain::name::{Set, Source, Stream, StreamName};
-use audit_chain::seal::{After, Cause, Counts, Gap, Head, Input, Seal};
+use audit_chain::seal::{After, Cause, Counts, Gap, Head, Input, Reason, Seal};
 use audit_chain::state::{Chain, EncodeError, State};
 use audit_chain::time::Time;
 use audit_chain::{Digest, Number, note};
@@ -77,6 +77,8 @@ pub(super) struct Sealing<'a> {
     /// How many partitions the input has.
     pub(super) partitions: u32,
     pub(super) time: Time,
+    /// Why a person let the chains continue, if that was needed.
+    pub(super) resumed: Option<&'a Reason>,
 }
 
 /// A seal and the state after it.
@@ -233,7 +235,7 @@ impl Chains {
     }
 
     fn seal(&self, with: &Sealing<'_>) -> Result<Seal, String> {
-        let Sealing { settings, tally, partitions, time } = *with;
+        let Sealing { settings, tally, partitions, time, resumed } = *with;
         let input = self.input(tally)?;
         let counts = counts(tally)?;
         let names_all = self.names_all
@@ -261,7 +263,7 @@ impl Chains {
             writer: settings.writer.clone(),
             time,
             after: self.after.clone(),
-            resumed: None,
+            resumed: resumed.cloned(),
             gaps,
             extensions: Vec::new(),
             heads: self.sealed_heads(names_all),

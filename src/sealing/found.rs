@@ -1,9 +1,9 @@
 //! What a search among the seals has found for one partition of the input.
 
+use audit_chain::Number;
 use audit_chain::name::Set;
 use audit_chain::note::Note;
 use audit_chain::seal::Seal;
-use audit_chain::{Digest, Number};
 
 use super::SealingSettings;
 
@@ -21,7 +21,6 @@ pub(super) struct Found {
 pub(super) struct Newest {
     pub(super) set: Set,
     pub(super) seal: Number,
-    pub(super) digest: Digest,
 }
 
 impl Found {
@@ -42,7 +41,6 @@ fn read(set: Set, note: &[u8], settings: &SealingSettings) -> Option<Newest> {
     let note = Note::split(note).ok()?;
     note.verify(settings.keys.public()).ok()?;
     let seal: Seal = note.text().parse().ok()?;
-    let digest = Digest::of(note.text().as_bytes());
     let is_ours = seal.set == set && seal.origin == settings.origin;
-    is_ours.then_some(Newest { set, seal: seal.number, digest })
+    is_ours.then_some(Newest { set, seal: seal.number })
 }

@@ -2,9 +2,10 @@
 //! that is begun again silently, or continued from an old state, is a signed fork: two histories
 //! that contradict each other. So whatever does not fit is refused, and a person decides.
 
+use std::fmt::Display;
+
 use audit_chain::Number;
 use audit_chain::name::Set;
-use audit_chain::seal::After;
 use audit_chain::state::{State, StateError};
 
 use super::chains::{Chains, Signers};
@@ -13,7 +14,21 @@ use super::settings::SealingSettings;
 use crate::stream::{Partition, Position, ResumePoint};
 
 /// What an operator does about a partition that is refused.
-const REMEDY: &str = "find out why; then stop the group and continue on purpose with `audit-relay resume`, which the next seal records";
+const REMEDY: &str = "find out why; then stop all relays of the group and continue on purpose with `audit-relay resume`";
+
+/// Why chains must not be continued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    /// The reason that a seal gives, if a person lets them continue.
+    pub reason: &'static str,
+    /// The reason, and what to do, in words.
+    pub text: String,
+}
+
+fn refusal(reason: &'static str, what: impl Display) -> Refusal {
+    Refusal { reason, text: format!("{what}; {REMEDY}") }
+}
 
 /// Returns the time from which on a newer seal than the committed state's would be found, in
 /// milliseconds since 1970. 0 if there is no such state.
@@ -41,69 +56,77 @@ pub(super) fn load(
     partition: Partition,
     found: &Found,
     settings: &SealingSettings,
-) -> Result<Chains, String> {
+) -> Result<Chains, Refusal> {
     let position = match place {
         ResumePoint::At(position) => position,
         ResumePoint::NewLog if found.any => {
-            return Err(format!(
-                "the input topic was deleted and created again, but its partition was sealed before; {REMEDY}"
+            return Err(refusal(
+                "topic-recreated",
+                "the input topic was deleted and created again, but its partition was sealed before",
             ));
         }
         ResumePoint::Beginning if found.any => {
-            return Err(format!(
-                "the group has no committed offset, but the partition was sealed before; {REMEDY}"
+            return Err(refusal(
+                "metadata-lost",
+                "the group has no committed offset, but the partition was sealed before",
             ));
         }
         ResumePoint::Beginning | ResumePoint::NewLog => {
-            return Chains::fresh(first_set(partition, settings)?, None, settings);
+            return fresh(partition, None, settings);
         }
     };
     let (set, state, signers) = match decode(position, partition, settings) {
         Ok(decoded) => decoded,
         Err(StateError::Missing) if !found.any => {
             let start = Number::new(u64::try_from(position.next_offset).unwrap_or_default());
-            return Chains::fresh(first_set(partition, settings)?, start, settings);
+            return fresh(partition, start, settings);
         }
         Err(StateError::Missing) => {
-            return Err(format!(
-                "the committed offset has lost the state of its chains, as after a reset of offsets; {REMEDY}"
+            return Err(refusal(
+                "metadata-lost",
+                "the committed offset has lost the state of its chains, as after a reset of offsets",
             ));
         }
         Err(error @ StateError::UnknownKey(_)) => {
-            return Err(format!(
-                "{error}: set integrity.previous_key to it, or, if it is lost, {REMEDY}"
-            ));
+            let text =
+                format!("{error}: set integrity.previous_key to it. If it is lost, {REMEDY}");
+            return Err(Refusal { reason: "key-lost", text });
         }
-        Err(error) => return Err(format!("{error}; {REMEDY}")),
+        Err(error) => return Err(refusal("metadata-foreign", error)),
     };
     if i64::try_from(state.next_offset.get()) != Ok(position.next_offset) {
-        return Err(format!(
-            "the committed offset is {}, but its state was sealed for {}; {REMEDY}",
-            position.next_offset, state.next_offset
+        return Err(refusal(
+            "offsets-moved",
+            format_args!(
+                "the committed offset is {}, but its state was sealed for {}",
+                position.next_offset, state.next_offset
+            ),
         ));
     }
     let newest = found.newest.as_ref();
-    let is_newer = |set: &Set, seal: Number| {
-        newest.filter(|newest| (newest.set.epoch(), newest.seal) >= (set.epoch(), seal))
-    };
-    if let Some(newer) = is_newer(&set, state.next_seal) {
-        return Err(format!(
-            "the committed state is old: seal {} of {} exists, and the state says that {} comes next; {REMEDY}",
-            newer.seal, newer.set, state.next_seal
+    let newer =
+        newest.filter(|newest| (newest.set.epoch(), newest.seal) >= (set.epoch(), state.next_seal));
+    if let Some(newer) = newer {
+        return Err(refusal(
+            "metadata-stale",
+            format_args!(
+                "the committed state is old: seal {} of {} exists, and the state says that {} comes next",
+                newer.seal, newer.set, state.next_seal
+            ),
         ));
     }
-    let after = if state.next_seal == Number::ZERO && set.epoch() > Number::from(1) {
-        let last = newest.filter(|newest| set.follows(&newest.set));
-        let last = last.ok_or_else(|| format!("no seal of the epoch before {set} was found"))?;
-        Some(After { set: last.set.clone(), seal: last.seal, digest: last.digest })
-    } else {
-        None
-    };
-    Chains::of(set, &state, signers, after, settings)
+    Chains::of(set, &state, signers, None, settings)
+        .map_err(|text| Refusal { reason: "key-lost", text })
 }
 
-fn first_set(partition: Partition, settings: &SealingSettings) -> Result<Set, String> {
-    set(partition, Number::from(1), settings)
+fn fresh(
+    partition: Partition,
+    start: Option<Number>,
+    settings: &SealingSettings,
+) -> Result<Chains, Refusal> {
+    let set = set(partition, Number::from(1), settings);
+    set.and_then(|set| Chains::fresh(set, start, settings))
+        .map_err(|text| Refusal { reason: "metadata-foreign", text })
 }
 
 fn set(partition: Partition, epoch: Number, settings: &SealingSettings) -> Result<Set, String> {

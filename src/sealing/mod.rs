@@ -4,12 +4,13 @@
 //! compared with the newest seal.
 //!
 //! `chains.rs` is the state of one partition's chains and how a transaction extends them; it is
-//! pure. `load.rs` decides, as pure, whether they may be continued. This file brings both to the
-//! loop.
+//! pure. `load.rs` decides, as pure, whether they may be continued, and `resume.rs` continues them
+//! on purpose. This file brings the first two to the loop.
 
 mod chains;
 mod found;
 mod load;
+mod resume;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,9 @@ use audit_judge::fate::RegionIndex;
 
 use self::chains::{Chains, Sealing};
 use self::found::Found;
+pub use self::load::Refusal;
 use self::load::load;
+pub use self::resume::{ContinueAt, Resumed, SealedPartition};
 pub use self::settings::{Keys, SealingSettings};
 use crate::stream::batch::Batch;
 use crate::stream::{
@@ -108,7 +111,10 @@ impl ChainSealer {
                     let known = Known::Chains { chains, position, sealed: None };
                     self.partitions.insert(partition, known);
                 }
-                Err(cause) => refused.push((partition, PartitionFault::Unsealable { cause })),
+                Err(refusal) => {
+                    let cause = refusal.to_string();
+                    refused.push((partition, PartitionFault::Unsealable { cause }));
+                }
             }
         }
         Ok(refused)
@@ -151,7 +157,8 @@ impl ChainSealer {
                 None => committed(&self.partitions, partition)?.clone(),
             };
             let partitions = self.input_partitions.max(u32::try_from(partition.0).unwrap_or(0) + 1);
-            let sealing = Sealing { settings: &self.settings, tally, partitions, time };
+            let sealing =
+                Sealing { settings: &self.settings, tally, partitions, time, resumed: None };
             match chains.close(&sealing).map_err(Failure::Fatal)? {
                 Ok(closed) => {
                     position.metadata = closed.metadata;

@@ -25,6 +25,7 @@ mod remade;
 mod requirements;
 mod retention;
 mod returning;
+mod sealed;
 mod security;
 mod service;
 mod sessions;

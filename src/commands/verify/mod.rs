@@ -55,9 +55,9 @@ fn run(arguments: &VerifyArgs) -> anyhow::Result<Exit> {
     if let Some(state) = &arguments.state {
         options.remembered.extend(recall(state)?);
     }
-    let reader = TrailReader::new(
-        properties(arguments)?.iter().map(|(name, value)| (name.as_str(), value.as_str())),
-    );
+    let properties = properties(arguments)?;
+    let properties = properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let reader = TrailReader::new(properties)?;
     let topics = TrailTopics::find(&reader, &arguments.topic_prefix, &arguments.quarantine_topic)?;
     let mut report = read_trail(&reader, &topics, trust, options)?;
     add_asked(&mut report, arguments, anchored);

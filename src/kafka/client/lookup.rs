@@ -71,26 +71,7 @@ impl<C: ConsumerContext + 'static> TopicLookup<C> {
         partitions: impl IntoIterator<Item = i32>,
         limit: Duration,
     ) -> KafkaResult<Vec<(i32, KafkaResult<i64>)>> {
-        let which = match bound {
-            Bound::Start => Offset::Beginning,
-            Bound::End => Offset::End,
-        };
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition_offset(&self.topic, partition, which)?;
-        }
-        if list.count() == 0 {
-            return Ok(Vec::new());
-        }
-        let found = self.consumer.offsets_for_times(list, limit)?;
-        let bounds = found.elements().into_iter().map(|element| {
-            let offset = element.error().and_then(|()| match element.offset() {
-                Offset::Offset(offset) => Ok(offset),
-                _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
-            });
-            (element.partition(), offset)
-        });
-        Ok(bounds.collect())
+        bounds(&self.consumer, &self.topic, bound, partitions, limit)
     }
 
     /// Returns for each partition the offset of its first record from a time on, in milliseconds
@@ -158,4 +139,37 @@ impl<C: ConsumerContext + 'static> TopicLookup<C> {
     pub(in crate::kafka) fn identity(&self, limit: Duration) -> Result<TopicIdentity, Undescribed> {
         topic_identity(self.consumer.client(), &self.topic, limit)
     }
+}
+
+/// Returns one bound of each partition's log, or the error for that partition.
+///
+/// # Errors
+/// Fails for all partitions if one of them has no leader: the client then answers for none.
+pub(in crate::kafka) fn bounds<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    bound: Bound,
+    partitions: impl IntoIterator<Item = i32>,
+    limit: Duration,
+) -> KafkaResult<Vec<(i32, KafkaResult<i64>)>> {
+    let which = match bound {
+        Bound::Start => Offset::Beginning,
+        Bound::End => Offset::End,
+    };
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition_offset(topic, partition, which)?;
+    }
+    if list.count() == 0 {
+        return Ok(Vec::new());
+    }
+    let found = consumer.offsets_for_times(list, limit)?;
+    let bounds = found.elements().into_iter().map(|element| {
+        let offset = element.error().and_then(|()| match element.offset() {
+            Offset::Offset(offset) => Ok(offset),
+            _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
+        });
+        (element.partition(), offset)
+    });
+    Ok(bounds.collect())
 }

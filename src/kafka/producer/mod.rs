@@ -2,6 +2,7 @@
 //! one transaction at a time; the session decides what goes into it.
 
 mod delivery;
+mod offset_list;
 pub(in crate::kafka) mod output_record;
 
 use std::cell::Cell;
@@ -13,6 +14,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+pub(in crate::kafka) use self::offset_list::offset_list;
 pub(in crate::kafka) use super::native::OutgoingRecord;
 use super::native::{Refused, ServedProducer, TopicProducer};
 use crate::kafka::client::context::LoggingContext;

@@ -22,7 +22,7 @@ fn chains_begin_only_where_nothing_was_sealed() {
         (ResumePoint::NewLog, "was deleted and created again"),
     ] {
         assert!(load(&place, PARTITION, &nothing, &settings()).is_ok(), "{place:?}");
-        let refused = load(&place, PARTITION, &something, &settings()).expect_err(refusal);
+        let refused = load(&place, PARTITION, &something, &settings()).expect_err(refusal).text;
         assert!(refused.contains(refusal), "{refused}");
         assert!(refused.contains("audit-relay resume"), "{refused}");
     }
@@ -54,7 +54,7 @@ fn a_state_is_continued_if_it_is_the_newest() {
     assert!(load(&old, PARTITION, &found(&[&first], &settings()), &settings()).is_ok());
     for seals in [vec![&first, &second], vec![&second, &first]] {
         let refused = load(&old, PARTITION, &found(&seals, &settings()), &settings());
-        let refused = refused.expect_err("an old state");
+        let refused = refused.expect_err("an old state").text;
         assert!(refused.contains("the committed state is old: seal 1"), "{refused}");
     }
 }
@@ -76,7 +76,7 @@ fn a_state_that_does_not_fit_is_refused() {
             "set integrity.previous_key to it",
         ),
     ] {
-        let refused = load(&place, partition, &found, &settings).expect_err(refusal);
+        let refused = load(&place, partition, &found, &settings).expect_err(refusal).text;
         assert!(refused.contains(refusal), "{refused}");
     }
     let middle = second.metadata.len() / 2;
@@ -84,6 +84,7 @@ fn a_state_that_does_not_fit_is_refused() {
     let other =
         if damaged.get(middle..).is_some_and(|rest| rest.starts_with('A')) { "B" } else { "A" };
     damaged.replace_range(middle..=middle, other);
-    let refused = load(&at(20, &damaged), PARTITION, &found, &settings()).expect_err("damaged");
+    let refused =
+        load(&at(20, &damaged), PARTITION, &found, &settings()).expect_err("damaged").text;
     assert!(refused.contains("the tag of the state is false"), "{refused}");
 }

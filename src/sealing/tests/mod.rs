@@ -91,7 +91,7 @@ fn close(
     settings: &SealingSettings,
 ) -> Result<Closed, String> {
     let time = Time::from_epoch_ms(SEALED_MS).expect("a time");
-    let sealing = Sealing { settings, tally, partitions: 1, time };
+    let sealing = Sealing { settings, tally, partitions: 1, time, resumed: None };
     chains.close(&sealing).expect("a seal that agrees with itself")
 }
 

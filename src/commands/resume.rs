@@ -1,0 +1,155 @@
+//! `resume`: shows which partitions of a sealed trail cannot simply go on, and continues them on
+//! purpose. The seal that it writes says why.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use audit_chain::name::Set;
+use audit_chain::seal::Reason;
+use audit_chain::time::Time;
+
+use super::{load, print};
+use crate::commands::arguments::ResumeArgs;
+use crate::config::Config;
+use crate::kafka::offline::OfflineGroup;
+use crate::kafka::trail_reader::TrailReader;
+use crate::sealing::{ContinueAt, Refusal, SealedPartition, SealingSettings};
+use crate::stream::{Partition, ResumePoint};
+
+/// The reason in a seal of a partition that a relay would have continued.
+const REQUESTED: &str = "requested";
+
+/// Shows or continues partitions.
+///
+/// # Errors
+/// Fails if the configuration is invalid or does not seal, the cluster does not answer, a partition
+/// is refused and none is to be continued, or one cannot be.
+pub fn resume(arguments: &ResumeArgs) -> anyhow::Result<()> {
+    let (config, deployment) = load(&arguments.config)?;
+    let (Some(settings), Some(topic)) = (&deployment.sealing, &deployment.topics.checkpoints)
+    else {
+        bail!("the trail of this configuration is not sealed: [integrity] is not set");
+    };
+    let group = OfflineGroup::new(&config)?;
+    let places = group.places()?;
+    let reader = TrailReader::of_relay(&config)?;
+    let sealed = read_seals(&reader, topic, settings)?;
+    let none = SealedPartition::default();
+    let of = |partition: &Partition| sealed.get(partition).unwrap_or(&none);
+    if arguments.partitions.is_empty() {
+        return show(&places, of, settings);
+    }
+    group.check_empty()?;
+    let partitions = u32::try_from(places.len()).unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let time = Time::from_epoch_ms(u64::try_from(since_epoch.as_millis())?);
+    let time = time.context("the clock is beyond 9999")?;
+    let starts = match arguments.new_topic {
+        true => first_offsets(&reader, &config)?,
+        false => BTreeMap::new(),
+    };
+    let (mut seals, mut positions) = (Vec::new(), Vec::new());
+    for number in &arguments.partitions {
+        let partition = Partition(*number);
+        let place = places.get(&partition);
+        let place = place.with_context(|| format!("the input has no partition {number}"))?;
+        let at = continue_at(arguments, place, starts.get(&partition).copied())?;
+        let refusal = of(&partition).refusal(partition, place, settings);
+        let reason = match (arguments.new_topic, &refusal) {
+            (true, _) => "topic-recreated",
+            (false, Some(refusal)) => refusal.reason,
+            (false, None) => REQUESTED,
+        };
+        let reason: Reason = reason.parse()?;
+        let resumed = of(&partition).resume(at, &reason, (partitions, time), settings);
+        let resumed = resumed.map_err(|why| anyhow!("partition {number}: {why}"))?;
+        seals.push(resumed.seal);
+        positions.push(resumed.position);
+    }
+    group.publish(topic, &seals, &positions)?;
+    for (seal, position) in seals.iter().zip(&positions) {
+        print(format_args!(
+            "partition {}: {} continues at offset {}",
+            position.partition, seal.key, position.next_offset
+        ))?;
+    }
+    Ok(())
+}
+
+fn continue_at(
+    arguments: &ResumeArgs,
+    place: &ResumePoint,
+    first: Option<i64>,
+) -> anyhow::Result<ContinueAt> {
+    match (place, first) {
+        (_, Some(first)) => Ok(ContinueAt::NewTopic(first)),
+        (ResumePoint::At(position), None) if arguments.skip_to_committed => {
+            Ok(ContinueAt::Later(position.next_offset))
+        }
+        (_, None) => {
+            ensure!(!arguments.skip_to_committed, "the group has committed no offset to skip to");
+            Ok(ContinueAt::Seal)
+        }
+    }
+}
+
+/// Prints what each partition needs.
+fn show<'s>(
+    places: &BTreeMap<Partition, ResumePoint>,
+    of: impl Fn(&Partition) -> &'s SealedPartition,
+    settings: &SealingSettings,
+) -> anyhow::Result<()> {
+    let mut refused = 0;
+    for (partition, place) in places {
+        let sealed = of(partition);
+        let last = sealed.last().map_or("never sealed".to_string(), |(set, seal, end)| {
+            format!("last seal {seal} of {set}, to offset {end}")
+        });
+        let committed = match place {
+            ResumePoint::At(position) => format!("committed offset {}", position.next_offset),
+            ResumePoint::Beginning | ResumePoint::NewLog => "no committed offset".to_string(),
+        };
+        let verdict = match sealed.refusal(*partition, place, settings) {
+            None => "goes on".to_string(),
+            Some(Refusal { text, .. }) => {
+                refused += 1;
+                format!("HELD: {text}")
+            }
+        };
+        print(format_args!("partition {partition}: {last}; {committed}; {verdict}"))?;
+    }
+    ensure!(refused == 0, "{refused} partitions are held");
+    Ok(())
+}
+
+/// Reads all seals of the input's partitions.
+fn read_seals(
+    reader: &TrailReader,
+    topic: &str,
+    settings: &SealingSettings,
+) -> anyhow::Result<BTreeMap<Partition, SealedPartition>> {
+    let bounds = reader.bounds(topic)?;
+    let whole = bounds.iter().map(|(partition, log)| (*partition, (log.low, log.end))).collect();
+    let mut sealed = BTreeMap::<Partition, SealedPartition>::new();
+    reader.read(topic, &whole, &mut |record| {
+        let set: Option<Set> =
+            record.key.and_then(|key| std::str::from_utf8(key).ok()?.parse().ok());
+        if let Some(set) = set.filter(|set| set.topic() == settings.format.input) {
+            let partition = Partition(i32::try_from(set.partition().get())?);
+            let note = record.value.unwrap_or_default();
+            sealed.entry(partition).or_default().take(&set, note, settings);
+        }
+        Ok(())
+    })?;
+    Ok(sealed)
+}
+
+/// Returns the first offset of each partition of the input.
+fn first_offsets(
+    reader: &TrailReader,
+    config: &Config,
+) -> anyhow::Result<BTreeMap<Partition, i64>> {
+    let bounds = reader.bounds(&config.input.topic)?;
+    Ok(bounds.into_iter().map(|(partition, log)| (Partition(partition), log.low)).collect())
+}

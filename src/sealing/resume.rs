@@ -1,0 +1,204 @@
+//! Continues chains on purpose, after a person has found out why they must not simply go on. It
+//! writes a seal of its own, which says so. Pure; `commands/resume` reads and writes.
+
+use std::collections::BTreeMap;
+
+use audit_chain::name::{Set, StreamName};
+use audit_chain::note::Note;
+use audit_chain::seal::{After, Reason, Seal};
+use audit_chain::state::{Chain, State};
+use audit_chain::time::Time;
+use audit_chain::{Digest, Number};
+
+use super::chains::{Chains, Sealing, Signers};
+use super::found::{Found, Newest};
+use super::load::{Refusal, load};
+use super::settings::SealingSettings;
+use crate::stream::batch::PartitionTally;
+use crate::stream::{Gap, GapCause, Partition, Position, ResumePoint, SealRecord};
+
+/// All seals of one partition of the input, read from the first to the last.
+#[derive(Debug, Clone, Default)]
+pub struct SealedPartition {
+    any: bool,
+    last: Option<Last>,
+    streams: BTreeMap<StreamName, Chain>,
+}
+
+/// The newest seal.
+#[derive(Debug, Clone)]
+struct Last {
+    seal: Seal,
+    digest: Digest,
+    /// Whether the current key is among those that signed it.
+    is_signed_by_current: bool,
+}
+
+/// Where a partition continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContinueAt {
+    /// Where its last seal ends: nothing is lost or doubled.
+    Seal,
+    /// At a later offset. What lies between was not judged and never will be; the seal says so.
+    Later(i64),
+    /// At this offset of a topic that was created anew, in the next epoch.
+    NewTopic(i64),
+}
+
+/// A seal to be written, and the position to be committed with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// The seal.
+    pub seal: SealRecord,
+    /// The position, with the state of the chains.
+    pub position: Position,
+}
+
+impl SealedPartition {
+    /// Takes the next record with the key of a set of this partition.
+    pub fn take(&mut self, set: &Set, note: &[u8], settings: &SealingSettings) {
+        self.any = true;
+        let Some((seal, digest, is_signed_by_current)) = read(set, note, settings) else { return };
+        let place = |seal: &Seal| (seal.set.epoch(), seal.number);
+        if self.last.as_ref().is_some_and(|last| place(&seal) <= place(&last.seal)) {
+            return;
+        }
+        if self.last.as_ref().is_some_and(|last| last.seal.set != seal.set) {
+            self.streams.clear();
+        }
+        let heads = seal.heads.iter();
+        let heads =
+            heads.map(|(name, head)| (name.clone(), Chain { size: head.size, head: head.digest }));
+        self.streams.extend(heads);
+        self.last = Some(Last { seal, digest, is_signed_by_current });
+    }
+
+    /// Returns the newest seal's set and number, and the offset of the input at which it ends.
+    pub fn last(&self) -> Option<(&Set, u64, u64)> {
+        let Last { seal, .. } = self.last.as_ref()?;
+        Some((&seal.set, seal.number.get(), seal.input.end.get()))
+    }
+
+    /// Returns why a relay would not continue at this place, in a word and in words; `None` if it
+    /// would.
+    pub fn refusal(
+        &self,
+        partition: Partition,
+        place: &ResumePoint,
+        settings: &SealingSettings,
+    ) -> Option<Refusal> {
+        let newest = self
+            .last
+            .as_ref()
+            .map(|last| Newest { set: last.seal.set.clone(), seal: last.seal.number });
+        load(place, partition, &Found { any: self.any, newest }, settings).err()
+    }
+
+    /// Continues the chains: returns a seal that says why, and the position that belongs to it.
+    ///
+    /// # Errors
+    /// If there is no seal to continue from, or it cannot be continued like this.
+    pub fn resume(
+        &self,
+        at: ContinueAt,
+        reason: &Reason,
+        (partitions, time): (u32, Time),
+        settings: &SealingSettings,
+    ) -> Result<Resumed, String> {
+        let last = self.last.as_ref().ok_or(
+            "no seal of the configured keys was found: configure the key that signed last, as integrity.previous_key",
+        )?;
+        let mut chains = match at {
+            ContinueAt::NewTopic(start) => self.next_epoch(last, start, settings)?,
+            ContinueAt::Seal | ContinueAt::Later(_) => self.same_epoch(last, settings)?,
+        };
+        let end = number(last.seal.input.end)?;
+        let tally = match at {
+            ContinueAt::Seal => silent(end, Vec::new()),
+            ContinueAt::Later(offset) if offset >= end => {
+                let gap = Gap { offsets: end..offset, cause: GapCause::PassedOver };
+                silent(offset, if end < offset { vec![gap] } else { Vec::new() })
+            }
+            ContinueAt::Later(offset) => {
+                return Err(format!(
+                    "offset {offset} lies before {end}, where the last seal ends: its records would be audited twice"
+                ));
+            }
+            ContinueAt::NewTopic(start) => silent(start, Vec::new()),
+        };
+        let sealing = Sealing { settings, tally: &tally, partitions, time, resumed: Some(reason) };
+        let closed = chains.close(&sealing)??;
+        let position = Position {
+            partition: closed.seal.partition,
+            next_offset: tally.next_offset,
+            leader_epoch: None,
+            metadata: closed.metadata,
+        };
+        Ok(Resumed { seal: closed.seal, position })
+    }
+
+    fn same_epoch(&self, last: &Last, settings: &SealingSettings) -> Result<Chains, String> {
+        let state = State {
+            next_offset: last.seal.input.end,
+            next_seal: last.seal.number.next().ok_or("there are too many seals")?,
+            last_seal: last.digest,
+            sealed_at: last.seal.time,
+            next_key_announced: last.seal.next_key.is_some(),
+            streams: self.streams.clone(),
+        };
+        Chains::of(last.seal.set.clone(), &state, last.signers(), None, settings)
+    }
+
+    fn next_epoch(
+        &self,
+        last: &Last,
+        start: i64,
+        settings: &SealingSettings,
+    ) -> Result<Chains, String> {
+        let before = &last.seal.set;
+        let epoch = before.epoch().next().ok_or("there are too many epochs")?;
+        let set = Set::new(before.topic(), before.partition(), epoch);
+        let start = u64::try_from(start).ok().and_then(Number::new);
+        let state = State {
+            next_offset: start.ok_or("the topic begins before 0")?,
+            next_seal: Number::ZERO,
+            last_seal: last.digest,
+            sealed_at: last.seal.time,
+            next_key_announced: last.seal.next_key.is_some(),
+            streams: BTreeMap::new(),
+        };
+        let after = After { set: before.clone(), seal: last.seal.number, digest: last.digest };
+        let set = set.map_err(|error| error.to_string())?;
+        Chains::of(set, &state, last.signers(), Some(after), settings)
+    }
+}
+
+impl Last {
+    fn signers(&self) -> Signers {
+        match (self.is_signed_by_current, &self.seal.next_key) {
+            (true, _) => Signers::Current,
+            (false, None) => Signers::Announcing,
+            (false, Some(_)) => Signers::Both,
+        }
+    }
+}
+
+/// The tally of a seal that only says that the writer continues here.
+fn silent(next_offset: i64, gaps: Vec<Gap>) -> PartitionTally {
+    PartitionTally { next_offset, gaps, ..PartitionTally::default() }
+}
+
+fn number(number: Number) -> Result<i64, String> {
+    i64::try_from(number.get()).map_err(|_| "an offset is too large".to_string())
+}
+
+fn read(set: &Set, note: &[u8], settings: &SealingSettings) -> Option<(Seal, Digest, bool)> {
+    let note = Note::split(note).ok()?;
+    let keys = settings.keys.public();
+    let signers = note.verify(keys).ok()?;
+    let is_signed_by_current = signers.iter().any(|signer| keys.first() == Some(*signer));
+    let seal: Seal = note.text().parse().ok()?;
+    let is_ours = seal.set == *set && seal.origin == settings.origin;
+    let digest = Digest::of(note.text().as_bytes());
+    is_ours.then_some((seal, digest, is_signed_by_current))
+}

@@ -1,0 +1,144 @@
+//! A trail whose committed state is lost is held, and continues on purpose.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use audit_chain::key::SigningKey;
+
+use super::*;
+use crate::ledger::{ExpectedFate, Ledger, expected_fate};
+use audit_testkit::topics::read_committed;
+
+/// Starts a relay and waits until it holds its partition; returns what it says.
+#[track_caller]
+fn held(deployment: &TestDeployment) -> String {
+    let mut relay = deployment.start("held");
+    relay.await_metric("audit_relay_partition_held", "reason=\"unsealable\"", |held| held > 0.0);
+    end(&mut relay);
+    relay.log()
+}
+
+/// Runs `resume` with these arguments.
+#[track_caller]
+fn resume(deployment: &TestDeployment, arguments: &[&str]) -> (bool, String) {
+    let config = deployment.config("resuming");
+    let config = config.to_str().expect("a path");
+    let arguments = [&["resume", "--config", config][..], arguments].concat();
+    let Output { status, stdout, stderr } = deployment.command(&arguments);
+    let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    (status.success(), said)
+}
+
+/// The lines of the newest seal that begin with a word.
+fn last_seal(broker: &KafkaBroker, deployment: &TestDeployment, word: &str) -> Vec<String> {
+    let seals = read_committed(broker.bootstrap(), &deployment.checkpoints());
+    let note = seals.last().and_then(|seen| seen.value.clone()).expect("a seal");
+    let note = String::from_utf8(note).expect("text");
+    let lines = note.lines().filter_map(|line| line.strip_prefix(word));
+    lines.map(|line| line.trim().to_string()).collect()
+}
+
+#[test]
+fn offsets_that_were_reset_hold_the_partition_until_it_is_resumed() {
+    let broker = KafkaBroker::shared();
+    let deployment = sealed(broker, 1);
+    process(broker, &deployment, 0..400);
+    // As every reset does: the offset without metadata.
+    broker.commit(&deployment.group, &deployment.input, &BTreeMap::from([(0, 100)]));
+    let log = held(&deployment);
+    assert!(log.contains("has lost the state of its chains"), "{log}");
+    let (is_good, said) = resume(&deployment, &[]);
+    assert!(!is_good && said.contains("partition 0: last seal"), "{said}");
+    assert!(said.contains("to offset 400; committed offset 100; HELD"), "{said}");
+    let (is_good, said) = resume(&deployment, &["--partition", "0", "--skip-to-committed"]);
+    assert!(!is_good && said.contains("would be audited twice"), "{said}");
+    let (is_good, said) = resume(&deployment, &["--partition", "0"]);
+    assert!(is_good && said.contains("continues at offset 400"), "{said}");
+    assert_eq!(last_seal(broker, &deployment, "resumed"), ["metadata-lost"]);
+    let (is_good, said) = resume(&deployment, &[]);
+    assert!(is_good && said.contains("goes on"), "{said}");
+    process(broker, &deployment, 400..600);
+    Ledger::of(broker.bootstrap(), &deployment, 600).assert_clean();
+    let proven = verify_own(&deployment, &[]);
+    assert_eq!(proven.code, Some(0), "{}", proven.output);
+}
+
+#[test]
+fn what_is_skipped_on_purpose_is_signed() {
+    let broker = KafkaBroker::shared();
+    let deployment = sealed(broker, 1);
+    process(broker, &deployment, 0..100);
+    produce(broker.bootstrap(), &deployment.input, (100..200).map(change));
+    broker.commit(&deployment.group, &deployment.input, &BTreeMap::from([(0, 150)]));
+    held(&deployment);
+    let (is_good, said) = resume(&deployment, &["--partition", "0", "--skip-to-committed"]);
+    assert!(is_good && said.contains("continues at offset 150"), "{said}");
+    assert_eq!(last_seal(broker, &deployment, "gap"), ["100 150 passed-over"]);
+    process(broker, &deployment, 200..300);
+    let proven = verify_own(&deployment, &[]);
+    assert_eq!(proven.code, Some(0), "{}", proven.output);
+    let lost: Vec<u64> =
+        (100..150).filter(|number| expected_fate(*number) != ExpectedFate::Skipped).collect();
+    Ledger::of(broker.bootstrap(), &deployment, 300).assert_clean_but_for(&lost);
+}
+
+#[test]
+fn another_group_does_not_continue_the_chains() {
+    let broker = KafkaBroker::shared();
+    let mut deployment = sealed(broker, 1);
+    process(broker, &deployment, 0..100);
+    deployment.group = broker.unique("other");
+    let log = held(&deployment);
+    assert!(log.contains("the group has no committed offset"), "{log}");
+    let (is_good, said) = resume(&deployment, &["--partition", "0"]);
+    assert!(is_good, "{said}");
+    process(broker, &deployment, 100..200);
+    Ledger::of(broker.bootstrap(), &deployment, 200).assert_clean();
+    let proven = verify_own(&deployment, &[]);
+    assert_eq!(proven.code, Some(0), "{}", proven.output);
+}
+
+#[test]
+fn a_topic_that_was_made_anew_begins_an_epoch_that_is_linked_to_the_last() {
+    let broker = KafkaBroker::shared();
+    let deployment = sealed(broker, 1);
+    process(broker, &deployment, 0..100);
+    broker.try_delete_topic(&deployment.input).expect("deleted");
+    broker.create_topic(&deployment.input, 1);
+    produce(broker.bootstrap(), &deployment.input, (100..150).map(change));
+    let (is_good, said) = resume(&deployment, &["--partition", "0", "--new-topic"]);
+    assert!(is_good && said.contains("/0#2 continues at offset 0"), "{said}");
+    assert_eq!(last_seal(broker, &deployment, "resumed"), ["topic-recreated"]);
+    let mut relay = deployment.start("a");
+    await_committed(broker, &deployment, 50);
+    end(&mut relay);
+    let proven = verify_own(&deployment, &[]);
+    assert_eq!(proven.code, Some(0), "{}", proven.output);
+    assert!(proven.output.contains("/0#1") && proven.output.contains("/0#2"), "{}", proven.output);
+}
+
+#[test]
+fn a_key_is_replaced_between_two_runs() {
+    let broker = KafkaBroker::shared();
+    let mut deployment = sealed(broker, 1);
+    process(broker, &deployment, 0..100);
+    let origin = signing_key().public().name().clone();
+    let (before, after) = (deployment.path("seal.pem"), deployment.path("after.pem"));
+    let next = SigningKey::from_seed(origin.clone(), &[10; 32]);
+    fs::write(&after, &*next.to_pem().expect("a key")).expect("write");
+    deployment.integrity = format!(
+        "origin = \"{origin}\"\nkey = \"{}\"\nprevious_key = \"{}\"\n",
+        after.display(),
+        before.display()
+    );
+    process(broker, &deployment, 100..200);
+    process(broker, &deployment, 200..300);
+    deployment.integrity = format!("origin = \"{origin}\"\nkey = \"{}\"\n", after.display());
+    process(broker, &deployment, 300..400);
+    // The trust file has the first key alone.
+    let proven = verify_own(&deployment, &[]);
+    assert_eq!(proven.code, Some(0), "{}", proven.output);
+    deployment.integrity = format!("origin = \"{origin}\"\nkey = \"{}\"\n", before.display());
+    let log = held(&deployment);
+    assert!(log.contains("was written under the key"), "{log}");
+}
