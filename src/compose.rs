@@ -103,3 +103,65 @@ impl RecordFormat {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use audit_judge::fate::{Quarantine, RegionIndex};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::stream::Partition;
+    use crate::stream::kept_record::KeptRecord;
+
+    fn output(content: Content<'_>, timestamp_ms: Option<i64>) -> Output<'_> {
+        Output { source_partition: Partition(3), source_offset: 7, timestamp_ms, content }
+    }
+
+    fn format(event_headers: bool, is_sealed: bool) -> RecordFormat {
+        let regions = vec!["eu-de".to_string(), "us-south".to_string()];
+        RecordFormat { regions, event_headers, input: "changes".to_string(), is_sealed }
+    }
+
+    #[test]
+    fn an_event_has_its_key_and_headers() {
+        let envelope = Envelope {
+            region: RegionIndex(1),
+            device: "1234567".into(),
+            account: "307608".into(),
+            location: "dal10".into(),
+            id: Uuid::from_u128(5),
+        };
+        let content = Content::Event { envelope: &envelope, event: b"{}" };
+        for (timestamp, expected) in [(Some(9), 9), (None, 4), (Some(0), 4)] {
+            format(true, false).compose(&output(content, timestamp), 4, |composed| {
+                assert_eq!(composed.timestamp_ms, expected);
+                assert_eq!(composed.key, Some(&b"1234567"[..]));
+                assert_eq!(composed.value, Some(&b"{}"[..]));
+                assert_eq!(composed.headers[2], (&b"region"[..], Some(&b"us-south"[..])));
+            });
+        }
+        format(false, true).compose(&output(content, None), 4, |composed| {
+            assert_eq!(composed.headers, []);
+        });
+    }
+
+    /// A producer that sends the chain's header must not be able to hold its partition.
+    #[test]
+    fn a_header_with_the_name_of_the_chains_gets_another_one_where_the_trail_is_sealed() {
+        let headers = vec![
+            (b"audit-chain".to_vec(), Some(b"forged".to_vec())),
+            (b"Audit-Chain".to_vec(), None),
+        ];
+        let original = KeptRecord { key: None, payload: None, headers, stub: None };
+        let kept = QuarantinedRecord { original, quarantine: Quarantine::malformed("no JSON") };
+        for (is_sealed, name) in [(true, "original-audit-chain"), (false, "audit-chain")] {
+            let output = output(Content::Quarantined(&kept), Some(1));
+            format(true, is_sealed).compose(&output, 4, |composed| {
+                assert_eq!((composed.key, composed.value), (None, None));
+                assert_eq!(composed.headers[0], (name.as_bytes(), Some(&b"forged"[..])));
+                assert_eq!(composed.headers[1], (&b"Audit-Chain"[..], None));
+                assert_eq!(composed.headers[2].0, b"audit-relay-reason");
+            });
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use audit_chain::key::SigningKey;
 use audit_relay::config::Config;
 use audit_relay::deployment::Deployment;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -22,6 +23,8 @@ use audit_testkit::{REQUEST_MAX, client_config, scratch};
 
 const PREFIX: &str = "audit.";
 const QUARANTINE: &str = "quarantine";
+/// The name of the trail, where it is sealed.
+const ORIGIN: &str = "audit.example.com/benchmark";
 /// Partitions of each output topic.
 const OUTPUT_PARTITIONS: i32 = 4;
 /// The timestamp of the first record; each later one is a millisecond newer.
@@ -75,6 +78,7 @@ pub struct ConfigOverrides<'a> {
     pub headers: bool,
     pub max_age_ms: u64,
     pub principals: Principals,
+    pub is_sealed: bool,
 }
 
 pub struct Fixture {
@@ -114,7 +118,10 @@ impl Fixture {
             data: HashMap::new(),
             principals: OnceLock::new(),
         };
-        for topic in fixture.outputs() {
+        let origin = ORIGIN.parse().context("the origin")?;
+        let key = SigningKey::from_seed(origin, &[1; 32]).to_pem()?;
+        fs::write(fixture.path("seal.pem"), &*key)?;
+        for topic in fixture.outputs().into_iter().chain([fixture.checkpoints()]) {
             let small = [
                 ("segment.bytes", "67108864"),
                 ("file.delete.delay.ms", "1000"),
@@ -156,9 +163,15 @@ impl Fixture {
         regions.chain([QUARANTINE.to_string()]).collect()
     }
 
-    /// Deletes the output of the last run, so that the disk does not affect the figures.
+    /// The topic with the seals.
+    fn checkpoints(&self) -> String {
+        format!("{PREFIX}checkpoints")
+    }
+
+    /// Deletes the output of the last run, so that the disk does not affect the figures, and a
+    /// sealed trail begins anew.
     pub fn truncate_outputs(&self) {
-        for topic in self.outputs() {
+        for topic in self.outputs().into_iter().chain([self.checkpoints()]) {
             let ends = self.broker.end_offsets(&topic);
             self.broker.delete_records(&topic, &ends);
         }
@@ -235,8 +248,12 @@ impl Fixture {
             Principals::Topic => format!("topic = \"{}\"", self.principals_topic()?),
             Principals::One => String::from("file = \"one-principal.jsonl\""),
         };
+        let integrity = match overrides.is_sealed {
+            true => format!("[integrity]\norigin = \"{ORIGIN}\"\nkey = \"seal.pem\"\n"),
+            false => String::new(),
+        };
         let text = format!(
-            "instance = \"{}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[batch]\nmax_age_ms = {}\n[output]\ntopic_prefix = \"{PREFIX}\"\nquarantine_topic = \"{QUARANTINE}\"\nheaders = {}\n[principals]\n{principals}\n[admin]\nlisten = \"127.0.0.1:0\"\n",
+            "instance = \"{}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[batch]\nmax_age_ms = {}\n[output]\ntopic_prefix = \"{PREFIX}\"\nquarantine_topic = \"{QUARANTINE}\"\nheaders = {}\n[principals]\n{principals}\n{integrity}[admin]\nlisten = \"127.0.0.1:0\"\n",
             overrides.instance,
             overrides.workers,
             self.broker.bootstrap(),

@@ -48,6 +48,8 @@ pub struct Contestant {
     pub instances: usize,
     /// Threads of the benchmark that compute without a pause beside it.
     pub neighbours: usize,
+    /// Whether it seals the trail; only the relay can.
+    pub is_sealed: bool,
 }
 
 /// Configuration of a contestant.
@@ -97,6 +99,7 @@ impl Fleet {
                 headers: tuning.headers,
                 max_age_ms: tuning.max_age_ms,
                 principals: tuning.principals,
+                is_sealed: contestant.is_sealed,
             };
             commands.push((command(fixture, &contestant.program, &overrides, data)?, log));
         }

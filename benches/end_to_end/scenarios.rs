@@ -70,6 +70,7 @@ pub fn all(options: &Options) -> Vec<Scenario> {
     scenarios.extend(builder.neighbours());
     scenarios.extend(builder.kafka_streams());
     scenarios.extend(builder.instances());
+    scenarios.extend(builder.sealed());
     scenarios.extend(builder.alone());
     scenarios
 }
@@ -186,6 +187,32 @@ impl<'a> ScenarioBuilder<'a> {
         ]
     }
 
+    /// Compares the relay that seals its trail with itself.
+    fn sealed(&self) -> Vec<Scenario> {
+        let sealed = || Contestant { is_sealed: true, ..named("sealed", self.relay()) };
+        let cost = |mix| Comparison { left: sealed(), right: self.relay(), ..self.comparison(mix) };
+        let time = LatencyComparison {
+            partitions: PARTITIONS,
+            bytes: SMALL,
+            rate: self.options.rate,
+            seconds: self.options.seconds,
+            max_age_ms: 100,
+            left: side(sealed(), audited(1_000), Principals::File),
+            right: side(self.relay(), audited(1_000), Principals::File),
+        };
+        vec![
+            scenario("sealed-all", false, "all audited", "at most 1.25", cost(audited(1_000))),
+            scenario("sealed-twentieth", false, "5 % audited", "at most 1.05", cost(audited(50))),
+            Scenario {
+                name: "sealed-time",
+                main: false,
+                what: "commits every 100 ms",
+                goal: "p99 at most 1.1 times that of the relay that does not seal",
+                kind: Kind::Latency(Box::new(time)),
+            },
+        ]
+    }
+
     /// Compares the relay with Kafka Streams, after a warm-up of both.
     fn kafka_streams(&self) -> Vec<Scenario> {
         let comparison = |mix| Comparison {
@@ -280,7 +307,14 @@ impl<'a> ScenarioBuilder<'a> {
 }
 
 fn contestant(name: &str, program: Program) -> Contestant {
-    Contestant { name: name.to_string(), program, workers: 1, instances: 1, neighbours: 0 }
+    Contestant {
+        name: name.to_string(),
+        program,
+        workers: 1,
+        instances: 1,
+        neighbours: 0,
+        is_sealed: false,
+    }
 }
 
 fn named(name: &str, contestant: Contestant) -> Contestant {

@@ -168,18 +168,20 @@ fn crn(reader: &mut SettingsReader<'_>, key: &str) -> CrnTemplate {
 /// Reads what turns chains and seals on: both a name and a key, or neither.
 fn integrity(reader: &mut SettingsReader<'_>) -> Option<IntegritySettings> {
     const KEYS: [&str; 2] = ["integrity.origin", "integrity.key"];
-    const PREVIOUS: &str = "integrity.previous_key";
+    const MORE: [&str; 2] = ["integrity.previous_key", "integrity.anchor_file"];
     let is_given = KEYS.map(|key| reader.has(key));
-    for (key, other) in [(KEYS[0], KEYS[1]), (KEYS[1], KEYS[0]), (KEYS[0], PREVIOUS)] {
+    let pairs = [(KEYS[0], KEYS[1]), (KEYS[1], KEYS[0]), (KEYS[0], MORE[0]), (KEYS[0], MORE[1])];
+    for (key, other) in pairs {
         if reader.has(other) && !reader.has(key) && !reader.has_problem(key) {
             reader.problem(key, format!("not set, but {other} is; set both or neither"));
         }
     }
     let origin = reader.optional_text(KEYS[0]).and_then(|text| text.parse().ok());
-    let (key, previous_key) = (reader.path(KEYS[1]), reader.path(PREVIOUS));
+    let (key, [previous_key, anchor_file]) =
+        (reader.path(KEYS[1]), MORE.map(|key| reader.path(key)));
     match (is_given, origin, key) {
         ([true, true], Some(origin), Some(key)) => {
-            Some(IntegritySettings { origin, key, previous_key })
+            Some(IntegritySettings { origin, key, previous_key, anchor_file })
         }
         _ => None,
     }

@@ -168,6 +168,8 @@ pub struct IntegritySettings {
     pub key: PathBuf,
     /// The file with the key that signed before, while it is being replaced.
     pub previous_key: Option<PathBuf>,
+    /// The file that anchors are appended to, besides the log.
+    pub anchor_file: Option<PathBuf>,
 }
 
 /// The last part of the name of the topic with the seals, after the prefix of the output topics.

@@ -98,6 +98,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("integrity.origin", Origin, Computed("none"), "name of the trail, unique among all trails of an auditor; with `integrity.key` it turns chains and seals on"),
     setting("integrity.key", Path, Computed("none"), "private key that signs the seals, as `audit-relay key new` writes it"),
     setting("integrity.previous_key", Path, Computed("none"), "the private key that signed before, while it is being replaced"),
+    setting("integrity.anchor_file", Path, Computed("none"), "file that the newest seals are appended to each minute, besides the log; copies belong outside the cluster"),
     setting("admin.listen", Address, Value("\"127.0.0.1:9464\""), "address of metrics and health: IP address and port"),
     setting("shutdown.deadline_ms", Number(1_000..=600_000), Value("20000"), "milliseconds to finish after a signal"),
     setting("log.format", Word(&["auto", "text", "json"]), Value("\"auto\""), "how log lines look; auto is text on a terminal, else json"),

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::compose::RecordFormat;
 use crate::config::text_file::read;
 use crate::config::{Config, IntegritySettings};
-use crate::sealing::{Keys, SealingSettings};
+use crate::sealing::{AnchorSink, Keys, SealingSettings};
 
 /// Returns what seals the trail of a deployment that writes to these regions; `None` if its trail
 /// is not sealed.
@@ -19,7 +19,8 @@ pub(super) fn load(
     config: &Config,
     regions: &[String],
 ) -> Result<Option<SealingSettings>, Vec<String>> {
-    let Some(IntegritySettings { origin, key, previous_key }) = &config.integrity else {
+    let Some(IntegritySettings { origin, key, previous_key, anchor_file }) = &config.integrity
+    else {
         return Ok(None);
     };
     let current = load_key("integrity.key", key, origin);
@@ -37,7 +38,8 @@ pub(super) fn load(
         .ok_or_else(|| vec!["the group or the instance has no name".to_string()])?;
     let format = RecordFormat::new(config, regions.to_vec());
     let keys = Arc::new(Keys::new(current, previous));
-    let settings = SealingSettings::new(origin.clone(), keys, writer, format);
+    let anchors = Arc::new(AnchorSink::new(anchor_file.clone()));
+    let settings = SealingSettings::new(origin.clone(), keys, writer, format, anchors);
     settings.map(Some).map_err(|error| vec![format!("integrity.origin: {error}")])
 }
 

@@ -1,5 +1,5 @@
-//! What a command does in the place of a group that does not run: it looks at the committed offsets,
-//! and commits others together with their seals, in one transaction.
+//! What a command does in the place of a group that does not run: it looks at the committed
+//! offsets, and commits others together with their seals, in one transaction.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

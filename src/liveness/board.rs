@@ -108,8 +108,10 @@ impl PartitionBoard {
     /// released.
     pub fn publishing(&self, worker: usize, batch: &Batch) {
         self.change_all(worker, batch, |state, tally| {
-            state.unpublished = tally.read;
-            state.at_end = false;
+            if !tally.is_silent() {
+                state.unpublished = tally.read;
+                state.at_end = false;
+            }
         });
     }
 
@@ -219,6 +221,9 @@ impl PartitionState {
 
     fn committed(&mut self, tally: &PartitionTally, now_ms: i64) {
         self.next_offset = Some(tally.next_offset);
+        if tally.is_silent() {
+            return;
+        }
         self.committed_timestamp_ms = tally.last_timestamp_ms.or(self.committed_timestamp_ms);
         self.progress_ms = now_ms;
         self.moves += 1;

@@ -128,8 +128,10 @@ impl WorkerObserver {
         self.in_transaction = false;
         let metrics = &self.metrics;
         metrics.transactions.with_label_values(&[COMMITTED]).inc();
-        metrics.batch_records.observe(batch.records() as f64);
-        metrics.batch_duration.observe(age.as_secs_f64());
+        if batch.records() > 0 {
+            metrics.batch_records.observe(batch.records() as f64);
+            metrics.batch_duration.observe(age.as_secs_f64());
+        }
         count_events(metrics, batch, now_ms);
         note_stubs(self.worker, batch, &mut self.stubs);
         for (partition, tally) in batch.partitions() {

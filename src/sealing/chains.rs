@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use audit_chain::anchor::Anchored;
 use audit_chain::hash::leaf::{Event, leaf};
 use audit_chain::hash::{genesis, seal_genesis, step};
 use audit_chain::header::HeaderText;
@@ -303,6 +304,12 @@ impl Chains {
             (stream.name().clone(), Chain { size: head.size, head: head.digest })
         });
         growing.chain(self.others.clone()).collect()
+    }
+
+    /// Returns the last seal; none if there was no seal yet.
+    pub(super) fn last_seal(&self) -> Option<(Set, Anchored)> {
+        let seal = Number::new(self.next_seal.get().checked_sub(1)?)?;
+        Some((self.names.set.clone(), Anchored { seal, digest: self.last_seal }))
     }
 
     /// Returns the position up to which the partition is sealed.

@@ -7,6 +7,7 @@
 //! pure. `load.rs` decides, as pure, whether they may be continued, and `resume.rs` continues them
 //! on purpose. This file brings the first two to the loop.
 
+mod anchors;
 mod chains;
 mod found;
 mod load;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use audit_chain::time::Time;
 use audit_judge::fate::RegionIndex;
 
+pub use self::anchors::AnchorSink;
 use self::chains::{Chains, Sealing};
 use self::found::Found;
 pub use self::load::Refusal;
@@ -33,6 +35,8 @@ use crate::stream::{
 
 /// How long an idle partition goes without a seal: signed silence.
 const HEARTBEAT: Duration = Duration::from_secs(60);
+/// The pause between two anchors.
+const ANCHOR_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Seals what one worker writes.
 #[derive(Debug)]
@@ -44,6 +48,10 @@ pub struct ChainSealer {
     proof: Proof,
     /// How many partitions the input has.
     input_partitions: u32,
+    /// When the last batch was sealed.
+    time: Time,
+    /// When the newest seals were anchored last; at first, when something was first committed.
+    anchored: Option<Duration>,
 }
 
 /// What is known of a partition.
@@ -64,6 +72,8 @@ impl ChainSealer {
             next: BTreeMap::new(),
             proof: Proof::default(),
             input_partitions: 0,
+            time: Time::EPOCH,
+            anchored: None,
         }
     }
 
@@ -118,6 +128,19 @@ impl ChainSealer {
             }
         }
         Ok(refused)
+    }
+
+    /// Anchors the newest seals, if it is time.
+    fn anchor(&mut self, now: Duration) {
+        if now.saturating_sub(*self.anchored.get_or_insert(now)) < ANCHOR_INTERVAL {
+            return;
+        }
+        self.anchored = Some(now);
+        let sealed = self.partitions.values().filter_map(|known| match known {
+            Known::Chains { chains, .. } => chains.last_seal(),
+            Known::Placed(_) => None,
+        });
+        anchors::anchor(sealed.collect(), self.time, &self.settings);
     }
 
     /// Extends the chains by every output, and collects the headers.
@@ -204,6 +227,7 @@ impl Sealer for ChainSealer {
         }
         let time = Time::from_epoch_ms(log.time_ms());
         let time = time.ok_or_else(|| Failure::Fatal("the clock is beyond 9999".to_string()))?;
+        self.time = time;
         self.extend(batch, log, i64::try_from(time.epoch_ms()).unwrap_or(i64::MAX))?;
         self.close(batch, time)
     }
@@ -219,6 +243,7 @@ impl Sealer for ChainSealer {
             let known = Known::Chains { chains, position, sealed: Some(now) };
             self.partitions.insert(partition, known);
         }
+        self.anchor(now);
     }
 }
 

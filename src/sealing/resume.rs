@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use audit_chain::Number;
 use audit_chain::name::{Set, StreamName};
-use audit_chain::note::Note;
 use audit_chain::seal::{After, Reason, Seal};
 use audit_chain::state::{Chain, State};
 use audit_chain::time::Time;
-use audit_chain::{Digest, Number};
 
 use super::chains::{Chains, Sealing, Signers};
-use super::found::{Found, Newest};
+use super::found::{Found, Newest, SignedSeal, read};
 use super::load::{Refusal, load};
 use super::settings::SealingSettings;
 use crate::stream::batch::PartitionTally;
@@ -21,17 +20,8 @@ use crate::stream::{Gap, GapCause, Partition, Position, ResumePoint, SealRecord}
 #[derive(Debug, Clone, Default)]
 pub struct SealedPartition {
     any: bool,
-    last: Option<Last>,
+    last: Option<SignedSeal>,
     streams: BTreeMap<StreamName, Chain>,
-}
-
-/// The newest seal.
-#[derive(Debug, Clone)]
-struct Last {
-    seal: Seal,
-    digest: Digest,
-    /// Whether the current key is among those that signed it.
-    is_signed_by_current: bool,
 }
 
 /// Where a partition continues.
@@ -58,9 +48,10 @@ impl SealedPartition {
     /// Takes the next record with the key of a set of this partition.
     pub fn take(&mut self, set: &Set, note: &[u8], settings: &SealingSettings) {
         self.any = true;
-        let Some((seal, digest, is_signed_by_current)) = read(set, note, settings) else { return };
+        let Some(signed) = read(set, note, settings) else { return };
+        let seal = &signed.seal;
         let place = |seal: &Seal| (seal.set.epoch(), seal.number);
-        if self.last.as_ref().is_some_and(|last| place(&seal) <= place(&last.seal)) {
+        if self.last.as_ref().is_some_and(|last| place(seal) <= place(&last.seal)) {
             return;
         }
         if self.last.as_ref().is_some_and(|last| last.seal.set != seal.set) {
@@ -70,12 +61,12 @@ impl SealedPartition {
         let heads =
             heads.map(|(name, head)| (name.clone(), Chain { size: head.size, head: head.digest }));
         self.streams.extend(heads);
-        self.last = Some(Last { seal, digest, is_signed_by_current });
+        self.last = Some(signed);
     }
 
     /// Returns the newest seal's set and number, and the offset of the input at which it ends.
     pub fn last(&self) -> Option<(&Set, u64, u64)> {
-        let Last { seal, .. } = self.last.as_ref()?;
+        let SignedSeal { seal, .. } = self.last.as_ref()?;
         Some((&seal.set, seal.number.get(), seal.input.end.get()))
     }
 
@@ -137,7 +128,7 @@ impl SealedPartition {
         Ok(Resumed { seal: closed.seal, position })
     }
 
-    fn same_epoch(&self, last: &Last, settings: &SealingSettings) -> Result<Chains, String> {
+    fn same_epoch(&self, last: &SignedSeal, settings: &SealingSettings) -> Result<Chains, String> {
         let state = State {
             next_offset: last.seal.input.end,
             next_seal: last.seal.number.next().ok_or("there are too many seals")?,
@@ -151,7 +142,7 @@ impl SealedPartition {
 
     fn next_epoch(
         &self,
-        last: &Last,
+        last: &SignedSeal,
         start: i64,
         settings: &SealingSettings,
     ) -> Result<Chains, String> {
@@ -173,7 +164,8 @@ impl SealedPartition {
     }
 }
 
-impl Last {
+impl SignedSeal {
+    /// Returns who signs the seal after this one.
     fn signers(&self) -> Signers {
         match (self.is_signed_by_current, &self.seal.next_key) {
             (true, _) => Signers::Current,
@@ -190,15 +182,4 @@ fn silent(next_offset: i64, gaps: Vec<Gap>) -> PartitionTally {
 
 fn number(number: Number) -> Result<i64, String> {
     i64::try_from(number.get()).map_err(|_| "an offset is too large".to_string())
-}
-
-fn read(set: &Set, note: &[u8], settings: &SealingSettings) -> Option<(Seal, Digest, bool)> {
-    let note = Note::split(note).ok()?;
-    let keys = settings.keys.public();
-    let signers = note.verify(keys).ok()?;
-    let is_signed_by_current = signers.iter().any(|signer| keys.first() == Some(*signer));
-    let seal: Seal = note.text().parse().ok()?;
-    let is_ours = seal.set == *set && seal.origin == settings.origin;
-    let digest = Digest::of(note.text().as_bytes());
-    is_ours.then_some((seal, digest, is_signed_by_current))
 }

@@ -8,6 +8,7 @@ use audit_chain::name::{Origin, Set, StreamName};
 use audit_chain::seal::Writer;
 use audit_chain::state::MetadataKey;
 
+use super::anchors::AnchorSink;
 use crate::compose::RecordFormat;
 use crate::stream::Partition;
 
@@ -24,6 +25,8 @@ pub struct SealingSettings {
     pub format: RecordFormat,
     /// The streams of each set: one for each region, at the region's index, then the quarantine.
     pub streams: Vec<StreamName>,
+    /// Where anchors go.
+    pub anchors: Arc<AnchorSink>,
 }
 
 /// The keys that sign seals.
@@ -76,11 +79,12 @@ impl SealingSettings {
         keys: Arc<Keys>,
         writer: Writer,
         format: RecordFormat,
+        anchors: Arc<AnchorSink>,
     ) -> Result<Self, Invalid> {
         let regions = format.regions.iter().map(|region| region.parse());
         let mut streams = regions.collect::<Result<Vec<StreamName>, _>>()?;
         streams.push(StreamName::Quarantine);
-        Ok(SealingSettings { origin, keys, writer, format, streams })
+        Ok(SealingSettings { origin, keys, writer, format, streams, anchors })
     }
 
     /// Returns the set, and the partition of the input that it is of, from the key of a seal's

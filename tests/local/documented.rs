@@ -53,6 +53,11 @@ fn shown_configurations_pass_the_check() {
     let folder = tempfile::tempdir().expect("a folder");
     let principals = audit_cases::read("deploy/principals.jsonl");
     std::fs::write(folder.path().join("principals.jsonl"), principals).expect("a file");
+    let key = Command::new(env!("CARGO_BIN_EXE_audit-relay"))
+        .args(["key", "new", "seal.pem", "--origin", "audit.example.com"])
+        .current_dir(folder.path())
+        .status();
+    assert!(key.expect("runs").success());
     for block in shown {
         let mut table: Table =
             block.text.parse().unwrap_or_else(|e| panic!("{}: {e}", block.place));

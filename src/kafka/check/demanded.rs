@@ -191,7 +191,7 @@ mod tests {
             input: "in".to_string(),
             regions: vec!["out.a".to_string(), "out.b".to_string()],
             quarantine: "q".to_string(),
-            checkpoints: None,
+            checkpoints: config.integrity.as_ref().map(|_| "out.checkpoints".to_string()),
         };
         let topics = demanded_topics(&config, &names, size);
         (config, topics)
@@ -204,10 +204,11 @@ mod tests {
             "output.max_message_bytes = 5000000\n",
             "kafka.producer.\"batch.size\" = 20000000\n",
             "tables.history_hours = 2000\n",
+            "integrity.origin = \"a\"\nintegrity.key = \"k\"\n",
         ] {
             for replicas in [1, 3, 5] {
                 let (config, topics) = demanded(more, Size { replicas, ..SIZE });
-                assert_eq!(topics.len(), 6);
+                assert_eq!(topics.len(), 6 + usize::from(config.integrity.is_some()));
                 let requirements = requirements(&config, Some(MESSAGE_BYTES), replicas as usize);
                 for topic in topics {
                     let text = |(name, value): (&str, &str)| (name.to_string(), value.to_string());

@@ -344,7 +344,7 @@ mod tests {
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn settings_that_the_guarantees_depend_on() {
-        use Role::{Input, Output, Quarantine, Table};
+        use Role::{Checkpoints, Input, Output, Quarantine, Table};
         let good = "ok 4 partitions, 3 replicas";
         let cases: &[Case] = &[
             (Input, &[("cleanup.policy", "delete")], good),
@@ -366,6 +366,26 @@ mod tests {
                 Table,
                 &[("cleanup.policy", "compact,delete"), ("retention.bytes", "9")],
                 "PROBLEM cleanup.policy",
+            ),
+            (
+                Checkpoints,
+                &[("retention.ms", "-1"), ("message.timestamp.type", "CreateTime")],
+                good,
+            ),
+            (Checkpoints, &[("cleanup.policy", "compact")], "PROBLEM cleanup.policy"),
+            (Checkpoints, &[("retention.ms", "1000")], "WARNING retention.ms is limited"),
+            (Checkpoints, &[("retention.bytes", "9")], "WARNING retention.bytes is limited"),
+            (Output, &[("retention.ms", "1000")], good),
+            (Checkpoints, &[("max.message.bytes", "999999")], "PROBLEM max.message.bytes"),
+            (
+                Checkpoints,
+                &[("message.timestamp.type", "LogAppendTime")],
+                "PROBLEM message.timestamp.type",
+            ),
+            (
+                Quarantine,
+                &[("message.timestamp.type", "LogAppendTime")],
+                "PROBLEM message.timestamp.type",
             ),
             (Table, &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "3600000")], good),
             (

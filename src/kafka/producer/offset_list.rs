@@ -8,7 +8,8 @@ use crate::stream::{Failure, Position};
 /// Returns the client's list of these positions in a topic.
 ///
 /// # Errors
-/// Fails with [`Failure::Fatal`] for an offset that is not valid: the client would silently drop it.
+/// Fails with [`Failure::Fatal`] for an offset that is not valid: the client would silently drop
+/// it.
 pub(in crate::kafka) fn offset_list(
     topic: &str,
     positions: &[Position],

@@ -46,7 +46,7 @@ fn settings_of(
     let keys = Arc::new(Keys::new(key(current), previous.map(key)));
     let writer = Writer::new("group", "relay-0", 1).expect("names");
     let origin = origin.parse().expect("an origin");
-    SealingSettings::new(origin, keys, writer, format).expect("names of streams")
+    SealingSettings::new(origin, keys, writer, format, Arc::default()).expect("names of streams")
 }
 
 /// The settings with which everything begins.

@@ -1,10 +1,15 @@
 //! What seals say, and who signs them.
 
+use std::time::Duration;
+
+use audit_chain::anchor::{Anchor, split_file};
 use audit_chain::trust::Trust;
 use audit_verify::{Exit, Options, SealRecord, Seals};
 
 use super::*;
-use crate::stream::{Gap, GapCause};
+use crate::sealing::{AnchorSink, ChainSealer};
+use crate::stream::batch::Batch;
+use crate::stream::{Failure, Gap, GapCause, Output, SealLog, SealSearch, SealedBatch, Sealer};
 
 /// Verifies seals with these keys, and returns what is wrong.
 fn verify(seals: &[&Closed], keys: &[u8]) -> Option<String> {
@@ -118,6 +123,59 @@ fn the_first_seal_begins_at_the_first_record_or_gap() {
         (at(40, ""), tally(100, 102), (40, 102)),
     ] {
         assert_eq!(begin(&place, &tally), input, "{place:?}");
+    }
+}
+
+/// Seals an empty batch of the partition through the sealer, as the loop does.
+#[test]
+fn the_newest_seals_are_anchored_each_minute() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("anchors");
+    let anchors = Arc::new(AnchorSink::new(Some(path.clone())));
+    let mut sealer = ChainSealer::new(SealingSettings { anchors, ..settings() });
+    sealer.placed(PARTITION, &at(5, ""));
+    let mut commit = |second: u64| {
+        let due = sealer.due(Duration::from_secs(second));
+        let mut batch = Batch::default();
+        due.iter().for_each(|position| batch.touch(position));
+        let sealed = sealer.seal(&batch, Some(&mut NoSeals)).expect("sealed");
+        assert!(matches!(sealed, SealedBatch::Positions(_)), "{sealed:?}");
+        sealer.committed(Duration::from_secs(second));
+        due.len()
+    };
+    let sealed: Vec<usize> = [100, 130, 159, 160, 200, 220].map(&mut commit).to_vec();
+    assert_eq!(sealed, [1, 0, 0, 1, 0, 1], "an idle partition is sealed once a minute");
+    let file = std::fs::read(path).expect("written");
+    let notes = split_file(&file).expect("whole notes");
+    let seals = notes.iter().map(|note| {
+        let signers = [key(1).public().clone()];
+        note.verify(&signers).expect("signed");
+        let anchor: Anchor = note.text().parse().expect("an anchor");
+        let (set, anchored) = anchor.seals().first_key_value().expect("a seal");
+        (set.to_string(), anchored.seal.get())
+    });
+    let seals: Vec<_> = seals.collect();
+    assert_eq!(seals, [("changes/0#1".to_string(), 1), ("changes/0#1".to_string(), 2)]);
+}
+
+/// A cluster in which nothing was sealed.
+struct NoSeals;
+
+impl SealLog for NoSeals {
+    fn read(&mut self, _: &[SealSearch], _: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn input_partitions(&mut self) -> Result<i32, Failure> {
+        Ok(1)
+    }
+
+    fn output_partition(&self, _: &Output<'_>) -> Option<i32> {
+        None
+    }
+
+    fn time_ms(&self) -> u64 {
+        SEALED_MS
     }
 }
 

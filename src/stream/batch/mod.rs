@@ -67,6 +67,13 @@ struct DeferredRecord {
     original: KeptRecord,
 }
 
+impl PartitionTally {
+    /// Returns whether the position is committed once more and nothing else: no progress.
+    pub fn is_silent(&self) -> bool {
+        self.read == 0 && self.gaps.is_empty()
+    }
+}
+
 impl Batch {
     /// Adds a judged record.
     pub fn add(&mut self, record: &SourceRecord<'_>, fate: Fate) {

@@ -159,7 +159,9 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         self.observer.on_event(WorkerEvent::Publishing(&self.batch));
         let began = self.broker.now();
         self.timer.publish_started(began);
-        self.pass_barrier()?;
+        if self.batch.partitions().values().any(|tally| !tally.is_silent()) {
+            self.pass_barrier()?;
+        }
         let positions = self.seal()?;
         if positions.is_empty() {
             self.batch.clear();

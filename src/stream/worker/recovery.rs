@@ -60,6 +60,10 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
     /// record, holds its partition instead, so that a record that can never be written does not
     /// block the others.
     pub(super) fn unpublished(&mut self, failure: &Failure) {
+        if self.batch.records() == 0 {
+            // Positions alone cannot be made fewer.
+            return;
+        }
         match failure {
             Failure::TooLarge(cause) => {
                 // At once, not by halves: the error does not tell which record is too large.

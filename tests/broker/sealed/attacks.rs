@@ -1,5 +1,5 @@
-//! Attacks on the topics of a trail. Who may rewrite topics can write others in their place, so each
-//! attack is a copy of the whole trail that was changed.
+//! Attacks on the topics of a trail. Who may rewrite topics can write others in their place, so
+//! each attack is a copy of the whole trail that was changed.
 
 use std::collections::BTreeMap;
 
@@ -27,19 +27,27 @@ fn read(broker: &KafkaBroker, deployment: &TestDeployment) -> Trail {
 /// Writes a trail to new topics, and returns their prefix.
 fn write(broker: &KafkaBroker, trail: &Trail) -> String {
     let prefix = format!("{}.", broker.unique("copy"));
-    for (name, records) in trail {
-        let topic = format!("{prefix}{name}");
-        broker.create_topic(&topic, if name == CHECKPOINTS { 5 } else { 3 });
-        let records = records.iter().map(|seen| TestRecord {
-            partition: Some(seen.partition),
-            key: seen.key.clone(),
-            value: seen.value.clone(),
-            headers: seen.headers.clone(),
-            timestamp: seen.timestamp,
-        });
-        produce(broker.bootstrap(), &topic, records);
-    }
+    std::thread::scope(|scope| {
+        for (name, records) in trail {
+            let topic = format!("{prefix}{name}");
+            scope.spawn(move || {
+                broker.create_topic(&topic, if name == CHECKPOINTS { 5 } else { 3 });
+                produce(broker.bootstrap(), &topic, records.iter().map(again));
+            });
+        }
+    });
     prefix
+}
+
+/// A record, to be written once more.
+fn again(seen: &Seen) -> TestRecord {
+    TestRecord {
+        partition: Some(seen.partition),
+        key: seen.key.clone(),
+        value: seen.value.clone(),
+        headers: seen.headers.clone(),
+        timestamp: seen.timestamp,
+    }
 }
 
 /// The records of one region, all of one partition.

@@ -7,7 +7,7 @@ use audit_chain::key::SigningKey;
 
 use super::*;
 use crate::ledger::{ExpectedFate, Ledger, expected_fate};
-use audit_testkit::topics::read_committed;
+use audit_testkit::topics::{TestRecord, read_committed};
 
 /// Starts a relay and waits until it holds its partition; returns what it says.
 #[track_caller]
@@ -141,4 +141,32 @@ fn a_key_is_replaced_between_two_runs() {
     deployment.integrity = format!("origin = \"{origin}\"\nkey = \"{}\"\n", before.display());
     let log = held(&deployment);
     assert!(log.contains("was written under the key"), "{log}");
+}
+
+/// An added partition has seals of its own, from its first moment on, and the others say that
+/// there are more.
+#[test]
+fn a_partition_that_is_added_is_sealed_from_its_beginning() {
+    let broker = KafkaBroker::shared();
+    let mut deployment = sealed(broker, 1);
+    // Looks for new partitions more often than usual.
+    deployment.kafka = "\"topic.metadata.refresh.interval.ms\" = 500\n".to_string();
+    let input = &deployment.input;
+    let mut relay = deployment.start("a");
+    produce(broker.bootstrap(), input, (0..100).map(change));
+    await_committed(broker, &deployment, 100);
+    broker.try_add_partitions(input, 3).expect("added");
+    relay.await_metric("audit_relay_assigned_partitions", "", |owned| owned >= 3.0);
+    let more = (100..200)
+        .map(|number| TestRecord { partition: Some((number % 3) as i32), ..change(number) });
+    produce(broker.bootstrap(), input, more);
+    await_committed(broker, &deployment, 200);
+    end(&mut relay);
+    let proven = verify_own(&deployment, &["--partitions", "3"]);
+    assert_eq!(proven.code, Some(0), "{}", proven.output);
+    for partition in 0..3 {
+        assert!(proven.output.contains(&format!("{input}/{partition}#1")), "{}", proven.output);
+    }
+    let sets = last_seal(broker, &deployment, &format!("set {input}/"));
+    assert!(sets.iter().all(|set| set.ends_with(" of 3")), "{sets:?}");
 }

@@ -99,7 +99,7 @@ impl World {
         let instances = random.count(2, 4);
         let is_sealed = match planted {
             Some(planted) => planted.needs_seals(),
-            None => seed % SEALED_EVERY == 0,
+            None => seed.is_multiple_of(SEALED_EVERY),
         };
         let cluster = RefCell::new(cluster);
         let context = Rc::new(Context { random, faults, cluster, planted, is_sealed });

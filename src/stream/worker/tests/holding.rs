@@ -9,16 +9,16 @@ use crate::stream::scripts::failed;
 use crate::stream::{Content, Gap, GapCause, Output, PartitionFault, PassOver};
 use audit_judge::fate::Quarantine;
 
-const GOOD: Partition = Partition(0);
-const BAD: Partition = Partition(1);
+pub(super) const GOOD: Partition = Partition(0);
+pub(super) const BAD: Partition = Partition(1);
 /// The time that a poll with records takes.
 const POLL: Duration = Duration::from_millis(10);
 /// Records of each partition.
-const RECORDS: i64 = 40;
+pub(super) const RECORDS: i64 = 40;
 
 /// A broker with two partitions. All faults are in the second.
 #[derive(Debug, Default)]
-struct TwoPartitions {
+pub(super) struct TwoPartitions {
     positions: BTreeMap<Partition, i64>,
     parked: BTreeSet<Partition>,
     committed: BTreeMap<Partition, i64>,
@@ -39,6 +39,8 @@ struct TwoPartitions {
     now: Duration,
     is_assigned: bool,
     failed: usize,
+    pub(super) commits: usize,
+    pub(super) last_metadata: String,
 }
 
 impl TwoPartitions {
@@ -46,7 +48,7 @@ impl TwoPartitions {
         self.positions.get(&partition).copied().unwrap_or(0)
     }
 
-    fn offset(&self, partition: Partition) -> i64 {
+    pub(super) fn offset(&self, partition: Partition) -> i64 {
         self.committed.get(&partition).copied().unwrap_or(0)
     }
 
@@ -122,7 +124,9 @@ impl Broker for TwoPartitions {
         let is_stub = |output: &Output<'_>| matches!(output.content, Content::Quarantined(kept) if kept.original.stub.is_some());
         let stubs = outputs.iter().filter(is_stub);
         self.stubs.extend(stubs.map(|output| output.source_offset));
+        self.commits += 1;
         for position in positions {
+            self.last_metadata.clone_from(&position.metadata);
             let before = self.offset(position.partition);
             for output in outputs.iter().filter(|it| it.source_partition == position.partition) {
                 if output.source_offset < before {
@@ -181,10 +185,10 @@ impl Broker for TwoPartitions {
 
 /// Which partitions were held and why, and which were released.
 #[derive(Debug, Default)]
-struct Holds {
-    held: Vec<(Partition, &'static str)>,
+pub(super) struct Holds {
+    pub(super) held: Vec<(Partition, &'static str)>,
     released: Vec<Partition>,
-    failed: Vec<String>,
+    pub(super) failed: Vec<String>,
     gaps: Vec<(Partition, Gap)>,
 }
 
@@ -208,14 +212,14 @@ fn quarantine(_: Option<&[u8]>) -> Fate {
     Fate::Quarantined(Quarantine::malformed("test"))
 }
 
-type Held = Worker<TwoPartitions, fn(Option<&[u8]>) -> Fate, Holds>;
+pub(super) type Held = Worker<TwoPartitions, fn(Option<&[u8]>) -> Fate, Holds>;
 
-fn worker(broker: TwoPartitions) -> Held {
+pub(super) fn worker(broker: TwoPartitions) -> Held {
     let stop = StopRequest::default();
     Worker::new(broker, quarantine, Holds::default(), limits(16), stop)
 }
 
-fn turns(worker: &mut Held, turns: usize) {
+pub(super) fn turns(worker: &mut Held, turns: usize) {
     for _ in 0..turns {
         worker.turn().expect("the turn succeeds");
     }

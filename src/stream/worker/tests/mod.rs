@@ -3,6 +3,7 @@
 //! result and not as a hang.
 
 mod holding;
+mod sealing;
 mod taking;
 
 use std::collections::VecDeque;

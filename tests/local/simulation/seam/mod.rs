@@ -373,7 +373,10 @@ impl Observer for Recorder {
                 if batch.partitions().values().any(|tally| !tally.gaps.is_empty()) {
                     self.context.faults.hit(Probe::DamagePassedOver);
                 }
-                self.tables.committed();
+                // A batch that repeats positions rests on no table.
+                if batch.partitions().values().any(|tally| !tally.is_silent()) {
+                    self.tables.committed();
+                }
                 if !self.context.is_planted(PlantedFault::CountedBeforeCommit) {
                     self.count(batch);
                 }

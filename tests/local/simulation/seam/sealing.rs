@@ -39,7 +39,7 @@ pub(super) fn sealer(context: &Rc<Context>) -> Box<dyn Sealer> {
     let keys = KEYS.get_or_init(|| Arc::new(Keys::new(signing_key(), None)));
     let origin = ORIGIN.parse().expect("an origin");
     let writer = Writer::new("group", "relay", 0).expect("names");
-    let settings = SealingSettings::new(origin, Arc::clone(keys), writer, format());
+    let settings = SealingSettings::new(origin, Arc::clone(keys), writer, format(), Arc::default());
     let sealer = ChainSealer::new(settings.expect("names that can stand in a seal"));
     Box::new(PlantedSealer { context: context.clone(), sealer, sealed: false })
 }
