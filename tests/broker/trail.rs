@@ -22,12 +22,20 @@ pub fn signing_key() -> SigningKey {
     SigningKey::from_seed(ORIGIN.parse().expect("an origin"), &[9; 32])
 }
 
-/// Seals a deployment from now on.
+/// Seals a deployment from now on. The topic with the seals has as many partitions as no other.
 #[track_caller]
 pub fn seal(broker: &KafkaBroker, deployment: &mut TestDeployment) {
+    let settings = [("retention.ms", "-1"), ("retention.bytes", "-1")];
+    broker.create_topic_with(&deployment.checkpoints(), 5, &settings);
+    configure_seals(deployment);
+}
+
+/// Writes the key, and the lines of the configuration that seal the trail.
+#[track_caller]
+pub fn configure_seals(deployment: &mut TestDeployment) {
     let path = deployment.path("seal.pem");
     fs::write(&path, &*signing_key().to_pem().expect("a key")).expect("write the key");
-    deployment.seal(broker, ORIGIN, &path);
+    deployment.integrity = format!("origin = \"{ORIGIN}\"\nkey = \"{}\"\n", path.display());
 }
 
 /// Fails the test unless every event is proven, and there is something to prove.

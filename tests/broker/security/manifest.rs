@@ -14,8 +14,9 @@ use audit_testkit::tools::write_tools;
 use super::mechanisms::output_text;
 use super::rights::become_user;
 use super::{MANIFEST_USERS, World, world};
+use crate::trail::configure_seals;
 
-/// Names topics and a group that do not exist yet, with a table from a topic.
+/// Names topics and a group that do not exist yet, with a table from a topic and a sealed trail.
 fn nothing_yet(world: &World) -> TestDeployment {
     let mut deployment = world.deployment("");
     let unique = |prefix| world.broker.unique(prefix);
@@ -24,6 +25,7 @@ fn nothing_yet(world: &World) -> TestDeployment {
     deployment.quarantine = unique("new-quarantine");
     deployment.group = unique("new-group");
     deployment.principals = format!("topic = {:?}", unique("new-principals"));
+    configure_seals(&mut deployment);
     deployment
 }
 
@@ -120,7 +122,7 @@ fn the_printed_topics_and_rights_suffice_and_none_can_be_left_out() {
     await_check(&relay, |check, _| check.status.success());
 
     let rights = printed_rights(&script, "manifest");
-    assert_eq!(rights.len(), 11, "{script}");
+    assert_eq!(rights.len(), 13, "{script}");
     assert!(rights.len() <= MANIFEST_USERS);
     for missing in 0..rights.len() {
         let mut others = printed_rights(&script, &format!("without{missing}"));

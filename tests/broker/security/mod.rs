@@ -24,7 +24,7 @@ const RELAY: &str = "relay";
 /// Number of PLAIN users for the tests of rights.
 const CASES: usize = 16;
 /// Number of PLAIN users without one of the printed rights.
-const MANIFEST_USERS: usize = 11;
+const MANIFEST_USERS: usize = 13;
 
 /// Prefix of every secret, for finding secrets in a relay's output.
 const MARK: &str = "s3cr3t";

@@ -1,7 +1,7 @@
 //! A deployment under test: its topics, tables and configuration.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -97,15 +97,6 @@ impl TestDeployment {
             fs::write(self.path("principals.jsonl"), principals).context("write"),
             format_args!("principals.jsonl"),
         );
-    }
-
-    /// Seals the trail of this origin with the key in this file, and creates the topic with the
-    /// seals, of several partitions. They are as many as those of no other topic.
-    #[track_caller]
-    pub fn seal(&mut self, broker: &KafkaBroker, origin: &str, key: &Path) {
-        let settings = [("retention.ms", "-1"), ("retention.bytes", "-1")];
-        broker.create_topic_with(&self.checkpoints(), 5, &settings);
-        self.integrity = format!("origin = \"{origin}\"\nkey = \"{}\"\n", key.display());
     }
 
     /// The topic with the seals.
