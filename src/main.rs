@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Top(arguments) => commands::top::top(&arguments),
         Command::Generate(arguments) => commands::generate::generate(&arguments),
         Command::Resume(arguments) => commands::resume::resume(&arguments),
+        Command::Export(arguments) => commands::export::export(&arguments),
         Command::Key(command) => commands::key::key(&command),
         // Its exit codes are verdicts, and its own.
         Command::Verify(arguments) => return commands::verify::verify(&arguments),

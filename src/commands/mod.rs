@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod explain;
+pub mod export;
 pub mod generate;
 pub mod key;
 pub mod manifest;
@@ -14,6 +15,7 @@ pub mod resume;
 pub mod run;
 pub mod table;
 pub mod top;
+mod trail_source;
 pub mod verify;
 
 use std::fmt;

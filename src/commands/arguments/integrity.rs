@@ -81,22 +81,15 @@ pub struct VerifyArgs {
     /// them.
     #[arg(long, value_name = "FILE")]
     pub trust: PathBuf,
-    /// Brokers: host:port, comma separated.
-    #[arg(long, value_name = "ADDRESSES")]
-    pub bootstrap_servers: String,
-    /// A librdkafka property, such as `security.protocol=SSL`. Not for secrets, which others see
-    /// in the list of processes.
-    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
-    pub properties: Vec<(String, String)>,
-    /// File with librdkafka properties, one NAME=VALUE in a line.
-    #[arg(long, value_name = "FILE")]
-    pub properties_file: Option<PathBuf>,
-    /// Prefix of the output topics, followed by the region.
-    #[arg(long, value_name = "PREFIX", default_value = "audit.events.")]
-    pub topic_prefix: String,
-    /// The quarantine topic.
-    #[arg(long, value_name = "TOPIC", default_value = "audit.quarantine")]
-    pub quarantine_topic: String,
+    /// Folder with the files of an export, instead of a cluster.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["bootstrap_servers", "properties", "properties_file"], required_unless_present = "bootstrap_servers")]
+    pub files: Option<PathBuf>,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// The topics.
+    #[command(flatten)]
+    pub topics: TopicArgs,
     /// How many partitions the input topic has at least. Each must have seals.
     #[arg(long, value_name = "N")]
     pub partitions: Option<u32>,
@@ -118,6 +111,45 @@ pub struct VerifyArgs {
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// Folder to write to: one file for each partition of each topic. None of them may exist.
+    pub folder: PathBuf,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// The topics.
+    #[command(flatten)]
+    pub topics: TopicArgs,
+}
+
+/// A cluster to read from.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterArgs {
+    /// Brokers: host:port, comma separated.
+    #[arg(long, value_name = "ADDRESSES")]
+    pub bootstrap_servers: Option<String>,
+    /// A librdkafka property, such as `security.protocol=SSL`. Not for secrets, which others see
+    /// in the list of processes.
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
+    pub properties: Vec<(String, String)>,
+    /// File with librdkafka properties, one NAME=VALUE in a line.
+    #[arg(long, value_name = "FILE")]
+    pub properties_file: Option<PathBuf>,
+}
+
+/// The topics of a trail.
+#[derive(Debug, Clone, Args)]
+pub struct TopicArgs {
+    /// Prefix of the output topics, followed by the region.
+    #[arg(long, value_name = "PREFIX", default_value = "audit.events.")]
+    pub topic_prefix: String,
+    /// The quarantine topic.
+    #[arg(long, value_name = "TOPIC", default_value = "audit.quarantine")]
+    pub quarantine_topic: String,
 }
 
 /// Reads `NAME=VALUE`.

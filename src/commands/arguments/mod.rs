@@ -12,7 +12,9 @@ use crate::kafka::inspect::RecordAddress;
 use crate::tables::TableName;
 
 use self::integrity::VERIFY_EXITS;
-pub use self::integrity::{KeyCommand, OriginArgs, ResumeArgs, VerifyArgs};
+pub use self::integrity::{
+    ClusterArgs, ExportArgs, KeyCommand, OriginArgs, ResumeArgs, TopicArgs, VerifyArgs,
+};
 
 /// Returns the version, with that of librdkafka, which determines the available Kafka features.
 fn version() -> &'static str {
@@ -58,6 +60,8 @@ pub enum Command {
     /// and the right to read.
     #[command(after_help = VERIFY_EXITS)]
     Verify(VerifyArgs),
+    /// Copy a trail into files, to be kept and verified elsewhere.
+    Export(ExportArgs),
     /// Continue a sealed trail on purpose, after its state was lost. Without --partition, only
     /// shows what each partition needs.
     Resume(ResumeArgs),

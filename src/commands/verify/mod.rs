@@ -3,7 +3,6 @@
 
 mod memory;
 mod progress;
-mod topics;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -20,10 +19,10 @@ use audit_verify::{
 
 use self::memory::{anchors, parse_from, recall, remember};
 use self::progress::Progress;
-use self::topics::{OutputTopic, TrailTopics};
 use super::print;
+use super::trail_source::{ExportedTrail, OutputTopic, TrailSource, TrailTopics, connect, whole};
 use crate::commands::arguments::VerifyArgs;
-use crate::kafka::trail_reader::{LogBounds, TrailReader, TrailRecord};
+use crate::kafka::trail_reader::{LogBounds, TrailRecord};
 
 /// The exit code of a verification that could not be finished: there is no verdict.
 pub const UNFINISHED: u8 = 3;
@@ -55,11 +54,14 @@ fn run(arguments: &VerifyArgs) -> anyhow::Result<Exit> {
     if let Some(state) = &arguments.state {
         options.remembered.extend(recall(state)?);
     }
-    let properties = properties(arguments)?;
-    let properties = properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let reader = TrailReader::new(properties)?;
-    let topics = TrailTopics::find(&reader, &arguments.topic_prefix, &arguments.quarantine_topic)?;
-    let mut report = read_trail(&reader, &topics, trust, options)?;
+    let source: Box<dyn TrailSource> = match &arguments.files {
+        Some(folder) => Box::new(ExportedTrail::open(folder)?),
+        None => Box::new(connect(&arguments.cluster)?),
+    };
+    let topics = &arguments.topics;
+    let topics =
+        TrailTopics::find(source.as_ref(), &topics.topic_prefix, &topics.quarantine_topic)?;
+    let mut report = read_trail(source.as_ref(), &topics, trust, options)?;
     add_asked(&mut report, arguments, anchored);
     if arguments.json {
         print(format_args!("{:#}", report.to_json())).context("write the report")?;
@@ -97,43 +99,21 @@ fn add_asked(report: &mut Report, arguments: &VerifyArgs, anchored: usize) {
     }
 }
 
-/// Returns the properties of the Kafka client: those of the file, then those of the command line.
-fn properties(arguments: &VerifyArgs) -> anyhow::Result<Vec<(String, String)>> {
-    let mut properties = Vec::new();
-    if let Some(path) = &arguments.properties_file {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("read the properties {}", path.display()))?;
-        let lines = text.lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        for (number, line) in lines.enumerate() {
-            // The line itself may hold a secret.
-            let property = line.split_once('=').with_context(|| {
-                format!("{}: property {} is not NAME=VALUE", path.display(), number + 1)
-            })?;
-            properties.push((property.0.trim().to_string(), property.1.trim().to_string()));
-        }
-    }
-    let named = arguments.properties.iter().map(|(name, value)| (name.clone(), value.clone()));
-    properties.extend(named);
-    properties.push(("bootstrap.servers".to_string(), arguments.bootstrap_servers.clone()));
-    Ok(properties)
-}
-
 /// Reads the whole trail: the ends of the outputs, the seals, and then the outputs to ends that lie
 /// behind whatever the seals sign. Records behind the first ends may be newer than the seals.
 fn read_trail(
-    reader: &TrailReader,
+    source: &dyn TrailSource,
     topics: &TrailTopics,
     trust: Trust,
     options: Options,
 ) -> anyhow::Result<Report> {
     let mut progress = Progress::default();
-    let bounds = |topic: &OutputTopic| reader.bounds(&topic.name);
+    let bounds = |topic: &OutputTopic| source.bounds(&topic.name);
     let before = topics.outputs.iter().map(bounds).collect::<anyhow::Result<Vec<_>>>()?;
     let mut seals = Seals::new(trust, options);
     if let Some(checkpoints) = &topics.checkpoints {
-        let bounds = reader.bounds(checkpoints)?;
-        reader.read(checkpoints, &whole(&bounds), &mut |record| {
+        let bounds = source.bounds(checkpoints)?;
+        source.read(checkpoints, &whole(&bounds), &mut |record| {
             progress.add(checkpoints);
             seals.take(&seal_record(record)).context("write a temporary file")
         })?;
@@ -141,8 +121,8 @@ fn read_trail(
     let sealed = seals.finish().context("read a temporary file")?;
     let mut reports = Vec::new();
     for (topic, before) in topics.outputs.iter().zip(&before) {
-        let after = reader.bounds(&topic.name)?;
-        let output = Output { reader, topic, before, after: &after };
+        let after = source.bounds(&topic.name)?;
+        let output = Output { source, topic, before, after: &after };
         let new =
             |partition, low| PartitionVerifier::new(&sealed, topic.stream.clone(), partition, low);
         reports.extend(output.read(&whole(&after), new, &mut progress)?);
@@ -155,12 +135,12 @@ fn read_trail(
                 let asked = questions.partitions();
                 let asked = asked.filter(|(stream, _)| **stream == topic.stream);
                 let asked: Vec<u32> = asked.map(|(_, partition)| partition).collect();
-                let after = reader.bounds(&topic.name)?;
+                let after = source.bounds(&topic.name)?;
                 let mut ranges = whole(&after);
                 ranges.retain(|partition, _| {
                     asked.iter().any(|it| i64::from(*it) == i64::from(*partition))
                 });
-                let output = Output { reader, topic, before, after: &after };
+                let output = Output { source, topic, before, after: &after };
                 let new =
                     |partition, _| questions.verifier(&sealed, topic.stream.clone(), partition);
                 answers.extend(output.read(&ranges, new, &mut progress)?);
@@ -170,14 +150,9 @@ fn read_trail(
     }
 }
 
-/// The whole log of each partition.
-fn whole(bounds: &BTreeMap<i32, LogBounds>) -> BTreeMap<i32, (i64, i64)> {
-    bounds.iter().map(|(partition, log)| (*partition, (log.low, log.end))).collect()
-}
-
 /// An output topic that is read.
 struct Output<'a> {
-    reader: &'a TrailReader,
+    source: &'a dyn TrailSource,
     topic: &'a OutputTopic,
     /// Its bounds before the seals were read.
     before: &'a BTreeMap<i32, LogBounds>,
@@ -197,7 +172,7 @@ impl Output<'_> {
             let number = u32::try_from(*partition).unwrap_or_default();
             verifiers.insert(*partition, new(number, u64::try_from(low).unwrap_or_default()));
         }
-        self.reader.read(&self.topic.name, ranges, &mut |record| {
+        self.source.read(&self.topic.name, ranges, &mut |record| {
             progress.add(&self.topic.name);
             let Some(verifier) = verifiers.get_mut(&record.partition) else { return Ok(()) };
             let before = self.before.get(&record.partition).map_or(0, |bounds| bounds.stable_end);

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod continuing;
+mod exported;
 
 use std::process::Output;
 

@@ -3,35 +3,35 @@
 use anyhow::bail;
 use audit_chain::name::StreamName;
 
+use super::TrailSource;
 use crate::config::CHECKPOINTS;
-use crate::kafka::trail_reader::TrailReader;
 
 /// The topics of a trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TrailTopics {
+pub(in crate::commands) struct TrailTopics {
     /// The topic with the seals, if there is one.
-    pub(super) checkpoints: Option<String>,
+    pub(in crate::commands) checkpoints: Option<String>,
     /// The outputs: those of regions, and the quarantine.
-    pub(super) outputs: Vec<OutputTopic>,
+    pub(in crate::commands) outputs: Vec<OutputTopic>,
 }
 
 /// An output topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OutputTopic {
-    pub(super) name: String,
-    pub(super) stream: StreamName,
+pub(in crate::commands) struct OutputTopic {
+    pub(in crate::commands) name: String,
+    pub(in crate::commands) stream: StreamName,
 }
 
 impl TrailTopics {
-    /// Looks for the topics in the cluster.
-    pub(super) fn find(
-        reader: &TrailReader,
+    /// Looks for the topics at the source.
+    pub(in crate::commands) fn find(
+        source: &dyn TrailSource,
         prefix: &str,
         quarantine: &str,
     ) -> anyhow::Result<Self> {
-        let mut names = reader.topics(prefix)?;
+        let mut names = source.topics(prefix)?;
         if !quarantine.starts_with(prefix) {
-            names.extend(reader.topics(quarantine)?.into_iter().filter(|name| name == quarantine));
+            names.extend(source.topics(quarantine)?.into_iter().filter(|name| name == quarantine));
         }
         let topics = Self::of(names, prefix, quarantine);
         if topics.checkpoints.is_none() && topics.outputs.is_empty() {

@@ -1,0 +1,63 @@
+//! `export`: copies a trail into files, to be kept and verified elsewhere.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::print;
+use super::trail_source::{TrailTopics, connect, whole, write_partition};
+use crate::commands::arguments::ExportArgs;
+use crate::kafka::trail_reader::{LogBounds, TrailReader};
+
+/// Exports a trail. It reads the seals between two looks at the ends of the outputs, as `verify`
+/// does, so that the export can be verified like the topics at this time.
+///
+/// # Errors
+/// Fails if the folder is not empty, or something cannot be read or written.
+pub fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
+    let folder = &arguments.folder;
+    std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let reader = connect(&arguments.cluster)?;
+    let topics = &arguments.topics;
+    let topics = TrailTopics::find(&reader, &topics.topic_prefix, &topics.quarantine_topic)?;
+    let outputs = topics.outputs.iter();
+    let before = outputs.map(|topic| reader.bounds(&topic.name));
+    let before = before.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut records = 0;
+    if let Some(checkpoints) = &topics.checkpoints {
+        records += copy(&reader, folder, checkpoints, &reader.bounds(checkpoints)?)?;
+    }
+    for (topic, before) in topics.outputs.iter().zip(before) {
+        let mut bounds = reader.bounds(&topic.name)?;
+        for (partition, log) in &mut bounds {
+            // Records behind these may be newer than the seals.
+            log.stable_end = before.get(partition).map_or(0, |before| before.stable_end);
+        }
+        records += copy(&reader, folder, &topic.name, &bounds)?;
+    }
+    print(format_args!("{records} records are in {}", folder.display())).context("write the answer")
+}
+
+/// Copies a topic, and returns the number of its records.
+fn copy(
+    reader: &TrailReader,
+    folder: &Path,
+    topic: &str,
+    bounds: &BTreeMap<i32, LogBounds>,
+) -> anyhow::Result<u64> {
+    let mut files = BTreeMap::new();
+    for (partition, log) in bounds {
+        files.insert(*partition, write_partition(folder, topic, *partition, *log)?);
+    }
+    let mut records = 0;
+    reader.read(topic, &whole(bounds), &mut |record| {
+        records += 1;
+        let file = files.get_mut(&record.partition).context("a record of an unknown partition")?;
+        file.add(record).with_context(|| format!("write into {}", folder.display()))
+    })?;
+    for (_, file) in files {
+        file.finish().with_context(|| format!("write into {}", folder.display()))?;
+    }
+    Ok(records)
+}
