@@ -21,7 +21,7 @@ pub fn key(command: &KeyCommand) -> anyhow::Result<()> {
         KeyCommand::New { origin: OriginArgs { origin }, file } => {
             let key = create(file, origin)?;
             print(format_args!(
-                "{}\n\nA new key is in {}. Give the line above to the auditors, as their trust file, by a way that you both trust. Keep the file secret, and keep a copy: whoever has it can write the trail's history. To seal, set in [integrity]:\n\n    origin = \"{origin}\"\n    key = {}",
+                "{}\n\nA new key is in {}. Give the line above to the auditors, as their trust file, by a way that you both trust. Keep the file secret, and keep a copy: anyone who has it can write the trail's history. To seal, set in [integrity]:\n\n    origin = \"{origin}\"\n    key = {}",
                 key.public(),
                 file.display(),
                 quoted(file)

@@ -10,7 +10,7 @@ use super::SealingSettings;
 /// The records that were found for one partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Whether there is any record, whatever it says and whoever signed it.
+    /// Whether there is any record, whatever it says and whichever key signed it.
     pub(super) any: bool,
     /// The newest seal that one of the configured keys has signed.
     pub(super) newest: Option<Newest>,
