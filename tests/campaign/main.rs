@@ -77,6 +77,9 @@ struct Options {
     /// Replay the faults of this log instead of those of the seed.
     #[arg(long)]
     replay: Option<PathBuf>,
+    /// Seal the trail, and verify it at the end. Only with kinds of faults that damage no output.
+    #[arg(long)]
+    sealed: bool,
 }
 
 /// Milliseconds since 1970.
@@ -108,6 +111,7 @@ fn short() -> Result<(), Failed> {
         per_second: 500,
         folder: folder()?,
         verbose: false,
+        is_sealed: false,
     };
     let report = run_plan(&settings, plan::from_seed(settings.seed))?;
     println!("{report}");
@@ -129,6 +133,7 @@ fn long(options: &Options) -> ExitCode {
             per_second: options.rate,
             folder: folder()?,
             verbose: true,
+            is_sealed: options.sealed,
         };
         let report = match &options.replay {
             Some(log) => run_plan(&settings, plan::from_log(log)?.into_iter())?,

@@ -21,6 +21,8 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Readers {
     bootstrap: String,
     ledger: Arc<Ledger>,
+    /// Whether records have one more header, for a verifier.
+    is_sealed: bool,
     running: BTreeMap<OutputTopic, Reader>,
 }
 
@@ -31,10 +33,11 @@ struct Reader {
 }
 
 impl Readers {
-    pub fn new(bootstrap: &str, ledger: &Arc<Ledger>) -> Readers {
+    pub fn new(bootstrap: &str, ledger: &Arc<Ledger>, is_sealed: bool) -> Readers {
         Readers {
             bootstrap: bootstrap.to_string(),
             ledger: Arc::clone(ledger),
+            is_sealed,
             running: BTreeMap::new(),
         }
     }
@@ -66,6 +69,7 @@ impl Readers {
             output,
             topic: topic.to_string(),
             ledger: Arc::clone(&self.ledger),
+            is_sealed: self.is_sealed,
             stop: Arc::clone(&stop),
             positions: Arc::clone(&positions),
         };
@@ -117,6 +121,7 @@ struct Reading {
     output: OutputTopic,
     topic: String,
     ledger: Arc<Ledger>,
+    is_sealed: bool,
     stop: Arc<AtomicBool>,
     positions: Arc<Mutex<Offsets>>,
 }
@@ -155,16 +160,21 @@ impl Reading {
             timestamp_ms: message.timestamp().to_millis(),
             key: message.key().unwrap_or_default(),
             value: message.payload().unwrap_or_default(),
-            headers: headers(message),
+            headers: headers(message, self.is_sealed),
         });
     }
 }
 
-fn headers(message: &BorrowedMessage<'_>) -> ledger::Headers {
+/// Returns the headers of a record. The last one of a sealed record is for a verifier to judge.
+fn headers(message: &BorrowedMessage<'_>, is_sealed: bool) -> ledger::Headers {
     let headers = message.headers().into_iter();
     let own = |header: Header<'_, &[u8]>| {
         let value = header.value.unwrap_or_default();
         (header.key.to_string(), value.to_vec())
     };
-    headers.flat_map(Headers::iter).map(own).collect()
+    let mut headers: ledger::Headers = headers.flat_map(Headers::iter).map(own).collect();
+    if is_sealed {
+        headers.pop_if(|(name, _)| name == "audit-chain");
+    }
+    headers
 }

@@ -37,6 +37,8 @@ pub struct Settings {
     /// Folder for the logs.
     pub folder: PathBuf,
     pub verbose: bool,
+    /// Whether the relays seal the trail.
+    pub is_sealed: bool,
 }
 
 struct Run {
@@ -70,7 +72,7 @@ pub fn run(
     std::fs::create_dir_all(&settings.folder).context("create the folder for logs")?;
     let journal = Journal::create(&settings.folder.join("faults.jsonl"), settings.verbose)?;
     let begun = Instant::now();
-    let world = World::build(settings.seed, settings.per_second, &settings.folder)?;
+    let world = World::build(settings)?;
     let mut run = Run {
         world,
         journal,
@@ -272,6 +274,7 @@ impl Run {
             world.fleet.stop(&name)?;
         }
         world.read_to_the_end()?;
+        world.verify_trail()?;
         let (ends, ledger) = (world.ledger.ends(), &world.ledger);
         ledger.add_missing(&ends, Violation::Lost);
         let kafka = world.cluster.kafka();

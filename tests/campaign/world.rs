@@ -1,13 +1,12 @@
 //! The world of one run: brokers, proxies, relays, the load and its readers. It knows when it has
 //! recovered; `injection.rs` injects the faults.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -19,7 +18,9 @@ use crate::plan::{INPUT_PARTITIONS, RELAYS};
 use crate::principals::{Principals, STALENESS_LIMIT};
 use crate::producer::Sender;
 use crate::readers::Readers;
+use crate::run::Settings;
 use crate::scrapes::FinalAnswer;
+use crate::violations::Violation;
 use audit_testkit::client_config;
 use audit_testkit::cluster::Cluster;
 use audit_testkit::relay::{REGIONS, TestDeployment};
@@ -61,18 +62,22 @@ pub struct World {
 }
 
 impl World {
-    /// Builds the world, with this many changes per second and logs in this folder.
-    pub fn build(seed: u64, per_second: u64, logs: &Path) -> anyhow::Result<World> {
+    /// Builds the world of a run.
+    pub fn build(settings: &Settings) -> anyhow::Result<World> {
         let cluster = Cluster::start()?;
-        let (deployment, tables) = deploy(&cluster)?;
+        let (mut deployment, tables) = deploy(&cluster)?;
+        if settings.is_sealed {
+            seal(&cluster, &mut deployment)?;
+        }
         let ledger = Arc::new(Ledger::of(&deployment.input));
         let deployment = Arc::new(deployment);
-        let mut readers = Readers::new(cluster.kafka().bootstrap(), &ledger);
+        let mut readers = Readers::new(cluster.kafka().bootstrap(), &ledger, settings.is_sealed);
         for (region, topic) in deployment.outputs().iter().enumerate() {
             readers.start(OutputTopic::Region(region), topic, OUTPUT_PARTITIONS)?;
         }
         readers.start(OutputTopic::Quarantine, &deployment.quarantine, QUARANTINE_PARTITIONS)?;
-        let fleet = Fleet::new(Arc::clone(&deployment), Arc::clone(&ledger), PathBuf::from(logs));
+        let fleet =
+            Fleet::new(Arc::clone(&deployment), Arc::clone(&ledger), settings.folder.clone());
         let group = group_client(&cluster, &deployment.group)?;
         let granting = Sender::connect(cluster.kafka().bootstrap(), Box::new(|_, _, _| {}))?;
         let [principals_topic, devices] = tables;
@@ -90,7 +95,7 @@ impl World {
             group,
             threads: Vec::new(),
         };
-        world.populate(seed, per_second, &devices, granting)?;
+        world.populate(settings.seed, settings.per_second, &devices, granting)?;
         for relay in RELAYS {
             world.fleet.start(relay, relay)?;
         }
@@ -257,7 +262,33 @@ impl World {
         }
         Ok(())
     }
+
+    /// Verifies a sealed trail, as an auditor would.
+    pub fn verify_trail(&self) -> anyhow::Result<()> {
+        let deployment = &self.deployment;
+        if deployment.integrity.is_empty() {
+            return Ok(());
+        }
+        let trust = deployment.path("trust");
+        let trust = trust.to_str().context("the path of the trust file")?;
+        let arguments = [
+            &["verify", "--trust", trust, "--property", "broker.address.family=v4"][..],
+            &["--bootstrap-servers", self.cluster.kafka().bootstrap()],
+            &["--topic-prefix", &deployment.prefix],
+            &["--quarantine-topic", &deployment.quarantine],
+        ];
+        let verified = deployment.command(&arguments.concat());
+        let said = String::from_utf8_lossy(&verified.stdout);
+        println!("{said}{}", String::from_utf8_lossy(&verified.stderr));
+        if !verified.status.success() {
+            self.ledger.add_violation(Violation::Changed, format!("verify: {said}"));
+        }
+        Ok(())
+    }
 }
+
+/// The name of a sealed trail.
+const ORIGIN: &str = "audit.example.com/campaign";
 
 /// Creates the topics and the configuration of the relays.
 fn deploy(cluster: &Cluster) -> anyhow::Result<(TestDeployment, [String; 2])> {
@@ -287,6 +318,23 @@ fn deploy(cluster: &Cluster) -> anyhow::Result<(TestDeployment, [String; 2])> {
     deployment.kafka =
         format!("{}\"topic.metadata.propagation.max.ms\" = 5000\n", Cluster::relay_settings());
     Ok((deployment, tables))
+}
+
+/// Seals the trail: a key, the topic with the seals, and the lines of the configuration.
+fn seal(cluster: &Cluster, deployment: &mut TestDeployment) -> anyhow::Result<()> {
+    let path = deployment.path("seal.pem");
+    let key = path.to_str().context("the path of the key")?;
+    let made = deployment.command(&["key", "new", key, "--origin", ORIGIN]);
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let trust = String::from_utf8(made.stdout)?;
+    let trust = trust.lines().next().context("a public key")?;
+    std::fs::write(deployment.path("trust"), trust)?;
+    cluster
+        .kafka()
+        .try_create_topic(&deployment.checkpoints(), INPUT_PARTITIONS, &[("retention.ms", "-1")])
+        .context("create the topic with the seals")?;
+    deployment.integrity = format!("origin = \"{ORIGIN}\"\nkey = \"{key}\"\n");
+    Ok(())
 }
 
 fn group_client(cluster: &Cluster, group: &str) -> anyhow::Result<BaseConsumer> {
