@@ -169,7 +169,7 @@ impl Fixture {
     }
 
     /// Deletes the output of the last run, so that the disk does not affect the figures, and a
-    /// sealed trail begins anew.
+    /// sealed trail begins again.
     pub fn truncate_outputs(&self) {
         for topic in self.outputs().into_iter().chain([self.checkpoints()]) {
             let ends = self.broker.end_offsets(&topic);

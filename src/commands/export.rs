@@ -14,7 +14,7 @@ use crate::kafka::trail_reader::{LogBounds, TrailReader};
 /// does, so that the export can be verified like the topics at this time.
 ///
 /// # Errors
-/// Fails if the folder is not empty, or something cannot be read or written.
+/// Fails if one of the files exists, or something cannot be read or written.
 pub fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
     let folder = &arguments.folder;
     std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;

@@ -2,11 +2,9 @@
 //! purpose. The seal that it writes says why.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use audit_chain::name::Set;
-use audit_chain::seal::Reason;
 use audit_chain::time::Time;
 
 use super::{load, print};
@@ -42,8 +40,7 @@ pub fn resume(arguments: &ResumeArgs) -> anyhow::Result<()> {
     }
     group.check_empty()?;
     let partitions = u32::try_from(places.len()).unwrap_or_default();
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-    let time = Time::from_epoch_ms(u64::try_from(since_epoch.as_millis())?);
+    let time = Time::from_epoch_ms(u64::try_from(jiff::Timestamp::now().as_millisecond())?);
     let time = time.context("the clock is beyond 9999")?;
     let starts = match arguments.new_topic {
         true => first_offsets(&reader, &config)?,
@@ -56,12 +53,7 @@ pub fn resume(arguments: &ResumeArgs) -> anyhow::Result<()> {
         let place = place.with_context(|| format!("the input has no partition {number}"))?;
         let at = continue_at(arguments, place, starts.get(&partition).copied())?;
         let refusal = of(&partition).refusal(partition, place, settings);
-        let reason = match (arguments.new_topic, &refusal) {
-            (true, _) => "topic-recreated",
-            (false, Some(refusal)) => refusal.reason,
-            (false, None) => REQUESTED,
-        };
-        let reason: Reason = reason.parse()?;
+        let reason = reason(arguments, refusal.as_ref()).parse()?;
         let resumed = of(&partition).resume(at, &reason, (partitions, time), settings);
         let resumed = resumed.map_err(|why| anyhow!("partition {number}: {why}"))?;
         seals.push(resumed.seal);
@@ -75,6 +67,15 @@ pub fn resume(arguments: &ResumeArgs) -> anyhow::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// Returns the reason that the seal gives.
+fn reason(arguments: &ResumeArgs, refusal: Option<&Refusal>) -> &'static str {
+    match refusal {
+        _ if arguments.new_topic => "topic-recreated",
+        Some(refusal) => refusal.reason,
+        None => REQUESTED,
+    }
 }
 
 fn continue_at(

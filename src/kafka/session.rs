@@ -3,7 +3,7 @@
 //! membership a commit uses, what is sent before the commit, and where reading resumes.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -293,7 +293,6 @@ impl SealLog for Session {
     }
 
     fn time_ms(&self) -> u64 {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since_epoch.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
     }
 }

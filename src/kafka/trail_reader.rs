@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -24,6 +24,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How often a reader that gets no records looks at the clock.
 const POLL_WAIT: Duration = Duration::from_millis(100);
+
+/// How many records are taken between two looks at the client's own events.
+const SERVED_EVERY: u32 = 256;
 
 /// The bounds of a partition's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +142,23 @@ impl TrailReader {
         Ok((0..).zip(bounds).collect())
     }
 
+    /// Returns a consumer that reads a topic's partitions, each from its offset on.
+    fn assign(
+        &self,
+        topic: &str,
+        starts: impl Iterator<Item = (i32, i64)>,
+    ) -> anyhow::Result<QueuedConsumer<PlainContext>> {
+        let consumer = QueuedConsumer::new(client(&self.config, "read_committed")?);
+        let consumer = consumer.context("no memory for a queue of records")?;
+        let mut list = TopicPartitionList::new();
+        for (partition, start) in starts {
+            list.add_partition_offset(topic, partition, Offset::Offset(start))?;
+            consumer.forward(topic, partition);
+        }
+        consumer.assign(&list).with_context(|| format!("read topic {topic:?}"))?;
+        Ok(consumer)
+    }
+
     /// Reads the committed records of a topic's partitions, each from an offset to before another,
     /// and hands them over in the order of each partition. Waits for transactions that are open.
     ///
@@ -150,29 +170,27 @@ impl TrailReader {
         ranges: &BTreeMap<i32, (i64, i64)>,
         receive: &mut dyn FnMut(&TrailRecord<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut left: BTreeMap<i32, i64> = BTreeMap::new();
-        let consumer = QueuedConsumer::new(client(&self.config, "read_committed")?);
-        let consumer = consumer.context("no memory for a queue of records")?;
-        let mut list = TopicPartitionList::new();
-        for (partition, (start, end)) in ranges.iter().filter(|(_, (start, end))| start < end) {
-            list.add_partition_offset(topic, *partition, Offset::Offset(*start))?;
-            consumer.forward(topic, *partition);
-            left.insert(*partition, *end);
+        let ranges = ranges.iter().filter(|(_, (start, end))| start < end);
+        let mut left: BTreeMap<i32, i64> =
+            ranges.clone().map(|(partition, (_, end))| (*partition, *end)).collect();
+        if left.is_empty() {
+            return Ok(());
         }
-        consumer.assign(&list).with_context(|| format!("read topic {topic:?}"))?;
+        let consumer =
+            self.assign(topic, ranges.map(|(partition, (start, _))| (*partition, *start)))?;
         let mut heard = Instant::now();
+        let mut until_served = 0;
         while !left.is_empty() {
-            // Serves the client's own events: errors, and tokens.
-            _ = consumer.poll(Duration::ZERO);
+            if until_served == 0 {
+                // The client's own events: errors, and tokens.
+                _ = consumer.poll(Duration::ZERO);
+                until_served = SERVED_EVERY;
+            }
+            until_served -= 1;
             let Some(taken) = consumer.take(POLL_WAIT) else {
-                if heard.elapsed() > SILENCE_MAX {
-                    let partitions: Vec<String> = left.keys().map(ToString::to_string).collect();
-                    bail!(
-                        "topic {topic:?}: nothing came for {} s of partitions {}; the brokers do not answer, or a transaction stays open there",
-                        SILENCE_MAX.as_secs(),
-                        partitions.join(", ")
-                    );
-                }
+                ensure!(heard.elapsed() <= SILENCE_MAX, silence(topic, &left));
+                // An idle client is served each time.
+                until_served = 0;
                 continue;
             };
             heard = Instant::now();
@@ -210,4 +228,14 @@ fn client(config: &ClientConfig, isolation: &str) -> anyhow::Result<BaseConsumer
     let mut config = config.clone();
     config.set("isolation.level", isolation);
     config.create_with_context(PlainContext::default()).context("create a Kafka client")
+}
+
+/// Returns what to say of partitions of which nothing comes.
+fn silence(topic: &str, left: &BTreeMap<i32, i64>) -> String {
+    let partitions: Vec<String> = left.keys().map(ToString::to_string).collect();
+    format!(
+        "topic {topic:?}: nothing came for {} s of partitions {}; the brokers do not answer, or a transaction stays open there",
+        SILENCE_MAX.as_secs(),
+        partitions.join(", ")
+    )
 }

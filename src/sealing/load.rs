@@ -59,41 +59,60 @@ pub(super) fn load(
 ) -> Result<Chains, Refusal> {
     let position = match place {
         ResumePoint::At(position) => position,
-        ResumePoint::NewLog if found.any => {
-            return Err(refusal(
-                "topic-recreated",
-                "the input topic was deleted and created again, but its partition was sealed before",
-            ));
-        }
-        ResumePoint::Beginning if found.any => {
-            return Err(refusal(
-                "metadata-lost",
-                "the group has no committed offset, but the partition was sealed before",
-            ));
-        }
         ResumePoint::Beginning | ResumePoint::NewLog => {
-            return fresh(partition, None, settings);
+            return without_offset(place, partition, found, settings);
         }
     };
-    let (set, state, signers) = match decode(position, partition, settings) {
-        Ok(decoded) => decoded,
+    match decode(position, partition, settings) {
+        Ok((set, state, signers)) => {
+            check_newest(position, &set, &state, found)?;
+            Chains::of(set, &state, signers, None, settings)
+                .map_err(|text| Refusal { reason: "key-lost", text })
+        }
         Err(StateError::Missing) if !found.any => {
             let start = Number::new(u64::try_from(position.next_offset).unwrap_or_default());
-            return fresh(partition, start, settings);
+            fresh(partition, start, settings)
         }
-        Err(StateError::Missing) => {
-            return Err(refusal(
-                "metadata-lost",
-                "the committed offset has lost the state of its chains, as after a reset of offsets",
-            ));
-        }
+        Err(StateError::Missing) => Err(refusal(
+            "metadata-lost",
+            "the committed offset has lost the state of its chains, as after a reset of offsets",
+        )),
         Err(error @ StateError::UnknownKey(_)) => {
             let text =
                 format!("{error}: set integrity.previous_key to it. If it is lost, {REMEDY}");
-            return Err(Refusal { reason: "key-lost", text });
+            Err(Refusal { reason: "key-lost", text })
         }
-        Err(error) => return Err(refusal("metadata-foreign", error)),
-    };
+        Err(error) => Err(refusal("metadata-foreign", error)),
+    }
+}
+
+/// Begins the chains of a partition without a committed offset, unless it was sealed before.
+fn without_offset(
+    place: &ResumePoint,
+    partition: Partition,
+    found: &Found,
+    settings: &SealingSettings,
+) -> Result<Chains, Refusal> {
+    match place {
+        _ if !found.any => fresh(partition, None, settings),
+        ResumePoint::NewLog => Err(refusal(
+            "topic-recreated",
+            "the input topic was deleted and created again, but its partition was sealed before",
+        )),
+        ResumePoint::Beginning | ResumePoint::At(_) => Err(refusal(
+            "metadata-lost",
+            "the group has no committed offset, but the partition was sealed before",
+        )),
+    }
+}
+
+/// Checks that a committed state belongs to its offset, and that nothing newer was sealed.
+fn check_newest(
+    position: &Position,
+    set: &Set,
+    state: &State,
+    found: &Found,
+) -> Result<(), Refusal> {
     if i64::try_from(state.next_offset.get()) != Ok(position.next_offset) {
         return Err(refusal(
             "offsets-moved",
@@ -106,17 +125,15 @@ pub(super) fn load(
     let newest = found.newest.as_ref();
     let newer =
         newest.filter(|newest| (newest.set.epoch(), newest.seal) >= (set.epoch(), state.next_seal));
-    if let Some(newer) = newer {
-        return Err(refusal(
+    newer.map_or(Ok(()), |newer| {
+        Err(refusal(
             "metadata-stale",
             format_args!(
                 "the committed state is old: seal {} of {} exists, and the state says that {} comes next",
                 newer.seal, newer.set, state.next_seal
             ),
-        ));
-    }
-    Chains::of(set, &state, signers, None, settings)
-        .map_err(|text| Refusal { reason: "key-lost", text })
+        ))
+    })
 }
 
 fn fresh(

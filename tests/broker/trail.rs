@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 
 use audit_chain::key::SigningKey;
 use audit_chain::name::StreamName;
 use audit_verify::{
-    Exit, Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals, Step,
-    conclude,
+    Exit, Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals,
+    verify_partitions,
 };
 
 use audit_testkit::kafka::KafkaBroker;
@@ -64,23 +65,12 @@ pub fn verify(broker: &KafkaBroker, deployment: &TestDeployment) -> Report {
     }
     let sealed = seals.finish().expect("a temporary file");
     let outputs = outputs(broker, deployment);
-    let reports = outputs.iter().map(|((stream, partition), records)| {
-        read(PartitionVerifier::new(&sealed, stream.clone(), *partition, 0), records)
-    });
-    match conclude(&sealed, reports.collect()).expect("a temporary file") {
-        Step::Done(report) => report,
-        Step::Ask(questions) => {
-            let asked =
-                questions.partitions().map(|(stream, partition)| (stream.clone(), partition));
-            let answers = asked.map(|(stream, partition)| {
-                let records = outputs.get(&(stream.clone(), partition));
-                let verifier = questions.verifier(&sealed, stream, partition);
-                read(verifier, records.map_or(&[][..], Vec::as_slice))
-            });
-            let answers = answers.collect();
-            questions.answered(answers)
-        }
-    }
+    let report =
+        verify_partitions(&sealed, outputs.keys().cloned(), |stream, partition, verifier| {
+            let records = outputs.get(&(stream.clone(), partition));
+            read(verifier, records.map_or(&[][..], Vec::as_slice))
+        });
+    report.expect("a temporary file")
 }
 
 /// The records of all outputs, by stream and partition.
@@ -100,7 +90,7 @@ fn outputs(
     outputs
 }
 
-fn read(mut verifier: PartitionVerifier<'_>, records: &[Seen]) -> PartitionReport {
+fn read(mut verifier: PartitionVerifier<'_>, records: &[Seen]) -> io::Result<PartitionReport> {
     for seen in records {
         let headers = seen.headers.iter();
         let headers: Vec<_> =
@@ -113,7 +103,7 @@ fn read(mut verifier: PartitionVerifier<'_>, records: &[Seen]) -> PartitionRepor
             headers: &headers,
             is_newer_than_seals: false,
         };
-        verifier.take(&record).expect("a temporary file");
+        verifier.take(&record)?;
     }
-    verifier.finish().expect("a temporary file")
+    verifier.finish()
 }

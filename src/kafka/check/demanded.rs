@@ -109,7 +109,7 @@ fn settings(role: Role, needs: &Requirements, replicas: u32) -> Vec<(&'static st
         }
         Role::Output => written(needs.output_bytes().max(MESSAGE_BYTES)),
         Role::Quarantine => written(needs.quarantine_bytes().max(QUARANTINE_BYTES)),
-        // For ever: what a seal proves cannot be proved without it.
+        // Without a limit: what a seal proves cannot be proved without it.
         Role::Checkpoints => vec![
             ("cleanup.policy", "delete".to_string()),
             ("max.message.bytes", needs.batch_bytes.max(MESSAGE_BYTES).to_string()),

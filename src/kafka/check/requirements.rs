@@ -151,7 +151,7 @@ fn cleanup_policy(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     })
 }
 
-/// Checks that seals stay for ever: what a seal proved cannot be proved once it was deleted.
+/// Checks that seals are never deleted: what a seal proved cannot be proved without it.
 fn seal_retention(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let limits = ["retention.ms", "retention.bytes"];
     let limited = limits.into_iter().find(|name| facts.number(name).is_some_and(|it| it >= 0));

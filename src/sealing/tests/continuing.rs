@@ -28,7 +28,7 @@ fn chains_begin_only_where_nothing_was_sealed() {
     }
 }
 
-/// Whoever signed it, a seal of the partition shows that it was sealed before.
+/// A seal of the partition shows that it was sealed before, whichever key signed it.
 #[test]
 fn a_seal_of_another_key_counts_where_nothing_is_known() {
     let (first, second, place) = two_seals();

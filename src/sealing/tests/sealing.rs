@@ -64,7 +64,7 @@ fn a_key_is_replaced_with_the_old_one_as_a_witness() {
     let all = [&first, &announcing, &witnessed, &alone];
     assert_eq!(verify(&all, &[1]), None, "the old key's announcement suffices");
     assert!(verify(&all, &[2]).is_some(), "the new key does not sign for the past");
-    // Whoever goes back to the old configuration must not sign with the old key again.
+    // A relay with the configuration from before must not sign with the old key again.
     let refused = resume(&announcing, 2, &before).expect_err("announced").text;
     assert!(refused.contains("integrity.previous_key"), "{refused}");
 }

@@ -2,12 +2,13 @@
 //! records of the outputs, and the committed seals.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use audit_chain::name::StreamName;
 use audit_chain::trust::Trust;
 use audit_verify::{
-    Exit, Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals, Step,
-    conclude,
+    Exit, Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals,
+    verify_partitions,
 };
 
 use super::cluster::{Cluster, Written};
@@ -48,26 +49,12 @@ pub fn verify(cluster: &Cluster) -> Vec<String> {
             outputs.entry((stream, written.draft.partition.0 as u32)).or_default().push(record);
         }
     }
-    let reports = outputs.iter().map(|((stream, partition), records)| {
-        let verifier = PartitionVerifier::new(&sealed, stream.clone(), *partition, 0);
-        read(verifier, records)
-    });
-    let report = match conclude(&sealed, reports.collect()).expect("a temporary file") {
-        Step::Done(report) => report,
-        Step::Ask(questions) => {
-            let asked: Vec<_> = questions
-                .partitions()
-                .map(|(stream, partition)| (stream.clone(), partition))
-                .collect();
-            let answers = asked.into_iter().map(|(stream, partition)| {
-                let records = outputs.get(&(stream.clone(), partition));
-                let verifier = questions.verifier(&sealed, stream, partition);
-                read(verifier, records.map_or(&[][..], Vec::as_slice))
-            });
-            let answers = answers.collect();
-            questions.answered(answers)
-        }
-    };
+    let report =
+        verify_partitions(&sealed, outputs.keys().cloned(), |stream, partition, verifier| {
+            let records = outputs.get(&(stream.clone(), partition));
+            read(verifier, records.map_or(&[][..], Vec::as_slice))
+        });
+    let report = report.expect("a temporary file");
     findings(&report)
 }
 
@@ -79,7 +66,10 @@ fn findings(report: &Report) -> Vec<String> {
     findings.map(|(label, texts, count)| format!("{label:?} {count}: {texts:?}")).collect()
 }
 
-fn read(mut verifier: PartitionVerifier<'_>, records: &[&StoredRecord]) -> PartitionReport {
+fn read(
+    mut verifier: PartitionVerifier<'_>,
+    records: &[&StoredRecord],
+) -> io::Result<PartitionReport> {
     for (offset, stored) in (0..).zip(records) {
         let headers = stored.headers.iter();
         let headers: Vec<_> =
@@ -92,9 +82,9 @@ fn read(mut verifier: PartitionVerifier<'_>, records: &[&StoredRecord]) -> Parti
             headers: &headers,
             is_newer_than_seals: false,
         };
-        verifier.take(&record).expect("a temporary file");
+        verifier.take(&record)?;
     }
-    verifier.finish().expect("a temporary file")
+    verifier.finish()
 }
 
 fn committed(cluster: &Cluster) -> impl Iterator<Item = &Written> {

@@ -104,6 +104,34 @@ pub fn conclude(sealed: &Sealed, partitions: Vec<PartitionReport>) -> io::Result
     Ok(Step::Ask(Questions { report, strays }))
 }
 
+/// Verifies all output partitions, one after another, when they can be read as often as asked:
+/// `read` gives a verifier the records of a partition, and ends it.
+///
+/// # Errors
+/// With the error of `read`, or if the temporary file cannot be read.
+pub fn verify_partitions(
+    sealed: &Sealed,
+    partitions: impl IntoIterator<Item = (StreamName, u32)>,
+    mut read: impl FnMut(&StreamName, u32, PartitionVerifier<'_>) -> io::Result<PartitionReport>,
+) -> io::Result<Report> {
+    let first = partitions.into_iter().map(|(output, partition)| {
+        let verifier = PartitionVerifier::new(sealed, output.clone(), partition, 0);
+        read(&output, partition, verifier)
+    });
+    let first = first.collect::<io::Result<_>>()?;
+    match conclude(sealed, first)? {
+        Step::Done(report) => Ok(report),
+        Step::Ask(questions) => {
+            let asked = questions.partitions().map(|(output, partition)| {
+                let verifier = questions.verifier(sealed, output.clone(), partition);
+                read(output, partition, verifier)
+            });
+            let answers = asked.collect::<io::Result<_>>()?;
+            Ok(questions.answered(answers))
+        }
+    }
+}
+
 /// What all partitions together leave open.
 #[derive(Debug, Default)]
 struct Gathered {
