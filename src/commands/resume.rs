@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use audit_chain::name::Set;
 use audit_chain::time::Time;
 
+use super::trail_source::whole;
 use super::{load, print};
 use crate::commands::arguments::ResumeArgs;
 use crate::config::Config;
@@ -131,13 +131,9 @@ fn read_seals(
     settings: &SealingSettings,
 ) -> anyhow::Result<BTreeMap<Partition, SealedPartition>> {
     let bounds = reader.bounds(topic)?;
-    let whole = bounds.iter().map(|(partition, log)| (*partition, (log.low, log.end))).collect();
     let mut sealed = BTreeMap::<Partition, SealedPartition>::new();
-    reader.read(topic, &whole, &mut |record| {
-        let set: Option<Set> =
-            record.key.and_then(|key| std::str::from_utf8(key).ok()?.parse().ok());
-        if let Some(set) = set.filter(|set| set.topic() == settings.format.input) {
-            let partition = Partition(i32::try_from(set.partition().get())?);
+    reader.read(topic, &whole(&bounds), &mut |record| {
+        if let Some((set, partition)) = record.key.and_then(|key| settings.set_of(key)) {
             let note = record.value.unwrap_or_default();
             sealed.entry(partition).or_default().take(&set, note, settings);
         }

@@ -48,8 +48,8 @@ impl AnchorSink {
 /// Signs the newest seals of these sets and keeps them.
 pub(super) fn anchor(seals: BTreeMap<Set, Anchored>, time: Time, settings: &SealingSettings) {
     let anchor = Anchor::new(settings.origin.clone(), time, seals);
-    let (Some(anchor), Some((key, _))) = (anchor, settings.keys.current()) else { return };
-    match note::sign(&anchor.to_string(), &[key]) {
+    let Some(anchor) = anchor else { return };
+    match note::sign(&anchor.to_string(), &[&settings.keys.current.signing]) {
         Ok(note) => settings.anchors.keep(&note),
         Err(error) => warn!(%error, "cannot sign an anchor"),
     }

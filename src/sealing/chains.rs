@@ -8,7 +8,6 @@ use audit_chain::anchor::Anchored;
 use audit_chain::hash::leaf::{Event, leaf};
 use audit_chain::hash::{genesis, seal_genesis, step};
 use audit_chain::header::HeaderText;
-use audit_chain::key::SigningKey;
 use audit_chain::name::{Set, Source, Stream, StreamName};
 use audit_chain::seal::{After, Cause, Counts, Gap, Head, Input, Reason, Seal};
 use audit_chain::state::{Chain, EncodeError, State};
@@ -16,7 +15,7 @@ use audit_chain::time::Time;
 use audit_chain::{Digest, Number, note};
 use audit_judge::fate::FateKind;
 
-use super::settings::SealingSettings;
+use super::settings::{Keys, SealingSettings};
 use crate::compose::Composed;
 use crate::stream::batch::PartitionTally;
 use crate::stream::{GapCause, Partition, Position, SealRecord};
@@ -192,12 +191,13 @@ impl Chains {
         let Sealing { settings, tally, time, .. } = *with;
         let seal = self.seal(with)?;
         let text = seal.text().map_err(|error| error.to_string())?;
-        let (current, current_tag) = settings.keys.current().ok_or("there is no key")?;
-        let previous = settings.keys.previous();
-        let (signed_by, tag): (Vec<&SigningKey>, _) = match (self.signers, previous) {
-            (Signers::Current, _) => (vec![current], current_tag),
-            (Signers::Announcing, Some((previous, tag))) => (vec![previous], tag),
-            (Signers::Both, Some((previous, _))) => (vec![current, previous], current_tag),
+        let Keys { current, previous, .. } = &*settings.keys;
+        let (signed_by, tag) = match (self.signers, previous) {
+            (Signers::Current, _) => (vec![&current.signing], &current.metadata),
+            (Signers::Announcing, Some(previous)) => (vec![&previous.signing], &previous.metadata),
+            (Signers::Both, Some(previous)) => {
+                (vec![&current.signing, &previous.signing], &current.metadata)
+            }
             (Signers::Announcing | Signers::Both, None) => {
                 return Err("the previous key is missing".to_string());
             }
@@ -252,7 +252,7 @@ impl Chains {
         let mut gaps = tally.gaps.iter().map(gap).collect::<Result<Vec<_>, String>>()?;
         gaps.sort_by_key(|gap| gap.start);
         let is_announced = self.signers == Signers::Announcing;
-        let announced = settings.keys.public().first().filter(|_| is_announced);
+        let announced = is_announced.then(|| settings.keys.current.signing.public());
         Ok(Seal {
             origin: settings.origin.clone(),
             set: self.names.set.clone(),

@@ -13,31 +13,11 @@ pub(super) struct Found {
     /// Whether there is any record, whatever it says and whichever key signed it.
     pub(super) any: bool,
     /// The newest seal that one of the configured keys has signed.
-    pub(super) newest: Option<Newest>,
-}
-
-/// A seal, as far as the next writer must know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Newest {
-    pub(super) set: Set,
-    pub(super) seal: Number,
-}
-
-impl Found {
-    /// Takes a record with the key of a set of the partition.
-    pub(super) fn take(&mut self, set: Set, note: &[u8], settings: &SealingSettings) {
-        self.any = true;
-        let Some(SignedSeal { seal, .. }) = read(&set, note, settings) else { return };
-        let newest = Newest { set, seal: seal.number };
-        let place = |it: &Newest| (it.set.epoch(), it.seal);
-        if self.newest.as_ref().is_none_or(|known| place(known) < place(&newest)) {
-            self.newest = Some(newest);
-        }
-    }
+    pub(super) newest: Option<SignedSeal>,
 }
 
 /// A seal that one of the configured keys has signed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SignedSeal {
     pub(super) seal: Seal,
     pub(super) digest: Digest,
@@ -45,13 +25,39 @@ pub(super) struct SignedSeal {
     pub(super) is_signed_by_current: bool,
 }
 
+impl Found {
+    /// Takes a record with the key of a set of the partition. Returns its seal and the newest one
+    /// before, if the record is the newest seal now.
+    pub(super) fn take(
+        &mut self,
+        set: &Set,
+        note: &[u8],
+        settings: &SealingSettings,
+    ) -> Option<(&Seal, Option<SignedSeal>)> {
+        self.any = true;
+        let signed = read(set, note, settings)?;
+        if self.newest.as_ref().is_some_and(|newest| signed.place() <= newest.place()) {
+            return None;
+        }
+        let before = self.newest.replace(signed);
+        Some((&self.newest.as_ref()?.seal, before))
+    }
+}
+
+impl SignedSeal {
+    /// Returns the epoch and the number: the order of the seals of a partition.
+    pub(super) fn place(&self) -> (Number, Number) {
+        (self.seal.set.epoch(), self.seal.number)
+    }
+}
+
 /// Returns the seal in a record, if one of the configured keys has signed it: anything else is for
 /// a verifier to find.
-pub(super) fn read(set: &Set, note: &[u8], settings: &SealingSettings) -> Option<SignedSeal> {
+fn read(set: &Set, note: &[u8], settings: &SealingSettings) -> Option<SignedSeal> {
     let note = Note::split(note).ok()?;
     let keys = settings.keys.public();
     let signers = note.verify(keys).ok()?;
-    let is_signed_by_current = signers.iter().any(|signer| keys.first() == Some(*signer));
+    let is_signed_by_current = signers.contains(&settings.keys.current.signing.public());
     let seal: Seal = note.text().parse().ok()?;
     let digest = Digest::of(note.text().as_bytes());
     let is_ours = seal.set == *set && seal.origin == settings.origin;

@@ -9,8 +9,8 @@ use audit_chain::name::Set;
 use audit_chain::state::{State, StateError};
 
 use super::chains::{Chains, Signers};
-use super::found::Found;
-use super::settings::SealingSettings;
+use super::found::{Found, SignedSeal};
+use super::settings::{Key, Keys, SealingSettings};
 use crate::stream::{Partition, Position, ResumePoint};
 
 /// What an operator does about a partition that is refused.
@@ -122,15 +122,13 @@ fn check_newest(
             ),
         ));
     }
-    let newest = found.newest.as_ref();
-    let newer =
-        newest.filter(|newest| (newest.set.epoch(), newest.seal) >= (set.epoch(), state.next_seal));
-    newer.map_or(Ok(()), |newer| {
+    let newest = found.newest.as_ref().filter(|it| it.place() >= (set.epoch(), state.next_seal));
+    newest.map_or(Ok(()), |SignedSeal { seal, .. }| {
         Err(refusal(
             "metadata-stale",
             format_args!(
                 "the committed state is old: seal {} of {} exists, and the state says that {} comes next",
-                newer.seal, newer.set, state.next_seal
+                seal.number, seal.set, state.next_seal
             ),
         ))
     })
@@ -160,15 +158,17 @@ fn decode(
     let text = &position.metadata;
     let epoch = State::epoch(text).unwrap_or(Number::from(1));
     let set = set(partition, epoch, settings).map_err(|_| StateError::OtherSet)?;
-    let (current, previous) = settings.keys.metadata();
-    match State::decode(text, &settings.origin, &set, current) {
-        Ok(state) => Ok((set, state, Signers::Current)),
-        Err(StateError::UnknownKey(_)) if !previous.is_empty() => {
-            let state = State::decode(text, &settings.origin, &set, previous)?;
+    let Keys { current, previous, .. } = &*settings.keys;
+    let decode = |key: &Key| {
+        State::decode(text, &settings.origin, &set, std::slice::from_ref(&key.metadata))
+    };
+    match (decode(current), previous) {
+        (Err(StateError::UnknownKey(_)), Some(previous)) => {
+            let state = decode(previous)?;
             let signers =
                 if state.next_key_announced { Signers::Both } else { Signers::Announcing };
             Ok((set, state, signers))
         }
-        Err(error) => Err(error),
+        (state, _) => Ok((set, state?, Signers::Current)),
     }
 }

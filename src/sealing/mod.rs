@@ -106,7 +106,7 @@ impl ChainSealer {
             if let Some((set, partition)) = settings.set_of(key)
                 && let Some(found) = found.get_mut(&partition)
             {
-                found.take(set, note, settings);
+                _ = found.take(&set, note, settings);
             }
         })?;
         let partitions = u32::try_from(log.input_partitions()?).unwrap_or(0);

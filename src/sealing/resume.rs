@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use audit_chain::Number;
 use audit_chain::name::{Set, StreamName};
-use audit_chain::seal::{After, Reason, Seal};
+use audit_chain::seal::{After, Reason};
 use audit_chain::state::{Chain, State};
 use audit_chain::time::Time;
 
 use super::chains::{Chains, Sealing, Signers};
-use super::found::{Found, Newest, SignedSeal, read};
+use super::found::{Found, SignedSeal};
 use super::load::{Refusal, load};
 use super::settings::SealingSettings;
 use crate::stream::batch::PartitionTally;
@@ -19,8 +19,8 @@ use crate::stream::{Gap, GapCause, Partition, Position, ResumePoint, SealRecord}
 /// All seals of one partition of the input, read from the first to the last.
 #[derive(Debug, Clone, Default)]
 pub struct SealedPartition {
-    any: bool,
-    last: Option<SignedSeal>,
+    found: Found,
+    /// The streams of the newest seal's epoch, as far as its seals name them.
     streams: BTreeMap<StreamName, Chain>,
 }
 
@@ -31,7 +31,7 @@ pub enum ContinueAt {
     Seal,
     /// At a later offset. What lies between was not judged and never will be; the seal says so.
     Later(i64),
-    /// At this offset of a topic that was created anew, in the next epoch.
+    /// At this offset of a topic that was created again, in the next epoch.
     NewTopic(i64),
 }
 
@@ -47,26 +47,19 @@ pub struct Resumed {
 impl SealedPartition {
     /// Takes the next record with the key of a set of this partition.
     pub fn take(&mut self, set: &Set, note: &[u8], settings: &SealingSettings) {
-        self.any = true;
-        let Some(signed) = read(set, note, settings) else { return };
-        let seal = &signed.seal;
-        let place = |seal: &Seal| (seal.set.epoch(), seal.number);
-        if self.last.as_ref().is_some_and(|last| place(seal) <= place(&last.seal)) {
-            return;
-        }
-        if self.last.as_ref().is_some_and(|last| last.seal.set != seal.set) {
+        let Some((seal, before)) = self.found.take(set, note, settings) else { return };
+        if before.is_some_and(|before| before.seal.set != seal.set) {
             self.streams.clear();
         }
         let heads = seal.heads.iter();
         let heads =
             heads.map(|(name, head)| (name.clone(), Chain { size: head.size, head: head.digest }));
         self.streams.extend(heads);
-        self.last = Some(signed);
     }
 
     /// Returns the newest seal's set and number, and the offset of the input at which it ends.
     pub fn last(&self) -> Option<(&Set, u64, u64)> {
-        let SignedSeal { seal, .. } = self.last.as_ref()?;
+        let SignedSeal { seal, .. } = self.found.newest.as_ref()?;
         Some((&seal.set, seal.number.get(), seal.input.end.get()))
     }
 
@@ -78,11 +71,7 @@ impl SealedPartition {
         place: &ResumePoint,
         settings: &SealingSettings,
     ) -> Option<Refusal> {
-        let newest = self
-            .last
-            .as_ref()
-            .map(|last| Newest { set: last.seal.set.clone(), seal: last.seal.number });
-        load(place, partition, &Found { any: self.any, newest }, settings).err()
+        load(place, partition, &self.found, settings).err()
     }
 
     /// Continues the chains: returns a seal that says why, and the position that belongs to it.
@@ -96,7 +85,7 @@ impl SealedPartition {
         (partitions, time): (u32, Time),
         settings: &SealingSettings,
     ) -> Result<Resumed, String> {
-        let last = self.last.as_ref().ok_or(
+        let last = self.found.newest.as_ref().ok_or(
             "no seal of the configured keys was found: configure the key that signed last, as integrity.previous_key",
         )?;
         let mut chains = match at {

@@ -32,40 +32,38 @@ pub struct SealingSettings {
 /// The keys that sign seals.
 #[derive(Debug)]
 pub struct Keys {
-    /// The key that signs, and then the one that did before, while it is being replaced.
-    signing: Vec<SigningKey>,
-    /// The keys of the committed states' tags, in the same order.
-    metadata: Vec<MetadataKey>,
+    /// The key that signs: the new one, if it is being replaced.
+    pub(super) current: Key,
+    /// The key that signed before, while it is being replaced.
+    pub(super) previous: Option<Key>,
     public: Vec<PublicKey>,
+}
+
+/// A key that signs seals, with the one derived from it for the tags of committed states.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) signing: SigningKey,
+    pub(super) metadata: MetadataKey,
+}
+
+impl Key {
+    fn new(signing: SigningKey) -> Self {
+        let metadata = MetadataKey::derive(&signing);
+        Key { signing, metadata }
+    }
 }
 
 impl Keys {
     /// Takes the key that signs, and the one that did before, while it is being replaced.
     pub fn new(current: SigningKey, previous: Option<SigningKey>) -> Self {
-        let signing: Vec<_> = [current].into_iter().chain(previous).collect();
-        let metadata = signing.iter().map(MetadataKey::derive).collect();
-        let public = signing.iter().map(|key| key.public().clone()).collect();
-        Keys { signing, metadata, public }
+        let public = [&current].into_iter().chain(&previous);
+        let public = public.map(|key| key.public().clone()).collect();
+        Keys { current: Key::new(current), previous: previous.map(Key::new), public }
     }
 
     /// Returns the public keys.
     pub(super) fn public(&self) -> &[PublicKey] {
         &self.public
-    }
-
-    /// Returns the key that signs: the new one, if it is being replaced.
-    pub(super) fn current(&self) -> Option<(&SigningKey, &MetadataKey)> {
-        Some((self.signing.first()?, self.metadata.first()?))
-    }
-
-    /// Returns the key that signed before, while it is being replaced.
-    pub(super) fn previous(&self) -> Option<(&SigningKey, &MetadataKey)> {
-        Some((self.signing.get(1)?, self.metadata.get(1)?))
-    }
-
-    /// Returns the keys of the committed states' tags: of the current key, and of the previous one.
-    pub(super) fn metadata(&self) -> (&[MetadataKey], &[MetadataKey]) {
-        self.metadata.split_at(1.min(self.metadata.len()))
     }
 }
 
@@ -89,7 +87,7 @@ impl SealingSettings {
 
     /// Returns the set, and the partition of the input that it is of, from the key of a seal's
     /// record. `None` for a set of another topic.
-    pub(super) fn set_of(&self, key: &[u8]) -> Option<(Set, Partition)> {
+    pub fn set_of(&self, key: &[u8]) -> Option<(Set, Partition)> {
         let set: Set = std::str::from_utf8(key).ok()?.parse().ok()?;
         let partition = i32::try_from(set.partition().get()).ok()?;
         (set.topic() == self.format.input).then_some((set, Partition(partition)))

@@ -111,7 +111,7 @@ fn found(seals: &[&Closed], settings: &SealingSettings) -> Found {
     let mut found = Found::default();
     for closed in seals {
         let set: Set = closed.seal.key.parse().expect("a set");
-        found.take(set, closed.seal.note.as_bytes(), settings);
+        _ = found.take(&set, closed.seal.note.as_bytes(), settings);
     }
     found
 }
