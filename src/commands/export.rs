@@ -19,11 +19,8 @@ pub fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
     let folder = &arguments.folder;
     std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     let reader = connect(&arguments.cluster)?;
-    let topics = &arguments.topics;
-    let topics = TrailTopics::find(&reader, &topics.topic_prefix, &topics.quarantine_topic)?;
-    let outputs = topics.outputs.iter();
-    let before = outputs.map(|topic| reader.bounds(&topic.name));
-    let before = before.collect::<anyhow::Result<Vec<_>>>()?;
+    let topics = TrailTopics::find(&reader, &arguments.topics)?;
+    let before = topics.output_bounds(&reader)?;
     let mut records = 0;
     if let Some(checkpoints) = &topics.checkpoints {
         records += copy(&reader, folder, checkpoints, &reader.bounds(checkpoints)?)?;

@@ -65,11 +65,11 @@ pub fn verify(broker: &KafkaBroker, deployment: &TestDeployment) -> Report {
     }
     let sealed = seals.finish().expect("a temporary file");
     let outputs = outputs(broker, deployment);
-    let report =
-        verify_partitions(&sealed, outputs.keys().cloned(), |stream, partition, verifier| {
-            let records = outputs.get(&(stream.clone(), partition));
-            read(verifier, records.map_or(&[][..], Vec::as_slice))
-        });
+    let partitions = outputs.keys().map(|(stream, partition)| (stream.clone(), *partition, 0));
+    let report = verify_partitions(&sealed, partitions, |stream, partition, verifier| {
+        let records = outputs.get(&(stream.clone(), partition));
+        read(verifier, records.map_or(&[][..], Vec::as_slice))
+    });
     report.expect("a temporary file")
 }
 

@@ -1,10 +1,14 @@
 //! The topics of a trail, found by their names.
 
+use std::collections::BTreeMap;
+
 use anyhow::bail;
 use audit_chain::name::StreamName;
 
 use super::TrailSource;
+use crate::commands::arguments::TopicArgs;
 use crate::config::CHECKPOINTS;
+use crate::kafka::trail_reader::LogBounds;
 
 /// The topics of a trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +30,13 @@ impl TrailTopics {
     /// Looks for the topics at the source.
     pub(in crate::commands) fn find(
         source: &dyn TrailSource,
-        prefix: &str,
-        quarantine: &str,
+        arguments: &TopicArgs,
     ) -> anyhow::Result<Self> {
+        let TopicArgs { topic_prefix: prefix, quarantine_topic: quarantine } = arguments;
         let mut names = source.topics(prefix)?;
         if !quarantine.starts_with(prefix) {
-            names.extend(source.topics(quarantine)?.into_iter().filter(|name| name == quarantine));
+            let found = source.topics(quarantine)?;
+            names.extend(found.into_iter().filter(|name| name == quarantine));
         }
         let topics = Self::of(names, prefix, quarantine);
         if topics.checkpoints.is_none() && topics.outputs.is_empty() {
@@ -40,6 +45,14 @@ impl TrailTopics {
             );
         }
         Ok(topics)
+    }
+
+    /// Returns the bounds of each output, in their order.
+    pub(in crate::commands) fn output_bounds(
+        &self,
+        source: &dyn TrailSource,
+    ) -> anyhow::Result<Vec<BTreeMap<i32, LogBounds>>> {
+        self.outputs.iter().map(|topic| source.bounds(&topic.name)).collect()
     }
 
     fn of(names: Vec<String>, prefix: &str, quarantine: &str) -> Self {

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
+use audit_chain::name::StreamName;
 use audit_chain::trust::{Problem, Trust};
 use audit_verify::{
     Exit, Label, Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals,
@@ -58,9 +59,7 @@ fn run(arguments: &VerifyArgs) -> anyhow::Result<Exit> {
         Some(folder) => Box::new(ExportedTrail::open(folder)?),
         None => Box::new(connect(&arguments.cluster)?),
     };
-    let topics = &arguments.topics;
-    let topics =
-        TrailTopics::find(source.as_ref(), &topics.topic_prefix, &topics.quarantine_topic)?;
+    let topics = TrailTopics::find(source.as_ref(), &arguments.topics)?;
     let mut report = read_trail(source.as_ref(), &topics, trust, options)?;
     add_asked(&mut report, arguments, anchored);
     if arguments.json {
@@ -108,8 +107,7 @@ fn read_trail(
     options: Options,
 ) -> anyhow::Result<Report> {
     let mut progress = Progress::default();
-    let bounds = |topic: &OutputTopic| source.bounds(&topic.name);
-    let before = topics.outputs.iter().map(bounds).collect::<anyhow::Result<Vec<_>>>()?;
+    let before = topics.output_bounds(source)?;
     let mut seals = Seals::new(trust, options);
     if let Some(checkpoints) = &topics.checkpoints {
         let bounds = source.bounds(checkpoints)?;
@@ -119,79 +117,68 @@ fn read_trail(
         })?;
     }
     let sealed = seals.finish().context("read a temporary file")?;
-    let mut reports = Vec::new();
-    for (topic, before) in topics.outputs.iter().zip(&before) {
-        let after = source.bounds(&topic.name)?;
-        let output = Output { source, topic, before, after: &after };
-        let new =
-            |partition, low| PartitionVerifier::new(&sealed, topic.stream.clone(), partition, low);
-        reports.extend(output.read(&whole(&after), new, &mut progress)?);
-    }
+    let mut read = |new: &NewVerifier<'_, '_>| {
+        let mut reports = Vec::new();
+        for (topic, before) in topics.outputs.iter().zip(&before) {
+            reports.extend(read_output(source, topic, before, new, &mut progress)?);
+        }
+        anyhow::Ok(reports)
+    };
+    let reports = read(&|stream, partition, low| {
+        Some(PartitionVerifier::new(&sealed, stream.clone(), partition, low))
+    })?;
     match conclude(&sealed, reports).context("read a temporary file")? {
         Step::Done(report) => Ok(report),
         Step::Ask(questions) => {
-            let mut answers = Vec::new();
-            for (topic, before) in topics.outputs.iter().zip(&before) {
-                let asked = questions.partitions();
-                let asked = asked.filter(|(stream, _)| **stream == topic.stream);
-                let asked: Vec<u32> = asked.map(|(_, partition)| partition).collect();
-                let after = source.bounds(&topic.name)?;
-                let mut ranges = whole(&after);
-                ranges.retain(|partition, _| {
-                    asked.iter().any(|it| i64::from(*it) == i64::from(*partition))
-                });
-                let output = Output { source, topic, before, after: &after };
-                let new =
-                    |partition, _| questions.verifier(&sealed, topic.stream.clone(), partition);
-                answers.extend(output.read(&ranges, new, &mut progress)?);
-            }
+            let answers = read(&|stream, partition, _| {
+                let is_asked = questions.partitions().any(|asked| asked == (stream, partition));
+                is_asked.then(|| questions.verifier(&sealed, stream.clone(), partition))
+            })?;
             Ok(questions.answered(answers))
         }
     }
 }
 
-/// An output topic that is read.
-struct Output<'a> {
-    source: &'a dyn TrailSource,
-    topic: &'a OutputTopic,
-    /// Its bounds before the seals were read.
-    before: &'a BTreeMap<i32, LogBounds>,
-    after: &'a BTreeMap<i32, LogBounds>,
-}
+/// Returns the verifier of an output's partition, which begins at a low watermark; `None` if the
+/// partition need not be read.
+type NewVerifier<'f, 's> = dyn Fn(&StreamName, u32, u64) -> Option<PartitionVerifier<'s>> + 'f;
 
-impl Output<'_> {
-    fn read<'s>(
-        &self,
-        ranges: &BTreeMap<i32, (i64, i64)>,
-        new: impl Fn(u32, u64) -> PartitionVerifier<'s>,
-        progress: &mut Progress,
-    ) -> anyhow::Result<Vec<PartitionReport>> {
-        let mut verifiers = BTreeMap::new();
-        for partition in ranges.keys() {
-            let low = self.after.get(partition).map_or(0, |bounds| bounds.low);
-            let number = u32::try_from(*partition).unwrap_or_default();
-            verifiers.insert(*partition, new(number, u64::try_from(low).unwrap_or_default()));
-        }
-        self.source.read(&self.topic.name, ranges, &mut |record| {
-            progress.add(&self.topic.name);
-            let Some(verifier) = verifiers.get_mut(&record.partition) else { return Ok(()) };
-            let before = self.before.get(&record.partition).map_or(0, |bounds| bounds.stable_end);
-            let headers = record.headers.iter();
-            let headers: Vec<_> =
-                headers.map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
-            let record = Record {
-                offset: u64::try_from(record.offset).unwrap_or_default(),
-                timestamp_ms: record.timestamp_ms,
-                key: record.key,
-                value: record.value,
-                headers: &headers,
-                is_newer_than_seals: record.offset >= before,
-            };
-            verifier.take(&record).context("read a temporary file")
-        })?;
-        let reports = verifiers.into_values().map(PartitionVerifier::finish);
-        reports.collect::<std::io::Result<_>>().context("read a temporary file")
+/// Reads an output topic, of which these were the bounds before the seals were read.
+fn read_output(
+    source: &dyn TrailSource,
+    topic: &OutputTopic,
+    before: &BTreeMap<i32, LogBounds>,
+    new: &NewVerifier<'_, '_>,
+    progress: &mut Progress,
+) -> anyhow::Result<Vec<PartitionReport>> {
+    let after = source.bounds(&topic.name)?;
+    let mut verifiers = BTreeMap::new();
+    for (partition, bounds) in &after {
+        let number = u32::try_from(*partition).unwrap_or_default();
+        let low = u64::try_from(bounds.low).unwrap_or_default();
+        verifiers.extend(new(&topic.stream, number, low).map(|verifier| (*partition, verifier)));
     }
+    let mut ranges = whole(&after);
+    ranges.retain(|partition, _| verifiers.contains_key(partition));
+    source.read(&topic.name, &ranges, &mut |record| {
+        progress.add(&topic.name);
+        let Some(verifier) = verifiers.get_mut(&record.partition) else { return Ok(()) };
+        let before = before.get(&record.partition).map_or(0, |bounds| bounds.stable_end);
+        let headers = record.headers.iter();
+        let headers: Vec<_> =
+            headers.map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
+        let record = Record {
+            offset: u64::try_from(record.offset).unwrap_or_default(),
+            timestamp_ms: record.timestamp_ms,
+            key: record.key,
+            value: record.value,
+            headers: &headers,
+            is_newer_than_seals: record.offset >= before,
+        };
+        verifier.take(&record).context("read a temporary file")
+    })?;
+    let reports = verifiers.into_values().map(PartitionVerifier::finish);
+    reports.collect::<std::io::Result<_>>().context("read a temporary file")
 }
 
 fn seal_record<'a>(record: &TrailRecord<'a>) -> SealRecord<'a> {

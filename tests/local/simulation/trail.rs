@@ -49,11 +49,11 @@ pub fn verify(cluster: &Cluster) -> Vec<String> {
             outputs.entry((stream, written.draft.partition.0 as u32)).or_default().push(record);
         }
     }
-    let report =
-        verify_partitions(&sealed, outputs.keys().cloned(), |stream, partition, verifier| {
-            let records = outputs.get(&(stream.clone(), partition));
-            read(verifier, records.map_or(&[][..], Vec::as_slice))
-        });
+    let partitions = outputs.keys().map(|(stream, partition)| (stream.clone(), *partition, 0));
+    let report = verify_partitions(&sealed, partitions, |stream, partition, verifier| {
+        let records = outputs.get(&(stream.clone(), partition));
+        read(verifier, records.map_or(&[][..], Vec::as_slice))
+    });
     let report = report.expect("a temporary file");
     findings(&report)
 }

@@ -104,18 +104,18 @@ pub fn conclude(sealed: &Sealed, partitions: Vec<PartitionReport>) -> io::Result
     Ok(Step::Ask(Questions { report, strays }))
 }
 
-/// Verifies all output partitions, one after another, when they can be read as often as asked:
-/// `read` gives a verifier the records of a partition, and ends it.
+/// Verifies all output partitions, each with its low watermark, one after another, when they can be
+/// read as often as asked: `read` gives a verifier the records of a partition, and ends it.
 ///
 /// # Errors
 /// With the error of `read`, or if the temporary file cannot be read.
 pub fn verify_partitions(
     sealed: &Sealed,
-    partitions: impl IntoIterator<Item = (StreamName, u32)>,
+    partitions: impl IntoIterator<Item = (StreamName, u32, u64)>,
     mut read: impl FnMut(&StreamName, u32, PartitionVerifier<'_>) -> io::Result<PartitionReport>,
 ) -> io::Result<Report> {
-    let first = partitions.into_iter().map(|(output, partition)| {
-        let verifier = PartitionVerifier::new(sealed, output.clone(), partition, 0);
+    let first = partitions.into_iter().map(|(output, partition, low_watermark)| {
+        let verifier = PartitionVerifier::new(sealed, output.clone(), partition, low_watermark);
         read(&output, partition, verifier)
     });
     let first = first.collect::<io::Result<_>>()?;

@@ -1,12 +1,14 @@
 //! Runs the verifier over a trail in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use audit_chain::hash::leaf::RecordHeader;
 use audit_chain::name::StreamName;
 use audit_chain::trust::Trust;
 use audit_verify::{
-    Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals, Step, conclude,
+    Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals,
+    verify_partitions,
 };
 
 use crate::trail::{Stored, Trail};
@@ -40,27 +42,18 @@ pub(crate) fn check_with(trail: &Trail, trust: Trust, options: Options) -> Repor
     let partitions = |name: StreamName| (0..2).map(move |partition| (name.clone(), partition));
     let known = names.into_iter().flat_map(partitions);
     let outputs: BTreeSet<_> = trail.outputs.keys().cloned().chain(known).collect();
-    let records =
-        |output: &(StreamName, u32)| trail.outputs.get(output).map_or(&[][..], Vec::as_slice);
-    let reports = outputs.iter().map(|output| {
-        let low = trail.low_watermarks.get(output).copied().unwrap_or_default();
-        let (name, partition) = output.clone();
-        read(PartitionVerifier::new(&sealed, name, partition, low), records(output))
+    let outputs = outputs.into_iter().map(|output| {
+        let low = trail.low_watermarks.get(&output).copied().unwrap_or_default();
+        (output.0, output.1, low)
     });
-    match conclude(&sealed, reports.collect()).expect("memory") {
-        Step::Done(report) => report,
-        Step::Ask(questions) => {
-            let again = |(name, partition): (&StreamName, u32)| {
-                let verifier = questions.verifier(&sealed, name.clone(), partition);
-                read(verifier, records(&(name.clone(), partition)))
-            };
-            let answers = questions.partitions().map(again).collect();
-            questions.answered(answers)
-        }
-    }
+    let report = verify_partitions(&sealed, outputs, |output, partition, verifier| {
+        let records = trail.outputs.get(&(output.clone(), partition));
+        read(verifier, records.map_or(&[][..], Vec::as_slice))
+    });
+    report.expect("memory")
 }
 
-fn read(mut verifier: PartitionVerifier<'_>, records: &[Stored]) -> PartitionReport {
+fn read(mut verifier: PartitionVerifier<'_>, records: &[Stored]) -> io::Result<PartitionReport> {
     for stored in records {
         let headers = stored.headers.iter();
         let headers: Vec<RecordHeader<'_>> =
@@ -73,9 +66,9 @@ fn read(mut verifier: PartitionVerifier<'_>, records: &[Stored]) -> PartitionRep
             headers: &headers,
             is_newer_than_seals: stored.is_newer_than_seals,
         };
-        verifier.take(&record).expect("memory");
+        verifier.take(&record)?;
     }
-    verifier.finish().expect("memory")
+    verifier.finish()
 }
 
 /// The findings of a report, by label, with their numbers.
