@@ -36,9 +36,10 @@ impl TopicNames {
 /// The output topics with their partition counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputTopics {
-    regions: Vec<Topic>,
-    quarantine: Topic,
-    checkpoints: Option<Topic>,
+    /// In the order of [`TopicNames::outputs`].
+    topics: Vec<Topic>,
+    /// How many of them are regions.
+    regions: usize,
 }
 
 /// A topic and its partition count.
@@ -46,13 +47,6 @@ pub struct OutputTopics {
 struct Topic {
     name: String,
     partitions: i32,
-}
-
-impl Topic {
-    /// Returns the partition that an input partition maps to.
-    fn partition_of(&self, source: Partition) -> i32 {
-        source.0.rem_euclid(self.partitions)
-    }
 }
 
 /// A topic that cannot be used as it is.
@@ -155,11 +149,11 @@ impl OutputTopics {
         names: &TopicNames,
     ) -> Result<Self, Vec<TopicProblem>> {
         prime_oauth(consumer);
-        let mut looked_up = Vec::new();
+        let mut topics = Vec::new();
         let mut problems = Vec::new();
         for name in std::iter::once(names.input.as_str()).chain(names.outputs()) {
             match partition_count(consumer, name, METADATA_WAIT_MAX) {
-                Ok(partitions) => looked_up.push(Topic { name: name.to_string(), partitions }),
+                Ok(partitions) => topics.push(Topic { name: name.to_string(), partitions }),
                 // If the cluster does not answer, it would not answer for the others either.
                 Err(problem) if problem.may_pass() => return Err(vec![problem]),
                 Err(problem) => problems.push(problem),
@@ -168,23 +162,15 @@ impl OutputTopics {
         if !problems.is_empty() {
             return Err(problems);
         }
-        // The input is the first topic; the regions follow.
-        let checkpoints = names.checkpoints.as_ref().and_then(|_| looked_up.pop());
-        match looked_up.pop() {
-            Some(quarantine) => {
-                Ok(OutputTopics { regions: looked_up.split_off(1), quarantine, checkpoints })
-            }
-            None => Err(problems),
-        }
+        // The input is the first topic.
+        topics.remove(0);
+        Ok(OutputTopics { topics, regions: names.regions.len() })
     }
 
     /// Adopts the partition counts of topics that have fewer partitions now, as after they were
     /// deleted and created again.
     pub fn shrink_to(&mut self, found: &OutputTopics) {
-        let topics = self.regions.iter_mut().chain([&mut self.quarantine]);
-        let topics = topics.chain(&mut self.checkpoints);
-        let found = found.regions.iter().chain([&found.quarantine]).chain(&found.checkpoints);
-        for (topic, found) in topics.zip(found) {
+        for (topic, found) in self.topics.iter_mut().zip(&found.topics) {
             if found.partitions < topic.partitions {
                 tracing::warn!(
                     topic = topic.name,
@@ -204,19 +190,23 @@ impl OutputTopics {
         let index = match &output.content {
             Content::Event { envelope, .. } => {
                 let RegionIndex(index) = envelope.region;
-                index
+                (index < self.regions).then_some(index)?
             }
-            Content::Quarantined(_) => self.regions.len(),
+            Content::Quarantined(_) => self.regions,
         };
-        let topic = self.regions.iter().chain([&self.quarantine]).nth(index)?;
-        Some((index, topic.partition_of(output.source_partition)))
+        self.partition_of(index, output.source_partition)
     }
 
     /// Returns where the seals of an input partition go, likewise. `None` if the trail is not
     /// sealed.
     pub fn checkpoints(&self, source: Partition) -> Option<(usize, i32)> {
-        let topic = self.checkpoints.as_ref()?;
-        Some((self.regions.len() + 1, topic.partition_of(source)))
+        self.partition_of(self.regions + 1, source)
+    }
+
+    /// Returns the index of a topic with the partition that an input partition maps to.
+    fn partition_of(&self, index: usize, source: Partition) -> Option<(usize, i32)> {
+        let topic = self.topics.get(index)?;
+        Some((index, source.0.rem_euclid(topic.partitions)))
     }
 }
 
@@ -233,9 +223,8 @@ mod tests {
         let topic =
             |partitions: &i32| Topic { name: format!("t{partitions}"), partitions: *partitions };
         OutputTopics {
-            regions: counts.iter().map(topic).collect(),
-            quarantine: topic(&quarantine),
-            checkpoints: None,
+            topics: counts.iter().chain([&quarantine]).map(topic).collect(),
+            regions: counts.len(),
         }
     }
 

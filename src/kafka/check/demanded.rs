@@ -96,11 +96,12 @@ fn settings(role: Role, needs: &Requirements, replicas: u32) -> Vec<(&'static st
         let mut settings = vec![
             ("cleanup.policy", "delete".to_string()),
             ("max.message.bytes", max_message_bytes.to_string()),
-            ("retention.ms", ms(OUTPUT_KEPT)),
         ];
-        // The chains cover the timestamps.
-        let kept = ("message.timestamp.type", "CreateTime".to_string());
-        settings.splice(2..2, needs.is_sealed.then_some(kept));
+        if needs.is_sealed {
+            // The chains cover the timestamps.
+            settings.push(("message.timestamp.type", "CreateTime".to_string()));
+        }
+        settings.push(("retention.ms", ms(OUTPUT_KEPT)));
         settings
     };
     let mut settings = match role {

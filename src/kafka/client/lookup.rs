@@ -85,20 +85,17 @@ impl<C: ConsumerContext + 'static> TopicLookup<C> {
         times: &BTreeMap<i32, u64>,
         limit: Duration,
     ) -> KafkaResult<BTreeMap<i32, i64>> {
-        let mut list = TopicPartitionList::new();
-        for (partition, time) in times {
+        let wanted = times.iter().map(|(partition, time)| {
             let time = match i64::try_from(*time) {
                 Ok(0) => Offset::Beginning,
                 time => Offset::Offset(time.unwrap_or(i64::MAX)),
             };
-            list.add_partition_offset(&self.topic, *partition, time)?;
-        }
-        let found = self.consumer.offsets_for_times(list, limit)?;
+            (*partition, time)
+        });
         let mut first = BTreeMap::new();
-        for element in found.elements() {
-            element.error()?;
-            if let Offset::Offset(offset) = element.offset() {
-                first.insert(element.partition(), offset);
+        for (partition, found) in offsets(&self.consumer, &self.topic, wanted, limit)? {
+            if let Offset::Offset(offset) = found? {
+                first.insert(partition, offset);
             }
         }
         Ok(first)
@@ -156,20 +153,35 @@ pub(in crate::kafka) fn bounds<C: ConsumerContext>(
         Bound::Start => Offset::Beginning,
         Bound::End => Offset::End,
     };
+    let wanted = partitions.into_iter().map(|partition| (partition, which));
+    let bounds = offsets(consumer, topic, wanted, limit)?.into_iter().map(|(partition, found)| {
+        let offset = found.and_then(|found| match found {
+            Offset::Offset(offset) => Ok(offset),
+            _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
+        });
+        (partition, offset)
+    });
+    Ok(bounds.collect())
+}
+
+/// Asks for the offset at a bound or a time of each partition's log, and returns the answer for
+/// each.
+fn offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    wanted: impl Iterator<Item = (i32, Offset)>,
+    limit: Duration,
+) -> KafkaResult<Vec<(i32, KafkaResult<Offset>)>> {
     let mut list = TopicPartitionList::new();
-    for partition in partitions {
+    for (partition, which) in wanted {
         list.add_partition_offset(topic, partition, which)?;
     }
     if list.count() == 0 {
         return Ok(Vec::new());
     }
     let found = consumer.offsets_for_times(list, limit)?;
-    let bounds = found.elements().into_iter().map(|element| {
-        let offset = element.error().and_then(|()| match element.offset() {
-            Offset::Offset(offset) => Ok(offset),
-            _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
-        });
-        (element.partition(), offset)
-    });
-    Ok(bounds.collect())
+    let answers = found.elements().into_iter();
+    let answers =
+        answers.map(|element| (element.partition(), element.error().map(|()| element.offset())));
+    Ok(answers.collect())
 }
