@@ -18,7 +18,7 @@ use audit_judge::fate::FateKind;
 use super::settings::{Keys, SealingSettings};
 use crate::compose::Composed;
 use crate::stream::batch::PartitionTally;
-use crate::stream::{GapCause, Partition, Position, SealRecord};
+use crate::stream::{GapCause, Partition, SealRecord};
 
 /// Each seal with a number that this divides names all streams, so that a verifier can begin there.
 const ALL_STREAMS_EVERY: u64 = 256;
@@ -39,7 +39,6 @@ pub(super) struct Chains {
     heads: Vec<StreamHead>,
     /// Streams of regions that are not configured any more.
     others: BTreeMap<StreamName, Chain>,
-    leader_epoch: Option<i32>,
 }
 
 /// The names of a partition's chains.
@@ -150,7 +149,6 @@ impl Chains {
             names_all: true,
             heads,
             others,
-            leader_epoch: None,
         })
     }
 
@@ -188,7 +186,7 @@ impl Chains {
     /// # Errors
     /// If the seal contradicts itself, which is a fault of this program.
     pub(super) fn close(&mut self, with: &Sealing<'_>) -> Result<Result<Closed, String>, String> {
-        let Sealing { settings, tally, time, .. } = *with;
+        let Sealing { settings, time, .. } = *with;
         let seal = self.seal(with)?;
         let text = seal.text().map_err(|error| error.to_string())?;
         let Keys { current, previous, .. } = &*settings.keys;
@@ -211,7 +209,6 @@ impl Chains {
         self.signers = if is_announced { Signers::Both } else { Signers::Current };
         self.names_all = false;
         self.heads.iter_mut().for_each(|head| head.written_to = None);
-        self.leader_epoch = tally.leader_epoch;
         let state = State {
             next_offset: seal.input.end,
             next_seal: self.next_seal,
@@ -310,17 +307,6 @@ impl Chains {
     pub(super) fn last_seal(&self) -> Option<(Set, Anchored)> {
         let seal = Number::new(self.next_seal.get().checked_sub(1)?)?;
         Some((self.names.set.clone(), Anchored { seal, digest: self.last_seal }))
-    }
-
-    /// Returns the position up to which the partition is sealed.
-    pub(super) fn position(&self, partition: Partition) -> Position {
-        let next_offset = self.start.map_or(0, Number::get);
-        Position {
-            partition,
-            next_offset: i64::try_from(next_offset).unwrap_or(i64::MAX),
-            leader_epoch: self.leader_epoch,
-            metadata: String::new(),
-        }
     }
 }
 

@@ -29,8 +29,8 @@ pub use self::resume::{ContinueAt, Resumed, SealedPartition};
 pub use self::settings::{Keys, SealingSettings};
 use crate::stream::batch::Batch;
 use crate::stream::{
-    Content, Failure, Output, Partition, PartitionFault, Position, Proof, ResumePoint, SealLog,
-    SealSearch, SealedBatch, Sealer,
+    Content, Failure, Output, Partition, PartitionFault, Proof, ResumePoint, SealLog, SealSearch,
+    SealedBatch, Sealer,
 };
 
 /// How long an idle partition goes without a seal: signed silence.
@@ -59,8 +59,8 @@ pub struct ChainSealer {
 enum Known {
     /// Where it resumes. Its chains were not compared with the newest seal yet.
     Placed(ResumePoint),
-    /// Its chains, as they are committed, its position, and when they were sealed here.
-    Chains { chains: Box<Chains>, position: Position, sealed: Option<Duration> },
+    /// Its chains, as they are committed, and when they were sealed here.
+    Chains { chains: Box<Chains>, sealed: Option<Duration> },
 }
 
 impl ChainSealer {
@@ -116,9 +116,7 @@ impl ChainSealer {
             let Some(Known::Placed(place)) = self.partitions.get(&partition) else { continue };
             match load(place, partition, &found, &self.settings) {
                 Ok(chains) => {
-                    let position = position(partition, place);
-                    let chains = Box::new(chains);
-                    let known = Known::Chains { chains, position, sealed: None };
+                    let known = Known::Chains { chains: Box::new(chains), sealed: None };
                     self.partitions.insert(partition, known);
                 }
                 Err(refusal) => {
@@ -204,15 +202,12 @@ impl Sealer for ChainSealer {
         self.partitions.insert(partition, Known::Placed(place.clone()));
     }
 
-    fn due(&self, now: Duration) -> Vec<Position> {
-        let due = self.partitions.iter().filter_map(|(partition, known)| match known {
-            Known::Placed(place) => Some(position(*partition, place)),
-            Known::Chains { position, sealed, .. } => {
-                let is_due = sealed.is_none_or(|sealed| sealed + HEARTBEAT <= now);
-                is_due.then(|| position.clone())
-            }
+    fn due(&self, now: Duration) -> Vec<Partition> {
+        let due = self.partitions.iter().filter(|(_, known)| match known {
+            Known::Placed(_) | Known::Chains { sealed: None, .. } => true,
+            Known::Chains { sealed: Some(sealed), .. } => *sealed + HEARTBEAT <= now,
         });
-        due.collect()
+        due.map(|(partition, _)| *partition).collect()
     }
 
     fn seal(
@@ -238,9 +233,7 @@ impl Sealer for ChainSealer {
 
     fn committed(&mut self, now: Duration) {
         for (partition, chains) in std::mem::take(&mut self.next) {
-            let position = chains.position(partition);
-            let chains = Box::new(chains);
-            let known = Known::Chains { chains, position, sealed: Some(now) };
+            let known = Known::Chains { chains: Box::new(chains), sealed: Some(now) };
             self.partitions.insert(partition, known);
         }
         self.anchor(now);
@@ -266,16 +259,6 @@ fn stream_index(output: &Output<'_>, settings: &SealingSettings) -> usize {
             index
         }
         Content::Quarantined(_) => settings.streams.len().saturating_sub(1),
-    }
-}
-
-/// Returns the position at which a partition resumes.
-fn position(partition: Partition, place: &ResumePoint) -> Position {
-    match place {
-        ResumePoint::At(position) => position.clone(),
-        ResumePoint::Beginning | ResumePoint::NewLog => {
-            Position { partition, next_offset: 0, leader_epoch: None, metadata: String::new() }
-        }
     }
 }
 

@@ -15,9 +15,8 @@ pub trait Sealer {
     /// Takes note of where a partition resumes. Whatever was known of it does not count any more.
     fn placed(&mut self, partition: Partition, place: &ResumePoint);
 
-    /// Returns the last known positions of partitions that must be committed even if nothing was
-    /// read of them.
-    fn due(&self, now: Duration) -> Vec<Position>;
+    /// Returns the partitions that must be committed even if nothing was read of them.
+    fn due(&self, now: Duration) -> Vec<Partition>;
 
     /// Proves a batch. It begins at what was committed last, so it may be called again after some
     /// partitions were dropped from the batch.
@@ -171,7 +170,7 @@ pub struct Unsealed;
 impl Sealer for Unsealed {
     fn placed(&mut self, _: Partition, _: &ResumePoint) {}
 
-    fn due(&self, _: Duration) -> Vec<Position> {
+    fn due(&self, _: Duration) -> Vec<Partition> {
         Vec::new()
     }
 

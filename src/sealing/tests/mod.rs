@@ -54,10 +54,14 @@ fn settings() -> SealingSettings {
     settings_of(ORIGIN, 1, None, &["eu-de", "us-south"])
 }
 
+fn position(next_offset: i64, metadata: &str) -> Position {
+    let metadata = metadata.to_string();
+    Position { partition: PARTITION, next_offset, leader_epoch: None, metadata }
+}
+
 /// A place of the group's committed offset.
 fn at(next_offset: i64, metadata: &str) -> ResumePoint {
-    let metadata = metadata.to_string();
-    ResumePoint::At(Position { partition: PARTITION, next_offset, leader_epoch: None, metadata })
+    ResumePoint::At(position(next_offset, metadata))
 }
 
 fn fresh() -> Chains {

@@ -137,7 +137,8 @@ fn the_newest_seals_are_anchored_each_minute() {
     let mut commit = |second: u64| {
         let due = sealer.due(Duration::from_secs(second));
         let mut batch = Batch::default();
-        due.iter().for_each(|position| batch.touch(position));
+        let idle = |partition: &Partition| Position { partition: *partition, ..position(5, "") };
+        due.iter().for_each(|partition| batch.touch(&idle(partition)));
         let sealed = sealer.seal(&batch, Some(&mut NoSeals)).expect("sealed");
         assert!(matches!(sealed, SealedBatch::Positions(_)), "{sealed:?}");
         sealer.committed(Duration::from_secs(second));

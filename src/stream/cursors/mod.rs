@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::broker::{PassOver, ResumePoint, Rewound};
 use super::fault::PartitionFault;
-use super::record::Partition;
+use super::record::{Partition, Position};
 use super::retry_budget::BACKOFF;
 
 /// The cursors of all partitions.
@@ -23,6 +23,8 @@ pub(super) struct Cursors {
 #[derive(Debug, Default)]
 struct Cursor {
     state: CursorState,
+    /// Leader epoch that belongs to the group's committed offset, where one is known.
+    leader_epoch: Option<i32>,
     /// The last offset that was committed since the assignment. The group's committed offset can
     /// never be less.
     committed: Option<i64>,
@@ -76,8 +78,19 @@ impl Cursors {
     /// Sets the floor of a partition that was just assigned.
     pub(super) fn placed(&mut self, partition: Partition, place: &ResumePoint) {
         if matches!(self.cursor(partition).state, CursorState::Unplaced) {
-            self.set(partition, CursorState::at(place));
+            self.place(partition, place);
         }
+    }
+
+    fn place(&mut self, partition: Partition, place: &ResumePoint) {
+        let (state, leader_epoch) = match place {
+            ResumePoint::At(Position { next_offset, leader_epoch, .. }) => {
+                (CursorState::At(*next_offset), *leader_epoch)
+            }
+            ResumePoint::Beginning | ResumePoint::NewLog => (CursorState::Beginning, None),
+        };
+        self.set(partition, state);
+        self.cursor(partition).leader_epoch = leader_epoch;
     }
 
     /// Accepts a record if it comes after all that was accepted before, and returns the offsets
@@ -106,12 +119,13 @@ impl Cursors {
         Some(skipped)
     }
 
-    /// Returns the next offset of a partition that is being read.
-    pub(super) fn next(&self, partition: Partition) -> Option<i64> {
-        match self.cursors.get(index(partition)?)?.state {
-            CursorState::At(next) => Some(next),
-            _ => None,
-        }
+    /// Returns where a partition stands of which everything that was read is committed. `None` if
+    /// it is not being read, or its offset is not known.
+    pub(super) fn idle_position(&self, partition: Partition) -> Option<Position> {
+        let cursor = self.cursors.get(index(partition)?)?;
+        let CursorState::At(next_offset) = cursor.state else { return None };
+        let leader_epoch = cursor.leader_epoch;
+        Some(Position { partition, next_offset, leader_epoch, metadata: String::new() })
     }
 
     fn refuse(&mut self, partition: Partition, offset: i64) {
@@ -192,7 +206,7 @@ impl Cursors {
             Ok(place) => {
                 let skipped = self.unreadable_at(partition, &place, pass_over);
                 if skipped.is_none() {
-                    self.set(partition, CursorState::at(&place));
+                    self.place(partition, &place);
                 }
                 skipped
             }
@@ -280,10 +294,12 @@ impl Cursors {
         }
     }
 
-    /// Everything before this offset is committed. Returns whether that releases the partition.
-    pub(super) fn committed(&mut self, partition: Partition, next: i64) -> bool {
-        self.cursor(partition).committed = Some(next);
-        self.moved(partition)
+    /// A position is committed. Returns whether that releases its partition.
+    pub(super) fn committed(&mut self, position: &Position) -> bool {
+        let cursor = self.cursor(position.partition);
+        cursor.committed = Some(position.next_offset);
+        cursor.leader_epoch = position.leader_epoch;
+        self.moved(position.partition)
     }
 
     /// The partition was read further. Returns whether that releases it: it had been held, and is
@@ -307,15 +323,6 @@ impl Cursors {
             self.cursors.resize_with(index + 1, Cursor::default);
         }
         &mut self.cursors[index]
-    }
-}
-
-impl CursorState {
-    fn at(place: &ResumePoint) -> Self {
-        match place {
-            ResumePoint::At(position) => CursorState::At(position.next_offset),
-            ResumePoint::Beginning | ResumePoint::NewLog => CursorState::Beginning,
-        }
     }
 }
 

@@ -16,6 +16,10 @@ fn placed(partitions: &[Partition], floor: i64) -> Cursors {
     cursors
 }
 
+fn position(partition: Partition, next_offset: i64) -> Position {
+    Position { partition, next_offset, leader_epoch: Some(4), metadata: String::new() }
+}
+
 fn reasons(cursors: &Cursors) -> Vec<(Partition, &'static str)> {
     let held = cursors.held(|hold| Some(hold.fault.reason()));
     held.into_iter().collect()
@@ -85,7 +89,7 @@ fn nothing_of_what_was_taken_away_is_taken() {
 #[test]
 fn the_group_cannot_be_behind_what_it_confirmed() {
     let mut cursors = placed(&[P], 0);
-    assert!(cursors.accept(P, 9).is_some() && !cursors.committed(P, 10));
+    assert!(cursors.accept(P, 9).is_some() && !cursors.committed(&position(P, 10)));
     rewind(&mut cursors, Ok(at(P, 8)));
     assert_eq!(reasons(&cursors), [(P, "went_back")]);
     rewind(&mut cursors, Ok(at(P, 10)));
@@ -94,6 +98,27 @@ fn the_group_cannot_be_behind_what_it_confirmed() {
     assert!(cursors.accept(P, 0).is_some(), "another log");
     rewind(&mut cursors, Ok(at(P, 8)));
     assert!(!cursors.is_held(P), "what was confirmed was of the old one");
+}
+
+/// The broker compares the epoch with the log's when the partition is taken over.
+#[test]
+fn an_idle_partition_keeps_the_leader_epoch_of_what_is_committed() {
+    let mut cursors = Cursors::default();
+    cursors.assigned(&[P]);
+    assert_eq!(cursors.idle_position(P), None);
+    cursors.placed(P, &ResumePoint::At(Position { leader_epoch: Some(3), ..position(P, 7) }));
+    assert_eq!(
+        cursors.idle_position(P),
+        Some(Position { leader_epoch: Some(3), ..position(P, 7) })
+    );
+    assert!(cursors.accept(P, 8).is_some());
+    cursors.committed(&position(P, 9));
+    assert_eq!(cursors.idle_position(P), Some(position(P, 9)));
+    rewind(&mut cursors, Ok(at(P, 9)));
+    assert_eq!(cursors.idle_position(P), Some(Position { leader_epoch: None, ..position(P, 9) }));
+    cursors.hold(P, damaged());
+    assert_eq!(cursors.idle_position(P), None);
+    assert_eq!(cursors.idle_position(OTHER), None);
 }
 
 #[test]
@@ -163,7 +188,7 @@ fn offsets_are_passed_over_only_if_everything_before_them_is_committed() {
 #[test]
 fn the_group_cannot_forget_what_it_confirmed() {
     let mut cursors = placed(&[P], 0);
-    assert!(cursors.accept(P, 9).is_some() && !cursors.committed(P, 10));
+    assert!(cursors.accept(P, 9).is_some() && !cursors.committed(&position(P, 10)));
     rewind(&mut cursors, Ok(ResumePoint::Beginning));
     assert_eq!(reasons(&cursors), [(P, "went_back")]);
 }
@@ -174,7 +199,7 @@ fn a_partition_that_was_held_until_its_topic_was_recreated_is_released() {
     assert!(cursors.accept(P, 0).is_none());
     assert_eq!(cursors.parked(P, NOW), 1);
     rewind(&mut cursors, Ok(ResumePoint::NewLog));
-    assert!(cursors.accept(P, 0).is_some() && cursors.committed(P, 1));
+    assert!(cursors.accept(P, 0).is_some() && cursors.committed(&position(P, 1)));
 }
 
 #[test]
@@ -196,8 +221,8 @@ fn a_held_partition_is_tried_again_after_growing_pauses() {
     assert_eq!(pauses, [50, 100, 200]);
     assert!(!cursors.moved(P), "it is held still");
     rewind(&mut cursors, Ok(at(P, 5)));
-    assert!(cursors.accept(P, 9).is_some() && cursors.committed(P, 10));
-    assert!(!cursors.committed(P, 11), "said once");
+    assert!(cursors.accept(P, 9).is_some() && cursors.committed(&position(P, 10)));
+    assert!(!cursors.committed(&position(P, 11)), "said once");
     cursors.hold(P, damaged());
     assert_eq!(cursors.parked(P, NOW), 1, "it had got further");
 }

@@ -179,7 +179,7 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
         let age = self.batch.age(now);
         self.observer.on_event(WorkerEvent::Committed(&self.batch, age));
         for position in &positions {
-            if self.cursors.committed(position.partition, position.next_offset) {
+            if self.cursors.committed(position) {
                 self.observer.on_event(WorkerEvent::Released(position.partition));
             }
         }
@@ -191,12 +191,11 @@ impl<B: Broker, J: Judge, O: Observer> Worker<B, J, O> {
 
     /// Adds partitions that are due to be sealed although nothing of them was read.
     fn touch_idle_partitions(&mut self) {
-        for position in self.sealer.due(self.broker.now()) {
-            let partition = position.partition;
+        for partition in self.sealer.due(self.broker.now()) {
             let is_read = self.batch.partitions().contains_key(&partition)
                 || self.missed.contains(&partition);
-            if let Some(next_offset) = self.cursors.next(partition).filter(|_| !is_read) {
-                self.batch.touch(&Position { next_offset, ..position });
+            if let Some(position) = self.cursors.idle_position(partition).filter(|_| !is_read) {
+                self.batch.touch(&position);
             }
         }
     }

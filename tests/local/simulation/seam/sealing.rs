@@ -60,7 +60,7 @@ impl Sealer for PlantedSealer {
         }
     }
 
-    fn due(&self, now: Duration) -> Vec<Position> {
+    fn due(&self, now: Duration) -> Vec<Partition> {
         self.sealer.due(now)
     }
 
