@@ -4,13 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use audit_chain::key::SigningKey;
 use audit_chain::name::Origin;
 use zeroize::Zeroizing;
 
 use super::print;
 use crate::commands::arguments::{KeyCommand, OriginArgs};
+use crate::deployment::read_key;
 
 /// Makes or shows a key.
 ///
@@ -27,9 +28,11 @@ pub fn key(command: &KeyCommand) -> anyhow::Result<()> {
                 quoted(file)
             ))
         }
-        KeyCommand::Show { origin: OriginArgs { origin }, file } => print(read(file, origin)?.public()),
+        KeyCommand::Show { origin: OriginArgs { origin }, file } => {
+            print(read("key", file, origin)?.public())
+        }
         KeyCommand::Rotate { origin: OriginArgs { origin }, old, new } => {
-            let before = read(old, origin)?;
+            let before = read("old key", old, origin)?;
             let key = create(new, origin)?;
             print(format_args!(
                 "{}\n\nA new key is in {}. Set in [integrity] of all relays, and restart them:\n\n    key = {}\n    previous_key = {}\n\nThe next seal of each partition, signed by the old key {}, announces the new one, and the seal after it is signed by both. Auditors need nothing new: the announcement is in the trail. When every partition has two seals since the restart, which takes about two minutes, take previous_key away, restart once more, and destroy the old key: nobody can then sign the past again.",
@@ -72,9 +75,6 @@ fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     created.sync_all()
 }
 
-fn read(file: &Path, origin: &Origin) -> anyhow::Result<SigningKey> {
-    let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
-    let bytes = Zeroizing::new(bytes);
-    let pem = std::str::from_utf8(&bytes).with_context(|| format!("read {}", file.display()))?;
-    SigningKey::from_pem(origin.clone(), pem).with_context(|| format!("read {}", file.display()))
+fn read(name: &str, file: &Path, origin: &Origin) -> anyhow::Result<SigningKey> {
+    read_key(name, file, origin).map_err(|problems| anyhow!(problems.join("; ")))
 }

@@ -7,6 +7,8 @@ mod tables;
 
 use std::fmt;
 
+pub use self::sealing::read_key;
+
 use crate::config::text_file::read;
 use crate::config::{CHECKPOINTS, Config, Draft};
 use crate::kafka::followers::{followed, read_topics};

@@ -23,10 +23,10 @@ pub(super) fn load(
     else {
         return Ok(None);
     };
-    let current = load_key("integrity.key", key, origin);
+    let current = read_key("integrity.key", key, origin);
     let previous = previous_key.as_deref();
     let previous =
-        previous.map(|path| load_key("integrity.previous_key", path, origin)).transpose();
+        previous.map(|path| read_key("integrity.previous_key", path, origin)).transpose();
     let (current, previous) = match (current, previous) {
         (Ok(current), Ok(previous)) => (current, previous),
         (current, previous) => {
@@ -43,9 +43,13 @@ pub(super) fn load(
     settings.map(Some).map_err(|error| vec![format!("integrity.origin: {error}")])
 }
 
-fn load_key(key: &str, path: &Path, origin: &Origin) -> Result<SigningKey, Vec<String>> {
-    let pem = Zeroizing::new(read(path, key)?);
+/// Reads a private key of a trail. `name` says which it is, for example a key of the configuration.
+///
+/// # Errors
+/// Fails with messages that name it and the file.
+pub fn read_key(name: &str, path: &Path, origin: &Origin) -> Result<SigningKey, Vec<String>> {
+    let pem = Zeroizing::new(read(path, name)?);
     SigningKey::from_pem(origin.clone(), &pem).map_err(|error| {
-        vec![format!("{key}: {}: {error}; `audit-relay key new` makes one", path.display())]
+        vec![format!("{name}: {}: {error}; `audit-relay key new` makes one", path.display())]
     })
 }
