@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use audit_chain::name::Origin;
+use audit_chain::name::{Origin, Set};
 use clap::{Args, Subcommand};
 
 use super::ConfigArgs;
@@ -103,8 +103,8 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FOLDER")]
     pub state: Option<PathBuf>,
     /// Begin behind this seal of a set, e.g. `changes/3#1:4711`. May be given several times.
-    #[arg(long, value_name = "SET:SEAL")]
-    pub from: Vec<String>,
+    #[arg(long, value_name = "SET:SEAL", value_parser = seal)]
+    pub from: Vec<(Set, u64)>,
     /// With an older last seal, the trail counts as not proven (exit code 4).
     #[arg(long, value_name = "SECONDS")]
     pub max_age: Option<u64>,
@@ -156,4 +156,25 @@ pub struct TopicArgs {
 fn property(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_string(), value.to_string()))
+}
+
+/// Reads `SET:SEAL`, the seal after which events are verified.
+fn seal(text: &str) -> Result<(Set, u64), String> {
+    let (set, seal) = text.rsplit_once(':').ok_or("expected SET:SEAL")?;
+    let set = set.parse().map_err(|error| format!("{error}"))?;
+    Ok((set, seal.parse().map_err(|error| format!("the number of the seal: {error}"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_names_set_and_seal() {
+        let (set, number) = seal("changes/3#1:17").expect("both");
+        assert_eq!((set.as_str(), number), ("changes/3#1", 17));
+        for bad in ["changes/3#1", "changes/3#1:", "changes:17", "changes/3#1:-1"] {
+            assert!(seal(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -49,14 +49,6 @@ pub(super) fn anchors(files: &[PathBuf], trust: &Trust) -> anyhow::Result<Vec<Re
     Ok(remembered)
 }
 
-/// Reads `<set>:<seal>`, the seal after which events are verified.
-pub(super) fn parse_from(text: &str) -> anyhow::Result<(Set, u64)> {
-    let parts = text.rsplit_once(':');
-    let (set, seal) = parts.with_context(|| format!("--from {text:?} is not SET:SEAL"))?;
-    let set = set.parse().with_context(|| format!("--from {text:?}"))?;
-    Ok((set, seal.parse().with_context(|| format!("--from {text:?}"))?))
-}
-
 /// Reads the seals that an earlier verification saw; none if there was no earlier one.
 pub(super) fn recall(folder: &Path) -> anyhow::Result<Vec<Remembered>> {
     let path = folder.join(STATE_FILE);
@@ -118,14 +110,5 @@ mod tests {
         std::fs::write(folder.join(STATE_FILE), "changes/3#1 17\n").expect("written");
         let error = recall(&folder).expect_err("no hash").to_string();
         assert!(error.contains("line 1: expected SET SEAL HASH"), "{error}");
-    }
-
-    #[test]
-    fn a_beginning_names_set_and_seal() {
-        let (set, seal) = parse_from("changes/3#1:17").expect("both");
-        assert_eq!((set.as_str(), seal), ("changes/3#1", 17));
-        for bad in ["changes/3#1", "changes/3#1:", "changes:17", "changes/3#1:-1"] {
-            assert!(parse_from(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -18,7 +18,7 @@ use audit_verify::{
     Step, conclude,
 };
 
-use self::memory::{anchors, parse_from, recall, remember};
+use self::memory::{anchors, recall, remember};
 use self::progress::Progress;
 use super::print;
 use super::trail_source::{ExportedTrail, OutputTopic, TrailSource, TrailTopics, connect, whole};
@@ -47,9 +47,7 @@ pub fn verify(arguments: &VerifyArgs) -> ExitCode {
 fn run(arguments: &VerifyArgs) -> anyhow::Result<Exit> {
     let trust = trust(&arguments.trust)?;
     let mut options = Options { partitions: arguments.partitions, ..Options::default() };
-    for from in &arguments.from {
-        options.from.extend([parse_from(from)?]);
-    }
+    options.from.extend(arguments.from.iter().cloned());
     options.remembered = anchors(&arguments.anchors, &trust)?;
     let anchored = options.remembered.len();
     if let Some(state) = &arguments.state {
