@@ -11,6 +11,7 @@ pub mod inspect;
 mod native;
 pub mod offline;
 pub mod producer;
+mod range_reader;
 mod replaced;
 mod seal_log;
 pub mod session;
@@ -18,6 +19,7 @@ pub mod settings;
 pub mod topics;
 pub mod trail_reader;
 
+pub use range_reader::Ranges;
 pub use replaced::{OnReplaced, Replaced};
 
 /// Returns the version of the linked librdkafka, e.g. `2.12.1`.

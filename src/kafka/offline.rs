@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::config::Config;
-use crate::kafka::client::context::PlainContext;
+use crate::kafka::client::context::{PlainContext, prime_oauth};
 use crate::kafka::client::lookup::TopicLookup;
 use crate::kafka::producer::{OutgoingRecord, TransactionalProducer, offset_list};
 use crate::kafka::settings;
@@ -33,6 +33,7 @@ impl<'a> OfflineGroup<'a> {
         let client = settings::follower(config, "offline");
         let client: BaseConsumer<_> =
             client.create_with_context(PlainContext::default()).context("create a Kafka client")?;
+        prime_oauth(&client);
         Ok(OfflineGroup { config, lookup: TopicLookup::new(client, &config.input.topic) })
     }
 
@@ -70,6 +71,7 @@ impl<'a> OfflineGroup<'a> {
     /// If there are members, or the cluster does not answer.
     pub fn check_empty(&self) -> anyhow::Result<()> {
         let group = &self.config.input.group;
+        self.lookup.serve();
         let groups = self.lookup.consumer().fetch_group_list(Some(group), ANSWER_MAX);
         let groups = groups.with_context(|| format!("look up the group {group:?}"))?;
         let members = groups.groups().iter().find(|found| found.name() == group);
@@ -91,6 +93,7 @@ impl<'a> OfflineGroup<'a> {
         seals: &[SealRecord],
         positions: &[Position],
     ) -> Result<(), Failure> {
+        self.lookup.serve();
         let client = self.lookup.consumer();
         let partitions = partition_count(client, topic, ANSWER_MAX)
             .map_err(|problem| Failure::Held(problem.to_string()))?;

@@ -279,7 +279,9 @@ impl SealLog for Session {
                 *since = search.since_ms.min(*since);
             }
         }
-        seals.read(&from, receive).map_err(|error| Failure::Held(error.to_string()))
+        seals.read(&from, receive).map_err(|error| {
+            Failure::Held(format!("cannot read the topic with the seals: {error:#}"))
+        })
     }
 
     fn input_partitions(&mut self) -> Result<i32, Failure> {

@@ -2,17 +2,15 @@
 //! to an end. It belongs to no group and commits nothing.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::consumer::Consumer;
 
 use crate::config::Config;
-use crate::kafka::client::context::PlainContext;
 use crate::kafka::client::lookup::{self, Bound};
-use crate::kafka::native::{QueueItem, QueuedConsumer};
+use crate::kafka::range_reader::{Patience, RangeReader, Ranges};
 use crate::kafka::settings;
 use crate::kafka::topics::partition_count;
 use crate::stream::{OwnedHeaders, SourceHeaders};
@@ -22,11 +20,6 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Longest wait for the next record, or for the end of a transaction that hides it. Brokers abort
 /// transactions after 15 minutes at most, unless configured; the relay's after 10 s.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How often a reader that gets no records looks at the clock.
-const POLL_WAIT: Duration = Duration::from_millis(100);
-
-/// How many records are taken between two looks at the client's own events.
-const SERVED_EVERY: u32 = 256;
 
 /// The bounds of a partition's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +53,8 @@ pub struct TrailRecord<'a> {
 pub struct TrailReader {
     config: ClientConfig,
     /// Look up ends: what a `read_committed` reader may see, and all.
-    committed: BaseConsumer<PlainContext>,
-    uncommitted: BaseConsumer<PlainContext>,
+    committed: RangeReader,
+    uncommitted: RangeReader,
 }
 
 impl TrailReader {
@@ -99,8 +92,9 @@ impl TrailReader {
             .set("check.crcs", "true")
             // Closing a client waits for its last fetch.
             .set("fetch.wait.max.ms", "50");
-        let (committed, uncommitted) =
-            (client(&config, "read_committed")?, client(&config, "read_uncommitted")?);
+        let lookup =
+            |level| RangeReader::new(&isolated(&config, level)).context("create a Kafka client");
+        let (committed, uncommitted) = (lookup("read_committed")?, lookup("read_uncommitted")?);
         Ok(TrailReader { config, committed, uncommitted })
     }
 
@@ -109,7 +103,7 @@ impl TrailReader {
     /// # Errors
     /// Fails if the cluster does not answer.
     pub fn topics(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
-        let metadata = self.committed.fetch_metadata(None, ANSWER_MAX);
+        let metadata = self.committed.client().fetch_metadata(None, ANSWER_MAX);
         let metadata = metadata.context("ask the cluster for its topics")?;
         let names = metadata.topics().iter().map(|topic| topic.name().to_string());
         let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
@@ -122,9 +116,9 @@ impl TrailReader {
     /// # Errors
     /// Fails if the topic does not exist, or the cluster does not answer for a partition.
     pub fn bounds(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, LogBounds>> {
-        let count = partition_count(&self.committed, topic, ANSWER_MAX)?;
-        let ask = |consumer, bound| -> anyhow::Result<Vec<i64>> {
-            let found = lookup::bounds(consumer, topic, bound, 0..count, ANSWER_MAX);
+        let count = partition_count(self.committed.client(), topic, ANSWER_MAX)?;
+        let ask = |reader: &RangeReader, bound| -> anyhow::Result<Vec<i64>> {
+            let found = lookup::bounds(reader.client(), topic, bound, 0..count, ANSWER_MAX);
             let found = found.with_context(|| format!("ask for the bounds of topic {topic:?}"))?;
             let mut found: BTreeMap<i32, _> = found.into_iter().collect();
             let bound = |partition| {
@@ -142,23 +136,6 @@ impl TrailReader {
         Ok((0..).zip(bounds).collect())
     }
 
-    /// Returns a consumer that reads a topic's partitions, each from its offset on.
-    fn assign(
-        &self,
-        topic: &str,
-        starts: impl Iterator<Item = (i32, i64)>,
-    ) -> anyhow::Result<QueuedConsumer<PlainContext>> {
-        let consumer = QueuedConsumer::new(client(&self.config, "read_committed")?);
-        let consumer = consumer.context("no memory for a queue of records")?;
-        let mut list = TopicPartitionList::new();
-        for (partition, start) in starts {
-            list.add_partition_offset(topic, partition, Offset::Offset(start))?;
-            consumer.forward(topic, partition);
-        }
-        consumer.assign(&list).with_context(|| format!("read topic {topic:?}"))?;
-        Ok(consumer)
-    }
-
     /// Reads the committed records of a topic's partitions, each from an offset to before another,
     /// and hands them over in the order of each partition. Waits for transactions that are open.
     ///
@@ -167,75 +144,28 @@ impl TrailReader {
     pub fn read(
         &self,
         topic: &str,
-        ranges: &BTreeMap<i32, (i64, i64)>,
+        ranges: &Ranges,
         receive: &mut dyn FnMut(&TrailRecord<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let ranges = ranges.iter().filter(|(_, (start, end))| start < end);
-        let mut left: BTreeMap<i32, i64> =
-            ranges.clone().map(|(partition, (_, end))| (*partition, *end)).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let consumer =
-            self.assign(topic, ranges.map(|(partition, (start, _))| (*partition, *start)))?;
-        let mut heard = Instant::now();
-        let mut until_served = 0;
-        while !left.is_empty() {
-            if until_served == 0 {
-                // The client's own events: errors, and tokens.
-                _ = consumer.poll(Duration::ZERO);
-                until_served = SERVED_EVERY;
-            }
-            until_served -= 1;
-            let Some(taken) = consumer.take(POLL_WAIT) else {
-                ensure!(heard.elapsed() <= SILENCE_MAX, silence(topic, &left));
-                // An idle client is served each time.
-                until_served = 0;
-                continue;
-            };
-            heard = Instant::now();
-            match taken.item() {
-                QueueItem::End(partition, offset) => {
-                    if left.get(&partition).is_some_and(|end| offset >= *end) {
-                        left.remove(&partition);
-                    }
-                }
-                QueueItem::Error(error) => bail!("topic {topic:?} {error}"),
-                QueueItem::Record(record) => {
-                    let (partition, offset) = (record.partition(), record.offset());
-                    let Some(end) = left.get(&partition).copied() else { continue };
-                    if offset < end {
-                        receive(&TrailRecord {
-                            partition,
-                            offset,
-                            timestamp_ms: record.timestamp_ms().unwrap_or(-1),
-                            key: record.key(),
-                            value: record.payload(),
-                            headers: record.read(),
-                        })?;
-                    }
-                    if offset + 1 >= end {
-                        left.remove(&partition);
-                    }
-                }
-            }
-        }
-        Ok(())
+        // A client for each topic: one that has just read another would finish its last fetch
+        // first.
+        let reader = RangeReader::new(&isolated(&self.config, "read_committed"));
+        let reader = reader.context("create a Kafka client")?;
+        reader.read(topic, ranges, Patience::Silence(SILENCE_MAX), &mut |record| {
+            receive(&TrailRecord {
+                partition: record.partition(),
+                offset: record.offset(),
+                timestamp_ms: record.timestamp_ms().unwrap_or(-1),
+                key: record.key(),
+                value: record.payload(),
+                headers: record.read(),
+            })
+        })
     }
 }
 
-fn client(config: &ClientConfig, isolation: &str) -> anyhow::Result<BaseConsumer<PlainContext>> {
+fn isolated(config: &ClientConfig, level: &str) -> ClientConfig {
     let mut config = config.clone();
-    config.set("isolation.level", isolation);
-    config.create_with_context(PlainContext::default()).context("create a Kafka client")
-}
-
-/// Returns what to say of partitions of which nothing comes.
-fn silence(topic: &str, left: &BTreeMap<i32, i64>) -> String {
-    let partitions: Vec<String> = left.keys().map(ToString::to_string).collect();
-    format!(
-        "topic {topic:?}: nothing came for {} s of partitions {}; the brokers do not answer, or a transaction stays open there",
-        SILENCE_MAX.as_secs(),
-        partitions.join(", ")
-    )
+    config.set("isolation.level", level);
+    config
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::process::Output;
 
 use audit_chain::key::SigningKey;
 use audit_chain::name::StreamName;
@@ -37,6 +38,17 @@ pub fn configure_seals(deployment: &mut TestDeployment) {
     let path = deployment.path("seal.pem");
     fs::write(&path, &*signing_key().to_pem().expect("a key")).expect("write the key");
     deployment.integrity = format!("origin = \"{ORIGIN}\"\nkey = \"{}\"\n", path.display());
+}
+
+/// Runs `resume` with these arguments.
+#[track_caller]
+pub fn resume(deployment: &TestDeployment, arguments: &[&str]) -> (bool, String) {
+    let config = deployment.config("resuming");
+    let config = config.to_str().expect("a path");
+    let arguments = [&["resume", "--config", config][..], arguments].concat();
+    let Output { status, stdout, stderr } = deployment.command(&arguments);
+    let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    (status.success(), said)
 }
 
 /// Fails the test unless every event is proven, and there is something to prove.

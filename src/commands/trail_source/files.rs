@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Receive, TrailSource};
+use crate::kafka::Ranges;
 use crate::kafka::trail_reader::{LogBounds, TrailRecord};
 
 /// The end of the files' names.
@@ -98,12 +99,7 @@ impl TrailSource for ExportedTrail {
         Ok(files.map(|(partition, (_, bounds))| (*partition, *bounds)).collect())
     }
 
-    fn read(
-        &self,
-        topic: &str,
-        ranges: &BTreeMap<i32, (i64, i64)>,
-        receive: &mut Receive<'_>,
-    ) -> anyhow::Result<()> {
+    fn read(&self, topic: &str, ranges: &Ranges, receive: &mut Receive<'_>) -> anyhow::Result<()> {
         for (partition, (path, _)) in self.of(topic)? {
             let Some((start, end)) = ranges.get(partition) else { continue };
             let mut last = None;

@@ -11,6 +11,7 @@ use anyhow::Context;
 pub(super) use self::cluster::connect;
 pub(super) use self::files::{ExportedTrail, write_partition};
 pub(super) use self::topics::{OutputTopic, TrailTopics};
+use crate::kafka::Ranges;
 use crate::kafka::trail_reader::{LogBounds, TrailReader, TrailRecord};
 
 /// Takes the records of a topic, in the order of each partition.
@@ -25,12 +26,7 @@ pub(super) trait TrailSource {
     fn bounds(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, LogBounds>>;
 
     /// Reads the committed records of a topic's partitions, each from an offset to before another.
-    fn read(
-        &self,
-        topic: &str,
-        ranges: &BTreeMap<i32, (i64, i64)>,
-        receive: &mut Receive<'_>,
-    ) -> anyhow::Result<()>;
+    fn read(&self, topic: &str, ranges: &Ranges, receive: &mut Receive<'_>) -> anyhow::Result<()>;
 }
 
 impl TrailSource for TrailReader {
@@ -42,17 +38,12 @@ impl TrailSource for TrailReader {
         TrailReader::bounds(self, topic).with_context(|| format!("topic {topic:?}"))
     }
 
-    fn read(
-        &self,
-        topic: &str,
-        ranges: &BTreeMap<i32, (i64, i64)>,
-        receive: &mut Receive<'_>,
-    ) -> anyhow::Result<()> {
+    fn read(&self, topic: &str, ranges: &Ranges, receive: &mut Receive<'_>) -> anyhow::Result<()> {
         TrailReader::read(self, topic, ranges, receive)
     }
 }
 
 /// The whole log of each partition.
-pub(super) fn whole(bounds: &BTreeMap<i32, LogBounds>) -> BTreeMap<i32, (i64, i64)> {
+pub(super) fn whole(bounds: &BTreeMap<i32, LogBounds>) -> Ranges {
     bounds.iter().map(|(partition, log)| (*partition, (log.low, log.end))).collect()
 }

@@ -74,33 +74,6 @@ impl<C: ConsumerContext + 'static> TopicLookup<C> {
         bounds(&self.consumer, &self.topic, bound, partitions, limit)
     }
 
-    /// Returns for each partition the offset of its first record from a time on, in milliseconds
-    /// since 1970; 0 stands for the beginning of its log. Partitions without such a record are left
-    /// out.
-    ///
-    /// # Errors
-    /// Fails if no broker answers for one of them.
-    pub(in crate::kafka) fn first_since(
-        &self,
-        times: &BTreeMap<i32, u64>,
-        limit: Duration,
-    ) -> KafkaResult<BTreeMap<i32, i64>> {
-        let wanted = times.iter().map(|(partition, time)| {
-            let time = match i64::try_from(*time) {
-                Ok(0) => Offset::Beginning,
-                time => Offset::Offset(time.unwrap_or(i64::MAX)),
-            };
-            (*partition, time)
-        });
-        let mut first = BTreeMap::new();
-        for (partition, found) in offsets(&self.consumer, &self.topic, wanted, limit)? {
-            if let Offset::Offset(offset) = found? {
-                first.insert(partition, offset);
-            }
-        }
-        Ok(first)
-    }
-
     /// Returns what the group has committed for these partitions. Partitions without a committed
     /// offset are left out.
     ///
@@ -162,6 +135,33 @@ pub(in crate::kafka) fn bounds<C: ConsumerContext>(
         (partition, offset)
     });
     Ok(bounds.collect())
+}
+
+/// Returns for each partition the offset of its first record from a time on, in milliseconds since
+/// 1970; 0 stands for the beginning of its log. Partitions without such a record are left out.
+///
+/// # Errors
+/// Fails if no broker answers for one of them.
+pub(in crate::kafka) fn first_since<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    times: &BTreeMap<i32, u64>,
+    limit: Duration,
+) -> KafkaResult<BTreeMap<i32, i64>> {
+    let wanted = times.iter().map(|(partition, time)| {
+        let time = match i64::try_from(*time) {
+            Ok(0) => Offset::Beginning,
+            time => Offset::Offset(time.unwrap_or(i64::MAX)),
+        };
+        (*partition, time)
+    });
+    let mut first = BTreeMap::new();
+    for (partition, found) in offsets(consumer, topic, wanted, limit)? {
+        if let Offset::Offset(offset) = found? {
+            first.insert(partition, offset);
+        }
+    }
+    Ok(first)
 }
 
 /// Asks for the offset at a bound or a time of each partition's log, and returns the answer for

@@ -18,17 +18,6 @@ fn held(deployment: &TestDeployment) -> String {
     relay.log()
 }
 
-/// Runs `resume` with these arguments.
-#[track_caller]
-fn resume(deployment: &TestDeployment, arguments: &[&str]) -> (bool, String) {
-    let config = deployment.config("resuming");
-    let config = config.to_str().expect("a path");
-    let arguments = [&["resume", "--config", config][..], arguments].concat();
-    let Output { status, stdout, stderr } = deployment.command(&arguments);
-    let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    (status.success(), said)
-}
-
 /// The lines of the newest seal that begin with a word.
 fn last_seal(broker: &KafkaBroker, deployment: &TestDeployment, word: &str) -> Vec<String> {
     let seals = read_committed(broker.bootstrap(), &deployment.checkpoints());
@@ -99,7 +88,7 @@ fn another_group_does_not_continue_the_chains() {
 }
 
 #[test]
-fn a_topic_that_was_made_anew_begins_an_epoch_that_is_linked_to_the_last() {
+fn a_recreated_topic_begins_an_epoch_that_is_linked_to_the_last() {
     let broker = KafkaBroker::shared();
     let deployment = sealed(broker, 1);
     process(broker, &deployment, 0..100);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::PROGRAM;
 use crate::exactly_once::{SMALL_BATCHES, await_committed, end};
 use crate::ledger::{PRINCIPALS, change};
-use crate::trail::{seal, signing_key};
+use crate::trail::{resume, seal, signing_key};
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::produce;

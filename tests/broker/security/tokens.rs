@@ -13,6 +13,8 @@ use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 use super::mechanisms::{assert_no_secret, assert_refused, assert_works};
 use super::{MARK, RELAY, World, password, world};
 use crate::ledger::{Ledger, change};
+use crate::trail;
+use audit_testkit::grants::{Grant, Operation, Resource};
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::produce;
 use audit_testkit::wire;
@@ -137,12 +139,16 @@ fn a_relay_works_with_tokens_and_renews_them() {
     deployment.bootstrap = world.broker.address("SASL");
     let kafka = endpoint.kafka(&world, &password(RELAY));
     deployment.kafka = format!("{kafka}debug = \"security,conf,eos\"\n");
+    seal(&world, &mut deployment);
     assert_works(&world, &deployment, "oauthbearer");
+    let (is_good, said) = trail::resume(&deployment, &[]);
+    assert!(is_good && said.contains("goes on"), "{said}");
     let relay = deployment.start("renewing");
     relay.await_ready();
     let before = endpoint.given.load(Ordering::SeqCst);
     let ready = Instant::now();
-    // Its consumer, its producer, and the client that fetches committed offsets.
+    // Its consumer, its producer, and the client that fetches committed offsets. The one that reads
+    // seals asks when it is used again.
     relay.await_page("/readyz", |_, _| endpoint.given.load(Ordering::SeqCst) >= before + 3);
     // The broker closes connections with an expired token: those that still work afterwards have a
     // renewed one.
@@ -152,8 +158,21 @@ fn a_relay_works_with_tokens_and_renews_them() {
     assert_no_secret(&world, "renewing", &relay.log());
 }
 
+/// Seals the trail, with the right that this needs.
+#[track_caller]
+fn seal(world: &World, deployment: &mut TestDeployment) {
+    trail::seal(&world.broker, deployment);
+    world.broker.grant(&[Grant {
+        principal: RELAY.to_string(),
+        operation: Operation::Read,
+        resource: Resource::Topic,
+        name: deployment.checkpoints(),
+        prefix: false,
+    }]);
+}
+
 /// Uses every client: a record is read but cannot be written, so the relay fetches the committed
-/// offsets; then it can be written.
+/// offsets, and reads the seals; then it can be written.
 #[track_caller]
 fn assert_each_client_works(world: &World, deployment: &TestDeployment, relay: &Relay) {
     let plain = world.broker.bootstrap();
@@ -167,6 +186,7 @@ fn assert_each_client_works(world: &World, deployment: &TestDeployment, relay: &
     relay.await_metric("audit_relay_records_read_total", "", |read| read == 10.0);
     relay.await_ready();
     Ledger::of(plain, deployment, 60).assert_clean();
+    trail::assert_proven(&world.broker, deployment);
 }
 
 #[test]
