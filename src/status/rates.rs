@@ -65,7 +65,7 @@ impl Rates<'_> {
         let mut longest = None;
         for view in behind {
             let earlier = before.get(&view.partition)?;
-            // Assigned anew, its earlier lag is another member's, or a guess.
+            // Assigned again, its earlier lag is another member's, or a guess.
             let is_comparable = earlier.assigned_ms == view.assigned_ms
                 && [*earlier, view].iter().all(|view| view.next_offset.is_some());
             if !is_comparable || earlier.lag_records <= view.lag_records {
@@ -155,7 +155,7 @@ mod tests {
             ("none is behind", (10, 0, &[(1, 5, 0), (2, 5, 0)])),
             ("one grows", (10, 0, &[(1, 5, 500), (2, 5, 1_001)])),
             ("one stands still", (10, 0, &[(1, 5, 500), (2, 5, 1_000)])),
-            ("one was assigned anew", (10, 0, &[(1, 5, 500), (2, 6, 900)])),
+            ("one was assigned again", (10, 0, &[(1, 5, 500), (2, 6, 900)])),
             ("one is new", (10, 0, &[(1, 5, 500), (3, 9, 900)])),
         ];
         for (what, now) in cases {

@@ -7,7 +7,7 @@ use super::TOPIC_CHARACTERS_MAX;
 use crate::{Invalid, Number};
 
 /// The chains and seals of one partition of an input topic, `<topic>/<partition>#<epoch>`, e.g.
-/// `infra.changes/7#1`. The epoch is 1, and one more each time the topic was created anew.
+/// `infra.changes/7#1`. The epoch is 1, and one more each time the topic was created again.
 ///
 /// Sets are ordered by the bytes of their texts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

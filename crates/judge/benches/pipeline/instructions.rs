@@ -1,5 +1,5 @@
-//! Counts the instructions of judging with valgrind's callgrind, by running this program anew under
-//! it, and compares them with the committed baseline. It knows nothing of what is judged.
+//! Counts the instructions of judging with valgrind's callgrind, by running this program again
+//! under it, and compares them with the committed baseline. It knows nothing of what is judged.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! An input topic that was created anew.
+//! An input topic that was created again.
 
 use crate::checked::{assert_labels, assert_proven, check};
 use crate::trail::Trail;

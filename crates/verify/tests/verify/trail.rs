@@ -68,7 +68,7 @@ impl Trail {
         self.outputs.values_mut().flatten()
     }
 
-    /// Numbers the records anew after some were inserted or moved.
+    /// Numbers the records again after some were inserted or moved.
     pub(crate) fn renumber(&mut self) {
         for records in self.outputs.values_mut() {
             (0..).zip(records).for_each(|(offset, record)| record.offset = offset);
