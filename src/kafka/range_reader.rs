@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::kafka::client::context::{PlainContext, prime_oauth, serve_events};
+use crate::kafka::client::context::{PlainContext, serve_events};
 use crate::kafka::native::{NativeRecord, QueueItem, QueuedConsumer};
 
 /// How often a reader that gets no records looks at the clock.
@@ -40,14 +40,14 @@ impl RangeReader {
     /// If it cannot be created.
     pub(in crate::kafka) fn new(config: &ClientConfig) -> KafkaResult<Self> {
         let consumer: BaseConsumer<_> = config.create_with_context(PlainContext::default())?;
-        prime_oauth(&consumer);
         let consumer = QueuedConsumer::new(consumer).ok_or_else(|| {
             KafkaError::ClientCreation("no memory for the record queue".to_string())
         })?;
         Ok(RangeReader(consumer))
     }
 
-    /// Returns the client, to look things up while nothing is read. Its tokens are fresh.
+    /// Returns the client, to look things up while nothing is read. Its requests for tokens are
+    /// served, which it must have before it connects.
     pub(in crate::kafka) fn client(&self) -> &BaseConsumer<PlainContext> {
         serve_events(&self.0);
         &self.0
