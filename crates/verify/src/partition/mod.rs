@@ -31,6 +31,8 @@ pub struct PartitionVerifier<'s> {
     walks: HashMap<Box<str>, Walk<'s>>,
     /// Records of an earlier reading that claim to be events of this partition.
     asked: HashMap<Box<str>, BTreeMap<u64, Vec<Stray>>>,
+    /// Where the events end that were verified earlier; they may stand before this offset only.
+    begin: u64,
     report: PartitionReport,
 }
 
@@ -44,6 +46,8 @@ pub struct PartitionReport {
     pub(crate) records: u64,
     /// Records of before the seal at which verification begins.
     pub(crate) before: u64,
+    /// The offset of the first record that is newer than the seals.
+    pub(crate) newer: Option<u64>,
     /// Events that were confirmed, by stream.
     pub(crate) confirmed: BTreeMap<name::Stream, u64>,
     /// Input messages that the confirmed events come from, by set.
@@ -70,6 +74,7 @@ impl<'s> PartitionVerifier<'s> {
             low_watermark,
             records: 0,
             before: 0,
+            newer: None,
             confirmed: BTreeMap::new(),
             audited: BTreeMap::new(),
             failed: Vec::new(),
@@ -80,7 +85,15 @@ impl<'s> PartitionVerifier<'s> {
             findings: Findings::default(),
         };
         let (walks, asked) = (HashMap::new(), HashMap::new());
-        PartitionVerifier { sealed, walks, asked, report }
+        PartitionVerifier { sealed, walks, asked, begin: u64::MAX, report }
+    }
+
+    /// Goes on in a partition of which the records before this offset were read by an earlier
+    /// verification. It takes the records from [`PartitionReport::next`] on.
+    #[must_use]
+    pub fn behind(mut self, offset: u64) -> Self {
+        self.begin = offset;
+        self
     }
 
     /// Compares records with the events of this partition that they claim to be.
@@ -140,7 +153,7 @@ impl<'s> PartitionVerifier<'s> {
             return Ok(());
         }
         if number < stream.begin {
-            self.report.before += 1;
+            self.earlier(record, &stream.name, number);
             return Ok(());
         }
         let candidate = Candidate {
@@ -177,9 +190,24 @@ impl<'s> PartitionVerifier<'s> {
         }
     }
 
+    /// Takes a record that claims to be an event of before the beginning.
+    fn earlier(&mut self, record: &Record<'_>, stream: &name::Stream, number: u64) {
+        let label = match () {
+            () if self.walks.contains_key(stream.as_str()) => Label::Reordered,
+            () if record.offset >= self.begin => Label::Inserted,
+            () => {
+                self.report.before += 1;
+                return;
+            }
+        };
+        let place = self.report.place(record.offset);
+        self.report.findings.add_event(label, stream, number, &place);
+    }
+
     /// Reports an event that no seal covers.
     fn unsealed(&mut self, record: &Record<'_>, header: &ChainHeader) {
         if record.is_newer_than_seals {
+            self.report.newer.get_or_insert(record.offset);
             return;
         }
         let is_known = self.sealed.sets.contains_key(header.stream.set());
@@ -219,6 +247,19 @@ impl<'s> PartitionVerifier<'s> {
             self.report.answers.add_event(Label::Inserted, stream, candidate.number, place);
         }
         Ok(self.report)
+    }
+}
+
+impl PartitionReport {
+    /// Returns the partition: the name of its output, and its number.
+    pub fn partition(&self) -> (&StreamName, u32) {
+        (&self.output, self.partition)
+    }
+
+    /// Returns where to go on in the partition, which was read up to before this offset: at the
+    /// first record that no seal covers yet.
+    pub fn next(&self, end: u64) -> u64 {
+        self.newer.unwrap_or(end)
     }
 }
 

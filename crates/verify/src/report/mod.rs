@@ -65,7 +65,7 @@ pub fn conclude(sealed: &Sealed, partitions: Vec<PartitionReport>) -> io::Result
         seals: sealed.sets.clone(),
         records: 0,
         before: 0,
-        remembered: sealed.remembered,
+        remembered: sealed.remembered(),
     };
     let mut gathered = Gathered::default();
     let given = partitions.iter().map(|report| (report.output.clone(), report.partition));

@@ -73,11 +73,7 @@ impl History {
         self.signers.announced()
     }
 
-    pub(super) fn last_seal(self) -> Option<LastSeal> {
-        self.last
-    }
-
-    /// Returns the last seal's number and hash, as far as seals were put one behind the other.
+    /// Returns the last seal, as far as seals were put one behind the other.
     pub(super) fn last(&self) -> Option<&LastSeal> {
         self.last.as_ref()
     }
@@ -263,6 +259,13 @@ impl History {
             }
         }
         Ok(growth)
+    }
+
+    /// The messages that were counted so far were compared with the events.
+    pub(super) fn begin_behind(&mut self) {
+        if let Some(last) = &mut self.last {
+            last.audited = 0;
+        }
     }
 
     /// Ends the reading: what is still missing stays missing.

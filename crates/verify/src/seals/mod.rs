@@ -62,15 +62,16 @@ pub(crate) struct Shared {
     pub(crate) findings: Findings,
 }
 
-/// The seals of a trail, all of them.
+/// The seals of a trail, all of them, or those behind what was verified.
 #[derive(Debug)]
 pub struct Sealed {
+    trust: Trust,
+    options: Options,
+    histories: BTreeMap<Set, History>,
     pub(crate) sets: BTreeMap<Set, LastSeal>,
     pub(crate) streams: Streams,
     pub(crate) spill: Spill,
     pub(crate) findings: Findings,
-    /// How many seals were remembered outside the cluster.
-    pub(crate) remembered: usize,
 }
 
 /// The last seal of a set.
@@ -84,7 +85,7 @@ pub struct LastSeal {
     pub input_end: u64,
     /// When it was written, as its writer claims, in milliseconds since 1970.
     pub time_ms: u64,
-    /// Input messages of all seals that are neither skipped nor quarantined.
+    /// Input messages that are neither skipped nor quarantined, of all seals to be verified.
     pub audited: u64,
 }
 
@@ -102,6 +103,25 @@ impl Sealed {
     /// Returns what is wrong with the seals, whatever the events are.
     pub fn findings(&self) -> &Findings {
         &self.findings
+    }
+
+    /// Returns how many seals were remembered outside the cluster.
+    pub(crate) fn remembered(&self) -> usize {
+        self.options.remembered.len()
+    }
+
+    /// Goes on behind these seals, when their events were verified and no evidence was found: takes
+    /// the records of the checkpoints topic that came since, and what is remembered by now. The
+    /// events that they seal stand behind those that were verified (see
+    /// [`PartitionVerifier::behind`](crate::PartitionVerifier::behind)).
+    #[must_use]
+    pub fn go_on(mut self, remembered: Vec<Remembered>) -> Seals {
+        self.streams.iter_mut().for_each(Stream::begin_behind);
+        self.histories.values_mut().for_each(History::begin_behind);
+        let Sealed { trust, mut options, histories, streams, spill, .. } = self;
+        options.remembered = remembered;
+        let shared = Shared { streams, spill, findings: Findings::default() };
+        Seals { trust, options, histories, shared }
     }
 }
 
@@ -164,10 +184,10 @@ impl Seals {
         for remembered in &self.options.remembered {
             presence::compare(remembered, &self.histories, &mut self.shared)?;
         }
-        let Shared { streams, spill, findings } = self.shared;
-        let last = |(set, history): (Set, History)| Some((set, history.last_seal()?));
-        let sets = self.histories.into_iter().filter_map(last).collect();
-        let remembered = self.options.remembered.len();
-        Ok(Sealed { sets, streams, spill, findings, remembered })
+        let Seals { trust, options, histories, shared } = self;
+        let Shared { streams, spill, findings } = shared;
+        let last = histories.iter().filter_map(|(set, it)| Some((set.clone(), it.last()?.clone())));
+        let sets = last.collect();
+        Ok(Sealed { trust, options, histories, sets, streams, spill, findings })
     }
 }

@@ -44,6 +44,10 @@ impl Streams {
         self.0.values()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.0.values_mut()
+    }
+
     /// Returns a stream; a new one begins with its genesis.
     pub(crate) fn entry(&mut self, origin: &Origin, name: &name::Stream) -> &mut Stream {
         self.0.entry(name.as_str().into()).or_insert_with(|| Stream {
@@ -80,6 +84,13 @@ impl Stream {
         self.head = head;
         self.begin = head.size;
         self.last_partition = partition.or(self.last_partition);
+    }
+
+    /// Moves the beginning of verification to the last head.
+    pub(crate) fn begin_behind(&mut self) {
+        self.begin = self.head.size;
+        self.blocks.clear();
+        self.alternates.clear();
     }
 
     pub(crate) fn add_alternate(&mut self, head: Head) {

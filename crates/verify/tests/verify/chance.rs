@@ -11,7 +11,7 @@ use crate::writer::usual;
 
 /// One change of a trail. Its numbers are taken modulo what is there.
 #[derive(Debug, Clone)]
-enum Change {
+pub(crate) enum Change {
     Byte { record: Index, part: Part, at: Index, xor: u8 },
     Timestamp { record: Index, by: i64 },
     Remove { record: Index },
@@ -24,7 +24,7 @@ enum Change {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Part {
+pub(crate) enum Part {
     Key,
     Value,
     HeaderName,
@@ -32,7 +32,7 @@ enum Part {
     Chain,
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     let index = any::<Index>;
     let part = prop_oneof![
         Just(Part::Key),
@@ -58,7 +58,7 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 impl Change {
-    fn apply(&self, trail: &mut Trail) {
+    pub(crate) fn apply(&self, trail: &mut Trail) {
         match self {
             Change::Byte { record, part, at, xor } => flip(pick(trail, record), *part, at, *xor),
             Change::Timestamp { record, by } => {
@@ -144,7 +144,7 @@ fn flip(record: &mut Stored, part: Part, at: &Index, xor: u8) {
 
 /// What a reader of the topics sees: which records each stream has in which order, by partition,
 /// and which seals each set has.
-fn seen(trail: &Trail) -> Vec<String> {
+pub(crate) fn seen(trail: &Trail) -> Vec<String> {
     let stream = |record: &Stored| {
         let (_, value) = record.headers.last().expect("headers");
         let value = String::from_utf8_lossy(value.as_deref().unwrap_or_default()).into_owned();

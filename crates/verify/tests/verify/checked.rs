@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 
 use audit_chain::hash::leaf::RecordHeader;
 use audit_chain::name::StreamName;
@@ -26,34 +27,48 @@ pub(crate) fn check(trail: &Trail) -> Report {
 
 pub(crate) fn check_with(trail: &Trail, trust: Trust, options: Options) -> Report {
     let mut seals = Seals::new(trust, options);
-    for (offset, seal) in (0..).zip(&trail.seals) {
+    take_seals(&mut seals, trail, 0..trail.seals.len());
+    let sealed = seals.finish().expect("memory");
+    let outputs = outputs(trail).into_iter().map(|output| {
+        let low = trail.low_watermarks.get(&output).copied().unwrap_or_default();
+        (output.0, output.1, low)
+    });
+    let report = verify_partitions(&sealed, outputs, |output, partition, verifier| {
+        let records = trail.outputs.get(&(output.clone(), partition)).into_iter().flatten();
+        read(verifier, records, |stored| stored.is_newer_than_seals)
+    });
+    report.expect("memory")
+}
+
+/// Gives these records of the checkpoints topic to the verifier.
+pub(crate) fn take_seals(seals: &mut Seals, trail: &Trail, range: Range<usize>) {
+    let records = trail.seals.iter().enumerate();
+    for (offset, seal) in records.skip(range.start).take(range.len()) {
         let record = SealRecord {
             partition: 0,
-            offset,
+            offset: offset as u64,
             key: seal.key.as_deref(),
             value: seal.note.as_deref(),
             has_headers: seal.has_headers,
         };
         seals.take(&record).expect("memory");
     }
-    let sealed = seals.finish().expect("memory");
-    // A topic from which everything was removed still has its partitions.
+}
+
+/// Returns all output partitions: a topic from which everything was removed still has its own.
+pub(crate) fn outputs(trail: &Trail) -> BTreeSet<(StreamName, u32)> {
     let names = ["eu-west-1", "us-east-1", "~quarantine"].map(|name| name.parse().expect("a name"));
     let partitions = |name: StreamName| (0..2).map(move |partition| (name.clone(), partition));
     let known = names.into_iter().flat_map(partitions);
-    let outputs: BTreeSet<_> = trail.outputs.keys().cloned().chain(known).collect();
-    let outputs = outputs.into_iter().map(|output| {
-        let low = trail.low_watermarks.get(&output).copied().unwrap_or_default();
-        (output.0, output.1, low)
-    });
-    let report = verify_partitions(&sealed, outputs, |output, partition, verifier| {
-        let records = trail.outputs.get(&(output.clone(), partition));
-        read(verifier, records.map_or(&[][..], Vec::as_slice))
-    });
-    report.expect("memory")
+    trail.outputs.keys().cloned().chain(known).collect()
 }
 
-fn read(mut verifier: PartitionVerifier<'_>, records: &[Stored]) -> io::Result<PartitionReport> {
+/// Gives records to a verifier, and tells it which are newer than the seals.
+pub(crate) fn read<'t>(
+    mut verifier: PartitionVerifier<'_>,
+    records: impl IntoIterator<Item = &'t Stored>,
+    is_newer_than_seals: impl Fn(&Stored) -> bool,
+) -> io::Result<PartitionReport> {
     for stored in records {
         let headers = stored.headers.iter();
         let headers: Vec<RecordHeader<'_>> =
@@ -64,7 +79,7 @@ fn read(mut verifier: PartitionVerifier<'_>, records: &[Stored]) -> io::Result<P
             key: stored.key.as_deref(),
             value: stored.value.as_deref(),
             headers: &headers,
-            is_newer_than_seals: stored.is_newer_than_seals,
+            is_newer_than_seals: is_newer_than_seals(stored),
         };
         verifier.take(&record)?;
     }

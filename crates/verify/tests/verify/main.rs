@@ -9,5 +9,6 @@ mod epochs;
 mod keys;
 mod limits;
 mod reports;
+mod rounds;
 mod trail;
 mod writer;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use audit_chain::name::{Set, StreamName};
 use audit_chain::note::Note;
 use audit_chain::seal::Seal;
+use proptest::sample::Index;
 
 /// The origin of all trails here.
 pub(crate) const ORIGIN: &str = "audit.example.com/prod/infra";
@@ -20,6 +21,13 @@ pub(crate) struct Trail {
     pub(crate) seals: Vec<StoredSeal>,
     /// Where retention has let the partitions begin, if not at 0.
     pub(crate) low_watermarks: BTreeMap<(StreamName, u32), u64>,
+}
+
+/// The ends of a trail's topics at some moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Ends {
+    pub(crate) outputs: BTreeMap<(StreamName, u32), u64>,
+    pub(crate) seals: usize,
 }
 
 /// A record of an output.
@@ -53,6 +61,23 @@ impl Trail {
         let records = self.outputs.entry((name.clone(), partition)).or_default();
         record.offset = records.last().map_or(0, |last| last.offset + 1);
         records.push(record);
+    }
+
+    /// Returns a record, chosen among all, and its output.
+    pub(crate) fn record(&self, chosen: &Index) -> ((StreamName, u32), Stored) {
+        let all = self.outputs.iter().flat_map(|(output, records)| {
+            records.iter().map(move |record| (output.clone(), record.clone()))
+        });
+        let all: Vec<_> = all.collect();
+        all[chosen.index(all.len())].clone()
+    }
+
+    /// Returns where its topics end.
+    pub(crate) fn ends(&self) -> Ends {
+        let end = |records: &Vec<Stored>| records.last().map_or(0, |last| last.offset + 1);
+        let outputs = self.outputs.iter();
+        let outputs = outputs.map(|(output, records)| (output.clone(), end(records))).collect();
+        Ends { outputs, seals: self.seals.len() }
     }
 
     /// Appends what another trail has.

@@ -12,7 +12,7 @@ use audit_chain::seal::{After, Counts, Head, Input, Seal, Writer as By};
 use audit_chain::time::Time;
 use audit_chain::{Digest, Number};
 
-use crate::trail::{INPUT, ORIGIN, Stored, StoredSeal, Trail};
+use crate::trail::{Ends, INPUT, ORIGIN, Stored, StoredSeal, Trail};
 
 /// Partitions of each output topic.
 const OUTPUT_PARTITIONS: u32 = 2;
@@ -204,15 +204,23 @@ pub(crate) fn fate(partition: u32, offset: u64) -> Fate {
 
 /// A trail of two partitions of the input and six transactions of each, and its writers.
 pub(crate) fn usual() -> (Trail, Vec<Writer>) {
+    let (trail, writers, _) = usual_with_ends();
+    (trail, writers)
+}
+
+/// The same, with the ends of the topics after each transaction.
+pub(crate) fn usual_with_ends() -> (Trail, Vec<Writer>, Vec<Ends>) {
     let mut trail = Trail::default();
     let mut writers: Vec<_> = (0..2).map(|partition| Writer::new(partition, 2)).collect();
+    let mut ends = vec![trail.ends()];
     for transaction in 0..6 {
         for (partition, writer) in (0..).zip(&mut writers) {
             writer.is_full = transaction == 5;
             write(writer, partition, 4, &mut trail);
+            ends.push(trail.ends());
         }
     }
-    (trail, writers)
+    (trail, writers, ends)
 }
 
 /// Writes a transaction of the next messages.
