@@ -143,6 +143,12 @@ impl Findings {
         }
     }
 
+    /// Returns the findings of a label only.
+    #[must_use]
+    pub fn of(&self, label: Label) -> Findings {
+        Findings(self.0.get(&label).map(|texts| (label, texts.clone())).into_iter().collect())
+    }
+
     /// Removes the findings of a label, and returns whether there were any.
     pub fn remove(&mut self, label: Label) -> bool {
         self.0.remove(&label).is_some()

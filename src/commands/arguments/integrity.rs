@@ -108,7 +108,14 @@ pub struct VerifyArgs {
     /// With an older last seal, the trail counts as not proven (exit code 4).
     #[arg(long, value_name = "SECONDS")]
     pub max_age: Option<u64>,
-    /// Print one JSON object instead of text.
+    /// Go on verifying what comes to the trail, until there is evidence.
+    #[arg(long, requires = "state", conflicts_with = "files")]
+    pub follow: bool,
+    /// With `--follow`, pause between two verifications, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "follow", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub every: u64,
+    /// Print one JSON object instead of text; with `--follow` one for each verification that finds
+    /// something new, each a line.
     #[arg(long)]
     pub json: bool,
 }

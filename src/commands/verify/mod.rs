@@ -1,29 +1,26 @@
 //! `verify`: proves from public keys and topics that no audit event was altered, removed, inserted,
 //! reordered or doubled. It needs no configuration of the relay and no right but to read.
 
+mod follow;
 mod memory;
 mod progress;
+mod reading;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
-use audit_chain::name::StreamName;
 use audit_chain::trust::{Problem, Trust};
-use audit_verify::{
-    Exit, Label, Options, PartitionReport, PartitionVerifier, Record, Report, SealRecord, Seals,
-    Step, conclude,
-};
+use audit_verify::{Exit, Findings, Label, Options, Remembered, Report};
 
 use self::memory::{anchors, recall, remember};
 use self::progress::Progress;
+use self::reading::{Unverified, Verified};
 use super::print;
-use super::trail_source::{ExportedTrail, OutputTopic, TrailSource, TrailTopics, connect, whole};
+use super::trail_source::{ExportedTrail, TrailSource, TrailTopics, connect};
 use crate::commands::arguments::VerifyArgs;
-use crate::kafka::trail_reader::{LogBounds, TrailRecord};
 
 /// The exit code of a verification that could not be finished: there is no verdict.
 pub const UNFINISHED: u8 = 3;
@@ -45,31 +42,101 @@ pub fn verify(arguments: &VerifyArgs) -> ExitCode {
 }
 
 fn run(arguments: &VerifyArgs) -> anyhow::Result<Exit> {
-    let trust = trust(&arguments.trust)?;
-    let mut options = Options { partitions: arguments.partitions, ..Options::default() };
-    options.from.extend(arguments.from.iter().cloned());
-    options.remembered = anchors(&arguments.anchors, &trust)?;
-    let anchored = options.remembered.len();
-    if let Some(state) = &arguments.state {
-        options.remembered.extend(recall(state)?);
+    let mut witness = Witness::new(arguments)?;
+    if arguments.follow {
+        return witness.follow();
     }
-    let source: Box<dyn TrailSource> = match &arguments.files {
-        Some(folder) => Box::new(ExportedTrail::open(folder)?),
-        None => Box::new(connect(&arguments.cluster)?),
-    };
-    let topics = TrailTopics::find(source.as_ref(), &arguments.topics)?;
-    let mut report = read_trail(source.as_ref(), &topics, trust, options)?;
-    add_asked(&mut report, arguments, anchored);
-    if arguments.json {
-        print(format_args!("{:#}", report.to_json())).context("write the report")?;
-    } else {
-        print(report.to_string().trim_end()).context("write the report")?;
+    let report = witness.verify()?;
+    witness.show(&report)?;
+    witness.remember(&report)?;
+    Ok(report.exit())
+}
+
+/// Who verifies a trail, once or again and again.
+struct Witness<'a> {
+    arguments: &'a VerifyArgs,
+    trust: Trust,
+    source: Box<dyn TrailSource>,
+    progress: Progress,
+    /// What was verified so far, to go on behind it.
+    verified: Option<Verified>,
+    /// What the last whole verification found to have expired, which stays so.
+    expired: Findings,
+}
+
+impl<'a> Witness<'a> {
+    fn new(arguments: &'a VerifyArgs) -> anyhow::Result<Self> {
+        let source: Box<dyn TrailSource> = match &arguments.files {
+            Some(folder) => Box::new(ExportedTrail::open(folder)?),
+            None => Box::new(connect(&arguments.cluster)?),
+        };
+        let (trust, progress) = (trust(&arguments.trust)?, Progress::default());
+        let expired = Findings::default();
+        Ok(Witness { arguments, trust, source, progress, verified: None, expired })
     }
-    let exit = report.exit();
-    if let Some(state) = arguments.state.as_ref().filter(|_| exit != Exit::Evidence) {
-        remember(state, &report.seals)?;
+
+    /// Verifies the trail, or what came since it was verified without evidence.
+    fn verify(&mut self) -> anyhow::Result<Report> {
+        let anchors = anchors(&self.arguments.anchors, &self.trust)?;
+        let is_anchored = !anchors.is_empty();
+        let mut remembered = anchors;
+        if let Some(state) = &self.arguments.state {
+            remembered.extend(recall(state)?);
+        }
+        let is_whole = self.verified.is_none();
+        let unverified = match self.verified.take() {
+            Some(verified) => verified.go_on(remembered),
+            None => Unverified::whole(self.trust.clone(), self.options(remembered)),
+        };
+        let topics = TrailTopics::find(self.source.as_ref(), &self.arguments.topics)?;
+        let (mut report, verified) =
+            unverified.verify(self.source.as_ref(), &topics, &mut self.progress)?;
+        if is_whole {
+            self.expired = report.findings.of(Label::Expired);
+        } else {
+            report.findings.append(self.expired.clone());
+        }
+        self.add_asked(&mut report, is_anchored);
+        self.verified = Some(verified).filter(|_| report.exit() != Exit::Evidence);
+        Ok(report)
     }
-    Ok(exit)
+
+    fn options(&self, remembered: Vec<Remembered>) -> Options {
+        let VerifyArgs { partitions, from, .. } = self.arguments;
+        Options { partitions: *partitions, from: from.iter().cloned().collect(), remembered }
+    }
+
+    /// Adds what was asked for beyond the trail itself.
+    fn add_asked(&self, report: &mut Report, is_anchored: bool) {
+        let VerifyArgs { require_anchor, max_age, .. } = *self.arguments;
+        if require_anchor && !is_anchored {
+            report.findings.add(Label::NoAnchor, "no anchor was given with --anchors");
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        for (set, last) in &report.seals {
+            let age = now.as_secs().saturating_sub(last.time_ms / 1_000);
+            if max_age.is_some_and(|max| age > max) {
+                let text = format_args!("the last seal of {set} is {age} s old");
+                report.findings.add(Label::Stale, text);
+            }
+        }
+    }
+
+    /// Prints the report. As JSON it is one line if others may follow.
+    fn show(&self, report: &Report) -> anyhow::Result<()> {
+        let printed = match (self.arguments.json, self.arguments.follow) {
+            (true, true) => print(report.to_json()),
+            (true, false) => print(format_args!("{:#}", report.to_json())),
+            (false, _) => print(report.to_string().trim_end()),
+        };
+        printed.context("write the report")
+    }
+
+    /// Remembers the last seals for the next verification, unless there is evidence.
+    fn remember(&self, report: &Report) -> anyhow::Result<()> {
+        let state = self.arguments.state.as_ref().filter(|_| report.exit() != Exit::Evidence);
+        state.map_or(Ok(()), |state| remember(state, &report.seals))
+    }
 }
 
 fn trust(path: &Path) -> anyhow::Result<Trust> {
@@ -79,112 +146,4 @@ fn trust(path: &Path) -> anyhow::Result<Trust> {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow!("{}: {}", place(), problems.join("; "))
     })
-}
-
-/// Adds what was asked for beyond the trail itself.
-fn add_asked(report: &mut Report, arguments: &VerifyArgs, anchored: usize) {
-    if arguments.require_anchor && anchored == 0 {
-        report.findings.add(Label::NoAnchor, "no anchor was given with --anchors");
-    }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    for (set, last) in &report.seals {
-        let age = now.as_secs().saturating_sub(last.time_ms / 1_000);
-        if arguments.max_age.is_some_and(|max| age > max) {
-            let text = format_args!("the last seal of {set} is {age} s old");
-            report.findings.add(Label::Stale, text);
-        }
-    }
-}
-
-/// Reads the whole trail: the ends of the outputs, the seals, and then the outputs to ends that lie
-/// behind whatever the seals sign. Records behind the first ends may be newer than the seals.
-fn read_trail(
-    source: &dyn TrailSource,
-    topics: &TrailTopics,
-    trust: Trust,
-    options: Options,
-) -> anyhow::Result<Report> {
-    let mut progress = Progress::default();
-    let before = topics.output_bounds(source)?;
-    let mut seals = Seals::new(trust, options);
-    if let Some(checkpoints) = &topics.checkpoints {
-        let bounds = source.bounds(checkpoints)?;
-        source.read(checkpoints, &whole(&bounds), &mut |record| {
-            progress.add(checkpoints);
-            seals.take(&seal_record(record)).context("write a temporary file")
-        })?;
-    }
-    let sealed = seals.finish().context("read a temporary file")?;
-    let mut read = |new: &NewVerifier<'_, '_>| {
-        let mut reports = Vec::new();
-        for (topic, before) in topics.outputs.iter().zip(&before) {
-            reports.extend(read_output(source, topic, before, new, &mut progress)?);
-        }
-        anyhow::Ok(reports)
-    };
-    let reports = read(&|stream, partition, low| {
-        Some(PartitionVerifier::new(&sealed, stream.clone(), partition, low))
-    })?;
-    match conclude(&sealed, reports).context("read a temporary file")? {
-        Step::Done(report) => Ok(report),
-        Step::Ask(questions) => {
-            let answers = read(&|stream, partition, _| {
-                let is_asked = questions.partitions().any(|asked| asked == (stream, partition));
-                is_asked.then(|| questions.verifier(&sealed, stream.clone(), partition))
-            })?;
-            Ok(questions.answered(answers))
-        }
-    }
-}
-
-/// Returns the verifier of an output's partition, which begins at a low watermark; `None` if the
-/// partition need not be read.
-type NewVerifier<'f, 's> = dyn Fn(&StreamName, u32, u64) -> Option<PartitionVerifier<'s>> + 'f;
-
-/// Reads an output topic, of which these were the bounds before the seals were read.
-fn read_output(
-    source: &dyn TrailSource,
-    topic: &OutputTopic,
-    before: &BTreeMap<i32, LogBounds>,
-    new: &NewVerifier<'_, '_>,
-    progress: &mut Progress,
-) -> anyhow::Result<Vec<PartitionReport>> {
-    let after = source.bounds(&topic.name)?;
-    let mut verifiers = BTreeMap::new();
-    for (partition, bounds) in &after {
-        let number = u32::try_from(*partition).unwrap_or_default();
-        let low = u64::try_from(bounds.low).unwrap_or_default();
-        verifiers.extend(new(&topic.stream, number, low).map(|verifier| (*partition, verifier)));
-    }
-    let mut ranges = whole(&after);
-    ranges.retain(|partition, _| verifiers.contains_key(partition));
-    source.read(&topic.name, &ranges, &mut |record| {
-        progress.add(&topic.name);
-        let Some(verifier) = verifiers.get_mut(&record.partition) else { return Ok(()) };
-        let before = before.get(&record.partition).map_or(0, |bounds| bounds.stable_end);
-        let headers = record.headers.iter();
-        let headers: Vec<_> =
-            headers.map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
-        let record = Record {
-            offset: u64::try_from(record.offset).unwrap_or_default(),
-            timestamp_ms: record.timestamp_ms,
-            key: record.key,
-            value: record.value,
-            headers: &headers,
-            is_newer_than_seals: record.offset >= before,
-        };
-        verifier.take(&record).context("read a temporary file")
-    })?;
-    let reports = verifiers.into_values().map(PartitionVerifier::finish);
-    reports.collect::<std::io::Result<_>>().context("read a temporary file")
-}
-
-fn seal_record<'a>(record: &TrailRecord<'a>) -> SealRecord<'a> {
-    SealRecord {
-        partition: u32::try_from(record.partition).unwrap_or_default(),
-        offset: u64::try_from(record.offset).unwrap_or_default(),
-        key: record.key,
-        value: record.value,
-        has_headers: !record.headers.is_empty(),
-    }
 }

@@ -40,7 +40,7 @@ fn write(broker: &KafkaBroker, trail: &Trail) -> String {
 }
 
 /// A record, to be written once more.
-fn again(seen: &Seen) -> TestRecord {
+pub(super) fn again(seen: &Seen) -> TestRecord {
     TestRecord {
         partition: Some(seen.partition),
         key: seen.key.clone(),

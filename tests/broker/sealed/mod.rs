@@ -4,6 +4,7 @@
 mod attacks;
 mod continuing;
 mod exported;
+mod following;
 
 use std::process::Output;
 

@@ -17,12 +17,14 @@ use crate::writer::usual_with_ends;
 #[derive(Debug, Clone, Copy)]
 struct Round([usize; 3]);
 
+/// For each partition, where reading goes on, and where what was read ends.
+type Reached = BTreeMap<(StreamName, u32), (u64, u64)>;
+
 /// How far the rounds have come.
 struct Reader {
     seals: Seals,
     seals_read: usize,
-    /// For each partition, where reading goes on, and what the rounds before have read.
-    outputs: BTreeMap<(StreamName, u32), (u64, u64)>,
+    outputs: Reached,
 }
 
 impl Reader {
@@ -46,8 +48,8 @@ fn verify(
     trail: &Trail,
     sealed: &Sealed,
     [before, after]: [&Ends; 2],
-    from: &BTreeMap<(StreamName, u32), (u64, u64)>,
-) -> (Report, BTreeMap<(StreamName, u32), (u64, u64)>) {
+    from: &Reached,
+) -> (Report, Reached) {
     let read_part = |output: &(StreamName, u32), verifier: PartitionVerifier<'_>| {
         let (start, _) = from.get(output).copied().unwrap_or_default();
         let end = |ends: &Ends| ends.outputs.get(output).copied().unwrap_or_default();
