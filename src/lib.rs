@@ -13,14 +13,16 @@
 //! [`config`] reads the settings, [`deployment`] loads what they name, [`tables`] shares the
 //! reference tables between threads, [`compose`] builds the records that are written,
 //! [`quarantine`] has the headers of quarantined ones, [`sealing`] proves what is written,
-//! [`liveness`] detects hangs and stalls, [`metrics`] counts, [`status`] shows the state of the
-//! process, [`logging`] sets up the log. Read `crates/judge/src/lib.rs`, then
-//! `stream/worker/mod.rs`, then `kafka/session.rs`; `docs/architecture.md` gives the reasons.
+//! `http_client` sends requests, [`liveness`] detects hangs and stalls, [`metrics`] counts,
+//! [`status`] shows the state of the process, [`logging`] sets up the log. Read
+//! `crates/judge/src/lib.rs`, then `stream/worker/mod.rs`, then `kafka/session.rs`;
+//! `docs/architecture.md` gives the reasons.
 
 pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod deployment;
+mod http_client;
 pub mod kafka;
 pub mod liveness;
 mod lock;

@@ -7,6 +7,7 @@ use audit_judge::rules::crn::{CrnTemplate, CrnTemplates};
 use audit_judge::rules::policy::{AccessRules, Policy};
 
 use super::environment::Environment;
+use super::http_url::HttpUrl;
 use super::kafka::{self, PropertyCheck};
 use super::pass_over;
 use super::read::SettingsReader;
@@ -167,21 +168,27 @@ fn crn(reader: &mut SettingsReader<'_>, key: &str) -> CrnTemplate {
 
 /// Reads what turns chains and seals on: both a name and a key, or neither.
 fn integrity(reader: &mut SettingsReader<'_>) -> Option<IntegritySettings> {
-    const KEYS: [&str; 2] = ["integrity.origin", "integrity.key"];
-    const MORE: [&str; 2] = ["integrity.previous_key", "integrity.anchor_file"];
-    let is_given = KEYS.map(|key| reader.has(key));
-    let pairs = [(KEYS[0], KEYS[1]), (KEYS[1], KEYS[0]), (KEYS[0], MORE[0]), (KEYS[0], MORE[1])];
-    for (key, other) in pairs {
+    const ORIGIN: &str = "integrity.origin";
+    const KEY: &str = "integrity.key";
+    const MORE: [&str; 3] =
+        ["integrity.previous_key", "integrity.anchor_file", "integrity.anchor_url"];
+    let is_given = [ORIGIN, KEY].map(|key| reader.has(key));
+    let needs_origin = [KEY].into_iter().chain(MORE).map(|other| (ORIGIN, other));
+    for (key, other) in needs_origin.chain([(KEY, ORIGIN)]) {
         if reader.has(other) && !reader.has(key) && !reader.has_problem(key) {
             reader.problem(key, format!("not set, but {other} is; set both or neither"));
         }
     }
-    let origin = reader.optional_text(KEYS[0]).and_then(|text| text.parse().ok());
-    let (key, [previous_key, anchor_file]) =
-        (reader.path(KEYS[1]), MORE.map(|key| reader.path(key)));
+    let origin = reader.optional_text(ORIGIN).and_then(|text| text.parse().ok());
+    let key = reader.path(KEY);
+    let [previous_key, anchor_file, anchor_url] = MORE;
+    let previous_key = reader.path(previous_key);
+    let anchor_file = reader.path(anchor_file);
+    let anchor_url = reader.optional_text(anchor_url);
+    let anchor_url = anchor_url.and_then(|text| HttpUrl::parse(&text).ok());
     match (is_given, origin, key) {
         ([true, true], Some(origin), Some(key)) => {
-            Some(IntegritySettings { origin, key, previous_key, anchor_file })
+            Some(IntegritySettings { origin, key, previous_key, anchor_file, anchor_url })
         }
         _ => None,
     }

@@ -8,6 +8,7 @@ use audit_chain::name::Origin;
 use audit_judge::rules::crn::CrnTemplate;
 use audit_judge::text::nearest;
 
+use super::http_url::HttpUrl;
 use super::names::{TOPIC, is_action, is_name, is_topic};
 use super::pass_over;
 use super::problem::{did_you_mean, invalid};
@@ -34,6 +35,8 @@ pub enum Kind {
     Address,
     /// A template of a CRN.
     Crn,
+    /// The URL of an HTTP endpoint.
+    Url,
     /// The name of a trail.
     Origin,
     /// The name of an action, or a prefix that ends in `.*`.
@@ -64,6 +67,7 @@ impl Kind {
             Self::Address => "an IP address and port such as 0.0.0.0:9464".to_owned(),
             Self::Crn => "a CRN template".to_owned(),
             Self::Origin => "a URL without its scheme such as audit.example.com/prod/infra (1 to 200 printable ASCII characters without spaces and +)".to_owned(),
+            Self::Url => "an http or https URL without a user name, such as https://witness.example.com/anchors".to_owned(),
             Self::Action => "an action's name, or a prefix that ends in .*".to_owned(),
             Self::Offsets => "PARTITION:FIRST-LAST such as 3:1200-1299".to_owned(),
             Self::List(_) => "a list of texts such as [\"one\", \"two\"]".to_owned(),
@@ -134,6 +138,7 @@ impl Kind {
             Self::Action => is_action(text),
             Self::Offsets => pass_over::parse(text).is_some(),
             Self::Origin => text.parse::<Origin>().is_ok(),
+            Self::Url => HttpUrl::parse(text).is_ok(),
             Self::Crn => {
                 let parsed = CrnTemplate::parse(text).map(drop);
                 return parsed.map_err(|why| format!("invalid value {}: {why}", quoted(text)));

@@ -12,6 +12,7 @@ mod doubts;
 mod draft;
 mod effective;
 mod environment;
+mod http_url;
 mod kafka;
 mod kafka_properties;
 mod kind;
@@ -28,7 +29,6 @@ mod tables;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text_file;
-mod token_url;
 mod tokens;
 mod topics;
 mod value;
@@ -37,6 +37,7 @@ pub use crate::stream::batch::BatchLimits;
 pub use audit_judge::rules::policy::{AccessRules, Policy};
 pub use draft::Draft;
 pub use effective::Effective;
+pub use http_url::HttpUrl;
 pub use kafka::PropertyCheck;
 pub use kafka_properties::{Client, KafkaProperties, PropertyValue, Secret};
 pub use kind::Kind;
@@ -47,4 +48,4 @@ pub use sections::{
     TableSettings, TableSource,
 };
 pub use settings::{DefaultValue, SETTINGS, Setting, settings_markdown};
-pub use token_url::TokenUrl;
+pub use tokens::token_url;

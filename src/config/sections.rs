@@ -10,6 +10,7 @@ use audit_judge::rules::crn::CrnTemplates;
 use audit_judge::rules::policy::Policy;
 use sha2::{Digest as _, Sha256};
 
+use super::http_url::HttpUrl;
 use super::kafka_properties::KafkaProperties;
 use crate::stream::PassOver;
 use crate::stream::batch::BatchLimits;
@@ -170,6 +171,8 @@ pub struct IntegritySettings {
     pub previous_key: Option<PathBuf>,
     /// The file that anchors are appended to, besides the log.
     pub anchor_file: Option<PathBuf>,
+    /// The endpoint that anchors are sent to.
+    pub anchor_url: Option<HttpUrl>,
 }
 
 /// The last part of the name of the topic with the seals, after the prefix of the output topics.

@@ -34,7 +34,7 @@ pub struct Setting {
 use DefaultValue::{Computed, Required, Value};
 use Kind::{
     Action, Address, Boolean, Crn, List, Name, Number, Offsets, Origin, Path, Property, Text,
-    Topic, Word,
+    Topic, Url, Word,
 };
 
 const fn setting(
@@ -99,6 +99,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("integrity.key", Path, Computed("none"), "private key that signs the seals, as `audit-relay key new` writes it"),
     setting("integrity.previous_key", Path, Computed("none"), "the private key that signed before, while it is being replaced"),
     setting("integrity.anchor_file", Path, Computed("none"), "file that the newest seals are appended to each minute, besides the log; copies belong outside the cluster"),
+    setting("integrity.anchor_url", Url, Computed("none"), "endpoint outside the cluster that the newest seals are sent to each minute, by POST"),
     setting("admin.listen", Address, Value("\"127.0.0.1:9464\""), "address of metrics and health: IP address and port"),
     setting("shutdown.deadline_ms", Number(1_000..=600_000), Value("20000"), "milliseconds to finish after a signal"),
     setting("log.format", Word(&["auto", "text", "json"]), Value("\"auto\""), "how log lines look; auto is text on a terminal, else json"),

@@ -19,10 +19,8 @@ pub(super) fn load(
     config: &Config,
     regions: &[String],
 ) -> Result<Option<SealingSettings>, Vec<String>> {
-    let Some(IntegritySettings { origin, key, previous_key, anchor_file }) = &config.integrity
-    else {
-        return Ok(None);
-    };
+    let Some(integrity) = &config.integrity else { return Ok(None) };
+    let IntegritySettings { origin, key, previous_key, anchor_file, anchor_url } = integrity;
     let current = read_key("integrity.key", key, origin);
     let previous = previous_key.as_deref();
     let previous =
@@ -38,7 +36,7 @@ pub(super) fn load(
         .ok_or_else(|| vec!["the group or the instance has no name".to_string()])?;
     let format = RecordFormat::new(config, regions.to_vec());
     let keys = Arc::new(Keys::new(current, previous));
-    let anchors = Arc::new(AnchorSink::new(anchor_file.clone()));
+    let anchors = Arc::new(AnchorSink::new(anchor_file.clone(), anchor_url.clone()));
     let settings = SealingSettings::new(origin.clone(), keys, writer, format, anchors);
     settings.map(Some).map_err(|error| vec![format!("integrity.origin: {error}")])
 }

@@ -15,9 +15,10 @@ use rdkafka::client::{Client, ClientContext, OAuthToken};
 use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
-use crate::config::TokenUrl;
+use crate::config::{HttpUrl, token_url};
+use crate::http_client::agent;
 use crate::kafka::native::set_token;
 
 /// Longest time to fetch a token, from the name look-up to the last byte. A worker's poll waits for
@@ -82,7 +83,7 @@ pub(crate) fn generate(config: Option<&str>) -> Result<OAuthToken, Box<dyn std::
     let endpoint: Endpoint = config
         .and_then(|config| serde_json::from_str(config).ok())
         .ok_or("OAUTHBEARER needs sasl.oauthbearer.method=oidc and a token endpoint")?;
-    let url = TokenUrl::parse(&endpoint.url)?;
+    let url = token_url(&endpoint.url)?;
     // One line, since it becomes part of librdkafka's own message.
     endpoint.fetch(&url).map_err(|error| format!("token endpoint {url}: {error:#}").into())
 }
@@ -143,7 +144,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 impl Endpoint {
-    fn fetch(&self, url: &TokenUrl) -> anyhow::Result<OAuthToken> {
+    fn fetch(&self, url: &HttpUrl) -> anyhow::Result<OAuthToken> {
         let answer = TokenResponse::read(&self.request(url)?)
             .context("the response is not a JSON object with an access_token")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
@@ -158,11 +159,10 @@ impl Endpoint {
         })
     }
 
-    fn request(&self, url: &TokenUrl) -> anyhow::Result<String> {
+    fn request(&self, url: &HttpUrl) -> anyhow::Result<String> {
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
-        let mut response = self
-            .agent(url)?
+        let mut response = agent(url, self.trusted()?, TOKEN_WAIT_MAX)
             .post(url.uri())
             .header("Authorization", format!("Basic {}", self.credentials()))
             .header("Accept", "application/json")
@@ -185,27 +185,6 @@ impl Endpoint {
     fn credentials(&self) -> String {
         let encoded = |text: &str| -> String { byte_serialize(text.as_bytes()).collect() };
         STANDARD.encode(format!("{}:{}", encoded(&self.client), encoded(&self.secret)))
-    }
-
-    fn agent(&self, url: &TokenUrl) -> anyhow::Result<ureq::Agent> {
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::NativeTls)
-            .root_certs(self.trusted()?)
-            .build();
-        let mut config = ureq::Agent::config_builder();
-        // Plain HTTP is for this machine only: a proxy could read it, and for the proxy 127.0.0.1
-        // is another machine.
-        if url.is_local() {
-            config = config.proxy(None);
-        }
-        let config = config
-            .tls_config(tls)
-            .timeout_global(Some(TOKEN_WAIT_MAX))
-            .http_status_as_error(false)
-            // The credentials are for this endpoint, not for the target of a redirect.
-            .max_redirects(0)
-            .build();
-        Ok(config.into())
     }
 
     fn trusted(&self) -> anyhow::Result<RootCerts> {
@@ -353,17 +332,6 @@ mod tests {
         let received: Vec<String> = requests.try_iter().collect();
         assert_eq!(received.len(), 1, "{received:?}");
         assert!(received[0].starts_with("POST /token?key=hunter2 "), "{received:?}");
-    }
-
-    #[test]
-    fn a_local_endpoint_is_reached_without_a_proxy() {
-        let config = r#"{"url":"","client":"relay","secret":"x"}"#;
-        let endpoint: Endpoint = serde_json::from_str(config).expect("JSON");
-        for url in ["http://127.0.0.1:9/", "http://[::1]/", "https://localhost/"] {
-            let url = TokenUrl::parse(url).expect(url);
-            let agent = endpoint.agent(&url).expect("an agent");
-            assert!(agent.config().proxy().is_none(), "{url}");
-        }
     }
 
     #[test]

@@ -131,7 +131,7 @@ fn the_first_seal_begins_at_the_first_record_or_gap() {
 fn the_newest_seals_are_anchored_each_minute() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("anchors");
-    let anchors = Arc::new(AnchorSink::new(Some(path.clone())));
+    let anchors = Arc::new(AnchorSink::new(Some(path.clone()), None));
     let mut sealer = ChainSealer::new(SealingSettings { anchors, ..settings() });
     sealer.placed(PARTITION, &at(5, ""));
     let mut commit = |second: u64| {
