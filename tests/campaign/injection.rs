@@ -12,7 +12,7 @@ use crate::plan::{Fault, RELAYS};
 use crate::world::{ROOMY_BYTES, World};
 use audit_testkit::cluster::RELAY_USER;
 use audit_testkit::kafka::Stop;
-use audit_testkit::proxy::{Aim, Ambush, Direction, Effect};
+use audit_testkit::proxy::{Aim, Ambush, Direction, Effect, RequestKind};
 use audit_testkit::wire::{self, Coordinated};
 
 /// Longest wait for the cluster to be whole before another of its brokers is stopped.
@@ -174,12 +174,12 @@ impl World {
                 lasting(of(relay), Effect::BlackHole(way), hold_ms)
             }
             Fault::CommitUnanswered { relay } => {
-                rules.ambush(of(relay), Ambush::SwallowAnswer);
+                rules.ambush(of(relay), RequestKind::END_TXN, Ambush::SwallowAnswer);
                 Ok((Undo::Disarm, Duration::ZERO))
             }
             Fault::CommitDelayed { relay, late_ms } => {
                 let late = Duration::from_millis(late_ms);
-                rules.ambush(of(relay), Ambush::DeliverLate(late));
+                rules.ambush(of(relay), RequestKind::END_TXN, Ambush::DeliverLate(late));
                 Ok((Undo::Disarm, late))
             }
             _ => bail!("not a fault of the network: {fault:?}"),

@@ -71,7 +71,7 @@ impl Cluster {
         let rules = Arc::new(Rules::default());
         let mut proxies = Vec::new();
         for node in &nodes {
-            let Proxied { port, advertised } = node.proxied.context("no proxied listener")?;
+            let Proxied { port, advertised, .. } = node.proxied.context("no proxied listener")?;
             proxies.push(Proxy::start(advertised, local(port), node.id, &rules)?);
         }
         let list = |port: &dyn Fn(&Node) -> u16| {
@@ -233,7 +233,7 @@ fn node(id: usize) -> anyhow::Result<Node> {
         port,
         controller_port,
         further: Vec::new(),
-        proxied: Some(Proxied { port: proxied, advertised }),
+        proxied: Some(Proxied { port: proxied, advertised, protocol: "SASL_PLAINTEXT" }),
         heap: "-Xmx320m",
     })
 }

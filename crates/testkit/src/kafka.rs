@@ -4,9 +4,10 @@
 //! Only starting a broker returns errors, for tests of that error. Everything else fails the test
 //! with the reason.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,7 @@ use anyhow::{Context, bail};
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 
+use crate::proxy::{Proxy, Rules};
 use crate::server::Server;
 use crate::{REQUEST_MAX, client_config, or_fail};
 
@@ -32,6 +34,8 @@ pub struct BrokerOptions {
     /// Additional listeners: name and protocol, such as `TLS` and `SSL`. [`KafkaBroker::address`]
     /// returns their addresses.
     pub listeners: Vec<(String, String)>,
+    /// Whether it has a listener for [`KafkaBroker::proxy`].
+    pub is_proxied: bool,
     /// Initial SCRAM credentials, in the syntax of Kafka's storage tool.
     pub scram: Vec<String>,
 }
@@ -101,6 +105,17 @@ impl KafkaBroker {
     pub fn address(&self, listener: &str) -> String {
         let address = self.server.as_ref().and_then(|server| server.address(listener));
         address.unwrap_or_else(|| panic!("no listener {listener}"))
+    }
+
+    /// Starts a proxy with these rules, and returns it with the `bootstrap.servers` of its clients.
+    #[track_caller]
+    pub fn proxy(&self, rules: &Arc<Rules>) -> (Proxy, String) {
+        let proxied = self.server.as_ref().and_then(Server::proxied);
+        let proxied = proxied.unwrap_or_else(|| panic!("no listener for a proxy"));
+        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, proxied.port));
+        let proxy = Proxy::start(proxied.advertised, target, 1, rules);
+        let proxy = or_fail(proxy, format_args!("start a proxy"));
+        (proxy, format!("127.0.0.1:{}", proxied.advertised))
     }
 
     /// The process id of a private broker that runs.

@@ -60,17 +60,21 @@ pub(crate) struct Proxied {
     pub port: u16,
     /// The proxy's port, which the broker advertises to clients.
     pub advertised: u16,
+    /// Its security protocol.
+    pub protocol: &'static str,
 }
 
 impl Node {
-    fn alone(listeners: &[(String, String)]) -> anyhow::Result<Node> {
-        let [port, controller_port] = free_ports()?;
+    fn alone(listeners: &[(String, String)], is_proxied: bool) -> anyhow::Result<Node> {
+        let [port, controller_port, proxied, advertised] = free_ports()?;
+        let proxied = Proxied { port: proxied, advertised, protocol: "PLAINTEXT" };
         let mut further = Vec::new();
         for (name, protocol) in listeners {
             let [port] = free_ports()?;
             further.push((name.clone(), protocol.clone(), port));
         }
-        Ok(Node { id: 1, port, controller_port, proxied: None, further, heap: "-Xmx512m" })
+        let proxied = Some(proxied).filter(|_| is_proxied);
+        Ok(Node { id: 1, port, controller_port, proxied, further, heap: "-Xmx512m" })
     }
 
     /// Returns the three properties of the listeners.
@@ -84,7 +88,7 @@ impl Node {
         if let Some(proxied) = self.proxied {
             listeners.push_str(&format!(",RELAYS://127.0.0.1:{}", proxied.port));
             advertised.push_str(&format!(",RELAYS://127.0.0.1:{}", proxied.advertised));
-            protocols.push_str(",RELAYS:SASL_PLAINTEXT");
+            protocols.push_str(&format!(",RELAYS:{}", proxied.protocol));
         }
         for (name, protocol, port) in &self.further {
             listeners.push_str(&format!(",{name}://127.0.0.1:{port}"));
@@ -111,7 +115,7 @@ impl Server {
     /// Picks free ports, writes the configuration and formats the storage. Does not start the
     /// broker.
     pub(crate) fn format(options: &BrokerOptions) -> anyhow::Result<Server> {
-        let node = Node::alone(&options.listeners)?;
+        let node = Node::alone(&options.listeners, options.is_proxied)?;
         let voters = voters(std::slice::from_ref(&node));
         let mut server = Server::unformatted(node, new_cluster_id())?;
         server.write_configuration(&voters, &options.properties)?;
@@ -147,6 +151,11 @@ impl Server {
         let mut listeners = self.node.further.iter();
         let (_, _, port) = listeners.find(|(name, _, _)| name == listener)?;
         Some(format!("localhost:{port}"))
+    }
+
+    /// The listener behind a proxy.
+    pub(crate) fn proxied(&self) -> Option<Proxied> {
+        self.node.proxied
     }
 
     /// Distinguishes this broker from another test's broker on the same port.

@@ -132,6 +132,46 @@ fn a_key_is_replaced_between_two_runs() {
     assert!(log.contains("was written under the key"), "{log}");
 }
 
+/// Writes a location table with the data centers of the load, where `wdc04` belongs to a region.
+#[track_caller]
+fn locate(deployment: &TestDeployment, wdc04: &str) {
+    let data_centers = [
+        ("syd04", "au-syd"),
+        ("fra02", "eu-de"),
+        ("lon06", "eu-gb"),
+        ("tok02", "jp-tok"),
+        ("dal10", "us-south"),
+        ("wdc04", wdc04),
+    ];
+    let entry = |(data_center, region): (&str, &str)| {
+        format!("[[entry]]\ndata_centers = [\"{data_center}\"]\nregion = \"{region}\"\n")
+    };
+    let entries: String = data_centers.into_iter().map(entry).collect();
+    let table = format!("profiles = [\"six\"]\n{entries}");
+    fs::write(deployment.path("locations.toml"), table).expect("write the locations");
+}
+
+/// The chain of a region goes on after a time in which no relay writes to it.
+#[test]
+fn a_region_is_added_removed_and_added_again() {
+    let broker = KafkaBroker::shared();
+    let more = format!("{SMALL_BATCHES}[locations]\nfile = \"locations.toml\"\n");
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 2, PRINCIPALS, &more);
+    seal(broker, &mut deployment);
+    trust(&deployment);
+    let east = &deployment.outputs()[4];
+    let mut events = Vec::new();
+    for (run, region) in (0..).zip(["us-south", "us-east", "us-south", "us-east"]) {
+        locate(&deployment, region);
+        process(broker, &deployment, run * 300..run * 300 + 300);
+        events.push(read_committed(broker.bootstrap(), east).len());
+        let proven = verify_own(&deployment, &[]);
+        assert_eq!(proven.code, Some(0), "{}", proven.output);
+    }
+    assert!(events[0] == 0 && events[1] > 0, "{events:?}");
+    assert!(events[2] == events[1] && events[3] > events[2], "{events:?}");
+}
+
 /// An added partition has seals of its own, from its first moment on, and the others say that
 /// there are more.
 #[test]

@@ -24,9 +24,15 @@ fn sealed(broker: &KafkaBroker, partitions: i32) -> TestDeployment {
     let mut deployment =
         TestDeployment::create(PROGRAM, broker, partitions, PRINCIPALS, SMALL_BATCHES);
     seal(broker, &mut deployment);
+    trust(&deployment);
+    deployment
+}
+
+/// Writes the trust file.
+#[track_caller]
+fn trust(deployment: &TestDeployment) {
     let trust = signing_key().public().to_string();
     std::fs::write(deployment.path("trust"), trust).expect("write the trust file");
-    deployment
 }
 
 /// Writes these records, and lets a relay process them.

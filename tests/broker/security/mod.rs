@@ -64,6 +64,7 @@ impl World {
                 listener("SASL", "SASL_SSL"),
             ],
             scram: vec![format!("SCRAM-SHA-512=[name={RELAY},password={credentials}]")],
+            ..BrokerOptions::default()
         })?;
         Ok(World { broker, folder })
     }

@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use super::rules::{Ambush, Direction, Rules};
 
-/// The API key of EndTxn.
-const END_TXN: u16 = 26;
 /// A larger frame is invalid.
 const FRAME_BYTES_MAX: u32 = 256 << 20;
 /// How long the broker's connection stays open for an unread answer: the broker must not notice
@@ -20,8 +18,15 @@ const LAST_ANSWER_WAIT: Duration = Duration::from_secs(2);
 struct Connection {
     number: u64,
     rules: Arc<Rules>,
-    /// The correlation id of the answer to withhold from the client.
-    unanswered: Mutex<Option<u32>>,
+    /// The correlation id of the answer to withhold from the client, and what happens then.
+    unanswered: Mutex<Option<(u32, Withheld)>>,
+}
+
+/// What happens to a connection when the broker gives the answer that the client must not get.
+#[derive(Clone, Copy)]
+enum Withheld {
+    Cut,
+    Held,
 }
 
 /// Forwards frames in both directions until either end is closed.
@@ -73,8 +78,7 @@ impl Connection {
                 request.client.clone_into(&mut named);
                 self.rules.name(self.number, &named);
             }
-            let ambush = (request.kind == END_TXN).then(|| self.rules.spring(self.number));
-            match ambush.flatten() {
+            match self.rules.spring(self.number, request.kind) {
                 Some(Ambush::DeliverLate(delay)) => {
                     // The other thread ends when it cannot deliver the answer.
                     let _ = client.shutdown(Shutdown::Both);
@@ -83,7 +87,9 @@ impl Connection {
                     std::thread::sleep(LAST_ANSWER_WAIT);
                     return;
                 }
-                Some(Ambush::SwallowAnswer) => self.leave_unanswered(request.correlation),
+                Some(Ambush::SwallowAnswer) => self.withhold(request.correlation, Withheld::Cut),
+                Some(Ambush::HoldAnswer) => self.withhold(request.correlation, Withheld::Held),
+                Some(Ambush::HoldRequest) => return self.hold(client),
                 None => {}
             }
             if !self.pass(broker, &frame, Direction::ToBroker) {
@@ -94,11 +100,19 @@ impl Connection {
 
     fn pass_answers(&self, broker: &TcpStream, client: &TcpStream) {
         while let Some(frame) = read_frame(broker) {
-            let correlation = number(&frame, 4);
-            if self.is_unanswered(correlation) || !self.pass(client, &frame, Direction::ToClient) {
-                return;
+            match self.withheld(number(&frame, 4)) {
+                Some(Withheld::Cut) => return,
+                Some(Withheld::Held) => return self.hold(broker),
+                None if !self.pass(client, &frame, Direction::ToClient) => return,
+                None => {}
             }
         }
+    }
+
+    /// Drops whatever comes until the connection is closed.
+    fn hold(&self, from: &TcpStream) {
+        self.rules.hold();
+        while read_frame(from).is_some() {}
     }
 
     /// Forwards a frame. Returns whether the connection can continue.
@@ -110,15 +124,16 @@ impl Connection {
         verdict.swallow || write_frame(to, frame).is_ok()
     }
 
-    fn leave_unanswered(&self, correlation: u32) {
-        *self.unanswered() = Some(correlation);
+    fn withhold(&self, correlation: u32, withheld: Withheld) {
+        *self.unanswered() = Some((correlation, withheld));
     }
 
-    fn is_unanswered(&self, correlation: u32) -> bool {
-        *self.unanswered() == Some(correlation)
+    fn withheld(&self, correlation: u32) -> Option<Withheld> {
+        let (awaited, withheld) = (*self.unanswered())?;
+        (awaited == correlation).then_some(withheld)
     }
 
-    fn unanswered(&self) -> MutexGuard<'_, Option<u32>> {
+    fn unanswered(&self) -> MutexGuard<'_, Option<(u32, Withheld)>> {
         let unanswered = self.unanswered.lock();
         unanswered.unwrap_or_else(PoisonError::into_inner)
     }

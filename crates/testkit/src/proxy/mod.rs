@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-pub use rules::{Aim, Ambush, Direction, Effect, Rules};
+pub use rules::{Aim, Ambush, Direction, Effect, RequestKind, Rules};
 
 /// How long a broker on this machine may take to accept a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);

@@ -49,13 +49,31 @@ pub enum Effect {
     Refuse,
 }
 
-/// A fault of the next commit; it happens once.
+/// A kind of request, by its API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestKind(u16);
+
+impl RequestKind {
+    pub const PRODUCE: RequestKind = RequestKind(0);
+    pub const INIT_PRODUCER_ID: RequestKind = RequestKind(22);
+    pub const ADD_PARTITIONS_TO_TXN: RequestKind = RequestKind(24);
+    pub const ADD_OFFSETS_TO_TXN: RequestKind = RequestKind(25);
+    pub const END_TXN: RequestKind = RequestKind(26);
+    pub const TXN_OFFSET_COMMIT: RequestKind = RequestKind(28);
+}
+
+/// A fault of the next request of a kind; it happens once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambush {
     /// The broker gets the request; the client's connection is cut before the answer.
     SwallowAnswer,
     /// The client's connection is cut, and the broker gets the request after this delay.
     DeliverLate(Duration),
+    /// Neither the request nor anything after it reaches the broker; the connection stays open.
+    HoldRequest,
+    /// The broker gets the request, and neither its answer nor any after it reaches the client; the
+    /// connection stays open.
+    HoldAnswer,
 }
 
 /// The rules of all proxies of a cluster.
@@ -66,8 +84,9 @@ pub struct Rules(Mutex<Inner>);
 struct Inner {
     /// Active effects, by number.
     effects: BTreeMap<u64, (Aim, Effect)>,
-    ambushes: Vec<(Aim, Ambush)>,
+    ambushes: Vec<(Aim, RequestKind, Ambush)>,
     sprung: u64,
+    held: u64,
     next: u64,
     connections: BTreeMap<u64, Connection>,
 }
@@ -115,14 +134,23 @@ impl Rules {
         self.lock().ambushes.clear();
     }
 
-    /// Sets an ambush for the next commit.
-    pub fn ambush(&self, aim: Aim, ambush: Ambush) {
-        self.lock().ambushes.push((aim, ambush));
+    /// Sets an ambush for the next request of a kind.
+    pub fn ambush(&self, aim: Aim, kind: RequestKind, ambush: Ambush) {
+        self.lock().ambushes.push((aim, kind, ambush));
     }
 
-    /// The number of ambushes that a commit has triggered.
+    /// The number of ambushes that a request has triggered.
     pub fn sprung(&self) -> u64 {
         self.lock().sprung
+    }
+
+    /// The number of requests and answers that are held or were.
+    pub fn held(&self) -> u64 {
+        self.lock().held
+    }
+
+    pub(super) fn hold(&self) {
+        self.lock().held += 1;
     }
 
     /// Cuts connections. Returns their number.
@@ -174,14 +202,16 @@ impl Rules {
         verdict
     }
 
-    /// Returns the ambush that a commit on this connection triggers, and removes it.
-    pub(super) fn spring(&self, connection: u64) -> Option<Ambush> {
+    /// Returns the ambush that a request on this connection triggers, and removes it.
+    pub(super) fn spring(&self, connection: u64, kind: u16) -> Option<Ambush> {
         let mut inner = self.lock();
         let known = inner.connections.get(&connection)?;
-        let met = |(aim, _): &(Aim, Ambush)| aim.meets(&known.client, known.broker);
+        let met = |(aim, RequestKind(awaited), _): &(Aim, RequestKind, Ambush)| {
+            *awaited == kind && aim.meets(&known.client, known.broker)
+        };
         let position = inner.ambushes.iter().position(met)?;
         inner.sprung += 1;
-        Some(inner.ambushes.remove(position).1)
+        Some(inner.ambushes.remove(position).2)
     }
 }
 
