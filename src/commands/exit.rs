@@ -1,9 +1,10 @@
-//! The exit codes of the process, their meaning, and the code of each error. Codes above 2 are from
-//! `sysexits.h`.
+//! The exit codes of the process, their meaning, and the code of each error. Codes above 63 are
+//! from `sysexits.h`.
 
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::commands::quarantine::StillOpen;
 use crate::relay::preflight::Unmet;
 
 /// The result of a command.
@@ -13,6 +14,8 @@ pub enum Exit {
     Success,
     /// The answer of the command is negative, or it failed.
     Failed,
+    /// Records that were to be closed are still open.
+    Open,
     /// The command line is invalid. The parser of the command line exits with this code itself.
     Usage,
     /// The cluster does not meet the requirements of `run`.
@@ -23,8 +26,8 @@ pub enum Exit {
 
 impl Exit {
     /// All results, in the order of their codes.
-    pub const ALL: [Exit; 5] =
-        [Exit::Success, Exit::Failed, Exit::Usage, Exit::Cluster, Exit::Configuration];
+    pub const ALL: [Exit; 6] =
+        [Exit::Success, Exit::Failed, Exit::Usage, Exit::Open, Exit::Cluster, Exit::Configuration];
 
     /// Returns the result for an error.
     pub fn of(error: &anyhow::Error) -> Self {
@@ -32,6 +35,8 @@ impl Exit {
             Exit::Configuration
         } else if error.is::<Unmet>() {
             Exit::Cluster
+        } else if error.is::<StillOpen>() {
+            Exit::Open
         } else {
             Exit::Failed
         }
@@ -43,6 +48,7 @@ impl Exit {
             Exit::Success => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::Open => 3,
             Exit::Cluster => 69,
             Exit::Configuration => 78,
         }
@@ -56,6 +62,7 @@ impl Exit {
                 "The command failed, or its answer is negative (`check` found a problem, `table get` found no such key). After `run`, a restart may help."
             }
             Exit::Usage => "The command line is invalid.",
+            Exit::Open => "`quarantine`: some of the selected records are still open.",
             Exit::Cluster => {
                 "The cluster does not meet the requirements of `run`: topics, topic settings, or ACLs. Fix the cluster before a restart."
             }

@@ -11,6 +11,7 @@ pub mod generate;
 pub mod key;
 pub mod manifest;
 mod oddities;
+pub mod quarantine;
 pub mod resume;
 pub mod run;
 pub mod table;

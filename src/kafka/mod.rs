@@ -13,6 +13,7 @@ pub mod offline;
 pub mod producer;
 mod range_reader;
 mod replaced;
+pub mod replayer;
 mod seal_log;
 pub mod session;
 pub mod settings;

@@ -31,6 +31,9 @@ pub const KEY_BYTES: &str = "audit-relay-key-bytes";
 /// Of a stub: how many of the original headers are missing.
 pub const HEADERS_DROPPED: &str = "audit-relay-headers-dropped";
 
+/// Of an audit event: the place in the quarantine of the record that it is of.
+pub const REPLAYED: &str = "audit-relay-replayed";
+
 /// The name and value of one header.
 pub type Header<'a> = (&'static str, Cow<'a, str>);
 

@@ -1,3 +1,5 @@
-//! What a record in the quarantine topic says of itself.
+//! The quarantine: what a record there says of itself, and what became of it.
 
+pub mod case;
 pub mod headers;
+pub mod outcomes;

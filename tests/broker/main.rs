@@ -19,6 +19,7 @@ mod lag;
 mod ledger;
 mod membership;
 mod memory;
+mod mended;
 mod picture;
 mod positions;
 mod relay_tables;

@@ -1,7 +1,7 @@
 //! A cluster of three replicating brokers. Each has a separate listener for relays, behind a proxy.
 //! This module stops and restarts brokers; it does not check whether the cluster works meanwhile.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -18,6 +18,8 @@ use crate::server::{Node, Proxied, Server, free_ports, new_cluster_id, voters};
 pub const BROKERS: usize = 3;
 /// Three brokers that start at the same time share the machine's cores.
 const START_MAX: Duration = Duration::from_secs(180);
+/// How long a broker on this machine may take to accept a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The relays' user, so that tests can revoke rights from relays alone.
 pub const RELAY_USER: &str = "relay";
 const PASSWORD: &str = "for-tests-only";
@@ -116,10 +118,13 @@ impl Cluster {
         self.brokers.iter().map(|b| b.server.log()).collect()
     }
 
-    /// Returns the address of a running broker.
+    /// Returns the address of a broker that accepts connections. One that was just restarted may
+    /// not yet, although the others still list it.
     pub fn any_address(&self) -> anyhow::Result<SocketAddr> {
-        let running = self.brokers.iter().find(|broker| broker.runs);
-        Ok(running.context("no broker runs")?.address)
+        let running = self.brokers.iter().filter(|broker| broker.runs);
+        let mut addresses = running.map(|broker| broker.address);
+        let found = addresses.find(|it| TcpStream::connect_timeout(it, CONNECT_MAX).is_ok());
+        found.context("no broker accepts connections")
     }
 
     /// Stops a broker and keeps its data.

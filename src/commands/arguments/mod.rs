@@ -1,6 +1,7 @@
 //! The arguments of the command line. [`crate::commands`] implements the commands.
 
 mod integrity;
+mod quarantine;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,10 @@ use crate::tables::TableName;
 use self::integrity::VERIFY_EXITS;
 pub use self::integrity::{
     ClusterArgs, ExportArgs, KeyCommand, OriginArgs, ResumeArgs, TopicArgs, VerifyArgs,
+};
+pub use self::quarantine::{
+    AuthorArgs, DoneArgs, GroupBy, GroupsArgs, ListArgs, QuarantineCommand, ReplayArgs,
+    SelectionArgs, ShowArgs,
 };
 
 /// Returns the version, with that of librdkafka, which determines the available Kafka features.
@@ -53,6 +58,9 @@ pub enum Command {
     Table(TableArgs),
     /// Show running relays: what they read, how far they are behind, and what holds.
     Top(TopArgs),
+    /// Show what could not be judged, and judge it again once its cause is corrected.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Make or show the keys that sign the seals of the trail.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -174,6 +182,9 @@ pub struct ManifestArgs {
     /// Only this part.
     #[arg(long, value_enum)]
     pub only: Option<ManifestPart>,
+    /// Also what `quarantine replay` and `quarantine done` need.
+    #[arg(long)]
+    pub replay: bool,
     /// Partitions of the input: the upper limit for workers of all relays together.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     pub partitions: u32,

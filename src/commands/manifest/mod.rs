@@ -13,6 +13,7 @@ use crate::deployment::{Deployment, FileProblems};
 use crate::kafka::check::demanded::{
     DemandedRight, DemandedTopic, Size, demanded_rights, demanded_topics,
 };
+use crate::quarantine::outcomes;
 
 /// The compacted topics of reference tables are small; a few partitions are read in parallel.
 const TABLE_PARTITIONS: u32 = 3;
@@ -45,9 +46,11 @@ pub fn manifest(arguments: &ManifestArgs) -> anyhow::Result<()> {
         table_partitions: TABLE_PARTITIONS,
         replicas: arguments.replicas,
     };
+    let outcomes = arguments.replay.then(|| outcomes::topic(&topics.quarantine));
+    let outcomes = outcomes.as_deref();
     let mut manifest = Manifest {
-        topics: demanded_topics(&config, &topics, size),
-        rights: demanded_rights(&config, &topics),
+        topics: demanded_topics(&config, &topics, outcomes, size),
+        rights: demanded_rights(&config, &topics, outcomes),
         bootstrap_servers: config.kafka.bootstrap_servers().to_string(),
     };
     match arguments.only {

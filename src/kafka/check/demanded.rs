@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::requirements::{Requirements, Role};
-use super::{requirements, topics_in_use};
+use super::{outcomes_use, requirements, topics_in_use};
 use crate::config::Config;
 pub use crate::kafka::native::Right;
 use crate::kafka::topics::TopicNames;
@@ -73,16 +73,25 @@ pub struct DemandedRight {
     pub name: String,
 }
 
-/// Returns the topics that must exist.
-pub fn demanded_topics(config: &Config, topics: &TopicNames, size: Size) -> Vec<DemandedTopic> {
+/// Returns the topics that must exist; `outcomes` is the topic with what became of quarantined
+/// records, where they are to be replayed.
+pub fn demanded_topics(
+    config: &Config,
+    topics: &TopicNames,
+    outcomes: Option<&str>,
+    size: Size,
+) -> Vec<DemandedTopic> {
     let requirements = requirements(config, Some(MESSAGE_BYTES), size.replicas as usize);
-    let demanded = topics_in_use(config, topics).into_iter().map(|topic| DemandedTopic {
+    let used = topics_in_use(config, topics).into_iter().chain(outcomes.map(outcomes_use));
+    let demanded = used.map(|topic| DemandedTopic {
         role: topic.role,
         name: topic.name.to_string(),
         partitions: match topic.role {
             Role::Input => size.input_partitions,
             Role::Output | Role::Quarantine | Role::Checkpoints => size.output_partitions,
             Role::Table => size.table_partitions,
+            // Small, and read whole.
+            Role::Outcomes => 1,
         },
         replicas: size.replicas,
         settings: settings(topic.role, &requirements, size.replicas),
@@ -110,8 +119,9 @@ fn settings(role: Role, needs: &Requirements, replicas: u32) -> Vec<(&'static st
         }
         Role::Output => written(needs.output_bytes().max(MESSAGE_BYTES)),
         Role::Quarantine => written(needs.quarantine_bytes().max(QUARANTINE_BYTES)),
-        // Without a limit: what a seal proves cannot be proved without it.
-        Role::Checkpoints => vec![
+        // Without a limit: what a seal proves cannot be proved without it, and what became of a
+        // record must be known for as long as it could be replayed.
+        Role::Checkpoints | Role::Outcomes => vec![
             ("cleanup.policy", "delete".to_string()),
             ("max.message.bytes", needs.batch_bytes.max(MESSAGE_BYTES).to_string()),
             ("message.timestamp.type", "CreateTime".to_string()),
@@ -136,28 +146,38 @@ fn settings(role: Role, needs: &Requirements, replicas: u32) -> Vec<(&'static st
 }
 
 /// Returns the rights that the relay cannot work without: exactly those that `check --connect
-/// --write` needs to pass.
-pub fn demanded_rights(config: &Config, topics: &TopicNames) -> Vec<DemandedRight> {
-    let of_topics = topics_in_use(config, topics).into_iter().flat_map(|topic| {
-        let name = topic.name.to_string();
-        topic.role.rights().iter().map(move |right| DemandedRight {
-            right: *right,
-            resource: Resource::Topic,
-            name: name.clone(),
-        })
-    });
-    let group = DemandedRight {
+/// --write` needs to pass. Replaying quarantined records needs some more.
+pub fn demanded_rights(
+    config: &Config,
+    topics: &TopicNames,
+    outcomes: Option<&str>,
+) -> Vec<DemandedRight> {
+    let on_topic = |right: &Right, name: &str| DemandedRight {
+        right: *right,
+        resource: Resource::Topic,
+        name: name.to_string(),
+    };
+    let used = topics_in_use(config, topics);
+    let mut rights = Vec::new();
+    for topic in used.iter().chain(&outcomes.map(outcomes_use)) {
+        rights.extend(topic.role.rights().iter().map(|right| on_topic(right, topic.name)));
+        let is_read = matches!(topic.role, Role::Output | Role::Quarantine);
+        if outcomes.is_some() && is_read {
+            rights.push(on_topic(&Right::Read, topic.name));
+        }
+    }
+    rights.push(DemandedRight {
         right: Right::Read,
         resource: Resource::Group,
         name: config.input.group.clone(),
-    };
-    let transactional_ids = DemandedRight {
+    });
+    rights.push(DemandedRight {
         right: Right::Write,
         resource: Resource::TransactionalIds,
         // Of every instance: their names are not known here.
         name: format!("{}-", config.input.group),
-    };
-    of_topics.chain([group, transactional_ids]).collect()
+    });
+    rights
 }
 
 #[cfg(test)]
@@ -194,7 +214,7 @@ mod tests {
             quarantine: "q".to_string(),
             checkpoints: config.integrity.as_ref().map(|_| "out.checkpoints".to_string()),
         };
-        let topics = demanded_topics(&config, &names, size);
+        let topics = demanded_topics(&config, &names, Some("q.state"), size);
         (config, topics)
     }
 
@@ -209,7 +229,7 @@ mod tests {
         ] {
             for replicas in [1, 3, 5] {
                 let (config, topics) = demanded(more, Size { replicas, ..SIZE });
-                assert_eq!(topics.len(), 6 + usize::from(config.integrity.is_some()));
+                assert_eq!(topics.len(), 7 + usize::from(config.integrity.is_some()));
                 let requirements = requirements(&config, Some(MESSAGE_BYTES), replicas as usize);
                 for topic in topics {
                     let text = |(name, value): (&str, &str)| (name.to_string(), value.to_string());
@@ -234,7 +254,8 @@ mod tests {
         let (_, topics) = demanded("", SIZE);
         let partitions: Vec<_> =
             topics.iter().map(|topic| (topic.name.as_str(), topic.partitions)).collect();
-        let expected = [("in", 12), ("p", 3), ("d", 3), ("out.a", 6), ("out.b", 6), ("q", 6)];
+        let expected =
+            [("in", 12), ("p", 3), ("d", 3), ("out.a", 6), ("out.b", 6), ("q", 6), ("q.state", 1)];
         assert_eq!(partitions, expected);
     }
 }

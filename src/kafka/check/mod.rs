@@ -52,25 +52,13 @@ pub struct ClusterFacts {
 /// Checks all that `run` needs, except the transactional ids: checking one would fence a running
 /// relay. Stops early only if no broker answers.
 pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
-    let brokers = format!("brokers {}", config.kafka.bootstrap_servers());
-    let (inspector, count) = match ClusterInspector::connect(config) {
+    let (inspector, count) = match connect(config) {
         Ok(connected) => connected,
-        Err(error) => {
-            let text = format!("{error:#}");
-            let verdict = match error.downcast_ref() {
-                // The client is built from the settings alone, so that retrying cannot help.
-                Some(KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..)) => {
-                    Verdict::Fail(text)
-                }
-                _ => Verdict::Unreachable(text),
-            };
-            return Checked {
-                findings: vec![Finding::new(brokers, verdict)],
-                facts: ClusterFacts::default(),
-            };
+        Err(finding) => {
+            return Checked { findings: vec![finding], facts: ClusterFacts::default() };
         }
     };
-    let reached = Finding::new(brokers, Verdict::Pass("reached".to_string()));
+    let reached = Finding::new(brokers(config), Verdict::Pass("reached".to_string()));
     let mut checked = Checked { findings: vec![reached], facts: ClusterFacts::default() };
     let used = topics_in_use(config, topics);
     // Finding the group coordinator takes the client half a second, so the other checks run
@@ -82,6 +70,41 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
         checked.findings.extend(group);
     });
     checked
+}
+
+/// Checks the topic with what became of quarantined records, which only `quarantine` uses.
+pub fn check_outcomes(config: &Config, topic: &str) -> Vec<Finding> {
+    match connect(config) {
+        Ok((inspector, count)) => {
+            let mut checked = Checked::default();
+            check_topics(config, &inspector, &[outcomes_use(topic)], count, &mut checked);
+            checked.findings
+        }
+        Err(finding) => vec![finding],
+    }
+}
+
+fn brokers(config: &Config) -> String {
+    format!("brokers {}", config.kafka.bootstrap_servers())
+}
+
+/// Connects; returns the number of brokers as well, or why there is no answer.
+fn connect(config: &Config) -> Result<(ClusterInspector, usize), Finding> {
+    ClusterInspector::connect(config).map_err(|error| {
+        let text = format!("{error:#}");
+        let verdict = match error.downcast_ref() {
+            // The client is built from the settings alone, so that retrying cannot help.
+            Some(KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..)) => {
+                Verdict::Fail(text)
+            }
+            _ => Verdict::Unreachable(text),
+        };
+        Finding::new(brokers(config), verdict)
+    })
+}
+
+fn outcomes_use(topic: &str) -> TopicUse<'_> {
+    TopicUse { role: Role::Outcomes, kind: "outcomes", name: topic }
 }
 
 fn topics_in_use<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse<'a>> {

@@ -22,6 +22,8 @@ pub enum Role {
     Quarantine,
     /// Writes the seals of the trail, and reads them when it takes partitions over.
     Checkpoints,
+    /// Writes what became of quarantined records, and reads it before a replay.
+    Outcomes,
     /// Reads a reference table.
     Table,
 }
@@ -32,7 +34,7 @@ impl Role {
         match self {
             Role::Input | Role::Table => &[Right::Read],
             Role::Output | Role::Quarantine => &[Right::Write],
-            Role::Checkpoints => &[Right::Read, Right::Write],
+            Role::Checkpoints | Role::Outcomes => &[Right::Read, Right::Write],
         }
     }
 
@@ -102,7 +104,7 @@ pub fn judge(role: Role, facts: &TopicFacts, requirements: &Requirements) -> Vec
     let found = [
         right(role, facts),
         cleanup_policy(role, facts),
-        seal_retention(role, facts),
+        unlimited_retention(role, facts),
         replication(role, facts, requirements),
         message_size(role, facts, requirements),
         compaction_lag(role, facts, requirements),
@@ -151,14 +153,19 @@ fn cleanup_policy(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     })
 }
 
-/// Checks that seals are never deleted: what a seal proved cannot be proved without it.
-fn seal_retention(role: Role, facts: &TopicFacts) -> Option<Verdict> {
+/// Checks that nothing is deleted that must be known forever.
+fn unlimited_retention(role: Role, facts: &TopicFacts) -> Option<Verdict> {
     let limits = ["retention.ms", "retention.bytes"];
-    let limited = limits.into_iter().find(|name| facts.number(name).is_some_and(|it| it >= 0));
-    let limited = limited.filter(|_| role == Role::Checkpoints)?;
-    Some(Verdict::Warn(format!(
-        "{limited} is limited: seals are deleted with time, and what they prove with them; set it to -1"
-    )))
+    let limited = limits.into_iter().find(|name| facts.number(name).is_some_and(|it| it >= 0))?;
+    match role {
+        Role::Checkpoints => Some(Verdict::Warn(format!(
+            "{limited} is limited: seals are deleted with time, and what they prove with them; set it to -1"
+        ))),
+        Role::Outcomes => Some(Verdict::Fail(format!(
+            "{limited} is limited: outcomes are deleted with time, and their records would be replayed a second time; set it to -1"
+        ))),
+        _ => None,
+    }
 }
 
 /// Checks that brokers keep the timestamps of sealed records, which the chains cover.
@@ -212,7 +219,7 @@ fn message_size(role: Role, facts: &TopicFacts, requirements: &Requirements) -> 
         Role::Input | Role::Table => None,
         Role::Output => event_limit(limit, requirements),
         Role::Quarantine => quarantine_limit(limit, requirements),
-        Role::Checkpoints => seal_limit(limit, requirements),
+        Role::Checkpoints | Role::Outcomes => batch_limit(limit, requirements),
     }
 }
 
@@ -230,8 +237,8 @@ fn event_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> {
     })
 }
 
-/// Checks the size limit for seals, each of which is far smaller than a batch of them.
-fn seal_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> {
+/// Checks the size limit for seals and outcomes, each of which is far smaller than a batch of them.
+fn batch_limit(limit: u64, requirements: &Requirements) -> Option<Verdict> {
     let largest = requirements.batch_bytes;
     (limit < largest).then(|| {
         Verdict::Fail(format!(
@@ -309,201 +316,4 @@ fn timestamp_type(role: Role, facts: &TopicFacts) -> Option<Verdict> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REQUIREMENTS: Requirements = Requirements {
-        event_bytes: 1_000_000,
-        batch_bytes: 1_000_000,
-        input_bytes: Some(1_048_588),
-        brokers: 3,
-        history: Duration::from_secs(3_600),
-        is_sealed: true,
-    };
-
-    fn facts(settings: &[(&str, &str)]) -> TopicFacts {
-        let text = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
-        TopicFacts {
-            partitions: 4,
-            replicas: 3,
-            settings: Some(settings.iter().map(text).collect()),
-            rights: Some(vec![Right::Read, Right::Write]),
-        }
-    }
-
-    /// Returns the word and text of each verdict.
-    fn texts(role: Role, facts: &TopicFacts) -> Vec<String> {
-        let verdicts = judge(role, facts, &REQUIREMENTS);
-        let text = |verdict: &Verdict| format!("{} {}", verdict.word(), verdict.text());
-        verdicts.iter().map(text).collect()
-    }
-
-    /// A role, the topic's settings, and how the verdict begins.
-    type Case = (Role, &'static [(&'static str, &'static str)], &'static str);
-
-    #[test]
-    #[expect(clippy::too_many_lines, reason = "a table of cases")]
-    fn settings_that_the_guarantees_depend_on() {
-        use Role::{Checkpoints, Input, Output, Quarantine, Table};
-        let good = "ok 4 partitions, 3 replicas";
-        let cases: &[Case] = &[
-            (Input, &[("cleanup.policy", "delete")], good),
-            (Input, &[("cleanup.policy", "compact")], "PROBLEM cleanup.policy is \"compact\""),
-            (Output, &[("cleanup.policy", "compact,delete")], "PROBLEM cleanup.policy"),
-            (Quarantine, &[("cleanup.policy", "delete, compact")], "PROBLEM cleanup.policy"),
-            (Table, &[("cleanup.policy", "compact"), ("retention.ms", "1000")], good),
-            (
-                Table,
-                &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")],
-                good,
-            ),
-            (
-                Table,
-                &[("cleanup.policy", "delete"), ("retention.ms", "1000")],
-                "PROBLEM cleanup.policy",
-            ),
-            (
-                Table,
-                &[("cleanup.policy", "compact,delete"), ("retention.bytes", "9")],
-                "PROBLEM cleanup.policy",
-            ),
-            (
-                Checkpoints,
-                &[("retention.ms", "-1"), ("message.timestamp.type", "CreateTime")],
-                good,
-            ),
-            (Checkpoints, &[("cleanup.policy", "compact")], "PROBLEM cleanup.policy"),
-            (Checkpoints, &[("retention.ms", "1000")], "WARNING retention.ms is limited"),
-            (Checkpoints, &[("retention.bytes", "9")], "WARNING retention.bytes is limited"),
-            (Output, &[("retention.ms", "1000")], good),
-            (Checkpoints, &[("max.message.bytes", "999999")], "PROBLEM max.message.bytes"),
-            (
-                Checkpoints,
-                &[("message.timestamp.type", "LogAppendTime")],
-                "PROBLEM message.timestamp.type",
-            ),
-            (
-                Quarantine,
-                &[("message.timestamp.type", "LogAppendTime")],
-                "PROBLEM message.timestamp.type",
-            ),
-            (Table, &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "3600000")], good),
-            (
-                Table,
-                &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "0")],
-                "WARNING min.compaction.lag.ms is 0",
-            ),
-            (
-                Table,
-                &[("message.timestamp.type", "CreateTime")],
-                "WARNING message.timestamp.type is \"CreateTime\"",
-            ),
-            (Table, &[("message.timestamp.type", "LogAppendTime")], good),
-            (Input, &[("message.timestamp.type", "CreateTime")], good),
-            (Output, &[("min.insync.replicas", "2")], good),
-            (Output, &[("min.insync.replicas", "1")], "WARNING min.insync.replicas is 1: an event"),
-            (
-                Quarantine,
-                &[("min.insync.replicas", "3")],
-                "WARNING min.insync.replicas is 3, as many",
-            ),
-            (Quarantine, &[("min.insync.replicas", "4")], "WARNING min.insync.replicas is 4, but"),
-            (Input, &[("min.insync.replicas", "1")], good),
-            (Output, &[("max.message.bytes", "1001024")], good),
-            (
-                Output,
-                &[("max.message.bytes", "1001023")],
-                "PROBLEM max.message.bytes is 1001023: an audit event",
-            ),
-            (Quarantine, &[("max.message.bytes", "1052684")], good),
-            (
-                Quarantine,
-                &[("max.message.bytes", "1048588")],
-                "WARNING max.message.bytes is 1048588: larger originals are written as stubs",
-            ),
-            (
-                Quarantine,
-                &[("max.message.bytes", "900000")],
-                "WARNING max.message.bytes is 900000: batches as large",
-            ),
-            (
-                Quarantine,
-                &[("max.message.bytes", "8192")],
-                "WARNING max.message.bytes is 8192: batches as large",
-            ),
-            (
-                Quarantine,
-                &[("max.message.bytes", "8191")],
-                "PROBLEM max.message.bytes is 8191: not even the stub",
-            ),
-            (Table, &[("cleanup.policy", "compact"), ("delete.retention.ms", "7200000")], good),
-            (
-                Table,
-                &[("cleanup.policy", "compact"), ("delete.retention.ms", "7199999")],
-                "WARNING delete.retention.ms is 7199999",
-            ),
-            (Input, &[("max.message.bytes", "10")], good),
-        ];
-        for (role, settings, expected) in cases {
-            let texts = texts(*role, &facts(settings));
-            assert_eq!(texts.len(), 1, "{role:?} {settings:?}: {texts:?}");
-            assert!(texts[0].starts_with(expected), "{role:?} {settings:?}: {texts:?}");
-        }
-    }
-
-    #[test]
-    fn all_unmet_requirements_are_reported() {
-        let mut bad = facts(&[("cleanup.policy", "compact"), ("max.message.bytes", "1")]);
-        bad.rights = Some(vec![Right::Read]);
-        bad.replicas = 1;
-        let texts = texts(Role::Output, &bad);
-        assert_eq!(texts.len(), 4, "{texts:?}");
-        assert!(texts[0].contains("no right to write; grant it Write"), "{texts:?}");
-        assert!(texts[2].starts_with("WARNING it has one replica"), "{texts:?}");
-    }
-
-    #[test]
-    fn unknown_facts_are_not_judged() {
-        let unknown = TopicFacts { settings: None, rights: None, ..facts(&[]) };
-        for role in [Role::Input, Role::Output, Role::Quarantine, Role::Table] {
-            assert_eq!(texts(role, &unknown), ["ok 4 partitions, 3 replicas"]);
-        }
-    }
-
-    #[test]
-    fn a_single_broker_needs_only_one_replica() {
-        let requirements = Requirements { brokers: 1, ..REQUIREMENTS };
-        let alone = TopicFacts { replicas: 1, ..facts(&[("min.insync.replicas", "1")]) };
-        assert!(matches!(judge(Role::Output, &alone, &requirements)[..], [Verdict::Pass(_)]));
-    }
-
-    /// The role, the largest record of the input, the topic's limit, and how the verdict begins.
-    type SizeCase = (Role, Option<u64>, u64, &'static str);
-
-    #[test]
-    fn the_batch_size_counts_where_it_exceeds_the_record_size() {
-        use Role::{Output, Quarantine};
-        const BATCH: &str = "PROBLEM max.message.bytes is";
-        const SPLIT: &str = "WARNING max.message.bytes is";
-        let good = "ok 4 partitions";
-        let cases: &[SizeCase] = &[
-            (Output, None, 999_999, BATCH),
-            (Output, None, 1_000_000, good),
-            // Three bad records of 250 kB are one batch.
-            (Quarantine, Some(300_000), 304_096, SPLIT),
-            (Quarantine, Some(300_000), 999_999, SPLIT),
-            (Quarantine, Some(300_000), 1_000_000, good),
-            (Quarantine, None, 999_999, SPLIT),
-            (Quarantine, None, 1_000_000, good),
-        ];
-        for (role, input_bytes, limit, expected) in cases {
-            let requirements =
-                Requirements { event_bytes: 1_000, input_bytes: *input_bytes, ..REQUIREMENTS };
-            let limit = limit.to_string();
-            let verdicts = judge(*role, &facts(&[("max.message.bytes", &limit)]), &requirements);
-            let text = format!("{} {}", verdicts[0].word(), verdicts[0].text());
-            assert!(text.starts_with(expected), "{role:?} {limit}: {text}");
-            assert_eq!(text.contains("batch.size"), *expected != good, "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,238 @@
+//! The arguments of `quarantine`.
+
+use audit_judge::fate::QuarantineReason;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::ConfigArgs;
+use crate::quarantine::case::Place;
+
+/// What `quarantine` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QuarantineCommand {
+    /// Count what is open, with what to do about it.
+    Groups(GroupsArgs),
+    /// List records.
+    List(ListArgs),
+    /// Show one record: its headers and bytes, what became of it, and what a relay would say now.
+    Show(ShowArgs),
+    /// Judge records again, and write the events of those that can be audited now.
+    Replay(ReplayArgs),
+    /// Close records without an event, for example when their producer has sent them again.
+    Done(DoneArgs),
+}
+
+impl QuarantineCommand {
+    /// Returns the configuration.
+    pub fn config(&self) -> &ConfigArgs {
+        match self {
+            QuarantineCommand::Groups(arguments) => &arguments.config,
+            QuarantineCommand::List(arguments) => &arguments.config,
+            QuarantineCommand::Show(arguments) => &arguments.config,
+            QuarantineCommand::Replay(arguments) => &arguments.config,
+            QuarantineCommand::Done(arguments) => &arguments.config,
+        }
+    }
+}
+
+/// Which records are meant. Each further option makes it fewer.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SelectionArgs {
+    /// Quarantined for this reason. May be given several times.
+    #[arg(long, value_name = "REASON", value_parser = reasons())]
+    pub reason: Vec<String>,
+    /// With this text in the detail.
+    #[arg(long, value_name = "TEXT")]
+    pub detail_contains: Option<String>,
+    /// Of this device: `objectId` of the record.
+    #[arg(long, value_name = "ID")]
+    pub device: Option<String>,
+    /// Of this account: `accountId` of the record.
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
+    /// Written since this time, e.g. `2026-11-30` or `2026-11-30T12:00:00Z`.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Written before this time.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<Timestamp>,
+    /// At this place of the quarantine topic. May be given several times.
+    #[arg(long = "record", value_name = "PARTITION/OFFSET")]
+    pub records: Vec<Place>,
+}
+
+/// Arguments of `quarantine groups`.
+#[derive(Debug, Clone, Args)]
+pub struct GroupsArgs {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// What the groups are.
+    #[arg(long, value_enum, default_value_t = GroupBy::Reason)]
+    pub by: GroupBy,
+    /// Count closed records too.
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON object for each group instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What makes a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GroupBy {
+    /// The reason.
+    Reason,
+    /// The reason in words.
+    Detail,
+    /// The input topic.
+    Topic,
+    /// The day on which the record was written, in UTC.
+    Day,
+}
+
+/// Arguments of `quarantine list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// List closed records too.
+    #[arg(long)]
+    pub all: bool,
+    /// List at most so many.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u64,
+    /// Print one JSON object for each record instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `quarantine show`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArgs {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The place of the record in the quarantine topic.
+    #[arg(value_name = "PARTITION/OFFSET")]
+    pub place: Place,
+}
+
+/// Who closes records, and why.
+#[derive(Debug, Clone, Args)]
+pub struct AuthorArgs {
+    /// Who does this; written down with the outcome.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    pub by: String,
+    /// Why; written down with the outcome.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+/// Arguments of `quarantine replay`.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
+    .args(["reason", "detail_contains", "device", "account", "since", "until", "records", "all"]))]
+pub struct ReplayArgs {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// All open records.
+    #[arg(long)]
+    pub all: bool,
+    /// Write nothing, and tell what would become of the records.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The author.
+    #[command(flatten)]
+    pub author: AuthorArgs,
+    /// Replay at most so many.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Judge actions, too, that are older than the history that the tables' topics keep
+    /// (`tables.history_hours`): the tables were restored, or never changed since.
+    #[arg(long)]
+    pub accept_tables: bool,
+    /// Do not look whether the events are in the outputs already, because their producer has sent
+    /// the records again. Looking reads the outputs from the oldest record's time on.
+    #[arg(long)]
+    pub no_scan: bool,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `quarantine done`.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
+    .args(["reason", "detail_contains", "device", "account", "since", "until", "records", "all"]))]
+pub struct DoneArgs {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// All open records.
+    #[arg(long)]
+    pub all: bool,
+    /// Who does this; written down with the outcome.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    pub by: String,
+    /// Why; written down with the outcome.
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub note: String,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn reasons() -> PossibleValuesParser {
+    PossibleValuesParser::new(QuarantineReason::ALL.iter().map(|reason| reason.name()))
+}
+
+/// Reads a time, or a day in UTC.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let day: Date = text.parse().map_err(|_| {
+        "expected a day or a time with its zone, such as 2026-11-30 or 2026-11-30T12:00:00Z"
+            .to_string()
+    })?;
+    let midnight = day.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
+    Ok(midnight.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_day_or_a_time() {
+        for (text, expected) in [
+            ("2026-11-30", "2026-11-30T00:00:00Z"),
+            ("2026-11-30T12:30:00Z", "2026-11-30T12:30:00Z"),
+            ("2026-11-30T12:30:00+02:00", "2026-11-30T10:30:00Z"),
+        ] {
+            assert_eq!(moment(text).expect(text).to_string(), expected);
+        }
+        for bad in ["yesterday", "2026-13-01", "2026-11-30T12:30:00"] {
+            // A local time without its zone is a day to the parser of days.
+            assert!(moment(bad).is_err() || bad.contains('T'), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `quarantine done`: closes records without an event.
+
+use super::archive::{Archive, Found};
+use super::closing::{Closer, Decider, show};
+use super::judging::Decision;
+use super::tally::Tally;
+use crate::commands::arguments::{AuthorArgs, DoneArgs};
+use crate::commands::load;
+use crate::kafka::Ranges;
+use crate::quarantine::outcomes::{Outcome, Outcomes};
+
+/// Closes records without an event.
+///
+/// # Errors
+/// Fails if the outcomes cannot be written.
+pub(super) fn done(arguments: &DoneArgs) -> anyhow::Result<()> {
+    let (config, deployment) = load(&arguments.config)?;
+    let author = AuthorArgs { by: arguments.by.clone(), note: Some(arguments.note.clone()) };
+    let archive = Archive::open(&config)?;
+    let closer = Closer::new(&config, &deployment, &archive, &author)?;
+    let tally = closer.close(&arguments.selection, None, &mut Done)?;
+    show(&tally, arguments.json)?;
+    tally.check()
+}
+
+/// Closes every record.
+struct Done;
+
+impl Decider for Done {
+    fn prepare(&mut self, _: &Outcomes, _: &Ranges) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn decide(&self, _: &Found<'_>, _: &mut Tally) -> Option<Decision> {
+        Some(Decision::of(Outcome::Done))
+    }
+}

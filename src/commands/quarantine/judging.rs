@@ -1,0 +1,158 @@
+//! Judges quarantined records as a relay would now.
+
+use std::collections::HashSet;
+
+use anyhow::Context;
+use audit_judge::enrich::KeyLookups;
+use audit_judge::fate::{Audited, Fate};
+use audit_judge::trace::Trace;
+use audit_judge::{Input, judge_traced};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::archive::{Archive, Found};
+use super::closing::Decider;
+use super::present::Wanted;
+use super::tally::Tally;
+use crate::commands::arguments::ReplayArgs;
+use crate::config::Config;
+use crate::deployment::Deployment;
+use crate::kafka::Ranges;
+use crate::kafka::followers::followed;
+use crate::quarantine::outcomes::{Outcome, Outcomes};
+
+/// Why a stub is not judged.
+const STUB: &str = "only the beginning of the record is here; the rest is in the input topic";
+/// Why an action is not judged that is older than what the tables' topics keep.
+const TOO_OLD: &str = "the action is older than the history of the tables' topics (tables.history_hours); with --accept-tables it is judged by what they have";
+
+/// Judges by rules and tables that are read after the records are known.
+pub(super) struct Judge<'a> {
+    pub(super) arguments: &'a ReplayArgs,
+    pub(super) config: &'a Config,
+    pub(super) deployment: Deployment,
+    pub(super) archive: &'a Archive,
+    /// Actions before this time are refused.
+    oldest: Option<Timestamp>,
+    /// The ids of events that are in the outputs already.
+    present: HashSet<Uuid>,
+}
+
+/// What becomes of a record.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<String>,
+    pub(super) detail: Option<String>,
+    /// The audit event, if one is to be written; of an event that is there already, only its id.
+    pub(super) event: Option<Audited>,
+    pub(super) id: Option<Uuid>,
+}
+
+impl Decision {
+    /// Returns a decision without a reason.
+    pub(super) fn of(outcome: Outcome) -> Self {
+        Decision { outcome, reason: None, detail: None, event: None, id: None }
+    }
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(
+        arguments: &'a ReplayArgs,
+        config: &'a Config,
+        deployment: Deployment,
+        archive: &'a Archive,
+    ) -> Self {
+        Judge { arguments, config, deployment, archive, oldest: None, present: HashSet::new() }
+    }
+
+    /// Judges a record; says as of which time the tables were asked, if they were.
+    fn judge(&self, found: &Found<'_>) -> (Fate, Option<Timestamp>) {
+        let mut moment = Moment(None);
+        let Deployment { rules, reference, .. } = &self.deployment;
+        let input = Input { payload: found.record.value, at: None };
+        (judge_traced(input, rules, || reference, &mut moment), moment.0)
+    }
+
+    /// Finds out which of the events are in the outputs already.
+    fn find_present(&mut self, outcomes: &Outcomes, part: &Ranges) -> anyhow::Result<()> {
+        let mut wanted = Wanted::default();
+        self.archive.read(part, outcomes, &mut |found| {
+            if found.is_open()
+                && !found.case.is_stub
+                && self.arguments.selection.holds(found)
+                && let (Fate::Audited(audited), _) = self.judge(found)
+            {
+                wanted.add(&audited, found);
+            }
+            Ok(())
+        })?;
+        self.present = wanted.find(self.archive.reader(), &self.deployment.topics.regions)?;
+        Ok(())
+    }
+
+    fn decision(&self, fate: Fate) -> Decision {
+        match fate {
+            Fate::Audited(audited) => {
+                let id = Some(audited.envelope.id);
+                match self.present.contains(&audited.envelope.id) {
+                    true => Decision { id, ..Decision::of(Outcome::Present) },
+                    false => {
+                        Decision { id, event: Some(audited), ..Decision::of(Outcome::Audited) }
+                    }
+                }
+            }
+            Fate::Skipped(skip) => Decision {
+                reason: Some(skip.reason.name().to_string()),
+                detail: Some(skip.reason.meaning().to_string()),
+                ..Decision::of(Outcome::Skipped)
+            },
+            Fate::Quarantined(quarantine) => Decision {
+                reason: Some(quarantine.reason.name().to_string()),
+                detail: Some(quarantine.detail),
+                ..Decision::of(Outcome::Again)
+            },
+        }
+    }
+}
+
+impl Decider for Judge<'_> {
+    fn prepare(&mut self, outcomes: &Outcomes, part: &Ranges) -> anyhow::Result<()> {
+        // After the records were written, so that the tables are at least as new.
+        self.deployment.read_table_topics(self.config).context("read the tables' topics")?;
+        let is_limited = !followed(self.config).is_empty() && !self.arguments.accept_tables;
+        let history = SignedDuration::try_from(self.config.tables.history)?;
+        let oldest = Timestamp::now().checked_sub(history)?;
+        self.oldest = is_limited.then_some(oldest);
+        match self.arguments.no_scan {
+            true => Ok(()),
+            false => self.find_present(outcomes, part),
+        }
+    }
+
+    fn decide(&self, found: &Found<'_>, tally: &mut Tally) -> Option<Decision> {
+        if found.case.is_stub {
+            tally.refuse(STUB);
+            return None;
+        }
+        let (fate, moment) = self.judge(found);
+        if self.oldest.zip(moment).is_some_and(|(oldest, moment)| moment < oldest) {
+            tally.refuse(TOO_OLD);
+            return None;
+        }
+        Some(self.decision(fate))
+    }
+}
+
+/// The time as of which the tables were asked.
+struct Moment(Option<Timestamp>);
+
+impl Trace for Moment {
+    fn unwrapped(&mut self) {
+        self.0 = None;
+    }
+
+    fn looked_up(&mut self, lookups: &KeyLookups<'_, '_>) {
+        self.0 = Some(lookups.moment());
+    }
+}

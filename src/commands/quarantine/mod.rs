@@ -1,0 +1,48 @@
+//! `quarantine`: shows what could not be judged, judges it again once the cause is corrected, and
+//! writes down what became of it.
+
+mod archive;
+mod batch;
+mod closing;
+mod done;
+mod groups;
+mod judging;
+mod list;
+mod present;
+mod replay;
+mod selection;
+mod show;
+mod tally;
+
+use crate::commands::arguments::QuarantineCommand;
+
+/// Runs a command.
+///
+/// # Errors
+/// Fails if the configuration is invalid, the cluster does not answer, or records stay open that
+/// were to be closed ([`StillOpen`]).
+pub fn quarantine(command: &QuarantineCommand) -> anyhow::Result<()> {
+    match command {
+        QuarantineCommand::Groups(arguments) => groups::groups(arguments),
+        QuarantineCommand::List(arguments) => list::list(arguments),
+        QuarantineCommand::Show(arguments) => show::show(arguments),
+        QuarantineCommand::Replay(arguments) => replay::replay(arguments),
+        QuarantineCommand::Done(arguments) => done::done(arguments),
+    }
+}
+
+/// Some of the selected records are still open.
+#[derive(Debug, thiserror::Error)]
+#[error("{open} of {selected} selected records are still open")]
+pub struct StillOpen {
+    /// How many.
+    pub open: u64,
+    /// Of how many.
+    pub selected: u64,
+}
+
+/// Returns a time for people and programs; nothing for a record without one.
+fn time(timestamp_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(timestamp_ms).ok().filter(|_| timestamp_ms >= 0);
+    time.map(|time| format!("{time:.0}")).unwrap_or_default()
+}

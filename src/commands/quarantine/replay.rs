@@ -1,0 +1,50 @@
+//! `quarantine replay`: judges records again, and writes the events of those that can be audited
+//! now.
+
+use super::archive::Archive;
+use super::closing::{Closer, Decider, show};
+use super::judging::Judge;
+use super::tally::Tally;
+use crate::commands::arguments::ReplayArgs;
+use crate::commands::load;
+
+/// Replays records.
+///
+/// # Errors
+/// Fails if the cluster does not answer or refuses, another replayer takes over, or records stay
+/// open.
+pub(super) fn replay(arguments: &ReplayArgs) -> anyhow::Result<()> {
+    let (config, deployment) = load(&arguments.config)?;
+    let archive = Archive::open(&config)?;
+    let tally = match arguments.dry_run {
+        true => rehearse(arguments, Judge::new(arguments, &config, deployment, &archive))?,
+        false => {
+            let closer = Closer::new(&config, &deployment, &archive, &arguments.author)?;
+            let mut judge = Judge::new(arguments, &config, deployment, &archive);
+            closer.close(&arguments.selection, arguments.limit, &mut judge)?
+        }
+    };
+    show(&tally, arguments.json)?;
+    tally.check()
+}
+
+/// Returns what would become of the records.
+fn rehearse(arguments: &ReplayArgs, mut judge: Judge<'_>) -> anyhow::Result<Tally> {
+    let archive = judge.archive;
+    let outcomes = archive.outcomes()?;
+    let everything = archive.everything()?;
+    judge.prepare(&outcomes, &everything)?;
+    let mut tally = Tally::default();
+    archive.read(&everything, &outcomes, &mut |found| {
+        let is_enough = arguments.limit.is_some_and(|limit| tally.selected() >= limit);
+        if found.is_open()
+            && !is_enough
+            && arguments.selection.holds(found)
+            && let Some(decision) = judge.decide(found, &mut tally)
+        {
+            tally.add(decision.outcome, decision.reason.as_deref());
+        }
+        Ok(())
+    })?;
+    Ok(tally)
+}

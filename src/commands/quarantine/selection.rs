@@ -1,0 +1,139 @@
+//! Which records are meant.
+
+use std::borrow::Cow;
+
+use audit_judge::parse::framing;
+use serde_json::{Map, Value};
+
+use super::archive::Found;
+use crate::commands::arguments::SelectionArgs;
+
+impl SelectionArgs {
+    /// Returns whether a record is meant.
+    pub(super) fn holds(&self, found: &Found<'_>) -> bool {
+        let time = found.record.timestamp_ms;
+        let is_since = self.since.is_none_or(|since| since.as_millisecond() <= time);
+        let is_before = self.until.is_none_or(|until| time < until.as_millisecond());
+        let is_reason =
+            self.reason.is_empty() || self.reason.iter().any(|reason| reason == found.reason());
+        let is_place = self.records.is_empty() || self.records.contains(&found.place);
+        let has_text = |text: &String| found.detail().contains(text.as_str());
+        is_since
+            && is_before
+            && is_reason
+            && is_place
+            && self.detail_contains.as_ref().is_none_or(has_text)
+            && self.holds_fields(found.record.value)
+    }
+
+    /// Reads the record itself only if it must be.
+    fn holds_fields(&self, value: Option<&[u8]>) -> bool {
+        if self.device.is_none() && self.account.is_none() {
+            return true;
+        }
+        let fields = fields(value.unwrap_or_default());
+        let is_field = |name, expected: &Option<String>| {
+            expected.as_ref().is_none_or(|expected| text(fields.get(name)) == *expected)
+        };
+        is_field("objectId", &self.device) && is_field("accountId", &self.account)
+    }
+}
+
+/// Returns the fields of a record; none if it cannot be read.
+fn fields(value: &[u8]) -> Map<String, Value> {
+    let value = framing::unwrap(value).unwrap_or(Cow::Borrowed(value));
+    let fields: Map<String, Value> = serde_json::from_slice(&value).unwrap_or_default();
+    match fields.get("data") {
+        // A CloudEvent.
+        Some(Value::Object(data)) if fields.contains_key("specversion") => data.clone(),
+        _ => fields,
+    }
+}
+
+/// Returns an id as text, whether it was sent as a number or as a text.
+fn text(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.trim().to_string(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::trail_reader::TrailRecord;
+    use crate::quarantine::case::{Case, CaseId, Place};
+    use crate::quarantine::outcomes::Standing;
+
+    fn holds(selection: &SelectionArgs, value: &[u8], standing: Option<&Standing>) -> bool {
+        let record = TrailRecord {
+            partition: 3,
+            offset: 7,
+            timestamp_ms: 1_000,
+            key: None,
+            value: Some(value),
+            headers: Vec::new(),
+        };
+        let id = CaseId { topic: "changes".to_string(), partition: 0, offset: 1, hash: [0; 8] };
+        let (reason, detail) = ("unknown_principal".to_string(), "no user 7".to_string());
+        let case = Case { id, reason, detail, is_stub: false };
+        let place = Place { partition: 3, offset: 7 };
+        selection.holds(&Found { case, place, record: &record, standing })
+    }
+
+    #[test]
+    fn each_option_makes_it_fewer() {
+        let value = br#"{"objectId":1234567,"accountId":" 307608 "}"#;
+        let all = SelectionArgs::default();
+        assert!(holds(&all, value, None));
+        let at = |ms| Some(jiff::Timestamp::from_millisecond(ms).expect("a time"));
+        let places = |text: &str| vec![text.parse().expect("a place")];
+        let text = |text: &str| Some(text.to_string());
+        for (selection, expected) in [
+            (SelectionArgs { reason: vec!["malformed".to_string()], ..all.clone() }, false),
+            (
+                SelectionArgs {
+                    reason: vec!["malformed".to_string(), "unknown_principal".to_string()],
+                    ..all.clone()
+                },
+                true,
+            ),
+            (SelectionArgs { detail_contains: text("user 7"), ..all.clone() }, true),
+            (SelectionArgs { detail_contains: text("user 8"), ..all.clone() }, false),
+            (SelectionArgs { device: text("1234567"), ..all.clone() }, true),
+            (SelectionArgs { device: text("123456"), ..all.clone() }, false),
+            (SelectionArgs { account: text("307608"), ..all.clone() }, true),
+            (SelectionArgs { account: text("3"), device: text("1234567"), ..all.clone() }, false),
+            (SelectionArgs { since: at(1_000), until: at(1_001), ..all.clone() }, true),
+            (SelectionArgs { since: at(1_001), ..all.clone() }, false),
+            (SelectionArgs { until: at(1_000), ..all.clone() }, false),
+            (SelectionArgs { records: places("3/7"), ..all.clone() }, true),
+            (SelectionArgs { records: places("3/8"), ..all.clone() }, false),
+        ] {
+            assert_eq!(holds(&selection, value, None), expected, "{selection:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_judgement_counts() {
+        let again = Standing::Again {
+            reason: "unknown_device".to_string(),
+            detail: "no device 1".to_string(),
+        };
+        let reason = |reason: &str| SelectionArgs {
+            reason: vec![reason.to_string()],
+            ..SelectionArgs::default()
+        };
+        assert!(holds(&reason("unknown_device"), b"", Some(&again)));
+        assert!(!holds(&reason("unknown_principal"), b"", Some(&again)));
+    }
+
+    #[test]
+    fn a_wrapped_record_has_its_fields() {
+        let device = SelectionArgs { device: Some("5".to_string()), ..SelectionArgs::default() };
+        let event = br#"{"specversion":"1.0","data":{"objectId":"5"}}"#;
+        assert!(holds(&device, event, None));
+        assert!(!holds(&device, b"no JSON", None));
+    }
+}

@@ -1,0 +1,273 @@
+//! Quarantined records that are judged again: each gets one final outcome, and each event is
+//! written once, whatever dies meanwhile.
+
+use std::collections::BTreeMap;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::PROGRAM;
+use crate::exactly_once::{SMALL_BATCHES, WAIT_MAX, await_committed, end};
+use crate::ledger::{ExpectedFate, PRINCIPALS, change, expected_fate};
+use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
+use audit_testkit::proxy::{Aim, Ambush, RequestKind, Rules};
+use audit_testkit::relay::{Relay, TestDeployment};
+use audit_testkit::topics::{Seen, TestRecord, produce, read_committed};
+
+/// Principals of which none acts in the load.
+const NOBODY: &str = r#"{"accountId":1,"userId":1,"iamId":"IBMid-1","name":"a","linked":true,"validFrom":"2018-01-01T00:00:00Z"}"#;
+/// The header of a replayed event.
+const REPLAYED: &str = "audit-relay-replayed";
+
+/// Creates a deployment with the topic for outcomes, whose principals are not known yet.
+#[track_caller]
+fn unknown(broker: &KafkaBroker) -> TestDeployment {
+    let deployment = TestDeployment::create(PROGRAM, broker, 3, NOBODY, SMALL_BATCHES);
+    let settings = [("retention.ms", "-1"), ("retention.bytes", "-1")];
+    broker.create_topic_with(&outcomes(&deployment), 1, &settings);
+    deployment
+}
+
+fn outcomes(deployment: &TestDeployment) -> String {
+    format!("{}.state", deployment.quarantine)
+}
+
+/// Lets a relay process all records.
+#[track_caller]
+fn process(broker: &KafkaBroker, deployment: &TestDeployment, records: i64) {
+    let mut relay = deployment.start("a");
+    await_committed(broker, deployment, records);
+    end(&mut relay);
+}
+
+/// Runs a command of `quarantine`, and returns its exit code and its output as JSON, if it is.
+#[track_caller]
+fn run(deployment: &TestDeployment, arguments: &[&str]) -> (Option<i32>, String) {
+    let config = deployment.config("operator");
+    let config = config.to_str().expect("a path");
+    let arguments = [&["quarantine"], arguments, &["--config", config]].concat();
+    let Output { status, stdout, stderr } = deployment.command(&arguments);
+    let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    (status.code(), said)
+}
+
+/// The first line of an output, as JSON.
+#[track_caller]
+fn json(said: &str) -> Value {
+    let line = said.lines().next().unwrap_or_default();
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// How many records of the load have a fate.
+fn count(records: u64, fate: ExpectedFate) -> u64 {
+    (0..records).filter(|number| expected_fate(*number) == fate).count() as u64
+}
+
+/// All events, by the ids that their records had.
+fn events(bootstrap: &str, deployment: &TestDeployment) -> BTreeMap<String, Seen> {
+    let mut events = BTreeMap::new();
+    for topic in deployment.outputs() {
+        for seen in read_committed(bootstrap, &topic) {
+            let event: Value =
+                serde_json::from_slice(seen.value.as_deref().expect("an event")).expect("JSON");
+            let id = event["id"].as_str().expect("an id").to_string();
+            assert!(events.insert(id.clone(), seen).is_none(), "{id} stands twice");
+        }
+    }
+    events
+}
+
+/// Fails unless the events of a deployment are those of another one whose principals were known
+/// from the beginning.
+#[track_caller]
+fn assert_as_live(broker: &KafkaBroker, deployment: &TestDeployment, records: u64) {
+    let live = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, SMALL_BATCHES);
+    // The same places of the same topic: ids and partitions follow from them.
+    let input = read_committed(broker.bootstrap(), &deployment.input);
+    let again = input.into_iter().map(|seen| TestRecord {
+        partition: Some(seen.partition),
+        key: seen.key,
+        value: seen.value,
+        headers: seen.headers,
+        timestamp: seen.timestamp,
+    });
+    produce(broker.bootstrap(), &live.input, again);
+    process(broker, &live, records as i64);
+    let expected = events(broker.bootstrap(), &live);
+    let found = events(broker.bootstrap(), deployment);
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (id, seen) in &found {
+        let expected = &expected[id];
+        let headers: Vec<_> =
+            seen.headers.iter().filter(|(name, _)| name != REPLAYED).cloned().collect();
+        assert_eq!(
+            (&seen.key, &seen.value, seen.timestamp, seen.partition, &headers),
+            (
+                &expected.key,
+                &expected.value,
+                expected.timestamp,
+                expected.partition,
+                &expected.headers
+            ),
+            "{id}"
+        );
+    }
+}
+
+/// The outcomes by their words, of all cases.
+fn outcome_counts(bootstrap: &str, deployment: &TestDeployment) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let mut cases = BTreeMap::new();
+    for seen in read_committed(bootstrap, &outcomes(deployment)) {
+        let record: Value =
+            serde_json::from_slice(seen.value.as_deref().expect("an outcome")).expect("JSON");
+        let outcome = record["outcome"].as_str().expect("an outcome").to_string();
+        if outcome != "again" {
+            let before = cases.insert(seen.key.clone(), outcome.clone());
+            assert!(before.is_none(), "two final outcomes of {:?}", seen.key);
+        }
+        *counts.entry(outcome).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_quarantined_record_is_audited_once_its_cause_is_corrected() {
+    let broker = KafkaBroker::shared();
+    let deployment = unknown(broker);
+    let records = 300;
+    produce(broker.bootstrap(), &deployment.input, (0..records).map(change));
+    process(broker, &deployment, records as i64);
+    let (audited, malformed) =
+        (count(records, ExpectedFate::Audited), count(records, ExpectedFate::Quarantined));
+
+    let (code, said) = run(&deployment, &["groups"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("unknown_principal") && said.contains("publish the principals"),
+        "{said}"
+    );
+    let (_, said) = run(&deployment, &["list", "--reason", "malformed", "--json", "--limit", "1"]);
+    let place = json(&said)["place"].as_str().expect("a place").to_string();
+    let (code, said) = run(&deployment, &["show", &place]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("standing  open") && said.contains("fate      quarantined"), "{said}");
+
+    // Nothing is corrected yet.
+    let (code, said) = run(&deployment, &["replay", "--all", "--dry-run", "--json"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(json(&said)["outcomes"]["again"].as_u64() > Some(audited), "{said}");
+    assert_eq!(read_committed(broker.bootstrap(), &outcomes(&deployment)).len(), 0);
+    let one = ["replay", "--record", &place, "--by", "tester", "--json"];
+    let (code, said) = run(&deployment, &one);
+    assert_eq!((code, &json(&said)["again"]["malformed"]), (Some(3), &Value::from(1)), "{said}");
+
+    deployment.write_principals(PRINCIPALS);
+    let unknown = ["replay", "--reason", "unknown_principal", "--note", "published", "--json"];
+    let (code, said) = run(&deployment, &unknown);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(json(&said)["outcomes"]["audited"], audited, "{said}");
+    let (code, said) = run(&deployment, &unknown);
+    assert_eq!((code, &json(&said)["selected"]), (Some(0), &Value::from(0)), "{said}");
+    assert_as_live(broker, &deployment, records);
+
+    let (code, said) = run(&deployment, &["done", "--all", "--note", "sent again", "--json"]);
+    assert_eq!(
+        (code, &json(&said)["outcomes"]["done"]),
+        (Some(0), &Value::from(malformed)),
+        "{said}"
+    );
+    let (_, said) = run(&deployment, &["groups"]);
+    assert!(said.contains("Nothing is open"), "{said}");
+    let counts = outcome_counts(broker.bootstrap(), &deployment);
+    assert_eq!(counts["audited"] as u64, audited);
+    assert_eq!((counts["done"] as u64, counts["again"]), (malformed, 1));
+}
+
+/// A record that its producer has sent again is in the trail once.
+#[test]
+fn a_record_that_was_sent_again_is_not_audited_twice() {
+    let broker = KafkaBroker::shared();
+    let deployment = unknown(broker);
+    produce(broker.bootstrap(), &deployment.input, (0..100).map(change));
+    process(broker, &deployment, 100);
+    deployment.write_principals(PRINCIPALS);
+    // Those with an event id of their own have the same event; the others are other records.
+    let resent =
+        (0..20).filter(|number| number % 2 == 1 && expected_fate(*number) == ExpectedFate::Audited);
+    let resent: Vec<u64> = resent.collect();
+    produce(broker.bootstrap(), &deployment.input, resent.iter().copied().map(change));
+    process(broker, &deployment, 100 + resent.len() as i64);
+    let (code, said) = run(&deployment, &["replay", "--reason", "unknown_principal", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(json(&said)["outcomes"]["present"], resent.len(), "{said}");
+    let audited = count(100, ExpectedFate::Audited);
+    assert_eq!(events(broker.bootstrap(), &deployment).len() as u64, audited);
+}
+
+/// Starts a replay that goes on in the background.
+#[track_caller]
+fn start(deployment: &TestDeployment, instance: &str) -> Relay {
+    let mut command = std::process::Command::new(PROGRAM);
+    command.args(["quarantine", "replay", "--reason", "unknown_principal", "--json", "--config"]);
+    command.arg(deployment.config(instance));
+    let log = deployment.path(&format!("{instance}.log"));
+    deployment.spawn_command(&command, log).expect("start the replay")
+}
+
+#[track_caller]
+fn await_held(rules: &Rules, held: u64, what: &str) {
+    let since = Instant::now();
+    while rules.held() == held {
+        assert!(since.elapsed() < WAIT_MAX, "{what} is not reached");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Kills a replay at each step of its transaction, then lets one take over from another.
+#[test]
+fn replays_that_are_killed_or_overtaken_lose_and_double_nothing() {
+    let options = BrokerOptions { is_proxied: true, ..BrokerOptions::default() };
+    let broker = KafkaBroker::start(options).expect("a broker");
+    let rules = Arc::new(Rules::default());
+    let (_proxy, bootstrap) = broker.proxy(&rules);
+    let mut deployment = unknown(&broker);
+    let records = 6_000;
+    produce(broker.bootstrap(), &deployment.input, (0..records).map(change));
+    process(&broker, &deployment, records as i64);
+    deployment.write_principals(PRINCIPALS);
+    deployment.bootstrap = bootstrap;
+    for kind in [
+        RequestKind::INIT_PRODUCER_ID,
+        RequestKind::ADD_PARTITIONS_TO_TXN,
+        RequestKind::PRODUCE,
+        RequestKind::END_TXN,
+    ] {
+        for ambush in [Ambush::HoldRequest, Ambush::HoldAnswer] {
+            let held = rules.held();
+            rules.ambush(Aim::client("killed-replay"), kind, ambush);
+            let mut replay = start(&deployment, "killed");
+            await_held(&rules, held, &format!("{kind:?} {ambush:?}: {}", replay.log()));
+            replay.signal("KILL");
+            replay.wait();
+        }
+    }
+    // The first waits for an answer while the second takes over.
+    let held = rules.held();
+    rules.ambush(Aim::client("first-replay"), RequestKind::END_TXN, Ambush::HoldRequest);
+    let mut first = start(&deployment, "first");
+    await_held(&rules, held, "a commit");
+    let mut second = start(&deployment, "second");
+    assert!(second.wait().success(), "{}", second.log());
+    rules.cut(&Aim::client("first-replay"));
+    assert_eq!(first.wait().code(), Some(1), "{}", first.log());
+    assert!(first.log().contains("has taken over"), "{}", first.log());
+
+    let (code, said) = run(&deployment, &["groups", "--json", "--reason", "unknown_principal"]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_as_live(&broker, &deployment, records);
+    let audited = count(records, ExpectedFate::Audited) as usize;
+    assert_eq!(outcome_counts(broker.bootstrap(), &deployment)["audited"], audited);
+}
