@@ -82,6 +82,9 @@ pub struct GroupsArgs {
     /// Print one JSON object for each group instead of text.
     #[arg(long)]
     pub json: bool,
+    /// Print what is open as metrics, for a file that Prometheus' node exporter reads.
+    #[arg(long, conflicts_with_all = ["json", "by", "all"])]
+    pub prometheus: bool,
 }
 
 /// What makes a group.

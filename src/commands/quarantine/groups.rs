@@ -1,6 +1,6 @@
 //! `quarantine groups`: how many records are open, since when, and what to do about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit_judge::fate::QuarantineReason;
 use serde_json::json;
@@ -9,6 +9,10 @@ use super::archive::{Archive, Found, Passed};
 use super::time;
 use crate::commands::arguments::{GroupBy, GroupsArgs};
 use crate::commands::{load_config, print, visible};
+
+/// The metrics of `--prometheus`: how many records are open, and when the oldest was written.
+pub const METRIC_NAMES: [&str; 2] =
+    ["audit_relay_quarantine_open_records", "audit_relay_quarantine_oldest_open_timestamp_seconds"];
 
 /// The records of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +29,8 @@ struct Group {
 /// # Errors
 /// Fails if the topic cannot be read.
 pub(super) fn groups(arguments: &GroupsArgs) -> anyhow::Result<()> {
-    let archive = Archive::open(&load_config(&arguments.config)?)?;
+    let config = load_config(&arguments.config)?;
+    let archive = Archive::open(&config)?;
     let outcomes = archive.outcomes()?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     let passed = archive.read(&archive.everything()?, &outcomes, &mut |found| {
@@ -46,11 +51,37 @@ pub(super) fn groups(arguments: &GroupsArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })?;
-    match arguments.json {
-        true => print_json(&groups)?,
-        false => print_text(&groups, arguments, passed)?,
+    match arguments {
+        GroupsArgs { prometheus: true, .. } => {
+            print(metrics(&groups, &config.input.group).trim_end())?;
+        }
+        GroupsArgs { json: true, .. } => print_json(&groups)?,
+        _ => print_text(&groups, arguments, passed)?,
     }
     Ok(())
+}
+
+/// Returns what is open as metrics: each reason has its number, which may be zero, so that an alert
+/// ends, and the time of the oldest record, if there is one.
+fn metrics(groups: &BTreeMap<String, Group>, group: &str) -> String {
+    let [open, oldest] = METRIC_NAMES;
+    let known = QuarantineReason::ALL.iter().map(|reason| reason.name());
+    let reasons: BTreeSet<&str> = known.chain(groups.keys().map(String::as_str)).collect();
+    let mut text = format!(
+        "# HELP {open} Quarantined records without a final outcome.\n# TYPE {open} gauge\n"
+    );
+    for reason in &reasons {
+        let count = groups.get(*reason).map_or(0, |found| found.open);
+        text.push_str(&format!("{open}{{group=\"{group}\",reason=\"{reason}\"}} {count}\n"));
+    }
+    text.push_str(&format!(
+        "# HELP {oldest} When the oldest of them was written, in seconds since 1970.\n# TYPE {oldest} gauge\n"
+    ));
+    for (reason, Group { oldest: time, .. }) in groups {
+        let seconds = *time as f64 / 1_000.0;
+        text.push_str(&format!("{oldest}{{group=\"{group}\",reason=\"{reason}\"}} {seconds}\n"));
+    }
+    text
 }
 
 fn key(by: GroupBy, found: &Found<'_>) -> String {
@@ -135,8 +166,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_metrics_have_every_reason() {
+        let group = Group { open: 7, closed: 0, oldest: 1_500, newest: 9_000 };
+        let groups = BTreeMap::from([("malformed".to_string(), group)]);
+        let metrics = metrics(&groups, "audit");
+        let of = |name: &str, reason: &str| {
+            let start =
+                format!("audit_relay_quarantine_{name}{{group=\"audit\",reason=\"{reason}\"}} ");
+            metrics.lines().find_map(|line| line.strip_prefix(&start)).map(String::from)
+        };
+        assert_eq!(of("open_records", "malformed").as_deref(), Some("7"));
+        assert_eq!(of("oldest_open_timestamp_seconds", "malformed").as_deref(), Some("1.5"));
+        assert_eq!(of("oldest_open_timestamp_seconds", "too_large"), None);
+        for reason in QuarantineReason::ALL.iter().filter(|reason| reason.name() != "malformed") {
+            assert_eq!(of("open_records", reason.name()).as_deref(), Some("0"));
+        }
+    }
+
+    #[test]
     fn every_reason_has_a_remedy_of_its_own() {
-        let remedies: std::collections::BTreeSet<&str> =
+        let remedies: BTreeSet<&str> =
             QuarantineReason::ALL.iter().map(|reason| remedy(reason.name())).collect();
         assert_eq!(remedies.len(), QuarantineReason::ALL.len());
         assert!(!remedies.contains(remedy("of another version")));

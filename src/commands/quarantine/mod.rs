@@ -14,6 +14,7 @@ mod selection;
 mod show;
 mod tally;
 
+pub use self::groups::METRIC_NAMES;
 use crate::commands::arguments::QuarantineCommand;
 
 /// Runs a command.

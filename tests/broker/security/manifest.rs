@@ -6,17 +6,19 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use crate::PROGRAM;
+use crate::ledger::change;
 use audit_testkit::REQUEST_MAX;
 use audit_testkit::grants::{Grant, Operation, Resource};
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::tools::write_tools;
+use audit_testkit::topics::produce;
 
 use super::mechanisms::output_text;
 use super::rights::become_user;
 use super::{MANIFEST_USERS, World, world};
 use crate::trail::configure_seals;
 
-/// Names topics and a group that do not exist yet, with a table from a topic and a sealed trail.
+/// Names topics and a group that do not exist yet, with a table from a topic.
 fn nothing_yet(world: &World) -> TestDeployment {
     let mut deployment = world.deployment("");
     let unique = |prefix| world.broker.unique(prefix);
@@ -25,7 +27,6 @@ fn nothing_yet(world: &World) -> TestDeployment {
     deployment.quarantine = unique("new-quarantine");
     deployment.group = unique("new-group");
     deployment.principals = format!("topic = {:?}", unique("new-principals"));
-    configure_seals(&mut deployment);
     deployment
 }
 
@@ -95,13 +96,11 @@ fn await_check(config: &Path, done: impl Fn(&Output, &str) -> bool) {
     }
 }
 
-#[test]
-fn the_printed_topics_and_rights_suffice_and_none_can_be_left_out() {
-    let world = world();
-    let mut deployment = nothing_yet(&world);
-    let script = manifest(&deployment, &["--principal", "User:manifest"]);
+/// Runs a printed script against the broker.
+#[track_caller]
+fn create(world: &World, deployment: &TestDeployment, script: &str) {
     let file = deployment.path("manifest.sh");
-    std::fs::write(&file, &script).expect("the script");
+    std::fs::write(&file, script).expect("the script");
     let tools = deployment.path("tools");
     std::fs::create_dir(&tools).expect("a folder");
     write_tools(&tools).expect("Kafka's tools");
@@ -112,6 +111,15 @@ fn the_printed_topics_and_rights_suffice_and_none_can_be_left_out() {
         .output()
         .expect("a shell");
     assert!(run.status.success(), "{}", output_text(&run));
+}
+
+#[test]
+fn the_printed_topics_and_rights_suffice_and_none_can_be_left_out() {
+    let world = world();
+    let mut deployment = nothing_yet(&world);
+    configure_seals(&mut deployment);
+    let script = manifest(&deployment, &["--principal", "User:manifest"]);
+    create(&world, &deployment, &script);
 
     // Only a superuser can read the topics' settings here.
     await_check(&config(&world, &mut deployment, None), |check, text| {
@@ -148,4 +156,54 @@ fn await_refusal(config: &Path, right: &Grant) {
         let mut problems = text.lines().filter(|line| line.starts_with("PROBLEM")).peekable();
         !check.status.success() && problems.peek().is_some() && problems.all(names_it)
     });
+}
+
+/// Replays all records until the command ends as expected: the broker learns of rights one by one.
+#[track_caller]
+fn await_replay(deployment: &TestDeployment, config: &Path, code: i32, word: &str) {
+    let config = config.to_str().expect("a path");
+    let since = Instant::now();
+    loop {
+        let arguments = ["quarantine", "replay", "--all", "--no-scan", "--config", config];
+        let output = deployment.command(&arguments);
+        let said = output_text(&output);
+        if output.status.code() == Some(code) && said.contains(word) {
+            return;
+        }
+        assert!(since.elapsed() < REQUEST_MAX, "{config}: {said}");
+    }
+}
+
+/// Replaying needs the rights of a relay and some more, which `--replay` prints.
+#[test]
+fn what_is_printed_for_replaying_suffices_and_none_of_it_can_be_left_out() {
+    let world = world();
+    let mut deployment = nothing_yet(&world);
+    let script = manifest(&deployment, &["--principal", "User:manifest", "--replay"]);
+    create(&world, &deployment, &script);
+    produce(world.broker.bootstrap(), &deployment.input, (0..50).map(change));
+    let allowed = config(&world, &mut deployment, Some("manifest"));
+    let mut relay = deployment.start("manifest");
+    relay.await_metric("audit_relay_records_read_total", "", |read| read == 50.0);
+    relay.signal("TERM");
+    assert!(relay.wait().success(), "{}", relay.log());
+    await_replay(&deployment, &allowed, 3, "again");
+
+    let rights = printed_rights(&script, "manifest");
+    let of_a_relay = printed_rights(&manifest(&deployment, &[]), "manifest");
+    let more = (0..rights.len()).filter(|index| !of_a_relay.contains(&rights[*index]));
+    let outcomes = format!("{}.state", deployment.quarantine);
+    // Read on the outputs is needed only where events are looked for.
+    let more: Vec<usize> =
+        more.filter(|index| !rights[*index].name.starts_with(&deployment.prefix)).collect();
+    let names: Vec<&str> = more.iter().map(|index| rights[*index].name.as_str()).collect();
+    assert_eq!(names, [deployment.quarantine.as_str(), &outcomes, &outcomes]);
+    for (number, missing) in more.into_iter().enumerate() {
+        let user = format!("without{number}");
+        let mut others = printed_rights(&script, &user);
+        let missing = others.remove(missing);
+        world.broker.grant(&others);
+        let refused = config(&world, &mut deployment, Some(&user));
+        await_replay(&deployment, &refused, 1, &missing.name);
+    }
 }

@@ -1,6 +1,9 @@
 //! Quarantined records that are judged again: each gets one final outcome, and each event is
 //! written once, whatever dies meanwhile.
 
+mod campaign;
+mod load;
+
 use std::collections::BTreeMap;
 use std::process::Output;
 use std::sync::Arc;
