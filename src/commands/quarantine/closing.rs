@@ -43,7 +43,7 @@ pub(super) trait Decider {
     fn prepare(&mut self, outcomes: &Outcomes, part: &Ranges) -> anyhow::Result<()>;
 
     /// Decides what becomes of a record; `None` if it is not judged, which is counted.
-    fn decide(&self, found: &Found<'_>, tally: &mut Tally) -> Option<Decision>;
+    fn decide(&mut self, found: &Found<'_>, tally: &mut Tally) -> Option<Decision>;
 }
 
 /// Closes records.

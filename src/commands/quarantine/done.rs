@@ -31,7 +31,7 @@ impl Decider for Done {
         Ok(())
     }
 
-    fn decide(&self, _: &Found<'_>, _: &mut Tally) -> Option<Decision> {
+    fn decide(&mut self, _: &Found<'_>, _: &mut Tally) -> Option<Decision> {
         Some(Decision::of(Outcome::Done))
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Judge<'a> {
     pub(super) archive: &'a Archive,
     /// Actions before this time are refused.
     oldest: Option<Timestamp>,
-    /// The ids of events that are in the outputs already.
+    /// The ids of events that are in the outputs already, or are written by this command.
     present: HashSet<Uuid>,
 }
 
@@ -91,15 +91,13 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    fn decision(&self, fate: Fate) -> Decision {
+    fn decision(&mut self, fate: Fate) -> Decision {
         match fate {
             Fate::Audited(audited) => {
                 let id = Some(audited.envelope.id);
-                match self.present.contains(&audited.envelope.id) {
-                    true => Decision { id, ..Decision::of(Outcome::Present) },
-                    false => {
-                        Decision { id, event: Some(audited), ..Decision::of(Outcome::Audited) }
-                    }
+                match self.present.insert(audited.envelope.id) {
+                    true => Decision { id, event: Some(audited), ..Decision::of(Outcome::Audited) },
+                    false => Decision { id, ..Decision::of(Outcome::Present) },
                 }
             }
             Fate::Skipped(skip) => Decision {
@@ -124,13 +122,14 @@ impl Decider for Judge<'_> {
         let history = SignedDuration::try_from(self.config.tables.history)?;
         let oldest = Timestamp::now().checked_sub(history)?;
         self.oldest = is_limited.then_some(oldest);
+        self.present.clear();
         match self.arguments.no_scan {
             true => Ok(()),
             false => self.find_present(outcomes, part),
         }
     }
 
-    fn decide(&self, found: &Found<'_>, tally: &mut Tally) -> Option<Decision> {
+    fn decide(&mut self, found: &Found<'_>, tally: &mut Tally) -> Option<Decision> {
         if found.case.is_stub {
             tally.refuse(STUB);
             return None;

@@ -189,23 +189,30 @@ fn a_quarantined_record_is_audited_once_its_cause_is_corrected() {
     assert_eq!((counts["done"] as u64, counts["again"]), (malformed, 1));
 }
 
-/// A record that its producer has sent again is in the trail once.
+/// A record that its producer has sent again is in the trail once, whether both are quarantined or
+/// the second was audited at once.
 #[test]
 fn a_record_that_was_sent_again_is_not_audited_twice() {
     let broker = KafkaBroker::shared();
     let deployment = unknown(broker);
-    produce(broker.bootstrap(), &deployment.input, (0..100).map(change));
-    process(broker, &deployment, 100);
-    deployment.write_principals(PRINCIPALS);
     // Those with an event id of their own have the same event; the others are other records.
-    let resent =
-        (0..20).filter(|number| number % 2 == 1 && expected_fate(*number) == ExpectedFate::Audited);
-    let resent: Vec<u64> = resent.collect();
-    produce(broker.bootstrap(), &deployment.input, resent.iter().copied().map(change));
-    process(broker, &deployment, 100 + resent.len() as i64);
-    let (code, said) = run(&deployment, &["replay", "--reason", "unknown_principal", "--json"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(json(&said)["outcomes"]["present"], resent.len(), "{said}");
+    let is_resent =
+        |number: &u64| number % 2 == 1 && expected_fate(*number) == ExpectedFate::Audited;
+    let early: Vec<u64> = (20..40).filter(is_resent).collect();
+    let late: Vec<u64> = (0..20).filter(is_resent).collect();
+    let records = (0..100).chain(early.iter().copied());
+    produce(broker.bootstrap(), &deployment.input, records.map(change));
+    let quarantined = 100 + early.len() as i64;
+    process(broker, &deployment, quarantined);
+    deployment.write_principals(PRINCIPALS);
+    produce(broker.bootstrap(), &deployment.input, late.iter().copied().map(change));
+    process(broker, &deployment, quarantined + late.len() as i64);
+    let rehearsal = ["replay", "--reason", "unknown_principal", "--json", "--dry-run"];
+    for arguments in [&rehearsal[..], &rehearsal[..4]] {
+        let (code, said) = run(&deployment, arguments);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(json(&said)["outcomes"]["present"], early.len() + late.len(), "{said}");
+    }
     let audited = count(100, ExpectedFate::Audited);
     assert_eq!(events(broker.bootstrap(), &deployment).len() as u64, audited);
 }
