@@ -262,7 +262,7 @@ fn stop(failure: Failure) -> Stop {
     match failure {
         Failure::Aborted(_) | Failure::Broken(_) => Stop::Retry(failure.to_string()),
         Failure::Fenced(what) => Stop::Failed(anyhow!(
-            "another `quarantine replay` or `done` of this group has taken over, and goes on: {what}"
+            "another `quarantine replay` or `done` of this group has taken over; if none runs, the broker has timed the transaction out: run the command again ({what})"
         )),
         other => Stop::Failed(anyhow!(other.to_string())),
     }
