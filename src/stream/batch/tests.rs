@@ -221,3 +221,36 @@ fn a_gap_moves_a_position_forward_and_never_back() {
     assert_eq!(batch.positions()[0].next_offset, 10);
     assert_eq!(batch.records(), 1, "a gap holds no records");
 }
+
+#[test]
+fn each_stub_is_counted() {
+    let mut batch = Batch::default();
+    batch.set_limit(RecordLimit::LEAST);
+    let large = [b'x'; 20_000];
+    for offset in 0..2 {
+        batch.add(&SourceRecord { payload: Some(&large), ..record(0, offset) }, malformed());
+    }
+    batch.add(&record(0, 2), malformed());
+    assert_eq!(batch.partitions()[&Partition(0)].stubs, 2);
+}
+
+/// A partition whose position is only committed once more made no progress.
+#[test]
+fn a_partition_is_silent_if_nothing_of_it_was_read_or_passed() {
+    let silent = |batch: &Batch| batch.partitions()[&Partition(0)].is_silent();
+    let position = Position {
+        partition: Partition(0),
+        next_offset: 7,
+        leader_epoch: None,
+        metadata: String::new(),
+    };
+    let mut touched = Batch::default();
+    touched.touch(&position);
+    assert!(silent(&touched));
+    touched.add(&record(0, 7), skipped());
+    assert!(!silent(&touched));
+    let mut passed = Batch::default();
+    passed.touch(&position);
+    passed.pass(Partition(0), Gap { offsets: 7..9, cause: GapCause::Deleted });
+    assert!(!silent(&passed));
+}
