@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use audit_judge::fate::{Fate, Quarantine};
@@ -173,4 +174,45 @@ fn rewinding_an_unowned_partition_fails_without_affecting_others() {
     );
     let again = fill(&mut session, 10);
     assert_eq!(again.positions(), batch.positions());
+}
+
+/// How long a worker waits between two attempts while it recovers, and events pile up.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// A worker that recovers polls once in seconds, and the client reports its statistics every
+/// second. A rebalance behind them must not wait for as many polls: the whole group waits for it.
+#[test]
+fn a_poll_after_a_pause_serves_a_rebalance_behind_other_events() {
+    let broker = KafkaBroker::shared();
+    let deployment = deployment(broker, 2);
+    write(broker, &deployment, 2, 0..10);
+    let settings = settings(&deployment);
+    let mut first = Session::open(settings.clone()).expect("open");
+    fill(&mut first, 10);
+    std::thread::sleep(2 * PAUSE);
+    let mut other = settings;
+    other.producer.set("transactional.id", broker.unique("other"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut second = Session::open(other).expect("open");
+            while !stop.load(Ordering::Relaxed) {
+                second.poll(Duration::from_millis(100), 10, &mut |_| {}).expect("poll");
+            }
+        });
+        // More than the member needs to learn of the other, and fewer than the events that wait.
+        let polls = 0..4;
+        let mut revoked = polls.map(|_| {
+            std::thread::sleep(PAUSE);
+            let mut is_revoked = false;
+            let polled = first.poll(Duration::ZERO, 1, &mut |polled| {
+                is_revoked |= matches!(polled, Polled::Group(GroupEvent::Revoked(_)));
+            });
+            polled.expect("poll");
+            is_revoked
+        });
+        let is_served = revoked.any(|revoked| revoked);
+        stop.store(true, Ordering::Relaxed);
+        assert!(is_served, "no poll served the rebalance");
+    });
 }

@@ -2,8 +2,7 @@
 //! before the records that follow it.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
@@ -12,21 +11,24 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::member::{Member, current_membership};
 use super::resume_points::{ReadFrom, ResumePoints};
+use super::source::{ClientLog, source_record};
 use crate::kafka::client::context::{LoggingContext, PlainContext, is_of_brokers};
 use crate::kafka::client::error::{consumer_failure, remedy};
 use crate::kafka::client::lookup::TopicLookup;
 use crate::kafka::consumer::callbacks::CallbackQueue;
-use crate::kafka::native::{
-    NativeRecord, QueueItem, QueuedConsumer, ReadError, Undescribed, log_start, set_leader_epoch,
-};
+use crate::kafka::native::{QueueItem, QueuedConsumer, ReadError, Undescribed, set_leader_epoch};
 use crate::kafka::settings::SessionSettings;
 use crate::stream::{
-    Failure, Partition, PartitionEvent, PartitionFault, Polled, Position, Rewound, SourceLog,
-    SourceRecord,
+    Failure, Partition, PartitionEvent, PartitionFault, Polled, Position, Rewound,
 };
 
 /// Most records that one poll returns, so that the caller checks the clock regularly.
 const POLL_RECORDS_MAX: usize = 256;
+/// A pause between two calls of the client after which its events may have piled up: its statistics
+/// come once a second.
+const BACKLOG_AFTER: Duration = Duration::from_millis(500);
+/// Events that are served at once after such a pause.
+const BACKLOG_MAX: usize = 1_024;
 /// Longest wait for a seek.
 const SEEK_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -39,6 +41,8 @@ pub(in crate::kafka) struct GroupConsumer {
     /// Whether the broker advances the member's epoch by itself, as KIP-848 does.
     epoch_grows: bool,
     member: Member,
+    /// When the main queue was served last.
+    served: Instant,
 }
 
 impl GroupConsumer {
@@ -58,6 +62,7 @@ impl GroupConsumer {
             group: settings.consumer.get("group.id").unwrap_or_default().to_string(),
             epoch_grows: settings.consumer.get("group.protocol") == Some("consumer"),
             member: Member::default(),
+            served: Instant::now(),
         })
     }
 
@@ -129,7 +134,14 @@ impl GroupConsumer {
         wait: Duration,
         receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
-        let polled = self.client.poll(wait);
+        let backlog = if self.served.elapsed() >= BACKLOG_AFTER { BACKLOG_MAX } else { 0 };
+        let mut served = self.serve_one(wait);
+        // A worker that recovers polls once in seconds; a rebalance behind other events would wait
+        // for as many polls, and the whole group with it.
+        for _ in 0..backlog {
+            served = served.and_then(|()| self.serve_one(Duration::ZERO));
+        }
+        self.served = Instant::now();
         if self.client.context().0.has_events() {
             // Statistics arrive once a second, so this runs at least that often.
             self.member.follow(&self.client, &mut self.points, receive);
@@ -137,7 +149,12 @@ impl GroupConsumer {
             self.member.check()?;
             self.check()?;
         }
-        match polled {
+        served
+    }
+
+    /// Serves one event. The client does not say whether there was one.
+    fn serve_one(&self, wait: Duration) -> Result<(), Failure> {
+        match self.client.poll(wait) {
             None => Ok(()),
             // No record should arrive here: every partition is forwarded to the queue before it is
             // assigned.
@@ -314,36 +331,4 @@ fn is_placed(
     };
     receive(Polled::Partition(partition, event));
     is_placed
-}
-
-/// The log of a partition, as the client knows it.
-struct ClientLog<'a> {
-    client: &'a QueuedConsumer<LoggingContext<CallbackQueue>>,
-    partition: Partition,
-}
-
-impl SourceLog for ClientLog<'_> {
-    fn first_offset(&self) -> Option<i64> {
-        let topic = self.client.context().0.topic();
-        log_start(self.client.client(), topic, self.partition.0)
-    }
-}
-
-impl fmt::Debug for ClientLog<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientLog").field("partition", &self.partition).finish_non_exhaustive()
-    }
-}
-
-fn source_record<'a>(record: &'a NativeRecord<'_>, log: &'a dyn SourceLog) -> SourceRecord<'a> {
-    SourceRecord {
-        partition: Partition(record.partition()),
-        offset: record.offset(),
-        timestamp_ms: record.timestamp_ms(),
-        key: record.key(),
-        payload: record.payload(),
-        headers: record,
-        leader_epoch: record.leader_epoch(),
-        log,
-    }
 }

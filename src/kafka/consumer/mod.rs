@@ -6,3 +6,4 @@ pub(in crate::kafka) mod group_consumer;
 pub mod input_end_offsets;
 mod member;
 mod resume_points;
+mod source;
