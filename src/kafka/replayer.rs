@@ -13,13 +13,15 @@ use crate::kafka::producer::{OutgoingRecord, TransactionalProducer};
 use crate::kafka::settings;
 use crate::kafka::topics::{METADATA_WAIT_MAX, OutputTopics, TopicNames, partition_count};
 use crate::quarantine::headers::REPLAYED;
-use crate::stream::{Failure, Output};
+use crate::stream::{Failure, Output, Partition};
 
 /// What became of a quarantined record.
 #[derive(Debug)]
 pub struct Resolved<'a> {
     /// The audit event, with the place in the quarantine of the record that it is of.
     pub event: Option<(Output<'a>, &'a str)>,
+    /// The partition of the input that the record is of.
+    pub partition: Partition,
     /// The key of the outcome.
     pub key: &'a [u8],
     /// The outcome.
@@ -112,14 +114,9 @@ impl Replayer {
 
     fn outcome<'a>(&self, record: &Resolved<'a>) -> OutgoingRecord<'a> {
         let (topic, partitions) = self.outcomes;
-        // One case, one partition: its outcomes keep their order.
-        let sum = record
-            .key
-            .iter()
-            .fold(0_i32, |sum, byte| sum.wrapping_mul(31).wrapping_add(i32::from(*byte)));
         OutgoingRecord {
             topic,
-            partition: sum.rem_euclid(partitions),
+            partition: record.partition.0.rem_euclid(partitions),
             timestamp_ms: record.at_ms,
             key: Some(record.key),
             payload: Some(record.outcome),

@@ -82,15 +82,17 @@ impl Closed {
 
     /// Returns it as it is written.
     pub(super) fn resolved(&self) -> Resolved<'_> {
+        let partition = Partition(self.case.partition);
         let event = self.decision.event.as_ref().map(|audited| {
             let output = Output {
-                source_partition: Partition(self.case.partition),
+                source_partition: partition,
                 source_offset: self.case.offset,
                 timestamp_ms: Some(self.timestamp_ms).filter(|time| *time >= 0),
                 content: Content::Event { envelope: &audited.envelope, event: &audited.event },
             };
             (output, self.place.as_str())
         });
-        Resolved { event, key: self.key.as_bytes(), outcome: &self.value, at_ms: self.at_ms }
+        let (key, outcome) = (self.key.as_bytes(), self.value.as_slice());
+        Resolved { event, partition, key, outcome, at_ms: self.at_ms }
     }
 }
