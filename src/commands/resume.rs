@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::kafka::offline::OfflineGroup;
 use crate::kafka::trail_reader::TrailReader;
 use crate::sealing::{ContinueAt, Refusal, SealedPartition, SealingSettings};
-use crate::stream::{Partition, ResumePoint};
+use crate::stream::{Partition, Position, ResumePoint};
 
 /// The reason in a seal of a partition that a relay would have continued.
 const REQUESTED: &str = "requested";
@@ -38,7 +38,13 @@ pub fn resume(arguments: &ResumeArgs) -> anyhow::Result<()> {
     if arguments.partitions.is_empty() {
         return show(&places, of, settings);
     }
-    group.check_empty()?;
+    let chosen = arguments.partitions.iter().map(|number| {
+        let place = places.get_key_value(&Partition(*number));
+        place.with_context(|| format!("the input has no partition {number}"))
+    });
+    let chosen: Vec<_> = chosen.collect::<anyhow::Result<_>>()?;
+    let held: Vec<Position> = chosen.iter().map(|(it, place)| committed(**it, place)).collect();
+    group.check_empty(&held)?;
     let partitions = u32::try_from(places.len()).unwrap_or_default();
     let time = Time::from_epoch_ms(u64::try_from(jiff::Timestamp::now().as_millisecond())?);
     let time = time.context("the clock is beyond 9999")?;
@@ -47,15 +53,12 @@ pub fn resume(arguments: &ResumeArgs) -> anyhow::Result<()> {
         false => BTreeMap::new(),
     };
     let (mut seals, mut positions) = (Vec::new(), Vec::new());
-    for number in &arguments.partitions {
-        let partition = Partition(*number);
-        let place = places.get(&partition);
-        let place = place.with_context(|| format!("the input has no partition {number}"))?;
-        let at = continue_at(arguments, place, starts.get(&partition).copied())?;
-        let refusal = of(&partition).refusal(partition, place, settings);
+    for (partition, place) in chosen {
+        let at = continue_at(arguments, place, starts.get(partition).copied())?;
+        let refusal = of(partition).refusal(*partition, place, settings);
         let reason = reason(arguments, refusal.as_ref()).parse()?;
-        let resumed = of(&partition).resume(at, &reason, (partitions, time), settings);
-        let resumed = resumed.map_err(|why| anyhow!("partition {number}: {why}"))?;
+        let resumed = of(partition).resume(at, &reason, (partitions, time), settings);
+        let resumed = resumed.map_err(|why| anyhow!("partition {partition}: {why}"))?;
         seals.push(resumed.seal);
         positions.push(resumed.position);
     }
@@ -67,6 +70,16 @@ pub fn resume(arguments: &ResumeArgs) -> anyhow::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// Returns what is committed for a partition; without it, the beginning.
+fn committed(partition: Partition, place: &ResumePoint) -> Position {
+    match place {
+        ResumePoint::At(position) => position.clone(),
+        ResumePoint::Beginning | ResumePoint::NewLog => {
+            Position { partition, next_offset: 0, leader_epoch: None, metadata: String::new() }
+        }
+    }
 }
 
 /// Returns the reason that the seal gives.

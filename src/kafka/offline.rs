@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 
 use crate::config::Config;
 use crate::kafka::client::context::{PlainContext, prime_oauth};
@@ -65,21 +66,30 @@ impl<'a> OfflineGroup<'a> {
         Ok((0..identity.partitions).map(place).collect())
     }
 
-    /// Fails unless the group has no members. The broker would accept a commit beside them.
+    /// Fails unless the group has no members. The broker would accept a commit in a transaction
+    /// beside them. It does not accept one outside, so that is tried: these positions, as they are
+    /// committed, are committed once more. By the consumer protocol no list of members can be had.
     ///
     /// # Errors
     /// If there are members, or the cluster does not answer.
-    pub fn check_empty(&self) -> anyhow::Result<()> {
+    pub fn check_empty(&self, positions: &[Position]) -> anyhow::Result<()> {
+        use RDKafkaErrorCode::{
+            FencedInstanceId, IllegalGeneration, RebalanceInProgress, StaleMemberEpoch,
+            UnknownMemberId,
+        };
         let group = &self.config.input.group;
         self.lookup.serve();
-        let groups = self.lookup.consumer().fetch_group_list(Some(group), ANSWER_MAX);
-        let groups = groups.with_context(|| format!("look up the group {group:?}"))?;
-        let members = groups.groups().iter().find(|found| found.name() == group);
-        match members.map(|found| found.members().len()) {
-            None | Some(0) => Ok(()),
-            Some(count) => bail!(
-                "the group {group:?} has {count} members: stop all relays of the group first, and wait until their sessions have ended"
+        let offsets = offset_list(&self.config.input.topic, positions)?;
+        let committed = self.lookup.consumer().commit(&offsets, CommitMode::Sync);
+        let Err(error) = committed else { return Ok(()) };
+        match error.rdkafka_error_code() {
+            Some(
+                UnknownMemberId | IllegalGeneration | StaleMemberEpoch | RebalanceInProgress
+                | FencedInstanceId,
+            ) => bail!(
+                "the group {group:?} has members: stop all relays of the group first, and wait until their sessions have ended"
             ),
+            _ => Err(error).with_context(|| format!("commit for the group {group:?}")),
         }
     }
 

@@ -71,6 +71,24 @@ fn what_is_skipped_on_purpose_is_signed() {
     Ledger::of(broker.bootstrap(), &deployment, 300).assert_clean_but_for(&lost);
 }
 
+/// The broker would accept the command's commit beside members, by either protocol.
+#[test]
+fn nothing_is_resumed_while_the_group_has_members() {
+    let broker = KafkaBroker::shared();
+    for session in ["", "\"group.protocol\" = \"consumer\"\n"] {
+        let mut deployment = sealed(broker, 1);
+        if !session.is_empty() {
+            deployment.session = session.to_string();
+        }
+        produce(broker.bootstrap(), &deployment.input, (0..100).map(change));
+        let mut relay = deployment.start("a");
+        await_committed(broker, &deployment, 100);
+        let (is_good, said) = resume(&deployment, &["--partition", "0"]);
+        assert!(!is_good && said.contains("has members: stop all relays"), "{session} {said}");
+        end(&mut relay);
+    }
+}
+
 #[test]
 fn another_group_does_not_continue_the_chains() {
     let broker = KafkaBroker::shared();
