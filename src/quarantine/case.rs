@@ -25,12 +25,16 @@ pub struct CaseId {
 
 impl fmt::Display for CaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CaseId { topic, partition, offset, hash } = self;
-        write!(f, "{topic}/{partition}/{offset}/{:016x}", u64::from_be_bytes(*hash))
+        write!(f, "{}/{:016x}", self.source(), u64::from_be_bytes(self.hash))
     }
 }
 
 impl CaseId {
+    /// Returns the place of the input record: topic, partition and offset.
+    pub fn source(&self) -> String {
+        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+
     /// Returns 16 bytes that stand for it in a large set.
     pub fn digest(&self) -> [u8; 16] {
         digest_of(&self.to_string())
@@ -39,9 +43,7 @@ impl CaseId {
 
 /// Returns the same for the text of a case's name.
 pub(super) fn digest_of(name: &str) -> [u8; 16] {
-    let mut digest = [0; 16];
-    digest.iter_mut().zip(Sha256::digest(name)).for_each(|(to, from)| *to = from);
-    digest
+    beginning(name.as_bytes())
 }
 
 /// A place in the quarantine topic.
@@ -114,8 +116,12 @@ impl Case {
 }
 
 fn hash_of(value: Option<&[u8]>) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(value.unwrap_or_default()).into();
-    [a, b, c, d, e, f, g, h]
+    beginning(value.unwrap_or_default())
+}
+
+/// Returns the first bytes of a hash, which has 32.
+fn beginning<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    Sha256::digest(bytes).first_chunk().copied().unwrap_or([0; N])
 }
 
 fn hash_of_hex(hex: &str) -> Option<[u8; 8]> {

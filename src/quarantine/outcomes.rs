@@ -7,7 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::case::{CaseId, Place, digest_of};
+use super::case::{Place, digest_of};
 
 /// The version of the records.
 const VERSION: u8 = 1;
@@ -187,25 +187,17 @@ impl Outcomes {
         Ok(())
     }
 
-    /// Returns where a case stands; `None` if it has no outcome.
-    pub fn of(&self, case: &CaseId) -> Option<&Standing> {
-        self.of_digest(&case.digest())
-    }
-
-    /// The same, by [`CaseId::digest`].
-    pub fn of_digest(&self, digest: &[u8; 16]) -> Option<&Standing> {
-        self.0.get(digest)
-    }
-
-    /// Returns whether nothing is known of any case.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Returns where a case stands, by [`CaseId::digest`](super::case::CaseId::digest); `None` if it
+    /// has no outcome.
+    pub fn of(&self, case: &[u8; 16]) -> Option<&Standing> {
+        self.0.get(case)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quarantine::case::CaseId;
 
     fn case() -> CaseId {
         CaseId { topic: "changes".to_string(), partition: 3, offset: 7, hash: [1; 8] }
@@ -225,18 +217,18 @@ mod tests {
     #[test]
     fn what_is_closed_stays_closed() {
         let mut outcomes = Outcomes::default();
-        assert_eq!(outcomes.of(&case()), None);
+        assert_eq!(outcomes.of(&case().digest()), None);
         let again =
             OutcomeRecord { reason: Some("unknown_device".to_string()), ..record(Outcome::Again) };
         take(&mut outcomes, &again).expect("taken");
-        let standing = outcomes.of(&case()).expect("known");
+        let standing = outcomes.of(&case().digest()).expect("known");
         assert!(matches!(standing, Standing::Again { reason, .. } if reason == "unknown_device"));
         for outcome in [Outcome::Audited, Outcome::Again, Outcome::Done] {
             take(&mut outcomes, &record(outcome)).expect("taken");
-            assert_eq!(outcomes.of(&case()), Some(&Standing::Closed(Outcome::Audited)));
+            assert_eq!(outcomes.of(&case().digest()), Some(&Standing::Closed(Outcome::Audited)));
         }
         let other = CaseId { offset: 8, ..case() };
-        assert_eq!(outcomes.of(&other), None);
+        assert_eq!(outcomes.of(&other.digest()), None);
     }
 
     #[test]
@@ -247,7 +239,7 @@ mod tests {
         assert!(outcomes.take(None, Some(b"{}")).is_err());
         assert!(outcomes.take(Some(b"a"), Some(b"{}")).is_err());
         assert!(outcomes.take(Some(b"a"), None).is_err());
-        assert!(outcomes.is_empty());
+        assert!(outcomes.0.is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub use self::integrity::{
     ClusterArgs, ExportArgs, KeyCommand, OriginArgs, ResumeArgs, TopicArgs, VerifyArgs,
 };
 pub use self::quarantine::{
-    AuthorArgs, DoneArgs, GroupBy, GroupsArgs, ListArgs, QuarantineCommand, ReplayArgs,
+    ClosingArgs, DoneArgs, GroupBy, GroupsArgs, ListArgs, QuarantineCommand, ReplayArgs,
     SelectionArgs, ShowArgs,
 };
 

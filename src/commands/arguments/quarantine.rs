@@ -25,19 +25,6 @@ pub enum QuarantineCommand {
     Done(DoneArgs),
 }
 
-impl QuarantineCommand {
-    /// Returns the configuration.
-    pub fn config(&self) -> &ConfigArgs {
-        match self {
-            QuarantineCommand::Groups(arguments) => &arguments.config,
-            QuarantineCommand::List(arguments) => &arguments.config,
-            QuarantineCommand::Show(arguments) => &arguments.config,
-            QuarantineCommand::Replay(arguments) => &arguments.config,
-            QuarantineCommand::Done(arguments) => &arguments.config,
-        }
-    }
-}
-
 /// Which records are meant. Each further option makes it fewer.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SelectionArgs {
@@ -131,22 +118,11 @@ pub struct ShowArgs {
     pub place: Place,
 }
 
-/// Who closes records, and why.
-#[derive(Debug, Clone, Args)]
-pub struct AuthorArgs {
-    /// Who does this; written down with the outcome.
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
-    pub by: String,
-    /// Why; written down with the outcome.
-    #[arg(long, value_name = "TEXT")]
-    pub note: Option<String>,
-}
-
-/// Arguments of `quarantine replay`.
+/// Which records are closed, and by whom.
 #[derive(Debug, Clone, Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
     .args(["reason", "detail_contains", "device", "account", "since", "until", "records", "all"]))]
-pub struct ReplayArgs {
+pub struct ClosingArgs {
     /// The configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -156,12 +132,26 @@ pub struct ReplayArgs {
     /// All open records.
     #[arg(long)]
     pub all: bool,
+    /// Who does this; written down with the outcome.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    pub by: String,
+    /// Why; written down with the outcome.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `quarantine replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// The records.
+    #[command(flatten)]
+    pub closing: ClosingArgs,
     /// Write nothing, and tell what would become of the records.
     #[arg(long)]
     pub dry_run: bool,
-    /// The author.
-    #[command(flatten)]
-    pub author: AuthorArgs,
     /// Replay at most so many.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
@@ -173,34 +163,15 @@ pub struct ReplayArgs {
     /// the records again. Looking reads the outputs from the oldest record's time on.
     #[arg(long)]
     pub no_scan: bool,
-    /// Print one JSON object instead of text.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Arguments of `quarantine done`.
 #[derive(Debug, Clone, Args)]
-#[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
-    .args(["reason", "detail_contains", "device", "account", "since", "until", "records", "all"]))]
+#[command(mut_arg("note", |note| note.required(true)))]
 pub struct DoneArgs {
-    /// The configuration.
+    /// The records.
     #[command(flatten)]
-    pub config: ConfigArgs,
-    /// The selection.
-    #[command(flatten)]
-    pub selection: SelectionArgs,
-    /// All open records.
-    #[arg(long)]
-    pub all: bool,
-    /// Who does this; written down with the outcome.
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
-    pub by: String,
-    /// Why; written down with the outcome.
-    #[arg(long, value_name = "TEXT", required = true)]
-    pub note: String,
-    /// Print one JSON object instead of text.
-    #[arg(long)]
-    pub json: bool,
+    pub closing: ClosingArgs,
 }
 
 fn reasons() -> PossibleValuesParser {
@@ -212,10 +183,11 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    let day: Date = text.parse().map_err(|_| {
-        "expected a day or a time with its zone, such as 2026-11-30 or 2026-11-30T12:00:00Z"
-            .to_string()
-    })?;
+    // The parser of days accepts a time without its zone too, and drops it.
+    let day: Option<Date> = text.parse().ok().filter(|day: &Date| day.to_string() == text);
+    let day = day.ok_or(
+        "expected a day or a time with its zone, such as 2026-11-30 or 2026-11-30T12:00:00Z",
+    )?;
     let midnight = day.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
     Ok(midnight.timestamp())
 }
@@ -234,8 +206,7 @@ mod tests {
             assert_eq!(moment(text).expect(text).to_string(), expected);
         }
         for bad in ["yesterday", "2026-13-01", "2026-11-30T12:30:00"] {
-            // A local time without its zone is a day to the parser of days.
-            assert!(moment(bad).is_err() || bad.contains('T'), "{bad}");
+            assert!(moment(bad).is_err(), "{bad}");
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 
+use crate::commands::arguments::SelectionArgs;
+use crate::commands::trail_source::whole;
 use crate::config::Config;
 use crate::kafka::Ranges;
 use crate::kafka::trail_reader::{TrailReader, TrailRecord};
@@ -21,6 +23,8 @@ pub(super) struct Archive {
 #[derive(Debug)]
 pub(super) struct Found<'a> {
     pub(super) case: Case,
+    /// What stands for the case in a large set.
+    pub(super) digest: [u8; 16],
     pub(super) place: Place,
     pub(super) record: &'a TrailRecord<'a>,
     /// Where the case stands; none if it was never judged again.
@@ -49,15 +53,6 @@ impl Found<'_> {
     }
 }
 
-/// What was passed over while reading.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Passed {
-    /// Records that a relay did not write.
-    pub(super) foreign: u64,
-    /// Records of cases that had been read already.
-    pub(super) repeated: u64,
-}
-
 impl Archive {
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         let topic = config.output.quarantine_topic.clone();
@@ -79,9 +74,8 @@ impl Archive {
         if !self.reader.topics(&self.outcomes)?.contains(&self.outcomes) {
             return Ok(outcomes);
         }
-        let bounds = self.reader.bounds(&self.outcomes)?;
-        let ranges = bounds.iter().map(|(partition, log)| (*partition, (log.low, log.end)));
-        self.reader.read(&self.outcomes, &ranges.collect(), &mut |record| {
+        let all = whole(&self.reader.bounds(&self.outcomes)?);
+        self.reader.read(&self.outcomes, &all, &mut |record| {
             outcomes.take(record.key, record.value).map_err(|why| {
                 let TrailRecord { partition, offset, .. } = record;
                 anyhow!("{} {partition}/{offset}: {why}", self.outcomes)
@@ -96,29 +90,44 @@ impl Archive {
         Ok(bounds.iter().map(|(it, log)| (*it, (log.low, log.stable_end))).collect())
     }
 
-    /// Reads a part of the quarantine, each case once.
+    /// Reads a part of the quarantine, each case once. Returns how many records are not a relay's.
     pub(super) fn read(
         &self,
         ranges: &Ranges,
         outcomes: &Outcomes,
         receive: &mut dyn FnMut(&Found<'_>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Passed> {
-        let mut passed = Passed::default();
+    ) -> anyhow::Result<u64> {
+        let mut foreign = 0;
         let mut seen = HashSet::new();
         self.reader.read(&self.topic, ranges, &mut |record| {
             let Some(case) = Case::read(&record.headers, record.value) else {
-                passed.foreign += 1;
+                foreign += 1;
                 return Ok(());
             };
             let digest = case.id.digest();
             if !seen.insert(digest) {
-                passed.repeated += 1;
                 return Ok(());
             }
             let place = Place { partition: record.partition, offset: record.offset };
-            receive(&Found { case, place, record, standing: outcomes.of_digest(&digest) })
+            let standing = outcomes.of(&digest);
+            receive(&Found { case, digest, place, record, standing })
         })?;
-        Ok(passed)
+        Ok(foreign)
+    }
+
+    /// Reads the selected records of a part of the quarantine: the open ones, or the closed ones
+    /// too. Returns how many records are not a relay's.
+    pub(super) fn select(
+        &self,
+        ranges: &Ranges,
+        outcomes: &Outcomes,
+        (selection, with_closed): (&SelectionArgs, bool),
+        receive: &mut dyn FnMut(&Found<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<u64> {
+        self.read(ranges, outcomes, &mut |found| {
+            let is_meant = (with_closed || found.is_open()) && selection.holds(found);
+            if is_meant { receive(found) } else { Ok(()) }
+        })
     }
 
     /// Reads one record.
@@ -132,7 +141,7 @@ impl Archive {
         let log = bounds.get(&place.partition);
         let log =
             log.with_context(|| format!("{} has no partition {}", self.topic, place.partition))?;
-        anyhow::ensure!(
+        ensure!(
             (log.low..log.stable_end).contains(&place.offset),
             "{} has no record {place}: partition {} has the offsets {} to {}",
             self.topic,
@@ -142,12 +151,12 @@ impl Archive {
         );
         let range = BTreeMap::from([(place.partition, (place.offset, place.offset + 1))]);
         let mut is_found = false;
-        let passed = self.read(&range, outcomes, &mut |found| {
+        let foreign = self.read(&range, outcomes, &mut |found| {
             is_found = true;
             receive(found)
         })?;
-        anyhow::ensure!(passed.foreign == 0, "the record {place} is not a relay's");
-        anyhow::ensure!(is_found, "the offset {place} has no record: it is a transaction's end");
+        ensure!(foreign == 0, "the record {place} is not a relay's");
+        ensure!(is_found, "the offset {place} has no record: it is a transaction's end");
         Ok(())
     }
 }

@@ -23,7 +23,8 @@ pub(super) struct Batch {
 
 /// What becomes of a record.
 pub(super) struct Closed {
-    pub(super) case: CaseId,
+    pub(super) digest: [u8; 16],
+    case: CaseId,
     place: String,
     pub(super) outcome: Outcome,
     pub(super) reason: Option<String>,
@@ -68,6 +69,7 @@ impl Closed {
             ..author.record(decision.outcome, place, at)
         };
         Closed {
+            digest: found.digest,
             place: place.to_string(),
             outcome: decision.outcome,
             reason: decision.reason.clone(),

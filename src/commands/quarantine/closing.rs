@@ -13,7 +13,7 @@ use super::archive::{Archive, Found};
 use super::batch::{Batch, Closed};
 use super::judging::Decision;
 use super::tally::Tally;
-use crate::commands::arguments::{AuthorArgs, SelectionArgs};
+use crate::commands::arguments::ClosingArgs;
 use crate::commands::print;
 use crate::config::Config;
 use crate::deployment::Deployment;
@@ -48,6 +48,7 @@ pub(super) trait Decider {
 
 /// Closes records.
 pub(super) struct Closer<'a> {
+    arguments: &'a ClosingArgs,
     config: &'a Config,
     topics: TopicNames,
     regions: Vec<String>,
@@ -86,7 +87,7 @@ impl<'a> Closer<'a> {
         config: &'a Config,
         deployment: &Deployment,
         archive: &'a Archive,
-        author: &AuthorArgs,
+        arguments: &'a ClosingArgs,
     ) -> anyhow::Result<Self> {
         ensure!(
             config.integrity.is_none(),
@@ -98,8 +99,9 @@ impl<'a> Closer<'a> {
             bail!("{problem}; `audit-relay manifest --replay` prints what is needed");
         }
         let host = gethostname::gethostname().to_string_lossy().into_owned();
-        let AuthorArgs { by, note } = author.clone();
+        let ClosingArgs { by, note, .. } = arguments.clone();
         Ok(Closer {
+            arguments,
             config,
             topics: deployment.topics.clone(),
             regions: deployment.rules.routes.regions().to_vec(),
@@ -120,14 +122,13 @@ impl<'a> Closer<'a> {
     /// attempts.
     pub(super) fn close(
         mut self,
-        selection: &SelectionArgs,
         limit: Option<u64>,
         decider: &mut impl Decider,
     ) -> anyhow::Result<Tally> {
         let mut failed = 0;
         loop {
             let handled = self.handled.len();
-            match self.attempt(selection, limit, decider) {
+            match self.attempt(limit, decider) {
                 Ok(()) => return Ok(self.tally),
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::Retry(cause)) => {
@@ -144,12 +145,7 @@ impl<'a> Closer<'a> {
 
     /// Opens a producer, and only then reads what is open: whatever another replayer had begun is
     /// committed or aborted by now.
-    fn attempt(
-        &mut self,
-        selection: &SelectionArgs,
-        limit: Option<u64>,
-        decider: &mut impl Decider,
-    ) -> Result<(), Stop> {
+    fn attempt(&mut self, limit: Option<u64>, decider: &mut impl Decider) -> Result<(), Stop> {
         let outcomes = self.archive.outcomes_topic();
         let replayer = Replayer::open(self.config, &self.topics, &self.regions, outcomes);
         let replayer = replayer.map_err(stop)?;
@@ -159,18 +155,15 @@ impl<'a> Closer<'a> {
         decider.prepare(&outcomes, &everything)?;
         let mut batch = Batch::default();
         let mut stopped = None;
-        self.archive.read(&everything, &outcomes, &mut |found| {
+        let meant = (&self.arguments.selection, false);
+        self.archive.select(&everything, &outcomes, meant, &mut |found| {
             let is_enough = limit
                 .is_some_and(|limit| self.tally.selected() + batch.records.len() as u64 >= limit);
-            if stopped.is_some() || is_enough || !found.is_open() || !selection.holds(found) {
-                return Ok(());
-            }
-            let digest = found.case.id.digest();
-            if self.handled.contains(&digest) {
+            if stopped.is_some() || is_enough || self.handled.contains(&found.digest) {
                 return Ok(());
             }
             match decider.decide(found, &mut self.tally) {
-                None => _ = self.handled.insert(digest),
+                None => _ = self.handled.insert(found.digest),
                 Some(decision) => batch.add(found, decision, &self.author, &self.regions),
             }
             if batch.is_full()
@@ -189,7 +182,7 @@ impl<'a> Closer<'a> {
     /// Finds out what became of a transaction whose commit had no answer.
     fn clear_up(&mut self, outcomes: &Outcomes) {
         for (digest, outcome) in std::mem::take(&mut self.unclear) {
-            let is_closed = outcomes.of_digest(&digest).is_some_and(|it| it.is_closed());
+            let is_closed = outcomes.of(&digest).is_some_and(|it| it.is_closed());
             if is_closed {
                 self.handled.insert(digest);
                 self.tally.add(outcome, None);
@@ -231,14 +224,13 @@ impl<'a> Closer<'a> {
                     thread::sleep(ATTEMPT_PAUSE);
                 }
                 Err(failure) => {
-                    self.unclear =
-                        records.iter().map(|it| (it.case.digest(), it.outcome)).collect();
+                    self.unclear = records.iter().map(|it| (it.digest, it.outcome)).collect();
                     return Err(stop(failure));
                 }
             }
         }
         for record in records {
-            self.handled.insert(record.case.digest());
+            self.handled.insert(record.digest);
             self.tally.add(record.outcome, record.reason.as_deref());
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::archive::{Archive, Found};
 use super::closing::{Closer, Decider, show};
 use super::judging::Decision;
 use super::tally::Tally;
-use crate::commands::arguments::{AuthorArgs, DoneArgs};
+use crate::commands::arguments::DoneArgs;
 use crate::commands::load;
 use crate::kafka::Ranges;
 use crate::quarantine::outcomes::{Outcome, Outcomes};
@@ -14,11 +14,11 @@ use crate::quarantine::outcomes::{Outcome, Outcomes};
 /// # Errors
 /// Fails if the outcomes cannot be written.
 pub(super) fn done(arguments: &DoneArgs) -> anyhow::Result<()> {
+    let arguments = &arguments.closing;
     let (config, deployment) = load(&arguments.config)?;
-    let author = AuthorArgs { by: arguments.by.clone(), note: Some(arguments.note.clone()) };
     let archive = Archive::open(&config)?;
-    let closer = Closer::new(&config, &deployment, &archive, &author)?;
-    let tally = closer.close(&arguments.selection, None, &mut Done)?;
+    let closer = Closer::new(&config, &deployment, &archive, arguments)?;
+    let tally = closer.close(None, &mut Done)?;
     show(&tally, arguments.json)?;
     tally.check()
 }

@@ -1,11 +1,13 @@
 //! `quarantine groups`: how many records are open, since when, and what to do about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use audit_judge::fate::QuarantineReason;
+use prometheus::core::Collector;
+use prometheus::{GaugeVec, Opts, TextEncoder};
 use serde_json::json;
 
-use super::archive::{Archive, Found, Passed};
+use super::archive::{Archive, Found};
 use super::time;
 use crate::commands::arguments::{GroupBy, GroupsArgs};
 use crate::commands::{load_config, print, visible};
@@ -33,55 +35,49 @@ pub(super) fn groups(arguments: &GroupsArgs) -> anyhow::Result<()> {
     let archive = Archive::open(&config)?;
     let outcomes = archive.outcomes()?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    let passed = archive.read(&archive.everything()?, &outcomes, &mut |found| {
-        if (arguments.all || found.is_open()) && arguments.selection.holds(found) {
-            let time = found.record.timestamp_ms;
-            let group = groups.entry(key(arguments.by, found)).or_insert(Group {
-                open: 0,
-                closed: 0,
-                oldest: time,
-                newest: time,
-            });
-            match found.is_open() {
-                true => group.open += 1,
-                false => group.closed += 1,
-            }
-            group.oldest = group.oldest.min(time);
-            group.newest = group.newest.max(time);
+    let meant = (&arguments.selection, arguments.all);
+    let foreign = archive.select(&archive.everything()?, &outcomes, meant, &mut |found| {
+        let time = found.record.timestamp_ms;
+        let group = groups.entry(key(arguments.by, found)).or_insert(Group {
+            open: 0,
+            closed: 0,
+            oldest: time,
+            newest: time,
+        });
+        match found.is_open() {
+            true => group.open += 1,
+            false => group.closed += 1,
         }
+        group.oldest = group.oldest.min(time);
+        group.newest = group.newest.max(time);
         Ok(())
     })?;
     match arguments {
         GroupsArgs { prometheus: true, .. } => {
-            print(metrics(&groups, &config.input.group).trim_end())?;
+            print(metrics(&groups, &config.input.group)?.trim_end())?;
         }
         GroupsArgs { json: true, .. } => print_json(&groups)?,
-        _ => print_text(&groups, arguments, passed)?,
+        _ => print_text(&groups, arguments, foreign)?,
     }
     Ok(())
 }
 
 /// Returns what is open as metrics: each reason has its number, which may be zero, so that an alert
 /// ends, and the time of the oldest record, if there is one.
-fn metrics(groups: &BTreeMap<String, Group>, group: &str) -> String {
+fn metrics(groups: &BTreeMap<String, Group>, group: &str) -> anyhow::Result<String> {
     let [open, oldest] = METRIC_NAMES;
-    let known = QuarantineReason::ALL.iter().map(|reason| reason.name());
-    let reasons: BTreeSet<&str> = known.chain(groups.keys().map(String::as_str)).collect();
-    let mut text = format!(
-        "# HELP {open} Quarantined records without a final outcome.\n# TYPE {open} gauge\n"
-    );
-    for reason in &reasons {
-        let count = groups.get(*reason).map_or(0, |found| found.open);
-        text.push_str(&format!("{open}{{group=\"{group}\",reason=\"{reason}\"}} {count}\n"));
+    let gauge = |name, help| GaugeVec::new(Opts::new(name, help), &["group", "reason"]);
+    let open = gauge(open, "Quarantined records without a final outcome.")?;
+    let oldest = gauge(oldest, "When the oldest of them was written, in seconds since 1970.")?;
+    for reason in QuarantineReason::ALL {
+        open.with_label_values(&[group, reason.name()]).set(0.0);
     }
-    text.push_str(&format!(
-        "# HELP {oldest} When the oldest of them was written, in seconds since 1970.\n# TYPE {oldest} gauge\n"
-    ));
-    for (reason, Group { oldest: time, .. }) in groups {
-        let seconds = *time as f64 / 1_000.0;
-        text.push_str(&format!("{oldest}{{group=\"{group}\",reason=\"{reason}\"}} {seconds}\n"));
+    for (reason, found) in groups {
+        open.with_label_values(&[group, reason]).set(found.open as f64);
+        oldest.with_label_values(&[group, reason]).set(found.oldest as f64 / 1_000.0);
     }
-    text
+    let families = [open.collect(), oldest.collect()].concat();
+    Ok(TextEncoder::new().encode_to_string(&families)?)
 }
 
 fn key(by: GroupBy, found: &Found<'_>) -> String {
@@ -106,7 +102,7 @@ fn print_json(groups: &BTreeMap<String, Group>) -> anyhow::Result<()> {
 fn print_text(
     groups: &BTreeMap<String, Group>,
     arguments: &GroupsArgs,
-    passed: Passed,
+    foreign: u64,
 ) -> anyhow::Result<()> {
     if groups.is_empty() {
         print("Nothing is open.")?;
@@ -129,8 +125,8 @@ fn print_text(
             print(format_args!("\n{}: {}", visible(name), remedy(name)))?;
         }
     }
-    if passed.foreign > 0 {
-        print(format_args!("\n{} records are not a relay's, and are left alone", passed.foreign))?;
+    if foreign > 0 {
+        print(format_args!("\n{foreign} records are not a relay's, and are left alone"))?;
     }
     Ok(())
 }
@@ -163,13 +159,15 @@ fn remedy(reason: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn the_metrics_have_every_reason() {
         let group = Group { open: 7, closed: 0, oldest: 1_500, newest: 9_000 };
         let groups = BTreeMap::from([("malformed".to_string(), group)]);
-        let metrics = metrics(&groups, "audit");
+        let metrics = metrics(&groups, "audit").expect("metrics");
         let of = |name: &str, reason: &str| {
             let start =
                 format!("audit_relay_quarantine_{name}{{group=\"audit\",reason=\"{reason}\"}} ");

@@ -28,9 +28,9 @@ const TOO_OLD: &str = "the action is older than the history of the tables' topic
 
 /// Judges by rules and tables that are read after the records are known.
 pub(super) struct Judge<'a> {
-    pub(super) arguments: &'a ReplayArgs,
-    pub(super) config: &'a Config,
-    pub(super) deployment: Deployment,
+    arguments: &'a ReplayArgs,
+    config: &'a Config,
+    deployment: Deployment,
     pub(super) archive: &'a Archive,
     /// Actions before this time are refused.
     oldest: Option<Timestamp>,
@@ -77,10 +77,9 @@ impl<'a> Judge<'a> {
     /// Finds out which of the events are in the outputs already.
     fn find_present(&mut self, outcomes: &Outcomes, part: &Ranges) -> anyhow::Result<()> {
         let mut wanted = Wanted::default();
-        self.archive.read(part, outcomes, &mut |found| {
-            if found.is_open()
-                && !found.case.is_stub
-                && self.arguments.selection.holds(found)
+        let meant = (&self.arguments.closing.selection, false);
+        self.archive.select(part, outcomes, meant, &mut |found| {
+            if !found.case.is_stub
                 && let (Fate::Audited(audited), _) = self.judge(found)
             {
                 wanted.add(&audited, found);

@@ -16,17 +16,16 @@ pub(super) fn list(arguments: &ListArgs) -> anyhow::Result<()> {
     let archive = Archive::open(&load_config(&arguments.config)?)?;
     let outcomes = archive.outcomes()?;
     let (mut listed, mut more) = (0, 0_u64);
-    archive.read(&archive.everything()?, &outcomes, &mut |found| {
-        if (arguments.all || found.is_open()) && arguments.selection.holds(found) {
-            if listed == arguments.limit {
-                more += 1;
-                return Ok(());
-            }
-            listed += 1;
-            match arguments.json {
-                true => print(json(found))?,
-                false => print(line(found))?,
-            }
+    let meant = (&arguments.selection, arguments.all);
+    archive.select(&archive.everything()?, &outcomes, meant, &mut |found| {
+        if listed == arguments.limit {
+            more += 1;
+            return Ok(());
+        }
+        listed += 1;
+        match arguments.json {
+            true => print(json(found))?,
+            false => print(line(found))?,
         }
         Ok(())
     })?;
@@ -48,15 +47,13 @@ fn standing(found: &Found<'_>) -> &'static str {
 }
 
 fn line(found: &Found<'_>) -> String {
-    let id = &found.case.id;
     let (time, standing) = (time(found.record.timestamp_ms), standing(found));
-    let from = format!("{}/{}/{}", id.topic, id.partition, id.offset);
     format!(
         "{:<12} {time:<20} {standing:<7} {:<24} {}  ({})",
         found.place.to_string(),
         found.reason(),
         visible(found.detail()),
-        visible(&from)
+        visible(&found.case.id.source())
     )
 }
 

@@ -14,17 +14,17 @@ use crate::commands::load;
 /// Fails if the cluster does not answer or refuses, another replayer takes over, or records stay
 /// open.
 pub(super) fn replay(arguments: &ReplayArgs) -> anyhow::Result<()> {
-    let (config, deployment) = load(&arguments.config)?;
+    let (config, deployment) = load(&arguments.closing.config)?;
     let archive = Archive::open(&config)?;
     let tally = match arguments.dry_run {
         true => rehearse(arguments, Judge::new(arguments, &config, deployment, &archive))?,
         false => {
-            let closer = Closer::new(&config, &deployment, &archive, &arguments.author)?;
+            let closer = Closer::new(&config, &deployment, &archive, &arguments.closing)?;
             let mut judge = Judge::new(arguments, &config, deployment, &archive);
-            closer.close(&arguments.selection, arguments.limit, &mut judge)?
+            closer.close(arguments.limit, &mut judge)?
         }
     };
-    show(&tally, arguments.json)?;
+    show(&tally, arguments.closing.json)?;
     tally.check()
 }
 
@@ -35,13 +35,10 @@ fn rehearse(arguments: &ReplayArgs, mut judge: Judge<'_>) -> anyhow::Result<Tall
     let everything = archive.everything()?;
     judge.prepare(&outcomes, &everything)?;
     let mut tally = Tally::default();
-    archive.read(&everything, &outcomes, &mut |found| {
+    let meant = (&arguments.closing.selection, false);
+    archive.select(&everything, &outcomes, meant, &mut |found| {
         let is_enough = arguments.limit.is_some_and(|limit| tally.selected() >= limit);
-        if found.is_open()
-            && !is_enough
-            && arguments.selection.holds(found)
-            && let Some(decision) = judge.decide(found, &mut tally)
-        {
+        if !is_enough && let Some(decision) = judge.decide(found, &mut tally) {
             tally.add(decision.outcome, decision.reason.as_deref());
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use audit_judge::parse::framing;
-use serde_json::{Map, Value};
+use audit_judge::parse::record::{Field, parse};
 
 use super::archive::Found;
 use crate::commands::arguments::SelectionArgs;
@@ -31,31 +31,14 @@ impl SelectionArgs {
         if self.device.is_none() && self.account.is_none() {
             return true;
         }
-        let fields = fields(value.unwrap_or_default());
-        let is_field = |name, expected: &Option<String>| {
-            expected.as_ref().is_none_or(|expected| text(fields.get(name)) == *expected)
+        let value = value.unwrap_or_default();
+        let value = framing::unwrap(value).unwrap_or(Cow::Borrowed(value));
+        let record = parse(Some(&value)).unwrap_or_default();
+        let is_field = |field, expected: &Option<String>| {
+            let id = record.id(field).ok().flatten();
+            expected.as_ref().is_none_or(|expected| id.is_some_and(|id| id.as_str() == expected))
         };
-        is_field("objectId", &self.device) && is_field("accountId", &self.account)
-    }
-}
-
-/// Returns the fields of a record; none if it cannot be read.
-fn fields(value: &[u8]) -> Map<String, Value> {
-    let value = framing::unwrap(value).unwrap_or(Cow::Borrowed(value));
-    let fields: Map<String, Value> = serde_json::from_slice(&value).unwrap_or_default();
-    match fields.get("data") {
-        // A CloudEvent.
-        Some(Value::Object(data)) if fields.contains_key("specversion") => data.clone(),
-        _ => fields,
-    }
-}
-
-/// Returns an id as text, whether it was sent as a number or as a text.
-fn text(value: Option<&Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text.trim().to_string(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
+        is_field(Field::ObjectId, &self.device) && is_field(Field::AccountId, &self.account)
     }
 }
 
@@ -79,7 +62,8 @@ mod tests {
         let (reason, detail) = ("unknown_principal".to_string(), "no user 7".to_string());
         let case = Case { id, reason, detail, is_stub: false };
         let place = Place { partition: 3, offset: 7 };
-        selection.holds(&Found { case, place, record: &record, standing })
+        let digest = case.id.digest();
+        selection.holds(&Found { case, digest, place, record: &record, standing })
     }
 
     #[test]

@@ -35,14 +35,13 @@ pub(super) fn show(arguments: &ShowArgs) -> anyhow::Result<()> {
 }
 
 fn text(found: &Found<'_>) -> String {
-    let id = &found.case.id;
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
         _ = writeln!(text, "{name:<10}{}", visible(value));
     };
     line("record", &found.place.to_string());
-    line("from", &format!("{}/{}/{}", id.topic, id.partition, id.offset));
+    line("from", &found.case.id.source());
     line("time", &time(found.record.timestamp_ms));
     line("reason", &found.case.reason);
     line("detail", &found.case.detail);
