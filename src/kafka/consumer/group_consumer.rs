@@ -2,7 +2,7 @@
 //! before the records that follow it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
@@ -24,11 +24,6 @@ use crate::stream::{
 
 /// Most records that one poll returns, so that the caller checks the clock regularly.
 const POLL_RECORDS_MAX: usize = 256;
-/// A pause between two calls of the client after which its events may have piled up: its statistics
-/// come once a second.
-const BACKLOG_AFTER: Duration = Duration::from_millis(500);
-/// Events that are served at once after such a pause.
-const BACKLOG_MAX: usize = 1_024;
 /// Longest wait for a seek.
 const SEEK_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -41,8 +36,6 @@ pub(in crate::kafka) struct GroupConsumer {
     /// Whether the broker advances the member's epoch by itself, as KIP-848 does.
     epoch_grows: bool,
     member: Member,
-    /// When the main queue was served last.
-    served: Instant,
 }
 
 impl GroupConsumer {
@@ -62,7 +55,6 @@ impl GroupConsumer {
             group: settings.consumer.get("group.id").unwrap_or_default().to_string(),
             epoch_grows: settings.consumer.get("group.protocol") == Some("consumer"),
             member: Member::default(),
-            served: Instant::now(),
         })
     }
 
@@ -134,14 +126,13 @@ impl GroupConsumer {
         wait: Duration,
         receive: &mut dyn FnMut(Polled<'_>),
     ) -> Result<(), Failure> {
-        let backlog = if self.served.elapsed() >= BACKLOG_AFTER { BACKLOG_MAX } else { 0 };
+        // A worker that recovers polls once in seconds. A rebalance behind other events must not
+        // wait for as many polls, and the whole group with it.
+        let waiting = self.client.waiting_events();
         let mut served = self.serve_one(wait);
-        // A worker that recovers polls once in seconds; a rebalance behind other events would wait
-        // for as many polls, and the whole group with it.
-        for _ in 0..backlog {
+        for _ in 1..waiting {
             served = served.and_then(|()| self.serve_one(Duration::ZERO));
         }
-        self.served = Instant::now();
         if self.client.context().0.has_events() {
             // Statistics arrive once a second, so this runs at least that often.
             self.member.follow(&self.client, &mut self.points, receive);
@@ -152,7 +143,7 @@ impl GroupConsumer {
         served
     }
 
-    /// Serves one event. The client does not say whether there was one.
+    /// Serves one event, if one arrives in this time.
     fn serve_one(&self, wait: Duration) -> Result<(), Failure> {
         match self.client.poll(wait) {
             None => Ok(()),

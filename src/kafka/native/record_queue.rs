@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use rdkafka::bindings::{
     rd_kafka_consume_queue, rd_kafka_message_destroy, rd_kafka_message_t, rd_kafka_queue_destroy,
-    rd_kafka_queue_forward, rd_kafka_queue_get_partition, rd_kafka_queue_new, rd_kafka_queue_t,
-    rd_kafka_t,
+    rd_kafka_queue_forward, rd_kafka_queue_get_consumer, rd_kafka_queue_get_partition,
+    rd_kafka_queue_length, rd_kafka_queue_new, rd_kafka_queue_t, rd_kafka_t,
 };
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -52,6 +52,22 @@ impl<C: ConsumerContext> QueuedConsumer<C> {
     /// Takes the first entry, if one arrives in this time.
     pub(crate) fn take(&self, wait: Duration) -> Option<Taken<'_>> {
         self.records.take(wait)
+    }
+
+    /// Returns how many events wait on the main queue. The safe client serves one for each call,
+    /// and does not say whether there was one.
+    pub(crate) fn waiting_events(&self) -> usize {
+        // SAFETY: the client is alive, since it is borrowed, and so is its queue until the
+        // reference to it is given back.
+        unsafe {
+            let queue = rd_kafka_queue_get_consumer(self.consumer.client().native_ptr());
+            if queue.is_null() {
+                return 0;
+            }
+            let length = rd_kafka_queue_length(queue);
+            rd_kafka_queue_destroy(queue);
+            length
+        }
     }
 }
 
