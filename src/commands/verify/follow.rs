@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use audit_chain::time::Time;
@@ -21,22 +21,19 @@ impl Witness<'_> {
     /// If the first verification cannot be finished, or a report cannot be written. Later ones are
     /// tried again.
     pub(super) fn follow(&mut self) -> anyhow::Result<Exit> {
-        let mut whole = Instant::now();
         let mut last = self.verify()?;
         self.show(&last)?;
         self.remember(&last)?;
         while last.exit() != Exit::Evidence {
             thread::sleep(Duration::from_secs(self.arguments.every));
-            if whole.elapsed() >= WHOLE_EVERY {
+            if self.began.elapsed() >= WHOLE_EVERY {
                 self.verified = None;
             }
-            let is_whole = self.verified.is_none();
             match self.verify_next() {
                 Ok(report) => {
                     self.show_next(&last, &report)?;
                     self.remember(&report)?;
                     last = report;
-                    whole = if is_whole { Instant::now() } else { whole };
                 }
                 Err(error) => {
                     let every = self.arguments.every;

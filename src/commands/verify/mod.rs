@@ -9,7 +9,7 @@ mod reading;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
 use audit_chain::trust::{Problem, Trust};
@@ -60,7 +60,9 @@ struct Witness<'a> {
     progress: Progress,
     /// What was verified so far, to go on behind it.
     verified: Option<Verified>,
-    /// What the last whole verification found to have expired, which stays so.
+    /// When the last whole verification began.
+    began: Instant,
+    /// What it found to have expired, which stays so.
     expired: Findings,
 }
 
@@ -71,8 +73,8 @@ impl<'a> Witness<'a> {
             None => Box::new(connect(&arguments.cluster)?),
         };
         let (trust, progress) = (trust(&arguments.trust)?, Progress::default());
-        let expired = Findings::default();
-        Ok(Witness { arguments, trust, source, progress, verified: None, expired })
+        let (began, expired) = (Instant::now(), Findings::default());
+        Ok(Witness { arguments, trust, source, progress, verified: None, began, expired })
     }
 
     /// Verifies the trail, or what came since it was verified without evidence.
@@ -86,7 +88,10 @@ impl<'a> Witness<'a> {
         let is_whole = self.verified.is_none();
         let unverified = match self.verified.take() {
             Some(verified) => verified.go_on(remembered),
-            None => Unverified::whole(self.trust.clone(), self.options(remembered)),
+            None => {
+                self.began = Instant::now();
+                Unverified::whole(self.trust.clone(), self.options(remembered))
+            }
         };
         let topics = TrailTopics::find(self.source.as_ref(), &self.arguments.topics)?;
         let (mut report, verified) =
