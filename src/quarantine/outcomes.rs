@@ -187,8 +187,8 @@ impl Outcomes {
         Ok(())
     }
 
-    /// Returns where a case stands, by [`CaseId::digest`](super::case::CaseId::digest); `None` if it
-    /// has no outcome.
+    /// Returns where a case stands, by [`CaseId::digest`](super::case::CaseId::digest); `None` if
+    /// it has no outcome.
     pub fn of(&self, case: &[u8; 16]) -> Option<&Standing> {
         self.0.get(case)
     }

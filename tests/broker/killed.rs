@@ -9,8 +9,8 @@ use crate::exactly_once::{SMALL_BATCHES, WAIT_MAX, await_committed, end};
 use crate::ledger::{Ledger, PRINCIPALS, change};
 use crate::trail;
 use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
-use audit_testkit::proxy::{Aim, Ambush, RequestKind, Rules};
-use audit_testkit::relay::TestDeployment;
+use audit_testkit::proxy::{Aim, Ambush, Proxy, RequestKind, Rules};
+use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::produce;
 
 /// The requests of a transaction, and the one before it, in their order.
@@ -25,17 +25,55 @@ const STEPS: [(&str, RequestKind); 6] = [
 /// Records that each relay finds.
 const PORTION: u64 = 200;
 
+/// A broker behind a proxy, which holds what its rules say.
+pub struct ProxiedBroker {
+    pub broker: KafkaBroker,
+    pub rules: Arc<Rules>,
+    /// The `bootstrap.servers` behind the proxy.
+    pub bootstrap: String,
+    _proxy: Proxy,
+}
+
+impl ProxiedBroker {
+    #[track_caller]
+    pub fn start() -> Self {
+        let options = BrokerOptions { is_proxied: true, ..BrokerOptions::default() };
+        let broker = KafkaBroker::start(options).expect("a broker");
+        let rules = Arc::new(Rules::default());
+        let (proxy, bootstrap) = broker.proxy(&rules);
+        ProxiedBroker { broker, rules, bootstrap, _proxy: proxy }
+    }
+
+    /// Starts a process, and waits until its first request of a kind, or the answer, is held.
+    #[track_caller]
+    pub fn hold(
+        &self,
+        client: &str,
+        kind: RequestKind,
+        ambush: Ambush,
+        start: impl FnOnce() -> Relay,
+    ) -> Relay {
+        let held = self.rules.held();
+        self.rules.ambush(Aim::client(client), kind, ambush);
+        let process = start();
+        let since = Instant::now();
+        while self.rules.held() == held {
+            assert!(since.elapsed() < WAIT_MAX, "{kind:?} {ambush:?}: {}", process.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        process
+    }
+}
+
 #[test]
 fn a_kill_at_any_step_of_a_transaction_loses_and_doubles_nothing() {
-    let options = BrokerOptions { is_proxied: true, ..BrokerOptions::default() };
-    let broker = KafkaBroker::start(options).expect("a broker");
-    let rules = Arc::new(Rules::default());
-    let (_proxy, bootstrap) = broker.proxy(&rules);
-    let mut deployment = TestDeployment::create(PROGRAM, &broker, 3, PRINCIPALS, SMALL_BATCHES);
-    deployment.bootstrap = bootstrap;
+    let proxied = ProxiedBroker::start();
+    let broker = &proxied.broker;
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, SMALL_BATCHES);
+    deployment.bootstrap.clone_from(&proxied.bootstrap);
     // A killed member is replaced at once.
     deployment.static_members = vec!["same".to_string()];
-    trail::seal(&broker, &mut deployment);
+    trail::seal(broker, &mut deployment);
     let committed = || broker.committed(&deployment.group, &deployment.input).values().sum::<i64>();
     let mut written = 0;
     for (name, kind) in STEPS {
@@ -46,26 +84,20 @@ fn a_kill_at_any_step_of_a_transaction_loses_and_doubles_nothing() {
                 (written..written + PORTION).map(change),
             );
             written += PORTION;
-            let (held, before) = (rules.held(), committed());
-            rules.ambush(Aim::client("same-"), kind, ambush);
-            let mut relay = deployment.start("same");
-            let since = Instant::now();
-            while rules.held() == held {
-                assert!(since.elapsed() < WAIT_MAX, "{name} {ambush:?}: {}", relay.log());
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            let before = committed();
+            let mut relay = proxied.hold("same-", kind, ambush, || deployment.start("same"));
             relay.signal("KILL");
             relay.wait();
             match (name, ambush) {
                 // The broker answers before the offsets can be seen.
-                ("EndTxn", Ambush::HoldAnswer) => await_committed(&broker, &deployment, before + 1),
+                ("EndTxn", Ambush::HoldAnswer) => await_committed(broker, &deployment, before + 1),
                 _ => assert_eq!(committed(), before, "{name} {ambush:?}"),
             }
         }
     }
     let mut relay = deployment.start("same");
-    await_committed(&broker, &deployment, written as i64);
+    await_committed(broker, &deployment, written as i64);
     end(&mut relay);
     Ledger::of(broker.bootstrap(), &deployment, written).assert_clean();
-    trail::assert_proven(&broker, &deployment);
+    trail::assert_proven(broker, &deployment);
 }

@@ -19,6 +19,9 @@ use audit_testkit::topics::{Seen, read_committed};
 
 const ORIGIN: &str = "audit.example.com/test";
 
+/// The settings of a topic that deletes nothing.
+pub const KEPT_FOREVER: [(&str, &str); 2] = [("retention.ms", "-1"), ("retention.bytes", "-1")];
+
 /// The key that signs in every deployment.
 pub fn signing_key() -> SigningKey {
     SigningKey::from_seed(ORIGIN.parse().expect("an origin"), &[9; 32])
@@ -27,8 +30,7 @@ pub fn signing_key() -> SigningKey {
 /// Seals a deployment from now on. The topic with the seals has as many partitions as no other.
 #[track_caller]
 pub fn seal(broker: &KafkaBroker, deployment: &mut TestDeployment) {
-    let settings = [("retention.ms", "-1"), ("retention.bytes", "-1")];
-    broker.create_topic_with(&deployment.checkpoints(), 5, &settings);
+    broker.create_topic_with(&deployment.checkpoints(), 5, &KEPT_FOREVER);
     configure_seals(deployment);
 }
 

@@ -64,6 +64,19 @@ pub struct Seen {
     pub timestamp: Option<i64>,
 }
 
+impl From<&Seen> for TestRecord {
+    /// The same record once more, in a partition of the same number.
+    fn from(seen: &Seen) -> Self {
+        TestRecord {
+            partition: Some(seen.partition),
+            key: seen.key.clone(),
+            value: seen.value.clone(),
+            headers: seen.headers.clone(),
+            timestamp: seen.timestamp,
+        }
+    }
+}
+
 /// Returns this many incompressible bytes, always the same.
 pub fn noise(bytes: usize) -> Vec<u8> {
     let random = Random::new(7);

@@ -86,7 +86,7 @@ pub(super) fn number(seen: &Seen) -> Option<u64> {
 }
 
 /// Returns the last header with this name, as text.
-pub(super) fn header(seen: &Seen, name: &str) -> String {
+pub fn header(seen: &Seen, name: &str) -> String {
     let found = seen.headers.iter().rev().find(|(key, _)| key == name);
     let value = found.and_then(|(_, value)| value.clone());
     String::from_utf8_lossy(&value.unwrap_or_default()).into_owned()

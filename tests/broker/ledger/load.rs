@@ -1,5 +1,7 @@
 //! The load: numbered state changes. The number determines the expected fate.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use audit_testkit::relay::REGIONS;
@@ -16,6 +18,18 @@ const TIME: &str = "2021-07-14T09:12:44.310001-05:00";
 pub const PRINCIPALS: &str = r#"{"accountId":307608,"userId":6100101,"iamId":"IBMid-270004WA01","name":"operator@example.com","linked":true,"permissions":["REMOTE_MANAGEMENT"],"validFrom":"2018-01-01T00:00:00Z"}
 {"accountId":307608,"userId":6100900,"iamId":"IBMid-270004WA09","name":"visitor@example.com","linked":true,"infrastructureAccess":false,"validFrom":"2018-01-01T00:00:00Z"}
 "#;
+
+/// A location table with the data centers of the load in their regions, but for these changes and
+/// additions.
+pub fn location_table(changed: &[(&str, &str)]) -> String {
+    let usual = DATA_CENTERS.into_iter().zip(REGIONS);
+    let entries: BTreeMap<&str, &str> = usual.chain(changed.iter().copied()).collect();
+    let entry = |(data_center, region): (&str, &str)| {
+        format!("[[entry]]\ndata_centers = [\"{data_center}\"]\nregion = \"{region}\"\n")
+    };
+    let entries: String = entries.into_iter().map(entry).collect();
+    format!("profiles = [\"six\"]\n{entries}")
+}
 
 /// The expected fate of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

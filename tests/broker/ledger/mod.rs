@@ -16,8 +16,9 @@ use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{Seen, read_committed};
 
 pub use accounts::assert_accounted;
-use evidence::{Contents, Evidence, header, number};
-pub use load::{ExpectedFate, PRINCIPALS, change, expected_fate, region};
+pub use evidence::header;
+use evidence::{Contents, Evidence, number};
+pub use load::{ExpectedFate, PRINCIPALS, change, expected_fate, location_table, region};
 
 /// The headers that the relay adds to a record in the quarantine topic.
 pub const ADDED: [&str; 7] = [

@@ -32,22 +32,11 @@ fn write(broker: &KafkaBroker, trail: &Trail) -> String {
             let topic = format!("{prefix}{name}");
             scope.spawn(move || {
                 broker.create_topic(&topic, if name == CHECKPOINTS { 5 } else { 3 });
-                produce(broker.bootstrap(), &topic, records.iter().map(again));
+                produce(broker.bootstrap(), &topic, records.iter().map(TestRecord::from));
             });
         }
     });
     prefix
-}
-
-/// A record, to be written once more.
-pub(super) fn again(seen: &Seen) -> TestRecord {
-    TestRecord {
-        partition: Some(seen.partition),
-        key: seen.key.clone(),
-        value: seen.value.clone(),
-        headers: seen.headers.clone(),
-        timestamp: seen.timestamp,
-    }
 }
 
 /// The records of one region, all of one partition.

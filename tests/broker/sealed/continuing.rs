@@ -6,7 +6,7 @@ use std::fs;
 use audit_chain::key::SigningKey;
 
 use super::*;
-use crate::ledger::{ExpectedFate, Ledger, expected_fate};
+use crate::ledger::{ExpectedFate, Ledger, expected_fate, location_table};
 use audit_testkit::topics::{TestRecord, read_committed};
 
 /// Starts a relay and waits until it holds its partition; returns what it says.
@@ -150,25 +150,6 @@ fn a_key_is_replaced_between_two_runs() {
     assert!(log.contains("was written under the key"), "{log}");
 }
 
-/// Writes a location table with the data centers of the load, where `wdc04` belongs to a region.
-#[track_caller]
-fn locate(deployment: &TestDeployment, wdc04: &str) {
-    let data_centers = [
-        ("syd04", "au-syd"),
-        ("fra02", "eu-de"),
-        ("lon06", "eu-gb"),
-        ("tok02", "jp-tok"),
-        ("dal10", "us-south"),
-        ("wdc04", wdc04),
-    ];
-    let entry = |(data_center, region): (&str, &str)| {
-        format!("[[entry]]\ndata_centers = [\"{data_center}\"]\nregion = \"{region}\"\n")
-    };
-    let entries: String = data_centers.into_iter().map(entry).collect();
-    let table = format!("profiles = [\"six\"]\n{entries}");
-    fs::write(deployment.path("locations.toml"), table).expect("write the locations");
-}
-
 /// The chain of a region goes on after a time in which no relay writes to it.
 #[test]
 fn a_region_is_added_removed_and_added_again() {
@@ -180,7 +161,8 @@ fn a_region_is_added_removed_and_added_again() {
     let east = &deployment.outputs()[4];
     let mut events = Vec::new();
     for (run, region) in (0..).zip(["us-south", "us-east", "us-south", "us-east"]) {
-        locate(&deployment, region);
+        let table = location_table(&[("wdc04", region)]);
+        fs::write(deployment.path("locations.toml"), table).expect("write the locations");
         process(broker, &deployment, run * 300..run * 300 + 300);
         events.push(read_committed(broker.bootstrap(), east).len());
         let proven = verify_own(&deployment, &[]);

@@ -3,11 +3,10 @@
 use std::process::Command;
 use std::time::Instant;
 
-use super::attacks::again;
 use super::*;
 use crate::exactly_once::WAIT_MAX;
 use audit_testkit::relay::Relay;
-use audit_testkit::topics::read_committed;
+use audit_testkit::topics::{TestRecord, read_committed};
 
 /// Starts `verify --follow`. Its log has its reports, a line each.
 #[track_caller]
@@ -86,7 +85,7 @@ fn a_witness_confirms_what_comes_until_there_is_evidence() {
 
     let topic = &deployment.outputs()[0];
     let copied = read_committed(broker.bootstrap(), topic).remove(0);
-    produce(broker.bootstrap(), topic, [again(&copied)].into_iter());
+    produce(broker.bootstrap(), topic, [TestRecord::from(&copied)].into_iter());
     assert_eq!(await_evidence(&mut witness), ["DUPLICATE"]);
 }
 

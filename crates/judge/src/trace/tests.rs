@@ -157,7 +157,7 @@ fn an_event_that_does_not_fit_is_routed_and_not_formatted() {
 }
 
 #[test]
-fn what_a_cloud_event_holds_is_reported_anew() {
+fn what_a_cloud_event_holds_is_reported_again() {
     let wrapped = |data| json!({"specversion": "1.0", "id": "1", "data": data}).to_string();
     let (audited, fate, borrowed) = heard(&wrapped(record("objectId", json!(7))), None);
     assert_eq!(audited.reports[..3], ["parsed", "unwrapped", "parsed"]);

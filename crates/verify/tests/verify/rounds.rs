@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use audit_chain::name::StreamName;
-use audit_verify::{Options, PartitionVerifier, Report, Sealed, Seals, Step, conclude};
+use audit_verify::{Options, PartitionVerifier, Report, Sealed, Seals, verify_partitions};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -58,30 +58,20 @@ fn verify(
         let records = records.filter(|stored| range.contains(&stored.offset));
         read(verifier, records, |stored| stored.offset >= end(before)).expect("memory")
     };
-    let mut reached = BTreeMap::new();
-    let mut reports = Vec::new();
-    for output in outputs(trail) {
-        let mut verifier = PartitionVerifier::new(sealed, output.0.clone(), output.1, 0);
+    let mut reached = Reached::new();
+    let partitions = outputs(trail).into_iter().map(|(output, partition)| (output, partition, 0));
+    let report = verify_partitions(sealed, partitions, |output, partition, mut verifier| {
+        let output = (output.clone(), partition);
         if let Some((_, seen)) = from.get(&output) {
             verifier = verifier.behind(*seen);
         }
         let report = read_part(&output, verifier);
         let end = after.outputs.get(&output).copied().unwrap_or_default();
-        reached.insert(output, (report.next(end), end));
-        reports.push(report);
-    }
-    let report = match conclude(sealed, reports).expect("memory") {
-        Step::Done(report) => report,
-        Step::Ask(questions) => {
-            let asked = questions.partitions().map(|(output, partition)| {
-                let verifier = questions.verifier(sealed, output.clone(), partition);
-                read_part(&(output.clone(), partition), verifier)
-            });
-            let answers = asked.collect();
-            questions.answered(answers)
-        }
-    };
-    (report, reached)
+        // A second reading only answers questions.
+        reached.entry(output).or_insert((report.next(end), end));
+        Ok(report)
+    });
+    (report.expect("memory"), reached)
 }
 
 /// Rounds that look at a trail of so many transactions, of which the first two are there.

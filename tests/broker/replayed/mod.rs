@@ -6,16 +6,16 @@ mod load;
 
 use std::collections::BTreeMap;
 use std::process::Output;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::PROGRAM;
-use crate::exactly_once::{SMALL_BATCHES, WAIT_MAX, await_committed, end};
+use crate::exactly_once::{SMALL_BATCHES, await_committed, end};
+use crate::killed::ProxiedBroker;
 use crate::ledger::{ExpectedFate, PRINCIPALS, change, expected_fate};
-use audit_testkit::kafka::{BrokerOptions, KafkaBroker};
-use audit_testkit::proxy::{Aim, Ambush, RequestKind, Rules};
+use crate::trail::KEPT_FOREVER;
+use audit_testkit::kafka::KafkaBroker;
+use audit_testkit::proxy::{Aim, Ambush, RequestKind};
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{Seen, TestRecord, produce, read_committed};
 
@@ -28,8 +28,7 @@ const REPLAYED: &str = "audit-relay-replayed";
 #[track_caller]
 fn unknown(broker: &KafkaBroker) -> TestDeployment {
     let deployment = TestDeployment::create(PROGRAM, broker, 3, NOBODY, SMALL_BATCHES);
-    let settings = [("retention.ms", "-1"), ("retention.bytes", "-1")];
-    broker.create_topic_with(&outcomes(&deployment), 1, &settings);
+    broker.create_topic_with(&outcomes(&deployment), 1, &KEPT_FOREVER);
     deployment
 }
 
@@ -89,14 +88,7 @@ fn assert_as_live(broker: &KafkaBroker, deployment: &TestDeployment, records: u6
     let live = TestDeployment::create(PROGRAM, broker, 3, PRINCIPALS, SMALL_BATCHES);
     // The same places of the same topic: ids and partitions follow from them.
     let input = read_committed(broker.bootstrap(), &deployment.input);
-    let again = input.into_iter().map(|seen| TestRecord {
-        partition: Some(seen.partition),
-        key: seen.key,
-        value: seen.value,
-        headers: seen.headers,
-        timestamp: seen.timestamp,
-    });
-    produce(broker.bootstrap(), &live.input, again);
+    produce(broker.bootstrap(), &live.input, input.iter().map(TestRecord::from));
     process(broker, &live, records as i64);
     let expected = events(broker.bootstrap(), &live);
     let found = events(broker.bootstrap(), deployment);
@@ -227,28 +219,17 @@ fn start(deployment: &TestDeployment, instance: &str) -> Relay {
     deployment.spawn_command(&command, log).expect("start the replay")
 }
 
-#[track_caller]
-fn await_held(rules: &Rules, held: u64, what: &str) {
-    let since = Instant::now();
-    while rules.held() == held {
-        assert!(since.elapsed() < WAIT_MAX, "{what} is not reached");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// Kills a replay at each step of its transaction, then lets one take over from another.
 #[test]
 fn replays_that_are_killed_or_overtaken_lose_and_double_nothing() {
-    let options = BrokerOptions { is_proxied: true, ..BrokerOptions::default() };
-    let broker = KafkaBroker::start(options).expect("a broker");
-    let rules = Arc::new(Rules::default());
-    let (_proxy, bootstrap) = broker.proxy(&rules);
-    let mut deployment = unknown(&broker);
+    let proxied = ProxiedBroker::start();
+    let broker = &proxied.broker;
+    let mut deployment = unknown(broker);
     let records = 6_000;
     produce(broker.bootstrap(), &deployment.input, (0..records).map(change));
-    process(&broker, &deployment, records as i64);
+    process(broker, &deployment, records as i64);
     deployment.write_principals(PRINCIPALS);
-    deployment.bootstrap = bootstrap;
+    deployment.bootstrap.clone_from(&proxied.bootstrap);
     for kind in [
         RequestKind::INIT_PRODUCER_ID,
         RequestKind::ADD_PARTITIONS_TO_TXN,
@@ -256,28 +237,25 @@ fn replays_that_are_killed_or_overtaken_lose_and_double_nothing() {
         RequestKind::END_TXN,
     ] {
         for ambush in [Ambush::HoldRequest, Ambush::HoldAnswer] {
-            let held = rules.held();
-            rules.ambush(Aim::client("killed-replay"), kind, ambush);
-            let mut replay = start(&deployment, "killed");
-            await_held(&rules, held, &format!("{kind:?} {ambush:?}: {}", replay.log()));
+            let begin = || start(&deployment, "killed");
+            let mut replay = proxied.hold("killed-replay", kind, ambush, begin);
             replay.signal("KILL");
             replay.wait();
         }
     }
     // The first waits for an answer while the second takes over.
-    let held = rules.held();
-    rules.ambush(Aim::client("first-replay"), RequestKind::END_TXN, Ambush::HoldRequest);
-    let mut first = start(&deployment, "first");
-    await_held(&rules, held, "a commit");
+    let (client, commit) = ("first-replay", RequestKind::END_TXN);
+    let begin = || start(&deployment, "first");
+    let mut first = proxied.hold(client, commit, Ambush::HoldRequest, begin);
     let mut second = start(&deployment, "second");
     assert!(second.wait().success(), "{}", second.log());
-    rules.cut(&Aim::client("first-replay"));
+    proxied.rules.cut(&Aim::client(client));
     assert_eq!(first.wait().code(), Some(1), "{}", first.log());
     assert!(first.log().contains("has taken over"), "{}", first.log());
 
     let (code, said) = run(&deployment, &["groups", "--json", "--reason", "unknown_principal"]);
     assert_eq!((code, said.as_str()), (Some(0), ""));
-    assert_as_live(&broker, &deployment, records);
+    assert_as_live(broker, &deployment, records);
     let audited = count(records, ExpectedFate::Audited) as usize;
     assert_eq!(outcome_counts(broker.bootstrap(), &deployment)["audited"], audited);
 }

@@ -9,17 +9,21 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::load::{Cause, REGIONS_AFTER, REGIONS_BEFORE, devices, locations, principals, record};
-use super::{events, outcome_counts, outcomes};
+use super::{events, outcome_counts, outcomes, process};
 use crate::PROGRAM;
 use crate::exactly_once::{SMALL_BATCHES, await_committed, end};
+use crate::ledger::header;
+use crate::trail::KEPT_FOREVER;
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::random::Random;
 use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{produce, read_committed};
 
-/// Records that are quarantined or audited before the causes are corrected, unless `MENDED_RECORDS`
-/// says otherwise.
+/// Records that are quarantined or audited before the causes are corrected, unless
+/// `REPLAYED_RECORDS` says otherwise.
 const RECORDS: u64 = 4_000;
+/// Records that come between two kills.
+const PORTION: u64 = 200;
 /// Commands that are killed.
 const KILLS: u64 = 9;
 /// Longest time for the last command.
@@ -62,47 +66,37 @@ fn count(records: u64, is_it: impl Fn(Cause) -> bool) -> u64 {
     (0..records).filter(|number| is_it(Cause::of(*number))).count() as u64
 }
 
-#[test]
-fn replays_under_random_kills_beside_relays_leave_one_event_of_each_record() {
-    let records =
-        std::env::var("MENDED_RECORDS").map_or(RECORDS, |it| it.parse().expect("a number"));
-    let broker = KafkaBroker::shared();
-    let bootstrap = broker.bootstrap();
-    let mut deployment =
-        TestDeployment::create(PROGRAM, broker, 3, "{}", &format!("{SMALL_BATCHES}{MORE}"));
-    let settings = [("retention.ms", "-1"), ("retention.bytes", "-1")];
-    broker.create_topic_with(&outcomes(&deployment), 2, &settings);
+/// Creates a deployment whose relay has quarantined these records.
+#[track_caller]
+fn quarantine(broker: &KafkaBroker, records: u64) -> TestDeployment {
+    let more = format!("{SMALL_BATCHES}{MORE}");
+    let mut deployment = TestDeployment::create(PROGRAM, broker, 3, "{}", &more);
+    broker.create_topic_with(&outcomes(&deployment), 2, &KEPT_FOREVER);
     write_tables(&mut deployment, false);
-    let produce_numbers =
-        |numbers: std::ops::Range<u64>| produce(bootstrap, &deployment.input, numbers.map(record));
-    produce_numbers(0..records);
-    let mut relay = deployment.start("a");
-    await_committed(broker, &deployment, records as i64);
-    end(&mut relay);
-    let reasons = quarantined(bootstrap, &deployment);
+    produce(broker.bootstrap(), &deployment.input, (0..records).map(record));
+    process(broker, &deployment, records as i64);
+    let reasons = quarantined(broker.bootstrap(), &deployment);
     for number in 0..8 {
         let cause = Cause::of(number);
         let expected = count(records, |it| it == cause);
         let found = reasons.get(cause.reason()).copied().unwrap_or_default();
         assert_eq!(found, if cause == Cause::Nothing { 0 } else { expected }, "{cause:?}");
     }
+    deployment
+}
 
-    write_tables(&mut deployment, true);
-    let mut relays = [deployment.start("a"), deployment.start("b")];
-    // The producer sends some again: the same records, with their own ids.
-    let is_mended = |cause: Cause| cause != Cause::Malformed && cause != Cause::Nothing;
-    let resent = (0..records).filter(|number| number % 50 == 0 && is_mended(Cause::of(*number)));
-    let resent: Vec<u64> = resent.collect();
-    produce(bootstrap, &deployment.input, resent.iter().map(|number| record(*number)));
-    await_committed(broker, &deployment, (records + resent.len() as u64) as i64);
-
+/// Replays all, again and again, while more records come. Each command is killed at a moment that
+/// the seed chooses. Returns how many records there are now.
+#[track_caller]
+fn kill_replays(broker: &KafkaBroker, deployment: &TestDeployment, records: u64) -> u64 {
     let random = Random::new(17);
+    let mut written = records;
     for kill in 0..KILLS {
-        let new = records + kill * 200;
-        produce(bootstrap, &deployment.input, (new..new + 200).map(record));
-        let mut replays = vec![start(&deployment, "one", &["replay", "--all", "--json"])];
+        produce(broker.bootstrap(), &deployment.input, (written..written + PORTION).map(record));
+        written += PORTION;
+        let mut replays = vec![start(deployment, "one", &["replay", "--all", "--json"])];
         if kill % 3 == 2 {
-            replays.push(start(&deployment, "other", &["replay", "--all", "--json"]));
+            replays.push(start(deployment, "other", &["replay", "--all", "--json"]));
         }
         for mut replay in replays {
             // When it dies is the fault that is injected.
@@ -112,7 +106,26 @@ fn replays_under_random_kills_beside_relays_leave_one_event_of_each_record() {
             replay.wait();
         }
     }
-    let written = records + KILLS * 200;
+    written
+}
+
+#[test]
+fn replays_under_random_kills_beside_relays_leave_one_event_of_each_record() {
+    let records =
+        std::env::var("REPLAYED_RECORDS").map_or(RECORDS, |it| it.parse().expect("a number"));
+    let broker = KafkaBroker::shared();
+    let bootstrap = broker.bootstrap();
+    let mut deployment = quarantine(broker, records);
+
+    write_tables(&mut deployment, true);
+    let mut relays = [deployment.start("a"), deployment.start("b")];
+    // The producer sends some again: the same records, with their own ids.
+    let is_corrected = |cause: Cause| cause != Cause::Malformed && cause != Cause::Nothing;
+    let resent = (0..records).filter(|number| number % 50 == 0 && is_corrected(Cause::of(*number)));
+    let resent: Vec<u64> = resent.collect();
+    produce(bootstrap, &deployment.input, resent.iter().map(|number| record(*number)));
+    await_committed(broker, &deployment, (records + resent.len() as u64) as i64);
+    let written = kill_replays(broker, &deployment, records);
     await_committed(broker, &deployment, (written + resent.len() as u64) as i64);
     relays.iter_mut().for_each(end);
     let mut last = start(&deployment, "last", &["replay", "--all", "--json"]);
@@ -121,8 +134,8 @@ fn replays_under_random_kills_beside_relays_leave_one_event_of_each_record() {
 
     assert_one_event_each(bootstrap, &deployment, written);
     let counts = outcome_counts(bootstrap, &deployment);
-    let mended = count(records, is_mended);
-    assert_eq!(counts["audited"] + counts["present"], mended as usize, "{counts:?}");
+    let corrected = count(records, is_corrected);
+    assert_eq!(counts["audited"] + counts["present"], corrected as usize, "{counts:?}");
     assert_eq!(counts["present"], resent.len(), "{counts:?}");
     assert_eq!(counts.get("skipped"), None, "{counts:?}");
 }
@@ -131,9 +144,7 @@ fn replays_under_random_kills_beside_relays_leave_one_event_of_each_record() {
 fn quarantined(bootstrap: &str, deployment: &TestDeployment) -> BTreeMap<String, u64> {
     let mut reasons = BTreeMap::new();
     for seen in read_committed(bootstrap, &deployment.quarantine) {
-        let reason = seen.headers.iter().rfind(|(name, _)| name == "audit-relay-reason");
-        let (_, reason) = reason.expect("a reason");
-        let reason = String::from_utf8(reason.clone().expect("a value")).expect("text");
+        let reason = header(&seen, "audit-relay-reason");
         *reasons.entry(reason).or_default() += 1;
     }
     reasons

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ledger::change;
+use crate::ledger::{change, location_table};
 use audit_testkit::topics::TestRecord;
 
 /// The account of all records.
@@ -92,7 +92,7 @@ pub fn record(number: u64) -> TestRecord {
         serde_json::from_slice(usual.value.as_deref().expect("a value")).expect("JSON");
     value["objectId"] = json!(1_000_000 + number % 97);
     value["traceId"] = json!(number.to_string());
-    value["eventId"] = json!(format!("mended-{number}"));
+    value["eventId"] = json!(format!("replayed-{number}"));
     value["userId"] = json!(cause.user());
     value["datacenter"] = json!(cause.data_center());
     if cause == Cause::UnknownDevice {
@@ -138,20 +138,6 @@ pub fn devices(is_corrected: bool) -> String {
 
 /// The location table before and after.
 pub fn locations(is_corrected: bool) -> String {
-    let mut entries = vec![
-        ("syd04", "au-syd"),
-        ("fra02", "eu-de"),
-        ("lon06", "eu-gb"),
-        ("tok02", "jp-tok"),
-        ("wdc04", "us-east"),
-        ("dal10", "us-south"),
-    ];
-    if is_corrected {
-        entries.push(("new01", "eu-de"));
-    }
-    let entry = |(data_center, region): (&str, &str)| {
-        format!("[[entry]]\ndata_centers = [\"{data_center}\"]\nregion = \"{region}\"\n")
-    };
-    let entries: String = entries.into_iter().map(entry).collect();
-    format!("profiles = [\"six\"]\n{entries}")
+    let more: &[_] = if is_corrected { &[("new01", "eu-de")] } else { &[] };
+    location_table(more)
 }
