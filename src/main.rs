@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Table(arguments) => commands::table::table(&arguments),
         Command::Top(arguments) => commands::top::top(&arguments),
         Command::Quarantine(command) => commands::quarantine::quarantine(&command),
+        Command::Replay(arguments) => commands::replay::replay(&arguments),
         Command::Generate(arguments) => commands::generate::generate(&arguments),
         Command::Resume(arguments) => commands::resume::resume(&arguments),
         Command::Export(arguments) => commands::export::export(&arguments),

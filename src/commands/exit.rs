@@ -5,6 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::commands::quarantine::StillOpen;
+use crate::commands::replay::Different;
 use crate::relay::preflight::Unmet;
 
 /// The result of a command.
@@ -14,8 +15,9 @@ pub enum Exit {
     Success,
     /// The answer of the command is negative, or it failed.
     Failed,
-    /// Records that were to be closed are still open.
-    Open,
+    /// The command did its work, and not all is well: records that were to be closed are still
+    /// open, or what was compared differs.
+    Findings,
     /// The command line is invalid. The parser of the command line exits with this code itself.
     Usage,
     /// The cluster does not meet the requirements of `run`.
@@ -26,8 +28,14 @@ pub enum Exit {
 
 impl Exit {
     /// All results, in the order of their codes.
-    pub const ALL: [Exit; 6] =
-        [Exit::Success, Exit::Failed, Exit::Usage, Exit::Open, Exit::Cluster, Exit::Configuration];
+    pub const ALL: [Exit; 6] = [
+        Exit::Success,
+        Exit::Failed,
+        Exit::Usage,
+        Exit::Findings,
+        Exit::Cluster,
+        Exit::Configuration,
+    ];
 
     /// Returns the result for an error.
     pub fn of(error: &anyhow::Error) -> Self {
@@ -35,8 +43,8 @@ impl Exit {
             Exit::Configuration
         } else if error.is::<Unmet>() {
             Exit::Cluster
-        } else if error.is::<StillOpen>() {
-            Exit::Open
+        } else if error.is::<StillOpen>() || error.is::<Different>() {
+            Exit::Findings
         } else {
             Exit::Failed
         }
@@ -48,7 +56,7 @@ impl Exit {
             Exit::Success => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
-            Exit::Open => 3,
+            Exit::Findings => 3,
             Exit::Cluster => 69,
             Exit::Configuration => 78,
         }
@@ -62,7 +70,9 @@ impl Exit {
                 "The command failed, or its answer is negative (`check` found a problem, `table get` found no such key). After `run`, a restart may help."
             }
             Exit::Usage => "The command line is invalid.",
-            Exit::Open => "`quarantine`: some of the selected records are still open.",
+            Exit::Findings => {
+                "`quarantine`: some of the selected records are still open. `replay --compare`: there are differences."
+            }
             Exit::Cluster => {
                 "The cluster does not meet the requirements of `run`: topics, topic settings, or ACLs. Fix the cluster before a restart."
             }

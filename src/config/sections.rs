@@ -69,6 +69,22 @@ impl Config {
         let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(format!("{parts:?}")).into();
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
+
+    /// Returns the configuration of a replay of the input into topics of its own, which begin with
+    /// a prefix: it judges alike, reads as another group, and seals nothing. Wherever it runs it is
+    /// the same member with the same transactional id, so that one replay fences another.
+    #[must_use]
+    pub fn replayed_into(&self, prefix: &str) -> Config {
+        let mut config = self.clone();
+        config.input.group = format!("{}-replay-{prefix}", self.input.group);
+        config.instance = "replay".to_string();
+        config.membership = Membership::Static;
+        config.workers = NonZeroUsize::MIN;
+        config.output.topic_prefix = prefix.to_string();
+        config.output.quarantine_topic = format!("{prefix}quarantine");
+        config.integrity = None;
+        config
+    }
 }
 
 /// How the consumers are members of the group.

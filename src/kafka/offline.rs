@@ -66,13 +66,13 @@ impl<'a> OfflineGroup<'a> {
         Ok((0..identity.partitions).map(place).collect())
     }
 
-    /// Fails unless the group has no members. The broker would accept a commit in a transaction
-    /// beside them. It does not accept one outside, so that is tried: these positions, as they are
-    /// committed, are committed once more. By the consumer protocol no list of members can be had.
+    /// Commits positions outside a transaction. The broker accepts that only while the group has no
+    /// members, so the commit of what is committed already tells whether it has. By the consumer
+    /// protocol no list of members can be had.
     ///
     /// # Errors
     /// If there are members, or the cluster does not answer.
-    pub fn check_empty(&self, positions: &[Position]) -> anyhow::Result<()> {
+    pub fn commit(&self, positions: &[Position]) -> anyhow::Result<()> {
         use RDKafkaErrorCode::{
             FencedInstanceId, IllegalGeneration, RebalanceInProgress, StaleMemberEpoch,
             UnknownMemberId,
@@ -87,7 +87,7 @@ impl<'a> OfflineGroup<'a> {
                 UnknownMemberId | IllegalGeneration | StaleMemberEpoch | RebalanceInProgress
                 | FencedInstanceId,
             ) => bail!(
-                "the group {group:?} has members: stop all relays of the group first, and wait until their sessions have ended"
+                "the group {group:?} has members: stop all of them first, and wait until their sessions have ended"
             ),
             _ => Err(error).with_context(|| format!("commit for the group {group:?}")),
         }

@@ -206,8 +206,13 @@ impl OutputTopics {
     /// Returns the index of a topic with the partition that an input partition maps to.
     fn partition_of(&self, index: usize, source: Partition) -> Option<(usize, i32)> {
         let topic = self.topics.get(index)?;
-        Some((index, source.0.rem_euclid(topic.partitions)))
+        Some((index, output_partition(source, topic.partitions)))
     }
+}
+
+/// Returns the partition, of so many, that an input partition has in an output.
+pub fn output_partition(source: Partition, partitions: i32) -> i32 {
+    source.0.rem_euclid(partitions)
 }
 
 #[cfg(test)]

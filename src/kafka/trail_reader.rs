@@ -143,11 +143,24 @@ impl TrailReader {
     /// Fails if the topic does not exist, or the cluster does not answer for a partition.
     pub fn since(&self, topic: &str, time_ms: u64) -> anyhow::Result<Ranges> {
         let bounds = self.bounds(topic)?;
+        let first = self.first_since(topic, &bounds, time_ms)?.into_iter();
+        Ok(first.filter_map(|(it, start)| Some((it, (start, bounds.get(&it)?.end)))).collect())
+    }
+
+    /// Returns for each of these partitions the offset of its first record from a time on, in
+    /// milliseconds since 1970. Partitions without such a record are left out.
+    ///
+    /// # Errors
+    /// Fails if the cluster does not answer for a partition.
+    pub fn first_since(
+        &self,
+        topic: &str,
+        bounds: &BTreeMap<i32, LogBounds>,
+        time_ms: u64,
+    ) -> anyhow::Result<BTreeMap<i32, i64>> {
         let times = bounds.keys().map(|partition| (*partition, time_ms)).collect();
         let first = lookup::first_since(self.committed.client(), topic, &times, ANSWER_MAX);
-        let first = first.with_context(|| format!("look for a time in topic {topic:?}"))?;
-        let first = first.into_iter();
-        Ok(first.filter_map(|(it, start)| Some((it, (start, bounds.get(&it)?.end)))).collect())
+        first.with_context(|| format!("look for a time in topic {topic:?}"))
     }
 
     /// Reads the committed records of a topic's partitions, each from an offset to before another,

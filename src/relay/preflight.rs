@@ -119,8 +119,11 @@ fn awaited(findings: &[Finding], grace: &mut Grace, now: Duration) -> Option<Str
     Some(format!("cannot connect yet: {unclear}"))
 }
 
-/// Logs findings that do not prevent the start, and fails with all findings if one does.
-fn report(findings: Vec<Finding>) -> Result<(), Unmet> {
+/// Logs findings that do not prevent the start.
+///
+/// # Errors
+/// Fails with all requirements that the cluster does not meet.
+pub fn report(findings: Vec<Finding>) -> Result<(), Unmet> {
     let mut ends = false;
     for finding in &findings {
         match finding.verdict {

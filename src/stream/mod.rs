@@ -5,6 +5,7 @@
 mod backoff;
 pub mod batch;
 mod batch_timer;
+mod bounded;
 mod broker;
 mod cursors;
 mod fault;
@@ -23,6 +24,7 @@ pub mod unlisted;
 pub mod worker;
 
 pub use backoff::Backoff;
+pub use bounded::{Bounded, ReadingEnd};
 pub use broker::{
     Broker, Failure, Gap, GapCause, GroupEvent, GroupStatistics, PartitionEvent, PassOver, Polled,
     ResumePoint, Rewound,

@@ -14,6 +14,7 @@ mod documented;
 mod exactly_once;
 mod held;
 mod hostile;
+mod input_replay;
 mod killed;
 mod lag;
 mod ledger;

@@ -210,3 +210,17 @@ fn the_example_can_be_printed_and_checked() {
     assert!(bad.out().contains("batch.max_records = 50000"), "{}", bad.out());
     assert!(!bad.is_good() && bad.errors().contains("kafka.bootstrap.servers"));
 }
+
+#[test]
+fn the_manifest_of_a_replay_names_topics_and_a_group_of_its_own() {
+    let fixture = Fixture::with(RELAY, AUDITED);
+    let manifest = fixture.run(&["manifest", "--config", "relay.toml", "--into", "again."]);
+    let text = manifest.out();
+    assert!(manifest.is_good(), "{}", manifest.errors());
+    let written: Vec<&str> = text.lines().filter(|line| line.starts_with("topic again.")).collect();
+    assert_eq!(written.len(), 7, "{text}");
+    assert!(written.iter().all(|line| line.contains("--config retention.ms=-1")), "{text}");
+    let rights = ["Read --group audit-relay-replay-again.", "Write --topic again.quarantine"];
+    assert!(rights.iter().all(|right| text.contains(right)), "{text}");
+    assert!(!text.contains("audit.events."), "{text}");
+}

@@ -1,5 +1,6 @@
 //! The arguments of the command line. [`crate::commands`] implements the commands.
 
+mod input_replay;
 mod integrity;
 mod quarantine;
 
@@ -12,6 +13,7 @@ use crate::commands::exit::exits_help;
 use crate::kafka::inspect::RecordAddress;
 use crate::tables::TableName;
 
+pub use self::input_replay::{Edge, InputReplayArgs, OffsetRanges};
 use self::integrity::VERIFY_EXITS;
 pub use self::integrity::{
     ClusterArgs, ExportArgs, KeyCommand, OriginArgs, ResumeArgs, TopicArgs, VerifyArgs,
@@ -61,6 +63,9 @@ pub enum Command {
     /// Show what could not be judged, and judge it again once its cause is corrected.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Judge the input again: into other topics, or only to compare with what is in the outputs.
+    /// The relays and their group are not touched.
+    Replay(InputReplayArgs),
     /// Make or show the keys that sign the seals of the trail.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -185,6 +190,9 @@ pub struct ManifestArgs {
     /// Also what `quarantine replay` and `quarantine done` need.
     #[arg(long)]
     pub replay: bool,
+    /// Instead what `replay --into PREFIX` needs: outputs with this prefix, and its own group.
+    #[arg(long, value_name = "PREFIX", conflicts_with = "replay")]
+    pub into: Option<String>,
     /// Partitions of the input: the upper limit for workers of all relays together.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     pub partitions: u32,

@@ -179,7 +179,7 @@ fn reasons() -> PossibleValuesParser {
 }
 
 /// Reads a time, or a day in UTC.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }

@@ -13,6 +13,7 @@ use crate::deployment::{Deployment, FileProblems};
 use crate::kafka::check::demanded::{
     DemandedRight, DemandedTopic, Size, demanded_rights, demanded_topics,
 };
+use crate::kafka::check::requirements::Role;
 use crate::quarantine::outcomes;
 
 /// The compacted topics of reference tables are small; a few partitions are read in parallel.
@@ -37,6 +38,10 @@ pub fn manifest(arguments: &ManifestArgs) -> anyhow::Result<()> {
         "--output-partitions {output} does not divide --partitions {input}: the output partition is the input's modulo {output}, so some would get more events than others; choose a divisor of {input}"
     );
     let config = load_config(&arguments.config)?;
+    let config = match &arguments.into {
+        Some(prefix) => config.replayed_into(prefix),
+        None => config,
+    };
     let topics = Deployment::topics(&config).map_err(|FileProblems(problems)| {
         Unusable::new(arguments.config.config.is_some(), problems)
     })?;
@@ -53,6 +58,9 @@ pub fn manifest(arguments: &ManifestArgs) -> anyhow::Result<()> {
         rights: demanded_rights(&config, &topics, outcomes),
         bootstrap_servers: config.kafka.bootstrap_servers().to_string(),
     };
+    if arguments.into.is_some() {
+        keep_replayed(&mut manifest.topics);
+    }
     match arguments.only {
         Some(ManifestPart::Topics) => manifest.rights.clear(),
         Some(ManifestPart::Rights) => manifest.topics.clear(),
@@ -65,4 +73,14 @@ pub fn manifest(arguments: &ManifestArgs) -> anyhow::Result<()> {
         }
     };
     print(text.trim_end()).context("write the manifest")
+}
+
+/// Lets the topics of a replay keep everything: events have the times of their records, and old
+/// ones would be deleted at once.
+fn keep_replayed(topics: &mut [DemandedTopic]) {
+    let written = topics.iter_mut().filter(|it| matches!(it.role, Role::Output | Role::Quarantine));
+    let settings = written.flat_map(|topic| &mut topic.settings);
+    for (_, value) in settings.filter(|(name, _)| *name == "retention.ms") {
+        *value = "-1".to_string();
+    }
 }

@@ -1,12 +1,10 @@
 //! Which records are meant.
 
-use std::borrow::Cow;
-
-use audit_judge::parse::framing;
-use audit_judge::parse::record::{Field, parse};
+use audit_judge::parse::record::Field;
 
 use super::archive::Found;
 use crate::commands::arguments::SelectionArgs;
+use crate::commands::state_change::id_of;
 
 impl SelectionArgs {
     /// Returns whether a record is meant.
@@ -28,15 +26,8 @@ impl SelectionArgs {
 
     /// Reads the record itself only if it must be.
     fn holds_fields(&self, value: Option<&[u8]>) -> bool {
-        if self.device.is_none() && self.account.is_none() {
-            return true;
-        }
-        let value = value.unwrap_or_default();
-        let value = framing::unwrap(value).unwrap_or(Cow::Borrowed(value));
-        let record = parse(Some(&value)).unwrap_or_default();
         let is_field = |field, expected: &Option<String>| {
-            let id = record.id(field).ok().flatten();
-            expected.as_ref().is_none_or(|expected| id.is_some_and(|id| id.as_str() == expected))
+            expected.is_none() || id_of(value, field) == *expected
         };
         is_field(Field::ObjectId, &self.device) && is_field(Field::AccountId, &self.account)
     }

@@ -3,7 +3,7 @@
 
 mod follow;
 mod memory;
-mod progress;
+
 mod reading;
 
 use std::io::Write;
@@ -16,11 +16,11 @@ use audit_chain::trust::{Problem, Trust};
 use audit_verify::{Exit, Findings, Label, Options, Remembered, Report};
 
 use self::memory::{anchors, recall, remember};
-use self::progress::Progress;
 use self::reading::{Unverified, Verified};
 use super::print;
 use super::trail_source::{ExportedTrail, TrailSource, TrailTopics, connect};
 use crate::commands::arguments::VerifyArgs;
+use crate::commands::progress::Progress;
 
 /// The exit code of a verification that could not be finished: there is no verdict.
 pub const UNFINISHED: u8 = 3;

@@ -9,7 +9,7 @@ use audit_verify::{
     Seals, Step, conclude,
 };
 
-use super::progress::Progress;
+use crate::commands::progress::Progress;
 use crate::commands::trail_source::{OutputTopic, TrailSource, TrailTopics};
 use crate::kafka::Ranges;
 use crate::kafka::trail_reader::{LogBounds, TrailRecord};

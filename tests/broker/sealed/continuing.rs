@@ -84,7 +84,7 @@ fn nothing_is_resumed_while_the_group_has_members() {
         let mut relay = deployment.start("a");
         await_committed(broker, &deployment, 100);
         let (is_good, said) = resume(&deployment, &["--partition", "0"]);
-        assert!(!is_good && said.contains("has members: stop all relays"), "{session} {said}");
+        assert!(!is_good && said.contains("has members: stop all of them"), "{session} {said}");
         end(&mut relay);
     }
 }

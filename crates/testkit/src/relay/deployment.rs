@@ -36,7 +36,7 @@ pub struct TestDeployment {
     pub kafka: String,
     /// More lines of `[input]`.
     pub reading: String,
-    /// Environment variables of each relay.
+    /// Environment variables of each relay and command.
     pub environment: Vec<(String, String)>,
     /// Whether audit events have headers; true by default.
     pub event_headers: bool,
@@ -158,6 +158,7 @@ impl TestDeployment {
         let (out, log) = (self.path("command.out"), self.path("command.log"));
         let mut child = Command::new(&self.program)
             .args(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(File::create(&out)?)
             .stderr(File::create(&log)?)
