@@ -65,7 +65,10 @@ pub struct ReplaySealer {
     /// The chains after the transaction that was sealed last, until it is committed.
     next: BTreeMap<Partition, Chains>,
     proof: Proof,
+    /// When the last transaction was sealed.
     time: Time,
+    /// Whether one was committed.
+    has_committed: bool,
 }
 
 impl ReplaySealer {
@@ -78,6 +81,7 @@ impl ReplaySealer {
             next: BTreeMap::new(),
             proof: Proof::default(),
             time: Time::EPOCH,
+            has_committed: false,
         }
     }
 
@@ -255,10 +259,14 @@ impl ReplaySealer {
     /// The transaction that was sealed last is committed.
     pub fn committed(&mut self) {
         self.chains.append(&mut self.next);
+        self.has_committed = true;
     }
 
-    /// Anchors the newest seals, and waits until they were sent.
+    /// Anchors the newest seals, and waits until they were sent. Does nothing if none is new.
     pub fn anchor(&self) {
+        if !self.has_committed {
+            return;
+        }
         let seals = self.chains.values().filter_map(Chains::last_seal).collect();
         anchors::anchor(seals, self.time, &self.settings).wait();
     }

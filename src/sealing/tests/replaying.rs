@@ -51,7 +51,7 @@ fn envelope(region: usize) -> Envelope {
     }
 }
 
-fn resolved<'a>(case: &Case, envelope: &'a Envelope) -> Resolved<'a> {
+fn resolved<'a>(case: &Case, envelope: &'a Envelope, at_ms: u64) -> Resolved<'a> {
     let (partition, offset, input, outcome) = *case;
     let content = Content::Event { envelope, event: b"{}" };
     // Of a record without a timestamp, too.
@@ -65,7 +65,7 @@ fn resolved<'a>(case: &Case, envelope: &'a Envelope) -> Resolved<'a> {
         outcome,
         key: b"changes/0/9/00",
         value: b"{\"v\":1}",
-        at_ms: SEALED_MS as i64 + offset,
+        at_ms: at_ms as i64,
     }
 }
 
@@ -89,10 +89,10 @@ impl Trail {
         for partition in [Partition(0), Partition(1)] {
             let since = sealer.search_from(partition, &outcomes)?;
             found.insert(partition, SealedPartition::default());
+            // From the first one that is as new, to the end.
+            let newer = self.seals.iter().skip_while(|(_, note)| time(note) < since);
             let key = format!("{QUARANTINE_TOPIC}/{partition}#1");
-            let newer = self.seals.iter().filter(|(set, note)| {
-                *set == key && Note::split(note.as_bytes()).is_ok_and(|note| time(&note) >= since)
-            });
+            let newer = newer.filter(|(set, _)| *set == key);
             newer.for_each(|(key, note)| sealer.take(key.as_bytes(), note.as_bytes(), &mut found));
         }
         sealer.load(&found, &outcomes)?;
@@ -142,7 +142,9 @@ impl Trail {
     fn replay(&mut self, sealer: &mut ReplaySealer, transactions: &[&[Case]]) {
         let (settings, envelopes) = (settings(), [envelope(0), envelope(1)]);
         for cases in transactions {
-            let records = cases.iter().map(|case| resolved(case, &envelopes[case.1 as usize % 2]));
+            let at_ms = SEALED_MS + 1 + self.seals.len() as u64;
+            let resolved = |case: &Case| resolved(case, &envelopes[case.1 as usize % 2], at_ms);
+            let records = cases.iter().map(resolved);
             let records: Vec<_> = records.collect();
             seal(sealer, &records).expect("sealed");
             let proof = sealer.seal(&records, |it| Some(destination(it)), SEALED_MS);
@@ -193,7 +195,8 @@ impl Trail {
     }
 }
 
-fn time(note: &Note<'_>) -> u64 {
+fn time(note: &str) -> u64 {
+    let note = Note::split(note.as_bytes()).expect("a note");
     let seal: Seal = note.text().parse().expect("a seal");
     seal.time.epoch_ms()
 }
@@ -252,7 +255,7 @@ fn chains_are_not_continued_where_outcomes_and_seals_do_not_fit() {
     refused(&one_less, &settings(), "has 3 of quarantine/0#1");
     let mut without_seals = trail.clone();
     without_seals.seals.truncate(2);
-    refused(&without_seals, &settings(), "the newest seal that was found signs 3");
+    refused(&without_seals, &settings(), "the newest seal that was found signs 0");
     without_seals.seals.clear();
     refused(&without_seals, &settings(), "the newest seal that was found signs 0");
     let other_key = settings_of(ORIGIN, 2, None, &["eu-de", "us-south"]);
@@ -281,7 +284,7 @@ fn a_key_is_replaced_between_two_replays() {
     let mut sealer = idle.sealer(&settings[1]).expect("the newest seals");
     assert_eq!(sealer.rotating(&idle.outcomes()), [Partition(0), Partition(1)]);
     let mut seals = 0;
-    while let Some(proof) = sealer.rotate(SEALED_MS + 99).expect("sealed") {
+    while let Some(proof) = sealer.rotate(SEALED_MS).expect("sealed") {
         seals += proof.seals().len();
         idle.seals.extend(proof.seals().iter().map(|it| (it.key.clone(), it.note.clone())));
         sealer.committed();
@@ -300,7 +303,7 @@ fn a_stream_is_written_to_one_partition_in_a_transaction() {
     let mut sealer = Trail::default().sealer(&settings()).expect("nothing yet");
     let envelope = envelope(0);
     let cases = [(0, 0, 0, Outcome::Audited), (0, 2, 1, Outcome::Audited)];
-    let records = cases.map(|case| resolved(&case, &envelope));
+    let records = cases.map(|case| resolved(&case, &envelope, SEALED_MS));
     let refused = seal(&mut sealer, &records).expect_err("two partitions");
     assert!(refused.contains("two partitions"), "{refused}");
 }
