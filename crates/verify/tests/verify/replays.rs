@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use audit_chain::name::{Set, StreamName};
 
 use crate::checked::{assert_labels, assert_proven, check, labels};
-use crate::trail::Trail;
-use crate::writer::{Writer, key, number, usual, write};
+use crate::trail::{Ends, Trail};
+use crate::writer::{Writer, key, number, usual, usual_with_ends, write};
 
 /// The quarantine topic.
 const TOPIC: &str = "audit.quarantine";
@@ -59,21 +59,33 @@ fn replayer(partition: u32) -> Writer {
 
 /// The usual trail, some of whose quarantined records were replayed in any order, while its relays
 /// went on.
-fn replayed() -> (Trail, Writer) {
+pub(crate) fn replayed() -> (Trail, Writer) {
+    let (trail, zero, _) = replayed_with_ends();
+    (trail, zero)
+}
+
+/// The same, with the ends of the topics after each transaction.
+pub(crate) fn replayed_with_ends() -> (Trail, Writer, Vec<Ends>) {
     use Outcome::{Again, Audited, Closed};
-    let (mut trail, mut writers) = usual();
+    let (mut trail, mut writers, mut ends) = usual_with_ends();
     let (mut zero, mut one) = (replayer(0), replayer(1));
     let (west, east) = ("eu-west-1", "us-east-1");
     let first = [(7, Audited(west)), (3, Again), (5, Audited(east)), (2, Audited(west))];
     replay(&mut zero, 0, &first, &mut trail);
+    ends.push(trail.ends());
     write(&mut writers[0], 0, 36, &mut trail);
+    ends.push(trail.ends());
     replay(&mut one, 1, &[(1, Closed)], &mut trail);
+    ends.push(trail.ends());
     // Of another partition of the input: other partitions of the outputs.
     let second = [(4, Audited(west)), (6, Closed), (9, Audited(west))];
     replay(&mut zero, 1, &second, &mut trail);
+    ends.push(trail.ends());
     write(&mut writers[1], 1, 36, &mut trail);
+    ends.push(trail.ends());
     replay(&mut zero, 0, &[(3, Audited(west)), (0, Audited(west))], &mut trail);
-    (trail, zero)
+    ends.push(trail.ends());
+    (trail, zero, ends)
 }
 
 /// Attacks the trail, and fails unless exactly these labels are found.
