@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use audit_chain::Number;
+use audit_chain::key::PublicKey;
 use audit_chain::name::{Set, StreamName};
 use audit_chain::seal::{After, Cause, Gap, Reason};
 use audit_chain::state::{Chain, State};
@@ -22,6 +23,8 @@ pub struct SealedPartition {
     pub(super) found: Found,
     /// The streams of the newest seal's epoch, as far as its seals name them.
     streams: BTreeMap<StreamName, Chain>,
+    /// The key that was announced last.
+    announced: Option<PublicKey>,
 }
 
 /// Where a partition continues.
@@ -55,6 +58,9 @@ impl SealedPartition {
         let heads =
             heads.map(|(name, head)| (name.clone(), Chain { size: head.size, head: head.digest }));
         self.streams.extend(heads);
+        if let Some(next) = &seal.next_key {
+            self.announced = Some(next.clone());
+        }
     }
 
     /// Returns the newest seal's set and number, and the offset of the input at which it ends.
@@ -117,6 +123,7 @@ impl SealedPartition {
         last: &SignedSeal,
         settings: &SealingSettings,
     ) -> Result<Chains, String> {
+        self.check_key(settings)?;
         let state = State {
             next_offset: last.seal.input.end,
             next_seal: last.seal.number.next().ok_or("there are too many seals")?,
@@ -128,12 +135,25 @@ impl SealedPartition {
         Chains::of(last.seal.set.clone(), &state, last.signers(), None, settings)
     }
 
+    /// Refuses a key that was replaced: once another is announced, no verifier accepts it alone.
+    fn check_key(&self, settings: &SealingSettings) -> Result<(), String> {
+        let current = settings.keys.current.signing.public();
+        match &self.announced {
+            Some(announced) if announced != current => Err(format!(
+                "a seal announced the key {}: set integrity.key to it, and integrity.previous_key to the key that integrity.key names now, if the last seal is not signed by it yet",
+                announced.id()
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn next_epoch(
         &self,
         last: &SignedSeal,
         start: i64,
         settings: &SealingSettings,
     ) -> Result<Chains, String> {
+        self.check_key(settings)?;
         let before = &last.seal.set;
         let epoch = before.epoch().next().ok_or("there are too many epochs")?;
         let set = Set::new(before.topic(), before.partition(), epoch);

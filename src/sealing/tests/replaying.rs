@@ -289,6 +289,8 @@ fn a_key_is_replaced_between_two_replays() {
         idle.seals.extend(proof.seals().iter().map(|it| (it.key.clone(), it.note.clone())));
         sealer.committed();
     }
+    let refused = idle.sealer(&settings[0]).expect_err("an old configuration");
+    assert!(refused.contains("a seal announced the key"), "{refused}");
     assert_eq!(seals, 4, "an announcement and a seal of both keys, for each set");
     idle.replay(&mut idle.sealer(&settings[2]).expect("the newest seals"), SECOND);
     assert_eq!(idle.verify(1).exit(), Exit::Proven, "{}", idle.verify(1));
