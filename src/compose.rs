@@ -10,6 +10,9 @@ use audit_judge::fate::Envelope;
 
 use crate::config::Config;
 use crate::quarantine;
+use crate::quarantine::case::Place;
+use crate::quarantine::headers::REPLAYED;
+use crate::quarantine::resolved::Resolved;
 use crate::stream::{Content, Output, QuarantinedRecord};
 
 /// What the records of a deployment have in common.
@@ -85,6 +88,24 @@ impl RecordFormat {
         }
     }
 
+    /// Composes the event of a quarantined record that is replayed: as [`Self::compose`], with a
+    /// header more, the record's place in the quarantine.
+    pub fn compose_replayed<R>(
+        &self,
+        output: &Output<'_>,
+        place: Place,
+        time_ms: i64,
+        then: impl FnOnce(&Composed<'_>) -> R,
+    ) -> R {
+        let place = place.to_string();
+        self.compose(output, time_ms, |composed| {
+            let replayed = (REPLAYED.as_bytes(), Some(place.as_bytes()));
+            let headers: Vec<RecordHeader<'_>> =
+                composed.headers.iter().copied().chain([replayed]).collect();
+            then(&Composed { headers: &headers, ..*composed })
+        })
+    }
+
     fn region(&self, envelope: &Envelope) -> &str {
         self.regions.get(envelope.region.0).map_or("", String::as_str)
     }
@@ -101,6 +122,16 @@ impl RecordFormat {
             let name = if is_taken { ORIGINAL_CHAIN_HEADER.as_bytes() } else { name.as_slice() };
             (name, value.as_deref())
         })
+    }
+}
+
+/// Composes the record of an outcome.
+pub fn compose_outcome<'a>(resolved: &Resolved<'a>) -> Composed<'a> {
+    Composed {
+        timestamp_ms: resolved.at_ms,
+        key: Some(resolved.key),
+        value: Some(resolved.value),
+        headers: &[],
     }
 }
 

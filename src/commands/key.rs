@@ -35,7 +35,7 @@ pub fn key(command: &KeyCommand) -> anyhow::Result<()> {
             let before = read("old key", old, origin)?;
             let key = create(new, origin)?;
             print(format_args!(
-                "{}\n\nA new key is in {}. Set in [integrity] of all relays, and restart them:\n\n    key = {}\n    previous_key = {}\n\nThe next seal of each partition, signed by the old key {}, announces the new one, and the seal after it is signed by both. Auditors need nothing new: the announcement is in the trail. When every partition has two seals since the restart, which takes about two minutes, take previous_key away, restart once more, and destroy the old key: nobody can then sign the past again.",
+                "{}\n\nA new key is in {}. Set in [integrity] of all relays, and restart them:\n\n    key = {}\n    previous_key = {}\n\nThe next seal of each partition, signed by the old key {}, announces the new one, and the seal after it is signed by both. Auditors need nothing new for what has begun: the announcement is in the trail. A partition that is added later begins with the new key, so give them the line above as well. When every partition has two seals since the restart, which takes about two minutes, and `audit-relay quarantine replay --all --limit 0` has run with these settings, if quarantined records were ever replayed, take previous_key away, restart once more, and destroy the old key: nobody can then sign the past again.",
                 key.public(),
                 new.display(),
                 quoted(new),

@@ -1,34 +1,17 @@
-//! Writes what becomes of quarantined records: events and outcomes, in transactions of their own.
-//! One transactional id for the whole group fences a second replayer.
+//! Writes what becomes of quarantined records: events and outcomes, with what seals them, in
+//! transactions of their own. One transactional id for the whole group fences a second replayer.
 
 use rdkafka::consumer::BaseConsumer;
 
-use audit_chain::hash::leaf::RecordHeader;
-
-use crate::compose::{Composed, RecordFormat};
+use crate::compose::{RecordFormat, compose_outcome};
 use crate::config::Config;
 use crate::kafka::client::context::PlainContext;
-use crate::kafka::producer::output_record::output_record;
+use crate::kafka::producer::output_record::{headers, output_record, seal_record};
 use crate::kafka::producer::{OutgoingRecord, TransactionalProducer};
 use crate::kafka::settings;
 use crate::kafka::topics::{METADATA_WAIT_MAX, OutputTopics, TopicNames, partition_count};
-use crate::quarantine::headers::REPLAYED;
-use crate::stream::{Failure, Output, Partition};
-
-/// What became of a quarantined record.
-#[derive(Debug)]
-pub struct Resolved<'a> {
-    /// The audit event, with the place in the quarantine of the record that it is of.
-    pub event: Option<(Output<'a>, &'a str)>,
-    /// The partition of the input that the record is of.
-    pub partition: Partition,
-    /// The key of the outcome.
-    pub key: &'a [u8],
-    /// The outcome.
-    pub outcome: &'a [u8],
-    /// When, in milliseconds since 1970.
-    pub at_ms: i64,
-}
+use crate::quarantine::resolved::{Destination, Resolved};
+use crate::stream::{Failure, Output, Proof};
 
 /// A producer that no other replayer of the group can have at the same time.
 pub struct Replayer {
@@ -72,18 +55,35 @@ impl Replayer {
         })
     }
 
-    /// Writes what became of these records, in one transaction.
+    /// Returns where the event and the outcome of a record go. `None` for a region without a topic.
+    pub fn destination(&self, record: &Resolved<'_>) -> Option<Destination> {
+        let event = match &record.event {
+            Some(output) => Some(self.topics.destination(output)?.1),
+            None => None,
+        };
+        let (_, partitions) = self.outcomes;
+        Some(Destination { event, outcome: record.partition.0.rem_euclid(partitions) })
+    }
+
+    /// Writes what became of these records, in one transaction, with the proof of it if the trail
+    /// is sealed.
     ///
     /// # Errors
     /// As the loop's transactions; after [`Failure::Aborted`] it can be tried again once
     /// [`Replayer::abort`] succeeded.
-    pub fn publish(&self, resolved: &[Resolved<'_>]) -> Result<(), Failure> {
+    pub fn publish(&self, resolved: &[Resolved<'_>], proof: Option<&Proof>) -> Result<(), Failure> {
         self.producer.begin()?;
+        let mut next = 0..;
+        let mut chain = || proof.zip(next.next()).and_then(|(proof, next)| proof.header(next));
+        let time_ms = proof.map_or(0, Proof::time_ms);
         for record in resolved {
-            if let Some((output, place)) = &record.event {
-                self.send_event(output, place)?;
+            if let Some(output) = &record.event {
+                self.send_event(record, output, chain(), time_ms)?;
             }
-            self.producer.send(self.outcome(record))?;
+            self.send_outcome(record, chain())?;
+        }
+        for seal in proof.map_or(&[][..], Proof::seals) {
+            self.producer.send(seal_record(seal, &self.topics)?)?;
         }
         self.producer.drain()?;
         self.producer.commit()
@@ -101,27 +101,29 @@ impl Replayer {
         }
     }
 
-    /// Sends an event as the relay would have, and one header more.
-    fn send_event(&self, output: &Output<'_>, place: &str) -> Result<(), Failure> {
-        self.format.compose(output, 0, |composed| {
-            let replayed = (REPLAYED.as_bytes(), Some(place.as_bytes()));
-            let headers: Vec<RecordHeader<'_>> =
-                composed.headers.iter().copied().chain([replayed]).collect();
-            let composed = Composed { headers: &headers, ..*composed };
-            self.producer.send(output_record(output, &composed, None, &self.topics)?)
+    fn send_event(
+        &self,
+        record: &Resolved<'_>,
+        output: &Output<'_>,
+        chain: Option<&str>,
+        time_ms: i64,
+    ) -> Result<(), Failure> {
+        self.format.compose_replayed(output, record.place, time_ms, |composed| {
+            self.producer.send(output_record(output, composed, chain, &self.topics)?)
         })
     }
 
-    fn outcome<'a>(&self, record: &Resolved<'a>) -> OutgoingRecord<'a> {
+    fn send_outcome(&self, record: &Resolved<'_>, chain: Option<&str>) -> Result<(), Failure> {
         let (topic, partitions) = self.outcomes;
-        OutgoingRecord {
+        let composed = compose_outcome(record);
+        self.producer.send(OutgoingRecord {
             topic,
             partition: record.partition.0.rem_euclid(partitions),
-            timestamp_ms: record.at_ms,
-            key: Some(record.key),
-            payload: Some(record.outcome),
-            headers: None,
-        }
+            timestamp_ms: composed.timestamp_ms,
+            key: composed.key,
+            payload: composed.value,
+            headers: headers(&composed, chain),
+        })
     }
 }
 

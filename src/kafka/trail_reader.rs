@@ -136,14 +136,14 @@ impl TrailReader {
         Ok((0..).zip(bounds).collect())
     }
 
-    /// Returns all records of a topic that were written since a time, in milliseconds since 1970,
-    /// and those between them.
+    /// Returns all records of these partitions of a topic that were written since a time, in
+    /// milliseconds since 1970, and those between them; all if the time is 0.
     ///
     /// # Errors
     /// Fails if the topic does not exist, or the cluster does not answer for a partition.
-    pub fn since(&self, topic: &str, time_ms: u64) -> anyhow::Result<Ranges> {
+    pub fn since(&self, topic: &str, times: &BTreeMap<i32, u64>) -> anyhow::Result<Ranges> {
         let bounds = self.bounds(topic)?;
-        let first = self.first_since(topic, &bounds, time_ms)?.into_iter();
+        let first = self.first_since(topic, times)?.into_iter();
         Ok(first.filter_map(|(it, start)| Some((it, (start, bounds.get(&it)?.end)))).collect())
     }
 
@@ -155,11 +155,9 @@ impl TrailReader {
     pub fn first_since(
         &self,
         topic: &str,
-        bounds: &BTreeMap<i32, LogBounds>,
-        time_ms: u64,
+        times: &BTreeMap<i32, u64>,
     ) -> anyhow::Result<BTreeMap<i32, i64>> {
-        let times = bounds.keys().map(|partition| (*partition, time_ms)).collect();
-        let first = lookup::first_since(self.committed.client(), topic, &times, ANSWER_MAX);
+        let first = lookup::first_since(self.committed.client(), topic, times, ANSWER_MAX);
         first.with_context(|| format!("look for a time in topic {topic:?}"))
     }
 

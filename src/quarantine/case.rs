@@ -160,6 +160,16 @@ mod tests {
         assert!(Case::read(&written(&[])[1..].to_vec(), Some(b"{}")).is_none(), "no reason");
     }
 
+    /// The chain's header stands behind the relay's, and the producer's own one before them.
+    #[test]
+    fn a_record_of_a_sealed_trail_is_a_case() {
+        let chain = [("audit-chain", "v1 changes/3#1@~quarantine 0 1200.0 x")];
+        let mut headers = written(&chain);
+        headers.insert(0, (b"original-audit-chain".to_vec(), None));
+        let sealed = Case::read(&headers, Some(b"{}")).expect("a case");
+        assert_eq!(Some(sealed), Case::read(&written(&[]), Some(b"{}")));
+    }
+
     /// The original is larger than what is here, but its hash is known.
     #[test]
     fn a_stub_has_the_name_of_the_whole_record() {

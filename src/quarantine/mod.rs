@@ -3,3 +3,4 @@
 pub mod case;
 pub mod headers;
 pub mod outcomes;
+pub mod resolved;

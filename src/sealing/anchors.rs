@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -40,7 +40,7 @@ impl AnchorSink {
         AnchorSink { file, writing: Mutex::default(), url }
     }
 
-    fn keep(&self, note: &str) {
+    fn keep(&self, note: &str) -> Sending {
         info!(anchor = note, "anchor of the newest seals");
         let entry = format_file(&[note]);
         if let Some(path) = &self.file {
@@ -54,19 +54,31 @@ impl AnchorSink {
                 warn!(path = %path.display(), %error, "cannot write the anchor; it is in the log");
             }
         }
-        if let Some(url) = self.url.clone() {
-            // A worker must not wait for the endpoint.
-            let sending = thread::Builder::new().name("anchor".to_string());
-            let sending = sending.spawn(move || {
-                if let Err(error) = send(&url, entry) {
-                    let error = format!("{error:#}");
-                    warn!(%url, error, "cannot send the anchor; it is in the log");
-                }
-            });
-            if let Err(error) = sending {
-                warn!(%error, "cannot start a thread to send the anchor; it is in the log");
+        let Some(url) = self.url.clone() else { return Sending(None) };
+        // A worker must not wait for the endpoint.
+        let sending = thread::Builder::new().name("anchor".to_string());
+        let sending = sending.spawn(move || {
+            if let Err(error) = send(&url, entry) {
+                let error = format!("{error:#}");
+                warn!(%url, error, "cannot send the anchor; it is in the log");
             }
+        });
+        if let Err(error) = &sending {
+            warn!(%error, "cannot start a thread to send the anchor; it is in the log");
         }
+        Sending(sending.ok())
+    }
+}
+
+/// An anchor that is being sent, if there is an endpoint. The thread goes on by itself.
+#[derive(Debug, Default)]
+pub(super) struct Sending(Option<JoinHandle<()>>);
+
+impl Sending {
+    /// Waits until it was sent, or could not be: for a process that is about to end.
+    pub(super) fn wait(self) {
+        // The thread has said what went wrong.
+        _ = self.0.map(JoinHandle::join);
     }
 }
 
@@ -80,12 +92,19 @@ fn send(url: &HttpUrl, entry: String) -> anyhow::Result<()> {
 }
 
 /// Signs the newest seals of these sets and keeps them.
-pub(super) fn anchor(seals: BTreeMap<Set, Anchored>, time: Time, settings: &SealingSettings) {
+pub(super) fn anchor(
+    seals: BTreeMap<Set, Anchored>,
+    time: Time,
+    settings: &SealingSettings,
+) -> Sending {
     let anchor = Anchor::new(settings.origin.clone(), time, seals);
-    let Some(anchor) = anchor else { return };
+    let Some(anchor) = anchor else { return Sending::default() };
     match note::sign(&anchor.to_string(), &[&settings.keys.current.signing]) {
         Ok(note) => settings.anchors.keep(&note),
-        Err(error) => warn!(%error, "cannot sign an anchor"),
+        Err(error) => {
+            warn!(%error, "cannot sign an anchor");
+            Sending::default()
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The chains of one partition of the input, as the last committed transaction left them, and how a
-//! transaction extends them.
+//! The chains of one set, as the last committed transaction left them, and how a transaction
+//! extends them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,21 +9,20 @@ use audit_chain::hash::leaf::{Event, leaf};
 use audit_chain::hash::{genesis, seal_genesis, step};
 use audit_chain::header::HeaderText;
 use audit_chain::name::{Set, Source, Stream, StreamName};
-use audit_chain::seal::{After, Cause, Counts, Gap, Head, Input, Reason, Seal};
-use audit_chain::state::{Chain, EncodeError, State};
+use audit_chain::seal::{After, Head, Input, Reason, Seal};
+use audit_chain::state::{Chain, EncodeError, MetadataKey, State};
 use audit_chain::time::Time;
 use audit_chain::{Digest, Number, note};
-use audit_judge::fate::FateKind;
 
+use super::consumed::{Consumed, number};
 use super::settings::{Keys, SealingSettings};
 use crate::compose::Composed;
-use crate::stream::batch::PartitionTally;
-use crate::stream::{GapCause, Partition, SealRecord};
+use crate::stream::{Partition, SealRecord};
 
 /// Each seal with a number that this divides names all streams, so that a verifier can begin there.
 const ALL_STREAMS_EVERY: u64 = 256;
 
-/// The chains of one partition.
+/// The chains of one set.
 #[derive(Debug, Clone)]
 pub(super) struct Chains {
     names: Arc<Names>,
@@ -72,12 +71,23 @@ pub(super) enum Signers {
 #[derive(Debug)]
 pub(super) struct Sealing<'a> {
     pub(super) settings: &'a SealingSettings,
-    pub(super) tally: &'a PartitionTally,
-    /// How many partitions the input has.
+    pub(super) consumed: &'a Consumed,
+    /// How many partitions the topic of the set has.
     pub(super) partitions: u32,
     pub(super) time: Time,
     /// Why a person let the chains continue, if that was needed.
     pub(super) resumed: Option<&'a Reason>,
+    /// Whether the seal names all streams, whatever was written.
+    pub(super) names_all: bool,
+}
+
+/// A seal that was signed, and the state of the chains behind it.
+#[derive(Debug)]
+pub(super) struct Signed<'a> {
+    pub(super) seal: SealRecord,
+    state: State,
+    /// What the tag of the committed state is made with.
+    tag: &'a MetadataKey,
 }
 
 /// A seal and the state after it.
@@ -171,7 +181,10 @@ impl Chains {
         };
         let leaf = leaf(&event, composed.headers.iter().copied());
         let leaf = leaf.map_err(|error| error.to_string())?;
-        let StreamHead { size, digest: previous, .. } = *head;
+        let StreamHead { size, digest: previous, written_to: before } = *head;
+        if before.is_some_and(|before| before != written_to) {
+            return Err(format!("{name} would be written to two partitions in one transaction"));
+        }
         *head = StreamHead {
             size: size.next().ok_or("a stream is too long")?,
             digest: step(size, &previous, &leaf),
@@ -186,6 +199,19 @@ impl Chains {
     /// # Errors
     /// If the seal contradicts itself, which is a fault of this program.
     pub(super) fn close(&mut self, with: &Sealing<'_>) -> Result<Result<Closed, String>, String> {
+        let Signed { seal, state, tag } = self.sign(with)?;
+        match state.encode(&with.settings.origin, &self.names.set, tag) {
+            Ok(metadata) => Ok(Ok(Closed { seal, metadata })),
+            Err(error @ EncodeError::TooManyStreams { .. }) => Ok(Err(error.to_string())),
+            Err(error @ EncodeError::Size(_)) => Err(error.to_string()),
+        }
+    }
+
+    /// Seals what was added, where nothing is committed but the seal.
+    ///
+    /// # Errors
+    /// If the seal contradicts itself, which is a fault of this program.
+    pub(super) fn sign<'s>(&mut self, with: &Sealing<'s>) -> Result<Signed<'s>, String> {
         let Sealing { settings, time, .. } = *with;
         let seal = self.seal(with)?;
         let text = seal.text().map_err(|error| error.to_string())?;
@@ -218,36 +244,23 @@ impl Chains {
             streams: self.streams(),
         };
         let set = &self.names.set;
-        let metadata = match state.encode(&settings.origin, set, tag) {
-            Ok(metadata) => metadata,
-            Err(error @ EncodeError::TooManyStreams { .. }) => return Ok(Err(error.to_string())),
-            Err(error @ EncodeError::Size(_)) => return Err(error.to_string()),
-        };
         let seal = SealRecord {
             partition: Partition(i32::try_from(set.partition().get()).unwrap_or_default()),
             key: set.to_string(),
             note,
             timestamp_ms: i64::try_from(time.epoch_ms()).unwrap_or(i64::MAX),
         };
-        Ok(Ok(Closed { seal, metadata }))
+        Ok(Signed { seal, state, tag })
     }
 
     fn seal(&self, with: &Sealing<'_>) -> Result<Seal, String> {
-        let Sealing { settings, tally, partitions, time, resumed } = *with;
-        let input = self.input(tally)?;
-        let counts = counts(tally)?;
-        let names_all = self.names_all
+        let Sealing { settings, consumed, partitions, time, resumed, names_all } = *with;
+        let Consumed { first, end, counts, gaps } = consumed;
+        let start = self.start.or(*first).unwrap_or(*end);
+        let names_all = names_all
+            || self.names_all
             || counts.read == Number::ZERO
             || self.next_seal.get().is_multiple_of(ALL_STREAMS_EVERY);
-        let gap = |gap: &crate::stream::Gap| {
-            let cause = match gap.cause {
-                GapCause::Deleted => Cause::Deleted,
-                GapCause::PassedOver => Cause::PassedOver,
-            };
-            Ok(Gap { start: number(gap.offsets.start)?, end: number(gap.offsets.end)?, cause })
-        };
-        let mut gaps = tally.gaps.iter().map(gap).collect::<Result<Vec<_>, String>>()?;
-        gaps.sort_by_key(|gap| gap.start);
         let is_announced = self.signers == Signers::Announcing;
         let announced = is_announced.then(|| settings.keys.current.signing.public());
         Ok(Seal {
@@ -256,28 +269,17 @@ impl Chains {
             partitions: partitions.into(),
             number: self.next_seal,
             previous: self.last_seal,
-            input,
-            counts,
+            input: Input { start, end: *end },
+            counts: *counts,
             writer: settings.writer.clone(),
             time,
             after: self.after.clone(),
             resumed: resumed.cloned(),
-            gaps,
+            gaps: gaps.clone(),
             extensions: Vec::new(),
             heads: self.sealed_heads(names_all),
             next_key: announced.cloned(),
         })
-    }
-
-    fn input(&self, tally: &PartitionTally) -> Result<Input, String> {
-        let end = number(tally.next_offset)?;
-        let first = tally.gaps.iter().map(|gap| gap.offsets.start).chain(tally.first_offset).min();
-        let start = match (self.start, first) {
-            (Some(start), _) => start,
-            (None, Some(first)) => number(first)?,
-            (None, None) => end,
-        };
-        Ok(Input { start, end })
     }
 
     fn sealed_heads(&self, names_all: bool) -> BTreeMap<StreamName, Head> {
@@ -303,33 +305,19 @@ impl Chains {
         growing.chain(self.others.clone()).collect()
     }
 
+    /// Returns whether a key is being replaced: the current key does not sign alone yet.
+    pub(super) fn is_rotating(&self) -> bool {
+        self.signers != Signers::Current
+    }
+
+    /// Returns how many records a stream has.
+    pub(super) fn size(&self, stream: usize) -> Option<Number> {
+        self.heads.get(stream).map(|head| head.size)
+    }
+
     /// Returns the last seal; none if there was no seal yet.
     pub(super) fn last_seal(&self) -> Option<(Set, Anchored)> {
         let seal = Number::new(self.next_seal.get().checked_sub(1)?)?;
         Some((self.names.set.clone(), Anchored { seal, digest: self.last_seal }))
     }
-}
-
-fn counts(tally: &PartitionTally) -> Result<Counts, String> {
-    let [mut skipped, mut quarantined] = [0; 2];
-    for (kind, count) in FateKind::all().zip(tally.fates) {
-        match kind {
-            FateKind::Audited => {}
-            FateKind::Skipped(_) => skipped += count,
-            FateKind::Quarantined(_) => quarantined += count,
-        }
-    }
-    let count = |count| Number::new(count).ok_or("a count is too large");
-    Ok(Counts {
-        read: count(tally.read)?,
-        // Each audited message gives one event.
-        events: count(tally.read.saturating_sub(skipped + quarantined))?,
-        skipped: count(skipped)?,
-        quarantined: count(quarantined)?,
-    })
-}
-
-fn number(value: i64) -> Result<Number, String> {
-    let number = u64::try_from(value).ok().and_then(Number::new);
-    number.ok_or_else(|| format!("{value} is not an offset"))
 }

@@ -144,9 +144,14 @@ fn fresh(
         .map_err(|text| Refusal { reason: "metadata-foreign", text })
 }
 
-fn set(partition: Partition, epoch: Number, settings: &SealingSettings) -> Result<Set, String> {
+/// Returns the name of a partition's set.
+pub(super) fn set(
+    partition: Partition,
+    epoch: Number,
+    settings: &SealingSettings,
+) -> Result<Set, String> {
     let partition = u32::try_from(partition.0).unwrap_or_default();
-    Set::new(&settings.format.input, partition.into(), epoch).map_err(|error| error.to_string())
+    Set::new(&settings.topic, partition.into(), epoch).map_err(|error| error.to_string())
 }
 
 /// Reads the committed state, and tells which keys sign the next seal.

@@ -3,14 +3,17 @@
 //! known: after any failure a partition's chains are read from the committed metadata again, and
 //! compared with the newest seal.
 //!
-//! `chains.rs` is the state of one partition's chains and how a transaction extends them; it is
-//! pure. `load.rs` decides, as pure, whether they may be continued, and `resume.rs` continues them
-//! on purpose. This file brings the first two to the loop.
+//! `chains.rs` is the state of one set's chains and how a transaction extends them; it is pure.
+//! `load.rs` decides, as pure, whether they may be continued, and `resume.rs` continues them on
+//! purpose. This file brings the first two to the loop. `replay.rs` seals what replays of
+//! quarantined records write.
 
 mod anchors;
 mod chains;
+mod consumed;
 mod found;
 mod load;
+mod replay;
 mod resume;
 mod settings;
 
@@ -22,9 +25,11 @@ use audit_judge::fate::RegionIndex;
 
 pub use self::anchors::AnchorSink;
 use self::chains::{Chains, Sealing};
+use self::consumed::Consumed;
 use self::found::Found;
 pub use self::load::Refusal;
 use self::load::load;
+pub use self::replay::{ReplaySealer, SealedOutcomes};
 pub use self::resume::{ContinueAt, Resumed, SealedPartition};
 pub use self::settings::{Keys, SealingSettings};
 use crate::stream::batch::Batch;
@@ -138,7 +143,7 @@ impl ChainSealer {
             Known::Chains { chains, .. } => chains.last_seal(),
             Known::Placed(_) => None,
         });
-        anchors::anchor(sealed.collect(), self.time, &self.settings);
+        _ = anchors::anchor(sealed.collect(), self.time, &self.settings);
     }
 
     /// Extends the chains by every output, and collects the headers.
@@ -178,8 +183,15 @@ impl ChainSealer {
                 None => committed(&self.partitions, partition)?.clone(),
             };
             let partitions = self.input_partitions.max(u32::try_from(partition.0).unwrap_or(0) + 1);
-            let sealing =
-                Sealing { settings: &self.settings, tally, partitions, time, resumed: None };
+            let consumed = Consumed::input(tally).map_err(Failure::Fatal)?;
+            let sealing = Sealing {
+                settings: &self.settings,
+                consumed: &consumed,
+                partitions,
+                time,
+                resumed: None,
+                names_all: false,
+            };
             match chains.close(&sealing).map_err(Failure::Fatal)? {
                 Ok(closed) => {
                     position.metadata = closed.metadata;

@@ -4,24 +4,27 @@
 use std::collections::BTreeMap;
 
 use audit_chain::Number;
+use audit_chain::key::PublicKey;
 use audit_chain::name::{Set, StreamName};
-use audit_chain::seal::{After, Reason};
+use audit_chain::seal::{After, Cause, Gap, Reason};
 use audit_chain::state::{Chain, State};
 use audit_chain::time::Time;
 
 use super::chains::{Chains, Sealing, Signers};
+use super::consumed::{Consumed, number};
 use super::found::{Found, SignedSeal};
 use super::load::{Refusal, load};
 use super::settings::SealingSettings;
-use crate::stream::batch::PartitionTally;
-use crate::stream::{Gap, GapCause, Partition, Position, ResumePoint, SealRecord};
+use crate::stream::{Partition, Position, ResumePoint, SealRecord};
 
 /// All seals of one partition of the input, read from the first to the last.
 #[derive(Debug, Clone, Default)]
 pub struct SealedPartition {
-    found: Found,
+    pub(super) found: Found,
     /// The streams of the newest seal's epoch, as far as its seals name them.
     streams: BTreeMap<StreamName, Chain>,
+    /// The key that was announced last.
+    announced: Option<PublicKey>,
 }
 
 /// Where a partition continues.
@@ -55,6 +58,9 @@ impl SealedPartition {
         let heads =
             heads.map(|(name, head)| (name.clone(), Chain { size: head.size, head: head.digest }));
         self.streams.extend(heads);
+        if let Some(next) = &seal.next_key {
+            self.announced = Some(next.clone());
+        }
     }
 
     /// Returns the newest seal's set and number, and the offset of the input at which it ends.
@@ -92,32 +98,32 @@ impl SealedPartition {
             ContinueAt::NewTopic(start) => self.next_epoch(last, start, settings)?,
             ContinueAt::Seal | ContinueAt::Later(_) => self.same_epoch(last, settings)?,
         };
-        let end = number(last.seal.input.end)?;
-        let tally = match at {
-            ContinueAt::Seal => silent(end, Vec::new()),
-            ContinueAt::Later(offset) if offset >= end => {
-                let gap = Gap { offsets: end..offset, cause: GapCause::PassedOver };
-                silent(offset, if end < offset { vec![gap] } else { Vec::new() })
-            }
-            ContinueAt::Later(offset) => {
-                return Err(format!(
-                    "offset {offset} lies before {end}, where the last seal ends: its records would be audited twice"
-                ));
-            }
-            ContinueAt::NewTopic(start) => silent(start, Vec::new()),
+        let consumed = silent(at, last.seal.input.end)?;
+        let sealing = Sealing {
+            settings,
+            consumed: &consumed,
+            partitions,
+            time,
+            resumed: Some(reason),
+            names_all: true,
         };
-        let sealing = Sealing { settings, tally: &tally, partitions, time, resumed: Some(reason) };
         let closed = chains.close(&sealing)??;
         let position = Position {
             partition: closed.seal.partition,
-            next_offset: tally.next_offset,
+            next_offset: i64::try_from(consumed.end.get()).unwrap_or(i64::MAX),
             leader_epoch: None,
             metadata: closed.metadata,
         };
         Ok(Resumed { seal: closed.seal, position })
     }
 
-    fn same_epoch(&self, last: &SignedSeal, settings: &SealingSettings) -> Result<Chains, String> {
+    /// Returns the chains behind the last seal.
+    pub(super) fn same_epoch(
+        &self,
+        last: &SignedSeal,
+        settings: &SealingSettings,
+    ) -> Result<Chains, String> {
+        self.check_key(settings)?;
         let state = State {
             next_offset: last.seal.input.end,
             next_seal: last.seal.number.next().ok_or("there are too many seals")?,
@@ -129,12 +135,25 @@ impl SealedPartition {
         Chains::of(last.seal.set.clone(), &state, last.signers(), None, settings)
     }
 
+    /// Refuses a key that was replaced: once another is announced, no verifier accepts it alone.
+    fn check_key(&self, settings: &SealingSettings) -> Result<(), String> {
+        let current = settings.keys.current.signing.public();
+        match &self.announced {
+            Some(announced) if announced != current => Err(format!(
+                "a seal announced the key {}: set integrity.key to it, and integrity.previous_key to the key that integrity.key names now, if the last seal is not signed by it yet",
+                announced.id()
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn next_epoch(
         &self,
         last: &SignedSeal,
         start: i64,
         settings: &SealingSettings,
     ) -> Result<Chains, String> {
+        self.check_key(settings)?;
         let before = &last.seal.set;
         let epoch = before.epoch().next().ok_or("there are too many epochs")?;
         let set = Set::new(before.topic(), before.partition(), epoch);
@@ -164,11 +183,21 @@ impl SignedSeal {
     }
 }
 
-/// The tally of a seal that only says that the writer continues here.
-fn silent(next_offset: i64, gaps: Vec<Gap>) -> PartitionTally {
-    PartitionTally { next_offset, gaps, ..PartitionTally::default() }
-}
-
-fn number(number: Number) -> Result<i64, String> {
-    i64::try_from(number.get()).map_err(|_| "an offset is too large".to_string())
+/// What a seal consumes that only says that the writer continues, behind a seal that ends here.
+fn silent(at: ContinueAt, last: Number) -> Result<Consumed, String> {
+    let (end, gaps) = match at {
+        ContinueAt::Seal => (last, Vec::new()),
+        ContinueAt::NewTopic(start) => (number(start)?, Vec::new()),
+        ContinueAt::Later(offset) => {
+            let end = number(offset)?;
+            if end < last {
+                return Err(format!(
+                    "offset {offset} lies before {last}, where the last seal ends: its records would be audited twice"
+                ));
+            }
+            let gap = Gap { start: last, end, cause: Cause::PassedOver };
+            (end, if last < end { vec![gap] } else { Vec::new() })
+        }
+    };
+    Ok(Consumed { end, gaps, ..Consumed::default() })
 }

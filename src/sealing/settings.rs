@@ -23,7 +23,10 @@ pub struct SealingSettings {
     pub writer: Writer,
     /// How records are composed.
     pub format: RecordFormat,
-    /// The streams of each set: one for each region, at the region's index, then the quarantine.
+    /// The topic whose partitions the sets are of: the input, or the quarantine for replays.
+    pub topic: String,
+    /// The streams of each set: one for each region, at the region's index, then the quarantine,
+    /// or for replays the outcomes.
     pub streams: Vec<StreamName>,
     /// Where anchors go.
     pub anchors: Arc<AnchorSink>,
@@ -61,6 +64,11 @@ impl Keys {
         Keys { current: Key::new(current), previous: previous.map(Key::new), public }
     }
 
+    /// Returns whether a key is being replaced.
+    pub(super) fn are_rotating(&self) -> bool {
+        self.previous.is_some()
+    }
+
     /// Returns the public keys.
     pub(super) fn public(&self) -> &[PublicKey] {
         &self.public
@@ -82,14 +90,23 @@ impl SealingSettings {
         let regions = format.regions.iter().map(|region| region.parse());
         let mut streams = regions.collect::<Result<Vec<StreamName>, _>>()?;
         streams.push(StreamName::Quarantine);
-        Ok(SealingSettings { origin, keys, writer, format, streams, anchors })
+        let topic = format.input.clone();
+        Ok(SealingSettings { origin, keys, writer, format, topic, streams, anchors })
     }
 
-    /// Returns the set, and the partition of the input that it is of, from the key of a seal's
+    /// Returns those of replays of this quarantine topic.
+    pub(super) fn of_replays(&self, quarantine: &str) -> Self {
+        let mut settings = SealingSettings { topic: quarantine.to_string(), ..self.clone() };
+        settings.streams.pop();
+        settings.streams.push(StreamName::State);
+        settings
+    }
+
+    /// Returns the set, and the partition of the topic that it is of, from the key of a seal's
     /// record. `None` for a set of another topic.
     pub fn set_of(&self, key: &[u8]) -> Option<(Set, Partition)> {
         let set: Set = std::str::from_utf8(key).ok()?.parse().ok()?;
         let partition = i32::try_from(set.partition().get()).ok()?;
-        (set.topic() == self.format.input).then_some((set, Partition(partition)))
+        (set.topic() == self.topic).then_some((set, Partition(partition)))
     }
 }

@@ -21,5 +21,5 @@ mod spill;
 pub use self::finding::{Exit, Findings, Label};
 pub use self::partition::{PartitionReport, PartitionVerifier};
 pub use self::record::{Place, Record, SealRecord};
-pub use self::report::{Questions, Report, Step, conclude, verify_partitions};
-pub use self::seals::{LastSeal, Options, Remembered, Sealed, Seals};
+pub use self::report::{QuarantineTotals, Questions, Report, Step, conclude, verify_partitions};
+pub use self::seals::{LastSeal, Options, Remembered, Sealed, Seals, Totals};

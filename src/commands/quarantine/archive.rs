@@ -10,13 +10,30 @@ use crate::config::Config;
 use crate::kafka::Ranges;
 use crate::kafka::trail_reader::{TrailReader, TrailRecord};
 use crate::quarantine::case::{Case, Place};
-use crate::quarantine::outcomes::{self, Outcomes, Standing};
+use crate::quarantine::outcomes::{self, Outcomes as Standings, Standing};
+use crate::sealing::SealedOutcomes;
+use crate::stream::Partition;
 
 /// The quarantine topic, and the topic with the outcomes.
 pub(super) struct Archive {
     reader: TrailReader,
     topic: String,
     outcomes: String,
+}
+
+/// What became of all records.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    standings: Standings,
+    /// The chains of the records that say so, if they are sealed.
+    pub(super) chains: SealedOutcomes,
+}
+
+impl Outcomes {
+    /// Returns where a case stands; `None` if it has no outcome.
+    pub(super) fn of(&self, case: &[u8; 16]) -> Option<&Standing> {
+        self.standings.of(case)
+    }
 }
 
 /// A record of the quarantine topic.
@@ -76,12 +93,34 @@ impl Archive {
         }
         let all = whole(&self.reader.bounds(&self.outcomes)?);
         self.reader.read(&self.outcomes, &all, &mut |record| {
-            outcomes.take(record.key, record.value).map_err(|why| {
+            outcomes.chains.take(&record.headers, record.timestamp_ms);
+            outcomes.standings.take(record.key, record.value).map_err(|why| {
                 let TrailRecord { partition, offset, .. } = record;
                 anyhow!("{} {partition}/{offset}: {why}", self.outcomes)
             })
         })?;
         Ok(outcomes)
+    }
+
+    /// Reads the topic with the seals, for each of these partitions of the quarantine from a time
+    /// on, in milliseconds since 1970, and hands over key and value of each record.
+    pub(super) fn read_seals(
+        &self,
+        topic: &str,
+        since: &BTreeMap<Partition, u64>,
+        receive: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> anyhow::Result<()> {
+        let count = i32::try_from(self.reader.bounds(topic)?.len())?;
+        let mut times = BTreeMap::<i32, u64>::new();
+        for (partition, since) in since {
+            let time = times.entry(partition.0.rem_euclid(count)).or_insert(*since);
+            *time = (*time).min(*since);
+        }
+        let ranges = self.reader.since(topic, &times)?;
+        self.reader.read(topic, &ranges, &mut |record| {
+            receive(record.key.unwrap_or_default(), record.value.unwrap_or_default());
+            Ok(())
+        })
     }
 
     /// Returns all that is in the quarantine by now.

@@ -1,12 +1,14 @@
 //! What a transaction holds: records with their outcomes, and the events of those that have one.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::archive::Found;
 use super::judging::Decision;
-use crate::kafka::replayer::Resolved;
 use crate::quarantine::case::{CaseId, Place};
 use crate::quarantine::outcomes::{Author, Outcome, OutcomeRecord};
+use crate::quarantine::resolved::Resolved;
 use crate::stream::{Content, Output, Partition};
 
 /// Records of a transaction, at most.
@@ -25,7 +27,7 @@ pub(super) struct Batch {
 pub(super) struct Closed {
     pub(super) digest: [u8; 16],
     case: CaseId,
-    place: String,
+    place: Place,
     pub(super) outcome: Outcome,
     pub(super) reason: Option<String>,
     decision: Decision,
@@ -54,6 +56,26 @@ impl Batch {
     pub(super) fn is_full(&self) -> bool {
         self.records.len() >= BATCH_MAX || self.bytes >= BATCH_BYTES
     }
+
+    /// Splits it into as few transactions as there can be in which the records of each partition of
+    /// the quarantine are of one partition of the input. Those of one keep their order.
+    pub(super) fn by_input_partition(self) -> Vec<Vec<Closed>> {
+        let mut sets = BTreeMap::<i32, BTreeMap<i32, Vec<Closed>>>::new();
+        for record in self.records {
+            let inputs = sets.entry(record.place.partition).or_default();
+            inputs.entry(record.case.partition).or_default().push(record);
+        }
+        let mut transactions = Vec::<Vec<Closed>>::new();
+        for inputs in sets.into_values() {
+            for (index, records) in inputs.into_values().enumerate() {
+                match transactions.get_mut(index) {
+                    Some(transaction) => transaction.extend(records),
+                    None => transactions.push(records),
+                }
+            }
+        }
+        transactions
+    }
 }
 
 impl Closed {
@@ -70,7 +92,7 @@ impl Closed {
         };
         Closed {
             digest: found.digest,
-            place: place.to_string(),
+            place,
             outcome: decision.outcome,
             reason: decision.reason.clone(),
             timestamp_ms: found.record.timestamp_ms,
@@ -85,16 +107,20 @@ impl Closed {
     /// Returns it as it is written.
     pub(super) fn resolved(&self) -> Resolved<'_> {
         let partition = Partition(self.case.partition);
-        let event = self.decision.event.as_ref().map(|audited| {
-            let output = Output {
-                source_partition: partition,
-                source_offset: self.case.offset,
-                timestamp_ms: Some(self.timestamp_ms).filter(|time| *time >= 0),
-                content: Content::Event { envelope: &audited.envelope, event: &audited.event },
-            };
-            (output, self.place.as_str())
+        let event = self.decision.event.as_ref().map(|audited| Output {
+            source_partition: partition,
+            source_offset: self.case.offset,
+            timestamp_ms: Some(self.timestamp_ms).filter(|time| *time >= 0),
+            content: Content::Event { envelope: &audited.envelope, event: &audited.event },
         });
-        let (key, outcome) = (self.key.as_bytes(), self.value.as_slice());
-        Resolved { event, partition, key, outcome, at_ms: self.at_ms }
+        Resolved {
+            place: self.place,
+            partition,
+            event,
+            outcome: self.outcome,
+            key: self.key.as_bytes(),
+            value: &self.value,
+            at_ms: self.at_ms,
+        }
     }
 }

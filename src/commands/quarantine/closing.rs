@@ -7,21 +7,20 @@ use std::io::{IsTerminal, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, bail};
 
-use super::archive::{Archive, Found};
+use super::archive::{Archive, Found, Outcomes};
 use super::batch::{Batch, Closed};
 use super::judging::Decision;
 use super::tally::Tally;
+use super::writing::{Writer, Written};
 use crate::commands::arguments::ClosingArgs;
 use crate::commands::print;
 use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::Ranges;
 use crate::kafka::check::check_outcomes;
-use crate::kafka::replayer::{Replayer, Resolved};
-use crate::kafka::topics::TopicNames;
-use crate::quarantine::outcomes::{Author, Outcome, Outcomes};
+use crate::quarantine::outcomes::{Author, Outcome};
 use crate::stream::Failure;
 
 /// Attempts in a row that may fail without anything committed.
@@ -50,8 +49,7 @@ pub(super) trait Decider {
 pub(super) struct Closer<'a> {
     arguments: &'a ClosingArgs,
     config: &'a Config,
-    topics: TopicNames,
-    regions: Vec<String>,
+    written: Written,
     archive: &'a Archive,
     author: Author,
     tally: Tally,
@@ -81,19 +79,15 @@ impl<'a> Closer<'a> {
     /// Prepares to close records.
     ///
     /// # Errors
-    /// If the trail is sealed, since events without a place in the chains would be evidence of
-    /// tampering, or the topic with the outcomes is missing or does not keep them.
+    /// If the topic with the outcomes is missing or does not keep them, or that with the seals.
     pub(super) fn new(
         config: &'a Config,
         deployment: &Deployment,
         archive: &'a Archive,
         arguments: &'a ClosingArgs,
     ) -> anyhow::Result<Self> {
-        ensure!(
-            config.integrity.is_none(),
-            "the trail is sealed ([integrity]), and this version cannot seal what it replays: have the producer send the records again"
-        );
-        let findings = check_outcomes(config, archive.outcomes_topic());
+        let written = Written::new(deployment);
+        let findings = check_outcomes(config, written.topics(), archive.outcomes_topic());
         let problem = findings.iter().find(|finding| finding.verdict.is_problem());
         if let Some(problem) = problem {
             bail!("{problem}; `audit-relay manifest --replay` prints what is needed");
@@ -103,8 +97,7 @@ impl<'a> Closer<'a> {
         Ok(Closer {
             arguments,
             config,
-            topics: deployment.topics.clone(),
-            regions: deployment.rules.routes.regions().to_vec(),
+            written,
             archive,
             author: Author { by, host, note, config: config.fingerprint() },
             tally: Tally::default(),
@@ -146,17 +139,18 @@ impl<'a> Closer<'a> {
     /// Opens a producer, and only then reads what is open: whatever another replayer had begun is
     /// committed or aborted by now.
     fn attempt(&mut self, limit: Option<u64>, decider: &mut impl Decider) -> Result<(), Stop> {
-        let outcomes = self.archive.outcomes_topic();
-        let replayer = Replayer::open(self.config, &self.topics, &self.regions, outcomes);
-        let replayer = replayer.map_err(stop)?;
-        let outcomes = self.archive.outcomes()?;
+        let archive = self.archive;
+        let mut writer = Writer::open(self.config, &self.written, archive).map_err(stop)?;
+        let outcomes = archive.outcomes()?;
         self.clear_up(&outcomes);
-        let everything = self.archive.everything()?;
+        let everything = archive.everything()?;
+        let selection = &self.arguments.selection;
+        writer.load_chains(&self.written, archive, &everything, &outcomes, selection)?;
+        writer.rotate_key().map_err(stop)?;
         decider.prepare(&outcomes, &everything)?;
         let mut batch = Batch::default();
         let mut stopped = None;
-        let meant = (&self.arguments.selection, false);
-        self.archive.select(&everything, &outcomes, meant, &mut |found| {
+        archive.select(&everything, &outcomes, (selection, false), &mut |found| {
             let is_enough = limit
                 .is_some_and(|limit| self.tally.selected() + batch.records.len() as u64 >= limit);
             if stopped.is_some() || is_enough || self.handled.contains(&found.digest) {
@@ -164,10 +158,10 @@ impl<'a> Closer<'a> {
             }
             match decider.decide(found, &mut self.tally) {
                 None => _ = self.handled.insert(found.digest),
-                Some(decision) => batch.add(found, decision, &self.author, &self.regions),
+                Some(decision) => batch.add(found, decision, &self.author, &self.written.regions),
             }
             if batch.is_full()
-                && let Err(stop) = self.commit(&replayer, &mut batch)
+                && let Err(stop) = self.commit(&mut writer, &mut batch)
             {
                 stopped = Some(stop);
             }
@@ -175,8 +169,10 @@ impl<'a> Closer<'a> {
         })?;
         match stopped {
             Some(stop) => Err(stop),
-            None => self.commit(&replayer, &mut batch),
-        }
+            None => self.commit(&mut writer, &mut batch),
+        }?;
+        writer.anchor();
+        Ok(())
     }
 
     /// Finds out what became of a transaction whose commit had no answer.
@@ -191,32 +187,32 @@ impl<'a> Closer<'a> {
     }
 
     /// Commits a batch, and empties it.
-    fn commit(&mut self, replayer: &Replayer, batch: &mut Batch) -> Result<(), Stop> {
-        let Batch { records, .. } = std::mem::take(batch);
-        self.publish(replayer, &records)?;
-        self.show_progress();
+    fn commit(&mut self, writer: &mut Writer, batch: &mut Batch) -> Result<(), Stop> {
+        for records in writer.transactions(std::mem::take(batch)) {
+            self.publish(writer, &records)?;
+            self.show_progress();
+        }
         Ok(())
     }
 
     /// Publishes records in one transaction, or in several where a topic does not accept so much at
     /// once.
-    fn publish(&mut self, replayer: &Replayer, records: &[Closed]) -> Result<(), Stop> {
+    fn publish(&mut self, writer: &mut Writer, records: &[Closed]) -> Result<(), Stop> {
         if records.is_empty() {
             return Ok(());
         }
         let mut aborted = 0;
         loop {
-            let resolved: Vec<Resolved<'_>> = records.iter().map(Closed::resolved).collect();
-            match replayer.publish(&resolved) {
+            match writer.publish(records) {
                 Ok(()) => break,
                 Err(Failure::TooLarge(_)) if records.len() > 1 => {
-                    replayer.abort().map_err(stop)?;
+                    writer.abort().map_err(stop)?;
                     let (first, second) = records.split_at(records.len() / 2);
-                    self.publish(replayer, first)?;
-                    return self.publish(replayer, second);
+                    self.publish(writer, first)?;
+                    return self.publish(writer, second);
                 }
                 Err(Failure::Aborted(what)) => {
-                    replayer.abort().map_err(stop)?;
+                    writer.abort().map_err(stop)?;
                     aborted += 1;
                     if aborted == ATTEMPTS_MAX {
                         return Err(Stop::Retry(what));

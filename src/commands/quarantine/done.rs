@@ -1,13 +1,13 @@
 //! `quarantine done`: closes records without an event.
 
-use super::archive::{Archive, Found};
+use super::archive::{Archive, Found, Outcomes};
 use super::closing::{Closer, Decider, show};
 use super::judging::Decision;
 use super::tally::Tally;
 use crate::commands::arguments::DoneArgs;
 use crate::commands::load;
 use crate::kafka::Ranges;
-use crate::quarantine::outcomes::{Outcome, Outcomes};
+use crate::quarantine::outcomes::Outcome;
 
 /// Closes records without an event.
 ///

@@ -10,7 +10,7 @@ use audit_judge::{Input, judge_traced};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::archive::{Archive, Found};
+use super::archive::{Archive, Found, Outcomes};
 use super::closing::Decider;
 use super::present::Wanted;
 use super::tally::Tally;
@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::Ranges;
 use crate::kafka::followers::followed;
-use crate::quarantine::outcomes::{Outcome, Outcomes};
+use crate::quarantine::outcomes::Outcome;
 
 /// Why a stub is not judged.
 const STUB: &str = "only the beginning of the record is here; the rest is in the input topic";

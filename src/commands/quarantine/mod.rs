@@ -13,6 +13,7 @@ mod replay;
 mod selection;
 mod show;
 mod tally;
+mod writing;
 
 pub use self::groups::METRIC_NAMES;
 use crate::commands::arguments::QuarantineCommand;

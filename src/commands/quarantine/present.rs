@@ -47,7 +47,9 @@ impl Wanted {
         let mut present = HashSet::new();
         for (RegionIndex(index), since) in &self.since {
             let topic = topics.get(*index).context("a region without a topic")?;
-            let ranges = reader.since(topic, *since)?;
+            let partitions = reader.bounds(topic)?.into_keys();
+            let times = partitions.map(|partition| (partition, *since)).collect();
+            let ranges = reader.since(topic, &times)?;
             reader.read(topic, &ranges, &mut |record| {
                 let event = record.value.and_then(|value| serde_json::from_slice(value).ok());
                 let id = event.and_then(|EventId { id }| id.parse().ok());

@@ -94,8 +94,8 @@ impl Window {
         let history = SignedDuration::try_from(config.tables.history)?;
         let oldest = Timestamp::now().checked_sub(history)?;
         let oldest_ms = u64::try_from(oldest.as_millisecond()).unwrap_or_default();
-        let bounds = reader.bounds(topic)?;
-        let first = reader.first_since(topic, &bounds, oldest_ms)?;
+        let times = self.0.keys().map(|partition| (*partition, oldest_ms)).collect();
+        let first = reader.first_since(topic, &times)?;
         for (partition, (start, end)) in self.0.iter().filter(|(_, (start, end))| start < end) {
             let known = first.get(partition).copied().unwrap_or(i64::MAX);
             ensure!(
@@ -130,7 +130,8 @@ fn edge(
         Edge::At(time) => {
             let time = u64::try_from(time.as_millisecond());
             let time = time.map_err(|_| anyhow!("a time before 1970"))?;
-            reader.first_since(topic, bounds, time)?
+            let times = bounds.keys().map(|partition| (*partition, time)).collect();
+            reader.first_since(topic, &times)?
         }
     };
     let edges = bounds.iter().map(|(partition, log)| {

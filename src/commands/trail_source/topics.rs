@@ -9,13 +9,14 @@ use super::TrailSource;
 use crate::commands::arguments::TopicArgs;
 use crate::config::CHECKPOINTS;
 use crate::kafka::trail_reader::LogBounds;
+use crate::quarantine::outcomes;
 
 /// The topics of a trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::commands) struct TrailTopics {
     /// The topic with the seals, if there is one.
     pub(in crate::commands) checkpoints: Option<String>,
-    /// The outputs: those of regions, and the quarantine.
+    /// The outputs: those of regions, the quarantine, and what became of quarantined records.
     pub(in crate::commands) outputs: Vec<OutputTopic>,
 }
 
@@ -35,8 +36,9 @@ impl TrailTopics {
         let TopicArgs { topic_prefix: prefix, quarantine_topic: quarantine } = arguments;
         let mut names = source.topics(prefix)?;
         if !quarantine.starts_with(prefix) {
-            let found = source.topics(quarantine)?;
-            names.extend(found.into_iter().filter(|name| name == quarantine));
+            let state = outcomes::topic(quarantine);
+            let found = source.topics(quarantine)?.into_iter();
+            names.extend(found.filter(|name| name == quarantine || *name == state));
         }
         let topics = Self::of(names, prefix, quarantine);
         if topics.checkpoints.is_none() && topics.outputs.is_empty() {
@@ -56,10 +58,12 @@ impl TrailTopics {
     }
 
     fn of(names: Vec<String>, prefix: &str, quarantine: &str) -> Self {
+        let state = outcomes::topic(quarantine);
         let mut topics = TrailTopics { checkpoints: None, outputs: Vec::new() };
         for name in names {
             let stream = match name.strip_prefix(prefix) {
                 _ if name == quarantine => Some(StreamName::Quarantine),
+                _ if name == state => Some(StreamName::State),
                 Some(CHECKPOINTS) => {
                     topics.checkpoints = Some(name);
                     continue;
@@ -80,8 +84,15 @@ mod tests {
 
     #[test]
     fn topics_are_told_apart_by_their_names() {
-        let names =
-            ["a.checkpoints", "a.eu-de", "a.Other", "a.us.south", "a.quarantine", "b.eu-de"];
+        let names = [
+            "a.checkpoints",
+            "a.eu-de",
+            "a.Other",
+            "a.us.south",
+            "a.quarantine",
+            "a.quarantine.state",
+            "b.eu-de",
+        ];
         let topics = |quarantine| {
             let names = names.map(String::from).to_vec();
             let topics = TrailTopics::of(names, "a.", quarantine);
@@ -90,7 +101,8 @@ mod tests {
             (topics.checkpoints, outputs)
         };
         let checkpoints = Some("a.checkpoints".to_string());
-        let outputs = ["a.eu-de=eu-de", "a.quarantine=~quarantine"].map(String::from);
+        let outputs = ["a.eu-de=eu-de", "a.quarantine=~quarantine", "a.quarantine.state=~state"]
+            .map(String::from);
         assert_eq!(topics("a.quarantine"), (checkpoints.clone(), outputs.to_vec()));
         let outputs = ["a.eu-de=eu-de", "a.quarantine=quarantine"].map(String::from);
         assert_eq!(topics("q"), (checkpoints, outputs.to_vec()));

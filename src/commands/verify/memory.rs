@@ -93,6 +93,8 @@ pub(super) fn remember(folder: &Path, seals: &BTreeMap<Set, LastSeal>) -> anyhow
 mod tests {
     use audit_chain::Digest;
 
+    use audit_verify::Totals;
+
     use super::*;
 
     #[test]
@@ -102,7 +104,9 @@ mod tests {
         assert!(recall(&folder).expect("nothing yet").is_empty());
         let set: Set = "changes/3#1".parse().expect("a set");
         let digest = Digest::of(b"seal");
-        let last = LastSeal { seal: 17, digest, input_end: 9, time_ms: 5, audited: 2 };
+        let (totals, is_replay) = (Totals::default(), false);
+        let last =
+            LastSeal { seal: 17, digest, input_end: 9, time_ms: 5, is_replay, audited: 2, totals };
         remember(&folder, &BTreeMap::from([(set.clone(), last)])).expect("written");
         let recalled = recall(&folder).expect("read");
         let by = "an earlier verification".to_string();

@@ -72,12 +72,15 @@ pub fn check_cluster(config: &Config, topics: &TopicNames) -> Checked {
     checked
 }
 
-/// Checks the topic with what became of quarantined records, which only `quarantine` uses.
-pub fn check_outcomes(config: &Config, topic: &str) -> Vec<Finding> {
+/// Checks the topic with what became of quarantined records, which only `quarantine` uses, and that
+/// with the seals, which seal it if the trail is sealed.
+pub fn check_outcomes(config: &Config, topics: &TopicNames, outcomes: &str) -> Vec<Finding> {
     match connect(config) {
         Ok((inspector, count)) => {
             let mut checked = Checked::default();
-            check_topics(config, &inspector, &[outcomes_use(topic)], count, &mut checked);
+            let checkpoints = topics.checkpoints.as_deref().map(checkpoints_use);
+            let used: Vec<_> = [outcomes_use(outcomes)].into_iter().chain(checkpoints).collect();
+            check_topics(config, &inspector, &used, count, &mut checked);
             checked.findings
         }
         Err(finding) => vec![finding],
@@ -107,6 +110,10 @@ fn outcomes_use(topic: &str) -> TopicUse<'_> {
     TopicUse { role: Role::Outcomes, kind: "outcomes", name: topic }
 }
 
+fn checkpoints_use(topic: &str) -> TopicUse<'_> {
+    TopicUse { role: Role::Checkpoints, kind: "checkpoints", name: topic }
+}
+
 fn topics_in_use<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse<'a>> {
     let of = |role, kind, name| TopicUse { role, kind, name };
     let mut used = vec![of(Role::Input, "input", topics.input.as_str())];
@@ -120,8 +127,7 @@ fn topics_in_use<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse
     let regions = topics.regions.iter();
     used.extend(regions.map(|topic| of(Role::Output, "output", topic)));
     used.push(of(Role::Quarantine, "quarantine", &topics.quarantine));
-    let checkpoints = topics.checkpoints.iter();
-    used.extend(checkpoints.map(|topic| of(Role::Checkpoints, "checkpoints", topic)));
+    used.extend(topics.checkpoints.as_deref().map(checkpoints_use));
     used
 }
 

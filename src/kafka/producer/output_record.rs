@@ -36,7 +36,9 @@ pub(in crate::kafka) fn output_record<'a>(
     })
 }
 
-fn headers(composed: &Composed<'_>, chain: Option<&str>) -> Option<Headers> {
+/// Returns the headers of a record that was composed, with the value of the chain's header, if it
+/// has one: the last of all.
+pub(in crate::kafka) fn headers(composed: &Composed<'_>, chain: Option<&str>) -> Option<Headers> {
     let count = composed.headers.len() + usize::from(chain.is_some());
     if count == 0 {
         return None;

@@ -2,8 +2,10 @@
 //! and which streams a seal names. The simulation covers failures and takeovers.
 
 mod continuing;
+mod replaying;
 mod sealing;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audit_chain::key::SigningKey;
@@ -14,6 +16,7 @@ use audit_chain::time::Time;
 use audit_judge::fate::FateKind;
 
 use super::chains::{Chains, Closed, Sealing};
+use super::consumed::Consumed;
 use super::found::Found;
 use super::load::load;
 use super::{Keys, SealingSettings};
@@ -95,7 +98,10 @@ fn close(
     settings: &SealingSettings,
 ) -> Result<Closed, String> {
     let time = Time::from_epoch_ms(SEALED_MS).expect("a time");
-    let sealing = Sealing { settings, tally, partitions: 1, time, resumed: None };
+    let consumed = Consumed::input(tally).expect("offsets");
+    let consumed = &consumed;
+    let sealing =
+        Sealing { settings, consumed, partitions: 1, time, resumed: None, names_all: false };
     chains.close(&sealing).expect("a seal that agrees with itself")
 }
 

@@ -1,5 +1,5 @@
 //! Quarantined records of six causes are replayed by commands that are killed at random, two at a
-//! time, beside relays that work.
+//! time, beside relays that work. The trail is sealed, and proven in the end.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,8 @@ use super::{events, outcome_counts, outcomes, process};
 use crate::PROGRAM;
 use crate::exactly_once::{SMALL_BATCHES, await_committed, end};
 use crate::ledger::header;
-use crate::trail::KEPT_FOREVER;
+use crate::sealed::{trust, verify_own};
+use crate::trail::{KEPT_FOREVER, seal};
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::random::Random;
 use audit_testkit::relay::{Relay, TestDeployment};
@@ -72,6 +73,8 @@ fn quarantine(broker: &KafkaBroker, records: u64) -> TestDeployment {
     let more = format!("{SMALL_BATCHES}{MORE}");
     let mut deployment = TestDeployment::create(PROGRAM, broker, 3, "{}", &more);
     broker.create_topic_with(&outcomes(&deployment), 2, &KEPT_FOREVER);
+    seal(broker, &mut deployment);
+    trust(&deployment);
     write_tables(&mut deployment, false);
     produce(broker.bootstrap(), &deployment.input, (0..records).map(record));
     process(broker, &deployment, records as i64);
@@ -138,6 +141,13 @@ fn replays_under_random_kills_beside_relays_leave_one_event_of_each_record() {
     assert_eq!(counts["audited"] + counts["present"], corrected as usize, "{counts:?}");
     assert_eq!(counts["present"], resent.len(), "{counts:?}");
     assert_eq!(counts.get("skipped"), None, "{counts:?}");
+
+    let proven = verify_own(&deployment, &[]);
+    assert_eq!(proven.code, Some(0), "{}", proven.output);
+    let report: Value = serde_json::from_str(&proven.output).expect("a report");
+    let totals = &report["quarantine"];
+    assert_eq!(totals["audited"], counts["audited"], "{totals}");
+    assert_eq!(totals["closed"], counts["present"], "{totals}");
 }
 
 /// How many records are in quarantine, by reason.

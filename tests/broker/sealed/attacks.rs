@@ -7,25 +7,27 @@ use super::*;
 use audit_testkit::topics::{HeaderList, Seen, TestRecord, read_committed};
 
 /// The records of a trail, by the names of their topics without the prefix.
-type Trail = BTreeMap<String, Vec<Seen>>;
+pub type Trail = BTreeMap<String, Vec<Seen>>;
 
 const CHECKPOINTS: &str = "checkpoints";
-const QUARANTINE: &str = "quarantined";
+pub const QUARANTINE: &str = "quarantined";
 const REGION: &str = "us-south";
 
-/// Reads a trail.
-fn read(broker: &KafkaBroker, deployment: &TestDeployment) -> Trail {
+/// Reads a trail, whose replays have written to these topics.
+pub fn read(broker: &KafkaBroker, deployment: &TestDeployment, replays: &[String]) -> Trail {
     let mut topics = deployment.outputs();
     topics.extend([deployment.checkpoints(), deployment.quarantine.clone()]);
+    topics.extend(replays.iter().cloned());
     let read = |topic: String| {
-        let name = topic.strip_prefix(&deployment.prefix).unwrap_or(QUARANTINE).to_string();
+        let name = topic.replacen(&deployment.quarantine, QUARANTINE, 1);
+        let name = name.strip_prefix(&deployment.prefix).unwrap_or(&name).to_string();
         (name, read_committed(broker.bootstrap(), &topic))
     };
     topics.into_iter().map(read).collect()
 }
 
 /// Writes a trail to new topics, and returns their prefix.
-fn write(broker: &KafkaBroker, trail: &Trail) -> String {
+pub fn write(broker: &KafkaBroker, trail: &Trail) -> String {
     let prefix = format!("{}.", broker.unique("copy"));
     std::thread::scope(|scope| {
         for (name, records) in trail {
@@ -283,7 +285,7 @@ fn each_attack_is_evidence() {
     let state = state.to_str().expect("a path");
     let own = verify_own(&deployment, &["--state", state]);
     assert_eq!((own.code, own.labels.as_slice()), (Some(0), &[][..]), "{}", own.output);
-    let original = read(broker, &deployment);
+    let original = read(broker, &deployment, &[]);
     let mut wrong = Vec::new();
     for (name, attack, code, label) in ATTACKS {
         let mut trail = original.clone();

@@ -1,7 +1,7 @@
 //! Sealed trails on a real broker: what `verify` finds after attacks, and how a trail continues
 //! when its state is lost. Kills and zombies are in `exactly_once.rs`.
 
-mod attacks;
+pub mod attacks;
 mod continuing;
 mod exported;
 mod following;
@@ -30,7 +30,7 @@ fn sealed(broker: &KafkaBroker, partitions: i32) -> TestDeployment {
 
 /// Writes the trust file.
 #[track_caller]
-fn trust(deployment: &TestDeployment) {
+pub fn trust(deployment: &TestDeployment) {
     let trust = signing_key().public().to_string();
     std::fs::write(deployment.path("trust"), trust).expect("write the trust file");
 }
@@ -51,16 +51,21 @@ fn process(broker: &KafkaBroker, deployment: &TestDeployment, numbers: std::ops:
 
 /// The answer of `verify`.
 #[derive(Debug)]
-struct Answer {
-    code: Option<i32>,
+pub struct Answer {
+    pub code: Option<i32>,
     /// The labels of its findings.
-    labels: Vec<String>,
-    output: String,
+    pub labels: Vec<String>,
+    pub output: String,
 }
 
 /// Verifies the topics with a prefix by the program itself.
 #[track_caller]
-fn verify(deployment: &TestDeployment, prefix: &str, quarantine: &str, more: &[&str]) -> Answer {
+pub fn verify(
+    deployment: &TestDeployment,
+    prefix: &str,
+    quarantine: &str,
+    more: &[&str],
+) -> Answer {
     let trust = deployment.path("trust");
     let trust = trust.to_str().expect("a path");
     let arguments = [
@@ -80,6 +85,6 @@ fn verify(deployment: &TestDeployment, prefix: &str, quarantine: &str, more: &[&
 
 /// Verifies the trail of a deployment.
 #[track_caller]
-fn verify_own(deployment: &TestDeployment, more: &[&str]) -> Answer {
+pub fn verify_own(deployment: &TestDeployment, more: &[&str]) -> Answer {
     verify(deployment, &deployment.prefix, &deployment.quarantine, more)
 }

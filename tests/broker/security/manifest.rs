@@ -179,6 +179,7 @@ fn await_replay(deployment: &TestDeployment, config: &Path, code: i32, word: &st
 fn what_is_printed_for_replaying_suffices_and_none_of_it_can_be_left_out() {
     let world = world();
     let mut deployment = nothing_yet(&world);
+    configure_seals(&mut deployment);
     let script = manifest(&deployment, &["--principal", "User:manifest", "--replay"]);
     create(&world, &deployment, &script);
     produce(world.broker.bootstrap(), &deployment.input, (0..50).map(change));
@@ -191,13 +192,16 @@ fn what_is_printed_for_replaying_suffices_and_none_of_it_can_be_left_out() {
 
     let rights = printed_rights(&script, "manifest");
     let of_a_relay = printed_rights(&manifest(&deployment, &[]), "manifest");
-    let more = (0..rights.len()).filter(|index| !of_a_relay.contains(&rights[*index]));
-    let outcomes = format!("{}.state", deployment.quarantine);
-    // Read on the outputs is needed only where events are looked for.
-    let more: Vec<usize> =
-        more.filter(|index| !rights[*index].name.starts_with(&deployment.prefix)).collect();
+    let (outcomes, seals) = (format!("{}.state", deployment.quarantine), deployment.checkpoints());
+    // Read on the outputs is needed only where events are looked for. A relay has those on the
+    // seals as well.
+    let is_meant = |right: &Grant| match right.name.starts_with(&deployment.prefix) {
+        true => right.name == seals,
+        false => !of_a_relay.contains(right),
+    };
+    let more: Vec<usize> = (0..rights.len()).filter(|index| is_meant(&rights[*index])).collect();
     let names: Vec<&str> = more.iter().map(|index| rights[*index].name.as_str()).collect();
-    assert_eq!(names, [deployment.quarantine.as_str(), &outcomes, &outcomes]);
+    assert_eq!(names, [deployment.quarantine.as_str(), &seals, &seals, &outcomes, &outcomes]);
     for (number, missing) in more.into_iter().enumerate() {
         let user = format!("without{number}");
         let mut others = printed_rights(&script, &user);

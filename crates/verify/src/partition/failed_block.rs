@@ -14,6 +14,8 @@ use crate::record::Place;
 #[derive(Debug, Clone)]
 pub(crate) struct FailedBlock {
     pub(crate) stream: name::Stream,
+    /// The output partition that holds it.
+    pub(crate) partition: u32,
     pub(crate) block: Block,
     pub(crate) claims: Vec<Claim>,
 }
@@ -31,6 +33,8 @@ pub(crate) struct Claim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
     pub(crate) stream: name::Stream,
+    /// The output partition that held them. A replay writes one stream to several.
+    pub(crate) partition: u32,
     /// The number of the first one.
     pub(crate) start: u64,
     /// The number behind the last one.
@@ -41,7 +45,10 @@ impl Missing {
     /// Adds them to ranges: to the last one if they follow it.
     pub(crate) fn join(self, ranges: &mut Vec<Missing>) {
         match ranges.last_mut() {
-            Some(last) if last.stream == self.stream && last.end == self.start => {
+            Some(last)
+                if (&last.stream, last.partition, last.end)
+                    == (&self.stream, self.partition, self.start) =>
+            {
                 last.end = self.end;
             }
             _ => ranges.push(self),
@@ -124,8 +131,9 @@ impl FailedBlock {
                 }
                 Some(claim) => self.label(Label::Unconfirmed, claim, findings),
                 None => {
-                    let stream = self.stream.clone();
-                    Missing { stream, start: number, end: number + 1 }.join(&mut missing);
+                    let (stream, partition) = (self.stream.clone(), self.partition);
+                    let (start, end) = (number, number + 1);
+                    Missing { stream, partition, start, end }.join(&mut missing);
                 }
             }
         }

@@ -3,12 +3,13 @@
 use audit_chain::time::Time;
 use serde_json::{Map, Value, json};
 
-use super::Report;
+use super::{QuarantineTotals, Report};
 
 impl Report {
     /// Returns the report as JSON: `exit`, `findings` by label with `count` and `texts`,
     /// `confirmed` events by stream, and for each set its last seal with `seal`, `hash`,
-    /// `input_end` and `time`.
+    /// `input_end` and `time`. Once quarantined records were replayed, `quarantine` has the numbers
+    /// of those that were `quarantined`, `audited` later, and `closed` without an event.
     pub fn to_json(&self) -> Value {
         let findings = self.findings.iter().map(|(label, texts, count)| {
             (label.text().to_string(), json!({ "count": count, "texts": texts }))
@@ -25,11 +26,16 @@ impl Report {
             });
             (set.to_string(), seal)
         });
+        let quarantine = self.quarantine().map(|totals| {
+            let QuarantineTotals { quarantined, audited, closed } = totals;
+            json!({ "quarantined": quarantined, "audited": audited, "closed": closed })
+        });
         json!({
             "exit": self.exit().code(),
             "findings": findings.collect::<Map<_, _>>(),
             "confirmed": confirmed.collect::<Map<_, _>>(),
             "seals": seals.collect::<Map<_, _>>(),
+            "quarantine": quarantine,
         })
     }
 }

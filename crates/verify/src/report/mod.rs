@@ -34,6 +34,33 @@ impl Report {
     pub fn exit(&self) -> Exit {
         self.findings.exit()
     }
+
+    /// Returns what became of quarantined records, as the seals count them; `None` if none was
+    /// replayed yet.
+    pub fn quarantine(&self) -> Option<QuarantineTotals> {
+        let mut totals = QuarantineTotals::default();
+        for last in self.seals.values() {
+            match last.is_replay {
+                true => {
+                    totals.audited += last.totals.audited;
+                    totals.closed += last.totals.skipped;
+                }
+                false => totals.quarantined += last.totals.quarantined,
+            }
+        }
+        self.seals.values().any(|last| last.is_replay).then_some(totals)
+    }
+}
+
+/// What became of quarantined records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuarantineTotals {
+    /// How many were quarantined.
+    pub quarantined: u64,
+    /// How many of them were audited later.
+    pub audited: u64,
+    /// How many were closed without an event.
+    pub closed: u64,
 }
 
 /// What follows after all partitions were read.
@@ -88,7 +115,9 @@ pub fn conclude(sealed: &Sealed, partitions: Vec<PartitionReport>) -> io::Result
         gathered.failed.extend(partition.failed);
         gathered.missing.extend(partition.missing);
         gathered.strays.extend(partition.strays);
-        gathered.expired_before.extend(partition.expired_before);
+        let number = partition.partition;
+        let expired = partition.expired_before.into_iter();
+        gathered.expired_before.extend(expired.map(|(stream, from)| ((stream, number), from)));
     }
     let strays = gathered.place_strays(sealed)?;
     gathered.judge(sealed, &mut report);
@@ -138,7 +167,7 @@ struct Gathered {
     failed: Vec<FailedBlock>,
     missing: Vec<Missing>,
     strays: Vec<Stray>,
-    expired_before: BTreeMap<name::Stream, u64>,
+    expired_before: BTreeMap<(name::Stream, u32), u64>,
     audited: BTreeMap<Set, u64>,
 }
 
@@ -173,7 +202,8 @@ impl Gathered {
                     self.take_from_missing(&stray.stream, block.start.size, block.end.size);
                     let stream = stray.stream.clone();
                     places.insert((stream.clone(), block.start.size), self.failed.len());
-                    self.failed.push(FailedBlock { stream, block, claims: vec![claim(stray)] });
+                    let claims = vec![claim(stray)];
+                    self.failed.push(FailedBlock { stream, partition, block, claims });
                 }
                 None => {
                     let key = (stray.stream.name().clone(), partition);
@@ -211,8 +241,10 @@ impl Gathered {
         for missing in std::mem::take(&mut self.missing) {
             missing.join(&mut ranges);
         }
-        for Missing { stream, start, end } in ranges {
-            let expired_before = self.expired_before.get(&stream).copied().unwrap_or_default();
+        for Missing { stream, partition, start, end } in ranges {
+            let key = (stream, partition);
+            let expired_before = self.expired_before.get(&key).copied().unwrap_or_default();
+            let (stream, _) = key;
             let size = sealed.streams.get(stream.as_str()).map_or(0, |stream| stream.head.size);
             let label = match end {
                 _ if end <= expired_before => Label::Expired,

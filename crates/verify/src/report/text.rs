@@ -6,7 +6,7 @@ use std::fmt;
 use audit_chain::name::StreamName;
 use audit_chain::time::Time;
 
-use super::Report;
+use super::{QuarantineTotals, Report};
 use crate::finding::Exit;
 
 /// Findings of a label that are printed; `to_json` has more.
@@ -26,13 +26,26 @@ impl Report {
         for (set, last) in &self.seals {
             let time = Time::from_epoch_ms(last.time_ms);
             let time = time.map(|time| time.to_string()).unwrap_or_default();
+            let what = if last.is_replay { "outcomes up to number" } else { "input up to offset" };
             writeln!(
                 f,
-                "{set}: seal {}, input up to offset {}, written at {time} as its writer claims",
+                "{set}: seal {}, {what} {}, written at {time} as its writer claims",
                 last.seal, last.input_end
             )?;
         }
-        Ok(())
+        self.write_quarantine(f)
+    }
+
+    /// Says what became of quarantined records, once some were replayed.
+    fn write_quarantine(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(QuarantineTotals { quarantined, audited, closed }) = self.quarantine() else {
+            return Ok(());
+        };
+        let open = quarantined.saturating_sub(audited + closed);
+        writeln!(
+            f,
+            "Of {quarantined} quarantined records, {audited} were audited later, {closed} were closed without an event, and {open} are open, as the seals count them"
+        )
     }
 
     fn write_confirmed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use audit_chain::Digest;
 use audit_chain::hash::seal_genesis;
 use audit_chain::key::PublicKey;
-use audit_chain::name::{self, StreamName};
+use audit_chain::name;
 use audit_chain::seal::{Head as SealedHead, Seal};
 use audit_chain::trust::Trust;
+use audit_chain::{Digest, Number};
 
+use super::growth::{Growth, is_replay};
 use super::signers::Signers;
 use super::{LastSeal, Shared};
 use crate::block::Head;
@@ -167,16 +168,10 @@ impl History {
             self.check_link(&seal, shared)?;
         }
         let growth = self.put_heads(&seal, shared)?;
-        if !growth.agrees_with(&seal) {
-            let text = format_args!(
-                "{} seal {number} counts {} events and {} quarantined, and its heads {} and {}",
-                seal.set,
-                seal.counts.events,
-                seal.counts.quarantined,
-                growth.events,
-                growth.quarantined
-            );
-            shared.findings.add(Label::SealCounts, text);
+        if let Some(what) = growth.disagreement(&seal) {
+            shared
+                .findings
+                .add(Label::SealCounts, format_args!("{} seal {number} {what}", seal.set));
         }
         self.after = self.after.or(seal.after.as_ref().map(|it| (it.seal.get(), it.digest)));
         let partitions = seal.partitions.get();
@@ -186,17 +181,31 @@ impl History {
         self.is_replay |= is_replay(&seal);
         self.digests.push(&digest, &mut shared.spill)?;
         self.next = number + 1;
+        self.last = Some(self.last_seal(&seal, digest));
+        Ok(())
+    }
+
+    /// Returns a seal as the last one, behind the last one so far.
+    fn last_seal(&self, seal: &Seal, digest: Digest) -> LastSeal {
         let counts = seal.counts;
-        let audited = counts.read.get() - counts.skipped.get() - counts.quarantined.get();
-        let audited = if self.from.is_some_and(|from| number <= from) { 0 } else { audited };
-        self.last = Some(LastSeal {
-            seal: number,
+        let [read, skipped, quarantined] =
+            [counts.read, counts.skipped, counts.quarantined].map(Number::get);
+        let audited = read - skipped - quarantined;
+        let is_before = self.from.is_some_and(|from| seal.number.get() <= from);
+        let (verified, mut totals) =
+            self.last.as_ref().map_or_else(Default::default, |last| (last.audited, last.totals));
+        totals.audited += audited;
+        totals.skipped += skipped;
+        totals.quarantined += quarantined;
+        LastSeal {
+            seal: seal.number.get(),
             digest,
             input_end: seal.input.end.get(),
             time_ms: seal.time.epoch_ms(),
-            audited: audited + self.last.as_ref().map_or(0, |last| last.audited),
-        });
-        Ok(())
+            is_replay: self.is_replay,
+            audited: verified + if is_before { 0 } else { audited },
+            totals,
+        }
     }
 
     /// Checks that a seal names the one before it, and goes on where that one ended.
@@ -235,6 +244,7 @@ impl History {
             let stream = name::Stream::new(seal.set.clone(), name.clone());
             let Shared { streams, spill, findings } = shared;
             let stream = streams.entry(&seal.origin, &stream);
+            stream.is_replay |= is_replay(seal);
             let (known, head) = (stream.head, head(sealed));
             // What the missing seals added is not known apart from what this one did.
             let named_by = stream.named_by.replace(number);
@@ -275,37 +285,6 @@ impl History {
         }
         Ok(())
     }
-}
-
-/// What the heads of a seal add to those of the seals before.
-#[derive(Debug, Default)]
-struct Growth {
-    events: u64,
-    quarantined: u64,
-    /// Whether it holds what missing seals added.
-    is_unclear: bool,
-}
-
-impl Growth {
-    fn add(&mut self, name: &StreamName, events: u64) {
-        match name {
-            StreamName::Region(_) => self.events += events,
-            StreamName::Quarantine => self.quarantined += events,
-            StreamName::State => {}
-        }
-    }
-
-    /// A replay leaves in the quarantine what it cannot audit.
-    fn agrees_with(&self, seal: &Seal) -> bool {
-        self.is_unclear
-            || self.events == seal.counts.events.get()
-                && (is_replay(seal) || self.quarantined == seal.counts.quarantined.get())
-    }
-}
-
-/// Returns whether a seal is that of a replay: no other writes to the state topic.
-fn is_replay(seal: &Seal) -> bool {
-    seal.heads.contains_key(&StreamName::State)
 }
 
 fn head(sealed: &SealedHead) -> Head {

@@ -1,5 +1,6 @@
 //! The first half: the checkpoints topic. Each seal is verified, and put behind the one before it.
 
+mod growth;
 mod history;
 mod presence;
 mod signers;
@@ -81,12 +82,28 @@ pub struct LastSeal {
     pub seal: u64,
     /// Its hash.
     pub digest: Digest,
-    /// The offset of the input up to which everything is accounted for.
+    /// The offset of the input up to which everything is accounted for; of a replay, how many
+    /// outcomes it has written.
     pub input_end: u64,
     /// When it was written, as its writer claims, in milliseconds since 1970.
     pub time_ms: u64,
+    /// Whether the set is that of a replay, which is sealed only when it is replayed.
+    pub is_replay: bool,
     /// Input messages that are neither skipped nor quarantined, of all seals to be verified.
     pub audited: u64,
+    /// What became of the messages of all its seals.
+    pub totals: Totals,
+}
+
+/// What became of messages, as seals count them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages with events.
+    pub audited: u64,
+    /// Messages without an event, on purpose.
+    pub skipped: u64,
+    /// Messages that could not be judged.
+    pub quarantined: u64,
 }
 
 impl Sealed {

@@ -21,6 +21,8 @@ pub(crate) struct Streams(HashMap<Box<str>, Stream>);
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) name: name::Stream,
+    /// Whether its set is that of a replay: its events come from any offsets.
+    pub(crate) is_replay: bool,
     /// The head in the newest seal that names the stream.
     pub(crate) head: Head,
     /// How many events are not verified, since verification begins behind them.
@@ -52,6 +54,7 @@ impl Streams {
     pub(crate) fn entry(&mut self, origin: &Origin, name: &name::Stream) -> &mut Stream {
         self.0.entry(name.as_str().into()).or_insert_with(|| Stream {
             name: name.clone(),
+            is_replay: false,
             head: Head { size: 0, digest: genesis(origin, name) },
             begin: 0,
             blocks: BTreeMap::new(),

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::checked::{check, labels};
+use crate::replays::replayed;
 use crate::trail::{Stored, Trail};
 use crate::writer::usual;
 
@@ -170,8 +171,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn every_change_is_evidence(changes in prop::collection::vec(change(), 1..4)) {
-        let (untouched, _) = usual();
+    fn every_change_is_evidence(
+        changes in prop::collection::vec(change(), 1..4),
+        is_replayed: bool,
+    ) {
+        let untouched = if is_replayed { replayed().0 } else { usual().0 };
         let mut trail = untouched.clone();
         changes.iter().for_each(|change| change.apply(&mut trail));
         let report = check(&trail);

@@ -8,6 +8,7 @@ mod checked;
 mod epochs;
 mod keys;
 mod limits;
+mod replays;
 mod reports;
 mod rounds;
 mod trail;

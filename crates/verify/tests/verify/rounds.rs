@@ -9,6 +9,7 @@ use proptest::sample::Index;
 
 use crate::chance::{Change, change, seen};
 use crate::checked::{assert_labels, labels, outputs, read, take_seals, usual_trust};
+use crate::replays::replayed_with_ends;
 use crate::trail::{Ends, Trail};
 use crate::writer::usual_with_ends;
 
@@ -86,11 +87,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn a_growing_trail_is_proven_round_by_round(rounds in rounds(12)) {
-        let (trail, _, ends) = usual_with_ends();
+    fn a_growing_trail_is_proven_round_by_round(rounds in rounds(18)) {
+        let (trail, _, ends) = replayed_with_ends();
         let mut reader = Reader::new();
         let mut confirmed = 0;
-        for times in rounds.into_iter().chain([Round([12; 3])]) {
+        for times in rounds.into_iter().chain([Round([18; 3])]) {
             let (report, next) = reader.round(&trail, times.0.map(|time| &ends[time]));
             assert_labels("honest", &report, &[]);
             confirmed += report.confirmed.values().sum::<u64>();
@@ -101,11 +102,11 @@ proptest! {
 
     #[test]
     fn a_change_of_what_was_not_read_yet_is_evidence(
-        rounds in rounds(11),
+        rounds in rounds(17),
         changes in prop::collection::vec(change(), 0..4),
         replayed in prop::option::of(any::<Index>()),
     ) {
-        let (untouched, _, ends) = usual_with_ends();
+        let (untouched, _, ends) = replayed_with_ends();
         let mut reader = Reader::new();
         for Round(times) in rounds {
             let (report, next) = reader.round(&untouched, times.map(|time| &ends[time]));

@@ -55,6 +55,11 @@ impl Writer {
         after: Option<After>,
     ) -> Self {
         let set = Set::new(INPUT, partition.into(), epoch.into()).expect("a set");
+        Self::of(set, partitions, after)
+    }
+
+    /// The writer of a set in which nothing was written yet.
+    pub(crate) fn of(set: Set, partitions: u32, after: Option<After>) -> Self {
         let origin = ORIGIN.parse().expect("an origin");
         let last = seal_genesis(&origin, &set, after.as_ref().map(|it| &it.digest));
         Writer {
@@ -93,24 +98,25 @@ impl Writer {
             };
             counts[if name == StreamName::Quarantine { 3 } else { 1 }] += 1;
             let partition = self.set.partition().get() as u32 % OUTPUT_PARTITIONS;
-            trail.append(&name, partition, self.event(&name, value));
+            trail.append(&name, partition, self.event(&name, value, self.next));
             touched.insert(name, partition);
             self.next += 1;
         }
         self.write_seal(start, counts, &touched, keys, trail);
     }
 
-    fn event(&mut self, name: &StreamName, value: &[u8]) -> Stored {
+    /// Makes the record of an event that comes from an offset.
+    pub(crate) fn event(&mut self, name: &StreamName, value: &[u8], offset: u64) -> Stored {
         let origin = ORIGIN.parse().expect("an origin");
         let stream = Stream::new(self.set.clone(), name.clone());
         let first = (0, genesis(&origin, &stream));
         let (size, head) = self.heads.get(name).copied().unwrap_or(first);
-        let source = Source { offset: number(self.next), index: Number::ZERO };
+        let source = Source { offset: number(offset), index: Number::ZERO };
         let header = ChainHeader { stream, number: number(size), source, previous: head };
         let mut record = Stored {
             offset: 0,
-            timestamp_ms: (BEGIN_MS + self.next) as i64,
-            key: Some(format!("device-{}", self.next % 5).into_bytes()),
+            timestamp_ms: (BEGIN_MS + offset) as i64,
+            key: Some(format!("device-{}", offset % 5).into_bytes()),
             value: Some(value.to_vec()),
             headers: vec![(b"content-type".to_vec(), Some(b"application/json".to_vec()))],
             is_newer_than_seals: false,
@@ -121,7 +127,7 @@ impl Writer {
         record
     }
 
-    fn write_seal(
+    pub(crate) fn write_seal(
         &mut self,
         start: u64,
         [read, events, skipped, quarantined]: [u64; 4],

@@ -111,7 +111,8 @@ impl Topics {
     ) -> anyhow::Result<Written> {
         let (mut events, mut quarantine) = (Vec::new(), Quarantine::default());
         for (number, topic) in (0..).zip(&self.topics) {
-            let ranges = reader.since(&topic.name, since_ms)?;
+            let times = (0..topic.partitions).map(|partition| (partition, since_ms)).collect();
+            let ranges = reader.since(&topic.name, &times)?;
             reader.read(&topic.name, &ranges, &mut |record| {
                 progress.add(&topic.name);
                 let (partition, offset) = (record.partition, record.offset);

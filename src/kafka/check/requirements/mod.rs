@@ -40,7 +40,7 @@ impl Role {
 
     /// Returns whether the relay writes to topics of this role.
     const fn is_written(self) -> bool {
-        matches!(self, Role::Output | Role::Quarantine | Role::Checkpoints)
+        matches!(self, Role::Output | Role::Quarantine | Role::Checkpoints | Role::Outcomes)
     }
 }
 
