@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::{count, deployment, json, run, target};
 use crate::exactly_once::{await_committed, end};
 use crate::ledger::{ExpectedFate, PRINCIPALS, change, expected_fate, location_table, region};
+use crate::replayed::NOBODY;
+use crate::trail::KEPT_FOREVER;
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::TestDeployment;
 use audit_testkit::topics::{Seen, TestRecord, produce, read_committed};
@@ -18,11 +20,16 @@ const RECORDS: u64 = 1_000;
 #[track_caller]
 fn processed(broker: &KafkaBroker) -> TestDeployment {
     let deployment = deployment(broker);
+    process(broker, &deployment);
+    deployment
+}
+
+#[track_caller]
+fn process(broker: &KafkaBroker, deployment: &TestDeployment) {
     produce(broker.bootstrap(), &deployment.input, (0..RECORDS).map(change));
     let mut relay = deployment.start("a");
-    await_committed(broker, &deployment, RECORDS as i64);
+    await_committed(broker, deployment, RECORDS as i64);
     end(&mut relay);
-    deployment
 }
 
 /// Compares, and fails unless these are all the differences: changed records with their fields, and
@@ -96,6 +103,41 @@ fn a_change_of_tables_and_rules_can_be_rehearsed() {
     assert_eq!(report["changed"]["records"], moved.count(), "{report:#}");
     assert_eq!(report["differences"], report["changed"]["records"], "{report:#}");
     assert!(report["changed"]["fields"]["topic"].as_u64() > Some(0), "{report:#}");
+}
+
+/// Records that were quarantined and replayed: their events stand where they came, and what was
+/// closed without one is settled.
+#[test]
+fn what_was_replayed_from_the_quarantine_is_no_difference() {
+    let broker = KafkaBroker::shared();
+    let deployment = deployment(broker);
+    deployment.write_principals(NOBODY);
+    broker.create_topic_with(&format!("{}.state", deployment.quarantine), 1, &KEPT_FOREVER);
+    process(broker, &deployment);
+    deployment.write_principals(PRINCIPALS);
+    let audited = count(RECORDS, ExpectedFate::Audited);
+    let visitors = (0..RECORDS).filter(|number| number % 10 == 8).count() as u64;
+    let unknown = "quarantined (unknown_principal)";
+    let corrected = [
+        (unknown, "audited", audited),
+        (unknown, "skipped (no_infrastructure_access)", visitors),
+    ];
+    assert_differs(&deployment, (0, &[]), &corrected);
+
+    let config = deployment.config("operator");
+    let config = config.to_str().expect("a path");
+    let replay = ["quarantine", "replay", "--reason", "unknown_principal", "--config", config];
+    let replayed = deployment.command(&replay);
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    assert_differs(&deployment, (0, &[]), &[]);
+
+    // What was settled by these rules is not by others.
+    deployment.write_principals(NOBODY);
+    let settled = [
+        ("audited", unknown, audited),
+        ("closed in quarantine (skipped)", unknown, visitors),
+    ];
+    assert_differs(&deployment, (0, &[]), &settled);
 }
 
 /// What is done to an output.

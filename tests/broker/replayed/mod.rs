@@ -21,7 +21,7 @@ use audit_testkit::relay::{Relay, TestDeployment};
 use audit_testkit::topics::{Seen, TestRecord, produce, read_committed};
 
 /// Principals of which none acts in the load.
-const NOBODY: &str = r#"{"accountId":1,"userId":1,"iamId":"IBMid-1","name":"a","linked":true,"validFrom":"2018-01-01T00:00:00Z"}"#;
+pub const NOBODY: &str = r#"{"accountId":1,"userId":1,"iamId":"IBMid-1","name":"a","linked":true,"validFrom":"2018-01-01T00:00:00Z"}"#;
 /// The header of a replayed event.
 const REPLAYED: &str = "audit-relay-replayed";
 

@@ -16,6 +16,7 @@ use crate::compose::RecordFormat;
 use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::trail_reader::TrailRecord;
+use crate::quarantine::outcomes::Outcome;
 use crate::stream::kept_record::KeptRecord;
 use crate::stream::{Content, Output, Partition, QuarantinedRecord};
 
@@ -51,6 +52,17 @@ impl Judged {
             Judged::Audited(_) => State::Audited,
             Judged::Skipped(reason) => State::Skipped((*reason).to_string()),
             Judged::Quarantined(reason, _) => State::Quarantined((*reason).to_string()),
+        }
+    }
+
+    /// Returns whether it agrees with what became of the record in quarantine, of which there is no
+    /// event. What a person closed need not be judged alike.
+    const fn is_as_closed(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Present => matches!(self, Judged::Audited(_)),
+            Outcome::Skipped => matches!(self, Judged::Skipped(_)),
+            Outcome::Done => !matches!(self, Judged::Audited(_)),
+            Outcome::Audited | Outcome::Again => false,
         }
     }
 }
@@ -149,7 +161,14 @@ impl<'a> Comparison<'a> {
         };
         let there = quarantine.name(found.reason);
         match judged {
-            Judged::Quarantined(reason, record) if reason == there => {
+            judged if found.closed.is_some_and(|outcome| judged.is_as_closed(outcome)) => {
+                match judged {
+                    Judged::Audited(_) => self.report.equal.audited += 1,
+                    Judged::Skipped(_) => self.report.equal.skipped += 1,
+                    Judged::Quarantined(..) => self.report.equal.quarantined += 1,
+                }
+            }
+            Judged::Quarantined(reason, record) if reason == there && found.closed.is_none() => {
                 if found.digest.is_none_or(|digest| digest == record.digest()) {
                     self.report.equal.quarantined += 1;
                 } else {
@@ -157,7 +176,10 @@ impl<'a> Comparison<'a> {
                 }
             }
             judged => {
-                let there = State::Quarantined(there.to_string());
+                let there = match found.closed {
+                    Some(outcome) => State::Closed(outcome),
+                    None => State::Quarantined(there.to_string()),
+                };
                 let place = self.topics.place(found.place);
                 self.report.became(source, Some(place), there, judged.state());
             }

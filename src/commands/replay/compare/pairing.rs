@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::quarantine::outcomes::Outcome;
+
 /// Where a record of an output stands. `topic` is an index of the topics that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
@@ -131,6 +133,8 @@ pub(super) struct Quarantined {
     pub(super) reason: u16,
     /// Stands for all that is compared; none of a stub, which depends on the topic's limit.
     pub(super) digest: Option<u64>,
+    /// What became of it, if it is closed.
+    pub(super) closed: Option<Outcome>,
 }
 
 /// All records in quarantine that may be compared.
@@ -143,7 +147,7 @@ pub(super) struct Quarantine {
 
 impl Quarantine {
     /// Returns the index of a reason.
-    pub(super) fn reason(&mut self, name: &str) -> u16 {
+    fn reason(&mut self, name: &str) -> u16 {
         let known = self.reasons.iter().position(|reason| reason == name);
         let index = known.unwrap_or_else(|| {
             self.reasons.push(name.to_string());
@@ -156,8 +160,10 @@ impl Quarantine {
         self.reasons.get(usize::from(reason)).map_or("", String::as_str)
     }
 
-    pub(super) fn push(&mut self, record: Quarantined) {
-        self.records.push(record);
+    /// Adds a record with its reason.
+    pub(super) fn push(&mut self, reason: &str, record: Quarantined) {
+        let reason = self.reason(reason);
+        self.records.push(Quarantined { reason, ..record });
     }
 
     pub(super) fn sort(&mut self) {
@@ -216,7 +222,8 @@ mod tests {
         assert_eq!((reason, quarantine.reason("x"), quarantine.reason("malformed")), (0, 1, 0));
         for (source, offset) in [((1, 5), 2), ((0, 9), 1), ((1, 5), 0)] {
             let place = Place { topic: 0, partition: 0, offset };
-            quarantine.push(Quarantined { source, place, reason, digest: Some(1) });
+            let record = Quarantined { source, place, reason, digest: Some(1), closed: None };
+            quarantine.push("malformed", record);
         }
         quarantine.sort();
         let offsets = |source| -> Vec<i64> {

@@ -10,6 +10,7 @@ use super::pairing::Place;
 use super::written::Topics;
 use crate::commands::replay::window::Window;
 use crate::kafka::trail_reader::TrailReader;
+use crate::quarantine::outcomes::Outcome;
 
 /// Of so many changed records it is found out what has changed.
 const SAMPLES_MAX: usize = 1_000;
@@ -34,6 +35,8 @@ pub(super) enum State {
     Audited,
     /// A record is in quarantine, for this reason.
     Quarantined(String),
+    /// It was in quarantine, and closed.
+    Closed(Outcome),
     /// It is skipped, for this reason.
     Skipped(String),
     /// Nothing is there: it was skipped, for a reason that is not known.
@@ -45,6 +48,7 @@ impl fmt::Display for State {
         match self {
             State::Audited => f.write_str("audited"),
             State::Quarantined(reason) => write!(f, "quarantined ({reason})"),
+            State::Closed(outcome) => write!(f, "closed in quarantine ({outcome})"),
             State::Skipped(reason) => write!(f, "skipped ({reason})"),
             State::Nothing => f.write_str("skipped"),
         }

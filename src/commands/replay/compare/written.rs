@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use audit_chain::name::StreamName;
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use super::fields::OutputRecord;
 use super::pairing::{Event, Events, Place, Quarantine, Quarantined, Subject, number};
 use crate::commands::arguments::TopicArgs;
 use crate::commands::progress::Progress;
-use crate::commands::trail_source::{OutputTopic, TrailTopics};
+use crate::commands::trail_source::{OutputTopic, TrailTopics, whole};
 use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::Ranges;
@@ -18,6 +18,7 @@ use crate::kafka::topics::output_partition;
 use crate::kafka::trail_reader::{TrailReader, TrailRecord};
 use crate::quarantine::case::Case;
 use crate::quarantine::headers::REPLAYED;
+use crate::quarantine::outcomes::{Outcomes, Standing};
 use crate::stream::Partition;
 
 /// The topics that are compared: those of the configured regions, of others that have one, and the
@@ -28,6 +29,8 @@ pub(super) struct Topics {
     /// For each region, the name of its topic.
     regions: Vec<String>,
     quarantine: String,
+    /// The topic with what became of quarantined records, if there is one.
+    outcomes: Option<String>,
 }
 
 #[derive(Debug)]
@@ -63,12 +66,15 @@ impl Topics {
             quarantine_topic: config.output.quarantine_topic.clone(),
         };
         let found = TrailTopics::find(reader, &arguments)?.outputs;
-        let mut topics = Vec::new();
+        let (mut topics, mut outcomes) = (Vec::new(), None);
         for OutputTopic { name, stream } in found {
             let is_quarantine = match stream {
                 StreamName::Region(_) => false,
                 StreamName::Quarantine => true,
-                StreamName::State => continue,
+                StreamName::State => {
+                    outcomes = Some(name);
+                    continue;
+                }
             };
             let partitions = i32::try_from(reader.bounds(&name)?.len()).unwrap_or(i32::MAX);
             topics.push(Topic { name, is_quarantine, partitions });
@@ -78,7 +84,21 @@ impl Topics {
             topics,
             regions: regions.map(|region| config.output.topic(region)).collect(),
             quarantine: config.output.quarantine_topic.clone(),
+            outcomes,
         })
+    }
+
+    /// Reads what became of quarantined records.
+    fn read_outcomes(&self, reader: &TrailReader) -> anyhow::Result<Outcomes> {
+        let mut outcomes = Outcomes::default();
+        let Some(topic) = &self.outcomes else { return Ok(outcomes) };
+        let all = whole(&reader.bounds(topic)?);
+        reader.read(topic, &all, &mut |record| {
+            let TrailRecord { partition, offset, .. } = record;
+            let taken = outcomes.take(record.key, record.value);
+            taken.map_err(|why| anyhow!("{topic} {partition}/{offset}: {why}"))
+        })?;
+        Ok(outcomes)
     }
 
     /// Returns the topic of a region, or the quarantine, and the partition there that an input
@@ -109,6 +129,7 @@ impl Topics {
         since_ms: u64,
         progress: &mut Progress,
     ) -> anyhow::Result<Written> {
+        let outcomes = self.read_outcomes(reader)?;
         let (mut events, mut quarantine) = (Vec::new(), Quarantine::default());
         for (number, topic) in (0..).zip(&self.topics) {
             let times = (0..topic.partitions).map(|partition| (partition, since_ms)).collect();
@@ -118,7 +139,10 @@ impl Topics {
                 let (partition, offset) = (record.partition, record.offset);
                 let place = Place { topic: number, partition, offset };
                 if topic.is_quarantine {
-                    add_quarantined(record, (&topic.name, place), input, &mut quarantine);
+                    if let Some(case) = case(record, input) {
+                        let found = quarantined(record, (&topic.name, place), &case, &outcomes);
+                        quarantine.push(&case.reason, found);
+                    }
                 } else {
                     events.push(event(record, &topic.name, place));
                 }
@@ -177,22 +201,26 @@ fn event(record: &TrailRecord<'_>, topic: &str, place: Place) -> Event {
     Event::new(subject, place, (id, owned(record, topic).digest()), is_replayed)
 }
 
-/// Adds a record in quarantine, if it is a relay's and of this input.
-fn add_quarantined(
+/// Reads a record in quarantine; `None` if it is not a relay's, or of another input.
+fn case(record: &TrailRecord<'_>, input: &str) -> Option<Case> {
+    Case::read(&record.headers, record.value).filter(|case| case.id.topic == input)
+}
+
+fn quarantined(
     record: &TrailRecord<'_>,
     (topic, place): (&str, Place),
-    input: &str,
-    quarantine: &mut Quarantine,
-) {
-    let Some(case) = Case::read(&record.headers, record.value) else { return };
-    if case.id.topic != input {
-        return;
-    }
-    let reason = quarantine.reason(&case.reason);
-    quarantine.push(Quarantined {
+    case: &Case,
+    outcomes: &Outcomes,
+) -> Quarantined {
+    let closed = match outcomes.of(&case.id.digest()) {
+        Some(Standing::Closed(outcome)) => Some(*outcome),
+        Some(Standing::Again { .. }) | None => None,
+    };
+    Quarantined {
         source: (case.id.partition, case.id.offset),
         place,
-        reason,
+        reason: 0,
         digest: (!case.is_stub).then(|| owned(record, topic).digest()),
-    });
+        closed,
+    }
 }
