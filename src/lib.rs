@@ -12,7 +12,7 @@
 //! [`relay`] is the running process and wires them; [`commands`] are the commands of the program.
 //! [`config`] reads the settings, [`deployment`] loads what they name, [`tables`] shares the
 //! reference tables between threads, [`compose`] builds the records that are written,
-//! [`quarantine`] has the headers of quarantined ones, [`sealing`] proves what is written,
+//! [`quarantine`] is about quarantined ones, [`sealing`] proves what is written,
 //! `http_client` sends requests, [`liveness`] detects hangs and stalls, [`metrics`] counts,
 //! [`status`] shows the state of the process, [`logging`] sets up the log. Read
 //! `crates/judge/src/lib.rs`, then `stream/worker/mod.rs`, then `kafka/session.rs`;

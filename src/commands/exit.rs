@@ -4,8 +4,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::commands::quarantine::StillOpen;
 use crate::commands::replay::Different;
+use crate::quarantine::tally::StillOpen;
 use crate::relay::preflight::Unmet;
 
 /// The result of a command.

@@ -66,12 +66,14 @@ impl Replayer {
     }
 
     /// Writes what became of these records, in one transaction, with the proof of it if the trail
-    /// is sealed.
+    /// is sealed. A producer that must not begin another transaction is not replaced here: another
+    /// replayer may have had the id meanwhile, so the outcomes must be read again.
     ///
     /// # Errors
     /// As the loop's transactions; after [`Failure::Aborted`] it can be tried again once
     /// [`Replayer::abort`] succeeded.
     pub fn publish(&self, resolved: &[Resolved<'_>], proof: Option<&Proof>) -> Result<(), Failure> {
+        self.check_reusable()?;
         self.producer.begin()?;
         let mut next = 0..;
         let mut chain = || proof.zip(next.next()).and_then(|(proof, next)| proof.header(next));
@@ -95,6 +97,11 @@ impl Replayer {
     /// If the producer cannot go on.
     pub fn abort(&self) -> Result<(), Failure> {
         self.producer.abort()?;
+        self.check_reusable()
+    }
+
+    /// Fails if what the producer sent before may still arrive, in a later transaction.
+    fn check_reusable(&self) -> Result<(), Failure> {
         match self.producer.is_spent() {
             true => Err(Failure::Broken("the producer cannot be used again".to_string())),
             false => Ok(()),

@@ -16,6 +16,7 @@ mod mock;
 mod page;
 mod plan;
 mod refusals;
+mod replaying;
 mod secrets;
 mod simulation;
 mod sources;

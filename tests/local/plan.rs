@@ -273,6 +273,14 @@ fn stream_does_no_io() {
     assert_eq!(violations("src", is_loop, &others), [""; 0]);
 }
 
+/// The simulation runs it as it is.
+#[test]
+fn the_protocol_of_replays_does_no_io() {
+    let is_protocol = |path: &str| path == "src/quarantine/closing.rs";
+    assert!(!violations("src", is_protocol, &["std"]).is_empty());
+    assert_eq!(violations("src", is_protocol, &OUTSIDE), [""; 0]);
+}
+
 /// The core crate forbids unsafe code itself.
 #[test]
 fn only_one_folder_allows_unsafe_code() {

@@ -1,18 +1,14 @@
-//! Writes down what becomes of records, with the events, exactly once: one transaction for each
-//! batch, of a producer that no other replayer of the group can have at the same time, and that
-//! was opened before the outcomes so far were read.
+//! Closes records on the cluster: what the protocol of `quarantine/closing.rs` needs is made of the
+//! archive, which reads, and the writer.
 
-use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
+use jiff::Timestamp;
 
 use super::archive::{Archive, Found, Outcomes};
-use super::batch::{Batch, Closed};
-use super::judging::Decision;
-use super::tally::Tally;
 use super::writing::{Writer, Written};
 use crate::commands::arguments::ClosingArgs;
 use crate::commands::print;
@@ -20,13 +16,12 @@ use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::Ranges;
 use crate::kafka::check::check_outcomes;
-use crate::quarantine::outcomes::{Author, Outcome};
+use crate::quarantine::batch::{Closed, Decision, Quarantined};
+use crate::quarantine::closing::{CaseDigest, Cases, Decide, Progress, Refused, Stop, close};
+use crate::quarantine::outcomes::{Author, Standing};
+use crate::quarantine::tally::Tally;
 use crate::stream::Failure;
 
-/// Attempts in a row that may fail without anything committed.
-const ATTEMPTS_MAX: u32 = 5;
-/// The pause after a failed attempt.
-const ATTEMPT_PAUSE: Duration = Duration::from_secs(1);
 /// The pause between two lines about the progress.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(2);
 
@@ -41,8 +36,11 @@ pub(super) trait Decider {
     /// Prepares for a part of the quarantine, once it is known what is open in it.
     fn prepare(&mut self, outcomes: &Outcomes, part: &Ranges) -> anyhow::Result<()>;
 
-    /// Decides what becomes of a record; `None` if it is not judged, which is counted.
-    fn decide(&mut self, found: &Found<'_>, tally: &mut Tally) -> Option<Decision>;
+    /// Decides what becomes of a record.
+    ///
+    /// # Errors
+    /// If it is not judged.
+    fn decide(&mut self, found: &Found<'_>) -> Result<Decision, Refused>;
 }
 
 /// Closes records.
@@ -52,27 +50,6 @@ pub(super) struct Closer<'a> {
     written: Written,
     archive: &'a Archive,
     author: Author,
-    tally: Tally,
-    /// The cases that need no more: committed, or not to be judged.
-    handled: HashSet<[u8; 16]>,
-    /// The cases of a transaction of which it is not known whether it was committed.
-    unclear: Vec<([u8; 16], Outcome)>,
-    began: Instant,
-    shown: Instant,
-}
-
-/// Why an attempt ended early.
-enum Stop {
-    /// A new producer can go on.
-    Retry(String),
-    /// It cannot go on.
-    Failed(anyhow::Error),
-}
-
-impl From<anyhow::Error> for Stop {
-    fn from(error: anyhow::Error) -> Self {
-        Stop::Failed(error)
-    }
 }
 
 impl<'a> Closer<'a> {
@@ -100,158 +77,105 @@ impl<'a> Closer<'a> {
             written,
             archive,
             author: Author { by, host, note, config: config.fingerprint() },
-            tally: Tally::default(),
-            handled: HashSet::new(),
-            unclear: Vec::new(),
-            began: Instant::now(),
-            shown: Instant::now(),
         })
     }
 
     /// Closes the selected records that are open, at most so many, and returns what became of them.
     ///
     /// # Errors
-    /// If the cluster refuses, another replayer takes over, or nothing can be committed for several
-    /// attempts.
+    /// As [`close`].
     pub(super) fn close(
-        mut self,
+        self,
         limit: Option<u64>,
         decider: &mut impl Decider,
     ) -> anyhow::Result<Tally> {
-        let mut failed = 0;
-        loop {
-            let handled = self.handled.len();
-            match self.attempt(limit, decider) {
-                Ok(()) => return Ok(self.tally),
-                Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::Retry(cause)) => {
-                    failed = if self.handled.len() > handled { 1 } else { failed + 1 };
-                    if failed >= ATTEMPTS_MAX {
-                        bail!("given up after {ATTEMPTS_MAX} attempts; {}; {cause}", self.so_far());
-                    }
-                    _ = writeln!(std::io::stderr(), "{cause}; beginning again");
-                    thread::sleep(ATTEMPT_PAUSE);
-                }
-            }
-        }
+        let (outcomes, everything) = (Outcomes::default(), Ranges::default());
+        let mut cases = OpenCases { closer: self, decider, outcomes, everything };
+        close(&mut cases, limit, &mut Shown { began: Instant::now(), shown: Instant::now() })
     }
 
-    /// Opens a producer, and only then reads what is open: whatever another replayer had begun is
-    /// committed or aborted by now.
-    fn attempt(&mut self, limit: Option<u64>, decider: &mut impl Decider) -> Result<(), Stop> {
-        let archive = self.archive;
-        let mut writer = Writer::open(self.config, &self.written, archive).map_err(stop)?;
-        let outcomes = archive.outcomes()?;
-        self.clear_up(&outcomes);
-        let everything = archive.everything()?;
-        let selection = &self.arguments.selection;
-        writer.load_chains(&self.written, archive, &everything, &outcomes, selection)?;
-        writer.rotate_key().map_err(stop)?;
-        decider.prepare(&outcomes, &everything)?;
-        let mut batch = Batch::default();
-        let mut stopped = None;
-        archive.select(&everything, &outcomes, (selection, false), &mut |found| {
-            let is_enough = limit
-                .is_some_and(|limit| self.tally.selected() + batch.records.len() as u64 >= limit);
-            if stopped.is_some() || is_enough || self.handled.contains(&found.digest) {
-                return Ok(());
-            }
-            match decider.decide(found, &mut self.tally) {
-                None => _ = self.handled.insert(found.digest),
-                Some(decision) => batch.add(found, decision, &self.author, &self.written.regions),
-            }
-            if batch.is_full()
-                && let Err(stop) = self.commit(&mut writer, &mut batch)
-            {
-                stopped = Some(stop);
-            }
-            Ok(())
-        })?;
-        match stopped {
-            Some(stop) => Err(stop),
-            None => self.commit(&mut writer, &mut batch),
-        }?;
-        writer.anchor();
-        Ok(())
-    }
-
-    /// Finds out what became of a transaction whose commit had no answer.
-    fn clear_up(&mut self, outcomes: &Outcomes) {
-        for (digest, outcome) in std::mem::take(&mut self.unclear) {
-            let is_closed = outcomes.of(&digest).is_some_and(|it| it.is_closed());
-            if is_closed {
-                self.handled.insert(digest);
-                self.tally.add(outcome, None);
-            }
-        }
-    }
-
-    /// Commits a batch, and empties it.
-    fn commit(&mut self, writer: &mut Writer, batch: &mut Batch) -> Result<(), Stop> {
-        for records in writer.transactions(std::mem::take(batch)) {
-            self.publish(writer, &records)?;
-            self.show_progress();
-        }
-        Ok(())
-    }
-
-    /// Publishes records in one transaction, or in several where a topic does not accept so much at
-    /// once.
-    fn publish(&mut self, writer: &mut Writer, records: &[Closed]) -> Result<(), Stop> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let mut aborted = 0;
-        loop {
-            match writer.publish(records) {
-                Ok(()) => break,
-                Err(Failure::TooLarge(_)) if records.len() > 1 => {
-                    writer.abort().map_err(stop)?;
-                    let (first, second) = records.split_at(records.len() / 2);
-                    self.publish(writer, first)?;
-                    return self.publish(writer, second);
-                }
-                Err(Failure::Aborted(what)) => {
-                    writer.abort().map_err(stop)?;
-                    aborted += 1;
-                    if aborted == ATTEMPTS_MAX {
-                        return Err(Stop::Retry(what));
-                    }
-                    thread::sleep(ATTEMPT_PAUSE);
-                }
-                Err(failure) => {
-                    self.unclear = records.iter().map(|it| (it.digest, it.outcome)).collect();
-                    return Err(stop(failure));
-                }
-            }
-        }
-        for record in records {
-            self.handled.insert(record.digest);
-            self.tally.add(record.outcome, record.reason.as_deref());
-        }
-        Ok(())
-    }
-
-    fn so_far(&self) -> String {
-        format!("{} records were committed", self.handled.len())
-    }
-
-    fn show_progress(&mut self) {
-        if self.shown.elapsed() >= PROGRESS_PAUSE && std::io::stderr().is_terminal() {
-            self.shown = Instant::now();
-            let rate = self.handled.len() as f64 / self.began.elapsed().as_secs_f64();
-            _ = writeln!(std::io::stderr(), "{}, {rate:.0} a second", self.so_far());
-        }
+    fn closed(&self, found: &Found<'_>, decision: Decision) -> Closed {
+        let record = Quarantined {
+            case: found.case.id.clone(),
+            place: found.place,
+            timestamp_ms: found.record.timestamp_ms,
+        };
+        Closed::new(record, decision, &self.author, &self.written.regions, Timestamp::now())
     }
 }
 
-/// Returns whether a new producer can go on after a failure.
-fn stop(failure: Failure) -> Stop {
-    match failure {
-        Failure::Aborted(_) | Failure::Broken(_) => Stop::Retry(failure.to_string()),
-        Failure::Fenced(what) => Stop::Failed(anyhow!(
-            "another `quarantine replay` or `done` of this group has taken over; if none runs, the broker has timed the transaction out: run the command again ({what})"
-        )),
-        other => Stop::Failed(anyhow!(other.to_string())),
+/// The cases of the quarantine topic, as they were read last.
+struct OpenCases<'a, D> {
+    closer: Closer<'a>,
+    decider: &'a mut D,
+    outcomes: Outcomes,
+    everything: Ranges,
+}
+
+impl<D: Decider> Cases for OpenCases<'_, D> {
+    type Writer = Writer;
+
+    fn open(&mut self) -> Result<Writer, Failure> {
+        let Closer { config, written, archive, .. } = &self.closer;
+        Writer::open(config, written, archive)
+    }
+
+    fn read_outcomes(&mut self) -> anyhow::Result<()> {
+        self.outcomes = self.closer.archive.outcomes()?;
+        self.everything = self.closer.archive.everything()?;
+        Ok(())
+    }
+
+    fn is_closed(&self, case: &CaseDigest) -> bool {
+        self.outcomes.of(case).is_some_and(Standing::is_closed)
+    }
+
+    fn prepare(&mut self, writer: &mut Writer) -> Result<(), Stop> {
+        let OpenCases { closer, decider, outcomes, everything } = self;
+        let Closer { written, archive, arguments, .. } = closer;
+        writer.load_chains(written, archive, everything, outcomes, &arguments.selection)?;
+        writer.rotate_key()?;
+        Ok(decider.prepare(outcomes, everything)?)
+    }
+
+    fn read_open(
+        &mut self,
+        receive: &mut dyn FnMut(CaseDigest, &mut Decide<'_>),
+    ) -> anyhow::Result<()> {
+        let OpenCases { closer, decider, outcomes, everything } = self;
+        let meant = (&closer.arguments.selection, false);
+        closer.archive.select(everything, outcomes, meant, &mut |found| {
+            receive(found.digest, &mut || Ok(closer.closed(found, decider.decide(found)?)));
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn finish(&mut self, writer: Writer) {
+        writer.anchor();
+    }
+}
+
+/// Shows the progress on a terminal.
+struct Shown {
+    began: Instant,
+    shown: Instant,
+}
+
+impl Progress for Shown {
+    fn pause(&mut self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    fn retrying(&mut self, cause: &str) {
+        _ = writeln!(std::io::stderr(), "{cause}; beginning again");
+    }
+
+    fn handled(&mut self, cases: usize) {
+        if self.shown.elapsed() >= PROGRESS_PAUSE && std::io::stderr().is_terminal() {
+            self.shown = Instant::now();
+            let rate = cases as f64 / self.began.elapsed().as_secs_f64();
+            _ = writeln!(std::io::stderr(), "{cases} records were committed, {rate:.0} a second");
+        }
     }
 }

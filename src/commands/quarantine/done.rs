@@ -2,11 +2,11 @@
 
 use super::archive::{Archive, Found, Outcomes};
 use super::closing::{Closer, Decider, show};
-use super::judging::Decision;
-use super::tally::Tally;
 use crate::commands::arguments::DoneArgs;
 use crate::commands::load;
 use crate::kafka::Ranges;
+use crate::quarantine::batch::Decision;
+use crate::quarantine::closing::Refused;
 use crate::quarantine::outcomes::Outcome;
 
 /// Closes records without an event.
@@ -31,7 +31,7 @@ impl Decider for Done {
         Ok(())
     }
 
-    fn decide(&mut self, _: &Found<'_>, _: &mut Tally) -> Option<Decision> {
-        Some(Decision::of(Outcome::Done))
+    fn decide(&mut self, _: &Found<'_>) -> Result<Decision, Refused> {
+        Ok(Decision::of(Outcome::Done))
     }
 }

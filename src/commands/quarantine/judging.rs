@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::Context;
 use audit_judge::enrich::KeyLookups;
-use audit_judge::fate::{Audited, Fate};
+use audit_judge::fate::Fate;
 use audit_judge::trace::Trace;
 use audit_judge::{Input, judge_traced};
 use jiff::{SignedDuration, Timestamp};
@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::archive::{Archive, Found, Outcomes};
 use super::closing::Decider;
 use super::present::Wanted;
-use super::tally::Tally;
 use crate::commands::arguments::ReplayArgs;
 use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::Ranges;
 use crate::kafka::followers::followed;
+use crate::quarantine::batch::Decision;
+use crate::quarantine::closing::Refused;
 use crate::quarantine::outcomes::Outcome;
 
 /// Why a stub is not judged.
@@ -36,24 +37,6 @@ pub(super) struct Judge<'a> {
     oldest: Option<Timestamp>,
     /// The ids of events that are in the outputs already, or are written by this command.
     present: HashSet<Uuid>,
-}
-
-/// What becomes of a record.
-#[derive(Debug)]
-pub(super) struct Decision {
-    pub(super) outcome: Outcome,
-    pub(super) reason: Option<String>,
-    pub(super) detail: Option<String>,
-    /// The audit event, if one is to be written; of an event that is there already, only its id.
-    pub(super) event: Option<Audited>,
-    pub(super) id: Option<Uuid>,
-}
-
-impl Decision {
-    /// Returns a decision without a reason.
-    pub(super) fn of(outcome: Outcome) -> Self {
-        Decision { outcome, reason: None, detail: None, event: None, id: None }
-    }
 }
 
 impl<'a> Judge<'a> {
@@ -128,17 +111,15 @@ impl Decider for Judge<'_> {
         }
     }
 
-    fn decide(&mut self, found: &Found<'_>, tally: &mut Tally) -> Option<Decision> {
+    fn decide(&mut self, found: &Found<'_>) -> Result<Decision, Refused> {
         if found.case.is_stub {
-            tally.refuse(STUB);
-            return None;
+            return Err(Refused(STUB));
         }
         let (fate, moment) = self.judge(found);
         if self.oldest.zip(moment).is_some_and(|(oldest, moment)| moment < oldest) {
-            tally.refuse(TOO_OLD);
-            return None;
+            return Err(Refused(TOO_OLD));
         }
-        Some(self.decision(fate))
+        Ok(self.decision(fate))
     }
 }
 

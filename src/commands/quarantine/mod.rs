@@ -2,7 +2,6 @@
 //! writes down what became of it.
 
 mod archive;
-mod batch;
 mod closing;
 mod done;
 mod groups;
@@ -12,7 +11,6 @@ mod present;
 mod replay;
 mod selection;
 mod show;
-mod tally;
 mod writing;
 
 pub use self::groups::METRIC_NAMES;
@@ -22,7 +20,7 @@ use crate::commands::arguments::QuarantineCommand;
 ///
 /// # Errors
 /// Fails if the configuration is invalid, the cluster does not answer, or records stay open that
-/// were to be closed ([`StillOpen`]).
+/// were to be closed ([`StillOpen`](crate::quarantine::tally::StillOpen)).
 pub fn quarantine(command: &QuarantineCommand) -> anyhow::Result<()> {
     match command {
         QuarantineCommand::Groups(arguments) => groups::groups(arguments),
@@ -31,16 +29,6 @@ pub fn quarantine(command: &QuarantineCommand) -> anyhow::Result<()> {
         QuarantineCommand::Replay(arguments) => replay::replay(arguments),
         QuarantineCommand::Done(arguments) => done::done(arguments),
     }
-}
-
-/// Some of the selected records are still open.
-#[derive(Debug, thiserror::Error)]
-#[error("{open} of {selected} selected records are still open")]
-pub struct StillOpen {
-    /// How many.
-    pub open: u64,
-    /// Of how many.
-    pub selected: u64,
 }
 
 /// Returns a time for people and programs; nothing for a record without one.

@@ -4,9 +4,10 @@
 use super::archive::Archive;
 use super::closing::{Closer, Decider, show};
 use super::judging::Judge;
-use super::tally::Tally;
 use crate::commands::arguments::ReplayArgs;
 use crate::commands::load;
+use crate::quarantine::closing::Refused;
+use crate::quarantine::tally::Tally;
 
 /// Replays records.
 ///
@@ -38,8 +39,11 @@ fn rehearse(arguments: &ReplayArgs, mut judge: Judge<'_>) -> anyhow::Result<Tall
     let meant = (&arguments.closing.selection, false);
     archive.select(&everything, &outcomes, meant, &mut |found| {
         let is_enough = arguments.limit.is_some_and(|limit| tally.selected() >= limit);
-        if !is_enough && let Some(decision) = judge.decide(found, &mut tally) {
-            tally.add(decision.outcome, decision.reason.as_deref());
+        if !is_enough {
+            match judge.decide(found) {
+                Ok(decision) => tally.add(decision.outcome, decision.reason.as_deref()),
+                Err(Refused(why)) => tally.refuse(why),
+            }
         }
         Ok(())
     })?;

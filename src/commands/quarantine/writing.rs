@@ -7,13 +7,14 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 
 use super::archive::{Archive, Outcomes};
-use super::batch::{Batch, Closed};
 use crate::commands::arguments::SelectionArgs;
 use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::Ranges;
 use crate::kafka::replayer::Replayer;
 use crate::kafka::topics::TopicNames;
+use crate::quarantine::batch::{Batch, Closed};
+use crate::quarantine::closing::CaseWriter;
 use crate::quarantine::resolved::Resolved;
 use crate::sealing::{ReplaySealer, SealedPartition, SealingSettings};
 use crate::stream::{Failure, Partition};
@@ -107,21 +108,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Splits a batch into transactions. Where the trail is sealed, a seal names one partition for
-    /// what its transaction adds to a stream, and partitions follow from those of the input: so
-    /// the records of each partition of the quarantine are of one partition of the input.
-    pub(super) fn transactions(&self, batch: Batch) -> Vec<Vec<Closed>> {
+    /// Anchors the newest seals.
+    pub(super) fn anchor(&self) {
+        if let Some(sealer) = &self.sealer {
+            sealer.anchor();
+        }
+    }
+}
+
+impl CaseWriter for Writer {
+    /// Where the trail is sealed, a seal names one partition for what its transaction adds to a
+    /// stream, and partitions follow from those of the input: so the records of each partition of
+    /// the quarantine are of one partition of the input.
+    fn transactions(&self, batch: Batch) -> Vec<Vec<Closed>> {
         match &self.sealer {
             Some(_) => batch.by_input_partition(),
-            None => vec![batch.records],
+            None => vec![batch.records()],
         }
     }
 
-    /// Writes what becomes of records, in one transaction.
-    ///
-    /// # Errors
-    /// As [`Replayer::publish`].
-    pub(super) fn publish(&mut self, records: &[Closed]) -> Result<(), Failure> {
+    fn publish(&mut self, records: &[Closed]) -> Result<(), Failure> {
         let resolved: Vec<Resolved<'_>> = records.iter().map(Closed::resolved).collect();
         let Writer { replayer, sealer } = self;
         let proof = match sealer.as_mut() {
@@ -138,19 +144,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Aborts what could not be committed.
-    ///
-    /// # Errors
-    /// If the producer cannot go on.
-    pub(super) fn abort(&self) -> Result<(), Failure> {
+    fn abort(&mut self) -> Result<(), Failure> {
         self.replayer.abort()
-    }
-
-    /// Anchors the newest seals.
-    pub(super) fn anchor(&self) {
-        if let Some(sealer) = &self.sealer {
-            sealer.anchor();
-        }
     }
 }
 

@@ -5,12 +5,21 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::StillOpen;
-use crate::quarantine::outcomes::Outcome;
+use super::outcomes::Outcome;
+
+/// Some of the selected records are still open.
+#[derive(Debug, thiserror::Error)]
+#[error("{open} of {selected} selected records are still open")]
+pub struct StillOpen {
+    /// How many.
+    pub open: u64,
+    /// Of how many.
+    pub selected: u64,
+}
 
 /// What became of records, or would.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub struct Tally {
     outcomes: BTreeMap<Outcome, u64>,
     /// Why records stay open that were judged again.
     again: BTreeMap<String, u64>,
@@ -20,7 +29,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Counts a record that was judged; `reason` says why, where there is a reason.
-    pub(super) fn add(&mut self, outcome: Outcome, reason: Option<&str>) {
+    pub fn add(&mut self, outcome: Outcome, reason: Option<&str>) {
         *self.outcomes.entry(outcome).or_default() += 1;
         if outcome == Outcome::Again {
             *self.again.entry(reason.unwrap_or_default().to_string()).or_default() += 1;
@@ -28,12 +37,12 @@ impl Tally {
     }
 
     /// Counts a record that was not judged.
-    pub(super) fn refuse(&mut self, why: &'static str) {
+    pub fn refuse(&mut self, why: &'static str) {
         *self.refused.entry(why).or_default() += 1;
     }
 
     /// Returns how many records there are.
-    pub(super) fn selected(&self) -> u64 {
+    pub fn selected(&self) -> u64 {
         self.outcomes.values().chain(self.refused.values()).sum()
     }
 
@@ -43,14 +52,18 @@ impl Tally {
     }
 
     /// Fails unless all records are closed.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Says how many are open.
+    pub fn check(&self) -> anyhow::Result<()> {
         match (self.open(), self.selected()) {
             (0, _) => Ok(()),
             (open, selected) => Err(StillOpen { open, selected }.into()),
         }
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    /// Returns it for programs.
+    pub fn to_json(&self) -> Value {
         let outcomes = self.outcomes.iter();
         let outcomes = outcomes.map(|(outcome, count)| (outcome.to_string(), json!(count)));
         json!({
