@@ -118,10 +118,8 @@ fn what_was_replayed_from_the_quarantine_is_no_difference() {
     let audited = count(RECORDS, ExpectedFate::Audited);
     let visitors = (0..RECORDS).filter(|number| number % 10 == 8).count() as u64;
     let unknown = "quarantined (unknown_principal)";
-    let corrected = [
-        (unknown, "audited", audited),
-        (unknown, "skipped (no_infrastructure_access)", visitors),
-    ];
+    let corrected =
+        [(unknown, "audited", audited), (unknown, "skipped (no_infrastructure_access)", visitors)];
     assert_differs(&deployment, (0, &[]), &corrected);
 
     let config = deployment.config("operator");
@@ -133,10 +131,8 @@ fn what_was_replayed_from_the_quarantine_is_no_difference() {
 
     // What was settled by these rules is not by others.
     deployment.write_principals(NOBODY);
-    let settled = [
-        ("audited", unknown, audited),
-        ("closed in quarantine (skipped)", unknown, visitors),
-    ];
+    let settled =
+        [("audited", unknown, audited), ("closed in quarantine (skipped)", unknown, visitors)];
     assert_differs(&deployment, (0, &[]), &settled);
 }
 
