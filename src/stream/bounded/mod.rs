@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::stream::broker::{
-    Broker, Failure, GroupEvent, PartitionEvent, Polled, ResumePoint, Rewound,
-};
+use crate::stream::broker::{Broker, Failure, PartitionEvent, Polled, ResumePoint, Rewound};
 use crate::stream::fault::PartitionFault;
 use crate::stream::record::{Partition, Position, SourceRecord};
 use crate::stream::sealer::{SealLog, Transaction};
@@ -64,7 +62,6 @@ impl Progress {
         self.is_parked = false;
         if let ResumePoint::At(position) = place {
             self.committed = position.next_offset;
-            self.reach(position.next_offset);
         }
     }
 
@@ -81,7 +78,7 @@ impl Progress {
     /// Returns whether the loop may have a record.
     fn takes(&mut self, record: &SourceRecord<'_>) -> bool {
         let next = record.offset + 1;
-        let is_taken = next <= self.end.offset && !self.is_finished;
+        let is_taken = next <= self.end.offset;
         if is_taken {
             self.last = Some(record.offset);
         }
@@ -153,19 +150,7 @@ fn is_taken(partitions: &mut BTreeMap<Partition, Progress>, polled: &Polled<'_>)
                 }
             }
         }
-        Polled::Group(GroupEvent::Revoked(lost) | GroupEvent::Lost(lost)) => {
-            leave(partitions, lost);
-            true
-        }
         Polled::Group(_) => true,
-    }
-}
-
-fn leave(partitions: &mut BTreeMap<Partition, Progress>, left: &[Partition]) {
-    for partition in left {
-        if let Some(progress) = partitions.get_mut(partition) {
-            progress.leave();
-        }
     }
 }
 
@@ -241,7 +226,12 @@ impl<B: Broker> Broker for Bounded<B> {
     }
 
     fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
-        leave(&mut self.partitions, partitions);
+        // Their next end says nothing of what was read.
+        for partition in partitions {
+            if let Some(progress) = self.partitions.get_mut(partition) {
+                progress.leave();
+            }
+        }
         self.broker.park(partitions)
     }
 

@@ -18,8 +18,8 @@ const B: Partition = Partition(1);
 const NEW: Partition = Partition(2);
 const NO_HEADERS: &OwnedHeaders = &Vec::new();
 
-/// Three logs, each with these offsets: those of markers are missing.
-const LOG: [i64; 7] = [0, 1, 2, 4, 5, 7, 8];
+/// Three logs, each with these offsets: those of markers are missing, also at the end.
+const LOG: [i64; 6] = [0, 1, 2, 4, 5, 7];
 const LOG_END: i64 = 9;
 
 /// A cluster with faults that are struck once.
@@ -30,8 +30,10 @@ struct Logs {
     metadata: BTreeSet<String>,
     parked: BTreeSet<Partition>,
     is_assigned: bool,
-    /// Publishing fails so often.
-    failing: u32,
+    /// From this attempt on, publishing fails so often.
+    failing: (u32, u32),
+    attempts: u32,
+    parks: u32,
     /// This offset of the second partition cannot be read so often.
     unreadable: Option<(i64, u32)>,
     /// After so many polls the second partition goes and comes again.
@@ -116,8 +118,9 @@ impl Broker for Logs {
     }
 
     fn publish(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
-        if let Some(left) = self.failing.checked_sub(1) {
-            self.failing = left;
+        self.attempts += 1;
+        let (first, times) = self.failing;
+        if (first..first + times).contains(&self.attempts) {
             return Err(Failure::Aborted("not accepted".to_string()));
         }
         for position in transaction.positions {
@@ -155,6 +158,7 @@ impl Broker for Logs {
     }
 
     fn park(&mut self, partitions: &[Partition]) -> Result<(), Failure> {
+        self.parks += 1;
         for partition in partitions {
             // The end is fetched once more, as by the real client.
             self.at.insert(*partition, LOG_END);
@@ -249,9 +253,11 @@ fn it_goes_on_where_it_was_killed() {
 
 #[test]
 fn it_does_not_end_before_everything_is_committed() {
-    for failing in 1..8 {
-        let (logs, _) = read(Logs { failing, ..Logs::default() }, [5, 8]);
-        assert_committed(&logs, [5, 8]);
+    for first in 1..10 {
+        for times in 1..8 {
+            let (logs, _) = read(Logs { failing: (first, times), ..Logs::default() }, [5, 8]);
+            assert_committed(&logs, [5, 8]);
+        }
     }
     for offset in LOG {
         let unreadable = Some((offset, 3));
@@ -259,9 +265,39 @@ fn it_does_not_end_before_everything_is_committed() {
         assert_committed(&logs, [5, 8]);
     }
     for poll in 2..20 {
-        let (logs, _) = read(Logs { leaves: Some(poll), failing: 1, ..Logs::default() }, [8, 8]);
+        let (logs, _) =
+            read(Logs { leaves: Some(poll), failing: (1, 1), ..Logs::default() }, [8, 8]);
         assert_committed(&logs, [8, 8]);
     }
+}
+
+#[test]
+fn a_partition_that_is_done_is_parked_once() {
+    let (logs, _) = read(Logs::default(), [2, 8]);
+    assert_eq!((logs.parks, logs.parked.contains(&A)), (1, true));
+}
+
+/// The loop parks what it must not read now: the client is at the end then.
+#[test]
+fn the_end_of_a_parked_partition_does_not_count() {
+    let end = ReadingEnd { offset: 5, metadata: String::new() };
+    let ends = BTreeMap::from([(A, end)]);
+    let mut bounded = Bounded::new(Logs::default(), ends, StopRequest::default());
+    let mut poll = |bounded: &mut Bounded<Logs>| {
+        bounded.poll(Duration::ZERO, 10, &mut |_| {}).expect("polled");
+    };
+    poll(&mut bounded);
+    bounded.broker.committed.insert(A, 1);
+    bounded.rewind(&[A]).expect("rewound");
+    bounded.park(&[A]).expect("parked");
+    bounded.broker.parked.clear();
+    poll(&mut bounded);
+    assert!(!bounded.is_complete());
+    bounded.rewind(&[A]).expect("rewound");
+    for _ in 0..10 {
+        poll(&mut bounded);
+    }
+    assert!(!bounded.is_complete(), "nothing is committed");
 }
 
 #[test]
