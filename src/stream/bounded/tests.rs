@@ -34,6 +34,8 @@ struct Logs {
     failing: (u32, u32),
     attempts: u32,
     parks: u32,
+    /// Records of the first partition that were brought.
+    brought: usize,
     /// This offset of the second partition cannot be read so often.
     unreadable: Option<(i64, u32)>,
     /// After so many polls the second partition goes and comes again.
@@ -75,6 +77,7 @@ impl Logs {
             receive(failed(partition, PartitionFault::Unreadable { offset, cause }));
             return;
         }
+        self.brought += usize::from(partition == A);
         receive(Polled::Record(SourceRecord {
             partition,
             offset,
@@ -272,9 +275,10 @@ fn it_does_not_end_before_everything_is_committed() {
 }
 
 #[test]
-fn a_partition_that_is_done_is_parked_once() {
+fn a_partition_that_is_done_is_parked_once_and_not_read_on() {
     let (logs, _) = read(Logs::default(), [2, 8]);
     assert_eq!((logs.parks, logs.parked.contains(&A)), (1, true));
+    assert!(logs.brought < LOG.len(), "{logs:?}");
 }
 
 /// The loop parks what it must not read now: the client is at the end then.
