@@ -287,7 +287,7 @@ fn the_end_of_a_parked_partition_does_not_count() {
     let end = ReadingEnd { offset: 5, metadata: String::new() };
     let ends = BTreeMap::from([(A, end)]);
     let mut bounded = Bounded::new(Logs::default(), ends, StopRequest::default());
-    let mut poll = |bounded: &mut Bounded<Logs>| {
+    let poll = |bounded: &mut Bounded<Logs>| {
         bounded.poll(Duration::ZERO, 10, &mut |_| {}).expect("polled");
     };
     poll(&mut bounded);
