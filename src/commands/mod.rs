@@ -1,6 +1,7 @@
 //! The commands of the program. Each returns an error if it did not succeed, and `main` prints it.
 
 pub mod arguments;
+mod audit_event;
 pub mod check;
 pub mod config;
 pub mod demo;
@@ -8,9 +9,11 @@ pub mod exit;
 pub mod explain;
 pub mod export;
 pub mod generate;
+mod history;
 pub mod key;
 pub mod manifest;
 mod oddities;
+mod outcomes;
 mod progress;
 pub mod quarantine;
 pub mod replay;

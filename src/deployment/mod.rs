@@ -150,7 +150,8 @@ impl<G: Fn(&str) -> bool> Parts<'_, G> {
     }
 }
 
-fn topic_names(config: &Config, routes: &Routes) -> TopicNames {
+/// Returns the topics of a configuration that writes to these regions.
+pub fn topic_names(config: &Config, routes: &Routes) -> TopicNames {
     let topic = |region: &String| config.output.topic(region);
     TopicNames {
         input: config.input.topic.clone(),

@@ -11,9 +11,10 @@ use rdkafka::error::RDKafkaErrorCode;
 use crate::config::Config;
 use crate::kafka::client::context::{PlainContext, prime_oauth};
 use crate::kafka::client::lookup::TopicLookup;
-use crate::kafka::producer::{OutgoingRecord, TransactionalProducer, offset_list};
+use crate::kafka::producer::output_record::outgoing_seal;
+use crate::kafka::producer::{TransactionalProducer, offset_list};
 use crate::kafka::settings;
-use crate::kafka::topics::partition_count;
+use crate::kafka::topics::{output_partition, partition_count};
 use crate::stream::{Failure, Partition, Position, ResumePoint, SealRecord};
 
 /// Longest wait for an answer of the cluster.
@@ -117,14 +118,8 @@ impl<'a> OfflineGroup<'a> {
         let producer = TransactionalProducer::open(&producer, [topic])?;
         producer.begin()?;
         for seal in seals {
-            producer.send(OutgoingRecord {
-                topic: 0,
-                partition: seal.partition.0.rem_euclid(partitions),
-                timestamp_ms: seal.timestamp_ms,
-                key: Some(seal.key.as_bytes()),
-                payload: Some(seal.note.as_bytes()),
-                headers: None,
-            })?;
+            let partition = output_partition(seal.partition, partitions);
+            producer.send(outgoing_seal(seal, (0, partition)))?;
         }
         producer.drain()?;
         producer.send_offsets(&offsets, &membership)?;

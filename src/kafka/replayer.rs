@@ -6,10 +6,12 @@ use rdkafka::consumer::BaseConsumer;
 use crate::compose::{RecordFormat, compose_outcome};
 use crate::config::Config;
 use crate::kafka::client::context::PlainContext;
-use crate::kafka::producer::output_record::{headers, output_record, seal_record};
-use crate::kafka::producer::{OutgoingRecord, TransactionalProducer};
+use crate::kafka::producer::TransactionalProducer;
+use crate::kafka::producer::output_record::{outgoing, output_record, seal_record};
 use crate::kafka::settings;
-use crate::kafka::topics::{METADATA_WAIT_MAX, OutputTopics, TopicNames, partition_count};
+use crate::kafka::topics::{
+    METADATA_WAIT_MAX, OutputTopics, TopicNames, output_partition, partition_count,
+};
 use crate::quarantine::resolved::{Destination, Resolved};
 use crate::stream::{Failure, Output, Proof};
 
@@ -61,8 +63,13 @@ impl Replayer {
             Some(output) => Some(self.topics.destination(output)?.1),
             None => None,
         };
-        let (_, partitions) = self.outcomes;
-        Some(Destination { event, outcome: record.partition.0.rem_euclid(partitions) })
+        let (_, outcome) = self.outcome_destination(record);
+        Some(Destination { event, outcome })
+    }
+
+    fn outcome_destination(&self, record: &Resolved<'_>) -> (usize, i32) {
+        let (topic, partitions) = self.outcomes;
+        (topic, output_partition(record.partition, partitions))
     }
 
     /// Writes what became of these records, in one transaction, with the proof of it if the trail
@@ -121,16 +128,8 @@ impl Replayer {
     }
 
     fn send_outcome(&self, record: &Resolved<'_>, chain: Option<&str>) -> Result<(), Failure> {
-        let (topic, partitions) = self.outcomes;
-        let composed = compose_outcome(record);
-        self.producer.send(OutgoingRecord {
-            topic,
-            partition: record.partition.0.rem_euclid(partitions),
-            timestamp_ms: composed.timestamp_ms,
-            key: composed.key,
-            payload: composed.value,
-            headers: headers(&composed, chain),
-        })
+        let (composed, destination) = (compose_outcome(record), self.outcome_destination(record));
+        self.producer.send(outgoing(&composed, chain, destination))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Short forms of what a scripted broker brings, for unit tests.
 
-use super::{GroupEvent, Partition, PartitionEvent, PartitionFault, Polled, Position, ResumePoint};
+use super::{
+    GroupEvent, OwnedHeaders, Partition, PartitionEvent, PartitionFault, Polled, Position,
+    ResumePoint, SourceRecord,
+};
 
 pub(crate) fn assigned(partitions: &[Partition]) -> Polled<'static> {
     group(GroupEvent::Assigned(partitions.to_vec()))
@@ -35,4 +38,19 @@ pub(crate) fn end(partition: Partition, offset: i64) -> Polled<'static> {
 
 pub(crate) fn failed(partition: Partition, fault: PartitionFault) -> Polled<'static> {
     Polled::Partition(partition, PartitionEvent::Failed(fault))
+}
+
+/// A record without anything in it.
+pub(crate) fn record(partition: Partition, offset: i64) -> SourceRecord<'static> {
+    const NO_HEADERS: &OwnedHeaders = &Vec::new();
+    SourceRecord {
+        partition,
+        offset,
+        timestamp_ms: None,
+        key: None,
+        payload: None,
+        headers: NO_HEADERS,
+        leader_epoch: None,
+        log: &None,
+    }
 }

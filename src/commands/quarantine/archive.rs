@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 
 use crate::commands::arguments::SelectionArgs;
-use crate::commands::trail_source::whole;
+use crate::commands::outcomes::read_outcomes;
 use crate::config::Config;
 use crate::kafka::Ranges;
+use crate::kafka::topics::output_partition;
 use crate::kafka::trail_reader::{TrailReader, TrailRecord};
 use crate::quarantine::case::{Case, Place};
 use crate::quarantine::outcomes::{self, Outcomes as Standings, Standing};
@@ -87,19 +88,14 @@ impl Archive {
 
     /// Reads what became of all records by now. Without the topic, nothing did.
     pub(super) fn outcomes(&self) -> anyhow::Result<Outcomes> {
-        let mut outcomes = Outcomes::default();
         if !self.reader.topics(&self.outcomes)?.contains(&self.outcomes) {
-            return Ok(outcomes);
+            return Ok(Outcomes::default());
         }
-        let all = whole(&self.reader.bounds(&self.outcomes)?);
-        self.reader.read(&self.outcomes, &all, &mut |record| {
-            outcomes.chains.take(&record.headers, record.timestamp_ms);
-            outcomes.standings.take(record.key, record.value).map_err(|why| {
-                let TrailRecord { partition, offset, .. } = record;
-                anyhow!("{} {partition}/{offset}: {why}", self.outcomes)
-            })
+        let mut chains = SealedOutcomes::default();
+        let standings = read_outcomes(&self.reader, &self.outcomes, &mut |record| {
+            chains.take(&record.headers, record.timestamp_ms);
         })?;
-        Ok(outcomes)
+        Ok(Outcomes { standings, chains })
     }
 
     /// Reads the topic with the seals, for each of these partitions of the quarantine from a time
@@ -113,7 +109,7 @@ impl Archive {
         let count = i32::try_from(self.reader.bounds(topic)?.len())?;
         let mut times = BTreeMap::<i32, u64>::new();
         for (partition, since) in since {
-            let time = times.entry(partition.0.rem_euclid(count)).or_insert(*since);
+            let time = times.entry(output_partition(*partition, count)).or_insert(*since);
             *time = (*time).min(*since);
         }
         let ranges = self.reader.since(topic, &times)?;

@@ -1,9 +1,9 @@
 //! Closes records on the cluster: what the protocol of `quarantine/closing.rs` needs is made of the
 //! archive, which reads, and the writer.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::archive::{Archive, Found, Outcomes};
 use super::writing::{Writer, Written};
 use crate::commands::arguments::ClosingArgs;
-use crate::commands::print;
+use crate::commands::{print, progress};
 use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::Ranges;
@@ -21,9 +21,6 @@ use crate::quarantine::closing::{CaseDigest, Cases, Decide, Progress, Refused, S
 use crate::quarantine::outcomes::{Author, Standing};
 use crate::quarantine::tally::Tally;
 use crate::stream::Failure;
-
-/// The pause between two lines about the progress.
-const PROGRESS_PAUSE: Duration = Duration::from_secs(2);
 
 /// Prints what became of the records.
 pub(super) fn show(tally: &Tally, as_json: bool) -> anyhow::Result<()> {
@@ -91,7 +88,7 @@ impl<'a> Closer<'a> {
     ) -> anyhow::Result<Tally> {
         let (outcomes, everything) = (Outcomes::default(), Ranges::default());
         let mut cases = OpenCases { closer: self, decider, outcomes, everything };
-        close(&mut cases, limit, &mut Shown { began: Instant::now(), shown: Instant::now() })
+        close(&mut cases, limit, &mut Shown::default())
     }
 
     fn closed(&self, found: &Found<'_>, decision: Decision) -> Closed {
@@ -157,10 +154,8 @@ impl<D: Decider> Cases for OpenCases<'_, D> {
 }
 
 /// Shows the progress on a terminal.
-struct Shown {
-    began: Instant,
-    shown: Instant,
-}
+#[derive(Default)]
+struct Shown(progress::Progress);
 
 impl Progress for Shown {
     fn pause(&mut self, time: Duration) {
@@ -172,10 +167,8 @@ impl Progress for Shown {
     }
 
     fn handled(&mut self, cases: usize) {
-        if self.shown.elapsed() >= PROGRESS_PAUSE && std::io::stderr().is_terminal() {
-            self.shown = Instant::now();
-            let rate = cases as f64 / self.began.elapsed().as_secs_f64();
-            _ = writeln!(std::io::stderr(), "{cases} records were committed, {rate:.0} a second");
-        }
+        self.0.show(|seconds| {
+            format!("{cases} records were committed, {:.0} a second", cases as f64 / seconds)
+        });
     }
 }

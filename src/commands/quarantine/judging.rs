@@ -7,17 +7,17 @@ use audit_judge::enrich::KeyLookups;
 use audit_judge::fate::Fate;
 use audit_judge::trace::Trace;
 use audit_judge::{Input, judge_traced};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::archive::{Archive, Found, Outcomes};
 use super::closing::Decider;
 use super::present::Wanted;
 use crate::commands::arguments::ReplayArgs;
+use crate::commands::history::oldest_known;
 use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::kafka::Ranges;
-use crate::kafka::followers::followed;
 use crate::quarantine::batch::Decision;
 use crate::quarantine::closing::Refused;
 use crate::quarantine::outcomes::Outcome;
@@ -100,10 +100,8 @@ impl Decider for Judge<'_> {
     fn prepare(&mut self, outcomes: &Outcomes, part: &Ranges) -> anyhow::Result<()> {
         // After the records were written, so that the tables are at least as new.
         self.deployment.read_table_topics(self.config).context("read the tables' topics")?;
-        let is_limited = !followed(self.config).is_empty() && !self.arguments.accept_tables;
-        let history = SignedDuration::try_from(self.config.tables.history)?;
-        let oldest = Timestamp::now().checked_sub(history)?;
-        self.oldest = is_limited.then_some(oldest);
+        let oldest = oldest_known(self.config)?;
+        self.oldest = oldest.filter(|_| !self.arguments.accept_tables);
         self.present.clear();
         match self.arguments.no_scan {
             true => Ok(()),

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Context;
 use audit_judge::fate::{Audited, RegionIndex};
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::archive::Found;
+use crate::commands::audit_event;
 use crate::kafka::trail_reader::TrailReader;
 
 /// Events to look for.
@@ -17,12 +17,6 @@ pub(super) struct Wanted {
     ids: HashSet<Uuid>,
     /// For each region, the time of the oldest of them, in milliseconds since 1970.
     since: BTreeMap<RegionIndex, u64>,
-}
-
-/// The part of an event that is compared.
-#[derive(Deserialize)]
-struct EventId<'a> {
-    id: &'a str,
 }
 
 impl Wanted {
@@ -51,8 +45,7 @@ impl Wanted {
             let times = partitions.map(|partition| (partition, *since)).collect();
             let ranges = reader.since(topic, &times)?;
             reader.read(topic, &ranges, &mut |record| {
-                let event = record.value.and_then(|value| serde_json::from_slice(value).ok());
-                let id = event.and_then(|EventId { id }| id.parse().ok());
+                let id = audit_event::id_of(record.value);
                 present.extend(id.filter(|id| self.ids.contains(id)));
                 Ok(())
             })?;

@@ -2,7 +2,7 @@
 //! own. What is committed holds where it ends, so it can be killed and go on.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
@@ -16,10 +16,10 @@ use crate::commands::arguments::InputReplayArgs;
 use crate::commands::print;
 use crate::commands::progress::Progress;
 use crate::compose::RecordFormat;
-use crate::config::{Config, TableSource};
-use crate::deployment::Deployment;
+use crate::config::Config;
+use crate::deployment::{Deployment, topic_names};
 use crate::kafka::Ranges;
-use crate::kafka::check::{Checked, check_cluster};
+use crate::kafka::check::{Checked, check_cluster, names_in_use};
 use crate::kafka::offline::OfflineGroup;
 use crate::kafka::session::Session;
 use crate::kafka::settings::SessionSettings;
@@ -91,14 +91,11 @@ impl IntoTopics {
         ensure!(group.len() <= GROUP_MAX, "--into {prefix:?}: the group {group:?} is too long");
         let regions = deployment.rules.routes.regions();
         config.check_output_topics(regions).with_context(|| format!("--into {prefix:?}"))?;
-        let topics = TopicNames {
-            input: config.input.topic.clone(),
-            regions: regions.iter().map(|region| config.output.topic(region)).collect(),
-            quarantine: config.output.quarantine_topic.clone(),
-            checkpoints: None,
-        };
-        let used = used_topics(&live, &deployment.topics);
-        let taken = topics.outputs().find(|topic| used.contains(*topic));
+        let topics = topic_names(&config, &deployment.rules.routes);
+        let outcomes = outcomes::topic(&deployment.topics.quarantine);
+        let mut used = names_in_use(&live, &deployment.topics);
+        used.push(&outcomes);
+        let taken = topics.outputs().find(|topic| used.contains(topic));
         if let Some(topic) = taken {
             bail!("--into {prefix:?}: the relays use {topic:?}; a replay needs topics of its own");
         }
@@ -179,18 +176,6 @@ impl IntoTopics {
             }
         }
     }
-}
-
-/// Returns the topics that the relays read or write.
-fn used_topics<'a>(config: &'a Config, topics: &'a TopicNames) -> BTreeSet<String> {
-    let tables = [Some(&config.principals), config.devices.as_ref()];
-    let tables = tables.into_iter().flatten().filter_map(|table| match table {
-        TableSource::Topic(topic) => Some(topic.as_str()),
-        TableSource::File(_) => None,
-    });
-    let used = topics.outputs().chain([topics.input.as_str()]).chain(tables);
-    let outcomes = outcomes::topic(&topics.quarantine);
-    used.map(str::to_string).chain([outcomes]).collect()
 }
 
 /// Returns where a replay begins, with what tells where it ends.

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use jiff::{SignedDuration, Timestamp};
 
 use crate::commands::arguments::{Edge, InputReplayArgs, OffsetRanges};
+use crate::commands::history::oldest_known;
 use crate::config::Config;
 use crate::kafka::Ranges;
-use crate::kafka::followers::followed;
 use crate::kafka::trail_reader::{LogBounds, TrailReader};
 
 /// Offsets of every partition of the input; those of which nothing is judged are empty.
@@ -87,12 +86,9 @@ impl Window {
         reader: &TrailReader,
         config: &Config,
     ) -> anyhow::Result<()> {
-        if arguments.accept_tables || followed(config).is_empty() {
-            return Ok(());
-        }
+        let oldest = oldest_known(config)?.filter(|_| !arguments.accept_tables);
+        let Some(oldest) = oldest else { return Ok(()) };
         let topic = &config.input.topic;
-        let history = SignedDuration::try_from(config.tables.history)?;
-        let oldest = Timestamp::now().checked_sub(history)?;
         let oldest_ms = u64::try_from(oldest.as_millisecond()).unwrap_or_default();
         let times = self.0.keys().map(|partition| (*partition, oldest_ms)).collect();
         let first = reader.first_since(topic, &times)?;

@@ -114,6 +114,11 @@ fn checkpoints_use(topic: &str) -> TopicUse<'_> {
     TopicUse { role: Role::Checkpoints, kind: "checkpoints", name: topic }
 }
 
+/// Returns the names of all topics that the relays of a configuration read or write.
+pub fn names_in_use<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<&'a str> {
+    topics_in_use(config, topics).iter().map(|topic| topic.name).collect()
+}
+
 fn topics_in_use<'a>(config: &'a Config, topics: &'a TopicNames) -> Vec<TopicUse<'a>> {
     let of = |role, kind, name| TopicUse { role, kind, name };
     let mut used = vec![of(Role::Input, "input", topics.input.as_str())];

@@ -20,25 +20,32 @@ pub(in crate::kafka) fn output_record<'a>(
     chain: Option<&str>,
     topics: &OutputTopics,
 ) -> Result<OutgoingRecord<'a>, Failure> {
-    let (topic, partition) = topics.destination(output).ok_or_else(|| {
+    let destination = topics.destination(output).ok_or_else(|| {
         Failure::Fatal(format!(
             "no topic for the region of partition {} offset {}",
             output.source_partition, output.source_offset
         ))
     })?;
-    Ok(OutgoingRecord {
+    Ok(outgoing(composed, chain, destination))
+}
+
+/// Returns the record to send for one that was composed, likewise, to a topic and a partition.
+pub(in crate::kafka) fn outgoing<'a>(
+    composed: &Composed<'a>,
+    chain: Option<&str>,
+    (topic, partition): (usize, i32),
+) -> OutgoingRecord<'a> {
+    OutgoingRecord {
         topic,
         partition,
         timestamp_ms: composed.timestamp_ms,
         key: composed.key,
         payload: composed.value,
         headers: headers(composed, chain),
-    })
+    }
 }
 
-/// Returns the headers of a record that was composed, with the value of the chain's header, if it
-/// has one: the last of all.
-pub(in crate::kafka) fn headers(composed: &Composed<'_>, chain: Option<&str>) -> Option<Headers> {
+fn headers(composed: &Composed<'_>, chain: Option<&str>) -> Option<Headers> {
     let count = composed.headers.len() + usize::from(chain.is_some());
     if count == 0 {
         return None;
@@ -61,15 +68,23 @@ pub(in crate::kafka) fn seal_record<'a>(
     seal: &'a SealRecord,
     topics: &OutputTopics,
 ) -> Result<OutgoingRecord<'a>, Failure> {
-    let (topic, partition) = topics
+    let destination = topics
         .checkpoints(seal.partition)
         .ok_or_else(|| Failure::Fatal("no topic for seals is configured".to_string()))?;
-    Ok(OutgoingRecord {
+    Ok(outgoing_seal(seal, destination))
+}
+
+/// Returns the record to send for a seal, to a topic and a partition.
+pub(in crate::kafka) fn outgoing_seal(
+    seal: &SealRecord,
+    (topic, partition): (usize, i32),
+) -> OutgoingRecord<'_> {
+    OutgoingRecord {
         topic,
         partition,
         timestamp_ms: seal.timestamp_ms,
         key: Some(seal.key.as_bytes()),
         payload: Some(seal.note.as_bytes()),
         headers: None,
-    })
+    }
 }

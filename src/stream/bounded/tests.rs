@@ -8,15 +8,14 @@ use audit_judge::fate::{Fate, SkipReason};
 
 use super::*;
 use crate::stream::batch::BatchLimits;
-use crate::stream::scripts::{assigned, end, failed, placed, revoked};
+use crate::stream::scripts::{assigned, at, end, failed, placed, record, revoked};
 use crate::stream::worker::Worker;
-use crate::stream::{Observer, OwnedHeaders, WorkerEvent};
+use crate::stream::{Observer, WorkerEvent};
 
 const A: Partition = Partition(0);
 const B: Partition = Partition(1);
 /// A partition that was added later.
 const NEW: Partition = Partition(2);
-const NO_HEADERS: &OwnedHeaders = &Vec::new();
 
 /// Three logs, each with these offsets: those of markers are missing, also at the end.
 const LOG: [i64; 6] = [0, 1, 2, 4, 5, 7];
@@ -78,16 +77,7 @@ impl Logs {
             return;
         }
         self.brought += usize::from(partition == A);
-        receive(Polled::Record(SourceRecord {
-            partition,
-            offset,
-            timestamp_ms: None,
-            key: None,
-            payload: None,
-            headers: NO_HEADERS,
-            leader_epoch: None,
-            log: &None,
-        }));
+        receive(Polled::Record(record(partition, offset)));
     }
 }
 
@@ -146,7 +136,7 @@ impl Broker for Logs {
             let next = self.next(*partition);
             self.at.insert(*partition, next);
             self.parked.remove(partition);
-            let place = Ok(crate::stream::scripts::at(*partition, next));
+            let place = Ok(at(*partition, next));
             Rewound { partition: *partition, place }
         });
         Ok(rewound.collect())

@@ -97,7 +97,7 @@ impl<'a> Comparison<'a> {
                 let content = Content::Event { envelope: &audited.envelope, event: &audited.event };
                 let event = self.compose(record, content, Some(audited.envelope.region.0));
                 let subject = Subject::new(record.timestamp_ms, audited.envelope.device.as_bytes());
-                let id = number(audited.envelope.id.to_string().as_bytes());
+                let id = number(audited.envelope.id.as_bytes());
                 self.audited(source, subject, (id, event));
             }
             Fate::Skipped(skip) => {

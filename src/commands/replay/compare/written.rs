@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use audit_chain::name::StreamName;
-use serde::Deserialize;
 
 use super::fields::OutputRecord;
 use super::pairing::{Event, Events, Place, Quarantine, Quarantined, Subject, number};
 use crate::commands::arguments::TopicArgs;
+use crate::commands::audit_event;
+use crate::commands::outcomes::read_outcomes;
 use crate::commands::progress::Progress;
-use crate::commands::trail_source::{OutputTopic, TrailTopics, whole};
+use crate::commands::trail_source::{OutputTopic, TrailTopics};
 use crate::config::Config;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, topic_names};
 use crate::kafka::Ranges;
-use crate::kafka::topics::output_partition;
+use crate::kafka::topics::{TopicNames, output_partition};
 use crate::kafka::trail_reader::{TrailReader, TrailRecord};
 use crate::quarantine::case::Case;
 use crate::quarantine::headers::REPLAYED;
@@ -47,13 +48,6 @@ pub(super) struct Written {
     pub(super) quarantine: Quarantine,
 }
 
-/// The part of an event that is looked at.
-#[derive(Deserialize)]
-struct EventId<'a> {
-    #[serde(borrow)]
-    id: std::borrow::Cow<'a, str>,
-}
-
 impl Topics {
     /// Finds the topics of a configuration.
     pub(super) fn find(
@@ -79,26 +73,8 @@ impl Topics {
             let partitions = i32::try_from(reader.bounds(&name)?.len()).unwrap_or(i32::MAX);
             topics.push(Topic { name, is_quarantine, partitions });
         }
-        let regions = deployment.rules.routes.regions().iter();
-        Ok(Topics {
-            topics,
-            regions: regions.map(|region| config.output.topic(region)).collect(),
-            quarantine: config.output.quarantine_topic.clone(),
-            outcomes,
-        })
-    }
-
-    /// Reads what became of quarantined records.
-    fn read_outcomes(&self, reader: &TrailReader) -> anyhow::Result<Outcomes> {
-        let mut outcomes = Outcomes::default();
-        let Some(topic) = &self.outcomes else { return Ok(outcomes) };
-        let all = whole(&reader.bounds(topic)?);
-        reader.read(topic, &all, &mut |record| {
-            let TrailRecord { partition, offset, .. } = record;
-            let taken = outcomes.take(record.key, record.value);
-            taken.map_err(|why| anyhow!("{topic} {partition}/{offset}: {why}"))
-        })?;
-        Ok(outcomes)
+        let TopicNames { regions, quarantine, .. } = topic_names(config, &deployment.rules.routes);
+        Ok(Topics { topics, regions, quarantine, outcomes })
     }
 
     /// Returns the topic of a region, or the quarantine, and the partition there that an input
@@ -129,7 +105,10 @@ impl Topics {
         since_ms: u64,
         progress: &mut Progress,
     ) -> anyhow::Result<Written> {
-        let outcomes = self.read_outcomes(reader)?;
+        let outcomes = match &self.outcomes {
+            Some(topic) => read_outcomes(reader, topic, &mut |_| {})?,
+            None => Outcomes::default(),
+        };
         let (mut events, mut quarantine) = (Vec::new(), Quarantine::default());
         for (number, topic) in (0..).zip(&self.topics) {
             let times = (0..topic.partitions).map(|partition| (partition, since_ms)).collect();
@@ -195,8 +174,7 @@ fn owned(record: &TrailRecord<'_>, topic: &str) -> OutputRecord {
 
 fn event(record: &TrailRecord<'_>, topic: &str, place: Place) -> Event {
     let subject = Subject::new(record.timestamp_ms, record.key.unwrap_or_default());
-    let id = record.value.and_then(|value| serde_json::from_slice(value).ok());
-    let id = id.map_or(0, |EventId { id }| number(id.as_bytes()));
+    let id = audit_event::id_of(record.value).map_or(0, |id| number(id.as_bytes()));
     let is_replayed = record.headers.iter().any(|(name, _)| name == REPLAYED.as_bytes());
     Event::new(subject, place, (id, owned(record, topic).digest()), is_replayed)
 }

@@ -11,13 +11,12 @@ use std::iter::repeat_n;
 
 use super::*;
 use crate::stream::retry_budget::{BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX};
-use crate::stream::scripts::{assigned, at, end, placed};
-use crate::stream::{OwnedHeaders, PartitionFault, Polled, Rewound, SourceRecord};
+use crate::stream::scripts::{self, assigned, at, end, placed};
+use crate::stream::{PartitionFault, Polled, Rewound, SourceRecord};
 use audit_judge::fate::{Fate, SkipReason};
 
 const INPUT: Partition = Partition(0);
 const ONE_BY_ONE: BatchLimits = limits(1);
-const NO_HEADERS: &OwnedHeaders = &Vec::new();
 
 const fn limits(max_records: usize) -> BatchLimits {
     BatchLimits { max_records, max_bytes: 1 << 20, max_age: Duration::from_secs(1) }
@@ -184,16 +183,7 @@ impl Observer for Reported {
 }
 
 fn record(offset: i64) -> SourceRecord<'static> {
-    SourceRecord {
-        partition: INPUT,
-        offset,
-        timestamp_ms: None,
-        key: None,
-        payload: None,
-        headers: NO_HEADERS,
-        leader_epoch: None,
-        log: &None,
-    }
+    scripts::record(INPUT, offset)
 }
 
 fn skip(_: Option<&[u8]>) -> Fate {
