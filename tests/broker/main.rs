@@ -20,6 +20,7 @@ mod lag;
 mod ledger;
 mod membership;
 mod memory;
+mod operator;
 mod picture;
 mod positions;
 mod relay_tables;

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::process::Output;
 
 use audit_chain::key::SigningKey;
 use audit_chain::name::StreamName;
@@ -13,6 +12,7 @@ use audit_verify::{
     verify_partitions,
 };
 
+use crate::operator;
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::relay::{REGIONS, TestDeployment};
 use audit_testkit::topics::{Seen, read_committed};
@@ -45,12 +45,8 @@ pub fn configure_seals(deployment: &mut TestDeployment) {
 /// Runs `resume` with these arguments.
 #[track_caller]
 pub fn resume(deployment: &TestDeployment, arguments: &[&str]) -> (bool, String) {
-    let config = deployment.config("resuming");
-    let config = config.to_str().expect("a path");
-    let arguments = [&["resume", "--config", config][..], arguments].concat();
-    let Output { status, stdout, stderr } = deployment.command(&arguments);
-    let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    (status.success(), said)
+    let (code, said) = operator::run(deployment, &[&["resume"], arguments].concat());
+    (code == Some(0), said)
 }
 
 /// Fails the test unless every event is proven, and there is something to prove.

@@ -5,9 +5,12 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{count, deployment, json, run, target};
+use super::{deployment, run, target};
 use crate::exactly_once::{await_committed, end};
-use crate::ledger::{ExpectedFate, PRINCIPALS, change, expected_fate, location_table, region};
+use crate::ledger::{
+    ExpectedFate, PRINCIPALS, change, count, expected_fate, location_table, region,
+};
+use crate::operator::{self, json};
 use crate::replayed::NOBODY;
 use crate::trail::KEPT_FOREVER;
 use audit_testkit::kafka::KafkaBroker;
@@ -122,11 +125,9 @@ fn what_was_replayed_from_the_quarantine_is_no_difference() {
         [(unknown, "audited", audited), (unknown, "skipped (no_infrastructure_access)", visitors)];
     assert_differs(&deployment, (0, &[]), &corrected);
 
-    let config = deployment.config("operator");
-    let config = config.to_str().expect("a path");
-    let replay = ["quarantine", "replay", "--reason", "unknown_principal", "--config", config];
-    let replayed = deployment.command(&replay);
-    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    let replay = ["quarantine", "replay", "--reason", "unknown_principal"];
+    let (code, said) = operator::run(&deployment, &replay);
+    assert_eq!(code, Some(0), "{said}");
     assert_differs(&deployment, (0, &[]), &[]);
 
     // What was settled by these rules is not by others.

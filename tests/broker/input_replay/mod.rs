@@ -3,14 +3,13 @@
 
 mod compared;
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use crate::PROGRAM;
 use crate::exactly_once::{SMALL_BATCHES, await_committed, end};
 use crate::killed::ProxiedBroker;
-use crate::ledger::{ExpectedFate, PRINCIPALS, change, expected_fate, header};
+use crate::ledger::{ExpectedFate, PRINCIPALS, change, count, header};
+use crate::operator::{self, json};
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::proxy::{Ambush, RequestKind};
 use audit_testkit::relay::{REGIONS, Relay, TestDeployment};
@@ -35,41 +34,16 @@ fn target(broker: &KafkaBroker) -> String {
     prefix
 }
 
-/// How many of the first records of the load have a fate.
-fn count(records: u64, fate: ExpectedFate) -> u64 {
-    (0..records).filter(|number| expected_fate(*number) == fate).count() as u64
-}
-
-fn command(deployment: &TestDeployment, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.arg("replay").args(arguments).arg("--config").arg(deployment.config("operator"));
-    command.envs(deployment.environment.iter().map(|(name, value)| (name, value)));
-    command
-}
-
 /// Starts a replay that goes on in the background.
 #[track_caller]
 fn start(deployment: &TestDeployment, name: &str, arguments: &[&str]) -> Relay {
-    let log = deployment.path(&format!("{name}.log"));
-    deployment.spawn_command(&command(deployment, arguments), log).expect("start the replay")
+    operator::start(deployment, name, &[&["replay"], arguments].concat())
 }
 
-/// Runs a replay. Returns its exit code, and what it said on both channels.
+/// Runs a replay.
 #[track_caller]
 fn run(deployment: &TestDeployment, arguments: &[&str]) -> (Option<i32>, String) {
-    let config = deployment.config("operator");
-    let config = config.to_str().expect("a path");
-    let output = deployment.command(&[&["replay"], arguments, &["--config", config]].concat());
-    let (said, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.code(), format!("{said}{complained}"))
-}
-
-/// The first line of an output, as JSON.
-#[track_caller]
-fn json(said: &str) -> Value {
-    let line = said.lines().next().unwrap_or_default();
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {said}"))
+    operator::run(deployment, &[&["replay"], arguments].concat())
 }
 
 /// What must be the same of a record.
@@ -188,7 +162,7 @@ fn a_replay_that_is_killed_goes_on() {
     let (code, said) = run(&deployment, &begin);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("has begun") && said.contains("--resume"), "{said}");
-    // Two at once: whoever is fenced gives up, or both end together.
+    // Two at once: the one that is fenced gives up, or both succeed.
     let mut both = ["first", "second"].map(|name| start(&deployment, name, &resume));
     let ended = both.each_mut().map(|replay| replay.wait().success());
     assert!(ended.contains(&true), "{}\n{}", both[0].log(), both[1].log());

@@ -48,6 +48,11 @@ pub fn expected_fate(number: u64) -> ExpectedFate {
     }
 }
 
+/// Returns how many of the first records have this fate.
+pub fn count(records: u64, fate: ExpectedFate) -> u64 {
+    (0..records).filter(|number| expected_fate(*number) == fate).count() as u64
+}
+
 /// Returns the device id of the record with this number.
 pub fn device_id(number: u64) -> u64 {
     1_000_000 + device(number)

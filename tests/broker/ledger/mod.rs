@@ -18,7 +18,7 @@ use audit_testkit::topics::{Seen, read_committed};
 pub use accounts::assert_accounted;
 pub use evidence::header;
 use evidence::{Contents, Evidence, number};
-pub use load::{ExpectedFate, PRINCIPALS, change, expected_fate, location_table, region};
+pub use load::{ExpectedFate, PRINCIPALS, change, count, expected_fate, location_table, region};
 
 /// The headers that the relay adds to a record in the quarantine topic.
 pub const ADDED: [&str; 7] = [

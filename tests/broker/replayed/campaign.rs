@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,6 +12,7 @@ use super::{events, outcome_counts, outcomes, process};
 use crate::PROGRAM;
 use crate::exactly_once::{SMALL_BATCHES, await_committed, end};
 use crate::ledger::header;
+use crate::operator::start;
 use crate::sealed::{trust, verify_own};
 use crate::trail::{KEPT_FOREVER, seal};
 use audit_testkit::kafka::KafkaBroker;
@@ -38,16 +38,6 @@ fn write_tables(deployment: &mut TestDeployment, is_corrected: bool) {
     fs::write(deployment.path("locations.toml"), locations(is_corrected)).expect("write");
     let regions = if is_corrected { REGIONS_AFTER } else { REGIONS_BEFORE };
     deployment.environment = vec![("AUDIT_RELAY_OUTPUT__REGIONS".to_string(), regions.to_string())];
-}
-
-/// Starts a command of `quarantine`.
-#[track_caller]
-fn start(deployment: &TestDeployment, name: &str, arguments: &[&str]) -> Relay {
-    let mut command = Command::new(PROGRAM);
-    command.arg("quarantine").args(arguments).arg("--config").arg(deployment.config(name));
-    command.envs(deployment.environment.iter().map(|(name, value)| (name, value)));
-    let log = deployment.path(&format!("{name}.log"));
-    deployment.spawn_command(&command, log).expect("start the command")
 }
 
 /// Waits for the end of a command, for as long as many records may need.
@@ -97,9 +87,10 @@ fn kill_replays(broker: &KafkaBroker, deployment: &TestDeployment, records: u64)
     for kill in 0..KILLS {
         produce(broker.bootstrap(), &deployment.input, (written..written + PORTION).map(record));
         written += PORTION;
-        let mut replays = vec![start(deployment, "one", &["replay", "--all", "--json"])];
+        let mut replays =
+            vec![start(deployment, "one", &["quarantine", "replay", "--all", "--json"])];
         if kill % 3 == 2 {
-            replays.push(start(deployment, "other", &["replay", "--all", "--json"]));
+            replays.push(start(deployment, "other", &["quarantine", "replay", "--all", "--json"]));
         }
         for mut replay in replays {
             // When it dies is the fault that is injected.
@@ -131,7 +122,7 @@ fn replays_under_random_kills_beside_relays_leave_one_event_of_each_record() {
     let written = kill_replays(broker, &deployment, records);
     await_committed(broker, &deployment, (written + resent.len() as u64) as i64);
     relays.iter_mut().for_each(end);
-    let mut last = start(&deployment, "last", &["replay", "--all", "--json"]);
+    let mut last = start(&deployment, "last", &["quarantine", "replay", "--all", "--json"]);
     // Malformed ones stay open.
     assert_eq!(await_end(&mut last), Some(3), "{}", last.log());
 

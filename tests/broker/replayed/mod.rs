@@ -6,14 +6,14 @@ mod load;
 mod sealed;
 
 use std::collections::BTreeMap;
-use std::process::Output;
 
 use serde_json::Value;
 
 use crate::PROGRAM;
 use crate::exactly_once::{SMALL_BATCHES, await_committed, end};
 use crate::killed::ProxiedBroker;
-use crate::ledger::{ExpectedFate, PRINCIPALS, change, expected_fate};
+use crate::ledger::{ExpectedFate, PRINCIPALS, change, count, expected_fate};
+use crate::operator::{self, json};
 use crate::trail::KEPT_FOREVER;
 use audit_testkit::kafka::KafkaBroker;
 use audit_testkit::proxy::{Aim, Ambush, RequestKind};
@@ -45,27 +45,10 @@ fn process(broker: &KafkaBroker, deployment: &TestDeployment, records: i64) {
     end(&mut relay);
 }
 
-/// Runs a command of `quarantine`, and returns its exit code and its output as JSON, if it is.
+/// Runs a command of `quarantine`.
 #[track_caller]
 fn run(deployment: &TestDeployment, arguments: &[&str]) -> (Option<i32>, String) {
-    let config = deployment.config("operator");
-    let config = config.to_str().expect("a path");
-    let arguments = [&["quarantine"], arguments, &["--config", config]].concat();
-    let Output { status, stdout, stderr } = deployment.command(&arguments);
-    let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    (status.code(), said)
-}
-
-/// The first line of an output, as JSON.
-#[track_caller]
-fn json(said: &str) -> Value {
-    let line = said.lines().next().unwrap_or_default();
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {said}"))
-}
-
-/// How many records of the load have a fate.
-fn count(records: u64, fate: ExpectedFate) -> u64 {
-    (0..records).filter(|number| expected_fate(*number) == fate).count() as u64
+    operator::run(deployment, &[&["quarantine"], arguments].concat())
 }
 
 /// All events, by the ids that their records had.
@@ -214,11 +197,8 @@ fn a_record_that_was_sent_again_is_not_audited_twice() {
 /// Starts a replay that goes on in the background.
 #[track_caller]
 fn start(deployment: &TestDeployment, instance: &str) -> Relay {
-    let mut command = std::process::Command::new(PROGRAM);
-    command.args(["quarantine", "replay", "--reason", "unknown_principal", "--json", "--config"]);
-    command.arg(deployment.config(instance));
-    let log = deployment.path(&format!("{instance}.log"));
-    deployment.spawn_command(&command, log).expect("start the replay")
+    let replay = ["quarantine", "replay", "--reason", "unknown_principal", "--json"];
+    operator::start(deployment, instance, &replay)
 }
 
 /// Kills a replay at each step of its transaction, then lets one take over from another.
