@@ -8,11 +8,14 @@ use serde::Serialize;
 use super::statistics::Spread;
 use super::usage::Usage;
 
-/// What a run costs: the contestant's own usage, and the broker's CPU time meanwhile.
+/// What a run costs: the contestant's own usage, and what the broker spends meanwhile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     pub own: Usage,
+    /// The broker's CPU time.
     pub broker: Duration,
+    /// Bytes that the output takes on the broker's disk.
+    pub stored: u64,
 }
 
 impl Cost {
@@ -34,6 +37,7 @@ impl Cost {
                 switches: own(|usage| usage.switches),
             },
             broker: middle(costs.iter().map(|cost| cost.broker)).unwrap_or_default(),
+            stored: middle(costs.iter().map(|cost| cost.stored)).unwrap_or_default(),
         }
     }
 
@@ -45,6 +49,7 @@ impl Cost {
             faults_per_thousand: each(self.own.faults as f64 * 1e3),
             switches_per_thousand: each(self.own.switches as f64 * 1e3),
             broker_cpu_us: each(self.broker.as_secs_f64() * 1e6),
+            stored_bytes: each(self.stored as f64),
         }
     }
 }
@@ -53,7 +58,11 @@ impl Sub for Cost {
     type Output = Cost;
 
     fn sub(self, other: Cost) -> Cost {
-        Cost { own: self.own - other.own, broker: self.broker.saturating_sub(other.broker) }
+        Cost {
+            own: self.own - other.own,
+            broker: self.broker.saturating_sub(other.broker),
+            stored: self.stored.saturating_sub(other.stored),
+        }
     }
 }
 
@@ -64,6 +73,7 @@ pub struct RecordCost {
     pub faults_per_thousand: f64,
     pub switches_per_thousand: f64,
     pub broker_cpu_us: f64,
+    pub stored_bytes: f64,
 }
 
 /// What one side costs beside its own CPU time, over all rounds.
@@ -75,6 +85,8 @@ pub struct OtherCosts {
     pub switches_per_thousand: Spread,
     /// Microseconds of the broker's CPU time a record.
     pub broker_cpu_us: Spread,
+    /// Bytes on the broker's disk that an input record's output takes, without replicas.
+    pub stored_bytes: Spread,
 }
 
 impl OtherCosts {
@@ -85,6 +97,7 @@ impl OtherCosts {
             faults_per_thousand: spread(|round| round.faults_per_thousand),
             switches_per_thousand: spread(|round| round.switches_per_thousand),
             broker_cpu_us: spread(|round| round.broker_cpu_us),
+            stored_bytes: spread(|round| round.stored_bytes),
         }
     }
 }

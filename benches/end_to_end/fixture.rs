@@ -79,6 +79,7 @@ pub struct ConfigOverrides<'a> {
     pub max_age_ms: u64,
     pub principals: Principals,
     pub is_sealed: bool,
+    pub producer: &'a [(&'static str, &'static str)],
 }
 
 pub struct Fixture {
@@ -252,8 +253,11 @@ impl Fixture {
             true => format!("[integrity]\norigin = \"{ORIGIN}\"\nkey = \"seal.pem\"\n"),
             false => String::new(),
         };
+        let producer = overrides.producer.iter();
+        let producer: String =
+            producer.map(|(name, value)| format!("\"{name}\" = \"{value}\"\n")).collect();
         let text = format!(
-            "instance = \"{}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[batch]\nmax_age_ms = {}\n[output]\ntopic_prefix = \"{PREFIX}\"\nquarantine_topic = \"{QUARANTINE}\"\nheaders = {}\n[principals]\n{principals}\n{integrity}[admin]\nlisten = \"127.0.0.1:0\"\n",
+            "instance = \"{}\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"broker.address.family\" = \"v4\"\n[kafka.producer]\n{producer}[input]\ntopic = \"{}\"\ngroup = \"{}\"\n[batch]\nmax_age_ms = {}\n[output]\ntopic_prefix = \"{PREFIX}\"\nquarantine_topic = \"{QUARANTINE}\"\nheaders = {}\n[principals]\n{principals}\n{integrity}[admin]\nlisten = \"127.0.0.1:0\"\n",
             overrides.instance,
             overrides.workers,
             self.broker.bootstrap(),

@@ -24,6 +24,7 @@ mod runs;
 mod scenarios;
 mod single;
 mod statistics;
+mod stored;
 mod usage;
 mod yardstick;
 
@@ -61,6 +62,9 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     report.load_average.push(load_average());
     let [relay, raw_copy] = scenarios::equivalent_pair(options);
     equivalence::check(&mut fixture, &relay, &raw_copy)?;
+    if let Some([relay, other]) = scenarios::relays(options) {
+        equivalence::check_equal(&mut fixture, &relay, &other)?;
+    }
     if let Some(streams) = chosen.iter().find_map(Scenario::kafka_streams) {
         equivalence::check(&mut fixture, &relay, streams)?;
     }

@@ -93,15 +93,16 @@ impl Report {
     /// What stands beside each CPU figure of the comparisons and the latency scenarios.
     fn other_costs(&self) {
         self.table(
-            "| scenario | | page faults per 1,000 records | context switches per 1,000 records | us of the broker's CPU a record |",
+            "| scenario | | page faults per 1,000 records | context switches per 1,000 records | us of the broker's CPU a record | bytes of output on its disk a record |",
             |Entry { name, outcome, .. }| {
                 let row = |contestant: &Contestant, other: &OtherCosts| {
                     format!(
-                        "| `{name}` | {} | {} | {} | {} |",
+                        "| `{name}` | {} | {} | {} | {} | {} |",
                         contestant.name,
                         other.faults_per_thousand.text(1),
                         other.switches_per_thousand.text(1),
                         other.broker_cpu_us.text(2),
+                        other.stored_bytes.text(0),
                     )
                 };
                 match outcome {

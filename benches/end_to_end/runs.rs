@@ -15,6 +15,7 @@ use super::cost::Cost;
 use super::fixture::{ConfigOverrides, DataSet, Fixture, Principals};
 use super::kafka_streams;
 use super::process::Process;
+use super::stored::StoredOutput;
 use super::usage::Usage;
 use audit_testkit::client_config;
 
@@ -50,6 +51,9 @@ pub struct Contestant {
     pub neighbours: usize,
     /// Whether it seals the trail; only the relay can.
     pub is_sealed: bool,
+    /// librdkafka properties of its producer that differ from the defaults; only the relay reads
+    /// them.
+    pub producer: Vec<(&'static str, &'static str)>,
 }
 
 /// Configuration of a contestant.
@@ -67,7 +71,7 @@ impl Default for Tuning {
 }
 
 /// The processes of a run.
-pub struct Fleet {
+pub struct Fleet<'a> {
     pub group: String,
     pub processes: Vec<Process>,
     pub started: Instant,
@@ -75,16 +79,17 @@ pub struct Fleet {
     broker: u32,
     /// The broker's CPU time before the processes started.
     broker_cpu: Duration,
+    stored: StoredOutput<'a>,
 }
 
-impl Fleet {
+impl<'a> Fleet<'a> {
     /// Starts the processes with a fresh group, on empty output topics.
     pub fn start(
-        fixture: &Fixture,
+        fixture: &'a Fixture,
         contestant: &Contestant,
         tuning: Tuning,
         data: &DataSet,
-    ) -> anyhow::Result<Fleet> {
+    ) -> anyhow::Result<Fleet<'a>> {
         fixture.truncate_outputs();
         let group = fixture.broker().unique("group");
         let mut commands = Vec::new();
@@ -100,24 +105,26 @@ impl Fleet {
                 max_age_ms: tuning.max_age_ms,
                 principals: tuning.principals,
                 is_sealed: contestant.is_sealed,
+                producer: &contestant.producer,
             };
             commands.push((command(fixture, &contestant.program, &overrides, data)?, log));
         }
         let broker = fixture.broker().pid().context("the broker is not a process of ours")?;
         let broker_cpu = Usage::of_jvm(broker)?.cpu;
+        let stored = StoredOutput::before(fixture)?;
         let started = Instant::now();
         let processes: anyhow::Result<Vec<Process>> = commands
             .into_iter()
             .map(|(command, log)| Process::spawn(&command, fixture.directory(), log))
             .collect();
-        Ok(Fleet { group, processes: processes?, started, broker, broker_cpu })
+        Ok(Fleet { group, processes: processes?, started, broker, broker_cpu, stored })
     }
 
     /// What all processes have cost since they started, and the broker's CPU time since then.
     pub fn cost(&self) -> anyhow::Result<Cost> {
         let own: anyhow::Result<Usage> = self.processes.iter().map(Process::usage).sum();
         let broker = Usage::of_jvm(self.broker)?.cpu.saturating_sub(self.broker_cpu);
-        Ok(Cost { own: own?, broker })
+        Ok(Cost { own: own?, broker, stored: self.stored.growth()? })
     }
 
     /// Peak memory of the largest process.
@@ -240,7 +247,7 @@ impl Run<'_> {
     pub fn watched(
         self,
         fixture: &Fixture,
-        inspect: &mut dyn FnMut(&Fleet, usize) -> anyhow::Result<()>,
+        inspect: &mut dyn FnMut(&Fleet<'_>, usize) -> anyhow::Result<()>,
     ) -> anyhow::Result<Outcome> {
         let Run { contestant, tuning, data, .. } = self;
         let mut fleet = Fleet::start(fixture, contestant, tuning, data)?;
@@ -277,7 +284,7 @@ impl Run<'_> {
         }
     }
 
-    fn outcome(self, fleet: Fleet, first: Mark, warm: Mark) -> anyhow::Result<Outcome> {
+    fn outcome(self, fleet: Fleet<'_>, first: Mark, warm: Mark) -> anyhow::Result<Outcome> {
         let last = Mark { cost: fleet.cost()?, ..Mark::at(&fleet, self.data.records) };
         let peak = fleet.peak()?;
         fleet.stop()?;
@@ -302,7 +309,7 @@ impl Run<'_> {
 
 impl Mark {
     /// The present moment, without the cost.
-    fn at(fleet: &Fleet, records: usize) -> Mark {
+    fn at(fleet: &Fleet<'_>, records: usize) -> Mark {
         Mark { time: fleet.started.elapsed(), records, cost: Cost::default() }
     }
 }

@@ -1,6 +1,7 @@
-//! Damages the files of a partition as a bad disk or a power failure would. The broker must be
-//! stopped. Each partition must have one segment, as it has in tests.
+//! Damages the files of a partition as a bad disk or a power failure would, which needs a broker
+//! that is stopped and partitions of one segment each, as they are in tests. Measures the files.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -60,6 +61,20 @@ impl KafkaBroker {
             anyhow::Ok(batch.offsets.start)
         };
         or_fail(cut(), format_args!("cut partition {partition} of {topic}"))
+    }
+
+    /// Returns the sizes of a topic's segments, in bytes. A segment that is deleted meanwhile may
+    /// be missing.
+    pub fn segment_sizes(&self, topic: &str) -> anyhow::Result<BTreeMap<PathBuf, u64>> {
+        let mut sizes = BTreeMap::new();
+        for partition in self.end_offsets(topic).into_keys() {
+            for segment in files(&self.partition_directory(topic, partition)?, &["log"])? {
+                if let Ok(file) = fs::metadata(&segment) {
+                    sizes.insert(segment, file.len());
+                }
+            }
+        }
+        Ok(sizes)
     }
 
     fn segment(&self, topic: &str, partition: i32) -> anyhow::Result<PathBuf> {

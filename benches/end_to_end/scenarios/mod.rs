@@ -1,16 +1,18 @@
 //! Every scenario with its name, its two sides and its goal. Defaults: 12 partitions, one worker,
 //! records of 0.5 KiB, commits every 100 ms, headers; everything else is the relay's default.
 
+mod variants;
+
 use std::path::PathBuf;
 
-use super::comparison::Comparison;
-use super::fixture::Principals;
-use super::latency::{LatencyComparison, Side};
-use super::load::WARM_UP_SECONDS;
-use super::neighbours::cores;
-use super::options::Options;
-use super::records::Mix;
-use super::runs::{Contestant, Program, Tuning};
+use crate::comparison::Comparison;
+use crate::fixture::Principals;
+use crate::latency::{LatencyComparison, Side};
+use crate::load::WARM_UP_SECONDS;
+use crate::neighbours::cores;
+use crate::options::Options;
+use crate::records::Mix;
+use crate::runs::{Contestant, Program, Tuning};
 
 const PARTITIONS: i32 = 12;
 const SMALL: usize = 512;
@@ -49,7 +51,7 @@ impl Scenario {
 }
 
 /// Builds the scenarios from the options.
-struct ScenarioBuilder<'a> {
+pub(super) struct ScenarioBuilder<'a> {
     options: &'a Options,
     relay: PathBuf,
 }
@@ -60,17 +62,24 @@ pub fn equivalent_pair(options: &Options) -> [Contestant; 2] {
     [relay, contestant("raw copy", Program::RawCopy)]
 }
 
+/// The relay and the other relay, which must write the same output to the byte.
+pub fn relays(options: &Options) -> Option<[Contestant; 2]> {
+    options.against.as_ref()?;
+    let builder = ScenarioBuilder::new(options);
+    Some([builder.relay(), builder.other(Program::RawCopy)])
+}
+
 /// All scenarios, in the order in which they run.
 pub fn all(options: &Options) -> Vec<Scenario> {
     let builder = ScenarioBuilder::new(options);
     let mut scenarios = builder.main_comparisons();
     scenarios.extend(builder.times());
     scenarios.extend(builder.more_comparisons());
-    scenarios.push(builder.low_rate());
+    let low_rate = builder.low_rate();
+    scenarios.push(scenario("low-rate", false, "all audited, at a fixed rate", "", low_rate));
     scenarios.extend(builder.neighbours());
     scenarios.extend(builder.kafka_streams());
-    scenarios.extend(builder.instances());
-    scenarios.extend(builder.sealed());
+    scenarios.extend(builder.variants());
     scenarios.extend(builder.alone());
     scenarios
 }
@@ -155,15 +164,14 @@ impl<'a> ScenarioBuilder<'a> {
     }
 
     /// Compares the cost when little happens.
-    fn low_rate(&self) -> Scenario {
+    fn low_rate(&self) -> Comparison {
         let rate = self.options.rate;
-        let comparison = Comparison {
+        Comparison {
             records: rate * self.options.seconds,
             warm_up: rate * WARM_UP_SECONDS,
             rate: Some(rate),
             ..self.comparison(audited(1_000))
-        };
-        scenario("low-rate", false, "all audited, at a fixed rate", "", comparison)
+        }
     }
 
     /// Compares the cost beside other work on the machine: with the other side, and with the relay
@@ -187,32 +195,6 @@ impl<'a> ScenarioBuilder<'a> {
         ]
     }
 
-    /// Compares the relay that seals its trail with itself.
-    fn sealed(&self) -> Vec<Scenario> {
-        let sealed = || Contestant { is_sealed: true, ..named("sealed", self.relay()) };
-        let cost = |mix| Comparison { left: sealed(), right: self.relay(), ..self.comparison(mix) };
-        let time = LatencyComparison {
-            partitions: PARTITIONS,
-            bytes: SMALL,
-            rate: self.options.rate,
-            seconds: self.options.seconds,
-            max_age_ms: 100,
-            left: side(sealed(), audited(1_000), Principals::File),
-            right: side(self.relay(), audited(1_000), Principals::File),
-        };
-        vec![
-            scenario("sealed-all", false, "all audited", "at most 1.25", cost(audited(1_000))),
-            scenario("sealed-twentieth", false, "5 % audited", "at most 1.05", cost(audited(50))),
-            Scenario {
-                name: "sealed-time",
-                main: false,
-                what: "commits every 100 ms",
-                goal: "p99 at most 1.1 times that of the relay that does not seal",
-                kind: Kind::Latency(Box::new(time)),
-            },
-        ]
-    }
-
     /// Compares the relay with Kafka Streams, after a warm-up of both.
     fn kafka_streams(&self) -> Vec<Scenario> {
         let comparison = |mix| Comparison {
@@ -230,43 +212,35 @@ impl<'a> ScenarioBuilder<'a> {
         ]
     }
 
-    /// Compares four processes with one.
-    fn instances(&self) -> Vec<Scenario> {
-        let against_itself = |one: Contestant| {
-            let four =
-                Contestant { name: format!("4 x {}", one.name), instances: 4, ..one.clone() };
-            Comparison { left: four, right: one, ..self.comparison(audited(250)) }
-        };
-        let relay = against_itself(self.relay());
-        let raw_copy = against_itself(contestant("raw copy", Program::RawCopy));
-        vec![
-            scenario("instances", false, "25 % audited, 4 instances", "at most 1.1", relay),
-            scenario("instances-raw", false, "25 % audited, 4 raw copies", "", raw_copy),
-        ]
-    }
-
-    fn times(&self) -> Vec<Scenario> {
-        let comparison = |max_age_ms| LatencyComparison {
+    /// Compares end-to-end times, all audited.
+    fn latency(&self, max_age_ms: u64, left: Contestant, right: Contestant) -> LatencyComparison {
+        LatencyComparison {
             partitions: PARTITIONS,
             bytes: SMALL,
             rate: self.options.rate,
             seconds: self.options.seconds,
             max_age_ms,
-            left: side(self.relay(), audited(1_000), Principals::File),
-            right: side(self.other(Program::RawCopy), audited(1_000), Principals::File),
-        };
+            left: side(left, audited(1_000), Principals::File),
+            right: side(right, audited(1_000), Principals::File),
+        }
+    }
+
+    fn times(&self) -> Vec<Scenario> {
         let absences = Mix { unknown_principals: 50, ..audited(950) };
         let barrier = LatencyComparison {
             left: side(named("5 % absences", self.relay()), absences, Principals::Topic),
             right: side(named("none", self.relay()), audited(1_000), Principals::Topic),
-            ..comparison(100)
+            ..self.latency(100, self.relay(), self.relay())
         };
-        let time = |name, what, goal, max_age_ms| Scenario {
-            name,
-            main: true,
-            what,
-            goal,
-            kind: Kind::Latency(Box::new(comparison(max_age_ms))),
+        let time = |name, what, goal, max_age_ms| {
+            let other = self.other(Program::RawCopy);
+            Scenario {
+                name,
+                main: true,
+                what,
+                goal,
+                kind: Kind::Latency(Box::new(self.latency(max_age_ms, self.relay(), other))),
+            }
         };
         vec![
             time(
@@ -314,6 +288,7 @@ fn contestant(name: &str, program: Program) -> Contestant {
         instances: 1,
         neighbours: 0,
         is_sealed: false,
+        producer: Vec::new(),
     }
 }
 
