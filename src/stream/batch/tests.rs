@@ -145,6 +145,17 @@ fn the_original_of_a_quarantined_record_is_kept() {
     assert_eq!(kept.headers, [(b"header".to_vec(), None)]);
 }
 
+#[test]
+fn only_a_batch_of_one_quarantined_record_has_a_lower_limit() {
+    let mut batch = Batch::default();
+    let large = [b' '; 20_000];
+    batch.add(&SourceRecord { payload: Some(&large), ..record(0, 7) }, malformed());
+    let lowered = batch.lowered_limit().expect("half of the record's size");
+    assert!((10_000..12_500).contains(&lowered.bytes()), "{lowered:?}");
+    batch.add(&record(0, 8), skipped());
+    assert!(batch.lowered_limit().is_none(), "another record was read");
+}
+
 fn audited(event: &[u8]) -> Fate {
     Fate::Audited(Audited {
         envelope: Envelope {

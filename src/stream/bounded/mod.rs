@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::stream::broker::{Broker, Failure, PartitionEvent, Polled, ResumePoint, Rewound};
 use crate::stream::fault::PartitionFault;
 use crate::stream::record::{Partition, Position, SourceRecord};
-use crate::stream::sealer::{SealLog, Transaction};
+use crate::stream::sealer::Transaction;
 use crate::stream::stop::StopRequest;
 
 /// Where reading ends in a partition.
@@ -193,10 +193,6 @@ impl<B: Broker> Broker for Bounded<B> {
             }
         }
         self.follow_up()
-    }
-
-    fn seal_log(&mut self) -> Option<&mut dyn SealLog> {
-        self.broker.seal_log()
     }
 
     fn abort(&mut self) -> Result<(), Failure> {

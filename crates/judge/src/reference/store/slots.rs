@@ -176,3 +176,21 @@ const fn place(word: u64) -> Place {
 pub(super) const fn word(hash: u64, place: Place) -> u64 {
     (hash >> PLACE_BITS << PLACE_BITS) | place.bits()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_three_quarters_full_at_most_and_grows_by_half() {
+        let (empty, mut index) = (Slots::default(), Slots::default());
+        assert_eq!((empty.bytes(), empty.has_room(0), empty.has_room(1)), (0, true, false));
+        for (slots, most) in [(16, 12), (24, 18), (32, 24), (48, 36)] {
+            index = index.grown().expect("it can grow");
+            assert_eq!((index.count(), index.bytes()), (slots, slots * 8));
+            assert_eq!((index.has_room(most), index.has_room(most + 1)), (true, false));
+        }
+        index.write(0, 1);
+        assert_eq!((index.len(), index.has_room(35), index.has_room(36)), (1, true, false));
+    }
+}
