@@ -224,6 +224,20 @@ mod tests {
         kept
     }
 
+    fn of_nothing() -> KeptRecord {
+        KeptRecord { key: None, payload: None, headers: Vec::new(), stub: None }
+    }
+
+    #[test]
+    fn its_size_counts_every_part_and_the_slots_of_headers() {
+        let headers = vec![header("name", 10), header("n", 20)];
+        let (key, payload) = (Some(vec![b'k'; 3]), Some(vec![b'v'; 500]));
+        let kept = KeptRecord { key, payload, headers, stub: None };
+        let slots = 2 * size_of::<(Vec<u8>, Option<Vec<u8>>)>();
+        assert_eq!(kept.bytes(), 3 + 500 + (4 + 10) + (1 + 20) + slots);
+        assert_eq!(of_nothing().bytes(), 0);
+    }
+
     #[test]
     fn a_record_within_the_limit_is_kept_whole_and_one_byte_more_makes_a_stub() {
         let headers = vec![header("a", 9)];
@@ -254,6 +268,10 @@ mod tests {
         assert_eq!(stub.key_bytes, 90_000);
         assert_eq!(stub.headers_dropped, 1);
 
+        let headers = vec![header("a", 40_000), header("b", 20_000), header("c", 10_000)];
+        let cut = kept(&[b'k'; 90_000], Some(b"value"), &headers);
+        assert_eq!(cut.headers, headers[..2], "64 KiB of them");
+
         let flood = vec![header("", 0); 50_000];
         let cut = kept(b"", None, &flood);
         assert_eq!(cut.payload, None, "a missing value stays missing");
@@ -282,6 +300,8 @@ mod tests {
         assert!(sizes.is_sorted_by(|a, b| a > b) && sizes.len() <= 8, "{sizes:?}");
         assert!(kept.wire_bytes() <= RecordLimit::LEAST.0, "{sizes:?}");
         assert_eq!(kept.payload.map(|value| value.len()), Some(STUB_BYTES));
+        let smallest = KeptRecord { payload: Some(vec![b'v'; 8_192 - 4_096]), ..of_nothing() };
+        assert_eq!(RecordLimit::default().lowered(&smallest), None);
         assert_eq!(RecordLimit::new(10), RecordLimit::LEAST);
         assert_eq!(RecordLimit::new(u64::MAX), RecordLimit::MOST);
     }

@@ -135,3 +135,18 @@ impl Outputs {
         self.events.shrink_to(KEPT_BYTES_MAX);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_is_kept_unless_it_has_grown_unusually_large() {
+        let mut outputs = Outputs::default();
+        for (bytes, kept) in [(1_000_000, true), (KEPT_BYTES_MAX + 1, false)] {
+            outputs.events.reserve_exact(bytes);
+            outputs.clear();
+            assert_eq!(outputs.events.capacity() >= bytes, kept, "{bytes}");
+        }
+    }
+}

@@ -81,7 +81,11 @@ impl ReducedLimits {
 mod tests {
     use std::time::Duration;
 
+    use audit_judge::fate::{Fate, Quarantine};
+
     use super::*;
+    use crate::stream::scripts::record;
+    use crate::stream::{Partition, SourceRecord};
 
     const CONFIGURED: BatchLimits =
         BatchLimits { max_records: 8, max_bytes: 1_000, max_age: Duration::from_millis(100) };
@@ -89,6 +93,24 @@ mod tests {
     fn commits(reduced: &mut ReducedLimits, count: u32) -> usize {
         (0..count).for_each(|_| reduced.committed(&CONFIGURED));
         reduced.apply(CONFIGURED).max_records
+    }
+
+    #[test]
+    fn half_of_a_batch_is_half_of_its_records_and_bytes() {
+        let mut batch = Batch::default();
+        for offset in 0..6 {
+            let record = SourceRecord { key: Some(&[b'k'; 100]), ..record(Partition(0), offset) };
+            batch.add(&record, Fate::Quarantined(Quarantine::malformed("x")));
+        }
+        let mut reduced = ReducedLimits::default();
+        reduced.halve(&batch);
+        let applied = reduced.apply(BatchLimits { max_bytes: 100_000, ..CONFIGURED });
+        assert_eq!((applied.max_records, applied.max_bytes), (3, batch.bytes() / 2));
+        assert!(!reduced.is_single_record());
+        // Whole again only if both limits are.
+        assert_eq!(commits(&mut reduced, COMMITS_TO_GROW), 6);
+        assert_eq!(commits(&mut reduced, COMMITS_TO_GROW), 8);
+        assert!(reduced.limits.is_none());
     }
 
     #[test]

@@ -201,4 +201,16 @@ mod tests {
         proof.begin(7);
         assert_eq!((proof.header(0), proof.time_ms()), (None, 7));
     }
+
+    #[test]
+    fn a_proof_has_the_seals_of_one_transaction() {
+        let (key, note) = ("changes/3".to_string(), "a note".to_string());
+        let seal = SealRecord { partition: Partition(3), key, note, timestamp_ms: 7 };
+        let mut proof = Proof::default();
+        proof.push_seal(seal.clone());
+        assert_eq!(proof.seals(), [seal]);
+        proof.begin(7);
+        assert_eq!(proof.seals(), []);
+        assert!(Unsealed.proof().is_none());
+    }
 }

@@ -178,6 +178,13 @@ fn events_and_held_records_make_a_batch_due_by_their_bytes() {
     events.add(&record(0, 1), audited(b"e"));
     assert_eq!(events.bytes(), 100);
     assert!(events.is_full(&LIMITS));
+    assert!(!events.outputs().is_empty());
+    let written = events.outputs().iter().map(|output| match output.content {
+        Content::Event { event, .. } => event.len(),
+        Content::Quarantined(_) => 0,
+    });
+    assert_eq!(written.collect::<Vec<_>>(), [99, 1]);
+    assert!(Batch::default().outputs().is_empty());
     let mut held = Batch::default();
     held.defer(&record(0, 0));
     assert!(!held.is_full(&LIMITS));

@@ -340,3 +340,15 @@ fn what_the_loop_asks_for_reaches_the_broker() {
         .map(str::to_string);
     assert_eq!(bounded.broker.calls, expected);
 }
+
+#[test]
+fn a_record_that_was_read_is_not_yet_committed() {
+    let mut progress = Progress::new(ReadingEnd { offset: 6, metadata: String::new() });
+    progress.placed(&at(A, 5));
+    assert!(progress.takes(&record(A, 5)));
+    for (committed, expected) in [(5, false), (6, true)] {
+        progress.committed = committed;
+        progress.finish();
+        assert_eq!(progress.is_finished, expected, "{committed}");
+    }
+}

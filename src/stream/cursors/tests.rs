@@ -226,3 +226,38 @@ fn a_held_partition_is_tried_again_after_growing_pauses() {
     cursors.hold(P, damaged());
     assert_eq!(cursors.parked(P, NOW), 1, "it had got further");
 }
+
+#[test]
+fn offsets_are_passed_over_if_the_failed_one_or_the_committed_one_is_listed() {
+    let listed = |offsets| PassOver { partition: P, offsets };
+    for (offsets, expected) in [(9..12, Some(7..12)), (5..8, Some(7..8)), (10..12, None)] {
+        let mut cursors = placed(&[P], 7);
+        cursors.hold(P, damaged());
+        let rewound = Rewound { partition: P, place: Ok(at(P, 7)) };
+        assert_eq!(cursors.rewound(rewound, &[listed(offsets.clone())]), expected, "{offsets:?}");
+    }
+}
+
+#[test]
+fn a_client_that_did_not_move_has_skipped_nothing() {
+    let mut cursors = placed(&[P], 5);
+    assert_eq!(cursors.skipped(P, 5, Ok(5)), None);
+    assert_eq!(cursors.skipped(P, 5, Ok(6)), Some(5..6));
+}
+
+/// Nothing is searched for while none is held.
+#[test]
+fn held_partitions_are_counted() {
+    let mut cursors = placed(&[P, OTHER], 5);
+    for _ in 0..2 {
+        cursors.hold(P, damaged());
+        cursors.hold(P, damaged());
+        cursors.hold(OTHER, damaged());
+        assert_eq!(cursors.held, 2);
+        rewind(&mut cursors, Ok(at(P, 5)));
+        assert_eq!(cursors.held, 1);
+        let place = Ok(at(OTHER, 5));
+        cursors.rewound(Rewound { partition: OTHER, place }, &[]);
+        assert_eq!(cursors.held, 0);
+    }
+}

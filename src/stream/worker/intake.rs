@@ -100,8 +100,7 @@ impl<J: Judge, O: Observer> Intake<'_, J, O> {
         if skipped.is_empty() {
             return;
         }
-        let log_start = log.first_offset().filter(|offset| *offset > 0);
-        if let Some(offsets) = log_start.and_then(|log_start| deleted(skipped, log_start)) {
+        if let Some(offsets) = log.first_offset().and_then(|start| deleted(skipped, start)) {
             self.batch.pass(partition, Gap { offsets, cause: GapCause::Deleted });
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct TwoPartitions {
     failed: usize,
     pub(super) commits: usize,
     pub(super) last_metadata: String,
+    /// Commits that were proved.
+    pub(super) proofs: usize,
 }
 
 impl TwoPartitions {
@@ -108,7 +110,7 @@ impl Broker for TwoPartitions {
     }
 
     fn publish(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
-        let Transaction { outputs, positions, .. } = *transaction;
+        let Transaction { outputs, positions, proof, .. } = *transaction;
         let is_refused = outputs.iter().any(|output| {
             output.source_partition == BAD && Some(output.source_offset) == self.refused
         });
@@ -125,6 +127,7 @@ impl Broker for TwoPartitions {
         let stubs = outputs.iter().filter(is_stub);
         self.stubs.extend(stubs.map(|output| output.source_offset));
         self.commits += 1;
+        self.proofs += usize::from(proof.is_some());
         for position in positions {
             self.last_metadata.clone_from(&position.metadata);
             let before = self.offset(position.partition);

@@ -6,6 +6,7 @@ mod holding;
 mod sealing;
 mod taking;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::iter::repeat_n;
 
@@ -13,7 +14,7 @@ use super::*;
 use crate::stream::retry_budget::{BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX};
 use crate::stream::scripts::{self, assigned, at, end, placed};
 use crate::stream::{PartitionFault, Polled, Rewound, SourceRecord};
-use audit_judge::fate::{Fate, SkipReason};
+use audit_judge::fate::{Fate, Quarantine, SkipReason};
 
 const INPUT: Partition = Partition(0);
 const ONE_BY_ONE: BatchLimits = limits(1);
@@ -311,4 +312,60 @@ fn a_record_that_arrives_during_a_publication_waits_no_longer_than_others() {
     assert!(longest_wait(ms(100), ms(40)) <= ms(101));
     let slow = longest_wait(ms(10), ms(20));
     assert!(slow <= ms(2 * 20 + 1), "as often as publishing allows: {slow:?}");
+}
+
+fn malformed(_: Option<&[u8]>) -> Fate {
+    Fate::Quarantined(Quarantine::malformed("x"))
+}
+
+/// It may have been the broker's fault: a smaller batch is tried first.
+#[test]
+fn a_batch_that_happens_to_have_one_record_is_tried_again_before_its_partition_is_held() {
+    let broker = Scripted::publishing([aborted(), aborted()]);
+    let (reported, stop) = (Reported::default(), StopRequest::default());
+    let mut worker: Tested = Worker::new(broker, malformed, reported, ONE_BY_ONE, stop);
+    completes(&mut worker, 1);
+    assert!(!worker.cursors.is_held(INPUT));
+    completes(&mut worker, 1);
+    assert!(worker.cursors.is_held(INPUT));
+}
+
+/// Nothing is final before it has caught up.
+#[derive(Default)]
+struct Lagging {
+    caught_up: Cell<u32>,
+    judged: Cell<u32>,
+}
+
+impl Judge for &Lagging {
+    fn judge(&self, _: Option<&[u8]>) -> Fate {
+        self.judged.set(self.judged.get() + 1);
+        skip(None)
+    }
+
+    fn is_final(&self, _: &Fate) -> bool {
+        self.caught_up.get() > 0
+    }
+
+    fn trusted(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn catch_up(&self) -> Result<(), String> {
+        self.caught_up.set(self.caught_up.get() + 1);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_not_final_is_judged_again_behind_the_barrier_before_it_is_published() {
+    let judge = Lagging::default();
+    let broker = Scripted::publishing([]);
+    let (reported, stop) = (Reported::default(), StopRequest::default());
+    let mut worker = Worker::new(broker, &judge, reported, ONE_BY_ONE, stop);
+    assert_eq!(worker.turn(), Ok(()));
+    assert_eq!((judge.judged.get(), judge.caught_up.get()), (2, 1));
+    assert_eq!(worker.broker.published, [1]);
+    assert_eq!(worker.turn(), Ok(()));
+    assert_eq!((judge.judged.get(), judge.caught_up.get()), (3, 1), "final at once");
 }

@@ -12,6 +12,8 @@ struct Strict {
     refused: Option<Partition>,
     known: Vec<Partition>,
     committed_at: Option<Duration>,
+    is_always_due: bool,
+    proof: Proof,
 }
 
 impl Sealer for Strict {
@@ -20,7 +22,8 @@ impl Sealer for Strict {
     }
 
     fn due(&self, now: Duration) -> Vec<Partition> {
-        let is_due = self.committed_at.is_some_and(|at| at + Duration::from_secs(60) <= now);
+        let is_due = self.is_always_due
+            || self.committed_at.is_some_and(|at| at + Duration::from_secs(60) <= now);
         self.known.iter().filter(|_| is_due).copied().collect()
     }
 
@@ -40,7 +43,7 @@ impl Sealer for Strict {
     }
 
     fn proof(&self) -> Option<&Proof> {
-        None
+        Some(&self.proof)
     }
 
     fn committed(&mut self, now: Duration) {
@@ -71,4 +74,13 @@ fn an_idle_partition_is_committed_where_it_stands() {
     assert_eq!(worker.broker.commits, commits + 2);
     assert_eq!([GOOD, BAD].map(|it| worker.broker.offset(it)), offsets);
     assert_eq!(worker.broker.last_metadata, "sealed");
+    assert_eq!(worker.broker.proofs, worker.broker.commits);
+}
+
+#[test]
+fn a_partition_that_is_due_is_committed_behind_what_was_read_of_it() {
+    let strict = Strict { is_always_due: true, ..Strict::default() };
+    let mut worker = worker(TwoPartitions::default()).with_sealer(Box::new(strict));
+    turns(&mut worker, 200);
+    assert_eq!([GOOD, BAD].map(|it| worker.broker.offset(it)), [RECORDS, RECORDS]);
 }

@@ -190,6 +190,8 @@ mod tests {
             assert_eq!((index.count(), index.bytes()), (slots, slots * 8));
             assert_eq!((index.has_room(most), index.has_room(most + 1)), (true, false));
         }
+        // Keys begin in the group that their hash chooses.
+        assert_eq!((index.free(0), index.free(u64::MAX), index.free(1 << 63)), (0, 40, 24));
         index.write(0, 1);
         assert_eq!((index.len(), index.has_room(35), index.has_room(36)), (1, true, false));
     }
