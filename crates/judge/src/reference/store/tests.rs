@@ -81,6 +81,8 @@ fn entries(store: &Store) -> Model {
 
 fn assert_same(store: &Store, model: &Model) {
     assert_eq!(store.len(), model.len());
+    let parts = store.log.bytes() + store.slots.bytes() + store.aliases.bytes();
+    assert_eq!(store.bytes(), parts);
     assert_eq!(&entries(store), model);
     for number in 0..1_000 {
         let key = key(number);
@@ -186,6 +188,7 @@ fn what_is_not_needed_is_given_back() {
         assert!(log < needed * 3 / 2 + 3 * SEGMENT_BYTES, "{log} for {needed}");
     }
     assert_same(&pair.writer.snapshot(), &pair.model);
+    assert_eq!(pair.writer.len(), pair.model.len());
 }
 
 #[test]
