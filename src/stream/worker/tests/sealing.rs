@@ -84,3 +84,14 @@ fn a_partition_that_is_due_is_committed_behind_what_was_read_of_it() {
     turns(&mut worker, 200);
     assert_eq!([GOOD, BAD].map(|it| worker.broker.offset(it)), [RECORDS, RECORDS]);
 }
+
+#[test]
+fn a_partition_with_records_that_must_be_read_again_is_not_committed_behind_them() {
+    let strict = Strict { is_always_due: true, ..Strict::default() };
+    let mut worker = worker(TwoPartitions::default()).with_sealer(Box::new(strict));
+    turns(&mut worker, 200);
+    worker.missed.insert(GOOD);
+    worker.touch_idle_partitions();
+    let touched: Vec<Partition> = worker.batch.partitions().keys().copied().collect();
+    assert_eq!(touched, [BAD]);
+}
