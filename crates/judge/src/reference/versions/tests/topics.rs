@@ -134,3 +134,23 @@ fn a_record_of_a_clock_far_ahead_makes_nothing_be_forgotten() {
         assert_eq!(versions.len(), known, "{versions:?}");
     }
 }
+
+/// A return that was announced counts as the beginning of the key's new life once it has begun;
+/// until then the key is removed, and any value is a return.
+#[test]
+fn a_value_begins_no_earlier_than_the_life_that_it_is_written_in() {
+    for (written, expected) in [
+        (50, [(49, None), (50, Some(3)), (99, Some(3)), (100, Some(3))]),
+        (100, [(50, None), (99, None), (100, Some(3)), (120, Some(3))]),
+        (150, [(50, None), (99, None), (100, Some(3)), (120, Some(3))]),
+    ] {
+        let mut table = writer(1_000);
+        apply(&mut table, "1", value(1)(0));
+        apply(&mut table, "1", removed(10));
+        apply_written(&mut table, "1", (100, true, Some(2)), Some(20));
+        apply_written(&mut table, "1", (5, true, Some(3)), Some(written));
+        let table = table.snapshot();
+        let found = expected.map(|(at, _)| (at, name_at(&table, at)));
+        assert_eq!(found, expected, "written at {written}");
+    }
+}
