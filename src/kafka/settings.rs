@@ -198,10 +198,8 @@ pub fn producer(config: &Config, worker: usize) -> ClientConfig {
     let mut client = with_operator_properties(config, Client::Producer, PRODUCER_DEFAULTS);
     apply(&mut client, PRODUCER_FIXED);
     // The level is for the default codec: with gzip or lz4 it would mean something else.
-    if [COMPRESSION_TYPE, COMPRESSION_LEVEL]
-        .iter()
-        .all(|name| config.kafka.get(Client::Producer, name).is_none())
-    {
+    let is_configured = |name| config.kafka.get(Client::Producer, name).is_some();
+    if !is_configured(COMPRESSION_TYPE) && !is_configured(COMPRESSION_LEVEL) {
         client.set(COMPRESSION_LEVEL, ZSTD_LEVEL);
     }
     client.set("transactional.id", transactional_id(config, worker));

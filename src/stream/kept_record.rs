@@ -300,7 +300,10 @@ mod tests {
         assert!(sizes.is_sorted_by(|a, b| a > b) && sizes.len() <= 8, "{sizes:?}");
         assert!(kept.wire_bytes() <= RecordLimit::LEAST.0, "{sizes:?}");
         assert_eq!(kept.payload.map(|value| value.len()), Some(STUB_BYTES));
-        let smallest = KeptRecord { payload: Some(vec![b'v'; 8_192 - 4_096]), ..of_nothing() };
+        let smallest = KeptRecord {
+            payload: Some(vec![b'v'; RecordLimit::LEAST.0 - QUARANTINE_OVERHEAD_BYTES]),
+            ..of_nothing()
+        };
         assert_eq!(RecordLimit::default().lowered(&smallest), None);
         assert_eq!(RecordLimit::new(10), RecordLimit::LEAST);
         assert_eq!(RecordLimit::new(u64::MAX), RecordLimit::MOST);

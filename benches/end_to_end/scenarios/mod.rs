@@ -234,13 +234,7 @@ impl<'a> ScenarioBuilder<'a> {
         };
         let time = |name, what, goal, max_age_ms| {
             let other = self.other(Program::RawCopy);
-            Scenario {
-                name,
-                main: true,
-                what,
-                goal,
-                kind: Kind::Latency(Box::new(self.latency(max_age_ms, self.relay(), other))),
-            }
+            latency_scenario(name, true, what, goal, self.latency(max_age_ms, self.relay(), other))
         };
         vec![
             time(
@@ -250,13 +244,13 @@ impl<'a> ScenarioBuilder<'a> {
                 100,
             ),
             time("time-10", "commits every 10 ms", "p99 at most 45 ms, p50 at most 20 ms", 10),
-            Scenario {
-                name: "barrier",
-                main: false,
-                what: "commits every 100 ms, principals from a topic",
-                goal: "one round trip",
-                kind: Kind::Latency(Box::new(barrier)),
-            },
+            latency_scenario(
+                "barrier",
+                false,
+                "commits every 100 ms, principals from a topic",
+                "one round trip",
+                barrier,
+            ),
         ]
     }
 
@@ -314,6 +308,16 @@ fn scenario(
     comparison: Comparison,
 ) -> Scenario {
     Scenario { name, main, what, goal, kind: Kind::Comparison(Box::new(comparison)) }
+}
+
+fn latency_scenario(
+    name: &'static str,
+    main: bool,
+    what: &'static str,
+    goal: &'static str,
+    comparison: LatencyComparison,
+) -> Scenario {
+    Scenario { name, main, what, goal, kind: Kind::Latency(Box::new(comparison)) }
 }
 
 /// The default number of partitions.

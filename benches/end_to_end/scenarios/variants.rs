@@ -1,19 +1,22 @@
 //! The relay with other settings, against itself: sealed, compressed otherwise, as several
 //! processes.
 
-use super::{Kind, Scenario, ScenarioBuilder, audited, contestant, named, scenario};
+use super::{Scenario, ScenarioBuilder, audited, contestant, latency_scenario, named, scenario};
 use crate::comparison::Comparison;
 use crate::runs::{Contestant, Program};
 
 /// A scenario's name, what it does, and the producer's properties.
 type Codec = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
+/// The codec that the others are compared with; it was the default when they were measured.
+const LZ4: Codec = ("lz4", "", &[("compression.type", "lz4")]);
+/// The default.
 const ZSTD_1: Codec = (
     "zstd-1",
     "all audited, zstd at level 1",
     &[("compression.type", "zstd"), ("compression.level", "1")],
 );
-/// The codecs that are compared with the default.
+/// The codecs that are compared with lz4.
 const CODECS: [Codec; 4] = [
     ("zstd", "all audited, zstd", &[("compression.type", "zstd")]),
     ZSTD_1,
@@ -52,18 +55,17 @@ impl ScenarioBuilder<'_> {
         vec![
             scenario("sealed-all", false, "all audited", "at most 1.25", cost(audited(1_000))),
             scenario("sealed-twentieth", false, "5 % audited", "at most 1.05", cost(audited(50))),
-            Scenario {
-                name: "sealed-time",
-                main: false,
-                what: "commits every 100 ms",
-                goal: "p99 at most 1.1 times that of the relay that does not seal",
-                kind: Kind::Latency(Box::new(time)),
-            },
+            latency_scenario(
+                "sealed-time",
+                false,
+                "commits every 100 ms",
+                "p99 at most 1.1 times that of the relay that does not seal",
+                time,
+            ),
         ]
     }
 
-    /// Compares the codecs of the outputs; the one that could replace the default also where
-    /// batches are small.
+    /// Compares the codecs of the outputs with lz4; the default also where batches are small.
     fn codecs(&self) -> Vec<Scenario> {
         let relay = |(name, _, properties): Codec| Contestant {
             producer: properties.to_vec(),
@@ -72,22 +74,17 @@ impl ScenarioBuilder<'_> {
         let codec = |codec: Codec| {
             let all = Comparison {
                 left: relay(codec),
-                right: self.relay(),
+                right: relay(LZ4),
                 ..self.comparison(audited(1_000))
             };
             scenario(codec.0, false, codec.1, "", all)
         };
-        let low_rate = Comparison { left: relay(ZSTD_1), right: self.relay(), ..self.low_rate() };
-        let time = self.latency(10, relay(ZSTD_1), self.relay());
+        let low_rate = Comparison { left: relay(ZSTD_1), right: relay(LZ4), ..self.low_rate() };
+        let time = self.latency(10, relay(ZSTD_1), relay(LZ4));
         let mut scenarios: Vec<Scenario> = CODECS.into_iter().map(codec).collect();
         scenarios.push(scenario("zstd-1-low-rate", false, "zstd at level 1", "", low_rate));
-        scenarios.push(Scenario {
-            name: "zstd-1-time",
-            main: false,
-            what: "zstd at level 1, commits every 10 ms",
-            goal: "",
-            kind: Kind::Latency(Box::new(time)),
-        });
+        let what = "zstd at level 1, commits every 10 ms";
+        scenarios.push(latency_scenario("zstd-1-time", false, what, "", time));
         scenarios
     }
 }

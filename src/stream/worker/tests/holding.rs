@@ -211,7 +211,7 @@ impl Observer for Holds {
     }
 }
 
-fn quarantine(_: Option<&[u8]>) -> Fate {
+pub(super) fn quarantine(_: Option<&[u8]>) -> Fate {
     Fate::Quarantined(Quarantine::malformed("test"))
 }
 

@@ -14,7 +14,7 @@ use super::*;
 use crate::stream::retry_budget::{BROKEN_IN_A_ROW_MAX, FENCE_RESET_COMMITS, FENCED_MAX};
 use crate::stream::scripts::{self, assigned, at, end, placed};
 use crate::stream::{PartitionFault, Polled, Rewound, SourceRecord};
-use audit_judge::fate::{Fate, Quarantine, SkipReason};
+use audit_judge::fate::{Fate, SkipReason};
 
 const INPUT: Partition = Partition(0);
 const ONE_BY_ONE: BatchLimits = limits(1);
@@ -314,16 +314,12 @@ fn a_record_that_arrives_during_a_publication_waits_no_longer_than_others() {
     assert!(slow <= ms(2 * 20 + 1), "as often as publishing allows: {slow:?}");
 }
 
-fn malformed(_: Option<&[u8]>) -> Fate {
-    Fate::Quarantined(Quarantine::malformed("x"))
-}
-
 /// It may have been the broker's fault: a smaller batch is tried first.
 #[test]
 fn a_batch_that_happens_to_have_one_record_is_tried_again_before_its_partition_is_held() {
     let broker = Scripted::publishing([aborted(), aborted()]);
     let (reported, stop) = (Reported::default(), StopRequest::default());
-    let mut worker: Tested = Worker::new(broker, malformed, reported, ONE_BY_ONE, stop);
+    let mut worker: Tested = Worker::new(broker, holding::quarantine, reported, ONE_BY_ONE, stop);
     completes(&mut worker, 1);
     assert!(!worker.cursors.is_held(INPUT));
     completes(&mut worker, 1);
