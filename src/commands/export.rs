@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::print;
+use super::progress::Progress;
 use super::trail_source::{TrailTopics, connect, whole, write_partition};
 use crate::commands::arguments::ExportArgs;
 use crate::kafka::trail_reader::{LogBounds, TrailReader};
@@ -21,9 +22,10 @@ pub fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
     let reader = connect(&arguments.cluster)?;
     let topics = TrailTopics::find(&reader, &arguments.topics)?;
     let before = topics.output_bounds(&reader)?;
-    let mut records = 0;
+    let (mut records, mut progress) = (0, Progress::default());
     if let Some(checkpoints) = &topics.checkpoints {
-        records += copy(&reader, folder, checkpoints, &reader.bounds(checkpoints)?)?;
+        let bounds = reader.bounds(checkpoints)?;
+        records += copy(&reader, folder, checkpoints, &bounds, &mut progress)?;
     }
     for (topic, before) in topics.outputs.iter().zip(before) {
         let mut bounds = reader.bounds(&topic.name)?;
@@ -31,7 +33,7 @@ pub fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
             // Records behind these may be newer than the seals.
             log.stable_end = before.get(partition).map_or(0, |before| before.stable_end);
         }
-        records += copy(&reader, folder, &topic.name, &bounds)?;
+        records += copy(&reader, folder, &topic.name, &bounds, &mut progress)?;
     }
     print(format_args!("{records} records are in {}", folder.display())).context("write the answer")
 }
@@ -42,6 +44,7 @@ fn copy(
     folder: &Path,
     topic: &str,
     bounds: &BTreeMap<i32, LogBounds>,
+    progress: &mut Progress,
 ) -> anyhow::Result<u64> {
     let mut files = BTreeMap::new();
     for (partition, log) in bounds {
@@ -50,6 +53,7 @@ fn copy(
     let mut records = 0;
     reader.read(topic, &whole(bounds), &mut |record| {
         records += 1;
+        progress.add(topic);
         let file = files.get_mut(&record.partition).context("a record of an unknown partition")?;
         file.add(record).with_context(|| format!("write into {}", folder.display()))
     })?;

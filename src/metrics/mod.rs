@@ -5,6 +5,7 @@
 //! are read again, so the counters of all processes add up to the input. The exception is a commit
 //! whose response was lost: no process counts it.
 
+mod anchors;
 mod held;
 mod observer;
 mod registry;

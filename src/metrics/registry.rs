@@ -8,13 +8,14 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{self, MetricFamily};
 use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry, TextEncoder};
 
+use crate::sealing::AnchorSink;
 use crate::stream::{Failure, Partition};
 use crate::tables::TableStore;
 use audit_judge::fate::{FateKind, QuarantineReason, SkipReason};
 
 use super::table::Metric;
 use super::unlisted::{Unlisted, UnlistedView};
-use super::{scrape, table, tables};
+use super::{anchors, scrape, table, tables};
 use crate::liveness::board::{PartitionBoard, PartitionView};
 
 /// All metrics of a process.
@@ -179,6 +180,14 @@ impl Metrics {
     pub fn show_tables(&self, tables: Arc<TableStore>) -> Result<(), prometheus::Error> {
         let collector = tables::TablesCollector::new(tables)?;
         self.registry.register(Box::new(collector))
+    }
+
+    /// Registers the metric of the anchors that are kept here.
+    ///
+    /// # Errors
+    /// Fails if anchors are registered already.
+    pub fn show_anchors(&self, sink: Arc<AnchorSink>) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(anchors::AnchorsCollector::new(sink)?))
     }
 
     /// Counts a read barrier: whether the tables caught up, and how long the batch waited.

@@ -129,6 +129,8 @@ metrics! {
         "Batches that waited for the tables to catch up with their topics (met, failed).";
     TABLE_BARRIER = "audit_relay_table_barrier_seconds", Histogram(DURATION_BUCKETS), [],
         "Time that a batch waited for the tables to catch up.";
+    ANCHORS = "audit_relay_anchors_total", Counter, ["place", "result"],
+        "Anchors of a sealed trail for integrity.anchor_file and integrity.anchor_url, by place (file, endpoint) and result (kept, failed). One that failed is in the log only. Absent if neither is configured.";
     STANDSTILL = "audit_relay_standstill_seconds", Gauge, [],
         "Longest time without a heartbeat from a worker, or without progress of a partition that has data. At the limit the process exits. Near 0 in normal operation.";
     READY = "audit_relay_ready", Gauge, [],

@@ -61,6 +61,9 @@ impl Relay {
             config.tables.staleness_limit,
         ));
         metrics.show_tables(Arc::clone(&tables))?;
+        if let Some(sealing) = &deployment.sealing {
+            metrics.show_anchors(Arc::clone(&sealing.anchors))?;
+        }
         Ok(Relay {
             config,
             deployment: Arc::new(deployment),

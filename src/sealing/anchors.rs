@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -32,12 +33,54 @@ pub struct AnchorSink {
     /// Held while the file is written: the workers share it.
     writing: Mutex<()>,
     url: Option<HttpUrl>,
+    in_file: Tally,
+    at_endpoint: Arc<Tally>,
+}
+
+/// Counts the anchors for one place.
+#[derive(Debug, Default)]
+struct Tally {
+    kept: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Tally {
+    fn count<T, E>(&self, result: &Result<T, E>) {
+        let counter = if result.is_ok() { &self.kept } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How many anchors came to a place outside the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchorCounts {
+    /// `file` or `endpoint`.
+    pub place: &'static str,
+    /// Anchors that are there.
+    pub kept: u64,
+    /// Anchors that could not be written or sent, and are in the log only.
+    pub failed: u64,
 }
 
 impl AnchorSink {
     /// Appends to this file and sends to this endpoint as well.
     pub fn new(file: Option<PathBuf>, url: Option<HttpUrl>) -> Self {
-        AnchorSink { file, writing: Mutex::default(), url }
+        AnchorSink { file, url, ..AnchorSink::default() }
+    }
+
+    /// Returns the counts of the places that are configured.
+    pub fn counts(&self) -> Vec<AnchorCounts> {
+        let places = [
+            ("file", self.file.is_some(), &self.in_file),
+            ("endpoint", self.url.is_some(), &*self.at_endpoint),
+        ];
+        let configured = places.into_iter().filter(|(_, is_configured, _)| *is_configured);
+        let counts = configured.map(|(place, _, tally)| AnchorCounts {
+            place,
+            kept: tally.kept.load(Ordering::Relaxed),
+            failed: tally.failed.load(Ordering::Relaxed),
+        });
+        counts.collect()
     }
 
     fn keep(&self, note: &str) -> Sending {
@@ -50,20 +93,25 @@ impl AnchorSink {
                 .append(true)
                 .open(path)
                 .and_then(|mut file| file.write_all(entry.as_bytes()));
+            self.in_file.count(&appended);
             if let Err(error) = appended {
                 warn!(path = %path.display(), %error, "cannot write the anchor; it is in the log");
             }
         }
         let Some(url) = self.url.clone() else { return Sending(None) };
         // A worker must not wait for the endpoint.
+        let tally = Arc::clone(&self.at_endpoint);
         let sending = thread::Builder::new().name("anchor".to_string());
         let sending = sending.spawn(move || {
-            if let Err(error) = send(&url, entry) {
+            let sent = send(&url, entry);
+            tally.count(&sent);
+            if let Err(error) = sent {
                 let error = format!("{error:#}");
                 warn!(%url, error, "cannot send the anchor; it is in the log");
             }
         });
         if let Err(error) = &sending {
+            self.at_endpoint.count(&sending);
             warn!(%error, "cannot start a thread to send the anchor; it is in the log");
         }
         Sending(sending.ok())
@@ -156,6 +204,12 @@ mod tests {
         sink.keep(&note("one\n"));
         sink.keep(&note("two\n"));
         assert_eq!(texts(&std::fs::read(path).expect("written")), ["one\n", "two\n"]);
+        assert_eq!(sink.counts(), [AnchorCounts { place: "file", kept: 2, failed: 0 }]);
+        // A folder is no file.
+        let sink = AnchorSink::new(Some(folder.path().to_path_buf()), None);
+        sink.keep(&note("three\n"));
+        assert_eq!(sink.counts(), [AnchorCounts { place: "file", kept: 0, failed: 1 }]);
+        assert_eq!(AnchorSink::default().counts(), []);
     }
 
     #[test]
@@ -164,18 +218,21 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let url = HttpUrl::parse(&format!("http://127.0.0.1:{port}/anchors?trail=a"));
         let url = url.expect("a URL");
-        let sink = AnchorSink::new(None, Some(url.clone()));
+        let sink = AnchorSink::new(None, Some(url));
         let mut file = Vec::new();
+        let send = |text, status| {
+            let sending = sink.keep(&note(text));
+            let answered = answer(&listener, status);
+            sending.wait();
+            answered
+        };
         for text in ["one\n", "two\n"] {
-            sink.keep(&note(text));
-            let (path, body) = answer(&listener, "204 No Content");
+            let (path, body) = send(text, "204 No Content");
             assert_eq!(path, "/anchors?trail=a");
             file.extend(body);
         }
         assert_eq!(texts(&file), ["one\n", "two\n"]);
-        let refused = thread::spawn(move || send(&url, note("three\n")));
-        answer(&listener, "503 Service Unavailable");
-        let refused = refused.join().expect("it ends").expect_err("refused").to_string();
-        assert!(refused.contains("503"), "{refused}");
+        send("three\n", "503 Service Unavailable");
+        assert_eq!(sink.counts(), [AnchorCounts { place: "endpoint", kept: 2, failed: 1 }]);
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use audit_chain::time::Time;
 use audit_judge::fate::RegionIndex;
 
-pub use self::anchors::AnchorSink;
+pub use self::anchors::{AnchorCounts, AnchorSink};
 use self::chains::{Chains, Sealing};
 use self::consumed::Consumed;
 use self::found::Found;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::super::METRICS;
 use super::super::scrape::now_ms;
-use super::{audited, batch, malformed, observed, record, show_tables, skipped, value};
+use super::{
+    audited, batch, malformed, observed, record, show_anchors, show_tables, skipped, value,
+};
 use crate::stream::batch::Batch;
 use crate::stream::{
     Failure, Gap, GapCause, GroupEvent, GroupStatistics, Partition, PartitionFault, SourceRecord,
@@ -159,6 +161,7 @@ fn quarantined_records_that_were_written_as_stubs_are_counted() {
 fn exactly_the_declared_metrics_are_rendered() {
     let (metrics, _, mut observer) = observed();
     show_tables(&metrics);
+    show_anchors(&metrics);
     metrics.set_ready(true);
     observer.on_event(WorkerEvent::Group(&GroupEvent::Assigned(vec![P0])));
     let fault = PartitionFault::BehindEnd { committed: 100, end: 15 };
@@ -266,6 +269,21 @@ fn a_worker_is_ready_again_only_when_the_failed_batch_is_committed() {
     assert_eq!(transactions("aborted"), Some(2.0));
     assert_eq!(transactions("broken"), Some(0.0), "a recovery is not a transaction");
     assert_eq!(value(&text, r#"audit_relay_producer_rebuilds_total{reason="broken"}"#), Some(2.0));
+}
+
+#[test]
+fn anchors_are_shown_for_the_places_that_are_configured() {
+    let (metrics, ..) = observed();
+    let series = |place, result| {
+        format!("audit_relay_anchors_total{{place=\"{place}\",result=\"{result}\"}}")
+    };
+    assert_eq!(value(&metrics.render(), &series("file", "kept")), None);
+    show_anchors(&metrics);
+    let text = metrics.render();
+    for result in ["kept", "failed"] {
+        assert_eq!(value(&text, &series("file", result)), Some(0.0), "{result}");
+        assert_eq!(value(&text, &series("endpoint", result)), None, "{result}");
+    }
 }
 
 #[test]

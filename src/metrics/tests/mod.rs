@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{InputName, Metrics, WorkerObserver};
 use crate::liveness::health::Health;
+use crate::sealing::AnchorSink;
 use crate::stream::batch::Batch;
 use crate::stream::{OwnedHeaders, Partition, SourceRecord};
 use crate::tables::{TableName, TableStore};
@@ -45,6 +46,12 @@ fn value(text: &str, series: &str) -> Option<f64> {
     let lines = text.lines();
     let mut found = lines.filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     found.next().and_then(|value| value.parse().ok())
+}
+
+/// Registers anchors that are kept in a file.
+fn show_anchors(metrics: &Metrics) {
+    let sink = AnchorSink::new(Some("anchors".into()), None);
+    metrics.show_anchors(Arc::new(sink)).expect("registers");
 }
 
 /// Registers a followed table with one principal, and devices from a file.

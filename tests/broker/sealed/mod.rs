@@ -88,3 +88,17 @@ pub fn verify(
 pub fn verify_own(deployment: &TestDeployment, more: &[&str]) -> Answer {
     verify(deployment, &deployment.prefix, &deployment.quarantine, more)
 }
+
+#[test]
+fn the_anchors_of_a_relay_are_counted_from_its_start() {
+    let broker = KafkaBroker::shared();
+    let mut deployment = sealed(broker, 1);
+    let file = deployment.path("anchors");
+    deployment.integrity += &format!("anchor_file = \"{}\"\n", file.display());
+    let mut relay = deployment.start("a");
+    for result in ["kept", "failed"] {
+        let series = format!("place=\"file\",result=\"{result}\"");
+        assert_eq!(relay.metric("audit_relay_anchors_total", &series), 0.0, "{result}");
+    }
+    end(&mut relay);
+}
