@@ -359,10 +359,9 @@ fn process() -> Vec<Panel> {
             .alerts(&["AuditRelayRestarting"]),
         lines(510, "Anchors not kept, per minute", "short")
             .query(
-                "60 * sum by (place) (of(rate(audit_relay_anchors_total{result=\"failed\"}[$__rate_interval])))",
-                "{{place}}",
+                "60 * sum(of(rate(audit_relay_anchors_total{result=\"failed\"}[$__rate_interval]))) or 0 * count(of(audit_relay_ready))",
+                "not kept",
             )
-            .query("0 * count(of(audit_relay_ready))", "none")
             .tells("Anchors of a sealed trail that could not be written to their file or sent to their endpoint.")
             .worry("The log has them, and the cause.")
             .alerts(&["AuditRelayAnchorsNotKept"]),
