@@ -22,10 +22,10 @@ pub fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
     let reader = connect(&arguments.cluster)?;
     let topics = TrailTopics::find(&reader, &arguments.topics)?;
     let before = topics.output_bounds(&reader)?;
-    let (mut records, mut progress) = (0, Progress::default());
+    let mut progress = Progress::default();
     if let Some(checkpoints) = &topics.checkpoints {
         let bounds = reader.bounds(checkpoints)?;
-        records += copy(&reader, folder, checkpoints, &bounds, &mut progress)?;
+        copy(&reader, folder, checkpoints, &bounds, &mut progress)?;
     }
     for (topic, before) in topics.outputs.iter().zip(before) {
         let mut bounds = reader.bounds(&topic.name)?;
@@ -33,26 +33,25 @@ pub fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
             // Records behind these may be newer than the seals.
             log.stable_end = before.get(partition).map_or(0, |before| before.stable_end);
         }
-        records += copy(&reader, folder, &topic.name, &bounds, &mut progress)?;
+        copy(&reader, folder, &topic.name, &bounds, &mut progress)?;
     }
+    let records = progress.records();
     print(format_args!("{records} records are in {}", folder.display())).context("write the answer")
 }
 
-/// Copies a topic, and returns the number of its records.
+/// Copies a topic.
 fn copy(
     reader: &TrailReader,
     folder: &Path,
     topic: &str,
     bounds: &BTreeMap<i32, LogBounds>,
     progress: &mut Progress,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<()> {
     let mut files = BTreeMap::new();
     for (partition, log) in bounds {
         files.insert(*partition, write_partition(folder, topic, *partition, *log)?);
     }
-    let mut records = 0;
     reader.read(topic, &whole(bounds), &mut |record| {
-        records += 1;
         progress.add(topic);
         let file = files.get_mut(&record.partition).context("a record of an unknown partition")?;
         file.add(record).with_context(|| format!("write into {}", folder.display()))
@@ -60,5 +59,5 @@ fn copy(
     for (_, file) in files {
         file.finish().with_context(|| format!("write into {}", folder.display()))?;
     }
-    Ok(records)
+    Ok(())
 }

@@ -35,6 +35,11 @@ impl Progress {
         }
     }
 
+    /// Returns how many records were counted.
+    pub(super) const fn records(&self) -> u64 {
+        self.records
+    }
+
     /// Shows a line, unless another one was shown just before. It is made from the seconds since
     /// the beginning.
     pub(super) fn show<T: Display>(&mut self, line: impl FnOnce(f64) -> T) {

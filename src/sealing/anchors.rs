@@ -218,21 +218,25 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let url = HttpUrl::parse(&format!("http://127.0.0.1:{port}/anchors?trail=a"));
         let url = url.expect("a URL");
-        let sink = AnchorSink::new(None, Some(url));
+        let sink = AnchorSink::new(None, Some(url.clone()));
         let mut file = Vec::new();
-        let send = |text, status| {
+        let keep = |text, status| {
             let sending = sink.keep(&note(text));
             let answered = answer(&listener, status);
             sending.wait();
             answered
         };
         for text in ["one\n", "two\n"] {
-            let (path, body) = send(text, "204 No Content");
+            let (path, body) = keep(text, "204 No Content");
             assert_eq!(path, "/anchors?trail=a");
             file.extend(body);
         }
         assert_eq!(texts(&file), ["one\n", "two\n"]);
-        send("three\n", "503 Service Unavailable");
+        keep("three\n", "503 Service Unavailable");
         assert_eq!(sink.counts(), [AnchorCounts { place: "endpoint", kept: 2, failed: 1 }]);
+        let refused = thread::spawn(move || send(&url, note("four\n")));
+        answer(&listener, "503 Service Unavailable");
+        let refused = refused.join().expect("it ends").expect_err("refused").to_string();
+        assert!(refused.contains("503"), "{refused}");
     }
 }

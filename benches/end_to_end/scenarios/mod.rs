@@ -37,6 +37,18 @@ pub enum Kind {
     Start(Vec<Contestant>),
 }
 
+impl From<Comparison> for Kind {
+    fn from(comparison: Comparison) -> Self {
+        Kind::Comparison(Box::new(comparison))
+    }
+}
+
+impl From<LatencyComparison> for Kind {
+    fn from(comparison: LatencyComparison) -> Self {
+        Kind::Latency(Box::new(comparison))
+    }
+}
+
 impl Scenario {
     /// Returns the Kafka Streams program if the scenario has one.
     pub fn kafka_streams(&self) -> Option<&Contestant> {
@@ -234,7 +246,7 @@ impl<'a> ScenarioBuilder<'a> {
         };
         let time = |name, what, goal, max_age_ms| {
             let other = self.other(Program::RawCopy);
-            latency_scenario(name, true, what, goal, self.latency(max_age_ms, self.relay(), other))
+            scenario(name, true, what, goal, self.latency(max_age_ms, self.relay(), other))
         };
         vec![
             time(
@@ -244,7 +256,7 @@ impl<'a> ScenarioBuilder<'a> {
                 100,
             ),
             time("time-10", "commits every 10 ms", "p99 at most 45 ms, p50 at most 20 ms", 10),
-            latency_scenario(
+            scenario(
                 "barrier",
                 false,
                 "commits every 100 ms, principals from a topic",
@@ -305,19 +317,9 @@ fn scenario(
     main: bool,
     what: &'static str,
     goal: &'static str,
-    comparison: Comparison,
+    kind: impl Into<Kind>,
 ) -> Scenario {
-    Scenario { name, main, what, goal, kind: Kind::Comparison(Box::new(comparison)) }
-}
-
-fn latency_scenario(
-    name: &'static str,
-    main: bool,
-    what: &'static str,
-    goal: &'static str,
-    comparison: LatencyComparison,
-) -> Scenario {
-    Scenario { name, main, what, goal, kind: Kind::Latency(Box::new(comparison)) }
+    Scenario { name, main, what, goal, kind: kind.into() }
 }
 
 /// The default number of partitions.

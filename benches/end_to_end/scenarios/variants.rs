@@ -1,7 +1,7 @@
 //! The relay with other settings, against itself: sealed, compressed otherwise, as several
 //! processes.
 
-use super::{Scenario, ScenarioBuilder, audited, contestant, latency_scenario, named, scenario};
+use super::{Scenario, ScenarioBuilder, audited, contestant, named, scenario};
 use crate::comparison::Comparison;
 use crate::runs::{Contestant, Program};
 
@@ -55,7 +55,7 @@ impl ScenarioBuilder<'_> {
         vec![
             scenario("sealed-all", false, "all audited", "at most 1.25", cost(audited(1_000))),
             scenario("sealed-twentieth", false, "5 % audited", "at most 1.05", cost(audited(50))),
-            latency_scenario(
+            scenario(
                 "sealed-time",
                 false,
                 "commits every 100 ms",
@@ -84,7 +84,7 @@ impl ScenarioBuilder<'_> {
         let mut scenarios: Vec<Scenario> = CODECS.into_iter().map(codec).collect();
         scenarios.push(scenario("zstd-1-low-rate", false, "zstd at level 1", "", low_rate));
         let what = "zstd at level 1, commits every 10 ms";
-        scenarios.push(latency_scenario("zstd-1-time", false, what, "", time));
+        scenarios.push(scenario("zstd-1-time", false, what, "", time));
         scenarios
     }
 }
